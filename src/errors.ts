@@ -1,0 +1,75 @@
+/**
+ * The error table: one row per failure that anyone outside can see. "Specific to us, vague to them": a controller gets the detail, a peer gets `peer`.
+ * `status` is the admin API's HTTP status (ACA-Py's where it has one); `report` is the code of a problem report, where a peer is told at all.
+ */
+interface ErrorRow {
+  status: number;
+  text: string;
+  report?: string;
+  peer?: string;
+  /** Whether a job that failed with it may be tried again. */
+  retry?: boolean;
+}
+
+const TABLE = {
+  'bad-request': { status: 400, text: 'The request is not valid' },
+  'bad-json': { status: 400, text: 'The body is not valid JSON' },
+  'unauthorized': { status: 401, text: 'Unauthorized' },
+  'forbidden': { status: 403, text: 'Forbidden' },
+  'not-found': { status: 404, text: 'Record not found' },
+  'wrong-state': { status: 400, text: 'The record is not in a state that allows this', report: 'invalid-state', peer: 'Message not expected here' },
+  'too-large': { status: 413, text: 'The body is too large' },
+  'unprocessable': { status: 422, text: 'The request does not match its schema' },
+  'not-implemented': { status: 501, text: 'Not implemented' },
+  'unavailable': { status: 503, text: 'The agent is not ready' },
+  'conflict': { status: 409, text: 'The record was changed at the same time', retry: true },
+  'lease-lost': { status: 409, text: 'The job was taken over by another worker' },
+  'store-full': { status: 503, text: 'The database is full: nothing was stored', retry: true },
+  'store-corrupt': { status: 500, text: 'The database is damaged: a record failed its integrity check' },
+  'store-unavailable': { status: 503, text: 'The database does not answer', retry: true },
+  'store-locked': { status: 503, text: 'Another process has this database open' },
+  'wrong-master-key': { status: 500, text: 'The wallet key does not open this database' },
+  'envelope-refused': { status: 202, text: 'The envelope was not accepted' },
+  'message-invalid': { status: 400, text: 'The message does not match its schema', report: 'message-parse-failure', peer: 'Message could not be understood' },
+  'message-unknown': { status: 400, text: 'Unknown message type', report: 'message-parse-failure', peer: 'Message type is not supported' },
+  'did-not-found': { status: 404, text: 'The DID was not found' },
+  'did-invalid': { status: 400, text: 'The DID or its document is not valid' },
+  'did-unsupported': { status: 400, text: 'The DID method is not supported' },
+  'object-not-found': { status: 404, text: 'The ledger holds no such object' },
+  'object-invalid': { status: 400, text: 'The ledger object failed its checks' },
+  'ledger-none': { status: 403, text: 'No ledger is configured' },
+  'ledger-unavailable': { status: 503, text: 'The ledger does not answer', retry: true },
+  'ledger-wrong-network': { status: 503, text: 'The ledger node serves another network', retry: true },
+  'ledger-rejected': { status: 400, text: 'The ledger rejected the transaction' },
+  'ledger-waiting': { status: 503, text: 'The ledger write waits', retry: true },
+  'anoncreds-off': { status: 501, text: 'AnonCreds is off: the library was not found; run ./flexid once with PyPI reachable or set LIB_ANONCREDS_PATH' },
+  'anoncreds-failed': { status: 400, text: 'The AnonCreds operation failed' },
+  'egress-refused': { status: 400, text: 'The endpoint is not allowed' },
+  'delivery-failed': { status: 502, text: 'The message could not be delivered', retry: true },
+  'timeout': { status: 504, text: 'The operation did not finish in time' },
+  'internal': { status: 500, text: 'Internal error' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof TABLE;
+
+/** The row of a code. */
+export const errorRow = (code: ErrorCode): ErrorRow => TABLE[code];
+
+/** The one error class: a code of the table and, for our side only, what exactly was wrong. Never put a secret into `detail`. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown }) {
+    super(detail ?? TABLE[code].text, options);
+    this.name = 'AppError';
+    this.code = code;
+  }
+  get row(): ErrorRow {
+    return TABLE[this.code];
+  }
+}
+
+/** Any thrown thing as an AppError: unknown ones become `internal`, with their message kept for the log only. */
+export function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError('internal', 'Internal error', { cause: error });
+}

@@ -1,0 +1,81 @@
+/**
+ * The verifiable data registry as the kernel sees it. Values are the standard objects: a W3C DID document, an AnonCreds schema, a credential definition.
+ * Reads are cached by the adapter; a result that failed a check is never cached.
+ */
+
+/** The kinds of ledger object an issuer can write under its DID; SCHEMA and CLAIM_DEF now, REV_REG_DEF when revocation comes. */
+export type ObjectType = 'SCHEMA' | 'CLAIM_DEF' | 'REV_REG_DEF';
+
+/** A W3C DID document, as read: unknown members are kept. */
+export interface DidDocument {
+  id: string;
+  [member: string]: unknown;
+}
+
+/** What a resolver answers, after W3C DID Resolution: the document and its metadata. */
+export interface ResolvedDid {
+  document: DidDocument;
+  metadata: { canonicalId?: string; versionId?: string; created?: string; updated?: string; deactivated?: boolean };
+}
+
+/** One write, as a value that can be stored and repeated: it names its effect, so that repeating it is harmless. */
+export type LedgerWrite =
+  | { kind: 'did-put'; did: string; document: DidDocument }
+  | { kind: 'did-deactivate'; did: string }
+  | { kind: 'object-put'; id: string; did: string; type: ObjectType; object: Record<string, unknown> };
+
+/**
+ * A signed, not yet confirmed group of transactions: all of it is stored before anything is sent, so that a restart re-sends the same bytes.
+ * `group` is the concatenated signed transactions in base64; `txids[0]` is the payment of the sponsor.
+ */
+export interface SignedWrite {
+  write: LedgerWrite;
+  group: string;
+  txids: string[];
+  lastValid: number;
+}
+
+/** What became of a signed write. `pending` may still land; `expired` provably never will; `rejected` carries the ledger's reason. */
+export type WriteOutcome =
+  | { state: 'confirmed'; round: number }
+  | { state: 'pending' }
+  | { state: 'expired' }
+  | { state: 'rejected'; reason: string };
+
+/** Signs `bytes` with the Ed25519 key of a verification key in base58; only the caller knows where the secret lives. */
+export type LedgerSigner = (verkey: string, bytes: Uint8Array) => Promise<Uint8Array>;
+
+export interface Ledger {
+  /** The did:algo network segment (`mainnet`, `testnet`, `betanet`, `custom`) and the registry application, as used in new identifiers. */
+  readonly network: string;
+  readonly appId: bigint;
+
+  /** The did:algo of an Ed25519 public key (32 bytes) on this network and app. */
+  didOf(publicKey: Uint8Array): string;
+
+  /** The content-addressed identifier of an AnonCreds object under `did`: `<did>/anoncreds/v1/<TYPE>/<oid>`. */
+  idOf(did: string, type: ObjectType, object: Record<string, unknown>): string;
+
+  /** Resolves a did:algo. `fresh` skips the cache. @throws AppError `did-not-found`, `did-invalid`, `ledger-unavailable`, `ledger-wrong-network` */
+  resolve(did: string, fresh?: boolean): Promise<ResolvedDid>;
+
+  /** Reads an object by its identifier and checks that its bytes hash to it. @throws AppError `object-not-found`, `object-invalid`, `ledger-unavailable` */
+  read(id: string, type: ObjectType): Promise<Record<string, unknown>>;
+
+  /**
+   * Builds and signs the group that performs `write`, or says that the ledger already holds exactly that (`done`), or that the sponsor lacks funds
+   * (`wait`, with the amount needed and held, in microALGO; nothing is signed).
+   */
+  prepare(write: LedgerWrite, operationId: string, sign: LedgerSigner): Promise<
+    { state: 'signed'; signed: SignedWrite } | { state: 'done' } | { state: 'wait'; needed: number; held: number }
+  >;
+
+  /** Sends the group. Sending it again is safe: "already in ledger" is success. */
+  send(signed: SignedWrite): Promise<WriteOutcome>;
+
+  /** Asks what became of a group that was sent before, perhaps by a process that is gone. */
+  outcome(signed: SignedWrite): Promise<WriteOutcome>;
+
+  /** Whether the node answers, serves the expected network and is not lagging. Never throws. */
+  health(): Promise<{ ok: boolean; reason?: string; round?: number }>;
+}
