@@ -1,0 +1,279 @@
+import type { JsonObject } from './json.ts';
+
+/**
+ * The one database. Everything durable goes through `commit`, which is all or nothing; reads come through `load` and `find`.
+ *
+ * What an adapter keeps plain: tenant, category, id, version, state, role, connection, times, and of jobs the kind, lane and times. Everything else is
+ * encrypted under the tenant's data key (AEAD, associated data = tenant, category, id); tags are searched by keyed hash, equality only.
+ * Times are milliseconds since 1970. Every method that takes a tenant takes it first.
+ */
+export interface Store {
+  /**
+   * All or nothing, durable when the promise resolves.
+   * @throws AppError `conflict` when a version, a mark or a unique id clashes (nothing was written; reload and retry), `lease-lost` when a job of `done` is
+   * no longer held under its lease, `store-full`, `store-unavailable`, `store-corrupt`.
+   */
+  commit(tenant: string, commit: Commit): Promise<void>;
+
+  /** What several lookups find, in one round trip; by tag, the newest first and at most 20. */
+  load(tenant: string, lookups: readonly Lookup[]): Promise<StoredRecord[][]>;
+
+  /** The mark of a message that was handled before, or undefined. Part of the same round trip as `load` where both are asked in one turn is not promised. */
+  loadMarked(tenant: string, mark: string, lookups: readonly Lookup[]): Promise<{ mark?: StoredMark; records: StoredRecord[][] }>;
+
+  /** One page of a category, oldest first unless `descending`; `total` counts all that match. */
+  find(tenant: string, category: string, query: Query): Promise<Page<StoredRecord>>;
+
+  /** A secret by its key id; undefined when the tenant has none. Callers may cache it in memory, never elsewhere. */
+  key(tenant: string, kid: string): Promise<StoredKey | undefined>;
+
+  /** Whose key this is, over all tenants: the only read without a tenant. */
+  route(kid: string): Promise<Route | undefined>;
+
+  /** Events of a tenant in their order after `after` (an event id), or the named ones. */
+  events(tenant: string, query: { ids?: readonly string[]; after?: string; limit?: number }): Promise<StoredEvent[]>;
+
+  /** How far a controller's call has come: how many of its jobs are open, and what it wrote or why it failed. */
+  cause(tenant: string, cause: string): Promise<CauseStatus>;
+}
+
+/** The job side of the same database. */
+export interface Jobs {
+  /**
+   * Takes up to `lanes` lanes that are due and held by nobody, each with its first `perLane` due jobs in order, and holds them for `leaseMs` by the database's
+   * clock. Two claimers never hold one lane at the same time. With `lane` only that one is tried, even if its head is not due yet (mail for a session).
+   */
+  claim(claim: { owner: string; lanes: number; perLane: number; leaseMs: number; kinds?: readonly JobKind[]; lane?: string }): Promise<ClaimedLane[]>;
+
+  /**
+   * Ends the hold on lanes, in one round trip: removes what is done, puts back what is to be retried (attempts + 1, not before `at`), sets aside what is dead
+   * (a dead letter frees its lane). Jobs not mentioned stay as they were. A lane whose lease was lost is left alone.
+   */
+  settle(settled: readonly SettledLane[]): Promise<void>;
+
+  /** Prolongs holds by `leaseMs` from now; the leases that are still held. */
+  extend(leases: readonly string[], leaseMs: number): Promise<string[]>;
+
+  /** Removes jobs that were completed outside a lane (a reply that went out on the connection it came from). */
+  drop(tenant: string, ids: readonly string[]): Promise<void>;
+
+  /** When the next lane that nobody holds is due, in ms since 1970, or undefined when none. */
+  nextDue(): Promise<number | undefined>;
+
+  /** Dead letters of a tenant, oldest first. */
+  dead(tenant: string, page: { limit: number; offset: number }): Promise<Page<DeadJob>>;
+
+  /** Puts dead letters back into their lanes with attempts 0; how many were found. */
+  revive(tenant: string, ids: readonly string[]): Promise<number>;
+
+  /** Calls `listener` after commits, here or (as a hint that may be lost) in another process. Returns the function that ends it. */
+  subscribe(listener: (hint: StoreHint) => void): () => void;
+}
+
+/** Tenants and the life of the database. */
+export interface StoreAdmin {
+  /** Creates a tenant with a fresh data key, or does nothing when it exists. */
+  ensureTenant(tenant: string, name: string): Promise<void>;
+  /** Ids of all tenants. */
+  tenants(): Promise<string[]>;
+  /** Removes marks, causes and events older than their time; how many rows went. */
+  expire(now: number): Promise<number>;
+  /** @throws AppError when the database does not answer. */
+  check(): Promise<void>;
+  /** Counters for `/status`: commits, statements (SQL round trips), conflicts. */
+  stats(): Record<string, number>;
+  /** Waits for what is under way, then closes. */
+  close(): Promise<void>;
+}
+
+/** What an adapter's `open` gives. */
+export interface Database {
+  store: Store;
+  jobs: Jobs;
+  admin: StoreAdmin;
+}
+
+export interface Commit {
+  records?: readonly RecordWrite[];
+  deletes?: readonly { category: string; id: string; expect: number }[];
+  keys?: readonly KeyWrite[];
+  routes?: readonly Route[];
+  unroutes?: readonly string[];
+  marks?: readonly MarkWrite[];
+  jobs?: readonly JobWrite[];
+  events?: readonly EventWrite[];
+  /** Jobs that this commit completes; each must still be held under its lease. */
+  done?: readonly { id: string; lease: string }[];
+  /** The record as a controller sees it after this commit, kept for the REST call that caused it. */
+  snapshots?: readonly { cause: string; value: JsonObject }[];
+  /** Why a controller's call failed for good. */
+  failures?: readonly { cause: string; code: string; text: string }[];
+}
+
+export interface RecordWrite {
+  category: string;
+  id: string;
+  /** The version that was read; 0 for a new record. The stored version becomes `expect + 1`. */
+  expect: number;
+  state?: string;
+  role?: string;
+  connection?: string;
+  /** Hidden search tags; a list value is searchable by each member. Replaces all tags of the record. */
+  tags?: Readonly<Record<string, string | readonly string[] | undefined>>;
+  value: JsonObject;
+}
+
+export interface StoredRecord {
+  category: string;
+  id: string;
+  version: number;
+  state?: string;
+  role?: string;
+  connection?: string;
+  created: number;
+  updated: number;
+  value: JsonObject;
+}
+
+export type Lookup = { category: string; id: string } | { category: string; tag: string; equals: string };
+
+export interface Query {
+  state?: string;
+  role?: string;
+  connection?: string;
+  tags?: Readonly<Record<string, string>>;
+  /** Default 100, at most 10,000. */
+  limit?: number;
+  offset?: number;
+  /** A `next` of an earlier page, instead of `offset`. */
+  cursor?: string;
+  descending?: boolean;
+}
+
+export interface Page<Row> {
+  rows: Row[];
+  total: number;
+  next?: string;
+}
+
+export interface KeyWrite {
+  /** Base58 verification key, or another id that is unique in the tenant. */
+  kid: string;
+  /** `ed25519`, `x25519`, `p256`, `link-secret`, `cred-def`, ... */
+  type: string;
+  secret: Uint8Array;
+  meta?: JsonObject;
+}
+
+export interface StoredKey {
+  kid: string;
+  type: string;
+  secret: Uint8Array;
+  meta: JsonObject;
+}
+
+export interface Route {
+  kid: string;
+  tenant: string;
+  /** What the key serves: `connection`, `invitation`, `public`, `mediation`. */
+  kind: string;
+  /** The record it belongs to. */
+  target: string;
+}
+
+/** A mark says that a message was handled; `answer` is what was answered, kept to answer a repetition the same way. */
+export interface MarkWrite {
+  mark: string;
+  answer?: JsonObject;
+  expires: number;
+}
+
+export interface StoredMark {
+  answer?: JsonObject;
+}
+
+export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger', 'inbox'] as const;
+export type JobKind = (typeof JOB_KINDS)[number];
+
+export interface JobWrite {
+  /** Time-ordered and unique. */
+  id: string;
+  kind: JobKind;
+  /** What must keep its order: `deliver:<connection>`, `event:<url hash>:<record>`, `work:<record>`, ... unique over all tenants. */
+  lane: string;
+  payload: JsonObject;
+  /** The controller's call that this job belongs to. */
+  cause?: string;
+  /** Not before this time (ms); 0 or absent: now. Infinity is written as `never`: it waits for `claim({lane})`. */
+  notBefore?: number;
+}
+
+export interface ClaimedLane {
+  lane: string;
+  kind: JobKind;
+  tenant: string;
+  lease: string;
+  jobs: ClaimedJob[];
+}
+
+export interface ClaimedJob {
+  id: string;
+  kind: JobKind;
+  tenant: string;
+  attempts: number;
+  payload: JsonObject;
+  cause?: string;
+}
+
+export interface SettledLane {
+  lane: string;
+  lease: string;
+  done?: readonly string[];
+  retry?: readonly { id: string; at: number; error: string }[];
+  dead?: readonly { id: string; error: string }[];
+}
+
+export interface DeadJob {
+  id: string;
+  kind: JobKind;
+  lane: string;
+  attempts: number;
+  died: number;
+  error: string;
+  payload: JsonObject;
+}
+
+export interface EventWrite {
+  /** Time-ordered and unique: the one id of this change. */
+  id: string;
+  topic: string;
+  category: string;
+  record: string;
+  /** `{ payload, terse? }` and what delivery needs. */
+  value: JsonObject;
+}
+
+export interface StoredEvent {
+  id: string;
+  topic: string;
+  category: string;
+  record: string;
+  time: number;
+  value: JsonObject;
+}
+
+export interface CauseStatus {
+  /** Jobs of this cause that are neither done nor dead (deliver and event jobs do not count). */
+  open: number;
+  snapshot?: JsonObject;
+  failure?: { code: string; text: string };
+}
+
+export interface StoreHint {
+  /** Kinds of the jobs that were committed. */
+  kinds: readonly JobKind[];
+  /** Causes that may have moved. */
+  causes: readonly string[];
+  /** Events that were committed here (not given for other processes). */
+  events: readonly { tenant: string; event: EventWrite }[];
+}
