@@ -1,0 +1,29 @@
+import { randomFillSync } from 'node:crypto';
+
+const pool = Buffer.alloc(8192);
+let used = pool.length;
+let last = 0;
+let sequence = 0;
+
+/**
+ * A UUID of version 7 (RFC 9562 section 5.7): ordered by time, and within one process by call, so that rows land side by side in an index.
+ * The 12 bits after the version count calls within a millisecond (method 1); the rest is random.
+ */
+export function newId(now: number = Date.now()): string {
+  if (used + 8 > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  if (now > last) {
+    last = now;
+    sequence = pool.readUInt16BE(used) & 0x7ff;
+  } else if (++sequence > 0xfff) {
+    last += 1;
+    sequence = 0;
+  }
+  const time = last.toString(16).padStart(12, '0');
+  const random = pool.toString('hex', used, used + 8);
+  used += 8;
+  const variant = ((Number.parseInt(random[0]!, 16) & 3) | 8).toString(16);
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence.toString(16).padStart(3, '0')}-${variant}${random.slice(1, 4)}-${random.slice(4)}`;
+}

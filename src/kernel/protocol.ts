@@ -1,0 +1,240 @@
+import type { TSchema } from 'typebox';
+import type { JsonObject } from '../ports/json.ts';
+import type { LedgerWrite } from '../ports/ledger.ts';
+import type { KeyWrite, Lookup, Route, StoredRecord } from '../ports/store.ts';
+import type { Exchange, RecordDef, RecordValue } from './record.ts';
+
+/** A message with its decorators lifted out; `body` has neither `@` nor `~` members. Source of the parts: RFC 0008, 0015, 0017, 0092. */
+export interface Incoming {
+  readonly id: string;
+  /** The whole type as received, with its prefix. */
+  readonly type: string;
+  readonly name: string;
+  readonly minor: number;
+  readonly thid: string;
+  readonly pthid?: string;
+  readonly body: JsonObject;
+  readonly attachments: readonly Attachment[];
+  readonly pleaseAck: boolean;
+  /** The message as received: exchange records keep it for the controller. */
+  readonly raw: JsonObject;
+  /** Who sealed it (authcrypt), and which of our keys opened it. Absent for a message that this agent hands over to itself. */
+  readonly sender?: string;
+  readonly recipient?: string;
+}
+
+/** An attachment of either direction (RFC 0017). `sign` asks the engine to sign the data with one of our keys. */
+export interface Attachment {
+  readonly id: string;
+  readonly mimeType?: string;
+  /** Where it stands in the message: `offers~attach`, `did_doc~attach`, `requests~attach`, ... */
+  readonly field: string;
+  readonly format?: string;
+  readonly data: AttachmentData;
+  readonly sign?: string;
+}
+
+export type AttachmentData = { readonly json: JsonObject } | { readonly base64: string; readonly jws?: JsonObject };
+
+/** Where a message goes: a connection's keys, or a service named by an invitation. */
+export interface Destination {
+  readonly recipientKeys: readonly string[];
+  readonly routingKeys?: readonly string[];
+  readonly endpoint?: string;
+  /** Our key that seals it; absent: anoncrypt. */
+  readonly sender?: string;
+}
+
+export interface Outgoing {
+  /** Name in the protocol that sends, or a whole type URI. */
+  readonly type: string;
+  readonly body?: Record<string, unknown>;
+  readonly attachments?: readonly Attachment[];
+  /** Fixed beforehand where the record must know it. */
+  readonly id?: string;
+  readonly thid?: string;
+  readonly pthid?: string;
+  readonly minor?: number;
+  /** Default: the connection of the step. */
+  readonly to?: Destination;
+  readonly pleaseAck?: boolean;
+}
+
+/** A change of one record. Without `base` it is created. */
+export interface Change<V extends RecordValue = RecordValue> {
+  readonly def: RecordDef<V>;
+  readonly base?: Exchange<V>;
+  /** For a new record whose id must be known in the step. */
+  readonly id?: string;
+  /** The states it passes through in this commit; each makes an event, the last one stays. Default: unchanged. */
+  readonly states?: readonly string[];
+  readonly role?: string;
+  readonly connection?: string;
+  readonly patch?: Partial<V>;
+  /** Deleted in the same commit, after its events. */
+  readonly remove?: boolean;
+  /** A change of state that no webhook tells. */
+  readonly silent?: boolean;
+}
+
+/** Work for the crypto pool or the network: what `formats/` and `workers/` know how to do, by name. Its result re-enters as `result`. */
+export interface WorkOrder {
+  readonly op: string;
+  readonly input: JsonObject;
+  /** The protocol's `results` entry that takes what comes out. */
+  readonly result: string;
+}
+
+export interface LedgerOrder {
+  readonly write: LedgerWrite;
+  /** The key that signs for the DID. */
+  readonly verkey: string;
+  readonly result: string;
+}
+
+/** A command of the same record (or another protocol's) that follows by itself. */
+export interface NextCommand {
+  readonly command: string;
+  readonly input?: JsonObject;
+  readonly protocol?: string;
+  readonly record?: { readonly category: string; readonly id: string };
+}
+
+/** A message handed to a connection's protocol as if it had come in: an attached offer after its connection is complete. */
+export interface Tell {
+  readonly connection: string;
+  readonly message: JsonObject;
+}
+
+/** What a step wants to happen. The engine commits all of it together or nothing. */
+export interface Effects {
+  readonly record?: Omit<Change, 'def' | 'base'>;
+  readonly others?: readonly Change[];
+  readonly send?: readonly Outgoing[];
+  readonly next?: readonly NextCommand[];
+  readonly work?: readonly WorkOrder[];
+  readonly ledger?: readonly LedgerOrder[];
+  readonly tell?: readonly Tell[];
+  readonly keys?: readonly KeyWrite[];
+  readonly routes?: readonly Omit<Route, 'tenant'>[];
+  readonly unroutes?: readonly string[];
+  /** Webhooks that are not a record's. */
+  readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
+  /** What the REST call answers, where that is not the record. */
+  readonly answer?: JsonObject;
+  /** A problem report to the peer. */
+  readonly problem?: { readonly code: string; readonly text: string };
+}
+
+/** An own key made in a step; the engine stores it with the rest. */
+export interface OwnKey {
+  readonly verkey: string;
+  readonly write: KeyWrite;
+}
+
+/** What every step can read. Nothing here touches the network or the store. */
+export interface StepContext<V extends RecordValue = RecordValue> {
+  readonly tenant: string;
+  readonly now: number;
+  readonly settings: Settings;
+  readonly protocol: string;
+  readonly record?: Exchange<V>;
+  readonly connection?: Exchange;
+  /** What the step's `load` asked for, by name. */
+  readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
+  newId(): string;
+  newKey(): OwnKey;
+}
+
+/** The configuration that steps may see: per tenant, from flags. */
+export interface Settings {
+  readonly label: string;
+  readonly endpoint: string;
+  readonly autoAcceptInvites: boolean;
+  readonly autoAcceptRequests: boolean;
+  readonly autoPingConnection: boolean;
+  readonly autoRespondMessages: boolean;
+  readonly autoRespondCredentialProposal: boolean;
+  readonly autoRespondCredentialOffer: boolean;
+  readonly autoRespondCredentialRequest: boolean;
+  readonly autoStoreCredential: boolean;
+  readonly autoRespondPresentationProposal: boolean;
+  readonly autoRespondPresentationRequest: boolean;
+  readonly autoVerifyPresentation: boolean;
+  readonly preserveExchangeRecords: boolean;
+  readonly monitorPing: boolean;
+  readonly publicInvites: boolean;
+  readonly debugWebhooks: boolean;
+}
+
+/** The state a record is in before it exists. */
+export const NEW = '-';
+
+type Loads = Readonly<Record<string, Lookup>>;
+
+export interface MessageStep<V extends RecordValue = RecordValue> {
+  readonly schema: TSchema;
+  /** States in which it is expected; `NEW` when it may begin an exchange. `*` for a stateless protocol. */
+  readonly from: readonly string[] | '*';
+  /** Our role in the exchange when it arrives; checked against the record. */
+  readonly role?: string;
+  /** May come under a key that is not the connection's, because it is what establishes or moves the connection. */
+  readonly handshake?: boolean;
+  readonly load?: (message: Incoming) => Loads;
+  readonly step: (ctx: StepContext<V>, message: Incoming) => Effects;
+}
+
+export interface CommandStep<V extends RecordValue = RecordValue> {
+  /** ACA-Py's operation, as in `POST /didexchange/{conn_id}/accept-request`. A command without one is only for `next`. */
+  readonly route?: string;
+  readonly tag?: string;
+  readonly summary?: string;
+  readonly body?: TSchema;
+  readonly query?: TSchema;
+  readonly from: readonly string[] | '*';
+  readonly role?: string;
+  readonly load?: (input: CommandInput) => Loads;
+  /** The record that the command is about, where it is named by the body and not the path. */
+  readonly about?: (input: CommandInput) => Lookup | undefined;
+  /** The input's member that names the connection. */
+  readonly connection?: string;
+  readonly step: (ctx: StepContext<V>, input: CommandInput) => Effects;
+}
+
+/** Body, query and path of a command, as validated. */
+export interface CommandInput {
+  // biome-ignore lint/suspicious/noExplicitAny: each command's schema says what is inside; the engine has checked it
+  readonly body: any;
+  readonly query: Readonly<Record<string, string>>;
+}
+
+export interface ResultStep<V extends RecordValue = RecordValue> {
+  readonly from: readonly string[] | '*';
+  readonly load?: (output: JsonObject) => Loads;
+  // biome-ignore lint/suspicious/noExplicitAny: what the work made is in memory only and typed by the work itself
+  readonly step: (ctx: StepContext<V>, output: any) => Effects;
+}
+
+/** One protocol, one literal. `uris` newest first; all have one family and major version. Empty for a resource that has no messages. */
+export interface Protocol<V extends RecordValue = RecordValue> {
+  readonly name: string;
+  readonly uris: readonly string[];
+  readonly binds: RecordDef<V>;
+  /** No exchange is stored: a mark only. */
+  readonly stateless?: boolean;
+  readonly roles?: readonly string[];
+  readonly messages: Readonly<Record<string, MessageStep<V>>>;
+  readonly commands?: Readonly<Record<string, CommandStep<V>>>;
+  readonly results?: Readonly<Record<string, ResultStep<V>>>;
+  /** What a failed work or ledger order does to the record; the engine tells the waiting controller by itself. */
+  readonly failed?: (ctx: StepContext<V>, failure: { result: string; code: string; text: string }) => Effects;
+  /** What an ack of whatever family does, where the thread is ours. */
+  readonly acked?: MessageStep<V>;
+  /** What a problem report of whatever family does. */
+  readonly problem?: MessageStep<V>;
+}
+
+/** Declares a protocol. */
+export function defineProtocol<V extends RecordValue>(protocol: Protocol<V>): Protocol<V> {
+  return Object.freeze(protocol);
+}

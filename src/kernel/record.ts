@@ -1,0 +1,77 @@
+import type { JsonObject } from '../ports/json.ts';
+import type { StoredRecord } from '../ports/store.ts';
+
+/** What a record's value may hold: JSON whose members may be absent. */
+export type RecordValue = { [member: string]: unknown };
+
+/** A record as a step sees it: what is stored plain, and its value. */
+export interface Exchange<V extends RecordValue = RecordValue> {
+  readonly id: string;
+  /** 0 until it is stored. */
+  readonly version: number;
+  readonly state?: string;
+  readonly role?: string;
+  readonly connection?: string;
+  readonly created: number;
+  readonly updated: number;
+  readonly value: Readonly<V>;
+}
+
+/**
+ * One record kind that a controller sees: its place in the store, its names in the admin API and its webhook topic.
+ * List, get and delete routes, webhooks and OpenAPI follow from it.
+ */
+export interface RecordDef<V extends RecordValue = RecordValue> {
+  /** Category in the store. */
+  readonly category: string;
+  /** ACA-Py's name of the identifier, as in `cred_ex_id`. */
+  readonly idField: string;
+  /** Webhook topic; a record without one is silent. */
+  readonly topic?: string;
+  readonly states: readonly string[];
+  /** The record as `GET` answers it and as debug webhooks carry it. */
+  view(record: Exchange<V>): JsonObject;
+  /** What ordinary webhooks carry, where that is less than the view. */
+  terse?(record: Exchange<V>): JsonObject;
+  /** Hidden search tags. `thread` is what messages are matched by. */
+  tags(value: Readonly<V>): Record<string, string | readonly string[] | undefined>;
+  readonly admin?: AdminRoutes<V>;
+}
+
+/** The routes that every record has, under ACA-Py's names. */
+export interface AdminRoutes<V extends RecordValue> {
+  /** As in `/connections`; the list answers `{"results": [...]}`. */
+  readonly list?: string;
+  /** As in `/connections/{conn_id}`. */
+  readonly one?: string;
+  readonly tag: string;
+  readonly remove?: boolean;
+  readonly metadata?: boolean;
+  /** Query parameters of the list that name a hidden tag, by ACA-Py's name. */
+  readonly filters?: Readonly<Record<string, string>>;
+  /** What `GET one` answers, where it is not the view. */
+  readonly detail?: (record: Exchange<V>) => JsonObject;
+  readonly notFound?: string;
+}
+
+/** Declares a record kind. */
+export function defineRecord<V extends RecordValue>(def: RecordDef<V>): RecordDef<V> {
+  return Object.freeze(def);
+}
+
+/** A stored row as an exchange. */
+export function toExchange<V extends RecordValue>(row: StoredRecord): Exchange<V> {
+  return row as unknown as Exchange<V>;
+}
+
+/** ACA-Py's form of a time: `2026-01-31T12:00:00.000000Z`. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z');
+}
+
+/** The object without its undefined and null members, as ACA-Py serialises records and webhooks. */
+export function compact(object: Record<string, unknown>): JsonObject {
+  const out: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(object)) if (value !== undefined && value !== null) out[name] = value;
+  return out as JsonObject;
+}
