@@ -1,10 +1,11 @@
 import type { TSchema } from 'typebox';
+import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { KeyWrite, Lookup, Route, StoredRecord } from '../ports/store.ts';
 import type { Exchange, RecordDef, RecordValue } from './record.ts';
 
-/** A message with its decorators lifted out; `body` has neither `@` nor `~` members. Source of the parts: RFC 0008, 0015, 0017, 0092. */
+/** A message with its decorators lifted out (RFC 0008, 0015, 0017, 0092): protocols never see an `@` or a `~`. */
 export interface Incoming {
   readonly id: string;
   /** The whole type as received, with its prefix. */
@@ -13,28 +14,17 @@ export interface Incoming {
   readonly minor: number;
   readonly thid: string;
   readonly pthid?: string;
-  readonly body: JsonObject;
-  readonly attachments: readonly Attachment[];
+  readonly body: Readonly<JsonObject>;
+  /** By the field before `~attach`. */
+  readonly attachments: Readonly<Record<string, readonly Attachment[]>>;
   readonly pleaseAck: boolean;
+  readonly returnRoute: boolean;
   /** The message as received: exchange records keep it for the controller. */
   readonly raw: JsonObject;
   /** Who sealed it (authcrypt), and which of our keys opened it. Absent for a message that this agent hands over to itself. */
   readonly sender?: string;
   readonly recipient?: string;
 }
-
-/** An attachment of either direction (RFC 0017). `sign` asks the engine to sign the data with one of our keys. */
-export interface Attachment {
-  readonly id: string;
-  readonly mimeType?: string;
-  /** Where it stands in the message: `offers~attach`, `did_doc~attach`, `requests~attach`, ... */
-  readonly field: string;
-  readonly format?: string;
-  readonly data: AttachmentData;
-  readonly sign?: string;
-}
-
-export type AttachmentData = { readonly json: JsonObject } | { readonly base64: string; readonly jws?: JsonObject };
 
 /** Where a message goes: a connection's keys, or a service named by an invitation. */
 export interface Destination {
@@ -45,19 +35,21 @@ export interface Destination {
   readonly sender?: string;
 }
 
-export interface Outgoing {
+/** A message to send: whole, where the record keeps it too, or as its parts. */
+export type Outgoing = { readonly to?: Destination } & ({ readonly message: JsonObject } | MessageParts);
+
+export interface MessageParts {
   /** Name in the protocol that sends, or a whole type URI. */
   readonly type: string;
-  readonly body?: Record<string, unknown>;
-  readonly attachments?: readonly Attachment[];
+  readonly body?: Readonly<Record<string, unknown>>;
+  readonly attachments?: Readonly<Record<string, readonly Attachment[]>>;
+  /** An attachment that one of our keys signs (RFC 0017): the text under `field`. */
+  readonly signed?: { readonly field: string; readonly text: string; readonly verkey: string };
   /** Fixed beforehand where the record must know it. */
   readonly id?: string;
   readonly thid?: string;
   readonly pthid?: string;
   readonly minor?: number;
-  /** Default: the connection of the step. */
-  readonly to?: Destination;
-  readonly pleaseAck?: boolean;
 }
 
 /** A change of one record. Without `base` it is created. */

@@ -1,0 +1,243 @@
+import { signedAttachment } from '../didcomm/attachments.ts';
+import { pack } from '../didcomm/envelope-v1.ts';
+import { wrapForward } from '../didcomm/forward.ts';
+import { AppError } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Commit, EventWrite, JobWrite, KeyWrite, RecordWrite, Route } from '../ports/store.ts';
+import type { Kernel, KeyPair } from './context.ts';
+import { newId } from './ids.ts';
+import {
+  type AnswerRef,
+  commandJob,
+  type DeliverPayload,
+  deliverJob,
+  eventJob,
+  ledgerJob,
+  tellJob,
+  workJob,
+} from './jobs.ts';
+import { composeMessage } from './message.ts';
+import type { Change, Destination, Effects, Outgoing, Protocol, StepContext } from './protocol.ts';
+import type { Exchange, RecordDef } from './record.ts';
+
+/** A problem report when a protocol has no message of its own for it (RFC 0035). */
+const PROBLEM_REPORT = 'https://didcomm.org/notification/1.0/problem-report';
+const MARK_LIFE = 7 * 24 * 3600_000;
+/** A reply that goes out on the connection it came from is delivered again after this time, unless its transport says that it arrived. */
+const INLINE_GRACE = 10_000;
+
+/** What started a transition, as far as its commit must know. */
+export interface Origin {
+  readonly cause?: string;
+  readonly answer?: AnswerRef;
+  readonly job?: { readonly id: string; readonly lease: string };
+  readonly mark?: string;
+  /** Why the controller's call has failed for good; written for it to read. */
+  readonly failure?: { readonly code: string; readonly text: string };
+  readonly thid?: string;
+  readonly pthid?: string;
+  /** The peer can take one reply on the connection it wrote on. */
+  readonly replyTo?: string;
+}
+
+export interface Assembled {
+  readonly commit: Commit;
+  readonly answer: JsonObject;
+  readonly answerRef?: AnswerRef;
+  /** Whether jobs were made that a waiting controller waits for. */
+  readonly spawned: boolean;
+  readonly reply?: { readonly envelope: string; readonly job: string };
+}
+
+/** Turns what a step wants into one commit: records, events, sealed mail and jobs together. Nothing is written here. */
+export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepContext, effects: Effects, origin: Origin): Promise<Assembled> {
+  const { tenant } = ctx;
+  const settings = kernel.settings(tenant);
+  const records: RecordWrite[] = [];
+  const deletes: NonNullable<Commit['deletes']>[number][] = [];
+  const events: EventWrite[] = [];
+  const jobs: JobWrite[] = [];
+  const after = new Map<string, { def: RecordDef; record: Exchange }>();
+
+  const emit = (topic: string, category: string, record: string, payload: JsonObject): void => {
+    const event: EventWrite = { id: newId(), topic, category, record, value: { payload } };
+    events.push(event);
+    for (const target of kernel.webhooks(tenant)) jobs.push(eventJob(tenant, record, { event: event.id, target: target.id }));
+  };
+
+  const applyChange = (change: Change): void => {
+    const applied = apply(change, ctx.now);
+    const { def, base } = change;
+    const announce = (record: Exchange): void => {
+      if (def.topic && !change.silent) emit(def.topic, def.category, record.id, settings.debugWebhooks || !def.terse ? def.view(record) : def.terse(record));
+    };
+    for (const state of change.states ?? (base ? [] : [undefined])) announce({ ...applied, state });
+    if (change.remove) {
+      if (base) deletes.push({ category: def.category, id: applied.id, expect: base.version });
+      if (applied.state) announce({ ...applied, state: 'deleted' });
+    } else {
+      records.push({
+        category: def.category,
+        id: applied.id,
+        expect: base?.version ?? 0,
+        state: applied.state,
+        role: applied.role,
+        connection: applied.connection,
+        tags: def.tags(applied.value),
+        value: applied.value as JsonObject,
+      });
+    }
+    after.set(`${def.category} ${applied.id}`, { def, record: applied });
+  };
+
+  let bound = ctx.record;
+  if (effects.record) {
+    const change: Change = { ...effects.record, def: protocol.binds, base: ctx.record };
+    const id = change.base?.id ?? change.id ?? newId(ctx.now);
+    applyChange({ ...change, id });
+    bound = after.get(`${protocol.binds.category} ${id}`)!.record;
+  }
+  for (const change of effects.others ?? []) applyChange(change);
+  for (const { topic, payload } of effects.emit ?? []) emit(topic, topic, newId(), payload);
+
+  const answerRef = origin.answer ?? (bound && !protocol.stateless ? { category: protocol.binds.category, id: bound.id } : undefined);
+  const cause = origin.cause;
+  const target = bound ? { category: protocol.binds.category, id: bound.id } : { category: protocol.binds.category, id: ctx.connection?.id ?? tenant };
+  const common = { protocol: protocol.name, ...target, answer: answerRef };
+  const waiting: JobWrite[] = [
+    ...(effects.next ?? []).map((next) =>
+      commandJob(
+        tenant,
+        { ...common, ...(next.record ?? {}), protocol: next.protocol ?? protocol.name, command: next.command, input: next.input ?? {} },
+        cause,
+      ),
+    ),
+    ...(effects.work ?? []).map((order) => workJob(tenant, { ...common, ...order }, cause)),
+    ...(effects.ledger ?? []).map((order) => ledgerJob(tenant, { ...common, ...order }, cause)),
+    ...(effects.tell ?? []).map((tell) => tellJob(tenant, { ...tell, answer: answerRef }, cause)),
+  ];
+  jobs.push(...waiting);
+
+  const mail = await sealAll(kernel, protocol, ctx, effects, origin, after.get(`connection ${ctx.connection?.id}`)?.record ?? ctx.connection);
+  let reply: Assembled['reply'];
+  for (const payload of mail) {
+    const inline = !reply && origin.replyTo !== undefined && payload.connection === origin.replyTo;
+    const job = deliverJob(tenant, payload, inline ? ctx.now + INLINE_GRACE : undefined);
+    if (inline) reply = { envelope: payload.envelope, job: job.id };
+    jobs.push(job);
+  }
+
+  const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
+  const answer = effects.answer ?? (answered ? answered.def.view(answered.record) : bound ? protocol.binds.view(bound) : {});
+  const snapshot = cause && (waiting.length > 0 || origin.job) && (effects.answer || answered) ? [{ cause, value: answer }] : undefined;
+
+  return {
+    answer,
+    answerRef,
+    spawned: waiting.length > 0,
+    reply,
+    commit: {
+      records,
+      deletes,
+      keys: effects.keys,
+      routes: effects.routes?.map((route): Route => ({ ...route, tenant })),
+      unroutes: effects.unroutes,
+      events,
+      jobs,
+      done: origin.job ? [origin.job] : undefined,
+      marks: origin.mark
+        ? [{ mark: origin.mark, answer: mail.length > 0 ? { mail: mail as unknown as JsonObject[] } : undefined, expires: ctx.now + MARK_LIFE }]
+        : undefined,
+      snapshots: snapshot,
+      failures: cause && origin.failure ? [{ cause, ...origin.failure }] : undefined,
+    },
+  };
+}
+
+/** The record after a change. */
+export function apply(change: Change, now: number): Exchange {
+  const { base, def } = change;
+  const state = change.states?.at(-1) ?? base?.state;
+  if (state !== undefined && !def.states.includes(state)) throw new AppError('internal', `${def.category} has no state ${state}`);
+  return {
+    id: base?.id ?? change.id ?? newId(now),
+    version: (base?.version ?? 0) + 1,
+    state,
+    role: change.role ?? base?.role,
+    connection: change.connection ?? base?.connection,
+    created: base?.created ?? now,
+    updated: now,
+    value: { ...base?.value, ...change.patch },
+  };
+}
+
+/** The keys and the address of a connection's peer; undefined while it has told neither. */
+export function destinationOf(connection: Exchange): Destination | undefined {
+  const { their_keys, their_routing_keys, their_endpoint, my_verkey } = connection.value as Record<string, unknown>;
+  if (!Array.isArray(their_keys) || their_keys.length === 0) return undefined;
+  return {
+    recipientKeys: their_keys as string[],
+    routingKeys: (their_routing_keys as string[] | undefined) ?? [],
+    endpoint: their_endpoint as string | undefined,
+    sender: my_verkey as string | undefined,
+  };
+}
+
+async function sealAll(
+  kernel: Kernel,
+  protocol: Protocol,
+  ctx: StepContext,
+  effects: Effects,
+  origin: Origin,
+  connection: Exchange | undefined,
+): Promise<DeliverPayload[]> {
+  const mail: DeliverPayload[] = [];
+  const outgoing = [...(effects.send ?? []), ...(effects.problem ? [problemReport(protocol, effects.problem)] : [])];
+  for (const out of outgoing) {
+    const to = out.to ?? (connection && destinationOf(connection));
+    if (!to) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
+    const message = await compose(kernel, protocol, ctx, out, effects.keys, origin);
+    const sender = to.sender === undefined ? undefined : await pairOf(kernel, ctx.tenant, to.sender, effects.keys);
+    const sealed = pack({ message: JSON.stringify(message), recipients: to.recipientKeys, sender });
+    mail.push({
+      envelope: wrapForward(sealed, to.recipientKeys[0]!, to.routingKeys ?? []),
+      endpoint: to.endpoint,
+      connection: connection?.id,
+    });
+  }
+  return mail;
+}
+
+const problemReport = (protocol: Protocol, problem: { code: string; text: string }): Outgoing => ({
+  type: protocol.problem ? 'problem-report' : PROBLEM_REPORT,
+  body: { description: { code: problem.code, en: problem.text } },
+});
+
+async function pairOf(kernel: Kernel, tenant: string, verkey: string, fresh: readonly KeyWrite[] | undefined): Promise<KeyPair> {
+  const made = fresh?.find((key) => key.kid === verkey);
+  if (made) return { verkey, publicKey: made.secret.subarray(32), secretKey: made.secret };
+  const pair = await kernel.keys.pair(tenant, verkey);
+  if (!pair) throw new AppError('internal', 'an own key is missing');
+  return pair;
+}
+
+async function compose(
+  kernel: Kernel,
+  protocol: Protocol,
+  ctx: StepContext,
+  out: Outgoing,
+  fresh: readonly KeyWrite[] | undefined,
+  origin: Origin,
+): Promise<JsonObject> {
+  if ('message' in out) return out.message;
+  const { signed } = out;
+  const attachments = signed && {
+    [signed.field]: [signedAttachment(Buffer.from(signed.text), await pairOf(kernel, ctx.tenant, signed.verkey, fresh))],
+  };
+  return composeMessage(protocol, {
+    ...out,
+    id: out.id ?? ctx.newId(),
+    thid: out.thid ?? origin.thid,
+    attachments: { ...out.attachments, ...attachments },
+  });
+}

@@ -1,0 +1,186 @@
+import { AppError, asAppError, errorRow, type ErrorCode } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { LedgerWrite } from '../ports/ledger.ts';
+import type { ClaimedJob } from '../ports/store.ts';
+import type { AnswerRef, CommandPayload, LedgerPayload, TellPayload, WorkPayload } from './jobs.ts';
+import type { Kernel } from './context.ts';
+import type { Engine } from './engine.ts';
+import { newId } from './ids.ts';
+import type { CommandInput } from './protocol.ts';
+import type { WorkContext, WorkOps } from './work.ts';
+
+/** How long a controller's call waits for what it caused (rule 3). */
+const WAIT_MS = 15_000;
+/** Notice of progress is only a hint, so a waiting call also looks by itself. */
+const LOOK_MS = 200;
+
+export interface Calls {
+  /**
+   * A controller's command, from its call to its answer: the record as it stands when nothing that the call caused is open any more.
+   * @throws AppError of the failed step or job, with ACA-Py's status.
+   */
+  call(tenant: string, protocol: string, command: string, call: { record?: string; input: CommandInput }): Promise<JsonObject>;
+  /**
+   * Runs a claimed job of kind command, tell or work to its commit, which also completes it.
+   * @throws what the job may be retried for; everything else has been written as the job's failure.
+   */
+  run(job: ClaimedJob, lease: string): Promise<void>;
+  /** Completes a ledger job with its result, or its failure. */
+  ledgerDone(job: ClaimedJob, lease: string, result: { round?: number; write: LedgerWrite } | AppError): Promise<void>;
+}
+
+/** Calls of controllers, and the jobs that follow from them, on one engine. */
+export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: (tenant: string) => WorkContext): Calls {
+  const { registry, db } = kernel;
+
+  async function call(tenant: string, protocolName: string, command: string, given: { record?: string; input: CommandInput }): Promise<JsonObject> {
+    const { protocol, step } = registry.command(protocolName, command);
+    const cause = newId();
+    const { input } = given;
+    const about = step.about?.(input);
+    const first = await engine.transition({
+      tenant,
+      protocol,
+      record: given.record === undefined ? undefined : { category: protocol.binds.category, id: given.record },
+      about,
+      connection: step.connection ? (input.body[step.connection] as string | undefined) : undefined,
+      load: step.load?.(input),
+      from: step.from,
+      role: step.role,
+      origin: { cause },
+      otherwise: 'error',
+      step: (ctx) => step.step(ctx, input),
+    });
+    return first.spawned ? await settled(tenant, cause, first.answer) : first.answer;
+  }
+
+  /** Waits until a cause has no open job, then answers with what it wrote last. */
+  async function settled(tenant: string, cause: string, otherwise: JsonObject): Promise<JsonObject> {
+    const deadline = Date.now() + WAIT_MS;
+    let nudge = (): void => {};
+    const stop = db.jobs.subscribe((hint) => {
+      if (hint.causes.includes(cause)) nudge();
+    });
+    try {
+      for (;;) {
+        const moved = new Promise<void>((resolve) => {
+          nudge = resolve;
+        });
+        const status = await db.store.cause(tenant, cause);
+        if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
+        if (status.open === 0 || Date.now() >= deadline) return status.snapshot ?? otherwise;
+        const timer = setTimeout(() => nudge(), LOOK_MS);
+        await moved;
+        clearTimeout(timer);
+      }
+    } finally {
+      stop();
+    }
+  }
+
+  async function run(job: ClaimedJob, lease: string): Promise<void> {
+    const held = { id: job.id, lease };
+    if (job.kind === 'tell') {
+      const tell = job.payload as unknown as TellPayload;
+      await orFail(job, lease, undefined, () =>
+        engine.deliverLocally(job.tenant, tell.connection, tell.message, { job: held, cause: job.cause, answer: tell.answer }),
+      );
+    } else if (job.kind === 'command') {
+      const payload = job.payload as unknown as CommandPayload;
+      const { protocol, step } = registry.command(payload.protocol, payload.command);
+      const input: CommandInput = { body: payload.input, query: {} };
+      await orFail(job, lease, { ...payload, result: payload.command }, () =>
+        engine.transition({
+          tenant: job.tenant,
+          protocol,
+          record: { category: payload.category, id: payload.id },
+          load: step.load?.(input),
+          from: step.from,
+          role: step.role,
+          origin: { cause: job.cause, answer: payload.answer, job: held },
+          otherwise: 'ignore',
+          step: (ctx) => step.step(ctx, input),
+        }),
+      );
+    } else {
+      const payload = job.payload as unknown as WorkPayload;
+      await orFail(job, lease, payload, async () => {
+        const op = ops[payload.op];
+        if (!op) throw new AppError('internal', `no work is called ${payload.op}`);
+        const output = await op(work(job.tenant), payload.input);
+        await resultOf(job, held, payload, output);
+      });
+    }
+  }
+
+  async function resultOf(
+    job: ClaimedJob,
+    held: { id: string; lease: string },
+    payload: { protocol: string; category: string; id: string; result: string; answer?: AnswerRef },
+    output: unknown,
+  ): Promise<void> {
+    const protocol = registry.protocol(payload.protocol);
+    const step = protocol.results?.[payload.result];
+    if (!step) throw new AppError('internal', `${payload.protocol} has no result ${payload.result}`);
+    await engine.transition({
+      tenant: job.tenant,
+      protocol,
+      record: { category: payload.category, id: payload.id },
+      load: step.load?.(output as JsonObject),
+      from: step.from,
+      origin: { cause: job.cause, answer: payload.answer, job: held },
+      otherwise: 'ignore',
+      step: (ctx) => step.step(ctx, output),
+    });
+  }
+
+  /** Runs a job; a failure that no retry can mend becomes the record's error and the waiting call's answer, in one commit with the job's end. */
+  async function orFail(
+    job: ClaimedJob,
+    lease: string,
+    about: { protocol: string; category: string; id: string; result: string; answer?: AnswerRef } | undefined,
+    action: () => Promise<unknown>,
+  ): Promise<void> {
+    try {
+      await action();
+    } catch (thrown) {
+      const error = asAppError(thrown);
+      if (error.code === 'lease-lost' || error.row.retry) throw error;
+      if (error.code === 'internal') kernel.log.error({ job: job.id, kind: job.kind, err: error.cause ?? error }, 'a job failed');
+      await fail(job, lease, about, error);
+    }
+  }
+
+  async function fail(
+    job: ClaimedJob,
+    lease: string,
+    about: { protocol: string; category: string; id: string; result: string; answer?: AnswerRef } | undefined,
+    error: AppError,
+  ): Promise<void> {
+    const held = { id: job.id, lease };
+    const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
+    const protocol = about && registry.protocol(about.protocol);
+    if (!about || !protocol?.failed) {
+      await db.store.commit(job.tenant, { done: [held], failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
+      return;
+    }
+    const failed = protocol.failed;
+    await engine.transition({
+      tenant: job.tenant,
+      protocol,
+      record: { category: about.category, id: about.id },
+      from: protocol.binds.states,
+      origin: { cause: job.cause, answer: about.answer, job: held, failure },
+      otherwise: 'ignore',
+      step: (ctx) => failed(ctx, { result: about.result, ...failure }),
+    });
+  }
+
+  async function ledgerDone(job: ClaimedJob, lease: string, result: { round?: number; write: LedgerWrite } | AppError): Promise<void> {
+    const payload = job.payload as unknown as LedgerPayload;
+    if (result instanceof AppError) await fail(job, lease, payload, result);
+    else await orFail(job, lease, payload, () => resultOf(job, { id: job.id, lease }, payload, { round: result.round, write: payload.write as unknown as JsonObject }));
+  }
+
+  return { call, run, ledgerDone };
+}

@@ -1,0 +1,74 @@
+import type { Database } from '../ports/store.ts';
+import type { Settings } from './protocol.ts';
+import type { Registry } from './registry.ts';
+
+/** Where a tenant's events go: `id` is short, stable and names the lane; `key` is sent as `x-api-key`. */
+export interface WebhookTarget {
+  readonly id: string;
+  readonly url: string;
+  readonly key?: string;
+}
+
+/** An Ed25519 key pair in memory: `secretKey` is the 64-byte form. */
+export interface KeyPair {
+  readonly verkey: string;
+  readonly publicKey: Uint8Array;
+  readonly secretKey: Uint8Array;
+}
+
+/** What the kernel is given: the database, what was registered, the clock, and what differs by tenant. */
+export interface Kernel {
+  readonly db: Database;
+  readonly registry: Registry;
+  readonly now: () => number;
+  settings(tenant: string): Settings;
+  webhooks(tenant: string): readonly WebhookTarget[];
+  readonly keys: KeyRing;
+  /** Counts a happening by name, for `/status` and metrics. */
+  count(name: string): void;
+  /** Tells the operator's log; never with secrets or message bodies. */
+  readonly log: Log;
+}
+
+export interface Log {
+  info(fields: Record<string, unknown>, text: string): void;
+  warn(fields: Record<string, unknown>, text: string): void;
+  error(fields: Record<string, unknown>, text: string): void;
+}
+
+/** Key pairs of tenants, from the store, cached in memory within a bound. */
+export interface KeyRing {
+  pair(tenant: string, verkey: string): Promise<KeyPair | undefined>;
+  forget(tenant: string, verkey: string): void;
+}
+
+const KEY_CACHE = 20_000;
+
+/** A key ring over the store; the least recently used pair goes first, and its secret is overwritten. */
+export function createKeyRing(db: Database, decodeVerkey: (verkey: string) => Uint8Array): KeyRing {
+  const cache = new Map<string, KeyPair>();
+  return {
+    async pair(tenant, verkey) {
+      const id = `${tenant} ${verkey}`;
+      const hit = cache.get(id);
+      if (hit) {
+        cache.delete(id);
+        cache.set(id, hit);
+        return hit;
+      }
+      const stored = await db.store.key(tenant, verkey);
+      if (stored?.type !== 'ed25519') return undefined;
+      const pair: KeyPair = { verkey, publicKey: decodeVerkey(verkey), secretKey: stored.secret };
+      cache.set(id, pair);
+      if (cache.size > KEY_CACHE) {
+        const [oldest, old] = cache.entries().next().value!;
+        cache.delete(oldest);
+        old.secretKey.fill(0);
+      }
+      return pair;
+    },
+    forget(tenant, verkey) {
+      cache.delete(`${tenant} ${verkey}`);
+    },
+  };
+}

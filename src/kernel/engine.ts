@@ -1,0 +1,378 @@
+import { openEnvelope, parseEnvelope } from '../didcomm/envelope-v1.ts';
+import { newKeyPair } from '../didcomm/keys.ts';
+import { parseJsonObject } from '../didcomm/safe-json.ts';
+import { AppError, type ErrorCode } from '../errors.ts';
+import type { Json, JsonObject } from '../ports/json.ts';
+import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
+import { type Assembled, assemble, type Origin } from './assemble.ts';
+import type { Kernel } from './context.ts';
+import { newId } from './ids.ts';
+import { type DeliverPayload, deliverJob, shortHash } from './jobs.ts';
+import { readMessage } from './message.ts';
+import { type CommandInput, type Effects, type Incoming, type MessageStep, NEW, type Protocol, type Settings, type StepContext } from './protocol.ts';
+import { type Exchange, toExchange } from './record.ts';
+import type { KnownMessage } from './registry.ts';
+
+/** How often a transition that lost a race reloads and tries again. */
+const ATTEMPTS = 12;
+const ROUTE_CACHE = 50_000;
+
+/** Where an envelope came from: whether one reply can go back on the same connection. */
+export interface InboundSession {
+  readonly canReply: boolean;
+}
+
+/**
+ * The answer to an envelope. `refused` is the same for every reason that a stranger could probe; `reply` goes back on the connection, and `sent` is called
+ * when it arrived.
+ */
+export interface Received {
+  readonly refused?: string;
+  readonly reply?: string;
+  readonly sent?: () => Promise<void>;
+  /** The connection whose parked mail may go back instead of a reply, with its tenant. */
+  readonly session?: { readonly tenant: string; readonly connection: string };
+}
+
+/** What a transition is about, loaded and checked. */
+interface Subject {
+  readonly record?: Exchange;
+  readonly connection?: Exchange;
+  readonly loaded: Record<string, StoredRecord | undefined>;
+}
+
+export interface Engine {
+  receive(body: Uint8Array, session: InboundSession): Promise<Received>;
+  transition(request: Transition): Promise<Assembled>;
+  /** A message that this agent hands to itself (rule 5), under the connection it belongs to. */
+  deliverLocally(tenant: string, connection: string, message: JsonObject, origin: Origin): Promise<void>;
+}
+
+/** One run of one step: of a command or of a result. */
+export interface Transition {
+  readonly tenant: string;
+  readonly protocol: Protocol;
+  readonly record?: { readonly category: string; readonly id: string };
+  readonly about?: Lookup;
+  readonly connection?: string;
+  readonly load?: Readonly<Record<string, Lookup>>;
+  readonly from: readonly string[] | '*';
+  readonly role?: string;
+  readonly origin: Origin;
+  /** What a state that does not allow it means: an error for a controller, nothing for a late result. */
+  readonly otherwise: 'error' | 'ignore';
+  readonly step: (ctx: StepContext) => Effects;
+}
+
+/** The engine: the one path of messages, commands and results to a commit. */
+export function createEngine(kernel: Kernel): Engine {
+  const { store, jobs } = kernel.db;
+  const routes = new Map<string, Route>();
+
+  async function routeOf(kid: string): Promise<Route | undefined> {
+    const hit = routes.get(kid);
+    if (hit) return hit;
+    const route = await store.route(kid);
+    if (route) {
+      if (routes.size >= ROUTE_CACHE) routes.delete(routes.keys().next().value!);
+      routes.set(kid, route);
+    }
+    return route;
+  }
+
+  function contextOf(tenant: string, protocol: Protocol, settings: Settings, subject: Subject): StepContext {
+    return {
+      tenant,
+      now: kernel.now(),
+      settings,
+      protocol: protocol.name,
+      record: subject.record,
+      connection: subject.connection,
+      loaded: subject.loaded,
+      newId: () => newId(),
+      newKey() {
+        const { verkey, secretKey } = newKeyPair();
+        return { verkey, write: { kid: verkey, type: 'ed25519', secret: secretKey } };
+      },
+    };
+  }
+
+  async function settle(assembled: Assembled, tenant: string): Promise<Assembled> {
+    await store.commit(tenant, assembled.commit);
+    for (const kid of assembled.commit.unroutes ?? []) routes.delete(kid);
+    return assembled;
+  }
+
+  // -- open, address -------------------------------------------------------------------------------------------------------------------------
+
+  async function receive(body: Uint8Array, session: InboundSession): Promise<Received> {
+    const refuse = (reason: string): Received => {
+      kernel.count(`refused_${reason}`);
+      return { refused: reason };
+    };
+    let parsed: ReturnType<typeof parseEnvelope>;
+    try {
+      parsed = parseEnvelope(body);
+    } catch {
+      return refuse('envelope');
+    }
+    let route: Route | undefined;
+    for (const kid of parsed.recipients) {
+      route = await routeOf(kid);
+      if (route) break;
+    }
+    if (!route) return refuse('unknown_key');
+    const pair = await kernel.keys.pair(route.tenant, route.kid);
+    if (!pair) return refuse('unknown_key');
+    let message: Incoming;
+    try {
+      const opened = openEnvelope(parsed, pair);
+      message = readMessage(parseJsonObject(opened.message) as JsonObject, opened.sender, route.kid);
+    } catch {
+      return refuse('not_opened');
+    }
+    kernel.count('messages_received');
+    const canReply = session.canReply && message.returnRoute;
+    const outcome = await handle(route, message, canReply);
+    if (typeof outcome === 'string') return refuse(outcome);
+    const { reply, connection } = outcome;
+    return {
+      reply: reply?.envelope,
+      sent: reply ? () => jobs.drop(route.tenant, [reply.job]) : undefined,
+      session: canReply && connection ? { tenant: route.tenant, connection } : undefined,
+    };
+  }
+
+  // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
+
+  interface Handled {
+    readonly reply?: Assembled['reply'];
+    readonly connection?: string;
+  }
+
+  /** Runs a message to its commit; a text says why it was dropped, for the counters only. */
+  async function handle(route: Route, message: Incoming, canReply: boolean): Promise<Handled | string> {
+    const { tenant } = route;
+    const mark = shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`);
+    const found = kernel.registry.message(message.type);
+    const known = typeof found === 'string' ? undefined : found;
+    const outcome = isOutcome(message) ? kernel.registry.threaded : [];
+    const names: string[] = [];
+    const lookups: Lookup[] = [];
+    const ask = (name: string, lookup: Lookup): void => {
+      names.push(name);
+      lookups.push(lookup);
+    };
+    if (route.kind === 'connection') ask('connection', { category: 'connection', id: route.target });
+    else if (message.sender) ask('connection', { category: 'connection', tag: 'their_key', equals: message.sender });
+    const threads = new Set([message.thid, ...(message.pthid ? [message.pthid] : [])]);
+    const categories = known && !known.protocol.stateless && outcome.length === 0 ? [known.protocol.binds.category] : outcome;
+    for (const category of categories) {
+      for (const thread of threads) ask(`thread ${category}`, { category, tag: 'thread', equals: thread });
+    }
+    for (const [name, lookup] of Object.entries(known?.step.load?.(message) ?? {})) ask(`load ${name}`, lookup);
+
+    for (let attempt = 1; ; attempt++) {
+      const { mark: seen, records } = await store.loadMarked(tenant, mark, lookups);
+      const rows = (name: string): StoredRecord[] => records.filter((_, index) => names[index] === name).flat();
+      const connectionRow = rows('connection')[0];
+      const connection = connectionRow && toExchange(connectionRow);
+      if (seen) return repeat(tenant, seen.answer, connection?.id, canReply);
+
+      const trusted = connection !== undefined && isPeer(connection, message.sender);
+      const request = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
+        const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
+        const subject: Subject = { record, connection: trusted || step.handshake ? connection : undefined, loaded };
+        const ctx = contextOf(tenant, protocol, kernel.settings(tenant), subject);
+        let effects: Effects;
+        const state = record ? (record.state ?? '') : NEW;
+        if (step.from !== '*' && (!step.from.includes(state) || (record && step.role && record.role !== step.role))) {
+          if (!trusted || isOutcome(message)) return 'out_of_order';
+          effects = unexpected('wrong-state');
+        } else {
+          try {
+            effects = step.step(ctx, message);
+          } catch (error) {
+            if (!(error instanceof AppError) || error.row.status >= 500) throw error;
+            kernel.log.info({ tenant, type: message.type, reason: error.message }, 'message refused');
+            if (!trusted || isOutcome(message)) return 'step_refused';
+            effects = { problem: { code: error.row.report ?? 'request-not-accepted', text: error.row.peer ?? 'The message was not accepted' } };
+          }
+        }
+        const origin: Origin = { mark, thid: message.thid, replyTo: canReply ? connection?.id : undefined };
+        const assembled = await settle(await assemble(kernel, protocol, ctx, effects, origin), tenant);
+        return { reply: assembled.reply, connection: trusted ? connection.id : undefined };
+      };
+
+      try {
+        if (isOutcome(message)) {
+          if (!trusted) return 'stranger';
+          const owner = ownerOf(rows, message, connection);
+          if (owner) return await request(owner.protocol, owner.step, owner.record);
+          return await request(kernel.registry.protocol('notification'), strayOutcome(message), undefined);
+        }
+        if (!known) {
+          if (!trusted) return 'stranger';
+          return await request(kernel.registry.protocol('notification'), { schema: {}, from: '*', step: () => unexpected('message-unknown') }, undefined);
+        }
+        const { step, protocol } = known;
+        if (!step.handshake && !trusted) return message.sender ? 'stranger' : 'anonymous';
+        if (!known.body.check(message.body)) {
+          if (!trusted) return 'invalid';
+          return await request(protocol, { ...step, from: '*', step: () => unexpected('message-invalid') }, undefined);
+        }
+        const record = protocol.stateless ? connection : threadRecord(rows(`thread ${protocol.binds.category}`), message, connection, step.handshake === true && route.kind === 'invitation');
+        return await request(protocol, step, record);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'conflict' || attempt >= ATTEMPTS) throw error;
+        await pause(attempt);
+      }
+    }
+  }
+
+  /** A message that was handled before: the same answer, no second effect (rule 6). */
+  async function repeat(tenant: string, answer: JsonObject | undefined, connection: string | undefined, canReply: boolean): Promise<Handled> {
+    kernel.count('messages_repeated');
+    const mail = (answer?.mail ?? []) as unknown as DeliverPayload[];
+    if (mail.length === 0) return { connection };
+    const again = mail.map((payload) => deliverJob(tenant, payload, canReply ? kernel.now() + 10_000 : undefined));
+    await store.commit(tenant, { jobs: again });
+    return { reply: canReply ? { envelope: mail[0]!.envelope, job: again[0]!.id } : undefined, connection };
+  }
+
+  function ownerOf(
+    rows: (name: string) => StoredRecord[],
+    message: Incoming,
+    connection: Exchange,
+  ): { protocol: Protocol; step: MessageStep; record: Exchange } | undefined {
+    for (const category of kernel.registry.threaded) {
+      const record = threadRecord(rows(`thread ${category}`), message, connection, false);
+      const protocol = record && kernel.registry.owner(category, record.value);
+      const step = message.name === 'ack' ? protocol?.acked : protocol?.problem;
+      if (record && protocol && step) return { protocol, step, record };
+    }
+    return undefined;
+  }
+
+  async function transition(request: Transition): Promise<Assembled> {
+    const { tenant, protocol } = request;
+    for (let attempt = 1; ; attempt++) {
+      const names: string[] = [];
+      const lookups: Lookup[] = [];
+      const ask = (name: string, lookup: Lookup | undefined): void => {
+        if (!lookup) return;
+        names.push(name);
+        lookups.push(lookup);
+      };
+      ask('record', request.record ?? request.about);
+      ask('connection', request.connection ? { category: 'connection', id: request.connection } : undefined);
+      for (const [name, lookup] of Object.entries(request.load ?? {})) ask(`load ${name}`, lookup);
+      const records = lookups.length > 0 ? await store.load(tenant, lookups) : [];
+      const first = (name: string): StoredRecord | undefined => records[names.indexOf(name)]?.[0];
+      const row = names.includes('record') ? first('record') : undefined;
+      const record = row && toExchange(row);
+      let connection = names.includes('connection') ? first('connection') : undefined;
+      if (request.connection && !connection) throw new AppError('not-found', `Connection ${request.connection} not found`);
+      if (!connection && record?.connection) connection = (await store.load(tenant, [{ category: 'connection', id: record.connection }]))[0]?.[0];
+      if (!connection && record && protocol.binds.category === 'connection') connection = row;
+
+      const state = record ? (record.state ?? '') : NEW;
+      const allowed = request.from === '*' || (request.from.includes(state) && (!record || !request.role || record.role === request.role));
+      if (!allowed || ((request.record || request.about) && !record && request.from === '*')) {
+        if (request.otherwise === 'ignore') {
+          const commit = { done: request.origin.job ? [request.origin.job] : undefined };
+          await store.commit(tenant, commit);
+          return { commit, answer: {}, spawned: false };
+        }
+        if (!record) throw new AppError('not-found', protocol.binds.admin?.notFound ?? `Record not found: ${protocol.binds.category}/${request.record?.id}`);
+        throw new AppError('wrong-state', wrongState(protocol, record, request));
+      }
+      const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
+      const subject: Subject = { record, connection: connection && toExchange(connection), loaded };
+      const ctx = contextOf(tenant, protocol, kernel.settings(tenant), subject);
+      const thid = record && 'thread_id' in record.value ? (record.value.thread_id as string | undefined) : undefined;
+      try {
+        return await settle(await assemble(kernel, protocol, ctx, request.step(ctx), { thid, ...request.origin }), tenant);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'conflict' || attempt >= ATTEMPTS) throw error;
+        await pause(attempt);
+      }
+    }
+  }
+
+  async function deliverLocally(tenant: string, connection: string, json: JsonObject, origin: Origin): Promise<void> {
+    const message = readMessage(json);
+    const known = kernel.registry.message(message.type);
+    if (typeof known === 'string') throw new AppError('message-unknown', `no protocol takes ${message.type}`);
+    if (!known.body.check(message.body)) throw new AppError('message-invalid', `the attached ${known.name} does not match its schema`);
+    await transition({
+      tenant,
+      protocol: known.protocol,
+      about: { category: known.protocol.binds.category, tag: 'thread', equals: message.thid },
+      connection,
+      load: known.step.load?.(message),
+      from: known.step.from,
+      role: known.step.role,
+      origin: { ...origin, thid: message.thid },
+      otherwise: 'ignore',
+      step: (ctx) => known.step.step(ctx, message),
+    });
+  }
+
+  return { receive, transition, deliverLocally };
+}
+
+const isOutcome = (message: Incoming): boolean => message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report';
+
+/** Whether a key is the connection's peer: its present key, or the one it had before it moved. */
+function isPeer(connection: Exchange, sender: string | undefined): boolean {
+  const keys = connection.value.their_keys;
+  return sender !== undefined && Array.isArray(keys) && keys.includes(sender);
+}
+
+/**
+ * The exchange of a thread: by its connection; or, where it was offered in an invitation and belongs to nobody yet, by the invitation's id as parent thread.
+ * A connection is its own: only a message to an invitation's key may name another by its thread.
+ */
+function threadRecord(
+  rows: StoredRecord[],
+  message: Incoming,
+  connection: Exchange | undefined,
+  byInvitation: boolean,
+): Exchange | undefined {
+  for (const row of rows) {
+    const record = toExchange(row);
+    if (row.category === 'connection') {
+      if (byInvitation || record.id === connection?.id) return record;
+    } else if (connection && record.connection === connection.id) return record;
+    else if (connection && record.connection === undefined && message.pthid !== undefined && record.value.parent_thread_id === message.pthid) return record;
+  }
+  return undefined;
+}
+
+function unexpected(code: ErrorCode): Effects {
+  const { row } = new AppError(code);
+  return { problem: { code: row.report ?? 'request-not-accepted', text: row.peer ?? 'The message was not accepted' } };
+}
+
+/** An ack or a problem report about nothing that we know: the controller hears of a problem, the peer hears nothing. */
+function strayOutcome(message: Incoming): MessageStep {
+  return {
+    schema: {},
+    from: '*',
+    step: (ctx) =>
+      message.name === 'ack' ? {} : { emit: [{ topic: 'problem_report', payload: { ...message.body, connection_id: ctx.connection?.id as Json } }] },
+  };
+}
+
+function wrongState(protocol: Protocol, record: Exchange, request: Transition): string {
+  if (request.role && record.role !== request.role) return `${label(protocol)} ${record.id} role is ${record.role}, must be ${request.role}`;
+  return `${label(protocol)} ${record.id} in ${record.state} state (must be ${(request.from as readonly string[]).filter((s) => s !== NEW).join(' or ')})`;
+}
+
+const label = (protocol: Protocol): string =>
+  ({ connection: 'Connection', cred_ex_v20: 'Credential exchange', pres_ex_v20: 'Presentation exchange' })[protocol.binds.category] ?? 'Record';
+
+const pause = (attempt: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** Math.min(attempt, 6)));
+
+export type { CommandInput, KnownMessage };

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import type { JsonObject } from '../ports/json.ts';
+import type { LedgerWrite } from '../ports/ledger.ts';
+import type { JobWrite } from '../ports/store.ts';
+import { newId } from './ids.ts';
+
+/** The record that a REST call answers with; jobs carry it so that each later step can write the snapshot. */
+export interface AnswerRef {
+  readonly category: string;
+  readonly id: string;
+}
+
+/** A job with no due time: mail for a peer without an endpoint waits for the peer's next session. */
+export const NEVER = Number.MAX_SAFE_INTEGER;
+
+export interface DeliverPayload {
+  envelope: string;
+  endpoint?: string;
+  connection?: string;
+}
+
+export interface EventPayload {
+  event: string;
+  target: string;
+}
+
+export interface CommandPayload {
+  protocol: string;
+  command: string;
+  category: string;
+  id: string;
+  input: JsonObject;
+  answer?: AnswerRef;
+}
+
+export interface TellPayload {
+  connection: string;
+  message: JsonObject;
+  answer?: AnswerRef;
+}
+
+export interface WorkPayload {
+  protocol: string;
+  category: string;
+  id: string;
+  op: string;
+  input: JsonObject;
+  result: string;
+  answer?: AnswerRef;
+}
+
+export interface LedgerPayload {
+  protocol: string;
+  category: string;
+  id: string;
+  write: LedgerWrite;
+  verkey: string;
+  result: string;
+  answer?: AnswerRef;
+}
+
+/** A short, stable name for a lane or a mark. */
+export const shortHash = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
+
+const job = (kind: JobWrite['kind'], lane: string, payload: object, cause?: string, notBefore?: number): JobWrite => ({
+  id: newId(),
+  kind,
+  lane,
+  payload: payload as JsonObject,
+  cause,
+  notBefore,
+});
+
+/** Lane of a peer's mail: one per connection, or per endpoint where there is none. */
+export const deliverLane = (tenant: string, payload: DeliverPayload): string =>
+  `deliver:${tenant}:${payload.connection ?? shortHash(payload.endpoint ?? '')}`;
+
+export const deliverJob = (tenant: string, payload: DeliverPayload, notBefore?: number): JobWrite =>
+  job('deliver', deliverLane(tenant, payload), payload, undefined, payload.endpoint ? notBefore : (notBefore ?? NEVER));
+
+export const eventJob = (tenant: string, record: string, payload: EventPayload): JobWrite =>
+  job('event', `event:${payload.target}:${tenant}:${record}`, payload);
+
+export const commandJob = (tenant: string, payload: CommandPayload, cause?: string): JobWrite =>
+  job('command', `command:${tenant}:${payload.category}:${payload.id}`, payload, cause);
+
+export const tellJob = (tenant: string, payload: TellPayload, cause?: string): JobWrite =>
+  job('tell', `tell:${tenant}:${payload.connection}`, payload, cause);
+
+export const workJob = (tenant: string, payload: WorkPayload, cause?: string): JobWrite =>
+  job('work', `work:${tenant}:${payload.category}:${payload.id}`, payload, cause);
+
+/** Writes of one DID keep their order: the ledger compares versions. */
+export const ledgerJob = (tenant: string, payload: LedgerPayload, cause?: string): JobWrite =>
+  job('ledger', `ledger:${tenant}:${payload.write.did}`, payload, cause);

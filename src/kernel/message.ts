@@ -1,0 +1,54 @@
+import { attachmentJson } from '../didcomm/attachments.ts';
+import { lift, lower, threadId } from '../didcomm/decorators.ts';
+import { parseMessageType } from '../didcomm/message-types.ts';
+import { AppError } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Incoming, MessageParts, Protocol } from './protocol.ts';
+
+/** A parsed message as protocols see it. @throws MessageRefused where it is not a message; AppError `message-unknown` where its type is not one */
+export function readMessage(raw: JsonObject, sender?: string, recipient?: string): Incoming {
+  const lifted = lift(raw);
+  const type = parseMessageType(lifted.type);
+  if (!type) throw new AppError('message-unknown');
+  const route = lifted.transport?.returnRoute;
+  return {
+    id: lifted.id,
+    type: lifted.type,
+    name: type.name,
+    minor: type.minor,
+    thid: threadId(lifted),
+    pthid: lifted.thread?.pthid,
+    body: lifted.body as JsonObject,
+    attachments: lifted.attachments ?? {},
+    pleaseAck: lifted.pleaseAck !== undefined,
+    returnRoute: route === 'all' || route === 'thread',
+    raw,
+    sender,
+    recipient,
+  };
+}
+
+/** A message of a protocol with its decorators put back; `~thread` only where it does not start its own. */
+export function composeMessage(protocol: Pick<Protocol, 'uris'>, parts: Omit<MessageParts, 'id'> & { id: string }): JsonObject {
+  const uri = protocol.uris.find((known) => known.endsWith(`.${parts.minor}`)) ?? protocol.uris[0];
+  const thid = parts.thid ?? parts.id;
+  return lower({
+    type: parts.type.includes('/') ? parts.type : `${uri}/${parts.type}`,
+    id: parts.id,
+    thread: thid !== parts.id || parts.pthid ? { thid, pthid: parts.pthid } : undefined,
+    body: Object.fromEntries(Object.entries(parts.body ?? {}).filter(([, value]) => value !== undefined)),
+    attachments: parts.attachments && Object.fromEntries(Object.entries(parts.attachments).map(([field, list]) => [field, [...list]])),
+  }) as JsonObject;
+}
+
+/** The JSON object that an attachment holds. @throws AppError `message-invalid` */
+export function attachedObject(attachment: Parameters<typeof attachmentJson>[0] | undefined, what: string): JsonObject {
+  let value: unknown;
+  try {
+    value = attachment && attachmentJson(attachment);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new AppError('message-invalid', `the attached ${what} is not a JSON object`);
+  return value as JsonObject;
+}

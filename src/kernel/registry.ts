@@ -1,0 +1,128 @@
+import type { TSchema } from 'typebox';
+import { parseMessageType } from '../didcomm/message-types.ts';
+import { AppError } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { CommandStep, MessageStep, Protocol } from './protocol.ts';
+import { type RecordDef, type RecordValue, toExchange } from './record.ts';
+import { type Validator, validator } from './schema.ts';
+
+/** A message type as the registry knows it: whose step takes it and the check its body passes first. */
+export interface KnownMessage {
+  readonly protocol: Protocol;
+  readonly name: string;
+  readonly step: MessageStep;
+  readonly body: Validator<TSchema>;
+  /** The newest minor version that we speak. */
+  readonly minor: number;
+}
+
+/** A command that a controller can call. */
+export interface KnownCommand {
+  readonly protocol: Protocol;
+  readonly name: string;
+  readonly step: CommandStep;
+  readonly body?: Validator<TSchema>;
+  readonly query?: Validator<TSchema>;
+}
+
+/** Why a type has no step: the family is unknown, or it is known in another major version. */
+export type TypeMiss = 'unknown-type' | 'unknown-version';
+
+/** Everything that was registered, frozen before the first message. */
+export interface Registry {
+  readonly protocols: readonly Protocol[];
+  readonly records: ReadonlyMap<string, RecordDef>;
+  message(type: string): KnownMessage | TypeMiss;
+  command(protocol: string, name: string): KnownCommand;
+  readonly routed: readonly KnownCommand[];
+  protocol(name: string): Protocol;
+  /** Categories whose records have threads of their own. */
+  readonly threaded: readonly string[];
+  /** The protocol that drives a record: the one it names, or the only one that binds its kind. */
+  owner(category: string, value: RecordValue): Protocol | undefined;
+}
+
+/**
+ * Builds the registry.
+ * @throws Error when two protocols claim one message type or one route: a start-up error, not a run-time one.
+ */
+export function createRegistry(protocols: readonly Protocol[], extraRecords: readonly RecordDef[] = []): Registry {
+  const messages = new Map<string, KnownMessage>();
+  const families = new Set<string>();
+  const commands = new Map<string, KnownCommand>();
+  const byName = new Map<string, Protocol>();
+  const records = new Map<string, RecordDef>();
+  const routes = new Set<string>();
+  const stateful = new Map<string, Protocol[]>();
+
+  const addRecord = (def: RecordDef): void => {
+    const known = records.get(def.category);
+    if (known && known !== def) throw new Error(`two record kinds are stored as ${def.category}`);
+    records.set(def.category, def);
+  };
+  for (const def of extraRecords) addRecord(def);
+
+  for (const protocol of protocols) {
+    if (byName.has(protocol.name)) throw new Error(`two protocols are named ${protocol.name}`);
+    byName.set(protocol.name, protocol);
+    addRecord(protocol.binds as RecordDef);
+    if (!protocol.stateless) stateful.set(protocol.binds.category, [...(stateful.get(protocol.binds.category) ?? []), protocol]);
+    const newest = protocol.uris[0] && parseMessageType(`${protocol.uris[0]}/x`);
+    if (newest) {
+      families.add(newest.family);
+      for (const [name, step] of Object.entries(protocol.messages)) {
+        const key = `${newest.family}/${newest.major}/${name}`;
+        const other = messages.get(key);
+        if (other) throw new Error(`message type ${key} is registered by ${other.protocol.name} and ${protocol.name}`);
+        messages.set(key, { protocol, name, step, body: validator(step.schema), minor: newest.minor });
+      }
+    }
+    for (const [name, step] of Object.entries(protocol.commands ?? {})) {
+      const known: KnownCommand = {
+        protocol,
+        name,
+        step,
+        body: step.body ? validator(step.body) : undefined,
+        query: step.query ? validator(step.query) : undefined,
+      };
+      if (step.route) {
+        if (routes.has(step.route)) throw new Error(`route ${step.route} is registered twice`);
+        routes.add(step.route);
+      }
+      commands.set(`${protocol.name} ${name}`, known);
+    }
+  }
+
+  return Object.freeze({
+    protocols: Object.freeze([...protocols]),
+    records,
+    routed: Object.freeze([...commands.values()].filter((known) => known.step.route)),
+    threaded: Object.freeze([...stateful.keys()]),
+    message(type: string): KnownMessage | TypeMiss {
+      const parsed = parseMessageType(type);
+      if (!parsed) return 'unknown-type';
+      const known = messages.get(`${parsed.family}/${parsed.major}/${parsed.name}`);
+      if (known) return known;
+      return families.has(parsed.family) ? 'unknown-version' : 'unknown-type';
+    },
+    command(protocol: string, name: string): KnownCommand {
+      const known = commands.get(`${protocol} ${name}`);
+      if (!known) throw new AppError('internal', `no command ${name} in ${protocol}`);
+      return known;
+    },
+    protocol(name: string): Protocol {
+      const protocol = byName.get(name);
+      if (!protocol) throw new AppError('internal', `no protocol ${name}`);
+      return protocol;
+    },
+    owner(category: string, value: RecordValue): Protocol | undefined {
+      const candidates = stateful.get(category) ?? [];
+      return candidates.find((protocol) => protocol.name === value.protocol) ?? candidates[0];
+    },
+  });
+}
+
+/** A stored record as its controller sees it. */
+export function viewOf(def: RecordDef, row: Parameters<typeof toExchange>[0]): JsonObject {
+  return def.view(toExchange(row));
+}

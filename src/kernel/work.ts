@@ -1,0 +1,23 @@
+import type { AnonCreds } from '../ports/anoncreds.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Ledger } from '../ports/ledger.ts';
+import type { Store } from '../ports/store.ts';
+import type { Resolver } from '../ports/resolver.ts';
+
+/** What slow work may use. It reads; only the step that takes its result writes. */
+export interface WorkContext {
+  readonly tenant: string;
+  readonly store: Store;
+  readonly anoncreds: AnonCreds;
+  readonly resolver: Resolver;
+  /** @throws AppError `ledger-none` where none is configured. */
+  ledger(): Ledger;
+}
+
+/** One kind of slow work, by name. What it returns is handed to a `results` step in memory and may hold secrets that the step stores as keys. */
+// biome-ignore lint/suspicious/noExplicitAny: each op states its own input; orders are written by the protocols of this code base only
+export type WorkOp = (ctx: WorkContext, input: any) => Promise<unknown>;
+
+export type WorkOps = Readonly<Record<string, WorkOp>>;
+
+export type { JsonObject };

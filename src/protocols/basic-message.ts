@@ -1,0 +1,50 @@
+import Type from 'typebox';
+import { defineProtocol } from '../kernel/protocol.ts';
+import { connection } from '../records/connection.ts';
+
+/** RFC 0095. */
+export const basicMessage = defineProtocol({
+  name: 'basic-message',
+  uris: ['https://didcomm.org/basicmessage/1.0'],
+  binds: connection,
+  stateless: true,
+  messages: {
+    message: {
+      schema: Type.Object({ content: Type.String(), sent_time: Type.Optional(Type.String()) }),
+      from: '*',
+      step: (ctx, message) => ({
+        emit: [
+          {
+            topic: 'basicmessages',
+            payload: {
+              connection_id: ctx.connection?.id ?? null,
+              message_id: message.id,
+              content: message.body.content ?? '',
+              state: 'received',
+              sent_time: message.body.sent_time ?? null,
+            },
+          },
+        ],
+        send: ctx.settings.autoRespondMessages
+          ? [{ type: 'message', body: { sent_time: sentTime(ctx.now), content: `${ctx.settings.label} received your message` } }]
+          : [],
+      }),
+    },
+  },
+  commands: {
+    'send-message': {
+      route: 'POST /connections/{conn_id}/send-message',
+      tag: 'basicmessage',
+      summary: 'Send a basic message to a connection',
+      body: Type.Object({ content: Type.String() }),
+      from: ['response', 'active'],
+      step: (ctx, { body }) => ({
+        send: [{ type: 'message', body: { sent_time: sentTime(ctx.now), content: body.content } }],
+        answer: {},
+      }),
+    },
+  },
+});
+
+/** RFC 0095 wants ISO 8601 with a space or T; ACA-Py writes a space. */
+const sentTime = (ms: number): string => new Date(ms).toISOString().replace('T', ' ').replace(/\.\d+Z$/, 'Z');
