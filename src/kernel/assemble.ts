@@ -4,7 +4,8 @@ import { wrapForward } from '../didcomm/forward.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyWrite, RecordWrite, Route } from '../ports/store.ts';
-import type { Kernel, KeyPair } from './context.ts';
+import type { KeyPair } from '../didcomm/key-cache.ts';
+import type { Kernel } from './context.ts';
 import { newId } from './ids.ts';
 import {
   type AnswerRef,
@@ -109,7 +110,8 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
       commandJob(
         tenant,
         { ...common, ...(next.record ?? {}), protocol: next.protocol ?? protocol.name, command: next.command, input: next.input ?? {} },
-        cause,
+        next.after === undefined ? cause : undefined,
+        next.after === undefined ? undefined : ctx.now + next.after,
       ),
     ),
     ...(effects.work ?? []).map((order) => workJob(tenant, { ...common, ...order }, cause)),
@@ -140,6 +142,7 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
       records,
       deletes,
       keys: effects.keys,
+      unkeys: effects.unkeys,
       routes: effects.routes?.map((route): Route => ({ ...route, tenant })),
       unroutes: effects.unroutes,
       events,
@@ -215,7 +218,7 @@ const problemReport = (protocol: Protocol, problem: { code: string; text: string
 
 async function pairOf(kernel: Kernel, tenant: string, verkey: string, fresh: readonly KeyWrite[] | undefined): Promise<KeyPair> {
   const made = fresh?.find((key) => key.kid === verkey);
-  if (made) return { verkey, publicKey: made.secret.subarray(32), secretKey: made.secret };
+  if (made) return { verkey, secretKey: made.secret };
   const pair = await kernel.keys.pair(tenant, verkey);
   if (!pair) throw new AppError('internal', 'an own key is missing');
   return pair;

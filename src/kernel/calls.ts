@@ -7,6 +7,7 @@ import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
 import type { CommandInput } from './protocol.ts';
+import { viewOf } from './registry.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
 /** How long a controller's call waits for what it caused (rule 3). */
@@ -51,15 +52,29 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       otherwise: 'error',
       step: (ctx) => step.step(ctx, input),
     });
-    return first.spawned ? await settled(tenant, cause, first.answer) : first.answer;
+    const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
+    return first.spawned || pending ? await settled(tenant, cause, first.answer, pending) : first.answer;
+  }
+
+  /** What a call that waits for its peer answers: the record once it left the pending states; undefined while it has not. */
+  async function left(tenant: string, pending: AnswerRef & { states: readonly string[] }): Promise<JsonObject | undefined> {
+    const [rows] = await db.store.load(tenant, [{ category: pending.category, id: pending.id }]);
+    const row = rows?.[0];
+    const def = registry.records.get(pending.category);
+    return row && def && !pending.states.includes(row.state ?? '') ? viewOf(def, row) : undefined;
   }
 
   /** Waits until a cause has no open job, then answers with what it wrote last. */
-  async function settled(tenant: string, cause: string, otherwise: JsonObject): Promise<JsonObject> {
+  async function settled(
+    tenant: string,
+    cause: string,
+    otherwise: JsonObject,
+    pending?: AnswerRef & { states: readonly string[] },
+  ): Promise<JsonObject> {
     const deadline = Date.now() + WAIT_MS;
     let nudge = (): void => {};
     const stop = db.jobs.subscribe((hint) => {
-      if (hint.causes.includes(cause)) nudge();
+      if (hint.causes.includes(cause) || (pending && hint.events.some(({ event }) => event.record === pending.id))) nudge();
     });
     try {
       for (;;) {
@@ -68,7 +83,12 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
         });
         const status = await db.store.cause(tenant, cause);
         if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
-        if (status.open === 0 || Date.now() >= deadline) return status.snapshot ?? otherwise;
+        const late = Date.now() >= deadline;
+        if (status.open === 0 || late) {
+          const answer = pending ? await left(tenant, pending) : (status.snapshot ?? otherwise);
+          if (answer) return answer;
+          if (late) return status.snapshot ?? otherwise;
+        }
         const timer = setTimeout(() => nudge(), LOOK_MS);
         await moved;
         clearTimeout(timer);

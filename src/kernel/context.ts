@@ -1,3 +1,4 @@
+import type { KeyPair } from '../didcomm/key-cache.ts';
 import type { Database } from '../ports/store.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
@@ -7,13 +8,6 @@ export interface WebhookTarget {
   readonly id: string;
   readonly url: string;
   readonly key?: string;
-}
-
-/** An Ed25519 key pair in memory: `secretKey` is the 64-byte form. */
-export interface KeyPair {
-  readonly verkey: string;
-  readonly publicKey: Uint8Array;
-  readonly secretKey: Uint8Array;
 }
 
 /** What the kernel is given: the database, what was registered, the clock, and what differs by tenant. */
@@ -45,7 +39,7 @@ export interface KeyRing {
 const KEY_CACHE = 20_000;
 
 /** A key ring over the store; the least recently used pair goes first, and its secret is overwritten. */
-export function createKeyRing(db: Database, decodeVerkey: (verkey: string) => Uint8Array): KeyRing {
+export function createKeyRing(db: Database): KeyRing {
   const cache = new Map<string, KeyPair>();
   return {
     async pair(tenant, verkey) {
@@ -58,7 +52,7 @@ export function createKeyRing(db: Database, decodeVerkey: (verkey: string) => Ui
       }
       const stored = await db.store.key(tenant, verkey);
       if (stored?.type !== 'ed25519') return undefined;
-      const pair: KeyPair = { verkey, publicKey: decodeVerkey(verkey), secretKey: stored.secret };
+      const pair: KeyPair = { verkey, secretKey: stored.secret };
       cache.set(id, pair);
       if (cache.size > KEY_CACHE) {
         const [oldest, old] = cache.entries().next().value!;

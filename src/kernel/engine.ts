@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { openEnvelope, parseEnvelope } from '../didcomm/envelope-v1.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { parseJsonObject } from '../didcomm/safe-json.ts';
@@ -90,8 +91,9 @@ export function createEngine(kernel: Kernel): Engine {
       connection: subject.connection,
       loaded: subject.loaded,
       newId: () => newId(),
-      newKey() {
-        const { verkey, secretKey } = newKeyPair();
+      newNonce: () => BigInt(`0x${randomBytes(10).toString('hex')}`).toString(),
+      newKey(seed) {
+        const { verkey, secretKey } = newKeyPair(seed);
         return { verkey, write: { kid: verkey, type: 'ed25519', secret: secretKey } };
       },
     };
@@ -345,10 +347,14 @@ function threadRecord(
     if (row.category === 'connection') {
       if (byInvitation || record.id === connection?.id) return record;
     } else if (connection && record.connection === connection.id) return record;
-    else if (connection && record.connection === undefined && message.pthid !== undefined && record.value.parent_thread_id === message.pthid) return record;
+    else if (connection && record.connection === undefined && isOfInvitation(record, message.pthid)) return record;
   }
   return undefined;
 }
+
+/** Whether a record that belongs to no connection yet was offered in the invitation of this id, or is that invitation. */
+const isOfInvitation = (record: Exchange, pthid: string | undefined): boolean =>
+  pthid !== undefined && (record.value.parent_thread_id === pthid || record.value.invi_msg_id === pthid);
 
 function unexpected(code: ErrorCode): Effects {
   const { row } = new AppError(code);

@@ -81,8 +81,9 @@ export const deliverJob = (tenant: string, payload: DeliverPayload, notBefore?: 
 export const eventJob = (tenant: string, record: string, payload: EventPayload): JobWrite =>
   job('event', `event:${payload.target}:${tenant}:${record}`, payload);
 
-export const commandJob = (tenant: string, payload: CommandPayload, cause?: string): JobWrite =>
-  job('command', `command:${tenant}:${payload.category}:${payload.id}`, payload, cause);
+/** A command that is due later has a lane of its own: it must not hold up what the controller does meanwhile. */
+export const commandJob = (tenant: string, payload: CommandPayload, cause?: string, notBefore?: number): JobWrite =>
+  job('command', `command:${tenant}:${payload.category}:${payload.id}${notBefore ? `:${payload.command}` : ''}`, payload, cause, notBefore);
 
 export const tellJob = (tenant: string, payload: TellPayload, cause?: string): JobWrite =>
   job('tell', `tell:${tenant}:${payload.connection}`, payload, cause);

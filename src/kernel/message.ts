@@ -52,3 +52,11 @@ export function attachedObject(attachment: Parameters<typeof attachmentJson>[0] 
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new AppError('message-invalid', `the attached ${what} is not a JSON object`);
   return value as JsonObject;
 }
+
+/** What a problem report says (RFC 0035 and its older shapes), for a record's `error_msg`: `code: text`, bounded. */
+export function problemText(message: Incoming): string {
+  const { description, explain } = message.body as { description?: { code?: unknown; en?: unknown } | string; explain?: unknown };
+  if (typeof description === 'string') return description.slice(0, 1000);
+  const parts = [message.body['problem-code'] ?? description?.code, description?.en ?? explain].filter((part) => typeof part === 'string');
+  return parts.join(': ').slice(0, 1000) || 'The peer reported a problem';
+}

@@ -90,6 +90,8 @@ export interface NextCommand {
   readonly input?: JsonObject;
   readonly protocol?: string;
   readonly record?: { readonly category: string; readonly id: string };
+  /** Not before so many milliseconds have passed: what happens when a peer does not answer. No call waits for it. */
+  readonly after?: number;
 }
 
 /** A message handed to a connection's protocol as if it had come in: an attached offer after its connection is complete. */
@@ -108,6 +110,8 @@ export interface Effects {
   readonly ledger?: readonly LedgerOrder[];
   readonly tell?: readonly Tell[];
   readonly keys?: readonly KeyWrite[];
+  /** Secrets that are used up. */
+  readonly unkeys?: readonly string[];
   readonly routes?: readonly Omit<Route, 'tenant'>[];
   readonly unroutes?: readonly string[];
   /** Webhooks that are not a record's. */
@@ -135,7 +139,9 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   /** What the step's `load` asked for, by name. */
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
   newId(): string;
-  newKey(): OwnKey;
+  newKey(seed?: Uint8Array): OwnKey;
+  /** A nonce of 80 bits in decimal, as AnonCreds requests carry it. */
+  newNonce(): string;
 }
 
 /** The configuration that steps may see: per tenant, from flags. */
@@ -188,6 +194,8 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly load?: (input: CommandInput) => Loads;
   /** The record that the command is about, where it is named by the body and not the path. */
   readonly about?: (input: CommandInput) => Lookup | undefined;
+  /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
+  readonly pending?: readonly string[];
   /** The input's member that names the connection. */
   readonly connection?: string;
   readonly step: (ctx: StepContext<V>, input: CommandInput) => Effects;

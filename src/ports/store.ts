@@ -97,6 +97,8 @@ export interface Commit {
   records?: readonly RecordWrite[];
   deletes?: readonly { category: string; id: string; expect: number }[];
   keys?: readonly KeyWrite[];
+  /** Key ids to forget; unknown ones are passed over. */
+  unkeys?: readonly string[];
   routes?: readonly Route[];
   unroutes?: readonly string[];
   marks?: readonly MarkWrite[];

@@ -3,7 +3,7 @@ import { verifySignedBy } from '../didcomm/attachments.ts';
 import { readDidDocument, serviceOf } from '../dids/did-doc.ts';
 import { createPeer4, peer4Document, peer4Short, resolvePeer } from '../dids/did-peer.ts';
 import { AppError } from '../errors.ts';
-import { attachedObject } from '../kernel/message.ts';
+import { attachedObject, problemText } from '../kernel/message.ts';
 import { defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
 import { connection, type ConnectionValue } from '../records/connection.ts';
 import { outOfBand } from '../records/out-of-band.ts';
@@ -229,12 +229,4 @@ function used(ctx: StepContext): Effects['others'] {
   const row = ctx.loaded.invitation;
   if (!row || row.state !== 'await-response') return [];
   return [{ def: outOfBand as never, base: row as never, states: ['done'] }];
-}
-
-/** What a problem report says, for the record's `error_msg`: `code: text`. */
-export function problemText(message: Incoming): string {
-  const description = message.body.description as { code?: unknown; en?: unknown } | string | undefined;
-  if (typeof description === 'string') return description.slice(0, 1000);
-  const code = message.body['problem-code'] ?? description?.code;
-  return [code, description?.en ?? message.body.explain].filter((part) => typeof part === 'string').join(': ').slice(0, 1000) || 'The peer reported a problem';
 }

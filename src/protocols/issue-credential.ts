@@ -1,0 +1,406 @@
+import Type, { type Static } from 'typebox';
+import { AppError } from '../errors.ts';
+import { attachmentsByFormat, CREDENTIAL_FORMATS, FORMAT_NAMES, formatAttachments, type FormatName, formatName } from '../kernel/format-ids.ts';
+import { composeMessage, problemText } from '../kernel/message.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import type { RecordDef } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
+import { credential } from '../records/credential.ts';
+import { credentialExchange, type CredentialExchangeValue } from '../records/credential-exchange.ts';
+
+const URI = 'https://didcomm.org/issue-credential/2.0';
+const PREVIEW_TYPE = `${URI}/credential-preview`;
+/** A record that waits for its first message to be made; no webhook has told of it. */
+const MAKING = '';
+
+type Ctx = StepContext<CredentialExchangeValue>;
+
+// -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
+
+const Formats = Type.Array(Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }), { minItems: 1, maxItems: 20 });
+const Attribute = Type.Object({ name: Type.String({ minLength: 1, maxLength: 256 }), value: Type.String({ maxLength: 65_536 }), 'mime-type': Type.Optional(Type.Union([Type.String(), Type.Null()])) });
+const Preview = Type.Object({ '@type': Type.Optional(Type.String()), attributes: Type.Array(Attribute, { maxItems: 125 }) });
+const Message = Type.Object({ formats: Formats, comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) });
+const MessageWithPreview = Type.Object({
+  formats: Formats,
+  comment: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  credential_preview: Type.Optional(Type.Union([Preview, Type.Null()])),
+});
+
+const IndyFilter = Type.Partial(
+  Type.Object({ cred_def_id: Type.String(), issuer_did: Type.String(), schema_id: Type.String(), schema_issuer_did: Type.String(), schema_name: Type.String(), schema_version: Type.String() }),
+);
+const AnonCredsFilter = Type.Partial(
+  Type.Object({ cred_def_id: Type.String(), issuer_id: Type.String(), schema_id: Type.String(), schema_issuer_id: Type.String(), schema_name: Type.String(), schema_version: Type.String(), epoch: Type.String() }),
+);
+const Filter = Type.Object({
+  anoncreds: Type.Optional(AnonCredsFilter),
+  indy: Type.Optional(IndyFilter),
+  ld_proof: Type.Optional(Type.Object({})),
+  vc_di: Type.Optional(Type.Object({})),
+});
+const Flags = { auto_remove: Type.Optional(Type.Boolean()), auto_remove_on_failure: Type.Optional(Type.Boolean()), trace: Type.Optional(Type.Boolean()), comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) };
+const Offer = { filter: Filter, credential_preview: Type.Optional(Preview), auto_issue: Type.Optional(Type.Boolean()), replacement_id: Type.Optional(Type.String()), ...Flags };
+const FreeOffer = Type.Object({ connection_id: Type.String(), ...Offer });
+
+// -- the literal -------------------------------------------------------------------------------------------------------------------------------------------
+
+/** RFC 0453, for the formats `anoncreds` and `indy`: what each needs of the engine is ordered as work and re-enters as a result. */
+export const issueCredential = defineProtocol<CredentialExchangeValue>({
+  name: 'issue-credential-2.0',
+  uris: [URI],
+  binds: credentialExchange,
+  messages: {
+    'propose-credential': {
+      schema: MessageWithPreview,
+      from: [NEW, 'offer-sent'],
+      role: 'issuer',
+      step: (ctx, message) => ({
+        record: {
+          ...begin(ctx, message, 'issuer'),
+          states: ['proposal-received'],
+          patch: { ...fresh(ctx, message), cred_proposal: message.raw, cred_preview: preview(message), auto_offer: ctx.settings.autoRespondCredentialProposal },
+        },
+        next: ctx.settings.autoRespondCredentialProposal ? [{ command: 'send-offer' }] : [],
+      }),
+    },
+    'offer-credential': {
+      schema: MessageWithPreview,
+      from: [NEW, 'proposal-sent'],
+      role: 'holder',
+      step(ctx, message) {
+        if (known(message).length === 0) throw new AppError('message-invalid', 'the offer has no format that is supported');
+        const auto = ctx.record?.value.auto_offer ?? ctx.settings.autoRespondCredentialOffer;
+        return {
+          record: {
+            ...begin(ctx, message, 'holder'),
+            states: ['offer-received'],
+            patch: { ...fresh(ctx, message), cred_offer: message.raw, cred_preview: preview(message), auto_offer: auto },
+          },
+          next: auto ? [{ command: 'send-request' }] : [],
+        };
+      },
+    },
+    'request-credential': {
+      schema: Message,
+      from: ['offer-sent'],
+      role: 'issuer',
+      step(ctx, message) {
+        const offered = Object.keys(attachmentsByFormat(ctx.record!.value.cred_offer ?? {}));
+        if (!known(message).some((format) => offered.includes(format))) throw new AppError('message-invalid', 'the request has no format that was offered');
+        return {
+          record: { states: ['request-received'], connection: ctx.connection?.id, patch: { cred_request: message.raw } },
+          next: ctx.record!.value.auto_issue ? [{ command: 'issue' }] : [],
+        };
+      },
+    },
+    'issue-credential': {
+      schema: Message,
+      from: ['request-sent'],
+      role: 'holder',
+      step: (ctx, message) => ({
+        record: { states: ['credential-received'], patch: { cred_issue: message.raw } },
+        next: ctx.settings.autoStoreCredential ? [{ command: 'store' }] : [],
+      }),
+    },
+  },
+  acked: {
+    schema: Type.Object({}),
+    from: ['credential-issued'],
+    role: 'issuer',
+    step: (ctx) => ({ record: { states: ['done'], remove: ctx.record!.value.auto_remove } }),
+  },
+  problem: {
+    schema: Type.Object({}),
+    from: credentialExchange.states.filter((state) => !['done', 'abandoned', 'deleted'].includes(state)),
+    step: (_ctx, message) => ({ record: { states: ['abandoned'], patch: { error_msg: problemText(message) } } }),
+  },
+  failed(ctx, failure) {
+    // what no peer has seen goes without a trace; what one waits for ends with a report to it
+    if ((ctx.record!.state ?? '') === MAKING) return { record: { remove: true, silent: true } };
+    const remove = ctx.record!.value.auto_remove_on_failure;
+    return {
+      record: { states: ['abandoned'], patch: { error_msg: failure.text }, remove },
+      problem: ctx.connection ? { code: 'issuance-abandoned', text: 'The exchange was abandoned' } : undefined,
+    };
+  },
+  results: {
+    offered: {
+      from: [MAKING, 'proposal-received'],
+      step(ctx, made: { offers: { format: FormatName; value: JsonObject }[]; preview?: Static<typeof Preview> }) {
+        const { value } = ctx.record!;
+        const id = ctx.newId();
+        const entries = made.offers.map((one) => ({ id: one.format, format: CREDENTIAL_FORMATS[one.format].offer, value: one.value }));
+        const { formats, attach } = formatAttachments(entries);
+        const offered = made.preview && { '@type': PREVIEW_TYPE, attributes: made.preview.attributes };
+        const message = composeMessage(issueCredential, {
+          type: 'offer-credential',
+          id,
+          thid: value.thread_id ?? id,
+          body: { credential_preview: offered, comment: value.wanted?.comment ?? undefined, formats, replacement_id: value.wanted?.replacement_id },
+          attachments: { offers: attach },
+        });
+        return {
+          record: { states: ['offer-sent'], patch: { thread_id: value.thread_id ?? id, cred_offer: message, cred_preview: offered, wanted: undefined } },
+          send: ctx.connection ? [{ message }] : [],
+        };
+      },
+    },
+    requested: {
+      from: ['offer-received'],
+      step(ctx, made: { format: FormatName; value: JsonObject; metadata: Uint8Array }) {
+        const { value, id } = ctx.record!;
+        const { formats, attach } = formatAttachments([{ id: made.format, format: CREDENTIAL_FORMATS[made.format].request, value: made.value }]);
+        const message = composeMessage(issueCredential, {
+          type: 'request-credential',
+          id: ctx.newId(),
+          thid: value.thread_id,
+          pthid: value.parent_thread_id,
+          body: { formats },
+          attachments: { requests: attach },
+        });
+        return {
+          record: { states: ['request-sent'], patch: { cred_request: message } },
+          keys: [{ kid: `cred-request:${id}`, type: 'cred-request', secret: made.metadata }],
+          send: [{ message }],
+        };
+      },
+    },
+    issued: {
+      from: ['request-received'],
+      step(ctx, made: { format: FormatName; value: JsonObject }) {
+        const { value } = ctx.record!;
+        const { formats, attach } = formatAttachments([{ id: made.format, format: CREDENTIAL_FORMATS[made.format].issue, value: made.value }]);
+        const message = composeMessage(issueCredential, {
+          type: 'issue-credential',
+          id: ctx.newId(),
+          thid: value.thread_id,
+          body: { formats, comment: value.wanted?.comment ?? undefined },
+          attachments: { credentials: attach },
+        });
+        // ACA-Py asks for the ack that ends the exchange
+        return { record: { states: ['credential-issued'], patch: { cred_issue: { ...message, '~please_ack': { on: ['OUTCOME'] } }, wanted: undefined } }, send: [{ message: { ...message, '~please_ack': { on: ['OUTCOME'] } } }] };
+      },
+    },
+    stored: {
+      from: ['credential-received'],
+      step(ctx, made: { format: FormatName; id: string; credential: JsonObject; info: JsonObject }) {
+        const { value, id } = ctx.record!;
+        const detail = { [`cred_ex_${made.format}_id`]: ctx.newId(), cred_ex_id: id, cred_id_stored: made.id };
+        const stored: Change = { def: credential as RecordDef, id: made.id, patch: { ...made.info, credential: made.credential }, silent: true };
+        return {
+          record: { states: ['done'], patch: { details: { ...value.details, [made.format]: detail } }, remove: value.auto_remove },
+          others: [stored],
+          unkeys: [`cred-request:${id}`],
+          emit: [{ topic: `issue_credential_v2_0_${made.format}`, payload: detail }],
+          send: [{ type: 'ack', body: { status: 'OK' } }],
+        };
+      },
+    },
+  },
+  commands: {
+    'send-proposal': {
+      route: 'POST /issue-credential-2.0/send-proposal',
+      tag: 'issue-credential v2.0',
+      summary: 'Send issuer a credential proposal',
+      body: Type.Object({ connection_id: Type.String(), filter: Filter, credential_preview: Type.Optional(Preview), ...Flags }),
+      from: [NEW],
+      connection: 'connection_id',
+      step(ctx, { body }) {
+        const id = ctx.newId();
+        const entries = filters(body.filter).map(({ format, filter }) => ({ id: format, format: CREDENTIAL_FORMATS[format].proposal, value: filter }));
+        const { formats, attach } = formatAttachments(entries);
+        const proposed = body.credential_preview && { '@type': PREVIEW_TYPE, attributes: body.credential_preview.attributes };
+        const message = composeMessage(issueCredential, {
+          type: 'propose-credential',
+          id,
+          body: { comment: body.comment ?? undefined, credential_preview: proposed, formats },
+          attachments: { filters: attach },
+        });
+        return {
+          record: {
+            role: 'holder',
+            connection: ready(ctx),
+            states: ['proposal-sent'],
+            patch: { ...flags(ctx, body), thread_id: id, cred_proposal: message, cred_preview: proposed, auto_offer: ctx.settings.autoRespondCredentialOffer },
+          },
+          send: [{ message }],
+        };
+      },
+    },
+    'create-offer': {
+      route: 'POST /issue-credential-2.0/create-offer',
+      tag: 'issue-credential v2.0',
+      summary: 'Create a credential offer, independent of any proposal or connection',
+      body: Type.Object(Offer),
+      from: [NEW],
+      step: (ctx, { body }) => makeOffer(ctx, body, body.auto_issue ?? ctx.settings.autoRespondCredentialRequest),
+    },
+    'send-free-offer': {
+      route: 'POST /issue-credential-2.0/send-offer',
+      tag: 'issue-credential v2.0',
+      summary: 'Send holder a credential offer, independent of any proposal',
+      body: FreeOffer,
+      from: [NEW],
+      connection: 'connection_id',
+      step: (ctx, { body }) => makeOffer(ctx, body, body.auto_issue ?? ctx.settings.autoRespondCredentialRequest),
+    },
+    send: {
+      route: 'POST /issue-credential-2.0/send',
+      tag: 'issue-credential v2.0',
+      summary: 'Send holder a credential, automating the entire flow',
+      body: FreeOffer,
+      from: [NEW],
+      connection: 'connection_id',
+      step: (ctx, { body }) => makeOffer(ctx, body, true),
+    },
+    'send-offer': {
+      route: 'POST /issue-credential-2.0/records/{cred_ex_id}/send-offer',
+      tag: 'issue-credential v2.0',
+      summary: 'Send holder a credential offer in reference to a proposal with preview',
+      body: Type.Object({ counter_preview: Type.Optional(Preview), filter: Type.Optional(Filter) }),
+      from: ['proposal-received'],
+      role: 'issuer',
+      step(ctx, { body }) {
+        const { value } = ctx.record!;
+        const wanted = body.filter ? filters(body.filter) : proposedFilters(value.cred_proposal);
+        return { record: {}, work: [{ op: 'credential/offer', input: { filters: wanted, preview: body.counter_preview ?? value.cred_preview }, result: 'offered' }] };
+      },
+    },
+    'send-request': {
+      route: 'POST /issue-credential-2.0/records/{cred_ex_id}/send-request',
+      tag: 'issue-credential v2.0',
+      summary: 'Send issuer a credential request',
+      body: Type.Object({ holder_did: Type.Optional(Type.Union([Type.String(), Type.Null()])), auto_remove: Type.Optional(Type.Boolean()), auto_remove_on_failure: Type.Optional(Type.Boolean()) }),
+      from: ['offer-received'],
+      role: 'holder',
+      step(ctx, { body }) {
+        const offers = attachmentsByFormat(ctx.record!.value.cred_offer ?? {});
+        const format = pick(offers);
+        return {
+          record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } },
+          work: [{ op: 'credential/request', input: { format, offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id }, result: 'requested' }],
+        };
+      },
+    },
+    issue: {
+      route: 'POST /issue-credential-2.0/records/{cred_ex_id}/issue',
+      tag: 'issue-credential v2.0',
+      summary: 'Send holder a credential',
+      body: Type.Object({ comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) }),
+      from: ['request-received'],
+      role: 'issuer',
+      step(ctx, { body }) {
+        const { value } = ctx.record!;
+        const requests = attachmentsByFormat(value.cred_request ?? {});
+        const offers = attachmentsByFormat(value.cred_offer ?? {});
+        const format = FORMAT_NAMES.find((name) => requests[name] && offers[name]);
+        if (!format) throw new AppError('bad-request', 'The request has no format that was offered');
+        const attributes = (value.cred_preview?.attributes ?? []) as unknown as Static<typeof Attribute>[];
+        const input = { format, offer: offers[format]!, request: requests[format]!, values: Object.fromEntries(attributes.map((one) => [one.name, one.value])) };
+        return { record: body.comment ? { patch: { wanted: { comment: body.comment } } } : {}, work: [{ op: 'credential/issue', input, result: 'issued' }] };
+      },
+    },
+    store: {
+      route: 'POST /issue-credential-2.0/records/{cred_ex_id}/store',
+      tag: 'issue-credential v2.0',
+      summary: 'Store a received credential',
+      body: Type.Object({ credential_id: Type.Optional(Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()])) }),
+      from: ['credential-received'],
+      role: 'holder',
+      step(ctx, { body }) {
+        const { value, id } = ctx.record!;
+        const issued = attachmentsByFormat(value.cred_issue ?? {});
+        const format = pick(issued);
+        const offer = attachmentsByFormat(value.cred_offer ?? {})[format];
+        if (!offer) throw new AppError('bad-request', 'The credential has another format than the offer');
+        const input = { format, exchange: id, offer, credential: issued[format]!, id: body.credential_id ?? ctx.newId() };
+        return { record: {}, work: [{ op: 'credential/store', input, result: 'stored' }] };
+      },
+    },
+    'report-problem': {
+      route: 'POST /issue-credential-2.0/records/{cred_ex_id}/problem-report',
+      tag: 'issue-credential v2.0',
+      summary: 'Send a problem report for credential exchange',
+      body: Type.Object({ description: Type.String({ minLength: 1 }) }),
+      from: credentialExchange.states.filter((state) => !['done', 'deleted'].includes(state)),
+      step: (ctx, { body }) => ({
+        record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
+        problem: ctx.connection ? { code: 'issuance-abandoned', text: body.description } : undefined,
+        answer: {},
+      }),
+    },
+  },
+});
+
+// -- helpers ----------------------------------------------------------------------------------------------------------------------------------------------
+
+/** What a first message brings to its new record; nothing where the record exists. */
+function begin(ctx: Ctx, message: Incoming, role: string): Omit<Change, 'def' | 'base'> {
+  return ctx.record ? { role } : { role, connection: ctx.connection?.id, patch: { thread_id: message.thid } };
+}
+
+function fresh(ctx: Ctx, message: Incoming): Partial<CredentialExchangeValue> {
+  if (ctx.record) return {};
+  return {
+    protocol: issueCredential.name,
+    thread_id: message.thid,
+    parent_thread_id: message.pthid,
+    initiator: 'external',
+    auto_issue: ctx.settings.autoRespondCredentialRequest,
+    auto_remove: !ctx.settings.preserveExchangeRecords,
+    auto_remove_on_failure: false,
+  };
+}
+
+function flags(ctx: Ctx, body: { auto_remove?: boolean; auto_remove_on_failure?: boolean }): CredentialExchangeValue {
+  return {
+    protocol: issueCredential.name,
+    initiator: 'self',
+    auto_remove: body.auto_remove ?? !ctx.settings.preserveExchangeRecords,
+    auto_remove_on_failure: body.auto_remove_on_failure ?? false,
+  };
+}
+
+function makeOffer(ctx: Ctx, body: JsonObject, autoIssue: boolean): Effects {
+  return {
+    record: {
+      role: 'issuer',
+      connection: body.connection_id === undefined ? undefined : ready(ctx),
+      silent: true,
+      patch: { ...flags(ctx, body as never), auto_issue: autoIssue, auto_offer: false, wanted: { comment: body.comment ?? null, replacement_id: body.replacement_id ?? null } },
+    },
+    work: [{ op: 'credential/offer', input: { filters: filters(body.filter as never), preview: body.credential_preview ?? null }, result: 'offered' }],
+  };
+}
+
+/** @throws AppError ACA-Py's refusal of a connection that cannot be written to yet */
+function ready(ctx: Ctx): string {
+  const state = ctx.connection?.state;
+  if (state !== 'active' && state !== 'response') throw new AppError('bad-request', `Connection ${ctx.connection?.id} not ready`);
+  return ctx.connection!.id;
+}
+
+function filters(filter: Static<typeof Filter>): { format: FormatName; filter: JsonObject }[] {
+  if (filter.ld_proof || filter.vc_di) throw new AppError('not-implemented', 'The formats ld_proof and vc_di are not supported yet');
+  const asked = FORMAT_NAMES.flatMap((format) => (filter[format] ? [{ format, filter: filter[format] as JsonObject }] : []));
+  if (asked.length === 0) throw new AppError('unprocessable', 'filter: one of anoncreds, indy is required');
+  return asked;
+}
+
+function proposedFilters(proposal: JsonObject | undefined): { format: FormatName; filter: JsonObject }[] {
+  const asked = Object.entries(attachmentsByFormat(proposal ?? {})).map(([format, filter]) => ({ format: format as FormatName, filter: filter as JsonObject }));
+  if (asked.length === 0) throw new AppError('bad-request', 'The proposal has no format that is supported');
+  return asked;
+}
+
+const known = (message: Incoming): FormatName[] =>
+  (message.body.formats as { format: string }[]).flatMap(({ format }) => formatName(format) ?? []);
+
+const preview = (message: Incoming): JsonObject | undefined => (message.body.credential_preview as JsonObject | null) ?? undefined;
+
+function pick(attached: Partial<Record<FormatName, JsonObject>>): FormatName {
+  const format = FORMAT_NAMES.find((name) => attached[name]);
+  if (!format) throw new AppError('bad-request', 'The message has no format that is supported');
+  return format;
+}

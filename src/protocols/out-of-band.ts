@@ -1,0 +1,394 @@
+import Type, { type Static } from 'typebox';
+import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
+import { readDidDocument, serviceOf } from '../dids/did-doc.ts';
+import { createPeer2, createPeer4, peer4Document, peer4Short, resolvePeer } from '../dids/did-peer.ts';
+import { AppError } from '../errors.ts';
+import { composeMessage } from '../kernel/message.ts';
+import { type Change, defineProtocol, type Effects, NEW, type StepContext } from '../kernel/protocol.ts';
+import { compact, type Exchange, isoTime, type RecordDef, toExchange } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Lookup } from '../ports/store.ts';
+import { connection, type ConnectionValue } from '../records/connection.ts';
+import { credentialExchange } from '../records/credential-exchange.ts';
+import { did, type DidValue } from '../records/did.ts';
+import { outOfBand, type OutOfBandValue } from '../records/out-of-band.ts';
+import { presentationExchange } from '../records/presentation-exchange.ts';
+
+const FAMILY = 'https://didcomm.org/out-of-band/';
+const URIS = [`${FAMILY}1.1`, `${FAMILY}1.0`];
+const HANDSHAKES = /^(?:https:\/\/didcomm\.org\/|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec\/)?(didexchange\/1\.[01])$/;
+/** How long a peer has to accept a reuse before a new connection is made. */
+const REUSE_MS = 14_000;
+
+/** What an invitation can carry: the record that holds the message, and where in it. */
+const ATTACHABLE: Record<string, { def: RecordDef; member: string; state: string }> = {
+  'credential-offer': { def: credentialExchange as RecordDef, member: 'cred_offer', state: 'offer-sent' },
+  'present-proof': { def: presentationExchange as RecordDef, member: 'pres_request', state: 'request-sent' },
+};
+
+interface Service {
+  recipientKeys: string[];
+  routingKeys: string[];
+  endpoint?: string;
+}
+
+type InlineServiceForm = Static<typeof InlineService>;
+
+const InlineService = Type.Object({
+  id: Type.Optional(Type.String()),
+  type: Type.Optional(Type.String()),
+  recipientKeys: Type.Array(Type.String({ maxLength: 200 }), { minItems: 1, maxItems: 20 }),
+  routingKeys: Type.Optional(Type.Union([Type.Array(Type.String({ maxLength: 200 }), { maxItems: 20 }), Type.Null()])),
+  serviceEndpoint: Type.String({ maxLength: 2000 }),
+});
+
+/** An invitation as received from a controller: outside input, whoever made it. */
+export const Invitation = Type.Object({
+  '@id': Type.String({ minLength: 1, maxLength: 256 }),
+  '@type': Type.String({ pattern: '(didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\.\\d+/invitation$' }),
+  label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
+  goal: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  goal_code: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  accept: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+  handshake_protocols: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+  services: Type.Array(Type.Union([Type.String({ maxLength: 20_000 }), InlineService])),
+  'requests~attach': Type.Optional(Type.Union([Type.Array(Type.Object({ data: Type.Object({ json: Type.Optional(Type.Object({})) }) }), { maxItems: 20 }), Type.Null()])),
+});
+
+const Bool = Type.Union([Type.Literal('true'), Type.Literal('false')]);
+const isTrue = (text: string | undefined): boolean | undefined => (text === undefined ? undefined : text === 'true');
+
+/** RFC 0434, versions 1.0 and 1.1: an invitation spawns a did-exchange, or reuses the connection that its DID names. */
+export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
+  name: 'out-of-band',
+  uris: URIS,
+  binds: outOfBand,
+  messages: {
+    'handshake-reuse': {
+      schema: Type.Object({}),
+      from: ['await-response', 'reuse-accepted'],
+      role: 'sender',
+      step(ctx, message) {
+        const { multi_use } = ctx.record!.value;
+        return {
+          record: multi_use
+            ? { states: ['reuse-accepted', 'await-response'], patch: { connection_id: ctx.connection?.id } }
+            : { states: ['reuse-accepted', 'done'], patch: { connection_id: ctx.connection?.id } },
+          send: [{ type: 'handshake-reuse-accepted', thid: message.thid, pthid: message.pthid, minor: message.minor }],
+          emit: [{ topic: 'connection_reuse', payload: { thread_id: message.thid, connection_id: ctx.connection?.id ?? null, comment: `Connection ${ctx.connection?.id} is being reused` } }],
+        };
+      },
+    },
+    'handshake-reuse-accepted': {
+      schema: Type.Object({}),
+      from: ['await-response'],
+      role: 'receiver',
+      step: (ctx, message) => ({
+        record: { states: ['reuse-accepted'], remove: true },
+        emit: [
+          {
+            topic: 'connection_reuse_accepted',
+            payload: { thread_id: message.thid, connection_id: ctx.connection?.id ?? null, state: 'accepted', comment: `Connection ${ctx.connection?.id} reused` },
+          },
+        ],
+      }),
+    },
+  },
+  problem: {
+    schema: Type.Object({}),
+    from: ['await-response'],
+    role: 'receiver',
+    step: (ctx) => proceed(ctx, ['reuse-not-accepted']),
+  },
+  results: {
+    resolved: {
+      from: ['initial', 'reuse-not-accepted'],
+      step: (ctx, output: { document: JsonObject }) => handshake(ctx, toService(output.document)),
+    },
+  },
+  failed: () => ({ record: { remove: true } }),
+  commands: {
+    'create-invitation': {
+      route: 'POST /out-of-band/create-invitation',
+      tag: 'out-of-band',
+      summary: 'Create a new connection invitation',
+      query: Type.Object({ auto_accept: Type.Optional(Bool), multi_use: Type.Optional(Bool), create_unique_did: Type.Optional(Bool) }),
+      body: Type.Object({
+        accept: Type.Optional(Type.Array(Type.String())),
+        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        attachments: Type.Optional(Type.Array(Type.Object({ id: Type.String(), type: Type.String() }), { maxItems: 20 })),
+        goal: Type.Optional(Type.String()),
+        goal_code: Type.Optional(Type.String()),
+        handshake_protocols: Type.Optional(Type.Array(Type.String())),
+        mediation_id: Type.Optional(Type.String()),
+        metadata: Type.Optional(Type.Object({})),
+        my_label: Type.Optional(Type.String({ maxLength: 1000 })),
+        protocol_version: Type.Optional(Type.String({ pattern: '^1\\.[01]$' })),
+        use_did: Type.Optional(Type.String()),
+        use_did_method: Type.Optional(Type.Union([Type.Literal('did:peer:2'), Type.Literal('did:peer:4')])),
+        use_public_did: Type.Optional(Type.Boolean()),
+      }),
+      from: [NEW],
+      load: ({ body }) => ({
+        ...Object.fromEntries(
+          ((body.attachments ?? []) as { id: string; type: string }[]).map(({ id, type }, i): [string, Lookup] => [
+            `attachment ${i}`,
+            { category: ATTACHABLE[type]?.def.category ?? 'none', id },
+          ]),
+        ),
+        own: body.use_did
+          ? { category: did.category, tag: 'did', equals: body.use_did }
+          : body.use_did_method
+            ? { category: did.category, tag: 'invitation_reuse', equals: body.use_did_method }
+            : { category: did.category, tag: 'posture', equals: body.use_public_did ? 'public' : 'none' },
+      }),
+      step: (ctx, { body, query }) => createInvitation(ctx, body, isTrue(query.auto_accept), query.multi_use === 'true', query.create_unique_did === 'true'),
+    },
+    'receive-invitation': {
+      route: 'POST /out-of-band/receive-invitation',
+      tag: 'out-of-band',
+      summary: 'Receive a new connection invitation',
+      query: Type.Object({
+        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        auto_accept: Type.Optional(Bool),
+        use_existing_connection: Type.Optional(Bool),
+        mediation_id: Type.Optional(Type.String()),
+      }),
+      body: Invitation,
+      from: [NEW],
+      pending: ['await-response'],
+      load: ({ body }): Record<string, Lookup> =>
+        typeof body.services[0] === 'string' ? { known: { category: connection.category, tag: 'their_public_did', equals: peer4Short(body.services[0]) } } : {},
+      step(ctx, { body, query }) {
+        checkInvitation(body);
+        const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
+        const known = row && row.state === 'active' ? (toExchange(row) as Exchange<ConnectionValue>) : undefined;
+        const value: Partial<OutOfBandValue> = {
+          invi_msg_id: body['@id'],
+          invitation: body,
+          multi_use: false,
+          auto_accept: isTrue(query.auto_accept),
+          alias: query.alias,
+        };
+        const attached = attachedRequests(body);
+        if (known) {
+          if (attached.length > 0) {
+            return {
+              record: { role: 'receiver', states: ['initial', 'done'], patch: { ...value, connection_id: known.id }, connection: known.id },
+              tell: attached.map((message) => ({ connection: known.id, message })),
+            };
+          }
+          const id = ctx.newId();
+          const record = ctx.newId();
+          return {
+            record: { id: record, role: 'receiver', states: ['initial', 'await-response'], connection: known.id, patch: { ...value, connection_id: known.id, reuse_msg_id: id } },
+            send: [{ type: 'handshake-reuse', id, thid: id, pthid: body['@id'], to: destination(known) }],
+            next: [{ command: 'give-up-reuse', record: { category: outOfBand.category, id: record }, after: REUSE_MS }],
+          };
+        }
+        return proceed({ ...ctx, record: { value } as Exchange<OutOfBandValue> }, ['initial']);
+      },
+    },
+    'give-up-reuse': {
+      from: ['await-response'],
+      role: 'receiver',
+      step: (ctx) => proceed(ctx, ['reuse-not-accepted']),
+    },
+  },
+});
+
+function destination(known: Exchange<ConnectionValue>) {
+  const { their_keys, their_routing_keys, their_endpoint, my_verkey } = known.value;
+  return { recipientKeys: their_keys ?? [], routingKeys: their_routing_keys ?? [], endpoint: their_endpoint, sender: my_verkey };
+}
+
+function createInvitation(ctx: StepContext<OutOfBandValue>, body: JsonObject & Record<string, never>, autoAccept: boolean | undefined, multi: boolean, unique: boolean): Effects {
+  const asked = (body.handshake_protocols ?? []) as string[];
+  const handshakes = asked.map((name) => {
+    const match = HANDSHAKES.exec(name);
+    if (!match) throw new AppError('bad-request', `Unsupported handshake protocol: ${name}`);
+    return `https://didcomm.org/${match[1]}`;
+  });
+  const attachments = (body.attachments ?? []) as { id: string; type: string }[];
+  const refuse = (text: string): never => {
+    throw new AppError('bad-request', text);
+  };
+  if (handshakes.length === 0 && attachments.length === 0) refuse('Invitation must include handshake protocols, request attachments, or both');
+  if (handshakes.length === 0) throw new AppError('not-implemented', 'Connectionless invitations are not supported yet: give handshake_protocols');
+  if (attachments.length > 0 && multi) refuse('Cannot create multi use invitation with attachments');
+  if ([body.use_public_did, body.use_did, body.use_did_method].filter(Boolean).length > 1) refuse('use_public_did, use_did and use_did_method are mutually exclusive');
+  if (unique && !body.use_did_method) refuse('create_unique_did can only be used with use_did_method');
+  if (body.use_public_did && !ctx.settings.publicInvites) refuse('Public invitations are not enabled');
+  if (body.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
+
+  const id = ctx.newId();
+  const own = invitationKey(ctx, body, unique);
+  const requests: JsonObject[] = [];
+  const others: Change[] = [];
+  attachments.forEach(({ id: recordId, type }, i) => {
+    const kind = ATTACHABLE[type];
+    if (!kind) return refuse(`Unknown attachment type: ${type}`);
+    const row = ctx.loaded[`attachment ${i}`];
+    const message = row?.value[kind.member] as JsonObject | undefined;
+    if (!row || !message) throw new AppError('not-found', `Record not found: ${type}/${recordId}`);
+    if (row.state !== kind.state || row.connection) return refuse(`${type} ${recordId} is not free to be attached`);
+    const threaded = { ...message, '~thread': { pthid: id } };
+    requests.push({ '@id': `request-${i}`, 'mime-type': 'application/json', data: { json: threaded } });
+    others.push({ def: kind.def, base: toExchange(row), patch: { parent_thread_id: id, [kind.member]: threaded } });
+  });
+
+  const accept = body.protocol_version === '1.0' ? undefined : (body.accept as string[] | undefined);
+  const invitation = composeMessage(
+    { uris: URIS },
+    {
+      type: 'invitation',
+      id,
+      minor: body.protocol_version === '1.0' ? 0 : 1,
+      body: {
+        label: (body.my_label as string | undefined) ?? ctx.settings.label,
+        goal: body.goal,
+        goal_code: body.goal_code,
+        accept,
+        handshake_protocols: handshakes,
+        'requests~attach': requests.length > 0 ? requests : undefined,
+        services: [own.service],
+      },
+    },
+  );
+  const connectionId = ctx.newId();
+  const oobId = ctx.newId();
+  const auto = autoAccept ?? ctx.settings.autoAcceptRequests;
+  const value: ConnectionValue = {
+    accept: auto ? 'auto' : 'manual',
+    alias: body.alias,
+    invitation_key: own.verkey,
+    invitation_mode: multi ? 'multi' : 'once',
+    invitation_msg_id: id,
+    connection_protocol: handshakes.length === 1 ? handshakes[0]!.slice('https://didcomm.org/'.length) : undefined,
+    metadata: body.metadata,
+    oob_id: oobId,
+    protocol: 'did-exchange',
+  };
+  const url = `${ctx.settings.endpoint}?oob=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
+  return {
+    record: {
+      id: oobId,
+      role: 'sender',
+      states: ['await-response'],
+      patch: { invi_msg_id: id, invitation, connection_id: connectionId, our_recipient_key: own.verkey, multi_use: multi, protocol: 'out-of-band' },
+    },
+    others: [{ def: connection as RecordDef, id: connectionId, role: 'invitee', states: ['invitation'], patch: value }, ...own.others, ...others],
+    keys: own.keys,
+    routes: own.routes.map((kid) => ({ kid, kind: 'invitation', target: oobId })),
+    answer: compact({
+      state: 'initial',
+      created_at: isoTime(ctx.now),
+      updated_at: isoTime(ctx.now),
+      trace: false,
+      invi_msg_id: id,
+      invitation,
+      invitation_url: url,
+      oob_id: oobId,
+    }),
+  };
+}
+
+/** The key that an invitation is answered to: a fresh one, or that of a DID of this wallet. */
+function invitationKey(
+  ctx: StepContext,
+  body: Record<string, unknown>,
+  unique: boolean,
+): { verkey: string; service: string | JsonObject; keys: NonNullable<Effects['keys']>; routes: string[]; others: Change[] } {
+  const row = ctx.loaded.own;
+  if (body.use_did || body.use_public_did || (body.use_did_method && row && !unique)) {
+    if (!row) throw new AppError('bad-request', body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID');
+    const value = row.value as unknown as DidValue;
+    // a ledger DID answers to its key in every invitation; writing the route again is harmless
+    return { verkey: value.verkey, service: value.did, keys: [], routes: [value.verkey], others: [] };
+  }
+  const key = ctx.newKey();
+  if (body.use_did_method) {
+    const method = body.use_did_method as string;
+    const spec = { verkey: key.verkey, endpoint: ctx.settings.endpoint };
+    const made = method === 'did:peer:2' ? createPeer2(spec) : createPeer4(peer4Document(spec));
+    const patch: DidValue = {
+      did: made,
+      verkey: key.verkey,
+      method,
+      key_type: 'ed25519',
+      posture: 'wallet_only',
+      metadata: unique ? {} : { invitation_reuse: 'true' },
+      invitation_reuse: unique ? undefined : method,
+    };
+    return { verkey: key.verkey, service: made, keys: [key.write], routes: [key.verkey], others: [{ def: did as RecordDef, states: ['stored'], patch, silent: true }] };
+  }
+  const service = { id: '#inline', type: 'did-communication', recipientKeys: [verkeyToDidKey(key.verkey)], serviceEndpoint: ctx.settings.endpoint };
+  return { verkey: key.verkey, service, keys: [key.write], routes: [key.verkey], others: [] };
+}
+
+/** ACA-Py's rules for what it takes, with its words. */
+function checkInvitation(body: Record<string, unknown>): void {
+  if ((body.services as unknown[]).length !== 1) throw new AppError('bad-request', 'service array must have exactly one element');
+  const handshakes = (body.handshake_protocols ?? []) as string[];
+  if (handshakes.length === 0 && attachedRequests(body).length === 0) {
+    throw new AppError('bad-request', 'Invitation must specify handshake_protocols, requests_attach, or both');
+  }
+  if (handshakes.length === 0) throw new AppError('not-implemented', 'Connectionless invitations are not supported yet');
+  if (!handshakes.some((name) => HANDSHAKES.test(name))) throw new AppError('bad-request', `None of the handshake protocols is supported: ${handshakes.join(', ')}`);
+}
+
+const attachedRequests = (invitation: Record<string, unknown>): JsonObject[] =>
+  ((invitation['requests~attach'] ?? []) as { data: { json?: JsonObject } }[]).flatMap(({ data }) => (data.json ? [data.json] : []));
+
+/** A new connection for an invitation that was received; what it attached waits in the connection until that is complete. */
+function handshake(ctx: StepContext<OutOfBandValue>, service: Service, first: readonly string[] = []): Effects {
+  const { value } = ctx.record!;
+  const { invitation } = value;
+  const id = ctx.newId();
+  const named = (invitation.services as unknown[])[0];
+  const attached = attachedRequests(invitation);
+  const auto = value.auto_accept ?? ctx.settings.autoAcceptInvites;
+  const patch: ConnectionValue = {
+    accept: auto ? 'auto' : 'manual',
+    alias: value.alias as string | undefined,
+    invitation_key: service.recipientKeys[0],
+    invitation_mode: 'once',
+    invitation_msg_id: value.invi_msg_id,
+    invitation_service: service,
+    their_label: (invitation.label as string | null | undefined) ?? undefined,
+    their_public_did: typeof named === 'string' ? peer4Short(named) : undefined,
+    connection_protocol: 'didexchange/1.1',
+    protocol: 'did-exchange',
+    attached: attached.length > 0 ? attached : undefined,
+  };
+  return {
+    record: { role: 'receiver', states: [...first, 'done'], patch: { ...value, connection_id: id } },
+    others: [{ def: connection as RecordDef, id, role: 'inviter', states: ['invitation'], patch }],
+    next: auto ? [{ protocol: 'did-exchange', command: 'accept-invitation', record: { category: connection.category, id } }] : [],
+  };
+}
+
+/** On to the handshake: at once where the invitation tells the keys, after resolving where it names a DID that only a ledger knows. */
+function proceed(ctx: StepContext<OutOfBandValue>, states: readonly string[]): Effects {
+  const { value } = ctx.record!;
+  const named = (value.invitation.services as unknown[])[0];
+  if (typeof named !== 'string') return handshake(ctx, inlineService(named as InlineServiceForm), states);
+  if (named.startsWith('did:peer:')) return handshake(ctx, toService(resolvePeer(named) as unknown as JsonObject), states);
+  return { record: { role: 'receiver', states, patch: value }, work: [{ op: 'dids/resolve', input: { did: named }, result: 'resolved' }] };
+}
+
+function toService(document: JsonObject): Service {
+  const service = serviceOf(readDidDocument(document));
+  if (!service || service.recipientKeys.length === 0) throw new AppError('bad-request', 'The DID of the invitation has no DIDComm service');
+  return { recipientKeys: service.recipientKeys, routingKeys: service.routingKeys, endpoint: service.endpoint };
+}
+
+function inlineService(service: InlineServiceForm): Service {
+  return { recipientKeys: service.recipientKeys.map(toVerkey), routingKeys: (service.routingKeys ?? []).map(toVerkey), endpoint: service.serviceEndpoint };
+}
+
+function toVerkey(key: string): string {
+  const verkey = key.startsWith('did:key:') ? didKeyToVerkey(key.split('#')[0]!) : looksLikeVerkey(key) ? key : undefined;
+  if (!verkey) throw new AppError('bad-request', 'The invitation has a key that is neither a did:key nor a base58 Ed25519 key');
+  return verkey;
+}

@@ -1,0 +1,331 @@
+import Type from 'typebox';
+import { AppError } from '../errors.ts';
+import { attachmentsByFormat, FORMAT_NAMES, formatAttachments, type FormatName, formatName, PROOF_FORMATS } from '../kernel/format-ids.ts';
+import { composeMessage, problemText } from '../kernel/message.ts';
+import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import type { JsonObject } from '../ports/json.ts';
+import { presentationExchange, type PresentationExchangeValue } from '../records/presentation-exchange.ts';
+
+const URI = 'https://didcomm.org/present-proof/2.0';
+
+type Ctx = StepContext<PresentationExchangeValue>;
+
+// -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
+
+const Formats = Type.Array(Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }), { minItems: 1, maxItems: 20 });
+const Comment = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+const Message = Type.Object({ formats: Formats, comment: Comment });
+const RequestMessage = Type.Object({ formats: Formats, comment: Comment, will_confirm: Type.Optional(Type.Boolean()) });
+
+const Restrictions = Type.Optional(Type.Union([Type.Array(Type.Object({})), Type.Object({})]));
+const Interval = Type.Optional(Type.Union([Type.Object({ from: Type.Optional(Type.Integer()), to: Type.Optional(Type.Integer()) }), Type.Null()]));
+const Referents = <S extends Type.TSchema>(schema: S) => Type.Record(Type.String({ maxLength: 256 }), schema);
+
+/** An AnonCreds proof request, as ACA-Py takes it from a controller. */
+export const ProofRequest = Type.Object({
+  name: Type.Optional(Type.String({ maxLength: 1000 })),
+  version: Type.Optional(Type.String({ maxLength: 100 })),
+  nonce: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,24}$' })),
+  requested_attributes: Referents(
+    Type.Object({ name: Type.Optional(Type.String()), names: Type.Optional(Type.Array(Type.String(), { maxItems: 125 })), restrictions: Restrictions, non_revoked: Interval }),
+  ),
+  requested_predicates: Referents(
+    Type.Object({
+      name: Type.String(),
+      p_type: Type.Union([Type.Literal('<'), Type.Literal('<='), Type.Literal('>='), Type.Literal('>')]),
+      p_value: Type.Integer({ minimum: -2147483648, maximum: 2147483647 }),
+      restrictions: Restrictions,
+      non_revoked: Interval,
+    }),
+  ),
+  non_revoked: Interval,
+});
+const ByFormat = <S extends Type.TSchema>(schema: S) => Type.Object({ anoncreds: Type.Optional(schema), indy: Type.Optional(schema), dif: Type.Optional(Type.Object({})) });
+const Chosen = Type.Object({ cred_id: Type.String(), revealed: Type.Optional(Type.Boolean()), timestamp: Type.Optional(Type.Integer()) });
+/** Which credential answers which referent. */
+const Presentation = Type.Object({
+  requested_attributes: Referents(Chosen),
+  requested_predicates: Referents(Chosen),
+  self_attested_attributes: Referents(Type.String({ maxLength: 65_536 })),
+});
+const Flags = {
+  auto_remove: Type.Optional(Type.Boolean()),
+  auto_remove_on_failure: Type.Optional(Type.Boolean()),
+  trace: Type.Optional(Type.Boolean()),
+  comment: Comment,
+};
+const Request = { presentation_request: ByFormat(ProofRequest), auto_verify: Type.Optional(Type.Boolean()), ...Flags };
+
+// -- the literal -------------------------------------------------------------------------------------------------------------------------------------------
+
+/** RFC 0454, for the formats `anoncreds` and `indy`. */
+export const presentProof = defineProtocol<PresentationExchangeValue>({
+  name: 'present-proof-2.0',
+  uris: [URI],
+  binds: presentationExchange,
+  messages: {
+    'propose-presentation': {
+      schema: Message,
+      from: [NEW, 'request-sent'],
+      role: 'verifier',
+      step: (ctx, message) => ({
+        record: { role: 'verifier', connection: ctx.connection?.id, states: ['proposal-received'], patch: { ...fresh(ctx, message), pres_proposal: message.raw } },
+        next: ctx.settings.autoRespondPresentationProposal ? [{ command: 'send-request' }] : [],
+      }),
+    },
+    'request-presentation': {
+      schema: RequestMessage,
+      from: [NEW, 'proposal-sent'],
+      role: 'prover',
+      step(ctx, message) {
+        if (known(message).length === 0) throw new AppError('message-invalid', 'the request has no format that is supported');
+        const auto = ctx.record?.value.auto_present ?? ctx.settings.autoRespondPresentationRequest;
+        return {
+          record: {
+            role: 'prover',
+            connection: ctx.connection?.id,
+            states: ['request-received'],
+            patch: { ...fresh(ctx, message), pres_request: message.raw, auto_present: auto },
+          },
+          next: auto ? [{ command: 'send-presentation' }] : [],
+        };
+      },
+    },
+    presentation: {
+      schema: Message,
+      from: ['request-sent'],
+      role: 'verifier',
+      step(ctx, message) {
+        const asked = Object.keys(attachmentsByFormat(ctx.record!.value.pres_request ?? {}));
+        if (!known(message).some((format) => asked.includes(format))) throw new AppError('message-invalid', 'the presentation has no format that was asked for');
+        return {
+          record: { states: ['presentation-received'], connection: ctx.connection?.id, patch: { pres: message.raw } },
+          next: ctx.record!.value.auto_verify ? [{ command: 'verify' }] : [],
+        };
+      },
+    },
+  },
+  acked: {
+    schema: Type.Object({}),
+    from: ['presentation-sent'],
+    role: 'prover',
+    step: (ctx, message) => ({
+      record: { states: ['done'], remove: ctx.record!.value.auto_remove, patch: { verified: message.body.verification_result as 'true' | 'false' | undefined } },
+    }),
+  },
+  problem: {
+    schema: Type.Object({}),
+    from: presentationExchange.states.filter((state) => !['done', 'abandoned', 'deleted'].includes(state)),
+    step: (_ctx, message) => ({ record: { states: ['abandoned'], patch: { error_msg: problemText(message) } } }),
+  },
+  failed(ctx, failure) {
+    const { state, value } = ctx.record!;
+    // a choice of credentials that does not work is the controller's to mend; what ran by itself ends the exchange
+    if (state === 'request-received' && !value.auto_present) return { record: { patch: { error_msg: failure.text } } };
+    return {
+      record: { states: ['abandoned'], patch: { error_msg: failure.text }, remove: value.auto_remove_on_failure },
+      problem: ctx.connection ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
+    };
+  },
+  results: {
+    presented: {
+      from: ['request-received'],
+      step(ctx, made: { format: FormatName; value: JsonObject }) {
+        const { value } = ctx.record!;
+        const { formats, attach } = formatAttachments([{ id: made.format, format: PROOF_FORMATS[made.format].proof, value: made.value }]);
+        const message = composeMessage(presentProof, {
+          type: 'presentation',
+          id: ctx.newId(),
+          thid: value.thread_id,
+          pthid: value.parent_thread_id,
+          body: { formats },
+          attachments: { presentations: attach },
+        });
+        return { record: { states: ['presentation-sent'], patch: { pres: message } }, send: [{ message }] };
+      },
+    },
+    checked: {
+      from: ['presentation-received'],
+      step(ctx, made: { verified: boolean; reasons: string[] }) {
+        const verified = made.verified ? 'true' : 'false';
+        return {
+          record: { states: ['done'], patch: { verified, verified_msgs: made.reasons }, remove: ctx.record!.value.auto_remove },
+          send: ctx.connection ? [{ type: 'ack', body: { status: 'OK', verification_result: verified } }] : [],
+        };
+      },
+    },
+  },
+  commands: {
+    'send-proposal': {
+      route: 'POST /present-proof-2.0/send-proposal',
+      tag: 'present-proof v2.0',
+      summary: 'Send a presentation proposal',
+      body: Type.Object({ connection_id: Type.String(), presentation_proposal: ByFormat(ProofRequest), auto_present: Type.Optional(Type.Boolean()), ...Flags }),
+      from: [NEW],
+      connection: 'connection_id',
+      step(ctx, { body }) {
+        const id = ctx.newId();
+        const entries = requests(ctx, body.presentation_proposal);
+        const { formats, attach } = formatAttachments(entries);
+        const message = composeMessage(presentProof, {
+          type: 'propose-presentation',
+          id,
+          body: { comment: body.comment ?? undefined, formats },
+          attachments: { proposals: attach },
+        });
+        return {
+          record: {
+            role: 'prover',
+            connection: ready(ctx),
+            states: ['proposal-sent'],
+            patch: { ...flags(ctx, body), thread_id: id, pres_proposal: message, auto_present: body.auto_present ?? ctx.settings.autoRespondPresentationRequest },
+          },
+          send: [{ message }],
+        };
+      },
+    },
+    'create-request': {
+      route: 'POST /present-proof-2.0/create-request',
+      tag: 'present-proof v2.0',
+      summary: 'Creates a presentation request not bound to any proposal or connection',
+      body: Type.Object(Request),
+      from: [NEW],
+      step: (ctx, { body }) => makeRequest(ctx, body),
+    },
+    'send-free-request': {
+      route: 'POST /present-proof-2.0/send-request',
+      tag: 'present-proof v2.0',
+      summary: 'Sends a free presentation request not bound to any proposal',
+      body: Type.Object({ connection_id: Type.String(), ...Request }),
+      from: [NEW],
+      connection: 'connection_id',
+      step: (ctx, { body }) => makeRequest(ctx, body),
+    },
+    'send-request': {
+      route: 'POST /present-proof-2.0/records/{pres_ex_id}/send-request',
+      tag: 'present-proof v2.0',
+      summary: 'Sends a presentation request in reference to a proposal',
+      body: Type.Object({ auto_verify: Type.Optional(Type.Boolean()), auto_remove: Type.Optional(Type.Boolean()), trace: Type.Optional(Type.Boolean()) }),
+      from: ['proposal-received'],
+      role: 'verifier',
+      step(ctx, { body }) {
+        const proposed = attachmentsByFormat(ctx.record!.value.pres_proposal ?? {});
+        return sendRequest(ctx, proposed, { auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation });
+      },
+    },
+    'send-presentation': {
+      route: 'POST /present-proof-2.0/records/{pres_ex_id}/send-presentation',
+      tag: 'present-proof v2.0',
+      summary: 'Sends a proof presentation',
+      body: Type.Object({ anoncreds: Type.Optional(Presentation), indy: Type.Optional(Presentation), dif: Type.Optional(Type.Object({})), ...Flags }),
+      from: ['request-received'],
+      role: 'prover',
+      step(ctx, { body }) {
+        const asked = attachmentsByFormat(ctx.record!.value.pres_request ?? {});
+        const format = FORMAT_NAMES.find((name) => asked[name] && (body[name] || !(body.anoncreds || body.indy)));
+        if (!format) throw new AppError('bad-request', 'No presentation is given in a format that was asked for');
+        // without a choice (the auto flag) the work chooses the credentials by itself
+        const input = { format, request: asked[format]!, chosen: body[format] ?? null };
+        return { record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } }, work: [{ op: 'presentation/create', input, result: 'presented' }] };
+      },
+    },
+    verify: {
+      route: 'POST /present-proof-2.0/records/{pres_ex_id}/verify-presentation',
+      tag: 'present-proof v2.0',
+      summary: 'Verify a received presentation',
+      from: ['presentation-received'],
+      role: 'verifier',
+      step(ctx) {
+        const asked = attachmentsByFormat(ctx.record!.value.pres_request ?? {});
+        const given = attachmentsByFormat(ctx.record!.value.pres ?? {});
+        const format = FORMAT_NAMES.find((name) => asked[name] && given[name]);
+        if (!format) throw new AppError('bad-request', 'The presentation has no format that was asked for');
+        return { record: {}, work: [{ op: 'presentation/verify', input: { request: asked[format]!, presentation: given[format]! }, result: 'checked' }] };
+      },
+    },
+    'report-problem': {
+      route: 'POST /present-proof-2.0/records/{pres_ex_id}/problem-report',
+      tag: 'present-proof v2.0',
+      summary: 'Send a problem report for presentation exchange',
+      body: Type.Object({ description: Type.String({ minLength: 1 }) }),
+      from: presentationExchange.states.filter((state) => !['done', 'deleted'].includes(state)),
+      step: (ctx, { body }) => ({
+        record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
+        problem: ctx.connection ? { code: 'abandoned', text: body.description } : undefined,
+        answer: {},
+      }),
+    },
+  },
+});
+
+// -- helpers ----------------------------------------------------------------------------------------------------------------------------------------------
+
+function fresh(ctx: Ctx, message: Incoming): Partial<PresentationExchangeValue> {
+  if (ctx.record) return {};
+  return {
+    protocol: presentProof.name,
+    thread_id: message.thid,
+    parent_thread_id: message.pthid,
+    initiator: 'external',
+    auto_verify: ctx.settings.autoVerifyPresentation,
+    auto_remove: !ctx.settings.preserveExchangeRecords,
+    auto_remove_on_failure: false,
+  };
+}
+
+function flags(ctx: Ctx, body: { auto_remove?: boolean; auto_remove_on_failure?: boolean }): PresentationExchangeValue {
+  return {
+    protocol: presentProof.name,
+    initiator: 'self',
+    auto_remove: body.auto_remove ?? !ctx.settings.preserveExchangeRecords,
+    auto_remove_on_failure: body.auto_remove_on_failure ?? false,
+  };
+}
+
+type Requests = Partial<Record<FormatName, JsonObject>> & { dif?: unknown };
+
+/** The attachments of a request or a proposal: name, version and nonce are filled in where the controller left them out, as ACA-Py does. */
+function requests(ctx: Ctx, given: Requests): { id: string; format: string; value: JsonObject }[] {
+  if (given.dif) throw new AppError('not-implemented', 'The format dif is not supported yet');
+  const entries = FORMAT_NAMES.flatMap((name) => {
+    const request = given[name];
+    if (!request) return [];
+    const value: JsonObject = { name: 'proof-request', version: '1.0', ...request, nonce: request.nonce ?? ctx.newNonce() };
+    return [{ id: name, format: PROOF_FORMATS[name].request, value }];
+  });
+  if (entries.length === 0) throw new AppError('unprocessable', 'presentation_request: one of anoncreds, indy is required');
+  return entries;
+}
+
+function makeRequest(ctx: Ctx, body: Record<string, never> & { connection_id?: string; comment?: string }): Effects {
+  if (body.connection_id !== undefined) ready(ctx);
+  const patch = { ...flags(ctx, body), auto_verify: (body.auto_verify as boolean | undefined) ?? ctx.settings.autoVerifyPresentation };
+  return sendRequest(ctx, body.presentation_request, patch, body.comment);
+}
+
+function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExchangeValue>, comment?: string): Effects {
+  const id = ctx.newId();
+  const thid = ctx.record?.value.thread_id ?? id;
+  const { formats, attach } = formatAttachments(requests(ctx, given));
+  const message = composeMessage(presentProof, {
+    type: 'request-presentation',
+    id,
+    thid,
+    body: { will_confirm: true, comment: comment ?? undefined, formats },
+    attachments: { request_presentations: attach },
+  });
+  return {
+    record: { role: 'verifier', connection: ctx.connection?.id, states: ['request-sent'], patch: { ...patch, thread_id: thid, pres_request: message } },
+    send: ctx.connection ? [{ message }] : [],
+  };
+}
+
+/** @throws AppError ACA-Py's refusal of a connection that cannot be written to yet */
+function ready(ctx: Ctx): string {
+  const state = ctx.connection?.state;
+  if (state !== 'active' && state !== 'response') throw new AppError('bad-request', `Connection ${ctx.connection?.id} not ready`);
+  return ctx.connection!.id;
+}
+
+const known = (message: Incoming): FormatName[] =>
+  (message.body.formats as { format: string }[]).flatMap(({ format }) => formatName(format) ?? []);

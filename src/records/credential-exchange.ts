@@ -1,0 +1,95 @@
+import type { JsonObject } from '../ports/json.ts';
+import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
+import { byFormat } from '../kernel/format-ids.ts';
+
+/** An issue-credential exchange, under the names of ACA-Py's V20CredExRecord; `details` holds what each format keeps about it. */
+export interface CredentialExchangeValue {
+  [member: string]: unknown;
+  thread_id?: string;
+  parent_thread_id?: string;
+  initiator: 'self' | 'external';
+  auto_offer?: boolean;
+  auto_issue?: boolean;
+  auto_remove?: boolean;
+  auto_remove_on_failure?: boolean;
+  error_msg?: string;
+  cred_preview?: JsonObject;
+  cred_proposal?: JsonObject;
+  cred_offer?: JsonObject;
+  cred_request?: JsonObject;
+  cred_issue?: JsonObject;
+  /** What the controller asked to offer, until the offer is made. */
+  wanted?: JsonObject;
+  details?: Readonly<Record<string, JsonObject>>;
+  protocol?: string;
+}
+
+const MESSAGES = ['cred_proposal', 'cred_offer', 'cred_request', 'cred_issue'] as const;
+
+function terse(record: Exchange<CredentialExchangeValue>): JsonObject {
+  const { value } = record;
+  return compact({
+    state: record.state,
+    created_at: isoTime(record.created),
+    updated_at: isoTime(record.updated),
+    trace: false,
+    cred_ex_id: record.id,
+    connection_id: record.connection,
+    thread_id: value.thread_id,
+    parent_thread_id: value.parent_thread_id,
+    initiator: value.initiator,
+    role: record.role,
+    auto_offer: value.auto_offer,
+    auto_issue: value.auto_issue,
+    auto_remove: value.auto_remove,
+    auto_remove_on_failure: value.auto_remove_on_failure,
+    error_msg: value.error_msg,
+  });
+}
+
+function view(record: Exchange<CredentialExchangeValue>): JsonObject {
+  const { value } = record;
+  return compact({
+    ...terse(record),
+    cred_preview: value.cred_preview,
+    ...Object.fromEntries(MESSAGES.map((name) => [name, value[name]])),
+    by_format: byFormat(value, MESSAGES),
+  });
+}
+
+export const credentialExchange = defineRecord<CredentialExchangeValue>({
+  category: 'cred_ex_v20',
+  idField: 'cred_ex_id',
+  topic: 'issue_credential_v2_0',
+  states: [
+    'proposal-sent',
+    'proposal-received',
+    'offer-sent',
+    'offer-received',
+    'request-sent',
+    'request-received',
+    'credential-issued',
+    'credential-received',
+    'done',
+    'credential-revoked',
+    'abandoned',
+    'deleted',
+  ],
+  view,
+  terse,
+  tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  admin: {
+    list: '/issue-credential-2.0/records',
+    one: '/issue-credential-2.0/records/{cred_ex_id}',
+    tag: 'issue-credential v2.0',
+    remove: true,
+    filters: { thread_id: 'thread_id' },
+    detail: (record) => ({
+      cred_ex_record: view(record),
+      indy: record.value.details?.indy ?? null,
+      anoncreds: record.value.details?.anoncreds ?? null,
+      ld_proof: null,
+      vc_di: null,
+    }),
+  },
+});

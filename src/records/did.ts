@@ -1,0 +1,39 @@
+import { compact, defineRecord } from '../kernel/record.ts';
+
+/** A DID of this wallet and what it may be used for; the key itself is in the key table under `verkey`. */
+export interface DidValue {
+  [member: string]: unknown;
+  did: string;
+  verkey: string;
+  method: string;
+  key_type: string;
+  posture: 'public' | 'posted' | 'wallet_only';
+  metadata: Readonly<Record<string, unknown>>;
+  /** The DID method of invitations that this DID is reused for (ACA-Py's `invitation_reuse`). */
+  invitation_reuse?: string;
+}
+
+/** ACA-Py gives DIDs no webhook and no state; `posted` while a publication is under way is told by the call itself. */
+export const did = defineRecord<DidValue>({
+  category: 'did',
+  idField: 'did',
+  states: ['stored', 'publishing'],
+  view: ({ value }) =>
+    compact({
+      did: value.did,
+      verkey: value.verkey,
+      posture: value.posture,
+      key_type: value.key_type,
+      method: value.method,
+      metadata: value.metadata,
+    }),
+  tags: (value) => ({
+    did: value.did,
+    verkey: value.verkey,
+    method: value.method,
+    key_type: value.key_type,
+    posture: value.posture,
+    invitation_reuse: value.invitation_reuse,
+  }),
+  admin: { tag: 'wallet', notFound: 'DID not found in this wallet' },
+});

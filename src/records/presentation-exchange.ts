@@ -1,0 +1,78 @@
+import type { JsonObject } from '../ports/json.ts';
+import { byFormat } from '../kernel/format-ids.ts';
+import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
+
+/** A present-proof exchange, under the names of ACA-Py's V20PresExRecord. */
+export interface PresentationExchangeValue {
+  [member: string]: unknown;
+  thread_id?: string;
+  parent_thread_id?: string;
+  initiator: 'self' | 'external';
+  auto_present?: boolean;
+  auto_verify?: boolean;
+  auto_remove?: boolean;
+  auto_remove_on_failure?: boolean;
+  error_msg?: string;
+  verified?: 'true' | 'false';
+  verified_msgs?: readonly string[];
+  pres_proposal?: JsonObject;
+  pres_request?: JsonObject;
+  pres?: JsonObject;
+  protocol?: string;
+}
+
+const MESSAGES = ['pres_proposal', 'pres_request', 'pres'] as const;
+
+function terse(record: Exchange<PresentationExchangeValue>): JsonObject {
+  const { value } = record;
+  return compact({
+    state: record.state,
+    created_at: isoTime(record.created),
+    updated_at: isoTime(record.updated),
+    trace: false,
+    pres_ex_id: record.id,
+    connection_id: record.connection,
+    thread_id: value.thread_id,
+    initiator: value.initiator,
+    role: record.role,
+    auto_present: value.auto_present,
+    auto_verify: value.auto_verify,
+    auto_remove: value.auto_remove,
+    auto_remove_on_failure: value.auto_remove_on_failure,
+    error_msg: value.error_msg,
+    verified: value.verified,
+    verified_msgs: value.verified_msgs,
+  });
+}
+
+export const presentationExchange = defineRecord<PresentationExchangeValue>({
+  category: 'pres_ex_v20',
+  idField: 'pres_ex_id',
+  topic: 'present_proof_v2_0',
+  states: [
+    'proposal-sent',
+    'proposal-received',
+    'request-sent',
+    'request-received',
+    'presentation-sent',
+    'presentation-received',
+    'done',
+    'abandoned',
+    'deleted',
+  ],
+  view: (record) =>
+    compact({
+      ...terse(record),
+      ...Object.fromEntries(MESSAGES.map((name) => [name, record.value[name]])),
+      by_format: byFormat(record.value, MESSAGES),
+    }),
+  terse,
+  tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  admin: {
+    list: '/present-proof-2.0/records',
+    one: '/present-proof-2.0/records/{pres_ex_id}',
+    tag: 'present-proof v2.0',
+    remove: true,
+    filters: { thread_id: 'thread_id' },
+  },
+});
