@@ -45,9 +45,8 @@ export function fromBase64url(text: string): Buffer | undefined {
   if (rest !== 0 && (SEXTET[text.charCodeAt(length - 1)] ?? 1) & (rest === 2 ? 15 : 3)) return undefined;
   const size = (length * 3) >> 2;
   const bytes = Buffer.allocUnsafe(size);
-  // The decoder skips characters it does not know, so any of them makes the result short; it takes the other alphabet, so that is looked for.
+  // The decoder skips characters it does not know, '=' included, so any of them makes the result short; it takes the other alphabet, so that is looked for.
   if (bytes.write(text, 'base64url') !== size || text.includes('+') || text.includes('/')) return undefined;
-  if (length < text.length ? text.indexOf('=') !== length : text.includes('=')) return undefined;
   return bytes;
 }
 

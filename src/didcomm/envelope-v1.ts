@@ -107,14 +107,33 @@ export function parseEnvelope(body: Uint8Array): ParsedEnvelope {
   return { authcrypt, recipients, parts: { aad: ad, iv, tag, ciphertext, entries } };
 }
 
-const MEMBERS = new Set(['protected', 'iv', 'ciphertext', 'tag', 'aad']);
-const FLAT = /^\{"protected":"([\w=-]+)","iv":"([\w=-]+)","ciphertext":"([\w=-]*)","tag":"([\w=-]+)"\}$/;
-const FLAT_SPACED = /^\{"protected": "([\w=-]+)", "iv": "([\w=-]+)", "ciphertext": "([\w=-]*)", "tag": "([\w=-]+)"\}$/;
+const MEMBERS: ReadonlySet<string> = new Set(['protected', 'iv', 'ciphertext', 'tag', 'aad']);
+const ORDER = ['protected', 'iv', 'ciphertext', 'tag'] as const;
+/** What stands before each value in the two spacings that agents write; the last is the end. */
+const FRAMES = [':', ': '].map((colon) => {
+  const comma = colon === ':' ? ',' : ', ';
+  return [...ORDER.map((name, i) => `${i === 0 ? '{' : `"${comma}`}"${name}"${colon}"`), '"}'];
+});
 
-/** The outer members. Almost every agent writes them in one order with one spacing: one regular expression then reads them without building anything twice. */
+/**
+ * The outer members. Almost every agent writes them in one order with one spacing, and their values have no escapes, so that they can be cut out of the text;
+ * a value that is not base64url is refused where it is decoded. Everything else takes the long way.
+ */
 function outerMembers(text: string): Record<string, unknown> {
-  const match = FLAT.exec(text) ?? FLAT_SPACED.exec(text);
-  if (match) return { protected: match[1], iv: match[2], ciphertext: match[3], tag: match[4] };
+  const frame = FRAMES[text.charCodeAt(13) === 0x20 ? 1 : 0]!;
+  let at = frame[0]!.length;
+  if (text.startsWith(frame[0]!)) {
+    const values: string[] = [];
+    for (let i = 1; i <= ORDER.length; i++) {
+      const end = text.indexOf('"', at);
+      if (end < 0 || !text.startsWith(frame[i]!, end)) break;
+      values.push(text.slice(at, end));
+      at = end + frame[i]!.length;
+    }
+    if (values.length === ORDER.length && at === text.length) {
+      return { protected: values[0], iv: values[1], ciphertext: values[2], tag: values[3] };
+    }
+  }
   return parseJsonObject(text, { maxBytes: MAX_BYTES, maxDepth: 4 });
 }
 

@@ -1,0 +1,84 @@
+import { toBase58, verkeyBytes, verkeyToDidKey } from '../didcomm/encoding.ts';
+import type { DidDocument } from '../ports/ledger.ts';
+import { ed25519ToX25519, toMultikey } from './did-key.ts';
+import { QUEUE_ENDPOINT } from './did-peer.ts';
+
+/** RFC 0360: keys in documents are did:key references; ACA-Py and Credo write them with the fragment. */
+function routingReference(verkey: string): string {
+  const did = verkey.startsWith('did:key:') ? verkey : verkeyToDidKey(verkey);
+  return did.includes('#') ? did : `${did}#${did.slice('did:key:'.length)}`;
+}
+
+/**
+ * The input document of our did:peer:4 for a connection (RFC 0023): give it to `createPeer4`. Its key forms are the oldest that Ed25519 has, since peers of every
+ * age must read it. Without an endpoint the service says that mail waits for our next session.
+ */
+export function peer4Document(own: { verkey: string; endpoint?: string; routingKeys?: readonly string[] }): Record<string, unknown> {
+  const agreement = ed25519ToX25519(verkeyBytes(own.verkey));
+  return {
+    '@context': [
+      'https://www.w3.org/ns/did/v1',
+      'https://w3id.org/security/suites/ed25519-2018/v1',
+      'https://w3id.org/security/suites/x25519-2019/v1',
+    ],
+    verificationMethod: [
+      { id: '#key-0', type: 'Ed25519VerificationKey2018', publicKeyBase58: own.verkey },
+      { id: '#key-1', type: 'X25519KeyAgreementKey2019', publicKeyBase58: toBase58(agreement) },
+    ],
+    authentication: ['#key-0'],
+    assertionMethod: ['#key-0'],
+    keyAgreement: ['#key-1'],
+    service: [
+      {
+        id: '#didcomm-0',
+        type: 'did-communication',
+        priority: 0,
+        recipientKeys: ['#key-0'],
+        routingKeys: (own.routingKeys ?? []).map(routingReference),
+        serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
+        accept: ['didcomm/aip2;env=rfc19', 'didcomm/aip1'],
+      },
+    ],
+  };
+}
+
+/**
+ * The document of a did:algo: Ed25519 keys for authentication and assertion, the X25519 form of the first for key agreement, and a DIDComm v1 service where there
+ * is an endpoint. References are relative (DID Core section 3.2.2): every byte on the ledger is paid for. No `controller` at the top, as the method asks.
+ */
+export function algoDocument(own: {
+  did: string;
+  verkeys: readonly string[];
+  endpoint?: string;
+  routingKeys?: readonly string[];
+}): DidDocument {
+  const [first] = own.verkeys;
+  if (first === undefined) throw new RangeError('a DID needs a key');
+  const method = (id: string, publicKeyMultibase: string) => ({ id, type: 'Multikey', controller: own.did, publicKeyMultibase });
+  const signing = own.verkeys.map((_, i) => `#key-${i + 1}`);
+  const document: DidDocument = {
+    '@context': ['https://www.w3.org/ns/did/v1', 'https://w3id.org/security/multikey/v1'],
+    id: own.did,
+    verificationMethod: [
+      ...own.verkeys.map((verkey, i) => method(`#key-${i + 1}`, toMultikey({ type: 'ed25519', bytes: verkeyBytes(verkey) }))),
+      method('#key-agreement-1', toMultikey({ type: 'x25519', bytes: ed25519ToX25519(verkeyBytes(first)) })),
+    ],
+    authentication: signing,
+    assertionMethod: signing,
+    keyAgreement: ['#key-agreement-1'],
+  };
+  if (own.endpoint) {
+    document.service = [
+      {
+        id: '#did-communication',
+        type: 'did-communication',
+        priority: 0,
+        recipientKeys: ['#key-1'],
+        routingKeys: (own.routingKeys ?? []).map(routingReference),
+        serviceEndpoint: own.endpoint,
+        accept: ['didcomm/aip2;env=rfc19'],
+      },
+    ];
+  }
+  return document;
+}

@@ -1,0 +1,83 @@
+import { AppError } from '../errors.ts';
+import type { DidDocument, Ledger, ResolvedDid } from '../ports/ledger.ts';
+import { canonicalAlgoId, parseDidAlgo } from './did-algo.ts';
+import { checkDidDocument, isDid } from './did-doc.ts';
+import { resolveDidKey } from './did-key.ts';
+import { peer4ShortDocument, resolvePeer, shortPeerDid } from './did-peer.ts';
+
+export interface Resolver {
+  /**
+   * Resolves a DID. The answer is shared and frozen.
+   * @throws AppError `did-invalid`, `did-unsupported`, `did-not-found`, and what the ledger throws
+   */
+  resolve(did: string, options?: { fresh?: boolean }): Promise<ResolvedDid>;
+}
+
+export interface ResolverOptions {
+  /** Resolves did:algo; without one, that is `ledger-none`. */
+  ledger?: Ledger;
+  /** How many answers are kept. Default 10,000. */
+  max?: number;
+  /** How long an answer from the network is good, in ms. Default 30 s. Self-certifying DIDs never change. */
+  ttl?: number;
+  now?: () => number;
+}
+
+/** One resolver for all methods: bounded cache, one request at a time for one DID, errors never cached. */
+export function resolver({ ledger, max = 10_000, ttl = 30_000, now = Date.now }: ResolverOptions = {}): Resolver {
+  const cache = new Map<string, { answer: ResolvedDid; until: number }>();
+  const flying = new Map<string, Promise<ResolvedDid>>();
+
+  const keep = (did: string, answer: ResolvedDid, until: number): ResolvedDid => {
+    cache.delete(did);
+    if (cache.size >= max) cache.delete(cache.keys().next().value ?? '');
+    cache.set(did, { answer, until });
+    return answer;
+  };
+
+  const local = (did: string, document: DidDocument): ResolvedDid => {
+    const answer = freeze({ document, metadata: {} });
+    // Whoever saw the long form of a did:peer:4 can resolve the short one.
+    const short = shortPeerDid(did);
+    if (short !== did) keep(short, freeze({ document: peer4ShortDocument(did), metadata: { canonicalId: did } }), Number.POSITIVE_INFINITY);
+    return keep(did, answer, Number.POSITIVE_INFINITY);
+  };
+
+  const fromLedger = async (did: string, fresh: boolean): Promise<ResolvedDid> => {
+    if (!ledger) throw new AppError('ledger-none');
+    const { document, metadata } = await ledger.resolve(did, fresh);
+    const checked = checkDidDocument(document);
+    // A document may use the other spelling of its own name; a deactivated DID may have lost its document.
+    if (canonicalAlgoId(checked.id) !== did) throw new AppError('did-invalid', 'The ledger holds the document of another DID');
+    return keep(did, freeze({ document: checked, metadata: { canonicalId: did, ...metadata } }), now() + ttl);
+  };
+
+  return Object.freeze({
+    async resolve(did: string, options: { fresh?: boolean } = {}): Promise<ResolvedDid> {
+      if (!isDid(did)) throw new AppError('did-invalid', 'Not a DID');
+      const method = did.slice(4, did.indexOf(':', 4));
+      const name = method === 'algo' ? parseDidAlgo(did).did : did;
+      const known = cache.get(name);
+      if (known && known.until > now() && (!options.fresh || known.until === Number.POSITIVE_INFINITY))
+        return keep(name, known.answer, known.until);
+      if (method === 'key') return local(name, resolveDidKey(name));
+      if (method === 'peer') return local(name, resolvePeer(name));
+      if (method !== 'algo') throw new AppError('did-unsupported', `DIDs of method ${method.slice(0, 32)} are not supported`);
+      // A request for a fresh answer does not join one that may have been answered from a cache.
+      const slot = options.fresh ? `fresh ${name}` : name;
+      const running = flying.get(slot);
+      if (running) return running;
+      const request = fromLedger(name, options.fresh === true).finally(() => flying.delete(slot));
+      flying.set(slot, request);
+      return request;
+    },
+  });
+}
+
+function freeze<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const item of Object.values(value)) freeze(item);
+  }
+  return value;
+}
