@@ -1,7 +1,7 @@
 import { toBase58, verkeyBytes, verkeyToDidKey } from '../didcomm/encoding.ts';
 import type { DidDocument } from '../ports/ledger.ts';
 import { ed25519ToX25519, toMultikey } from './did-key.ts';
-import { QUEUE_ENDPOINT } from './did-peer.ts';
+import { createPeer2, QUEUE_ENDPOINT } from './did-peer.ts';
 
 /** RFC 0360: keys in documents are did:key references; ACA-Py and Credo write them with the fragment. */
 function routingReference(verkey: string): string {
@@ -81,4 +81,26 @@ export function algoDocument(own: {
     ];
   }
   return document;
+}
+
+/** Our did:peer:2 with one key and a DIDComm v1 service, as invitations use it. */
+export function ownPeer2(own: { verkey: string; endpoint?: string }): string {
+  const bytes = verkeyBytes(own.verkey);
+  return createPeer2(
+    [
+      { purpose: 'verification', key: { type: 'ed25519', bytes } },
+      { purpose: 'agreement', key: { type: 'x25519', bytes: ed25519ToX25519(bytes) } },
+    ],
+    [
+      {
+        id: '#didcomm-0',
+        type: 'did-communication',
+        priority: 0,
+        recipientKeys: ['#key-1'],
+        routingKeys: [],
+        serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
+        accept: ['didcomm/aip2;env=rfc19', 'didcomm/aip1'],
+      },
+    ],
+  );
 }

@@ -162,6 +162,8 @@ export interface Settings {
   readonly preserveExchangeRecords: boolean;
   readonly monitorPing: boolean;
   readonly publicInvites: boolean;
+  /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
+  readonly algoPrefix?: string;
   readonly debugWebhooks: boolean;
 }
 
@@ -179,7 +181,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   /** May come under a key that is not the connection's, because it is what establishes or moves the connection. */
   readonly handshake?: boolean;
   readonly load?: (message: Incoming) => Loads;
-  readonly step: (ctx: StepContext<V>, message: Incoming) => Effects;
+  step(ctx: StepContext<V>, message: Incoming): Effects;
 }
 
 export interface CommandStep<V extends RecordValue = RecordValue> {
@@ -198,7 +200,7 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly pending?: readonly string[];
   /** The input's member that names the connection. */
   readonly connection?: string;
-  readonly step: (ctx: StepContext<V>, input: CommandInput) => Effects;
+  step(ctx: StepContext<V>, input: CommandInput): Effects;
 }
 
 /** Body, query and path of a command, as validated. */
@@ -212,7 +214,7 @@ export interface ResultStep<V extends RecordValue = RecordValue> {
   readonly from: readonly string[] | '*';
   readonly load?: (output: JsonObject) => Loads;
   // biome-ignore lint/suspicious/noExplicitAny: what the work made is in memory only and typed by the work itself
-  readonly step: (ctx: StepContext<V>, output: any) => Effects;
+  step(ctx: StepContext<V>, output: any): Effects;
 }
 
 /** One protocol, one literal. `uris` newest first; all have one family and major version. Empty for a resource that has no messages. */
@@ -227,7 +229,7 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly commands?: Readonly<Record<string, CommandStep<V>>>;
   readonly results?: Readonly<Record<string, ResultStep<V>>>;
   /** What a failed work or ledger order does to the record; the engine tells the waiting controller by itself. */
-  readonly failed?: (ctx: StepContext<V>, failure: { result: string; code: string; text: string }) => Effects;
+  failed?(ctx: StepContext<V>, failure: { result: string; code: string; text: string }): Effects;
   /** What an ack of whatever family does, where the thread is ours. */
   readonly acked?: MessageStep<V>;
   /** What a problem report of whatever family does. */

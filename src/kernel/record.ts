@@ -50,7 +50,7 @@ export interface AdminRoutes<V extends RecordValue> {
   /** Query parameters of the list that name a hidden tag, by ACA-Py's name. */
   readonly filters?: Readonly<Record<string, string>>;
   /** What `GET one` answers, where it is not the view. */
-  readonly detail?: (record: Exchange<V>) => JsonObject;
+  detail?(record: Exchange<V>): JsonObject;
   readonly notFound?: string;
 }
 

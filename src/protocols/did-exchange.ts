@@ -1,10 +1,13 @@
 import Type from 'typebox';
 import { verifySignedBy } from '../didcomm/attachments.ts';
-import { readDidDocument, serviceOf } from '../dids/did-doc.ts';
-import { createPeer4, peer4Document, peer4Short, resolvePeer } from '../dids/did-peer.ts';
+import { contactOf } from '../dids/contact.ts';
+import { checkDidDocument } from '../dids/did-doc.ts';
+import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
+import { peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { attachedObject, problemText } from '../kernel/message.ts';
 import { defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
+import { toExchange } from '../kernel/record.ts';
 import { connection, type ConnectionValue } from '../records/connection.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
@@ -14,8 +17,8 @@ const Text = Type.String({ minLength: 1, maxLength: 20_000 });
 /** What a peer's DID says: where to write and under which keys. The keys stay listed after a move, so that mail under way still opens. */
 interface Peer {
   did: string;
-  keys: string[];
-  routing: string[];
+  keys: readonly string[];
+  routing: readonly string[];
   endpoint?: string;
 }
 
@@ -78,7 +81,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         const destination = { recipientKeys: peer.keys, routingKeys: peer.routing, endpoint: peer.endpoint, sender: mine.value.my_verkey };
         const attached = mine.value.attached ?? [];
         return {
-          record: { states: ['response', 'active'], patch: { ...theirs(peer), attached: undefined, my_did: peer4Short(mine.value.my_did!) } },
+          record: { states: ['response', 'active'], patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!) } },
           send: [
             { type: 'complete', thid: message.thid, pthid: mine.value.invitation_msg_id, to: destination },
             ...(ctx.settings.autoPingConnection ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to: destination }] : []),
@@ -188,7 +191,7 @@ const PING = 'https://didcomm.org/trust_ping/1.0/ping';
 /** A new did:peer:4 of ours with one key. */
 function ownDid(ctx: StepContext, endpoint: string | undefined): { did: string; verkey: string; keys: NonNullable<Effects['keys']> } {
   const key = ctx.newKey();
-  const did = createPeer4(peer4Document({ verkey: key.verkey, endpoint: endpoint ?? ctx.settings.endpoint }));
+  const { did } = createPeer4(peer4Document({ verkey: key.verkey, endpoint: endpoint ?? ctx.settings.endpoint }));
   return { did, verkey: key.verkey, keys: [key.write] };
 }
 
@@ -210,15 +213,14 @@ function peerOf(message: Incoming, signer: string | undefined): Peer {
     }
     if (!attached && signed.toString('utf8') !== did) throw new AppError('message-invalid', 'another DID than the named one is signed');
   }
-  const document = attached && !did.startsWith('did:peer:4') ? readDidDocument(attachedObject(attached, 'DID document')) : resolvePeer(did);
-  if (document.id !== did && document.id !== peer4Short(did)) throw new AppError('message-invalid', 'the document is of another DID');
-  const service = serviceOf(document);
-  if (!service || service.recipientKeys.length === 0) throw new AppError('message-invalid', 'the DID document has no DIDComm service');
-  return { did, keys: service.recipientKeys, routing: service.routingKeys, endpoint: service.endpoint };
+  const document = attached && !did.startsWith('did:peer:4') ? checkDidDocument(attachedObject(attached, 'DID document')) : resolvePeer(did);
+  if (document.id !== did && document.id !== shortPeerDid(did)) throw new AppError('message-invalid', 'the document is of another DID');
+  const { recipientKeys, routingKeys, endpoint } = contactOf(document);
+  return { did, keys: recipientKeys, routing: routingKeys, endpoint };
 }
 
 const theirs = (peer: Peer): Partial<ConnectionValue> => ({
-  their_did: peer4Short(peer.did),
+  their_did: shortPeerDid(peer.did),
   their_keys: peer.keys,
   their_routing_keys: peer.routing,
   their_endpoint: peer.endpoint,
@@ -228,5 +230,5 @@ const theirs = (peer: Peer): Partial<ConnectionValue> => ({
 function used(ctx: StepContext): Effects['others'] {
   const row = ctx.loaded.invitation;
   if (!row || row.state !== 'await-response') return [];
-  return [{ def: outOfBand as never, base: row as never, states: ['done'] }];
+  return [{ def: outOfBand, base: toExchange(row), states: ['done'] }];
 }

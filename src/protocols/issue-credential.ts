@@ -3,7 +3,6 @@ import { AppError } from '../errors.ts';
 import { attachmentsByFormat, CREDENTIAL_FORMATS, FORMAT_NAMES, formatAttachments, type FormatName, formatName } from '../kernel/format-ids.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
-import type { RecordDef } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { credential } from '../records/credential.ts';
 import { credentialExchange, type CredentialExchangeValue } from '../records/credential-exchange.ts';
@@ -187,7 +186,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       step(ctx, made: { format: FormatName; id: string; credential: JsonObject; info: JsonObject }) {
         const { value, id } = ctx.record!;
         const detail = { [`cred_ex_${made.format}_id`]: ctx.newId(), cred_ex_id: id, cred_id_stored: made.id };
-        const stored: Change = { def: credential as RecordDef, id: made.id, patch: { ...made.info, credential: made.credential }, silent: true };
+        const stored: Change = { def: credential, id: made.id, patch: { ...made.info, credential: made.credential }, silent: true };
         return {
           record: { states: ['done'], patch: { details: { ...value.details, [made.format]: detail } }, remove: value.auto_remove },
           others: [stored],

@@ -1,12 +1,14 @@
 import Type, { type Static } from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
-import { readDidDocument, serviceOf } from '../dids/did-doc.ts';
-import { createPeer2, createPeer4, peer4Document, peer4Short, resolvePeer } from '../dids/did-peer.ts';
+import { type Contact, contactOf } from '../dids/contact.ts';
+import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
+import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact, type Exchange, isoTime, type RecordDef, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
 import { connection, type ConnectionValue } from '../records/connection.ts';
 import { credentialExchange } from '../records/credential-exchange.ts';
@@ -22,15 +24,9 @@ const REUSE_MS = 14_000;
 
 /** What an invitation can carry: the record that holds the message, and where in it. */
 const ATTACHABLE: Record<string, { def: RecordDef; member: string; state: string }> = {
-  'credential-offer': { def: credentialExchange as RecordDef, member: 'cred_offer', state: 'offer-sent' },
-  'present-proof': { def: presentationExchange as RecordDef, member: 'pres_request', state: 'request-sent' },
+  'credential-offer': { def: credentialExchange, member: 'cred_offer', state: 'offer-sent' },
+  'present-proof': { def: presentationExchange, member: 'pres_request', state: 'request-sent' },
 };
-
-interface Service {
-  recipientKeys: string[];
-  routingKeys: string[];
-  endpoint?: string;
-}
 
 type InlineServiceForm = Static<typeof InlineService>;
 
@@ -103,7 +99,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
   results: {
     resolved: {
       from: ['initial', 'reuse-not-accepted'],
-      step: (ctx, output: { document: JsonObject }) => handshake(ctx, toService(output.document)),
+      step: (ctx, output: ResolvedDid) => handshake(ctx, contactOf(output.document)),
     },
   },
   failed: () => ({ record: { remove: true } }),
@@ -158,7 +154,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       from: [NEW],
       pending: ['await-response'],
       load: ({ body }): Record<string, Lookup> =>
-        typeof body.services[0] === 'string' ? { known: { category: connection.category, tag: 'their_public_did', equals: peer4Short(body.services[0]) } } : {},
+        typeof body.services[0] === 'string' ? { known: { category: connection.category, tag: 'their_public_did', equals: shortPeerDid(body.services[0]) } } : {},
       step(ctx, { body, query }) {
         checkInvitation(body);
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
@@ -277,7 +273,7 @@ function createInvitation(ctx: StepContext<OutOfBandValue>, body: JsonObject & R
       states: ['await-response'],
       patch: { invi_msg_id: id, invitation, connection_id: connectionId, our_recipient_key: own.verkey, multi_use: multi, protocol: 'out-of-band' },
     },
-    others: [{ def: connection as RecordDef, id: connectionId, role: 'invitee', states: ['invitation'], patch: value }, ...own.others, ...others],
+    others: [{ def: connection, id: connectionId, role: 'invitee', states: ['invitation'], patch: value }, ...own.others, ...others],
     keys: own.keys,
     routes: own.routes.map((kid) => ({ kid, kind: 'invitation', target: oobId })),
     answer: compact({
@@ -310,7 +306,7 @@ function invitationKey(
   if (body.use_did_method) {
     const method = body.use_did_method as string;
     const spec = { verkey: key.verkey, endpoint: ctx.settings.endpoint };
-    const made = method === 'did:peer:2' ? createPeer2(spec) : createPeer4(peer4Document(spec));
+    const made = method === 'did:peer:2' ? ownPeer2(spec) : createPeer4(peer4Document(spec)).did;
     const patch: DidValue = {
       did: made,
       verkey: key.verkey,
@@ -320,7 +316,7 @@ function invitationKey(
       metadata: unique ? {} : { invitation_reuse: 'true' },
       invitation_reuse: unique ? undefined : method,
     };
-    return { verkey: key.verkey, service: made, keys: [key.write], routes: [key.verkey], others: [{ def: did as RecordDef, states: ['stored'], patch, silent: true }] };
+    return { verkey: key.verkey, service: made, keys: [key.write], routes: [key.verkey], others: [{ def: did, states: ['stored'], patch, silent: true }] };
   }
   const service = { id: '#inline', type: 'did-communication', recipientKeys: [verkeyToDidKey(key.verkey)], serviceEndpoint: ctx.settings.endpoint };
   return { verkey: key.verkey, service, keys: [key.write], routes: [key.verkey], others: [] };
@@ -341,7 +337,7 @@ const attachedRequests = (invitation: Record<string, unknown>): JsonObject[] =>
   ((invitation['requests~attach'] ?? []) as { data: { json?: JsonObject } }[]).flatMap(({ data }) => (data.json ? [data.json] : []));
 
 /** A new connection for an invitation that was received; what it attached waits in the connection until that is complete. */
-function handshake(ctx: StepContext<OutOfBandValue>, service: Service, first: readonly string[] = []): Effects {
+function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: readonly string[] = []): Effects {
   const { value } = ctx.record!;
   const { invitation } = value;
   const id = ctx.newId();
@@ -356,14 +352,14 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Service, first: re
     invitation_msg_id: value.invi_msg_id,
     invitation_service: service,
     their_label: (invitation.label as string | null | undefined) ?? undefined,
-    their_public_did: typeof named === 'string' ? peer4Short(named) : undefined,
+    their_public_did: typeof named === 'string' ? shortPeerDid(named) : undefined,
     connection_protocol: 'didexchange/1.1',
     protocol: 'did-exchange',
     attached: attached.length > 0 ? attached : undefined,
   };
   return {
     record: { role: 'receiver', states: [...first, 'done'], patch: { ...value, connection_id: id } },
-    others: [{ def: connection as RecordDef, id, role: 'inviter', states: ['invitation'], patch }],
+    others: [{ def: connection, id, role: 'inviter', states: ['invitation'], patch }],
     next: auto ? [{ protocol: 'did-exchange', command: 'accept-invitation', record: { category: connection.category, id } }] : [],
   };
 }
@@ -373,17 +369,11 @@ function proceed(ctx: StepContext<OutOfBandValue>, states: readonly string[]): E
   const { value } = ctx.record!;
   const named = (value.invitation.services as unknown[])[0];
   if (typeof named !== 'string') return handshake(ctx, inlineService(named as InlineServiceForm), states);
-  if (named.startsWith('did:peer:')) return handshake(ctx, toService(resolvePeer(named) as unknown as JsonObject), states);
+  if (named.startsWith('did:peer:')) return handshake(ctx, contactOf(resolvePeer(named)), states);
   return { record: { role: 'receiver', states, patch: value }, work: [{ op: 'dids/resolve', input: { did: named }, result: 'resolved' }] };
 }
 
-function toService(document: JsonObject): Service {
-  const service = serviceOf(readDidDocument(document));
-  if (!service || service.recipientKeys.length === 0) throw new AppError('bad-request', 'The DID of the invitation has no DIDComm service');
-  return { recipientKeys: service.recipientKeys, routingKeys: service.routingKeys, endpoint: service.endpoint };
-}
-
-function inlineService(service: InlineServiceForm): Service {
+function inlineService(service: InlineServiceForm): Contact {
   return { recipientKeys: service.recipientKeys.map(toVerkey), routingKeys: (service.routingKeys ?? []).map(toVerkey), endpoint: service.serviceEndpoint };
 }
 

@@ -297,13 +297,22 @@ function requests(ctx: Ctx, given: Requests): { id: string; format: string; valu
   return entries;
 }
 
-function makeRequest(ctx: Ctx, body: Record<string, never> & { connection_id?: string; comment?: string }): Effects {
+interface RequestBody {
+  connection_id?: string;
+  presentation_request: Requests;
+  auto_verify?: boolean;
+  auto_remove?: boolean;
+  auto_remove_on_failure?: boolean;
+  comment?: string | null;
+}
+
+function makeRequest(ctx: Ctx, body: RequestBody): Effects {
   if (body.connection_id !== undefined) ready(ctx);
-  const patch = { ...flags(ctx, body), auto_verify: (body.auto_verify as boolean | undefined) ?? ctx.settings.autoVerifyPresentation };
+  const patch = { ...flags(ctx, body), auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation };
   return sendRequest(ctx, body.presentation_request, patch, body.comment);
 }
 
-function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExchangeValue>, comment?: string): Effects {
+function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExchangeValue>, comment?: string | null): Effects {
   const id = ctx.newId();
   const thid = ctx.record?.value.thread_id ?? id;
   const { formats, attach } = formatAttachments(requests(ctx, given));

@@ -1,4 +1,6 @@
+import { AppError } from '../errors.ts';
 import { compact, defineRecord } from '../kernel/record.ts';
+import type { StoredRecord } from '../ports/store.ts';
 
 /** A DID of this wallet and what it may be used for; the key itself is in the key table under `verkey`. */
 export interface DidValue {
@@ -37,3 +39,11 @@ export const did = defineRecord<DidValue>({
   }),
   admin: { tag: 'wallet', notFound: 'DID not found in this wallet' },
 });
+
+/** The DID of this wallet that issues, from its row. @throws AppError where the wallet does not hold it, or it is not on the ledger */
+export function ownIssuer(row: StoredRecord | undefined, issuerId: string): DidValue {
+  const value = row?.value as unknown as DidValue | undefined;
+  if (!value) throw new AppError('bad-request', `The issuer's DID is not in this wallet: ${issuerId}`);
+  if (value.posture === 'wallet_only') throw new AppError('bad-request', `The issuer's DID is not published: POST /wallet/did/public?did=${issuerId}`);
+  return value;
+}

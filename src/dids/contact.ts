@@ -1,0 +1,19 @@
+import { AppError } from '../errors.ts';
+import type { DidDocument } from '../ports/ledger.ts';
+import { checkDidDocument, didcommServices } from './did-doc.ts';
+import { QUEUE_ENDPOINT } from './did-peer.ts';
+
+/** How to write to the subject of a DID: its keys in base58, the keys to wrap for, and the address where it has one. */
+export interface Contact {
+  readonly recipientKeys: readonly string[];
+  readonly routingKeys: readonly string[];
+  readonly endpoint?: string;
+}
+
+/** The most preferred DIDComm v1 service of a document. @throws AppError `did-invalid` where there is none */
+export function contactOf(document: DidDocument): Contact {
+  const service = didcommServices(checkDidDocument(document))[0];
+  if (!service || service.recipientKeys.length === 0) throw new AppError('did-invalid', 'The DID document has no DIDComm service');
+  const { recipientKeys, routingKeys, serviceEndpoint } = service;
+  return { recipientKeys, routingKeys, endpoint: serviceEndpoint === QUEUE_ENDPOINT ? undefined : serviceEndpoint };
+}

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import Type from 'typebox';
+import { AppError } from '../errors.ts';
+import { defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
+import type { JsonObject } from '../ports/json.ts';
+import { schemaRecord, type SchemaValue } from '../records/anoncreds-schema.ts';
+import { did, ownIssuer } from '../records/did.ts';
+
+const Body = Type.Object({
+  schema: Type.Object({
+    issuerId: Type.String(),
+    name: Type.String({ minLength: 1, maxLength: 256 }),
+    version: Type.String({ minLength: 1, maxLength: 256 }),
+    attrNames: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 125 }),
+  }),
+  options: Type.Optional(Type.Object({})),
+});
+
+const idOf = (schema: { issuerId: string; name: string; version: string }): string =>
+  createHash('sha256').update(JSON.stringify([schema.issuerId, schema.name, schema.version])).digest('hex').slice(0, 32);
+
+/** Registering schemas: made and checked as work, written to the ledger, then finished. No messages. */
+export const schemaActions = defineProtocol<SchemaValue>({
+  name: 'anoncreds-schema',
+  uris: [],
+  binds: schemaRecord,
+  messages: {},
+  commands: {
+    register: {
+      route: 'POST /anoncreds/schema',
+      tag: 'AnonCreds - Schemas',
+      summary: 'Create a schema on the connected datastore',
+      body: Body,
+      from: [NEW, 'action', 'wait', 'finished', 'failed'],
+      about: ({ body }) => ({ category: schemaRecord.category, id: idOf(body.schema) }),
+      load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.schema.issuerId } }),
+      step(ctx, { body }) {
+        const { schema } = body;
+        const known = ctx.record;
+        if (known && JSON.stringify([...known.value.schema.attrNames].sort()) !== JSON.stringify([...schema.attrNames].sort())) {
+          throw new AppError('bad-request', `Schema already exists with other attributes: ${known.value.schema_id}`);
+        }
+        if (known && known.state !== 'failed') return {};
+        const issuer = ownIssuer(ctx.loaded.issuer, schema.issuerId);
+        const value: SchemaValue = { schema: known?.value.schema ?? schema, verkey: issuer.verkey, error_msg: undefined };
+        return { record: { id: idOf(schema), states: ['action'], patch: value }, work: [{ op: 'anoncreds/schema', input: { schema: value.schema as never }, result: 'made' }] };
+      },
+    },
+  },
+  results: {
+    made: {
+      from: ['action'],
+      step: (ctx, made: { id: string; object: JsonObject }) => ({
+        record: { states: ['wait'], patch: { schema_id: made.id, schema: made.object as never } },
+        ledger: [
+          {
+            write: { kind: 'object-put', id: made.id, did: ctx.record!.value.schema.issuerId, type: 'SCHEMA', object: made.object },
+            verkey: ctx.record!.value.verkey,
+            result: 'written',
+          },
+        ],
+      }),
+    },
+    written: { from: ['wait'], step: () => ({ record: { states: ['finished'] } }) },
+  },
+  failed: (_ctx, failure): Effects => ({ record: { states: ['failed'], patch: { error_msg: failure.text } } }),
+});

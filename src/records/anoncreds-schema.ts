@@ -1,0 +1,34 @@
+import { defineRecord } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
+
+/** A schema of this wallet and how far its registration has come (ACA-Py's `schema_state`). */
+export interface SchemaValue {
+  [member: string]: unknown;
+  schema: { issuerId: string; name: string; version: string; attrNames: readonly string[] };
+  schema_id?: string;
+  verkey: string;
+  error_msg?: string;
+}
+
+/** What `POST /anoncreds/schema` answers. */
+const result = (state: string, value: SchemaValue, jobId: string): JsonObject => ({
+  job_id: state === 'finished' ? null : jobId,
+  schema_state: { state, schema_id: value.schema_id ?? null, schema: value.schema as unknown as JsonObject },
+  registration_metadata: value.error_msg ? { reason: value.error_msg } : {},
+  schema_metadata: {},
+});
+
+/** Its id is made of issuer, name and version, so that a repeated call finds what the first one began. */
+export const schemaRecord = defineRecord<SchemaValue>({
+  category: 'schema',
+  idField: 'job_id',
+  states: ['action', 'wait', 'finished', 'failed'],
+  view: ({ id, state, value }) => result(state ?? 'action', value, id),
+  tags: (value) => ({
+    schema_id: value.schema_id,
+    schema_issuer_id: value.schema.issuerId,
+    schema_name: value.schema.name,
+    schema_version: value.schema.version,
+  }),
+  admin: { tag: 'AnonCreds - Schemas' },
+});
