@@ -35,8 +35,11 @@ export interface Origin {
   readonly mark?: string;
   /** Why the controller's call has failed for good; written for it to read. */
   readonly failure?: { readonly code: string; readonly text: string };
+  /** Rows of the worker that go with its job. */
+  readonly deletes?: Commit['deletes'];
+  /** The controller that waits is to see the record as it stands, though its call is not done. */
+  readonly interim?: boolean;
   readonly thid?: string;
-  readonly pthid?: string;
   /** The peer can take one reply on the connection it wrote on. */
   readonly replyTo?: string;
 }
@@ -55,7 +58,7 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
   const { tenant } = ctx;
   const settings = kernel.settings(tenant);
   const records: RecordWrite[] = [];
-  const deletes: NonNullable<Commit['deletes']>[number][] = [];
+  const deletes = [...(origin.deletes ?? [])];
   const events: EventWrite[] = [];
   const jobs: JobWrite[] = [];
   const after = new Map<string, { def: RecordDef; record: Exchange }>();
@@ -131,7 +134,7 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
 
   const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
   const answer = effects.answer ?? (answered ? answered.def.view(answered.record) : bound ? protocol.binds.view(bound) : {});
-  const snapshot = cause && (waiting.length > 0 || origin.job) && (effects.answer || answered) ? [{ cause, value: answer }] : undefined;
+  const snapshot = cause && (waiting.length > 0 || origin.job || origin.interim) && (effects.answer || answered) ? [{ cause, value: answer }] : undefined;
 
   return {
     answer,

@@ -1,7 +1,7 @@
 import { AppError, asAppError, errorRow, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
-import type { ClaimedJob } from '../ports/store.ts';
+import type { ClaimedJob, Commit } from '../ports/store.ts';
 import type { AnswerRef, CommandPayload, LedgerPayload, TellPayload, WorkPayload } from './jobs.ts';
 import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
@@ -27,7 +27,9 @@ export interface Calls {
    */
   run(job: ClaimedJob, lease: string): Promise<void>;
   /** Completes a ledger job with its result, or its failure. */
-  ledgerDone(job: ClaimedJob, lease: string, result: { round?: number; write: LedgerWrite } | AppError): Promise<void>;
+  ledgerDone(job: ClaimedJob, lease: string, result: { round?: number; write: LedgerWrite } | AppError, deletes?: Commit['deletes']): Promise<void>;
+  /** Lets the controller see why a ledger write is not done yet. */
+  ledgerWaits(job: ClaimedJob, reason: string): Promise<void>;
 }
 
 /** Calls of controllers, and the jobs that follow from them, on one engine. */
@@ -138,6 +140,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     held: { id: string; lease: string },
     payload: { protocol: string; category: string; id: string; result: string; answer?: AnswerRef },
     output: unknown,
+    deletes?: Commit['deletes'],
   ): Promise<void> {
     const protocol = registry.protocol(payload.protocol);
     const step = protocol.results?.[payload.result];
@@ -148,7 +151,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       record: { category: payload.category, id: payload.id },
       load: step.load?.(output as JsonObject),
       from: step.from,
-      origin: { cause: job.cause, answer: payload.answer, job: held },
+      origin: { cause: job.cause, answer: payload.answer, job: held, deletes },
       otherwise: 'ignore',
       step: (ctx) => step.step(ctx, output),
     });
@@ -176,12 +179,13 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     lease: string,
     about: { protocol: string; category: string; id: string; result: string; answer?: AnswerRef } | undefined,
     error: AppError,
+    deletes?: Commit['deletes'],
   ): Promise<void> {
     const held = { id: job.id, lease };
     const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
     const protocol = about && registry.protocol(about.protocol);
     if (!about || !protocol?.failed) {
-      await db.store.commit(job.tenant, { done: [held], failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
+      await db.store.commit(job.tenant, { done: [held], deletes, failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
       return;
     }
     const failed = protocol.failed;
@@ -190,17 +194,37 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       protocol,
       record: { category: about.category, id: about.id },
       from: protocol.binds.states,
-      origin: { cause: job.cause, answer: about.answer, job: held, failure },
+      origin: { cause: job.cause, answer: about.answer, job: held, failure, deletes },
       otherwise: 'ignore',
       step: (ctx) => failed(ctx, { result: about.result, ...failure }),
     });
   }
 
-  async function ledgerDone(job: ClaimedJob, lease: string, result: { round?: number; write: LedgerWrite } | AppError): Promise<void> {
+  async function ledgerDone(
+    job: ClaimedJob,
+    lease: string,
+    result: { round?: number; write: LedgerWrite } | AppError,
+    deletes: Commit['deletes'] = [],
+  ): Promise<void> {
     const payload = job.payload as unknown as LedgerPayload;
-    if (result instanceof AppError) await fail(job, lease, payload, result);
-    else await orFail(job, lease, payload, () => resultOf(job, { id: job.id, lease }, payload, { round: result.round, write: payload.write as unknown as JsonObject }));
+    const held = { id: job.id, lease };
+    if (result instanceof AppError) await fail(job, lease, payload, result, deletes);
+    else await orFail(job, lease, payload, () => resultOf(job, held, payload, result, deletes));
   }
 
-  return { call, run, ledgerDone };
+  async function ledgerWaits(job: ClaimedJob, reason: string): Promise<void> {
+    const payload = job.payload as unknown as LedgerPayload;
+    const protocol = registry.protocol(payload.protocol);
+    await engine.transition({
+      tenant: job.tenant,
+      protocol,
+      record: { category: payload.category, id: payload.id },
+      from: protocol.binds.states,
+      origin: { cause: job.cause, answer: payload.answer, interim: true },
+      otherwise: 'ignore',
+      step: (ctx) => (ctx.record?.value.error_msg === reason ? {} : { record: { patch: { error_msg: reason } } }),
+    });
+  }
+
+  return { call, run, ledgerDone, ledgerWaits };
 }

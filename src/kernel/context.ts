@@ -1,4 +1,5 @@
 import type { KeyPair } from '../didcomm/key-cache.ts';
+import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
@@ -22,12 +23,6 @@ export interface Kernel {
   count(name: string): void;
   /** Tells the operator's log; never with secrets or message bodies. */
   readonly log: Log;
-}
-
-export interface Log {
-  info(fields: Record<string, unknown>, text: string): void;
-  warn(fields: Record<string, unknown>, text: string): void;
-  error(fields: Record<string, unknown>, text: string): void;
 }
 
 /** Key pairs of tenants, from the store, cached in memory within a bound. */

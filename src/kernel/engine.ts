@@ -282,7 +282,7 @@ export function createEngine(kernel: Kernel): Engine {
       const allowed = request.from === '*' || (request.from.includes(state) && (!record || !request.role || record.role === request.role));
       if (!allowed || ((request.record || request.about) && !record && request.from === '*')) {
         if (request.otherwise === 'ignore') {
-          const commit = { done: request.origin.job ? [request.origin.job] : undefined };
+          const commit = { done: request.origin.job ? [request.origin.job] : undefined, deletes: request.origin.deletes };
           await store.commit(tenant, commit);
           return { commit, answer: {}, spawned: false };
         }

@@ -36,6 +36,8 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   /** Hidden search tags. `thread` is what messages are matched by. */
   tags(value: Readonly<V>): Record<string, string | readonly string[] | undefined>;
   readonly admin?: AdminRoutes<V>;
+  /** What goes with a record that is deleted: keys and routes that nothing else uses. */
+  removed?(record: Exchange<V>): { readonly unroutes?: readonly string[]; readonly unkeys?: readonly string[] };
 }
 
 /** The routes that every record has, under ACA-Py's names. */

@@ -60,7 +60,7 @@ export const credentialDefinitionActions = defineProtocol<CredentialDefinitionVa
         };
       },
     },
-    written: { from: ['wait'], step: () => ({ record: { states: ['finished'] } }) },
+    written: { from: ['wait'], step: () => ({ record: { states: ['finished'], patch: { error_msg: undefined } } }) },
   },
   failed: (_ctx, failure): Effects => ({ record: { states: ['failed'], patch: { error_msg: failure.text } } }),
 });

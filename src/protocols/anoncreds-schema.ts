@@ -61,7 +61,7 @@ export const schemaActions = defineProtocol<SchemaValue>({
         ],
       }),
     },
-    written: { from: ['wait'], step: () => ({ record: { states: ['finished'] } }) },
+    written: { from: ['wait'], step: () => ({ record: { states: ['finished'], patch: { error_msg: undefined } } }) },
   },
   failed: (_ctx, failure): Effects => ({ record: { states: ['failed'], patch: { error_msg: failure.text } } }),
 });

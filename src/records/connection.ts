@@ -88,6 +88,7 @@ export const connection = defineRecord<ConnectionValue>({
     their_did: value.their_did,
     their_public_did: value.their_public_did,
   }),
+  removed: ({ value }) => (value.my_verkey ? { unroutes: [value.my_verkey], unkeys: [value.my_verkey] } : {}),
   admin: {
     list: '/connections',
     one: '/connections/{conn_id}',

@@ -10,6 +10,8 @@ export interface CredentialValue {
   cred_rev_id: string | null;
   attrs: Readonly<Record<string, string>>;
   credential: JsonObject;
+  /** What restrictions of proof requests ask about it. */
+  subject: JsonObject;
 }
 
 export const credential = defineRecord<CredentialValue>({

@@ -1,0 +1,104 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { mayHoldEnvelope } from '../didcomm/media-types.ts';
+import { asAppError } from '../errors.ts';
+import type { Log } from '../ports/log.ts';
+
+/** What takes envelopes: the engine, seen from a transport. */
+export interface EnvelopeSink {
+  receive(body: Uint8Array): Promise<{ status: number; reply?: string; sent?: () => Promise<void> }>;
+}
+
+export interface InboundOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly maxBytes: number;
+  /** Messages that may be in hand at once; more are told to come back. */
+  readonly maxInFlight: number;
+  readonly mediaType: string;
+  readonly log: Log;
+}
+
+/**
+ * The message port: DIDComm over HTTP (RFC 0025). 202 after commit, 200 with a reply on return-route; one empty 202 for everything that a stranger could
+ * probe; 400 and 413 for what is not an envelope at all.
+ */
+export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): Promise<{ port: number; close(): Promise<void> }> {
+  let inFlight = 0;
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000, maxHeaderSize: 16_384 }, (request, response) => {
+    if (request.method === 'GET' || request.method === 'HEAD') return answer(response, 200, 'This is a DIDComm endpoint: POST messages to it.\n', 'text/plain');
+    if (request.method !== 'POST') return answer(response, 405);
+    if (!mayHoldEnvelope(request.headers['content-type'])) return answer(response, 415);
+    if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
+    if (inFlight >= options.maxInFlight) {
+      response.setHeader('retry-after', '1');
+      return answer(response, 503);
+    }
+    inFlight++;
+    void take(request, response).finally(() => {
+      inFlight--;
+    });
+  });
+
+  async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request, options.maxBytes);
+    if (body === 'large') return refuseLarge(request, response);
+    if (body === 'broken') return;
+    try {
+      const { status, reply, sent } = await sink.receive(body);
+      if (reply === undefined) return answer(response, status);
+      response.writeHead(200, { 'content-type': options.mediaType, 'content-length': Buffer.byteLength(reply) });
+      response.end(reply, () => {
+        // a reply that never left stays due; the transport only says what it saw go
+        if (!request.socket.destroyed) void sent?.().catch((error: unknown) => options.log.warn({ err: error }, 'a sent reply could not be noted'));
+      });
+    } catch (error) {
+      const { code, row } = asAppError(error);
+      if (row.status >= 500) options.log.error({ err: error, code }, 'a message could not be handled');
+      answer(response, row.retry || row.status >= 500 ? 503 : 400);
+    }
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
+}
+
+function readBody(request: IncomingMessage, max: number): Promise<Buffer | 'large' | 'broken'> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > max) {
+        resolve('large');
+        request.pause();
+      } else chunks.push(chunk);
+    });
+    request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    request.on('error', () => resolve('broken'));
+    request.on('aborted', () => resolve('broken'));
+  });
+}
+
+function refuseLarge(request: IncomingMessage, response: ServerResponse): void {
+  response.setHeader('connection', 'close');
+  answer(response, 413);
+  request.resume();
+}
+
+function answer(response: ServerResponse, status: number, text = '', type?: string): void {
+  response.writeHead(status, { 'content-length': Buffer.byteLength(text), ...(type ? { 'content-type': type } : {}) });
+  response.end(text);
+}
+
+/** Stops listening, lets requests in hand finish, then drops idle connections. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), 5000).unref();
+  });
+}

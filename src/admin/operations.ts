@@ -1,0 +1,166 @@
+import Type, { type TSchema } from 'typebox';
+import { AppError } from '../errors.ts';
+import type { KnownCommand } from '../kernel/registry.ts';
+import { toExchange, type RecordDef } from '../kernel/record.ts';
+import { type Validator, validator } from '../kernel/schema.ts';
+import type { Json, JsonObject } from '../ports/json.ts';
+import type { Admin, AdminRoute, Call } from './route.ts';
+
+/** One operation of the admin API, whatever it was derived from: what the server serves and the document describes. */
+export interface Operation {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** With ACA-Py's braces. */
+  readonly path: string;
+  readonly operationId: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly auth: 'none' | 'admin' | 'tenant';
+  readonly query?: Validator<TSchema>;
+  readonly body?: Validator<TSchema>;
+  readonly handle: (admin: Admin, call: Call) => Promise<Json>;
+}
+
+const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
+const ListQuery = Type.Object(
+  {
+    limit: Digits,
+    offset: Digits,
+    count: Digits,
+    start: Digits,
+    order_by: Type.Optional(Type.Literal('id')),
+    descending: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
+    cursor: Type.Optional(Type.String()),
+    state: Type.Optional(Type.String()),
+    role: Type.Optional(Type.String()),
+    their_role: Type.Optional(Type.String()),
+    connection_id: Type.Optional(Type.String()),
+  },
+  { additionalProperties: Type.String() },
+);
+
+const THEIR_ROLES: Record<string, string> = { requester: 'invitee', responder: 'inviter' };
+
+function operation(route: string, rest: Omit<Operation, 'method' | 'path' | 'operationId'>): Operation {
+  const [method, path] = route.split(' ') as [Operation['method'], string];
+  const words = path
+    .split('/')
+    .filter(Boolean)
+    .map((part) => part.replace(/[{}*]/g, '').replace(/[^A-Za-z0-9]+/g, '_'));
+  return { method, path, operationId: [method.toLowerCase(), ...words].join('_'), ...rest };
+}
+
+/** What ACA-Py answers for a controller's command on a protocol. */
+export function commandOperation(known: KnownCommand): Operation {
+  const { protocol, step, name } = known;
+  const param = /\{([a-z_]+)\}/.exec(step.route!)?.[1];
+  return operation(step.route!, {
+    tag: step.tag ?? protocol.name,
+    summary: step.summary ?? name,
+    auth: 'tenant',
+    query: known.query,
+    body: known.body,
+    handle: (admin, { tenant, params, query, body }) =>
+      admin.calls.call(tenant, protocol.name, name, { record: param === undefined ? undefined : params[param], input: { body, query } }),
+  });
+}
+
+/** List, get and delete of a record kind. */
+export function recordOperations(def: RecordDef): Operation[] {
+  const { admin: routes } = def;
+  if (!routes) return [];
+  const missing = (id: string): AppError => new AppError('not-found', routes.notFound ?? `Record not found: ${def.category}/${id}. WALLET_ITEM_NOT_FOUND`);
+  const out: Operation[] = [];
+  if (routes.list) {
+    out.push(
+      operation(`GET ${routes.list}`, {
+        tag: routes.tag,
+        summary: `List ${def.category} records`,
+        auth: 'tenant',
+        query: validator(ListQuery),
+        async handle(admin, { tenant, query }) {
+          const tags: Record<string, string> = {};
+          for (const [name, tag] of Object.entries(routes.filters ?? {})) if (query[name] !== undefined) tags[tag] = query[name];
+          const role = query.role ?? query.their_role;
+          const page = await admin.kernel.db.store.find(tenant, def.category, {
+            state: stateOf(query.state),
+            role: role === undefined ? undefined : (THEIR_ROLES[role] ?? role),
+            connection: query.connection_id,
+            tags,
+            limit: Math.min(Number(query.limit ?? query.count ?? 100), 10_000),
+            offset: Number(query.offset ?? query.start ?? 0),
+            cursor: query.cursor,
+            descending: query.descending === 'true',
+          });
+          const results = page.rows.filter((row) => (row.state ?? '') !== '' || def.states.length === 1 || def.category === 'did').map((row) => {
+            const record = toExchange(row);
+            return routes.detail ? routes.detail(record) : def.view(record);
+          });
+          return { results, total: page.total, ...(page.next ? { next: page.next } : {}) };
+        },
+      }),
+    );
+  }
+  if (routes.one) {
+    const param = /\{([a-z_]+)\}/.exec(routes.one)![1]!;
+    out.push(
+      operation(`GET ${routes.one}`, {
+        tag: routes.tag,
+        summary: `Fetch a single ${def.category} record`,
+        auth: 'tenant',
+        async handle(admin, { tenant, params }) {
+          const id = params[param]!;
+          const [rows] = await admin.kernel.db.store.load(tenant, [{ category: def.category, id }]);
+          if (!rows?.[0]) throw missing(id);
+          const record = toExchange(rows[0]);
+          return routes.detail ? routes.detail(record) : def.view(record);
+        },
+      }),
+    );
+    if (routes.remove) {
+      out.push(
+        operation(`DELETE ${routes.one}`, {
+          tag: routes.tag,
+          summary: `Remove an existing ${def.category} record`,
+          auth: 'tenant',
+          async handle(admin, { tenant, params }) {
+            const id = params[param]!;
+            const protocol = admin.kernel.registry.protocols.find((known) => known.binds.category === def.category) ?? {
+              name: def.category,
+              uris: [],
+              binds: def,
+              messages: {},
+            };
+            await admin.engine.transition({
+              tenant,
+              protocol: { ...protocol, binds: { ...def, admin: { ...routes, notFound: missing(id).message } } },
+              record: { category: def.category, id },
+              from: '*',
+              origin: {},
+              otherwise: 'error',
+              step: (ctx) => ({ record: { remove: true }, ...def.removed?.(ctx.record!) }),
+            });
+            return {};
+          },
+        }),
+      );
+    }
+  }
+  return out;
+}
+
+/** RFC 0023 and RFC 0160 names of a connection's state are one to ACA-Py's filter. */
+const stateOf = (state: string | undefined): string | undefined => (state === 'completed' ? 'active' : state === 'abandoned-connection' ? 'error' : state);
+
+/** A route that was written by hand. */
+export function routeOperation(given: AdminRoute): Operation {
+  return operation(given.route, {
+    tag: given.tag,
+    summary: given.summary,
+    auth: given.auth ?? 'tenant',
+    query: given.query ? validator(given.query) : undefined,
+    body: given.body ? validator(given.body) : undefined,
+    handle: given.handle,
+  });
+}
+
+export type { JsonObject };

@@ -1,0 +1,49 @@
+import type { TSchema } from 'typebox';
+import type { Calls } from '../kernel/calls.ts';
+import type { Kernel } from '../kernel/context.ts';
+import type { Engine } from '../kernel/engine.ts';
+import type { WorkContext } from '../kernel/work.ts';
+import type { Json, JsonObject } from '../ports/json.ts';
+import type { StoredRecord } from '../ports/store.ts';
+
+/** What the admin API is given. */
+export interface Admin {
+  readonly kernel: Kernel;
+  readonly engine: Engine;
+  readonly calls: Calls;
+  readonly work: (tenant: string) => WorkContext;
+  /** The credentials of a wallet and the referents of a request that each answers. */
+  matchHeld(
+    tenant: string,
+    request: JsonObject,
+  ): Promise<{ rows: StoredRecord[]; matches: { attributes: Record<string, string[]>; predicates: Record<string, string[]> } }>;
+  readonly version: string;
+  readonly started: number;
+  /** The configuration as the operator may read it: without keys. */
+  readonly config: JsonObject;
+  /** Tenant settings under ACA-Py's names. */
+  settings(tenant: string): JsonObject;
+  /** Whether messages and calls can be taken: the store and the ledger answer, and nothing is shutting down. */
+  ready(): Promise<{ ok: boolean; reason?: string }>;
+  counters(): Record<string, number>;
+  shutdown(): void;
+}
+
+export interface Call {
+  readonly tenant: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+  readonly body: JsonObject;
+}
+
+/** A route that is not derived from a protocol or a record. */
+export interface AdminRoute {
+  /** As in `GET /wallet/did`. A last parameter written `{name*}` may hold slashes. */
+  readonly route: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly auth?: 'none' | 'admin' | 'tenant';
+  readonly query?: TSchema;
+  readonly body?: TSchema;
+  handle(admin: Admin, call: Call): Promise<Json>;
+}

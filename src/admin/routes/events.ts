@@ -1,0 +1,45 @@
+import Type from 'typebox';
+import type { JsonObject } from '../../ports/json.ts';
+import type { AdminRoute } from '../route.ts';
+
+/** This agent's own: what happened can be read again, and what could not be delivered can be sent again. */
+export const eventRoutes: readonly AdminRoute[] = [
+  {
+    route: 'GET /events',
+    tag: 'events',
+    summary: 'Read events again, in their order after a known one',
+    query: Type.Object({ after: Type.Optional(Type.String()), limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$' })) }),
+    async handle(admin, { tenant, query }) {
+      const rows = await admin.kernel.db.store.events(tenant, { after: query.after, limit: Number(query.limit ?? 100) });
+      const results = rows.map((event): JsonObject => ({ event_id: event.id, topic: event.topic, time: event.time, payload: event.value.payload ?? null }));
+      return { results, next: rows.at(-1)?.id ?? query.after ?? null };
+    },
+  },
+  {
+    route: 'GET /dead-letters',
+    tag: 'events',
+    summary: 'List deliveries that were given up',
+    query: Type.Object({ limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$' })), offset: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' })) }),
+    async handle(admin, { tenant, query }) {
+      const page = await admin.kernel.db.jobs.dead(tenant, { limit: Number(query.limit ?? 100), offset: Number(query.offset ?? 0) });
+      // the payload holds sealed mail or an event's id; both are of no use to a reader
+      const results = page.rows.map((job): JsonObject => ({
+        id: job.id,
+        kind: job.kind,
+        attempts: job.attempts,
+        died_at: new Date(job.died).toISOString(),
+        error: job.error,
+        connection_id: job.payload.connection ?? null,
+        event_id: job.payload.event ?? null,
+      }));
+      return { results, total: page.total };
+    },
+  },
+  {
+    route: 'POST /dead-letters/replay',
+    tag: 'events',
+    summary: 'Put given-up deliveries back into their queues',
+    body: Type.Object({ ids: Type.Array(Type.String(), { minItems: 1, maxItems: 1000 }) }),
+    handle: async (admin, { tenant, body }) => ({ replayed: await admin.kernel.db.jobs.revive(tenant, body.ids as string[]) }),
+  },
+];

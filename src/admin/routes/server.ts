@@ -1,0 +1,61 @@
+import { AppError } from '../../errors.ts';
+import type { AdminRoute } from '../route.ts';
+
+/** ACA-Py's server group. `/status/ready` looks at the store and the ledger, which ACA-Py's does not. */
+export const serverRoutes: readonly AdminRoute[] = [
+  { route: 'GET /status/live', tag: 'server', summary: 'Liveliness check', auth: 'none', handle: async () => ({ alive: true }) },
+  {
+    route: 'GET /status/ready',
+    tag: 'server',
+    summary: 'Readiness check',
+    auth: 'none',
+    async handle(admin) {
+      const { ok, reason } = await admin.ready();
+      if (!ok) throw new AppError('unavailable', reason);
+      return { ready: true };
+    },
+  },
+  {
+    route: 'GET /status',
+    tag: 'server',
+    summary: 'Fetch the server status',
+    auth: 'admin',
+    handle: async (admin) => ({
+      version: admin.version,
+      label: admin.kernel.settings('base').label,
+      conductor: admin.counters(),
+      uptime: Math.round((Date.now() - admin.started) / 1000),
+    }),
+  },
+  {
+    route: 'GET /status/config',
+    tag: 'server',
+    summary: 'Fetch the server configuration',
+    auth: 'admin',
+    handle: async (admin) => ({ config: admin.config }),
+  },
+  { route: 'POST /status/reset', tag: 'server', summary: 'Reset statistics', auth: 'admin', handle: async () => ({}) },
+  {
+    route: 'GET /plugins',
+    tag: 'server',
+    summary: 'Fetch the list of loaded plugins',
+    auth: 'admin',
+    handle: async (admin) => ({ result: admin.kernel.registry.protocols.map((protocol) => protocol.name) }),
+  },
+  {
+    route: 'GET /shutdown',
+    tag: 'server',
+    summary: 'Shut down server',
+    auth: 'admin',
+    async handle(admin) {
+      setImmediate(() => admin.shutdown());
+      return {};
+    },
+  },
+  {
+    route: 'GET /settings',
+    tag: 'settings',
+    summary: 'Get the configurable settings associated with the profile',
+    handle: async (admin, { tenant }) => admin.settings(tenant),
+  },
+];

@@ -1,0 +1,124 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
+import { JsonRefused, parseJson } from '../didcomm/safe-json.ts';
+import { AppError, asAppError } from '../errors.ts';
+import { pythonJson } from '../kernel/python-json.ts';
+import type { JsonObject } from '../ports/json.ts';
+import { openapiDocument } from './openapi.ts';
+import { commandOperation, type Operation, recordOperations, routeOperation } from './operations.ts';
+import type { Admin } from './route.ts';
+import { anoncredsRoutes } from './routes/anoncreds.ts';
+import { eventRoutes } from './routes/events.ts';
+import { proofRoutes } from './routes/present-proof.ts';
+import { resolverRoutes } from './routes/resolver.ts';
+import { serverRoutes } from './routes/server.ts';
+import { walletRoutes } from './routes/wallet.ts';
+import { documentationPage } from './page.ts';
+import { attachEvents } from './ws.ts';
+
+export interface AdminServerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Absent: insecure mode. */
+  readonly apiKey?: string;
+  readonly maxBytes: number;
+  readonly tenant: string;
+}
+
+const HANDWRITTEN = [...serverRoutes, ...walletRoutes, ...anoncredsRoutes, ...proofRoutes, ...resolverRoutes, ...eventRoutes];
+
+/** Every operation that is served: what protocols and records declare, and what is written by hand. */
+export function operationsOf(admin: Pick<Admin, 'kernel'>): Operation[] {
+  const { registry } = admin.kernel;
+  return [...registry.routed.map(commandOperation), ...[...registry.records.values()].flatMap(recordOperations), ...HANDWRITTEN.map(routeOperation)];
+}
+
+/**
+ * The admin API. Answers are JSON in Python's spacing; errors are plain text `status: reason`, both as ACA-Py's.
+ * Size, depth and shape of a body are checked before anything looks at it.
+ */
+export async function startAdmin(admin: Admin, options: AdminServerOptions): Promise<{ port: number; close(): Promise<void> }> {
+  const app = fastify({
+    bodyLimit: options.maxBytes,
+    requestTimeout: 60_000,
+    routerOptions: { maxParamLength: 4096 },
+    forceCloseConnections: 'idle',
+  });
+  const authorized = keyCheck(options.apiKey);
+  const operations = operationsOf(admin);
+  const document = pythonJson(openapiDocument(operations, admin.version));
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, body.length === 0 ? {} : parseJson(body as Buffer, { maxBytes: options.maxBytes }));
+    } catch (error) {
+      done(new AppError('bad-json', `Request body is not valid JSON${error instanceof JsonRefused ? `: ${error.message}` : ''}`));
+    }
+  });
+  app.setErrorHandler((error: unknown, request, reply) => sendError(admin, error, request, reply));
+  app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found'));
+  // browsers ask before a controller page may call: as wide open as ACA-Py's, since nothing is allowed without the key
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('access-control-allow-origin', '*').header('access-control-allow-headers', '*').header('access-control-allow-methods', '*');
+    if (request.method === 'OPTIONS') await reply.code(204).send();
+  });
+  app.options('/*', async (_request, reply) => reply.code(204).send());
+
+  for (const op of operations) {
+    app.route({
+      method: op.method,
+      url: op.path.replace(/\{[a-z_]+\*\}$/, '*').replace(/\{([a-z_]+)\}/g, ':$1'),
+      async handler(request, reply) {
+        if (op.auth !== 'none' && !authorized(request.headers['x-api-key'])) throw new AppError('unauthorized', 'API Key invalid or missing');
+        const body = (request.body ?? {}) as JsonObject;
+        const query = request.query as Record<string, string>;
+        if (typeof body !== 'object' || Array.isArray(body)) throw new AppError('unprocessable', 'the body must be a JSON object');
+        op.query?.parse(query, 'unprocessable');
+        op.body?.parse(body, 'unprocessable');
+        const answer = await op.handle(admin, { tenant: options.tenant, params: paramsOf(op, request), query, body });
+        return reply.type('application/json; charset=utf-8').send(pythonJson(answer));
+      },
+    });
+  }
+  app.get('/', async (_request, reply) => reply.redirect('/api/doc'));
+  app.get('/api/doc', async (_request, reply) => reply.type('text/html; charset=utf-8').send(documentationPage(operations)));
+  app.get('/api/docs/swagger.json', async (_request, reply) => reply.type('application/json; charset=utf-8').send(document));
+  const events = attachEvents(app.server, admin, options.tenant, authorized, options.apiKey === undefined);
+
+  await app.listen({ host: options.host, port: options.port });
+  const address = app.server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : options.port,
+    async close() {
+      events.close();
+      await app.close();
+    },
+  };
+}
+
+function paramsOf(op: Operation, request: FastifyRequest): Record<string, string> {
+  const params = { ...(request.params as Record<string, string>) };
+  const rest = /\{([a-z_]+)\*\}$/.exec(op.path)?.[1];
+  if (rest !== undefined) params[rest] = params['*'] ?? '';
+  return params;
+}
+
+function sendError(admin: Admin, thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const status = (thrown as { statusCode?: number }).statusCode;
+  let error = asAppError(thrown);
+  if (!(thrown instanceof AppError) && status === 413) error = new AppError('too-large');
+  else if (!(thrown instanceof AppError) && status !== undefined && status < 500) error = new AppError('bad-request', (thrown as Error).message);
+  if (error.code === 'internal') admin.kernel.log.error({ err: error.cause ?? thrown, path: request.routeOptions.url }, 'a call broke');
+  // a header line takes no line break, and a text answer needs none
+  const text = error.message.replace(/[\r\n]+/g, ' ').slice(0, 2000);
+  return reply.code(error.row.status).type('text/plain; charset=utf-8').send(`${error.row.status}: ${text}`);
+}
+
+/** Compares in constant time, whatever the length. Without a key everything passes: insecure mode. */
+export function keyCheck(apiKey: string | undefined): (given: string | string[] | undefined) => boolean {
+  if (apiKey === undefined) return () => true;
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  const expected = digest(apiKey);
+  return (given) => typeof given === 'string' && timingSafeEqual(digest(given), expected);
+}

@@ -1,0 +1,99 @@
+import { AppError, asAppError } from '../errors.ts';
+import type { Calls } from '../kernel/calls.ts';
+import type { Kernel } from '../kernel/context.ts';
+import type { LedgerPayload } from '../kernel/jobs.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Ledger, LedgerSigner, SignedWrite } from '../ports/ledger.ts';
+import type { ClaimedJob, StoredRecord } from '../ports/store.ts';
+import { backoff, type JobOutcome } from './runner.ts';
+
+const CATEGORY = 'ledger_write';
+const CAP_MS = 30_000;
+/** How long a job watches its group before it gives the lane back; the write goes on by itself. */
+const WATCH_MS = 8_000;
+const LOOK_MS = 100;
+
+/**
+ * Writes to the ledger through a write-ahead outbox: the signed group is stored before a byte is sent, so that whoever takes the job over sends the same bytes
+ * (algorand.md 5.3). Nothing is signed while the sponsor lacks funds: the write waits, and its record shows what is needed.
+ */
+export function createLedgerWorker(
+  kernel: Kernel,
+  calls: Calls,
+  ledger: () => Ledger,
+  sign: (tenant: string) => LedgerSigner,
+): (job: ClaimedJob, lease: string) => Promise<JobOutcome> {
+  const { store } = kernel.db;
+
+  const read = async (job: ClaimedJob): Promise<StoredRecord | undefined> => (await store.load(job.tenant, [{ category: CATEGORY, id: job.id }]))[0]?.[0];
+
+  /** Remembers where the write stands; the row goes with the job's own completion. */
+  async function note(job: ClaimedJob, row: StoredRecord | undefined, state: string, value: JsonObject): Promise<void> {
+    await store.commit(job.tenant, { records: [{ category: CATEGORY, id: job.id, expect: row?.version ?? 0, state, value }] });
+  }
+
+  async function finish(job: ClaimedJob, lease: string, result: { round?: number } | AppError): Promise<JobOutcome> {
+    const payload = job.payload as unknown as LedgerPayload;
+    const row = await read(job);
+    const deletes = row ? [{ category: CATEGORY, id: job.id, expect: row.version }] : [];
+    await calls.ledgerDone(job, lease, result instanceof AppError ? result : { ...result, write: payload.write }, deletes);
+    return { state: 'committed' };
+  }
+
+  async function signedGroup(job: ClaimedJob, lease: string): Promise<{ signed: SignedWrite; fresh: boolean } | JobOutcome> {
+    const payload = job.payload as unknown as LedgerPayload;
+    const row = await read(job);
+    if (row?.state === 'signed') return { signed: row.value as unknown as SignedWrite, fresh: false };
+    const prepared = await ledger().prepare(payload.write, `${job.id}.${row?.version ?? 0}`, sign(job.tenant));
+    if (prepared.state === 'done') return await finish(job, lease, {});
+    if (prepared.state === 'wait') {
+      const text = `the sponsor account has ${prepared.held} microALGO and this write needs ${prepared.needed}`;
+      await note(job, row, 'wait', { needed: prepared.needed, held: prepared.held });
+      await calls.ledgerWaits(job, text);
+      return { state: 'retry', at: backoff(Math.min(job.attempts, 2), CAP_MS), error: text };
+    }
+    await note(job, row, 'signed', prepared.signed as unknown as JsonObject);
+    return { signed: prepared.signed, fresh: true };
+  }
+
+  return async (job, lease) => {
+    try {
+      const group = await signedGroup(job, lease);
+      if ('state' in group) return group;
+      const { signed, fresh } = group;
+      const until = Date.now() + WATCH_MS;
+      let outcome = fresh ? await ledger().send(signed) : await resend(signed);
+      for (;;) {
+        if (outcome.state === 'confirmed') {
+          kernel.count('ledger_writes');
+          return await finish(job, lease, { round: outcome.round });
+        }
+        if (outcome.state === 'rejected') return await finish(job, lease, new AppError('ledger-rejected', outcome.reason));
+        if (outcome.state === 'expired') {
+          // it provably never landed: sign anew
+          const row = await read(job);
+          await note(job, row, 'expired', {});
+          return { state: 'retry', at: 0, error: 'the transaction group expired' };
+        }
+        if (Date.now() > until) return { state: 'retry', at: Date.now() + 1000, error: 'not confirmed yet' };
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+        outcome = await ledger().outcome(signed);
+      }
+    } catch (thrown) {
+      const error = asAppError(thrown);
+      if (error.code === 'lease-lost') return { state: 'committed' };
+      if (error.row.retry || error.code === 'internal') {
+        if (error.code === 'internal') kernel.log.error({ err: error.cause ?? error, job: job.id }, 'a ledger write failed');
+        await calls.ledgerWaits(job, error.message);
+        return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: error.message };
+      }
+      return await finish(job, lease, error);
+    }
+  };
+
+  /** A group that an earlier try may have sent: asked for first, sent again where it is not known to have landed or expired. */
+  async function resend(signed: SignedWrite): Promise<Awaited<ReturnType<Ledger['outcome']>>> {
+    const outcome = await ledger().outcome(signed);
+    return outcome.state === 'pending' ? await ledger().send(signed) : outcome;
+  }
+}
