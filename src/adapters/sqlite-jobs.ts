@@ -1,0 +1,198 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { asAppError } from '../errors.ts';
+import { type ClaimedJob, type ClaimedLane, type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page } from '../ports/store.ts';
+import { decodeJob, NEVER, sealDeath } from '../vault/rows.ts';
+import type { BatchWriter } from './sqlite-batch.ts';
+import type { Holds, LaneRow, LaneWrites } from './sqlite-lanes.ts';
+import { DAMAGED_JOB, guarded, type HintDraft, type KnownTenant, readDead } from './store-shared.ts';
+
+interface JobRead {
+  id: string;
+  kind: JobKind;
+  due: number;
+  attempts: number;
+  cause: string | null;
+  payload: Uint8Array;
+}
+
+interface Parts {
+  db: DatabaseSync;
+  batch: BatchWriter;
+  lanes: LaneWrites;
+  held: Holds;
+  tenantById: (id: string) => KnownTenant;
+  tenantByNumber: (n: number) => KnownTenant;
+  read: <T>(run: () => T) => Promise<T>;
+  subscribe: Jobs['subscribe'];
+}
+
+/** The job side of an SQLite database: claims only read (holds are in memory), everything else is part of the turn's batch. */
+export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber, read, subscribe }: Parts): Jobs {
+  const dueLanes = db.prepare(`SELECT n, name, kind, t, due, head FROM lane
+    WHERE kind = ? AND due <= ? AND n NOT IN (SELECT value FROM json_each(?)) ORDER BY due, n LIMIT ?`);
+  const laneJobs = db.prepare('SELECT id, kind, due, attempts, cause, payload FROM job WHERE lane = ? ORDER BY id LIMIT ?');
+  const firstDue = db.prepare(`SELECT due FROM lane
+    WHERE kind = ? AND due < ${NEVER} AND n NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT 1`);
+  const deadRows = db.prepare('SELECT id, kind, lane, attempts, died, error, payload FROM dead WHERE t = ? ORDER BY n LIMIT ? OFFSET ?');
+  const deadCount = db.prepare('SELECT count(*) AS total FROM dead WHERE t = ?');
+
+  function announce(draft: HintDraft, causes: readonly string[], kinds: readonly JobKind[]): void {
+    for (const cause of causes) draft.causes.add(cause);
+    for (const kind of kinds) draft.kinds.add(kind);
+  }
+
+  /** A write that only puts right what a claim found: nobody waits for it, and the next claim finds the same again if it fails. */
+  const putRight = (write: () => void): void => void batch.write(write).catch(() => undefined);
+
+  /** The jobs of a lane that may run now, in order, up to the first one that is not due or cannot be read. */
+  function takeJobs(lane: LaneRow, perLane: number, now: number): ClaimedJob[] {
+    const { keys } = tenantByNumber(lane.t);
+    const jobs: ClaimedJob[] = [];
+    for (const row of laneJobs.all(lane.n, perLane) as unknown as JobRead[]) {
+      if (row.due > now) break;
+      const { id, kind, attempts } = row;
+      try {
+        const payload = guarded(`job ${id}`, () => decodeJob(keys, { kind, id, lane: lane.name, payload: row.payload }));
+        jobs.push({ id, kind, tenant: keys.tenant, attempts, payload, cause: row.cause ?? undefined });
+      } catch (error) {
+        if (asAppError(error).code !== 'store-corrupt') throw error;
+        // one damaged row must not stop its lane for ever, nor the claims of everyone
+        putRight(() => {
+          lanes.bury(lane.n, id, sealDeath(keys, id, DAMAGED_JOB), now);
+          if (!held.isHeld(lane.n, now)) lanes.refresh(lane.n, now);
+        });
+        break;
+      }
+    }
+    return jobs;
+  }
+
+  function candidates(now: number, wanted: number, kinds: readonly JobKind[]): LaneRow[] {
+    const busy = held.list(now);
+    const found = kinds.flatMap((kind) => dueLanes.all(kind, now, busy, wanted) as unknown as LaneRow[]);
+    return kinds.length > 1 ? found.sort((a, b) => a.due - b.due || a.n - b.n).slice(0, wanted) : found;
+  }
+
+  function named(name: string, now: number): LaneRow[] {
+    const lane = lanes.byName(name);
+    return lane && !held.isHeld(lane.n, now) ? [lane] : [];
+  }
+
+  function claim({ lanes: wanted, perLane, leaseMs, kinds, lane }: Parameters<Jobs['claim']>[0]): ClaimedLane[] {
+    const now = Date.now();
+    const taken: ClaimedLane[] = [];
+    const rows = lane === undefined ? candidates(now, wanted, kinds ?? JOB_KINDS) : named(lane, now);
+    for (const row of rows) {
+      const jobs = takeJobs(row, perLane, lane === undefined ? now : NEVER);
+      if (jobs.length === 0) {
+        // the row says more than the jobs do: its holder ended without a settle
+        putRight(() => {
+          if (!held.isHeld(row.n, now)) lanes.refresh(row.n, now);
+        });
+        continue;
+      }
+      const { token } = held.take(row.n, now + leaseMs);
+      taken.push({ lane: row.name, kind: row.kind, tenant: tenantByNumber(row.t).keys.tenant, lease: token, jobs });
+    }
+    return taken;
+  }
+
+  function settle(settled: Parameters<Jobs['settle']>[0]): Promise<void> {
+    const causes: string[] = [];
+    const kinds: JobKind[] = [];
+    const ended: string[] = [];
+    const write = () => {
+      const now = Date.now();
+      for (const one of settled) {
+        const hold = held.of(one.lease);
+        const lane = hold && lanes.byNumber(hold.lane);
+        if (!hold || !lane || lane.name !== one.lane) continue;
+        const { keys } = tenantByNumber(lane.t);
+        const gone = [
+          ...(one.done ?? []).map((id) => lanes.remove(lane.n, id)),
+          ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(keys, id, error), now)),
+        ];
+        for (const removed of gone) if (removed?.cause) causes.push(removed.cause);
+        for (const { id, at } of one.retry ?? []) lanes.retry(lane.n, id, Math.min(at, NEVER));
+        if (lanes.refresh(lane.n, now) !== undefined) kinds.push(lane.kind);
+        ended.push(one.lease);
+      }
+    };
+    return batch.write(write, (draft) => {
+      for (const lease of ended) held.release(lease);
+      announce(draft, causes, kinds);
+    });
+  }
+
+  function drop(tenant: string, ids: readonly string[]): Promise<void> {
+    const causes: string[] = [];
+    return batch.write(
+      () => {
+        const now = Date.now();
+        const { n } = tenantById(tenant);
+        const touched = new Set<number>();
+        for (const id of ids) {
+          const removed = lanes.drop(n, id);
+          if (removed) touched.add(removed.lane);
+          if (removed?.cause) causes.push(removed.cause);
+        }
+        for (const lane of touched) if (!held.isHeld(lane, now)) lanes.refresh(lane, now);
+      },
+      (draft) => announce(draft, causes, []),
+    );
+  }
+
+  async function revive(tenant: string, ids: readonly string[]): Promise<number> {
+    const kinds: JobKind[] = [];
+    await batch.write(
+      () => {
+        const { n } = tenantById(tenant);
+        for (const id of ids) {
+          const kind = lanes.revive(n, id, Date.now());
+          if (kind) kinds.push(kind);
+        }
+      },
+      (draft) => announce(draft, [], kinds),
+    );
+    return kinds.length;
+  }
+
+  function dead(tenant: string, page: { limit: number; offset: number }): Page<DeadJob> {
+    const { n, keys } = tenantById(tenant);
+    const { total } = deadCount.get(n) as { total: number };
+    const rows = deadRows.all(n, page.limit, page.offset) as unknown as (Omit<DeadJob, 'error' | 'payload'> & {
+      error: Uint8Array;
+      payload: Uint8Array;
+    })[];
+    return { total, rows: rows.map((row) => readDead(keys, row)) };
+  }
+
+  function nextDue(): number | undefined {
+    const now = Date.now();
+    const busy = held.list(now);
+    const times = JOB_KINDS.flatMap((kind) => (firstDue.all(kind, busy) as { due: number }[]).map((row) => row.due));
+    const ends = held.firstEnd();
+    // a lane whose hold runs out is claimable again, should its holder never settle
+    if (ends !== undefined && ends > now) times.push(ends);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  return Object.freeze({
+    claim: (request: Parameters<Jobs['claim']>[0]) => read(() => claim(request)),
+    settle,
+    extend: (leases: readonly string[], leaseMs: number) =>
+      read(() => {
+        const until = Date.now() + leaseMs;
+        return leases.filter((lease) => {
+          const hold = held.of(lease);
+          if (hold) hold.until = until;
+          return hold !== undefined;
+        });
+      }),
+    drop,
+    nextDue: () => read(nextDue),
+    dead: (tenant: string, page: { limit: number; offset: number }) => read(() => dead(tenant, page)),
+    revive,
+    subscribe,
+  });
+}

@@ -1,0 +1,82 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { AppError } from '../errors.ts';
+
+/**
+ * Migrations in order; one is never changed after a release. Integer keys grow with time, so that inserts append; `t` is the tenant's number.
+ * `record_list` carries the filter columns, so that a page and its total are answered without touching the values.
+ * `lane.due` and `lane.head` describe the first job of the lane as of the last settle; who holds a lane is kept in memory, for only one process opens the file.
+ */
+const MIGRATIONS: readonly { name: string; sql: string }[] = [
+  {
+    name: 'first',
+    sql: `
+    CREATE TABLE tenant (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name BLOB NOT NULL, data_key BLOB NOT NULL, created INTEGER NOT NULL) STRICT;
+    CREATE TABLE record (
+      n INTEGER PRIMARY KEY, t INTEGER NOT NULL, category TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
+      state TEXT, role TEXT, connection TEXT, created INTEGER NOT NULL, updated INTEGER NOT NULL, tags BLOB NOT NULL, value BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX record_id ON record (t, category, id);
+    CREATE INDEX record_list ON record (t, category, n, state, role, connection);
+    CREATE INDEX record_connection ON record (t, connection, category, n, state, role) WHERE connection IS NOT NULL;
+    CREATE TABLE tag (t INTEGER NOT NULL, hash BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (t, hash, n)) WITHOUT ROWID, STRICT;
+    CREATE TABLE key (t INTEGER NOT NULL, hash BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (t, hash)) WITHOUT ROWID, STRICT;
+    CREATE TABLE route (hash BLOB PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL) WITHOUT ROWID, STRICT;
+    CREATE TABLE mark (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, hash BLOB NOT NULL, expires INTEGER NOT NULL, answer BLOB) STRICT;
+    CREATE UNIQUE INDEX mark_hash ON mark (t, hash);
+    CREATE INDEX mark_expires ON mark (expires);
+    CREATE TABLE lane (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, t INTEGER NOT NULL, due INTEGER NOT NULL, head TEXT NOT NULL) STRICT;
+    CREATE INDEX lane_due ON lane (kind, due);
+    CREATE TABLE job (
+      n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, lane INTEGER NOT NULL, t INTEGER NOT NULL, kind TEXT NOT NULL,
+      due INTEGER NOT NULL, attempts INTEGER NOT NULL, cause TEXT, payload BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX job_lane ON job (lane, id);
+    CREATE INDEX job_cause ON job (t, cause) WHERE cause IS NOT NULL AND kind NOT IN ('deliver', 'event');
+    CREATE TABLE dead (
+      n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, lane TEXT NOT NULL, t INTEGER NOT NULL, kind TEXT NOT NULL,
+      attempts INTEGER NOT NULL, cause TEXT, payload BLOB NOT NULL, died INTEGER NOT NULL, error BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX dead_tenant ON dead (t, n);
+    CREATE TABLE event (
+      n INTEGER PRIMARY KEY, t INTEGER NOT NULL, id TEXT NOT NULL, topic TEXT NOT NULL, category TEXT NOT NULL, record TEXT NOT NULL,
+      time INTEGER NOT NULL, value BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX event_id ON event (t, id);
+    CREATE TABLE cause (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, cause TEXT NOT NULL, expires INTEGER NOT NULL, snapshot BLOB, failure BLOB) STRICT;
+    CREATE UNIQUE INDEX cause_id ON cause (t, cause);
+    CREATE INDEX cause_expires ON cause (expires);
+    `,
+  },
+];
+
+/** The tables that hold rows of a tenant by its number `t`. */
+export const TENANT_TABLES = ['record', 'tag', 'key', 'route', 'mark', 'lane', 'job', 'dead', 'event', 'cause'] as const;
+
+/**
+ * Brings the database to this version's schema, in one transaction.
+ * @throws AppError `store-unavailable` when a newer version of the agent has been here.
+ */
+export function migrateSqlite(db: DatabaseSync): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    db.exec(`CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT`);
+    const { last } = db.prepare('SELECT coalesce(max(number), 0) AS last FROM migration').get() as { last: number };
+    if (last > MIGRATIONS.length) {
+      throw new AppError(
+        'store-unavailable',
+        `The database has schema ${last}, this version of the agent knows schemas up to ${MIGRATIONS.length}: start a newer version`,
+      );
+    }
+    const note = db.prepare('INSERT INTO migration VALUES (?, ?, ?)');
+    for (const [i, { name, sql }] of MIGRATIONS.entries()) {
+      if (i < last) continue;
+      db.exec(sql);
+      note.run(i + 1, name, Date.now());
+    }
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}

@@ -1,0 +1,216 @@
+import { DatabaseSync } from 'node:sqlite';
+import { AppError } from '../errors.ts';
+import type { Commit, Database, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
+import { createMaster, newWalletKey, openMaster } from '../vault/master.ts';
+import { encodeCommit } from '../vault/rows.ts';
+import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
+import { batchWriter } from './sqlite-batch.ts';
+import { commitWriter } from './sqlite-commit.ts';
+import { generateWalletKey, lockFile, preparedPath, savedWalletKey, sqliteError } from './sqlite-file.ts';
+import { sqliteJobs } from './sqlite-jobs.ts';
+import { holds, laneWrites } from './sqlite-lanes.ts';
+import { sqliteReads } from './sqlite-read.ts';
+import { migrateSqlite, TENANT_TABLES } from './sqlite-schema.ts';
+import { draftCommit, EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, tenantCache } from './store-shared.ts';
+
+export interface SqliteOptions {
+  /** The database file; its folder is created. `:memory:` for one that is gone with the process. */
+  path: string;
+  /**
+   * `--wallet-key`: base58 of 32 bytes, the 32 bytes, or a passphrase. Without one, a fresh database gets a generated key in `<path>.key`, and an existing one is
+   * opened with that file.
+   */
+  masterKey?: string | Uint8Array;
+  /** The largest size in pages of 16 KiB; a commit beyond it fails with `store-full`. */
+  maxPageCount?: number;
+  /** Where a listener's own failure is told. */
+  report?: (error: unknown) => void;
+}
+
+const PAGE_BYTES = 16_384;
+const EXPIRE_ROWS = 1000;
+
+/**
+ * Opens an SQLite database, creates it when there is none, and keeps every other process off it.
+ * @throws AppError `store-locked`, `store-corrupt`, `wrong-master-key`, `store-unavailable` (schema of a newer version, file not accessible).
+ */
+export async function openSqlite(options: SqliteOptions): Promise<Database> {
+  const inMemory = options.path === ':memory:';
+  const path = inMemory ? options.path : prepared(options.path);
+  const unlock = inMemory ? () => undefined : lockFile(path);
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: 2000 });
+    db.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;
+      PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`);
+    migrateSqlite(db);
+    const master = masterKey(db, inMemory ? undefined : path, options.masterKey);
+    if (options.maxPageCount !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPageCount)}`);
+    return assemble(db, master, unlock, options.report ?? (() => undefined));
+  } catch (error) {
+    db?.close();
+    unlock();
+    throw sqliteError(error);
+  }
+}
+
+function prepared(path: string): string {
+  try {
+    return preparedPath(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new AppError('store-unavailable', `The database file cannot be used (${reason})`, { cause: error });
+  }
+}
+
+/** The master key: checked against an existing database, or set (and generated, if none is given) for a fresh one. */
+function masterKey(db: DatabaseSync, path: string | undefined, given: string | Uint8Array | undefined): Uint8Array {
+  const row = db.prepare("SELECT value FROM meta WHERE name = 'master'").get() as { value: string } | undefined;
+  const known = given ?? (path === undefined ? undefined : savedWalletKey(path));
+  if (row) {
+    if (known === undefined)
+      throw new AppError('wrong-master-key', `The database needs its wallet key: none was given and ${path}.key does not exist`);
+    return guardedMaster(() => openMaster(known, row.value));
+  }
+  const chosen = known ?? (path === undefined ? newWalletKey() : generateWalletKey(path));
+  const { key, header } = guardedMaster(() => createMaster(chosen));
+  db.prepare("INSERT INTO meta (name, value) VALUES ('master', ?)").run(header);
+  return key;
+}
+
+function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, report: (error: unknown) => void): Database {
+  const board = hintBoard(report);
+  const batch = batchWriter(db, board.publish);
+  const cache = tenantCache();
+  const held = holds();
+  const lanes = laneWrites(db);
+  const writeCommit = commitWriter(db, lanes, held);
+  const reads = sqliteReads(db);
+  const tenantRow = db.prepare('SELECT n, id, data_key FROM tenant WHERE id = ?');
+  const tenantRowByNumber = db.prepare('SELECT n, id, data_key FROM tenant WHERE n = ?');
+  const tenantInsert = db.prepare('INSERT INTO tenant (id, name, data_key, created) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING');
+  const tenantIds = db.prepare('SELECT id FROM tenant ORDER BY n');
+  let closed = false;
+
+  function known(row: unknown, id: string | number): KnownTenant {
+    if (!row) throw new AppError('not-found', `There is no tenant ${id}`);
+    const { n, id: tenant, data_key } = row as { n: number; id: string; data_key: Uint8Array };
+    return cache.add({
+      n,
+      keys: tenantKeys(
+        tenant,
+        guarded(`the key of tenant ${tenant}`, () => unwrapDataKey(master, tenant, data_key)),
+      ),
+    });
+  }
+  const tenantById = (id: string): KnownTenant => cache.byId(id) ?? known(tenantRow.get(id), id);
+  const tenantByNumber = (n: number): KnownTenant => cache.byNumber(n) ?? known(tenantRowByNumber.get(n), n);
+
+  function readNow<T>(run: () => T): T {
+    if (closed) throw new AppError('store-unavailable', 'The database is closed');
+    batch.counters.statements += 1;
+    try {
+      return run();
+    } catch (error) {
+      throw sqliteError(error);
+    }
+  }
+  const read = async <T>(run: () => T): Promise<T> => readNow(run);
+
+  async function commit(tenant: string, what: Commit): Promise<void> {
+    // sealed before the batch begins, so that the transaction only writes; queued before this call returns, so that commits keep the order of their calls
+    const known = cache.byId(tenant) ?? readNow(() => tenantById(tenant));
+    const rows = encodeCommit(known.keys, what);
+    let causes: string[] = [];
+    return batch.write(
+      () => {
+        causes = writeCommit(known.n, rows, Date.now());
+      },
+      (draft) => {
+        draftCommit(draft, tenant, what);
+        for (const cause of causes) draft.causes.add(cause);
+      },
+    );
+  }
+
+  const store: Store = {
+    commit,
+    load: (tenant: string, lookups: readonly Lookup[]) =>
+      read(() => {
+        const known = tenantById(tenant);
+        return lookups.map((one) => reads.lookup(known, one));
+      }),
+    loadMarked: (tenant: string, mark: string, lookups: readonly Lookup[]) =>
+      read(() => {
+        const known = tenantById(tenant);
+        return { mark: reads.mark(known, mark), records: lookups.map((one) => reads.lookup(known, one)) };
+      }),
+    find: (tenant: string, category: string, query: Query) => read(() => reads.find(tenantById(tenant), category, query)),
+    key: (tenant: string, kid: string) => read(() => reads.key(tenantById(tenant), kid)),
+    route: (kid: string) => read(() => reads.route(kid)),
+    events: (tenant: string, query: Parameters<Store['events']>[1]) => read(() => reads.events(tenantById(tenant), query)),
+    cause: (tenant: string, cause: string) => read(() => reads.cause(tenantById(tenant), cause)),
+  };
+
+  async function ensureTenant(tenant: string, name: string): Promise<void> {
+    if (cache.byId(tenant)) return;
+    const dataKey = newKey();
+    const label = seal(tenantKeys(tenant, dataKey), ['tenant', 'name'], Buffer.from(name));
+    await batch.write(() => void tenantInsert.run(tenant, label, wrapDataKey(master, tenant, dataKey), Date.now()));
+  }
+
+  async function removeTenant(tenant: string): Promise<void> {
+    await batch.write(
+      () => {
+        const row = tenantRow.get(tenant) as { n: number } | undefined;
+        if (!row) return;
+        for (const table of TENANT_TABLES) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
+        db.prepare('DELETE FROM tenant WHERE n = ?').run(row.n);
+      },
+      () => cache.forget(tenant),
+    );
+  }
+
+  const expiring = [
+    db.prepare(`DELETE FROM mark WHERE n IN (SELECT n FROM mark WHERE expires <= ? ORDER BY expires LIMIT ${EXPIRE_ROWS})`),
+    db.prepare(`DELETE FROM cause WHERE n IN (SELECT n FROM cause WHERE expires <= ? ORDER BY expires LIMIT ${EXPIRE_ROWS})`),
+    // events are numbered in the order of their time, so the oldest are the first
+    db.prepare(`DELETE FROM event WHERE n IN (SELECT n FROM event ORDER BY n LIMIT ${EXPIRE_ROWS}) AND time <= ? - ${EVENT_MS}`),
+  ];
+
+  /** In steps of some rows, each in a batch of its own, so that a large sweep holds nobody up. */
+  async function expire(now: number): Promise<number> {
+    let total = 0;
+    for (const statement of expiring) {
+      let step: number;
+      do {
+        step = 0;
+        await batch.write(() => {
+          step = Number(statement.run(now).changes);
+        });
+        total += step;
+      } while (step === EXPIRE_ROWS);
+    }
+    return total;
+  }
+
+  const admin: StoreAdmin = {
+    ensureTenant,
+    removeTenant,
+    tenants: () => read(() => (tenantIds.all() as { id: string }[]).map((row) => row.id)),
+    expire,
+    check: () => read(() => void tenantIds.get()),
+    stats: () => ({ ...batch.counters }),
+    async close() {
+      if (closed) return;
+      batch.end();
+      batch.flush();
+      closed = true;
+      db.close();
+      unlock();
+    },
+  };
+
+  const jobs = sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber, read, subscribe: board.subscribe });
+  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin) });
+}

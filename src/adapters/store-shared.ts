@@ -1,0 +1,124 @@
+import { AppError } from '../errors.ts';
+import type { Commit, DeadJob, JobKind, StoreHint } from '../ports/store.ts';
+import { decodeJob, openDeath } from '../vault/rows.ts';
+import { type TenantKeys, VaultError } from '../vault/seal.ts';
+
+/** How long what the databases keep by themselves lives: events for replay, outcomes for the REST call that waits for them. */
+export const EVENT_MS = 7 * 24 * 3600 * 1000;
+export const CAUSE_MS = 3600 * 1000;
+/** Rows per lookup by tag, and the bounds of a page. */
+export const LOOKUP_ROWS = 20;
+export const PAGE_ROWS = 100;
+export const MAX_PAGE_ROWS = 10_000;
+const TENANTS_KEPT = 10_000;
+
+/** Runs a decoding; what the vault refuses is a damaged database. `what` names the row for the log. */
+export function guarded<T>(what: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof VaultError || error instanceof SyntaxError) {
+      throw new AppError('store-corrupt', `The database is damaged: ${what} failed its integrity check`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Runs an opening of keys; what the vault refuses is a wrong master key. */
+export function guardedMaster<T>(open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof VaultError)) throw error;
+    throw new AppError('wrong-master-key', `The wallet key does not open this database (${error.message})`, {
+      cause: error,
+    });
+  }
+}
+
+/** A tenant as the adapters keep it in memory: its number in the database and its working keys. */
+export interface KnownTenant {
+  n: number;
+  keys: TenantKeys;
+}
+
+/** The tenants seen last; the oldest goes when there are too many, so that idle ones cost nothing. */
+export function tenantCache() {
+  const byId = new Map<string, KnownTenant>();
+  const byNumber = new Map<number, KnownTenant>();
+  return {
+    byId: (id: string) => byId.get(id),
+    byNumber: (n: number) => byNumber.get(n),
+    add(tenant: KnownTenant): KnownTenant {
+      byId.set(tenant.keys.tenant, tenant);
+      byNumber.set(tenant.n, tenant);
+      if (byId.size > TENANTS_KEPT) {
+        const [oldest] = byId.values();
+        if (oldest) this.forget(oldest.keys.tenant);
+      }
+      return tenant;
+    },
+    forget(id: string): void {
+      const known = byId.get(id);
+      byId.delete(id);
+      if (known) byNumber.delete(known.n);
+    },
+  };
+}
+
+/** Error text of a job that was set aside because it cannot be read. */
+export const DAMAGED_JOB = 'The job failed its integrity check';
+
+/** A dead letter as it is listed; one whose payload cannot be read is listed without it, for someone must be able to see that it is there. */
+export function readDead(keys: TenantKeys, row: Omit<DeadJob, 'error' | 'payload'> & { error: Uint8Array; payload: Uint8Array }): DeadJob {
+  const { id, kind, lane, attempts, died } = row;
+  const rest = { id, kind, lane, attempts, died };
+  try {
+    return { ...rest, error: openDeath(keys, id, row.error), payload: decodeJob(keys, row) };
+  } catch (error) {
+    if (!(error instanceof VaultError)) throw error;
+    return { ...rest, error: DAMAGED_JOB, payload: {} };
+  }
+}
+
+/** What one batch changed, gathered for the listeners. */
+export interface HintDraft {
+  kinds: Set<JobKind>;
+  causes: Set<string>;
+  events: StoreHint['events'][number][];
+}
+
+export const hintDraft = (): HintDraft => ({ kinds: new Set(), causes: new Set(), events: [] });
+
+/** Adds what a commit announces. */
+export function draftCommit(draft: HintDraft, tenant: string, commit: Commit): void {
+  for (const job of commit.jobs ?? []) {
+    draft.kinds.add(job.kind);
+    if (job.cause !== undefined) draft.causes.add(job.cause);
+  }
+  for (const snapshot of commit.snapshots ?? []) draft.causes.add(snapshot.cause);
+  for (const failure of commit.failures ?? []) draft.causes.add(failure.cause);
+  for (const event of commit.events ?? []) draft.events.push({ tenant, event });
+}
+
+/** Listeners of commits. One that throws does not keep the others from hearing. */
+export function hintBoard(report: (error: unknown) => void) {
+  const listeners = new Set<(hint: StoreHint) => void>();
+  return {
+    subscribe(listener: (hint: StoreHint) => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    publish(draft: HintDraft): void {
+      if (draft.kinds.size === 0 && draft.causes.size === 0 && draft.events.length === 0) return;
+      const hint: StoreHint = { kinds: [...draft.kinds], causes: [...draft.causes], events: draft.events };
+      for (const listener of listeners) {
+        try {
+          listener(hint);
+        } catch (error) {
+          report(error);
+        }
+      }
+    },
+  };
+}

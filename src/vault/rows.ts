@@ -1,0 +1,230 @@
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import type { JsonObject } from '../ports/json.ts';
+import type { Commit, JobKind, StoredEvent, StoredKey, StoredMark, StoredRecord } from '../ports/store.ts';
+import { open, seal, TAG_BYTES, type TenantKeys, tagHash, VaultError } from './seal.ts';
+
+/** Due time of what waits to be asked for by name (`notBefore: Infinity`): the largest time a Date holds. */
+export const NEVER = 8.64e15;
+
+/** A commit as an adapter writes it: plain columns, hashes and ciphertext. */
+export interface CommitRows {
+  records: RecordRow[];
+  deletes: { category: string; id: string; expect: number }[];
+  keys: { hash: Buffer; value: Buffer }[];
+  routes: { hash: Buffer; kind: string; target: string }[];
+  unroutes: Buffer[];
+  marks: { hash: Buffer; answer: Buffer | null; expires: number }[];
+  jobs: JobRow[];
+  events: { id: string; topic: string; category: string; record: string; value: Buffer }[];
+  done: { id: string; lease: string }[];
+  snapshots: { cause: string; value: Buffer }[];
+  failures: { cause: string; value: Buffer }[];
+}
+
+export interface RecordRow {
+  category: string;
+  id: string;
+  expect: number;
+  state: string | null;
+  role: string | null;
+  connection: string | null;
+  /** The tag hashes, sorted and joined. */
+  tags: Buffer;
+  value: Buffer;
+}
+
+export interface JobRow {
+  id: string;
+  kind: JobKind;
+  lane: string;
+  payload: Buffer;
+  cause: string | null;
+  due: number;
+}
+
+// the first part names the table, so that no value of one table opens as a value of another
+const recordParts = (category: string, id: string) => ['record', category, id];
+const keyParts = (kid: string) => ['key', kid];
+const markParts = (mark: string) => ['mark', mark];
+const jobParts = (kind: string, id: string, lane: string) => ['job', kind, id, lane];
+const deathParts = (id: string) => ['death', id];
+const eventParts = (event: { id: string; topic: string; category: string; record: string }) => [
+  'event',
+  event.id,
+  event.topic,
+  event.category,
+  event.record,
+];
+const causeParts = (what: 'snapshot' | 'failure', cause: string) => [what, cause];
+
+const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+const parsed = (bytes: Buffer): JsonObject => JSON.parse(bytes.toString()) as JsonObject;
+
+/** The hash under which a route is found: SHA-256 of the key id, without a tenant, since the tenant is what is asked for. */
+export const routeHash = (kid: string): Buffer => createHash('sha256').update(kid).digest();
+export const keyHash = (keys: TenantKeys, kid: string): Buffer => tagHash(keys, 'key', 'kid', kid);
+export const markHash = (keys: TenantKeys, mark: string): Buffer => tagHash(keys, 'mark', 'mark', mark);
+export const recordTagHash = (keys: TenantKeys, category: string, name: string, value: string): Buffer =>
+  tagHash(keys, `record ${category}`, name, value);
+
+function joinedTags(
+  keys: TenantKeys,
+  category: string,
+  tags: Readonly<Record<string, string | readonly string[] | undefined>> | undefined,
+): Buffer {
+  const found = new Map<string, Buffer>();
+  for (const name in tags) {
+    const value = tags[name];
+    if (value === undefined) continue;
+    for (const one of typeof value === 'string' ? [value] : value) {
+      const hash = recordTagHash(keys, category, name, one);
+      found.set(hash.toString('latin1'), hash);
+    }
+  }
+  // sorted, so that unchanged tags are unchanged bytes
+  return Buffer.concat([...found.values()].sort(Buffer.compare));
+}
+
+/** The single hashes of a joined list. */
+export function splitTags(joined: Uint8Array): Uint8Array[] {
+  const out: Uint8Array[] = [];
+  for (let at = 0; at < joined.length; at += TAG_BYTES) out.push(joined.subarray(at, at + TAG_BYTES));
+  return out;
+}
+
+function sealedSecret(keys: TenantKeys, kid: string, type: string, secret: Uint8Array, meta: JsonObject): Buffer {
+  // the secret stays bytes: a string of it could not be wiped
+  const head = json({ kid, type, meta });
+  const plain = Buffer.alloc(4 + head.length + secret.length);
+  plain.writeUInt32BE(head.length);
+  plain.set(head, 4);
+  plain.set(secret, 4 + head.length);
+  const out = seal(keys, keyParts(kid), plain);
+  plain.fill(0);
+  return out;
+}
+
+/** Everything of a commit, hashed and sealed. */
+export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
+  return {
+    records: (commit.records ?? []).map((r) => ({
+      category: r.category,
+      id: r.id,
+      expect: r.expect,
+      state: r.state ?? null,
+      role: r.role ?? null,
+      connection: r.connection ?? null,
+      tags: joinedTags(keys, r.category, r.tags),
+      value: seal(keys, recordParts(r.category, r.id), json(r.value)),
+    })),
+    deletes: [...(commit.deletes ?? [])],
+    keys: (commit.keys ?? []).map((k) => ({
+      hash: keyHash(keys, k.kid),
+      value: sealedSecret(keys, k.kid, k.type, k.secret, k.meta ?? {}),
+    })),
+    routes: (commit.routes ?? []).map((r) => {
+      if (r.tenant !== keys.tenant) throw new VaultError('a commit writes a route of another tenant');
+      return { hash: routeHash(r.kid), kind: r.kind, target: r.target };
+    }),
+    unroutes: (commit.unroutes ?? []).map(routeHash),
+    marks: (commit.marks ?? []).map((m) => ({
+      hash: markHash(keys, m.mark),
+      answer: m.answer ? seal(keys, markParts(m.mark), json(m.answer)) : null,
+      expires: Math.min(m.expires, NEVER),
+    })),
+    jobs: (commit.jobs ?? []).map((j) => ({
+      id: j.id,
+      kind: j.kind,
+      lane: j.lane,
+      payload: seal(keys, jobParts(j.kind, j.id, j.lane), json(j.payload)),
+      cause: j.cause ?? null,
+      due: Math.min(j.notBefore ?? 0, NEVER),
+    })),
+    events: (commit.events ?? []).map((e) => ({
+      id: e.id,
+      topic: e.topic,
+      category: e.category,
+      record: e.record,
+      value: seal(keys, eventParts(e), json(e.value)),
+    })),
+    done: [...(commit.done ?? [])],
+    snapshots: (commit.snapshots ?? []).map((s) => ({
+      cause: s.cause,
+      value: seal(keys, causeParts('snapshot', s.cause), json(s.value)),
+    })),
+    failures: (commit.failures ?? []).map((f) => ({
+      cause: f.cause,
+      value: seal(keys, causeParts('failure', f.cause), json({ code: f.code, text: f.text })),
+    })),
+  };
+}
+
+/** The plain columns of a record row, as both databases give them. */
+export interface RecordColumns {
+  category: string;
+  id: string;
+  version: number;
+  state: string | null;
+  role: string | null;
+  connection: string | null;
+  created: number;
+  updated: number;
+  value: Uint8Array;
+}
+
+export function decodeRecord(keys: TenantKeys, row: RecordColumns): StoredRecord {
+  return {
+    category: row.category,
+    id: row.id,
+    version: row.version,
+    state: row.state ?? undefined,
+    role: row.role ?? undefined,
+    connection: row.connection ?? undefined,
+    created: row.created,
+    updated: row.updated,
+    value: parsed(open(keys, recordParts(row.category, row.id), row.value)),
+  };
+}
+
+export function decodeKey(keys: TenantKeys, kid: string, sealed: Uint8Array): StoredKey {
+  const plain = open(keys, keyParts(kid), sealed);
+  const end = 4 + plain.readUInt32BE();
+  const head = parsed(plain.subarray(4, end)) as { type: string; meta: JsonObject };
+  const secret = Uint8Array.from(plain.subarray(end));
+  plain.fill(0);
+  return { kid, type: head.type, secret, meta: head.meta };
+}
+
+export const decodeMark = (keys: TenantKeys, mark: string, answer: Uint8Array | null): StoredMark =>
+  answer ? { answer: parsed(open(keys, markParts(mark), answer)) } : {};
+
+export const decodeJob = (keys: TenantKeys, job: { kind: string; id: string; lane: string; payload: Uint8Array }): JsonObject =>
+  parsed(open(keys, jobParts(job.kind, job.id, job.lane), job.payload));
+
+/** The error of a dead letter: it may quote a peer, so it is not kept in clear. */
+export const sealDeath = (keys: TenantKeys, id: string, error: string): Buffer => seal(keys, deathParts(id), Buffer.from(error));
+export const openDeath = (keys: TenantKeys, id: string, sealed: Uint8Array): string => open(keys, deathParts(id), sealed).toString();
+
+export function decodeEvent(
+  keys: TenantKeys,
+  row: { id: string; topic: string; category: string; record: string; time: number; value: Uint8Array },
+): StoredEvent {
+  const { id, topic, category, record, time } = row;
+  return { id, topic, category, record, time, value: parsed(open(keys, eventParts(row), row.value)) };
+}
+
+export const decodeSnapshot = (keys: TenantKeys, cause: string, sealed: Uint8Array): JsonObject =>
+  parsed(open(keys, causeParts('snapshot', cause), sealed));
+
+export const decodeFailure = (keys: TenantKeys, cause: string, sealed: Uint8Array): { code: string; text: string } =>
+  parsed(open(keys, causeParts('failure', cause), sealed)) as { code: string; text: string };
+
+/** A page's cursor: the last row's number, in a form that invites nobody to calculate with it. */
+export const encodeCursor = (n: number): string => Buffer.from(`n${n}`).toString('base64url');
+
+/** @returns the row number, or undefined when the text is no cursor of ours. */
+export function decodeCursor(cursor: string): number | undefined {
+  const found = /^n(\d{1,16})$/.exec(Buffer.from(cursor, 'base64url').toString());
+  return found ? Number(found[1]) : undefined;
+}
