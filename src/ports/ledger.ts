@@ -66,9 +66,11 @@ export interface Ledger {
    * Builds and signs the group that performs `write`, or says that the ledger already holds exactly that (`done`), or that the sponsor lacks funds
    * (`wait`, with the amount needed and held, in microALGO; nothing is signed).
    */
-  prepare(write: LedgerWrite, operationId: string, sign: LedgerSigner): Promise<
-    { state: 'signed'; signed: SignedWrite } | { state: 'done' } | { state: 'wait'; needed: number; held: number }
-  >;
+  prepare(
+    write: LedgerWrite,
+    operationId: string,
+    sign: LedgerSigner,
+  ): Promise<{ state: 'signed'; signed: SignedWrite } | { state: 'done' } | { state: 'wait'; needed: number; held: number }>;
 
   /** Sends the group. Sending it again is safe: "already in ledger" is success. */
   send(signed: SignedWrite): Promise<WriteOutcome>;

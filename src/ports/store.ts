@@ -43,7 +43,14 @@ export interface Jobs {
    * Takes up to `lanes` lanes that are due and held by nobody, each with its first `perLane` due jobs in order, and holds them for `leaseMs` by the database's
    * clock. Two claimers never hold one lane at the same time. With `lane` only that one is tried, even if its head is not due yet (mail for a session).
    */
-  claim(claim: { owner: string; lanes: number; perLane: number; leaseMs: number; kinds?: readonly JobKind[]; lane?: string }): Promise<ClaimedLane[]>;
+  claim(claim: {
+    owner: string;
+    lanes: number;
+    perLane: number;
+    leaseMs: number;
+    kinds?: readonly JobKind[];
+    lane?: string;
+  }): Promise<ClaimedLane[]>;
 
   /**
    * Ends the hold on lanes, in one round trip: removes what is done, puts back what is to be retried (attempts + 1, not before `at`), sets aside what is dead
