@@ -1,0 +1,203 @@
+import type { JsonObject } from './json.ts';
+
+/**
+ * The AnonCreds engine as the formats see it. Values are the standard AnonCreds JSON objects (AnonCreds specification v1.0), in the spelling of the wire. The
+ * tenant decides only whose turn it is: the engine keeps nothing.
+ *
+ * Every method throws AppError `anoncreds-off` when the library is not there, `anoncreds-busy` (may be retried) when the queue is full or the worker was lost or
+ * took too long, `anoncreds-failed` with the library's words when it refuses, `bad-request` for an argument of the wrong shape, and `not-implemented` for
+ * revocation.
+ */
+export interface AnonCreds {
+  createSchema(tenant: string, schema: AnonCredsSchema): Promise<AnonCredsSchema>;
+
+  /** Takes seconds to a minute: two safe primes are searched for. `private` is the issuer's secret. */
+  createCredentialDefinition(
+    tenant: string,
+    input: { schemaId: string; schema: AnonCredsSchema; issuerId: string; tag: string; supportRevocation?: boolean },
+  ): Promise<{ credentialDefinition: CredentialDefinition; private: JsonObject; keyCorrectnessProof: JsonObject }>;
+
+  createOffer(
+    tenant: string,
+    input: { schemaId: string; credentialDefinitionId: string; keyCorrectnessProof: JsonObject },
+  ): Promise<CredentialOffer>;
+
+  /** A fresh link secret: a decimal number, the holder's secret. */
+  createLinkSecret(tenant: string): Promise<string>;
+
+  /** `entropy` for fully qualified identifiers, `proverDid` for the unqualified ones of Indy: exactly one of them. */
+  createRequest(
+    tenant: string,
+    input: { offer: JsonObject; credentialDefinition: CredentialDefinition; linkSecret: string; linkSecretId: string } & (
+      | { entropy: string }
+      | { proverDid: string }
+    ),
+  ): Promise<{ request: CredentialRequest; metadata: JsonObject }>;
+
+  createCredential(
+    tenant: string,
+    input: {
+      credentialDefinition: CredentialDefinition;
+      private: JsonObject;
+      offer: JsonObject;
+      request: JsonObject;
+      values: Readonly<Record<string, EncodedValue>>;
+    },
+  ): Promise<Credential>;
+
+  /** Checks the issuer's signature and completes the credential for keeping. */
+  processCredential(
+    tenant: string,
+    input: { credential: JsonObject; metadata: JsonObject; linkSecret: string; credentialDefinition: CredentialDefinition },
+  ): Promise<Credential>;
+
+  createPresentation(
+    tenant: string,
+    input: {
+      request: PresentationRequest;
+      credentials: readonly PresentedCredential[];
+      selfAttested: Readonly<Record<string, string>>;
+      linkSecret: string;
+    } & LedgerObjects,
+  ): Promise<Presentation>;
+
+  /**
+   * Whether a presentation answers a request. The objects are those that the caller read from the ledger, by the ids that the presentation names. A presentation
+   * that is wrong is an answer, not an error: every refusal has a reason that a program can read.
+   */
+  verifyPresentation(tenant: string, input: VerifyInput): Promise<{ verified: boolean; refusals: Refusal[] }>;
+
+  /** Whether the engine can work, in one sentence where it cannot. */
+  status(): { on: boolean; text: string };
+}
+
+export interface AnonCredsSchema {
+  name: string;
+  version: string;
+  attrNames: string[];
+  issuerId: string;
+}
+
+export interface CredentialDefinition {
+  schemaId: string;
+  type: 'CL';
+  tag: string;
+  issuerId: string;
+  value: { primary: JsonObject; revocation?: JsonObject };
+}
+
+export type CredentialOffer = JsonObject & { schema_id: string; cred_def_id: string; nonce: string };
+export type CredentialRequest = JsonObject & { cred_def_id: string; nonce: string };
+
+/** A value as it is read by people, and as the number that is signed. */
+export interface EncodedValue {
+  raw: string;
+  encoded: string;
+}
+
+export type Credential = JsonObject & { schema_id: string; cred_def_id: string; values: Record<string, { raw: string; encoded: string }> };
+
+/** Which referents of the request a credential answers. */
+export interface PresentedCredential {
+  credential: JsonObject;
+  attributes: readonly { referent: string; reveal: boolean }[];
+  predicates: readonly string[];
+}
+
+export interface LedgerObjects {
+  schemas: Readonly<Record<string, AnonCredsSchema>>;
+  credentialDefinitions: Readonly<Record<string, CredentialDefinition>>;
+}
+
+export type PredicateType = '>=' | '>' | '<=' | '<';
+
+export interface RequestedAttribute {
+  name?: string;
+  names?: string[];
+  restrictions?: unknown;
+  non_revoked?: unknown;
+}
+
+export interface RequestedPredicate {
+  name: string;
+  p_type: PredicateType;
+  p_value: number;
+  restrictions?: unknown;
+  non_revoked?: unknown;
+}
+
+/** A presentation request; `restrictions` are WQL. */
+export interface PresentationRequest {
+  name: string;
+  version: string;
+  nonce: string;
+  requested_attributes: Record<string, RequestedAttribute>;
+  requested_predicates: Record<string, RequestedPredicate>;
+  non_revoked?: unknown;
+  ver?: string;
+}
+
+export interface Identifier {
+  schema_id: string;
+  cred_def_id: string;
+  rev_reg_id?: string | null;
+  timestamp?: number | null;
+}
+
+export interface SubProof {
+  primary_proof: {
+    eq_proof: { revealed_attrs: Record<string, string>; m: Record<string, string>; [member: string]: unknown };
+    ge_proofs?: { predicate: { attr_name: string; p_type: string; value: number }; [member: string]: unknown }[];
+  };
+  non_revoc_proof?: unknown;
+}
+
+export interface Presentation {
+  proof: { proofs: SubProof[]; aggregated_proof: unknown };
+  requested_proof: {
+    revealed_attrs: Record<string, { sub_proof_index: number; raw: string; encoded: string }>;
+    revealed_attr_groups?: Record<string, { sub_proof_index: number; values: Record<string, EncodedValue> }>;
+    self_attested_attrs: Record<string, string>;
+    unrevealed_attrs: Record<string, { sub_proof_index: number }>;
+    predicates: Record<string, { sub_proof_index: number }>;
+  };
+  identifiers: Identifier[];
+}
+
+export interface VerifyInput extends LedgerObjects {
+  request: PresentationRequest;
+  presentation: Presentation;
+  /** The nonce that we sent, where the request did not stay in our hands. */
+  nonce?: string;
+}
+
+export type RefusalReason =
+  | 'malformed'
+  | 'nonce-mismatch'
+  | 'referent-missing'
+  | 'referent-twice'
+  | 'referent-unrequested'
+  | 'sub-proof-missing'
+  | 'name-mismatch'
+  | 'raw-encoded-mismatch'
+  | 'encoded-proof-mismatch'
+  | 'attribute-unproven'
+  | 'revealed-unrequested'
+  | 'predicate-mismatch'
+  | 'predicate-unrequested'
+  | 'self-attested-restricted'
+  | 'object-missing'
+  | 'identifier-mismatch'
+  | 'restriction-unmet'
+  | 'restriction-unsupported'
+  | 'proof-invalid';
+
+/** Why a presentation does not count. */
+export interface Refusal {
+  reason: RefusalReason;
+  referent?: string;
+  detail?: string;
+}
+
+/** What must hold of a presentation besides its cryptography, which the library does not look at or not wholly. */
+export type PresentationCheck = (input: VerifyInput) => Refusal[];
