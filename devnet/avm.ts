@@ -551,7 +551,7 @@ export const run = (program: Uint8Array, host: Host): boolean => {
       const code = byte();
       const op = BY_CODE.get(code);
       if (op === undefined) throw new Error(`illegal opcode 0x${code.toString(16).padStart(2, '0')}`);
-      if (!host.charge(op.cost)) throw new Error('dynamic cost budget exceeded, executing ' + op.name);
+      if (!host.charge(op.cost)) throw new Error(`dynamic cost budget exceeded, executing ${op.name}`);
       if (op.name === 'return') {
         const value = popInt();
         stack.length = 0;

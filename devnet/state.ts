@@ -40,7 +40,12 @@ export const minBalance = (account: Account): bigint =>
 
 /** Whether the accounts table may forget it; only then may its balance be under the minimum. */
 const isEmpty = (account: Account): boolean =>
-  account.balance === 0n && account.auth === undefined && account.apps === 0 && account.boxes === 0 && account.uints === 0 && account.byteSlices === 0;
+  account.balance === 0n &&
+  account.auth === undefined &&
+  account.apps === 0 &&
+  account.boxes === 0 &&
+  account.uints === 0 &&
+  account.byteSlices === 0;
 
 /** Accounts, applications and boxes, with an undo list: whatever happens after `mark()` can be taken back by `rollback(mark)`. */
 export interface State {
