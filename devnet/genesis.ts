@@ -19,13 +19,15 @@ const SUPPLY = 4_000_000_000_000_000n;
 /** 2026-01-01T00:00:00Z */
 const TIMESTAMP = 1_767_225_600n;
 
-/** The registry's programs, as committed. */
-const artifact: { byteCode: { approval: string; clear: string } } = JSON.parse(
-  readFileSync(new URL('../contracts/artifacts/FlexidRegistry.arc56.json', import.meta.url), 'utf8'),
-);
+const artifact: {
+  byteCode: { approval: string; clear: string };
+  sourceInfo: { approval: { sourceInfo: { pc: number[]; errorMessage: string }[] } };
+} = JSON.parse(readFileSync(new URL('../contracts/artifacts/FlexidRegistry.arc56.json', import.meta.url), 'utf8'));
+/** The registry's programs as committed, and what its assertions say. */
 export const REGISTRY = Object.freeze({
   approval: Uint8Array.from(Buffer.from(artifact.byteCode.approval, 'base64')),
   clear: Uint8Array.from(Buffer.from(artifact.byteCode.clear, 'base64')),
+  messages: artifact.sourceInfo.approval.sourceInfo,
 });
 
 /** The application id of the registry: the first transaction of a chain creates application 1001. */

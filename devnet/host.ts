@@ -1,5 +1,5 @@
 import algosdk from 'algosdk';
-import { cut, type Host, type Value } from './avm.ts';
+import { cut, type Host, type Value } from './avm-values.ts';
 import { type App, minBalance, type State } from './state.ts';
 
 /** An inner payment, as it is reported with the transaction that made it. */

@@ -1,5 +1,6 @@
 import algosdk from 'algosdk';
-import { AvmError, run } from './avm.ts';
+import { run } from './avm.ts';
+import { AvmError } from './avm-values.ts';
 import { type GroupContext, hostOf, type InnerPayment, MIN_FEE, spend } from './host.ts';
 import { appAddress, emptyState, type State } from './state.ts';
 import { authorizer, decodeCanonical, sha512_256, splitGroup } from './wire.ts';
@@ -290,7 +291,7 @@ export const createLedger = (genesis: Genesis): Ledger => {
         state.count();
         const rekey = txn.rekeyTo?.toString();
         if (rekey !== undefined) state.put(sender, { auth: rekey === sender ? undefined : rekey });
-        const short = state.shortfall(0);
+        const short = state.shortfall(0, FEE_SINK);
         if (short && short.address !== FEE_SINK)
           throw new Error(`account ${short.address} balance ${short.balance} below min ${short.minimum} (0 assets)`);
       } catch (error) {

@@ -1,5 +1,5 @@
 import algosdk from 'algosdk';
-import type { Value } from './avm.ts';
+import type { Value } from './avm-values.ts';
 
 /** An account as the ledger keeps it; amounts in microALGO, `auth` is the address it is rekeyed to. */
 export interface Account {
@@ -64,8 +64,8 @@ export interface State {
   rollback(mark: number): void;
   /** Forgets the undo list: what happened stays. */
   settle(): void;
-  /** The first account touched since `mark` that is under its minimum balance. */
-  shortfall(mark: number): { address: string; balance: bigint; minimum: bigint } | undefined;
+  /** The first account touched since `mark` that is under its minimum balance, but for `exempt`. */
+  shortfall(mark: number, exempt: string): { address: string; balance: bigint; minimum: bigint } | undefined;
 }
 
 /** An empty state; the counter starts at 1000, as every network's does. */
@@ -142,10 +142,11 @@ export const emptyState = (): State => {
     settle: () => {
       undo.length = 0;
     },
-    shortfall: (mark) => {
+    shortfall: (mark, exempt) => {
       for (const address of new Set(undo.slice(mark).flatMap((entry) => entry.address ?? []))) {
         const now = account(address);
-        if (!isEmpty(now) && now.balance < minBalance(now)) return { address, balance: now.balance, minimum: minBalance(now) };
+        if (address !== exempt && !isEmpty(now) && now.balance < minBalance(now))
+          return { address, balance: now.balance, minimum: minBalance(now) };
       }
       return undefined;
     },
