@@ -32,6 +32,7 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
   const tagInsert = db.prepare('INSERT INTO tag (t, hash, n) VALUES (?, ?, ?)');
   const tagDelete = db.prepare('DELETE FROM tag WHERE t = ? AND hash = ? AND n = ?');
   const keyInsert = db.prepare('INSERT INTO key (t, hash, value) VALUES (?, ?, ?)');
+  const keyDelete = db.prepare('DELETE FROM key WHERE t = ? AND hash = ?');
   const routeInsert = db.prepare('INSERT INTO route (hash, t, kind, target) VALUES (?, ?, ?, ?)');
   const routeDelete = db.prepare('DELETE FROM route WHERE hash = ? AND t = ?');
   const markInsert = db.prepare('INSERT INTO mark (t, hash, expires, answer) VALUES (?, ?, ?, ?)');
@@ -92,6 +93,7 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     for (const row of rows.deletes) deleteRecord(t, row);
     for (const row of rows.records) row.expect === 0 ? insertRecord(t, row, now) : updateRecord(t, row, now);
     for (const key of rows.keys) keyInsert.run(t, key.hash, key.value);
+    for (const hash of rows.unkeys) keyDelete.run(t, hash);
     for (const hash of rows.unroutes) routeDelete.run(hash, t);
     for (const route of rows.routes) routeInsert.run(route.hash, t, route.kind, route.target);
     for (const job of rows.jobs) lanes.insert(t, job, now);

@@ -35,12 +35,15 @@ export interface SignedWrite {
   lastValid: number;
 }
 
-/** What became of a signed write. `pending` may still land; `expired` provably never will; `rejected` carries the ledger's reason. */
+/**
+ * What became of a signed write. `pending` may still land; `expired` provably never will; `rejected` carries the ledger's reason, and `rebuild` says that
+ * the same write prepared anew may succeed (its version or a box number had moved, or money was missing). After `expired` it always may.
+ */
 export type WriteOutcome =
   | { state: 'confirmed'; round: number }
   | { state: 'pending' }
   | { state: 'expired' }
-  | { state: 'rejected'; reason: string };
+  | { state: 'rejected'; reason: string; rebuild: boolean };
 
 /** Signs `bytes` with the Ed25519 key of a verification key in base58; only the caller knows where the secret lives. */
 export type LedgerSigner = (verkey: string, bytes: Uint8Array) => Promise<Uint8Array>;
@@ -56,15 +59,23 @@ export interface Ledger {
   /** The content-addressed identifier of an AnonCreds object under `did`: `<did>/anoncreds/v1/<TYPE>/<oid>`. */
   idOf(did: string, type: ObjectType, object: Record<string, unknown>): string;
 
-  /** Resolves a did:algo. `fresh` skips the cache. @throws AppError `did-not-found`, `did-invalid`, `ledger-unavailable`, `ledger-wrong-network` */
+  /**
+   * Resolves a did:algo in any spelling; a deactivated one is `{ id }` with `deactivated`. `fresh` skips the cache. The answer is frozen.
+   * @throws AppError `did-not-found`, `did-invalid`, `did-unsupported` (another network), `ledger-unavailable`, `ledger-wrong-network`
+   */
   resolve(did: string, fresh?: boolean): Promise<ResolvedDid>;
 
-  /** Reads an object by its identifier and checks that its bytes hash to it. @throws AppError `object-not-found`, `object-invalid`, `ledger-unavailable` */
+  /**
+   * Reads an object by its identifier and checks that its bytes hash to it. The answer is frozen.
+   * @throws AppError `object-not-found`, `object-invalid`, `did-unsupported` (another network), `ledger-unavailable`, `ledger-wrong-network`
+   */
   read(id: string, type: ObjectType): Promise<Record<string, unknown>>;
 
   /**
    * Builds and signs the group that performs `write`, or says that the ledger already holds exactly that (`done`), or that the sponsor lacks funds
-   * (`wait`, with the amount needed and held, in microALGO; nothing is signed).
+   * (`wait`, with the amount needed and held, in microALGO; nothing is signed). Two writes of one DID must not be under way at once.
+   * @throws AppError `ledger-none` (no sponsor), `did-not-found` (an object of a DID that is not written yet), `did-invalid` (deactivated, or a document of
+   * another DID), `object-invalid`, `too-large`, `ledger-waiting` (fees above the cap), `ledger-unavailable`, `ledger-wrong-network`
    */
   prepare(
     write: LedgerWrite,
@@ -72,10 +83,13 @@ export interface Ledger {
     sign: LedgerSigner,
   ): Promise<{ state: 'signed'; signed: SignedWrite } | { state: 'done' } | { state: 'wait'; needed: number; held: number }>;
 
-  /** Sends the group. Sending it again is safe: "already in ledger" is success. */
+  /**
+   * Sends the group and waits a few rounds for it. Sending it again is safe: "already in ledger" is success.
+   * @throws AppError `ledger-unavailable`: it may or may not have arrived; send it again or ask for its `outcome`
+   */
   send(signed: SignedWrite): Promise<WriteOutcome>;
 
-  /** Asks what became of a group that was sent before, perhaps by a process that is gone. */
+  /** Asks what became of a group that was sent before, perhaps by a process that is gone. @throws AppError `ledger-unavailable`, `ledger-wrong-network` */
   outcome(signed: SignedWrite): Promise<WriteOutcome>;
 
   /** Whether the node answers, serves the expected network and is not lagging. Never throws. */

@@ -299,8 +299,7 @@ function invitationKey(
   if (body.use_did || body.use_public_did || (body.use_did_method && row && !unique)) {
     if (!row) throw new AppError('bad-request', body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID');
     const value = row.value as unknown as DidValue;
-    // a ledger DID answers to its key in every invitation; writing the route again is harmless
-    return { verkey: value.verkey, service: value.did, keys: [], routes: [value.verkey], others: [] };
+    return { verkey: value.verkey, service: value.did, keys: [], routes: [], others: [] };
   }
   const key = ctx.newKey();
   if (body.use_did_method) {

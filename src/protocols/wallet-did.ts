@@ -48,7 +48,13 @@ export const didActions = defineProtocol<DidValue>({
           made = `${ctx.settings.algoPrefix}${Buffer.from(bytes).toString('hex')}`;
         } else throw new AppError('bad-request', `Unsupported DID method: ${method}`);
         const value: DidValue = { did: made, verkey: key.verkey, method, key_type: 'ed25519', posture: 'wallet_only', metadata: {} };
-        return { record: { id: made, states: ['stored'], patch: value }, keys: [key.write], answer: { result: view(value) } };
+        return {
+          record: { id: made, states: ['stored'], patch: value },
+          keys: [key.write],
+          // invitations may name any DID of the wallet, and any number of them
+          routes: [{ kid: key.verkey, kind: 'public', target: made }],
+          answer: { result: view(value) },
+        };
       },
     },
     publish: {
@@ -81,7 +87,6 @@ export const didActions = defineProtocol<DidValue>({
         return {
           record: { states: ['stored'], patch: { posture: 'public' } },
           others: formerPublic(ctx),
-          routes: [{ kid: value.verkey, kind: 'public', target: value.did }],
           answer: { result: view(value) },
         };
       },

@@ -12,6 +12,7 @@ export interface CommitRows {
   records: RecordRow[];
   deletes: { category: string; id: string; expect: number }[];
   keys: { hash: Buffer; value: Buffer }[];
+  unkeys: Buffer[];
   routes: { hash: Buffer; kind: string; target: string }[];
   unroutes: Buffer[];
   marks: { hash: Buffer; answer: Buffer | null; expires: number }[];
@@ -123,6 +124,7 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       hash: keyHash(keys, k.kid),
       value: sealedSecret(keys, k.kid, k.type, k.secret, k.meta ?? {}),
     })),
+    unkeys: (commit.unkeys ?? []).map((kid) => keyHash(keys, kid)),
     routes: (commit.routes ?? []).map((r) => {
       if (r.tenant !== keys.tenant) throw new VaultError('a commit writes a route of another tenant');
       return { hash: routeHash(r.kid), kind: r.kind, target: r.target };

@@ -1,0 +1,398 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import algosdk from 'algosdk';
+import { REGISTRY } from '../devnet/genesis.ts';
+import {
+  accountOf,
+  boxCost,
+  filler,
+  keyOf,
+  named,
+  type Signer,
+  sponsor,
+  type TestCall,
+  type TestNode,
+  testNode,
+} from '../devnet/testing.ts';
+
+/** The registry's bytecode as a black box: what it accepts, what it refuses, what it costs. */
+
+const dataName = (index: bigint): Uint8Array => algosdk.encodeUint64(index);
+const METADATA = boxCost(32, 33);
+const INFO = boxCost(33, 88);
+const STAGED = boxCost(33, 48);
+const data = (size: number): number => boxCost(8, size);
+
+const did = (signer: Signer) => {
+  const key = keyOf(signer);
+  return { key, info: named('d', key), staged: named('p', key) };
+};
+
+const put = (node: TestNode, from: Signer, version: number, document: Uint8Array, old: bigint[] = []): TestCall => {
+  const { key, info, staged } = did(from);
+  return {
+    method: 'didPut(uint64,byte[])void',
+    args: [version, document],
+    from,
+    boxes: [key, info, staged, dataName(node.lastIndex() + 1n), ...old.map(dataName)],
+  };
+};
+
+const create = (node: TestNode, from: Signer, document = filler(300)): number[] =>
+  node.send({ pay: METADATA + INFO + data(document.length), calls: [put(node, from, 0, document)] });
+
+const metadataOf = (node: TestNode, from: Signer): algosdk.ABIValue[] =>
+  algosdk.ABIType.from('(uint64,uint64,uint8,uint64,uint64)').decode(node.box(keyOf(from)) as Uint8Array) as algosdk.ABIValue[];
+
+const oid = filler(24, 7);
+const resource = (key: Uint8Array): Uint8Array => named('r', key, oid);
+const resPut = (key: Uint8Array, from: Signer, size: number, part: Uint8Array, more = 0): TestCall => ({
+  method: 'resPut(address,byte[24],byte[2],uint64,byte[])void',
+  args: [key, oid, Uint8Array.of(1, 2), size, part],
+  from,
+  boxes: [resource(key), key, named('d', key), ...new Array<Uint8Array>(more).fill(new Uint8Array())],
+});
+const resMore = (key: Uint8Array, from: Signer, part: Uint8Array): TestCall => ({
+  method: 'resMore(address,byte[24],byte[])void',
+  args: [key, oid, part],
+  from,
+  boxes: [],
+});
+
+const refused = (act: () => unknown, pattern: RegExp): void => {
+  assert.throws(act, (error) => error instanceof Error && error.name === 'Refused' && pattern.test(error.message));
+};
+const message = (text: string): RegExp => {
+  const spec = REGISTRY.messages.filter(({ errorMessage }) => errorMessage === text).flatMap(({ pc }) => pc);
+  return new RegExp(`assert failed.*pc=(${spec.join('|')})$`);
+};
+
+describe('DID documents', () => {
+  const alice = accountOf('alice');
+  const bob = accountOf('bob');
+
+  test('are created in the published layout, with the exact deposit', () => {
+    const node = testNode();
+    const [cost] = create(node, alice);
+    assert.ok((cost as number) < 250, `costs ${cost}`);
+    assert.equal(node.box(keyOf(alice))?.length, 33);
+    assert.deepEqual(metadataOf(node, alice), [1n, 1n, 1n, 300n, 1n]);
+    assert.deepEqual(node.box(dataName(1n)), filler(300));
+    assert.equal(node.surplus(), 0n);
+    const info = node.box(named('d', keyOf(alice))) as Uint8Array;
+    assert.equal(info.length, 88);
+    assert.deepEqual(info.slice(56), keyOf(sponsor), 'the payer is who paid');
+    assert.deepEqual(info.slice(24, 56), new Uint8Array(32), 'there is no operator');
+  });
+
+  test('are refused with one microALGO too little, and nothing stays behind', () => {
+    const node = testNode();
+    const before = node.account(sponsor).balance;
+    refused(() => node.send({ pay: METADATA + INFO + data(300) - 1, calls: [put(node, alice, 0, filler(300))] }), /below min/);
+    assert.equal(node.box(keyOf(alice)), undefined);
+    assert.equal(node.lastIndex(), 0n);
+    assert.equal(node.account(sponsor).balance, before);
+  });
+
+  test('are replaced in one step under a new number; the difference is paid or comes back', () => {
+    const node = testNode();
+    create(node, alice);
+    node.send({ pay: 400 * 100, calls: [put(node, alice, 1, filler(400), [1n])] });
+    assert.deepEqual(metadataOf(node, alice), [2n, 2n, 1n, 400n, 2n]);
+    assert.equal(node.box(dataName(1n)), undefined);
+    const before = node.account(sponsor).balance;
+    node.send({ pay: 0, fee: 3000, calls: [put(node, alice, 2, filler(150), [2n])] });
+    assert.equal(node.account(sponsor).balance, before - 3000n + 400n * 250n);
+    assert.equal(node.surplus(), 0n);
+  });
+
+  test('need the fee of a refund in the group', () => {
+    const node = testNode();
+    create(node, alice);
+    refused(() => node.send({ pay: 0, fee: 2000, calls: [put(node, alice, 1, filler(100), [1n])] }), /fee too small/);
+  });
+
+  test('reject a stale version, a second creation and a version that is ahead', () => {
+    const node = testNode();
+    create(node, alice);
+    for (const version of [0, 2]) {
+      refused(() => node.send({ pay: 100_000, calls: [put(node, alice, version, filler(300), [1n])] }), message('did version'));
+    }
+    refused(() => node.send({ pay: 500_000, calls: [put(node, bob, 1, filler(300))] }), message('did version'));
+  });
+
+  test('are staged in parts when they are large, and put by the last part', () => {
+    const node = testNode();
+    const document = filler(5000, 3);
+    const { key, info, staged } = did(alice);
+    const stage = (offset: number, end: number, boxes: Uint8Array[]): TestCall => ({
+      method: 'didStage(uint64,uint64,byte[])void',
+      args: [5000, offset, document.slice(offset, end)],
+      from: alice,
+      boxes,
+    });
+    const calls = [
+      stage(0, 1900, [staged, dataName(1n)]),
+      stage(1900, 3800, []),
+      { method: 'didPut(uint64,byte[])void', args: [0, document.slice(3800)], from: alice, boxes: [key, info] },
+    ];
+    node.send({ pay: data(5000) + METADATA + INFO, calls });
+    assert.deepEqual(node.box(dataName(1n)), document);
+    assert.deepEqual(metadataOf(node, alice), [1n, 1n, 1n, 5000n, 1n]);
+    assert.equal(node.box(staged), undefined);
+    assert.equal(node.surplus(), 0n);
+  });
+
+  test('a staging that was given up is dropped by the next one, and its deposit goes to who paid it', () => {
+    const node = testNode();
+    const rich = accountOf('another payer');
+    const { staged } = did(alice);
+    node.node.submit(faucet(node, rich, 10_000_000));
+    const stage = (size: number, boxes: Uint8Array[], accounts: string[] = []): TestCall => ({
+      method: 'didStage(uint64,uint64,byte[])void',
+      args: [size, 0, filler(100)],
+      from: alice,
+      boxes,
+      accounts,
+    });
+    node.send({ pay: STAGED + data(2000), payer: rich, calls: [stage(2000, [staged, dataName(1n)])] });
+    const before = node.account(rich).balance;
+    refused(() => node.send({ pay: 0, fee: 3000, calls: [stage(500, [staged, dataName(1n), dataName(2n)])] }), /unavailable Account/);
+    node.send({ pay: 0, fee: 3000, calls: [stage(500, [staged, dataName(1n), dataName(2n)], [rich.addr.toString()])] });
+    assert.equal(node.account(rich).balance, before + 400n * 1500n);
+    assert.equal(node.surplus(), 0n);
+  });
+
+  test('end for good: the document goes, the metadata says so, nothing can be written again', () => {
+    const node = testNode();
+    create(node, alice);
+    const { key, info, staged } = did(alice);
+    const end = (version: number): TestCall => ({
+      method: 'didDeactivate(uint64)void',
+      args: [version],
+      from: alice,
+      boxes: [key, info, staged, dataName(1n)],
+    });
+    refused(() => node.send({ pay: 0, fee: 3000, calls: [end(2)] }), message('did version'));
+    const before = node.account(sponsor).balance;
+    node.send({ pay: 0, fee: 3000, calls: [end(1)] });
+    assert.equal(node.account(sponsor).balance, before - 3000n + BigInt(data(300)));
+    assert.deepEqual(metadataOf(node, alice), [0n, 0n, 2n, 0n, 2n]);
+    assert.equal(node.surplus(), 0n);
+    for (const version of [0, 2]) {
+      refused(() => node.send({ pay: 500_000, calls: [put(node, alice, version, filler(300), [0n])] }), message('did not active'));
+    }
+    refused(() => node.send({ pay: 500_000, calls: [resPut(key, alice, 10, filler(10))] }), message('did not active'));
+  });
+});
+
+describe('resources', () => {
+  const issuer = accountOf('issuer');
+  const operator = accountOf('operator');
+  const stranger = accountOf('stranger');
+  const key = keyOf(issuer);
+  const open = (): TestNode => {
+    const node = testNode();
+    create(node, issuer);
+    return node;
+  };
+
+  test('are sealed by the part that completes them, and stamped', () => {
+    const node = open();
+    const payload = filler(4500, 9);
+    const calls = [
+      resPut(key, issuer, 4500, payload.slice(0, 1900), 1),
+      resMore(key, issuer, payload.slice(1900, 3800)),
+      resMore(key, issuer, payload.slice(3800)),
+    ];
+    node.send({ pay: boxCost(57, 4518), calls });
+    const box = node.box(resource(key)) as Uint8Array;
+    assert.deepEqual(box.slice(18), payload);
+    assert.deepEqual([...box.slice(0, 2)], [1, 2]);
+    assert.equal(new DataView(box.buffer).getBigUint64(2), node.ledger.blocks.at(-2)?.timestamp);
+    assert.equal(new DataView(box.buffer).getBigUint64(10), node.ledger.last().round);
+    assert.equal(node.surplus(), 0n);
+  });
+
+  test('are never written again once sealed', () => {
+    const node = open();
+    node.send({ pay: boxCost(57, 28), calls: [resPut(key, issuer, 10, filler(10))] });
+    refused(() => node.send({ pay: 100_000, calls: [resPut(key, issuer, 10, filler(10, 2))] }), message('resource sealed'));
+    refused(
+      () => node.send({ calls: [{ ...resMore(key, issuer, filler(1)), boxes: [resource(key), key] }], pay: 0 }),
+      message('resource sealed'),
+    );
+    assert.deepEqual(node.box(resource(key))?.slice(18), filler(10));
+  });
+
+  test('that were left open can be finished or started anew', () => {
+    const node = open();
+    node.send({ pay: boxCost(57, 118), calls: [resPut(key, issuer, 100, filler(40))] });
+    assert.equal((node.box(resource(key)) as Uint8Array)[0], 0x81);
+    const before = node.account(sponsor).balance;
+    node.send({ pay: 0, fee: 3000, calls: [resPut(key, issuer, 60, filler(20, 5))] });
+    assert.equal(node.account(sponsor).balance, before - 3000n + 400n * 40n);
+    node.send({ pay: 0, calls: [{ ...resMore(key, issuer, filler(40, 6)), boxes: [resource(key), key] }] });
+    assert.equal((node.box(resource(key)) as Uint8Array)[0], 1);
+    assert.equal(node.surplus(), 0n);
+  });
+
+  test('take writes from the key and its operator, from nobody else', () => {
+    const node = open();
+    refused(() => node.send({ pay: 100_000, calls: [resPut(key, stranger, 10, filler(10))] }), message('not the DID key or its operator'));
+    refused(() => node.send({ pay: 100_000, calls: [resPut(keyOf(stranger), stranger, 10, filler(10))] }), /no such box/);
+    node.send({ pay: 0, calls: [{ method: 'setOperator(address)void', args: [keyOf(operator)], from: issuer, boxes: [named('d', key)] }] });
+    node.send({ pay: boxCost(57, 28), calls: [resPut(key, operator, 10, filler(10))] });
+    refused(
+      () =>
+        node.send({
+          pay: 0,
+          calls: [{ method: 'setOperator(address)void', args: [keyOf(stranger)], from: operator, boxes: [named('d', keyOf(operator))] }],
+        }),
+      /no such box/,
+    );
+  });
+
+  test('never overrun the size that was announced', () => {
+    const node = open();
+    refused(() => node.send({ pay: 100_000, calls: [resPut(key, issuer, 10, filler(11))] }), /beyond original length/);
+  });
+});
+
+describe('the payer', () => {
+  const alice = accountOf('alice');
+  const next = accountOf('next payer');
+  const call = (from: Signer): TestCall => ({
+    method: 'setPayer(address,address)void',
+    args: [keyOf(alice), keyOf(next)],
+    from,
+    boxes: [named('d', keyOf(alice))],
+  });
+
+  test('hands its role on; nobody else can', () => {
+    const node = testNode();
+    create(node, alice);
+    refused(() => node.send({ pay: 0, calls: [call(alice)] }), message('not the payer'));
+    node.send({ pay: 0, calls: [call(sponsor)] });
+    assert.deepEqual((node.box(named('d', keyOf(alice))) as Uint8Array).slice(56), keyOf(next));
+    node.node.submit(faucet(node, next, 1_000_000));
+    node.send({ pay: 0, fee: 3000, calls: [{ ...put(node, alice, 1, filler(200), [1n]), accounts: [next.addr.toString()] }] });
+    assert.equal(node.account(next).balance, 1_000_000n + 400n * 100n);
+  });
+});
+
+describe('status logs', () => {
+  const issuer = accountOf('issuer');
+  const key = keyOf(issuer);
+  const lid = filler(24, 11);
+  const head = named('l', key, lid);
+  const segment = (number: number): Uint8Array => named('g', key, lid, Uint8Array.of(0, 0, 0, number));
+  const append = (expected: number, record: Uint8Array, number: number, extra: Uint8Array[] = []): TestCall => ({
+    method: 'logAppend(address,byte[24],uint64,byte[])void',
+    args: [key, lid, expected, record],
+    from: issuer,
+    boxes: [key, head, segment(number), ...extra, ...new Array<Uint8Array>(4 - extra.length).fill(new Uint8Array())],
+  });
+  const record = (flags: number, length: number): Uint8Array => Uint8Array.from([flags, ...filler(length - 1)]);
+  const open = (): TestNode => {
+    const node = testNode();
+    create(node, issuer);
+    node.send({
+      pay: boxCost(57, 41) + boxCost(61, 0),
+      calls: [{ method: 'logOpen(address,byte[24],uint8)void', args: [key, lid, 1], from: issuer, boxes: [key, head, segment(0)] }],
+    });
+    return node;
+  };
+  const headOf = (node: TestNode) => {
+    const box = node.box(head) as Uint8Array;
+    const view = new DataView(box.buffer);
+    return {
+      kind: view.getUint8(0),
+      entries: view.getBigUint64(1),
+      segment: view.getBigUint64(9),
+      updated: view.getBigUint64(25),
+      round: view.getBigUint64(33),
+    };
+  };
+
+  test('append with compare-and-swap; each record carries its time and round', () => {
+    const node = open();
+    node.send({ pay: 400 * 118, calls: [append(0, record(0, 100), 0)] });
+    refused(() => node.send({ pay: 400 * 118, calls: [append(0, record(0, 100), 0)] }), message('log entries'));
+    node.send({ pay: 400 * 68, calls: [append(1, record(0, 50), 0)] });
+    const log = node.box(segment(0)) as Uint8Array;
+    const view = new DataView(log.buffer);
+    assert.equal(log.length, 118 + 68);
+    assert.equal(view.getUint16(0), 100);
+    assert.deepEqual(log.slice(18, 118), record(0, 100));
+    assert.ok(view.getBigUint64(118 + 2) > view.getBigUint64(2), 'times increase');
+    const { entries, round, updated } = headOf(node);
+    assert.deepEqual([entries, round, updated], [2n, node.ledger.last().round, node.ledger.blocks.at(-2)?.timestamp]);
+    assert.equal(node.surplus(), 0n);
+  });
+
+  test('give one time to the parts of a record, and refuse a second record at it', () => {
+    const node = open();
+    node.send({ pay: 400 * (118 + 68), calls: [append(0, record(0x80, 100), 0), append(1, record(0, 50), 0)] });
+    const view = new DataView((node.box(segment(0)) as Uint8Array).buffer);
+    assert.equal(view.getBigUint64(120), view.getBigUint64(2));
+    assert.equal(headOf(node).kind, 1);
+    refused(() => node.send({ pay: 400 * 136, calls: [append(2, record(0, 50), 0), append(3, record(0, 50), 0)] }), message('log time'));
+  });
+
+  test('roll over to a new segment; a segment that is not current can be pruned, and its deposit comes back exactly', () => {
+    const node = open();
+    node.send({ pay: 400 * 118, calls: [append(0, record(0, 100), 0)] });
+    node.send({ pay: boxCost(61, 68), calls: [append(1, record(0x40, 50), 0, [segment(1)])] });
+    assert.equal(headOf(node).segment, 1n);
+    const prune = (number: number): TestCall => ({
+      method: 'logPrune(address,byte[24],uint64)void',
+      args: [key, lid, number],
+      from: issuer,
+      boxes: [key, head, named('d', key), segment(number)],
+    });
+    refused(() => node.send({ pay: 0, fee: 3000, calls: [prune(1)] }), message('current segment'));
+    const before = node.account(sponsor).balance;
+    node.send({ pay: 0, fee: 3000, calls: [prune(0)] });
+    assert.equal(node.account(sponsor).balance, before - 3000n + BigInt(boxCost(61, 118)));
+    assert.equal(node.surplus(), 0n);
+    refused(() => node.send({ pay: 0, fee: 3000, calls: [prune(0)] }), message('no such segment'));
+  });
+
+  test('keep a segment within 8,192 bytes', () => {
+    const node = open();
+    for (let i = 0; i < 4; i++) node.send({ pay: 400 * 1918, calls: [append(i, record(0, 1900), 0)] });
+    refused(() => node.send({ pay: 400 * 1918, calls: [append(4, record(0, 1900), 0)] }), message('segment full'));
+  });
+});
+
+test('the program has no update and no delete', () => {
+  const node = testNode();
+  for (const onComplete of [algosdk.OnApplicationComplete.UpdateApplicationOC, algosdk.OnApplicationComplete.DeleteApplicationOC]) {
+    const programs =
+      onComplete === algosdk.OnApplicationComplete.UpdateApplicationOC
+        ? { approvalProgram: REGISTRY.clear, clearProgram: REGISTRY.clear }
+        : {};
+    const txn = algosdk.makeApplicationCallTxnFromObject({
+      sender: sponsor.addr,
+      appIndex: 1001,
+      onComplete,
+      ...programs,
+      suggestedParams: node.params(1000),
+    });
+    refused(() => node.node.submit(node.sign([txn], [sponsor])), /err opcode executed/);
+  }
+});
+
+const faucet = (node: TestNode, to: Signer, amount: number): Uint8Array =>
+  node.sign(
+    [
+      algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+        sender: sponsor.addr,
+        receiver: to.addr,
+        amount,
+        suggestedParams: node.params(1000),
+      }),
+    ],
+    [sponsor],
+  );

@@ -1,0 +1,147 @@
+import { deployGroup } from './genesis.ts';
+import type { Journal } from './journal.ts';
+import { type Block, createLedger, type Genesis, type Ledger, type Receipt, Refused } from './ledger.ts';
+
+/** Seconds between two blocks of the virtual clock. */
+const BLOCK_SECONDS = 3n;
+
+export interface NodeOptions {
+  genesis: Genesis;
+  journal?: Journal;
+  /** Milliseconds between blocks; 0 closes a block for every group, before it is answered. */
+  blockMs?: number;
+  /** Milliseconds without a group after which an empty block is closed; 0 for never. */
+  idleMs?: number;
+}
+
+/** A node of one: the ledger, its pool and its blocks. */
+export interface DevNode {
+  readonly ledger: Ledger;
+  /** The ledger that reads see: the present one, or one some rounds behind while `lag` is set. */
+  view(): Ledger;
+  /** Takes a group; returns the id of its first transaction. @throws Refused */
+  submit(group: Uint8Array): string;
+  /** Closes empty blocks. */
+  advance(rounds: number): void;
+  /** Reads lag this many rounds behind; 0 ends it. */
+  lag(rounds: number): void;
+  pooled(txid: string): { receipt: Receipt; error: string } | undefined;
+  /** Resolves when a block after `round` exists; closes an empty one if nothing else would. */
+  blockAfter(round: bigint): Promise<void>;
+  close(): void;
+}
+
+/** Starts a node: deploys the registry in round 1 and replays the journal. @throws Error if a journalled group is refused */
+export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOptions): DevNode => {
+  const ledger = createLedger(genesis);
+  let replica: Ledger | undefined;
+  let pool: { group: Uint8Array; receipts: Receipt[]; error: string }[] = [];
+  let failed: typeof pool = [];
+  let waiting: (() => void)[] = [];
+  let lastClosed = Date.now();
+
+  const applyBlock = (target: Ledger, groups: readonly Uint8Array[], timestamp: bigint): Block => {
+    for (const group of groups) target.evaluate(group, { keep: true });
+    return target.close(groups, timestamp);
+  };
+  const nextTime = (): bigint => ledger.last().timestamp + BLOCK_SECONDS;
+
+  applyBlock(ledger, [deployGroup(genesis)], nextTime());
+  for (const { r, t, g } of journal?.entries ?? []) {
+    if (BigInt(r) !== ledger.last().round + 1n) throw new Error(`the journal has round ${r} after round ${ledger.last().round}`);
+    applyBlock(
+      ledger,
+      g.map((group) => Uint8Array.from(Buffer.from(group, 'base64'))),
+      BigInt(t),
+    );
+  }
+
+  /** Closes the block whose groups are evaluated; the journal has it before anybody hears of it. */
+  const close = (groups: readonly Uint8Array[]): void => {
+    const timestamp = nextTime();
+    const round = Number(ledger.last().round) + 1;
+    const entry = { r: round, t: Number(timestamp), g: groups.map((group) => Buffer.from(group).toString('base64')) };
+    try {
+      journal?.append(entry, groups.length > 0);
+    } catch (error) {
+      ledger.abandon();
+      throw error;
+    }
+    ledger.close(groups, timestamp);
+    lastClosed = Date.now();
+    const awake = waiting;
+    waiting = [];
+    for (const wake of awake) wake();
+  };
+
+  const closePool = (): void => {
+    const entries = pool;
+    pool = [];
+    const kept = entries.filter((entry) => {
+      try {
+        ledger.evaluate(entry.group, { keep: true });
+        return true;
+      } catch (error) {
+        entry.error = error instanceof Error ? error.message : String(error);
+        failed = [...failed.slice(-100), entry];
+        return false;
+      }
+    });
+    close(kept.map(({ group }) => group));
+  };
+
+  const timer =
+    blockMs > 0
+      ? setInterval(closePool, blockMs)
+      : idleMs > 0
+        ? setInterval(
+            () => {
+              if (Date.now() - lastClosed >= idleMs) close([]);
+            },
+            Math.max(50, idleMs / 4),
+          )
+        : undefined;
+  timer?.unref();
+
+  return {
+    ledger,
+    view: () => replica ?? ledger,
+    submit: (group) => {
+      const receipts = ledger.evaluate(group, { keep: blockMs === 0 });
+      const first = receipts[0] as Receipt;
+      if (blockMs === 0) close([group]);
+      else if (pool.some((entry) => entry.receipts.some(({ txid }) => txid === first.txid)))
+        throw new Refused(`transaction already in ledger: ${first.txid}`);
+      else pool.push({ group, receipts, error: '' });
+      return first.txid;
+    },
+    advance: (rounds) => {
+      for (let i = 0; i < rounds; i++) close([]);
+    },
+    lag: (rounds) => {
+      replica = undefined;
+      if (rounds === 0) return;
+      const old = createLedger(genesis);
+      for (const block of ledger.blocks.slice(1, Math.max(2, ledger.blocks.length - rounds)))
+        applyBlock(old, block.groups, block.timestamp);
+      replica = old;
+    },
+    pooled: (txid) => {
+      for (const { receipts, error } of [...pool, ...failed]) {
+        const receipt = receipts.find((one) => one.txid === txid);
+        if (receipt) return { receipt, error };
+      }
+      return undefined;
+    },
+    blockAfter: async (round) => {
+      if (ledger.last().round > round) return;
+      if (blockMs === 0) close([]);
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    close: () => {
+      clearInterval(timer);
+      for (const wake of waiting) wake();
+      journal?.close();
+    },
+  };
+};

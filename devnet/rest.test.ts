@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import algosdk from 'algosdk';
+import { type Devnet, startDevnet } from './main.ts';
+import { APP_ADDRESS, accountOf, sponsor } from './testing.ts';
+
+/** The server as algosdk sees it. */
+
+let devnet: Devnet;
+let algod: algosdk.Algodv2;
+before(async () => {
+  devnet = await startDevnet();
+  algod = new algosdk.Algodv2(devnet.token, devnet.url);
+});
+after(() => devnet.close());
+
+const admin = async (method: string, path: string, body?: unknown): Promise<Response> =>
+  fetch(devnet.url + path, {
+    method,
+    headers: { 'x-algo-api-token': devnet.token },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+
+const payment = async (amount: number): Promise<algosdk.Transaction> =>
+  algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+    sender: sponsor.addr,
+    receiver: accountOf('alice').addr,
+    amount,
+    suggestedParams: await algod.getTransactionParams().do(),
+  });
+
+test('answers what algosdk asks', async () => {
+  await algod.healthCheck().do();
+  assert.equal((await algod.versionsCheck().do()).genesisId, 'flexid-dev-v1');
+  assert.match(await algod.genesis().do().then(String), /flexid-dev|object/);
+  assert.equal((await algod.status().do()).lastRound, 1n);
+  const params = await algod.getTransactionParams().do();
+  assert.equal(Buffer.from(params.genesisHash as Uint8Array).toString('base64'), devnet.genesisHash);
+  const app = await algod.getApplicationByID(devnet.appId).do();
+  assert.equal(app.params?.creator.toString(), sponsor.addr.toString());
+  assert.equal((await algod.accountInformation(APP_ADDRESS).do()).amount, 100_000n);
+  assert.deepEqual((await algod.getApplicationBoxes(devnet.appId).do()).boxes, []);
+  assert.equal((await algod.block(1).do()).block.header.round, 1n);
+  assert.equal((await algod.getBlockTxids(1).do()).blocktxids.length, 2);
+  assert.equal((await algod.getBlockHash(1).do()).blockhash.length, 52);
+  const compiled = await algod.compile('#pragma version 10\npushint 1').do();
+  assert.equal(compiled.result, Buffer.from('0a8101', 'hex').toString('base64'));
+  await assert.rejects(algod.getApplicationBoxByName(devnet.appId, new Uint8Array(8)).do(), /box not found/);
+  await assert.rejects(new algosdk.Algodv2('wrong', devnet.url).status().do(), /Invalid API Token/);
+});
+
+test('confirms a payment and waits for it', async () => {
+  const { txid } = await algod.sendRawTransaction((await payment(200_000)).signTxn(sponsor.sk)).do();
+  const done = await algosdk.waitForConfirmation(algod, txid, 4);
+  assert.equal(done.confirmedRound, (await algod.status().do()).lastRound);
+  assert.equal(done.txn.txn.payment?.amount, 200_000n);
+});
+
+test('simulates without keeping anything', async () => {
+  const txn = await payment(123_456);
+  const request = new algosdk.modelsv2.SimulateRequest({
+    txnGroups: [new algosdk.modelsv2.SimulateRequestTransactionGroup({ txns: [algosdk.decodeSignedTransaction(txn.signTxn(sponsor.sk))] })],
+  });
+  const answer = await algod.simulateTransactions(request).do();
+  assert.equal(answer.txnGroups[0]?.failureMessage, undefined);
+  await assert.rejects(algod.pendingTransactionInformation(txn.txID()).do(), /could not find/);
+});
+
+test('refuses as algod does', async () => {
+  const txn = await payment(1_000);
+  const bytes = txn.signTxn(sponsor.sk);
+  await algod.sendRawTransaction(bytes).do();
+  await assert.rejects(algod.sendRawTransaction(bytes).do(), /TransactionPool\.Remember: transaction already in ledger/);
+});
+
+test('plays the faults it is asked for, each as often as asked', async () => {
+  await admin('POST', '/devnet/faults', { kind: 'status', status: 502, path: '/v2/status' });
+  await assert.rejects(algod.status().do(), /502/);
+  await algod.status().do();
+  await admin('POST', '/devnet/faults', { kind: 'drop', times: 2 });
+  await assert.rejects(algod.status().do());
+  await assert.rejects(algod.status().do());
+  await algod.status().do();
+  await admin('POST', '/devnet/faults', { kind: 'expire' });
+  const lost = await payment(2_000);
+  await algod.sendRawTransaction(lost.signTxn(sponsor.sk)).do();
+  await assert.rejects(algod.pendingTransactionInformation(lost.txID()).do(), /could not find/);
+  assert.ok((await algod.status().do()).lastRound > lost.lastValid);
+  const { lastRound } = await algod.status().do();
+  await admin('POST', '/devnet/lag', { rounds: 5 });
+  assert.equal((await algod.status().do()).lastRound, lastRound - 5n);
+  await admin('DELETE', '/devnet/faults');
+  assert.equal((await algod.status().do()).lastRound, lastRound);
+  assert.equal((await admin('POST', '/devnet/faults', { kind: 'nonsense' })).status, 500);
+});
+
+test('closes blocks by the clock when asked, with the pool in between', async () => {
+  const timed = await startDevnet({ blockMs: 40 });
+  try {
+    const client = new algosdk.Algodv2(timed.token, timed.url);
+    const txn = algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+      sender: sponsor.addr,
+      receiver: accountOf('alice').addr,
+      amount: 100_000,
+      suggestedParams: await client.getTransactionParams().do(),
+    });
+    const { txid } = await client.sendRawTransaction(txn.signTxn(sponsor.sk)).do();
+    await assert.rejects(client.sendRawTransaction(txn.signTxn(sponsor.sk)).do(), /already in ledger/);
+    assert.ok((await algosdk.waitForConfirmation(client, txid, 4)).confirmedRound);
+  } finally {
+    await timed.close();
+  }
+});
