@@ -6,7 +6,18 @@ import { AppError } from '../errors.ts';
 const NEVER_V4 = ['0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'];
 const NEVER_V6 = ['::/128', 'fe80::/10', 'ff00::/8'];
 /** Loopback, private and shared ranges (RFC 6890): allowed only where the operator says so. */
-const PRIVATE_V4 = ['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24', '192.0.2.0/24', '198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24'];
+const PRIVATE_V4 = [
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '100.64.0.0/10',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+];
 const PRIVATE_V6 = ['::1/128', 'fc00::/7', '64:ff9b::/96', '2001:db8::/32'];
 
 /** Decides which addresses a message may be sent to (house rule: private and loopback need `--egress-allow`). */
@@ -16,7 +27,11 @@ export interface EgressGuard {
   /** @throws AppError `egress-refused` */
   checkAddress(address: string, port: number): void;
   /** A `lookup` for sockets that never answers a refused address. */
-  lookup: (hostname: string, options: dns.LookupOptions, callback: (error: NodeJS.ErrnoException | null, ...result: never[]) => void) => void;
+  lookup: (
+    hostname: string,
+    options: dns.LookupOptions,
+    callback: (error: NodeJS.ErrnoException | null, ...result: never[]) => void,
+  ) => void;
 }
 
 function list(...ranges: readonly string[][]): BlockList {

@@ -25,20 +25,24 @@ export interface InboundOptions {
  */
 export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): Promise<{ port: number; close(): Promise<void> }> {
   let inFlight = 0;
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000, maxHeaderSize: 16_384 }, (request, response) => {
-    if (request.method === 'GET' || request.method === 'HEAD') return answer(response, 200, 'This is a DIDComm endpoint: POST messages to it.\n', 'text/plain');
-    if (request.method !== 'POST') return answer(response, 405);
-    if (!mayHoldEnvelope(request.headers['content-type'])) return answer(response, 415);
-    if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
-    if (inFlight >= options.maxInFlight) {
-      response.setHeader('retry-after', '1');
-      return answer(response, 503);
-    }
-    inFlight++;
-    void take(request, response).finally(() => {
-      inFlight--;
-    });
-  });
+  const server = createServer(
+    { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000, maxHeaderSize: 16_384 },
+    (request, response) => {
+      if (request.method === 'GET' || request.method === 'HEAD')
+        return answer(response, 200, 'This is a DIDComm endpoint: POST messages to it.\n', 'text/plain');
+      if (request.method !== 'POST') return answer(response, 405);
+      if (!mayHoldEnvelope(request.headers['content-type'])) return answer(response, 415);
+      if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
+      if (inFlight >= options.maxInFlight) {
+        response.setHeader('retry-after', '1');
+        return answer(response, 503);
+      }
+      inFlight++;
+      void take(request, response).finally(() => {
+        inFlight--;
+      });
+    },
+  );
 
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readBody(request, options.maxBytes);
@@ -50,7 +54,8 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
       response.writeHead(200, { 'content-type': options.mediaType, 'content-length': Buffer.byteLength(reply) });
       response.end(reply, () => {
         // a reply that never left stays due; the transport only says what it saw go
-        if (!request.socket.destroyed) void sent?.().catch((error: unknown) => options.log.warn({ err: error }, 'a sent reply could not be noted'));
+        if (!request.socket.destroyed)
+          void sent?.().catch((error: unknown) => options.log.warn({ err: error }, 'a sent reply could not be noted'));
       });
     } catch (error) {
       const { code, row } = asAppError(error);

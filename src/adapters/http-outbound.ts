@@ -67,7 +67,13 @@ function post(agent: Agent, url: URL, headers: Readonly<Record<string, string>>,
     }, TIMEOUT_MS * 1.5);
     let expired = false;
     agent.dispatch(
-      { origin: url.origin, path: url.pathname + url.search, method: 'POST', headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) }, body },
+      {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: 'POST',
+        headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) },
+        body,
+      },
       {
         onRequestStart() {},
         onResponseStart(_controller, statusCode, responseHeaders) {
@@ -77,7 +83,8 @@ function post(agent: Agent, url: URL, headers: Readonly<Record<string, string>>,
         },
         onResponseData(controller, chunk) {
           size += chunk.length;
-          if (size > MAX_ANSWER || expired) controller.abort(new AppError('delivery-failed', `${url.origin} answered with more than ${MAX_ANSWER} bytes`));
+          if (size > MAX_ANSWER || expired)
+            controller.abort(new AppError('delivery-failed', `${url.origin} answered with more than ${MAX_ANSWER} bytes`));
           else if (keep) chunks.push(Buffer.from(chunk));
         },
         onResponseEnd() {

@@ -28,7 +28,11 @@ export function openapiDocument(operations: readonly Operation[], version: strin
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'FlexID Cloud Agent', version, description: 'The admin API: what a controller calls. Paths, bodies and records are those of ACA-Py.' },
+    info: {
+      title: 'FlexID Cloud Agent',
+      version,
+      description: 'The admin API: what a controller calls. Paths, bodies and records are those of ACA-Py.',
+    },
     paths: paths as unknown as JsonObject,
     components: { securitySchemes: { ApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } } },
     security: [{ ApiKey: [] }],

@@ -1,7 +1,7 @@
 import Type, { type TSchema } from 'typebox';
 import { AppError } from '../errors.ts';
+import { type RecordDef, toExchange } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
-import { toExchange, type RecordDef } from '../kernel/record.ts';
 import { type Validator, validator } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Admin, AdminRoute, Call } from './route.ts';
@@ -59,8 +59,12 @@ export function commandOperation(known: KnownCommand): Operation {
     auth: 'tenant',
     query: known.query,
     body: known.body,
-    handle: (admin, { tenant, params, query, body }) =>
-      admin.calls.call(tenant, protocol.name, name, { record: param === undefined ? undefined : params[param], input: { body, query } }),
+    handle: (admin, { tenant, params, query, body, key }) =>
+      admin.calls.call(tenant, protocol.name, name, {
+        record: param === undefined ? undefined : params[param],
+        input: { body, query },
+        key,
+      }),
   });
 }
 
@@ -68,7 +72,8 @@ export function commandOperation(known: KnownCommand): Operation {
 export function recordOperations(def: RecordDef): Operation[] {
   const { admin: routes } = def;
   if (!routes) return [];
-  const missing = (id: string): AppError => new AppError('not-found', routes.notFound ?? `Record not found: ${def.category}/${id}. WALLET_ITEM_NOT_FOUND`);
+  const missing = (id: string): AppError =>
+    new AppError('not-found', routes.notFound ?? `Record not found: ${def.category}/${id}. WALLET_ITEM_NOT_FOUND`);
   const out: Operation[] = [];
   if (routes.list) {
     out.push(
@@ -91,10 +96,12 @@ export function recordOperations(def: RecordDef): Operation[] {
             cursor: query.cursor,
             descending: query.descending === 'true',
           });
-          const results = page.rows.filter((row) => (row.state ?? '') !== '' || def.states.length === 1 || def.category === 'did').map((row) => {
-            const record = toExchange(row);
-            return routes.detail ? routes.detail(record) : def.view(record);
-          });
+          const results = page.rows
+            .filter((row) => (row.state ?? '') !== '' || def.states.length === 1 || def.category === 'did')
+            .map((row) => {
+              const record = toExchange(row);
+              return routes.detail ? routes.detail(record) : def.view(record);
+            });
           return { results, total: page.total, ...(page.next ? { next: page.next } : {}) };
         },
       }),
@@ -149,7 +156,8 @@ export function recordOperations(def: RecordDef): Operation[] {
 }
 
 /** RFC 0023 and RFC 0160 names of a connection's state are one to ACA-Py's filter. */
-const stateOf = (state: string | undefined): string | undefined => (state === 'completed' ? 'active' : state === 'abandoned-connection' ? 'error' : state);
+const stateOf = (state: string | undefined): string | undefined =>
+  state === 'completed' ? 'active' : state === 'abandoned-connection' ? 'error' : state;
 
 /** A route that was written by hand. */
 export function routeOperation(given: AdminRoute): Operation {

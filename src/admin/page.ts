@@ -8,7 +8,10 @@ export function documentationPage(operations: readonly Operation[]): string {
   const sections = tags.map((tag) => {
     const rows = operations
       .filter((op) => op.tag === tag)
-      .map((op) => `<tr><td><b>${op.method}</b></td><td><code>${escape(op.path.replace('*}', '}'))}</code></td><td>${escape(op.summary)}</td></tr>`);
+      .map(
+        (op) =>
+          `<tr><td><b>${op.method}</b></td><td><code>${escape(op.path.replace('*}', '}'))}</code></td><td>${escape(op.summary)}</td></tr>`,
+      );
     return `<h2>${escape(tag)}</h2><table>${rows.join('')}</table>`;
   });
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>FlexID Cloud Agent</title>

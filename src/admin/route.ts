@@ -34,6 +34,8 @@ export interface Call {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly body: JsonObject;
+  /** The `idempotency-key` header. */
+  readonly key?: string;
 }
 
 /** A route that is not derived from a protocol or a record. */

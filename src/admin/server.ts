@@ -6,6 +6,7 @@ import { pythonJson } from '../kernel/python-json.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, type Operation, recordOperations, routeOperation } from './operations.ts';
+import { documentationPage } from './page.ts';
 import type { Admin } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -13,7 +14,6 @@ import { proofRoutes } from './routes/present-proof.ts';
 import { resolverRoutes } from './routes/resolver.ts';
 import { serverRoutes } from './routes/server.ts';
 import { walletRoutes } from './routes/wallet.ts';
-import { documentationPage } from './page.ts';
 import { attachEvents } from './ws.ts';
 
 export interface AdminServerOptions {
@@ -30,7 +30,11 @@ const HANDWRITTEN = [...serverRoutes, ...walletRoutes, ...anoncredsRoutes, ...pr
 /** Every operation that is served: what protocols and records declare, and what is written by hand. */
 export function operationsOf(admin: Pick<Admin, 'kernel'>): Operation[] {
   const { registry } = admin.kernel;
-  return [...registry.routed.map(commandOperation), ...[...registry.records.values()].flatMap(recordOperations), ...HANDWRITTEN.map(routeOperation)];
+  return [
+    ...registry.routed.map(commandOperation),
+    ...[...registry.records.values()].flatMap(recordOperations),
+    ...HANDWRITTEN.map(routeOperation),
+  ];
 }
 
 /**
@@ -60,7 +64,10 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found'));
   // browsers ask before a controller page may call: as wide open as ACA-Py's, since nothing is allowed without the key
   app.addHook('onRequest', async (request, reply) => {
-    reply.header('access-control-allow-origin', '*').header('access-control-allow-headers', '*').header('access-control-allow-methods', '*');
+    reply
+      .header('access-control-allow-origin', '*')
+      .header('access-control-allow-headers', '*')
+      .header('access-control-allow-methods', '*');
     if (request.method === 'OPTIONS') await reply.code(204).send();
   });
   app.options('/*', async (_request, reply) => reply.code(204).send());
@@ -70,13 +77,21 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
       method: op.method,
       url: op.path.replace(/\{[a-z_]+\*\}$/, '*').replace(/\{([a-z_]+)\}/g, ':$1'),
       async handler(request, reply) {
-        if (op.auth !== 'none' && !authorized(request.headers['x-api-key'])) throw new AppError('unauthorized', 'API Key invalid or missing');
+        if (op.auth !== 'none' && !authorized(request.headers['x-api-key']))
+          throw new AppError('unauthorized', 'API Key invalid or missing');
         const body = (request.body ?? {}) as JsonObject;
         const query = request.query as Record<string, string>;
         if (typeof body !== 'object' || Array.isArray(body)) throw new AppError('unprocessable', 'the body must be a JSON object');
         op.query?.parse(query, 'unprocessable');
         op.body?.parse(body, 'unprocessable');
-        const answer = await op.handle(admin, { tenant: options.tenant, params: paramsOf(op, request), query, body });
+        const key = request.headers['idempotency-key'];
+        const answer = await op.handle(admin, {
+          tenant: options.tenant,
+          params: paramsOf(op, request),
+          query,
+          body,
+          key: typeof key === 'string' ? key.slice(0, 200) : undefined,
+        });
         return reply.type('application/json; charset=utf-8').send(pythonJson(answer));
       },
     });
@@ -108,7 +123,8 @@ function sendError(admin: Admin, thrown: unknown, request: FastifyRequest, reply
   const status = (thrown as { statusCode?: number }).statusCode;
   let error = asAppError(thrown);
   if (!(thrown instanceof AppError) && status === 413) error = new AppError('too-large');
-  else if (!(thrown instanceof AppError) && status !== undefined && status < 500) error = new AppError('bad-request', (thrown as Error).message);
+  else if (!(thrown instanceof AppError) && status !== undefined && status < 500)
+    error = new AppError('bad-request', (thrown as Error).message);
   if (error.code === 'internal') admin.kernel.log.error({ err: error.cause ?? thrown, path: request.routeOptions.url }, 'a call broke');
   // a header line takes no line break, and a text answer needs none
   const text = error.message.replace(/[\r\n]+/g, ' ').slice(0, 2000);

@@ -54,11 +54,13 @@ export function attachEvents(
   const stop = admin.kernel.db.jobs.subscribe((hint) => {
     for (const { tenant: owner, event } of hint.events) {
       if (owner !== tenant) continue;
-      for (const [socket, { authenticated }] of clients) if (authenticated) send(socket, { topic: event.topic, payload: event.value.payload, event_id: event.id });
+      for (const [socket, { authenticated }] of clients)
+        if (authenticated) send(socket, { topic: event.topic, payload: event.value.payload, event_id: event.id });
     }
   });
   const timer = setInterval(() => {
-    for (const [socket, { authenticated, last }] of clients) if (Date.now() - last >= PING_MS) send(socket, { topic: 'ping', authenticated });
+    for (const [socket, { authenticated, last }] of clients)
+      if (Date.now() - last >= PING_MS) send(socket, { topic: 'ping', authenticated });
   }, 1000);
   timer.unref();
 

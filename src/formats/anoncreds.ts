@@ -10,8 +10,8 @@ import type {
 } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
+import { type HeldCredential, type Matches, matchCredentials, selectCredentials } from './anoncreds-match.ts';
 import { canonicalName, encodeValues, encodingFits } from './anoncreds-values.ts';
-import { type HeldCredential, matchCredentials, type Matches, selectCredentials } from './anoncreds-match.ts';
 
 const LINK_SECRET = 'link-secret';
 const LINK_SECRET_ID = 'default';
@@ -35,7 +35,8 @@ const FILTER_TAGS: Readonly<Record<string, string>> = {
 const json = (bytes: Uint8Array): JsonObject => JSON.parse(Buffer.from(bytes).toString('utf8')) as JsonObject;
 const bytes = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value), 'utf8');
 
-const readSchema = async (ctx: WorkContext, id: string): Promise<AnonCredsSchema> => (await ctx.ledger().read(id, 'SCHEMA')) as unknown as AnonCredsSchema;
+const readSchema = async (ctx: WorkContext, id: string): Promise<AnonCredsSchema> =>
+  (await ctx.ledger().read(id, 'SCHEMA')) as unknown as AnonCredsSchema;
 const readDefinition = async (ctx: WorkContext, id: string): Promise<CredentialDefinition> =>
   (await ctx.ledger().read(id, 'CLAIM_DEF')) as unknown as CredentialDefinition;
 
@@ -72,7 +73,10 @@ function held(row: StoredRecord): HeldCredential {
 }
 
 /** The wallet's credentials that may answer a request, and which referent each answers. */
-export async function matchHeld(ctx: Pick<WorkContext, 'store' | 'tenant'>, request: PresentationRequest): Promise<{ rows: StoredRecord[]; matches: Matches }> {
+export async function matchHeld(
+  ctx: Pick<WorkContext, 'store' | 'tenant'>,
+  request: PresentationRequest,
+): Promise<{ rows: StoredRecord[]; matches: Matches }> {
   const { rows } = await ctx.store.find(ctx.tenant, 'credential', { limit: MAX_HELD });
   return { rows, matches: matchCredentials(request, rows.map(held)) };
 }
@@ -91,7 +95,8 @@ function byCredential(chosen: Chosen): Map<string, { attributes: { referent: str
     out.set(id, known);
     return known;
   };
-  for (const [referent, { cred_id, revealed }] of Object.entries(chosen.requested_attributes)) entry(cred_id).attributes.push({ referent, reveal: revealed ?? true });
+  for (const [referent, { cred_id, revealed }] of Object.entries(chosen.requested_attributes))
+    entry(cred_id).attributes.push({ referent, reveal: revealed ?? true });
   for (const [referent, { cred_id }] of Object.entries(chosen.requested_predicates)) entry(cred_id).predicates.push(referent);
   return out;
 }
@@ -115,7 +120,10 @@ export const anoncredsWork: WorkOps = {
     };
   },
 
-  'credential/offer': async (ctx, input: { filters: { format: Format; filter: JsonObject }[]; preview: { attributes: { name: string }[] } | null }) => {
+  'credential/offer': async (
+    ctx,
+    input: { filters: { format: Format; filter: JsonObject }[]; preview: { attributes: { name: string }[] } | null },
+  ) => {
     const offers: { format: Format; value: JsonObject }[] = [];
     for (const { format, filter } of input.filters) {
       const row = await ownDefinition(ctx, filter);
@@ -125,7 +133,10 @@ export const anoncredsWork: WorkOps = {
       if (input.preview) {
         const names = input.preview.attributes.map(({ name }) => canonicalName(name)).sort();
         if (JSON.stringify(names) !== JSON.stringify(attrNames.map(canonicalName).sort())) {
-          throw new AppError('bad-request', `Preview attributes ${names.join(', ')} mismatch corresponding schema attributes ${[...attrNames].sort().join(', ')}`);
+          throw new AppError(
+            'bad-request',
+            `Preview attributes ${names.join(', ')} mismatch corresponding schema attributes ${[...attrNames].sort().join(', ')}`,
+          );
         }
       }
       const key = await ctx.store.key(ctx.tenant, `cred-def:${id}`);
@@ -142,7 +153,8 @@ export const anoncredsWork: WorkOps = {
 
   'credential/request': async (ctx, input: { format: Format; offer: JsonObject; entropy: string }) => {
     const credentialDefinition = await readDefinition(ctx, String(input.offer.cred_def_id));
-    if (credentialDefinition.schemaId !== input.offer.schema_id) throw new AppError('bad-request', 'The offer names another schema than its credential definition');
+    if (credentialDefinition.schemaId !== input.offer.schema_id)
+      throw new AppError('bad-request', 'The offer names another schema than its credential definition');
     const { request, metadata } = await ctx.anoncreds.createRequest(ctx.tenant, {
       offer: input.offer,
       credentialDefinition,
@@ -155,7 +167,8 @@ export const anoncredsWork: WorkOps = {
 
   'credential/issue': async (ctx, input: { format: Format; offer: JsonObject; request: JsonObject; values: Record<string, string> }) => {
     const id = String(input.offer.cred_def_id);
-    if (input.request.cred_def_id !== id) throw new AppError('bad-request', 'The request names another credential definition than the offer');
+    if (input.request.cred_def_id !== id)
+      throw new AppError('bad-request', 'The request names another credential definition than the offer');
     const key = await ctx.store.key(ctx.tenant, `cred-def:${id}`);
     if (!key) throw new AppError('bad-request', 'This wallet does not hold the key of the credential definition');
     const value = await ctx.anoncreds.createCredential(ctx.tenant, {
@@ -171,7 +184,8 @@ export const anoncredsWork: WorkOps = {
   'credential/store': async (ctx, input: { format: Format; exchange: string; offer: JsonObject; credential: JsonObject; id: string }) => {
     const id = String(input.offer.cred_def_id);
     const given = input.credential as unknown as Credential;
-    if (given.cred_def_id !== id || given.schema_id !== input.offer.schema_id) throw new AppError('bad-request', 'The credential is of another definition than the one offered');
+    if (given.cred_def_id !== id || given.schema_id !== input.offer.schema_id)
+      throw new AppError('bad-request', 'The credential is of another definition than the one offered');
     for (const [name, value] of Object.entries(given.values ?? {})) {
       if (!encodingFits(value)) throw new AppError('bad-request', `The value of ${name} does not fit the number that was signed`);
     }
@@ -261,7 +275,9 @@ export const anoncredsWork: WorkOps = {
     });
     return {
       verified,
-      reasons: refusals.map(({ reason, referent, detail }) => [reason, [referent, detail].filter(Boolean).join(': ')].filter(Boolean).join(': ')),
+      reasons: refusals.map(({ reason, referent, detail }) =>
+        [reason, [referent, detail].filter(Boolean).join(': ')].filter(Boolean).join(': '),
+      ),
     };
   },
 

@@ -1,22 +1,13 @@
 import { signedAttachment } from '../didcomm/attachments.ts';
 import { pack } from '../didcomm/envelope-v1.ts';
 import { wrapForward } from '../didcomm/forward.ts';
+import type { KeyPair } from '../didcomm/key-cache.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyWrite, RecordWrite, Route } from '../ports/store.ts';
-import type { KeyPair } from '../didcomm/key-cache.ts';
 import type { Kernel } from './context.ts';
 import { newId } from './ids.ts';
-import {
-  type AnswerRef,
-  commandJob,
-  type DeliverPayload,
-  deliverJob,
-  eventJob,
-  ledgerJob,
-  tellJob,
-  workJob,
-} from './jobs.ts';
+import { type AnswerRef, commandJob, type DeliverPayload, deliverJob, eventJob, ledgerJob, tellJob, workJob } from './jobs.ts';
 import { composeMessage } from './message.ts';
 import type { Change, Destination, Effects, Outgoing, Protocol, StepContext } from './protocol.ts';
 import type { Exchange, RecordDef } from './record.ts';
@@ -24,6 +15,7 @@ import type { Exchange, RecordDef } from './record.ts';
 /** A problem report when a protocol has no message of its own for it (RFC 0035). */
 const PROBLEM_REPORT = 'https://didcomm.org/notification/1.0/problem-report';
 const MARK_LIFE = 7 * 24 * 3600_000;
+const CALL_LIFE = 24 * 3600_000;
 /** A reply that goes out on the connection it came from is delivered again after this time, unless its transport says that it arrived. */
 const INLINE_GRACE = 10_000;
 
@@ -33,6 +25,8 @@ export interface Origin {
   readonly answer?: AnswerRef;
   readonly job?: { readonly id: string; readonly lease: string };
   readonly mark?: string;
+  /** Of a controller's call that it may say again: kept with its answer. */
+  readonly callMark?: string;
   /** Why the controller's call has failed for good; written for it to read. */
   readonly failure?: { readonly code: string; readonly text: string };
   /** Rows of the worker that go with its job. */
@@ -73,7 +67,8 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
     const applied = apply(change, ctx.now);
     const { def, base } = change;
     const announce = (record: Exchange): void => {
-      if (def.topic && !change.silent) emit(def.topic, def.category, record.id, settings.debugWebhooks || !def.terse ? def.view(record) : def.terse(record));
+      if (def.topic && !change.silent)
+        emit(def.topic, def.category, record.id, settings.debugWebhooks || !def.terse ? def.view(record) : def.terse(record));
     };
     for (const state of change.states ?? (base ? [] : [undefined])) announce({ ...applied, state });
     if (change.remove) {
@@ -106,7 +101,9 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
 
   const answerRef = origin.answer ?? (bound && !protocol.stateless ? { category: protocol.binds.category, id: bound.id } : undefined);
   const cause = origin.cause;
-  const target = bound ? { category: protocol.binds.category, id: bound.id } : { category: protocol.binds.category, id: ctx.connection?.id ?? tenant };
+  const target = bound
+    ? { category: protocol.binds.category, id: bound.id }
+    : { category: protocol.binds.category, id: ctx.connection?.id ?? tenant };
   const common = { protocol: protocol.name, ...target, answer: answerRef };
   const waiting: JobWrite[] = [
     ...(effects.next ?? []).map((next) =>
@@ -123,7 +120,14 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
   ];
   jobs.push(...waiting);
 
-  const mail = await sealAll(kernel, protocol, ctx, effects, origin, after.get(`connection ${ctx.connection?.id}`)?.record ?? ctx.connection);
+  const mail = await sealAll(
+    kernel,
+    protocol,
+    ctx,
+    effects,
+    origin,
+    after.get(`connection ${ctx.connection?.id}`)?.record ?? ctx.connection,
+  );
   let reply: Assembled['reply'];
   for (const payload of mail) {
     const inline = !reply && origin.replyTo !== undefined && payload.connection === origin.replyTo;
@@ -134,7 +138,8 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
 
   const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
   const answer = effects.answer ?? (answered ? answered.def.view(answered.record) : bound ? protocol.binds.view(bound) : {});
-  const snapshot = cause && (waiting.length > 0 || origin.job || origin.interim) && (effects.answer || answered) ? [{ cause, value: answer }] : undefined;
+  const snapshot =
+    cause && (waiting.length > 0 || origin.job || origin.interim) && (effects.answer || answered) ? [{ cause, value: answer }] : undefined;
 
   return {
     answer,
@@ -151,13 +156,18 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
       events,
       jobs,
       done: origin.job ? [origin.job] : undefined,
-      marks: origin.mark
-        ? [{ mark: origin.mark, answer: mail.length > 0 ? { mail: mail as unknown as JsonObject[] } : undefined, expires: ctx.now + MARK_LIFE }]
-        : undefined,
+      marks: marksOf(origin, mail, answer, ctx.now),
       snapshots: snapshot,
       failures: cause && origin.failure ? [{ cause, ...origin.failure }] : undefined,
     },
   };
+}
+
+/** What is remembered of a message, or of a call with a key: its answer, to be given again. */
+function marksOf(origin: Origin, mail: readonly DeliverPayload[], answer: JsonObject, now: number): Commit['marks'] {
+  if (origin.callMark !== undefined) return [{ mark: origin.callMark, answer, expires: now + CALL_LIFE }];
+  if (origin.mark === undefined) return undefined;
+  return [{ mark: origin.mark, answer: mail.length > 0 ? { mail: mail as unknown as JsonObject[] } : undefined, expires: now + MARK_LIFE }];
 }
 
 /** The record after a change. */

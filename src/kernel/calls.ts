@@ -1,11 +1,11 @@
-import { AppError, asAppError, errorRow, type ErrorCode } from '../errors.ts';
+import { AppError, asAppError, type ErrorCode, errorRow } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
-import type { AnswerRef, CommandPayload, LedgerPayload, TellPayload, WorkPayload } from './jobs.ts';
 import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
+import { type AnswerRef, type CommandPayload, type LedgerPayload, shortHash, type TellPayload, type WorkPayload } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
 import { viewOf } from './registry.ts';
 import type { WorkContext, WorkOps } from './work.ts';
@@ -15,19 +15,31 @@ const WAIT_MS = 15_000;
 /** Notice of progress is only a hint, so a waiting call also looks by itself. */
 const LOOK_MS = 200;
 
+export interface ControllerCall {
+  readonly record?: string;
+  readonly input: CommandInput;
+  /** The controller's own name of this call: said again within a day, it has no second effect and answers as the first one. */
+  readonly key?: string;
+}
+
 export interface Calls {
   /**
    * A controller's command, from its call to its answer: the record as it stands when nothing that the call caused is open any more.
    * @throws AppError of the failed step or job, with ACA-Py's status.
    */
-  call(tenant: string, protocol: string, command: string, call: { record?: string; input: CommandInput }): Promise<JsonObject>;
+  call(tenant: string, protocol: string, command: string, call: ControllerCall): Promise<JsonObject>;
   /**
    * Runs a claimed job of kind command, tell or work to its commit, which also completes it.
    * @throws what the job may be retried for; everything else has been written as the job's failure.
    */
   run(job: ClaimedJob, lease: string): Promise<void>;
   /** Completes a ledger job with its result, or its failure. */
-  ledgerDone(job: ClaimedJob, lease: string, result: { round?: number; write: LedgerWrite } | AppError, deletes?: Commit['deletes']): Promise<void>;
+  ledgerDone(
+    job: ClaimedJob,
+    lease: string,
+    result: { round?: number; write: LedgerWrite } | AppError,
+    deletes?: Commit['deletes'],
+  ): Promise<void>;
   /** Lets the controller see why a ledger write is not done yet. */
   ledgerWaits(job: ClaimedJob, reason: string): Promise<void>;
 }
@@ -36,10 +48,14 @@ export interface Calls {
 export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: (tenant: string) => WorkContext): Calls {
   const { registry, db } = kernel;
 
-  async function call(tenant: string, protocolName: string, command: string, given: { record?: string; input: CommandInput }): Promise<JsonObject> {
+  async function call(tenant: string, protocolName: string, command: string, given: ControllerCall): Promise<JsonObject> {
     const { protocol, step } = registry.command(protocolName, command);
-    const cause = newId();
-    const { input } = given;
+    const { input, key } = given;
+    const cause = key === undefined ? newId() : shortHash(`${protocolName} ${command} ${given.record ?? ''} ${key}`);
+    if (key !== undefined) {
+      const { mark } = await db.store.loadMarked(tenant, cause, []);
+      if (mark) return await settled(tenant, cause, (mark.answer ?? {}) as JsonObject);
+    }
     const about = step.about?.(input);
     const first = await engine.transition({
       tenant,
@@ -50,7 +66,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       load: step.load?.(input),
       from: step.from,
       role: step.role,
-      origin: { cause },
+      origin: { cause, callMark: key === undefined ? undefined : cause },
       otherwise: 'error',
       step: (ctx) => step.step(ctx, input),
     });

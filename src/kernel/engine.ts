@@ -10,7 +10,16 @@ import type { Kernel } from './context.ts';
 import { newId } from './ids.ts';
 import { type DeliverPayload, deliverJob, shortHash } from './jobs.ts';
 import { readMessage } from './message.ts';
-import { type CommandInput, type Effects, type Incoming, type MessageStep, NEW, type Protocol, type Settings, type StepContext } from './protocol.ts';
+import {
+  type CommandInput,
+  type Effects,
+  type Incoming,
+  type MessageStep,
+  NEW,
+  type Protocol,
+  type Settings,
+  type StepContext,
+} from './protocol.ts';
 import { type Exchange, toExchange } from './record.ts';
 import type { KnownMessage } from './registry.ts';
 
@@ -198,7 +207,9 @@ export function createEngine(kernel: Kernel): Engine {
             if (!(error instanceof AppError) || error.row.status >= 500) throw error;
             kernel.log.info({ tenant, type: message.type, reason: error.message }, 'message refused');
             if (!trusted || isOutcome(message)) return 'step_refused';
-            effects = { problem: { code: error.row.report ?? 'request-not-accepted', text: error.row.peer ?? 'The message was not accepted' } };
+            effects = {
+              problem: { code: error.row.report ?? 'request-not-accepted', text: error.row.peer ?? 'The message was not accepted' },
+            };
           }
         }
         const origin: Origin = { mark, thid: message.thid, replyTo: canReply ? connection?.id : undefined };
@@ -215,7 +226,11 @@ export function createEngine(kernel: Kernel): Engine {
         }
         if (!known) {
           if (!trusted) return 'stranger';
-          return await request(kernel.registry.protocol('notification'), { schema: {}, from: '*', step: () => unexpected('message-unknown') }, undefined);
+          return await request(
+            kernel.registry.protocol('notification'),
+            { schema: {}, from: '*', step: () => unexpected('message-unknown') },
+            undefined,
+          );
         }
         const { step, protocol } = known;
         if (!step.handshake && !trusted) return message.sender ? 'stranger' : 'anonymous';
@@ -223,7 +238,14 @@ export function createEngine(kernel: Kernel): Engine {
           if (!trusted) return 'invalid';
           return await request(protocol, { ...step, from: '*', step: () => unexpected('message-invalid') }, undefined);
         }
-        const record = protocol.stateless ? connection : threadRecord(rows(`thread ${protocol.binds.category}`), message, connection, step.handshake === true && route.kind === 'invitation');
+        const record = protocol.stateless
+          ? connection
+          : threadRecord(
+              rows(`thread ${protocol.binds.category}`),
+              message,
+              connection,
+              step.handshake === true && route.kind === 'invitation',
+            );
         return await request(protocol, step, record);
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'conflict' || attempt >= ATTEMPTS) throw error;
@@ -233,7 +255,12 @@ export function createEngine(kernel: Kernel): Engine {
   }
 
   /** A message that was handled before: the same answer, no second effect (rule 6). */
-  async function repeat(tenant: string, answer: JsonObject | undefined, connection: string | undefined, canReply: boolean): Promise<Handled> {
+  async function repeat(
+    tenant: string,
+    answer: JsonObject | undefined,
+    connection: string | undefined,
+    canReply: boolean,
+  ): Promise<Handled> {
     kernel.count('messages_repeated');
     const mail = (answer?.mail ?? []) as unknown as DeliverPayload[];
     if (mail.length === 0) return { connection };
@@ -275,7 +302,8 @@ export function createEngine(kernel: Kernel): Engine {
       const record = row && toExchange(row);
       let connection = names.includes('connection') ? first('connection') : undefined;
       if (request.connection && !connection) throw new AppError('not-found', `Connection ${request.connection} not found`);
-      if (!connection && record?.connection) connection = (await store.load(tenant, [{ category: 'connection', id: record.connection }]))[0]?.[0];
+      if (!connection && record?.connection)
+        connection = (await store.load(tenant, [{ category: 'connection', id: record.connection }]))[0]?.[0];
       if (!connection && record && protocol.binds.category === 'connection') connection = row;
 
       const state = record ? (record.state ?? '') : NEW;
@@ -286,7 +314,11 @@ export function createEngine(kernel: Kernel): Engine {
           await store.commit(tenant, commit);
           return { commit, answer: {}, spawned: false };
         }
-        if (!record) throw new AppError('not-found', protocol.binds.admin?.notFound ?? `Record not found: ${protocol.binds.category}/${request.record?.id}`);
+        if (!record)
+          throw new AppError(
+            'not-found',
+            protocol.binds.admin?.notFound ?? `Record not found: ${protocol.binds.category}/${request.record?.id}`,
+          );
         throw new AppError('wrong-state', wrongState(protocol, record, request));
       }
       const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
@@ -324,7 +356,8 @@ export function createEngine(kernel: Kernel): Engine {
   return { receive, transition, deliverLocally };
 }
 
-const isOutcome = (message: Incoming): boolean => message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report';
+const isOutcome = (message: Incoming): boolean =>
+  message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report';
 
 /** Whether a key is the connection's peer: its present key, or the one it had before it moved. */
 function isPeer(connection: Exchange, sender: string | undefined): boolean {
@@ -367,17 +400,21 @@ function strayOutcome(message: Incoming): MessageStep {
     schema: {},
     from: '*',
     step: (ctx) =>
-      message.name === 'ack' ? {} : { emit: [{ topic: 'problem_report', payload: { ...message.body, connection_id: ctx.connection?.id as Json } }] },
+      message.name === 'ack'
+        ? {}
+        : { emit: [{ topic: 'problem_report', payload: { ...message.body, connection_id: ctx.connection?.id as Json } }] },
   };
 }
 
 function wrongState(protocol: Protocol, record: Exchange, request: Transition): string {
-  if (request.role && record.role !== request.role) return `${label(protocol)} ${record.id} role is ${record.role}, must be ${request.role}`;
+  if (request.role && record.role !== request.role)
+    return `${label(protocol)} ${record.id} role is ${record.role}, must be ${request.role}`;
   return `${label(protocol)} ${record.id} in ${record.state} state (must be ${(request.from as readonly string[]).filter((s) => s !== NEW).join(' or ')})`;
 }
 
 const label = (protocol: Protocol): string =>
-  ({ connection: 'Connection', cred_ex_v20: 'Credential exchange', pres_ex_v20: 'Presentation exchange' })[protocol.binds.category] ?? 'Record';
+  ({ connection: 'Connection', cred_ex_v20: 'Credential exchange', pres_ex_v20: 'Presentation exchange' })[protocol.binds.category] ??
+  'Record';
 
 const pause = (attempt: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** Math.min(attempt, 6)));
 

@@ -26,7 +26,9 @@ export type FormatName = keyof typeof CREDENTIAL_FORMATS;
 export const FORMAT_NAMES = Object.keys(CREDENTIAL_FORMATS) as FormatName[];
 
 const API_NAMES: ReadonlyMap<string, FormatName> = new Map(
-  FORMAT_NAMES.flatMap((name) => [...Object.values(CREDENTIAL_FORMATS[name]), ...Object.values(PROOF_FORMATS[name])].map((id): [string, FormatName] => [id, name])),
+  FORMAT_NAMES.flatMap((name) =>
+    [...Object.values(CREDENTIAL_FORMATS[name]), ...Object.values(PROOF_FORMATS[name])].map((id): [string, FormatName] => [id, name]),
+  ),
 );
 
 /** ACA-Py's short name of a format identifier, where we know it. */
@@ -59,9 +61,10 @@ export function byFormat(value: Readonly<Record<string, unknown>>, messages: rea
 }
 
 /** A message's `formats` and attachments, from values by format. */
-export function formatAttachments(
-  entries: readonly { id: string; format: string; value: unknown }[],
-): { formats: JsonObject[]; attach: { id: string; mimeType: string; data: { base64: string } }[] } {
+export function formatAttachments(entries: readonly { id: string; format: string; value: unknown }[]): {
+  formats: JsonObject[];
+  attach: { id: string; mimeType: string; data: { base64: string } }[];
+} {
   return {
     formats: entries.map(({ id, format }) => ({ attach_id: id, format })),
     attach: entries.map(({ id, value }) => ({

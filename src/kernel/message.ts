@@ -49,7 +49,8 @@ export function attachedObject(attachment: Parameters<typeof attachmentJson>[0] 
   } catch {
     value = undefined;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new AppError('message-invalid', `the attached ${what} is not a JSON object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new AppError('message-invalid', `the attached ${what} is not a JSON object`);
   return value as JsonObject;
 }
 

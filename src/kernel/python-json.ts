@@ -8,7 +8,8 @@ export function pythonJson(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
   const parts: string[] = [];
-  for (const [name, member] of Object.entries(value as object)) if (member !== undefined) parts.push(`${quote(name)}: ${pythonJson(member)}`);
+  for (const [name, member] of Object.entries(value as object))
+    if (member !== undefined) parts.push(`${quote(name)}: ${pythonJson(member)}`);
   return `{${parts.join(', ')}}`;
 }
 

@@ -1,8 +1,8 @@
 import type { AnonCreds } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Ledger } from '../ports/ledger.ts';
-import type { Store } from '../ports/store.ts';
 import type { Resolver } from '../ports/resolver.ts';
+import type { Store } from '../ports/store.ts';
 
 /** What slow work may use. It reads; only the step that takes its result writes. */
 export interface WorkContext {

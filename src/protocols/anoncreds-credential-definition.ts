@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { credentialDefinitionRecord, type CredentialDefinitionValue } from '../records/anoncreds-credential-definition.ts';
+import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../records/anoncreds-credential-definition.ts';
 import { did, ownIssuer } from '../records/did.ts';
 
 const Body = Type.Object({
@@ -12,15 +12,20 @@ const Body = Type.Object({
     schemaId: Type.String(),
     tag: Type.String({ minLength: 1, maxLength: 256 }),
   }),
-  options: Type.Optional(Type.Object({ support_revocation: Type.Optional(Type.Boolean()), revocation_registry_size: Type.Optional(Type.Integer()) })),
+  options: Type.Optional(
+    Type.Object({ support_revocation: Type.Optional(Type.Boolean()), revocation_registry_size: Type.Optional(Type.Integer()) }),
+  ),
   wait_for_revocation_setup: Type.Optional(Type.Boolean()),
 });
 
 const idOf = (wanted: { issuerId: string; schemaId: string; tag: string }): string =>
-  createHash('sha256').update(JSON.stringify([wanted.issuerId, wanted.schemaId, wanted.tag])).digest('hex').slice(0, 32);
+  createHash('sha256')
+    .update(JSON.stringify([wanted.issuerId, wanted.schemaId, wanted.tag]))
+    .digest('hex')
+    .slice(0, 32);
 
 /** Registering credential definitions: the key is made once, stored before anything is written to the ledger, and never made again for the same tag. */
-export const credentialDefinitionActions = defineProtocol<CredentialDefinitionValue>({
+export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinitionValue>({
   name: 'anoncreds-credential-definition',
   uris: [],
   binds: credentialDefinitionRecord,
@@ -36,13 +41,19 @@ export const credentialDefinitionActions = defineProtocol<CredentialDefinitionVa
       load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.credential_definition.issuerId } }),
       step(ctx, { body }) {
         const { issuerId, schemaId, tag } = body.credential_definition;
-        if (body.options?.support_revocation) throw new AppError('not-implemented', 'Revocation is not supported yet: support_revocation must be false');
+        if (body.options?.support_revocation)
+          throw new AppError('not-implemented', 'Revocation is not supported yet: support_revocation must be false');
         const known = ctx.record;
         if (known && known.state !== 'failed') return {};
         const issuer = ownIssuer(ctx.loaded.issuer, issuerId);
-        if (known?.value.credential_definition) return { record: { states: ['wait'], patch: { error_msg: undefined } }, ledger: [write(known.value)] };
+        if (known?.value.credential_definition)
+          return { record: { states: ['wait'], patch: { error_msg: undefined } }, ledger: [write(known.value)] };
         return {
-          record: { id: idOf({ issuerId, schemaId, tag }), states: ['action'], patch: { issuerId, schemaId, tag, verkey: issuer.verkey, error_msg: undefined } },
+          record: {
+            id: idOf({ issuerId, schemaId, tag }),
+            states: ['action'],
+            patch: { issuerId, schemaId, tag, verkey: issuer.verkey, error_msg: undefined },
+          },
           work: [{ op: 'anoncreds/credential-definition', input: { issuerId, schemaId, tag }, result: 'made' }],
         };
       },
@@ -66,7 +77,13 @@ export const credentialDefinitionActions = defineProtocol<CredentialDefinitionVa
 });
 
 const write = (value: CredentialDefinitionValue) => ({
-  write: { kind: 'object-put' as const, id: value.cred_def_id!, did: value.issuerId, type: 'CLAIM_DEF' as const, object: value.credential_definition! },
+  write: {
+    kind: 'object-put' as const,
+    id: value.cred_def_id!,
+    did: value.issuerId,
+    type: 'CLAIM_DEF' as const,
+    object: value.credential_definition!,
+  },
   verkey: value.verkey,
   result: 'written',
 });

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { schemaRecord, type SchemaValue } from '../records/anoncreds-schema.ts';
+import { type SchemaValue, schemaRecord } from '../records/anoncreds-schema.ts';
 import { did, ownIssuer } from '../records/did.ts';
 
 const Body = Type.Object({
@@ -17,10 +17,13 @@ const Body = Type.Object({
 });
 
 const idOf = (schema: { issuerId: string; name: string; version: string }): string =>
-  createHash('sha256').update(JSON.stringify([schema.issuerId, schema.name, schema.version])).digest('hex').slice(0, 32);
+  createHash('sha256')
+    .update(JSON.stringify([schema.issuerId, schema.name, schema.version]))
+    .digest('hex')
+    .slice(0, 32);
 
 /** Registering schemas: made and checked as work, written to the ledger, then finished. No messages. */
-export const schemaActions = defineProtocol<SchemaValue>({
+export const anoncredsSchema = defineProtocol<SchemaValue>({
   name: 'anoncreds-schema',
   uris: [],
   binds: schemaRecord,
@@ -43,7 +46,10 @@ export const schemaActions = defineProtocol<SchemaValue>({
         if (known && known.state !== 'failed') return {};
         const issuer = ownIssuer(ctx.loaded.issuer, schema.issuerId);
         const value: SchemaValue = { schema: known?.value.schema ?? schema, verkey: issuer.verkey, error_msg: undefined };
-        return { record: { id: idOf(schema), states: ['action'], patch: value }, work: [{ op: 'anoncreds/schema', input: { schema: value.schema as never }, result: 'made' }] };
+        return {
+          record: { id: idOf(schema), states: ['action'], patch: value },
+          work: [{ op: 'anoncreds/schema', input: { schema: value.schema as never }, result: 'made' }],
+        };
       },
     },
   },

@@ -47,4 +47,8 @@ export const basicMessage = defineProtocol({
 });
 
 /** RFC 0095 wants ISO 8601 with a space or T; ACA-Py writes a space. */
-const sentTime = (ms: number): string => new Date(ms).toISOString().replace('T', ' ').replace(/\.\d+Z$/, 'Z');
+const sentTime = (ms: number): string =>
+  new Date(ms)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, 'Z');

@@ -8,7 +8,7 @@ import { AppError } from '../errors.ts';
 import { attachedObject, problemText } from '../kernel/message.ts';
 import { defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
-import { connection, type ConnectionValue } from '../records/connection.ts';
+import { type ConnectionValue, connection } from '../records/connection.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
 const URI = 'https://didcomm.org/didexchange/1.1';
@@ -45,7 +45,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
       step(ctx, message) {
         const invited = ctx.record!;
         // the key that opened it must be the invitation's own: knowing an invitation's id alone is not enough
-        if (!message.sender || message.recipient !== invited.value.invitation_key) throw new AppError('message-invalid', 'the request is not for this invitation');
+        if (!message.sender || message.recipient !== invited.value.invitation_key)
+          throw new AppError('message-invalid', 'the request is not for this invitation');
         const peer = peerOf(message, undefined);
         if (!peer.keys.includes(message.sender)) throw new AppError('message-invalid', 'the request is not sealed by the key it names');
         const patch: Partial<ConnectionValue> = {
@@ -77,14 +78,20 @@ export const didExchange = defineProtocol<ConnectionValue>({
           throw new AppError('message-invalid', 'the response belongs to another request');
         }
         const peer = peerOf(message, mine.value.invitation_key);
-        if (!message.sender || !peer.keys.includes(message.sender)) throw new AppError('message-invalid', 'the response is not sealed by the key it names');
+        if (!message.sender || !peer.keys.includes(message.sender))
+          throw new AppError('message-invalid', 'the response is not sealed by the key it names');
         const destination = { recipientKeys: peer.keys, routingKeys: peer.routing, endpoint: peer.endpoint, sender: mine.value.my_verkey };
         const attached = mine.value.attached ?? [];
         return {
-          record: { states: ['response', 'active'], patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!) } },
+          record: {
+            states: ['response', 'active'],
+            patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!) },
+          },
           send: [
             { type: 'complete', thid: message.thid, pthid: mine.value.invitation_msg_id, to: destination },
-            ...(ctx.settings.autoPingConnection ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to: destination }] : []),
+            ...(ctx.settings.autoPingConnection
+              ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to: destination }]
+              : []),
           ],
           tell: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
         };
@@ -119,7 +126,13 @@ export const didExchange = defineProtocol<ConnectionValue>({
         return {
           record: {
             states: ['request'],
-            patch: { protocol: 'did-exchange', connection_protocol: 'didexchange/1.1', request_id: id, my_did: mine.did, my_verkey: mine.verkey },
+            patch: {
+              protocol: 'did-exchange',
+              connection_protocol: 'didexchange/1.1',
+              request_id: id,
+              my_did: mine.did,
+              my_verkey: mine.verkey,
+            },
           },
           keys: mine.keys,
           routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
@@ -213,7 +226,8 @@ function peerOf(message: Incoming, signer: string | undefined): Peer {
     }
     if (!attached && signed.toString('utf8') !== did) throw new AppError('message-invalid', 'another DID than the named one is signed');
   }
-  const document = attached && !did.startsWith('did:peer:4') ? checkDidDocument(attachedObject(attached, 'DID document')) : resolvePeer(did);
+  const document =
+    attached && !did.startsWith('did:peer:4') ? checkDidDocument(attachedObject(attached, 'DID document')) : resolvePeer(did);
   if (document.id !== did && document.id !== shortPeerDid(did)) throw new AppError('message-invalid', 'the document is of another DID');
   const { recipientKeys, routingKeys, endpoint } = contactOf(document);
   return { did, keys: recipientKeys, routing: routingKeys, endpoint };

@@ -1,11 +1,18 @@
 import Type, { type Static } from 'typebox';
 import { AppError } from '../errors.ts';
-import { attachmentsByFormat, CREDENTIAL_FORMATS, FORMAT_NAMES, formatAttachments, type FormatName, formatName } from '../kernel/format-ids.ts';
+import {
+  attachmentsByFormat,
+  CREDENTIAL_FORMATS,
+  FORMAT_NAMES,
+  type FormatName,
+  formatAttachments,
+  formatName,
+} from '../kernel/format-ids.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { credential } from '../records/credential.ts';
-import { credentialExchange, type CredentialExchangeValue } from '../records/credential-exchange.ts';
+import { type CredentialExchangeValue, credentialExchange } from '../records/credential-exchange.ts';
 
 const URI = 'https://didcomm.org/issue-credential/2.0';
 const PREVIEW_TYPE = `${URI}/credential-preview`;
@@ -16,8 +23,15 @@ type Ctx = StepContext<CredentialExchangeValue>;
 
 // -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
 
-const Formats = Type.Array(Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }), { minItems: 1, maxItems: 20 });
-const Attribute = Type.Object({ name: Type.String({ minLength: 1, maxLength: 256 }), value: Type.String({ maxLength: 65_536 }), 'mime-type': Type.Optional(Type.Union([Type.String(), Type.Null()])) });
+const Formats = Type.Array(Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }), {
+  minItems: 1,
+  maxItems: 20,
+});
+const Attribute = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 256 }),
+  value: Type.String({ maxLength: 65_536 }),
+  'mime-type': Type.Optional(Type.Union([Type.String(), Type.Null()])),
+});
 const Preview = Type.Object({ '@type': Type.Optional(Type.String()), attributes: Type.Array(Attribute, { maxItems: 125 }) });
 const Message = Type.Object({ formats: Formats, comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) });
 const MessageWithPreview = Type.Object({
@@ -27,10 +41,25 @@ const MessageWithPreview = Type.Object({
 });
 
 const IndyFilter = Type.Partial(
-  Type.Object({ cred_def_id: Type.String(), issuer_did: Type.String(), schema_id: Type.String(), schema_issuer_did: Type.String(), schema_name: Type.String(), schema_version: Type.String() }),
+  Type.Object({
+    cred_def_id: Type.String(),
+    issuer_did: Type.String(),
+    schema_id: Type.String(),
+    schema_issuer_did: Type.String(),
+    schema_name: Type.String(),
+    schema_version: Type.String(),
+  }),
 );
 const AnonCredsFilter = Type.Partial(
-  Type.Object({ cred_def_id: Type.String(), issuer_id: Type.String(), schema_id: Type.String(), schema_issuer_id: Type.String(), schema_name: Type.String(), schema_version: Type.String(), epoch: Type.String() }),
+  Type.Object({
+    cred_def_id: Type.String(),
+    issuer_id: Type.String(),
+    schema_id: Type.String(),
+    schema_issuer_id: Type.String(),
+    schema_name: Type.String(),
+    schema_version: Type.String(),
+    epoch: Type.String(),
+  }),
 );
 const Filter = Type.Object({
   anoncreds: Type.Optional(AnonCredsFilter),
@@ -38,8 +67,19 @@ const Filter = Type.Object({
   ld_proof: Type.Optional(Type.Object({})),
   vc_di: Type.Optional(Type.Object({})),
 });
-const Flags = { auto_remove: Type.Optional(Type.Boolean()), auto_remove_on_failure: Type.Optional(Type.Boolean()), trace: Type.Optional(Type.Boolean()), comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) };
-const Offer = { filter: Filter, credential_preview: Type.Optional(Preview), auto_issue: Type.Optional(Type.Boolean()), replacement_id: Type.Optional(Type.String()), ...Flags };
+const Flags = {
+  auto_remove: Type.Optional(Type.Boolean()),
+  auto_remove_on_failure: Type.Optional(Type.Boolean()),
+  trace: Type.Optional(Type.Boolean()),
+  comment: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+};
+const Offer = {
+  filter: Filter,
+  credential_preview: Type.Optional(Preview),
+  auto_issue: Type.Optional(Type.Boolean()),
+  replacement_id: Type.Optional(Type.String()),
+  ...Flags,
+};
 const FreeOffer = Type.Object({ connection_id: Type.String(), ...Offer });
 
 // -- the literal -------------------------------------------------------------------------------------------------------------------------------------------
@@ -58,7 +98,12 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
         record: {
           ...begin(ctx, message, 'issuer'),
           states: ['proposal-received'],
-          patch: { ...fresh(ctx, message), cred_proposal: message.raw, cred_preview: preview(message), auto_offer: ctx.settings.autoRespondCredentialProposal },
+          patch: {
+            ...fresh(ctx, message),
+            cred_proposal: message.raw,
+            cred_preview: preview(message),
+            auto_offer: ctx.settings.autoRespondCredentialProposal,
+          },
         },
         next: ctx.settings.autoRespondCredentialProposal ? [{ command: 'send-offer' }] : [],
       }),
@@ -86,7 +131,8 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       role: 'issuer',
       step(ctx, message) {
         const offered = Object.keys(attachmentsByFormat(ctx.record!.value.cred_offer ?? {}));
-        if (!known(message).some((format) => offered.includes(format))) throw new AppError('message-invalid', 'the request has no format that was offered');
+        if (!known(message).some((format) => offered.includes(format)))
+          throw new AppError('message-invalid', 'the request has no format that was offered');
         return {
           record: { states: ['request-received'], connection: ctx.connection?.id, patch: { cred_request: message.raw } },
           next: ctx.record!.value.auto_issue ? [{ command: 'issue' }] : [],
@@ -136,11 +182,19 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
           type: 'offer-credential',
           id,
           thid: value.thread_id ?? id,
-          body: { credential_preview: offered, comment: value.wanted?.comment ?? undefined, formats, replacement_id: value.wanted?.replacement_id },
+          body: {
+            credential_preview: offered,
+            comment: value.wanted?.comment ?? undefined,
+            formats,
+            replacement_id: value.wanted?.replacement_id,
+          },
           attachments: { offers: attach },
         });
         return {
-          record: { states: ['offer-sent'], patch: { thread_id: value.thread_id ?? id, cred_offer: message, cred_preview: offered, wanted: undefined } },
+          record: {
+            states: ['offer-sent'],
+            patch: { thread_id: value.thread_id ?? id, cred_offer: message, cred_preview: offered, wanted: undefined },
+          },
           send: ctx.connection ? [{ message }] : [],
         };
       },
@@ -149,7 +203,9 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: ['offer-received'],
       step(ctx, made: { format: FormatName; value: JsonObject; metadata: Uint8Array }) {
         const { value, id } = ctx.record!;
-        const { formats, attach } = formatAttachments([{ id: made.format, format: CREDENTIAL_FORMATS[made.format].request, value: made.value }]);
+        const { formats, attach } = formatAttachments([
+          { id: made.format, format: CREDENTIAL_FORMATS[made.format].request, value: made.value },
+        ]);
         const message = composeMessage(issueCredential, {
           type: 'request-credential',
           id: ctx.newId(),
@@ -169,7 +225,9 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: ['request-received'],
       step(ctx, made: { format: FormatName; value: JsonObject }) {
         const { value } = ctx.record!;
-        const { formats, attach } = formatAttachments([{ id: made.format, format: CREDENTIAL_FORMATS[made.format].issue, value: made.value }]);
+        const { formats, attach } = formatAttachments([
+          { id: made.format, format: CREDENTIAL_FORMATS[made.format].issue, value: made.value },
+        ]);
         const message = composeMessage(issueCredential, {
           type: 'issue-credential',
           id: ctx.newId(),
@@ -178,7 +236,13 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
           attachments: { credentials: attach },
         });
         // ACA-Py asks for the ack that ends the exchange
-        return { record: { states: ['credential-issued'], patch: { cred_issue: { ...message, '~please_ack': { on: ['OUTCOME'] } }, wanted: undefined } }, send: [{ message: { ...message, '~please_ack': { on: ['OUTCOME'] } } }] };
+        return {
+          record: {
+            states: ['credential-issued'],
+            patch: { cred_issue: { ...message, '~please_ack': { on: ['OUTCOME'] } }, wanted: undefined },
+          },
+          send: [{ message: { ...message, '~please_ack': { on: ['OUTCOME'] } } }],
+        };
       },
     },
     stored: {
@@ -207,7 +271,11 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       connection: 'connection_id',
       step(ctx, { body }) {
         const id = ctx.newId();
-        const entries = filters(body.filter).map(({ format, filter }) => ({ id: format, format: CREDENTIAL_FORMATS[format].proposal, value: filter }));
+        const entries = filters(body.filter).map(({ format, filter }) => ({
+          id: format,
+          format: CREDENTIAL_FORMATS[format].proposal,
+          value: filter,
+        }));
         const { formats, attach } = formatAttachments(entries);
         const proposed = body.credential_preview && { '@type': PREVIEW_TYPE, attributes: body.credential_preview.attributes };
         const message = composeMessage(issueCredential, {
@@ -221,7 +289,13 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
             role: 'holder',
             connection: ready(ctx),
             states: ['proposal-sent'],
-            patch: { ...flags(ctx, body), thread_id: id, cred_proposal: message, cred_preview: proposed, auto_offer: ctx.settings.autoRespondCredentialOffer },
+            patch: {
+              ...flags(ctx, body),
+              thread_id: id,
+              cred_proposal: message,
+              cred_preview: proposed,
+              auto_offer: ctx.settings.autoRespondCredentialOffer,
+            },
           },
           send: [{ message }],
         };
@@ -263,14 +337,23 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       step(ctx, { body }) {
         const { value } = ctx.record!;
         const wanted = body.filter ? filters(body.filter) : proposedFilters(value.cred_proposal);
-        return { record: {}, work: [{ op: 'credential/offer', input: { filters: wanted, preview: body.counter_preview ?? value.cred_preview }, result: 'offered' }] };
+        return {
+          record: {},
+          work: [
+            { op: 'credential/offer', input: { filters: wanted, preview: body.counter_preview ?? value.cred_preview }, result: 'offered' },
+          ],
+        };
       },
     },
     'send-request': {
       route: 'POST /issue-credential-2.0/records/{cred_ex_id}/send-request',
       tag: 'issue-credential v2.0',
       summary: 'Send issuer a credential request',
-      body: Type.Object({ holder_did: Type.Optional(Type.Union([Type.String(), Type.Null()])), auto_remove: Type.Optional(Type.Boolean()), auto_remove_on_failure: Type.Optional(Type.Boolean()) }),
+      body: Type.Object({
+        holder_did: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+        auto_remove: Type.Optional(Type.Boolean()),
+        auto_remove_on_failure: Type.Optional(Type.Boolean()),
+      }),
       from: ['offer-received'],
       role: 'holder',
       step(ctx, { body }) {
@@ -278,7 +361,13 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
         const format = pick(offers);
         return {
           record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } },
-          work: [{ op: 'credential/request', input: { format, offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id }, result: 'requested' }],
+          work: [
+            {
+              op: 'credential/request',
+              input: { format, offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id },
+              result: 'requested',
+            },
+          ],
         };
       },
     },
@@ -296,8 +385,16 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
         const format = FORMAT_NAMES.find((name) => requests[name] && offers[name]);
         if (!format) throw new AppError('bad-request', 'The request has no format that was offered');
         const attributes = (value.cred_preview?.attributes ?? []) as unknown as Static<typeof Attribute>[];
-        const input = { format, offer: offers[format]!, request: requests[format]!, values: Object.fromEntries(attributes.map((one) => [one.name, one.value])) };
-        return { record: body.comment ? { patch: { wanted: { comment: body.comment } } } : {}, work: [{ op: 'credential/issue', input, result: 'issued' }] };
+        const input = {
+          format,
+          offer: offers[format]!,
+          request: requests[format]!,
+          values: Object.fromEntries(attributes.map((one) => [one.name, one.value])),
+        };
+        return {
+          record: body.comment ? { patch: { wanted: { comment: body.comment } } } : {},
+          work: [{ op: 'credential/issue', input, result: 'issued' }],
+        };
       },
     },
     store: {
@@ -367,9 +464,20 @@ function makeOffer(ctx: Ctx, body: JsonObject, autoIssue: boolean): Effects {
       role: 'issuer',
       connection: body.connection_id === undefined ? undefined : ready(ctx),
       silent: true,
-      patch: { ...flags(ctx, body as never), auto_issue: autoIssue, auto_offer: false, wanted: { comment: body.comment ?? null, replacement_id: body.replacement_id ?? null } },
+      patch: {
+        ...flags(ctx, body as never),
+        auto_issue: autoIssue,
+        auto_offer: false,
+        wanted: { comment: body.comment ?? null, replacement_id: body.replacement_id ?? null },
+      },
     },
-    work: [{ op: 'credential/offer', input: { filters: filters(body.filter as never), preview: body.credential_preview ?? null }, result: 'offered' }],
+    work: [
+      {
+        op: 'credential/offer',
+        input: { filters: filters(body.filter as never), preview: body.credential_preview ?? null },
+        result: 'offered',
+      },
+    ],
   };
 }
 
@@ -388,7 +496,10 @@ function filters(filter: Static<typeof Filter>): { format: FormatName; filter: J
 }
 
 function proposedFilters(proposal: JsonObject | undefined): { format: FormatName; filter: JsonObject }[] {
-  const asked = Object.entries(attachmentsByFormat(proposal ?? {})).map(([format, filter]) => ({ format: format as FormatName, filter: filter as JsonObject }));
+  const asked = Object.entries(attachmentsByFormat(proposal ?? {})).map(([format, filter]) => ({
+    format: format as FormatName,
+    filter: filter as JsonObject,
+  }));
   if (asked.length === 0) throw new AppError('bad-request', 'The proposal has no format that is supported');
   return asked;
 }

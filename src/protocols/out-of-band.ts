@@ -10,10 +10,10 @@ import { compact, type Exchange, isoTime, type RecordDef, toExchange } from '../
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
-import { connection, type ConnectionValue } from '../records/connection.ts';
+import { type ConnectionValue, connection } from '../records/connection.ts';
 import { credentialExchange } from '../records/credential-exchange.ts';
-import { did, type DidValue } from '../records/did.ts';
-import { outOfBand, type OutOfBandValue } from '../records/out-of-band.ts';
+import { type DidValue, did } from '../records/did.ts';
+import { type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
 import { presentationExchange } from '../records/presentation-exchange.ts';
 
 const FAMILY = 'https://didcomm.org/out-of-band/';
@@ -48,7 +48,9 @@ export const Invitation = Type.Object({
   accept: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
   handshake_protocols: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
   services: Type.Array(Type.Union([Type.String({ maxLength: 20_000 }), InlineService])),
-  'requests~attach': Type.Optional(Type.Union([Type.Array(Type.Object({ data: Type.Object({ json: Type.Optional(Type.Object({})) }) }), { maxItems: 20 }), Type.Null()])),
+  'requests~attach': Type.Optional(
+    Type.Union([Type.Array(Type.Object({ data: Type.Object({ json: Type.Optional(Type.Object({})) }) }), { maxItems: 20 }), Type.Null()]),
+  ),
 });
 
 const Bool = Type.Union([Type.Literal('true'), Type.Literal('false')]);
@@ -71,7 +73,16 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
             ? { states: ['reuse-accepted', 'await-response'], patch: { connection_id: ctx.connection?.id } }
             : { states: ['reuse-accepted', 'done'], patch: { connection_id: ctx.connection?.id } },
           send: [{ type: 'handshake-reuse-accepted', thid: message.thid, pthid: message.pthid, minor: message.minor }],
-          emit: [{ topic: 'connection_reuse', payload: { thread_id: message.thid, connection_id: ctx.connection?.id ?? null, comment: `Connection ${ctx.connection?.id} is being reused` } }],
+          emit: [
+            {
+              topic: 'connection_reuse',
+              payload: {
+                thread_id: message.thid,
+                connection_id: ctx.connection?.id ?? null,
+                comment: `Connection ${ctx.connection?.id} is being reused`,
+              },
+            },
+          ],
         };
       },
     },
@@ -84,7 +95,12 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         emit: [
           {
             topic: 'connection_reuse_accepted',
-            payload: { thread_id: message.thid, connection_id: ctx.connection?.id ?? null, state: 'accepted', comment: `Connection ${ctx.connection?.id} reused` },
+            payload: {
+              thread_id: message.thid,
+              connection_id: ctx.connection?.id ?? null,
+              state: 'accepted',
+              comment: `Connection ${ctx.connection?.id} reused`,
+            },
           },
         ],
       }),
@@ -138,7 +154,8 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
             ? { category: did.category, tag: 'invitation_reuse', equals: body.use_did_method }
             : { category: did.category, tag: 'posture', equals: body.use_public_did ? 'public' : 'none' },
       }),
-      step: (ctx, { body, query }) => createInvitation(ctx, body, isTrue(query.auto_accept), query.multi_use === 'true', query.create_unique_did === 'true'),
+      step: (ctx, { body, query }) =>
+        createInvitation(ctx, body, isTrue(query.auto_accept), query.multi_use === 'true', query.create_unique_did === 'true'),
     },
     'receive-invitation': {
       route: 'POST /out-of-band/receive-invitation',
@@ -154,7 +171,9 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       from: [NEW],
       pending: ['await-response'],
       load: ({ body }): Record<string, Lookup> =>
-        typeof body.services[0] === 'string' ? { known: { category: connection.category, tag: 'their_public_did', equals: shortPeerDid(body.services[0]) } } : {},
+        typeof body.services[0] === 'string'
+          ? { known: { category: connection.category, tag: 'their_public_did', equals: shortPeerDid(body.services[0]) } }
+          : {},
       step(ctx, { body, query }) {
         checkInvitation(body);
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
@@ -177,7 +196,13 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
           const id = ctx.newId();
           const record = ctx.newId();
           return {
-            record: { id: record, role: 'receiver', states: ['initial', 'await-response'], connection: known.id, patch: { ...value, connection_id: known.id, reuse_msg_id: id } },
+            record: {
+              id: record,
+              role: 'receiver',
+              states: ['initial', 'await-response'],
+              connection: known.id,
+              patch: { ...value, connection_id: known.id, reuse_msg_id: id },
+            },
             send: [{ type: 'handshake-reuse', id, thid: id, pthid: body['@id'], to: destination(known) }],
             next: [{ command: 'give-up-reuse', record: { category: outOfBand.category, id: record }, after: REUSE_MS }],
           };
@@ -198,7 +223,13 @@ function destination(known: Exchange<ConnectionValue>) {
   return { recipientKeys: their_keys ?? [], routingKeys: their_routing_keys ?? [], endpoint: their_endpoint, sender: my_verkey };
 }
 
-function createInvitation(ctx: StepContext<OutOfBandValue>, body: JsonObject & Record<string, never>, autoAccept: boolean | undefined, multi: boolean, unique: boolean): Effects {
+function createInvitation(
+  ctx: StepContext<OutOfBandValue>,
+  body: JsonObject & Record<string, never>,
+  autoAccept: boolean | undefined,
+  multi: boolean,
+  unique: boolean,
+): Effects {
   const asked = (body.handshake_protocols ?? []) as string[];
   const handshakes = asked.map((name) => {
     const match = HANDSHAKES.exec(name);
@@ -209,10 +240,13 @@ function createInvitation(ctx: StepContext<OutOfBandValue>, body: JsonObject & R
   const refuse = (text: string): never => {
     throw new AppError('bad-request', text);
   };
-  if (handshakes.length === 0 && attachments.length === 0) refuse('Invitation must include handshake protocols, request attachments, or both');
-  if (handshakes.length === 0) throw new AppError('not-implemented', 'Connectionless invitations are not supported yet: give handshake_protocols');
+  if (handshakes.length === 0 && attachments.length === 0)
+    refuse('Invitation must include handshake protocols, request attachments, or both');
+  if (handshakes.length === 0)
+    throw new AppError('not-implemented', 'Connectionless invitations are not supported yet: give handshake_protocols');
   if (attachments.length > 0 && multi) refuse('Cannot create multi use invitation with attachments');
-  if ([body.use_public_did, body.use_did, body.use_did_method].filter(Boolean).length > 1) refuse('use_public_did, use_did and use_did_method are mutually exclusive');
+  if ([body.use_public_did, body.use_did, body.use_did_method].filter(Boolean).length > 1)
+    refuse('use_public_did, use_did and use_did_method are mutually exclusive');
   if (unique && !body.use_did_method) refuse('create_unique_did can only be used with use_did_method');
   if (body.use_public_did && !ctx.settings.publicInvites) refuse('Public invitations are not enabled');
   if (body.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
@@ -271,7 +305,14 @@ function createInvitation(ctx: StepContext<OutOfBandValue>, body: JsonObject & R
       id: oobId,
       role: 'sender',
       states: ['await-response'],
-      patch: { invi_msg_id: id, invitation, connection_id: connectionId, our_recipient_key: own.verkey, multi_use: multi, protocol: 'out-of-band' },
+      patch: {
+        invi_msg_id: id,
+        invitation,
+        connection_id: connectionId,
+        our_recipient_key: own.verkey,
+        multi_use: multi,
+        protocol: 'out-of-band',
+      },
     },
     others: [{ def: connection, id: connectionId, role: 'invitee', states: ['invitation'], patch: value }, ...own.others, ...others],
     keys: own.keys,
@@ -297,7 +338,11 @@ function invitationKey(
 ): { verkey: string; service: string | JsonObject; keys: NonNullable<Effects['keys']>; routes: string[]; others: Change[] } {
   const row = ctx.loaded.own;
   if (body.use_did || body.use_public_did || (body.use_did_method && row && !unique)) {
-    if (!row) throw new AppError('bad-request', body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID');
+    if (!row)
+      throw new AppError(
+        'bad-request',
+        body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID',
+      );
     const value = row.value as unknown as DidValue;
     return { verkey: value.verkey, service: value.did, keys: [], routes: [], others: [] };
   }
@@ -315,9 +360,20 @@ function invitationKey(
       metadata: unique ? {} : { invitation_reuse: 'true' },
       invitation_reuse: unique ? undefined : method,
     };
-    return { verkey: key.verkey, service: made, keys: [key.write], routes: [key.verkey], others: [{ def: did, states: ['stored'], patch, silent: true }] };
+    return {
+      verkey: key.verkey,
+      service: made,
+      keys: [key.write],
+      routes: [key.verkey],
+      others: [{ def: did, states: ['stored'], patch, silent: true }],
+    };
   }
-  const service = { id: '#inline', type: 'did-communication', recipientKeys: [verkeyToDidKey(key.verkey)], serviceEndpoint: ctx.settings.endpoint };
+  const service = {
+    id: '#inline',
+    type: 'did-communication',
+    recipientKeys: [verkeyToDidKey(key.verkey)],
+    serviceEndpoint: ctx.settings.endpoint,
+  };
   return { verkey: key.verkey, service, keys: [key.write], routes: [key.verkey], others: [] };
 }
 
@@ -329,7 +385,8 @@ function checkInvitation(body: Record<string, unknown>): void {
     throw new AppError('bad-request', 'Invitation must specify handshake_protocols, requests_attach, or both');
   }
   if (handshakes.length === 0) throw new AppError('not-implemented', 'Connectionless invitations are not supported yet');
-  if (!handshakes.some((name) => HANDSHAKES.test(name))) throw new AppError('bad-request', `None of the handshake protocols is supported: ${handshakes.join(', ')}`);
+  if (!handshakes.some((name) => HANDSHAKES.test(name)))
+    throw new AppError('bad-request', `None of the handshake protocols is supported: ${handshakes.join(', ')}`);
 }
 
 const attachedRequests = (invitation: Record<string, unknown>): JsonObject[] =>
@@ -373,7 +430,11 @@ function proceed(ctx: StepContext<OutOfBandValue>, states: readonly string[]): E
 }
 
 function inlineService(service: InlineServiceForm): Contact {
-  return { recipientKeys: service.recipientKeys.map(toVerkey), routingKeys: (service.routingKeys ?? []).map(toVerkey), endpoint: service.serviceEndpoint };
+  return {
+    recipientKeys: service.recipientKeys.map(toVerkey),
+    routingKeys: (service.routingKeys ?? []).map(toVerkey),
+    endpoint: service.serviceEndpoint,
+  };
 }
 
 function toVerkey(key: string): string {

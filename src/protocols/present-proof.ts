@@ -1,10 +1,10 @@
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
-import { attachmentsByFormat, FORMAT_NAMES, formatAttachments, type FormatName, formatName, PROOF_FORMATS } from '../kernel/format-ids.ts';
+import { attachmentsByFormat, FORMAT_NAMES, type FormatName, formatAttachments, formatName, PROOF_FORMATS } from '../kernel/format-ids.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { presentationExchange, type PresentationExchangeValue } from '../records/presentation-exchange.ts';
+import { type PresentationExchangeValue, presentationExchange } from '../records/presentation-exchange.ts';
 
 const URI = 'https://didcomm.org/present-proof/2.0';
 
@@ -12,13 +12,18 @@ type Ctx = StepContext<PresentationExchangeValue>;
 
 // -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
 
-const Formats = Type.Array(Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }), { minItems: 1, maxItems: 20 });
+const Formats = Type.Array(Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }), {
+  minItems: 1,
+  maxItems: 20,
+});
 const Comment = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const Message = Type.Object({ formats: Formats, comment: Comment });
 const RequestMessage = Type.Object({ formats: Formats, comment: Comment, will_confirm: Type.Optional(Type.Boolean()) });
 
 const Restrictions = Type.Optional(Type.Union([Type.Array(Type.Object({})), Type.Object({})]));
-const Interval = Type.Optional(Type.Union([Type.Object({ from: Type.Optional(Type.Integer()), to: Type.Optional(Type.Integer()) }), Type.Null()]));
+const Interval = Type.Optional(
+  Type.Union([Type.Object({ from: Type.Optional(Type.Integer()), to: Type.Optional(Type.Integer()) }), Type.Null()]),
+);
 const Referents = <S extends Type.TSchema>(schema: S) => Type.Record(Type.String({ maxLength: 256 }), schema);
 
 /** An AnonCreds proof request, as ACA-Py takes it from a controller. */
@@ -27,7 +32,12 @@ export const ProofRequest = Type.Object({
   version: Type.Optional(Type.String({ maxLength: 100 })),
   nonce: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,24}$' })),
   requested_attributes: Referents(
-    Type.Object({ name: Type.Optional(Type.String()), names: Type.Optional(Type.Array(Type.String(), { maxItems: 125 })), restrictions: Restrictions, non_revoked: Interval }),
+    Type.Object({
+      name: Type.Optional(Type.String()),
+      names: Type.Optional(Type.Array(Type.String(), { maxItems: 125 })),
+      restrictions: Restrictions,
+      non_revoked: Interval,
+    }),
   ),
   requested_predicates: Referents(
     Type.Object({
@@ -40,7 +50,8 @@ export const ProofRequest = Type.Object({
   ),
   non_revoked: Interval,
 });
-const ByFormat = <S extends Type.TSchema>(schema: S) => Type.Object({ anoncreds: Type.Optional(schema), indy: Type.Optional(schema), dif: Type.Optional(Type.Object({})) });
+const ByFormat = <S extends Type.TSchema>(schema: S) =>
+  Type.Object({ anoncreds: Type.Optional(schema), indy: Type.Optional(schema), dif: Type.Optional(Type.Object({})) });
 const Chosen = Type.Object({ cred_id: Type.String(), revealed: Type.Optional(Type.Boolean()), timestamp: Type.Optional(Type.Integer()) });
 /** Which credential answers which referent. */
 const Presentation = Type.Object({
@@ -69,7 +80,12 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       from: [NEW, 'request-sent'],
       role: 'verifier',
       step: (ctx, message) => ({
-        record: { role: 'verifier', connection: ctx.connection?.id, states: ['proposal-received'], patch: { ...fresh(ctx, message), pres_proposal: message.raw } },
+        record: {
+          role: 'verifier',
+          connection: ctx.connection?.id,
+          states: ['proposal-received'],
+          patch: { ...fresh(ctx, message), pres_proposal: message.raw },
+        },
         next: ctx.settings.autoRespondPresentationProposal ? [{ command: 'send-request' }] : [],
       }),
     },
@@ -97,7 +113,8 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       role: 'verifier',
       step(ctx, message) {
         const asked = Object.keys(attachmentsByFormat(ctx.record!.value.pres_request ?? {}));
-        if (!known(message).some((format) => asked.includes(format))) throw new AppError('message-invalid', 'the presentation has no format that was asked for');
+        if (!known(message).some((format) => asked.includes(format)))
+          throw new AppError('message-invalid', 'the presentation has no format that was asked for');
         return {
           record: { states: ['presentation-received'], connection: ctx.connection?.id, patch: { pres: message.raw } },
           next: ctx.record!.value.auto_verify ? [{ command: 'verify' }] : [],
@@ -110,7 +127,11 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
     from: ['presentation-sent'],
     role: 'prover',
     step: (ctx, message) => ({
-      record: { states: ['done'], remove: ctx.record!.value.auto_remove, patch: { verified: message.body.verification_result as 'true' | 'false' | undefined } },
+      record: {
+        states: ['done'],
+        remove: ctx.record!.value.auto_remove,
+        patch: { verified: message.body.verification_result as 'true' | 'false' | undefined },
+      },
     }),
   },
   problem: {
@@ -160,7 +181,12 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       route: 'POST /present-proof-2.0/send-proposal',
       tag: 'present-proof v2.0',
       summary: 'Send a presentation proposal',
-      body: Type.Object({ connection_id: Type.String(), presentation_proposal: ByFormat(ProofRequest), auto_present: Type.Optional(Type.Boolean()), ...Flags }),
+      body: Type.Object({
+        connection_id: Type.String(),
+        presentation_proposal: ByFormat(ProofRequest),
+        auto_present: Type.Optional(Type.Boolean()),
+        ...Flags,
+      }),
       from: [NEW],
       connection: 'connection_id',
       step(ctx, { body }) {
@@ -178,7 +204,12 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
             role: 'prover',
             connection: ready(ctx),
             states: ['proposal-sent'],
-            patch: { ...flags(ctx, body), thread_id: id, pres_proposal: message, auto_present: body.auto_present ?? ctx.settings.autoRespondPresentationRequest },
+            patch: {
+              ...flags(ctx, body),
+              thread_id: id,
+              pres_proposal: message,
+              auto_present: body.auto_present ?? ctx.settings.autoRespondPresentationRequest,
+            },
           },
           send: [{ message }],
         };
@@ -205,7 +236,11 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       route: 'POST /present-proof-2.0/records/{pres_ex_id}/send-request',
       tag: 'present-proof v2.0',
       summary: 'Sends a presentation request in reference to a proposal',
-      body: Type.Object({ auto_verify: Type.Optional(Type.Boolean()), auto_remove: Type.Optional(Type.Boolean()), trace: Type.Optional(Type.Boolean()) }),
+      body: Type.Object({
+        auto_verify: Type.Optional(Type.Boolean()),
+        auto_remove: Type.Optional(Type.Boolean()),
+        trace: Type.Optional(Type.Boolean()),
+      }),
       from: ['proposal-received'],
       role: 'verifier',
       step(ctx, { body }) {
@@ -217,7 +252,12 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       route: 'POST /present-proof-2.0/records/{pres_ex_id}/send-presentation',
       tag: 'present-proof v2.0',
       summary: 'Sends a proof presentation',
-      body: Type.Object({ anoncreds: Type.Optional(Presentation), indy: Type.Optional(Presentation), dif: Type.Optional(Type.Object({})), ...Flags }),
+      body: Type.Object({
+        anoncreds: Type.Optional(Presentation),
+        indy: Type.Optional(Presentation),
+        dif: Type.Optional(Type.Object({})),
+        ...Flags,
+      }),
       from: ['request-received'],
       role: 'prover',
       step(ctx, { body }) {
@@ -226,7 +266,10 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
         if (!format) throw new AppError('bad-request', 'No presentation is given in a format that was asked for');
         // without a choice (the auto flag) the work chooses the credentials by itself
         const input = { format, request: asked[format]!, chosen: body[format] ?? null };
-        return { record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } }, work: [{ op: 'presentation/create', input, result: 'presented' }] };
+        return {
+          record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } },
+          work: [{ op: 'presentation/create', input, result: 'presented' }],
+        };
       },
     },
     verify: {
@@ -240,7 +283,10 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
         const given = attachmentsByFormat(ctx.record!.value.pres ?? {});
         const format = FORMAT_NAMES.find((name) => asked[name] && given[name]);
         if (!format) throw new AppError('bad-request', 'The presentation has no format that was asked for');
-        return { record: {}, work: [{ op: 'presentation/verify', input: { request: asked[format]!, presentation: given[format]! }, result: 'checked' }] };
+        return {
+          record: {},
+          work: [{ op: 'presentation/verify', input: { request: asked[format]!, presentation: given[format]! }, result: 'checked' }],
+        };
       },
     },
     'report-problem': {
@@ -324,7 +370,12 @@ function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExcha
     attachments: { request_presentations: attach },
   });
   return {
-    record: { role: 'verifier', connection: ctx.connection?.id, states: ['request-sent'], patch: { ...patch, thread_id: thid, pres_request: message } },
+    record: {
+      role: 'verifier',
+      connection: ctx.connection?.id,
+      states: ['request-sent'],
+      patch: { ...patch, thread_id: thid, pres_request: message },
+    },
     send: ctx.connection ? [{ message }] : [],
   };
 }

@@ -6,7 +6,7 @@ import { AppError } from '../errors.ts';
 import { type Change, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { did, type DidValue } from '../records/did.ts';
+import { type DidValue, did } from '../records/did.ts';
 
 const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, version: 0, created: 0, updated: 0, value }) });
 
@@ -18,7 +18,7 @@ function seedBytes(seed: string): Uint8Array {
 }
 
 /** DIDs of the wallet: created at once, published by a ledger write. A published DID stays usable when another becomes the public one. */
-export const didActions = defineProtocol<DidValue>({
+export const walletDid = defineProtocol<DidValue>({
   name: 'wallet-did',
   uris: [],
   binds: did,
@@ -61,13 +61,19 @@ export const didActions = defineProtocol<DidValue>({
       route: 'POST /wallet/did/public',
       tag: 'wallet',
       summary: 'Assign the current public DID',
-      query: Type.Object({ did: Type.String(), conn_id: Type.Optional(Type.String()), mediation_id: Type.Optional(Type.String()), create_transaction_for_endorser: Type.Optional(Type.String()) }),
+      query: Type.Object({
+        did: Type.String(),
+        conn_id: Type.Optional(Type.String()),
+        mediation_id: Type.Optional(Type.String()),
+        create_transaction_for_endorser: Type.Optional(Type.String()),
+      }),
       from: ['stored', 'publishing'],
       about: ({ query }) => ({ category: did.category, id: query.did ?? '' }),
       load: () => ({ public: { category: did.category, tag: 'posture', equals: 'public' } }),
       step(ctx) {
         const { value } = ctx.record!;
-        if (value.method !== 'algo') throw new AppError('bad-request', `A DID of method ${value.method} cannot be public: it is not on the ledger`);
+        if (value.method !== 'algo')
+          throw new AppError('bad-request', `A DID of method ${value.method} cannot be public: it is not on the ledger`);
         if (value.posture === 'public') return { answer: { result: view(value) } };
         const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint: ctx.settings.endpoint });
         return {
@@ -100,4 +106,3 @@ function formerPublic(ctx: StepContext<DidValue>): Change<DidValue>[] {
   const row = ctx.loaded.public;
   return row && row.id !== ctx.record!.id ? [{ def: did, base: toExchange<DidValue>(row), patch: { posture: 'posted' } }] : [];
 }
-

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../ports/json.ts';
-import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
 import { byFormat } from '../kernel/format-ids.ts';
+import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
 
 /** An issue-credential exchange, under the names of ACA-Py's V20CredExRecord; `details` holds what each format keeps about it. */
 export interface CredentialExchangeValue {

@@ -44,6 +44,7 @@ export const did = defineRecord<DidValue>({
 export function ownIssuer(row: StoredRecord | undefined, issuerId: string): DidValue {
   const value = row?.value as unknown as DidValue | undefined;
   if (!value) throw new AppError('bad-request', `The issuer's DID is not in this wallet: ${issuerId}`);
-  if (value.posture === 'wallet_only') throw new AppError('bad-request', `The issuer's DID is not published: POST /wallet/did/public?did=${issuerId}`);
+  if (value.posture === 'wallet_only')
+    throw new AppError('bad-request', `The issuer's DID is not published: POST /wallet/did/public?did=${issuerId}`);
   return value;
 }

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../ports/json.ts';
 import { byFormat } from '../kernel/format-ids.ts';
 import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
 
 /** A present-proof exchange, under the names of ACA-Py's V20PresExRecord. */
 export interface PresentationExchangeValue {

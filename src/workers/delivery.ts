@@ -27,7 +27,10 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
       origin: {},
       otherwise: 'ignore',
       step: (ctx) => ({
-        record: { patch: { error_msg: text }, states: final && ['request', 'response'].includes(ctx.record?.state ?? '') ? ['error'] : undefined },
+        record: {
+          patch: { error_msg: text },
+          states: final && ['request', 'response'].includes(ctx.record?.state ?? '') ? ['error'] : undefined,
+        },
       }),
     });
   }

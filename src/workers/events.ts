@@ -14,7 +14,12 @@ const MAX_ATTEMPTS = 1500;
  * Delivers webhooks from the event row: ACA-Py's URL, headers and body; the event's id and an HMAC-SHA256 of the body (keyed by the webhook's API key) on top, so
  * that a controller can drop repetitions and check the sender.
  */
-export function createEvents(kernel: Kernel, outbound: Outbound, write: (payload: unknown) => string, baseTenant: string): (job: ClaimedJob) => Promise<JobOutcome> {
+export function createEvents(
+  kernel: Kernel,
+  outbound: Outbound,
+  write: (payload: unknown) => string,
+  baseTenant: string,
+): (job: ClaimedJob) => Promise<JobOutcome> {
   return async (job) => {
     const { event: id, target: targetId } = job.payload as unknown as EventPayload;
     const target = kernel.webhooks(job.tenant).find((known) => known.id === targetId);

@@ -25,7 +25,8 @@ export function createLedgerWorker(
 ): (job: ClaimedJob, lease: string) => Promise<JobOutcome> {
   const { store } = kernel.db;
 
-  const read = async (job: ClaimedJob): Promise<StoredRecord | undefined> => (await store.load(job.tenant, [{ category: CATEGORY, id: job.id }]))[0]?.[0];
+  const read = async (job: ClaimedJob): Promise<StoredRecord | undefined> =>
+    (await store.load(job.tenant, [{ category: CATEGORY, id: job.id }]))[0]?.[0];
 
   /** Remembers where the write stands; the row goes with the job's own completion. */
   async function note(job: ClaimedJob, row: StoredRecord | undefined, state: string, value: JsonObject): Promise<void> {

@@ -11,7 +11,9 @@ export const eventRoutes: readonly AdminRoute[] = [
     query: Type.Object({ after: Type.Optional(Type.String()), limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$' })) }),
     async handle(admin, { tenant, query }) {
       const rows = await admin.kernel.db.store.events(tenant, { after: query.after, limit: Number(query.limit ?? 100) });
-      const results = rows.map((event): JsonObject => ({ event_id: event.id, topic: event.topic, time: event.time, payload: event.value.payload ?? null }));
+      const results = rows.map(
+        (event): JsonObject => ({ event_id: event.id, topic: event.topic, time: event.time, payload: event.value.payload ?? null }),
+      );
       return { results, next: rows.at(-1)?.id ?? query.after ?? null };
     },
   },
@@ -19,19 +21,24 @@ export const eventRoutes: readonly AdminRoute[] = [
     route: 'GET /dead-letters',
     tag: 'events',
     summary: 'List deliveries that were given up',
-    query: Type.Object({ limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$' })), offset: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' })) }),
+    query: Type.Object({
+      limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$' })),
+      offset: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' })),
+    }),
     async handle(admin, { tenant, query }) {
       const page = await admin.kernel.db.jobs.dead(tenant, { limit: Number(query.limit ?? 100), offset: Number(query.offset ?? 0) });
       // the payload holds sealed mail or an event's id; both are of no use to a reader
-      const results = page.rows.map((job): JsonObject => ({
-        id: job.id,
-        kind: job.kind,
-        attempts: job.attempts,
-        died_at: new Date(job.died).toISOString(),
-        error: job.error,
-        connection_id: job.payload.connection ?? null,
-        event_id: job.payload.event ?? null,
-      }));
+      const results = page.rows.map(
+        (job): JsonObject => ({
+          id: job.id,
+          kind: job.kind,
+          attempts: job.attempts,
+          died_at: new Date(job.died).toISOString(),
+          error: job.error,
+          connection_id: job.payload.connection ?? null,
+          event_id: job.payload.event ?? null,
+        }),
+      );
       return { results, total: page.total };
     },
   },

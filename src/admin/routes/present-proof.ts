@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import { attachmentsByFormat, FORMAT_NAMES } from '../../kernel/format-ids.ts';
 import { toExchange } from '../../kernel/record.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
-import { credential, type CredentialValue } from '../../records/credential.ts';
+import { type CredentialValue, credential } from '../../records/credential.ts';
 import { presentationExchange } from '../../records/presentation-exchange.ts';
 import type { AdminRoute } from '../route.ts';
 
@@ -43,11 +43,13 @@ export const proofRoutes: readonly AdminRoute[] = [
       return found.rows
         .filter((row) => referents.has(row.id))
         .slice(start, start + limit)
-        .map((row): JsonObject => ({
-          cred_info: credential.view(toExchange<CredentialValue>(row)),
-          interval,
-          presentation_referents: referents.get(row.id)!,
-        }));
+        .map(
+          (row): JsonObject => ({
+            cred_info: credential.view(toExchange<CredentialValue>(row)),
+            interval,
+            presentation_referents: referents.get(row.id)!,
+          }),
+        );
     },
   },
 ];

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { toExchange } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { did, type DidValue } from '../../records/did.ts';
+import { type DidValue, did } from '../../records/did.ts';
 import type { AdminRoute } from '../route.ts';
 
 const Text = Type.Optional(Type.String());

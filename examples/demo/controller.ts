@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A controller of one agent: HTTP calls to its admin API, and the webhooks that come back. Nothing else is known of the agent. */
+export interface Controller {
+  readonly name: string;
+  get(path: string): Promise<Body>;
+  /** A call that is said again under the same key when the agent went away in the middle of it: it has one effect. */
+  post(path: string, body?: unknown): Promise<Body>;
+  /** Waits until a webhook of the topic says that. */
+  event(topic: string, matches: (payload: Body) => boolean, what: string): Promise<Body>;
+  readonly calls: number;
+  /** Every webhook that came, with its event id, in the order of arrival. */
+  readonly received: readonly { topic: string; id: string; payload: Body }[];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what an admin API answers is as free as JSON
+export type Body = any;
+
+export interface Webhooks {
+  readonly port: number;
+  controller(name: string, adminUrl: string, apiKey: string): Controller;
+  close(): Promise<void>;
+}
+
+const PATIENCE_MS = 60_000;
+
+/** One webhook receiver for all controllers of the demo: `/<name>/topic/<topic>/`. */
+export async function startWebhooks(port = 0): Promise<Webhooks> {
+  const logs = new Map<string, { topic: string; id: string; payload: Body }[]>();
+  const listeners = new Set<() => void>();
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const [, name, , topic] = (request.url ?? '').split('/');
+      const log = logs.get(name ?? '');
+      if (log && topic) {
+        const id = String(request.headers['x-event-id']);
+        // delivery is at least once: the event id tells a repetition
+        if (!log.some((known) => known.id === id)) log.push({ topic, id, payload: JSON.parse(Buffer.concat(chunks).toString('utf8')) });
+      }
+      response.writeHead(200).end();
+      for (const listener of listeners) listener();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    controller(name, adminUrl, apiKey) {
+      const log: { topic: string; id: string; payload: Body }[] = [];
+      logs.set(name, log);
+      let calls = 0;
+
+      async function call(method: string, path: string, body: unknown): Promise<Body> {
+        const headers: Record<string, string> = { 'x-api-key': apiKey, 'idempotency-key': randomUUID() };
+        if (body !== undefined) headers['content-type'] = 'application/json';
+        const deadline = Date.now() + PATIENCE_MS;
+        for (;;) {
+          calls++;
+          let answer: Response;
+          let text: string;
+          try {
+            answer = await fetch(`${adminUrl}${path}`, {
+              method,
+              headers,
+              body: body === undefined ? undefined : JSON.stringify(body),
+              signal: AbortSignal.timeout(30_000),
+            });
+            text = await answer.text();
+          } catch (error) {
+            if (Date.now() > deadline) throw new Error(`${name} does not answer: ${(error as Error).message}`);
+            await pause(100);
+            continue;
+          }
+          if (answer.ok) return JSON.parse(text);
+          if ((answer.status !== 503 && answer.status !== 504) || Date.now() > deadline)
+            throw new Error(`${method} ${path} of ${name} answered ${text}`);
+          await pause(200);
+        }
+      }
+
+      return {
+        name,
+        received: log,
+        get calls() {
+          return calls;
+        },
+        get: (path) => call('GET', path, undefined),
+        post: (path, body) => call('POST', path, body ?? {}),
+        async event(topic, matches, what) {
+          const deadline = Date.now() + PATIENCE_MS;
+          for (;;) {
+            const found = log.find((entry) => entry.topic === topic && matches(entry.payload));
+            if (found) return found.payload;
+            const left = deadline - Date.now();
+            if (left <= 0) throw new Error(`${name} heard of no ${what} in ${PATIENCE_MS / 1000} s`);
+            await new Promise<void>((resolve) => {
+              const done = (): void => {
+                clearTimeout(timer);
+                listeners.delete(done);
+                resolve();
+              };
+              const timer = setTimeout(done, left);
+              listeners.add(done);
+            });
+          }
+        },
+      };
+    },
+    async close() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

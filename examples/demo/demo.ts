@@ -1,0 +1,150 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { parse } from 'csv-parse/sync';
+import { integerColumn, runFlow, type Table } from './flow.ts';
+import { startNetwork } from './network.ts';
+import { openStores } from './stores.ts';
+
+const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger, as processes of their own
+
+  --input FILE      CSV with a heading line; one credential is issued per row (default: ${'examples/demo/graduates.csv'})
+  --rows N          only the first N rows
+  --store KIND      sqlite (default), postgres (starts a server of its own), or a postgres:// URL (uses databases flexid_demo_* there)
+  --keep DIR        leave stores and logs in DIR
+  --help            this text
+`;
+
+/** `./flexid demo`. Prints a line per step and ends with \`verified: true\`; any failure names its step and gives exit code 1. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let values: { input?: string; rows?: string; store?: string; keep?: string; help?: boolean };
+  let table: Table;
+  try {
+    ({ values } = parseArgs({
+      args: [...argv],
+      options: {
+        input: { type: 'string' },
+        rows: { type: 'string' },
+        store: { type: 'string' },
+        keep: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }));
+    if (values.help) {
+      process.stdout.write(HELP);
+      return 0;
+    }
+    table = readTable(values.input ?? fileURLToPath(new URL('graduates.csv', import.meta.url)), values.rows);
+    integerColumn(table);
+  } catch (error) {
+    process.stderr.write(`flexid demo: ${(error as Error).message}\n`);
+    return 2;
+  }
+
+  const folder = values.keep ? resolve(values.keep) : mkdtempSync(join(tmpdir(), 'flexid-demo-'));
+  if (values.keep) mkdirSync(folder, { recursive: true });
+  const started = performance.now();
+  const screen = createScreen();
+  let stores: Awaited<ReturnType<typeof openStores>> | undefined;
+  let network: Awaited<ReturnType<typeof startNetwork>> | undefined;
+  const interrupted = (): void => {
+    void Promise.allSettled([network?.stop(), stores?.stop()]).then(() => process.exit(130));
+  };
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    screen.begin('start');
+    stores = await openStores(values.store ?? 'sqlite', folder);
+    network = await startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail));
+    const { controllers } = network;
+    const outcome = await runFlow(controllers, table, {
+      begin: screen.begin,
+      end: screen.line,
+      row: screen.row,
+    });
+    const seconds = (performance.now() - started) / 1000;
+    screen.table([
+      ['credentials issued', String(outcome.issued.length)],
+      ['presentations verified', String(outcome.verified)],
+      ['schema', outcome.schemaId],
+      ['credential definition', outcome.credDefId],
+      [
+        'admin calls',
+        Object.values(controllers)
+          .map((one) => `${one.name} ${one.calls}`)
+          .join(', '),
+      ],
+      [
+        'webhooks',
+        Object.values(controllers)
+          .map((one) => `${one.name} ${one.received.length}`)
+          .join(', '),
+      ],
+      ['time', `${seconds.toFixed(1)} s`],
+      ...(values.keep ? [['stores and logs', folder] as [string, string]] : []),
+    ]);
+    const ok = outcome.verified === table.rows.length;
+    process.stdout.write(`verified: ${ok}\n`);
+    return ok ? 0 : 1;
+  } catch (error) {
+    screen.end();
+    process.stderr.write(`\nflexid demo failed at: ${(error as Error).message}\n`);
+    if (!values.keep) process.stderr.write('Run it with --keep DIR to look at the logs.\n');
+    return 1;
+  } finally {
+    process.off('SIGINT', interrupted);
+    process.off('SIGTERM', interrupted);
+    await network?.stop();
+    await stores?.stop();
+    if (!values.keep) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The rows of a CSV file with a heading line. @throws Error that says what is wrong with it */
+function readTable(path: string, limit: string | undefined): Table {
+  if (!existsSync(path)) throw new Error(`--input ${path}: there is no such file`);
+  const rows = parse(readFileSync(path, 'utf8'), { columns: true, skip_empty_lines: true, trim: true, bom: true }) as Record<
+    string,
+    string
+  >[];
+  const count = limit === undefined ? rows.length : Number(limit);
+  if (!Number.isInteger(count) || count < 1) throw new Error(`--rows takes a number from 1, not ${limit}`);
+  if (rows.length === 0) throw new Error(`--input ${path}: no rows under the heading line`);
+  const columns = Object.keys(rows[0]!);
+  if (columns.some((name) => name === '')) throw new Error(`--input ${path}: a column has no name`);
+  return { columns, rows: rows.slice(0, count) };
+}
+
+/** One line per step with its time; a bar while rows run, on a terminal only. */
+function createScreen() {
+  let since = performance.now();
+  const terminal = process.stdout.isTTY === true;
+  const clear = (): void => {
+    if (terminal) process.stdout.write('\r\x1b[K');
+  };
+  return {
+    begin: (_step: string): void => {
+      since = performance.now();
+    },
+    line(step: string, made: string): void {
+      clear();
+      const now = performance.now();
+      process.stdout.write(`${((now - since) / 1000).toFixed(2).padStart(7)} s  ${step.padEnd(36)} ${made}\n`);
+      since = now;
+    },
+    row(done: number, total: number): void {
+      const width = 30;
+      const full = Math.round((done / total) * width);
+      const bar = `           [${'#'.repeat(full)}${'.'.repeat(width - full)}] ${done}/${total}`;
+      if (terminal) process.stdout.write(`\r\x1b[K${bar}`);
+      else if (total > 1 && (done === total || done % Math.max(1, Math.floor(total / 4)) === 0)) process.stdout.write(`${bar}\n`);
+    },
+    end: clear,
+    table(rows: readonly (readonly [string, string])[]): void {
+      const width = Math.max(...rows.map(([name]) => name.length));
+      process.stdout.write(`\n${rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n')}\n\n`);
+    },
+  };
+}

@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type Controller, startWebhooks, type Webhooks } from './controller.ts';
+import { answers, freePort, type Program, program } from './processes.ts';
+
+export const ROLES = ['issuer', 'holder', 'verifier'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** The flags that spare each controller what it would always say yes to. */
+const AUTO: Record<Role, readonly string[]> = {
+  issuer: ['--auto-accept-requests', '--auto-respond-credential-request'],
+  holder: ['--auto-accept-invites', '--auto-respond-credential-offer', '--auto-store-credential'],
+  verifier: ['--auto-accept-requests', '--auto-verify-presentation'],
+};
+
+export interface Network {
+  readonly ledger: Program;
+  readonly agents: Readonly<Record<Role, Program>>;
+  readonly controllers: Readonly<Record<Role, Controller>>;
+  readonly algod: string;
+  stop(): Promise<void>;
+}
+
+/** How agents are stored: a SQLite file each, or a PostgreSQL database each. */
+export type StoreOf = (role: Role) => { args: readonly string[] };
+
+/** A dev ledger and three agents as processes of their own, each with a controller. Everything listens on loopback only. */
+export async function startNetwork(
+  folder: string,
+  store: StoreOf,
+  onStarted: (name: string, detail: string) => void = () => {},
+): Promise<Network> {
+  const running: Program[] = [];
+  const webhooks: Webhooks = await startWebhooks();
+  const stop = async (): Promise<void> => {
+    await Promise.allSettled([...running].reverse().map((one) => one.stop()));
+    await webhooks.close();
+  };
+  try {
+    const ledgerPort = await freePort();
+    const algod = `http://127.0.0.1:${ledgerPort}`;
+    let printed = '';
+    const ledger = program(
+      'ledger',
+      folder,
+      'devnet/main.ts',
+      ['--port', String(ledgerPort), '--journal', join(folder, 'ledger.journal')],
+      (output) => {
+        printed = output;
+        return output.includes('"ready":true');
+      },
+    );
+    running.push(ledger);
+    await ledger.start();
+    const facts = JSON.parse(printed.split('\n').find((line) => line.includes('"ready":true'))!) as Record<string, string>;
+    onStarted('dev ledger', `${algod}, app ${facts.appId}`);
+
+    const agents = {} as Record<Role, Program>;
+    const controllers = {} as Record<Role, Controller>;
+    for (const role of ROLES) {
+      const [admin, inbound] = [await freePort(), await freePort()];
+      const key = randomBytes(16).toString('hex');
+      const adminUrl = `http://127.0.0.1:${admin}`;
+      // prettier-ignore
+      const args = [
+        'start',
+        '--label',
+        `demo ${role}`,
+        '--admin',
+        '127.0.0.1',
+        String(admin),
+        '--admin-api-key',
+        key,
+        '--inbound-transport',
+        'http',
+        '127.0.0.1',
+        String(inbound),
+        '--endpoint',
+        `http://127.0.0.1:${inbound}`,
+        '--webhook-url',
+        `http://127.0.0.1:${webhooks.port}/${role}#${key}`,
+        '--egress-allow',
+        '127.0.0.0/8',
+        '--preserve-exchange-records',
+        '--algod-url',
+        algod,
+        '--algod-token',
+        String(facts.token),
+        '--algorand-app-id',
+        String(facts.appId),
+        '--algorand-genesis-hash',
+        String(facts.genesisHash),
+        '--log-level',
+        'info',
+        ...AUTO[role],
+        ...store(role).args,
+      ];
+      // the words of the sponsor stand in no process list
+      const env = role === 'issuer' ? { FLEXID_SPONSOR_MNEMONIC: String(facts.sponsor) } : {};
+      agents[role] = program(role, folder, 'src/main.ts', args, () => answers(`${adminUrl}/status/ready`), env as Record<string, string>);
+      controllers[role] = webhooks.controller(role, adminUrl, key);
+      running.push(agents[role]);
+    }
+    await Promise.all(ROLES.map((role) => agents[role].start()));
+    for (const role of ROLES) onStarted(role, `pid ${agents[role].pid}`);
+    return { ledger, agents, controllers, algod, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

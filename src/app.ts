@@ -1,0 +1,341 @@
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { algorandLedger } from './adapters/algorand.ts';
+import { openAnonCreds } from './adapters/anoncreds.ts';
+import { egressGuard } from './adapters/egress.ts';
+import { httpInbound } from './adapters/http-inbound.ts';
+import { httpOutbound } from './adapters/http-outbound.ts';
+import { openSqlite } from './adapters/sqlite.ts';
+import type { Admin } from './admin/route.ts';
+import { startAdmin } from './admin/server.ts';
+import { type Config, ConfigError, dataDir } from './config.ts';
+import { signBytes } from './didcomm/keys.ts';
+import { sendMediaType } from './didcomm/media-types.ts';
+import { resolver } from './dids/resolver.ts';
+import { AppError } from './errors.ts';
+import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
+import { checkPresentation } from './formats/anoncreds-checks.ts';
+import { createCalls } from './kernel/calls.ts';
+import { createKeyRing, type Kernel, type WebhookTarget } from './kernel/context.ts';
+import { createEngine } from './kernel/engine.ts';
+import { newId } from './kernel/ids.ts';
+import { deliverLane } from './kernel/jobs.ts';
+import type { Settings } from './kernel/protocol.ts';
+import { pythonJson } from './kernel/python-json.ts';
+import { createRegistry } from './kernel/registry.ts';
+import type { WorkContext } from './kernel/work.ts';
+import type { JsonObject } from './ports/json.ts';
+import type { Ledger } from './ports/ledger.ts';
+import type { Log } from './ports/log.ts';
+import type { ClaimedJob, Database } from './ports/store.ts';
+import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-definition.ts';
+import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
+import { basicMessage } from './protocols/basic-message.ts';
+import { didExchange } from './protocols/did-exchange.ts';
+import { issueCredential } from './protocols/issue-credential.ts';
+import { notification } from './protocols/notification.ts';
+import { outOfBandProtocol } from './protocols/out-of-band.ts';
+import { presentProof } from './protocols/present-proof.ts';
+import { trustPing } from './protocols/trust-ping.ts';
+import { walletDid } from './protocols/wallet-did.ts';
+import { credential } from './records/credential.ts';
+import { createDelivery } from './workers/delivery.ts';
+import { createEvents } from './workers/events.ts';
+import { createLedgerWorker } from './workers/ledger.ts';
+import { type JobOutcome, type RunnerOptions, startRunner } from './workers/runner.ts';
+
+export const VERSION = '0.1.0';
+/** The tenant of a single-tenant agent. */
+export const BASE = 'base';
+
+/** What this agent speaks: a new protocol is its file and a line here. */
+const PROTOCOLS = [
+  outOfBandProtocol,
+  didExchange,
+  trustPing,
+  basicMessage,
+  notification,
+  issueCredential,
+  presentProof,
+  walletDid,
+  anoncredsSchema,
+  anoncredsCredentialDefinition,
+];
+
+export interface Agent {
+  readonly adminPort?: number;
+  readonly inboundPort?: number;
+  /** Resolves when the agent was told to stop by the admin API. */
+  readonly stopped: Promise<void>;
+  /** Takes nothing new, finishes what is in hand, closes everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Builds the agent from its configuration and starts it: the only place that knows every adapter.
+ * @throws ConfigError, or AppError where the database or a port cannot be had
+ */
+export async function startAgent(config: Config, shown: Record<string, unknown>, log: Log): Promise<Agent> {
+  const inbound = inboundOf(config);
+  const admin = adminOf(config, log);
+  const registry = createRegistry(PROTOCOLS as never, [credential as never]);
+  const db = await openDatabase(config, log);
+  const started = Date.now();
+  const counters: Record<string, number> = {};
+  const ledger = ledgerOf(config);
+  const anoncreds = openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers });
+  if (!anoncreds.status().on) log.warn({}, anoncreds.status().text);
+  await db.admin.ensureTenant(BASE, config.walletName);
+
+  const settings = settingsOf(config, inbound);
+  const targets = webhookTargets(config.webhookUrls);
+  const kernel: Kernel = {
+    db,
+    registry,
+    now: Date.now,
+    settings: () => settings,
+    webhooks: () => targets,
+    keys: createKeyRing(db),
+    count(name) {
+      counters[name] = (counters[name] ?? 0) + 1;
+    },
+    log,
+  };
+  const dids = resolver({ ledger });
+  const requireLedger = (): Ledger => {
+    if (!ledger) throw new AppError('ledger-none');
+    return ledger;
+  };
+  const work = (tenant: string): WorkContext => ({ tenant, store: db.store, anoncreds, resolver: dids, ledger: requireLedger });
+  const engine = createEngine(kernel);
+  const calls = createCalls(kernel, engine, anoncredsWork, work);
+  const mediaType = sendMediaType(config.oldMimeType);
+  const outbound = httpOutbound(egressGuard(config.egressAllow, admin?.port), mediaType);
+  const owner = newId();
+
+  const deliver = createDelivery(kernel, engine, outbound);
+  const notify = createEvents(kernel, outbound, pythonJson, BASE);
+  const write = createLedgerWorker(kernel, calls, requireLedger, (tenant) => async (verkey, bytes) => {
+    const pair = await kernel.keys.pair(tenant, verkey);
+    if (!pair) throw new AppError('internal', 'the key of a DID is missing');
+    return signBytes(bytes, pair);
+  });
+  const run = async (job: ClaimedJob, lease: string): Promise<JobOutcome> => {
+    try {
+      await calls.run(job, lease);
+      return { state: 'committed' };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (error.code === 'lease-lost') return { state: 'committed' };
+      return { state: 'retry', at: Date.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
+    }
+  };
+  const common: Pick<RunnerOptions, 'jobs' | 'owner' | 'log'> = { jobs: db.jobs, owner, log };
+  const runners = [
+    startRunner({
+      ...common,
+      kinds: ['deliver', 'event'],
+      lanes: 256,
+      perLane: 32,
+      leaseMs: 60_000,
+      run: (job) => (job.kind === 'event' ? notify(job) : deliver(job)),
+    }),
+    startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: 30_000, run }),
+    startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: 60_000, run }),
+    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: 60_000, run: write }),
+  ];
+  const expiry = setInterval(() => {
+    void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
+  }, 60_000);
+  expiry.unref();
+
+  let closing = false;
+  let stop = (): void => {};
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  const ready = async (): Promise<{ ok: boolean; reason?: string }> => {
+    if (closing) return { ok: false, reason: 'Shutdown in progress' };
+    try {
+      await db.admin.check();
+    } catch (error) {
+      return { ok: false, reason: (error as Error).message };
+    }
+    const health = ledger ? await ledger.health() : { ok: true };
+    return health.ok ? { ok: true } : { ok: false, reason: `The ledger is not ready: ${health.reason ?? 'no reason given'}` };
+  };
+
+  const sink = {
+    async receive(body: Uint8Array) {
+      if (closing) return { status: 503 };
+      const received = await engine.receive(body, { canReply: true });
+      if (received.refused === 'envelope') return { status: 400 };
+      if (received.reply !== undefined) return { status: 200, reply: received.reply, sent: received.sent };
+      const mail = received.session ? await takeMail(db, owner, received.session) : undefined;
+      return mail ? { status: 200, ...mail } : { status: 202 };
+    },
+  };
+  const messages = inbound
+    ? await httpInbound(sink, { ...inbound, maxBytes: config.maxMessageSize, maxInFlight: 1000, mediaType, log })
+    : undefined;
+  const api: Admin = {
+    kernel,
+    engine,
+    calls,
+    work,
+    matchHeld: (tenant, request) => matchHeld(work(tenant), request as never),
+    version: VERSION,
+    started,
+    config: shown as JsonObject,
+    settings: () => tenantSettings(config),
+    ready,
+    counters: () => ({ ...counters, ...db.admin.stats() }),
+    shutdown: stop,
+  };
+  const server = admin
+    ? await startAdmin(api, { ...admin, maxBytes: Math.round(config.adminMaxRequestSize * 1_048_576), tenant: BASE })
+    : undefined;
+
+  return {
+    adminPort: server?.port,
+    inboundPort: messages?.port,
+    stopped,
+    async close() {
+      closing = true;
+      clearInterval(expiry);
+      await Promise.allSettled([messages?.close(), server?.close()]);
+      await Promise.allSettled(runners.map((runner) => runner.stop()));
+      await outbound.close();
+      await anoncreds.close();
+      await db.admin.close();
+    },
+  };
+}
+
+/** Mail that waits for a peer without an endpoint: one envelope for one request on return-route. */
+async function takeMail(
+  db: Database,
+  owner: string,
+  session: { tenant: string; connection: string },
+): Promise<{ reply: string; sent: () => Promise<void> } | undefined> {
+  const lane = deliverLane(session.tenant, { envelope: '', connection: session.connection });
+  const [claimed] = await db.jobs.claim({ owner, lanes: 1, perLane: 1, leaseMs: 10_000, lane });
+  const job = claimed?.jobs[0];
+  if (!claimed || !job) return undefined;
+  return {
+    reply: job.payload.envelope as string,
+    sent: () => db.jobs.settle([{ lane: claimed.lane, lease: claimed.lease, done: [job.id] }]),
+  };
+}
+
+function inboundOf(config: Config): { host: string; port: number } | undefined {
+  const http = config.inbound.filter(([module]) => module === 'http');
+  const other = config.inbound.find(([module]) => module !== 'http');
+  if (other) throw new ConfigError(`--inbound-transport ${other[0]} is not supported yet: use http`);
+  if (http.length > 1) throw new ConfigError('one --inbound-transport http is supported');
+  if (!http[0]) return undefined;
+  return { host: http[0][1]!, port: portOf(http[0][2]!, '--inbound-transport') };
+}
+
+function adminOf(config: Config, log: Log): { host: string; port: number; apiKey?: string } | undefined {
+  if (!config.admin) return undefined;
+  if (Boolean(config.adminApiKey) === config.adminInsecureMode)
+    throw new ConfigError('--admin needs either --admin-api-key or --admin-insecure-mode');
+  const [host, port] = config.admin as [string, string];
+  const loopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+  if (config.adminInsecureMode && !loopback) {
+    log.warn(
+      { host },
+      'THE ADMIN API IS OPEN TO EVERYONE WHO CAN REACH THIS MACHINE: --admin-insecure-mode on an address that is not loopback',
+    );
+  }
+  return { host, port: portOf(port, '--admin'), apiKey: config.adminApiKey };
+}
+
+function portOf(text: string, name: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new ConfigError(`${name}: ${text} is not a port`);
+  return port;
+}
+
+async function openDatabase(config: Config, log: Log): Promise<Database> {
+  const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
+  const { store, walletKey } = config;
+  if (store === undefined || store.startsWith('sqlite:')) {
+    const path = store?.slice('sqlite:'.length) ?? join(dataDir(config), `${config.walletName}.db`);
+    return await openSqlite({ path, masterKey: walletKey, report });
+  }
+  throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use sqlite:PATH`);
+}
+
+function ledgerOf(config: Config): Ledger | undefined {
+  if (config.noLedger || config.algodUrl === undefined) return undefined;
+  const network = config.algorandNetwork;
+  if (network !== 'mainnet' && network !== 'testnet' && network !== 'betanet' && network !== 'custom')
+    throw new ConfigError(`--algorand-network ${network} is unknown`);
+  if (config.algorandAppId === undefined) throw new ConfigError('--algod-url needs --algorand-app-id');
+  return algorandLedger({
+    algodUrl: config.algodUrl,
+    token: config.algodToken,
+    appId: BigInt(config.algorandAppId),
+    network,
+    genesisHash: config.algorandGenesisHash,
+    sponsorMnemonic: config.sponsorMnemonic,
+  });
+}
+
+function webhookTargets(urls: readonly string[]): WebhookTarget[] {
+  return urls.map((given) => {
+    const [url, key] = given.split('#') as [string, string | undefined];
+    return { id: createHash('sha256').update(url).digest('base64url').slice(0, 12), url: url.replace(/\/$/, ''), key };
+  });
+}
+
+/** What steps may see of the configuration: no key is among it. */
+function settingsOf(config: Config, inbound: { host: string; port: number } | undefined): Settings {
+  const { algorandNetwork, algorandAppId } = config;
+  return Object.freeze({
+    label: config.label,
+    endpoint: config.endpoint ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
+    autoAcceptInvites: config.autoAcceptInvites,
+    autoAcceptRequests: config.autoAcceptRequests,
+    autoPingConnection: config.autoPingConnection,
+    autoRespondMessages: config.autoRespondMessages,
+    autoRespondCredentialProposal: config.autoRespondCredentialProposal,
+    autoRespondCredentialOffer: config.autoRespondCredentialOffer,
+    autoRespondCredentialRequest: config.autoRespondCredentialRequest,
+    autoStoreCredential: config.autoStoreCredential,
+    autoRespondPresentationProposal: config.autoRespondPresentationProposal,
+    autoRespondPresentationRequest: config.autoRespondPresentationRequest,
+    autoVerifyPresentation: config.autoVerifyPresentation,
+    preserveExchangeRecords: config.preserveExchangeRecords,
+    monitorPing: config.monitorPing,
+    publicInvites: config.publicInvites,
+    debugWebhooks: config.debugWebhooks,
+    algoPrefix: config.algodUrl !== undefined && !config.noLedger ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
+  });
+}
+
+/** `GET /settings`, under ACA-Py's names. */
+function tenantSettings(config: Config): JsonObject {
+  return {
+    'debug.auto_accept_invites': config.autoAcceptInvites,
+    'debug.auto_accept_requests': config.autoAcceptRequests,
+    'debug.auto_respond_messages': config.autoRespondMessages,
+    'debug.auto_respond_credential_offer': config.autoRespondCredentialOffer,
+    'debug.auto_respond_credential_request': config.autoRespondCredentialRequest,
+    'debug.auto_respond_presentation_proposal': config.autoRespondPresentationProposal,
+    'debug.auto_respond_presentation_request': config.autoRespondPresentationRequest,
+    'debug.auto_store_credential': config.autoStoreCredential,
+    'debug.auto_verify_presentation': config.autoVerifyPresentation,
+    'debug.monitor_ping': config.monitorPing,
+    preserve_exchange_records: config.preserveExchangeRecords,
+    public_invites: config.publicInvites,
+    default_label: config.label,
+    default_endpoint: config.endpoint ?? null,
+    'wallet.type': 'askar-anoncreds',
+    'wallet.name': config.walletName,
+    'log.level': config.logLevel,
+  };
+}

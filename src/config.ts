@@ -1,0 +1,440 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { ArgumentParser } from 'argparse';
+import { parse as parseYaml } from 'yaml';
+
+/** One setting: its flags (ACA-Py's where it has one), its variable, and what it holds. */
+interface Setting {
+  readonly flags: readonly string[];
+  readonly env: string;
+  readonly group: string;
+  readonly help: string;
+  /** `flag` is true or false; `list` may be given more than once; a number is how many words each has. */
+  readonly kind: 'flag' | 'text' | 'number' | 'list' | 'words';
+  readonly words?: number;
+  readonly metavar?: string | readonly string[];
+  readonly default?: unknown;
+  /** Never shown: keys and secrets. */
+  readonly secret?: boolean;
+}
+
+const flag = (name: string, env: string, group: string, help: string) => ({
+  flags: [`--${name}`],
+  env,
+  group,
+  help,
+  kind: 'flag' as const,
+  default: false,
+});
+
+/** Every setting, in one place: the command line, the environment, the YAML file and `--help` follow from it. */
+const SETTINGS = {
+  admin: {
+    flags: ['--admin'],
+    env: 'ACAPY_ADMIN',
+    group: 'Admin',
+    kind: 'words',
+    words: 2,
+    metavar: ['<host>', '<port>'],
+    help: 'Host and port of the admin API',
+  },
+  adminApiKey: {
+    flags: ['--admin-api-key'],
+    env: 'ACAPY_ADMIN_API_KEY',
+    group: 'Admin',
+    kind: 'text',
+    secret: true,
+    help: 'Key that calls must carry as x-api-key',
+  },
+  adminInsecureMode: flag(
+    'admin-insecure-mode',
+    'ACAPY_ADMIN_INSECURE_MODE',
+    'Admin',
+    'Serve the admin API without a key: for development',
+  ),
+  adminMaxRequestSize: {
+    flags: ['--admin-client-max-request-size'],
+    env: 'ACAPY_ADMIN_CLIENT_MAX_REQUEST_SIZE',
+    group: 'Admin',
+    kind: 'number',
+    default: 1,
+    metavar: '<megabytes>',
+    help: 'Largest body of a call (default 1)',
+  },
+  webhookUrls: {
+    flags: ['--webhook-url'],
+    env: 'ACAPY_WEBHOOK_URL',
+    group: 'Admin',
+    kind: 'list',
+    metavar: '<url#api_key>',
+    help: 'Where events are sent; may be given more than once',
+  },
+
+  autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),
+  autoAcceptRequests: flag('auto-accept-requests', 'ACAPY_AUTO_ACCEPT_REQUESTS', 'Debug', 'Accept connection requests by itself'),
+  autoPingConnection: flag('auto-ping-connection', 'ACAPY_AUTO_PING_CONNECTION', 'Connections', 'Ping when a connection is complete'),
+  autoRespondMessages: flag('auto-respond-messages', 'ACAPY_AUTO_RESPOND_MESSAGES', 'Debug', 'Answer basic messages by itself'),
+  autoRespondCredentialProposal: flag(
+    'auto-respond-credential-proposal',
+    'ACAPY_AUTO_RESPOND_CREDENTIAL_PROPOSAL',
+    'Debug',
+    'Answer credential proposals with an offer',
+  ),
+  autoRespondCredentialOffer: flag(
+    'auto-respond-credential-offer',
+    'ACAPY_AUTO_RESPOND_CREDENTIAL_OFFER',
+    'Debug',
+    'Answer credential offers with a request',
+  ),
+  autoRespondCredentialRequest: flag(
+    'auto-respond-credential-request',
+    'ACAPY_AUTO_RESPOND_CREDENTIAL_REQUEST',
+    'Debug',
+    'Answer credential requests with the credential',
+  ),
+  autoStoreCredential: flag('auto-store-credential', 'ACAPY_AUTO_STORE_CREDENTIAL', 'Debug', 'Store credentials by itself'),
+  autoRespondPresentationProposal: flag(
+    'auto-respond-presentation-proposal',
+    'ACAPY_AUTO_RESPOND_PRESENTATION_PROPOSAL',
+    'Debug',
+    'Answer presentation proposals with a request',
+  ),
+  autoRespondPresentationRequest: flag(
+    'auto-respond-presentation-request',
+    'ACAPY_AUTO_RESPOND_PRESENTATION_REQUEST',
+    'Debug',
+    'Answer presentation requests with a presentation',
+  ),
+  autoVerifyPresentation: flag('auto-verify-presentation', 'ACAPY_AUTO_VERIFY_PRESENTATION', 'Debug', 'Verify presentations by itself'),
+  debugWebhooks: flag('debug-webhooks', 'ACAPY_DEBUG_WEBHOOKS', 'Debug', 'Send whole records in webhooks'),
+  monitorPing: flag('monitor-ping', 'ACAPY_MONITOR_PING', 'Connections', 'Send webhooks for pings'),
+  publicInvites: flag('public-invites', 'ACAPY_PUBLIC_INVITES', 'Connections', 'Allow invitations from the public DID'),
+  preserveExchangeRecords: flag(
+    'preserve-exchange-records',
+    'ACAPY_PRESERVE_EXCHANGE_RECORDS',
+    'Protocol',
+    'Keep exchange records when they are done',
+  ),
+
+  label: {
+    flags: ['--label', '-l'],
+    env: 'ACAPY_LABEL',
+    group: 'General',
+    kind: 'text',
+    default: 'FlexID Cloud Agent',
+    help: 'What peers are shown as the name of this agent',
+  },
+  argFile: {
+    flags: ['--arg-file'],
+    env: 'ACAPY_ARG_FILE',
+    group: 'General',
+    kind: 'text',
+    metavar: '<file>',
+    help: 'YAML file with settings, by their flag names',
+  },
+  endpoint: {
+    flags: ['--endpoint', '-e'],
+    env: 'ACAPY_ENDPOINT',
+    group: 'Transport',
+    kind: 'text',
+    metavar: '<url>',
+    help: 'The address that peers are told to write to',
+  },
+  inbound: {
+    flags: ['--inbound-transport', '-it'],
+    env: 'ACAPY_INBOUND_TRANSPORT',
+    group: 'Transport',
+    kind: 'list',
+    words: 3,
+    metavar: ['<module>', '<host>', '<port>'],
+    help: 'Where messages are taken: http HOST PORT',
+  },
+  outbound: {
+    flags: ['--outbound-transport', '-ot'],
+    env: 'ACAPY_OUTBOUND_TRANSPORT',
+    group: 'Transport',
+    kind: 'list',
+    metavar: '<module>',
+    help: 'How messages are sent: http',
+  },
+  maxMessageSize: {
+    flags: ['--max-message-size'],
+    env: 'ACAPY_MAX_MESSAGE_SIZE',
+    group: 'Transport',
+    kind: 'number',
+    default: 2_097_152,
+    metavar: '<bytes>',
+    help: 'Largest message that is taken (default 2 MiB)',
+  },
+  oldMimeType: {
+    ...flag(
+      'emit-old-didcomm-mime-type',
+      'FLEXID_EMIT_OLD_DIDCOMM_MIME_TYPE',
+      'Transport',
+      'Send messages as application/ssi-agent-wire, for peers of before 2020',
+    ),
+  },
+  egressAllow: {
+    flags: ['--egress-allow'],
+    env: 'FLEXID_EGRESS_ALLOW',
+    group: 'Transport',
+    kind: 'list',
+    metavar: '<cidr>',
+    help: 'Private or loopback range that peers may be reached at; may be given more than once',
+  },
+
+  walletName: {
+    flags: ['--wallet-name'],
+    env: 'ACAPY_WALLET_NAME',
+    group: 'Wallet',
+    kind: 'text',
+    default: 'default',
+    help: 'Name of the wallet, and of its SQLite file',
+  },
+  walletKey: {
+    flags: ['--wallet-key'],
+    env: 'ACAPY_WALLET_KEY',
+    group: 'Wallet',
+    kind: 'text',
+    secret: true,
+    help: 'Master key: base58 of 32 bytes, or a passphrase; generated for a fresh SQLite database',
+  },
+  walletType: {
+    flags: ['--wallet-type'],
+    env: 'ACAPY_WALLET_TYPE',
+    group: 'Wallet',
+    kind: 'text',
+    default: 'askar-anoncreds',
+    help: 'Accepted for ACA-Py: there is one wallet type',
+  },
+  store: {
+    flags: ['--store'],
+    env: 'FLEXID_STORE',
+    group: 'Wallet',
+    kind: 'text',
+    metavar: '<url>',
+    help: 'postgres://USER:PASSWORD@HOST/DATABASE, or sqlite:PATH (default: a file of the wallet name in --data-dir)',
+  },
+  dataDir: {
+    flags: ['--data-dir'],
+    env: 'FLEXID_DATA_DIR',
+    group: 'Wallet',
+    kind: 'text',
+    metavar: '<folder>',
+    help: 'Folder of SQLite databases (default ~/.flexid)',
+  },
+  poolSize: {
+    flags: ['--store-connections'],
+    env: 'FLEXID_STORE_CONNECTIONS',
+    group: 'Wallet',
+    kind: 'number',
+    default: 4,
+    metavar: '<n>',
+    help: 'PostgreSQL connections of this process (default 4)',
+  },
+
+  algodUrl: {
+    flags: ['--algod-url'],
+    env: 'FLEXID_ALGOD_URL',
+    group: 'Ledger',
+    kind: 'text',
+    metavar: '<url>',
+    help: "The Algorand node's REST API",
+  },
+  algodToken: {
+    flags: ['--algod-token'],
+    env: 'FLEXID_ALGOD_TOKEN',
+    group: 'Ledger',
+    kind: 'text',
+    secret: true,
+    default: '',
+    help: "The node's API token",
+  },
+  algorandNetwork: {
+    flags: ['--algorand-network'],
+    env: 'FLEXID_ALGORAND_NETWORK',
+    group: 'Ledger',
+    kind: 'text',
+    default: 'custom',
+    metavar: '<name>',
+    help: 'mainnet, testnet, betanet or custom (default)',
+  },
+  algorandAppId: {
+    flags: ['--algorand-app-id'],
+    env: 'FLEXID_ALGORAND_APP_ID',
+    group: 'Ledger',
+    kind: 'number',
+    metavar: '<id>',
+    help: 'The registry application',
+  },
+  algorandGenesisHash: {
+    flags: ['--algorand-genesis-hash'],
+    env: 'FLEXID_ALGORAND_GENESIS_HASH',
+    group: 'Ledger',
+    kind: 'text',
+    metavar: '<base64>',
+    help: 'Expected genesis hash of a custom network',
+  },
+  sponsorMnemonic: {
+    flags: ['--sponsor-mnemonic'],
+    env: 'FLEXID_SPONSOR_MNEMONIC',
+    group: 'Ledger',
+    kind: 'text',
+    secret: true,
+    help: '25 words of the account that pays for writes; without it the ledger is read only',
+  },
+  noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger'),
+
+  anoncredsWorkers: {
+    flags: ['--anoncreds-workers'],
+    env: 'FLEXID_ANONCREDS_WORKERS',
+    group: 'General',
+    kind: 'number',
+    metavar: '<n>',
+    help: 'Threads for AnonCreds (default: cores less one)',
+  },
+  logLevel: {
+    flags: ['--log-level'],
+    env: 'ACAPY_LOG_LEVEL',
+    group: 'Logging',
+    kind: 'text',
+    default: 'info',
+    metavar: '<level>',
+    help: 'trace, debug, info (default), warn, error',
+  },
+} satisfies Record<string, Setting>;
+
+type Name = keyof typeof SETTINGS;
+type Value<S extends Setting> = S['kind'] extends 'flag'
+  ? boolean
+  : S['kind'] extends 'number'
+    ? S extends { default: number }
+      ? number
+      : number | undefined
+    : S['kind'] extends 'list'
+      ? S extends { words: number }
+        ? readonly (readonly string[])[]
+        : readonly string[]
+      : S['kind'] extends 'words'
+        ? readonly string[] | undefined
+        : S extends { default: string }
+          ? string
+          : string | undefined;
+
+/** The configuration, complete: what was not given has its default. */
+export type Config = { readonly [N in Name]: Value<(typeof SETTINGS)[N]> };
+
+export interface Parsed {
+  readonly config: Config;
+  /** What an operator may read of it: no secrets, under their flag names. */
+  readonly shown: Record<string, unknown>;
+}
+
+/** A configuration that cannot work; the text says what to change. */
+export class ConfigError extends Error {}
+
+/**
+ * Reads the configuration: the command line before the environment before the YAML file, as ACA-Py does.
+ * @throws ConfigError
+ */
+export function readConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Parsed {
+  const parser = createParser();
+  const given = parser.parse_args([...argv]) as Record<string, unknown>;
+  const file = yamlFile((given.argFile as string | undefined) ?? env.ACAPY_ARG_FILE);
+  const config: Record<string, unknown> = {};
+  const shown: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(SETTINGS) as [Name, Setting][]) {
+    const long = setting.flags[0]!.slice(2);
+    const raw =
+      given[name] ?? fromText(setting, env[setting.env]) ?? file[long] ?? setting.default ?? (setting.kind === 'list' ? [] : undefined);
+    config[name] = checked(setting, raw);
+    if (!setting.secret && config[name] !== undefined)
+      shown[long] = name === 'webhookUrls' ? (config[name] as string[]).map((url) => url.replace(/#.*/, '')) : config[name];
+  }
+  return { config: config as Config, shown };
+}
+
+/** The folder of SQLite databases. */
+export const dataDir = (config: Config): string => config.dataDir ?? join(homedir(), '.flexid');
+
+function createParser(): ArgumentParser {
+  const parser = new ArgumentParser({
+    prog: 'flexid start',
+    description: 'Runs the agent. Flags that ACA-Py has too have its names and its ACAPY_* variables.',
+  });
+  const groups = new Map<string, ReturnType<ArgumentParser['add_argument_group']>>();
+  for (const [name, setting] of Object.entries(SETTINGS) as [Name, Setting][]) {
+    const group = groups.get(setting.group) ?? parser.add_argument_group({ title: setting.group });
+    groups.set(setting.group, group);
+    const help = `${setting.help} [${setting.env}]`.replaceAll('%', '%%');
+    const flags = setting.flags as [string, ...string[]];
+    const [first, ...more] = flags;
+    if (setting.kind === 'flag') group.add_argument(first, ...(more as []), { dest: name, action: 'store_const', const: true, help });
+    else
+      group.add_argument(first, ...(more as []), {
+        dest: name,
+        help,
+        metavar: setting.metavar as string | undefined,
+        ...(setting.words ? { nargs: setting.words } : {}),
+        ...(setting.kind === 'list' ? { action: 'append' } : {}),
+      });
+  }
+  return parser;
+}
+
+function fromText(setting: Setting, text: string | undefined): unknown {
+  if (text === undefined || text === '') return undefined;
+  if (setting.kind === 'flag') return !/^(0|false|no|off)$/i.test(text);
+  if (setting.kind === 'words') return text.split(/[\s,[\]]+/).filter(Boolean);
+  if (setting.kind === 'list') {
+    const words = text.split(/[\s,[\]]+/).filter(Boolean);
+    const { words: size } = setting;
+    return size ? Array.from({ length: Math.ceil(words.length / size) }, (_, i) => words.slice(i * size, (i + 1) * size)) : words;
+  }
+  return text;
+}
+
+function yamlFile(path: string | undefined): Record<string, unknown> {
+  if (path === undefined) return {};
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`The file of --arg-file cannot be read: ${(error as Error).message}`);
+  }
+  const value: unknown = parseYaml(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ConfigError('The file of --arg-file must hold settings by name');
+  const known = new Set(Object.values(SETTINGS).map((setting: Setting) => setting.flags[0]!.slice(2)));
+  for (const name of Object.keys(value))
+    if (!known.has(name)) throw new ConfigError(`The file of --arg-file has an unknown setting: ${name}`);
+  return value as Record<string, unknown>;
+}
+
+function checked(setting: Setting, raw: unknown): unknown {
+  if (raw === undefined || raw === null) return undefined;
+  const name = setting.flags[0];
+  switch (setting.kind) {
+    case 'flag':
+      return raw === true || raw === 'true';
+    case 'number': {
+      const value = Number(raw);
+      if (!Number.isFinite(value) || value < 0) throw new ConfigError(`${name} must be a number, not ${String(raw)}`);
+      return value;
+    }
+    case 'words':
+    case 'list': {
+      if (!Array.isArray(raw)) throw new ConfigError(`${name} must be a list`);
+      if (setting.words && setting.kind === 'list') {
+        const rows = raw.length > 0 && !Array.isArray(raw[0]) ? [raw] : raw;
+        for (const row of rows) if (row.length !== setting.words) throw new ConfigError(`${name} takes ${setting.words} values`);
+        return rows.map((row: unknown[]) => row.map(String));
+      }
+      if (setting.words && raw.length !== setting.words) throw new ConfigError(`${name} takes ${setting.words} values`);
+      return raw.map(String);
+    }
+    default:
+      return String(raw);
+  }
+}
