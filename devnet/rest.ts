@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import algosdk from 'algosdk';
 import * as answers from './answers.ts';
-import { assemble } from './assembler.ts';
+import { assemble, TealError } from './assembler.ts';
 import type { Fault, Faults } from './faults.ts';
 import { faucetGroup, genesisDocument } from './genesis.ts';
 import { type Receipt, Refused } from './ledger.ts';
@@ -309,7 +309,14 @@ export const createRest = (node: DevNode, faults: Faults, token: string): Server
       else write(response, done.answer, done.msgpack);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      write(response, failure(error instanceof Refused || (error as Error).name === 'TealError' ? 400 : 500, text), false);
+      write(
+        response,
+        failure(
+          error instanceof Refused || error instanceof TealError || error instanceof RangeError || error instanceof SyntaxError ? 400 : 500,
+          text,
+        ),
+        false,
+      );
     }
   });
 };

@@ -137,8 +137,14 @@ describe('DIDs', () => {
       assert.equal((await perform(ledger, { kind: 'did-put', did, document }, issuer)).state, 'confirmed');
       assert.deepEqual((await ledger.resolve(did)).document, document);
     }
+    for (const length of [28_000, 10, 28_000]) {
+      const document = { id: did, pad: 'p'.repeat(length) };
+      await perform(ledger, { kind: 'did-put', did, document }, issuer);
+      assert.deepEqual((await ledger.resolve(did)).document, document);
+    }
     const huge = documentOf(did, { pad: 'p'.repeat(40_000) });
     await fails(ledger.prepare({ kind: 'did-put', did, document: huge }, 'huge', issuer.sign), 'too-large');
+    assert.equal((await perform(ledger, { kind: 'did-deactivate', did }, issuer)).state, 'confirmed');
   });
 
   test('of other issuers do not get in the way of a prepared write', async () => {
