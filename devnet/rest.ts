@@ -3,7 +3,7 @@ import algosdk from 'algosdk';
 import * as answers from './answers.ts';
 import { assemble, TealError } from './assembler.ts';
 import type { Fault, Faults } from './faults.ts';
-import { faucetGroup, genesisDocument } from './genesis.ts';
+import { faucetGroup } from './genesis.ts';
 import { type Receipt, Refused } from './ledger.ts';
 import type { DevNode } from './node.ts';
 import { sha512_256, splitGroup } from './wire.ts';
@@ -113,7 +113,7 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
     ['GET', /^\/health$/, () => ({ json: null })],
     ['GET', /^\/ready$/, () => ({ json: null })],
     ['GET', /^\/versions$/, () => ({ model: version })],
-    ['GET', /^\/genesis$/, () => ({ text: JSON.stringify(genesisDocument()) })],
+    ['GET', /^\/genesis$/, () => ({ text: ledger.genesis.document })],
     ['GET', /^\/v2\/status$/, () => ({ model: answers.status(node.view()) })],
     [
       'GET',

@@ -84,9 +84,9 @@ describe('payloads', () => {
   });
 
   test('that inflate without end, are not JSON, or have another codec are refused', () => {
-    const bomb = deflateRawSync(Buffer.alloc(10_000_000, 0x20));
+    const bomb = deflateRawSync(`{"name":"${' '.repeat(10_000_000)}"}`);
+    assert.throws(() => unpackObject(did, 'SCHEMA', new Uint8Array(24), box(Uint8Array.of(1, 1), bomb)), /cannot be read/);
     for (const [head, payload] of [
-      [Uint8Array.of(1, 1), bomb],
       [Uint8Array.of(1, 1), deflateRawSync('[1]')],
       [Uint8Array.of(1, 1), Buffer.from('not deflate')],
       [Uint8Array.of(9, 1), deflateRawSync('{}')],
