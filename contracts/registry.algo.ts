@@ -4,7 +4,7 @@ import { Contract } from '@algorandfoundation/tealscript';
  * The FlexID registry: DID documents in the published did:algo box layout, write-once issuer resources, append-only status logs.
  *
  * Permissionless and immutable: the program has no update and no delete handler and no owner. Box names and values are tabulated in README.md; name lengths
- * (8, 32, 33, 57, 65-4) are disjoint, so a did:algo resolver never meets the boxes that are ours.
+ * (8, 32, 33, 57, 61) are disjoint, so a did:algo resolver never meets the boxes that are ours.
  *
  * Deposits: the protocol refuses any transaction that leaves this application under its minimum balance, so a payment of the exact increase stands first in the
  * group and nothing is checked here. What a call frees goes back, exactly, to the payer recorded when the DID was created, by an inner payment whose fee

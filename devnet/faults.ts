@@ -30,7 +30,7 @@ export interface Faults {
 export const createFaults = (initial: readonly Fault[] = []): Faults => {
   let list: (Fault & { times: number })[] = [];
   const add = (fault: Fault): void => {
-    if (!KINDS.includes(fault.kind)) throw new Error(`unknown fault ${String(fault.kind)}; known: ${KINDS.join(', ')}`);
+    if (!KINDS.includes(fault.kind)) throw new RangeError(`unknown fault ${String(fault.kind)}; known: ${KINDS.join(', ')}`);
     list.push({ ...fault, times: fault.times ?? 1 });
   };
   for (const fault of initial) add(fault);

@@ -33,8 +33,8 @@ export const REGISTRY = Object.freeze({
 /** The application id of the registry: the first transaction of a chain creates application 1001. */
 export const REGISTRY_APP = 1001n;
 
-/** The genesis document as `GET /genesis` gives it; `salt` makes another network of the same kind. */
-export const genesisDocument = (salt = '') => ({
+/** The genesis document; `salt` makes another network of the same kind. */
+const genesisDocument = (salt = '') => ({
   alloc: [{ addr: sponsor.addr.toString(), comment: 'Sponsor', state: { algo: Number(SUPPLY) } }],
   comment: `Dev ledger with registry ${Buffer.from(sha512_256(REGISTRY.approval)).toString('hex')}${salt}`,
   id: 'v1',
@@ -44,13 +44,16 @@ export const genesisDocument = (salt = '') => ({
 });
 
 /** The genesis block; its hash changes with the registry's bytecode, so that a journal is never replayed against another program. */
-export const makeGenesis = (salt = ''): Genesis =>
-  Object.freeze({
+export const makeGenesis = (salt = ''): Genesis => {
+  const document = JSON.stringify(genesisDocument(salt));
+  return Object.freeze({
     id: 'flexid-dev-v1',
-    hash: sha512_256(new TextEncoder().encode(`GE${JSON.stringify(genesisDocument(salt))}`)),
+    hash: sha512_256(new TextEncoder().encode(`GE${document}`)),
     timestamp: TIMESTAMP,
     allocations: [{ address: sponsor.addr.toString(), balance: SUPPLY }],
+    document,
   });
+};
 
 const params = (genesis: Genesis, last: bigint): algosdk.SuggestedParams => ({
   fee: 1000n,

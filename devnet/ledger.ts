@@ -12,6 +12,8 @@ export interface Genesis {
   /** Seconds since the epoch. */
   timestamp: bigint;
   allocations: readonly { address: string; balance: bigint }[];
+  /** What `GET /genesis` answers. */
+  document: string;
 }
 
 /** A block: the groups as they were sent, so that the chain can be replayed from bytes. */

@@ -91,7 +91,7 @@ test('plays the faults it is asked for, each as often as asked', async () => {
   assert.equal((await algod.status().do()).lastRound, lastRound - 5n);
   await admin('DELETE', '/devnet/faults');
   assert.equal((await algod.status().do()).lastRound, lastRound);
-  assert.equal((await admin('POST', '/devnet/faults', { kind: 'nonsense' })).status, 500);
+  assert.equal((await admin('POST', '/devnet/faults', { kind: 'nonsense' })).status, 400);
 });
 
 test('closes blocks by the clock when asked, with the pool in between', async () => {

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import algosdk from 'algosdk';
 import * as answers from './answers.ts';
-import { assemble } from './assembler.ts';
+import { assemble, TealError } from './assembler.ts';
 import type { Fault, Faults } from './faults.ts';
-import { faucetGroup, genesisDocument } from './genesis.ts';
+import { faucetGroup } from './genesis.ts';
 import { type Receipt, Refused } from './ledger.ts';
 import type { DevNode } from './node.ts';
 import { sha512_256, splitGroup } from './wire.ts';
@@ -113,7 +113,7 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
     ['GET', /^\/health$/, () => ({ json: null })],
     ['GET', /^\/ready$/, () => ({ json: null })],
     ['GET', /^\/versions$/, () => ({ model: version })],
-    ['GET', /^\/genesis$/, () => ({ text: JSON.stringify(genesisDocument()) })],
+    ['GET', /^\/genesis$/, () => ({ text: ledger.genesis.document })],
     ['GET', /^\/v2\/status$/, () => ({ model: answers.status(node.view()) })],
     [
       'GET',
@@ -309,7 +309,14 @@ export const createRest = (node: DevNode, faults: Faults, token: string): Server
       else write(response, done.answer, done.msgpack);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      write(response, failure(error instanceof Refused || (error as Error).name === 'TealError' ? 400 : 500, text), false);
+      write(
+        response,
+        failure(
+          error instanceof Refused || error instanceof TealError || error instanceof RangeError || error instanceof SyntaxError ? 400 : 500,
+          text,
+        ),
+        false,
+      );
     }
   });
 };

@@ -55,6 +55,7 @@ const selector = (signature: string): Uint8Array => algosdk.ABIMethod.fromSignat
 const SELECTORS = Object.freeze({
   didStage: selector('didStage(uint64,uint64,byte[])void'),
   didPut: selector('didPut(uint64,byte[])void'),
+  setOperator: selector('setOperator(address)void'),
   didDeactivate: selector('didDeactivate(uint64)void'),
   resPut: selector('resPut(address,byte[24],byte[2],uint64,byte[])void'),
   resMore: selector('resMore(address,byte[24],byte[])void'),
@@ -69,24 +70,35 @@ const NONE = new Uint8Array();
 const chunks = (value: Uint8Array, size: number): Uint8Array[] =>
   Array.from({ length: Math.max(1, Math.ceil(value.length / size)) }, (_none, i) => value.subarray(i * size, (i + 1) * size));
 
-/** Adds empty references until the group may read and write `io` bytes. @throws AppError `too-large` if it cannot */
-const withBudget = (calls: Call[], io: number, limits: Limits): Call[] => {
-  let missing = Math.ceil(io / limits.bytesPerReference) - calls.reduce((sum, call) => sum + call.boxes.length, 0);
-  for (const call of calls) {
+/**
+ * Adds empty references, and then calls that change nothing (`filler`), until the group may read and write `io` bytes.
+ * @throws AppError `too-large` if it cannot
+ */
+const withBudget = (calls: Call[], io: number, limits: Limits, filler?: () => Call): Call[] => {
+  const all = [...calls];
+  let missing = Math.ceil(io / limits.bytesPerReference) - all.reduce((sum, call) => sum + call.boxes.length, 0);
+  const fill = (call: Call): void => {
     const room = limits.references - call.boxes.length - call.accounts.length;
     const more = Math.max(0, Math.min(room, missing));
     call.boxes.push(...new Array<Uint8Array>(more).fill(NONE));
     missing -= more;
+  };
+  for (const call of all) fill(call);
+  while (missing > 0 && filler && all.length < limits.group) {
+    const call = filler();
+    missing -= call.boxes.length;
+    fill(call);
+    all.unshift(call);
   }
-  if (calls.length + 1 > limits.group || missing > 0) throw new AppError('too-large', 'the write does not fit one group of transactions');
-  return calls;
+  if (all.length + 1 > limits.group || missing > 0) throw new AppError('too-large', 'the write does not fit one group of transactions');
+  return all;
 };
 
 /** What the ledger holds of a DID, as far as a write needs it. */
 export interface DidState {
   key: Uint8Array;
-  /** Version, data box and size of the present document; absent before the first. */
-  current?: { version: bigint; index: bigint; size: number };
+  /** Version, data box and size of the present document, and who may write beside the key; absent before the first. */
+  current?: { version: bigint; index: bigint; size: number; operator: Uint8Array };
   /** A document that somebody began to stage. */
   staged?: { index: bigint; size: number };
   /** The last data box number handed out. */
@@ -95,7 +107,11 @@ export interface DidState {
   payer?: string;
 }
 
-/** Creates or replaces a DID document: one call, or parts staged before it, all in one group. */
+/** Appoints the operator that is appointed already: a large document that is read or deleted needs more references than one call has. */
+const fillerOf = ({ key, current }: DidState): (() => Call) | undefined =>
+  current && (() => ({ args: [SELECTORS.setOperator, current.operator], boxes: [infoBox(key)], accounts: [] }));
+
+/** Creates or replaces a DID document: one call, or parts staged before it, all in one group, which holds 28,500 bytes at most. */
 export const planDidPut = (state: DidState, document: Uint8Array, limits: Limits): Plan => {
   const { key, current, staged, lastIndex } = state;
   if (document.length > limits.box) throw new AppError('too-large', `the DID document has ${document.length} bytes`);
@@ -116,7 +132,7 @@ export const planDidPut = (state: DidState, document: Uint8Array, limits: Limits
       accounts,
     };
     const net = base + data(document.length) - freed;
-    return { calls: withBudget([call], io, limits), deposit: Math.max(0, net), refunds: net < 0 ? 1 : 0 };
+    return { calls: withBudget([call], io, limits, fillerOf(state)), deposit: Math.max(0, net), refunds: net < 0 ? 1 : 0 };
   }
   const last = parts.length > 1 ? (parts.pop() as Uint8Array) : NONE;
   const dropped = staged ? [dataBox(staged.index)] : [];
@@ -133,7 +149,7 @@ export const planDidPut = (state: DidState, document: Uint8Array, limits: Limits
   const first = STAGED + data(document.length) - (staged ? STAGED + data(staged.size) : 0);
   const end = base - STAGED - freed;
   return {
-    calls: withBudget([...stages, put], io, limits),
+    calls: withBudget([...stages, put], io, limits, fillerOf(state)),
     deposit: Math.max(0, first) + Math.max(0, end),
     refunds: (first < 0 ? 1 : 0) + (end < 0 ? 1 : 0),
   };
@@ -146,7 +162,7 @@ export const planDidDeactivate = (state: DidState, limits: Limits): Plan => {
   const accounts = state.payer === undefined ? [] : [state.payer];
   const boxes = [key, infoBox(key), stagedBox(key), dataBox(current.index), ...(staged ? [dataBox(staged.index)] : [])];
   const calls = [{ args: [SELECTORS.didDeactivate, uint64(current.version)], boxes, accounts }];
-  return { calls: withBudget(calls, 169 + current.size + (staged?.size ?? 0), limits), deposit: 0, refunds: 1 };
+  return { calls: withBudget(calls, 169 + current.size + (staged?.size ?? 0), limits, fillerOf(state)), deposit: 0, refunds: 1 };
 };
 
 /** Writes a resource; `open` is the size of an unsealed box of this name, which is started anew. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createPrivateKey, sign as signEd25519 } from 'node:crypto';
 import { base58 } from '@scure/base';
 import algosdk from 'algosdk';
 import { AppError } from '../errors.ts';
@@ -65,7 +65,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
   const { network, token, feeCap = FEE_CAP, clock = Date.now } = config;
   const appId = BigInt(config.appId);
   const algod = algodClient(config.algodUrl, token, config.timeoutMs);
-  const sponsor = config.sponsorMnemonic === undefined ? undefined : algosdk.mnemonicToSecretKey(config.sponsorMnemonic);
+  const sponsor = config.sponsorMnemonic === undefined ? undefined : sponsorOf(config.sponsorMnemonic);
   const expectedGenesis = network === 'custom' ? config.genesisHash : GENESIS[network];
   const objects = createCache<Record<string, unknown> | Missing>(MAX_ENTRIES, clock);
   const dids = createCache<ResolvedDid | Missing>(MAX_ENTRIES, clock);
@@ -193,7 +193,12 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     const pending = staged && new DataView(staged.buffer, staged.byteOffset, staged.byteLength);
     return {
       key,
-      current: found && { version: found.metadata.fifth ?? 0n, index: found.metadata.start, size: Number(found.metadata.endSize) },
+      current: found && {
+        version: found.metadata.fifth ?? 0n,
+        index: found.metadata.start,
+        size: Number(found.metadata.endSize),
+        operator: found.info?.operator ?? new Uint8Array(32),
+      },
       staged: pending && { index: pending.getBigUint64(0), size: Number(pending.getBigUint64(8)) },
       lastIndex: BigInt(counter ?? 0),
       payer: otherPayer(found?.info?.payer ?? staged?.slice(16)),
@@ -272,7 +277,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     const needed = plan.deposit + fee + Number(minBalance);
     if (Number(amount) < needed) return { state: 'wait', needed, held: Number(amount) };
     const [payment, ...calls] = txns as [algosdk.Transaction, ...algosdk.Transaction[]];
-    const parts = [payment.signTxn(sponsor.sk)];
+    const parts = [payment.attachSignature(sponsor.addr, sponsor.sign(payment.bytesToSign()))];
     for (const call of calls) parts.push(call.attachSignature(account, await sign(base58.encode(key), call.bytesToSign())));
     const signed: SignedWrite = {
       write: { ...write, did },
@@ -360,6 +365,15 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     outcome,
     health,
   } satisfies Ledger);
+};
+
+const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+/** The account of 25 words; it signs with the runtime's own Ed25519, about a hundred times as fast as the one in algosdk. */
+const sponsorOf = (mnemonic: string): { addr: algosdk.Address; sign: (bytes: Uint8Array) => Uint8Array } => {
+  const { addr, sk } = algosdk.mnemonicToSecretKey(mnemonic);
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8, sk.subarray(0, 32)]), format: 'der', type: 'pkcs8' });
+  return { addr, sign: (bytes) => Uint8Array.from(signEd25519(null, bytes, key)) };
 };
 
 const rejected = (message: string): WriteOutcome => {

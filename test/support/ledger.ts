@@ -1,0 +1,133 @@
+import { createHash, generateKeyPairSync, sign as signEd25519 } from 'node:crypto';
+import { base58 } from '@scure/base';
+import { type Devnet, startDevnet } from '../../devnet/main.ts';
+import { type AlgorandConfig, algorandLedger } from '../../src/adapters/algorand.ts';
+import type { DidDocument, Ledger, LedgerSigner, LedgerWrite, SignedWrite, WriteOutcome } from '../../src/ports/ledger.ts';
+
+/** Support for tests: a dev ledger, issuers with keys, and objects of the sizes that AnonCreds objects have. */
+
+export interface Issuer {
+  publicKey: Uint8Array;
+  sign: LedgerSigner;
+}
+
+/** An issuer with a new key. Its signer refuses every key but its own. */
+export const newIssuer = (): Issuer => {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const raw = Uint8Array.from(publicKey.export({ type: 'spki', format: 'der' }).subarray(-32));
+  return {
+    publicKey: raw,
+    sign: async (verkey, bytes) => {
+      if (verkey !== base58.encode(raw)) throw new Error(`asked to sign with ${verkey}`);
+      return Uint8Array.from(signEd25519(null, bytes, privateKey));
+    },
+  };
+};
+
+export const configOf = (devnet: Devnet, change: Partial<AlgorandConfig> = {}): AlgorandConfig => ({
+  algodUrl: devnet.url,
+  token: devnet.token,
+  appId: devnet.appId,
+  network: devnet.network,
+  genesisHash: devnet.genesisHash,
+  sponsorMnemonic: devnet.sponsor.mnemonic,
+  ...change,
+});
+
+/** An admin call of the dev ledger. */
+export const admin = async (devnet: Devnet, method: string, path: string, body?: unknown): Promise<void> => {
+  const headers = { 'x-algo-api-token': devnet.token };
+  const response = await fetch(`${devnet.url}/devnet/${path}`, {
+    method,
+    headers,
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(await response.text());
+};
+
+export const documentOf = (did: string, extra: Record<string, unknown> = {}): DidDocument => ({
+  '@context': ['https://www.w3.org/ns/did/v1'],
+  id: did,
+  service: [
+    {
+      id: `${did}#didcomm`,
+      type: 'did-communication',
+      serviceEndpoint: 'https://agent.example',
+      priority: 0,
+      recipientKeys: [`${did}#key-1`],
+    },
+  ],
+  ...extra,
+});
+
+/** Decimal digits that do not compress to less than their information: a number of `bits` bits. */
+const number = (seed: string, bits = 2048): string => {
+  let value = 0n;
+  for (let i = 0; i * 256 < bits; i++) value = (value << 256n) | BigInt(`0x${createHash('sha256').update(`${seed}/${i}`).digest('hex')}`);
+  return (value | (1n << BigInt(bits - 1))).toString();
+};
+
+export const schemaOf = (did: string, name = 'degree'): Record<string, unknown> => ({
+  issuerId: did,
+  name,
+  version: '1.0',
+  attrNames: Array.from({ length: 10 }, (_none, i) => `attribute_${i}`),
+});
+
+/** A credential definition of ten attributes: 9.6 kB, or 12.7 kB with the revocation key. */
+export const credDefOf = (did: string, schemaId: string, revocation = false): Record<string, unknown> => ({
+  issuerId: did,
+  schemaId,
+  type: 'CL',
+  tag: 'default',
+  value: {
+    primary: {
+      n: number('n'),
+      s: number('s'),
+      r: Object.fromEntries(Array.from({ length: 11 }, (_none, i) => [`attribute_${i}`, number(`r${i}`)])),
+      rctxt: number('rctxt'),
+      z: number('z'),
+    },
+    ...(revocation && {
+      revocation: Object.fromEntries(
+        ['g', 'g_dash', 'h', 'h0', 'h1', 'h2', 'htilde', 'h_cap', 'u', 'pk', 'y'].map((name) => [name, `1 ${number(name, 768)}`]),
+      ),
+    }),
+  },
+});
+
+export const objectWrite = (ledger: Ledger, did: string, type: 'SCHEMA' | 'CLAIM_DEF', object: Record<string, unknown>): LedgerWrite => ({
+  kind: 'object-put',
+  id: ledger.idOf(did, type, object),
+  did,
+  type,
+  object,
+});
+
+let operations = 0;
+
+/** Prepares a write that must not be done or waiting. */
+export const prepared = async (
+  ledger: Ledger,
+  write: LedgerWrite,
+  issuer: Issuer,
+  operation = `operation-${operations++}`,
+): Promise<SignedWrite> => {
+  const result = await ledger.prepare(write, operation, issuer.sign);
+  if (result.state !== 'signed') throw new Error(`not signed but ${JSON.stringify(result)}`);
+  return result.signed;
+};
+
+export const perform = async (ledger: Ledger, write: LedgerWrite, issuer: Issuer): Promise<WriteOutcome> =>
+  ledger.send(await prepared(ledger, write, issuer));
+
+/** A DID that is on the ledger. */
+export const published = async (ledger: Ledger): Promise<{ did: string; issuer: Issuer }> => {
+  const issuer = newIssuer();
+  const did = ledger.didOf(issuer.publicKey);
+  const outcome = await perform(ledger, { kind: 'did-put', did, document: documentOf(did) }, issuer);
+  if (outcome.state !== 'confirmed') throw new Error(`not confirmed but ${JSON.stringify(outcome)}`);
+  return { did, issuer };
+};
+
+export { algorandLedger, type Devnet, startDevnet };
