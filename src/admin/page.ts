@@ -1,6 +1,6 @@
 import type { Operation } from './operations.ts';
 
-const escape = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 /** `/api/doc`: the operations by tag on one page that needs nothing from elsewhere; the document itself is beside it. */
 export function documentationPage(operations: readonly Operation[]): string {
@@ -10,9 +10,9 @@ export function documentationPage(operations: readonly Operation[]): string {
       .filter((op) => op.tag === tag)
       .map(
         (op) =>
-          `<tr><td><b>${op.method}</b></td><td><code>${escape(op.path.replace('*}', '}'))}</code></td><td>${escape(op.summary)}</td></tr>`,
+          `<tr><td><b>${op.method}</b></td><td><code>${escaped(op.path.replace('*}', '}'))}</code></td><td>${escaped(op.summary)}</td></tr>`,
       );
-    return `<h2>${escape(tag)}</h2><table>${rows.join('')}</table>`;
+    return `<h2>${escaped(tag)}</h2><table>${rows.join('')}</table>`;
   });
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>FlexID Cloud Agent</title>
 <style>body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%}td{padding:.2rem .6rem;border-top:1px solid #ddd}td:first-child{width:5rem}</style>

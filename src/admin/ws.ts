@@ -21,7 +21,10 @@ export function attachEvents(
     const client = clients.get(socket);
     if (!client || socket.readyState !== socket.OPEN) return;
     // a reader that does not keep up reads the rest from /events
-    if (socket.bufferedAmount > MAX_BUFFERED) return socket.close(1013, 'too slow');
+    if (socket.bufferedAmount > MAX_BUFFERED) {
+      socket.close(1013, 'too slow');
+      return;
+    }
     client.last = Date.now();
     socket.send(pythonJson(frame));
   };

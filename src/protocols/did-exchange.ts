@@ -243,6 +243,6 @@ const theirs = (peer: Peer): Partial<ConnectionValue> => ({
 /** A single-use invitation is done with its first request. */
 function used(ctx: StepContext): Effects['others'] {
   const row = ctx.loaded.invitation;
-  if (!row || row.state !== 'await-response') return [];
+  if (row?.state !== 'await-response') return [];
   return [{ def: outOfBand, base: toExchange(row), states: ['done'] }];
 }

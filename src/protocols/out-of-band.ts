@@ -255,17 +255,17 @@ function createInvitation(
   const own = invitationKey(ctx, body, unique);
   const requests: JsonObject[] = [];
   const others: Change[] = [];
-  attachments.forEach(({ id: recordId, type }, i) => {
+  for (const [i, { id: recordId, type }] of attachments.entries()) {
     const kind = ATTACHABLE[type];
-    if (!kind) return refuse(`Unknown attachment type: ${type}`);
+    if (!kind) throw new AppError('bad-request', `Unknown attachment type: ${type}`);
     const row = ctx.loaded[`attachment ${i}`];
     const message = row?.value[kind.member] as JsonObject | undefined;
     if (!row || !message) throw new AppError('not-found', `Record not found: ${type}/${recordId}`);
-    if (row.state !== kind.state || row.connection) return refuse(`${type} ${recordId} is not free to be attached`);
+    if (row.state !== kind.state || row.connection) refuse(`${type} ${recordId} is not free to be attached`);
     const threaded = { ...message, '~thread': { pthid: id } };
     requests.push({ '@id': `request-${i}`, 'mime-type': 'application/json', data: { json: threaded } });
     others.push({ def: kind.def, base: toExchange(row), patch: { parent_thread_id: id, [kind.member]: threaded } });
-  });
+  }
 
   const accept = body.protocol_version === '1.0' ? undefined : (body.accept as string[] | undefined);
   const invitation = composeMessage(

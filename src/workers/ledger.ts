@@ -69,12 +69,13 @@ export function createLedgerWorker(
           kernel.count('ledger_writes');
           return await finish(job, lease, { round: outcome.round });
         }
-        if (outcome.state === 'rejected') return await finish(job, lease, new AppError('ledger-rejected', outcome.reason));
-        if (outcome.state === 'expired') {
-          // it provably never landed: sign anew
+        if (outcome.state === 'rejected' && !outcome.rebuild)
+          return await finish(job, lease, new AppError('ledger-rejected', outcome.reason));
+        if (outcome.state === 'expired' || outcome.state === 'rejected') {
+          // it provably never landed: sign anew, on what the ledger holds now
           const row = await read(job);
           await note(job, row, 'expired', {});
-          return { state: 'retry', at: 0, error: 'the transaction group expired' };
+          return { state: 'retry', at: Date.now(), error: outcome.state === 'expired' ? 'the transaction group expired' : outcome.reason };
         }
         if (Date.now() > until) return { state: 'retry', at: Date.now() + 1000, error: 'not confirmed yet' };
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

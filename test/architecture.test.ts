@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+
+/** What each folder of `src` may import of ours, itself aside: docs/architecture.md says why. */
+const MAY: Record<string, readonly string[]> = {
+  'main.ts': ['app.ts', 'config.ts', 'errors.ts', 'adapters'],
+  'app.ts': [
+    'admin',
+    'workers',
+    'adapters',
+    'protocols',
+    'records',
+    'formats',
+    'kernel',
+    'ports',
+    'dids',
+    'didcomm',
+    'config.ts',
+    'errors.ts',
+  ],
+  'config.ts': [],
+  'errors.ts': [],
+  kernel: ['ports', 'didcomm', 'errors.ts'],
+  ports: [],
+  vault: [],
+  didcomm: [],
+  dids: ['ports', 'didcomm', 'errors.ts'],
+  formats: ['kernel', 'dids', 'didcomm', 'ports', 'errors.ts'],
+  records: ['kernel', 'ports', 'errors.ts'],
+  protocols: ['kernel', 'records', 'dids', 'didcomm', 'ports', 'errors.ts'],
+  adapters: ['ports', 'vault', 'didcomm', 'errors.ts'],
+  admin: ['kernel', 'records', 'ports', 'didcomm', 'errors.ts'],
+  workers: ['kernel', 'ports', 'errors.ts'],
+};
+/** Folders whose files must not import each other: each stands alone behind a port or in the registry. */
+const APART = ['protocols', 'records'];
+/** Files of vault that only know the types of a port. */
+const TYPES_ONLY: Record<string, readonly string[]> = { vault: ['ports'] };
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly typeOnly: boolean;
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  const found = text.matchAll(/^(import|export)( type)?[^'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/gm);
+  return [...found].map(([, , typeOnly, path, dynamic]) => ({
+    from: file,
+    to: relative(ROOT, join(ROOT, dirname(file), (path ?? dynamic)!)),
+    typeOnly: typeOnly !== undefined,
+  }));
+}
+
+const isTest = (file: string): boolean => /\.(test|conformance)\.ts$/.test(file);
+const area = (file: string): string => file.split('/')[1]!;
+
+test('every folder imports only what its rule allows', () => {
+  const wrong: string[] = [];
+  for (const file of globSync('src/**/*.ts', { cwd: ROOT })) {
+    if (isTest(file)) continue;
+    const from = area(file);
+    assert.ok(MAY[from], `${file} lies in a folder without a rule`);
+    for (const one of importsOf(file)) {
+      if (!one.to.startsWith('src/')) {
+        if (file !== 'src/main.ts') wrong.push(`${file} -> ${one.to}`);
+        continue;
+      }
+      const to = area(one.to);
+      const apart = APART.includes(from) && to === from;
+      const types = one.typeOnly && TYPES_ONLY[from]?.includes(to);
+      if (apart || (to !== from && !MAY[from].includes(to) && !types)) wrong.push(`${file} -> ${one.to}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('the dev ledger and the contracts know nothing of src', () => {
+  const wrong = globSync('{devnet,contracts}/**/*.ts', { cwd: ROOT, exclude: (name) => name === 'node_modules' })
+    .filter((file) => !isTest(file))
+    .flatMap(importsOf)
+    .filter((one) => one.to.startsWith('src/'));
+  assert.deepEqual(wrong, []);
+});
+
+test('nothing lies deeper than two levels below src, and no file is a barrel', () => {
+  const files = globSync('src/**/*.ts', { cwd: ROOT });
+  assert.deepEqual(
+    files.filter((file) => file.split('/').length > 4),
+    [],
+  );
+  assert.deepEqual(
+    files.filter((file) => /\/index\.ts$/.test(file)),
+    [],
+  );
+});
+
+test('only config.ts and the composition root read the environment', () => {
+  const readers = globSync('src/**/*.ts', { cwd: ROOT }).filter(
+    (file) => !isTest(file) && readFileSync(join(ROOT, file), 'utf8').includes('process.env'),
+  );
+  assert.deepEqual(readers.sort(), ['src/app.ts', 'src/main.ts']);
+});

@@ -1,0 +1,55 @@
+import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, relative } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+/** Suites with needs of their own; they run only when they are named. */
+const APART = ['test/interop/'];
+
+const HELP = `./flexid test [part of a path ...]
+
+Runs every test, or those whose path holds one of the given texts: ./flexid test didcomm, ./flexid test faults
+Prints each test and closes with "N passed, N failed".
+`;
+
+/** \`./flexid test\`. @returns the exit code: 0 only when tests ran and none failed */
+export async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const files = globSync('{src,devnet,contracts,test,bench,examples}/**/*.test.ts', {
+    cwd: ROOT,
+    exclude: (name) => name === 'node_modules',
+  })
+    .filter((file) => (argv.length > 0 ? argv.some((part) => file.includes(part)) : !APART.some((prefix) => file.startsWith(prefix))))
+    .sort()
+    .map((file) => join(ROOT, file));
+  if (files.length === 0) {
+    process.stderr.write(`flexid test: no test file matches ${argv.join(', ')}\n`);
+    return 2;
+  }
+  let passed = 0;
+  let failed = 0;
+  let skipped = 0;
+  const failures: string[] = [];
+  const stream = run({ files, concurrency: Math.max(2, availableParallelism()), timeout: 600_000 });
+  stream.on('test:summary', (summary) => {
+    if (summary.file !== undefined) return;
+    passed = summary.counts.passed;
+    skipped = summary.counts.skipped + summary.counts.todo;
+    failed = summary.counts.tests - passed - skipped;
+  });
+  stream.on('test:fail', ({ name, file, nesting }) => {
+    if (file && nesting === 0) failures.push(`${relative(ROOT, file)}: ${name}`);
+  });
+  await new Promise<void>((resolve, reject) => {
+    stream.compose(spec).on('end', resolve).on('error', reject).pipe(process.stdout, { end: false });
+  });
+  if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((one) => `  ${one}`).join('\n')}\n`);
+  process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
