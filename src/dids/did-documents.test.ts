@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { fromBase58, toBase58, verkeyToDidKey } from '../didcomm/encoding.ts';
@@ -7,12 +6,11 @@ import { AppError, type ErrorCode } from '../errors.ts';
 import type { DidDocument, Ledger } from '../ports/ledger.ts';
 import { canonicalAlgoId, parseDidAlgo } from './did-algo.ts';
 import { checkDidDocument, didcommServices, findMethod, methodKey, verkeyOf, verkeysFor } from './did-doc.ts';
-import { createDidKey, ed25519ToX25519, fromMultikey, toJwk, toMultikey } from './did-key.ts';
+import { createDidKey, ed25519ToX25519, fromMultikey, toJwk } from './did-key.ts';
 import { createPeer4, QUEUE_ENDPOINT, resolvePeer } from './did-peer.ts';
 import { algoDocument, peer4Document } from './own-documents.ts';
 import { resolver } from './resolver.ts';
 
-const load = <T>(path: string): T => JSON.parse(readFileSync(new URL(`../../test/vectors/${path}`, import.meta.url), 'utf8')) as T;
 const code = (wanted: ErrorCode) => (error: unknown) => error instanceof AppError && error.code === wanted;
 const VERKEY = 'DtPcLpky6Yi6zPecfW8VZH3xNoDkvQfiGWp8u5n9nAj6';
 const ALGO = `did:algo:testnet:app:742:${'ab'.repeat(32)}`;

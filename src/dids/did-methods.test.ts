@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
@@ -164,6 +165,14 @@ suite('did:peer', () => {
     const other = createPeer4(peer4Document({ verkey: VERKEY, endpoint: 'https://x.example' })).did.split(':')[3];
     for (const bad of [`did:peer:${hash}:${other}`, `did:peer:${hash}:${encoded}1`, `did:peer:${hash}:`, `did:peer:${hash}:z`]) {
       assert.throws(() => resolvePeer(bad), code('did-invalid'), bad);
+    }
+    const encode = (text: string) => {
+      const body = `z${toBase58(Buffer.concat([Uint8Array.of(0x80, 4), Buffer.from(text)]))}`;
+      return `did:peer:4z${toBase58(Buffer.concat([Uint8Array.of(0x12, 0x20), createHash('sha256').update(body).digest()]))}:${body}`;
+    };
+    assert.equal(resolvePeer(encode('{"x":1}')).x, 1);
+    for (const text of ['{"id":"did:x:y"}', '[]', '{', '{"a":1,"a":2}', '{"service":7}']) {
+      assert.throws(() => resolvePeer(encode(text)), code('did-invalid'), text);
     }
     assert.throws(() => createPeer4({ id: 'did:x:y' }), code('did-invalid'));
     assert.throws(() => createPeer4({ service: 'x' }), code('did-invalid'));
