@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { openAnonCreds } from '../src/adapters/anoncreds.ts';
+import { checkPresentation } from '../src/formats/anoncreds-checks.ts';
+import { encodeValues, newNonce } from '../src/formats/anoncreds-values.ts';
+import type { AnonCreds, AnonCredsSchema, CredentialDefinition, PresentationRequest } from '../src/ports/anoncreds.ts';
+import type { JsonObject } from '../src/ports/json.ts';
+
+/** One line of the table: milliseconds of one operation by the bare library in this thread, and through the engine with its checks and its worker. */
+export interface Row {
+  name: string;
+  bare: number;
+  engine: number;
+}
+
+const ROUNDS = 21;
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+
+/** Milliseconds that `work` takes, and its result. */
+async function timed<Value>(times: number[], work: () => Value | Promise<Value>): Promise<Value> {
+  const start = performance.now();
+  const value = await work();
+  times.push(performance.now() - start);
+  return value;
+}
+
+/** Times issuing, holding, presenting and verifying with the stored test keys; needs the folder of the library. */
+export async function run(libraryPath: string): Promise<Row[]> {
+  const path = new URL('../test/vectors/anoncreds/anoncreds-rs-wasm-flow.json', import.meta.url);
+  const flow = JSON.parse(readFileSync(path, 'utf8')) as Record<string, JsonObject & string>;
+  const schemaId = flow.schema_id!;
+  const credentialDefinitionId = flow.cred_def_id!;
+  const schema = flow.schema as unknown as AnonCredsSchema;
+  const credentialDefinition = flow.credential_definition as unknown as CredentialDefinition;
+  const secret = flow.credential_definition_private!;
+  const keyCorrectnessProof = flow.key_correctness_proof!;
+  const request: PresentationRequest = {
+    name: 'bench',
+    version: '1.0',
+    nonce: newNonce(),
+    requested_attributes: { name: { name: 'name' }, degree: { name: 'degree' } },
+    requested_predicates: { adult: { name: 'age', p_type: '>=', p_value: 18 } },
+  };
+  const values = encodeValues({ name: 'Alice', age: '25', degree: 'Maths' });
+  const objects = { schemas: { [schemaId]: schema }, credentialDefinitions: { [credentialDefinitionId]: credentialDefinition } };
+  const prove = { attributes: ['name', 'degree'].map((referent) => ({ referent, reveal: true })), predicates: ['adult'] };
+
+  const names = [
+    'createOffer',
+    'createRequest',
+    'createCredential',
+    'processCredential',
+    'createPresentation',
+    'verifyPresentation',
+  ] as const;
+  const fresh = (): Record<(typeof names)[number], number[]> => ({
+    createOffer: [],
+    createRequest: [],
+    createCredential: [],
+    processCredential: [],
+    createPresentation: [],
+    verifyPresentation: [],
+  });
+
+  const through = async (engine: AnonCreds, times: ReturnType<typeof fresh>): Promise<void> => {
+    const t = 'bench';
+    const linkSecret = await engine.createLinkSecret(t);
+    const offer = await timed(times.createOffer, () => engine.createOffer(t, { schemaId, credentialDefinitionId, keyCorrectnessProof }));
+    const asked = { offer, credentialDefinition, linkSecret, linkSecretId: 'x', entropy: 'e' };
+    const made = await timed(times.createRequest, () => engine.createRequest(t, asked));
+    const input = { credentialDefinition, private: secret, offer, request: made.request, values };
+    const issued = await timed(times.createCredential, () => engine.createCredential(t, input));
+    const held = { credential: issued, metadata: made.metadata, linkSecret, credentialDefinition };
+    const credential = await timed(times.processCredential, () => engine.processCredential(t, held));
+    const shown = { request, credentials: [{ credential, ...prove }], selfAttested: {}, linkSecret, ...objects };
+    const presentation = await timed(times.createPresentation, () => engine.createPresentation(t, shown));
+    const { verified } = await timed(times.verifyPresentation, () => engine.verifyPresentation(t, { request, presentation, ...objects }));
+    if (!verified) throw new Error('the presentation does not verify');
+  };
+
+  // The wrapper finds its library by this variable alone.
+  process.env.LIB_ANONCREDS_PATH = libraryPath;
+  const { CredentialOffer, CredentialRequest, Credential, LinkSecret, Presentation } = await import('@hyperledger/anoncreds-nodejs');
+  const definition = { ...credentialDefinition };
+  const bareRequest = { ...request };
+  const bare = async (times: ReturnType<typeof fresh>): Promise<void> => {
+    const linkSecret = LinkSecret.create();
+    const offer = await timed(times.createOffer, () => CredentialOffer.create({ schemaId, credentialDefinitionId, keyCorrectnessProof }));
+    const asked = { credentialOffer: offer, credentialDefinition: definition, linkSecret, linkSecretId: 'x', entropy: 'e' };
+    const made = await timed(times.createRequest, () => CredentialRequest.create(asked));
+    const input = {
+      credentialDefinition: definition,
+      credentialDefinitionPrivate: secret,
+      credentialOffer: offer,
+      credentialRequest: made.credentialRequest,
+      attributeRawValues: Object.fromEntries(Object.entries(values).map(([name, { raw }]) => [name, raw])),
+      attributeEncodedValues: Object.fromEntries(Object.entries(values).map(([name, { encoded }]) => [name, encoded])),
+    };
+    const credential = await timed(times.createCredential, () => Credential.create(input));
+    const held = { credentialRequestMetadata: made.credentialRequestMetadata, linkSecret, credentialDefinition: definition };
+    await timed(times.processCredential, () => credential.process(held));
+    const shown = {
+      presentationRequest: bareRequest,
+      credentials: [{ credential }],
+      credentialsProve: [
+        ...prove.attributes.map(({ referent }) => ({ entryIndex: 0, referent, isPredicate: false, reveal: true })),
+        ...prove.predicates.map((referent) => ({ entryIndex: 0, referent, isPredicate: true, reveal: true })),
+      ],
+      selfAttest: {},
+      linkSecret,
+      schemas: { [schemaId]: { ...schema } },
+      credentialDefinitions: { [credentialDefinitionId]: definition },
+    };
+    const presentation = await timed(times.createPresentation, () => Presentation.create(shown));
+    const { schemas, credentialDefinitions } = shown;
+    await timed(times.verifyPresentation, () => presentation.verify({ presentationRequest: bareRequest, schemas, credentialDefinitions }));
+    for (const native of [offer, made.credentialRequest, made.credentialRequestMetadata, credential, presentation]) native.handle.clear();
+  };
+
+  const engine = openAnonCreds({ libraryPath, checkPresentation, workers: 1 });
+  const [direct, checked] = [fresh(), fresh()];
+  try {
+    // Once for each, unmeasured; then by turns.
+    await bare(fresh());
+    await through(engine, fresh());
+    for (let round = 0; round < ROUNDS; round++) {
+      await bare(direct);
+      await through(engine, checked);
+    }
+  } finally {
+    await engine.close();
+  }
+  return names.map((name) => ({ name, bare: median(direct[name]), engine: median(checked[name]) }));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const libraryPath = process.env.LIB_ANONCREDS_PATH;
+  if (!libraryPath) throw new Error('LIB_ANONCREDS_PATH must name the folder of the library');
+  console.log(`${''.padEnd(22)} bare library      engine   ratio`);
+  for (const { name, bare, engine } of await run(libraryPath)) {
+    console.log(
+      `${name.padEnd(22)} ${bare.toFixed(2).padStart(9)} ms ${engine.toFixed(2).padStart(8)} ms ${(bare / engine).toFixed(2).padStart(7)}`,
+    );
+  }
+}
