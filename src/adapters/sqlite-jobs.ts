@@ -113,7 +113,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
           ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(keys, id, error), now)),
         ];
         for (const removed of gone) if (removed?.cause) causes.push(removed.cause);
-        for (const { id, at } of one.retry ?? []) lanes.retry(lane.n, id, Math.min(at, NEVER));
+        for (const { id, at } of one.retry ?? []) lanes.retry(lane.n, id, Math.min(Math.ceil(at), NEVER));
         if (lanes.refresh(lane.n, now) !== undefined) kinds.push(lane.kind);
         ended.push(one.lease);
       }

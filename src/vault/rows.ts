@@ -141,7 +141,7 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       lane: j.lane,
       payload: seal(keys, jobParts(j.kind, j.id, j.lane), json(j.payload)),
       cause: j.cause ?? null,
-      due: Math.min(j.notBefore ?? 0, NEVER),
+      due: Math.min(Math.ceil(j.notBefore ?? 0), NEVER),
     })),
     events: (commit.events ?? []).map((e) => ({
       id: e.id,

@@ -54,8 +54,11 @@ export function startRunner(options: RunnerOptions): Runner {
         await jobs.settle(batch);
         nudge();
       } catch (error) {
-        // the leases run out by themselves and the jobs run again
+        // said again while the leases hold; after that the jobs run again
         log.error({ err: error, lanes: batch.length }, 'lanes could not be settled');
+        if (stopped) break;
+        finished.push(...batch);
+        await sleep(500);
       }
     }
     settling = undefined;
@@ -142,5 +145,5 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 /** When a job that failed so many times is due again: doubling from one second up to `cap`, with a little scatter. */
 export function backoff(attempts: number, cap: number): number {
-  return Date.now() + Math.min(1000 * 2 ** Math.min(attempts, 20), cap) * (0.8 + Math.random() * 0.4);
+  return Math.round(Date.now() + Math.min(1000 * 2 ** Math.min(attempts, 20), cap) * (0.8 + Math.random() * 0.4));
 }
