@@ -33,16 +33,15 @@ const first = (set: CommitSet) => `${set}_${column(COMMIT_SETS[set][0])}`;
 const rows = (set: CommitSet) =>
   `unnest(${COMMIT_SETS[set].map((text) => `${set}_${column(text)}`).join(', ')}) AS x(${COMMIT_SETS[set].map(column).join(', ')})`;
 const when = (set: CommitSet, body: string) => `  IF cardinality(${first(set)}) > 0 THEN\n${body}\n  END IF;`;
-const clash = (set: CommitSet, what: string) => `    GET DIAGNOSTICS v_count = ROW_COUNT;
-    IF v_count <> cardinality(${first(set)}) THEN RAISE EXCEPTION '${what}' USING ERRCODE = '${VERSION_CLASH}'; END IF;`;
-/** The tag rows of records `r`, cut from their joined hashes. */
-const cutTags = (table: string, tags: string) =>
-  `SELECT ${table}.t, substr(${tags}, s.at, 16), ${table}.n FROM ${table} CROSS JOIN LATERAL generate_series(1, length(${tags}), 16) AS s(at)`;
-
 /** All of one or several commits, or nothing. Returns the causes of the jobs that it completed. */
 export const COMMIT_FUNCTION = `
 CREATE FUNCTION flexid.foreign_lane(lane text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'Lane % belongs to another tenant or kind', lane USING ERRCODE = '${FOREIGN_LANE}'; END $$;
+
+-- The single hashes of a record's joined tags.
+CREATE FUNCTION flexid.cut(tags bytea) RETURNS bytea[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT coalesce(array_agg(substr(tags, at, 16)), '{}') FROM generate_series(1, length(tags), 16) AS s(at)
+$$;
 
 CREATE FUNCTION flexid.commit(p_tenants int[], p_from text, p_kinds text[], p_causes text[], ${parameters.join(', ')}) RETURNS text[]
 LANGUAGE plpgsql AS $$
@@ -50,6 +49,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
   v_now bigint := flexid.now_ms();
   v_count bigint;
+  v_row record;
   v_causes text[] := '{}';
 BEGIN
   PERFORM set_config('flexid.tenant', array_to_string(p_tenants, ','), true);
@@ -66,12 +66,13 @@ ${when(
 ${when('mark', `    INSERT INTO flexid.mark (t, hash, expires, answer) SELECT t, hash, expires, answer FROM ${rows('mark')};`)}
 ${when(
   'gone',
-  `    WITH removed AS (
-        DELETE FROM flexid.record r USING ${rows('gone')} WHERE r.t = x.t AND r.category = x.category AND r.id = x.id AND r.version = x.expect
-        RETURNING r.n, r.t, r.tags),
-      cut AS (${cutTags('removed', 'removed.tags')}),
-      untagged AS (DELETE FROM flexid.tag g USING cut c(t, hash, n) WHERE g.t = c.t AND g.hash = c.hash AND g.n = c.n)
-    SELECT count(*) INTO v_count FROM removed;
+  `    v_count := 0;
+    FOR v_row IN DELETE FROM flexid.record r USING ${rows('gone')} WHERE r.t = x.t AND r.category = x.category AND r.id = x.id AND r.version = x.expect
+      RETURNING r.n, r.t, r.tags
+    LOOP
+      DELETE FROM flexid.tag WHERE t = v_row.t AND hash = ANY (flexid.cut(v_row.tags)) AND n = v_row.n;
+      v_count := v_count + 1;
+    END LOOP;
     IF v_count <> cardinality(gone_t) THEN RAISE EXCEPTION 'A record was changed or removed' USING ERRCODE = '${VERSION_CLASH}'; END IF;`,
 )}
 ${when(
@@ -79,21 +80,21 @@ ${when(
   `    WITH added AS (
         INSERT INTO flexid.record (t, category, id, version, state, role, connection, created, updated, tags, value)
         SELECT t, category, id, 1, state, role, connection, v_now, v_now, tags, value FROM ${rows('fresh')} RETURNING n, t, tags)
-    INSERT INTO flexid.tag (t, hash, n) ${cutTags('added', 'added.tags')};`,
+    INSERT INTO flexid.tag (t, hash, n) SELECT a.t, h.hash, a.n FROM added a CROSS JOIN LATERAL unnest(flexid.cut(a.tags)) AS h(hash);`,
 )}
 ${when(
   'changed',
-  `    -- tags first, while the old ones are still in the rows; what does not match here will not match below either
-    WITH x AS (
-        SELECT r.n, r.t, r.tags AS old, x.tags AS new FROM ${rows('changed')}
-        JOIN flexid.record r ON r.t = x.t AND r.category = x.category AND r.id = x.id WHERE r.tags <> x.tags AND r.version = x.expect),
-      removed AS (
-        DELETE FROM flexid.tag g USING (${cutTags('x', 'x.old')}) c(t, hash, n)
-        WHERE g.t = c.t AND g.hash = c.hash AND g.n = c.n AND NOT EXISTS (SELECT 1 FROM (${cutTags('x', 'x.new')}) k(t, hash, n) WHERE k.n = c.n AND k.hash = c.hash))
-    INSERT INTO flexid.tag (t, hash, n) ${cutTags('x', 'x.new')} ON CONFLICT DO NOTHING;
+  `    -- tags first, while the old ones are still in the rows; a row that does not match here will not match below either
+    FOR v_row IN SELECT r.n, r.t, r.tags, x.tags AS fresh FROM ${rows('changed')}
+      JOIN flexid.record r ON r.t = x.t AND r.category = x.category AND r.id = x.id WHERE r.tags <> x.tags
+    LOOP
+      DELETE FROM flexid.tag WHERE t = v_row.t AND hash = ANY (flexid.cut(v_row.tags)) AND n = v_row.n;
+      INSERT INTO flexid.tag (t, hash, n) SELECT v_row.t, h.hash, v_row.n FROM unnest(flexid.cut(v_row.fresh)) AS h(hash);
+    END LOOP;
     UPDATE flexid.record r SET version = r.version + 1, state = x.state, role = x.role, connection = x.connection, updated = v_now, tags = x.tags, value = x.value
     FROM ${rows('changed')} WHERE r.t = x.t AND r.category = x.category AND r.id = x.id AND r.version = x.expect;
-${clash('changed', 'A record was changed or removed')}`,
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    IF v_count <> cardinality(changed_t) THEN RAISE EXCEPTION 'A record was changed or removed' USING ERRCODE = '${VERSION_CLASH}'; END IF;`,
 )}
 ${when('key', `    INSERT INTO flexid.key (t, hash, value) SELECT t, hash, value FROM ${rows('key')};`)}
 ${when('unroute', `    DELETE FROM flexid.route r USING ${rows('unroute')} WHERE r.hash = x.hash AND r.t = x.t;`)}

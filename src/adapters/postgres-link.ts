@@ -8,7 +8,14 @@ const QUERY_MS = 30_000;
  * Every statement here is a look-up by index with arrays of unknown length: the generic plan is the right one, and a plan made while a table was empty must not
  * become a scan that grows with it.
  */
-const SETTINGS = ['enable_seqscan=off', 'enable_hashjoin=off', 'enable_mergejoin=off', 'plan_cache_mode=force_generic_plan', 'jit=off'];
+const SETTINGS = [
+  'enable_seqscan=off',
+  'enable_bitmapscan=off',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+  'plan_cache_mode=force_generic_plan',
+  'jit=off',
+];
 const INT8 = 20;
 
 const types = {

@@ -110,13 +110,16 @@ export function postgresReads(link: () => Link) {
     const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
     if (query.cursor !== undefined && cursor === undefined) throw new AppError('bad-request', 'The cursor is not one of this API');
     const values: unknown[] = [tenant.n, category];
-    const where = ['r.t = $1', 'r.category = $2'];
+    // t::bigint: see the index
+    const where = ['r.t::bigint = $1::int', 'r.category = $2'];
     const bind = (value: unknown) => `$${values.push(value)}`;
     for (const column of ['state', 'role', 'connection'] as const) {
       if (query[column] !== undefined) where.push(`r.${column} = ${bind(query[column])}`);
     }
     for (const [name, value] of Object.entries(query.tags ?? {})) {
-      where.push(`r.n IN (SELECT n FROM flexid.tag WHERE t = $1 AND hash = ${bind(recordTagHash(tenant.keys, category, name, value))})`);
+      where.push(
+        `r.n IN (SELECT n FROM flexid.tag WHERE t = $1::int AND hash = ${bind(recordTagHash(tenant.keys, category, name, value))})`,
+      );
     }
     const source = `FROM flexid.record r WHERE ${where.join(' AND ')}`;
     const filters = values.slice();

@@ -15,8 +15,9 @@ CREATE TABLE flexid.record (
   state text, role text, connection text, created bigint NOT NULL, updated bigint NOT NULL, tags bytea NOT NULL, value bytea NOT NULL
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX record_id ON flexid.record (t, category, id);
-CREATE INDEX record_list ON flexid.record (t, category, n);
-CREATE INDEX record_connection ON flexid.record (t, connection, category, n) WHERE connection IS NOT NULL;
+-- lists ask for t::bigint, look-ups for t: so a plan that was made while the table was small cannot use the index of lists to look up one record
+CREATE INDEX record_list ON flexid.record ((t::bigint), category, n);
+CREATE INDEX record_connection ON flexid.record ((t::bigint), connection, category, n) WHERE connection IS NOT NULL;
 CREATE TABLE flexid.tag (t int NOT NULL, hash bytea NOT NULL, n bigint NOT NULL, PRIMARY KEY (t, hash, n));
 CREATE TABLE flexid.key (t int NOT NULL, hash bytea NOT NULL, value bytea NOT NULL, PRIMARY KEY (t, hash));
 CREATE TABLE flexid.route (hash bytea PRIMARY KEY, t int NOT NULL, kind text NOT NULL, target text NOT NULL);
@@ -86,7 +87,7 @@ BEGIN
     RETURN QUERY SELECT u.ord, r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value
       FROM unnest(g_ord, g_t, g_hash) AS u(ord, t, hash)
       CROSS JOIN LATERAL (SELECT g.n FROM flexid.tag g WHERE g.t = u.t AND g.hash = u.hash ORDER BY g.n DESC LIMIT 20) g
-      JOIN flexid.record r ON r.n = g.n AND r.t = u.t ORDER BY u.ord, r.n DESC;
+      JOIN flexid.record r ON r.n = g.n AND r.t + 0 = u.t ORDER BY u.ord, r.n DESC;
   END IF;
   IF cardinality(m_ord) > 0 THEN
     RETURN QUERY SELECT u.ord, NULL::bigint, NULL, NULL, NULL::int, NULL, NULL, NULL, NULL::bigint, NULL::bigint, m.answer
