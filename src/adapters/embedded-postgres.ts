@@ -77,7 +77,8 @@ async function binaries(folder: string, owner: Owner): Promise<string> {
   if (native === undefined) return installed();
   if ((await hydrate(native)) && (owner.uid === undefined || (await readableByAll(native)))) return join(native, 'bin');
   const copy = join(folder, 'native');
-  await cp(native, copy, { recursive: true });
+  // verbatim: else the links would point back to where the server cannot read
+  await cp(native, copy, { recursive: true, verbatimSymlinks: true });
   await hydrate(copy);
   return join(copy, 'bin');
 }

@@ -75,7 +75,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     const rows = await patient<ClaimRow>({
       name: 'claim',
       text: 'SELECT * FROM flexid.claim($1, $2, $3, $4, $5)',
-      values: [lanes, perLane, leaseMs, kinds ?? JOB_KINDS, lane ?? null],
+      values: [lanes, perLane, wholeTime(leaseMs), kinds ?? JOB_KINDS, lane ?? null],
     });
     const byLane = Map.groupBy(rows, (row) => row.lane);
     const read = await Promise.all([...byLane.values()].map(readLane));
@@ -122,7 +122,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     const rows = await patient<{ lease: string }>({
       name: 'extend',
       text: 'SELECT flexid.extend($1, $2, $3) AS lease',
-      values: [leases.map((token) => leaseParts(token).lane), [...byId.keys()], leaseMs],
+      values: [leases.map((token) => leaseParts(token).lane), [...byId.keys()], wholeTime(leaseMs)],
     });
     return rows.map(({ lease }) => byId.get(lease)!);
   }

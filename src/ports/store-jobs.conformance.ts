@@ -87,6 +87,20 @@ export function jobTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       await db.jobs.settle([{ lane, lease: found!.lease, done: ids([found!]) }]);
     });
 
+    it('gives what is due up to the first job that is not', async () => {
+      const lane = `event:${randomUUID()}`;
+      const jobs = [0, Date.now() + 60_000, 0].map((notBefore) => job(lane, { kind: 'event', notBefore }));
+      await db.store.commit(A, { jobs });
+      const [found] = await claimOf(lane);
+      assert.deepEqual(ids([found!]), [jobs[0]!.id]);
+      await db.jobs.settle([{ lane, lease: found!.lease, done: [jobs[0]!.id] }]);
+      assert.deepEqual(await claimOf(lane), []);
+      await db.jobs.drop(A, [jobs[1]!.id]);
+      const [rest] = await claimOf(lane);
+      assert.deepEqual(rest && ids([rest]), [jobs[2]!.id]);
+      await db.jobs.settle([{ lane, lease: rest!.lease, done: [jobs[2]!.id] }]);
+    });
+
     it('keeps what waits for a session until it is asked for by name', async () => {
       const lane = `deliver:${randomUUID()}`;
       const jobs = [job(lane, { notBefore: Infinity }), job(lane, { notBefore: Infinity })];
@@ -258,7 +272,10 @@ export function jobTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       const mine = await claim(lane);
       await db.store.commit(A, { done: [{ id: jobs[0]!.id, lease: mine!.lease }], snapshots: [{ cause, value: { state: 'a' } }] });
       assert.deepEqual(await db.store.cause(A, cause), { open: 1, snapshot: { state: 'a' }, failure: undefined });
-      await db.store.commit(A, { snapshots: [{ cause, value: { state: 'b' } }], failures: [{ cause, code: 'not-found', text: 'no' }] });
+      const failure = { code: 'not-found', text: 'no' };
+      await db.store.commit(A, { failures: [{ cause, ...failure }] });
+      assert.deepEqual(await db.store.cause(A, cause), { open: 1, snapshot: { state: 'a' }, failure });
+      await db.store.commit(A, { snapshots: ['x', 'b'].map((state) => ({ cause, value: { state } })) });
       await db.jobs.settle([{ lane, lease: mine!.lease, dead: [{ id: jobs[1]!.id, error: 'no' }] }]);
       assert.deepEqual(await db.store.cause(A, cause), { open: 0, snapshot: { state: 'b' }, failure: { code: 'not-found', text: 'no' } });
       assert.equal((await db.store.cause(B, cause)).snapshot, undefined);
@@ -276,13 +293,21 @@ export function jobTests({ db, opened, one, claim, claimOf }: StoreKit): void {
         hints.flatMap((hint) => hint.events),
         [{ tenant: A, event }],
       );
-      const mine = await claim(lane);
-      hints.length = 0;
-      await db.jobs.settle([{ lane, lease: mine!.lease, done: ids([mine!]) }]);
-      assert.ok(
-        hints.some((hint) => hint.causes.includes(cause)),
-        'the end of a job moves its cause',
-      );
+      for (const by of ['settle', 'commit', 'drop']) {
+        await db.store.commit(A, { jobs: [job(lane, { kind: 'command', cause })] });
+        const mine = await claim(lane);
+        const [id] = ids([mine!]);
+        hints.length = 0;
+        if (by === 'commit') await db.store.commit(A, { done: [{ id: id!, lease: mine!.lease }] });
+        if (by === 'drop') await db.jobs.drop(A, [id!]);
+        const before = hints.length;
+        await db.jobs.settle([{ lane, lease: mine!.lease, done: [id!] }]);
+        const told = by === 'settle' ? hints : hints.slice(0, before);
+        assert.ok(
+          told.some((hint) => hint.causes.includes(cause)),
+          `a job that ends by ${by} moves its cause`,
+        );
+      }
       end();
       hints.length = 0;
       await db.store.commit(A, { jobs: [job(lane, { kind: 'command' })] });

@@ -60,6 +60,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
       await assert.rejects(db.store.commit(A, { deletes: [{ category: 'connection', id, expect: 1 }] }), failsWith('conflict'));
       await db.store.commit(A, { records: [record(id, 0, { again: true })] });
       assert.equal((await one(A, id))?.version, 1);
+      assert.deepEqual(await db.store.load(A, [{ category: 'connection', tag: 'key', equals: id }]), [[]], 'no tag of the former one');
     });
 
     it('lets exactly one of many writers at once win', async () => {
