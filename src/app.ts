@@ -6,6 +6,7 @@ import { openAnonCreds } from './adapters/anoncreds.ts';
 import { egressGuard } from './adapters/egress.ts';
 import { httpInbound } from './adapters/http-inbound.ts';
 import { httpOutbound } from './adapters/http-outbound.ts';
+import { openPostgres } from './adapters/postgres.ts';
 import { openSqlite } from './adapters/sqlite.ts';
 import type { Admin } from './admin/route.ts';
 import { startAdmin } from './admin/server.ts';
@@ -266,7 +267,8 @@ async function openDatabase(config: Config, log: Log): Promise<Database> {
     const path = store?.slice('sqlite:'.length) ?? join(dataDir(config), `${config.walletName}.db`);
     return await openSqlite({ path, masterKey: walletKey, report });
   }
-  throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use sqlite:PATH`);
+  if (/^postgres(ql)?:\/\//.test(store)) return await openPostgres({ url: store, masterKey: walletKey, poolSize: config.poolSize, report });
+  throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);
 }
 
 function ledgerOf(config: Config): Ledger | undefined {

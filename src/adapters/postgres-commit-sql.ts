@@ -15,6 +15,7 @@ export const COMMIT_SETS = {
   fresh: ['t int', 'category text', 'id text', 'state text', 'role text', 'connection text', 'tags bytea', 'value bytea'],
   changed: ['t int', 'category text', 'id text', 'expect int', 'state text', 'role text', 'connection text', 'tags bytea', 'value bytea'],
   key: ['t int', 'hash bytea', 'value bytea'],
+  unkey: ['t int', 'hash bytea'],
   unroute: ['t int', 'hash bytea'],
   route: ['t int', 'hash bytea', 'kind text', 'target text'],
   job: ['t int', 'id text', 'kind text', 'lane text', 'due bigint', 'cause text', 'payload bytea'],
@@ -97,6 +98,7 @@ ${when(
     IF v_count <> cardinality(changed_t) THEN RAISE EXCEPTION 'A record was changed or removed' USING ERRCODE = '${VERSION_CLASH}'; END IF;`,
 )}
 ${when('key', `    INSERT INTO flexid.key (t, hash, value) SELECT t, hash, value FROM ${rows('key')};`)}
+${when('unkey', `    DELETE FROM flexid.key k USING ${rows('unkey')} WHERE k.t = x.t AND k.hash = x.hash;`)}
 ${when('unroute', `    DELETE FROM flexid.route r USING ${rows('unroute')} WHERE r.hash = x.hash AND r.t = x.t;`)}
 ${when('route', `    INSERT INTO flexid.route (hash, t, kind, target) SELECT hash, t, kind, target FROM ${rows('route')};`)}
 ${when(

@@ -49,6 +49,7 @@ function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
     else add(columns, 'changed', n, r.category, r.id, r.expect, r.state, r.role, r.connection, r.tags, r.value);
   }
   for (const k of rows.keys) add(columns, 'key', n, k.hash, k.value);
+  for (const hash of rows.unkeys) add(columns, 'unkey', n, hash);
   for (const hash of rows.unroutes) add(columns, 'unroute', n, hash);
   for (const r of rows.routes) add(columns, 'route', n, r.hash, r.kind, r.target);
   for (const j of rows.jobs) add(columns, 'job', n, j.id, j.kind, j.lane, j.due, j.cause, j.payload);
