@@ -138,7 +138,8 @@ export function createEngine(kernel: Kernel): Engine {
     let message: Incoming;
     try {
       const opened = openEnvelope(parsed, pair);
-      message = readMessage(parseJsonObject(opened.message) as JsonObject, opened.sender, route.kid);
+      // the transport has bounded the envelope, and what is in it is smaller
+      message = readMessage(parseJsonObject(opened.message, { maxBytes: body.length }) as JsonObject, opened.sender, route.kid);
     } catch {
       return refuse('not_opened');
     }
