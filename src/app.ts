@@ -112,7 +112,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const engine = createEngine(kernel);
   const calls = createCalls(kernel, engine, anoncredsWork, work);
   const mediaType = sendMediaType(config.oldMimeType);
-  const outbound = httpOutbound(egressGuard(config.egressAllow, admin?.port), mediaType);
+  let adminPort = admin?.port;
+  const outbound = httpOutbound(
+    egressGuard(config.egressAllow, () => adminPort),
+    mediaType,
+    config.outboundTimeout * 1000,
+  );
   const owner = newId();
 
   const deliver = createDelivery(kernel, engine, outbound);
@@ -197,6 +202,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const server = admin
     ? await startAdmin(api, { ...admin, maxBytes: Math.round(config.adminMaxRequestSize * 1_048_576), tenant: BASE })
     : undefined;
+  adminPort = server?.port;
 
   return {
     adminPort: server?.port,

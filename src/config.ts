@@ -158,6 +158,15 @@ const SETTINGS = {
     metavar: '<module>',
     help: 'How messages are sent: http',
   },
+  outboundTimeout: {
+    flags: ['--outbound-timeout'],
+    env: 'FLEXID_OUTBOUND_TIMEOUT',
+    group: 'Transport',
+    kind: 'number',
+    default: 10,
+    metavar: '<seconds>',
+    help: 'How long a peer or a webhook may take to connect, and to answer (default 10)',
+  },
   maxMessageSize: {
     flags: ['--max-message-size'],
     env: 'ACAPY_MAX_MESSAGE_SIZE',
@@ -229,9 +238,9 @@ const SETTINGS = {
     env: 'FLEXID_STORE_CONNECTIONS',
     group: 'Wallet',
     kind: 'number',
-    default: 4,
+    default: 2,
     metavar: '<n>',
-    help: 'PostgreSQL connections of this process (default 4)',
+    help: 'PostgreSQL connections for pages and single reads (default 2)',
   },
 
   algodUrl: {

@@ -50,10 +50,10 @@ const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.\d+\
 
 /**
  * A guard that allows public addresses and `allow` (CIDR ranges).
- * @param adminPort our own admin port: refused on every address of this machine
+ * @param adminPort our own admin port, known once it is bound: refused on every address of this machine
  * @throws Error for a range that is none
  */
-export function egressGuard(allow: readonly string[], adminPort?: number): EgressGuard {
+export function egressGuard(allow: readonly string[], adminPort: () => number | undefined = () => undefined): EgressGuard {
   const never = list(NEVER_V4, NEVER_V6);
   const closed = list(PRIVATE_V4, PRIVATE_V6);
   const allowed = list([...allow]);
@@ -67,7 +67,7 @@ export function egressGuard(allow: readonly string[], adminPort?: number): Egres
     if (never.check(address, family)) refuse(`${address} is never allowed`);
     if (closed.check(address, family)) {
       if (!allowed.check(address, family)) refuse(`${address} is a private address (see --egress-allow)`);
-      if (port === adminPort) refuse('it is the admin port of this agent');
+      if (port === adminPort()) refuse('it is the admin port of this agent');
     }
   }
 

@@ -3,7 +3,6 @@ import { AppError } from '../errors.ts';
 import type { DeliveryResult, Outbound } from '../ports/transport.ts';
 import type { EgressGuard } from './egress.ts';
 
-const TIMEOUT_MS = 10_000;
 const MAX_ANSWER = 1 << 20;
 
 interface Answer {
@@ -12,14 +11,17 @@ interface Answer {
   body: Buffer;
 }
 
-/** Outbound HTTP by undici: envelopes through the egress guard, checked on the connected socket; no redirects; answers bounded in time and size. */
-export function httpOutbound(guard: EgressGuard, mediaType: string): Outbound {
-  const connect = buildConnector({ timeout: TIMEOUT_MS, lookup: guard.lookup as never });
+/**
+ * Outbound HTTP by undici: envelopes through the egress guard, checked on the connected socket; no redirects; answers bounded in time and size.
+ * @param timeoutMs for connecting, for the headers and between bytes of an answer; the whole answer may take half as long again
+ */
+export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: number): Outbound {
+  const connect = buildConnector({ timeout: timeoutMs, lookup: guard.lookup as never });
   const guarded = new Agent({
     connections: 64,
     pipelining: 1,
-    headersTimeout: TIMEOUT_MS,
-    bodyTimeout: TIMEOUT_MS,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
     keepAliveTimeout: 30_000,
     connect(options, callback) {
       connect(options, (...[error, socket]) => {
@@ -34,16 +36,16 @@ export function httpOutbound(guard: EgressGuard, mediaType: string): Outbound {
       });
     },
   });
-  const free = new Agent({ connections: 64, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS, connectTimeout: TIMEOUT_MS });
+  const free = new Agent({ connections: 64, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connectTimeout: timeoutMs });
 
   return {
     async deliver(endpoint, envelope): Promise<DeliveryResult> {
       const url = guard.checkUrl(endpoint);
-      const answer = await post(guarded, url, { 'content-type': mediaType }, envelope, true);
+      const answer = await post(guarded, url, { 'content-type': mediaType }, envelope, timeoutMs, true);
       return { status: answer.status, body: answer.body.length > 0 ? answer.body : undefined };
     },
     async notify(url, headers, body) {
-      const answer = await post(free, new URL(url), headers, body, false);
+      const answer = await post(free, new URL(url), headers, body, timeoutMs, false);
       return { status: answer.status };
     },
     async close() {
@@ -53,7 +55,14 @@ export function httpOutbound(guard: EgressGuard, mediaType: string): Outbound {
 }
 
 /** A POST by undici's dispatch, which costs a fifth of fetch. `keep` collects the answer's body. */
-function post(agent: Agent, url: URL, headers: Readonly<Record<string, string>>, body: string, keep: boolean): Promise<Answer> {
+function post(
+  agent: Agent,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  body: string,
+  timeoutMs: number,
+  keep: boolean,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -63,8 +72,8 @@ function post(agent: Agent, url: URL, headers: Readonly<Record<string, string>>,
     const timer = setTimeout(() => {
       // endless answers end here: the controller is aborted by the next chunk, and the caller does not wait for it
       expired = true;
-      fail(new AppError('delivery-failed', `${url.origin} did not answer in ${TIMEOUT_MS / 1000} s`));
-    }, TIMEOUT_MS * 1.5);
+      fail(new AppError('delivery-failed', `${url.origin} did not answer in ${timeoutMs / 1000} s`));
+    }, timeoutMs * 1.5);
     let expired = false;
     agent.dispatch(
       {

@@ -47,6 +47,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     requestTimeout: 60_000,
     routerOptions: { maxParamLength: 4096 },
     forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
   });
   const authorized = keyCheck(options.apiKey);
   const operations = operationsOf(admin);
@@ -76,9 +77,12 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     app.route({
       method: op.method,
       url: op.path.replace(/\{[a-z_]+\*\}$/, '*').replace(/\{([a-z_]+)\}/g, ':$1'),
-      async handler(request, reply) {
+      // before the body is read: who may not call has nothing parsed
+      async onRequest(request) {
         if (op.auth !== 'none' && !authorized(request.headers['x-api-key']))
           throw new AppError('unauthorized', 'API Key invalid or missing');
+      },
+      async handler(request, reply) {
         const body = (request.body ?? {}) as JsonObject;
         const query = request.query as Record<string, string>;
         if (typeof body !== 'object' || Array.isArray(body)) throw new AppError('unprocessable', 'the body must be a JSON object');

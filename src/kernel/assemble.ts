@@ -97,7 +97,8 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
     bound = after.get(`${protocol.binds.category} ${id}`)!.record;
   }
   for (const change of effects.others ?? []) applyChange(change);
-  for (const { topic, payload } of effects.emit ?? []) emit(topic, topic, newId(), payload);
+  // in the lane of what they are about, so that messages of one connection are told in their order
+  for (const { topic, payload } of effects.emit ?? []) emit(topic, topic, bound?.id ?? ctx.connection?.id ?? newId(), payload);
 
   const answerRef = origin.answer ?? (bound && !protocol.stateless ? { category: protocol.binds.category, id: bound.id } : undefined);
   const cause = origin.cause;
@@ -189,13 +190,14 @@ export function apply(change: Change, now: number): Exchange {
 
 /** The keys and the address of a connection's peer; undefined while it has told neither. */
 export function destinationOf(connection: Exchange): Destination | undefined {
-  const { their_keys, their_routing_keys, their_endpoint, my_verkey } = connection.value as Record<string, unknown>;
+  const { their_keys, their_routing_keys, their_endpoint, my_verkey, invitation_key } = connection.value as Record<string, unknown>;
   if (!Array.isArray(their_keys) || their_keys.length === 0) return undefined;
   return {
     recipientKeys: their_keys as string[],
     routingKeys: (their_routing_keys as string[] | undefined) ?? [],
     endpoint: their_endpoint as string | undefined,
-    sender: my_verkey as string | undefined,
+    // who came by our invitation and has no answer yet knows us by its key
+    sender: (my_verkey ?? (connection.role === 'invitee' ? invitation_key : undefined)) as string | undefined,
   };
 }
 
@@ -224,7 +226,8 @@ async function sealAll(
   return mail;
 }
 
-const problemReport = (protocol: Protocol, problem: { code: string; text: string }): Outgoing => ({
+const problemReport = (protocol: Protocol, problem: NonNullable<Effects['problem']>): Outgoing => ({
+  thid: problem.thid,
   type: protocol.problem ? 'problem-report' : PROBLEM_REPORT,
   body: { description: { code: problem.code, en: problem.text } },
 });

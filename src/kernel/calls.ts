@@ -2,8 +2,9 @@ import { AppError, asAppError, type ErrorCode, errorRow } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
+import type { Assembled } from './assemble.ts';
 import type { Kernel } from './context.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Transition } from './engine.ts';
 import { newId } from './ids.ts';
 import { type AnswerRef, type CommandPayload, type LedgerPayload, shortHash, type TellPayload, type WorkPayload } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
@@ -52,12 +53,15 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const { protocol, step } = registry.command(protocolName, command);
     const { input, key } = given;
     const cause = key === undefined ? newId() : shortHash(`${protocolName} ${command} ${given.record ?? ''} ${key}`);
-    if (key !== undefined) {
+    const answered = async (): Promise<JsonObject | undefined> => {
+      if (key === undefined) return undefined;
       const { mark } = await db.store.loadMarked(tenant, cause, []);
-      if (mark) return await settled(tenant, cause, (mark.answer ?? {}) as JsonObject);
-    }
+      return mark && (await settled(tenant, cause, (mark.answer ?? {}) as JsonObject));
+    };
+    const known = await answered();
+    if (known) return known;
     const about = step.about?.(input);
-    const first = await engine.transition({
+    const request: Transition = {
       tenant,
       protocol,
       record: given.record === undefined ? undefined : { category: protocol.binds.category, id: given.record },
@@ -69,7 +73,16 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       origin: { cause, callMark: key === undefined ? undefined : cause },
       otherwise: 'error',
       step: (ctx) => step.step(ctx, input),
-    });
+    };
+    let first: Assembled;
+    try {
+      first = await engine.transition(request);
+    } catch (error) {
+      // the same call under the same key, a moment earlier
+      const other = asAppError(error).code === 'conflict' ? await answered() : undefined;
+      if (other) return other;
+      throw error;
+    }
     const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
     return first.spawned || pending ? await settled(tenant, cause, first.answer, pending) : first.answer;
   }

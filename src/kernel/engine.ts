@@ -138,7 +138,8 @@ export function createEngine(kernel: Kernel): Engine {
     let message: Incoming;
     try {
       const opened = openEnvelope(parsed, pair);
-      message = readMessage(parseJsonObject(opened.message) as JsonObject, opened.sender, route.kid);
+      // the transport has bounded the envelope, and what is in it is smaller
+      message = readMessage(parseJsonObject(opened.message, { maxBytes: body.length }) as JsonObject, opened.sender, route.kid);
     } catch {
       return refuse('not_opened');
     }
@@ -359,10 +360,12 @@ export function createEngine(kernel: Kernel): Engine {
 const isOutcome = (message: Incoming): boolean =>
   message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report';
 
-/** Whether a key is the connection's peer: its present key, or the one it had before it moved. */
+/** Whether a key is the connection's peer: its present key, or the one it had before it moved; the invitation's until it has answered. */
 function isPeer(connection: Exchange, sender: string | undefined): boolean {
-  const keys = connection.value.their_keys;
-  return sender !== undefined && Array.isArray(keys) && keys.includes(sender);
+  const { their_keys: keys, invitation_key: invited } = connection.value;
+  if (sender === undefined) return false;
+  if (Array.isArray(keys)) return keys.includes(sender);
+  return connection.role === 'inviter' && sender === invited;
 }
 
 /**

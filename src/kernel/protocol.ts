@@ -118,8 +118,8 @@ export interface Effects {
   readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
   /** What the REST call answers, where that is not the record. */
   readonly answer?: JsonObject;
-  /** A problem report to the peer. */
-  readonly problem?: { readonly code: string; readonly text: string };
+  /** A problem report to the peer; `thid` where the record's own thread is not the one that started the step. */
+  readonly problem?: { readonly code: string; readonly text: string; readonly thid?: string };
 }
 
 /** An own key made in a step; the engine stores it with the rest. */

@@ -101,7 +101,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
       schema: Type.Object({}),
       from: ['response'],
       role: 'invitee',
-      step: () => ({ record: { states: ['active'] } }),
+      step: (ctx) => ({ record: { states: ['active'], patch: { my_did: shortPeerDid(ctx.record!.value.my_did!) } } }),
     },
   },
   problem: {
@@ -192,7 +192,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         const reason = body.reason ?? 'Rejected';
         return {
           record: { states: ['error'], patch: { error_msg: reason } },
-          problem: value.my_verkey && value.their_keys ? { code: 'request_not_accepted', text: reason } : undefined,
+          problem: value.their_keys ? { code: 'request_not_accepted', text: reason, thid: value.request_id } : undefined,
         };
       },
     },

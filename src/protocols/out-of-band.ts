@@ -91,7 +91,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       from: ['await-response'],
       role: 'receiver',
       step: (ctx, message) => ({
-        record: { states: ['reuse-accepted'], remove: true },
+        record: { states: ['reuse-accepted'] },
         emit: [
           {
             topic: 'connection_reuse_accepted',
@@ -204,16 +204,17 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
               patch: { ...value, connection_id: known.id, reuse_msg_id: id },
             },
             send: [{ type: 'handshake-reuse', id, thid: id, pthid: body['@id'], to: destination(known) }],
-            next: [{ command: 'give-up-reuse', record: { category: outOfBand.category, id: record }, after: REUSE_MS }],
+            next: [{ command: 'end-reuse', record: { category: outOfBand.category, id: record }, after: REUSE_MS }],
           };
         }
         return proceed({ ...ctx, record: { value } as Exchange<OutOfBandValue> }, ['initial']);
       },
     },
-    'give-up-reuse': {
-      from: ['await-response'],
+    // an accepted reuse leaves no record; it goes only now, since the call that asked for it still reads it
+    'end-reuse': {
+      from: ['await-response', 'reuse-accepted'],
       role: 'receiver',
-      step: (ctx) => proceed(ctx, ['reuse-not-accepted']),
+      step: (ctx) => (ctx.record!.state === 'reuse-accepted' ? { record: { remove: true } } : proceed(ctx, ['reuse-not-accepted'])),
     },
   },
 });

@@ -78,7 +78,8 @@ export const connection = defineRecord<ConnectionValue>({
     });
   },
   tags: (value) => ({
-    thread: [value.request_id, value.invitation_msg_id].filter((id) => id !== undefined),
+    // an invitation of many uses is found by its own id, whatever number of connections it has led to
+    thread: value.request_id ?? value.invitation_msg_id,
     their_key: value.their_keys,
     alias: value.alias,
     connection_protocol: value.connection_protocol,

@@ -13,7 +13,7 @@ const MAX_REFUSALS = 6;
 
 /** Delivers sealed mail. The connection's record tells its controller when that does not work (RFC 0023 has no message for it). */
 export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outbound): (job: ClaimedJob) => Promise<JobOutcome> {
-  async function tell(job: ClaimedJob, connection: string | undefined, text: string, final: boolean): Promise<void> {
+  async function tell(job: ClaimedJob, connection: string | undefined, text: string | undefined, final: boolean): Promise<void> {
     if (connection === undefined) return;
     const [rows] = await kernel.db.store.load(job.tenant, [{ category: 'connection', id: connection }]);
     const row = rows?.[0];
@@ -35,6 +35,17 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
     });
   }
 
+  /** What a peer answers is not part of the delivery: a message that breaks something must not have ours sent again. */
+  async function receiveAnswer(body: Uint8Array): Promise<void> {
+    try {
+      await engine.receive(body, { canReply: false });
+    } catch (thrown) {
+      const error = asAppError(thrown);
+      if (error.row.retry) throw error;
+      kernel.log.error({ err: error.cause ?? error }, 'an answer could not be handled');
+    }
+  }
+
   return async (job) => {
     const { envelope, endpoint, connection } = job.payload as unknown as DeliverPayload;
     // mail without an address is only ever taken by the peer's own session
@@ -43,8 +54,9 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
       const result = await outbound.deliver(endpoint, envelope);
       if (result.status >= 200 && result.status < 300) {
         kernel.count('messages_delivered');
+        if (job.attempts > 0) await tell(job, connection, undefined, false);
         // a peer may answer on the same connection (RFC 0092)
-        if (result.body && result.body.length > 0) await engine.receive(result.body, { canReply: false });
+        if (result.body && result.body.length > 0) await receiveAnswer(result.body);
         return { state: 'done' };
       }
       const text = `The endpoint answered ${result.status}`;

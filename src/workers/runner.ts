@@ -143,7 +143,7 @@ export function startRunner(options: RunnerOptions): Runner {
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** When a job that failed so many times is due again: doubling from one second up to `cap`, with a little scatter. */
+/** When a job that failed so many times is due again: doubling from one second up to `cap`, with a little scatter. A whole number: a store keeps no other. */
 export function backoff(attempts: number, cap: number): number {
-  return Math.round(Date.now() + Math.min(1000 * 2 ** Math.min(attempts, 20), cap) * (0.8 + Math.random() * 0.4));
+  return Date.now() + Math.round(Math.min(1000 * 2 ** Math.min(attempts, 20), cap) * (0.8 + Math.random() * 0.4));
 }
