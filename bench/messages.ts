@@ -15,7 +15,7 @@ const SLICES = 4;
  */
 export async function run(): Promise<unknown> {
   const results: Record<string, unknown>[] = [];
-  for (const store of await benchStores()) {
+  for await (const store of benchStores()) {
     const agent = await startBenchAgent(store.url);
     const peers = await startPeers();
     try {

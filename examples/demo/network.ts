@@ -22,7 +22,7 @@ export interface Network {
 }
 
 /** How agents are stored: a SQLite file each, or a PostgreSQL database each. */
-export type StoreOf = (role: Role) => { args: readonly string[] };
+export type StoreOf = (role: Role) => { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> };
 
 /** A dev ledger and three agents as processes of their own, each with a controller. Everything listens on loopback only. */
 export async function startNetwork(
@@ -96,8 +96,8 @@ export async function startNetwork(
         ...store(role).args,
       ];
       // the words of the sponsor stand in no process list
-      const env = role === 'issuer' ? { FLEXID_SPONSOR_MNEMONIC: String(facts.sponsor) } : {};
-      agents[role] = program(role, folder, 'src/main.ts', args, () => answers(`${adminUrl}/status/ready`), env as Record<string, string>);
+      const env = { ...store(role).env, ...(role === 'issuer' ? { FLEXID_SPONSOR_MNEMONIC: String(facts.sponsor) } : {}) };
+      agents[role] = program(role, folder, 'src/main.ts', args, () => answers(`${adminUrl}/status/ready`), env);
       controllers[role] = webhooks.controller(role, adminUrl, key);
       running.push(agents[role]);
     }
