@@ -162,11 +162,14 @@ describe('PostgreSQL database', () => {
     const other = await openPostgres({ url, masterKey });
     await sleep(100);
     const hints: StoreHint[] = [];
-    const end = other.jobs.subscribe((hint) => hints.push(hint));
+    const own: StoreHint[] = [];
+    const ends = [other.jobs.subscribe((hint) => hints.push(hint)), db.jobs.subscribe((hint) => own.push(hint))];
     await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, cause: 'the-cause' }] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
+    await sleep(50);
     assert.deepEqual(hints, [{ kinds: ['ledger'], causes: ['the-cause'], events: [] }]);
-    end();
+    assert.deepEqual(own, hints, 'once, not again by the notification');
+    for (const end of ends) end();
     await other.admin.close();
   });
 
