@@ -67,23 +67,24 @@ export interface Link {
 
 export interface LinkOptions {
   url: string;
-  role?: string;
+  /** Settings for the session, beside those of every link. */
+  settings: readonly string[];
   /** Counts a round trip. */
   sent: () => void;
 }
 
-const clientOptions = (url: string, role?: string): pg.ClientConfig => ({
+const clientOptions = (url: string, settings: readonly string[]): pg.ClientConfig => ({
   connectionString: url,
   connectionTimeoutMillis: CONNECT_MS,
   keepAlive: true,
   application_name: 'flexid',
   types,
-  options: [...SETTINGS, ...(role === undefined ? [] : [`role=${role}`])].map((setting) => `-c ${setting}`).join(' '),
+  options: [...SETTINGS, ...settings].map((setting) => `-c ${setting}`).join(' '),
 });
 
 /** A plain connection, for what is not a look-up: migrations and LISTEN. */
-export async function plainClient(url: string, role?: string): Promise<pg.Client> {
-  const client = new pg.Client(clientOptions(url, role));
+export async function plainClient(url: string, settings: readonly string[] = []): Promise<pg.Client> {
+  const client = new pg.Client(clientOptions(url, settings));
   // a lost connection is told to whoever waits for it; without a listener it would end the process
   client.on('error', () => undefined);
   try {
@@ -94,14 +95,14 @@ export async function plainClient(url: string, role?: string): Promise<pg.Client
   return client;
 }
 
-export function openLink({ url, role, sent }: LinkOptions): Link {
+export function openLink({ url, settings, sent }: LinkOptions): Link {
   let current: Promise<pg.Client> | undefined;
   let ended = false;
 
   function connected(): Promise<pg.Client> {
     if (ended) return Promise.reject(new AppError('store-unavailable', 'The database is closed'));
     if (current) return current;
-    const client = new pg.Client({ ...clientOptions(url, role), pipeline: true, query_timeout: QUERY_MS });
+    const client = new pg.Client({ ...clientOptions(url, settings), pipeline: true, query_timeout: QUERY_MS });
     const attempt = client.connect().then(() => client);
     const forget = () => {
       if (current === attempt) current = undefined;

@@ -10,7 +10,12 @@ const LONGEST_WAIT_MS = 10_000;
  * Hears of the commits of other processes on a connection of its own, which comes back by itself. After a gap, everything may have changed: the hint then names
  * every kind of job. @returns the function that ends it.
  */
-export function listen(options: { url: string; role?: string; from: string; publish: (draft: HintDraft) => void }): () => Promise<void> {
+export function listen(options: {
+  url: string;
+  settings: readonly string[];
+  from: string;
+  publish: (draft: HintDraft) => void;
+}): () => Promise<void> {
   let ended = false;
   let client: Client | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -40,7 +45,7 @@ export function listen(options: { url: string; role?: string; from: string; publ
 
   async function connect(): Promise<void> {
     try {
-      const fresh = await plainClient(options.url, options.role);
+      const fresh = await plainClient(options.url, options.settings);
       client = fresh;
       fresh.on('notification', (message) => heard(message.payload));
       fresh.on('end', again);

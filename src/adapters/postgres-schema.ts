@@ -135,19 +135,20 @@ export async function migratePostgres(client: Client): Promise<void> {
 }
 
 /**
- * Row-level security does not bind a superuser: then the agent works as a role of its own that it does bind.
- * @returns the role to take on each connection, or undefined when the connected role is bound already.
+ * What each session of the agent must set on this server. Row-level security does not bind a superuser: then the agent works as a role of its own that it does
+ * bind. And what is acknowledged is durable, also where the server's default is otherwise.
  */
-export async function boundRole(client: Client): Promise<string | undefined> {
-  const { rows } = await client.query<{ free: boolean }>(
-    'SELECT rolsuper OR rolbypassrls AS free FROM pg_roles WHERE rolname = current_user',
+export async function sessionSettings(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ free: boolean; lazy: boolean }>(
+    `SELECT rolsuper OR rolbypassrls AS free, current_setting('synchronous_commit') = 'off' AS lazy FROM pg_roles WHERE rolname = current_user`,
   );
-  if (!rows[0]?.free) return undefined;
+  const settings = rows[0]?.lazy ? ['synchronous_commit=on'] : [];
+  if (!rows[0]?.free) return settings;
   await client.query(`DO $$ BEGIN
       IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'flexid_agent') THEN CREATE ROLE flexid_agent NOLOGIN; END IF;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
     GRANT USAGE ON SCHEMA flexid TO flexid_agent;
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA flexid TO flexid_agent;
     GRANT USAGE ON ALL SEQUENCES IN SCHEMA flexid TO flexid_agent`);
-  return 'flexid_agent';
+  return [...settings, 'role=flexid_agent'];
 }

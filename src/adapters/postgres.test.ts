@@ -158,15 +158,32 @@ describe('PostgreSQL database', () => {
     await asSuperuser.admin.close();
   });
 
+  it('commits durably where the server would not', async () => {
+    const { name, url } = await freshDatabase();
+    await behind('postgres', (client) => client.query(`ALTER DATABASE ${name} SET synchronous_commit = off`));
+    const lazy = await openPostgres({ url, masterKey });
+    await lazy.admin.ensureTenant('a', 'a');
+    await behind(name, (client) =>
+      client.query(`CREATE FUNCTION flexid.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.state := current_setting('synchronous_commit'); RETURN NEW; END $$;
+        CREATE TRIGGER look BEFORE INSERT ON flexid.record FOR EACH ROW EXECUTE FUNCTION flexid.look()`),
+    );
+    await lazy.store.commit('a', { records: [connection('x')] });
+    assert.equal((await lazy.store.load('a', [{ category: 'connection', id: 'x' }]))[0]?.[0]?.state, 'on');
+    await lazy.admin.close();
+  });
+
   it('hears of the commits of another process', async () => {
     const other = await openPostgres({ url, masterKey });
     await sleep(100);
     const hints: StoreHint[] = [];
-    const end = other.jobs.subscribe((hint) => hints.push(hint));
+    const own: StoreHint[] = [];
+    const ends = [other.jobs.subscribe((hint) => hints.push(hint)), db.jobs.subscribe((hint) => own.push(hint))];
     await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, cause: 'the-cause' }] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
+    await sleep(50);
     assert.deepEqual(hints, [{ kinds: ['ledger'], causes: ['the-cause'], events: [] }]);
-    end();
+    assert.deepEqual(own, hints, 'once, not again by the notification');
+    for (const end of ends) end();
     await other.admin.close();
   });
 

@@ -10,7 +10,7 @@ import { postgresJobs } from './postgres-jobs.ts';
 import { openLink, plainClient, postgresError } from './postgres-link.ts';
 import { listen } from './postgres-listen.ts';
 import { loadBatcher, postgresReads } from './postgres-read.ts';
-import { boundRole, migratePostgres, TENANT_TABLES } from './postgres-schema.ts';
+import { migratePostgres, sessionSettings, TENANT_TABLES } from './postgres-schema.ts';
 import { EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, tenantCache } from './store-shared.ts';
 
 export interface PostgresOptions {
@@ -38,9 +38,9 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const client = await plainClient(url);
   try {
     await migratePostgres(client);
-    const role = await boundRole(client);
+    const settings = await sessionSettings(client);
     const master = await readMaster(client, masterKey);
-    return assemble(options, master, role);
+    return assemble(options, master, settings);
   } catch (error) {
     throw postgresError(error);
   } finally {
@@ -65,14 +65,14 @@ interface TenantRow {
   data_key: Uint8Array;
 }
 
-function assemble(options: PostgresOptions, master: Uint8Array, role: string | undefined): Database {
+function assemble(options: PostgresOptions, master: Uint8Array, settings: readonly string[]): Database {
   const { url } = options;
   const from = randomUUID();
   const counters = { statements: 0 };
   const link = () =>
     openLink({
       url,
-      role,
+      settings,
       sent: () => {
         counters.statements += 1;
       },
@@ -88,7 +88,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, role: string | u
   const load = loadBatcher(loader);
   const reads = postgresReads(reader);
   const cache = tenantCache();
-  const stopListening = listen({ url, role, from, publish: board.publish });
+  const stopListening = listen({ url, settings, from, publish: board.publish });
   let closed = false;
 
   async function tenant(column: 'id' | 'n', value: string | number): Promise<KnownTenant> {

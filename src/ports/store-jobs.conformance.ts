@@ -146,6 +146,28 @@ export function jobTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       await db.jobs.settle([{ lane, lease: rest!.lease, done: [jobs[1]!.id] }]);
     });
 
+    it('forgets a lane whose holder finished all its jobs and never settled', async () => {
+      const lane = `work:${randomUUID()}`;
+      const waiting = job(`deliver:${lane}`, { notBefore: Number.POSITIVE_INFINITY });
+      const only = job(lane, { kind: 'work' });
+      await claimOf('nothing');
+      await db.store.commit(A, { jobs: [only, waiting] });
+      const mine = await claim(lane, 30);
+      await claim(waiting.lane, 30);
+      await db.store.commit(A, { done: [{ id: only.id, lease: mine!.lease }] });
+      await sleep(50);
+      assert.deepEqual(await claimOf(''), []);
+      await sleep(20);
+      const due = await db.jobs.nextDue();
+      assert.ok(due === undefined || due > Date.now(), 'nothing is due any more');
+      const next = job(lane, { kind: 'work' });
+      await db.store.commit(A, { jobs: [next] });
+      const [again] = await claimOf(lane);
+      assert.deepEqual(again && ids([again]), [next.id]);
+      await db.jobs.settle([{ lane, lease: again!.lease, done: [next.id] }]);
+      await db.jobs.drop(A, [waiting.id]);
+    });
+
     it('keeps a hold that is extended', async () => {
       const lane = `work:${randomUUID()}`;
       await db.store.commit(A, { jobs: [job(lane, { kind: 'work' })] });
