@@ -47,6 +47,8 @@ import { createLedgerWorker } from './workers/ledger.ts';
 import { type JobOutcome, type RunnerOptions, startRunner } from './workers/runner.ts';
 
 export const VERSION = '0.1.0';
+/** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
+const LEASE_MS = 10_000;
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
 
@@ -144,12 +146,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       kinds: ['deliver', 'event'],
       lanes: 256,
       perLane: 32,
-      leaseMs: 60_000,
+      leaseMs: LEASE_MS,
       run: (job) => (job.kind === 'event' ? notify(job) : deliver(job)),
     }),
-    startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: 30_000, run }),
-    startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: 60_000, run }),
-    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: 60_000, run: write }),
+    startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: LEASE_MS, run }),
+    startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: LEASE_MS, run }),
+    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: LEASE_MS, run: write }),
   ];
   const expiry = setInterval(() => {
     void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));

@@ -96,4 +96,11 @@ for (const victim of ['ledger', ...ROLES] as const) {
       await assertNothingTwice(network);
     });
   });
+
+  test(`on PostgreSQL, kill -9 of the ${victim} in every third step: the same`, { timeout: 180_000 }, async () => {
+    await runWithKills({ victim, every: 3, store: 'postgres' }, async (network, kills) => {
+      assert.ok(kills >= 3, `only ${kills} kills`);
+      await assertNothingTwice(network);
+    });
+  });
 }
