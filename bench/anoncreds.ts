@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
 import { openAnonCreds } from '../src/adapters/anoncreds.ts';
 import { checkPresentation } from '../src/formats/anoncreds-checks.ts';
 import { encodeValues, newNonce } from '../src/formats/anoncreds-values.ts';
 import type { AnonCreds, AnonCredsSchema, CredentialDefinition, PresentationRequest } from '../src/ports/anoncreds.ts';
 import type { JsonObject } from '../src/ports/json.ts';
+import { median } from './reference.ts';
 
 /** One line of the table: milliseconds of one operation by the bare library in this thread, and through the engine with its checks and its worker. */
 export interface Row {
@@ -14,7 +14,6 @@ export interface Row {
 }
 
 const ROUNDS = 21;
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
 /** Milliseconds that `work` takes, and its result. */
 async function timed<Value>(times: number[], work: () => Value | Promise<Value>): Promise<Value> {
@@ -131,15 +130,4 @@ export async function run(libraryPath: string): Promise<Row[]> {
     await engine.close();
   }
   return names.map((name) => ({ name, bare: median(direct[name]), engine: median(checked[name]) }));
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const libraryPath = process.env.LIB_ANONCREDS_PATH;
-  if (!libraryPath) throw new Error('LIB_ANONCREDS_PATH must name the folder of the library');
-  console.log(`${''.padEnd(22)} bare library      engine   ratio`);
-  for (const { name, bare, engine } of await run(libraryPath)) {
-    console.log(
-      `${name.padEnd(22)} ${bare.toFixed(2).padStart(9)} ms ${engine.toFixed(2).padStart(8)} ms ${(bare / engine).toFixed(2).padStart(7)}`,
-    );
-  }
 }
