@@ -4,11 +4,10 @@ import { join } from 'node:path';
 import { eachOf, issueOne, type Prepared, prepare, presentOne } from '../examples/demo/flow.ts';
 import { type Network, ROLES, type Role, startNetwork } from '../examples/demo/network.ts';
 import { openStores } from '../examples/demo/stores.ts';
-import { run as bareCalls } from './anoncreds.ts';
+import { BENCH_ROW, run as bareCalls } from './anoncreds.ts';
 import { cpuSeconds, printTable } from './reference.ts';
 
 const IN_FLIGHT = [1, 4, 16];
-const ROW = { full_name: 'Amara Okafor', degree: 'BSc Computer Science', faculty: 'Engineering', graduation_year: '2021' };
 const COUNT = 48;
 
 interface Result {
@@ -33,8 +32,8 @@ async function measure(
     const rows = await bareCalls(process.env.LIB_ANONCREDS_PATH ?? '');
     const bare = rows.filter((row) => bareNames.includes(row.name)).reduce((sum, row) => sum + row.bare, 0);
     network = await startNetwork(folder, stores.of);
-    const prepared = await prepare(network.controllers, Object.keys(ROW), async (_name, run) => (await run())[0]);
-    const credential = await issueOne(network.controllers, prepared, ROW);
+    const prepared = await prepare(network.controllers, Object.keys(BENCH_ROW), async (_name, run) => (await run())[0]);
+    const credential = await issueOne(network.controllers, prepared, BENCH_ROW);
     await work(network, prepared, credential);
     const results: Result[] = [];
     for (const inFlight of IN_FLIGHT) {
@@ -69,7 +68,7 @@ async function measure(
 /** Credentials per minute, from the issuer's call to the acknowledged credential in the holder's wallet. */
 export const issue = (): Promise<Result[]> =>
   measure('issue', ['createOffer', 'createRequest', 'createCredential', 'processCredential'], (network, prepared) =>
-    issueOne(network.controllers, prepared, ROW),
+    issueOne(network.controllers, prepared, BENCH_ROW),
   );
 
 /** Presentations per minute, from the verifier's call to its verdict. */
