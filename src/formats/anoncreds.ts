@@ -256,7 +256,10 @@ export const anoncredsWork: WorkOps = {
     const credentialDefinitions: Record<string, CredentialDefinition> = {};
     const reasons: string[] = [];
     const identifiers = Array.isArray(input.presentation.identifiers) ? input.presentation.identifiers.slice(0, 100) : [];
-    for (const { schema_id: schema, cred_def_id: definition } of identifiers) {
+    for (const identifier of identifiers as unknown[]) {
+      const { schema_id: schema, cred_def_id: definition } = (identifier ?? {}) as { schema_id?: unknown; cred_def_id?: unknown };
+      // its shape is judged with the rest of the presentation
+      if (typeof schema !== 'string' || typeof definition !== 'string') continue;
       try {
         schemas[schema] ??= await readSchema(ctx, schema);
         credentialDefinitions[definition] ??= await readDefinition(ctx, definition);

@@ -222,7 +222,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       tenant: job.tenant,
       protocol,
       record: { category: about.category, id: about.id },
-      from: protocol.binds.states,
+      from: '*',
       origin: { cause: job.cause, answer: about.answer, job: held, failure, deletes },
       otherwise: 'ignore',
       step: (ctx) => failed(ctx, { result: about.result, ...failure }),

@@ -245,7 +245,7 @@ export function createEngine(kernel: Kernel): Engine {
               rows(`thread ${protocol.binds.category}`),
               message,
               connection,
-              step.handshake === true && route.kind === 'invitation',
+              step.handshake === true && route.kind !== 'connection',
             );
         return await request(protocol, step, record);
       } catch (error) {
@@ -311,7 +311,8 @@ export function createEngine(kernel: Kernel): Engine {
       const allowed = request.from === '*' || (request.from.includes(state) && (!record || !request.role || record.role === request.role));
       if (!allowed || ((request.record || request.about) && !record && request.from === '*')) {
         if (request.otherwise === 'ignore') {
-          const commit = { done: request.origin.job ? [request.origin.job] : undefined, deletes: request.origin.deletes };
+          const { job, deletes, cause, failure } = request.origin;
+          const commit = { done: job ? [job] : undefined, deletes, failures: cause && failure ? [{ cause, ...failure }] : undefined };
           await store.commit(tenant, commit);
           return { commit, answer: {}, spawned: false };
         }
@@ -370,7 +371,8 @@ function isPeer(connection: Exchange, sender: string | undefined): boolean {
 
 /**
  * The exchange of a thread: by its connection; or, where it was offered in an invitation and belongs to nobody yet, by the invitation's id as parent thread.
- * A connection is its own: only a message to an invitation's key may name another by its thread.
+ * A connection is its own: only a message to the key of an invitation, or of a DID that invites, may name
+ * another by its thread.
  */
 function threadRecord(
   rows: StoredRecord[],
