@@ -47,8 +47,8 @@ test('the walk-through of README.md runs as it is written and ends verified', { 
   const timer = setTimeout(killGroup, LIMIT_MS);
   try {
     const code = await new Promise<number | null>((resolve, reject) => bash.once('error', reject).once('exit', resolve));
-    await waitForEnd(bash.pid!);
     assert.equal(code, 0, output);
+    await waitForEnd(bash.pid!);
     assert.equal(output.trimEnd().split('\n').at(-1), 'verified: true', output);
   } finally {
     clearTimeout(timer);
