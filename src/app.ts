@@ -82,6 +82,10 @@ export interface Agent {
 export async function startAgent(config: Config, shown: Record<string, unknown>, log: Log): Promise<Agent> {
   const inbound = inboundOf(config);
   const admin = adminOf(config, log);
+  if (!inbound && !admin)
+    throw new ConfigError(
+      'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
+    );
   const registry = createRegistry(PROTOCOLS as never, [credential as never]);
   const db = await openDatabase(config, log);
   const started = Date.now();
