@@ -77,3 +77,10 @@ export function compact(object: Record<string, unknown>): JsonObject {
   for (const [name, value] of Object.entries(object)) if (value !== undefined && value !== null) out[name] = value;
   return out as JsonObject;
 }
+
+/** What every view of ACA-Py begins with. */
+export const viewHead = (record: Exchange): Record<string, unknown> => ({
+  state: record.state,
+  created_at: isoTime(record.created),
+  updated_at: isoTime(record.updated),
+});

@@ -1,4 +1,5 @@
-import { compact, defineRecord, isoTime } from '../kernel/record.ts';
+import { AppError } from '../errors.ts';
+import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 
 /** A pairwise connection, under the names of ACA-Py's ConnRecord; the members after `error_msg` are this agent's own and never leave it. */
 export interface ConnectionValue {
@@ -57,9 +58,7 @@ export const connection = defineRecord<ConnectionValue>({
   view(record) {
     const { value } = record;
     return compact({
-      state: record.state,
-      created_at: isoTime(record.created),
-      updated_at: isoTime(record.updated),
+      ...viewHead(record),
       connection_id: record.id,
       my_did: value.my_did,
       their_did: value.their_did,
@@ -106,3 +105,9 @@ export const connection = defineRecord<ConnectionValue>({
     },
   },
 });
+
+/** The id of a connection that can be written to. @throws AppError ACA-Py's refusal of one that cannot yet */
+export function readyConnection(given: { readonly id: string; readonly state?: string } | undefined): string {
+  if (given?.state !== 'active' && given?.state !== 'response') throw new AppError('bad-request', `Connection ${given?.id} not ready`);
+  return given.id;
+}
