@@ -10,7 +10,11 @@ export interface BenchAgent {
   readonly pid: number;
   /** From the start of the process to the first 200 of /status/ready, in seconds. */
   readonly readySeconds: number;
+  readonly inbound: string;
   conductor(): Promise<Record<string, number>>;
+  /** kill -9, and the same agent on the same store again. */
+  kill(): Promise<void>;
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -49,7 +53,12 @@ export async function startBenchAgent(store: string | undefined, flags: readonly
   return {
     admin: url,
     key,
-    pid: agent.pid!,
+    inbound: `http://127.0.0.1:${inbound}`,
+    get pid() {
+      return agent.pid!;
+    },
+    kill: () => agent.kill(),
+    restart: () => agent.start(),
     readySeconds: (performance.now() - before) / 1000,
     async conductor() {
       const answer = await fetch(`${url}/status`, { headers: { 'x-api-key': key } });
