@@ -211,7 +211,7 @@ export interface StoredMark {
   answer?: JsonObject;
 }
 
-export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger', 'inbox'] as const;
+export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 export interface JobWrite {

@@ -14,6 +14,7 @@ import { problemText } from '../kernel/message.ts';
 
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { Lookup } from '../ports/store.ts';
 import { readyConnection } from '../records/connection.ts';
 import { credential } from '../records/credential.ts';
 import { type CredentialExchangeValue, credentialExchange } from '../records/credential-exchange.ts';
@@ -390,7 +391,10 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       body: Type.Object({ credential_id: Type.Optional(Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()])) }),
       from: ['credential-received'],
       role: 'holder',
+      load: ({ body }): Record<string, Lookup> =>
+        body.credential_id ? { named: { category: credential.category, id: body.credential_id } } : {},
       step(ctx, { body }) {
+        if (ctx.loaded.named) throw new AppError('bad-request', `Credential ${body.credential_id} already exists in this wallet`);
         const { value, id } = ctx.record!;
         const issued = attachmentsByFormat(value.cred_issue ?? {});
         const format = sharedFormat(issued);

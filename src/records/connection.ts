@@ -94,6 +94,7 @@ export const connection = defineRecord<ConnectionValue>({
     one: '/connections/{conn_id}',
     tag: 'connection',
     remove: true,
+    aliases: { completed: 'active', abandoned: 'error', start: 'init', requester: 'invitee', responder: 'inviter' },
     filters: {
       alias: 'alias',
       connection_protocol: 'connection_protocol',

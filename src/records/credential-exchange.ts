@@ -75,6 +75,7 @@ export const credentialExchange = defineRecord<CredentialExchangeValue>({
   ],
   view,
   terse,
+  hidden: (record) => (record.state ?? '') === '',
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
   admin: {
     list: '/issue-credential-2.0/records',
