@@ -120,7 +120,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const mediaType = sendMediaType(config.oldMimeType);
   let adminPort = admin?.port;
   const outbound = httpOutbound(
-    egressGuard(config.egressAllow, () => adminPort),
+    asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort)),
     mediaType,
     config.outboundTimeout * 1000,
   );
@@ -266,6 +266,16 @@ function adminOf(config: Config, log: Log): { host: string; port: number; apiKey
   return { host, port: portOf(port, '--admin'), apiKey: config.adminApiKey };
 }
 
+/** What an adapter cannot make of a setting is the operator's to mend. @throws ConfigError */
+function asSetting<T>(name: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new ConfigError(`${name}: ${(error as Error).message}`);
+  }
+}
+
 function portOf(text: string, name: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new ConfigError(`${name}: ${text} is not a port`);
@@ -285,18 +295,20 @@ async function openDatabase(config: Config, log: Log): Promise<Database> {
 
 function ledgerOf(config: Config): Ledger | undefined {
   if (config.noLedger || config.algodUrl === undefined) return undefined;
-  const network = config.algorandNetwork;
+  const { algodUrl, algorandNetwork: network, algorandAppId } = config;
   if (network !== 'mainnet' && network !== 'testnet' && network !== 'betanet' && network !== 'custom')
     throw new ConfigError(`--algorand-network ${network} is unknown`);
-  if (config.algorandAppId === undefined) throw new ConfigError('--algod-url needs --algorand-app-id');
-  return algorandLedger({
-    algodUrl: config.algodUrl,
-    token: config.algodToken,
-    appId: BigInt(config.algorandAppId),
-    network,
-    genesisHash: config.algorandGenesisHash,
-    sponsorMnemonic: config.sponsorMnemonic,
-  });
+  if (algorandAppId === undefined) throw new ConfigError('--algod-url needs --algorand-app-id');
+  return asSetting('--algod-url, --sponsor-mnemonic', () =>
+    algorandLedger({
+      algodUrl,
+      token: config.algodToken,
+      appId: BigInt(algorandAppId),
+      network,
+      genesisHash: config.algorandGenesisHash,
+      sponsorMnemonic: config.sponsorMnemonic,
+    }),
+  );
 }
 
 function webhookTargets(urls: readonly string[]): WebhookTarget[] {

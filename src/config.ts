@@ -15,6 +15,8 @@ interface Setting {
   readonly words?: number;
   readonly metavar?: string | readonly string[];
   readonly default?: unknown;
+  /** The texts that it may be. */
+  readonly oneOf?: readonly string[];
   /** Never shown: keys and secrets. */
   readonly secret?: boolean;
 }
@@ -316,6 +318,7 @@ const SETTINGS = {
     group: 'Logging',
     kind: 'text',
     default: 'info',
+    oneOf: ['trace', 'debug', 'info', 'warn', 'error'],
     metavar: '<level>',
     help: 'trace, debug, info (default), warn, error',
   },
@@ -451,6 +454,8 @@ function checked(setting: Setting, raw: unknown): unknown {
       return raw.map(String);
     }
     default:
+      if (setting.oneOf && !setting.oneOf.includes(String(raw)))
+        throw new ConfigError(`${name} takes ${setting.oneOf.join(', ')}, not ${String(raw)}`);
       return String(raw);
   }
 }

@@ -66,5 +66,6 @@ try {
     (error as Error)?.constructor?.name === 'ConfigError' ||
     typeof (error as NodeJS.ErrnoException)?.syscall === 'string';
   process.stderr.write(`flexid: ${expected ? (error as Error).message : ((error as Error)?.stack ?? String(error))}\n`);
-  process.exitCode = 1;
+  // what was opened before the failure must not keep the process: SQLite's lock and the sockets go with it
+  process.exit(1);
 }

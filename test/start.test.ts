@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'flexid-start-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+const run = (...args: string[]) =>
+  spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: folder }, timeout: 30_000 });
+const ADMIN = ['--admin', '127.0.0.1', '0', '--admin-insecure-mode'];
+const ledger = ['--algod-url', 'http://127.0.0.1:1', '--algorand-app-id', '1'];
+
+for (const [args, text] of [
+  [[], /^flexid: nothing could reach this agent/],
+  [[...ADMIN, '--egress-allow', 'nonsense'], /^flexid: --egress-allow: not an address range: nonsense$/m],
+  [[...ADMIN, '--log-level', 'loud'], /^flexid: --log-level takes trace/],
+  [[...ADMIN, ...ledger, '--sponsor-mnemonic', 'one two'], /^flexid: .*--sponsor-mnemonic: /],
+  [[...ADMIN, '--store', 'mysql://x'], /^flexid: --store mysql: is not supported/],
+] as const) {
+  test(`start ${args.join(' ')} says in one sentence what to mend`, () => {
+    const { status, stderr } = run('start', ...args);
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, text);
+    assert.doesNotMatch(stderr, /\n {4}at |one two/);
+  });
+}
+
+test('a start that fails after the database was opened ends the process', async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const port = String((taken.address() as AddressInfo).port);
+  const { status, stderr, signal } = run('start', '--admin', '127.0.0.1', port, '--admin-insecure-mode');
+  taken.close();
+  assert.equal(signal, null, 'it did not end by itself');
+  assert.equal(status, 1);
+  assert.match(stderr, /address already in use/);
+});
+
+for (const command of ['start', 'demo', 'devnet', 'test', 'bench']) {
+  test(`./flexid ${command} --help explains itself`, () => {
+    const { status, stdout } = run(command, '--help');
+    assert.equal(status, 0);
+    assert.match(stdout, new RegExp(`flexid ${command}`));
+  });
+}
