@@ -203,6 +203,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     settings: () => tenantSettings(config),
     ready,
     counters: () => ({ ...counters, ...db.admin.stats() }),
+    resetCounters() {
+      for (const name of Object.keys(counters)) delete counters[name];
+    },
     shutdown: stop,
   };
   const server = admin
@@ -246,6 +249,8 @@ function inboundOf(config: Config): { host: string; port: number } | undefined {
   const http = config.inbound.filter(([module]) => module === 'http');
   const other = config.inbound.find(([module]) => module !== 'http');
   if (other) throw new ConfigError(`--inbound-transport ${other[0]} is not supported yet: use http`);
+  const outward = config.outbound.find((module) => module !== 'http');
+  if (outward) throw new ConfigError(`--outbound-transport ${outward} is not supported yet: use http`);
   if (http.length > 1) throw new ConfigError('one --inbound-transport http is supported');
   if (!http[0]) return undefined;
   return { host: http[0][1]!, port: portOf(http[0][2]!, '--inbound-transport') };
@@ -287,7 +292,10 @@ async function openDatabase(config: Config, log: Log): Promise<Database> {
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {
     const path = store?.slice('sqlite:'.length) ?? join(dataDir(config), `${config.walletName}.db`);
-    return await openSqlite({ path, masterKey: walletKey, report });
+    const db = await openSqlite({ path, masterKey: walletKey, report });
+    if (walletKey === undefined)
+      log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');
+    return db;
   }
   if (/^postgres(ql)?:\/\//.test(store)) return await openPostgres({ url: store, masterKey: walletKey, poolSize: config.poolSize, report });
   throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);

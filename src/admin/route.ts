@@ -26,6 +26,8 @@ export interface Admin {
   /** Whether messages and calls can be taken: the store and the ledger answer, and nothing is shutting down. */
   ready(): Promise<{ ok: boolean; reason?: string }>;
   counters(): Record<string, number>;
+  /** Sets the counters of happenings to nothing; those of the database go on. */
+  resetCounters(): void;
   shutdown(): void;
 }
 

@@ -34,7 +34,16 @@ export const serverRoutes: readonly AdminRoute[] = [
     auth: 'admin',
     handle: async (admin) => ({ config: admin.config }),
   },
-  { route: 'POST /status/reset', tag: 'server', summary: 'Reset statistics', auth: 'admin', handle: async () => ({}) },
+  {
+    route: 'POST /status/reset',
+    tag: 'server',
+    summary: 'Reset statistics',
+    auth: 'admin',
+    async handle(admin) {
+      admin.resetCounters();
+      return {};
+    },
+  },
   {
     route: 'GET /plugins',
     tag: 'server',
