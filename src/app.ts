@@ -210,6 +210,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     async close() {
       closing = true;
       clearInterval(expiry);
+      calls.end();
       await Promise.allSettled([messages?.close(), server?.close()]);
       await Promise.allSettled(runners.map((runner) => runner.stop()));
       await outbound.close();
