@@ -50,7 +50,7 @@ export const VERSION = '0.1.0';
 export const BASE = 'base';
 
 /** What this agent speaks: a new protocol is its file and a line here. */
-const PROTOCOLS = [
+export const PROTOCOLS = [
   outOfBandProtocol,
   didExchange,
   trustPing,
@@ -270,8 +270,13 @@ async function openDatabase(config: Config, log: Log): Promise<Database> {
   const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {
-    const path = store?.slice('sqlite:'.length) ?? join(dataDir(config), `${config.walletName}.db`);
-    return await openSqlite({ path, masterKey: walletKey, report });
+    const [path, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
+    return await openSqlite({
+      path: path || join(dataDir(config), `${config.walletName}.db`),
+      masterKey: walletKey,
+      maxPageCount: limit === undefined ? undefined : Number(limit),
+      report,
+    });
   }
   throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use sqlite:PATH`);
 }
