@@ -1,10 +1,10 @@
-import { pathToFileURL } from 'node:url';
 import { toBase58 } from '../src/didcomm/encoding.ts';
 import { type KeyPair, pack, unpack } from '../src/didcomm/envelope-v1.ts';
 import { readForward, wrapForward } from '../src/didcomm/forward.ts';
 import { keyCache } from '../src/didcomm/key-cache.ts';
 import { parseJson, parseJsonObject } from '../src/didcomm/safe-json.ts';
 import { sodium } from '../src/didcomm/sodium.ts';
+import { median, printTable } from './reference.ts';
 
 /** One line of the table: CPU time per operation, and operations per CPU-second relative to R (opening a sealed box of 32 bytes). */
 export interface Row {
@@ -31,8 +31,6 @@ function measure(work: () => unknown, calls: number): number {
   const used = process.cpuUsage(start);
   return (used.user + used.system) / calls;
 }
-
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
 /** Measures DIDComm v1 envelopes of 1 KB. All rows take turns in every round, so that a slow moment of the machine hits all of them; medians count. */
 export async function run(): Promise<Row[]> {
@@ -87,16 +85,13 @@ export async function run(): Promise<Row[]> {
     for (const [i, [, work]] of rows.entries()) times[i]?.push(measure(work, calls[i] ?? 1));
   }
   const reference = median(times[0] ?? []);
-  return rows.map(([name], i) => {
+  const table = rows.map(([name], i): Row => {
     const microseconds = median(times[i] ?? []);
     return { name, microseconds, perSecond: 1e6 / microseconds, ratio: reference / microseconds };
   });
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  for (const row of await run()) {
-    console.log(
-      `${row.name.padEnd(42)} ${row.microseconds.toFixed(1).padStart(8)} us  ${Math.round(row.perSecond).toString().padStart(8)} /s  ${row.ratio.toFixed(2).padStart(7)} R`,
-    );
-  }
+  printTable(
+    ['DIDComm v1, 1 KB', 'CPU us', 'per CPU-second', 'of R'],
+    table.map((row) => [row.name, row.microseconds, row.perSecond, row.ratio]),
+  );
+  return table;
 }

@@ -68,8 +68,10 @@ export const startDevnet = async (options: DevnetOptions = {}): Promise<Devnet> 
 
 const HELP = `The FlexID dev ledger: an Algorand of one node behind algod's REST API, with the registry contract deployed.
 
-  node devnet/main.ts [--port 4001] [--host 127.0.0.1] [--journal FILE] [--block-ms 0] [--idle-ms 3000]
+  ./flexid devnet [--port 4001] [--host 127.0.0.1] [--journal FILE] [--block-ms 0] [--idle-ms 3000]
 
+  --port N         where algod's REST API listens; 0 for a free port
+  --host ADDRESS   on which address
   --journal FILE   keep the chain in FILE: every accepted group is on disk before it is answered
   --block-ms N     close a block every N ms instead of one for every group
   --idle-ms N      close an empty block after N ms without a group; 0 for never
@@ -77,15 +79,27 @@ const HELP = `The FlexID dev ledger: an Algorand of one node behind algod's REST
 
 The last line it prints when it is ready is one JSON object. The sponsor's key is public knowledge: never use it on another network.`;
 
-const main = async (): Promise<void> => {
+/** `./flexid devnet`: runs until it is told to stop. @returns the exit code where it does not run, or could not */
+export const main = async (argv: readonly string[]): Promise<number> => {
+  try {
+    await run(argv);
+    return 0;
+  } catch (error) {
+    console.error(`flexid devnet: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+};
+
+const run = async (argv: readonly string[]): Promise<void> => {
   const { values } = parseArgs({
+    args: [...argv],
     options: {
       port: { type: 'string', default: '4001' },
       host: { type: 'string', default: '127.0.0.1' },
       journal: { type: 'string' },
       'block-ms': { type: 'string', default: '0' },
       'idle-ms': { type: 'string', default: '3000' },
-      help: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) {
@@ -118,9 +132,4 @@ const main = async (): Promise<void> => {
   console.log(JSON.stringify({ ready: true, algod, token, appId, sponsor: sponsor.mnemonic, network, genesisHash }));
 };
 
-if (import.meta.main) {
-  main().catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : String(error));
-    process.exit(1);
-  });
-}
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -6,6 +6,7 @@ import { openAnonCreds } from './adapters/anoncreds.ts';
 import { egressGuard } from './adapters/egress.ts';
 import { httpInbound } from './adapters/http-inbound.ts';
 import { httpOutbound } from './adapters/http-outbound.ts';
+import { openPostgres } from './adapters/postgres.ts';
 import { openSqlite } from './adapters/sqlite.ts';
 import type { Admin } from './admin/route.ts';
 import { startAdmin } from './admin/server.ts';
@@ -46,6 +47,8 @@ import { createLedgerWorker } from './workers/ledger.ts';
 import { type JobOutcome, type RunnerOptions, startRunner } from './workers/runner.ts';
 
 export const VERSION = '0.1.0';
+/** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
+const LEASE_MS = 10_000;
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
 
@@ -79,6 +82,10 @@ export interface Agent {
 export async function startAgent(config: Config, shown: Record<string, unknown>, log: Log): Promise<Agent> {
   const inbound = inboundOf(config);
   const admin = adminOf(config, log);
+  if (!inbound && !admin)
+    throw new ConfigError(
+      'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
+    );
   const registry = createRegistry(PROTOCOLS as never, [credential as never]);
   const db = await openDatabase(config, log);
   const started = Date.now();
@@ -143,12 +150,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       kinds: ['deliver', 'event'],
       lanes: 256,
       perLane: 32,
-      leaseMs: 60_000,
+      leaseMs: LEASE_MS,
       run: (job) => (job.kind === 'event' ? notify(job) : deliver(job)),
     }),
-    startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: 30_000, run }),
-    startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: 60_000, run }),
-    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: 60_000, run: write }),
+    startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: LEASE_MS, run }),
+    startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: LEASE_MS, run }),
+    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: LEASE_MS, run: write }),
   ];
   const expiry = setInterval(() => {
     void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
@@ -278,7 +285,8 @@ async function openDatabase(config: Config, log: Log): Promise<Database> {
       report,
     });
   }
-  throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use sqlite:PATH`);
+  if (/^postgres(ql)?:\/\//.test(store)) return await openPostgres({ url: store, masterKey: walletKey, poolSize: config.poolSize, report });
+  throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);
 }
 
 function ledgerOf(config: Config): Ledger | undefined {

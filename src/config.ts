@@ -45,6 +45,7 @@ const SETTINGS = {
     group: 'Admin',
     kind: 'text',
     secret: true,
+    metavar: '<key>',
     help: 'Key that calls must carry as x-api-key',
   },
   adminInsecureMode: flag(
@@ -123,6 +124,7 @@ const SETTINGS = {
     group: 'General',
     kind: 'text',
     default: 'FlexID Cloud Agent',
+    metavar: '<text>',
     help: 'What peers are shown as the name of this agent',
   },
   argFile: {
@@ -199,6 +201,7 @@ const SETTINGS = {
     group: 'Wallet',
     kind: 'text',
     default: 'default',
+    metavar: '<name>',
     help: 'Name of the wallet, and of its SQLite file',
   },
   walletKey: {
@@ -207,6 +210,7 @@ const SETTINGS = {
     group: 'Wallet',
     kind: 'text',
     secret: true,
+    metavar: '<key>',
     help: 'Master key: base58 of 32 bytes, or a passphrase; generated for a fresh SQLite database',
   },
   walletType: {
@@ -215,6 +219,7 @@ const SETTINGS = {
     group: 'Wallet',
     kind: 'text',
     default: 'askar-anoncreds',
+    metavar: '<type>',
     help: 'Accepted for ACA-Py: there is one wallet type',
   },
   store: {
@@ -238,9 +243,9 @@ const SETTINGS = {
     env: 'FLEXID_STORE_CONNECTIONS',
     group: 'Wallet',
     kind: 'number',
-    default: 4,
+    default: 2,
     metavar: '<n>',
-    help: 'PostgreSQL connections of this process (default 4)',
+    help: 'PostgreSQL connections for pages and single reads (default 2)',
   },
 
   algodUrl: {
@@ -258,6 +263,7 @@ const SETTINGS = {
     kind: 'text',
     secret: true,
     default: '',
+    metavar: '<token>',
     help: "The node's API token",
   },
   algorandNetwork: {
@@ -291,6 +297,7 @@ const SETTINGS = {
     group: 'Ledger',
     kind: 'text',
     secret: true,
+    metavar: '<words>',
     help: '25 words of the account that pays for writes; without it the ledger is read only',
   },
   noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger'),

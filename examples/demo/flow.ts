@@ -32,21 +32,26 @@ export function integerColumn({ columns, rows }: Table): string {
   return found;
 }
 
+/** What a run stands on: registered objects and connections. */
+export interface Prepared {
+  readonly schemaId: string;
+  readonly credDefId: string;
+  readonly issuerConnection: string;
+  readonly verifierConnection: string;
+}
+
+type Controllers = Readonly<Record<Role, Controller>>;
+type Step = <T>(name: string, run: () => Promise<[T, string]>) => Promise<T>;
+
 /**
  * The main job: an issuer anchors what it needs on the ledger, a holder gets a credential per row and proves each to a verifier. Drives three agents by their
  * admin APIs and webhooks alone.
  */
-export async function runFlow(
-  controllers: Readonly<Record<Role, Controller>>,
-  table: Table,
-  watcher: Watcher,
-  parallel = 4,
-): Promise<Outcome> {
-  const { issuer, holder, verifier } = controllers;
+export async function runFlow(controllers: Controllers, table: Table, watcher: Watcher, parallel = 4): Promise<Outcome> {
   const number = integerColumn(table);
   const revealed = table.columns.find((column) => column !== number) ?? number;
-
-  const step = async <T>(name: string, run: () => Promise<[T, string]>): Promise<T> => {
+  const floor = Math.min(...table.rows.map((row) => Number(row[number])));
+  const step: Step = async (name, run) => {
     await watcher.begin(name);
     try {
       const [value, made] = await run();
@@ -57,6 +62,31 @@ export async function runFlow(
     }
   };
 
+  const prepared = await prepare(controllers, table.columns, step);
+  const total = table.rows.length;
+  const issued: string[] = [];
+  await step(`issue ${total} ${total === 1 ? 'credential' : 'credentials'}`, async () => {
+    let done = 0;
+    await eachOf(table.rows, parallel, async (row, index) => {
+      issued[index] = await issueOne(controllers, prepared, row);
+      watcher.row(++done, total);
+    });
+    return [undefined, `${issued.length} in the holder's wallet`];
+  });
+  let verified = 0;
+  await step(`present and verify ${total === 1 ? 'it' : 'each'}`, async () => {
+    await eachOf(table.rows, parallel, async (row, index) => {
+      const shown = await presentOne(controllers, prepared, issued[index]!, { revealed, number, floor });
+      if (shown !== row[revealed]) throw new Error(`row ${index + 1} showed ${revealed} = ${shown}, not ${row[revealed]}`);
+      watcher.row(++verified, total);
+    });
+    return [undefined, `${verified} verified: ${revealed} revealed, ${number} >= ${floor} proved`];
+  });
+  return { issued, verified, schemaId: prepared.schemaId, credDefId: prepared.credDefId };
+}
+
+/** Creates and publishes the issuer's DID, registers schema and credential definition, connects the holder with both others. */
+export async function prepare({ issuer, holder, verifier }: Controllers, columns: readonly string[], step: Step): Promise<Prepared> {
   const did = await step('create the issuer DID', async () => {
     const { result } = await issuer.post('/wallet/did/create', { method: 'algo' });
     return [result.did as string, result.did];
@@ -67,7 +97,7 @@ export async function runFlow(
     return [did, did];
   });
   const schemaId = await step('register the schema', async () => {
-    const schema = { issuerId: did, name: 'graduate', version: '1.0', attrNames: [...table.columns] };
+    const schema = { issuerId: did, name: 'graduate', version: '1.0', attrNames: [...columns] };
     const { schema_id } = await finished(() => issuer.post('/anoncreds/schema', { schema }), 'schema_state');
     return [schema_id as string, schema_id];
   });
@@ -79,91 +109,91 @@ export async function runFlow(
     );
     return [id as string, id];
   });
-  const connect = (inviter: Controller): Promise<[string, string]> =>
+  const connect = (inviter: Controller): Promise<string> =>
     step(`connect holder and ${inviter.name}`, async () => {
       const made = await inviter.post('/out-of-band/create-invitation', { handshake_protocols: ['https://didcomm.org/didexchange/1.1'] });
       const got = await holder.post('/out-of-band/receive-invitation', made.invitation);
-      const active = (payload: Body): boolean => payload.state === 'active' && payload.invitation_msg_id === made.invi_msg_id;
-      const [ours, theirs] = await Promise.all([
-        inviter.event('connections', active, 'complete connection'),
+      const [ours] = await Promise.all([
+        inviter.event(
+          'connections',
+          (payload) => payload.state === 'active' && payload.invitation_msg_id === made.invi_msg_id,
+          'complete connection',
+        ),
         holder.event(
           'connections',
           (payload) => payload.state === 'active' && payload.connection_id === got.connection_id,
           'complete connection',
         ),
       ]);
-      return [[ours.connection_id as string, theirs.connection_id as string], ours.connection_id];
+      return [ours.connection_id as string, ours.connection_id];
     });
-  const [issuerConnection] = await connect(issuer);
-  const [verifierConnection] = await connect(verifier);
+  const issuerConnection = await connect(issuer);
+  const verifierConnection = await connect(verifier);
+  return { schemaId, credDefId, issuerConnection, verifierConnection };
+}
 
-  const total = table.rows.length;
-  const issued: string[] = [];
-  await step(`issue ${total} ${total === 1 ? 'credential' : 'credentials'}`, async () => {
-    let done = 0;
-    await eachOf(table.rows, parallel, async (row, index) => {
-      const attributes = table.columns.map((name) => ({ name, value: row[name] ?? '' }));
-      const offer = await issuer.post('/issue-credential-2.0/send', {
-        connection_id: issuerConnection,
-        filter: { anoncreds: { cred_def_id: credDefId } },
-        credential_preview: { '@type': 'issue-credential/2.0/credential-preview', attributes },
-      });
-      const isDone = (payload: Body): boolean => ended(payload, 'thread_id', offer.thread_id);
-      const kept = await holder.event('issue_credential_v2_0', isDone, 'stored credential');
-      checkEnd(kept);
-      checkEnd(await issuer.event('issue_credential_v2_0', isDone, 'acknowledged credential'));
-      const detail = await holder.get(`/issue-credential-2.0/records/${kept.cred_ex_id}`);
-      issued[index] = detail.anoncreds.cred_id_stored as string;
-      watcher.row(++done, total);
-    });
-    return [undefined, `${issued.length} in the holder's wallet`];
+/** Issues one credential of a row. @returns its id in the holder's wallet */
+export async function issueOne(
+  { issuer, holder }: Controllers,
+  prepared: Prepared,
+  row: Readonly<Record<string, string>>,
+): Promise<string> {
+  const offer = await issuer.post('/issue-credential-2.0/send', {
+    connection_id: prepared.issuerConnection,
+    filter: { anoncreds: { cred_def_id: prepared.credDefId } },
+    credential_preview: {
+      '@type': 'issue-credential/2.0/credential-preview',
+      attributes: Object.entries(row).map(([name, value]) => ({ name, value })),
+    },
   });
-  const floor = Math.min(...table.rows.map((row) => Number(row[number])));
-  let verified = 0;
-  await step(`present and verify ${total === 1 ? 'it' : 'each'}`, async () => {
-    let done = 0;
-    await eachOf(table.rows, parallel, async (row, index) => {
-      const restrictions = [{ cred_def_id: credDefId }];
-      const request = await verifier.post('/present-proof-2.0/send-request', {
-        connection_id: verifierConnection,
-        presentation_request: {
-          anoncreds: {
-            name: 'graduate',
-            version: '1.0',
-            requested_attributes: { shown: { name: revealed, restrictions } },
-            requested_predicates: { enough: { name: number, p_type: '>=', p_value: floor, restrictions } },
-          },
-        },
-      });
-      const asked = await holder.event(
-        'present_proof_v2_0',
-        (payload) => payload.thread_id === request.thread_id && payload.state === 'request-received',
-        'proof request',
-      );
-      const cred_id = issued[index]!;
-      await holder.post(`/present-proof-2.0/records/${asked.pres_ex_id}/send-presentation`, {
-        anoncreds: {
-          requested_attributes: { shown: { cred_id, revealed: true } },
-          requested_predicates: { enough: { cred_id } },
-          self_attested_attributes: {},
-        },
-      });
-      const checked = await verifier.event(
-        'present_proof_v2_0',
-        (payload) => ended(payload, 'pres_ex_id', request.pres_ex_id),
-        'checked presentation',
-      );
-      checkEnd(checked);
-      if (checked.verified !== 'true') throw new Error(`row ${index + 1} was not verified: ${(checked.verified_msgs ?? []).join('; ')}`);
-      const { by_format } = await verifier.get(`/present-proof-2.0/records/${request.pres_ex_id}`);
-      const shown = by_format.pres.anoncreds.requested_proof.revealed_attrs.shown.raw;
-      if (shown !== row[revealed]) throw new Error(`row ${index + 1} showed ${revealed} = ${shown}, not ${row[revealed]}`);
-      verified++;
-      watcher.row(++done, total);
-    });
-    return [undefined, `${verified} verified: ${revealed} revealed, ${number} >= ${floor} proved`];
+  const isDone = (payload: Body): boolean => ended(payload, 'thread_id', offer.thread_id);
+  const kept = await holder.event('issue_credential_v2_0', isDone, 'stored credential');
+  checkEnd(kept);
+  checkEnd(await issuer.event('issue_credential_v2_0', isDone, 'acknowledged credential'));
+  const detail = await holder.get(`/issue-credential-2.0/records/${kept.cred_ex_id}`);
+  return detail.anoncreds.cred_id_stored as string;
+}
+
+/** Asks for one attribute and one predicate, answers with the given credential, and checks. @returns the revealed value. @throws Error when it is not verified */
+export async function presentOne(
+  { holder, verifier }: Controllers,
+  prepared: Prepared,
+  cred_id: string,
+  ask: { revealed: string; number: string; floor: number },
+): Promise<string> {
+  const restrictions = [{ cred_def_id: prepared.credDefId }];
+  const request = await verifier.post('/present-proof-2.0/send-request', {
+    connection_id: prepared.verifierConnection,
+    presentation_request: {
+      anoncreds: {
+        name: 'graduate',
+        version: '1.0',
+        requested_attributes: { shown: { name: ask.revealed, restrictions } },
+        requested_predicates: { enough: { name: ask.number, p_type: '>=', p_value: ask.floor, restrictions } },
+      },
+    },
   });
-  return { issued, verified, schemaId, credDefId };
+  const asked = await holder.event(
+    'present_proof_v2_0',
+    (payload) => payload.thread_id === request.thread_id && payload.state === 'request-received',
+    'proof request',
+  );
+  await holder.post(`/present-proof-2.0/records/${asked.pres_ex_id}/send-presentation`, {
+    anoncreds: {
+      requested_attributes: { shown: { cred_id, revealed: true } },
+      requested_predicates: { enough: { cred_id } },
+      self_attested_attributes: {},
+    },
+  });
+  const checked = await verifier.event(
+    'present_proof_v2_0',
+    (payload) => ended(payload, 'pres_ex_id', request.pres_ex_id),
+    'checked presentation',
+  );
+  checkEnd(checked);
+  if (checked.verified !== 'true') throw new Error(`a presentation was not verified: ${(checked.verified_msgs ?? []).join('; ')}`);
+  const { by_format } = await verifier.get(`/present-proof-2.0/records/${request.pres_ex_id}`);
+  return by_format.pres.anoncreds.requested_proof.revealed_attrs.shown.raw as string;
 }
 
 const ended = (payload: Body, member: string, value: string): boolean =>
@@ -193,7 +223,8 @@ async function until(holds: () => Promise<boolean>, what: string): Promise<void>
   throw new Error(`waited in vain for ${what}`);
 }
 
-async function eachOf<T>(items: readonly T[], parallel: number, run: (item: T, index: number) => Promise<void>): Promise<void> {
+/** Runs over items, so many at a time. */
+export async function eachOf<T>(items: readonly T[], parallel: number, run: (item: T, index: number) => Promise<void>): Promise<void> {
   let next = 0;
   await Promise.all(
     Array.from({ length: Math.min(parallel, items.length) }, async () => {

@@ -14,6 +14,8 @@ const AUTO: Record<Role, readonly string[]> = {
 };
 
 export interface Network {
+  /** Where each agent's admin API is, and its key: for a controller that is not one of `controllers`. */
+  readonly admin: Readonly<Record<Role, { url: string; key: string }>>;
   readonly ledger: Program;
   readonly agents: Readonly<Record<Role, Program>>;
   readonly controllers: Readonly<Record<Role, Controller>>;
@@ -22,13 +24,17 @@ export interface Network {
 }
 
 /** How agents are stored: a SQLite file each, or a PostgreSQL database each. */
-export type StoreOf = (role: Role) => { args: readonly string[] };
+export type StoreOf = (role: Role) => { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> };
 
-/** A dev ledger and three agents as processes of their own, each with a controller. Everything listens on loopback only. */
+/**
+ * A dev ledger and three agents as processes of their own, each with a controller. Everything listens on loopback only.
+ * @param webhooksTo another receiver: webhooks go to `<url>/<role>` under `key` instead of to `controllers`
+ */
 export async function startNetwork(
   folder: string,
   store: StoreOf,
   onStarted: (name: string, detail: string) => void = () => {},
+  webhooksTo?: { readonly url: string; readonly key: string },
 ): Promise<Network> {
   const running: Program[] = [];
   const webhooks: Webhooks = await startWebhooks();
@@ -57,6 +63,7 @@ export async function startNetwork(
 
     const agents = {} as Record<Role, Program>;
     const controllers = {} as Record<Role, Controller>;
+    const admins = {} as Record<Role, { url: string; key: string }>;
     for (const role of ROLES) {
       const [admin, inbound] = [await freePort(), await freePort()];
       const key = randomBytes(16).toString('hex');
@@ -78,7 +85,7 @@ export async function startNetwork(
         '--endpoint',
         `http://127.0.0.1:${inbound}`,
         '--webhook-url',
-        `http://127.0.0.1:${webhooks.port}/${role}#${key}`,
+        webhooksTo ? `${webhooksTo.url}/${role}#${webhooksTo.key}` : `http://127.0.0.1:${webhooks.port}/${role}#${key}`,
         '--egress-allow',
         '127.0.0.0/8',
         '--preserve-exchange-records',
@@ -96,14 +103,15 @@ export async function startNetwork(
         ...store(role).args,
       ];
       // the words of the sponsor stand in no process list
-      const env = role === 'issuer' ? { FLEXID_SPONSOR_MNEMONIC: String(facts.sponsor) } : {};
-      agents[role] = program(role, folder, 'src/main.ts', args, () => answers(`${adminUrl}/status/ready`), env as Record<string, string>);
+      const env = { ...store(role).env, ...(role === 'issuer' ? { FLEXID_SPONSOR_MNEMONIC: String(facts.sponsor) } : {}) };
+      agents[role] = program(role, folder, 'src/main.ts', args, () => answers(`${adminUrl}/status/ready`), env);
       controllers[role] = webhooks.controller(role, adminUrl, key);
+      admins[role] = { url: adminUrl, key };
       running.push(agents[role]);
     }
     await Promise.all(ROLES.map((role) => agents[role].start()));
     for (const role of ROLES) onStarted(role, `pid ${agents[role].pid}`);
-    return { ledger, agents, controllers, algod, stop };
+    return { ledger, agents, controllers, admin: admins, algod, stop };
   } catch (error) {
     await stop();
     throw error;

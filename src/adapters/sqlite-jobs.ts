@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { asAppError } from '../errors.ts';
 import { type ClaimedJob, type ClaimedLane, type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page } from '../ports/store.ts';
-import { decodeJob, NEVER, sealDeath } from '../vault/rows.ts';
+import { decodeJob, NEVER, sealDeath, wholeTime } from '../vault/rows.ts';
 import type { BatchWriter } from './sqlite-batch.ts';
 import type { Holds, LaneRow, LaneWrites } from './sqlite-lanes.ts';
 import { DAMAGED_JOB, guarded, type HintDraft, type KnownTenant, readDead } from './store-shared.ts';
@@ -113,7 +113,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
           ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(keys, id, error), now)),
         ];
         for (const removed of gone) if (removed?.cause) causes.push(removed.cause);
-        for (const { id, at } of one.retry ?? []) lanes.retry(lane.n, id, Math.min(at, NEVER));
+        for (const { id, at } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at));
         if (lanes.refresh(lane.n, now) !== undefined) kinds.push(lane.kind);
         ended.push(one.lease);
       }

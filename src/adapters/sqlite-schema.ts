@@ -24,7 +24,8 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     CREATE TABLE mark (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, hash BLOB NOT NULL, expires INTEGER NOT NULL, answer BLOB) STRICT;
     CREATE UNIQUE INDEX mark_hash ON mark (t, hash);
     CREATE INDEX mark_expires ON mark (expires);
-    CREATE TABLE lane (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, t INTEGER NOT NULL, due INTEGER NOT NULL, head TEXT NOT NULL) STRICT;
+    -- AUTOINCREMENT: a hold names its lane by number, which must not become another lane's
+    CREATE TABLE lane (n INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, t INTEGER NOT NULL, due INTEGER NOT NULL, head TEXT NOT NULL) STRICT;
     CREATE INDEX lane_due ON lane (kind, due);
     CREATE TABLE job (
       n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, lane INTEGER NOT NULL, t INTEGER NOT NULL, kind TEXT NOT NULL,

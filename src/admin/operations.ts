@@ -1,6 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { AppError } from '../errors.ts';
-import { type RecordDef, toExchange } from '../kernel/record.ts';
+import { type Exchange, type RecordDef, toExchange } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
 import { type Validator, validator } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
@@ -37,8 +37,6 @@ const ListQuery = Type.Object(
   },
   { additionalProperties: Type.String() },
 );
-
-const THEIR_ROLES: Record<string, string> = { requester: 'invitee', responder: 'inviter' };
 
 function operation(route: string, rest: Omit<Operation, 'method' | 'path' | 'operationId'>): Operation {
   const [method, path] = route.split(' ') as [Operation['method'], string];
@@ -83,12 +81,15 @@ export function recordOperations(def: RecordDef): Operation[] {
         auth: 'tenant',
         query: validator(ListQuery),
         async handle(admin, { tenant, query }) {
+          // answering with everything would look as if everything matched
+          if (query.wql !== undefined) throw new AppError('not-implemented', 'wql is not supported yet');
           const tags: Record<string, string> = {};
           for (const [name, tag] of Object.entries(routes.filters ?? {})) if (query[name] !== undefined) tags[tag] = query[name];
-          const role = query.role ?? query.their_role;
+          const alias = (given: string | undefined): string | undefined =>
+            given === undefined ? undefined : (routes.aliases?.[given] ?? given);
           const page = await admin.kernel.db.store.find(tenant, def.category, {
-            state: stateOf(query.state),
-            role: role === undefined ? undefined : (THEIR_ROLES[role] ?? role),
+            state: alias(query.state),
+            role: alias(query.role ?? query.their_role),
             connection: query.connection_id,
             tags,
             limit: Math.min(Number(query.limit ?? query.count ?? 100), 10_000),
@@ -96,12 +97,11 @@ export function recordOperations(def: RecordDef): Operation[] {
             cursor: query.cursor,
             descending: query.descending === 'true',
           });
+          const view = (record: Exchange): JsonObject => routes.detail?.(record) ?? def.view(record);
           const results = page.rows
-            .filter((row) => (row.state ?? '') !== '' || def.states.length === 1 || def.category === 'did')
-            .map((row) => {
-              const record = toExchange(row);
-              return routes.detail ? routes.detail(record) : def.view(record);
-            });
+            .map(toExchange)
+            .filter((record) => !def.hidden?.(record))
+            .map(view);
           return { results, total: page.total, ...(page.next ? { next: page.next } : {}) };
         },
       }),
@@ -155,10 +155,6 @@ export function recordOperations(def: RecordDef): Operation[] {
   return out;
 }
 
-/** RFC 0023 and RFC 0160 names of a connection's state are one to ACA-Py's filter. */
-const stateOf = (state: string | undefined): string | undefined =>
-  state === 'completed' ? 'active' : state === 'abandoned-connection' ? 'error' : state;
-
 /** A route that was written by hand. */
 export function routeOperation(given: AdminRoute): Operation {
   return operation(given.route, {
@@ -170,5 +166,3 @@ export function routeOperation(given: AdminRoute): Operation {
     handle: given.handle,
   });
 }
-
-export type { JsonObject };

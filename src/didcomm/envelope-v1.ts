@@ -79,7 +79,7 @@ export function parseEnvelope(body: Uint8Array): ParsedEnvelope {
   const decoded = fromBase64url(head) ?? refuse('protected is not base64url');
   let header: Record<string, unknown>;
   try {
-    header = parseJsonObject(decoded, { maxBytes: MAX_PROTECTED, maxDepth: 8 });
+    header = protectedHeader(decoded);
   } catch {
     return refuse('protected is no JSON object');
   }
@@ -108,33 +108,47 @@ export function parseEnvelope(body: Uint8Array): ParsedEnvelope {
 }
 
 const MEMBERS: ReadonlySet<string> = new Set(['protected', 'iv', 'ciphertext', 'tag', 'aad']);
-const ORDER = ['protected', 'iv', 'ciphertext', 'tag'] as const;
-/** What stands before each value in the two spacings that agents write; the last is the end. */
-const FRAMES = [':', ': '].map((colon) => {
-  const comma = colon === ':' ? ',' : ', ';
-  return [...ORDER.map((name, i) => `${i === 0 ? '{' : `"${comma}`}"${name}"${colon}"`), '"}'];
-});
+
+/** JSON text with a hole for each value, in the two spacings that agents write: what stands before, between and behind the holes. */
+const frames = (text: string): string[][] => [text, text.replaceAll(':', ': ').replaceAll(',', ', ')].map((one) => one.split('*'));
+const OUTER = frames('{"protected":"*","iv":"*","ciphertext":"*","tag":"*"}');
+const HEADER = '{"enc":"*","typ":"*","alg":"*","recipients":[{"encrypted_key":"*","header":{"kid":"*"';
+const AUTH_HEADER = frames(`${HEADER},"sender":"*","iv":"*"}}]}`);
+const ANON_HEADER = frames(`${HEADER}}}]}`);
+
+/** Cuts the values out of a text that has exactly this frame; undefined when it has not. Escapes are not undone: whoever takes the values refuses a backslash. */
+function cut(text: string, [tight, spaced]: string[][]): string[] | undefined {
+  const frame = text.startsWith(tight![0]!) ? tight! : spaced!;
+  if (!text.startsWith(frame[0]!)) return undefined;
+  const values: string[] = [];
+  let at = frame[0]!.length;
+  for (let i = 1; i < frame.length; i++) {
+    const end = text.indexOf('"', at);
+    if (end < 0 || !text.startsWith(frame[i]!, end)) return undefined;
+    values.push(text.slice(at, end));
+    at = end + frame[i]!.length;
+  }
+  return at === text.length ? values : undefined;
+}
 
 /**
- * The outer members. Almost every agent writes them in one order with one spacing, and their values have no escapes, so that they can be cut out of the text;
- * a value that is not base64url is refused where it is decoded. Everything else takes the long way.
+ * The outer members. Almost every agent writes them in one order, so that they can be cut out of the text; a value that is not base64url is refused where it is
+ * decoded. Everything else takes the long way.
  */
 function outerMembers(text: string): Record<string, unknown> {
-  const frame = FRAMES[text.charCodeAt(13) === 0x20 ? 1 : 0]!;
-  let at = frame[0]!.length;
-  if (text.startsWith(frame[0]!)) {
-    const values: string[] = [];
-    for (let i = 1; i <= ORDER.length; i++) {
-      const end = text.indexOf('"', at);
-      if (end < 0 || !text.startsWith(frame[i]!, end)) break;
-      values.push(text.slice(at, end));
-      at = end + frame[i]!.length;
-    }
-    if (values.length === ORDER.length && at === text.length) {
-      return { protected: values[0], iv: values[1], ciphertext: values[2], tag: values[3] };
-    }
-  }
-  return parseJsonObject(text, { maxBytes: MAX_BYTES, maxDepth: 4 });
+  const values = cut(text, OUTER);
+  if (!values) return parseJsonObject(text, { maxBytes: MAX_BYTES, maxDepth: 4 });
+  const [head, iv, ciphertext, tag] = values;
+  return { protected: head, iv, ciphertext, tag };
+}
+
+/** The protected header, by the same two ways; most have one recipient. */
+function protectedHeader(bytes: Uint8Array): Record<string, unknown> {
+  const text = decodeUtf8(bytes);
+  const values = cut(text, AUTH_HEADER) ?? cut(text, ANON_HEADER);
+  if (!values) return parseJsonObject(text, { maxBytes: MAX_PROTECTED, maxDepth: 8 });
+  const [enc, typ, alg, encryptedKey, kid, sender, iv] = values;
+  return { enc, typ, alg, recipients: [{ encrypted_key: encryptedKey, header: { kid, sender, iv } }] };
 }
 
 function recipientEntry(item: unknown, authcrypt: boolean): RecipientEntry & { kid: string } {
@@ -202,11 +216,10 @@ function openAuthcryptKey(entry: RecipientEntry, encryptedKey: Buffer, verkey: s
   const opened = Buffer.allocUnsafe(sealed.length - 48);
   if (!sodium.crypto_box_seal_open(opened, sealed, own, scratchSecret)) refuse('the sender does not open');
   const sender = opened.toString('latin1');
-  const peer = cache.x25519(sender);
   const shared = cache.shared(verkey, sender, scratchSecret);
   const fits = shared
     ? sodium.crypto_secretbox_open_easy(scratchCek, encryptedKey, nonce, shared)
-    : sodium.crypto_box_open_easy(scratchCek, encryptedKey, nonce, peer, scratchSecret);
+    : sodium.crypto_box_open_easy(scratchCek, encryptedKey, nonce, cache.x25519(sender), scratchSecret);
   if (!fits) refuse('the key is not from that sender');
   return sender;
 }

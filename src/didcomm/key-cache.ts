@@ -12,7 +12,7 @@ export interface KeyPair {
 
 /**
  * What is worth remembering between envelopes. Converting an Ed25519 key costs more than opening a sealed box, and a static Diffie-Hellman as much again.
- * Both maps are bounded, least recently used first out; a shared key is zeroed when it leaves.
+ * Both maps are bounded, what was not used for long goes first; a shared key is zeroed when it leaves.
  */
 export interface KeyCache {
   /** The X25519 form of a verkey. @throws when the text is no verkey or the point is of small order, off the curve or outside the main subgroup */
@@ -30,62 +30,74 @@ export interface KeyCache {
   size(): { keys: number; shared: number };
 }
 
+interface Entry {
+  key: Uint8Array;
+  used: boolean;
+}
+
+/** A pair that met once has an empty key. */
 const MET = new Uint8Array(0);
 
-/** A cache of at most `max` conversions and `max` shared keys: about 250 bytes each, so 10,000 (the default) is some 5 MB. */
-export function keyCache(max = 10_000): KeyCache {
-  const keys = new Map<string, Uint8Array>();
-  const shared = new Map<string, Uint8Array>();
+/**
+ * Makes room in a map of `max` entries: out goes the oldest that was not used since it was last looked at (second chance). Using an entry then costs a flag, where
+ * strict least-recently-used order would cost moving it.
+ */
+function makeRoom(entries: Map<string, Entry>, max: number, secret: boolean): void {
+  while (entries.size >= max) {
+    const [name, entry] = entries.entries().next().value!;
+    entries.delete(name);
+    if (entry.used) entries.set(name, { ...entry, used: false });
+    // A conversion is public, and may be in use further up the stack.
+    else if (secret) entry.key.fill(0);
+  }
+}
 
-  const evict = (): void => {
-    const oldest = shared.entries().next().value;
-    if (!oldest) return;
-    shared.delete(oldest[0]);
-    sodium.sodium_memzero(oldest[1]);
-  };
+/** A cache of at most `max` conversions and `max` shared keys: about 300 bytes each, so 10,000 (the default) is some 6 MB. */
+export function keyCache(max = 10_000): KeyCache {
+  const keys = new Map<string, Entry>();
+  const shared = new Map<string, Entry>();
 
   return Object.freeze({
     x25519(verkey: string): Uint8Array {
       const known = keys.get(verkey);
       if (known) {
-        keys.delete(verkey);
-        keys.set(verkey, known);
-        return known;
+        known.used = true;
+        return known.key;
       }
-      const converted = new Uint8Array(32);
-      sodium.crypto_sign_ed25519_pk_to_curve25519(converted, verkeyBytes(verkey));
-      if (keys.size >= max) keys.delete(keys.keys().next().value ?? '');
-      keys.set(verkey, converted);
-      return converted;
+      const key = new Uint8Array(32);
+      sodium.crypto_sign_ed25519_pk_to_curve25519(key, verkeyBytes(verkey));
+      makeRoom(keys, max, false);
+      keys.set(verkey, { key, used: false });
+      return key;
     },
 
     shared(own: string, peer: string, secret: Uint8Array): Uint8Array | undefined {
       const name = `${own} ${peer}`;
-      let key = shared.get(name);
-      if (key) {
-        shared.delete(name);
-        // libsodium-wrappers has beforenm, the native binding has not; its result is crypto_secretbox's key.
-        if (key.length === 0) key = wasm.crypto_box_beforenm(this.x25519(peer), secret);
-        shared.set(name, key);
-        return key;
+      const known = shared.get(name);
+      if (!known) {
+        makeRoom(shared, max, true);
+        shared.set(name, { key: MET, used: false });
+        return undefined;
       }
-      if (shared.size >= max) evict();
-      shared.set(name, MET);
-      return undefined;
+      known.used = true;
+      // libsodium-wrappers has beforenm, the native binding has not; its result is crypto_secretbox's key.
+      if (known.key.length === 0) known.key = wasm.crypto_box_beforenm(this.x25519(peer), secret);
+      return known.key;
     },
 
     drop(verkey: string): void {
       keys.delete(verkey);
-      for (const [name, key] of shared) {
+      for (const [name, { key }] of shared) {
         if (!name.startsWith(`${verkey} `) && !name.endsWith(` ${verkey}`)) continue;
         shared.delete(name);
-        sodium.sodium_memzero(key);
+        key.fill(0);
       }
     },
 
     clear(): void {
       keys.clear();
-      while (shared.size > 0) evict();
+      for (const { key } of shared.values()) key.fill(0);
+      shared.clear();
     },
 
     size: () => ({ keys: keys.size, shared: shared.size }),

@@ -192,4 +192,15 @@ suite('matching', () => {
       missing: ['older', 'none', 'group'],
     });
   });
+  test('a credential that is taken already is preferred to an earlier one', () => {
+    const asked: PresentationRequest = {
+      ...request,
+      requested_attributes: { city: { name: 'city' }, name: { name: 'name' } },
+      requested_predicates: {},
+    };
+    assert.deepEqual(
+      selectCredentials(asked, matchCredentials(asked, held)).credentials.map(({ id }) => id),
+      ['two'],
+    );
+  });
 });

@@ -13,6 +13,8 @@ import type { WorkContext, WorkOps } from './work.ts';
 
 /** How long a controller's call waits for what it caused (rule 3). */
 const WAIT_MS = 15_000;
+/** A job that lost its race so often has no race but a contradiction. */
+const MAX_CLASHES = 8;
 /** Notice of progress is only a hint, so a waiting call also looks by itself. */
 const LOOK_MS = 200;
 
@@ -204,7 +206,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       await action();
     } catch (thrown) {
       const error = asAppError(thrown);
-      if (error.code === 'lease-lost' || error.row.retry) throw error;
+      // a clash that does not go away with reloading is the job's own: two records that want to be one
+      const clash = error.code === 'conflict' && job.attempts >= MAX_CLASHES;
+      if (error.code === 'lease-lost' || (error.row.retry && !clash)) throw error;
       if (error.code === 'internal') kernel.log.error({ job: job.id, kind: job.kind, err: error.cause ?? error }, 'a job failed');
       await fail(job, lease, about, error);
     }

@@ -10,18 +10,8 @@ import type { Kernel } from './context.ts';
 import { newId } from './ids.ts';
 import { type DeliverPayload, deliverJob, shortHash } from './jobs.ts';
 import { readMessage } from './message.ts';
-import {
-  type CommandInput,
-  type Effects,
-  type Incoming,
-  type MessageStep,
-  NEW,
-  type Protocol,
-  type Settings,
-  type StepContext,
-} from './protocol.ts';
+import { type Effects, type Incoming, type MessageStep, NEW, type Protocol, type Settings, type StepContext } from './protocol.ts';
 import { type Exchange, toExchange } from './record.ts';
-import type { KnownMessage } from './registry.ts';
 
 /** How often a transition that lost a race reloads and tries again. */
 const ATTEMPTS = 12;
@@ -422,5 +412,3 @@ const label = (protocol: Protocol): string =>
   'Record';
 
 const pause = (attempt: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** Math.min(attempt, 6)));
-
-export type { CommandInput, KnownMessage };

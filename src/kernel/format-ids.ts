@@ -1,5 +1,8 @@
-import { attachmentJson, readAttachment } from '../didcomm/attachments.ts';
+import Type from 'typebox';
+import { attachmentJson, base64Attachment, readAttachment } from '../didcomm/attachments.ts';
+import { AppError } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
+import { composeMessage } from './message.ts';
 
 /** The credential formats of issue-credential 2.0 and present-proof 2.0 (RFC 0592, RFC 0771), under ACA-Py's short names. */
 export const CREDENTIAL_FORMATS = {
@@ -60,17 +63,42 @@ export function byFormat(value: Readonly<Record<string, unknown>>, messages: rea
   return out;
 }
 
-/** A message's `formats` and attachments, from values by format. */
-export function formatAttachments(entries: readonly { id: string; format: string; value: unknown }[]): {
-  formats: JsonObject[];
-  attach: { id: string; mimeType: string; data: { base64: string } }[];
-} {
-  return {
-    formats: entries.map(({ id, format }) => ({ attach_id: id, format })),
-    attach: entries.map(({ id, value }) => ({
-      id,
-      mimeType: 'application/json',
-      data: { base64: Buffer.from(JSON.stringify(value)).toString('base64') },
-    })),
-  };
+/** `formats` of a message as it comes (RFC 0453, RFC 0454). */
+export const FormatsSchema = Type.Array(
+  Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }),
+  { minItems: 1, maxItems: 20 },
+);
+
+/** The formats of a message that we know, by ACA-Py's short names. */
+export const knownFormats = (body: Readonly<JsonObject>): FormatName[] =>
+  (body.formats as { format: string }[]).flatMap(({ format }) => formatName(format) ?? []);
+
+/** The one format to go on with: the first of ours that every one of the messages has. @throws AppError `bad-request` */
+export function sharedFormat(...attached: Partial<Record<FormatName, JsonObject>>[]): FormatName {
+  const shared = FORMAT_NAMES.find((name) => attached.every((one) => one[name]));
+  if (!shared) throw new AppError('bad-request', 'The messages have no supported format in common');
+  return shared;
+}
+
+/** A message with an attachment per format: `formats` names them, `field` holds them in base64. */
+export function composeFormatted(
+  protocol: { readonly uris: readonly string[] },
+  parts: {
+    type: string;
+    id: string;
+    thid?: string;
+    pthid?: unknown;
+    body?: Record<string, unknown>;
+    field: string;
+    entries: readonly { name: FormatName; format: string; value: unknown }[];
+    pleaseAck?: boolean;
+  },
+): JsonObject {
+  const { field, entries, body, pthid, ...rest } = parts;
+  return composeMessage(protocol, {
+    ...rest,
+    pthid: pthid as string | undefined,
+    body: { ...body, formats: entries.map(({ name, format }) => ({ attach_id: name, format })) },
+    attachments: { [field]: entries.map(({ name, value }) => base64Attachment(value, name)) },
+  });
 }

@@ -35,6 +35,7 @@ export function composeMessage(protocol: Pick<Protocol, 'uris'>, parts: Omit<Mes
   return lower({
     type: parts.type.includes('/') ? parts.type : `${uri}/${parts.type}`,
     id: parts.id,
+    pleaseAck: parts.pleaseAck ? { on: ['OUTCOME'] } : undefined,
     thread: thid !== parts.id || parts.pthid ? { thid, pthid: parts.pthid } : undefined,
     body: Object.fromEntries(Object.entries(parts.body ?? {}).filter(([, value]) => value !== undefined)),
     attachments: parts.attachments && Object.fromEntries(Object.entries(parts.attachments).map(([field, list]) => [field, [...list]])),

@@ -50,6 +50,8 @@ export interface MessageParts {
   readonly thid?: string;
   readonly pthid?: string;
   readonly minor?: number;
+  /** Asks for an ack of the outcome (RFC 0317). */
+  readonly pleaseAck?: boolean;
 }
 
 /** A change of one record. Without `base` it is created. */

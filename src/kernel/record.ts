@@ -36,6 +36,8 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   /** Hidden search tags. `thread` is what messages are matched by. */
   tags(value: Readonly<V>): Record<string, string | readonly string[] | undefined>;
   readonly admin?: AdminRoutes<V>;
+  /** A record that is only in the making: no list shows it. */
+  hidden?(record: Exchange<V>): boolean;
   /** What goes with a record that is deleted: keys and routes that nothing else uses. */
   removed?(record: Exchange<V>): { readonly unroutes?: readonly string[]; readonly unkeys?: readonly string[] };
 }
@@ -51,6 +53,8 @@ export interface AdminRoutes<V extends RecordValue> {
   readonly metadata?: boolean;
   /** Query parameters of the list that name a hidden tag, by ACA-Py's name. */
   readonly filters?: Readonly<Record<string, string>>;
+  /** Other names of states and roles that the list's filters understand: RFC 0023 and RFC 0160 call them differently. */
+  readonly aliases?: Readonly<Record<string, string>>;
   /** What `GET one` answers, where it is not the view. */
   detail?(record: Exchange<V>): JsonObject;
   readonly notFound?: string;
@@ -77,3 +81,10 @@ export function compact(object: Record<string, unknown>): JsonObject {
   for (const [name, value] of Object.entries(object)) if (value !== undefined && value !== null) out[name] = value;
   return out as JsonObject;
 }
+
+/** What every view of ACA-Py begins with. */
+export const viewHead = (record: Exchange): Record<string, unknown> => ({
+  state: record.state,
+  created_at: isoTime(record.created),
+  updated_at: isoTime(record.updated),
+});

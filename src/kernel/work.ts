@@ -1,5 +1,4 @@
 import type { AnonCreds } from '../ports/anoncreds.ts';
-import type { JsonObject } from '../ports/json.ts';
 import type { Ledger } from '../ports/ledger.ts';
 import type { Resolver } from '../ports/resolver.ts';
 import type { Store } from '../ports/store.ts';
@@ -19,5 +18,3 @@ export interface WorkContext {
 export type WorkOp = (ctx: WorkContext, input: any) => Promise<unknown>;
 
 export type WorkOps = Readonly<Record<string, WorkOp>>;
-
-export type { JsonObject };

@@ -30,7 +30,10 @@ export interface Store {
   /** Whose key this is, over all tenants: the only read without a tenant. */
   route(kid: string): Promise<Route | undefined>;
 
-  /** Events of a tenant in their order after `after` (an event id), or the named ones. */
+  /**
+   * Events of a tenant in the order of their ids after `after` (an event id), or the named ones. Commits made at once may become visible in another order than
+   * that of their ids: who follows the events by `after` alone must look back a little.
+   */
   events(tenant: string, query: { ids?: readonly string[]; after?: string; limit?: number }): Promise<StoredEvent[]>;
 
   /** How far a controller's call has come: how many of its jobs are open, and what it wrote or why it failed. */
@@ -58,13 +61,16 @@ export interface Jobs {
    */
   settle(settled: readonly SettledLane[]): Promise<void>;
 
-  /** Prolongs holds by `leaseMs` from now; the leases that are still held. */
+  /** Prolongs holds by `leaseMs` from now; the leases that are still held. A hold that ran out lasts until another claims the lane. */
   extend(leases: readonly string[], leaseMs: number): Promise<string[]>;
 
   /** Removes jobs that were completed outside a lane (a reply that went out on the connection it came from). */
   drop(tenant: string, ids: readonly string[]): Promise<void>;
 
-  /** When the next lane that nobody holds is due, in ms since 1970, or undefined when none. */
+  /**
+   * When there is next something to claim, in ms since 1970: a lane that nobody holds is due, or a hold runs out. Undefined when there is nothing; lanes that
+   * wait for `claim({lane})` do not count.
+   */
   nextDue(): Promise<number | undefined>;
 
   /** Dead letters of a tenant, oldest first. */
@@ -105,9 +111,11 @@ export interface Database {
 export interface Commit {
   records?: readonly RecordWrite[];
   deletes?: readonly { category: string; id: string; expect: number }[];
+  /** New keys only; a key id that the tenant has is a `conflict`. */
   keys?: readonly KeyWrite[];
   /** Key ids to forget; unknown ones are passed over. */
   unkeys?: readonly string[];
+  /** Of this tenant only; removals (`unroutes`) come first, so that a commit can move a key. */
   routes?: readonly Route[];
   unroutes?: readonly string[];
   marks?: readonly MarkWrite[];
@@ -203,7 +211,7 @@ export interface StoredMark {
   answer?: JsonObject;
 }
 
-export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger', 'inbox'] as const;
+export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 export interface JobWrite {

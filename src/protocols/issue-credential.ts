@@ -3,14 +3,19 @@ import { AppError } from '../errors.ts';
 import {
   attachmentsByFormat,
   CREDENTIAL_FORMATS,
+  composeFormatted,
   FORMAT_NAMES,
   type FormatName,
-  formatAttachments,
-  formatName,
+  FormatsSchema,
+  knownFormats,
+  sharedFormat,
 } from '../kernel/format-ids.ts';
-import { composeMessage, problemText } from '../kernel/message.ts';
+import { problemText } from '../kernel/message.ts';
+
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { Lookup } from '../ports/store.ts';
+import { readyConnection } from '../records/connection.ts';
 import { credential } from '../records/credential.ts';
 import { type CredentialExchangeValue, credentialExchange } from '../records/credential-exchange.ts';
 
@@ -23,19 +28,15 @@ type Ctx = StepContext<CredentialExchangeValue>;
 
 // -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
 
-const Formats = Type.Array(Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }), {
-  minItems: 1,
-  maxItems: 20,
-});
 const Attribute = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 256 }),
   value: Type.String({ maxLength: 65_536 }),
   'mime-type': Type.Optional(Type.Union([Type.String(), Type.Null()])),
 });
 const Preview = Type.Object({ '@type': Type.Optional(Type.String()), attributes: Type.Array(Attribute, { maxItems: 125 }) });
-const Message = Type.Object({ formats: Formats, comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) });
+const Message = Type.Object({ formats: FormatsSchema, comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) });
 const MessageWithPreview = Type.Object({
-  formats: Formats,
+  formats: FormatsSchema,
   comment: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   credential_preview: Type.Optional(Type.Union([Preview, Type.Null()])),
 });
@@ -113,7 +114,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: [NEW, 'proposal-sent'],
       role: 'holder',
       step(ctx, message) {
-        if (known(message).length === 0) throw new AppError('message-invalid', 'the offer has no format that is supported');
+        if (knownFormats(message.body).length === 0) throw new AppError('message-invalid', 'the offer has no format that is supported');
         const auto = ctx.record?.value.auto_offer ?? ctx.settings.autoRespondCredentialOffer;
         return {
           record: {
@@ -131,7 +132,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       role: 'issuer',
       step(ctx, message) {
         const offered = Object.keys(attachmentsByFormat(ctx.record!.value.cred_offer ?? {}));
-        if (!known(message).some((format) => offered.includes(format)))
+        if (!knownFormats(message.body).some((format) => offered.includes(format)))
           throw new AppError('message-invalid', 'the request has no format that was offered');
         return {
           record: { states: ['request-received'], connection: ctx.connection?.id, patch: { cred_request: message.raw } },
@@ -175,20 +176,18 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       step(ctx, made: { offers: { format: FormatName; value: JsonObject }[]; preview?: Static<typeof Preview> }) {
         const { value } = ctx.record!;
         const id = ctx.newId();
-        const entries = made.offers.map((one) => ({ id: one.format, format: CREDENTIAL_FORMATS[one.format].offer, value: one.value }));
-        const { formats, attach } = formatAttachments(entries);
         const offered = made.preview && { '@type': PREVIEW_TYPE, attributes: made.preview.attributes };
-        const message = composeMessage(issueCredential, {
+        const message = composeFormatted(issueCredential, {
           type: 'offer-credential',
           id,
           thid: value.thread_id ?? id,
           body: {
             credential_preview: offered,
             comment: value.wanted?.comment ?? undefined,
-            formats,
-            replacement_id: value.wanted?.replacement_id,
+            replacement_id: value.wanted?.replacement_id ?? undefined,
           },
-          attachments: { offers: attach },
+          field: 'offers',
+          entries: made.offers.map((one) => ({ name: one.format, format: CREDENTIAL_FORMATS[one.format].offer, value: one.value })),
         });
         return {
           record: {
@@ -203,16 +202,13 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: ['offer-received'],
       step(ctx, made: { format: FormatName; value: JsonObject; metadata: Uint8Array }) {
         const { value, id } = ctx.record!;
-        const { formats, attach } = formatAttachments([
-          { id: made.format, format: CREDENTIAL_FORMATS[made.format].request, value: made.value },
-        ]);
-        const message = composeMessage(issueCredential, {
+        const message = composeFormatted(issueCredential, {
           type: 'request-credential',
           id: ctx.newId(),
           thid: value.thread_id,
           pthid: value.parent_thread_id,
-          body: { formats },
-          attachments: { requests: attach },
+          field: 'requests',
+          entries: [{ name: made.format, format: CREDENTIAL_FORMATS[made.format].request, value: made.value }],
         });
         return {
           record: { states: ['request-sent'], patch: { cred_request: message } },
@@ -225,24 +221,17 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: ['request-received'],
       step(ctx, made: { format: FormatName; value: JsonObject }) {
         const { value } = ctx.record!;
-        const { formats, attach } = formatAttachments([
-          { id: made.format, format: CREDENTIAL_FORMATS[made.format].issue, value: made.value },
-        ]);
-        const message = composeMessage(issueCredential, {
+        const message = composeFormatted(issueCredential, {
           type: 'issue-credential',
           id: ctx.newId(),
           thid: value.thread_id,
-          body: { formats, comment: value.wanted?.comment ?? undefined },
-          attachments: { credentials: attach },
+          body: { comment: value.wanted?.comment ?? undefined },
+          field: 'credentials',
+          entries: [{ name: made.format, format: CREDENTIAL_FORMATS[made.format].issue, value: made.value }],
+          // the ack ends the exchange
+          pleaseAck: true,
         });
-        // ACA-Py asks for the ack that ends the exchange
-        return {
-          record: {
-            states: ['credential-issued'],
-            patch: { cred_issue: { ...message, '~please_ack': { on: ['OUTCOME'] } }, wanted: undefined },
-          },
-          send: [{ message: { ...message, '~please_ack': { on: ['OUTCOME'] } } }],
-        };
+        return { record: { states: ['credential-issued'], patch: { cred_issue: message, wanted: undefined } }, send: [{ message }] };
       },
     },
     stored: {
@@ -271,23 +260,22 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       connection: 'connection_id',
       step(ctx, { body }) {
         const id = ctx.newId();
-        const entries = filters(body.filter).map(({ format, filter }) => ({
-          id: format,
-          format: CREDENTIAL_FORMATS[format].proposal,
-          value: filter,
-        }));
-        const { formats, attach } = formatAttachments(entries);
         const proposed = body.credential_preview && { '@type': PREVIEW_TYPE, attributes: body.credential_preview.attributes };
-        const message = composeMessage(issueCredential, {
+        const message = composeFormatted(issueCredential, {
           type: 'propose-credential',
           id,
-          body: { comment: body.comment ?? undefined, credential_preview: proposed, formats },
-          attachments: { filters: attach },
+          body: { comment: body.comment ?? undefined, credential_preview: proposed },
+          field: 'filters',
+          entries: filters(body.filter).map(({ format, filter }) => ({
+            name: format,
+            format: CREDENTIAL_FORMATS[format].proposal,
+            value: filter,
+          })),
         });
         return {
           record: {
             role: 'holder',
-            connection: ready(ctx),
+            connection: readyConnection(ctx.connection),
             states: ['proposal-sent'],
             patch: {
               ...flags(ctx, body),
@@ -358,7 +346,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       role: 'holder',
       step(ctx, { body }) {
         const offers = attachmentsByFormat(ctx.record!.value.cred_offer ?? {});
-        const format = pick(offers);
+        const format = sharedFormat(offers);
         return {
           record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } },
           work: [
@@ -382,8 +370,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
         const { value } = ctx.record!;
         const requests = attachmentsByFormat(value.cred_request ?? {});
         const offers = attachmentsByFormat(value.cred_offer ?? {});
-        const format = FORMAT_NAMES.find((name) => requests[name] && offers[name]);
-        if (!format) throw new AppError('bad-request', 'The request has no format that was offered');
+        const format = sharedFormat(requests, offers);
         const attributes = (value.cred_preview?.attributes ?? []) as unknown as Static<typeof Attribute>[];
         const input = {
           format,
@@ -404,10 +391,13 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       body: Type.Object({ credential_id: Type.Optional(Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()])) }),
       from: ['credential-received'],
       role: 'holder',
+      load: ({ body }): Record<string, Lookup> =>
+        body.credential_id ? { named: { category: credential.category, id: body.credential_id } } : {},
       step(ctx, { body }) {
+        if (ctx.loaded.named) throw new AppError('bad-request', `Credential ${body.credential_id} already exists in this wallet`);
         const { value, id } = ctx.record!;
         const issued = attachmentsByFormat(value.cred_issue ?? {});
-        const format = pick(issued);
+        const format = sharedFormat(issued);
         const offer = attachmentsByFormat(value.cred_offer ?? {})[format];
         if (!offer) throw new AppError('bad-request', 'The credential has another format than the offer');
         const input = { format, exchange: id, offer, credential: issued[format]!, id: body.credential_id ?? ctx.newId() };
@@ -462,7 +452,7 @@ function makeOffer(ctx: Ctx, body: JsonObject, autoIssue: boolean): Effects {
   return {
     record: {
       role: 'issuer',
-      connection: body.connection_id === undefined ? undefined : ready(ctx),
+      connection: body.connection_id === undefined ? undefined : readyConnection(ctx.connection),
       silent: true,
       patch: {
         ...flags(ctx, body as never),
@@ -481,13 +471,6 @@ function makeOffer(ctx: Ctx, body: JsonObject, autoIssue: boolean): Effects {
   };
 }
 
-/** @throws AppError ACA-Py's refusal of a connection that cannot be written to yet */
-function ready(ctx: Ctx): string {
-  const state = ctx.connection?.state;
-  if (state !== 'active' && state !== 'response') throw new AppError('bad-request', `Connection ${ctx.connection?.id} not ready`);
-  return ctx.connection!.id;
-}
-
 function filters(filter: Static<typeof Filter>): { format: FormatName; filter: JsonObject }[] {
   if (filter.ld_proof || filter.vc_di) throw new AppError('not-implemented', 'The formats ld_proof and vc_di are not supported yet');
   const asked = FORMAT_NAMES.flatMap((format) => (filter[format] ? [{ format, filter: filter[format] as JsonObject }] : []));
@@ -504,13 +487,4 @@ function proposedFilters(proposal: JsonObject | undefined): { format: FormatName
   return asked;
 }
 
-const known = (message: Incoming): FormatName[] =>
-  (message.body.formats as { format: string }[]).flatMap(({ format }) => formatName(format) ?? []);
-
 const preview = (message: Incoming): JsonObject | undefined => (message.body.credential_preview as JsonObject | null) ?? undefined;
-
-function pick(attached: Partial<Record<FormatName, JsonObject>>): FormatName {
-  const format = FORMAT_NAMES.find((name) => attached[name]);
-  if (!format) throw new AppError('bad-request', 'The message has no format that is supported');
-  return format;
-}

@@ -1,9 +1,19 @@
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
-import { attachmentsByFormat, FORMAT_NAMES, type FormatName, formatAttachments, formatName, PROOF_FORMATS } from '../kernel/format-ids.ts';
-import { composeMessage, problemText } from '../kernel/message.ts';
+import {
+  attachmentsByFormat,
+  composeFormatted,
+  FORMAT_NAMES,
+  type FormatName,
+  FormatsSchema,
+  knownFormats,
+  PROOF_FORMATS,
+  sharedFormat,
+} from '../kernel/format-ids.ts';
+import { problemText } from '../kernel/message.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
+import { readyConnection } from '../records/connection.ts';
 import { type PresentationExchangeValue, presentationExchange } from '../records/presentation-exchange.ts';
 
 const URI = 'https://didcomm.org/present-proof/2.0';
@@ -12,13 +22,9 @@ type Ctx = StepContext<PresentationExchangeValue>;
 
 // -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
 
-const Formats = Type.Array(Type.Object({ attach_id: Type.String({ maxLength: 256 }), format: Type.String({ maxLength: 256 }) }), {
-  minItems: 1,
-  maxItems: 20,
-});
 const Comment = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Message = Type.Object({ formats: Formats, comment: Comment });
-const RequestMessage = Type.Object({ formats: Formats, comment: Comment, will_confirm: Type.Optional(Type.Boolean()) });
+const Message = Type.Object({ formats: FormatsSchema, comment: Comment });
+const RequestMessage = Type.Object({ formats: FormatsSchema, comment: Comment, will_confirm: Type.Optional(Type.Boolean()) });
 
 const Restrictions = Type.Optional(Type.Union([Type.Array(Type.Object({})), Type.Object({})]));
 const Interval = Type.Optional(
@@ -94,7 +100,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       from: [NEW, 'proposal-sent'],
       role: 'prover',
       step(ctx, message) {
-        if (known(message).length === 0) throw new AppError('message-invalid', 'the request has no format that is supported');
+        if (knownFormats(message.body).length === 0) throw new AppError('message-invalid', 'the request has no format that is supported');
         const auto = ctx.record?.value.auto_present ?? ctx.settings.autoRespondPresentationRequest;
         return {
           record: {
@@ -113,7 +119,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       role: 'verifier',
       step(ctx, message) {
         const asked = Object.keys(attachmentsByFormat(ctx.record!.value.pres_request ?? {}));
-        if (!known(message).some((format) => asked.includes(format)))
+        if (!knownFormats(message.body).some((format) => asked.includes(format)))
           throw new AppError('message-invalid', 'the presentation has no format that was asked for');
         return {
           record: { states: ['presentation-received'], connection: ctx.connection?.id, patch: { pres: message.raw } },
@@ -153,14 +159,13 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       from: ['request-received'],
       step(ctx, made: { format: FormatName; value: JsonObject }) {
         const { value } = ctx.record!;
-        const { formats, attach } = formatAttachments([{ id: made.format, format: PROOF_FORMATS[made.format].proof, value: made.value }]);
-        const message = composeMessage(presentProof, {
+        const message = composeFormatted(presentProof, {
           type: 'presentation',
           id: ctx.newId(),
           thid: value.thread_id,
           pthid: value.parent_thread_id,
-          body: { formats },
-          attachments: { presentations: attach },
+          field: 'presentations',
+          entries: [{ name: made.format, format: PROOF_FORMATS[made.format].proof, value: made.value }],
         });
         return { record: { states: ['presentation-sent'], patch: { pres: message } }, send: [{ message }] };
       },
@@ -191,18 +196,17 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       connection: 'connection_id',
       step(ctx, { body }) {
         const id = ctx.newId();
-        const entries = requests(ctx, body.presentation_proposal);
-        const { formats, attach } = formatAttachments(entries);
-        const message = composeMessage(presentProof, {
+        const message = composeFormatted(presentProof, {
           type: 'propose-presentation',
           id,
-          body: { comment: body.comment ?? undefined, formats },
-          attachments: { proposals: attach },
+          body: { comment: body.comment ?? undefined },
+          field: 'proposals',
+          entries: requests(ctx, body.presentation_proposal),
         });
         return {
           record: {
             role: 'prover',
-            connection: ready(ctx),
+            connection: readyConnection(ctx.connection),
             states: ['proposal-sent'],
             patch: {
               ...flags(ctx, body),
@@ -281,8 +285,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       step(ctx) {
         const asked = attachmentsByFormat(ctx.record!.value.pres_request ?? {});
         const given = attachmentsByFormat(ctx.record!.value.pres ?? {});
-        const format = FORMAT_NAMES.find((name) => asked[name] && given[name]);
-        if (!format) throw new AppError('bad-request', 'The presentation has no format that was asked for');
+        const format = sharedFormat(asked, given);
         return {
           record: {},
           work: [{ op: 'presentation/verify', input: { request: asked[format]!, presentation: given[format]! }, result: 'checked' }],
@@ -331,13 +334,13 @@ function flags(ctx: Ctx, body: { auto_remove?: boolean; auto_remove_on_failure?:
 type Requests = Partial<Record<FormatName, JsonObject>> & { dif?: unknown };
 
 /** The attachments of a request or a proposal: name, version and nonce are filled in where the controller left them out, as ACA-Py does. */
-function requests(ctx: Ctx, given: Requests): { id: string; format: string; value: JsonObject }[] {
+function requests(ctx: Ctx, given: Requests): { name: FormatName; format: string; value: JsonObject }[] {
   if (given.dif) throw new AppError('not-implemented', 'The format dif is not supported yet');
   const entries = FORMAT_NAMES.flatMap((name) => {
     const request = given[name];
     if (!request) return [];
     const value: JsonObject = { name: 'proof-request', version: '1.0', ...request, nonce: request.nonce ?? ctx.newNonce() };
-    return [{ id: name, format: PROOF_FORMATS[name].request, value }];
+    return [{ name, format: PROOF_FORMATS[name].request, value }];
   });
   if (entries.length === 0) throw new AppError('unprocessable', 'presentation_request: one of anoncreds, indy is required');
   return entries;
@@ -353,7 +356,7 @@ interface RequestBody {
 }
 
 function makeRequest(ctx: Ctx, body: RequestBody): Effects {
-  if (body.connection_id !== undefined) ready(ctx);
+  if (body.connection_id !== undefined) readyConnection(ctx.connection);
   const patch = { ...flags(ctx, body), auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation };
   return sendRequest(ctx, body.presentation_request, patch, body.comment);
 }
@@ -361,13 +364,13 @@ function makeRequest(ctx: Ctx, body: RequestBody): Effects {
 function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExchangeValue>, comment?: string | null): Effects {
   const id = ctx.newId();
   const thid = ctx.record?.value.thread_id ?? id;
-  const { formats, attach } = formatAttachments(requests(ctx, given));
-  const message = composeMessage(presentProof, {
+  const message = composeFormatted(presentProof, {
     type: 'request-presentation',
     id,
     thid,
-    body: { will_confirm: true, comment: comment ?? undefined, formats },
-    attachments: { request_presentations: attach },
+    body: { will_confirm: true, comment: comment ?? undefined },
+    field: 'request_presentations',
+    entries: requests(ctx, given),
   });
   return {
     record: {
@@ -379,13 +382,3 @@ function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExcha
     send: ctx.connection ? [{ message }] : [],
   };
 }
-
-/** @throws AppError ACA-Py's refusal of a connection that cannot be written to yet */
-function ready(ctx: Ctx): string {
-  const state = ctx.connection?.state;
-  if (state !== 'active' && state !== 'response') throw new AppError('bad-request', `Connection ${ctx.connection?.id} not ready`);
-  return ctx.connection!.id;
-}
-
-const known = (message: Incoming): FormatName[] =>
-  (message.body.formats as { format: string }[]).flatMap(({ format }) => formatName(format) ?? []);

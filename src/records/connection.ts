@@ -1,4 +1,5 @@
-import { compact, defineRecord, isoTime } from '../kernel/record.ts';
+import { AppError } from '../errors.ts';
+import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 
 /** A pairwise connection, under the names of ACA-Py's ConnRecord; the members after `error_msg` are this agent's own and never leave it. */
 export interface ConnectionValue {
@@ -59,9 +60,7 @@ export const connection = defineRecord<ConnectionValue>({
   view(record) {
     const { value } = record;
     return compact({
-      state: record.state,
-      created_at: isoTime(record.created),
-      updated_at: isoTime(record.updated),
+      ...viewHead(record),
       connection_id: record.id,
       my_did: value.my_did,
       their_did: value.their_did,
@@ -98,6 +97,7 @@ export const connection = defineRecord<ConnectionValue>({
     one: '/connections/{conn_id}',
     tag: 'connection',
     remove: true,
+    aliases: { completed: 'active', abandoned: 'error', start: 'init', requester: 'invitee', responder: 'inviter' },
     filters: {
       alias: 'alias',
       connection_protocol: 'connection_protocol',
@@ -109,3 +109,9 @@ export const connection = defineRecord<ConnectionValue>({
     },
   },
 });
+
+/** The id of a connection that can be written to. @throws AppError ACA-Py's refusal of one that cannot yet */
+export function readyConnection(given: { readonly id: string; readonly state?: string } | undefined): string {
+  if (given?.state !== 'active' && given?.state !== 'response') throw new AppError('bad-request', `Connection ${given?.id} not ready`);
+  return given.id;
+}

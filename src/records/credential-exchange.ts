@@ -1,5 +1,5 @@
 import { byFormat } from '../kernel/format-ids.ts';
-import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
+import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** An issue-credential exchange, under the names of ACA-Py's V20CredExRecord; `details` holds what each format keeps about it. */
@@ -29,9 +29,7 @@ const MESSAGES = ['cred_proposal', 'cred_offer', 'cred_request', 'cred_issue'] a
 function terse(record: Exchange<CredentialExchangeValue>): JsonObject {
   const { value } = record;
   return compact({
-    state: record.state,
-    created_at: isoTime(record.created),
-    updated_at: isoTime(record.updated),
+    ...viewHead(record),
     trace: false,
     cred_ex_id: record.id,
     connection_id: record.connection,
@@ -77,6 +75,7 @@ export const credentialExchange = defineRecord<CredentialExchangeValue>({
   ],
   view,
   terse,
+  hidden: (record) => (record.state ?? '') === '',
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
   admin: {
     list: '/issue-credential-2.0/records',

@@ -1,4 +1,4 @@
-import { compact, defineRecord, isoTime } from '../kernel/record.ts';
+import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 
 /** An out-of-band invitation made or received (RFC 0434), under the names of ACA-Py's OobRecord. */
 export interface OutOfBandValue {
@@ -23,9 +23,7 @@ export const outOfBand = defineRecord<OutOfBandValue>({
   view(record) {
     const { value } = record;
     return compact({
-      state: record.state,
-      created_at: isoTime(record.created),
-      updated_at: isoTime(record.updated),
+      ...viewHead(record),
       trace: false,
       oob_id: record.id,
       invi_msg_id: value.invi_msg_id,

@@ -1,5 +1,5 @@
 import { byFormat } from '../kernel/format-ids.ts';
-import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
+import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A present-proof exchange, under the names of ACA-Py's V20PresExRecord. */
@@ -26,9 +26,7 @@ const MESSAGES = ['pres_proposal', 'pres_request', 'pres'] as const;
 function terse(record: Exchange<PresentationExchangeValue>): JsonObject {
   const { value } = record;
   return compact({
-    state: record.state,
-    created_at: isoTime(record.created),
-    updated_at: isoTime(record.updated),
+    ...viewHead(record),
     trace: false,
     pres_ex_id: record.id,
     connection_id: record.connection,

@@ -7,6 +7,9 @@ import { open, seal, TAG_BYTES, type TenantKeys, tagHash, VaultError } from './s
 /** Due time of what waits to be asked for by name (`notBefore: Infinity`): the largest time a Date holds. */
 export const NEVER = 8.64e15;
 
+/** A time as the databases keep it: whole milliseconds, at most `NEVER`. */
+export const wholeTime = (time: number): number => Math.min(Math.ceil(time), NEVER);
+
 /** A commit as an adapter writes it: plain columns, hashes and ciphertext. */
 export interface CommitRows {
   records: RecordRow[];
@@ -133,7 +136,7 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
     marks: (commit.marks ?? []).map((m) => ({
       hash: markHash(keys, m.mark),
       answer: m.answer ? seal(keys, markParts(m.mark), json(m.answer)) : null,
-      expires: Math.min(m.expires, NEVER),
+      expires: wholeTime(m.expires),
     })),
     jobs: (commit.jobs ?? []).map((j) => ({
       id: j.id,
@@ -141,7 +144,7 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       lane: j.lane,
       payload: seal(keys, jobParts(j.kind, j.id, j.lane), json(j.payload)),
       cause: j.cause ?? null,
-      due: Math.min(j.notBefore ?? 0, NEVER),
+      due: wholeTime(j.notBefore ?? 0),
     })),
     events: (commit.events ?? []).map((e) => ({
       id: e.id,

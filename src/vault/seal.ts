@@ -41,11 +41,24 @@ function append(out: Buffer, at: number, part: string): number {
   return at + 4 + length;
 }
 
+// random bytes are asked for in bulk: a system call for each nonce would cost as much as the encryption
+const nonces = Buffer.alloc(NONCE_BYTES * 256);
+let taken = nonces.length;
+
+function takeNonce(out: Buffer): void {
+  if (taken === nonces.length) {
+    sodium.randombytes_buf(nonces);
+    taken = 0;
+  }
+  nonces.copy(out, 0, taken, taken + NONCE_BYTES);
+  taken += NONCE_BYTES;
+}
+
 function encrypt(key: Buffer, head: number, aad: Buffer, plaintext: Uint8Array): Buffer {
   const out = Buffer.allocUnsafe(HEADER_BYTES + plaintext.length + MAC_BYTES);
   out[0] = head;
   const nonce = out.subarray(1, HEADER_BYTES);
-  sodium.randombytes_buf(nonce);
+  takeNonce(nonce);
   sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(out.subarray(HEADER_BYTES), asBuffer(plaintext), aad, null, nonce, key);
   return out;
 }

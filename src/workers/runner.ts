@@ -54,8 +54,11 @@ export function startRunner(options: RunnerOptions): Runner {
         await jobs.settle(batch);
         nudge();
       } catch (error) {
-        // the leases run out by themselves and the jobs run again
+        // said again while the leases hold; after that the jobs run again
         log.error({ err: error, lanes: batch.length }, 'lanes could not be settled');
+        if (stopped) break;
+        finished.push(...batch);
+        await sleep(500);
       }
     }
     settling = undefined;

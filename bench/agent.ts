@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { answers, freePort, program } from '../examples/demo/processes.ts';
+
+export interface BenchAgent {
+  readonly admin: string;
+  readonly key: string;
+  readonly pid: number;
+  /** From the start of the process to the first 200 of /status/ready, in seconds. */
+  readonly readySeconds: number;
+  readonly inbound: string;
+  conductor(): Promise<Record<string, number>>;
+  /** kill -9, and the same agent on the same store again. */
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** One agent as a process of its own, on a fresh store. */
+export async function startBenchAgent(store: string | undefined, flags: readonly string[] = []): Promise<BenchAgent> {
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-bench-'));
+  const [admin, inbound] = [await freePort(), await freePort()];
+  const key = randomBytes(16).toString('hex');
+  const url = `http://127.0.0.1:${admin}`;
+  // prettier-ignore
+  const args = [
+    'start',
+    '--admin',
+    '127.0.0.1',
+    String(admin),
+    '--admin-api-key',
+    key,
+    '--inbound-transport',
+    'http',
+    '127.0.0.1',
+    String(inbound),
+    '--endpoint',
+    `http://127.0.0.1:${inbound}`,
+    '--egress-allow',
+    '127.0.0.0/8',
+    '--log-level',
+    'warn',
+    '--store',
+    store ?? `sqlite:${join(folder, 'bench.db')}`,
+    ...(store ? ['--wallet-key', 'bench only'] : []),
+    ...flags,
+  ];
+  const agent = program('agent', folder, 'src/main.ts', args, () => answers(`${url}/status/ready`));
+  const before = performance.now();
+  await agent.start();
+  return {
+    admin: url,
+    key,
+    inbound: `http://127.0.0.1:${inbound}`,
+    get pid() {
+      return agent.pid!;
+    },
+    kill: () => agent.kill(),
+    restart: () => agent.start(),
+    readySeconds: (performance.now() - before) / 1000,
+    async conductor() {
+      const answer = await fetch(`${url}/status`, { headers: { 'x-api-key': key } });
+      return ((await answer.json()) as { conductor: Record<string, number> }).conductor;
+    },
+    async stop() {
+      await agent.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,1 @@
+export { issue as run } from './credentials.ts';

@@ -1,0 +1,1 @@
+export { verify as run } from './credentials.ts';

@@ -1,0 +1,139 @@
+import type { AppError } from '../errors.ts';
+import type { Commit, JobKind } from '../ports/store.ts';
+import type { CommitRows } from '../vault/rows.ts';
+import { COMMIT_SETS, type CommitSet } from './postgres-commit-sql.ts';
+import type { Link, Statement } from './postgres-link.ts';
+import { draftCommit, type HintDraft, hintDraft, type KnownTenant } from './store-shared.ts';
+
+/** What a lease token says: which lane of which tenant is held, and under which id. */
+export interface LeaseParts {
+  id: string;
+  t: number;
+  lane: string;
+}
+export const leaseToken = ({ id, t, lane }: LeaseParts): string => `${id}.${t}.${lane}`;
+export function leaseParts(token: string): LeaseParts {
+  const [, id = '', t = '0', lane = ''] = /^([^.]*)\.(\d+)\.(.*)$/s.exec(token) ?? [];
+  return { id, t: Number(t), lane };
+}
+
+const MAX_BATCH = 200;
+const SETS = Object.entries(COMMIT_SETS) as [CommitSet, readonly string[]][];
+const PARAMETERS = 4 + SETS.reduce((sum, [, columns]) => sum + columns.length, 0);
+const TEXT = `SELECT flexid.commit(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join(', ')}) AS causes`;
+
+interface Member {
+  tenant: KnownTenant;
+  rows: CommitRows;
+  commit: Commit;
+  resolve: () => void;
+  reject: (error: AppError) => void;
+}
+
+type Columns = Record<CommitSet, unknown[][]>;
+
+function add(columns: Columns, set: CommitSet, ...row: unknown[]): void {
+  const of = columns[set];
+  for (let i = 0; i < row.length; i++) of[i]!.push(row[i]);
+}
+
+function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
+  for (const { id, lease } of rows.done) {
+    const parts = leaseParts(lease);
+    add(columns, 'done', id, parts.lane, parts.id);
+  }
+  for (const m of rows.marks) add(columns, 'mark', n, m.hash, m.expires, m.answer);
+  for (const d of rows.deletes) add(columns, 'gone', n, d.category, d.id, d.expect);
+  for (const r of rows.records) {
+    if (r.expect === 0) add(columns, 'fresh', n, r.category, r.id, r.state, r.role, r.connection, r.tags, r.value);
+    else add(columns, 'changed', n, r.category, r.id, r.expect, r.state, r.role, r.connection, r.tags, r.value);
+  }
+  for (const k of rows.keys) add(columns, 'key', n, k.hash, k.value);
+  for (const hash of rows.unkeys) add(columns, 'unkey', n, hash);
+  for (const hash of rows.unroutes) add(columns, 'unroute', n, hash);
+  for (const r of rows.routes) add(columns, 'route', n, r.hash, r.kind, r.target);
+  for (const j of rows.jobs) add(columns, 'job', n, j.id, j.kind, j.lane, j.due, j.cause, j.payload);
+  for (const e of rows.events) add(columns, 'event', n, e.id, e.topic, e.category, e.record, e.value);
+  for (const s of rows.snapshots) add(columns, 'cause', n, s.cause, s.value, null);
+  for (const f of rows.failures) add(columns, 'cause', n, f.cause, null, f.value);
+}
+
+/** One call for all members; the draft holds what they announce. */
+function statement(members: readonly Member[], from: string): { call: Statement; draft: HintDraft } {
+  const columns = Object.fromEntries(SETS.map(([set, names]) => [set, names.map(() => [])])) as unknown as Columns;
+  const draft = hintDraft();
+  for (const member of members) {
+    addMember(columns, member);
+    draftCommit(draft, member.tenant.keys.tenant, member.commit);
+  }
+  const tenants = [...new Set(members.map((member) => member.tenant.n))];
+  const values = [tenants, from, [...draft.kinds], [...draft.causes], ...SETS.flatMap(([set]) => columns[set])];
+  return { call: { name: 'commit', text: TEXT, values }, draft };
+}
+
+/** Errors after which each member may still succeed by itself: one of them was the reason. */
+const ofOneMember = (error: AppError): boolean => !['store-unavailable', 'store-full', 'store-corrupt'].includes(error.code);
+
+/**
+ * Group commit: what was asked for in one turn, or while the call before was under way, goes to the database in one call and one transaction. When that fails for
+ * a reason that may be one member's, nothing of it is stored, and each member is tried by itself.
+ */
+export function commitBatcher(link: Link, from: string, publish: (draft: HintDraft) => void) {
+  const counters = { commits: 0, conflicts: 0 };
+  const queue: Member[] = [];
+  let working: Promise<void> | undefined;
+
+  async function send(members: readonly Member[]): Promise<void> {
+    const { call, draft } = statement(members, from);
+    const [row] = await link.query<{ causes: string[] }>(call);
+    for (const cause of row?.causes ?? []) draft.causes.add(cause);
+    counters.commits += members.length;
+    publish(draft);
+    for (const member of members) member.resolve();
+  }
+
+  async function sendAll(members: readonly Member[]): Promise<void> {
+    try {
+      await send(members);
+    } catch (error) {
+      const reason = error as AppError;
+      if (members.length > 1 && ofOneMember(reason)) {
+        await Promise.all(members.map((member) => sendAll([member])));
+        return;
+      }
+      if (reason.code === 'conflict') counters.conflicts += members.length;
+      for (const member of members) member.reject(reason);
+    }
+  }
+
+  async function work(): Promise<void> {
+    // the rest of this turn may bring more
+    await new Promise((resolve) => setImmediate(resolve));
+    while (queue.length > 0) {
+      const members = queue.splice(0, MAX_BATCH);
+      await sendAll(members);
+    }
+    working = undefined;
+  }
+
+  return {
+    counters,
+    commit: (tenant: KnownTenant, rows: CommitRows, commit: Commit): Promise<void> =>
+      new Promise<void>((resolve, reject) => {
+        queue.push({ tenant, rows, commit, resolve, reject });
+        working ??= work();
+      }),
+    /** Resolves when nothing is under way. */
+    async drain(): Promise<void> {
+      while (working) await working;
+    },
+    /** For hints that come from elsewhere. */
+    announce(causes: readonly string[], kinds: readonly JobKind[]): void {
+      const draft = hintDraft();
+      for (const cause of causes) draft.causes.add(cause);
+      for (const kind of kinds) draft.kinds.add(kind);
+      publish(draft);
+    },
+  };
+}
+export type CommitBatcher = ReturnType<typeof commitBatcher>;

@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { AppError } from '../errors.ts';
+import { storeSuite } from '../ports/store.conformance.ts';
+import type { Database, StoreHint } from '../ports/store.ts';
+import { newWalletKey } from '../vault/master.ts';
+import { type PostgresServer, startPostgres } from './embedded-postgres.ts';
+import { openPostgres } from './postgres.ts';
+
+const masterKey = newWalletKey();
+let server: PostgresServer;
+let databases = 0;
+before(async () => {
+  server = await startPostgres();
+});
+after(() => server.stop());
+
+/** Runs as superuser, whom row-level security does not bind, behind the agent's back. */
+async function behind<T>(database: string, run: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: server.adminUrl.replace(/postgres$/, database) });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return await run(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function freshDatabase(): Promise<{ name: string; url: string }> {
+  const name = `test_${databases++}`;
+  await behind('postgres', (client) => client.query(`CREATE DATABASE ${name} OWNER flexid`));
+  return { name, url: server.url.replace(/flexid$/, name) };
+}
+
+const failsWith =
+  (code: string, text = /./) =>
+  (error: unknown) =>
+    error instanceof AppError && error.code === code && text.test(error.message);
+const connection = (id: string, value = {}) => ({ category: 'connection', id, expect: 0, value });
+
+/** Every row of every table as text and, of bytes, as they are. */
+const dump = (database: string): Promise<Buffer> =>
+  behind(database, async (client) => {
+    const { rows: tables } = await client.query<{ name: string }>("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'flexid'");
+    const parts: Buffer[] = [];
+    for (const { name } of tables) {
+      const { rows } = await client.query<Record<string, unknown>>(`SELECT * FROM flexid.${name}`);
+      for (const row of rows)
+        for (const value of Object.values(row)) parts.push(Buffer.isBuffer(value) ? value : Buffer.from(String(value)));
+    }
+    return Buffer.concat(parts);
+  });
+
+storeSuite('PostgreSQL store', async () => {
+  const { name, url } = await freshDatabase();
+  const others: Database[] = [];
+  const opened = {
+    db: await openPostgres({ url, masterKey }),
+    async reopen() {
+      await opened.db.admin.close();
+      opened.db = await openPostgres({ url, masterKey });
+      return opened.db;
+    },
+    async close() {
+      for (const db of [opened.db, ...others]) await db.admin.close();
+    },
+    bytes: () => dump(name),
+    swap: (a: string, b: string) =>
+      behind(name, async (client) => {
+        await client.query(
+          'UPDATE flexid.record r SET value = o.value FROM flexid.record o WHERE r.id = ANY ($1) AND o.id = ANY ($1) AND r.id <> o.id',
+          [[a, b]],
+        );
+      }),
+    spoilJob: (id: string) =>
+      behind(name, async (client) => {
+        await client.query("UPDATE flexid.job SET payload = decode(repeat('00', 80), 'hex') WHERE id = $1", [id]);
+      }),
+    async second() {
+      const db = await openPostgres({ url, masterKey });
+      others.push(db);
+      return db;
+    },
+  };
+  return opened;
+});
+
+describe('PostgreSQL database', () => {
+  let name: string;
+  let url: string;
+  let db: Database;
+  before(async () => {
+    ({ name, url } = await freshDatabase());
+    db = await openPostgres({ url, masterKey });
+    for (const tenant of ['a', 'b']) await db.admin.ensureTenant(tenant, tenant);
+  });
+  after(() => db.admin.close());
+
+  it('is not opened without a wallet key, nor with a wrong one, nor when it is not there', async () => {
+    await assert.rejects(openPostgres({ url, masterKey: undefined }), failsWith('wrong-master-key', /needs a wallet key/));
+    await assert.rejects(openPostgres({ url, masterKey: newWalletKey() }), failsWith('wrong-master-key'));
+    await assert.rejects(openPostgres({ url: 'postgres://x:y@127.0.0.1:1/z', masterKey }), failsWith('store-unavailable'));
+    await assert.rejects(openPostgres({ url: url.replace(name, 'missing'), masterKey }), failsWith('store-unavailable'));
+  });
+
+  it('is migrated once by several processes that start together', async () => {
+    const { url } = await freshDatabase();
+    const opened = await Promise.all([1, 2, 3].map(() => openPostgres({ url, masterKey: 'a passphrase' })));
+    for (const one of opened) await one.admin.close();
+  });
+
+  it('is refused when a newer version of the agent has changed it', async () => {
+    const { name, url } = await freshDatabase();
+    await (await openPostgres({ url, masterKey })).admin.close();
+    await behind(name, (client) => client.query("INSERT INTO flexid.migration (number, name) VALUES (99, 'later')"));
+    await assert.rejects(openPostgres({ url, masterKey }), failsWith('store-unavailable', /schema 99.*start a newer version/));
+  });
+
+  it('shows a statement the rows of its tenant only, whatever it asks for', async () => {
+    await db.store.commit('a', { records: [connection('of-a')], keys: [{ kid: 'k', type: 'ed25519', secret: new Uint8Array(1) }] });
+    await db.store.commit('b', { records: [connection('of-b')] });
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    const seen = async (sql: string) => (await client.query<{ id: string }>(sql)).rows.map((row) => row.id);
+    assert.deepEqual(await seen('SELECT id FROM flexid.record'), []);
+    const { n } = (await client.query<{ n: number }>("SELECT n FROM flexid.tenant WHERE id = 'a'")).rows[0]!;
+    await client.query("SELECT set_config('flexid.tenant', $1, false)", [String(n)]);
+    assert.deepEqual(await seen('SELECT id FROM flexid.record'), ['of-a']);
+    await assert.rejects(client.query('UPDATE flexid.record SET t = t + 1'), /row-level security/);
+    await client.query("SELECT set_config('flexid.tenant', $1, false)", [String(n + 1)]);
+    assert.deepEqual(await seen('SELECT id FROM flexid.record'), ['of-b']);
+    assert.deepEqual(await seen('SELECT hash AS id FROM flexid.key'), []);
+    await client.end();
+  });
+
+  it('binds a superuser by a role of its own', async () => {
+    const { name } = await freshDatabase();
+    const asSuperuser = await openPostgres({ url: server.adminUrl.replace(/postgres$/, name), masterKey });
+    await asSuperuser.admin.ensureTenant('a', 'a');
+    await asSuperuser.store.commit('a', { records: [connection('x')], jobs: [{ id: '1', kind: 'work', lane: 'work:x', payload: {} }] });
+    assert.equal((await asSuperuser.store.find('a', 'connection', {})).total, 1);
+    const [lane] = await asSuperuser.jobs.claim({ owner: 't', lanes: 1, perLane: 1, leaseMs: 1000 });
+    await asSuperuser.jobs.settle([{ lane: lane!.lane, lease: lane!.lease, dead: [{ id: '1', error: 'x' }] }]);
+    assert.equal((await asSuperuser.jobs.dead('a', { limit: 1, offset: 0 })).total, 1);
+    const roles = await behind(name, (client) =>
+      client.query("SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = $1 AND application_name = 'flexid'", [name]),
+    );
+    assert.equal(roles.rowCount, 1);
+    await behind(name, async (client) => {
+      await client.query('SET ROLE flexid_agent');
+      assert.equal((await client.query('SELECT 1 FROM flexid.record')).rowCount, 0);
+    });
+    await asSuperuser.admin.expire(Date.now());
+    await asSuperuser.admin.removeTenant('a');
+    await asSuperuser.admin.close();
+  });
+
+  it('commits durably where the server would not', async () => {
+    const { name, url } = await freshDatabase();
+    await behind('postgres', (client) => client.query(`ALTER DATABASE ${name} SET synchronous_commit = off`));
+    const lazy = await openPostgres({ url, masterKey });
+    await lazy.admin.ensureTenant('a', 'a');
+    await behind(name, (client) =>
+      client.query(`CREATE FUNCTION flexid.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.state := current_setting('synchronous_commit'); RETURN NEW; END $$;
+        CREATE TRIGGER look BEFORE INSERT ON flexid.record FOR EACH ROW EXECUTE FUNCTION flexid.look()`),
+    );
+    await lazy.store.commit('a', { records: [connection('x')] });
+    assert.equal((await lazy.store.load('a', [{ category: 'connection', id: 'x' }]))[0]?.[0]?.state, 'on');
+    await lazy.admin.close();
+  });
+
+  it('hears of the commits of another process', async () => {
+    const other = await openPostgres({ url, masterKey });
+    await sleep(100);
+    const hints: StoreHint[] = [];
+    const own: StoreHint[] = [];
+    const ends = [other.jobs.subscribe((hint) => hints.push(hint)), db.jobs.subscribe((hint) => own.push(hint))];
+    await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, cause: 'the-cause' }] });
+    for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
+    await sleep(50);
+    assert.deepEqual(hints, [{ kinds: ['ledger'], causes: ['the-cause'], events: [] }]);
+    assert.deepEqual(own, hints, 'once, not again by the notification');
+    for (const end of ends) end();
+    await other.admin.close();
+  });
+
+  it('fails calls while the connection is lost, and recovers by itself', async () => {
+    const hints: StoreHint[] = [];
+    const end = db.jobs.subscribe((hint) => hints.push(hint));
+    const cut = () =>
+      behind(name, (client) =>
+        client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()', [name]),
+      );
+    let failed = 0;
+    const writers = Array.from({ length: 200 }, async (_, i) => {
+      await sleep(i);
+      const id = `lost-${String(i).padStart(4, '0')}`;
+      try {
+        await db.store.commit('a', { records: [connection(id)] });
+        return id;
+      } catch (error) {
+        assert.ok(failsWith('store-unavailable')(error), String(error));
+        failed += 1;
+        return undefined;
+      }
+    });
+    await sleep(50);
+    await cut();
+    await sleep(50);
+    await cut();
+    const acknowledged = (await Promise.all(writers)).filter((id) => id !== undefined);
+    assert.ok(acknowledged.length > 100, `${failed} failed`);
+    const found = await db.store.load(
+      'a',
+      acknowledged.map((id) => ({ category: 'connection', id })),
+    );
+    assert.ok(found.every((rows) => rows.length === 1));
+    await db.admin.check();
+    for (let i = 0; i < 300 && !hints.some((hint) => hint.kinds.length === 7); i++) await sleep(10);
+    assert.ok(
+      hints.some((hint) => hint.kinds.length === 7),
+      'after a gap everything may have changed',
+    );
+    end();
+  });
+
+  it('says that it is full, and stores nothing', async () => {
+    await behind(name, (client) =>
+      client.query(`CREATE FUNCTION flexid.no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER no_space BEFORE INSERT ON flexid.event FOR EACH ROW EXECUTE FUNCTION flexid.no_space()`),
+    );
+    const event = { id: 'full', topic: 't', category: 'c', record: 'r', value: {} };
+    const results = await Promise.allSettled(
+      [1, 2].map((i) => db.store.commit('a', { records: [connection(`full-${i}`)], events: [{ ...event, id: `${i}` }] })),
+    );
+    for (const result of results) assert.ok(result.status === 'rejected' && failsWith('store-full')(result.reason));
+    await behind(name, (client) => client.query('DROP TRIGGER no_space ON flexid.event'));
+    assert.deepEqual((await db.store.load('a', [{ category: 'connection', id: 'full-1' }]))[0], []);
+    await db.store.commit('a', { records: [connection('full-1')], events: [event] });
+  });
+
+  it('keeps the promises of lanes while two processes commit and run at once', { timeout: 60_000 }, async () => {
+    const other = await openPostgres({ url, masterKey });
+    await db.store.commit('a', {
+      jobs: Array.from({ length: 6 }, (_, i) => ({ id: `0-${i}`, kind: 'tell' as const, lane: `tell:${i}`, payload: {} })),
+    });
+    const seen: string[] = [];
+    const written: string[] = [];
+    let writing = 2;
+    const write = async (from: Database, w: number) => {
+      for (let i = 0; i < 60; i++) {
+        const jobs = Array.from({ length: 6 }, (_, lane) => ({
+          id: `${w}-${String(i).padStart(5, '0')}-${lane}`,
+          kind: 'tell' as const,
+          lane: `tell:${(lane * 5 + i) % 6}`,
+          payload: {},
+        }));
+        await from.store.commit('a', { jobs });
+        written.push(...jobs.map((job) => job.id));
+      }
+      writing -= 1;
+    };
+    const run = async (from: Database) => {
+      for (let idle = 0; writing > 0 || idle < 20; idle++) {
+        const lanes = await from.jobs.claim({ owner: 'x', lanes: 3, perLane: 5, leaseMs: 60_000, kinds: ['tell'] });
+        if (lanes.length > 0) idle = 0;
+        seen.push(...lanes.flatMap((lane) => lane.jobs.map((job) => job.id)));
+        await from.jobs.settle(lanes.map((lane) => ({ lane: lane.lane, lease: lane.lease, done: lane.jobs.map((job) => job.id) })));
+        await sleep(1);
+      }
+    };
+    await Promise.all([write(db, 1), write(other, 2), run(db), run(other), run(db)]);
+    assert.equal(seen.length, new Set(seen).size, 'no job twice');
+    assert.equal(new Set(seen).size, written.length + 6);
+    await other.admin.close();
+  });
+});

@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from 'pg';
+import { AppError } from '../errors.ts';
+import type { Commit, Database, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
+import { createMaster, openMaster } from '../vault/master.ts';
+import { encodeCommit } from '../vault/rows.ts';
+import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
+import { commitBatcher } from './postgres-commit.ts';
+import { postgresJobs } from './postgres-jobs.ts';
+import { openLink, plainClient, postgresError } from './postgres-link.ts';
+import { listen } from './postgres-listen.ts';
+import { loadBatcher, postgresReads } from './postgres-read.ts';
+import { migratePostgres, sessionSettings, TENANT_TABLES } from './postgres-schema.ts';
+import { EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, tenantCache } from './store-shared.ts';
+
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`; the schema `flexid` is created in it. */
+  url: string;
+  /** `--wallet-key`: base58 of 32 bytes, the 32 bytes, or a passphrase. PostgreSQL never gets a generated one: several processes and hosts would have to share it. */
+  masterKey: string | Uint8Array | undefined;
+  /** Connections for pages and single reads, beside one each for commits, lookups, jobs and notifications. Default 2. */
+  poolSize?: number;
+  /** Where a listener's own failure is told. */
+  report?: (error: unknown) => void;
+}
+
+const EXPIRE_ROWS = 1000;
+
+/**
+ * Opens a PostgreSQL database (15 or newer) and brings its schema up to date; other processes may have it open.
+ * @throws AppError `wrong-master-key` (also when none is given), `store-unavailable`.
+ */
+export async function openPostgres(options: PostgresOptions): Promise<Database> {
+  const { url, masterKey } = options;
+  if (masterKey === undefined || masterKey.length === 0) {
+    throw new AppError('wrong-master-key', 'A PostgreSQL database needs a wallet key: give one with --wallet-key');
+  }
+  const client = await plainClient(url);
+  try {
+    await migratePostgres(client);
+    const settings = await sessionSettings(client);
+    const master = await readMaster(client, masterKey);
+    return assemble(options, master, settings);
+  } catch (error) {
+    throw postgresError(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** The master key, checked against the database's header; the first process to come sets it. */
+async function readMaster(client: Client, given: string | Uint8Array): Promise<Uint8Array> {
+  const read = async () => (await client.query<{ value: string }>("SELECT value FROM flexid.meta WHERE name = 'master'")).rows[0]?.value;
+  const found = await read();
+  if (found !== undefined) return guardedMaster(() => openMaster(given, found));
+  const { header } = guardedMaster(() => createMaster(given));
+  await client.query("INSERT INTO flexid.meta (name, value) VALUES ('master', $1) ON CONFLICT DO NOTHING", [header]);
+  const settled = (await read())!;
+  return guardedMaster(() => openMaster(given, settled));
+}
+
+interface TenantRow {
+  n: number;
+  id: string;
+  data_key: Uint8Array;
+}
+
+function assemble(options: PostgresOptions, master: Uint8Array, settings: readonly string[]): Database {
+  const { url } = options;
+  const from = randomUUID();
+  const counters = { statements: 0 };
+  const link = () =>
+    openLink({
+      url,
+      settings,
+      sent: () => {
+        counters.statements += 1;
+      },
+    });
+  const writer = link();
+  const loader = link();
+  const jobLink = link();
+  const readers = Array.from({ length: Math.max(1, options.poolSize ?? 2) }, link);
+  let turn = 0;
+  const reader = () => readers[turn++ % readers.length]!;
+  const board = hintBoard(options.report ?? (() => undefined));
+  const batch = commitBatcher(writer, from, board.publish);
+  const load = loadBatcher(loader);
+  const reads = postgresReads(reader);
+  const cache = tenantCache();
+  const stopListening = listen({ url, settings, from, publish: board.publish });
+  let closed = false;
+
+  async function tenant(column: 'id' | 'n', value: string | number): Promise<KnownTenant> {
+    if (closed) throw new AppError('store-unavailable', 'The database is closed');
+    const text = `SELECT n, id, data_key FROM flexid.tenant WHERE ${column} = $1`;
+    const [row] = await reader().query<TenantRow>({ name: `tenant-${column}`, text, values: [value] });
+    if (!row) throw new AppError('not-found', `There is no tenant ${value}`);
+    const dataKey = guarded(`the key of tenant ${row.id}`, () => unwrapDataKey(master, row.id, row.data_key));
+    return cache.add({ n: row.n, keys: tenantKeys(row.id, dataKey) });
+  }
+  const tenantById = async (id: string): Promise<KnownTenant> => (closed ? undefined : cache.byId(id)) ?? tenant('id', id);
+  const tenantByNumber = async (n: number): Promise<KnownTenant> => cache.byNumber(n) ?? tenant('n', n);
+
+  async function commit(id: string, what: Commit): Promise<void> {
+    const known = await tenantById(id);
+    try {
+      await batch.commit(known, encodeCommit(known.keys, what), what);
+    } catch (error) {
+      // another process removed it
+      if (error instanceof AppError && error.code === 'not-found') cache.forget(id);
+      throw postgresError(error);
+    }
+  }
+
+  const store: Store = {
+    commit,
+    load: async (id: string, lookups: readonly Lookup[]) => {
+      const known = await tenantById(id);
+      return lookups.length === 0 ? [] : (await load(known, lookups)).records;
+    },
+    loadMarked: async (id: string, mark: string, lookups: readonly Lookup[]) => load(await tenantById(id), lookups, mark),
+    find: async (id: string, category: string, query: Query) => reads.find(await tenantById(id), category, query),
+    key: async (id: string, kid: string) => reads.key(await tenantById(id), kid),
+    route: (kid: string) => reads.route(kid),
+    events: async (id: string, query: Parameters<Store['events']>[1]) => reads.events(await tenantById(id), query),
+    cause: async (id: string, cause: string) => reads.cause(await tenantById(id), cause),
+  };
+
+  async function ensureTenant(id: string, name: string): Promise<void> {
+    if (cache.byId(id)) return;
+    const dataKey = newKey();
+    const label = seal(tenantKeys(id, dataKey), ['tenant', 'name'], Buffer.from(name));
+    const text = 'INSERT INTO flexid.tenant (id, name, data_key, created) VALUES ($1, $2, $3, flexid.now_ms()) ON CONFLICT (id) DO NOTHING';
+    await reader().query({ name: 'tenant-add', text, values: [id, label, wrapDataKey(master, id, dataKey)] });
+  }
+
+  async function removeTenant(id: string): Promise<void> {
+    const [row] = await reader().query<{ n: number }>({
+      name: 'tenant-n',
+      text: 'SELECT n FROM flexid.tenant WHERE id = $1',
+      values: [id],
+    });
+    cache.forget(id);
+    if (!row) return;
+    // one function body is one transaction
+    const body = TENANT_TABLES.map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
+    const text = `DO $$ BEGIN PERFORM set_config('flexid.tenant', '${row.n}', true); ${body} DELETE FROM flexid.tenant WHERE n = ${row.n}; END $$`;
+    await reader().query({ name: '', text });
+  }
+
+  const expiring = [
+    `DELETE FROM flexid.mark WHERE (t, hash) IN (SELECT t, hash FROM flexid.mark WHERE expires <= $1 ORDER BY expires LIMIT ${EXPIRE_ROWS})`,
+    `DELETE FROM flexid.cause WHERE (t, cause) IN (SELECT t, cause FROM flexid.cause WHERE expires <= $1 ORDER BY expires LIMIT ${EXPIRE_ROWS})`,
+    `DELETE FROM flexid.event WHERE (t, id) IN (SELECT t, id FROM flexid.event WHERE time <= $1::bigint - ${EVENT_MS} ORDER BY time LIMIT ${EXPIRE_ROWS})`,
+  ];
+
+  /** In steps of some rows, so that a large sweep holds nobody up. */
+  async function expire(now: number): Promise<number> {
+    const all = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: ['*'] };
+    let total = 0;
+    for (const [i, text] of expiring.entries()) {
+      let step: number;
+      do {
+        const counted = `WITH gone AS (${text} RETURNING 1) SELECT count(*) AS gone FROM gone`;
+        const [, rows] = await reader().together([all, { name: `expire-${i}`, text: counted, values: [now] }]);
+        step = (rows as { gone: number }[])[0]?.gone ?? 0;
+        total += step;
+      } while (step === EXPIRE_ROWS);
+    }
+    return total;
+  }
+
+  const admin: StoreAdmin = {
+    ensureTenant,
+    removeTenant,
+    tenants: async () =>
+      (await reader().query<{ id: string }>({ name: 'tenants', text: 'SELECT id FROM flexid.tenant ORDER BY n' })).map((row) => row.id),
+    expire,
+    check: async () => void (await reader().query({ name: 'check', text: 'SELECT 1' })),
+    stats: () => ({ ...batch.counters, ...counters }),
+    async close() {
+      if (closed) return;
+      closed = true;
+      await batch.drain();
+      await stopListening();
+      await Promise.all([writer, loader, jobLink, ...readers].map((one) => one.end()));
+    },
+  };
+
+  const jobs = postgresJobs({ link: jobLink, reads, batch, from, tenantById, tenantByNumber, subscribe: board.subscribe });
+  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin) });
+}

@@ -1,0 +1,339 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database, StoreHint } from './store.ts';
+import { A, B, failsWith, ids, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
+
+/** The job side: lanes, their order and holds, and what a waiting REST call sees. */
+export function jobTests({ db, opened, one, claim, claimOf }: StoreKit): void {
+  describe('lanes', () => {
+    it('gives the jobs of a lane in order, and the lane to one holder', async () => {
+      const lane = `deliver:${randomUUID()}`;
+      const jobs = [1, 2, 3, 4, 5].map((n) => job(lane, { payload: { n }, cause: n === 1 ? 'a-cause' : undefined }));
+      await db.store.commit(A, { jobs });
+      const mine = await claim(lane, 60_000, 3);
+      assert.deepEqual(
+        mine?.jobs.map((j) => j.id),
+        jobs.slice(0, 3).map((j) => j.id),
+      );
+      const { id } = jobs[0]!;
+      assert.deepEqual(mine?.jobs[0], { id, kind: 'deliver', tenant: A, attempts: 0, payload: { n: 1 }, cause: 'a-cause' });
+      assert.deepEqual([mine.lane, mine.kind, mine.tenant], [lane, 'deliver', A]);
+      assert.equal(await claim(lane), undefined, 'held');
+      const late = job(lane);
+      await db.store.commit(A, { jobs: [late] });
+      assert.equal(await claim(lane), undefined, 'held, also when more came');
+      await db.jobs.settle([{ lane, lease: mine.lease, done: mine.jobs.slice(0, 2).map((j) => j.id) }]);
+      const rest = await claim(lane);
+      assert.deepEqual(
+        rest?.jobs.map((j) => j.id),
+        [...jobs.slice(2), late].map((j) => j.id),
+        'what was not mentioned is still there',
+      );
+      await db.jobs.settle([{ lane, lease: rest!.lease, done: rest!.jobs.map((j) => j.id) }]);
+      assert.equal(await claim(lane), undefined);
+      await db.store.commit(A, { jobs: [job(lane)] });
+      const anew = await claim(lane);
+      assert.equal(anew?.jobs.length, 1, 'an emptied lane begins again');
+      await db.jobs.settle([{ lane, lease: anew!.lease, done: ids([anew!]) }]);
+    });
+
+    it('never gives a job to two of several runners, and keeps the order of every lane', async () => {
+      const prefix = `deliver:${randomUUID()}`;
+      const other = (await opened().second?.()) ?? db;
+      const seen = new Map<string, string[]>();
+      const expected = new Map<string, string[]>();
+      let open = 0;
+      for (let round = 0; round < 6; round++) {
+        const jobs = Array.from({ length: 60 }, (_, i) => job(`${prefix}-${i % 12}`));
+        for (const j of jobs) expected.set(j.lane, [...(expected.get(j.lane) ?? []), j.id]);
+        await Promise.all([0, 20, 40].map((from) => db.store.commit(A, { jobs: jobs.slice(from, from + 20) })));
+        open += jobs.length;
+      }
+      const runner = async (from: Database, owner: string) => {
+        for (let idle = 0; open > 0 && idle < 500; idle++) {
+          const lanes = await from.jobs.claim({ owner, lanes: 3, perLane: 4, leaseMs: 60_000, kinds: ['deliver'] });
+          for (const lane of lanes) {
+            for (const j of lane.jobs) {
+              if (lane.lane.startsWith(prefix)) {
+                seen.set(lane.lane, [...(seen.get(lane.lane) ?? []), j.id]);
+                open -= 1;
+              }
+              if (Math.random() < 0.1) await sleep(1);
+            }
+          }
+          await from.jobs.settle(lanes.map((lane) => ({ lane: lane.lane, lease: lane.lease, done: ids([lane]) })));
+        }
+      };
+      await Promise.all([runner(db, 'one'), runner(other, 'two'), runner(db, 'three')]);
+      assert.deepEqual([...seen].sort(), [...expected].sort());
+    });
+
+    it('waits for a job that is not due, with all that is behind it', async () => {
+      const lane = `event:${randomUUID()}`;
+      const at = Date.now() + 400;
+      const jobs = [job(lane, { kind: 'event', notBefore: at }), job(lane, { kind: 'event' })];
+      await db.store.commit(A, { jobs });
+      assert.deepEqual(await claimOf(lane), []);
+      const due = await db.jobs.nextDue();
+      assert.ok(due !== undefined && due <= at + 5 && due > at - 2000, `due in ${(due ?? 0) - Date.now()} ms`);
+      await sleep(at - Date.now() + 30);
+      const [found] = await claimOf(lane);
+      assert.deepEqual(
+        found?.jobs.map((j) => j.id),
+        jobs.map((j) => j.id),
+      );
+      await db.jobs.settle([{ lane, lease: found!.lease, done: ids([found!]) }]);
+    });
+
+    it('gives what is due up to the first job that is not', async () => {
+      const lane = `event:${randomUUID()}`;
+      const jobs = [0, Date.now() + 60_000, 0].map((notBefore) => job(lane, { kind: 'event', notBefore }));
+      await db.store.commit(A, { jobs });
+      const [found] = await claimOf(lane);
+      assert.deepEqual(ids([found!]), [jobs[0]!.id]);
+      await db.jobs.settle([{ lane, lease: found!.lease, done: [jobs[0]!.id] }]);
+      assert.deepEqual(await claimOf(lane), []);
+      await db.jobs.drop(A, [jobs[1]!.id]);
+      const [rest] = await claimOf(lane);
+      assert.deepEqual(rest && ids([rest]), [jobs[2]!.id]);
+      await db.jobs.settle([{ lane, lease: rest!.lease, done: [jobs[2]!.id] }]);
+    });
+
+    it('keeps what waits for a session until it is asked for by name', async () => {
+      const lane = `deliver:${randomUUID()}`;
+      const jobs = [job(lane, { notBefore: Infinity }), job(lane, { notBefore: Infinity })];
+      await db.store.commit(A, { jobs });
+      assert.deepEqual(await claimOf(lane), []);
+      const mine = await claim(lane);
+      assert.equal(mine?.jobs.length, 2);
+      await db.jobs.settle([{ lane, lease: mine!.lease, done: [jobs[0]!.id] }]);
+      assert.deepEqual(await claimOf(lane), []);
+      await db.jobs.drop(B, [jobs[1]!.id]);
+      assert.equal((await claim(lane, 1))?.jobs.length, 1, 'not of another tenant');
+      await db.jobs.drop(A, [jobs[1]!.id]);
+      await sleep(5);
+      assert.equal(await claim(lane), undefined);
+    });
+
+    it('gives the lane again when the lease ran out, and tells the former holder', async () => {
+      const lane = `work:${randomUUID()}`;
+      const kept = randomUUID();
+      const jobs = [job(lane, { kind: 'work' }), job(lane, { kind: 'work' })];
+      await db.store.commit(A, { jobs });
+      const slow = await claim(lane, 40);
+      await sleep(60);
+      const quick = await claim(lane);
+      assert.deepEqual(
+        quick?.jobs.map((j) => j.id),
+        jobs.map((j) => j.id),
+      );
+      const done = { id: jobs[0]!.id, lease: slow!.lease };
+      await assert.rejects(db.store.commit(A, { records: [record(kept, 0, {})], done: [done] }), failsWith('lease-lost'));
+      assert.equal(await one(A, kept), undefined);
+      assert.deepEqual(await db.jobs.extend([slow!.lease, quick!.lease], 60_000), [quick!.lease]);
+      await db.jobs.settle([{ lane, lease: slow!.lease, done: jobs.map((j) => j.id) }]);
+      assert.equal(await claim(lane), undefined, 'still held by the second');
+      await db.store.commit(A, { records: [record(kept, 0, {})], done: [{ ...done, lease: quick!.lease }] });
+      await assert.rejects(db.store.commit(A, { done: [{ ...done, lease: quick!.lease }] }), failsWith('lease-lost'));
+      await db.jobs.settle([{ lane, lease: quick!.lease }]);
+      const rest = await claim(lane);
+      assert.deepEqual(
+        rest?.jobs.map((j) => j.id),
+        [jobs[1]!.id],
+      );
+      await db.jobs.settle([{ lane, lease: rest!.lease, done: [jobs[1]!.id] }]);
+    });
+
+    it('forgets a lane whose holder finished all its jobs and never settled', async () => {
+      const lane = `work:${randomUUID()}`;
+      const waiting = job(`deliver:${lane}`, { notBefore: Number.POSITIVE_INFINITY });
+      const only = job(lane, { kind: 'work' });
+      await claimOf('nothing');
+      await db.store.commit(A, { jobs: [only, waiting] });
+      const mine = await claim(lane, 30);
+      await claim(waiting.lane, 30);
+      await db.store.commit(A, { done: [{ id: only.id, lease: mine!.lease }] });
+      await sleep(50);
+      assert.deepEqual(await claimOf(''), []);
+      await sleep(20);
+      const due = await db.jobs.nextDue();
+      assert.ok(due === undefined || due > Date.now(), 'nothing is due any more');
+      const next = job(lane, { kind: 'work' });
+      await db.store.commit(A, { jobs: [next] });
+      const [again] = await claimOf(lane);
+      assert.deepEqual(again && ids([again]), [next.id]);
+      await db.jobs.settle([{ lane, lease: again!.lease, done: [next.id] }]);
+      await db.jobs.drop(A, [waiting.id]);
+    });
+
+    it('keeps a hold that is extended', async () => {
+      const lane = `work:${randomUUID()}`;
+      await db.store.commit(A, { jobs: [job(lane, { kind: 'work' })] });
+      const mine = await claim(lane, 80);
+      assert.deepEqual(await db.jobs.extend([mine!.lease], 60_000), [mine!.lease]);
+      await sleep(100);
+      assert.equal(await claim(lane), undefined);
+      await db.jobs.settle([{ lane, lease: mine!.lease, done: ids([mine!]) }]);
+      assert.deepEqual(await db.jobs.extend([mine!.lease], 60_000), []);
+    });
+
+    it('blocks a lane while its first job waits to be tried again', async () => {
+      const lane = `deliver:${randomUUID()}`;
+      const jobs = [job(lane), job(lane)];
+      await db.store.commit(A, { jobs });
+      const mine = await claim(lane, 60_000, 1);
+      const at = Date.now() + 300;
+      await db.jobs.settle([{ lane, lease: mine!.lease, retry: [{ id: jobs[0]!.id, at, error: 'refused' }] }]);
+      assert.deepEqual(await claimOf(lane), []);
+      await sleep(at - Date.now() + 30);
+      const [again] = await claimOf(lane);
+      assert.deepEqual(
+        again?.jobs.map((j) => [j.id, j.attempts]),
+        [
+          [jobs[0]!.id, 1],
+          [jobs[1]!.id, 0],
+        ],
+      );
+      await db.jobs.settle([{ lane, lease: again!.lease, done: ids([again!]) }]);
+    });
+
+    it('frees the lane of a dead letter, lists it, and puts it back when asked', async () => {
+      const lane = `deliver:${randomUUID()}`;
+      const tenant = `dead-${randomUUID()}`;
+      await db.admin.ensureTenant(tenant, 'x');
+      const jobs = [job(lane, { payload: { secret: 1 } }), job(lane)];
+      await db.store.commit(tenant, { jobs });
+      const mine = await claim(lane, 60_000, 1);
+      await db.jobs.settle([{ lane, lease: mine!.lease, dead: [{ id: jobs[0]!.id, error: 'gave up: 410' }] }]);
+      const next = await claim(lane);
+      assert.deepEqual(
+        next?.jobs.map((j) => j.id),
+        [jobs[1]!.id],
+      );
+      await db.jobs.settle([{ lane, lease: next!.lease, done: [jobs[1]!.id] }]);
+      const page = await db.jobs.dead(tenant, { limit: 10, offset: 0 });
+      assert.equal(page.total, 1);
+      const { died, ...dead } = page.rows[0]!;
+      assert.ok(Math.abs(died - Date.now()) < 60_000);
+      assert.deepEqual(dead, { id: jobs[0]!.id, kind: 'deliver', lane, attempts: 1, error: 'gave up: 410', payload: { secret: 1 } });
+      assert.equal(await db.jobs.revive(B, [jobs[0]!.id]), 0);
+      assert.equal(await db.jobs.revive(tenant, [jobs[0]!.id, 'nothing']), 1);
+      assert.equal((await db.jobs.dead(tenant, { limit: 10, offset: 0 })).total, 0);
+      const back = await claim(lane);
+      assert.deepEqual(
+        back?.jobs.map((j) => [j.id, j.attempts, j.payload]),
+        [[jobs[0]!.id, 0, { secret: 1 }]],
+      );
+      await db.jobs.settle([{ lane, lease: back!.lease, done: ids([back!]) }]);
+    });
+
+    it('claims by kind, and knows when nothing is due', async () => {
+      await claimOf('nothing');
+      const lane = `ledger:${randomUUID()}`;
+      await db.store.commit(A, { jobs: [job(lane, { kind: 'ledger' })] });
+      const query = { owner: 'test', lanes: 10, perLane: 1, leaseMs: 60_000 };
+      assert.deepEqual(await db.jobs.claim({ ...query, kinds: ['deliver', 'event'] }), []);
+      const [mine] = await db.jobs.claim({ ...query, kinds: ['ledger'] });
+      assert.equal(mine?.lane, lane);
+      await db.jobs.settle([{ lane, lease: mine!.lease, done: ids([mine!]) }]);
+      assert.deepEqual(await db.jobs.claim(query), []);
+    });
+
+    it('serves waiting lanes before one that was just served', async () => {
+      const prefix = `tell:${randomUUID()}`;
+      const query = { owner: 'test', lanes: 1, perLane: 1, leaseMs: 60_000, kinds: ['tell'] as const };
+      await db.store.commit(A, { jobs: [1, 2, 3].map(() => job(`${prefix}-busy`, { kind: 'tell' })) });
+      await sleep(3);
+      await db.store.commit(A, { jobs: [job(`${prefix}-quiet`, { kind: 'tell' })] });
+      await sleep(3);
+      const order: string[] = [];
+      for (let i = 0; i < 4; i++) {
+        const [lane] = await db.jobs.claim(query);
+        order.push(lane!.lane.slice(prefix.length + 1));
+        await db.jobs.settle([{ lane: lane!.lane, lease: lane!.lease, done: ids([lane!]) }]);
+        await sleep(3);
+      }
+      assert.deepEqual(order, ['busy', 'quiet', 'busy', 'busy']);
+    });
+
+    it('sets a job aside that cannot be read, and goes on with the lane', async () => {
+      const lane = `deliver:${randomUUID()}`;
+      const tenant = `spoilt-${randomUUID()}`;
+      await db.admin.ensureTenant(tenant, 'x');
+      const jobs = [job(lane), job(lane), job(lane)];
+      await db.store.commit(tenant, { jobs });
+      await opened().spoilJob(jobs[1]!.id);
+      const got: string[] = [];
+      for (let i = 0; i < 50 && got.length < 2; i++) {
+        for (const found of await claimOf(lane)) {
+          got.push(...ids([found]));
+          await db.jobs.settle([{ lane, lease: found.lease, done: ids([found]) }]);
+        }
+        await sleep(10);
+      }
+      assert.deepEqual(got, [jobs[0]!.id, jobs[2]!.id]);
+      const dead = await db.jobs.dead(tenant, { limit: 5, offset: 0 });
+      assert.deepEqual(
+        dead.rows.map((row) => [row.id, row.payload]),
+        [[jobs[1]!.id, {}]],
+      );
+    });
+  });
+
+  describe('causes', () => {
+    it('counts the open jobs of a call, not deliveries, and keeps its last snapshot and failure', async () => {
+      const cause = randomUUID();
+      const lane = `command:${cause}`;
+      assert.deepEqual(await db.store.cause(A, cause), { open: 0, snapshot: undefined, failure: undefined });
+      const jobs = [job(lane, { kind: 'command', cause }), job(lane, { kind: 'command', cause })];
+      await db.store.commit(A, { jobs: [...jobs, job(`deliver:${cause}`, { cause }), job(`event:${cause}`, { kind: 'event', cause })] });
+      assert.equal((await db.store.cause(A, cause)).open, 2);
+      assert.equal((await db.store.cause(B, cause)).open, 0);
+      const mine = await claim(lane);
+      await db.store.commit(A, { done: [{ id: jobs[0]!.id, lease: mine!.lease }], snapshots: [{ cause, value: { state: 'a' } }] });
+      assert.deepEqual(await db.store.cause(A, cause), { open: 1, snapshot: { state: 'a' }, failure: undefined });
+      const failure = { code: 'not-found', text: 'no' };
+      await db.store.commit(A, { failures: [{ cause, ...failure }] });
+      assert.deepEqual(await db.store.cause(A, cause), { open: 1, snapshot: { state: 'a' }, failure });
+      await db.store.commit(A, { snapshots: ['x', 'b'].map((state) => ({ cause, value: { state } })) });
+      await db.jobs.settle([{ lane, lease: mine!.lease, dead: [{ id: jobs[1]!.id, error: 'no' }] }]);
+      assert.deepEqual(await db.store.cause(A, cause), { open: 0, snapshot: { state: 'b' }, failure: { code: 'not-found', text: 'no' } });
+      assert.equal((await db.store.cause(B, cause)).snapshot, undefined);
+    });
+
+    it('tells listeners after a commit what it announced', async () => {
+      const cause = randomUUID();
+      const lane = `command:${cause}`;
+      const hints: StoreHint[] = [];
+      const end = db.jobs.subscribe((hint) => hints.push(hint));
+      const event = { id: nextId(), topic: 't', category: 'c', record: 'r', value: {} };
+      await db.store.commit(A, { jobs: [job(lane, { kind: 'command', cause })], events: [event] });
+      assert.ok(hints.some((hint) => hint.kinds.includes('command') && hint.causes.includes(cause)));
+      assert.deepEqual(
+        hints.flatMap((hint) => hint.events),
+        [{ tenant: A, event }],
+      );
+      for (const by of ['settle', 'commit', 'drop']) {
+        await db.store.commit(A, { jobs: [job(lane, { kind: 'command', cause })] });
+        const mine = await claim(lane);
+        const [id] = ids([mine!]);
+        hints.length = 0;
+        if (by === 'commit') await db.store.commit(A, { done: [{ id: id!, lease: mine!.lease }] });
+        if (by === 'drop') await db.jobs.drop(A, [id!]);
+        const before = hints.length;
+        await db.jobs.settle([{ lane, lease: mine!.lease, done: [id!] }]);
+        const told = by === 'settle' ? hints : hints.slice(0, before);
+        assert.ok(
+          told.some((hint) => hint.causes.includes(cause)),
+          `a job that ends by ${by} moves its cause`,
+        );
+      }
+      end();
+      hints.length = 0;
+      await db.store.commit(A, { jobs: [job(lane, { kind: 'command' })] });
+      assert.deepEqual(hints, []);
+    });
+  });
+}

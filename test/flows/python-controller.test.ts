@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { startNetwork } from '../../examples/demo/network.ts';
+import { freePort } from '../../examples/demo/processes.ts';
+import { openStores } from '../../examples/demo/stores.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const LIMIT_MS = 120_000;
+
+async function python(args: readonly string[], env: Record<string, string>): Promise<{ code: number | null; output: string }> {
+  const child = spawn('python3', [join(ROOT, 'examples/python/controller.py'), ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+    });
+  const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+  return { code, output };
+}
+
+test('the controller in Python connects, issues and verifies on agents of its own', { timeout: LIMIT_MS * 2 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-python-'));
+  const listen = `127.0.0.1:${await freePort()}`;
+  const webhookKey = 'a key of the webhooks';
+  const stores = await openStores('sqlite', folder);
+  const network = await startNetwork(folder, stores.of, undefined, { url: `http://${listen}`, key: webhookKey });
+  try {
+    const { issuer, holder, verifier } = network.admin;
+    const args = ['--issuer', issuer.url, '--holder', holder.url, '--verifier', verifier.url, '--listen', listen];
+    const keys = { ISSUER_KEY: issuer.key, HOLDER_KEY: holder.key, VERIFIER_KEY: verifier.key, WEBHOOK_KEY: webhookKey };
+    const refused = await python(args, { ...keys, ISSUER_KEY: 'wrong' });
+    assert.equal(refused.code, 1, refused.output);
+    assert.match(refused.output, /answered 401/);
+    const { code, output } = await python(args, keys);
+    assert.equal(code, 0, output);
+    assert.equal(output.trimEnd().split('\n').at(-1), 'verified: true', output);
+  } finally {
+    await network.stop();
+    await stores.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('the controllers use HTTP and nothing else of an agent', () => {
+  const files = globSync('examples/**/*.{ts,py}', { cwd: ROOT });
+  assert.ok(files.length >= 6, files.join(', '));
+  for (const file of files) {
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    assert.doesNotMatch(text, /^\s*(import|from)\b.*(agent-sdk|credo|aries|acapy|askar)/im, file);
+    // the demo's stores start a database server; that is no controller's business
+    if (!file.endsWith('stores.ts')) assert.doesNotMatch(text, /from '[^']*\/src\//, file);
+  }
+  const imported = [...readFileSync(join(ROOT, 'examples/python/controller.py'), 'utf8').matchAll(/^import (\S+)/gm)].map(
+    ([, name]) => name!,
+  );
+  const standard = ['argparse', 'hashlib', 'hmac', 'http.server', 'json', 'os', 'sys', 'threading', 'time', 'uuid'];
+  assert.deepEqual(imported, [...standard.slice(0, -1), 'urllib.error', 'urllib.parse', 'urllib.request', 'uuid']);
+});

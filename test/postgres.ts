@@ -1,0 +1,1 @@
+export { type PostgresServer, startPostgres } from '../src/adapters/embedded-postgres.ts';
