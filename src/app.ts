@@ -53,7 +53,7 @@ const LEASE_MS = 10_000;
 export const BASE = 'base';
 
 /** What this agent speaks: a new protocol is its file and a line here. */
-const PROTOCOLS = [
+export const PROTOCOLS = [
   outOfBandProtocol,
   didExchange,
   trustPing,
@@ -220,6 +220,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     async close() {
       closing = true;
       clearInterval(expiry);
+      calls.end();
       await Promise.allSettled([messages?.close(), server?.close()]);
       await Promise.allSettled(runners.map((runner) => runner.stop()));
       await outbound.close();
@@ -291,8 +292,9 @@ async function openDatabase(config: Config, log: Log): Promise<Database> {
   const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {
-    const path = store?.slice('sqlite:'.length) ?? join(dataDir(config), `${config.walletName}.db`);
-    const db = await openSqlite({ path, masterKey: walletKey, report });
+    const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
+    const path = given || join(dataDir(config), `${config.walletName}.db`);
+    const db = await openSqlite({ path, masterKey: walletKey, maxPageCount: limit === undefined ? undefined : Number(limit), report });
     if (walletKey === undefined)
       log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');
     return db;

@@ -230,7 +230,7 @@ const SETTINGS = {
     group: 'Wallet',
     kind: 'text',
     metavar: '<url>',
-    help: 'postgres://USER:PASSWORD@HOST/DATABASE, or sqlite:PATH (default: a file of the wallet name in --data-dir)',
+    help: 'postgres://USER:PASSWORD@HOST/DATABASE, or sqlite:PATH[?max_page_count=N] with pages of 16 KiB (default: a file of the wallet name in --data-dir)',
   },
   dataDir: {
     flags: ['--data-dir'],

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError } from '../errors.ts';
 import { storeSuite } from '../ports/store.conformance.ts';
-import type { Database, StoreHint } from '../ports/store.ts';
+import { type Database, JOB_KINDS, type StoreHint } from '../ports/store.ts';
 import { newWalletKey } from '../vault/master.ts';
 import { type PostgresServer, startPostgres } from './embedded-postgres.ts';
 import { openPostgres } from './postgres.ts';
@@ -219,9 +219,9 @@ describe('PostgreSQL database', () => {
     );
     assert.ok(found.every((rows) => rows.length === 1));
     await db.admin.check();
-    for (let i = 0; i < 300 && !hints.some((hint) => hint.kinds.length === 7); i++) await sleep(10);
+    for (let i = 0; i < 300 && !hints.some((hint) => hint.kinds.length === JOB_KINDS.length); i++) await sleep(10);
     assert.ok(
-      hints.some((hint) => hint.kinds.length === 7),
+      hints.some((hint) => hint.kinds.length === JOB_KINDS.length),
       'after a gap everything may have changed',
     );
     end();

@@ -25,6 +25,9 @@ export interface AdminServerOptions {
   readonly tenant: string;
 }
 
+/** How long calls in hand may take to answer when the agent stops. */
+const CLOSE_MS = 3000;
+
 const HANDWRITTEN = [...serverRoutes, ...walletRoutes, ...anoncredsRoutes, ...proofRoutes, ...resolverRoutes, ...eventRoutes];
 
 /** Every operation that is served: what protocols and records declare, and what is written by hand. */
@@ -111,7 +114,10 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     port: typeof address === 'object' && address ? address.port : options.port,
     async close() {
       events.close();
+      // what still answers has its time; connections that clients keep for later have none
+      const impatient = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
       await app.close();
+      clearTimeout(impatient);
     },
   };
 }

@@ -138,7 +138,9 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
   }
 
   const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
-  const answer = effects.answer ?? (answered ? answered.def.view(answered.record) : bound ? protocol.binds.view(bound) : {});
+  const viewed = (def: RecordDef, record: Exchange): JsonObject =>
+    def.category === protocol.binds.category && protocol.answer ? protocol.answer(record) : def.view(record);
+  const answer = effects.answer ?? (answered ? viewed(answered.def, answered.record) : bound ? viewed(protocol.binds, bound) : {});
   const snapshot =
     cause && (waiting.length > 0 || origin.job || origin.interim) && (effects.answer || answered) ? [{ cause, value: answer }] : undefined;
 

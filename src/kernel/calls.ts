@@ -45,11 +45,15 @@ export interface Calls {
   ): Promise<void>;
   /** Lets the controller see why a ledger write is not done yet. */
   ledgerWaits(job: ClaimedJob, reason: string): Promise<void>;
+  /** Calls that wait answer now, with what there is: the agent stops, and what they caused goes on when it is back. */
+  end(): void;
 }
 
 /** Calls of controllers, and the jobs that follow from them, on one engine. */
 export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: (tenant: string) => WorkContext): Calls {
   const { registry, db } = kernel;
+  const waits = new Set<() => void>();
+  let ending = false;
 
   async function call(tenant: string, protocolName: string, command: string, given: ControllerCall): Promise<JsonObject> {
     const { protocol, step } = registry.command(protocolName, command);
@@ -106,6 +110,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
   ): Promise<JsonObject> {
     const deadline = Date.now() + WAIT_MS;
     let nudge = (): void => {};
+    const wake = (): void => nudge();
+    waits.add(wake);
     const stop = db.jobs.subscribe((hint) => {
       if (hint.causes.includes(cause) || (pending && hint.events.some(({ event }) => event.record === pending.id))) nudge();
     });
@@ -116,7 +122,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
         });
         const status = await db.store.cause(tenant, cause);
         if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
-        const late = Date.now() >= deadline;
+        const late = ending || Date.now() >= deadline;
         if (status.open === 0 || late) {
           const answer = pending ? await left(tenant, pending) : (status.snapshot ?? otherwise);
           if (answer) return answer;
@@ -127,6 +133,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
         clearTimeout(timer);
       }
     } finally {
+      waits.delete(wake);
       stop();
     }
   }
@@ -259,5 +266,10 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     });
   }
 
-  return { call, run, ledgerDone, ledgerWaits };
+  function end(): void {
+    ending = true;
+    for (const wake of waits) wake();
+  }
+
+  return { call, run, ledgerDone, ledgerWaits, end };
 }

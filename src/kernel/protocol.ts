@@ -232,6 +232,8 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly results?: Readonly<Record<string, ResultStep<V>>>;
   /** What a failed work or ledger order does to the record; the engine tells the waiting controller by itself. */
   failed?(ctx: StepContext<V>, failure: { result: string; code: string; text: string }): Effects;
+  /** What its calls answer about their record, where that is not the record's view. */
+  answer?(record: Exchange<V>): JsonObject;
   /** What an ack of whatever family does, where the thread is ours. */
   readonly acked?: MessageStep<V>;
   /** What a problem report of whatever family does. */

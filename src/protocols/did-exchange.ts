@@ -85,7 +85,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         return {
           record: {
             states: ['response', 'active'],
-            patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!) },
+            patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
           },
           send: [
             { type: 'complete', thid: message.thid, pthid: mine.value.invitation_msg_id, to: destination },

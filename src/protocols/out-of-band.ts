@@ -172,7 +172,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       pending: ['await-response'],
       load: ({ body }): Record<string, Lookup> =>
         typeof body.services[0] === 'string'
-          ? { known: { category: connection.category, tag: 'their_public_did', equals: shortPeerDid(body.services[0]) } }
+          ? { known: { category: connection.category, tag: 'reusable', equals: shortPeerDid(body.services[0]) } }
           : {},
       step(ctx, { body, query }) {
         checkInvitation(body);

@@ -89,16 +89,17 @@ export const walletDid = defineProtocol<DidValue>({
       from: ['stored', 'publishing'],
       load: () => ({ public: { category: did.category, tag: 'posture', equals: 'public' } }),
       step(ctx) {
-        const value: DidValue = { ...ctx.record!.value, posture: 'public' };
+        const value: DidValue = { ...ctx.record!.value, posture: 'public', error_msg: undefined };
         return {
-          record: { states: ['stored'], patch: { posture: 'public' } },
+          record: { states: ['stored'], patch: { posture: 'public', error_msg: undefined } },
           others: formerPublic(ctx),
           answer: { result: view(value) },
         };
       },
     },
   },
-  failed: () => ({ record: { states: ['stored'] } }),
+  failed: (_ctx, failure) => ({ record: { states: ['stored'], patch: { error_msg: failure.text } } }),
+  answer: ({ value }) => ({ result: view(value) }),
 });
 
 /** The DID that was public until now stays on the ledger. */

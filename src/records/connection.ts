@@ -27,6 +27,8 @@ export interface ConnectionValue {
   /** As a receiver: what the invitation attached, handed over once the connection is complete. */
   attached?: readonly { readonly [member: string]: unknown }[];
   oob_id?: string;
+  /** As a receiver: complete, so that another invitation by the same DID finds it. */
+  reusable?: boolean;
   metadata?: Readonly<Record<string, unknown>>;
 }
 
@@ -87,6 +89,7 @@ export const connection = defineRecord<ConnectionValue>({
     my_did: value.my_did,
     their_did: value.their_did,
     their_public_did: value.their_public_did,
+    reusable: value.reusable ? value.their_public_did : undefined,
   }),
   removed: ({ value }) => (value.my_verkey ? { unroutes: [value.my_verkey], unkeys: [value.my_verkey] } : {}),
   admin: {

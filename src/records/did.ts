@@ -13,6 +13,8 @@ export interface DidValue {
   metadata: Readonly<Record<string, unknown>>;
   /** The DID method of invitations that this DID is reused for (ACA-Py's `invitation_reuse`). */
   invitation_reuse?: string;
+  /** Why a publication is not done yet, or was refused. */
+  error_msg?: string;
 }
 
 /** ACA-Py gives DIDs no webhook and no state; `posted` while a publication is under way is told by the call itself. */
@@ -28,6 +30,7 @@ export const did = defineRecord<DidValue>({
       key_type: value.key_type,
       method: value.method,
       metadata: value.metadata,
+      error_msg: value.error_msg,
     }),
   tags: (value) => ({
     did: value.did,

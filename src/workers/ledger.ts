@@ -75,7 +75,11 @@ export function createLedgerWorker(
           // it provably never landed: sign anew, on what the ledger holds now
           const row = await read(job);
           await note(job, row, 'expired', {});
-          return { state: 'retry', at: Date.now(), error: outcome.state === 'expired' ? 'the transaction group expired' : outcome.reason };
+          const text = outcome.state === 'expired' ? 'the transaction group expired' : outcome.reason;
+          if (job.attempts < 2) return { state: 'retry', at: Date.now(), error: text };
+          // what goes wrong again and again is the controller's to know and not to be tried without end
+          await calls.ledgerWaits(job, text);
+          return { state: 'retry', at: backoff(job.attempts - 2, CAP_MS), error: text };
         }
         if (Date.now() > until) return { state: 'retry', at: Date.now() + 1000, error: 'not confirmed yet' };
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { contactOf } from '../../src/dids/contact.ts';
+import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { type Body, connect, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
+import { message, requestFor, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 
 const world = createWorld();
 let alice: TestAgent;
@@ -178,4 +182,46 @@ test('a deleted connection is gone, with its webhook; its mail finds nobody', as
   const before = (await alice.get('/status')).conductor.refused_unknown_key ?? 0;
   await bob.post(`/connections/${ids.invitee}/send-message`, { content: 'anybody there?' });
   await until(async () => ((await alice.get('/status')).conductor.refused_unknown_key ?? 0) > before, 'the message to find nobody');
+});
+
+/** A stranger that has its response and has not said that the exchange is complete. */
+async function responded(stranger: Stranger): Promise<{ id: string; request: Body; to: { verkey: string; url: string } }> {
+  const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+  const request = requestFor(stranger, invitation);
+  await stranger.send(serviceOf(invitation), request);
+  const { message: response } = await stranger.inbox.first((mail) => mail.message['~thread']?.thid === request['@id'], 'the response');
+  const { connection_id: id } = await alice.event(
+    'connections',
+    (one) => one.state === 'response' && one.request_id === request['@id'],
+    'it',
+  );
+  return { id, request, to: { verkey: contactOf(resolvePeer(response.did)).recipientKeys[0]!, url: alice.inbound } };
+}
+
+test('a ping completes a connection whose last message was lost, and only a ping of its peer does', async () => {
+  const stranger = await startStranger();
+  world.defer(stranger.close);
+  const { id, to } = await responded(stranger);
+  await stranger.send(to, message('trust_ping/1.0/ping', { response_requested: false }), newKeyPair());
+  assert.equal((await alice.get(`/connections/${id}`)).state, 'response');
+  const ping = message('trust_ping/1.0/ping', { response_requested: false });
+  await stranger.send(to, ping);
+  await alice.event('connections', (one) => one.connection_id === id && one.state === 'active', 'the complete connection');
+  assert.ok(!stranger.inbox.list.some((mail) => mail.message['~thread']?.thid === ping['@id']), 'no answer where none was asked for');
+});
+
+test('a problem report of the peer ends a did-exchange, under either name of its code', async () => {
+  for (const body of [
+    { description: { code: 'response_not_accepted', en: 'no' } },
+    { 'problem-code': 'response_not_accepted', explain: 'no' },
+  ]) {
+    const stranger = await startStranger();
+    world.defer(stranger.close);
+    const { id, request, to } = await responded(stranger);
+    await stranger.send(to, message('didexchange/1.1/problem-report', { '~thread': { thid: request['@id'] }, ...body }));
+    const ended = await alice.event('connections', (one) => one.connection_id === id && one.state === 'error', 'the end');
+    assert.deepEqual([ended.rfc23_state, ended.error_msg], ['abandoned', 'response_not_accepted: no']);
+    await stranger.send(to, message('didexchange/1.1/complete', { '~thread': { thid: request['@id'] } }));
+    assert.equal((await alice.get(`/connections/${id}`)).state, 'error', 'it does not come back');
+  }
 });

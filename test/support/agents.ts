@@ -59,6 +59,8 @@ export interface TestAgent {
   event(topic: string, matches: (payload: Body) => boolean, what: string, ms?: number): Promise<Body>;
   /** The states that webhooks told of one record, in their order. */
   states(topic: string, id: string): string[];
+  /** Leaves the receiver open. */
+  stop(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -67,6 +69,9 @@ export interface Spec {
   /** Path of an existing database. */
   readonly store?: string;
   readonly endpoint?: string;
+  readonly port?: number;
+  /** That of an agent which stopped. */
+  readonly receiver?: Receiver;
   readonly noWebhook?: boolean;
   readonly devnet?: Devnet;
   /** Whether it may write to the ledger. */
@@ -144,8 +149,8 @@ export function createWorld(): World {
   async function start(name: string, spec: Spec = {}): Promise<TestAgent> {
     const store = spec.store ?? join(folder, `${name}.db`);
     const key = `key-of-${name}`;
-    const receiver = await startReceiver();
-    const port = await freePort();
+    const receiver = spec.receiver ?? (await startReceiver());
+    const port = spec.port ?? (await freePort());
     const inbound = spec.endpoint ?? `http://127.0.0.1:${port}`;
     const { devnet, sponsor = false } = spec;
     const { config, shown } = readConfig(
@@ -218,10 +223,13 @@ export function createWorld(): World {
         receiver.hooks.list
           .filter((hook) => hook.topic === topic && hook.payload[ID_FIELDS[topic]!] === id)
           .map((hook) => hook.payload.state as string),
-      async close() {
+      async stop() {
         if (closed) return;
         closed = true;
         await agent.close();
+      },
+      async close() {
+        await one.stop();
         await receiver.close();
       },
     };

@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { openSqlite } from '../../src/adapters/sqlite.ts';
+import { PROTOCOLS } from '../../src/app.ts';
+import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
+import type { KeyPair } from '../../src/didcomm/key-cache.ts';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { type Calls, createCalls } from '../../src/kernel/calls.ts';
+import { createKeyRing, type Kernel } from '../../src/kernel/context.ts';
+import { createEngine, type Engine } from '../../src/kernel/engine.ts';
+import { type MessageStep, NEW, type Protocol, type Settings } from '../../src/kernel/protocol.ts';
+import { createRegistry } from '../../src/kernel/registry.ts';
+import type { JsonObject } from '../../src/ports/json.ts';
+import type { ClaimedJob, Database, StoredRecord } from '../../src/ports/store.ts';
+import { credential } from '../../src/records/credential.ts';
+
+/** What holds of every protocol, derived from its literal: nothing here knows one by name, but for bodies that pass its schema. */
+
+const TENANT = 'base';
+const protocols = PROTOCOLS as unknown as Protocol[];
+const registry = createRegistry(protocols, [credential as never]);
+let db: Database;
+let engine: Engine;
+let calls: Calls;
+let auto = false;
+
+const FLAGS = ['Invites', 'Requests']
+  .map((name) => `autoAccept${name}`)
+  .concat(
+    [
+      'autoPingConnection',
+      'autoRespondMessages',
+      'autoRespondCredentialProposal',
+      'autoRespondCredentialOffer',
+      'autoRespondCredentialRequest',
+    ],
+    ['autoStoreCredential', 'autoRespondPresentationProposal', 'autoRespondPresentationRequest', 'autoVerifyPresentation', 'monitorPing'],
+  );
+const settings = (): Settings =>
+  ({
+    label: 'test',
+    endpoint: 'http://127.0.0.1:1',
+    publicInvites: true,
+    debugWebhooks: false,
+    preserveExchangeRecords: true,
+    ...Object.fromEntries(FLAGS.map((name) => [name, auto])),
+  }) as unknown as Settings;
+
+before(async () => {
+  db = await openSqlite({ path: ':memory:' });
+  await db.admin.ensureTenant(TENANT, 'test');
+  const kernel: Kernel = {
+    db,
+    registry,
+    now: Date.now,
+    settings,
+    webhooks: () => [],
+    keys: createKeyRing(db),
+    count() {},
+    log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
+  };
+  engine = createEngine(kernel);
+  calls = createCalls(kernel, engine, {}, () => assert.fail('no work is done here'));
+});
+after(() => db.admin.close());
+
+// -- a connection and an exchange in any state --------------------------------------------------------------------------------------------------------
+
+interface Place {
+  readonly peer: KeyPair;
+  readonly mine: KeyPair;
+  readonly connection: string;
+  readonly thread: string;
+  readonly category: string;
+}
+
+async function placed(protocol: Protocol, state: string, role: string | undefined): Promise<Place> {
+  const [peer, mine] = [newKeyPair(), newKeyPair()];
+  const [connection, thread] = [randomUUID(), randomUUID()];
+  const own = protocol.binds.category === 'connection' && !protocol.stateless;
+  const value = {
+    protocol: own ? protocol.name : 'did-exchange',
+    my_verkey: mine.verkey,
+    my_did: 'did:peer:4zQmMine',
+    their_keys: [peer.verkey],
+    their_endpoint: 'http://127.0.0.1:1',
+    invitation_key: newKeyPair().verkey,
+    invitation_mode: 'once',
+    request_id: own ? thread : undefined,
+  };
+  const def = registry.records.get('connection')!;
+  const exchange = {
+    protocol: protocol.name,
+    thread_id: thread,
+    invi_msg_id: thread,
+    initiator: 'self',
+    multi_use: false,
+    invitation: { services: ['did:peer:none'] },
+  };
+  await db.store.commit(TENANT, {
+    keys: [{ kid: mine.verkey, type: 'ed25519', secret: mine.secretKey }],
+    routes: [{ kid: mine.verkey, tenant: TENANT, kind: 'connection', target: connection }],
+    records: [
+      {
+        category: 'connection',
+        id: connection,
+        expect: 0,
+        state: own ? state : 'active',
+        role: own ? role : 'invitee',
+        tags: def.tags(value),
+        value: value as JsonObject,
+      },
+      ...(own || protocol.stateless || state === NEW
+        ? []
+        : [
+            {
+              category: protocol.binds.category,
+              id: randomUUID(),
+              expect: 0,
+              state,
+              role,
+              connection,
+              tags: protocol.binds.tags(exchange),
+              value: exchange as JsonObject,
+            },
+          ]),
+    ],
+  });
+  return { peer, mine, connection, thread, category: protocol.binds.category };
+}
+
+const exchangesOf = async (place: Place): Promise<StoredRecord[]> =>
+  (await db.store.load(TENANT, [{ category: place.category, tag: 'thread', equals: place.thread }]))[0]!;
+
+interface Seen {
+  readonly records: StoredRecord[];
+  readonly events: number;
+  readonly mail: JsonObject[];
+  readonly jobs: ClaimedJob[];
+  readonly refused?: string;
+}
+
+let lastEvent: string | undefined;
+/** Sends a message and tells all that came of it; jobs are taken away, so that the next look sees only what is new. */
+async function send(place: Place, message: JsonObject, sender: KeyPair | undefined): Promise<Seen> {
+  const bytes = Buffer.from(pack({ message: JSON.stringify(message), recipients: [place.mine.verkey], sender }));
+  const { refused } = await engine.receive(bytes, { canReply: false });
+  const lanes = await db.jobs.claim({ owner: 'test', lanes: 1000, perLane: 1000, leaseMs: 60_000 });
+  await db.jobs.settle(lanes.map(({ lane, lease, jobs }) => ({ lane, lease, done: jobs.map((job) => job.id) })));
+  const jobs = lanes.flatMap((lane) => lane.jobs);
+  const mail = jobs
+    .filter((job) => job.kind === 'deliver')
+    .map(
+      (job) =>
+        JSON.parse(
+          Buffer.from(openEnvelope(parseEnvelope(Buffer.from(job.payload.envelope as string)), place.peer).message).toString('utf8'),
+        ) as JsonObject,
+    );
+  const events = await db.store.events(TENANT, { after: lastEvent, limit: 1000 });
+  lastEvent = events.at(-1)?.id ?? lastEvent;
+  return { records: await exchangesOf(place), events: events.length, mail, jobs, refused };
+}
+
+/** Members that make a body pass its schema, whichever it is. */
+const BODY: JsonObject = {
+  formats: [
+    { attach_id: 'a', format: 'anoncreds/credential-offer@v1.0' },
+    { attach_id: 'b', format: 'anoncreds/proof-request@v1.0' },
+    { attach_id: 'c', format: 'anoncreds/proof@v1.0' },
+  ],
+  did: 'did:peer:4zQmNobody',
+  content: 'text',
+  description: { code: 'x', en: 'y' },
+  status: 'OK',
+};
+const messageOf = (protocol: Protocol, name: string, thread: string): JsonObject => ({
+  '@type': `${protocol.uris[0]}/${name}`,
+  '@id': randomUUID(),
+  '~thread': { thid: thread, pthid: thread },
+  ...BODY,
+});
+
+const spoken = protocols.filter((protocol) => protocol.uris.length > 0 && (Object.keys(protocol.messages).length > 0 || protocol.problem));
+const isOutcome = (name: string): boolean => name === 'ack' || name === 'problem-report';
+const rolesOf = (protocol: Protocol): (string | undefined)[] => {
+  const steps: MessageStep[] = [...Object.values(protocol.messages), ...(protocol.acked ? [protocol.acked] : [])];
+  const roles = [...new Set(steps.flatMap((step) => step.role ?? []))];
+  return roles.length > 0 ? roles : [undefined];
+};
+const stepsOf = (protocol: Protocol): [string, MessageStep | undefined][] => [
+  ...Object.entries(protocol.messages),
+  ['ack', protocol.acked],
+  ['problem-report', protocol.problem],
+];
+const isReport = (message: JsonObject): boolean => /problem-report$/.test(String(message['@type']));
+
+for (const automatic of [false, true]) {
+  describe(`every message in every state${automatic ? ', with every auto flag' : ''}`, () => {
+    before(() => {
+      auto = automatic;
+    });
+    for (const protocol of spoken) {
+      for (const [name, step] of stepsOf(protocol)) {
+        test(`${protocol.name} ${name}`, async () => {
+          const states = protocol.stateless ? ['active'] : [NEW, ...protocol.binds.states];
+          for (const state of states) {
+            if (state === NEW && protocol.binds.category === 'connection') continue;
+            for (const role of rolesOf(protocol)) {
+              const at = `${protocol.name} ${name} in ${state} as ${role}`;
+              const place = await placed(protocol, state, role);
+              const before = await exchangesOf(place);
+              for (const sender of [newKeyPair(), undefined]) {
+                const seen = await send(place, messageOf(protocol, name, place.thread), sender);
+                assert.ok(seen.refused, `${at}: ${sender ? 'a stranger' : 'nobody'} was listened to`);
+                assert.deepEqual(
+                  [seen.records, seen.events, seen.jobs],
+                  [before, 0, []],
+                  `${at}: ${sender ? 'a stranger' : 'nobody'} had an effect`,
+                );
+              }
+
+              const message = messageOf(protocol, name, place.thread);
+              const first = await send(place, message, place.peer);
+              const listed =
+                step !== undefined &&
+                (step.from === '*' || (step.from.includes(state) && (state === NEW || step.role === undefined || step.role === role)));
+              if (isOutcome(name)) {
+                assert.ok(!first.mail.some(isReport), `${at}: an outcome was answered by a report`);
+                if (!listed) assert.deepEqual(first.records, before, `${at}: an effect that is not listed`);
+              } else if (!listed) {
+                assert.deepEqual(first.records, before, `${at}: an effect that is not listed`);
+                assert.equal(first.events, 0, `${at}: an event`);
+                assert.deepEqual([first.jobs.length, first.mail.map(isReport)], [1, [true]], `${at}: not exactly one problem report`);
+              }
+              for (const record of first.records)
+                assert.ok([undefined, ...protocol.binds.states].includes(record.state), `${at}: state ${record.state}`);
+              for (const mail of first.mail.filter(isReport))
+                assert.equal((mail['~thread'] as JsonObject | undefined)?.thid, place.thread, `${at}: a report on another thread`);
+
+              const second = await send(place, message, place.peer);
+              assert.deepEqual(second.records, first.records, `${at}: a second effect`);
+              assert.equal(second.events, 0, `${at}: told twice`);
+              assert.deepEqual(second.mail, first.mail, `${at}: another answer`);
+              assert.deepEqual(
+                second.jobs.filter((job) => job.kind !== 'deliver'),
+                [],
+                `${at}: done twice`,
+              );
+            }
+          }
+        });
+      }
+    }
+  });
+}
+
+test('whatever a peer says, in whatever order, no state is left but by a transition that is listed for it', async () => {
+  auto = false;
+  const said = fc.record({ protocol: fc.constantFrom(...spoken), which: fc.nat(20), repeat: fc.boolean() });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...spoken.filter((one) => !one.stateless)),
+      fc.nat(20),
+      fc.nat(5),
+      fc.array(said, { maxLength: 12 }),
+      async (protocol, at, as, words) => {
+        const states = protocol.binds.states;
+        const roles = rolesOf(protocol);
+        const role = roles[as % roles.length];
+        const place = await placed(protocol, states[at % states.length]!, role);
+        let records = await exchangesOf(place);
+        for (const { protocol: family, which, repeat } of words) {
+          const steps = stepsOf(family);
+          const [name] = steps[which % steps.length]!;
+          const message = messageOf(family, name, place.thread);
+          for (let times = repeat ? 2 : 1; times > 0; times--) {
+            const { records: now } = await send(place, message, place.peer);
+            for (const record of now) {
+              const was = records.find((one) => one.id === record.id);
+              if (!was || was.state === record.state) continue;
+              // an outcome belongs to the owner of its thread, whatever family it names
+              const owner = isOutcome(name) ? protocol : family;
+              const step = isOutcome(name) ? (name === 'ack' ? owner.acked : owner.problem) : owner.messages[name];
+              assert.ok(
+                step && (step.from === '*' || step.from.includes(was.state ?? '')),
+                `${owner.name} ${name}: ${was.state} -> ${record.state}`,
+              );
+              assert.ok(times === (repeat ? 2 : 1), 'a repetition moved it');
+            }
+            records = now;
+          }
+        }
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test('the same message many times at once has one effect', async () => {
+  auto = false;
+  for (const protocol of spoken.filter((one) => !one.stateless)) {
+    for (const [name, step] of Object.entries(protocol.messages)) {
+      if (!step.from.includes(NEW)) continue;
+      const place = await placed(protocol, NEW, undefined);
+      const message = messageOf(protocol, name, place.thread);
+      const bytes = (): Buffer =>
+        Buffer.from(pack({ message: JSON.stringify(message), recipients: [place.mine.verkey], sender: place.peer }));
+      await Promise.all(Array.from({ length: 16 }, () => engine.receive(bytes(), { canReply: false })));
+      const records = await exchangesOf(place);
+      assert.deepEqual(
+        records.map((record) => record.version),
+        [1],
+        `${protocol.name} ${name}`,
+      );
+      await send(place, message, place.peer);
+    }
+  }
+});
+
+test('the same call many times at once under one idempotency key has one effect and one answer', async () => {
+  const input = { body: { handshake_protocols: ['https://didcomm.org/didexchange/1.1'] }, query: {} };
+  const answers = await Promise.all(
+    Array.from({ length: 16 }, () => calls.call(TENANT, 'out-of-band', 'create-invitation', { input, key: 'once' })),
+  );
+  assert.equal(new Set(answers.map((one) => one.oob_id)).size, 1);
+  assert.equal(
+    (await db.store.find(TENANT, 'oob_record', { state: 'await-response', role: 'sender' })).rows.filter(
+      (row) => row.id === answers[0]!.oob_id,
+    ).length,
+    1,
+  );
+});
