@@ -87,10 +87,11 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
     );
   const registry = createRegistry(PROTOCOLS as never, [credential as never]);
+  // what the configuration alone can refuse comes before the database is touched
+  const ledger = ledgerOf(config);
   const db = await openDatabase(config, log);
   const started = Date.now();
   const counters: Record<string, number> = {};
-  const ledger = ledgerOf(config);
   const anoncreds = openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers });
   if (!anoncreds.status().on) log.warn({}, anoncreds.status().text);
   await db.admin.ensureTenant(BASE, config.walletName);

@@ -9,19 +9,22 @@ const BUSY = 5;
 const LOCKED = 6;
 const CORRUPT = 11;
 const FULL = 13;
-const CONSTRAINT = 19;
 const NOT_A_DATABASE = 26;
+/** Extended: primary key, unique index, row id. Any other constraint that breaks is a defect of ours, not a race. */
+const TAKEN: ReadonlySet<number> = new Set([1555, 2067, 2579]);
 
-/** SQLite's own error number without its extension, or undefined for any other error. */
-const sqliteCode = (error: unknown): number | undefined =>
-  error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode & 0xff : undefined;
+/** SQLite's own error number with its extension, or undefined for any other error. */
+const extendedCode = (error: unknown): number | undefined =>
+  error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : undefined;
 
 /** An error of SQLite as one of the error table. */
 export function sqliteError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  const code = sqliteCode(error);
+  const extended = extendedCode(error);
+  const code = extended === undefined ? undefined : extended & 0xff;
   const text = error instanceof Error ? error.message : String(error);
-  if (code === CONSTRAINT) return new AppError('conflict', `An id of the commit exists already (${text})`, { cause: error });
+  if (extended !== undefined && TAKEN.has(extended))
+    return new AppError('conflict', `An id of the commit exists already (${text})`, { cause: error });
   if (code === FULL) return new AppError('store-full', undefined, { cause: error });
   if (code === CORRUPT || code === NOT_A_DATABASE) {
     return new AppError('store-corrupt', `The database file is damaged (${text}): restore it from a backup`, { cause: error });
@@ -50,7 +53,7 @@ export function lockFile(path: string): () => void {
     side.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     side.close();
-    const code = sqliteCode(error);
+    const code = (extendedCode(error) ?? 0) & 0xff;
     if (code === BUSY || code === LOCKED) throw new AppError('store-locked', `Another process has this database open: ${path}`);
     throw sqliteError(error);
   }

@@ -29,6 +29,8 @@ export interface Origin {
   readonly callMark?: string;
   /** Why the controller's call has failed for good; written for it to read. */
   readonly failure?: { readonly code: string; readonly text: string };
+  /** The id of a record that this message begins. */
+  readonly recordId?: string;
   /** Rows of the worker that go with its job. */
   readonly deletes?: Commit['deletes'];
   /** The controller that waits is to see the record as it stands, though its call is not done. */
@@ -92,7 +94,7 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
   let bound = ctx.record;
   if (effects.record) {
     const change: Change = { ...effects.record, def: protocol.binds, base: ctx.record };
-    const id = change.base?.id ?? change.id ?? newId(ctx.now);
+    const id = change.base?.id ?? change.id ?? origin.recordId ?? newId(ctx.now);
     applyChange({ ...change, id });
     bound = after.get(`${protocol.binds.category} ${id}`)!.record;
   }

@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
 import { type Assembled, assemble, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
-import { newId } from './ids.ts';
+import { hashId, newId } from './ids.ts';
 import { type DeliverPayload, deliverJob, shortHash } from './jobs.ts';
 import { readMessage } from './message.ts';
 import { type Effects, type Incoming, type MessageStep, NEW, type Protocol, type Settings, type StepContext } from './protocol.ts';
@@ -182,9 +182,10 @@ export function createEngine(kernel: Kernel): Engine {
       if (seen) return repeat(tenant, seen.answer, connection?.id, canReply);
 
       const trusted = connection !== undefined && isPeer(connection, message.sender);
+      const heard = trusted || (connection !== undefined && isInviter(connection, message.sender));
       const request = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
-        const subject: Subject = { record, connection: trusted || step.handshake ? connection : undefined, loaded };
+        const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded };
         const ctx = contextOf(tenant, protocol, kernel.settings(tenant), subject);
         let effects: Effects;
         const state = record ? (record.state ?? '') : NEW;
@@ -203,14 +204,20 @@ export function createEngine(kernel: Kernel): Engine {
             };
           }
         }
-        const origin: Origin = { mark, thid: message.thid, replyTo: canReply ? connection?.id : undefined };
+        const origin: Origin = {
+          mark,
+          // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
+          recordId: connection && !record ? hashId(`${protocol.binds.category} ${connection.id} ${message.thid}`) : undefined,
+          thid: message.thid,
+          replyTo: canReply ? connection?.id : undefined,
+        };
         const assembled = await settle(await assemble(kernel, protocol, ctx, effects, origin), tenant);
         return { reply: assembled.reply, connection: trusted ? connection.id : undefined };
       };
 
       try {
         if (isOutcome(message)) {
-          if (!trusted) return 'stranger';
+          if (!heard) return 'stranger';
           const owner = ownerOf(rows, message, connection);
           if (owner) return await request(owner.protocol, owner.step, owner.record);
           return await request(kernel.registry.protocol('notification'), strayOutcome(message), undefined);
@@ -351,12 +358,16 @@ export function createEngine(kernel: Kernel): Engine {
 const isOutcome = (message: Incoming): boolean =>
   message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report';
 
-/** Whether a key is the connection's peer: its present key, or the one it had before it moved; the invitation's until it has answered. */
+/** Whether a key is the connection's peer: its present key, or the one it had before it moved. */
 function isPeer(connection: Exchange, sender: string | undefined): boolean {
+  const { their_keys: keys } = connection.value;
+  return sender !== undefined && Array.isArray(keys) && keys.includes(sender);
+}
+
+/** Whether a key is the invitation's that a connection answered: until it tells its own, a rejection comes under it. */
+function isInviter(connection: Exchange, sender: string | undefined): boolean {
   const { their_keys: keys, invitation_key: invited } = connection.value;
-  if (sender === undefined) return false;
-  if (Array.isArray(keys)) return keys.includes(sender);
-  return connection.role === 'inviter' && sender === invited;
+  return sender !== undefined && !Array.isArray(keys) && connection.role === 'inviter' && sender === invited;
 }
 
 /**
