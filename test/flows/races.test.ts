@@ -30,7 +30,10 @@ test('several different first messages of one thread at the same moment begin on
         { '@id': 'a', 'mime-type': 'application/json', data: { base64: Buffer.from(JSON.stringify(filter)).toString('base64') } },
       ],
     });
-  const answers = await Promise.all(Array.from({ length: 8 }, () => link.send(proposal())));
+  const sealed = Array.from({ length: 16 }, () => stranger.seal(link.to.verkey, proposal()));
+  // sockets first, so that the envelopes arrive together
+  await Promise.all(sealed.map(() => link.send(message('trust_ping/1.0/ping', { response_requested: false }))));
+  const answers = await Promise.all(sealed.map((envelope) => stranger.post(link.to.url, envelope)));
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([202]));
   const { results, total } = await agent.get(`/issue-credential-2.0/records?thread_id=${thid}`);
   assert.equal(total, 1);
