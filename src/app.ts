@@ -190,7 +190,14 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     },
   };
   const messages = inbound
-    ? await httpInbound(sink, { ...inbound, maxBytes: config.maxMessageSize, maxInFlight: 1000, mediaType, log })
+    ? await httpInbound(sink, {
+        ...inbound,
+        maxBytes: config.maxMessageSize,
+        maxInFlight: 1000,
+        perSecond: config.messageRate,
+        mediaType,
+        log,
+      })
     : undefined;
   const api: Admin = {
     kernel,

@@ -188,6 +188,15 @@ const SETTINGS = {
       'Send messages as application/ssi-agent-wire, for peers of before 2020',
     ),
   },
+  messageRate: {
+    flags: ['--message-rate'],
+    env: 'FLEXID_MESSAGE_RATE',
+    group: 'Transport',
+    kind: 'number',
+    default: 2000,
+    metavar: '<n>',
+    help: 'Messages per second that one address may send, twice that at once (default 2000; 0 for no limit)',
+  },
   egressAllow: {
     flags: ['--egress-allow'],
     env: 'FLEXID_EGRESS_ALLOW',

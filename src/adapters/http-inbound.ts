@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { mayHoldEnvelope } from '../didcomm/media-types.ts';
 import { asAppError } from '../errors.ts';
 import type { Log } from '../ports/log.ts';
+import { rateLimit } from './rate-limit.ts';
 
 /** What takes envelopes: the engine, seen from a transport. */
 export interface EnvelopeSink {
@@ -15,6 +16,8 @@ export interface InboundOptions {
   readonly maxBytes: number;
   /** Messages that may be in hand at once; more are told to come back. */
   readonly maxInFlight: number;
+  /** Messages per second and address, on average; 0 for no limit. */
+  readonly perSecond: number;
   readonly mediaType: string;
   readonly log: Log;
 }
@@ -25,6 +28,7 @@ export interface InboundOptions {
  */
 export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): Promise<{ port: number; close(): Promise<void> }> {
   let inFlight = 0;
+  const limit = rateLimit(options.perSecond);
   const server = createServer(
     { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000, maxHeaderSize: 16_384 },
     (request, response) => {
@@ -33,6 +37,10 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
       if (request.method !== 'POST') return answer(response, 405);
       if (!mayHoldEnvelope(request.headers['content-type'])) return answer(response, 415);
       if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
+      if (!limit.take(request.socket.remoteAddress ?? '')) {
+        response.setHeader('retry-after', '1');
+        return answer(response, 429);
+      }
       if (inFlight >= options.maxInFlight) {
         response.setHeader('retry-after', '1');
         return answer(response, 503);

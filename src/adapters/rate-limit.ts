@@ -1,0 +1,27 @@
+/** Decides whether one more is allowed of someone, by name. */
+export interface RateLimit {
+  take(name: string): boolean;
+}
+
+const MAX_NAMES = 10_000;
+
+/**
+ * A token bucket per name: `perSecond` on average, twice that at once. Bounded: whoever was seen longest ago is forgotten first, which only ever allows more.
+ * @param perSecond 0 allows everything
+ */
+export function rateLimit(perSecond: number, now: () => number = performance.now.bind(performance)): RateLimit {
+  const burst = perSecond * 2;
+  const buckets = new Map<string, { left: number; at: number }>();
+  return {
+    take(name) {
+      if (perSecond === 0) return true;
+      const time = now();
+      const known = buckets.get(name);
+      const left = known ? Math.min(burst, known.left + ((time - known.at) / 1000) * perSecond) : burst;
+      buckets.delete(name);
+      if (buckets.size >= MAX_NAMES) buckets.delete(buckets.keys().next().value!);
+      buckets.set(name, { left: left >= 1 ? left - 1 : left, at: time });
+      return left >= 1;
+    },
+  };
+}
