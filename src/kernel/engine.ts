@@ -172,6 +172,8 @@ export function createEngine(kernel: Kernel): Engine {
     for (const category of categories) {
       for (const thread of threads) ask(`thread ${category}`, { category, tag: 'thread', equals: thread });
     }
+    const about = known?.step.about?.(message);
+    if (about) ask('about', about);
     for (const [name, lookup] of Object.entries(known?.step.load?.(message) ?? {})) ask(`load ${name}`, lookup);
 
     for (let attempt = 1; ; attempt++) {
@@ -240,7 +242,7 @@ export function createEngine(kernel: Kernel): Engine {
         const record = protocol.stateless
           ? connection
           : threadRecord(
-              rows(`thread ${protocol.binds.category}`),
+              [...rows(`thread ${protocol.binds.category}`), ...rows('about')],
               message,
               connection,
               step.handshake === true && route.kind !== 'connection',

@@ -83,6 +83,7 @@ export const connection = defineRecord<ConnectionValue>({
     // an invitation of many uses is found by its own id, whatever number of connections it has led to
     thread: value.request_id ?? value.invitation_msg_id,
     their_key: value.their_keys,
+    open_key: value.request_id === undefined ? value.invitation_key : undefined,
     alias: value.alias,
     connection_protocol: value.connection_protocol,
     invitation_key: value.invitation_key,
@@ -121,6 +122,7 @@ export function readyConnection(given: { readonly id: string; readonly state?: s
 export const HANDSHAKES: Readonly<Record<string, string>> = {
   'didexchange/1.1': 'did-exchange',
   'didexchange/1.0': 'did-exchange',
+  'connections/1.0': 'connections',
 };
 
 /** A handshake as `handshake_protocols` names it, with or without a prefix; undefined for one that is not spoken here. */
