@@ -33,6 +33,7 @@ import type { ClaimedJob, Database } from './ports/store.ts';
 import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-definition.ts';
 import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
+import { connections } from './protocols/connections.ts';
 import { didExchange } from './protocols/did-exchange.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { notification } from './protocols/notification.ts';
@@ -56,6 +57,7 @@ export const BASE = 'base';
 export const PROTOCOLS = [
   outOfBandProtocol,
   didExchange,
+  connections,
   trustPing,
   basicMessage,
   notification,

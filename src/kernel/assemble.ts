@@ -2,6 +2,7 @@ import { signedAttachment } from '../didcomm/attachments.ts';
 import { pack } from '../didcomm/envelope-v1.ts';
 import { wrapForward } from '../didcomm/forward.ts';
 import type { KeyPair } from '../didcomm/key-cache.ts';
+import { signDecorator } from '../didcomm/signature-decorator.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyWrite, RecordWrite, Route } from '../ports/store.ts';
@@ -253,12 +254,20 @@ async function compose(
   origin: Origin,
 ): Promise<JsonObject> {
   if ('message' in out) return out.message;
-  const { signed } = out;
+  const { signed, signature } = out;
   const attachments = signed && {
     [signed.field]: [signedAttachment(Buffer.from(signed.text), await pairOf(kernel, ctx.tenant, signed.verkey, fresh))],
   };
+  const signatures = signature && {
+    [signature.field]: signDecorator(
+      signature.value,
+      await pairOf(kernel, ctx.tenant, signature.verkey, fresh),
+      Math.floor(ctx.now / 1000),
+    ),
+  };
   return composeMessage(protocol, {
     ...out,
+    signatures,
     id: out.id ?? ctx.newId(),
     thid: out.thid ?? origin.thid,
     attachments: { ...out.attachments, ...attachments },

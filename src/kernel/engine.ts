@@ -172,6 +172,8 @@ export function createEngine(kernel: Kernel): Engine {
     for (const category of categories) {
       for (const thread of threads) ask(`thread ${category}`, { category, tag: 'thread', equals: thread });
     }
+    const about = known?.step.about?.(message);
+    if (about) ask('about', about);
     for (const [name, lookup] of Object.entries(known?.step.load?.(message) ?? {})) ask(`load ${name}`, lookup);
 
     for (let attempt = 1; ; attempt++) {
@@ -189,7 +191,8 @@ export function createEngine(kernel: Kernel): Engine {
         const ctx = contextOf(tenant, protocol, kernel.settings(tenant), subject);
         let effects: Effects;
         const state = record ? (record.state ?? '') : NEW;
-        if (step.from !== '*' && (!step.from.includes(state) || (record && step.role && record.role !== step.role))) {
+        const misplaced = !step.from.includes(state) || (record && step.role && record.role !== step.role) || isForeign(protocol, record);
+        if (step.from !== '*' && misplaced) {
           if (!trusted || isOutcome(message)) return 'out_of_order';
           effects = unexpected('wrong-state');
         } else {
@@ -239,7 +242,7 @@ export function createEngine(kernel: Kernel): Engine {
         const record = protocol.stateless
           ? connection
           : threadRecord(
-              rows(`thread ${protocol.binds.category}`),
+              [...rows(`thread ${protocol.binds.category}`), ...rows('about')],
               message,
               connection,
               step.handshake === true && route.kind !== 'connection',
@@ -305,7 +308,8 @@ export function createEngine(kernel: Kernel): Engine {
       if (!connection && record && protocol.binds.category === 'connection') connection = row;
 
       const state = record ? (record.state ?? '') : NEW;
-      const allowed = request.from === '*' || (request.from.includes(state) && (!record || !request.role || record.role === request.role));
+      const roleFits = !record || !request.role || record.role === request.role;
+      const allowed = request.from === '*' || (request.from.includes(state) && roleFits && !isForeign(protocol, record));
       if (!allowed || ((request.record || request.about) && !record && request.from === '*')) {
         if (request.otherwise === 'ignore') {
           const { job, deletes, cause, failure } = request.origin;
@@ -412,7 +416,12 @@ function strayOutcome(message: Incoming): MessageStep {
   };
 }
 
+/** Whether another protocol drives the record: two may bind one kind, and the first message says which of them it is. */
+const isForeign = (protocol: Protocol, record: Exchange | undefined): boolean =>
+  !protocol.stateless && typeof record?.value.protocol === 'string' && record.value.protocol !== protocol.name;
+
 function wrongState(protocol: Protocol, record: Exchange, request: Transition): string {
+  if (isForeign(protocol, record)) return `${label(protocol)} ${record.id} is of protocol ${record.value.protocol}, not ${protocol.name}`;
   if (request.role && record.role !== request.role)
     return `${label(protocol)} ${record.id} role is ${record.role}, must be ${request.role}`;
   return `${label(protocol)} ${record.id} in ${record.state} state (must be ${(request.from as readonly string[]).filter((s) => s !== NEW).join(' or ')})`;

@@ -20,6 +20,7 @@ export function readMessage(raw: JsonObject, sender?: string, recipient?: string
     pthid: lifted.thread?.pthid,
     body: lifted.body as JsonObject,
     attachments: lifted.attachments ?? {},
+    signatures: lifted.signatures ?? {},
     pleaseAck: lifted.pleaseAck !== undefined,
     returnRoute: route === 'all' || route === 'thread',
     raw,
@@ -29,7 +30,10 @@ export function readMessage(raw: JsonObject, sender?: string, recipient?: string
 }
 
 /** A message of a protocol with its decorators put back; `~thread` only where it does not start its own. */
-export function composeMessage(protocol: Pick<Protocol, 'uris'>, parts: Omit<MessageParts, 'id'> & { id: string }): JsonObject {
+export function composeMessage(
+  protocol: Pick<Protocol, 'uris'>,
+  parts: Omit<MessageParts, 'id'> & { id: string; signatures?: Record<string, unknown> },
+): JsonObject {
   const uri = protocol.uris.find((known) => known.endsWith(`.${parts.minor}`)) ?? protocol.uris[0];
   const thid = parts.thid ?? parts.id;
   return lower({
@@ -38,6 +42,7 @@ export function composeMessage(protocol: Pick<Protocol, 'uris'>, parts: Omit<Mes
     pleaseAck: parts.pleaseAck ? { on: ['OUTCOME'] } : undefined,
     thread: thid !== parts.id || parts.pthid ? { thid, pthid: parts.pthid } : undefined,
     body: Object.fromEntries(Object.entries(parts.body ?? {}).filter(([, value]) => value !== undefined)),
+    signatures: parts.signatures,
     attachments: parts.attachments && Object.fromEntries(Object.entries(parts.attachments).map(([field, list]) => [field, [...list]])),
   }) as JsonObject;
 }

@@ -17,6 +17,8 @@ export interface Incoming {
   readonly body: Readonly<JsonObject>;
   /** By the field before `~attach`. */
   readonly attachments: Readonly<Record<string, readonly Attachment[]>>;
+  /** By the field before `~sig` (RFC 0234), unverified. */
+  readonly signatures: Readonly<Record<string, unknown>>;
   readonly pleaseAck: boolean;
   readonly returnRoute: boolean;
   /** The message as received: exchange records keep it for the controller. */
@@ -45,6 +47,8 @@ export interface MessageParts {
   readonly attachments?: Readonly<Record<string, readonly Attachment[]>>;
   /** An attachment that one of our keys signs (RFC 0017): the text under `field`. */
   readonly signed?: { readonly field: string; readonly text: string; readonly verkey: string };
+  /** A member that one of our keys signs (RFC 0234): `value` under `field~sig`. */
+  readonly signature?: { readonly field: string; readonly value: unknown; readonly verkey: string };
   /** Fixed beforehand where the record must know it. */
   readonly id?: string;
   readonly thid?: string;
@@ -183,6 +187,8 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   /** May come under a key that is not the connection's, because it is what establishes or moves the connection. */
   readonly handshake?: boolean;
   readonly load?: (message: Incoming) => Loads;
+  /** The record that it is about, where no thread names one. */
+  readonly about?: (message: Incoming) => Lookup | undefined;
   step(ctx: StepContext<V>, message: Incoming): Effects;
 }
 

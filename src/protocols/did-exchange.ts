@@ -1,34 +1,28 @@
 import Type from 'typebox';
 import { verifySignedBy } from '../didcomm/attachments.ts';
 import { contactOf } from '../dids/contact.ts';
-import { checkDidDocument } from '../dids/did-doc.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
+import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { attachedObject, problemText } from '../kernel/message.ts';
-import { defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
-import { type ConnectionValue, connection } from '../records/connection.ts';
+import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
-const URI = 'https://didcomm.org/didexchange/1.1';
+const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
 const Text = Type.String({ minLength: 1, maxLength: 20_000 });
 
-/** What a peer's DID says: where to write and under which keys. The keys stay listed after a move, so that mail under way still opens. */
-interface Peer {
-  did: string;
-  keys: readonly string[];
-  routing: readonly string[];
-  endpoint?: string;
-}
-
 /**
- * RFC 0023, version 1.1: did:peer:4 on both sides; the response proves by a signature of the invitation's key that the DID it moves to is the inviter's.
- * `request` comes to the invitation's key, so it may come from anyone; whoever has the invitation is meant.
+ * RFC 0023. Version 1.1: did:peer:4 on both sides; the response proves by a signature of the invitation's key that the DID it moves to is the inviter's.
+ * Version 1.0: pairwise DIDs without a method, whose documents are attached and signed, the request's by its own key and the response's by the invitation's.
+ * `request` comes to the invitation's key, so it may come from anyone; whoever has the invitation is meant. It is answered in its own version.
  */
 export const didExchange = defineProtocol<ConnectionValue>({
   name: 'did-exchange',
-  uris: [URI],
+  uris: URIS,
+  roles: ['requester', 'responder'],
   binds: connection,
   messages: {
     request: {
@@ -47,24 +41,17 @@ export const didExchange = defineProtocol<ConnectionValue>({
         // the key that opened it must be the invitation's own: knowing an invitation's id alone is not enough
         if (!message.sender || message.recipient !== invited.value.invitation_key)
           throw new AppError('message-invalid', 'the request is not for this invitation');
-        const peer = peerOf(message, undefined);
-        if (!peer.keys.includes(message.sender)) throw new AppError('message-invalid', 'the request is not sealed by the key it names');
+        const peer = peerOf(message, message.sender);
+        if (!peer.recipientKeys.includes(message.sender))
+          throw new AppError('message-invalid', 'the request is not sealed by the key it names');
         const patch: Partial<ConnectionValue> = {
           protocol: 'did-exchange',
-          connection_protocol: 'didexchange/1.1',
+          connection_protocol: versionOf(message.minor),
           request_id: message.thid,
           their_label: message.body.label as string | undefined,
           ...theirs(peer),
         };
-        const multi = invited.value.invitation_mode === 'multi';
-        const id = multi ? ctx.newId() : invited.id;
-        const auto = invited.value.accept === 'auto';
-        const next = auto ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
-        if (multi) {
-          const value = { ...invited.value, ...patch, invitation_mode: 'once' as const };
-          return { others: [{ def: connection, id, role: 'invitee', states: ['request'], patch: value }], next };
-        }
-        return { record: { states: ['request'], patch }, others: used(ctx), next };
+        return requested(ctx, patch, used(ctx));
       },
     },
     response: {
@@ -77,10 +64,12 @@ export const didExchange = defineProtocol<ConnectionValue>({
         if (message.thid !== mine.value.request_id || message.recipient !== mine.value.my_verkey) {
           throw new AppError('message-invalid', 'the response belongs to another request');
         }
-        const peer = peerOf(message, mine.value.invitation_key);
-        if (!message.sender || !peer.keys.includes(message.sender))
+        const peer = peerOf(message, mine.value.invitation_key, true);
+        if (!message.sender || !peer.recipientKeys.includes(message.sender))
           throw new AppError('message-invalid', 'the response is not sealed by the key it names');
-        const destination = { recipientKeys: peer.keys, routingKeys: peer.routing, endpoint: peer.endpoint, sender: mine.value.my_verkey };
+        const { recipientKeys, routingKeys, endpoint } = peer;
+        const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
+        const minor = minorOf(mine.value);
         const attached = mine.value.attached ?? [];
         return {
           record: {
@@ -88,9 +77,9 @@ export const didExchange = defineProtocol<ConnectionValue>({
             patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
           },
           send: [
-            { type: 'complete', thid: message.thid, pthid: mine.value.invitation_msg_id, to: destination },
+            { type: 'complete', thid: message.thid, pthid: mine.value.invitation_msg_id, minor, to },
             ...(ctx.settings.autoPingConnection
-              ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to: destination }]
+              ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }]
               : []),
           ],
           tell: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
@@ -121,14 +110,15 @@ export const didExchange = defineProtocol<ConnectionValue>({
         const { value } = ctx.record!;
         const service = value.invitation_service;
         if (!service) throw new AppError('bad-request', 'The invitation names no service');
-        const mine = ownDid(ctx, query.my_endpoint);
+        const minor = minorOf(value);
+        const mine = ownDid(ctx, minor, query.my_endpoint);
         const id = ctx.newId();
         return {
           record: {
             states: ['request'],
             patch: {
               protocol: 'did-exchange',
-              connection_protocol: 'didexchange/1.1',
+              connection_protocol: versionOf(minor),
               request_id: id,
               my_did: mine.did,
               my_verkey: mine.verkey,
@@ -142,7 +132,9 @@ export const didExchange = defineProtocol<ConnectionValue>({
               id,
               thid: id,
               pthid: value.invitation_msg_id,
+              minor,
               body: { label: query.my_label ?? ctx.settings.label, did: mine.did },
+              signed: mine.document && { field: 'did_doc', text: JSON.stringify(mine.document), verkey: mine.verkey },
               to: { ...service, sender: mine.verkey },
             },
           ],
@@ -158,7 +150,9 @@ export const didExchange = defineProtocol<ConnectionValue>({
       role: 'invitee',
       step(ctx, { query }) {
         const { value } = ctx.record!;
-        const mine = ownDid(ctx, query.my_endpoint);
+        const minor = minorOf(value);
+        const mine = ownDid(ctx, minor, query.my_endpoint);
+        const proof = mine.document ? { field: 'did_doc', text: JSON.stringify(mine.document) } : { field: 'did_rotate', text: mine.did };
         return {
           record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey } },
           keys: mine.keys,
@@ -168,8 +162,9 @@ export const didExchange = defineProtocol<ConnectionValue>({
               type: 'response',
               thid: value.request_id,
               pthid: value.invitation_msg_id,
+              minor,
               body: { did: mine.did },
-              signed: { field: 'did_rotate', text: mine.did, verkey: value.invitation_key! },
+              signed: { ...proof, verkey: value.invitation_key! },
               to: {
                 recipientKeys: value.their_keys ?? [],
                 routingKeys: value.their_routing_keys ?? [],
@@ -201,47 +196,50 @@ export const didExchange = defineProtocol<ConnectionValue>({
 
 const PING = 'https://didcomm.org/trust_ping/1.0/ping';
 
-/** A new did:peer:4 of ours with one key. */
-function ownDid(ctx: StepContext, endpoint: string | undefined): { did: string; verkey: string; keys: NonNullable<Effects['keys']> } {
+const versionOf = (minor: number): string => `didexchange/1.${minor === 0 ? 0 : 1}`;
+const minorOf = (value: ConnectionValue): number => (value.connection_protocol === 'didexchange/1.0' ? 0 : 1);
+
+/** A new pairwise DID of ours with one key; in version 1.0 with the document that must go with it. */
+function ownDid(
+  ctx: StepContext,
+  minor: number,
+  given: string | undefined,
+): { did: string; verkey: string; keys: NonNullable<Effects['keys']>; document?: object } {
   const key = ctx.newKey();
-  const { did } = createPeer4(peer4Document({ verkey: key.verkey, endpoint: endpoint ?? ctx.settings.endpoint }));
-  return { did, verkey: key.verkey, keys: [key.write] };
+  const spec = { verkey: key.verkey, endpoint: given ?? ctx.settings.endpoint };
+  const made = minor === 0 ? createLegacy(spec) : { did: createPeer4(peer4Document(spec)).did };
+  return { ...made, verkey: key.verkey, keys: [key.write] };
 }
 
 /**
- * What the message says of its sender's DID: by an attached document or by the DID itself. With `signer`, the DID or the document must be signed by that key.
+ * What the message says of its sender's DID: by an attached document or by the DID itself. An attached document is signed by `signer`. A response must prove that
+ * its DID is the inviter's, so one without a document must sign the DID itself (`did_rotate`).
  */
-function peerOf(message: Incoming, signer: string | undefined): Peer {
+function peerOf(message: Incoming, signer: string | undefined, proven = false): Peer {
   const did = message.body.did as string;
   const attached = message.attachments.did_doc?.[0];
   const rotated = message.attachments.did_rotate?.[0];
-  if (signer !== undefined) {
-    const proof = attached ?? rotated;
-    if (!proof) throw new AppError('message-invalid', 'neither a document nor a rotation is signed by the invitation key');
+  const proof = attached ?? (proven ? rotated : undefined);
+  if (proven && !proof) throw new AppError('message-invalid', 'neither a document nor a rotation is signed by the invitation key');
+  if (proof) {
     let signed: Buffer;
     try {
-      signed = verifySignedBy(proof, signer);
+      signed = verifySignedBy(proof, signer ?? '');
     } catch (error) {
-      throw new AppError('message-invalid', 'the signature of the invitation key is missing or wrong', { cause: error });
+      throw new AppError('message-invalid', 'the signature of what is attached is missing or by another key', { cause: error });
     }
     if (!attached && signed.toString('utf8') !== did) throw new AppError('message-invalid', 'another DID than the named one is signed');
   }
-  const document =
-    attached && !did.startsWith('did:peer:4') ? checkDidDocument(attachedObject(attached, 'DID document')) : resolvePeer(did);
-  if (document.id !== did && document.id !== shortPeerDid(did)) throw new AppError('message-invalid', 'the document is of another DID');
-  const { recipientKeys, routingKeys, endpoint } = contactOf(document);
-  return { did, keys: recipientKeys, routing: routingKeys, endpoint };
+  // what a did:peer:4 or 2 says of itself cannot be said otherwise; the document of another DID comes with it
+  if (attached && !/^did:peer:[24]/.test(did)) {
+    return { did: bareDid(did), ...attachedContact(attachedObject(attached, 'DID document'), did) };
+  }
+  const document = resolvePeer(did);
+  return { did: shortPeerDid(did), ...contactOf(document) };
 }
 
-const theirs = (peer: Peer): Partial<ConnectionValue> => ({
-  their_did: shortPeerDid(peer.did),
-  their_keys: peer.keys,
-  their_routing_keys: peer.routing,
-  their_endpoint: peer.endpoint,
-});
-
 /** A single-use invitation is done with its first request. */
-function used(ctx: StepContext): Effects['others'] {
+function used(ctx: StepContext): Change[] {
   const row = ctx.loaded.invitation;
   if (row?.state !== 'await-response') return [];
   return [{ def: outOfBand, base: toExchange(row), states: ['done'] }];

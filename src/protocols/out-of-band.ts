@@ -10,7 +10,7 @@ import { compact, type Exchange, isoTime, type RecordDef, toExchange } from '../
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type ConnectionValue, connection } from '../records/connection.ts';
+import { type ConnectionValue, connection, HANDSHAKES, handshakeOf } from '../records/connection.ts';
 import { credentialExchange } from '../records/credential-exchange.ts';
 import { type DidValue, did } from '../records/did.ts';
 import { type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
@@ -18,7 +18,6 @@ import { presentationExchange } from '../records/presentation-exchange.ts';
 
 const FAMILY = 'https://didcomm.org/out-of-band/';
 const URIS = [`${FAMILY}1.1`, `${FAMILY}1.0`];
-const HANDSHAKES = /^(?:https:\/\/didcomm\.org\/|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec\/)?(didexchange\/1\.[01])$/;
 /** How long a peer has to accept a reuse before a new connection is made. */
 const REUSE_MS = 14_000;
 
@@ -233,9 +232,9 @@ function createInvitation(
 ): Effects {
   const asked = (body.handshake_protocols ?? []) as string[];
   const handshakes = asked.map((name) => {
-    const match = HANDSHAKES.exec(name);
-    if (!match) throw new AppError('bad-request', `Unsupported handshake protocol: ${name}`);
-    return `https://didcomm.org/${match[1]}`;
+    const known = handshakeOf(name);
+    if (!known) throw new AppError('bad-request', `Unsupported handshake protocol: ${name}`);
+    return `https://didcomm.org/${known}`;
   });
   const attachments = (body.attachments ?? []) as { id: string; type: string }[];
   const refuse = (text: string): never => {
@@ -298,7 +297,6 @@ function createInvitation(
     connection_protocol: handshakes.length === 1 ? handshakes[0]!.slice('https://didcomm.org/'.length) : undefined,
     metadata: body.metadata,
     oob_id: oobId,
-    protocol: 'did-exchange',
   };
   const url = `${ctx.settings.endpoint}?oob=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
   return {
@@ -386,7 +384,7 @@ function checkInvitation(body: Record<string, unknown>): void {
     throw new AppError('bad-request', 'Invitation must specify handshake_protocols, requests_attach, or both');
   }
   if (handshakes.length === 0) throw new AppError('not-implemented', 'Connectionless invitations are not supported yet');
-  if (!handshakes.some((name) => HANDSHAKES.test(name)))
+  if (!handshakes.some(handshakeOf))
     throw new AppError('bad-request', `None of the handshake protocols is supported: ${handshakes.join(', ')}`);
 }
 
@@ -401,6 +399,9 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: re
   const named = (invitation.services as unknown[])[0];
   const attached = attachedRequests(invitation);
   const auto = value.auto_accept ?? ctx.settings.autoAcceptInvites;
+  // the order of the list is the inviter's preference
+  const spoken = (invitation.handshake_protocols as string[]).flatMap((name) => handshakeOf(name) ?? [])[0]!;
+  const protocol = HANDSHAKES[spoken]!;
   const patch: ConnectionValue = {
     accept: auto ? 'auto' : 'manual',
     alias: value.alias as string | undefined,
@@ -410,14 +411,14 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: re
     invitation_service: service,
     their_label: (invitation.label as string | null | undefined) ?? undefined,
     their_public_did: typeof named === 'string' ? shortPeerDid(named) : undefined,
-    connection_protocol: 'didexchange/1.1',
-    protocol: 'did-exchange',
+    connection_protocol: spoken,
+    protocol,
     attached: attached.length > 0 ? attached : undefined,
   };
   return {
     record: { role: 'receiver', states: [...first, 'done'], patch: { ...value, connection_id: id } },
     others: [{ def: connection, id, role: 'inviter', states: ['invitation'], patch }],
-    next: auto ? [{ protocol: 'did-exchange', command: 'accept-invitation', record: { category: connection.category, id } }] : [],
+    next: auto ? [{ protocol, command: 'accept-invitation', record: { category: connection.category, id } }] : [],
   };
 }
 

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 
 /** A pairwise connection, under the names of ACA-Py's ConnRecord; the members after `error_msg` are this agent's own and never leave it. */
@@ -82,6 +83,7 @@ export const connection = defineRecord<ConnectionValue>({
     // an invitation of many uses is found by its own id, whatever number of connections it has led to
     thread: value.request_id ?? value.invitation_msg_id,
     their_key: value.their_keys,
+    open_key: value.request_id === undefined ? value.invitation_key : undefined,
     alias: value.alias,
     connection_protocol: value.connection_protocol,
     invitation_key: value.invitation_key,
@@ -114,4 +116,46 @@ export const connection = defineRecord<ConnectionValue>({
 export function readyConnection(given: { readonly id: string; readonly state?: string } | undefined): string {
   if (given?.state !== 'active' && given?.state !== 'response') throw new AppError('bad-request', `Connection ${given?.id} not ready`);
   return given.id;
+}
+
+/** The handshakes that an invitation may name, under ACA-Py's `connection_protocol`, and the protocol of the registry that speaks each. */
+export const HANDSHAKES: Readonly<Record<string, string>> = {
+  'didexchange/1.1': 'did-exchange',
+  'didexchange/1.0': 'did-exchange',
+  'connections/1.0': 'connections',
+};
+
+/** A handshake as `handshake_protocols` names it, with or without a prefix; undefined for one that is not spoken here. */
+export function handshakeOf(name: string): string | undefined {
+  const bare = name.replace(/^(?:https:\/\/didcomm\.org\/|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec\/)/, '');
+  return Object.hasOwn(HANDSHAKES, bare) ? bare : undefined;
+}
+
+/** What a peer told of itself: its DID, and where and under which keys it is written to. */
+export interface Peer {
+  readonly did: string;
+  readonly recipientKeys: readonly string[];
+  readonly routingKeys: readonly string[];
+  readonly endpoint?: string;
+}
+
+export const theirs = (peer: Peer): Partial<ConnectionValue> => ({
+  their_did: peer.did,
+  their_keys: peer.recipientKeys,
+  their_routing_keys: peer.routingKeys,
+  their_endpoint: peer.endpoint,
+});
+
+/**
+ * A request for an invitation: it takes the invitation's own record, or begins one where the invitation is of many uses.
+ * @param used what else is done with an invitation of one use
+ */
+export function requested(ctx: StepContext<ConnectionValue>, patch: Partial<ConnectionValue>, used: readonly Change[]): Effects {
+  const invited = ctx.record!;
+  const multi = invited.value.invitation_mode === 'multi';
+  const id = multi ? ctx.newId() : invited.id;
+  const next = invited.value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
+  if (!multi) return { record: { states: ['request'], patch }, others: used, next };
+  const value: ConnectionValue = { ...invited.value, ...patch, invitation_mode: 'once' };
+  return { others: [{ def: connection, id, role: 'invitee', states: ['request'], patch: value }], next };
 }

@@ -1,0 +1,311 @@
+import Type from 'typebox';
+import { didKeyToVerkey, looksLikeVerkey } from '../didcomm/encoding.ts';
+import { verifyDecorator } from '../didcomm/signature-decorator.ts';
+import type { Contact } from '../dids/contact.ts';
+import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
+import { AppError } from '../errors.ts';
+import { composeMessage, problemText } from '../kernel/message.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { compact, toExchange } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
+import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
+import { outOfBand } from '../records/out-of-band.ts';
+
+const URI = 'https://didcomm.org/connections/1.0';
+const PING = 'https://didcomm.org/trust_ping/1.0/ping';
+const ACK = 'https://didcomm.org/notification/1.0/ack';
+const Bool = Type.Union([Type.Literal('true'), Type.Literal('false')]);
+const isTrue = (text: string | undefined): boolean | undefined => (text === undefined ? undefined : text === 'true');
+
+const Keys = Type.Array(Type.String({ maxLength: 200 }), { minItems: 1, maxItems: 20 });
+const Connection = Type.Object({ DID: Type.String({ minLength: 1, maxLength: 5000 }), DIDDoc: Type.Optional(Type.Object({})) });
+
+/** An invitation of RFC 0160: with keys and an address, or with a DID. */
+const Invitation = Type.Object({
+  '@id': Type.Optional(Type.String({ minLength: 1, maxLength: 256, pattern: '^[!-~]+$' })),
+  '@type': Type.Optional(
+    Type.String({ pattern: '^(https://didcomm\\.org/|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec/)connections/1\\.\\d+/invitation$' }),
+  ),
+  label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
+  imageUrl: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  did: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  recipientKeys: Type.Optional(Type.Union([Keys, Type.Null()])),
+  routingKeys: Type.Optional(Type.Union([Type.Array(Type.String({ maxLength: 200 }), { maxItems: 20 }), Type.Null()])),
+  serviceEndpoint: Type.Optional(Type.Union([Type.String({ maxLength: 2000 }), Type.Null()])),
+});
+
+/**
+ * RFC 0160: the handshake from before did-exchange, on the same record. The request tells a DID and its document; the response tells the inviter's, signed by the
+ * invitation's key; a ping or an ack completes it.
+ */
+export const connections = defineProtocol<ConnectionValue>({
+  name: 'connections',
+  uris: [URI],
+  roles: ['inviter', 'invitee'],
+  binds: connection,
+  messages: {
+    request: {
+      schema: Type.Object({ label: Type.Optional(Type.String({ maxLength: 1000 })), connection: Connection }),
+      from: ['invitation'],
+      role: 'invitee',
+      handshake: true,
+      load: (message) => ({ invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: message.pthid ?? '' } }),
+      // invitations of this version are told apart by their keys: requests need not name them
+      about: (message) => ({ category: connection.category, tag: 'open_key', equals: message.recipient ?? '' }),
+      step(ctx, message) {
+        const invited = ctx.record!;
+        if (!message.sender || message.recipient !== invited.value.invitation_key)
+          throw new AppError('message-invalid', 'the request is not for this invitation');
+        if (![undefined, 'connections/1.0'].includes(invited.value.connection_protocol))
+          throw new AppError('message-invalid', 'the invitation offers another handshake');
+        const peer = peerOf(message.body.connection as JsonObject, message);
+        const patch: Partial<ConnectionValue> = {
+          protocol: 'connections',
+          connection_protocol: 'connections/1.0',
+          request_id: message.thid,
+          their_label: message.body.label as string | undefined,
+          ...theirs(peer),
+        };
+        return requested(ctx, patch, used(ctx));
+      },
+    },
+    response: {
+      schema: Type.Object({}),
+      from: ['request'],
+      role: 'inviter',
+      handshake: true,
+      step(ctx, message) {
+        const mine = ctx.record!;
+        if (message.thid !== mine.value.request_id || message.recipient !== mine.value.my_verkey)
+          throw new AppError('message-invalid', 'the response belongs to another request');
+        const peer = peerOf(signedConnection(message, mine.value.invitation_key), message);
+        const { recipientKeys, routingKeys, endpoint } = peer;
+        const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
+        const attached = mine.value.attached ?? [];
+        return {
+          record: { states: ['response', 'active'], patch: { ...theirs(peer), attached: undefined, reusable: true } },
+          send: [
+            ctx.settings.autoPingConnection
+              ? { type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }
+              : { type: ACK, thid: message.thid, body: { status: 'OK' }, to },
+          ],
+          tell: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
+        };
+      },
+    },
+  },
+  acked: { schema: Type.Object({}), from: ['response'], role: 'invitee', step: () => ({ record: { states: ['active'] } }) },
+  problem: {
+    schema: Type.Object({}),
+    from: ['request', 'response'],
+    step: (_ctx, message) => ({ record: { states: ['error'], patch: { error_msg: problemText(message) } } }),
+  },
+  commands: {
+    'create-invitation': {
+      route: 'POST /connections/create-invitation',
+      tag: 'connection',
+      summary: 'Create a new connection invitation',
+      query: Type.Object({
+        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        auto_accept: Type.Optional(Bool),
+        multi_use: Type.Optional(Bool),
+        public: Type.Optional(Bool),
+      }),
+      body: Type.Object({
+        my_label: Type.Optional(Type.String({ maxLength: 1000 })),
+        recipient_keys: Type.Optional(Keys),
+        routing_keys: Type.Optional(Type.Array(Type.String())),
+        service_endpoint: Type.Optional(Type.String({ maxLength: 2000 })),
+        mediation_id: Type.Optional(Type.String()),
+        metadata: Type.Optional(Type.Object({})),
+      }),
+      from: [NEW],
+      step(ctx, { body, query }) {
+        if (body.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
+        if (query.public === 'true' || body.recipient_keys || body.routing_keys)
+          throw new AppError('not-implemented', 'Invitations by a public DID or by given keys are out-of-band invitations here');
+        const id = ctx.newId();
+        const connectionId = ctx.newId();
+        const key = ctx.newKey();
+        const endpoint = body.service_endpoint ?? ctx.settings.endpoint;
+        const members = { label: body.my_label ?? ctx.settings.label, recipientKeys: [key.verkey], serviceEndpoint: endpoint };
+        const invitation = composeMessage(connections, { type: 'invitation', id, body: members });
+        const auto = isTrue(query.auto_accept) ?? ctx.settings.autoAcceptRequests;
+        const url = `${endpoint}?c_i=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
+        return {
+          record: {
+            id: connectionId,
+            role: 'invitee',
+            states: ['invitation'],
+            patch: {
+              protocol: 'connections',
+              connection_protocol: 'connections/1.0',
+              accept: auto ? 'auto' : 'manual',
+              alias: query.alias,
+              invitation_key: key.verkey,
+              invitation_mode: query.multi_use === 'true' ? 'multi' : 'once',
+              invitation_msg_id: id,
+              metadata: body.metadata,
+            },
+          },
+          keys: [key.write],
+          routes: [{ kid: key.verkey, kind: 'invitation', target: connectionId }],
+          answer: compact({ connection_id: connectionId, invitation, invitation_url: url, alias: query.alias }),
+        };
+      },
+    },
+    'receive-invitation': {
+      route: 'POST /connections/receive-invitation',
+      tag: 'connection',
+      summary: 'Receive a new connection invitation',
+      query: Type.Object({
+        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        auto_accept: Type.Optional(Bool),
+        mediation_id: Type.Optional(Type.String()),
+      }),
+      body: Invitation,
+      from: [NEW],
+      step(ctx, { body, query }) {
+        if (query.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
+        if (body.did) throw new AppError('not-implemented', 'An invitation by a DID must be an out-of-band invitation');
+        if (!body.recipientKeys || !body.serviceEndpoint)
+          throw new AppError('bad-request', 'Invitation must contain recipient key(s) and an endpoint');
+        const service: Contact = {
+          recipientKeys: body.recipientKeys.map(toVerkey),
+          routingKeys: (body.routingKeys ?? []).map(toVerkey),
+          endpoint: body.serviceEndpoint,
+        };
+        const id = ctx.newId();
+        const auto = isTrue(query.auto_accept) ?? ctx.settings.autoAcceptInvites;
+        return {
+          record: {
+            id,
+            role: 'inviter',
+            states: ['invitation'],
+            patch: {
+              protocol: 'connections',
+              connection_protocol: 'connections/1.0',
+              accept: auto ? 'auto' : 'manual',
+              alias: query.alias,
+              invitation_key: service.recipientKeys[0],
+              invitation_mode: 'once',
+              invitation_msg_id: body['@id'] ?? ctx.newId(),
+              invitation_service: service,
+              their_label: body.label ?? undefined,
+            },
+          },
+          next: auto ? [{ command: 'accept-invitation' }] : [],
+        };
+      },
+    },
+    'accept-invitation': {
+      route: 'POST /connections/{conn_id}/accept-invitation',
+      tag: 'connection',
+      summary: 'Accept a stored connection invitation',
+      query: Type.Object({
+        my_endpoint: Type.Optional(Type.String()),
+        my_label: Type.Optional(Type.String()),
+        mediation_id: Type.Optional(Type.String()),
+      }),
+      from: ['invitation'],
+      role: 'inviter',
+      step(ctx, { query }) {
+        const { value } = ctx.record!;
+        const service = value.invitation_service;
+        if (!service) throw new AppError('bad-request', 'The invitation names no service');
+        const mine = ownDid(ctx, query.my_endpoint);
+        const id = ctx.newId();
+        return {
+          record: { states: ['request'], patch: { request_id: id, my_did: mine.did, my_verkey: mine.verkey } },
+          keys: mine.keys,
+          routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
+          send: [
+            {
+              type: 'request',
+              id,
+              thid: id,
+              pthid: value.invitation_msg_id,
+              body: { label: query.my_label ?? ctx.settings.label, connection: { DID: mine.did, DIDDoc: mine.document } },
+              to: { ...service, sender: mine.verkey },
+            },
+          ],
+        };
+      },
+    },
+    'accept-request': {
+      route: 'POST /connections/{conn_id}/accept-request',
+      tag: 'connection',
+      summary: 'Accept a stored connection request',
+      query: Type.Object({ my_endpoint: Type.Optional(Type.String()) }),
+      from: ['request'],
+      role: 'invitee',
+      step(ctx, { query }) {
+        const { value } = ctx.record!;
+        const mine = ownDid(ctx, query.my_endpoint);
+        return {
+          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey } },
+          keys: mine.keys,
+          routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
+          send: [
+            {
+              type: 'response',
+              thid: value.request_id,
+              signature: {
+                field: 'connection',
+                value: { DID: mine.did, DIDDoc: mine.document },
+                verkey: value.invitation_key!,
+              },
+              to: {
+                recipientKeys: value.their_keys ?? [],
+                routingKeys: value.their_routing_keys ?? [],
+                endpoint: value.their_endpoint,
+                sender: mine.verkey,
+              },
+            },
+          ],
+        };
+      },
+    },
+  },
+});
+
+function ownDid(
+  ctx: StepContext,
+  endpoint: string | undefined,
+): { did: string; document: object; verkey: string; keys: NonNullable<Effects['keys']> } {
+  const key = ctx.newKey();
+  return { ...createLegacy({ verkey: key.verkey, endpoint: endpoint ?? ctx.settings.endpoint }), verkey: key.verkey, keys: [key.write] };
+}
+
+/** What a `connection` member tells of the sender; the message must be sealed by a key that it names. */
+function peerOf(told: JsonObject, message: Incoming): Peer {
+  const { DID: did, DIDDoc: document } = told;
+  if (typeof did !== 'string' || typeof document !== 'object' || document === null)
+    throw new AppError('message-invalid', 'the connection has no DID or no document');
+  const contact = attachedContact(document as JsonObject, did);
+  if (!message.sender || !contact.recipientKeys.includes(message.sender))
+    throw new AppError('message-invalid', 'the message is not sealed by a key that it names');
+  return { did: bareDid(did), ...contact };
+}
+
+function signedConnection(message: Incoming, signer: string | undefined): JsonObject {
+  try {
+    const { value } = verifyDecorator(message.signatures.connection, signer ?? '');
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  } catch (error) {
+    throw new AppError('message-invalid', 'the connection is not signed by the invitation key', { cause: error });
+  }
+  throw new AppError('message-invalid', 'what is signed is no connection');
+}
+
+function toVerkey(key: string): string {
+  const verkey = key.startsWith('did:key:') ? didKeyToVerkey(key) : looksLikeVerkey(key) ? key : undefined;
+  if (!verkey) throw new AppError('bad-request', 'The invitation has a key that is neither a did:key nor a base58 Ed25519 key');
+  return verkey;
+}
+
+/** An out-of-band invitation of one use is done with its first request. */
+function used(ctx: StepContext): Change[] {
+  const row = ctx.loaded.invitation;
+  return row?.state === 'await-response' ? [{ def: outOfBand, base: toExchange(row), states: ['done'] }] : [];
+}
