@@ -11,7 +11,7 @@ import { type DidValue, did } from '../records/did.ts';
 const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, version: 0, created: 0, updated: 0, value }) });
 
 /** ACA-Py's seeds are 32 characters, or base64 of 32 bytes. */
-function seedBytes(seed: string): Uint8Array {
+export function seedBytes(seed: string): Uint8Array {
   const bytes = seed.endsWith('=') ? Buffer.from(seed, 'base64') : Buffer.from(seed, 'utf8');
   if (bytes.length !== 32) throw new AppError('bad-request', 'Seed value must be 32 bytes in length');
   return bytes;
