@@ -33,6 +33,7 @@ import type { ClaimedJob, Database } from './ports/store.ts';
 import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-definition.ts';
 import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
+import { connectionCommands } from './protocols/connection.ts';
 import { didExchange } from './protocols/did-exchange.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { notification } from './protocols/notification.ts';
@@ -40,6 +41,7 @@ import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { presentProof } from './protocols/present-proof.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { walletDid } from './protocols/wallet-did.ts';
+import { walletKeys } from './protocols/wallet-key.ts';
 import { credential } from './records/credential.ts';
 import { publishLater, seedDid } from './startup.ts';
 import { createDelivery } from './workers/delivery.ts';
@@ -62,7 +64,9 @@ export const PROTOCOLS = [
   notification,
   issueCredential,
   presentProof,
+  connectionCommands,
   walletDid,
+  walletKeys,
   anoncredsSchema,
   anoncredsCredentialDefinition,
 ];

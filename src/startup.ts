@@ -1,10 +1,11 @@
 import { type Config, ConfigError } from './config.ts';
 import { newKeyPair } from './didcomm/keys.ts';
+import { seedBytes } from './dids/seed.ts';
 import { asAppError } from './errors.ts';
 import type { Calls } from './kernel/calls.ts';
 import type { Kernel } from './kernel/context.ts';
 import type { Log } from './ports/log.ts';
-import { seedBytes, walletDid } from './protocols/wallet-did.ts';
+import { walletDid } from './protocols/wallet-did.ts';
 import { type DidValue, did } from './records/did.ts';
 
 const of = (value: unknown): DidValue => value as DidValue;

@@ -192,6 +192,8 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly route?: string;
   readonly tag?: string;
   readonly summary?: string;
+  /** The status of its answer, where that is not 200. */
+  readonly status?: number;
   readonly body?: TSchema;
   readonly query?: TSchema;
   readonly from: readonly string[] | '*';
