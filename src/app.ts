@@ -34,6 +34,7 @@ import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-
 import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { connections } from './protocols/connections.ts';
+import { connectionCommands } from './protocols/connection.ts';
 import { didExchange } from './protocols/did-exchange.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { notification } from './protocols/notification.ts';
@@ -41,7 +42,9 @@ import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { presentProof } from './protocols/present-proof.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { walletDid } from './protocols/wallet-did.ts';
+import { walletKeys } from './protocols/wallet-key.ts';
 import { credential } from './records/credential.ts';
+import { publishLater, seedDid } from './startup.ts';
 import { createDelivery } from './workers/delivery.ts';
 import { createEvents } from './workers/events.ts';
 import { createLedgerWorker } from './workers/ledger.ts';
@@ -63,7 +66,9 @@ export const PROTOCOLS = [
   notification,
   issueCredential,
   presentProof,
+  connectionCommands,
   walletDid,
+  walletKeys,
   anoncredsSchema,
   anoncredsCredentialDefinition,
 ];
@@ -88,7 +93,6 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     throw new ConfigError(
       'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
     );
-  const registry = createRegistry(PROTOCOLS as never, [credential as never]);
   // what the configuration alone can refuse comes before the database is touched
   const ledger = ledgerOf(config);
   const db = await openDatabase(config, log);
@@ -98,20 +102,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   if (!anoncreds.status().on) log.warn({}, anoncreds.status().text);
   await db.admin.ensureTenant(BASE, config.walletName);
 
-  const settings = settingsOf(config, inbound);
-  const targets = webhookTargets(config.webhookUrls);
-  const kernel: Kernel = {
-    db,
-    registry,
-    now: Date.now,
-    settings: () => settings,
-    webhooks: () => targets,
-    keys: createKeyRing(db),
-    count(name) {
-      counters[name] = (counters[name] ?? 0) + 1;
-    },
-    log,
-  };
+  const kernel = kernelOf(config, db, log, counters);
   const dids = resolver({ ledger });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
@@ -164,6 +155,17 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
   }, 60_000);
   expiry.unref();
+
+  try {
+    const made = await seedDid(kernel, calls, BASE, config);
+    if (made && ledger && config.sponsorMnemonic && !config.readOnlyLedger && !config.walletLocalDid) publishLater(calls, BASE, made, log);
+  } catch (error) {
+    // a start that fails here must let go of the database, as one that fails before it
+    await Promise.allSettled(runners.map((runner) => runner.stop()));
+    await Promise.allSettled([outbound.close(), anoncreds.close()]);
+    await db.admin.close();
+    throw error;
+  }
 
   let closing = false;
   let stop = (): void => {};
@@ -240,6 +242,39 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   };
 }
 
+/** Creates the database, or brings it to this version's schema, and with `--seed` creates the DID. @returns the DID where it was not public yet */
+export async function provision(config: Config, log: Log): Promise<string | undefined> {
+  ledgerOf(config);
+  const db = await openDatabase(config, log);
+  try {
+    await db.admin.ensureTenant(BASE, config.walletName);
+    const kernel = kernelOf(config, db, log, {});
+    const calls = createCalls(kernel, createEngine(kernel), {}, () => {
+      throw new AppError('internal', 'provisioning has no work');
+    });
+    return await seedDid(kernel, calls, BASE, config);
+  } finally {
+    await db.admin.close();
+  }
+}
+
+function kernelOf(config: Config, db: Database, log: Log, counters: Record<string, number>): Kernel {
+  const settings = settingsOf(config, inboundOf(config));
+  const targets = webhookTargets(config.webhookUrls);
+  return {
+    db,
+    registry: createRegistry(PROTOCOLS as never, [credential as never]),
+    now: Date.now,
+    settings: () => settings,
+    webhooks: () => targets,
+    keys: createKeyRing(db),
+    count(name) {
+      counters[name] = (counters[name] ?? 0) + 1;
+    },
+    log,
+  };
+}
+
 /** Mail that waits for a peer without an endpoint: one envelope for one request on return-route. */
 async function takeMail(
   db: Database,
@@ -263,7 +298,7 @@ function inboundOf(config: Config): { host: string; port: number } | undefined {
   const outward = config.outbound.find((module) => module !== 'http');
   if (outward) throw new ConfigError(`--outbound-transport ${outward} is not supported yet: use http`);
   if (http.length > 1) throw new ConfigError('one --inbound-transport http is supported');
-  if (!http[0]) return undefined;
+  if (!http[0] || config.noTransport) return undefined;
   return { host: http[0][1]!, port: portOf(http[0][2]!, '--inbound-transport') };
 }
 
@@ -326,7 +361,7 @@ function ledgerOf(config: Config): Ledger | undefined {
       appId: BigInt(algorandAppId),
       network,
       genesisHash: config.algorandGenesisHash,
-      sponsorMnemonic: config.sponsorMnemonic,
+      sponsorMnemonic: config.readOnlyLedger ? undefined : config.sponsorMnemonic,
     }),
   );
 }
@@ -358,6 +393,7 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     preserveExchangeRecords: config.preserveExchangeRecords,
     monitorPing: config.monitorPing,
     publicInvites: config.publicInvites,
+    noReceiveInvites: config.noReceiveInvites,
     debugWebhooks: config.debugWebhooks,
     algoPrefix: config.algodUrl !== undefined && !config.noLedger ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
   });

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ArgumentParser } from 'argparse';
+import { ArgumentParser, SUPPRESS } from 'argparse';
 import { parse as parseYaml } from 'yaml';
+import { FOREIGN_SETTINGS, type ForeignSetting, KNOWN_PLUGINS, storeOfAcapy } from './config-acapy.ts';
 
 /** One setting: its flags (ACA-Py's where it has one), its variable, and what it holds. */
 interface Setting {
@@ -17,6 +18,10 @@ interface Setting {
   readonly default?: unknown;
   /** The texts that it may be. */
   readonly oneOf?: readonly string[];
+  /** ACA-Py's words for some of them. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  /** ACA-Py takes several words where the first one counts here. */
+  readonly first?: boolean;
   /** Never shown: keys and secrets. */
   readonly secret?: boolean;
 }
@@ -73,6 +78,7 @@ const SETTINGS = {
     metavar: '<url#api_key>',
     help: 'Where events are sent; may be given more than once',
   },
+  noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations'),
 
   autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),
   autoAcceptRequests: flag('auto-accept-requests', 'ACAPY_AUTO_ACCEPT_REQUESTS', 'Debug', 'Accept connection requests by itself'),
@@ -137,8 +143,17 @@ const SETTINGS = {
     metavar: '<file>',
     help: 'YAML file with settings, by their flag names',
   },
+  plugins: {
+    flags: ['--plugin'],
+    env: 'ACAPY_PLUGIN',
+    group: 'General',
+    kind: 'list',
+    metavar: '<module>',
+    help: 'connections, issue_credential or present_proof, for ACA-Py: Python plug-ins cannot be loaded',
+  },
   endpoint: {
     flags: ['--endpoint', '-e'],
+    first: true,
     env: 'ACAPY_ENDPOINT',
     group: 'Transport',
     kind: 'text',
@@ -162,6 +177,7 @@ const SETTINGS = {
     metavar: '<module>',
     help: 'How messages are sent: http',
   },
+  noTransport: flag('no-transport', 'ACAPY_NO_TRANSPORT', 'Transport', 'Take no messages'),
   outboundTimeout: {
     flags: ['--outbound-timeout'],
     env: 'FLEXID_OUTBOUND_TIMEOUT',
@@ -232,6 +248,47 @@ const SETTINGS = {
     default: 'askar-anoncreds',
     metavar: '<type>',
     help: 'Accepted for ACA-Py: there is one wallet type',
+  },
+  seed: {
+    flags: ['--seed'],
+    env: 'ACAPY_WALLET_SEED',
+    group: 'Wallet',
+    kind: 'text',
+    secret: true,
+    metavar: '<seed>',
+    help: 'Seed of the public DID, 32 characters or base64 of 32 bytes: it is created and, where the ledger can be written, published',
+  },
+  walletLocalDid: flag('wallet-local-did', 'ACAPY_WALLET_LOCAL_DID', 'Wallet', 'Keep the DID of --seed in the wallet, do not publish it'),
+  replacePublicDid: flag(
+    'replace-public-did',
+    'ACAPY_REPLACE_PUBLIC_DID',
+    'Wallet',
+    'Let the DID of --seed take the place of another public DID',
+  ),
+  walletStorageType: {
+    flags: ['--wallet-storage-type'],
+    env: 'ACAPY_WALLET_STORAGE_TYPE',
+    group: 'Wallet',
+    kind: 'text',
+    metavar: '<type>',
+    help: 'postgres_storage with the next two stands for --store postgres://...; default is SQLite',
+  },
+  walletStorageConfig: {
+    flags: ['--wallet-storage-config'],
+    env: 'ACAPY_WALLET_STORAGE_CONFIG',
+    group: 'Wallet',
+    kind: 'text',
+    metavar: '<json>',
+    help: '{"url": "HOST:PORT"}; the database has the wallet name and must exist',
+  },
+  walletStorageCreds: {
+    flags: ['--wallet-storage-creds'],
+    env: 'ACAPY_WALLET_STORAGE_CREDS',
+    group: 'Wallet',
+    kind: 'text',
+    secret: true,
+    metavar: '<json>',
+    help: '{"account": USER, "password": PASSWORD}',
   },
   store: {
     flags: ['--store'],
@@ -312,6 +369,7 @@ const SETTINGS = {
     help: '25 words of the account that pays for writes; without it the ledger is read only',
   },
   noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger'),
+  readOnlyLedger: flag('read-only-ledger', 'ACAPY_READ_ONLY_LEDGER', 'Ledger', 'Never write to the ledger, whatever the sponsor'),
 
   anoncredsWorkers: {
     flags: ['--anoncreds-workers'],
@@ -328,6 +386,7 @@ const SETTINGS = {
     kind: 'text',
     default: 'info',
     oneOf: ['trace', 'debug', 'info', 'warn', 'error'],
+    aliases: { warning: 'warn', critical: 'error', fatal: 'error' },
     metavar: '<level>',
     help: 'trace, debug, info (default), warn, error',
   },
@@ -357,6 +416,8 @@ export interface Parsed {
   readonly config: Config;
   /** What an operator may read of it: no secrets, under their flag names. */
   readonly shown: Record<string, unknown>;
+  /** Flags of ACA-Py's that were given and have no effect here. */
+  readonly ignored: readonly string[];
 }
 
 /** A configuration that cannot work; the text says what to change. */
@@ -366,8 +427,8 @@ export class ConfigError extends Error {}
  * Reads the configuration: the command line before the environment before the YAML file, as ACA-Py does.
  * @throws ConfigError
  */
-export function readConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Parsed {
-  const parser = createParser();
+export function readConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, command = 'start'): Parsed {
+  const parser = createParser(command);
   const given = parser.parse_args([...argv]) as Record<string, unknown>;
   const file = yamlFile((given.argFile as string | undefined) ?? env.ACAPY_ARG_FILE);
   const config: Record<string, unknown> = {};
@@ -380,16 +441,57 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     if (!setting.secret && config[name] !== undefined)
       shown[long] = name === 'webhookUrls' ? (config[name] as string[]).map((url) => url.replace(/#.*/, '')) : config[name];
   }
-  return { config: config as Config, shown };
+  const ignored: string[] = [];
+  for (const setting of FOREIGN_SETTINGS) {
+    const [name] = setting.flags;
+    const raw = given[name] ?? textOf(setting, env[setting.env]) ?? file[name.slice(2)];
+    if (raw === undefined || raw === null || raw === false) continue;
+    if (setting.refused) throw new ConfigError(`${name}: ${setting.refused}`);
+    if (!setting.done) ignored.push(name);
+  }
+  const complete = config as Config;
+  const plugin = complete.plugins.find((one) => !KNOWN_PLUGINS.test(one));
+  if (plugin !== undefined)
+    throw new ConfigError(
+      `--plugin ${plugin}: Python plug-ins cannot be loaded; connections, issue_credential and present_proof are known`,
+    );
+  config.store ??= storeOf(complete);
+  return { config: complete, shown, ignored };
 }
+
+function storeOf(config: Config): string | undefined {
+  const { walletStorageType: type, walletStorageConfig, walletStorageCreds: creds, walletName: name } = config;
+  try {
+    return storeOfAcapy({ type, config: walletStorageConfig, creds, name });
+  } catch (error) {
+    // the parser's own text would quote what stands around the fault: a password, perhaps
+    const text = error instanceof SyntaxError ? '--wallet-storage-config or --wallet-storage-creds is not JSON' : (error as Error).message;
+    throw new ConfigError(text);
+  }
+}
+
+/** What a variable says about a setting that has no effect: nothing, or something. */
+const textOf = (setting: ForeignSetting, text: string | undefined): string | undefined =>
+  text === undefined || text === '' || (setting.takes === 0 && OFF.test(text)) ? undefined : text;
+
+const OFF = /^(0|false|no|off)$/i;
 
 /** The folder of SQLite databases. */
 export const dataDir = (config: Config): string => config.dataDir ?? join(homedir(), '.flexid');
 
-function createParser(): ArgumentParser {
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  start: 'Runs the agent. Flags that ACA-Py has too have its names and its ACAPY_* variables.',
+  provision: 'Creates the database and, with --seed, the DID; then ends. Takes the flags of start.',
+  upgrade: "Brings the database to this version's schema; then ends. Takes the flags of start.",
+};
+
+function createParser(command: string): ArgumentParser {
+  const unused = FOREIGN_SETTINGS.filter((one) => !one.refused && !one.done).map((one) => one.flags[0]);
   const parser = new ArgumentParser({
-    prog: 'flexid start',
-    description: 'Runs the agent. Flags that ACA-Py has too have its names and its ACAPY_* variables.',
+    prog: `flexid ${command}`,
+    description: DESCRIPTIONS[command],
+    usage: `flexid ${command} [flag ...]`,
+    epilog: `Flags of ACA-Py that are taken and have no effect, so that its start scripts work as they are: ${unused.join(', ')}.`,
   });
   const groups = new Map<string, ReturnType<ArgumentParser['add_argument_group']>>();
   for (const [name, setting] of Object.entries(SETTINGS) as [Name, Setting][]) {
@@ -405,15 +507,28 @@ function createParser(): ArgumentParser {
         help,
         metavar: setting.metavar as string | undefined,
         ...(setting.words ? { nargs: setting.words } : {}),
+        ...(setting.first ? { nargs: '+' } : {}),
         ...(setting.kind === 'list' ? { action: 'append' } : {}),
       });
+  }
+  for (const { flags, takes } of FOREIGN_SETTINGS) {
+    const [first, ...more] = flags;
+    const common = { dest: first, help: SUPPRESS };
+    parser.add_argument(
+      first,
+      ...(more as []),
+      takes === 0
+        ? { ...common, action: 'store_const', const: true }
+        : { ...common, action: 'append', ...(takes === 1 ? {} : { nargs: takes }) },
+    );
   }
   return parser;
 }
 
 function fromText(setting: Setting, text: string | undefined): unknown {
   if (text === undefined || text === '') return undefined;
-  if (setting.kind === 'flag') return !/^(0|false|no|off)$/i.test(text);
+  if (setting.kind === 'flag') return !OFF.test(text);
+  if (setting.first) return text.split(/[\s,[\]]+/).filter(Boolean);
   if (setting.kind === 'words') return text.split(/[\s,[\]]+/).filter(Boolean);
   if (setting.kind === 'list') {
     const words = text.split(/[\s,[\]]+/).filter(Boolean);
@@ -434,7 +549,7 @@ function yamlFile(path: string | undefined): Record<string, unknown> {
   const value: unknown = parseYaml(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError('The file of --arg-file must hold settings by name');
-  const known = new Set(Object.values(SETTINGS).map((setting: Setting) => setting.flags[0]!.slice(2)));
+  const known = new Set([...Object.values(SETTINGS), ...FOREIGN_SETTINGS].map(({ flags }) => flags[0]!.slice(2)));
   for (const name of Object.keys(value))
     if (!known.has(name)) throw new ConfigError(`The file of --arg-file has an unknown setting: ${name}`);
   return value as Record<string, unknown>;
@@ -453,6 +568,8 @@ function checked(setting: Setting, raw: unknown): unknown {
     }
     case 'words':
     case 'list': {
+      // YAML may give one value as it is
+      if (setting.kind === 'list' && !setting.words && typeof raw === 'string') return [raw];
       if (!Array.isArray(raw)) throw new ConfigError(`${name} must be a list`);
       if (setting.words && setting.kind === 'list') {
         const rows = raw.length > 0 && !Array.isArray(raw[0]) ? [raw] : raw;
@@ -462,9 +579,13 @@ function checked(setting: Setting, raw: unknown): unknown {
       if (setting.words && raw.length !== setting.words) throw new ConfigError(`${name} takes ${setting.words} values`);
       return raw.map(String);
     }
-    default:
-      if (setting.oneOf && !setting.oneOf.includes(String(raw)))
-        throw new ConfigError(`${name} takes ${setting.oneOf.join(', ')}, not ${String(raw)}`);
-      return String(raw);
+    default: {
+      const text = String(setting.first && Array.isArray(raw) ? raw[0] : raw);
+      if (!setting.oneOf) return text;
+      // ACA-Py's choices are taken in any case
+      const chosen = setting.aliases?.[text.toLowerCase()] ?? text.toLowerCase();
+      if (!setting.oneOf.includes(chosen)) throw new ConfigError(`${name} takes ${setting.oneOf.join(', ')}, not ${text}`);
+      return chosen;
+    }
   }
 }

@@ -4,6 +4,8 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
 
   ./flexid demo               issue, present and verify credentials between three agents on a dev ledger
   ./flexid start ...          run the agent (./flexid start --help)
+  ./flexid provision ...      create the database and, with --seed, the DID; takes the flags of start
+  ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
   ./flexid devnet             run the dev ledger alone, algod's API on port 4001
   ./flexid test [suite]       run the tests
   ./flexid bench [name]       run the benchmarks
@@ -11,13 +13,8 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
 
 /** Runs the agent until it is told to stop; drains on SIGTERM and SIGINT. */
 async function start(argv: readonly string[]): Promise<void> {
-  const [{ readConfig }, { jsonLog }, { startAgent }] = await Promise.all([
-    import('./config.ts'),
-    import('./adapters/log.ts'),
-    import('./app.ts'),
-  ]);
-  const { config, shown } = readConfig(argv, process.env);
-  const log = jsonLog(config.logLevel);
+  const { config, shown, log, app } = await configured('start', argv);
+  const { startAgent } = app;
   const agent = await startAgent(config, shown, log);
   log.info({ admin: agent.adminPort, inbound: agent.inboundPort, label: config.label }, 'the agent is ready');
   const signal = new Promise<string>((resolve) => {
@@ -28,11 +25,29 @@ async function start(argv: readonly string[]): Promise<void> {
   await agent.close();
 }
 
+async function configured(command: string, argv: readonly string[]) {
+  const [{ readConfig }, { jsonLog }, app] = await Promise.all([import('./config.ts'), import('./adapters/log.ts'), import('./app.ts')]);
+  const { config, shown, ignored } = readConfig(argv, process.env, command);
+  const log = jsonLog(config.logLevel);
+  if (ignored.length > 0) log.warn({}, `taken for ACA-Py and without effect here: ${ignored.join(', ')}`);
+  return { config, shown, log, app };
+}
+
+/** Creates or migrates the database, then ends. */
+async function provision(command: 'provision' | 'upgrade', argv: readonly string[]): Promise<void> {
+  const { config, log, app } = await configured(command, argv);
+  const did = await app.provision(command === 'upgrade' ? { ...config, seed: undefined } : config, log);
+  log.info(did ? { did } : {}, command === 'upgrade' ? 'the database has the schema of this version' : 'the database is there');
+}
+
 async function main(): Promise<void> {
   const [command, ...argv] = process.argv.slice(2);
   switch (command) {
     case 'start':
       return await start(argv);
+    case 'provision':
+    case 'upgrade':
+      return await provision(command, argv);
     case 'demo':
     case 'test':
     case 'bench':

@@ -21,9 +21,12 @@ const MAY: Record<string, readonly string[]> = {
     'dids',
     'didcomm',
     'config.ts',
+    'startup.ts',
     'errors.ts',
   ],
-  'config.ts': [],
+  'config.ts': ['config-acapy.ts'],
+  'config-acapy.ts': [],
+  'startup.ts': ['protocols', 'records', 'kernel', 'ports', 'dids', 'didcomm', 'config.ts', 'errors.ts'],
   'errors.ts': [],
   kernel: ['ports', 'didcomm', 'errors.ts'],
   ports: [],
@@ -34,7 +37,7 @@ const MAY: Record<string, readonly string[]> = {
   records: ['kernel', 'ports', 'errors.ts'],
   protocols: ['kernel', 'records', 'dids', 'didcomm', 'ports', 'errors.ts'],
   adapters: ['ports', 'vault', 'didcomm', 'errors.ts'],
-  admin: ['kernel', 'records', 'ports', 'didcomm', 'errors.ts'],
+  admin: ['kernel', 'records', 'formats', 'dids', 'ports', 'didcomm', 'errors.ts'],
   workers: ['kernel', 'ports', 'errors.ts'],
 };
 /** Folders whose files must not import each other: each stands alone behind a port or in the registry. */

@@ -43,10 +43,24 @@ test('a start that fails after the database was opened ends the process', async 
   assert.match(stderr, /address already in use/);
 });
 
-for (const command of ['start', 'demo', 'devnet', 'test', 'bench']) {
+for (const command of ['start', 'provision', 'upgrade', 'demo', 'devnet', 'test', 'bench']) {
   test(`./flexid ${command} --help explains itself`, () => {
     const { status, stdout } = run(command, '--help');
     assert.equal(status, 0);
     assert.match(stdout, new RegExp(`flexid ${command}`));
   });
 }
+
+test('provision creates the database and the DID of --seed, and ends; upgrade opens it; a start warns once of what has no effect', () => {
+  const store = join(folder, 'provisioned.db');
+  const seed = '000000000000000000000000Trustee1';
+  const first = run('provision', '--store', `sqlite:${store}`, '--seed', seed, '--genesis-url', 'http://x', '--timing');
+  assert.equal(first.status, 0, first.stderr);
+  assert.match(first.stderr, /"did":"did:key:z6Mk\w+"/);
+  assert.equal(first.stderr.match(/without effect here: --genesis-url, --timing"/g)?.length, 1, first.stderr);
+  const again = run('provision', '--store', `sqlite:${store}`, '--seed', seed);
+  assert.deepEqual([again.status, /"did":"[^"]+"/.exec(again.stderr)?.[0]], [0, /"did":"[^"]+"/.exec(first.stderr)![0]], again.stderr);
+  assert.equal(run('upgrade', '--store', `sqlite:${store}`).status, 0);
+  const short = run('provision', '--store', `sqlite:${store}`, '--seed', 'short');
+  assert.deepEqual([short.status, short.stderr.includes('flexid: Seed value must be 32 bytes in length')], [1, true], short.stderr);
+});

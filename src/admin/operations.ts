@@ -15,28 +15,33 @@ export interface Operation {
   readonly tag: string;
   readonly summary: string;
   readonly auth: 'none' | 'admin' | 'tenant';
+  /** Of its answer, where that is not 200. */
+  readonly status?: number;
   readonly query?: Validator<TSchema>;
   readonly body?: Validator<TSchema>;
   readonly handle: (admin: Admin, call: Call) => Promise<Json>;
 }
 
 const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
-const ListQuery = Type.Object(
-  {
-    limit: Digits,
-    offset: Digits,
-    count: Digits,
-    start: Digits,
-    order_by: Type.Optional(Type.Literal('id')),
-    descending: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
-    cursor: Type.Optional(Type.String()),
-    state: Type.Optional(Type.String()),
-    role: Type.Optional(Type.String()),
-    their_role: Type.Optional(Type.String()),
-    connection_id: Type.Optional(Type.String()),
-  },
-  { additionalProperties: Type.String() },
-);
+/** The query of a record's list: what every list takes, and the record's own filters. */
+const listQuery = (filters: Readonly<Record<string, string>>) =>
+  Type.Object(
+    {
+      limit: Digits,
+      offset: Digits,
+      count: Digits,
+      start: Digits,
+      order_by: Type.Optional(Type.Literal('id')),
+      descending: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
+      cursor: Type.Optional(Type.String()),
+      state: Type.Optional(Type.String()),
+      role: Type.Optional(Type.String()),
+      their_role: Type.Optional(Type.String()),
+      connection_id: Type.Optional(Type.String()),
+      ...Object.fromEntries(Object.keys(filters).map((name) => [name, Type.Optional(Type.String())])),
+    },
+    { additionalProperties: Type.String() },
+  );
 
 function operation(route: string, rest: Omit<Operation, 'method' | 'path' | 'operationId'>): Operation {
   const [method, path] = route.split(' ') as [Operation['method'], string];
@@ -55,6 +60,7 @@ export function commandOperation(known: KnownCommand): Operation {
     tag: step.tag ?? protocol.name,
     summary: step.summary ?? name,
     auth: 'tenant',
+    status: step.status,
     query: known.query,
     body: known.body,
     handle: (admin, { tenant, params, query, body, key }) =>
@@ -79,7 +85,7 @@ export function recordOperations(def: RecordDef): Operation[] {
         tag: routes.tag,
         summary: `List ${def.category} records`,
         auth: 'tenant',
-        query: validator(ListQuery),
+        query: validator(listQuery(routes.filters ?? {})),
         async handle(admin, { tenant, query }) {
           // answering with everything would look as if everything matched
           if (query.wql !== undefined) throw new AppError('not-implemented', 'wql is not supported yet');
@@ -87,8 +93,13 @@ export function recordOperations(def: RecordDef): Operation[] {
           for (const [name, tag] of Object.entries(routes.filters ?? {})) if (query[name] !== undefined) tags[tag] = query[name];
           const alias = (given: string | undefined): string | undefined =>
             given === undefined ? undefined : (routes.aliases?.[given] ?? given);
+          const state = alias(query.state);
+          if (state !== undefined && !def.states.includes(state)) {
+            const names = [...def.states, ...Object.keys(routes.aliases ?? {})].join(', ');
+            throw new AppError('unprocessable', `state: ${query.state!.slice(0, 100)} is none of ${names}`);
+          }
           const page = await admin.kernel.db.store.find(tenant, def.category, {
-            state: alias(query.state),
+            state,
             role: alias(query.role ?? query.their_role),
             connection: query.connection_id,
             tags,

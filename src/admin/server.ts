@@ -9,7 +9,9 @@ import { commandOperation, type Operation, recordOperations, routeOperation } fr
 import { documentationPage } from './page.ts';
 import type { Admin } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
+import { connectionRoutes } from './routes/connections.ts';
 import { eventRoutes } from './routes/events.ts';
+import { jwtRoutes } from './routes/jwt.ts';
 import { proofRoutes } from './routes/present-proof.ts';
 import { resolverRoutes } from './routes/resolver.ts';
 import { serverRoutes } from './routes/server.ts';
@@ -28,7 +30,16 @@ export interface AdminServerOptions {
 /** How long calls in hand may take to answer when the agent stops. */
 const CLOSE_MS = 3000;
 
-const HANDWRITTEN = [...serverRoutes, ...walletRoutes, ...anoncredsRoutes, ...proofRoutes, ...resolverRoutes, ...eventRoutes];
+const HANDWRITTEN = [
+  ...serverRoutes,
+  ...walletRoutes,
+  ...jwtRoutes,
+  ...connectionRoutes,
+  ...anoncredsRoutes,
+  ...proofRoutes,
+  ...resolverRoutes,
+  ...eventRoutes,
+];
 
 /** Every operation that is served: what protocols and records declare, and what is written by hand. */
 export function operationsOf(admin: Pick<Admin, 'kernel'>): Operation[] {
@@ -99,7 +110,10 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
           body,
           key: typeof key === 'string' ? key.slice(0, 200) : undefined,
         });
-        return reply.type('application/json; charset=utf-8').send(pythonJson(answer));
+        return reply
+          .code(op.status ?? 200)
+          .type('application/json; charset=utf-8')
+          .send(pythonJson(answer));
       },
     });
   }

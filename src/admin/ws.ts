@@ -30,8 +30,8 @@ export function attachEvents(
   };
   const settings = (socket: WebSocket): void => {
     const { authenticated } = clients.get(socket)!;
-    const { label, endpoint } = admin.kernel.settings(tenant);
-    send(socket, { topic: 'settings', payload: { authenticated, label, endpoint, no_receive_invites: false, help_link: null } });
+    const { label, endpoint, noReceiveInvites: no_receive_invites } = admin.kernel.settings(tenant);
+    send(socket, { topic: 'settings', payload: { authenticated, label, endpoint, no_receive_invites, help_link: null } });
   };
 
   server.on('upgrade', (request, stream, head) => {

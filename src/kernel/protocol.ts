@@ -168,6 +168,7 @@ export interface Settings {
   readonly preserveExchangeRecords: boolean;
   readonly monitorPing: boolean;
   readonly publicInvites: boolean;
+  readonly noReceiveInvites: boolean;
   /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
   readonly algoPrefix?: string;
   readonly debugWebhooks: boolean;
@@ -197,6 +198,8 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly route?: string;
   readonly tag?: string;
   readonly summary?: string;
+  /** The status of its answer, where that is not 200. */
+  readonly status?: number;
   readonly body?: TSchema;
   readonly query?: TSchema;
   readonly from: readonly string[] | '*';

@@ -174,6 +174,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
           ? { known: { category: connection.category, tag: 'reusable', equals: shortPeerDid(body.services[0]) } }
           : {},
       step(ctx, { body, query }) {
+        if (ctx.settings.noReceiveInvites) throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
         checkInvitation(body);
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
         const known = row && row.state === 'active' ? (toExchange(row) as Exchange<ConnectionValue>) : undefined;

@@ -1,21 +1,26 @@
 import Type from 'typebox';
 import { verkeyBytes } from '../didcomm/encoding.ts';
+import { newKeyPair } from '../didcomm/keys.ts';
 import { createDidKey } from '../dids/did-key.ts';
-import { algoDocument } from '../dids/own-documents.ts';
+import { createPeer4 } from '../dids/did-peer.ts';
+import { algoDocument, ownPeer2, peer4Document } from '../dids/own-documents.ts';
+import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
 import { type Change, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { Lookup } from '../ports/store.ts';
 import { type DidValue, did } from '../records/did.ts';
 
 const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, version: 0, created: 0, updated: 0, value }) });
 
-/** ACA-Py's seeds are 32 characters, or base64 of 32 bytes. */
-function seedBytes(seed: string): Uint8Array {
-  const bytes = seed.endsWith('=') ? Buffer.from(seed, 'base64') : Buffer.from(seed, 'utf8');
-  if (bytes.length !== 32) throw new AppError('bad-request', 'Seed value must be 32 bytes in length');
-  return bytes;
-}
+/** What ACA-Py takes as an endpoint, less strictly: a scheme and something behind it. */
+const Endpoint = Type.String({ pattern: '^[A-Za-z0-9.+-]+:(//)?[^\\s]+$', maxLength: 2000 });
+/** ACA-Py's kinds of endpoint, and the member of the DID's metadata that keeps each. */
+const ENDPOINT_TYPES: Readonly<Record<string, string>> = { Endpoint: 'endpoint', Profile: 'profile', LinkedDomains: 'linked_domains' };
+
+const endpointOf = (value: DidValue, otherwise: string): string =>
+  typeof value.metadata.endpoint === 'string' ? value.metadata.endpoint : otherwise;
 
 /** DIDs of the wallet: created at once, published by a ledger write. A published DID stays usable when another becomes the public one. */
 export const walletDid = defineProtocol<DidValue>({
@@ -34,11 +39,18 @@ export const walletDid = defineProtocol<DidValue>({
         options: Type.Optional(Type.Object({ key_type: Type.Optional(Type.String()), did: Type.Optional(Type.String()) })),
       }),
       from: [NEW],
+      load: ({ body }): Record<string, Lookup> =>
+        body.seed === undefined
+          ? {}
+          : { known: { category: did.category, tag: 'verkey', equals: newKeyPair(seedBytes(body.seed)).verkey } },
       step(ctx, { body }) {
         const method = body.method ?? (ctx.settings.algoPrefix ? 'algo' : 'key');
         const type = body.options?.key_type ?? 'ed25519';
         if (type !== 'ed25519') throw new AppError('bad-request', `Unsupported key type ${type} for DID method ${method}`);
         if (body.options?.did) throw new AppError('bad-request', `DID method ${method} does not support a user-defined DID`);
+        const known = ctx.loaded.known?.value as DidValue | undefined;
+        if (known && known.method !== method) throw new AppError('bad-request', `The key of this seed is that of ${known.did}`);
+        if (known) return { answer: { result: view(known) } };
         const key = ctx.newKey(body.seed === undefined ? undefined : seedBytes(body.seed));
         const bytes = verkeyBytes(key.verkey);
         let made: string;
@@ -46,7 +58,9 @@ export const walletDid = defineProtocol<DidValue>({
         else if (method === 'algo') {
           if (!ctx.settings.algoPrefix) throw new AppError('ledger-none', 'DID method algo needs a ledger');
           made = `${ctx.settings.algoPrefix}${Buffer.from(bytes).toString('hex')}`;
-        } else throw new AppError('bad-request', `Unsupported DID method: ${method}`);
+        } else if (method === 'did:peer:2') made = ownPeer2({ verkey: key.verkey, endpoint: ctx.settings.endpoint });
+        else if (method === 'did:peer:4') made = createPeer4(peer4Document({ verkey: key.verkey, endpoint: ctx.settings.endpoint })).did;
+        else throw new AppError('bad-request', `Unsupported DID method: ${method}`);
         const value: DidValue = { did: made, verkey: key.verkey, method, key_type: 'ed25519', posture: 'wallet_only', metadata: {} };
         return {
           record: { id: made, states: ['stored'], patch: value },
@@ -75,7 +89,7 @@ export const walletDid = defineProtocol<DidValue>({
         if (value.method !== 'algo')
           throw new AppError('bad-request', `A DID of method ${value.method} cannot be public: it is not on the ledger`);
         if (value.posture === 'public') return { answer: { result: view(value) } };
-        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint: ctx.settings.endpoint });
+        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint: endpointOf(value, ctx.settings.endpoint) });
         return {
           record: { states: ['publishing'] },
           ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'published' }],
@@ -83,22 +97,74 @@ export const walletDid = defineProtocol<DidValue>({
         };
       },
     },
+    endpoint: {
+      route: 'POST /wallet/set-did-endpoint',
+      tag: 'wallet',
+      summary: 'Update endpoint in wallet and on ledger if posted to it',
+      query: Type.Object({ conn_id: Type.Optional(Type.String()), create_transaction_for_endorser: Type.Optional(Type.String()) }),
+      body: Type.Object({
+        did: Type.String(),
+        endpoint: Type.Optional(Endpoint),
+        endpoint_type: Type.Optional(Type.Union(Object.keys(ENDPOINT_TYPES).map((name) => Type.Literal(name)))),
+        mediation_id: Type.Optional(Type.String()),
+      }),
+      from: ['stored'],
+      about: ({ body }) => ({ category: did.category, id: body.did }),
+      step(ctx, { body }) {
+        const { value } = ctx.record!;
+        if (body.mediation_id) throw new AppError('not-implemented', 'mediation_id is not supported yet');
+        const kind = body.endpoint_type ?? 'Endpoint';
+        const metadata = { ...value.metadata, [ENDPOINT_TYPES[kind]!]: body.endpoint };
+        if (value.posture === 'wallet_only') return { record: { patch: { metadata } }, answer: {} };
+        if (kind !== 'Endpoint') throw new AppError('bad-request', `The document of a DID on the ledger has no endpoint of type ${kind}`);
+        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint: body.endpoint });
+        return {
+          record: { states: ['publishing'], patch: { next_metadata: metadata } },
+          ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'moved' }],
+          answer: {},
+        };
+      },
+    },
+    rotate: {
+      route: 'PATCH /wallet/did/local/rotate-keypair',
+      tag: 'wallet',
+      summary: 'Rotate keypair for a DID not posted to the ledger',
+      query: Type.Object({ did: Type.String() }),
+      from: ['stored', 'publishing'],
+      about: ({ query }) => ({ category: did.category, id: query.did ?? '' }),
+      step(ctx) {
+        const { value } = ctx.record!;
+        if (value.posture !== 'wallet_only') throw new AppError('bad-request', `DID ${value.did} is posted to the ledger`);
+        // every method that there is makes the DID of its key
+        throw new AppError('bad-request', `DID method '${value.method}' does not support key rotation.`);
+      },
+    },
   },
   results: {
+    moved: {
+      from: ['stored', 'publishing'],
+      step(ctx) {
+        const { next_metadata: metadata } = ctx.record!.value;
+        return { record: { states: ['stored'], patch: { metadata, next_metadata: undefined, error_msg: undefined } }, answer: {} };
+      },
+    },
     published: {
       from: ['stored', 'publishing'],
       load: () => ({ public: { category: did.category, tag: 'posture', equals: 'public' } }),
       step(ctx) {
-        const value: DidValue = { ...ctx.record!.value, posture: 'public', error_msg: undefined };
+        const { value: before } = ctx.record!;
+        const endpoint = endpointOf(before, ctx.settings.endpoint);
+        const metadata = endpoint ? { ...before.metadata, endpoint } : before.metadata;
+        const value: DidValue = { ...before, posture: 'public', metadata, error_msg: undefined };
         return {
-          record: { states: ['stored'], patch: { posture: 'public', error_msg: undefined } },
+          record: { states: ['stored'], patch: { posture: 'public', metadata, error_msg: undefined } },
           others: formerPublic(ctx),
           answer: { result: view(value) },
         };
       },
     },
   },
-  failed: (_ctx, failure) => ({ record: { states: ['stored'], patch: { error_msg: failure.text } } }),
+  failed: (_ctx, failure) => ({ record: { states: ['stored'], patch: { error_msg: failure.text, next_metadata: undefined } } }),
   answer: ({ value }) => ({ result: view(value) }),
 });
 

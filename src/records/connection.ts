@@ -99,7 +99,12 @@ export const connection = defineRecord<ConnectionValue>({
     one: '/connections/{conn_id}',
     tag: 'connection',
     remove: true,
-    aliases: { completed: 'active', abandoned: 'error', start: 'init', requester: 'invitee', responder: 'inviter' },
+    aliases: {
+      ...{ completed: 'active', abandoned: 'error', start: 'init', requester: 'invitee', responder: 'inviter' },
+      ...Object.fromEntries(
+        ['sent', 'received'].flatMap((way) => ['invitation', 'request', 'response'].map((name) => [`${name}-${way}`, name])),
+      ),
+    },
     filters: {
       alias: 'alias',
       connection_protocol: 'connection_protocol',

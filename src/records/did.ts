@@ -11,6 +11,8 @@ export interface DidValue {
   key_type: string;
   posture: 'public' | 'posted' | 'wallet_only';
   metadata: Readonly<Record<string, unknown>>;
+  /** What the metadata becomes when the ledger has the document that says the same. */
+  next_metadata?: Readonly<Record<string, unknown>>;
   /** The DID method of invitations that this DID is reused for (ACA-Py's `invitation_reuse`). */
   invitation_reuse?: string;
   /** Why a publication is not done yet, or was refused. */

@@ -1,7 +1,11 @@
 import Type from 'typebox';
+import { toBase58 } from '../../didcomm/encoding.ts';
+import { fromMultikey } from '../../dids/did-key.ts';
+import { AppError } from '../../errors.ts';
 import { toExchange } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type DidValue, did } from '../../records/did.ts';
+import { type WalletKeyValue, walletKey } from '../../records/wallet-key.ts';
 import type { AdminRoute } from '../route.ts';
 
 const Text = Type.Optional(Type.String());
@@ -12,7 +16,13 @@ export const walletRoutes: readonly AdminRoute[] = [
     route: 'GET /wallet/did',
     tag: 'wallet',
     summary: 'List wallet DIDs',
-    query: Type.Object({ did: Text, verkey: Text, posture: Text, method: Text, key_type: Text }),
+    query: Type.Object({
+      did: Text,
+      verkey: Text,
+      posture: Type.Optional(Type.Union(['public', 'posted', 'wallet_only'].map((name) => Type.Literal(name)))),
+      method: Text,
+      key_type: Type.Optional(Type.Union(['ed25519', 'bls12381g2', 'p256'].map((name) => Type.Literal(name)))),
+    }),
     async handle(admin, { tenant, query }) {
       const tags = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
       const { rows } = await admin.kernel.db.store.find(tenant, did.category, { tags, limit: 10_000 });
@@ -27,6 +37,35 @@ export const walletRoutes: readonly AdminRoute[] = [
       const [rows] = await admin.kernel.db.store.load(tenant, [{ category: did.category, tag: 'posture', equals: 'public' }]);
       const row = rows?.[0];
       return { result: row ? did.view(toExchange<DidValue>(row)) : null } satisfies JsonObject;
+    },
+  },
+  {
+    route: 'GET /wallet/get-did-endpoint',
+    tag: 'wallet',
+    summary: 'Query DID endpoint in wallet',
+    query: Type.Object({ did: Type.String() }),
+    async handle(admin, { tenant, query }) {
+      const [rows] = await admin.kernel.db.store.load(tenant, [{ category: did.category, tag: 'did', equals: query.did! }]);
+      if (!rows?.[0]) throw new AppError('not-found', `Unknown DID: ${query.did}`);
+      const { metadata } = rows[0].value as unknown as DidValue;
+      return { did: query.did!, endpoint: typeof metadata.endpoint === 'string' ? metadata.endpoint : null };
+    },
+  },
+  {
+    route: 'GET /wallet/keys/{multikey}',
+    tag: 'wallet',
+    summary: 'Fetch key info.',
+    async handle(admin, { tenant, params }) {
+      const multikey = params.multikey!;
+      const key = fromMultikey(multikey);
+      if (key?.type !== 'ed25519') throw new AppError('bad-request', 'Unsupported key algorithm for multikey');
+      const [own, ofDid] = await admin.kernel.db.store.load(tenant, [
+        { category: walletKey.category, id: multikey },
+        { category: did.category, tag: 'verkey', equals: toBase58(key.bytes) },
+      ]);
+      if (own?.[0]) return walletKey.view(toExchange<WalletKeyValue>(own[0]));
+      if (!ofDid?.[0]) throw new AppError('not-found', 'No key of this multikey is in the wallet');
+      return { kid: null, multikey };
     },
   },
 ];

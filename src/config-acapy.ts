@@ -1,0 +1,144 @@
+/** A flag of ACA-Py's (1.6) that sets nothing here: it is known, so that start scripts, variables and YAML files written for ACA-Py work as they are. */
+export interface ForeignSetting {
+  readonly flags: readonly [string, ...string[]];
+  readonly env: string;
+  /** How many words follow; `?` none or one, `+` one or more. */
+  readonly takes: 0 | 1 | 2 | '?' | '+';
+  /** It asks for what this agent does anyway: nobody needs a warning. */
+  readonly done?: boolean;
+  /** Without it the agent would be another one than was asked for: the start is refused with this sentence. */
+  readonly refused?: string;
+}
+
+type Takes = ForeignSetting['takes'];
+
+const foreign = (name: string, takes: Takes, env = `ACAPY_${name.toUpperCase().replaceAll('-', '_')}`): ForeignSetting => ({
+  flags: [`--${name}`],
+  env,
+  takes,
+});
+const done = (name: string, takes: Takes): ForeignSetting => ({ ...foreign(name, takes), done: true });
+const refused = (name: string, takes: Takes, sentence: string): ForeignSetting => ({ ...foreign(name, takes), refused: sentence });
+
+const TENANTS = 'several tenants in one agent are not supported yet: start one agent for each, or leave the flag out';
+const REKEY = 'give the present key as --wallet-key to ./flexid rotate-key, and the new one as --new-wallet-key';
+
+/** In the order of ACA-Py's config/argparse.py. */
+export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
+  foreign('help-link', 1),
+  foreign('debug', 0),
+  foreign('debug-seed', 1),
+  foreign('debug-connections', 0),
+  foreign('debug-credentials', 0),
+  foreign('debug-presentations', 0),
+  foreign('invite', 0),
+  foreign('invite-label', 1),
+  foreign('invite-multi-use', 0),
+  foreign('invite-public', 0),
+  foreign('invite-metadata-json', 1),
+  foreign('test-suite-endpoint', 1),
+  foreign('auto-disclose-features', 0),
+  foreign('disclose-features-list', 1),
+  foreign('block-plugin', 1, 'ACAPY_BLOCKED_PLUGIN'),
+  foreign('plugin-config', 1),
+  { flags: ['--plugin-config-value', '-o'], env: 'ACAPY_PLUGIN_CONFIG_VALUE', takes: '+' },
+  foreign('auto-install-plugins', '?'),
+  foreign('storage-type', 1),
+  foreign('profile-endpoint', 1),
+  foreign('universal-resolver', '?'),
+  foreign('universal-resolver-regex', '+'),
+  foreign('universal-resolver-bearer-token', '?'),
+  foreign('tails-server-base-url', 1),
+  foreign('tails-server-upload-url', 1),
+  foreign('notify-revocation', 0),
+  foreign('monitor-revocation-notification', 0),
+  foreign('anoncreds-legacy-revocation', 1),
+  foreign('ledger-pool-name', 1),
+  foreign('genesis-transactions', 1),
+  foreign('genesis-file', 1),
+  foreign('genesis-url', 1),
+  foreign('ledger-keepalive', 1, 'ACAPY_LEDGER_KEEP_ALIVE'),
+  foreign('ledger-socks-proxy', 1),
+  foreign('genesis-transactions-list', 1),
+  foreign('accept-taa', 2),
+  foreign('log-config', 1),
+  foreign('log-file', '?'),
+  foreign('auto-accept-intro-invitation-requests', 0),
+  foreign('invite-base-url', 1),
+  foreign('monitor-forward', 0),
+  foreign('requests-through-public-did', 0),
+  foreign('timing', 0),
+  foreign('timing-log', 1),
+  foreign('trace', 0),
+  foreign('trace-target', 1),
+  foreign('trace-tag', 1),
+  foreign('trace-label', 1),
+  foreign('no-preserve-failed-exchange-records', 0),
+  done('emit-new-didcomm-prefix', 0),
+  done('emit-new-didcomm-mime-type', 0),
+  foreign('exch-use-unencrypted-tags', 0),
+  foreign('experimental-didcomm-v2', 0, 'ACAPY_EXP_DIDCOMM_V2'),
+  done('auto-provision', 0),
+  foreign('image-url', 1),
+  done('enable-undelivered-queue', 0),
+  foreign('max-outbound-retry', 1),
+  foreign('ws-heartbeat-interval', 1),
+  foreign('ws-timeout-interval', 1),
+  foreign('mediator-invitation', 1, 'ACAPY_MEDIATION_INVITATION'),
+  foreign('open-mediation', 0, 'ACAPY_MEDIATION_OPEN'),
+  foreign('default-mediator-id', 1, 'ACAPY_DEFAULT_MEDIATION_ID'),
+  foreign('clear-default-mediator', 0),
+  done('wallet-allow-insecure-seed', 0),
+  refused('dbstore-key', 1, 'there is one wallet type: give the key as --wallet-key'),
+  refused('wallet-rekey', 1, REKEY),
+  refused('dbstore-rekey', 1, REKEY),
+  foreign('dbstore-storage-type', 1),
+  foreign('wallet-test', 0),
+  foreign('dbstore-storage-config', 1),
+  foreign('dbstore-schema-config', 1),
+  foreign('wallet-key-derivation-method', 1),
+  foreign('wallet-rekey-derivation-method', 1),
+  foreign('dbstore-storage-creds', 1),
+  refused('recreate-wallet', 0, 'this agent never deletes a wallet by itself: remove the database and start without the flag'),
+  refused('multitenant', 0, TENANTS),
+  foreign('jwt-secret', 1, 'ACAPY_MULTITENANT_JWT_SECRET'),
+  refused('multitenant-admin', 0, TENANTS),
+  foreign('multitenancy-config', '+', 'ACAPY_MULTITENANCY_CONFIGURATION'),
+  foreign('base-wallet-routes', '+'),
+  foreign('endorser-protocol-role', 1, 'ACAPY_ENDORSER_ROLE'),
+  foreign('endorser-invitation', 1),
+  foreign('endorser-public-did', 1),
+  foreign('endorser-endorse-with-did', 1),
+  foreign('endorser-alias', 1),
+  foreign('auto-request-endorsement', 0),
+  foreign('auto-endorse-transactions', 0),
+  foreign('auto-write-transactions', 0),
+  foreign('auto-create-revocation-transactions', 0, 'ACAPY_CREATE_REVOCATION_TRANSACTIONS'),
+  foreign('auto-promote-author-did', 0),
+  foreign('upgrade-config-path', 1),
+  foreign('from-version', 1, 'ACAPY_UPGRADE_FROM_VERSION'),
+  foreign('force-upgrade', 0, 'ACAPY_UPGRADE_FORCE_UPGRADE'),
+  foreign('named-tag', 1, 'ACAPY_UPGRADE_NAMED_TAGS'),
+  foreign('upgrade-all-subwallets', 0),
+  foreign('upgrade-subwallet', 1, 'ACAPY_UPGRADE_SUBWALLETS'),
+  foreign('upgrade-page-size', 1),
+];
+
+/** ACA-Py's plug-ins for protocols of version 1: the names by which start scripts ask for them. */
+export const KNOWN_PLUGINS = /^(acapy_plugins\.)?(connections|issue_credential|present_proof)(\.v1_0)?$/;
+
+/**
+ * The store that ACA-Py's `--wallet-storage-*` describe, as `--store` takes it; undefined for its SQLite.
+ * @throws SyntaxError for what is no JSON, Error for what is missing
+ */
+export function storeOfAcapy(given: { type?: string; config?: string; creds?: string; name: string }): string | undefined {
+  if (given.type === undefined || /^(default|sqlite)$/.test(given.type)) return undefined;
+  if (given.type !== 'postgres_storage' && given.type !== 'postgres')
+    throw new Error(`--wallet-storage-type ${given.type} is not supported: use postgres_storage`);
+  const config = JSON.parse(given.config ?? '{}') as { url?: string };
+  const creds = JSON.parse(given.creds ?? '{}') as { account?: string; password?: string };
+  if (!config.url || !creds.account)
+    throw new Error('postgres_storage needs "url" in --wallet-storage-config, "account" in --wallet-storage-creds');
+  const user = [creds.account, ...(creds.password === undefined ? [] : [creds.password])].map(encodeURIComponent).join(':');
+  return `postgres://${user}@${config.url}/${encodeURIComponent(given.name)}`;
+}
