@@ -35,9 +35,11 @@ import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { didExchange } from './protocols/did-exchange.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
+import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { notification } from './protocols/notification.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { presentProof } from './protocols/present-proof.ts';
+import { presentProofV1 } from './protocols/present-proof-v1.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { walletDid } from './protocols/wallet-did.ts';
 import { credential } from './records/credential.ts';
@@ -61,6 +63,8 @@ export const PROTOCOLS = [
   notification,
   issueCredential,
   presentProof,
+  issueCredentialV1,
+  presentProofV1,
   walletDid,
   anoncredsSchema,
   anoncredsCredentialDefinition,

@@ -418,8 +418,6 @@ function wrongState(protocol: Protocol, record: Exchange, request: Transition): 
   return `${label(protocol)} ${record.id} in ${record.state} state (must be ${(request.from as readonly string[]).filter((s) => s !== NEW).join(' or ')})`;
 }
 
-const label = (protocol: Protocol): string =>
-  ({ connection: 'Connection', cred_ex_v20: 'Credential exchange', pres_ex_v20: 'Presentation exchange' })[protocol.binds.category] ??
-  'Record';
+const label = (protocol: Protocol): string => protocol.binds.label ?? 'Record';
 
 const pause = (attempt: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** Math.min(attempt, 6)));
