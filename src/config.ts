@@ -304,6 +304,14 @@ const SETTINGS = {
   },
   noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger'),
 
+  plugins: {
+    flags: ['--plugin'],
+    env: 'ACAPY_PLUGIN',
+    group: 'General',
+    kind: 'list',
+    metavar: '<path or name>',
+    help: 'A plug-in to load: a file, or a package; may be given more than once',
+  },
   anoncredsWorkers: {
     flags: ['--anoncreds-workers'],
     env: 'FLEXID_ANONCREDS_WORKERS',
