@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { algorandLedger } from './adapters/algorand.ts';
 import { openAnonCreds } from './adapters/anoncreds.ts';
 import { egressGuard } from './adapters/egress.ts';
@@ -9,7 +11,7 @@ import { httpOutbound } from './adapters/http-outbound.ts';
 import { openPostgres } from './adapters/postgres.ts';
 import { openSqlite } from './adapters/sqlite.ts';
 import type { Admin } from './admin/route.ts';
-import { startAdmin } from './admin/server.ts';
+import { operationsOf, startAdmin } from './admin/server.ts';
 import { type Config, ConfigError, dataDir } from './config.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
@@ -22,9 +24,10 @@ import { createKeyRing, type Kernel, type WebhookTarget } from './kernel/context
 import { createEngine } from './kernel/engine.ts';
 import { newId } from './kernel/ids.ts';
 import { deliverLane } from './kernel/jobs.ts';
+import { mergedWork, migrate, type Plugin, pluginOf } from './kernel/plugin.ts';
 import type { Settings } from './kernel/protocol.ts';
 import { pythonJson } from './kernel/python-json.ts';
-import { createRegistry } from './kernel/registry.ts';
+import { createRegistry, type Registry } from './kernel/registry.ts';
 import type { WorkContext } from './kernel/work.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Ledger } from './ports/ledger.ts';
@@ -33,13 +36,15 @@ import type { ClaimedJob, Database } from './ports/store.ts';
 import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-definition.ts';
 import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
-import { connections } from './protocols/connections.ts';
 import { connectionCommands } from './protocols/connection.ts';
+import { connections } from './protocols/connections.ts';
 import { didExchange } from './protocols/did-exchange.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
+import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { notification } from './protocols/notification.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { presentProof } from './protocols/present-proof.ts';
+import { presentProofV1 } from './protocols/present-proof-v1.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { walletDid } from './protocols/wallet-did.ts';
 import { walletKeys } from './protocols/wallet-key.ts';
@@ -67,6 +72,8 @@ export const PROTOCOLS = [
   issueCredential,
   presentProof,
   connectionCommands,
+  issueCredentialV1,
+  presentProofV1,
   walletDid,
   walletKeys,
   anoncredsSchema,
@@ -93,6 +100,15 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     throw new ConfigError(
       'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
     );
+  const plugins: Plugin[] = [];
+  for (const name of config.plugins) plugins.push(...(await loadPlugin(name)));
+  const { registry, ops } = asSetting('--plugin', () => {
+    const protocols = plugins.flatMap((plugin) => plugin.protocols ?? []);
+    const records = plugins.flatMap((plugin) => plugin.records ?? []);
+    const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [credential as never, ...records]);
+    operationsOf(registry, plugins);
+    return { registry, ops: mergedWork(anoncredsWork, plugins) };
+  });
   // what the configuration alone can refuse comes before the database is touched
   const ledger = ledgerOf(config);
   const db = await openDatabase(config, log);
@@ -101,8 +117,15 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const anoncreds = openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers });
   if (!anoncreds.status().on) log.warn({}, anoncreds.status().text);
   await db.admin.ensureTenant(BASE, config.walletName);
+  for (const plugin of plugins) {
+    await migrate(db, BASE, plugin, registry.records).catch(async (error: unknown) => {
+      await db.admin.close();
+      if (error instanceof AppError) throw error;
+      throw new ConfigError(`--plugin ${plugin.name}: ${(error as Error).message}`);
+    });
+  }
 
-  const kernel = kernelOf(config, db, log, counters);
+  const kernel = kernelOf(config, registry, db, log, counters);
   const dids = resolver({ ledger });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
@@ -110,7 +133,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   };
   const work = (tenant: string): WorkContext => ({ tenant, store: db.store, anoncreds, resolver: dids, ledger: requireLedger });
   const engine = createEngine(kernel);
-  const calls = createCalls(kernel, engine, anoncredsWork, work);
+  const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);
   let adminPort = admin?.port;
   const outbound = httpOutbound(
@@ -209,6 +232,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     calls,
     work,
     matchHeld: (tenant, request) => matchHeld(work(tenant), request as never),
+    plugins,
     version: VERSION,
     started,
     config: shown as JsonObject,
@@ -248,7 +272,7 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await db.admin.ensureTenant(BASE, config.walletName);
-    const kernel = kernelOf(config, db, log, {});
+    const kernel = kernelOf(config, createRegistry(PROTOCOLS as never, [credential as never]), db, log, {});
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });
@@ -258,12 +282,12 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   }
 }
 
-function kernelOf(config: Config, db: Database, log: Log, counters: Record<string, number>): Kernel {
+function kernelOf(config: Config, registry: Registry, db: Database, log: Log, counters: Record<string, number>): Kernel {
   const settings = settingsOf(config, inboundOf(config));
   const targets = webhookTargets(config.webhookUrls);
   return {
     db,
-    registry: createRegistry(PROTOCOLS as never, [credential as never]),
+    registry,
     now: Date.now,
     settings: () => settings,
     webhooks: () => targets,
@@ -315,6 +339,28 @@ function adminOf(config: Config, log: Log): { host: string; port: number; apiKey
     );
   }
   return { host, port: portOf(port, '--admin'), apiKey: config.adminApiKey };
+}
+
+/** What ACA-Py has as plug-ins and this agent in itself: their names are accepted, so that a configuration can stay as it is. */
+const BUILT_IN = /^(acapy_plugins\.)?(connections|issue_credential|present_proof)(\.v1_0)?$/;
+
+/** The plug-in of a name: none for what is built in. @throws ConfigError */
+async function loadPlugin(name: string): Promise<Plugin[]> {
+  if (BUILT_IN.test(name)) return [];
+  let url: string;
+  try {
+    // a path as the shell understands it; everything else is a package of the folder that the agent was started in
+    url = /^\.{0,2}\/|\.[cm]?[jt]s$/.test(name) ? resolve(name) : createRequire(resolve('package.json')).resolve(name);
+  } catch {
+    throw new ConfigError(
+      `--plugin ${name}: there is no such package (Python plug-ins cannot be loaded); a file is named by its path, as in ./${name}.ts`,
+    );
+  }
+  try {
+    return [await pluginOf((await import(pathToFileURL(url).href)) as Record<string, unknown>)];
+  } catch (error) {
+    throw new ConfigError(`--plugin ${name}: ${(error as Error).message}`);
+  }
 }
 
 /** What an adapter cannot make of a setting is the operator's to mend. @throws ConfigError */

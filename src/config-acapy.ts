@@ -124,9 +124,6 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('upgrade-page-size', 1),
 ];
 
-/** ACA-Py's plug-ins for protocols of version 1: the names by which start scripts ask for them. */
-export const KNOWN_PLUGINS = /^(acapy_plugins\.)?(connections|issue_credential|present_proof)(\.v1_0)?$/;
-
 /**
  * The store that ACA-Py's `--wallet-storage-*` describe, as `--store` takes it; undefined for its SQLite.
  * @throws SyntaxError for what is no JSON, Error for what is missing

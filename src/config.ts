@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ArgumentParser, SUPPRESS } from 'argparse';
 import { parse as parseYaml } from 'yaml';
-import { FOREIGN_SETTINGS, type ForeignSetting, KNOWN_PLUGINS, storeOfAcapy } from './config-acapy.ts';
+import { FOREIGN_SETTINGS, type ForeignSetting, storeOfAcapy } from './config-acapy.ts';
 
 /** One setting: its flags (ACA-Py's where it has one), its variable, and what it holds. */
 interface Setting {
@@ -142,14 +142,6 @@ const SETTINGS = {
     kind: 'text',
     metavar: '<file>',
     help: 'YAML file with settings, by their flag names',
-  },
-  plugins: {
-    flags: ['--plugin'],
-    env: 'ACAPY_PLUGIN',
-    group: 'General',
-    kind: 'list',
-    metavar: '<module>',
-    help: 'connections, issue_credential or present_proof, for ACA-Py: Python plug-ins cannot be loaded',
   },
   endpoint: {
     flags: ['--endpoint', '-e'],
@@ -371,6 +363,14 @@ const SETTINGS = {
   noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger'),
   readOnlyLedger: flag('read-only-ledger', 'ACAPY_READ_ONLY_LEDGER', 'Ledger', 'Never write to the ledger, whatever the sponsor'),
 
+  plugins: {
+    flags: ['--plugin'],
+    env: 'ACAPY_PLUGIN',
+    group: 'General',
+    kind: 'list',
+    metavar: '<path or name>',
+    help: "A plug-in to load: a file, or a package; ACA-Py's connections, issue_credential and present_proof are built in",
+  },
   anoncredsWorkers: {
     flags: ['--anoncreds-workers'],
     env: 'FLEXID_ANONCREDS_WORKERS',
@@ -450,11 +450,6 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     if (!setting.done) ignored.push(name);
   }
   const complete = config as Config;
-  const plugin = complete.plugins.find((one) => !KNOWN_PLUGINS.test(one));
-  if (plugin !== undefined)
-    throw new ConfigError(
-      `--plugin ${plugin}: Python plug-ins cannot be loaded; connections, issue_credential and present_proof are known`,
-    );
   config.store ??= storeOf(complete);
   return { config: complete, shown, ignored };
 }

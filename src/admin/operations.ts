@@ -1,5 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { AppError } from '../errors.ts';
+import type { PluginRoute } from '../kernel/plugin.ts';
 import { type Exchange, type RecordDef, toExchange } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
 import { type Validator, validator } from '../kernel/schema.ts';
@@ -165,6 +166,13 @@ export function recordOperations(def: RecordDef): Operation[] {
   }
   return out;
 }
+
+/** A route of a plug-in: the same, with less in its hands. */
+export const pluginOperation = (given: PluginRoute): Operation =>
+  routeOperation({
+    ...given,
+    handle: ({ kernel, calls }, call) => given.handle({ store: kernel.db.store, calls, log: kernel.log }, call),
+  });
 
 /** A route that was written by hand. */
 export function routeOperation(given: AdminRoute): Operation {

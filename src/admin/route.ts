@@ -2,6 +2,7 @@ import type { TSchema } from 'typebox';
 import type { Calls } from '../kernel/calls.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
+import type { Plugin, RouteCall } from '../kernel/plugin.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
@@ -17,6 +18,8 @@ export interface Admin {
     tenant: string,
     request: JsonObject,
   ): Promise<{ rows: StoredRecord[]; matches: { attributes: Record<string, string[]>; predicates: Record<string, string[]> } }>;
+  /** What was loaded beside the agent's own protocols. */
+  readonly plugins: readonly Plugin[];
   readonly version: string;
   readonly started: number;
   /** The configuration as the operator may read it: without keys. */
@@ -31,14 +34,7 @@ export interface Admin {
   shutdown(): void;
 }
 
-export interface Call {
-  readonly tenant: string;
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, string>>;
-  readonly body: JsonObject;
-  /** The `idempotency-key` header. */
-  readonly key?: string;
-}
+export type Call = RouteCall;
 
 /** A route that is not derived from a protocol or a record. */
 export interface AdminRoute {

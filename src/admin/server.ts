@@ -2,10 +2,12 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { JsonRefused, parseJson } from '../didcomm/safe-json.ts';
 import { AppError, asAppError } from '../errors.ts';
+import type { Plugin } from '../kernel/plugin.ts';
 import { pythonJson } from '../kernel/python-json.ts';
+import type { Registry } from '../kernel/registry.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { openapiDocument } from './openapi.ts';
-import { commandOperation, type Operation, recordOperations, routeOperation } from './operations.ts';
+import { commandOperation, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
 import { documentationPage } from './page.ts';
 import type { Admin } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
@@ -40,15 +42,25 @@ const HANDWRITTEN = [
   ...resolverRoutes,
   ...eventRoutes,
 ];
+/** What the server serves beside the operations of its document. */
+const OWN = ['GET /', 'GET /ws', 'GET /api/doc', 'GET /api/docs/swagger.json'];
 
-/** Every operation that is served: what protocols and records declare, and what is written by hand. */
-export function operationsOf(admin: Pick<Admin, 'kernel'>): Operation[] {
-  const { registry } = admin.kernel;
-  return [
+/** Every operation that is served: what protocols and records declare, and what is written by hand. @throws Error where two are one route */
+export function operationsOf(registry: Registry, plugins: readonly Plugin[]): Operation[] {
+  const operations = [
     ...registry.routed.map(commandOperation),
     ...[...registry.records.values()].flatMap(recordOperations),
     ...HANDWRITTEN.map(routeOperation),
+    ...plugins.flatMap((plugin) => plugin.routes ?? []).map(pluginOperation),
   ];
+  const seen = new Set<string>(OWN);
+  for (const { method, path } of operations) {
+    // the names of parameters do not tell two routes apart
+    const key = `${method} ${path.replace(/\{[^}]*\}/g, '{}')}`;
+    if (seen.has(key)) throw new Error(`route ${method} ${path} is registered twice`);
+    seen.add(key);
+  }
+  return operations;
 }
 
 /**
@@ -64,7 +76,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
   });
   const authorized = keyCheck(options.apiKey);
-  const operations = operationsOf(admin);
+  const operations = operationsOf(admin.kernel.registry, admin.plugins);
   const document = pythonJson(openapiDocument(operations, admin.version));
 
   app.removeAllContentTypeParsers();

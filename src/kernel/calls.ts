@@ -224,12 +224,14 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const held = { id: job.id, lease };
     const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
     const protocol = about && registry.protocol(about.protocol);
+    const alone = (): Promise<unknown> =>
+      db.store.commit(job.tenant, { done: [held], deletes, failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
     if (!about || !protocol?.failed) {
-      await db.store.commit(job.tenant, { done: [held], deletes, failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
+      await alone();
       return;
     }
     const failed = protocol.failed;
-    await engine.transition({
+    const transition = engine.transition({
       tenant: job.tenant,
       protocol,
       record: { category: about.category, id: about.id },
@@ -238,6 +240,15 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       otherwise: 'ignore',
       step: (ctx) => failed(ctx, { result: about.result, ...failure }),
     });
+    try {
+      await transition;
+    } catch (thrown) {
+      const { code, row } = asAppError(thrown);
+      if (row.retry || code === 'lease-lost') throw thrown;
+      // what a failure does to its record is broken itself: the job must end all the same
+      kernel.log.error({ job: job.id, kind: job.kind, err: thrown }, 'a failure could not be written to its record');
+      await alone();
+    }
   }
 
   async function ledgerDone(

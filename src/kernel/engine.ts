@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { openEnvelope, parseEnvelope } from '../didcomm/envelope-v1.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { parseJsonObject } from '../didcomm/safe-json.ts';
-import { AppError, type ErrorCode } from '../errors.ts';
+import { AppError, asAppError, type ErrorCode } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
 import { type Assembled, assemble, type Origin } from './assemble.ts';
@@ -199,12 +199,12 @@ export function createEngine(kernel: Kernel): Engine {
           try {
             effects = step.step(ctx, message);
           } catch (error) {
-            if (!(error instanceof AppError) || error.row.status >= 500) throw error;
-            kernel.log.info({ tenant, type: message.type, reason: error.message }, 'message refused');
+            // a step is a function of what was loaded: one that breaks would break again, so its peer is told instead of asked to repeat
+            const { code, row, message: reason } = asAppError(error);
+            if (code === 'internal') kernel.log.error({ tenant, type: message.type, err: error }, 'a step broke');
+            else kernel.log.info({ tenant, type: message.type, reason }, 'message refused');
             if (!trusted || isOutcome(message)) return 'step_refused';
-            effects = {
-              problem: { code: error.row.report ?? 'request-not-accepted', text: error.row.peer ?? 'The message was not accepted' },
-            };
+            effects = { problem: { code: row.report ?? 'request-not-accepted', text: row.peer ?? 'The message was not accepted' } };
           }
         }
         const origin: Origin = {
@@ -427,8 +427,6 @@ function wrongState(protocol: Protocol, record: Exchange, request: Transition): 
   return `${label(protocol)} ${record.id} in ${record.state} state (must be ${(request.from as readonly string[]).filter((s) => s !== NEW).join(' or ')})`;
 }
 
-const label = (protocol: Protocol): string =>
-  ({ connection: 'Connection', cred_ex_v20: 'Credential exchange', pres_ex_v20: 'Presentation exchange' })[protocol.binds.category] ??
-  'Record';
+const label = (protocol: Protocol): string => protocol.binds.label ?? 'Record';
 
 const pause = (attempt: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.random() * 2 ** Math.min(attempt, 6)));

@@ -26,6 +26,8 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   readonly category: string;
   /** ACA-Py's name of the identifier, as in `cred_ex_id`. */
   readonly idField: string;
+  /** What errors call it, as in `Credential exchange 1 in offer-sent state`; default `Record`. */
+  readonly label?: string;
   /** Webhook topic; a record without one is silent. */
   readonly topic?: string;
   readonly states: readonly string[];

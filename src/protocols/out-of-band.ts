@@ -12,19 +12,27 @@ import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, HANDSHAKES, handshakeOf } from '../records/connection.ts';
 import { credentialExchange } from '../records/credential-exchange.ts';
+import { credentialExchangeV1 } from '../records/credential-exchange-v1.ts';
 import { type DidValue, did } from '../records/did.ts';
 import { type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
 import { presentationExchange } from '../records/presentation-exchange.ts';
+import { presentationExchangeV1 } from '../records/presentation-exchange-v1.ts';
 
 const FAMILY = 'https://didcomm.org/out-of-band/';
 const URIS = [`${FAMILY}1.1`, `${FAMILY}1.0`];
 /** How long a peer has to accept a reuse before a new connection is made. */
 const REUSE_MS = 14_000;
 
-/** What an invitation can carry: the record that holds the message, and where in it. */
-const ATTACHABLE: Record<string, { def: RecordDef; member: string; state: string }> = {
-  'credential-offer': { def: credentialExchange, member: 'cred_offer', state: 'offer-sent' },
-  'present-proof': { def: presentationExchange, member: 'pres_request', state: 'request-sent' },
+/** What an invitation can carry: the records that may hold the message, and where in them. The first that has the id is meant. */
+const ATTACHABLE: Record<string, readonly { def: RecordDef; member: string; state: string }[]> = {
+  'credential-offer': [
+    { def: credentialExchange, member: 'cred_offer', state: 'offer-sent' },
+    { def: credentialExchangeV1, member: 'credential_offer_dict', state: 'offer_sent' },
+  ],
+  'present-proof': [
+    { def: presentationExchange, member: 'pres_request', state: 'request-sent' },
+    { def: presentationExchangeV1, member: 'presentation_request_dict', state: 'request_sent' },
+  ],
 };
 
 type InlineServiceForm = Static<typeof InlineService>;
@@ -142,10 +150,12 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       from: [NEW],
       load: ({ body }) => ({
         ...Object.fromEntries(
-          ((body.attachments ?? []) as { id: string; type: string }[]).map(({ id, type }, i): [string, Lookup] => [
-            `attachment ${i}`,
-            { category: ATTACHABLE[type]?.def.category ?? 'none', id },
-          ]),
+          ((body.attachments ?? []) as { id: string; type: string }[]).flatMap(({ id, type }, i) =>
+            (ATTACHABLE[type] ?? []).map(({ def }): [string, Lookup] => [
+              `attachment ${i} ${def.category}`,
+              { category: def.category, id },
+            ]),
+          ),
         ),
         own: body.use_did
           ? { category: did.category, tag: 'did', equals: body.use_did }
@@ -257,11 +267,13 @@ function createInvitation(
   const requests: JsonObject[] = [];
   const others: Change[] = [];
   for (const [i, { id: recordId, type }] of attachments.entries()) {
-    const kind = ATTACHABLE[type];
-    if (!kind) throw new AppError('bad-request', `Unknown attachment type: ${type}`);
-    const row = ctx.loaded[`attachment ${i}`];
-    const message = row?.value[kind.member] as JsonObject | undefined;
-    if (!row || !message) throw new AppError('not-found', `Record not found: ${type}/${recordId}`);
+    const kinds = ATTACHABLE[type];
+    if (!kinds) throw new AppError('bad-request', `Unknown attachment type: ${type}`);
+    const loaded = (kind: (typeof kinds)[number]) => ctx.loaded[`attachment ${i} ${kind.def.category}`];
+    const kind = kinds.find(loaded);
+    const row = kind && loaded(kind);
+    const message = row?.value[kind!.member] as JsonObject | undefined;
+    if (!kind || !row || !message) throw new AppError('not-found', `Record not found: ${type}/${recordId}`);
     if (row.state !== kind.state || row.connection) refuse(`${type} ${recordId} is not free to be attached`);
     const threaded = { ...message, '~thread': { pthid: id } };
     requests.push({ '@id': `request-${i}`, 'mime-type': 'application/json', data: { json: threaded } });

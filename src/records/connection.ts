@@ -56,6 +56,7 @@ function rfc23State(state: string | undefined, theirRole: string | undefined): s
 export const connection = defineRecord<ConnectionValue>({
   category: 'connection',
   idField: 'connection_id',
+  label: 'Connection',
   topic: 'connections',
   states: ['init', 'invitation', 'request', 'response', 'active', 'error', 'deleted'],
   view(record) {

@@ -58,6 +58,7 @@ function view(record: Exchange<CredentialExchangeValue>): JsonObject {
 export const credentialExchange = defineRecord<CredentialExchangeValue>({
   category: 'cred_ex_v20',
   idField: 'cred_ex_id',
+  label: 'Credential exchange',
   topic: 'issue_credential_v2_0',
   states: [
     'proposal-sent',

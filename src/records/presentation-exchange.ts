@@ -46,6 +46,7 @@ function terse(record: Exchange<PresentationExchangeValue>): JsonObject {
 export const presentationExchange = defineRecord<PresentationExchangeValue>({
   category: 'pres_ex_v20',
   idField: 'pres_ex_id',
+  label: 'Presentation exchange',
   topic: 'present_proof_v2_0',
   states: [
     'proposal-sent',

@@ -106,10 +106,14 @@ test('no call of the admin API ends in an internal error', async () => {
 
 test('no message of a peer breaks the agent, whatever is in it', async () => {
   const types = [
-    ...['propose-credential', 'offer-credential', 'request-credential', 'issue-credential', 'ack', 'problem-report'].map(
-      (name) => `issue-credential/2.0/${name}`,
-    ),
-    ...['propose-presentation', 'request-presentation', 'presentation', 'ack', 'problem-report'].map((name) => `present-proof/2.0/${name}`),
+    ...['1.0', '2.0'].flatMap((version) => [
+      ...['propose-credential', 'offer-credential', 'request-credential', 'issue-credential', 'ack', 'problem-report'].map(
+        (name) => `issue-credential/${version}/${name}`,
+      ),
+      ...['propose-presentation', 'request-presentation', 'presentation', 'ack', 'problem-report'].map(
+        (name) => `present-proof/${version}/${name}`,
+      ),
+    ]),
     ...['request', 'response', 'complete', 'problem_report'].map((name) => `didexchange/1.1/${name}`),
     ...['handshake-reuse', 'handshake-reuse-accepted', 'problem-report', 'invitation'].map((name) => `out-of-band/1.1/${name}`),
     ...['trust_ping/1.0/ping', 'basicmessage/1.0/message', 'notification/1.0/problem-report'],

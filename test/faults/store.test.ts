@@ -48,8 +48,9 @@ test('a damaged page is one clear sentence or no harm; never other data, and nev
   assert.ok(pages > 8, `${pages} pages`);
   const known = new Map<string, Body>(whole.results.map((one: Body) => [one.connection_id, one]));
   let told = 0;
-  for (let i = 0; i < 10; i++) {
-    const page = Math.floor((i * pages) / 10);
+  const tries = Math.min(24, pages);
+  for (let i = 0; i < tries; i++) {
+    const page = Math.floor((i * pages) / tries);
     const copy = join(world.folder, `damaged-${i}.db`);
     const bytes = readFileSync(first.store);
     // the middle of a page: cells, whatever the page is
@@ -77,7 +78,10 @@ test('a damaged page is one clear sentence or no harm; never other data, and nev
       const one = await agent.call('GET', `/connections/${id}`);
       assert.ok([200, 500].includes(one.status), `${one.status} ${one.text}: a damaged record is not a missing one`);
       if (one.status === 200) assert.deepEqual(one.body, known.get(id));
-      else assert.match(one.text, /^500: .*(damaged|integrity)/);
+      else {
+        told++;
+        assert.match(one.text, /^500: .*(damaged|integrity)/);
+      }
     }
     await agent.close();
   }

@@ -174,6 +174,14 @@ const BODY: JsonObject = {
   content: 'text',
   description: { code: 'x', en: 'y' },
   status: 'OK',
+  presentation_proposal: { attributes: [], predicates: [] },
+  'offers~attach': [{ '@id': 'a', data: { json: { cred_def_id: 'd', schema_id: 's' } } }],
+  ...Object.fromEntries(
+    ['requests', 'credentials', 'request_presentations', 'presentations'].map((name) => [
+      `${name}~attach`,
+      [{ '@id': 'a', data: { json: {} } }],
+    ]),
+  ),
 };
 const messageOf = (protocol: Protocol, name: string, thread: string): JsonObject => ({
   '@type': `${protocol.uris[0]}/${name}`,

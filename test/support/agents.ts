@@ -139,6 +139,8 @@ const ID_FIELDS: Record<string, string> = {
   out_of_band: 'oob_id',
   issue_credential_v2_0: 'cred_ex_id',
   present_proof_v2_0: 'pres_ex_id',
+  issue_credential: 'credential_exchange_id',
+  present_proof: 'presentation_exchange_id',
 };
 
 /** A world of agents: everything that is started in it ends with it. */

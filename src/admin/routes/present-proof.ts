@@ -1,18 +1,38 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { attachmentsByFormat, FORMAT_NAMES } from '../../kernel/format-ids.ts';
-import { toExchange } from '../../kernel/record.ts';
+import { type RecordDef, toExchange } from '../../kernel/record.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
 import { type CredentialValue, credential } from '../../records/credential.ts';
 import { presentationExchange } from '../../records/presentation-exchange.ts';
+import { presentationExchangeV1 } from '../../records/presentation-exchange-v1.ts';
 import type { AdminRoute } from '../route.ts';
 
 const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
 
-export const proofRoutes: readonly AdminRoute[] = [
+/** Where each version keeps the proof request of an exchange. */
+const VERSIONS: readonly { version: string; tag: string; def: RecordDef; request(value: JsonObject): JsonObject | undefined }[] = [
   {
-    route: 'GET /present-proof-2.0/records/{pres_ex_id}/credentials',
+    version: '/present-proof-2.0',
     tag: 'present-proof v2.0',
+    def: presentationExchange as RecordDef,
+    request(value) {
+      const asked = attachmentsByFormat((value.pres_request ?? {}) as JsonObject);
+      return FORMAT_NAMES.map((name) => asked[name]).find((one) => one !== undefined);
+    },
+  },
+  {
+    version: '/present-proof',
+    tag: 'present-proof v1.0',
+    def: presentationExchangeV1 as RecordDef,
+    request: (value) => value.presentation_request as JsonObject | undefined,
+  },
+];
+
+export const proofRoutes: readonly AdminRoute[] = VERSIONS.map(
+  ({ version, tag, def, request: requestOf }): AdminRoute => ({
+    route: `GET ${version}/records/{pres_ex_id}/credentials`,
+    tag,
     summary: 'Fetch credentials from wallet for presentation request',
     query: Type.Object({
       referent: Type.Optional(Type.String()),
@@ -24,10 +44,9 @@ export const proofRoutes: readonly AdminRoute[] = [
     }),
     async handle(admin, { tenant, params, query }) {
       const id = params.pres_ex_id!;
-      const [rows] = await admin.kernel.db.store.load(tenant, [{ category: presentationExchange.category, id }]);
-      if (!rows?.[0]) throw new AppError('not-found', `Record not found: ${presentationExchange.category}/${id}. WALLET_ITEM_NOT_FOUND`);
-      const asked = attachmentsByFormat((rows[0].value.pres_request ?? {}) as JsonObject);
-      const request = FORMAT_NAMES.map((name) => asked[name]).find((one) => one !== undefined);
+      const [rows] = await admin.kernel.db.store.load(tenant, [{ category: def.category, id }]);
+      if (!rows?.[0]) throw new AppError('not-found', `Record not found: ${def.category}/${id}. WALLET_ITEM_NOT_FOUND`);
+      const request = requestOf(rows[0].value);
       if (!request) throw new AppError('bad-request', 'The request has no format that is supported');
       const found = await admin.matchHeld(tenant, request);
       const wanted = query.referent?.split(',').map((one) => one.trim());
@@ -51,5 +70,5 @@ export const proofRoutes: readonly AdminRoute[] = [
           }),
         );
     },
-  },
-];
+  }),
+);

@@ -49,7 +49,9 @@ export const serverRoutes: readonly AdminRoute[] = [
     tag: 'server',
     summary: 'Fetch the list of loaded plugins',
     auth: 'admin',
-    handle: async (admin) => ({ result: admin.kernel.registry.protocols.map((protocol) => protocol.name) }),
+    handle: async (admin) => ({
+      result: [...admin.plugins.map(({ name }) => name), ...admin.kernel.registry.protocols.map((protocol) => protocol.name)],
+    }),
   },
   {
     route: 'GET /shutdown',

@@ -1,0 +1,91 @@
+import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
+
+/** An issue-credential 1.0 exchange, under the names of ACA-Py's V10CredentialExchange: messages end in `_dict`, the rest are their attachments, decoded. */
+export interface CredentialExchangeV1Value {
+  [member: string]: unknown;
+  thread_id?: string;
+  parent_thread_id?: string;
+  initiator: 'self' | 'external';
+  auto_offer?: boolean;
+  auto_issue?: boolean;
+  auto_remove?: boolean;
+  error_msg?: string;
+  credential_definition_id?: string;
+  schema_id?: string;
+  credential_proposal_dict?: JsonObject;
+  credential_offer_dict?: JsonObject;
+  credential_offer?: JsonObject;
+  credential_request?: JsonObject;
+  /** As received. */
+  raw_credential?: JsonObject;
+  /** The holder's: as the wallet lists it. The issuer's: as issued. */
+  credential?: JsonObject;
+  credential_id?: string;
+  /** What the controller asked to offer, until the offer is made. */
+  wanted?: JsonObject;
+  protocol?: string;
+}
+
+function terse(record: Exchange<CredentialExchangeV1Value>): JsonObject {
+  const { value } = record;
+  return compact({
+    ...viewHead(record),
+    trace: false,
+    credential_exchange_id: record.id,
+    connection_id: record.connection,
+    thread_id: value.thread_id,
+    parent_thread_id: value.parent_thread_id,
+    initiator: value.initiator,
+    role: record.role,
+    credential_definition_id: value.credential_definition_id,
+    schema_id: value.schema_id,
+    credential_id: value.credential_id,
+    auto_offer: value.auto_offer,
+    auto_issue: value.auto_issue,
+    auto_remove: value.auto_remove,
+    error_msg: value.error_msg,
+  });
+}
+
+export const credentialExchangeV1 = defineRecord<CredentialExchangeV1Value>({
+  category: 'credential_exchange_v10',
+  idField: 'credential_exchange_id',
+  label: 'Credential exchange',
+  topic: 'issue_credential',
+  states: [
+    'proposal_sent',
+    'proposal_received',
+    'offer_sent',
+    'offer_received',
+    'request_sent',
+    'request_received',
+    'credential_issued',
+    'credential_received',
+    'credential_acked',
+    'credential_revoked',
+    'abandoned',
+    'deleted',
+  ],
+  // the request's metadata blinds the holder's link secret: it is a key, and in no view
+  view: (record) =>
+    compact({
+      ...terse(record),
+      credential_proposal_dict: record.value.credential_proposal_dict,
+      credential_offer_dict: record.value.credential_offer_dict,
+      credential_offer: record.value.credential_offer,
+      credential_request: record.value.credential_request,
+      raw_credential: record.value.raw_credential,
+      credential: record.value.credential,
+    }),
+  terse,
+  hidden: (record) => (record.state ?? '') === '',
+  tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  admin: {
+    list: '/issue-credential/records',
+    one: '/issue-credential/records/{cred_ex_id}',
+    tag: 'issue-credential v1.0',
+    remove: true,
+    filters: { thread_id: 'thread_id' },
+  },
+});

@@ -1,0 +1,77 @@
+import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
+
+/** A present-proof 1.0 exchange, under the names of ACA-Py's V10PresentationExchange. */
+export interface PresentationExchangeV1Value {
+  [member: string]: unknown;
+  thread_id?: string;
+  parent_thread_id?: string;
+  initiator: 'self' | 'external';
+  auto_present?: boolean;
+  auto_verify?: boolean;
+  auto_remove?: boolean;
+  error_msg?: string;
+  verified?: 'true' | 'false';
+  verified_msgs?: readonly string[];
+  presentation_proposal_dict?: JsonObject;
+  presentation_request_dict?: JsonObject;
+  /** The proof request itself. */
+  presentation_request?: JsonObject;
+  presentation?: JsonObject;
+  protocol?: string;
+}
+
+function terse(record: Exchange<PresentationExchangeV1Value>): JsonObject {
+  const { value } = record;
+  return compact({
+    ...viewHead(record),
+    trace: false,
+    presentation_exchange_id: record.id,
+    connection_id: record.connection,
+    thread_id: value.thread_id,
+    initiator: value.initiator,
+    role: record.role,
+    auto_present: value.auto_present,
+    auto_verify: value.auto_verify,
+    error_msg: value.error_msg,
+    verified: value.verified,
+    verified_msgs: value.verified_msgs,
+  });
+}
+
+export const presentationExchangeV1 = defineRecord<PresentationExchangeV1Value>({
+  category: 'presentation_exchange_v10',
+  idField: 'presentation_exchange_id',
+  label: 'Presentation exchange',
+  topic: 'present_proof',
+  states: [
+    'proposal_sent',
+    'proposal_received',
+    'request_sent',
+    'request_received',
+    'presentation_sent',
+    'presentation_received',
+    'verified',
+    'presentation_acked',
+    'abandoned',
+    'deleted',
+  ],
+  view: (record) =>
+    compact({
+      ...terse(record),
+      auto_remove: record.value.auto_remove,
+      presentation_proposal_dict: record.value.presentation_proposal_dict,
+      presentation_request_dict: record.value.presentation_request_dict,
+      presentation_request: record.value.presentation_request,
+      presentation: record.value.presentation,
+    }),
+  terse,
+  tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  admin: {
+    list: '/present-proof/records',
+    one: '/present-proof/records/{pres_ex_id}',
+    tag: 'present-proof v1.0',
+    remove: true,
+    filters: { thread_id: 'thread_id' },
+  },
+});
