@@ -30,6 +30,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
   name: 'did-exchange',
   uris: [URI],
   binds: connection,
+  // RFC 0023 spells it with an underscore, and ACA-Py knows no other
+  problemName: 'problem_report',
   messages: {
     request: {
       schema: Type.Object({
