@@ -233,7 +233,7 @@ async function sealAll(
 
 const problemReport = (protocol: Protocol, problem: NonNullable<Effects['problem']>): Outgoing => ({
   thid: problem.thid,
-  type: protocol.problem ? 'problem-report' : PROBLEM_REPORT,
+  type: protocol.problem ? (protocol.problemName ?? 'problem-report') : PROBLEM_REPORT,
   body: { description: { code: problem.code, en: problem.text } },
 });
 

@@ -247,6 +247,8 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly acked?: MessageStep<V>;
   /** What a problem report of whatever family does. */
   readonly problem?: MessageStep<V>;
+  /** How the family spells its problem report, where it is not `problem-report`. */
+  readonly problemName?: string;
 }
 
 /** Declares a protocol. */

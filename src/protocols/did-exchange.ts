@@ -24,6 +24,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
   uris: URIS,
   roles: ['requester', 'responder'],
   binds: connection,
+  // RFC 0023 spells it with an underscore, and ACA-Py knows no other
+  problemName: 'problem_report',
   messages: {
     request: {
       schema: Type.Object({

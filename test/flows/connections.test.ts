@@ -118,6 +118,19 @@ test('a request is rejected: the peer hears of it in a problem report where we h
   assert.match(heard.error_msg, /not today/);
 });
 
+test('a rejection goes out under the name that RFC 0023 and ACA-Py give it', async () => {
+  const stranger = await startStranger();
+  world.defer(stranger.close);
+  const { invitation } = await alice.post('/out-of-band/create-invitation', HANDSHAKE);
+  const request = requestFor(stranger, invitation);
+  await stranger.send(serviceOf(invitation), request);
+  const asked = await alice.event('connections', (one) => one.state === 'request' && one.request_id === request['@id'], 'a request');
+  await alice.post(`/didexchange/${asked.connection_id}/reject`, { reason: 'not today' });
+  const { message: told } = await stranger.inbox.first((mail) => mail.message['~thread']?.thid === request['@id'], 'the rejection');
+  assert.equal(told['@type'], 'https://didcomm.org/didexchange/1.1/problem_report');
+  assert.deepEqual(told.description, { code: 'request_not_accepted', en: 'not today' });
+});
+
 test('trust pings: the answer comes under its thread; --monitor-ping tells of sent, received and answered', async () => {
   const ids = await connect(alice, bob);
   const { thread_id } = await alice.post(`/connections/${ids.inviter}/send-ping`, { comment: 'hello' });
