@@ -33,6 +33,8 @@ const CALLS_AT_ONCE = 12;
 export interface FuzzOptions {
   readonly count: number;
   readonly seed: number;
+  /** No case begins after so many seconds. */
+  readonly seconds?: number;
   /** One case alone: a finding, again. */
   readonly only?: number;
   readonly progress?: (done: number, rss: number) => void;
@@ -77,7 +79,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     const kinds: Record<string, number> = {};
     const statuses: Record<string, number> = {};
     const start = memory();
-    let tenth = start;
+    let tenth: number | undefined;
     const began = performance.now();
 
     const settle = (kind: string, number: number, status: number, allowed: ReadonlySet<number>, what: () => string): void => {
@@ -120,13 +122,17 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
 
     let next = 0;
     const total = options.only === undefined ? count : 1;
+    let done = 0;
+    /** How much of the run is behind, by cases or by time. */
+    const share = (): number => Math.max(done / total, (performance.now() - began) / 1000 / (options.seconds ?? Infinity));
     const worker = async (): Promise<void> => {
-      for (let at = next++; at < total; at = next++) {
+      for (let at = next++; at < total && share() < 1; at = next++) {
         const number = options.only ?? at;
         await run(number).catch((error: unknown) => find(`case ${number}: ${(error as Error).stack}`));
-        if (at % 1000 === 999) tidy();
-        if (at === Math.floor(total / 10)) tenth = memory();
-        if (at % 10_000 === 9_999) options.progress?.(at + 1, process.memoryUsage().rss);
+        done++;
+        if (done % 1000 === 0) tidy();
+        if (tenth === undefined && share() >= 0.1) tenth = memory();
+        if (done % 10_000 === 0) options.progress?.(done, process.memoryUsage().rss);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -139,9 +145,10 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     if (made.status !== 200) find(`an invitation cannot be made in the end: ${made.text}`);
     tidy();
     const end = memory();
+    tenth ??= start;
     // a fifth more than at the tenth is a heap that found its size; beyond that, something is kept for each case
-    if (total >= 10_000 && end > tenth * 1.2 + 64 * 2 ** 20) find(`memory grew from ${mega(tenth)} at a tenth to ${mega(end)}`);
-    return { count: total, seconds, kinds, statuses, rss: { start, tenth, end }, findings };
+    if (done >= 10_000 && end > tenth * 1.2 + 64 * 2 ** 20) find(`memory grew from ${mega(tenth)} at a tenth to ${mega(end)}`);
+    return { count: done, seconds, kinds, statuses, rss: { start, tenth, end }, findings };
   } finally {
     sockets.destroy();
     await world.close();
@@ -390,10 +397,11 @@ function ledgerCase(r: Rng, { boxes, documents, words, members, stranger }: Targ
 
 // -- the command ---------------------------------------------------------------------------------------------------------------------------------------------
 
-const HELP = `./flexid fuzz [--count N] [--seed S] [--only CASE]
+const HELP = `./flexid fuzz [--count N] [--seed S] [--seconds N] [--only CASE]
 
 Damaged envelopes, messages, admin bodies and ledger objects against an agent of its own on a temporary store (default: 20000 cases, seed 1).
 Ends with 1 where anything was found: a status that is not documented, 500, an error in the log, a crash, memory that grows.
+--seconds ends the run after that time, however many cases are left.
 --only runs one case of a seed again.
 `;
 
@@ -401,7 +409,7 @@ Ends with 1 where anything was found: a status that is not documented, 500, an e
 export async function main(argv: readonly string[]): Promise<number> {
   const given: Record<string, number> = { count: 20_000, seed: 1 };
   for (let i = 0; i < argv.length; i += 2) {
-    const name = /^--(count|seed|only)$/.exec(argv[i]!)?.[1];
+    const name = /^--(count|seed|seconds|only)$/.exec(argv[i]!)?.[1];
     const value = Number(argv[i + 1]);
     if (!name || !Number.isSafeInteger(value) || value < 0) {
       const help = argv[i] === '--help' || argv[i] === '-h';
@@ -413,6 +421,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const result = await fuzz({
     count: given.count!,
     seed: given.seed!,
+    seconds: given.seconds,
     only: given.only,
     progress: (done, rss) => process.stderr.write(`${done} cases, ${mega(rss)}\n`),
   });
