@@ -9,6 +9,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid devnet             run the dev ledger alone, algod's API on port 4001
   ./flexid test [suite]       run the tests
   ./flexid bench [name]       run the benchmarks
+  ./flexid fuzz               damaged messages, calls and ledger objects, seeded
 `;
 
 /** Runs the agent until it is told to stop; drains on SIGTERM and SIGINT. */
@@ -51,11 +52,16 @@ async function main(): Promise<void> {
     case 'demo':
     case 'test':
     case 'bench':
+    case 'fuzz':
     case 'devnet': {
       // each of these is a program of its own beside src, which knows nothing of them
-      const path = { demo: '../examples/demo/demo.ts', test: '../test/run.ts', bench: '../bench/run.ts', devnet: '../devnet/main.ts' }[
-        command
-      ];
+      const path = {
+        demo: '../examples/demo/demo.ts',
+        test: '../test/run.ts',
+        bench: '../bench/run.ts',
+        fuzz: '../test/fuzz/fuzz.ts',
+        devnet: '../devnet/main.ts',
+      }[command];
       const { main: run } = (await import(path)) as { main: (argv: readonly string[]) => Promise<number> };
       process.exitCode = await run(argv);
       return;

@@ -1,4 +1,7 @@
+import Type from 'typebox';
 import { AppError } from '../errors.ts';
+import { ProofRequest } from '../kernel/proof-schemas.ts';
+import { validator } from '../kernel/schema.ts';
 import type { WorkContext, WorkOps } from '../kernel/work.ts';
 import type {
   AnonCredsSchema,
@@ -72,11 +75,20 @@ function held(row: StoredRecord): HeldCredential {
   return { id: row.id, subject, values: credential.values };
 }
 
-/** The wallet's credentials that may answer a request, and which referent each answers. */
+/** What matching reads of a request: a peer's is outside input, whichever message brought it. */
+const Asked = validator(
+  Type.Object({
+    requested_attributes: ProofRequest.properties.requested_attributes,
+    requested_predicates: ProofRequest.properties.requested_predicates,
+  }),
+);
+
+/** The wallet's credentials that may answer a request, and which referent each answers. @throws AppError `bad-request` where it is no proof request */
 export async function matchHeld(
   ctx: Pick<WorkContext, 'store' | 'tenant'>,
   request: PresentationRequest,
 ): Promise<{ rows: StoredRecord[]; matches: Matches }> {
+  Asked.parse(request, 'bad-request');
   const { rows } = await ctx.store.find(ctx.tenant, 'credential', { limit: MAX_HELD });
   return { rows, matches: matchCredentials(request, rows.map(held)) };
 }

@@ -41,10 +41,11 @@ export const formatName = (id: unknown): FormatName | undefined => (typeof id ==
 export function attachmentsByFormat(message: JsonObject): Partial<Record<FormatName, JsonObject>> {
   const out: Partial<Record<FormatName, JsonObject>> = {};
   const field = Object.keys(message).find((name) => name.endsWith('~attach'));
-  const attached = field ? (message[field] as Json[]) : [];
+  // one that stands alone, without its list, is read like a list of one when it comes
+  const attached = field ? ([message[field]].flat() as Json[]) : [];
   for (const { attach_id, format } of (message.formats ?? []) as { attach_id: string; format: string }[]) {
     const name = formatName(format);
-    const wire = attached.find((one) => (one as JsonObject)['@id'] === attach_id);
+    const wire = attached.find((one) => (one as JsonObject | null)?.['@id'] === attach_id);
     if (!name || wire === undefined) continue;
     try {
       out[name] = attachmentJson(readAttachment(wire)) as JsonObject;

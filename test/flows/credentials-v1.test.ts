@@ -270,6 +270,33 @@ test('a message that is repeated has one effect; one out of order and one of a s
   await stranger.inbox.first((mail) => mail.message['~thread']?.thid === damaged['@id'], 'the refusal');
 });
 
+test('a request that is none, and an attachment that stands alone, are answered as such by both versions', async () => {
+  const stranger = await startStranger();
+  world.defer(stranger.close);
+  const peer = await connectStranger(bob, stranger);
+  const format = { attach_id: 'a', format: 'hlindy/proof-req@v2.0' };
+  for (const [version, id, member] of [
+    ['1.0', 'presentation_exchange_id', '/present-proof'],
+    ['2.0', 'pres_ex_id', '/present-proof-2.0'],
+  ] as const) {
+    for (const request of [{}, { requested_attributes: { a: null }, requested_predicates: {} }]) {
+      const asked = message(`present-proof/${version}/request-presentation`, {
+        formats: [format],
+        'request_presentations~attach': { '@id': 'a', data: { json: request } },
+      });
+      assert.ok((await peer.send(asked)).status < 300);
+      const { results } = await bob.get(`${member}/records?thread_id=${asked['@id']}`);
+      assert.equal(results[0]?.state.replace('_', '-'), 'request-received');
+      const fitting = await bob.call('GET', `${member}/records/${results[0][id]}/credentials`);
+      assert.equal(fitting.status, 400, fitting.text);
+    }
+  }
+  assert.deepEqual(
+    bob.logged.filter((line) => line.includes('"level":"error"')),
+    [],
+  );
+});
+
 test('by the auto flags both versions’ exchanges run by themselves, and done records go', async () => {
   const devnet = await world.devnet();
   const issuer = await world.start('issuer', {
