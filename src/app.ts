@@ -35,6 +35,8 @@ import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { connections } from './protocols/connections.ts';
 import { didExchange } from './protocols/did-exchange.ts';
+import { discoverFeatures1 } from './protocols/discover-features-1.ts';
+import { discoverFeatures2 } from './protocols/discover-features-2.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { notification } from './protocols/notification.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
@@ -61,6 +63,8 @@ export const PROTOCOLS = [
   trustPing,
   basicMessage,
   notification,
+  discoverFeatures1,
+  discoverFeatures2,
   issueCredential,
   presentProof,
   walletDid,

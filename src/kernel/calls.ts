@@ -72,7 +72,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       protocol,
       record: given.record === undefined ? undefined : { category: protocol.binds.category, id: given.record },
       about,
-      connection: step.connection ? (input.body[step.connection] as string | undefined) : undefined,
+      connection: step.connection ? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined) : undefined,
       load: step.load?.(input),
       from: step.from,
       role: step.role,
@@ -89,7 +89,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       if (other) return other;
       throw error;
     }
-    const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
+    const pending = step.pending && first.answerRef ? { states: step.pending, ms: step.patience, ...first.answerRef } : undefined;
     return first.spawned || pending ? await settled(tenant, cause, first.answer, pending) : first.answer;
   }
 
@@ -106,9 +106,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     tenant: string,
     cause: string,
     otherwise: JsonObject,
-    pending?: AnswerRef & { states: readonly string[] },
+    pending?: AnswerRef & { states: readonly string[]; ms?: number },
   ): Promise<JsonObject> {
-    const deadline = Date.now() + WAIT_MS;
+    const deadline = Date.now() + (pending?.ms ?? WAIT_MS);
     let nudge = (): void => {};
     const wake = (): void => nudge();
     waits.add(wake);

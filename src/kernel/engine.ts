@@ -89,6 +89,7 @@ export function createEngine(kernel: Kernel): Engine {
       record: subject.record,
       connection: subject.connection,
       loaded: subject.loaded,
+      features: (match) => kernel.registry.features(match),
       newId: () => newId(),
       newNonce: () => BigInt(`0x${randomBytes(10).toString('hex')}`).toString(),
       newKey(seed) {
@@ -172,7 +173,7 @@ export function createEngine(kernel: Kernel): Engine {
     for (const category of categories) {
       for (const thread of threads) ask(`thread ${category}`, { category, tag: 'thread', equals: thread });
     }
-    const about = known?.step.about?.(message);
+    const about = known?.step.about?.(message, route.kind === 'connection' ? route.target : undefined);
     if (about) ask('about', about);
     for (const [name, lookup] of Object.entries(known?.step.load?.(message) ?? {})) ask(`load ${name}`, lookup);
 

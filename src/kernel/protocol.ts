@@ -134,6 +134,12 @@ export interface OwnKey {
   readonly write: KeyWrite;
 }
 
+/** A protocol as it is told to peers that ask (RFC 0031, RFC 0557). */
+export interface Feature {
+  readonly uri: string;
+  readonly roles?: readonly string[];
+}
+
 /** What every step can read. Nothing here touches the network or the store. */
 export interface StepContext<V extends RecordValue = RecordValue> {
   readonly tenant: string;
@@ -144,6 +150,8 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly connection?: Exchange;
   /** What the step's `load` asked for, by name. */
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
+  /** What is spoken here, of the protocols whose URI is `match`, or begins as it does before its `*`. */
+  features(match: string): readonly Feature[];
   newId(): string;
   newKey(seed?: Uint8Array): OwnKey;
   /** A nonce of 80 bits in decimal, as AnonCreds requests carry it. */
@@ -188,7 +196,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly handshake?: boolean;
   readonly load?: (message: Incoming) => Loads;
   /** The record that it is about, where no thread names one. */
-  readonly about?: (message: Incoming) => Lookup | undefined;
+  readonly about?: (message: Incoming, connection: string | undefined) => Lookup | undefined;
   step(ctx: StepContext<V>, message: Incoming): Effects;
 }
 
@@ -206,7 +214,9 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly about?: (input: CommandInput) => Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
   readonly pending?: readonly string[];
-  /** The input's member that names the connection. */
+  /** How long it waits for that, in ms, where ACA-Py gives up sooner than on its own jobs. */
+  readonly patience?: number;
+  /** The member of the body or the query that names the connection. */
   readonly connection?: string;
   step(ctx: StepContext<V>, input: CommandInput): Effects;
 }

@@ -89,6 +89,7 @@ const FreeOffer = Type.Object({ connection_id: Type.String(), ...Offer });
 export const issueCredential = defineProtocol<CredentialExchangeValue>({
   name: 'issue-credential-2.0',
   uris: [URI],
+  roles: ['issuer', 'holder'],
   binds: credentialExchange,
   messages: {
     'propose-credential': {

@@ -59,6 +59,7 @@ const isTrue = (text: string | undefined): boolean | undefined => (text === unde
 export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
   name: 'out-of-band',
   uris: URIS,
+  roles: ['sender', 'receiver'],
   binds: outOfBand,
   messages: {
     'handshake-reuse': {

@@ -79,6 +79,7 @@ const Request = { presentation_request: ByFormat(ProofRequest), auto_verify: Typ
 export const presentProof = defineProtocol<PresentationExchangeValue>({
   name: 'present-proof-2.0',
   uris: [URI],
+  roles: ['verifier', 'prover'],
   binds: presentationExchange,
   messages: {
     'propose-presentation': {

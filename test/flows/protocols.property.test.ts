@@ -174,6 +174,10 @@ const BODY: JsonObject = {
   content: 'text',
   description: { code: 'x', en: 'y' },
   status: 'OK',
+  query: '*',
+  queries: [{ 'feature-type': 'protocol', match: '*' }],
+  protocols: [{ pid: 'x' }],
+  disclosures: [{ 'feature-type': 'protocol', id: 'x' }],
 };
 const messageOf = (protocol: Protocol, name: string, thread: string): JsonObject => ({
   '@type': `${protocol.uris[0]}/${name}`,
