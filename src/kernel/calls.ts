@@ -73,7 +73,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       record: given.record === undefined ? undefined : { category: protocol.binds.category, id: given.record },
       about,
       connection: step.connection ? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined) : undefined,
-      load: step.load?.(input),
+      load: step.load?.(input, given.record),
       from: step.from,
       role: step.role,
       origin: { cause, callMark: key === undefined ? undefined : cause },
@@ -143,7 +143,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     if (job.kind === 'tell') {
       const tell = job.payload as unknown as TellPayload;
       await orFail(job, lease, undefined, () =>
-        engine.deliverLocally(job.tenant, tell.connection, tell.message, { job: held, cause: job.cause, answer: tell.answer }),
+        engine.deliverLocally(job.tenant, tell, { job: held, cause: job.cause, answer: tell.answer }),
       );
     } else if (job.kind === 'command') {
       const payload = job.payload as unknown as CommandPayload;
@@ -154,7 +154,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
           tenant: job.tenant,
           protocol,
           record: { category: payload.category, id: payload.id },
-          load: step.load?.(input),
+          load: step.load?.(input, payload.id),
           from: step.from,
           role: step.role,
           origin: { cause: job.cause, answer: payload.answer, job: held },

@@ -152,7 +152,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
     if (state === 'request-received' && !value.auto_present) return { record: { patch: { error_msg: failure.text } } };
     return {
       record: { states: ['abandoned'], patch: { error_msg: failure.text }, remove: value.auto_remove_on_failure },
-      problem: ctx.connection ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
+      problem: ctx.reachable ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
     };
   },
   results: {
@@ -177,7 +177,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
         const verified = made.verified ? 'true' : 'false';
         return {
           record: { states: ['done'], patch: { verified, verified_msgs: made.reasons }, remove: ctx.record!.value.auto_remove },
-          send: ctx.connection ? [{ type: 'ack', body: { status: 'OK', verification_result: verified } }] : [],
+          send: ctx.reachable ? [{ type: 'ack', body: { status: 'OK', verification_result: verified } }] : [],
         };
       },
     },
@@ -301,7 +301,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       from: presentationExchange.states.filter((state) => !['done', 'deleted'].includes(state)),
       step: (ctx, { body }) => ({
         record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
-        problem: ctx.connection ? { code: 'abandoned', text: body.description } : undefined,
+        problem: ctx.reachable ? { code: 'abandoned', text: body.description } : undefined,
         answer: {},
       }),
     },
@@ -380,6 +380,6 @@ function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExcha
       states: ['request-sent'],
       patch: { ...patch, thread_id: thid, pres_request: message },
     },
-    send: ctx.connection ? [{ message }] : [],
+    send: ctx.reachable ? [{ message }] : [],
   };
 }
