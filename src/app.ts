@@ -39,6 +39,8 @@ import { basicMessage } from './protocols/basic-message.ts';
 import { connectionCommands } from './protocols/connection.ts';
 import { connections } from './protocols/connections.ts';
 import { didExchange } from './protocols/did-exchange.ts';
+import { discoverFeatures1 } from './protocols/discover-features-1.ts';
+import { discoverFeatures2 } from './protocols/discover-features-2.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { notification } from './protocols/notification.ts';
@@ -69,6 +71,8 @@ export const PROTOCOLS = [
   trustPing,
   basicMessage,
   notification,
+  discoverFeatures1,
+  discoverFeatures2,
   issueCredential,
   presentProof,
   connectionCommands,

@@ -11,7 +11,7 @@ import { newId } from './ids.ts';
 import { type AnswerRef, commandJob, type DeliverPayload, deliverJob, eventJob, ledgerJob, tellJob, workJob } from './jobs.ts';
 import { composeMessage } from './message.ts';
 import type { Change, Destination, Effects, Outgoing, Protocol, StepContext } from './protocol.ts';
-import type { Exchange, RecordDef } from './record.ts';
+import { type Exchange, type RecordDef, type Reply, replyOf } from './record.ts';
 
 /** A problem report when a protocol has no message of its own for it (RFC 0035). */
 const PROBLEM_REPORT = 'https://didcomm.org/notification/1.0/problem-report';
@@ -131,6 +131,7 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
     effects,
     origin,
     after.get(`connection ${ctx.connection?.id}`)?.record ?? ctx.connection,
+    bound,
   );
   let reply: Assembled['reply'];
   for (const payload of mail) {
@@ -206,6 +207,21 @@ export function destinationOf(connection: Exchange): Destination | undefined {
   };
 }
 
+const directTo = (reply: Reply | undefined): Destination | undefined =>
+  reply?.recipientKeys && {
+    recipientKeys: reply.recipientKeys,
+    routingKeys: reply.routingKeys,
+    endpoint: reply.endpoint,
+    sender: reply.key,
+  };
+
+/** A message without a connection says where its answer goes (RFC 0056), and which invitation it belongs to. */
+const withService = (message: JsonObject, key: string, endpoint: string, pthid: unknown): JsonObject => ({
+  ...message,
+  ...(typeof pthid === 'string' ? { '~thread': { ...(message['~thread'] as JsonObject | undefined), pthid } } : {}),
+  '~service': { recipientKeys: [key], routingKeys: [], serviceEndpoint: endpoint },
+});
+
 async function sealAll(
   kernel: Kernel,
   protocol: Protocol,
@@ -213,13 +229,16 @@ async function sealAll(
   effects: Effects,
   origin: Origin,
   connection: Exchange | undefined,
+  bound: Exchange | undefined,
 ): Promise<DeliverPayload[]> {
   const mail: DeliverPayload[] = [];
   const outgoing = [...(effects.send ?? []), ...(effects.problem ? [problemReport(protocol, effects.problem)] : [])];
   for (const out of outgoing) {
-    const to = out.to ?? (connection && destinationOf(connection));
+    const direct = !out.to && !connection ? replyOf(bound) : undefined;
+    const to = out.to ?? (connection ? destinationOf(connection) : directTo(direct));
     if (!to) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
-    const message = await compose(kernel, protocol, ctx, out, effects.keys, origin);
+    const composed = await compose(kernel, protocol, ctx, out, effects.keys, origin);
+    const message = direct ? withService(composed, direct.key, ctx.settings.endpoint, bound?.value.parent_thread_id) : composed;
     const sender = to.sender === undefined ? undefined : await pairOf(kernel, ctx.tenant, to.sender, effects.keys);
     const sealed = pack({ message: JSON.stringify(message), recipients: to.recipientKeys, sender });
     mail.push({

@@ -72,8 +72,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       protocol,
       record: given.record === undefined ? undefined : { category: protocol.binds.category, id: given.record },
       about,
-      connection: step.connection ? (input.body[step.connection] as string | undefined) : undefined,
-      load: step.load?.(input),
+      connection: step.connection ? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined) : undefined,
+      load: step.load?.(input, given.record),
       from: step.from,
       role: step.role,
       origin: { cause, callMark: key === undefined ? undefined : cause },
@@ -89,7 +89,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       if (other) return other;
       throw error;
     }
-    const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
+    const pending = step.pending && first.answerRef ? { states: step.pending, ms: step.patience, ...first.answerRef } : undefined;
     return first.spawned || pending ? await settled(tenant, cause, first.answer, pending) : first.answer;
   }
 
@@ -106,9 +106,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     tenant: string,
     cause: string,
     otherwise: JsonObject,
-    pending?: AnswerRef & { states: readonly string[] },
+    pending?: AnswerRef & { states: readonly string[]; ms?: number },
   ): Promise<JsonObject> {
-    const deadline = Date.now() + WAIT_MS;
+    const deadline = Date.now() + (pending?.ms ?? WAIT_MS);
     let nudge = (): void => {};
     const wake = (): void => nudge();
     waits.add(wake);
@@ -143,7 +143,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     if (job.kind === 'tell') {
       const tell = job.payload as unknown as TellPayload;
       await orFail(job, lease, undefined, () =>
-        engine.deliverLocally(job.tenant, tell.connection, tell.message, { job: held, cause: job.cause, answer: tell.answer }),
+        engine.deliverLocally(job.tenant, tell, { job: held, cause: job.cause, answer: tell.answer }),
       );
     } else if (job.kind === 'command') {
       const payload = job.payload as unknown as CommandPayload;
@@ -154,7 +154,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
           tenant: job.tenant,
           protocol,
           record: { category: payload.category, id: payload.id },
-          load: step.load?.(input),
+          load: step.load?.(input, payload.id),
           from: step.from,
           role: step.role,
           origin: { cause: job.cause, answer: payload.answer, job: held },

@@ -8,10 +8,10 @@ import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
 import { type Assembled, assemble, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
 import { hashId, newId } from './ids.ts';
-import { type DeliverPayload, deliverJob, shortHash } from './jobs.ts';
+import { type DeliverPayload, deliverJob, shortHash, type TellPayload } from './jobs.ts';
 import { readMessage } from './message.ts';
 import { type Effects, type Incoming, type MessageStep, NEW, type Protocol, type Settings, type StepContext } from './protocol.ts';
-import { type Exchange, toExchange } from './record.ts';
+import { type Exchange, type Reply, replyOf, toExchange } from './record.ts';
 
 /** How often a transition that lost a race reloads and tries again. */
 const ATTEMPTS = 12;
@@ -44,8 +44,8 @@ interface Subject {
 export interface Engine {
   receive(body: Uint8Array, session: InboundSession): Promise<Received>;
   transition(request: Transition): Promise<Assembled>;
-  /** A message that this agent hands to itself (rule 5), under the connection it belongs to. */
-  deliverLocally(tenant: string, connection: string, message: JsonObject, origin: Origin): Promise<void>;
+  /** A message that this agent hands to itself (rule 5), under the connection it belongs to, or with the way to the peer of an exchange without one. */
+  deliverLocally(tenant: string, tell: TellPayload, origin: Origin): Promise<void>;
 }
 
 /** One run of one step: of a command or of a result. */
@@ -89,6 +89,8 @@ export function createEngine(kernel: Kernel): Engine {
       record: subject.record,
       connection: subject.connection,
       loaded: subject.loaded,
+      reachable: subject.connection !== undefined || replyOf(subject.record)?.recipientKeys !== undefined,
+      features: (match) => kernel.registry.features(match),
       newId: () => newId(),
       newNonce: () => BigInt(`0x${randomBytes(10).toString('hex')}`).toString(),
       newKey(seed) {
@@ -172,9 +174,10 @@ export function createEngine(kernel: Kernel): Engine {
     for (const category of categories) {
       for (const thread of threads) ask(`thread ${category}`, { category, tag: 'thread', equals: thread });
     }
-    const about = known?.step.about?.(message);
+    const by = route.kind === 'connection' ? route.target : undefined;
+    const about = known?.step.about?.(message, by);
     if (about) ask('about', about);
-    for (const [name, lookup] of Object.entries(known?.step.load?.(message) ?? {})) ask(`load ${name}`, lookup);
+    for (const [name, lookup] of Object.entries(known?.step.load?.(message, by) ?? {})) ask(`load ${name}`, lookup);
 
     for (let attempt = 1; ; attempt++) {
       const { mark: seen, records } = await store.loadMarked(tenant, mark, lookups);
@@ -183,7 +186,12 @@ export function createEngine(kernel: Kernel): Engine {
       const connection = connectionRow && toExchange(connectionRow);
       if (seen) return repeat(tenant, seen.answer, connection?.id, canReply);
 
-      const trusted = connection !== undefined && isPeer(connection, message.sender);
+      const direct = connection
+        ? undefined
+        : categories.flatMap((category) => rows(`thread ${category}`).map(toExchange)).find((one) => isDirect(one, message));
+      // whom nobody knows yet is listened to, and hears nothing of what it did wrong
+      const nameless = direct !== undefined && replyOf(direct)?.recipientKeys === undefined;
+      const trusted = direct ? !nameless : connection !== undefined && isPeer(connection, message.sender);
       const heard = trusted || (connection !== undefined && isInviter(connection, message.sender));
       const request = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
@@ -207,6 +215,7 @@ export function createEngine(kernel: Kernel): Engine {
             effects = { problem: { code: row.report ?? 'request-not-accepted', text: row.peer ?? 'The message was not accepted' } };
           }
         }
+        if (direct && record && effects.record) effects = withReply(effects, replyFrom(replyOf(direct)!, message));
         const origin: Origin = {
           mark,
           // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
@@ -215,13 +224,14 @@ export function createEngine(kernel: Kernel): Engine {
           replyTo: canReply ? connection?.id : undefined,
         };
         const assembled = await settle(await assemble(kernel, protocol, ctx, effects, origin), tenant);
-        return { reply: assembled.reply, connection: trusted ? connection.id : undefined };
+        return { reply: assembled.reply, connection: trusted ? connection?.id : undefined };
       };
 
       try {
         if (isOutcome(message)) {
-          if (!heard) return 'stranger';
-          const owner = ownerOf(rows, message, connection);
+          if (!heard && !direct) return 'stranger';
+          const owner = ownerOf(rows, message, connection, direct);
+          if (!owner && !connection) return 'stranger';
           if (owner) return await request(owner.protocol, owner.step, owner.record);
           return await request(kernel.registry.protocol('notification'), strayOutcome(message), undefined);
         }
@@ -234,19 +244,20 @@ export function createEngine(kernel: Kernel): Engine {
           );
         }
         const { step, protocol } = known;
-        if (!step.handshake && !trusted) return message.sender ? 'stranger' : 'anonymous';
+        if (!step.handshake && !trusted && !direct) return message.sender ? 'stranger' : 'anonymous';
         if (!known.body.check(message.body)) {
           if (!trusted) return 'invalid';
           return await request(protocol, { ...step, from: '*', step: () => unexpected('message-invalid') }, undefined);
         }
         const record = protocol.stateless
           ? connection
-          : threadRecord(
+          : (direct ??
+            threadRecord(
               [...rows(`thread ${protocol.binds.category}`), ...rows('about')],
               message,
               connection,
               step.handshake === true && route.kind !== 'connection',
-            );
+            ));
         return await request(protocol, step, record);
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'conflict' || attempt >= ATTEMPTS) throw error;
@@ -273,10 +284,12 @@ export function createEngine(kernel: Kernel): Engine {
   function ownerOf(
     rows: (name: string) => StoredRecord[],
     message: Incoming,
-    connection: Exchange,
+    connection: Exchange | undefined,
+    direct: Exchange | undefined,
   ): { protocol: Protocol; step: MessageStep; record: Exchange } | undefined {
     for (const category of kernel.registry.threaded) {
-      const record = threadRecord(rows(`thread ${category}`), message, connection, false);
+      const of = rows(`thread ${category}`);
+      const record = direct ? of.map(toExchange).find((one) => one.id === direct.id) : threadRecord(of, message, connection, false);
       const protocol = record && kernel.registry.owner(category, record.value);
       const step = message.name === 'ack' ? protocol?.acked : protocol?.problem;
       if (record && protocol && step) return { protocol, step, record };
@@ -337,7 +350,7 @@ export function createEngine(kernel: Kernel): Engine {
     }
   }
 
-  async function deliverLocally(tenant: string, connection: string, json: JsonObject, origin: Origin): Promise<void> {
+  async function deliverLocally(tenant: string, { connection, reply, message: json }: TellPayload, origin: Origin): Promise<void> {
     const message = readMessage(json);
     const known = kernel.registry.message(message.type);
     if (typeof known === 'string') throw new AppError('message-unknown', `no protocol takes ${message.type}`);
@@ -347,12 +360,15 @@ export function createEngine(kernel: Kernel): Engine {
       protocol: known.protocol,
       about: { category: known.protocol.binds.category, tag: 'thread', equals: message.thid },
       connection,
-      load: known.step.load?.(message),
-      from: known.step.from,
-      role: known.step.role,
+      load: known.step.load?.(message, connection),
+      // it begins an exchange: whoever wrote it must not reach one that another peer has
+      from: known.step.from === '*' || known.step.from.includes(NEW) ? [NEW] : [],
       origin: { ...origin, thid: message.thid },
       otherwise: 'ignore',
-      step: (ctx) => known.step.step(ctx, message),
+      step(ctx) {
+        const effects = known.step.step(ctx, message);
+        return reply ? withReply(effects, reply) : effects;
+      },
     });
   }
 
@@ -361,6 +377,24 @@ export function createEngine(kernel: Kernel): Engine {
 
 const isOutcome = (message: Incoming): boolean =>
   message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report';
+
+/** Whether a message answers an exchange without a connection: to its own key, by its peer, or by the first who does. */
+function isDirect(record: Exchange, message: Incoming): boolean {
+  const reply = replyOf(record);
+  if (!reply || !message.sender || message.recipient !== reply.key) return false;
+  return reply.recipientKeys === undefined || reply.recipientKeys.includes(message.sender);
+}
+
+/** The way to the peer after its message: by the service that it tells; else under the key that sealed it, as mail that it fetches. */
+const replyFrom = (known: Reply, message: Incoming): Reply =>
+  message.service
+    ? { key: known.key, ...message.service, recipientKeys: [...new Set([...message.service.recipientKeys, message.sender!])] }
+    : { ...known, recipientKeys: known.recipientKeys ?? [message.sender!] };
+
+const withReply = (effects: Effects, reply: Reply): Effects => ({
+  ...effects,
+  record: effects.record && { ...effects.record, patch: { ...effects.record.patch, reply } },
+});
 
 /** Whether a key is the connection's peer: its present key, or the one it had before it moved. */
 function isPeer(connection: Exchange, sender: string | undefined): boolean {

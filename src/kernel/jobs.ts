@@ -3,6 +3,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { JobWrite } from '../ports/store.ts';
 import { newId } from './ids.ts';
+import type { Reply } from './record.ts';
 
 /** The record that a REST call answers with; jobs carry it so that each later step can write the snapshot. */
 export interface AnswerRef {
@@ -34,7 +35,8 @@ export interface CommandPayload {
 }
 
 export interface TellPayload {
-  connection: string;
+  connection?: string;
+  reply?: Reply;
   message: JsonObject;
   answer?: AnswerRef;
 }
@@ -86,7 +88,7 @@ export const commandJob = (tenant: string, payload: CommandPayload, cause?: stri
   job('command', `command:${tenant}:${payload.category}:${payload.id}${notBefore ? `:${payload.command}` : ''}`, payload, cause, notBefore);
 
 export const tellJob = (tenant: string, payload: TellPayload, cause?: string): JobWrite =>
-  job('tell', `tell:${tenant}:${payload.connection}`, payload, cause);
+  job('tell', `tell:${tenant}:${payload.connection ?? payload.reply?.key}`, payload, cause);
 
 export const workJob = (tenant: string, payload: WorkPayload, cause?: string): JobWrite =>
   job('work', `work:${tenant}:${payload.category}:${payload.id}`, payload, cause);

@@ -1,5 +1,6 @@
 import { attachmentJson } from '../didcomm/attachments.ts';
 import { lift, lower, threadId } from '../didcomm/decorators.ts';
+import { didKeyToVerkey, looksLikeVerkey } from '../didcomm/encoding.ts';
 import { parseMessageType } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -21,12 +22,23 @@ export function readMessage(raw: JsonObject, sender?: string, recipient?: string
     body: lifted.body as JsonObject,
     attachments: lifted.attachments ?? {},
     signatures: lifted.signatures ?? {},
+    service: lifted.service && {
+      recipientKeys: lifted.service.recipientKeys.map(asVerkey),
+      routingKeys: lifted.service.routingKeys.map(asVerkey),
+      endpoint: lifted.service.serviceEndpoint,
+    },
     pleaseAck: lifted.pleaseAck !== undefined,
     returnRoute: route === 'all' || route === 'thread',
     raw,
     sender,
     recipient,
   };
+}
+
+function asVerkey(key: string): string {
+  const verkey = key.startsWith('did:key:') ? didKeyToVerkey(key) : looksLikeVerkey(key) ? key : undefined;
+  if (!verkey) throw new AppError('message-invalid', 'a key of ~service is neither a did:key nor a base58 Ed25519 key');
+  return verkey;
 }
 
 /** A message of a protocol with its decorators put back; `~thread` only where it does not start its own. */

@@ -3,7 +3,7 @@ import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { KeyWrite, Lookup, Route, StoredRecord } from '../ports/store.ts';
-import type { Exchange, RecordDef, RecordValue } from './record.ts';
+import type { Exchange, RecordDef, RecordValue, Reply } from './record.ts';
 
 /** A message with its decorators lifted out (RFC 0008, 0015, 0017, 0092): protocols never see an `@` or a `~`. */
 export interface Incoming {
@@ -19,6 +19,8 @@ export interface Incoming {
   readonly attachments: Readonly<Record<string, readonly Attachment[]>>;
   /** By the field before `~sig` (RFC 0234), unverified. */
   readonly signatures: Readonly<Record<string, unknown>>;
+  /** Where an answer goes that has no connection (RFC 0056), its keys in base58. */
+  readonly service?: { readonly recipientKeys: readonly string[]; readonly routingKeys: readonly string[]; readonly endpoint: string };
   readonly pleaseAck: boolean;
   readonly returnRoute: boolean;
   /** The message as received: exchange records keep it for the controller. */
@@ -100,9 +102,13 @@ export interface NextCommand {
   readonly after?: number;
 }
 
-/** A message handed to a connection's protocol as if it had come in: an attached offer after its connection is complete. */
+/**
+ * A message handed to its protocol as if it had come in, to begin an exchange: an attached offer after its connection is complete, or, with `reply`, without
+ * one.
+ */
 export interface Tell {
-  readonly connection: string;
+  readonly connection?: string;
+  readonly reply?: Reply;
   readonly message: JsonObject;
 }
 
@@ -134,6 +140,12 @@ export interface OwnKey {
   readonly write: KeyWrite;
 }
 
+/** A protocol as it is told to peers that ask (RFC 0031, RFC 0557). */
+export interface Feature {
+  readonly uri: string;
+  readonly roles?: readonly string[];
+}
+
 /** What every step can read. Nothing here touches the network or the store. */
 export interface StepContext<V extends RecordValue = RecordValue> {
   readonly tenant: string;
@@ -144,6 +156,10 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly connection?: Exchange;
   /** What the step's `load` asked for, by name. */
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
+  /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
+  readonly reachable: boolean;
+  /** What is spoken here, of the protocols whose URI is `match`, or begins as it does before its `*`. */
+  features(match: string): readonly Feature[];
   newId(): string;
   newKey(seed?: Uint8Array): OwnKey;
   /** A nonce of 80 bits in decimal, as AnonCreds requests carry it. */
@@ -187,9 +203,10 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly role?: string;
   /** May come under a key that is not the connection's, because it is what establishes or moves the connection. */
   readonly handshake?: boolean;
-  readonly load?: (message: Incoming) => Loads;
+  /** What else it reads; `connection` is the id of the one that the message came by. */
+  readonly load?: (message: Incoming, connection: string | undefined) => Loads;
   /** The record that it is about, where no thread names one. */
-  readonly about?: (message: Incoming) => Lookup | undefined;
+  readonly about?: (message: Incoming, connection: string | undefined) => Lookup | undefined;
   step(ctx: StepContext<V>, message: Incoming): Effects;
 }
 
@@ -204,12 +221,15 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly query?: TSchema;
   readonly from: readonly string[] | '*';
   readonly role?: string;
-  readonly load?: (input: CommandInput) => Loads;
+  /** What else it reads; `record` is the id in its path. */
+  readonly load?: (input: CommandInput, record: string | undefined) => Loads;
   /** The record that the command is about, where it is named by the body and not the path. */
   readonly about?: (input: CommandInput) => Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
   readonly pending?: readonly string[];
-  /** The input's member that names the connection. */
+  /** How long it waits for that, in ms, where ACA-Py gives up sooner than on its own jobs. */
+  readonly patience?: number;
+  /** The member of the body or the query that names the connection. */
   readonly connection?: string;
   step(ctx: StepContext<V>, input: CommandInput): Effects;
 }

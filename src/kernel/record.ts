@@ -18,6 +18,21 @@ export interface Exchange<V extends RecordValue = RecordValue> {
 }
 
 /**
+ * The way to the peer of an exchange without a connection (RFC 0434, RFC 0056), kept in its value under `reply`: our key that this exchange is answered to, and,
+ * once the peer has told them, its keys and address. Whoever answers first is the peer from then on.
+ */
+export interface Reply {
+  readonly key: string;
+  readonly recipientKeys?: readonly string[];
+  readonly routingKeys?: readonly string[];
+  readonly endpoint?: string;
+}
+
+/** That way, where the record has no connection. */
+export const replyOf = (record: Exchange | undefined): Reply | undefined =>
+  record && record.connection === undefined ? (record.value.reply as Reply | undefined) : undefined;
+
+/**
  * One record kind that a controller sees: its place in the store, its names in the admin API and its webhook topic.
  * List, get and delete routes, webhooks and OpenAPI follow from it.
  */

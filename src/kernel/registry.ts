@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox';
 import { parseMessageType } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { CommandStep, MessageStep, Protocol } from './protocol.ts';
+import type { CommandStep, Feature, MessageStep, Protocol } from './protocol.ts';
 import { type RecordDef, type RecordValue, toExchange } from './record.ts';
 import { type Validator, validator } from './schema.ts';
 
@@ -38,6 +38,8 @@ export interface Registry {
   protocol(name: string): Protocol;
   /** Categories whose records have threads of their own. */
   readonly threaded: readonly string[];
+  /** What is spoken, of the protocols whose URI is `match`, or begins as it does before its `*` (RFC 0031). */
+  features(match: string): readonly Feature[];
   /** The protocol that drives a record: the one it names, or the only one that binds its kind. */
   owner(category: string, value: RecordValue): Protocol | undefined;
 }
@@ -114,6 +116,11 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
       const protocol = byName.get(name);
       if (!protocol) throw new AppError('internal', `no protocol ${name}`);
       return protocol;
+    },
+    features(match: string): readonly Feature[] {
+      const all = protocols.flatMap(({ uris, roles }) => uris.map((uri): Feature => ({ uri, roles })));
+      const stem = match.endsWith('*') ? match.slice(0, -1) : undefined;
+      return all.filter(({ uri }) => (stem === undefined ? uri === match : uri.startsWith(stem)));
     },
     owner(category: string, value: RecordValue): Protocol | undefined {
       const candidates = stateful.get(category) ?? [];

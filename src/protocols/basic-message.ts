@@ -6,6 +6,7 @@ import { connection } from '../records/connection.ts';
 export const basicMessage = defineProtocol({
   name: 'basic-message',
   uris: ['https://didcomm.org/basicmessage/1.0'],
+  roles: ['sender', 'receiver'],
   binds: connection,
   stateless: true,
   messages: {

@@ -89,6 +89,7 @@ const FreeOffer = Type.Object({ connection_id: Type.String(), ...Offer });
 export const issueCredential = defineProtocol<CredentialExchangeValue>({
   name: 'issue-credential-2.0',
   uris: [URI],
+  roles: ['issuer', 'holder'],
   binds: credentialExchange,
   messages: {
     'propose-credential': {
@@ -167,7 +168,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     const remove = ctx.record!.value.auto_remove_on_failure;
     return {
       record: { states: ['abandoned'], patch: { error_msg: failure.text }, remove },
-      problem: ctx.connection ? { code: 'issuance-abandoned', text: 'The exchange was abandoned' } : undefined,
+      problem: ctx.reachable ? { code: 'issuance-abandoned', text: 'The exchange was abandoned' } : undefined,
     };
   },
   results: {
@@ -194,7 +195,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
             states: ['offer-sent'],
             patch: { thread_id: value.thread_id ?? id, cred_offer: message, cred_preview: offered, wanted: undefined },
           },
-          send: ctx.connection ? [{ message }] : [],
+          send: ctx.reachable ? [{ message }] : [],
         };
       },
     },
@@ -412,7 +413,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: credentialExchange.states.filter((state) => !['done', 'deleted'].includes(state)),
       step: (ctx, { body }) => ({
         record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
-        problem: ctx.connection ? { code: 'issuance-abandoned', text: body.description } : undefined,
+        problem: ctx.reachable ? { code: 'issuance-abandoned', text: body.description } : undefined,
         answer: {},
       }),
     },

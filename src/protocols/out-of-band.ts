@@ -67,6 +67,7 @@ const isTrue = (text: string | undefined): boolean | undefined => (text === unde
 export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
   name: 'out-of-band',
   uris: URIS,
+  roles: ['sender', 'receiver'],
   binds: outOfBand,
   messages: {
     'handshake-reuse': {
@@ -253,8 +254,8 @@ function createInvitation(
   };
   if (handshakes.length === 0 && attachments.length === 0)
     refuse('Invitation must include handshake protocols, request attachments, or both');
-  if (handshakes.length === 0)
-    throw new AppError('not-implemented', 'Connectionless invitations are not supported yet: give handshake_protocols');
+  if (handshakes.length === 0 && body.metadata) refuse('Cannot store metadata without handshake protocols');
+  if (handshakes.length === 0 && attachments.length > 1) refuse('An invitation without handshake protocols has one attachment');
   if (attachments.length > 0 && multi) refuse('Cannot create multi use invitation with attachments');
   if ([body.use_public_did, body.use_did, body.use_did_method].filter(Boolean).length > 1)
     refuse('use_public_did, use_did and use_did_method are mutually exclusive');
@@ -277,7 +278,8 @@ function createInvitation(
     if (row.state !== kind.state || row.connection) refuse(`${type} ${recordId} is not free to be attached`);
     const threaded = { ...message, '~thread': { pthid: id } };
     requests.push({ '@id': `request-${i}`, 'mime-type': 'application/json', data: { json: threaded } });
-    others.push({ def: kind.def, base: toExchange(row), patch: { parent_thread_id: id, [kind.member]: threaded } });
+    const reply = handshakes.length === 0 ? { reply: { key: own.verkey } } : {};
+    others.push({ def: kind.def, base: toExchange(row), patch: { parent_thread_id: id, [kind.member]: threaded, ...reply } });
   }
 
   const accept = body.protocol_version === '1.0' ? undefined : (body.accept as string[] | undefined);
@@ -292,7 +294,7 @@ function createInvitation(
         goal: body.goal,
         goal_code: body.goal_code,
         accept,
-        handshake_protocols: handshakes,
+        handshake_protocols: handshakes.length > 0 ? handshakes : undefined,
         'requests~attach': requests.length > 0 ? requests : undefined,
         services: [own.service],
       },
@@ -320,13 +322,17 @@ function createInvitation(
       patch: {
         invi_msg_id: id,
         invitation,
-        connection_id: connectionId,
+        connection_id: handshakes.length > 0 ? connectionId : undefined,
         our_recipient_key: own.verkey,
         multi_use: multi,
         protocol: 'out-of-band',
       },
     },
-    others: [{ def: connection, id: connectionId, role: 'invitee', states: ['invitation'], patch: value }, ...own.others, ...others],
+    others: [
+      ...(handshakes.length > 0 ? [{ def: connection, id: connectionId, role: 'invitee', states: ['invitation'], patch: value }] : []),
+      ...own.others,
+      ...others,
+    ],
     keys: own.keys,
     routes: own.routes.map((kid) => ({ kid, kind: 'invitation', target: oobId })),
     answer: compact({
@@ -396,18 +402,45 @@ function checkInvitation(body: Record<string, unknown>): void {
   if (handshakes.length === 0 && attachedRequests(body).length === 0) {
     throw new AppError('bad-request', 'Invitation must specify handshake_protocols, requests_attach, or both');
   }
-  if (handshakes.length === 0) throw new AppError('not-implemented', 'Connectionless invitations are not supported yet');
-  if (!handshakes.some(handshakeOf))
+  if (handshakes.length > 0 && !handshakes.some(handshakeOf))
     throw new AppError('bad-request', `None of the handshake protocols is supported: ${handshakes.join(', ')}`);
 }
 
 const attachedRequests = (invitation: Record<string, unknown>): JsonObject[] =>
   ((invitation['requests~attach'] ?? []) as { data: { json?: JsonObject } }[]).flatMap(({ data }) => (data.json ? [data.json] : []));
 
+/** What can be answered without a connection. */
+const ANSWERABLE = /(?:^|\/)(?:issue-credential\/2\.\d+\/offer-credential|present-proof\/2\.\d+\/request-presentation)$/;
+
+/**
+ * An invitation without handshakes (RFC 0434): the first attached message that we know begins an exchange, which is answered to the invitation's service, under a
+ * key of its own.
+ */
+function connectionless(ctx: StepContext<OutOfBandValue>, service: Contact, first: readonly string[]): Effects {
+  const { value } = ctx.record!;
+  const attached = attachedRequests(value.invitation).find((message) => ANSWERABLE.test(String(message['@type'])));
+  if (!attached) throw new AppError('bad-request', 'None of the attached messages is supported');
+  const thread = attached['~thread'] as JsonObject | undefined;
+  const key = ctx.newKey();
+  const id = ctx.record!.id ?? ctx.newId();
+  return {
+    record: {
+      id,
+      role: 'receiver',
+      states: [...first, 'prepare-response'],
+      patch: { ...value, our_recipient_key: key.verkey, attach_thread_id: (thread?.thid ?? attached['@id']) as string | undefined },
+    },
+    keys: [key.write],
+    routes: [{ kid: key.verkey, kind: 'invitation', target: id }],
+    tell: [{ reply: { key: key.verkey, ...service }, message: { ...attached, '~thread': { ...thread, pthid: value.invi_msg_id } } }],
+  };
+}
+
 /** A new connection for an invitation that was received; what it attached waits in the connection until that is complete. */
 function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: readonly string[] = []): Effects {
   const { value } = ctx.record!;
   const { invitation } = value;
+  if (((invitation.handshake_protocols ?? []) as string[]).length === 0) return connectionless(ctx, service, first);
   const id = ctx.newId();
   const named = (invitation.services as unknown[])[0];
   const attached = attachedRequests(invitation);

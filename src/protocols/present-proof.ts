@@ -43,6 +43,7 @@ const Request = { presentation_request: ByFormat(ProofRequest), auto_verify: Typ
 export const presentProof = defineProtocol<PresentationExchangeValue>({
   name: 'present-proof-2.0',
   uris: [URI],
+  roles: ['verifier', 'prover'],
   binds: presentationExchange,
   messages: {
     'propose-presentation': {
@@ -115,7 +116,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
     if (state === 'request-received' && !value.auto_present) return { record: { patch: { error_msg: failure.text } } };
     return {
       record: { states: ['abandoned'], patch: { error_msg: failure.text }, remove: value.auto_remove_on_failure },
-      problem: ctx.connection ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
+      problem: ctx.reachable ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
     };
   },
   results: {
@@ -140,7 +141,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
         const verified = made.verified ? 'true' : 'false';
         return {
           record: { states: ['done'], patch: { verified, verified_msgs: made.reasons }, remove: ctx.record!.value.auto_remove },
-          send: ctx.connection ? [{ type: 'ack', body: { status: 'OK', verification_result: verified } }] : [],
+          send: ctx.reachable ? [{ type: 'ack', body: { status: 'OK', verification_result: verified } }] : [],
         };
       },
     },
@@ -264,7 +265,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       from: presentationExchange.states.filter((state) => !['done', 'deleted'].includes(state)),
       step: (ctx, { body }) => ({
         record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
-        problem: ctx.connection ? { code: 'abandoned', text: body.description } : undefined,
+        problem: ctx.reachable ? { code: 'abandoned', text: body.description } : undefined,
         answer: {},
       }),
     },
@@ -343,6 +344,6 @@ function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExcha
       states: ['request-sent'],
       patch: { ...patch, thread_id: thid, pres_request: message },
     },
-    send: ctx.connection ? [{ message }] : [],
+    send: ctx.reachable ? [{ message }] : [],
   };
 }

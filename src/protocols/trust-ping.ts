@@ -6,6 +6,7 @@ import { connection } from '../records/connection.ts';
 export const trustPing = defineProtocol({
   name: 'trust-ping',
   uris: ['https://didcomm.org/trust_ping/1.0'],
+  roles: ['sender', 'receiver'],
   binds: connection,
   stateless: true,
   messages: {

@@ -1,5 +1,5 @@
 import { byFormat } from '../kernel/format-ids.ts';
-import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type Exchange, type Reply, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** An issue-credential exchange, under the names of ACA-Py's V20CredExRecord; `details` holds what each format keeps about it. */
@@ -22,6 +22,8 @@ export interface CredentialExchangeValue {
   wanted?: JsonObject;
   details?: Readonly<Record<string, JsonObject>>;
   protocol?: string;
+  /** Of an exchange without a connection. */
+  reply?: Reply;
 }
 
 const MESSAGES = ['cred_proposal', 'cred_offer', 'cred_request', 'cred_issue'] as const;

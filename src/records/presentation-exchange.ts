@@ -1,5 +1,5 @@
 import { byFormat } from '../kernel/format-ids.ts';
-import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type Exchange, type Reply, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A present-proof exchange, under the names of ACA-Py's V20PresExRecord. */
@@ -19,6 +19,8 @@ export interface PresentationExchangeValue {
   pres_request?: JsonObject;
   pres?: JsonObject;
   protocol?: string;
+  /** Of an exchange without a connection. */
+  reply?: Reply;
 }
 
 const MESSAGES = ['pres_proposal', 'pres_request', 'pres'] as const;

@@ -182,6 +182,10 @@ const BODY: JsonObject = {
       [{ '@id': 'a', data: { json: {} } }],
     ]),
   ),
+  query: '*',
+  queries: [{ 'feature-type': 'protocol', match: '*' }],
+  protocols: [{ pid: 'x' }],
+  disclosures: [{ 'feature-type': 'protocol', id: 'x' }],
 };
 const messageOf = (protocol: Protocol, name: string, thread: string): JsonObject => ({
   '@type': `${protocol.uris[0]}/${name}`,
