@@ -10,7 +10,7 @@ import { openPostgres } from './adapters/postgres.ts';
 import { openSqlite } from './adapters/sqlite.ts';
 import type { Admin } from './admin/route.ts';
 import { startAdmin } from './admin/server.ts';
-import { type Config, ConfigError, dataDir } from './config.ts';
+import { type Config, ConfigError, dataDir, liveSettings } from './config.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
@@ -100,7 +100,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   if (!anoncreds.status().on) log.warn({}, anoncreds.status().text);
   await db.admin.ensureTenant(BASE, config.walletName);
 
-  const kernel = kernelOf(config, db, log, counters);
+  let live = config;
+  let settings = settingsOf(live, inbound);
+  const kernel = kernelOf(config, () => settings, db, log, counters);
   const dids = resolver({ ledger });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
@@ -203,7 +205,15 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     version: VERSION,
     started,
     config: shown as JsonObject,
-    settings: () => tenantSettings(config),
+    settings: () => tenantSettings(live),
+    changeSettings(_tenant, given) {
+      try {
+        live = { ...live, ...liveSettings(given) };
+      } catch (error) {
+        throw new AppError('bad-request', (error as Error).message);
+      }
+      settings = settingsOf(live, inbound);
+    },
     ready,
     counters: () => ({ ...counters, ...db.admin.stats() }),
     resetCounters() {
@@ -239,7 +249,8 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await db.admin.ensureTenant(BASE, config.walletName);
-    const kernel = kernelOf(config, db, log, {});
+    const settings = settingsOf(config, inboundOf(config));
+    const kernel = kernelOf(config, () => settings, db, log, {});
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });
@@ -249,14 +260,13 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   }
 }
 
-function kernelOf(config: Config, db: Database, log: Log, counters: Record<string, number>): Kernel {
-  const settings = settingsOf(config, inboundOf(config));
+function kernelOf(config: Config, settings: () => Settings, db: Database, log: Log, counters: Record<string, number>): Kernel {
   const targets = webhookTargets(config.webhookUrls);
   return {
     db,
     registry: createRegistry(PROTOCOLS as never, [credential as never]),
     now: Date.now,
-    settings: () => settings,
+    settings,
     webhooks: () => targets,
     keys: createKeyRing(db),
     count(name) {
@@ -395,6 +405,7 @@ function tenantSettings(config: Config): JsonObject {
   return {
     'debug.auto_accept_invites': config.autoAcceptInvites,
     'debug.auto_accept_requests': config.autoAcceptRequests,
+    auto_ping_connection: config.autoPingConnection,
     'debug.auto_respond_messages': config.autoRespondMessages,
     'debug.auto_respond_credential_offer': config.autoRespondCredentialOffer,
     'debug.auto_respond_credential_request': config.autoRespondCredentialRequest,

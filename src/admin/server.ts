@@ -10,8 +10,11 @@ import { documentationPage } from './page.ts';
 import type { Admin } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
 import { connectionRoutes } from './routes/connections.ts';
+import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
+import { indyFamilyRoutes } from './routes/indy-families.ts';
 import { jwtRoutes } from './routes/jwt.ts';
+import { outOfBandRoutes } from './routes/out-of-band.ts';
 import { proofRoutes } from './routes/present-proof.ts';
 import { resolverRoutes } from './routes/resolver.ts';
 import { serverRoutes } from './routes/server.ts';
@@ -35,6 +38,9 @@ const HANDWRITTEN = [
   ...walletRoutes,
   ...jwtRoutes,
   ...connectionRoutes,
+  ...outOfBandRoutes,
+  ...credentialRoutes,
+  ...indyFamilyRoutes,
   ...anoncredsRoutes,
   ...proofRoutes,
   ...resolverRoutes,
