@@ -7,7 +7,9 @@ import { egressGuard } from './adapters/egress.ts';
 import { httpInbound } from './adapters/http-inbound.ts';
 import { httpOutbound } from './adapters/http-outbound.ts';
 import { openPostgres } from './adapters/postgres.ts';
+import { rotatePostgres } from './adapters/postgres-rotate.ts';
 import { openSqlite } from './adapters/sqlite.ts';
+import { rotateSqlite } from './adapters/sqlite-rotate.ts';
 import type { Admin } from './admin/route.ts';
 import { startAdmin } from './admin/server.ts';
 import { type Config, ConfigError, dataDir, liveSettings } from './config.ts';
@@ -260,6 +262,12 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   }
 }
 
+/** Puts `--new-wallet-key`, or a generated key, in the place of the wallet key. @returns how many tenants there are */
+export async function rotateKey({ store, walletKey: masterKey, newWalletKey: nextKey, ...config }: Config): Promise<number> {
+  if (store !== undefined && /^postgres(ql)?:/.test(store)) return await rotatePostgres({ url: store, masterKey, nextKey });
+  return rotateSqlite({ path: sqlitePath(store, config as Config).path, masterKey, nextKey });
+}
+
 function kernelOf(config: Config, settings: () => Settings, db: Database, log: Log, counters: Record<string, number>): Kernel {
   const targets = webhookTargets(config.webhookUrls);
   return {
@@ -334,12 +342,16 @@ function portOf(text: string, name: string): number {
   return port;
 }
 
+function sqlitePath(store: string | undefined, config: Config): { path: string; limit?: string } {
+  const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
+  return { path: given || join(dataDir(config), `${config.walletName}.db`), limit };
+}
+
 async function openDatabase(config: Config, log: Log): Promise<Database> {
   const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {
-    const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
-    const path = given || join(dataDir(config), `${config.walletName}.db`);
+    const { path, limit } = sqlitePath(store, config);
     const db = await openSqlite({ path, masterKey: walletKey, maxPageCount: limit === undefined ? undefined : Number(limit), report });
     if (walletKey === undefined)
       log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');

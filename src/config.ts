@@ -231,6 +231,15 @@ const SETTINGS = {
     metavar: '<key>',
     help: 'Master key: base58 of 32 bytes, or a passphrase; generated for a fresh SQLite database',
   },
+  newWalletKey: {
+    flags: ['--new-wallet-key'],
+    env: 'FLEXID_NEW_WALLET_KEY',
+    group: 'Wallet',
+    kind: 'text',
+    secret: true,
+    metavar: '<key>',
+    help: 'For rotate-key only: the master key from now on',
+  },
   walletType: {
     flags: ['--wallet-type'],
     env: 'ACAPY_WALLET_TYPE',
@@ -497,6 +506,7 @@ export const dataDir = (config: Config): string => config.dataDir ?? join(homedi
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   start: 'Runs the agent. Flags that ACA-Py has too have its names and its ACAPY_* variables.',
   provision: 'Creates the database and, with --seed, the DID; then ends. Takes the flags of start.',
+  'rotate-key': 'Puts a new wallet key in the place of the present one; then ends. Takes the flags of start.',
   upgrade: "Brings the database to this version's schema; then ends. Takes the flags of start.",
 };
 

@@ -6,7 +6,7 @@ import { encodeCommit } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
 import { batchWriter } from './sqlite-batch.ts';
 import { commitWriter } from './sqlite-commit.ts';
-import { generateWalletKey, lockFile, preparedPath, savedWalletKey, sqliteError } from './sqlite-file.ts';
+import { generateWalletKey, lockFile, preparedPath, savedMaster, savedWalletKey, sqliteError } from './sqlite-file.ts';
 import { sqliteJobs } from './sqlite-jobs.ts';
 import { holds, laneWrites } from './sqlite-lanes.ts';
 import { sqliteReads } from './sqlite-read.ts';
@@ -66,12 +66,12 @@ function prepared(path: string): string {
 /** The master key: checked against an existing database, or set (and generated, if none is given) for a fresh one. */
 function masterKey(db: DatabaseSync, path: string | undefined, given: string | Uint8Array | undefined): Uint8Array {
   const row = db.prepare("SELECT value FROM meta WHERE name = 'master'").get() as { value: string } | undefined;
-  const known = given ?? (path === undefined ? undefined : savedWalletKey(path));
   if (row) {
-    if (known === undefined)
-      throw new AppError('wrong-master-key', `The database needs its wallet key: none was given and ${path}.key does not exist`);
-    return guardedMaster(() => openMaster(known, row.value));
+    const key = given === undefined ? path && savedMaster(path, row.value) : guardedMaster(() => openMaster(given, row.value));
+    if (key) return key;
+    throw new AppError('wrong-master-key', `The database needs its wallet key: none was given and ${path}.key does not exist`);
   }
+  const known = given ?? (path === undefined ? undefined : savedWalletKey(path));
   const chosen = known ?? (path === undefined ? newWalletKey() : generateWalletKey(path));
   const { key, header } = guardedMaster(() => createMaster(chosen));
   db.prepare("INSERT INTO meta (name, value) VALUES ('master', ?)").run(header);
