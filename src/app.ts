@@ -73,6 +73,9 @@ export const PROTOCOLS = [
   anoncredsCredentialDefinition,
 ];
 
+/** Records that no protocol binds. */
+export const EXTRA_RECORDS = [credential];
+
 export interface Agent {
   readonly adminPort?: number;
   readonly inboundPort?: number;
@@ -272,7 +275,7 @@ function kernelOf(config: Config, settings: () => Settings, db: Database, log: L
   const targets = webhookTargets(config.webhookUrls);
   return {
     db,
-    registry: createRegistry(PROTOCOLS as never, [credential as never]),
+    registry: createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never),
     now: Date.now,
     settings,
     webhooks: () => targets,

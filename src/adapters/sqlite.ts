@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
-import type { Commit, Database, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
+import type { Commit, Database, JobKind, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
 import { createMaster, newWalletKey, openMaster } from '../vault/master.ts';
 import { encodeCommit } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
@@ -11,7 +11,7 @@ import { sqliteJobs } from './sqlite-jobs.ts';
 import { holds, laneWrites } from './sqlite-lanes.ts';
 import { sqliteReads } from './sqlite-read.ts';
 import { migrateSqlite, TENANT_TABLES } from './sqlite-schema.ts';
-import { draftCommit, EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, tenantCache } from './store-shared.ts';
+import { draftCommit, EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, openJobs, tenantCache } from './store-shared.ts';
 
 export interface SqliteOptions {
   /** The database file; its folder is created. `:memory:` for one that is gone with the process. */
@@ -89,6 +89,8 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
   const tenantRow = db.prepare('SELECT n, id, data_key FROM tenant WHERE id = ?');
   const tenantRowByNumber = db.prepare('SELECT n, id, data_key FROM tenant WHERE n = ?');
   const tenantInsert = db.prepare('INSERT INTO tenant (id, name, data_key, created) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING');
+  const jobCounts = db.prepare('SELECT kind, count(*) AS n FROM job GROUP BY kind');
+  const deadCount = db.prepare('SELECT count(*) AS n FROM dead');
   const tenantIds = db.prepare('SELECT id FROM tenant ORDER BY n');
   let closed = false;
 
@@ -199,6 +201,11 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     removeTenant,
     tenants: () => read(() => (tenantIds.all() as { id: string }[]).map((row) => row.id)),
     expire,
+    backlog: () =>
+      read(() => ({
+        open: openJobs(jobCounts.all() as { kind: JobKind; n: number }[]),
+        dead: (deadCount.get() as { n: number }).n,
+      })),
     check: () => read(() => void tenantIds.get()),
     stats: () => ({ ...batch.counters }),
     async close() {

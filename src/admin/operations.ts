@@ -17,6 +17,7 @@ export interface Operation {
   readonly auth: 'none' | 'admin' | 'tenant';
   /** Of its answer, where that is not 200. */
   readonly status?: number;
+  readonly produces?: string;
   readonly query?: Validator<TSchema>;
   readonly body?: Validator<TSchema>;
   readonly handle: (admin: Admin, call: Call) => Promise<Json>;
@@ -172,6 +173,7 @@ export function routeOperation(given: AdminRoute): Operation {
     auth: given.auth ?? 'tenant',
     query: given.query ? validator(given.query) : undefined,
     body: given.body ? validator(given.body) : undefined,
+    produces: given.produces,
     handle: given.handle,
   });
 }

@@ -51,5 +51,7 @@ export interface AdminRoute {
   readonly auth?: 'none' | 'admin' | 'tenant';
   readonly query?: TSchema;
   readonly body?: TSchema;
+  /** The media type of an answer that is a text, not JSON. */
+  readonly produces?: string;
   handle(admin: Admin, call: Call): Promise<Json>;
 }
