@@ -9,10 +9,12 @@ import { egressGuard } from './adapters/egress.ts';
 import { httpInbound } from './adapters/http-inbound.ts';
 import { httpOutbound } from './adapters/http-outbound.ts';
 import { openPostgres } from './adapters/postgres.ts';
+import { rotatePostgres } from './adapters/postgres-rotate.ts';
 import { openSqlite } from './adapters/sqlite.ts';
+import { rotateSqlite } from './adapters/sqlite-rotate.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
-import { type Config, ConfigError, dataDir } from './config.ts';
+import { type Config, ConfigError, dataDir, liveSettings } from './config.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
@@ -84,6 +86,9 @@ export const PROTOCOLS = [
   anoncredsCredentialDefinition,
 ];
 
+/** Records that no protocol binds. */
+export const EXTRA_RECORDS = [credential];
+
 export interface Agent {
   readonly adminPort?: number;
   readonly inboundPort?: number;
@@ -109,7 +114,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const { registry, ops } = asSetting('--plugin', () => {
     const protocols = plugins.flatMap((plugin) => plugin.protocols ?? []);
     const records = plugins.flatMap((plugin) => plugin.records ?? []);
-    const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [credential as never, ...records]);
+    const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [...EXTRA_RECORDS, ...records] as never);
     operationsOf(registry, plugins);
     return { registry, ops: mergedWork(anoncredsWork, plugins) };
   });
@@ -129,7 +134,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     });
   }
 
-  const kernel = kernelOf(config, registry, db, log, counters);
+  let live = config;
+  let settings = settingsOf(live, inbound);
+  const kernel = kernelOf(config, registry, () => settings, db, log, counters);
   const dids = resolver({ ledger });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
@@ -240,7 +247,15 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     version: VERSION,
     started,
     config: shown as JsonObject,
-    settings: () => tenantSettings(config),
+    settings: () => tenantSettings(live),
+    changeSettings(_tenant, given) {
+      try {
+        live = { ...live, ...liveSettings(given) };
+      } catch (error) {
+        throw new AppError('bad-request', (error as Error).message);
+      }
+      settings = settingsOf(live, inbound);
+    },
     ready,
     counters: () => ({ ...counters, ...db.admin.stats() }),
     resetCounters() {
@@ -276,7 +291,8 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await db.admin.ensureTenant(BASE, config.walletName);
-    const kernel = kernelOf(config, createRegistry(PROTOCOLS as never, [credential as never]), db, log, {});
+    const settings = settingsOf(config, inboundOf(config));
+    const kernel = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), () => settings, db, log, {});
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });
@@ -286,14 +302,26 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   }
 }
 
-function kernelOf(config: Config, registry: Registry, db: Database, log: Log, counters: Record<string, number>): Kernel {
-  const settings = settingsOf(config, inboundOf(config));
+/** Puts `--new-wallet-key`, or a generated key, in the place of the wallet key. @returns how many tenants there are */
+export async function rotateKey({ store, walletKey: masterKey, newWalletKey: nextKey, ...config }: Config): Promise<number> {
+  if (store !== undefined && /^postgres(ql)?:/.test(store)) return await rotatePostgres({ url: store, masterKey, nextKey });
+  return rotateSqlite({ path: sqlitePath(store, config as Config).path, masterKey, nextKey });
+}
+
+function kernelOf(
+  config: Config,
+  registry: Registry,
+  settings: () => Settings,
+  db: Database,
+  log: Log,
+  counters: Record<string, number>,
+): Kernel {
   const targets = webhookTargets(config.webhookUrls);
   return {
     db,
     registry,
     now: Date.now,
-    settings: () => settings,
+    settings,
     webhooks: () => targets,
     keys: createKeyRing(db),
     count(name) {
@@ -383,12 +411,16 @@ function portOf(text: string, name: string): number {
   return port;
 }
 
+function sqlitePath(store: string | undefined, config: Config): { path: string; limit?: string } {
+  const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
+  return { path: given || join(dataDir(config), `${config.walletName}.db`), limit };
+}
+
 async function openDatabase(config: Config, log: Log): Promise<Database> {
   const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {
-    const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
-    const path = given || join(dataDir(config), `${config.walletName}.db`);
+    const { path, limit } = sqlitePath(store, config);
     const db = await openSqlite({ path, masterKey: walletKey, maxPageCount: limit === undefined ? undefined : Number(limit), report });
     if (walletKey === undefined)
       log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');
@@ -454,6 +486,7 @@ function tenantSettings(config: Config): JsonObject {
   return {
     'debug.auto_accept_invites': config.autoAcceptInvites,
     'debug.auto_accept_requests': config.autoAcceptRequests,
+    auto_ping_connection: config.autoPingConnection,
     'debug.auto_respond_messages': config.autoRespondMessages,
     'debug.auto_respond_credential_offer': config.autoRespondCredentialOffer,
     'debug.auto_respond_credential_request': config.autoRespondCredentialRequest,

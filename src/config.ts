@@ -232,6 +232,15 @@ const SETTINGS = {
     metavar: '<key>',
     help: 'Master key: base58 of 32 bytes, or a passphrase; generated for a fresh SQLite database',
   },
+  newWalletKey: {
+    flags: ['--new-wallet-key'],
+    env: 'FLEXID_NEW_WALLET_KEY',
+    group: 'Wallet',
+    kind: 'text',
+    secret: true,
+    metavar: '<key>',
+    help: 'For rotate-key only: the master key from now on',
+  },
   walletType: {
     flags: ['--wallet-type'],
     env: 'ACAPY_WALLET_TYPE',
@@ -471,12 +480,37 @@ const textOf = (setting: ForeignSetting, text: string | undefined): string | und
 
 const OFF = /^(0|false|no|off)$/i;
 
+/** What `PUT /settings` can change while the agent runs. */
+const LIVE: readonly Name[] = [
+  ...(['autoAcceptInvites', 'autoAcceptRequests', 'autoPingConnection', 'autoRespondMessages', 'autoRespondCredentialProposal'] as const),
+  ...(['autoRespondCredentialOffer', 'autoRespondCredentialRequest', 'autoStoreCredential', 'autoRespondPresentationProposal'] as const),
+  ...(['autoRespondPresentationRequest', 'autoVerifyPresentation', 'monitorPing', 'publicInvites', 'preserveExchangeRecords'] as const),
+];
+
+/**
+ * Settings by their flag names or variables, of which some can be changed while the agent runs; others are passed over, as ACA-Py does.
+ * @throws ConfigError for a value that is neither true nor false
+ */
+export function liveSettings(given: Readonly<Record<string, unknown>>): Partial<Config> {
+  const changes: Partial<Record<Name, boolean>> = {};
+  for (const name of LIVE) {
+    const { flags, env }: Setting = SETTINGS[name];
+    const raw = given[flags[0]!.slice(2)] ?? given[env];
+    if (raw === undefined) continue;
+    const text = String(raw).toLowerCase();
+    if (text !== 'true' && text !== 'false') throw new ConfigError(`${flags[0]!.slice(2)} is true or false`);
+    changes[name] = text === 'true';
+  }
+  return changes as Partial<Config>;
+}
+
 /** The folder of SQLite databases. */
 export const dataDir = (config: Config): string => config.dataDir ?? join(homedir(), '.flexid');
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   start: 'Runs the agent. Flags that ACA-Py has too have its names and its ACAPY_* variables.',
   provision: 'Creates the database and, with --seed, the DID; then ends. Takes the flags of start.',
+  'rotate-key': 'Puts a new wallet key in the place of the present one; then ends. Takes the flags of start.',
   upgrade: "Brings the database to this version's schema; then ends. Takes the flags of start.",
 };
 

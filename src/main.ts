@@ -6,6 +6,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid start ...          run the agent (./flexid start --help)
   ./flexid provision ...      create the database and, with --seed, the DID; takes the flags of start
   ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
+  ./flexid rotate-key ...     put --new-wallet-key in the place of the wallet key; takes the flags of start
   ./flexid devnet             run the dev ledger alone, algod's API on port 4001
   ./flexid test [suite]       run the tests
   ./flexid bench [name]       run the benchmarks
@@ -41,11 +42,20 @@ async function provision(command: 'provision' | 'upgrade', argv: readonly string
   log.info(did ? { did } : {}, command === 'upgrade' ? 'the database has the schema of this version' : 'the database is there');
 }
 
+/** Re-wraps what the wallet key seals under another one, then ends. */
+async function rotateKey(argv: readonly string[]): Promise<void> {
+  const { config, log, app } = await configured('rotate-key', argv);
+  const tenants = await app.rotateKey(config);
+  log.info({ tenants }, 'the wallet key was replaced: copies of the database from before need the one of before');
+}
+
 async function main(): Promise<void> {
   const [command, ...argv] = process.argv.slice(2);
   switch (command) {
     case 'start':
       return await start(argv);
+    case 'rotate-key':
+      return await rotateKey(argv);
     case 'provision':
     case 'upgrade':
       return await provision(command, argv);

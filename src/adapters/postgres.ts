@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { AppError } from '../errors.ts';
-import type { Commit, Database, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
+import type { Commit, Database, JobKind, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
 import { createMaster, openMaster } from '../vault/master.ts';
 import { encodeCommit } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
@@ -11,7 +11,7 @@ import { openLink, plainClient, postgresError } from './postgres-link.ts';
 import { listen } from './postgres-listen.ts';
 import { loadBatcher, postgresReads } from './postgres-read.ts';
 import { migratePostgres, sessionSettings, TENANT_TABLES } from './postgres-schema.ts';
-import { EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, tenantCache } from './store-shared.ts';
+import { EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, openJobs, tenantCache } from './store-shared.ts';
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; the schema `flexid` is created in it. */
@@ -177,6 +177,14 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     tenants: async () =>
       (await reader().query<{ id: string }>({ name: 'tenants', text: 'SELECT id FROM flexid.tenant ORDER BY n' })).map((row) => row.id),
     expire,
+    async backlog() {
+      const [, open, dead] = await reader().together([
+        { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: ['*'] },
+        { name: 'job-counts', text: 'SELECT kind, count(*)::int AS n FROM flexid.job GROUP BY kind' },
+        { name: 'dead-count', text: 'SELECT count(*)::int AS n FROM flexid.dead' },
+      ]);
+      return { open: openJobs(open as { kind: JobKind; n: number }[]), dead: (dead as { n: number }[])[0]!.n };
+    },
     check: async () => void (await reader().query({ name: 'check', text: 'SELECT 1' })),
     stats: () => ({ ...batch.counters, ...counters }),
     async close() {

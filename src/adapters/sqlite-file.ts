@@ -1,8 +1,20 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, realpathSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
-import { newWalletKey } from '../vault/master.ts';
+import { newWalletKey, openMaster } from '../vault/master.ts';
+import { guardedMaster } from './store-shared.ts';
 
 // https://www.sqlite.org/rescode.html
 const BUSY = 5;
@@ -61,23 +73,51 @@ export function lockFile(path: string): () => void {
 }
 
 /** The wallet key that was generated for this database, if one was. */
-export function savedWalletKey(path: string): string | undefined {
-  const file = `${path}.key`;
+export function savedWalletKey(path: string, suffix = ''): string | undefined {
+  const file = `${path}.key${suffix}`;
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
 /** Generates a wallet key for a fresh database and puts it, durably, beside it, readable by its owner only. */
-export function generateWalletKey(path: string): string {
+export function generateWalletKey(path: string, suffix = ''): string {
   const key = newWalletKey();
-  const file = openSync(`${path}.key`, 'wx', 0o600);
+  const file = openSync(`${path}.key${suffix}`, 'wx', 0o600);
   try {
     writeSync(file, `${key}\n`);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
+  syncFolder(path);
+  return key;
+}
+
+/**
+ * The master key that a key file beside the database gives; undefined where there is none. A rotation that was committed, and ended before the new key had its name,
+ * is finished here.
+ * @throws AppError `wrong-master-key`
+ */
+export function savedMaster(path: string, header: string): Uint8Array | undefined {
+  const saved = savedWalletKey(path);
+  const next = savedWalletKey(path, '.next');
+  if (saved !== undefined) {
+    try {
+      return guardedMaster(() => openMaster(saved, header));
+    } catch (error) {
+      if (next === undefined) throw error;
+    }
+  }
+  if (next === undefined) return undefined;
+  const key = guardedMaster(() => openMaster(next, header));
+  if (saved !== undefined) renameSync(`${path}.key`, `${path}.key.old`);
+  renameSync(`${path}.key.next`, `${path}.key`);
+  syncFolder(path);
+  return key;
+}
+
+/** Makes names of files in a database's folder durable. */
+export function syncFolder(path: string): void {
   const folder = openSync(dirname(path), 'r');
   fsyncSync(folder);
   closeSync(folder);
-  return key;
 }

@@ -1,17 +1,17 @@
 import { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
-import type { Commit, Database, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
+import type { Commit, Database, JobKind, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
 import { createMaster, newWalletKey, openMaster } from '../vault/master.ts';
 import { encodeCommit } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
 import { batchWriter } from './sqlite-batch.ts';
 import { commitWriter } from './sqlite-commit.ts';
-import { generateWalletKey, lockFile, preparedPath, savedWalletKey, sqliteError } from './sqlite-file.ts';
+import { generateWalletKey, lockFile, preparedPath, savedMaster, savedWalletKey, sqliteError } from './sqlite-file.ts';
 import { sqliteJobs } from './sqlite-jobs.ts';
 import { holds, laneWrites } from './sqlite-lanes.ts';
 import { sqliteReads } from './sqlite-read.ts';
 import { migrateSqlite, TENANT_TABLES } from './sqlite-schema.ts';
-import { draftCommit, EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, tenantCache } from './store-shared.ts';
+import { draftCommit, EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, openJobs, tenantCache } from './store-shared.ts';
 
 export interface SqliteOptions {
   /** The database file; its folder is created. `:memory:` for one that is gone with the process. */
@@ -66,12 +66,12 @@ function prepared(path: string): string {
 /** The master key: checked against an existing database, or set (and generated, if none is given) for a fresh one. */
 function masterKey(db: DatabaseSync, path: string | undefined, given: string | Uint8Array | undefined): Uint8Array {
   const row = db.prepare("SELECT value FROM meta WHERE name = 'master'").get() as { value: string } | undefined;
-  const known = given ?? (path === undefined ? undefined : savedWalletKey(path));
   if (row) {
-    if (known === undefined)
-      throw new AppError('wrong-master-key', `The database needs its wallet key: none was given and ${path}.key does not exist`);
-    return guardedMaster(() => openMaster(known, row.value));
+    const key = given === undefined ? path && savedMaster(path, row.value) : guardedMaster(() => openMaster(given, row.value));
+    if (key) return key;
+    throw new AppError('wrong-master-key', `The database needs its wallet key: none was given and ${path}.key does not exist`);
   }
+  const known = given ?? (path === undefined ? undefined : savedWalletKey(path));
   const chosen = known ?? (path === undefined ? newWalletKey() : generateWalletKey(path));
   const { key, header } = guardedMaster(() => createMaster(chosen));
   db.prepare("INSERT INTO meta (name, value) VALUES ('master', ?)").run(header);
@@ -89,6 +89,8 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
   const tenantRow = db.prepare('SELECT n, id, data_key FROM tenant WHERE id = ?');
   const tenantRowByNumber = db.prepare('SELECT n, id, data_key FROM tenant WHERE n = ?');
   const tenantInsert = db.prepare('INSERT INTO tenant (id, name, data_key, created) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING');
+  const jobCounts = db.prepare('SELECT kind, count(*) AS n FROM job GROUP BY kind');
+  const deadCount = db.prepare('SELECT count(*) AS n FROM dead');
   const tenantIds = db.prepare('SELECT id FROM tenant ORDER BY n');
   let closed = false;
 
@@ -199,6 +201,11 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     removeTenant,
     tenants: () => read(() => (tenantIds.all() as { id: string }[]).map((row) => row.id)),
     expire,
+    backlog: () =>
+      read(() => ({
+        open: openJobs(jobCounts.all() as { kind: JobKind; n: number }[]),
+        dead: (deadCount.get() as { n: number }).n,
+      })),
     check: () => read(() => void tenantIds.get()),
     stats: () => ({ ...batch.counters }),
     async close() {

@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import type { Commit, DeadJob, JobKind, StoreHint } from '../ports/store.ts';
+import { type Commit, type DeadJob, JOB_KINDS, type JobKind, type StoreHint } from '../ports/store.ts';
 import { decodeJob, openDeath } from '../vault/rows.ts';
 import { type TenantKeys, VaultError } from '../vault/seal.ts';
 
@@ -65,6 +65,12 @@ export function tenantCache() {
     },
   };
 }
+
+/** What a count by kind means: kinds that have none are 0. */
+export const openJobs = (rows: readonly { kind: JobKind; n: number }[]): Record<JobKind, number> => ({
+  ...(Object.fromEntries(JOB_KINDS.map((kind) => [kind, 0])) as Record<JobKind, number>),
+  ...Object.fromEntries(rows.map(({ kind, n }) => [kind, n])),
+});
 
 /** Error text of a job that was set aside because it cannot be read. */
 export const DAMAGED_JOB = 'The job failed its integrity check';

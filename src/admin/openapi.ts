@@ -19,7 +19,10 @@ export function openapiDocument(operations: readonly Operation[], version: strin
       ...(op.body ? { requestBody: { required: true, content: { 'application/json': { schema: plain(op.body.schema) } } } } : {}),
       ...(op.auth === 'none' ? { security: [] } : {}),
       responses: {
-        [op.status ?? 200]: { description: 'Success', content: { 'application/json': { schema: { type: 'object' } } } },
+        [op.status ?? 200]: {
+          description: 'Success',
+          content: op.produces ? { 'text/plain': { schema: { type: 'string' } } } : { 'application/json': { schema: {} } },
+        },
         ...(op.auth === 'none' ? {} : { 401: { description: 'The API key is missing or wrong' } }),
         ...(op.path.includes('{') ? { 404: { description: 'No such record' } } : {}),
         ...(op.body || op.query ? { 422: { description: 'The request does not match its schema' } } : {}),

@@ -18,6 +18,7 @@ export interface Operation {
   readonly auth: 'none' | 'admin' | 'tenant';
   /** Of its answer, where that is not 200. */
   readonly status?: number;
+  readonly produces?: string;
   readonly query?: Validator<TSchema>;
   readonly body?: Validator<TSchema>;
   readonly handle: (admin: Admin, call: Call) => Promise<Json>;
@@ -88,8 +89,6 @@ export function recordOperations(def: RecordDef): Operation[] {
         auth: 'tenant',
         query: validator(listQuery(routes.filters ?? {})),
         async handle(admin, { tenant, query }) {
-          // answering with everything would look as if everything matched
-          if (query.wql !== undefined) throw new AppError('not-implemented', 'wql is not supported yet');
           const tags: Record<string, string> = {};
           for (const [name, tag] of Object.entries(routes.filters ?? {})) if (query[name] !== undefined) tags[tag] = query[name];
           const alias = (given: string | undefined): string | undefined =>
@@ -182,6 +181,7 @@ export function routeOperation(given: AdminRoute): Operation {
     auth: given.auth ?? 'tenant',
     query: given.query ? validator(given.query) : undefined,
     body: given.body ? validator(given.body) : undefined,
+    produces: given.produces,
     handle: given.handle,
   });
 }

@@ -26,6 +26,8 @@ export interface Admin {
   readonly config: JsonObject;
   /** Tenant settings under ACA-Py's names. */
   settings(tenant: string): JsonObject;
+  /** Changes settings until the next start. */
+  changeSettings(tenant: string, given: JsonObject): void;
   /** Whether messages and calls can be taken: the store and the ledger answer, and nothing is shutting down. */
   ready(): Promise<{ ok: boolean; reason?: string }>;
   counters(): Record<string, number>;
@@ -45,5 +47,7 @@ export interface AdminRoute {
   readonly auth?: 'none' | 'admin' | 'tenant';
   readonly query?: TSchema;
   readonly body?: TSchema;
+  /** The media type of an answer that is a text, not JSON. */
+  readonly produces?: string;
   handle(admin: Admin, call: Call): Promise<Json>;
 }

@@ -12,8 +12,12 @@ import { documentationPage } from './page.ts';
 import type { Admin } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
 import { connectionRoutes } from './routes/connections.ts';
+import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
+import { indyFamilyRoutes } from './routes/indy-families.ts';
 import { jwtRoutes } from './routes/jwt.ts';
+import { metricsRoutes } from './routes/metrics.ts';
+import { outOfBandRoutes } from './routes/out-of-band.ts';
 import { proofRoutes } from './routes/present-proof.ts';
 import { resolverRoutes } from './routes/resolver.ts';
 import { serverRoutes } from './routes/server.ts';
@@ -34,9 +38,13 @@ const CLOSE_MS = 3000;
 
 const HANDWRITTEN = [
   ...serverRoutes,
+  ...metricsRoutes,
   ...walletRoutes,
   ...jwtRoutes,
   ...connectionRoutes,
+  ...outOfBandRoutes,
+  ...credentialRoutes,
+  ...indyFamilyRoutes,
   ...anoncredsRoutes,
   ...proofRoutes,
   ...resolverRoutes,
@@ -124,8 +132,8 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         });
         return reply
           .code(op.status ?? 200)
-          .type('application/json; charset=utf-8')
-          .send(pythonJson(answer));
+          .type(op.produces ?? 'application/json; charset=utf-8')
+          .send(op.produces ? answer : pythonJson(answer));
       },
     });
   }

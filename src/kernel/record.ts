@@ -56,7 +56,11 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   /** A record that is only in the making: no list shows it. */
   hidden?(record: Exchange<V>): boolean;
   /** What goes with a record that is deleted: keys and routes that nothing else uses. */
-  removed?(record: Exchange<V>): { readonly unroutes?: readonly string[]; readonly unkeys?: readonly string[] };
+  removed?(record: Exchange<V>): {
+    readonly unroutes?: readonly string[];
+    readonly unkeys?: readonly string[];
+    readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
+  };
 }
 
 /** The routes that every record has, under ACA-Py's names. */

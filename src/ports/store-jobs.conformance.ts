@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Database, StoreHint } from './store.ts';
+import { type Database, JOB_KINDS, type StoreHint } from './store.ts';
 import { A, B, failsWith, ids, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
 
 /** The job side: lanes, their order and holds, and what a waiting REST call sees. */
@@ -256,6 +256,18 @@ export function jobTests({ db, opened, one, claim, claimOf }: StoreKit): void {
         await sleep(3);
       }
       assert.deepEqual(order, ['busy', 'quiet', 'busy', 'busy']);
+    });
+
+    it('counts what is open, by kind, and what is dead', async () => {
+      const lane = `work:${randomUUID()}`;
+      const before = await db.admin.backlog();
+      assert.deepEqual(Object.keys(before.open).sort(), [...JOB_KINDS].sort());
+      const jobs = [1, 2, 3].map(() => job(lane, { kind: 'work' }));
+      await db.store.commit(A, { jobs });
+      assert.equal((await db.admin.backlog()).open.work, before.open.work + 3);
+      const mine = await claim(lane, 60_000, 3);
+      await db.jobs.settle([{ lane, lease: mine!.lease, done: [jobs[0]!.id, jobs[1]!.id], dead: [{ id: jobs[2]!.id, error: 'no' }] }]);
+      assert.deepEqual(await db.admin.backlog(), { open: before.open, dead: before.dead + 1 });
     });
 
     it('sets a job aside that cannot be read, and goes on with the lane', async () => {

@@ -95,6 +95,8 @@ export interface StoreAdmin {
   expire(now: number): Promise<number>;
   /** @throws AppError when the database does not answer. */
   check(): Promise<void>;
+  /** How many jobs are open, of every kind, and how many are dead, over all tenants. */
+  backlog(): Promise<{ open: Record<JobKind, number>; dead: number }>;
   /** Counters for `/status`: commits, statements (SQL round trips), conflicts. */
   stats(): Record<string, number>;
   /** Waits for what is under way, then closes. */

@@ -298,6 +298,14 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: [NEW],
       step: (ctx, { body }) => makeOffer(ctx, body, body.auto_issue ?? ctx.settings.autoRespondCredentialRequest),
     },
+    create: {
+      route: 'POST /issue-credential-2.0/create',
+      tag: 'issue-credential v2.0',
+      summary: 'Create a credential record without sending (generally for use with Out-Of-Band)',
+      body: Type.Object(Offer),
+      from: [NEW],
+      step: (ctx, { body }) => makeOffer(ctx, body, true),
+    },
     'send-free-offer': {
       route: 'POST /issue-credential-2.0/send-offer',
       tag: 'issue-credential v2.0',

@@ -28,8 +28,9 @@ export const credential = defineRecord<CredentialValue>({
     attrs: { ...value.attrs },
   }),
   tags: (value) => ({ schema_id: value.schema_id, cred_def_id: value.cred_def_id }),
+  // ACA-Py's webhook of a deletion names the credential by `id`, as none of its other webhooks does
+  removed: ({ id }) => ({ emit: [{ topic: 'credential', payload: { id, state: 'deleted' } }] }),
   admin: {
-    list: '/credentials',
     one: '/credential/{credential_id}',
     tag: 'credentials',
     remove: true,

@@ -36,5 +36,5 @@ export const outOfBand = defineRecord<OutOfBandValue>({
     });
   },
   tags: (value) => ({ thread: [value.invi_msg_id, value.reuse_msg_id].filter((id) => id !== undefined), invi_msg_id: value.invi_msg_id }),
-  admin: { tag: 'out-of-band' },
+  admin: { list: '/out-of-band/records', tag: 'out-of-band', filters: { invi_msg_id: 'invi_msg_id' } },
 });

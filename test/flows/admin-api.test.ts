@@ -113,6 +113,28 @@ test('/status tells counters, /status/config the configuration without any secre
   assert.ok((await alice.get('/plugins')).result.includes('issue-credential-2.0'));
 });
 
+test('/metrics is Prometheus text with the counters of /status, queues and the process', async () => {
+  const answer = await alice.call('GET', '/metrics');
+  assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'text/plain; version=0.0.4; charset=utf-8']);
+  const samples = new Map<string, number>();
+  for (const line of answer.text.trimEnd().split('\n')) {
+    if (line.startsWith('# ')) assert.match(line, /^# (HELP [a-z_]+ \S.*|TYPE [a-z_]+ (counter|gauge))$/);
+    else {
+      const [, name, value] = /^([a-z_]+(?:\{[a-z]+="[^"]*"\})?) (\S+)$/.exec(line) ?? [];
+      assert.ok(name && Number.isFinite(Number(value)), line);
+      assert.equal(samples.has(name), false, `${name} is there twice`);
+      samples.set(name, Number(value));
+    }
+  }
+  const { conductor } = await alice.get('/status');
+  for (const name of Object.keys(conductor)) assert.ok(samples.has(`flexid_${name}_total`), name);
+  for (const kind of ['deliver', 'event', 'command', 'tell', 'work', 'ledger'])
+    assert.ok(samples.has(`flexid_jobs_open{kind="${kind}"}`), kind);
+  assert.ok(samples.get('process_resident_memory_bytes')! > 1e7);
+  assert.equal(samples.get(`flexid_info{version="${(await alice.get('/status')).version}"}`), 1);
+  assert.equal((await alice.call('GET', '/metrics', undefined, { 'x-api-key': 'wrong' })).status, 401);
+});
+
 test('a call under an idempotency key has one effect, alone, repeated or ten at once, and one answer', async () => {
   const call = (key: string): ReturnType<TestAgent['call']> =>
     alice.call('POST', INVITE, { ...HANDSHAKE, alias: key }, { 'idempotency-key': key });

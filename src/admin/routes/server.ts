@@ -1,4 +1,6 @@
+import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import type { JsonObject } from '../../ports/json.ts';
 import type { AdminRoute } from '../route.ts';
 
 /** ACA-Py's server group. `/status/ready` looks at the store and the ledger, which ACA-Py's does not. */
@@ -32,7 +34,8 @@ export const serverRoutes: readonly AdminRoute[] = [
     tag: 'server',
     summary: 'Fetch the server configuration',
     auth: 'admin',
-    handle: async (admin) => ({ config: admin.config }),
+    // ACA-Py's names beside those of the flags: controllers look for wallet.type here
+    handle: async (admin) => ({ config: { ...admin.config, ...admin.settings('base') } }),
   },
   {
     route: 'POST /status/reset',
@@ -68,5 +71,15 @@ export const serverRoutes: readonly AdminRoute[] = [
     tag: 'settings',
     summary: 'Get the configurable settings associated with the profile',
     handle: async (admin, { tenant }) => admin.settings(tenant),
+  },
+  {
+    route: 'PUT /settings',
+    tag: 'settings',
+    summary: 'Update configurable settings associated with the profile.',
+    body: Type.Object({ extra_settings: Type.Optional(Type.Object({})) }),
+    async handle(admin, { tenant, body }) {
+      admin.changeSettings(tenant, (body.extra_settings ?? {}) as JsonObject);
+      return admin.settings(tenant);
+    },
   },
 ];

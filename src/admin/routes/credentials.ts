@@ -1,0 +1,108 @@
+import Type from 'typebox';
+import { AppError } from '../../errors.ts';
+import { canonicalName } from '../../formats/anoncreds-values.ts';
+import { meets, type Subject, WqlUnsupported } from '../../formats/wql.ts';
+import { toExchange } from '../../kernel/record.ts';
+import type { JsonObject } from '../../ports/json.ts';
+import type { StoredRecord } from '../../ports/store.ts';
+import { type CredentialValue, credential } from '../../records/credential.ts';
+import type { Admin, AdminRoute } from '../route.ts';
+
+const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
+/** A query that names neither schema nor credential definition reads credentials one by one: this many, and no more. */
+const MAX_SCANNED = 20_000;
+const SCAN_PAGE = 500;
+
+function parsed(wql: string | undefined): JsonObject {
+  if (wql === undefined || wql === '') return {};
+  try {
+    return JSON.parse(wql) as JsonObject;
+  } catch {
+    throw new AppError('unprocessable', 'wql: the query is not JSON');
+  }
+}
+
+function subjectOf(row: StoredRecord): Subject {
+  const { subject, attrs } = row.value as unknown as CredentialValue;
+  const values = new Map(Object.entries(attrs).map(([name, value]) => [canonicalName(name), value]));
+  return { ...(subject as unknown as Subject), attributes: new Set(values.keys()), values };
+}
+
+/** Credentials that a WQL query is met by, from the one at `offset`; equality on hidden tags narrows what is read. */
+async function queried(admin: Admin, tenant: string, wql: JsonObject, offset: number, limit: number): Promise<StoredRecord[]> {
+  const tags = Object.fromEntries(
+    Object.entries(wql).filter(([name, value]) => (name === 'schema_id' || name === 'cred_def_id') && typeof value === 'string'),
+  ) as Record<string, string>;
+  const found: StoredRecord[] = [];
+  let cursor: string | undefined;
+  for (let scanned = 0; found.length < offset + limit; ) {
+    const page = await admin.kernel.db.store.find(tenant, credential.category, { tags, limit: SCAN_PAGE, cursor });
+    found.push(...page.rows.filter((row) => meets(wql, subjectOf(row))));
+    scanned += page.rows.length;
+    cursor = page.next;
+    if (cursor === undefined) break;
+    if (scanned >= MAX_SCANNED)
+      throw new AppError('bad-request', `The query would read more than ${MAX_SCANNED} credentials: narrow it by schema_id or cred_def_id`);
+  }
+  return found.slice(offset, offset + limit);
+}
+
+async function existing(admin: Admin, tenant: string, id: string): Promise<void> {
+  const [rows] = await admin.kernel.db.store.load(tenant, [{ category: credential.category, id }]);
+  if (!rows?.[0]) throw new AppError('not-found', `Credential ${id} not found. WALLET_ITEM_NOT_FOUND`);
+}
+
+export const credentialRoutes: readonly AdminRoute[] = [
+  {
+    route: 'GET /credentials',
+    tag: 'credentials',
+    summary: 'Fetch credentials from wallet',
+    query: Type.Object({
+      count: Digits,
+      start: Digits,
+      limit: Digits,
+      offset: Digits,
+      cursor: Type.Optional(Type.String()),
+      wql: Type.Optional(Type.String({ pattern: '^\\s*\\{.*\\}\\s*$', maxLength: 16_384 })),
+    }),
+    async handle(admin, { tenant, query }) {
+      const paged = query.limit !== undefined || query.offset !== undefined || query.cursor !== undefined;
+      const limit = Math.min(Number(paged ? (query.limit ?? 100) : (query.count ?? 10)), 10_000);
+      const offset = Number((paged ? query.offset : query.start) ?? 0);
+      const wql = parsed(query.wql);
+      const view = (row: StoredRecord): JsonObject => credential.view(toExchange<CredentialValue>(row));
+      if (Object.keys(wql).length > 0) {
+        try {
+          return { results: (await queried(admin, tenant, wql, offset, limit)).map(view) };
+        } catch (error) {
+          if (error instanceof WqlUnsupported) throw new AppError('bad-request', `wql: ${error.message}`);
+          throw error;
+        }
+      }
+      const page = await admin.kernel.db.store.find(tenant, credential.category, { limit, offset, cursor: query.cursor });
+      return { results: page.rows.map(view), total: page.total, ...(page.next ? { next: page.next } : {}) };
+    },
+  },
+  {
+    route: 'GET /credential/revoked/{credential_id}',
+    tag: 'credentials',
+    summary: 'Query credential revocation status by id',
+    query: Type.Object({
+      from: Type.Optional(Type.String({ pattern: '^[0-9]*$' })),
+      to: Type.Optional(Type.String({ pattern: '^[0-9]*$' })),
+    }),
+    async handle(admin, { tenant, params }) {
+      await existing(admin, tenant, params.credential_id!);
+      return { revoked: false };
+    },
+  },
+  {
+    route: 'GET /credential/mime-types/{credential_id}',
+    tag: 'credentials',
+    summary: 'Get attribute MIME types from wallet',
+    async handle(admin, { tenant, params }) {
+      await existing(admin, tenant, params.credential_id!);
+      return { results: null };
+    },
+  },
+];

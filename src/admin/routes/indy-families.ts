@@ -1,0 +1,179 @@
+import Type from 'typebox';
+import { AppError } from '../../errors.ts';
+import type { JsonObject } from '../../ports/json.ts';
+import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../../records/anoncreds-credential-definition.ts';
+import { type SchemaValue, schemaRecord } from '../../records/anoncreds-schema.ts';
+import { did } from '../../records/did.ts';
+import type { Admin, AdminRoute, Call } from '../route.ts';
+
+const Text = Type.Optional(Type.String());
+const Endorsing = Type.Object({ conn_id: Text, create_transaction_for_endorser: Text });
+
+/** A schema as ACA-Py's Indy family tells it. There are no sequence numbers on this ledger. */
+const indySchema = (id: string, schema: SchemaValue['schema']): JsonObject => ({
+  ver: '1.0',
+  id,
+  name: schema.name,
+  version: schema.version,
+  attrNames: [...schema.attrNames],
+  seqNo: null,
+});
+
+/** The Indy family issues by the public DID. */
+async function publicDid(admin: Admin, tenant: string): Promise<string> {
+  admin.work(tenant).ledger();
+  const [rows] = await admin.kernel.db.store.load(tenant, [{ category: did.category, tag: 'posture', equals: 'public' }]);
+  if (!rows?.[0]) throw new AppError('bad-request', 'Cannot publish without a public DID: POST /wallet/did/public');
+  return rows[0].id;
+}
+
+function noEndorser(query: Call['query']): void {
+  if (query.create_transaction_for_endorser === 'true')
+    throw new AppError('not-implemented', 'Endorsement is not supported: the sponsor pays for what the issuer itself signs');
+}
+
+/** What of a registration is told where its ledger write is not done: why, or that it is still under way. */
+function finished(state: string, metadata: JsonObject): void {
+  if (state === 'finished') return;
+  const reason = typeof metadata.reason === 'string' ? metadata.reason : undefined;
+  if (state === 'failed') throw new AppError('bad-request', reason ?? 'The ledger did not take it');
+  throw new AppError('timeout', `The ledger write is still under way${reason ? `: ${reason}` : ''}; ask again`);
+}
+
+async function held(admin: Admin, tenant: string, category: string, tags: Record<string, string>): Promise<JsonObject[]> {
+  const { rows } = await admin.kernel.db.store.find(tenant, category, { state: 'finished', tags, limit: 10_000 });
+  return rows.map((row) => row.value);
+}
+
+const renamed = (query: Call['query'], names: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(query).flatMap(([name, value]) => (names[name] ? [[names[name], value]] : [])));
+
+/** ACA-Py's families for Indy wallets, on the same wallet, registrar and records as the AnonCreds family. */
+export const indyFamilyRoutes: readonly AdminRoute[] = [
+  {
+    route: 'POST /schemas',
+    tag: 'schema',
+    summary: 'Sends a schema to the ledger',
+    query: Endorsing,
+    body: Type.Object({
+      schema_name: Type.String({ minLength: 1, maxLength: 256 }),
+      schema_version: Type.String({ pattern: '^[0-9.]+$', maxLength: 256 }),
+      attributes: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 125 }),
+    }),
+    async handle(admin, { tenant, query, body, key }) {
+      noEndorser(query);
+      const {
+        schema_name: name,
+        schema_version: version,
+        attributes,
+      } = body as { schema_name: string; schema_version: string; attributes: string[] };
+      const issuerId = await publicDid(admin, tenant);
+      const same = { schema_name: name, schema_version: version, schema_issuer_id: issuerId };
+      // said again under its key it is the same call, and is answered as before
+      if (key === undefined && (await held(admin, tenant, schemaRecord.category, same)).length > 0)
+        throw new AppError('bad-request', `Schema ${name} ${version} already exists`);
+      const answer = await admin.calls.call(tenant, 'anoncreds-schema', 'register', {
+        input: { body: { schema: { issuerId, name, version, attrNames: attributes } }, query: {} },
+        key,
+      });
+      const { schema_state: state, registration_metadata: metadata } = answer as Record<string, JsonObject>;
+      finished(state!.state as string, metadata!);
+      const schema_id = state!.schema_id as string;
+      const schema = indySchema(schema_id, state!.schema as unknown as SchemaValue['schema']);
+      return { sent: { schema_id, schema }, schema_id, schema, txn: null };
+    },
+  },
+  {
+    route: 'GET /schemas/created',
+    tag: 'schema',
+    summary: 'Search for matching schema that agent originated',
+    query: Type.Object({ schema_id: Text, schema_issuer_did: Text, schema_name: Text, schema_version: Text }),
+    async handle(admin, { tenant, query }) {
+      const tags = renamed(query, {
+        schema_id: 'schema_id',
+        schema_issuer_did: 'schema_issuer_id',
+        schema_name: 'schema_name',
+        schema_version: 'schema_version',
+      });
+      const found = await held(admin, tenant, schemaRecord.category, tags);
+      return { schema_ids: found.map((value) => value.schema_id as string) };
+    },
+  },
+  {
+    route: 'GET /schemas/{schema_id*}',
+    tag: 'schema',
+    summary: 'Gets a schema from the ledger',
+    async handle(admin, { tenant, params }) {
+      const schema = await admin.work(tenant).ledger().read(params.schema_id!, 'SCHEMA');
+      return { schema: indySchema(params.schema_id!, schema as unknown as SchemaValue['schema']) };
+    },
+  },
+  {
+    route: 'POST /credential-definitions',
+    tag: 'credential-definition',
+    summary: 'Sends a credential definition to the ledger',
+    query: Endorsing,
+    body: Type.Object({
+      schema_id: Type.String({ maxLength: 1000 }),
+      tag: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+      support_revocation: Type.Optional(Type.Boolean()),
+      revocation_registry_size: Type.Optional(Type.Integer({ minimum: 4, maximum: 32_768 })),
+      wait_for_revocation_setup: Type.Optional(Type.Boolean()),
+    }),
+    async handle(admin, { tenant, query, body, key }) {
+      noEndorser(query);
+      const { schema_id: schemaId, tag = 'default', support_revocation, revocation_registry_size } = body as Record<string, string>;
+      const issuerId = await publicDid(admin, tenant);
+      const known = await held(admin, tenant, credentialDefinitionRecord.category, { schema_id: schemaId!, issuer_id: issuerId });
+      if (key === undefined && known.some((value) => (value as unknown as CredentialDefinitionValue).tag === tag))
+        throw new AppError('bad-request', `Cred def for ${schemaId} ${tag} already exists`);
+      const options = Object.fromEntries(
+        Object.entries({ support_revocation, revocation_registry_size }).filter(([, value]) => value !== undefined),
+      );
+      const answer = await admin.calls.call(tenant, 'anoncreds-credential-definition', 'register', {
+        input: { body: { credential_definition: { issuerId, schemaId, tag }, options }, query: {} },
+        key,
+      });
+      const { credential_definition_state: state, registration_metadata: metadata } = answer as Record<string, JsonObject>;
+      finished(state!.state as string, metadata!);
+      const credential_definition_id = state!.credential_definition_id as string;
+      return { sent: { credential_definition_id }, credential_definition_id, txn: null };
+    },
+  },
+  {
+    route: 'GET /credential-definitions/created',
+    tag: 'credential-definition',
+    summary: 'Search for matching credential definitions that agent originated',
+    query: Type.Object({
+      cred_def_id: Text,
+      issuer_did: Text,
+      schema_id: Text,
+      schema_issuer_did: Text,
+      schema_name: Text,
+      schema_version: Text,
+    }),
+    async handle(admin, { tenant, query }) {
+      const tags = renamed(query, {
+        cred_def_id: 'cred_def_id',
+        issuer_did: 'issuer_id',
+        schema_id: 'schema_id',
+        schema_issuer_did: 'schema_issuer_id',
+        schema_name: 'schema_name',
+        schema_version: 'schema_version',
+      });
+      const found = await held(admin, tenant, credentialDefinitionRecord.category, tags);
+      return { credential_definition_ids: found.map((value) => value.cred_def_id as string) };
+    },
+  },
+  {
+    route: 'GET /credential-definitions/{cred_def_id*}',
+    tag: 'credential-definition',
+    summary: 'Gets a credential definition from the ledger',
+    async handle(admin, { tenant, params }) {
+      const id = params.cred_def_id!;
+      const definition = (await admin.work(tenant).ledger().read(id, 'CLAIM_DEF')) as JsonObject;
+      const { schemaId, type, tag, value } = definition;
+      return { credential_definition: { ver: '1.0', id, schemaId: schemaId!, type: type!, tag: tag!, value: value! } };
+    },
+  },
+];

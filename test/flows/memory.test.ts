@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { anchor, type Body, createWorld, freePort, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
+
+/** One agent issues credentials within 256 MiB of resident memory: what a small machine has to spare. */
+
+const LIMIT_MIB = 256;
+const CREDENTIALS = 100;
+const ATTRIBUTES = ['name', 'degree', 'year'];
+const world = createWorld();
+after(() => world.close());
+
+const MIB = 1024;
+/** As the kernel counts it, with the library's memory outside the heap. */
+const resident = (pid: number): number => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / MIB;
+
+test(`an issuer of ${CREDENTIALS} credentials stays below ${LIMIT_MIB} MiB`, { skip: process.platform !== 'linux' }, async (t) => {
+  const devnet = await world.devnet();
+  const holder = await world.start('holder', { devnet, flags: ['--auto-respond-credential-offer', '--auto-store-credential'] });
+  const [adminPort, port] = [await freePort(), await freePort()];
+  const child = spawn(
+    process.execPath,
+    [
+      ...['--max-old-space-size=96', '--max-semi-space-size=4', fileURLToPath(new URL('../../src/main.ts', import.meta.url)), 'start'],
+      ...['--admin', '127.0.0.1', String(adminPort), '--admin-insecure-mode', '--egress-allow', '127.0.0.0/8', '--anoncreds-workers', '1'],
+      ...['--inbound-transport', 'http', '127.0.0.1', String(port), '--endpoint', `http://127.0.0.1:${port}`],
+      ...['--store', `sqlite:${join(world.folder, 'small.db')}`, '--log-level', 'warn', '--auto-accept-requests'],
+      ...['--algod-url', devnet.url, '--algod-token', devnet.token, '--algorand-app-id', String(devnet.appId)],
+      ...['--algorand-genesis-hash', devnet.genesisHash],
+    ],
+    { env: { ...process.env, FLEXID_SPONSOR_MNEMONIC: devnet.sponsor.mnemonic }, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let told = '';
+  child.stderr.on('data', (chunk) => {
+    told += chunk;
+  });
+  world.defer(async () => {
+    child.kill('SIGTERM');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  });
+  const call = async (method: string, path: string, body?: unknown): Promise<Body> => {
+    const answer = await fetch(`http://127.0.0.1:${adminPort}${path}`, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${text}`);
+    return JSON.parse(text);
+  };
+  const issuer = {
+    get: (path: string) => call('GET', path),
+    post: (path: string, body?: unknown) => call('POST', path, body ?? {}),
+  } as TestAgent;
+  await until(() => issuer.get('/status/ready').catch(() => false), 'the small agent', 30_000);
+
+  let peak = 0;
+  let samples = 0;
+  const sampler = setInterval(() => {
+    peak = Math.max(peak, resident(child.pid!));
+    samples += 1;
+  }, 20);
+  world.defer(() => clearInterval(sampler));
+
+  const { credDefId } = await anchor(issuer, ATTRIBUTES);
+  const made = await issuer.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+  const { connection_id } = await holder.post('/out-of-band/receive-invitation?auto_accept=true', made.invitation);
+  await holder.event('connections', (one) => one.connection_id === connection_id && one.state === 'active', 'the connection');
+  const [mine] = (await issuer.get(`/connections?invitation_msg_id=${made.invi_msg_id}`)).results;
+  const started = Date.now();
+  for (let i = 0; i < CREDENTIALS; i += 10) {
+    const offers = Array.from({ length: 10 }, (_, k) =>
+      issuer.post('/issue-credential-2.0/send', {
+        connection_id: mine.connection_id,
+        credential_preview: { attributes: ATTRIBUTES.map((name) => ({ name, value: `${name} ${i + k}` })) },
+        filter: { anoncreds: { cred_def_id: credDefId } },
+      }),
+    );
+    await Promise.all(offers);
+  }
+  await until(async () => (await holder.get('/credentials?limit=1')).total === CREDENTIALS, 'all credentials', 120_000);
+  clearInterval(sampler);
+  t.diagnostic(
+    `${peak.toFixed(0)} MiB at most in ${samples} samples, ${((Date.now() - started) / 1000).toFixed(1)} s for ${CREDENTIALS} credentials`,
+  );
+  assert.ok(samples > 100, `only ${samples} samples`);
+  assert.ok(peak > 40 && peak < LIMIT_MIB, `${peak.toFixed(0)} MiB resident\n${told.slice(-2000)}`);
+});
