@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Body, freePort, type World } from '../support/agents.ts';
+import { type Waiting, waiting } from '../support/waiting.ts';
+import { installOnce, ROOT, run, startPeer } from './processes.ts';
+
+/** Credo agents as peers, each in a process of its own, driven by a JSON object per line (credo/agent.mjs). */
+
+const FOLDER = join(ROOT, 'test/interop/credo');
+
+export interface Credo {
+  readonly name: string;
+  readonly url: string;
+  readonly events: Waiting<Body>;
+  /** Runs a command of the agent. @throws Error with what Credo said */
+  ask(command: string, members?: object): Promise<Body>;
+  event(name: string, matches: (event: Body) => boolean, what: string): Promise<Body>;
+}
+
+/** Installs the peer's packages where they are not yet. */
+export const bringCredo = (): Promise<void> =>
+  installOnce(join(FOLDER, 'node_modules'), '.installed', () =>
+    run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: FOLDER }),
+  );
+
+export const credoVersion = (): string =>
+  (JSON.parse(readFileSync(join(FOLDER, 'node_modules/@credo-ts/didcomm/package.json'), 'utf8')) as { version: string }).version;
+
+/** Starts a Credo agent that ends with the world. */
+export async function startCredo(world: World, name: string): Promise<Credo> {
+  const port = await freePort();
+  const events = waiting<Body>();
+  const answers = waiting<Body>();
+  const peer = startPeer(process.execPath, [join(FOLDER, 'agent.mjs'), String(port), name], process.env, (line) => {
+    const said = JSON.parse(line) as Body;
+    (said.event ? events : answers).add(said);
+  });
+  world.defer(() => peer.stop());
+  const telling = async <T>(asked: Promise<T>): Promise<T> => {
+    try {
+      return await asked;
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${peer.told()}`);
+    }
+  };
+  const event: Credo['event'] = (topic, matches, what) =>
+    telling(events.first((one) => one.event === topic && matches(one), `${what} at ${name}`));
+  const { url } = await event('ready', () => true, 'Credo to be ready');
+  let asked = 0;
+  return {
+    name,
+    url,
+    events,
+    event,
+    async ask(command, members = {}) {
+      const id = ++asked;
+      peer.child.stdin!.write(`${JSON.stringify({ id, do: command, ...members })}\n`);
+      const answer = await telling(answers.first((one) => one.id === id, `the answer of ${name} to ${command}`));
+      if (answer.error) throw new Error(`${name} could not ${command}: ${answer.error}`);
+      return answer.ok;
+    },
+  };
+}
