@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { defineProtocol } from '../kernel/protocol.ts';
+import type { Json } from '../ports/json.ts';
 import { connection } from '../records/connection.ts';
 
 /** RFC 0048. A ping completes a connection whose last handshake message was lost: whoever pings has our response. */
@@ -18,7 +19,7 @@ export const trustPing = defineProtocol({
         return {
           record: ctx.record?.state === 'response' ? { states: ['active'] } : undefined,
           send: answer ? [{ type: 'ping_response' }] : [],
-          emit: ctx.settings.monitorPing ? [pingEvent(ctx.connection?.id, 'received', answer, message.thid)] : [],
+          emit: ctx.settings.monitorPing ? [pingEvent(ctx.connection?.id, 'received', answer, message.thid, message.body.comment)] : [],
         };
       },
     },
@@ -26,7 +27,9 @@ export const trustPing = defineProtocol({
       schema: Type.Object({ comment: Type.Optional(Type.String()) }),
       from: '*',
       step: (ctx, message) => ({
-        emit: ctx.settings.monitorPing ? [pingEvent(ctx.connection?.id, 'response_received', false, message.thid)] : [],
+        emit: ctx.settings.monitorPing
+          ? [pingEvent(ctx.connection?.id, 'response_received', false, message.thid, message.body.comment)]
+          : [],
       }),
     },
   },
@@ -49,7 +52,7 @@ export const trustPing = defineProtocol({
   },
 });
 
-const pingEvent = (connection: string | undefined, state: string, responded: boolean, thread: string) => ({
+const pingEvent = (connection: string | undefined, state: string, responded: boolean, thread: string, comment?: Json) => ({
   topic: 'ping',
-  payload: { comment: null, connection_id: connection ?? null, responded, state, thread_id: thread },
+  payload: { comment: comment ?? null, connection_id: connection ?? null, responded, state, thread_id: thread },
 });

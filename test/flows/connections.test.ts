@@ -138,7 +138,7 @@ test('trust pings: the answer comes under its thread; --monitor-ping tells of se
   const sent = await alice.event('ping', of('sent'), 'the ping sent');
   assert.equal(sent.connection_id, ids.inviter);
   const received = await bob.event('ping', of('received'), 'the ping');
-  assert.deepEqual([received.connection_id, received.responded], [ids.invitee, true]);
+  assert.deepEqual([received.connection_id, received.responded, received.comment], [ids.invitee, true, 'hello']);
   await alice.event('ping', of('response_received'), 'the answer');
 });
 

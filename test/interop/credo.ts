@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Body, freePort, type Waiting, type World, waiting } from '../support/agents.ts';
+import { type Body, freePort, type World } from '../support/agents.ts';
+import { type Waiting, waiting } from '../support/waiting.ts';
 import { installOnce, ROOT, run, startPeer } from './processes.ts';
 
 /** Credo agents as peers, each in a process of its own, driven by a JSON object per line (credo/agent.mjs). */

@@ -21,7 +21,11 @@ export function run(program: string, args: readonly string[], options: SpawnOpti
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { timeout: INSTALL_MS, ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text = (text + chunk).slice(-OUTPUT)));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        text = (text + chunk).slice(-OUTPUT);
+      });
+    }
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, text }));
   });
