@@ -174,6 +174,8 @@ const BODY: JsonObject = {
   content: 'text',
   description: { code: 'x', en: 'y' },
   status: 'OK',
+  name: 'x',
+  options: [],
   query: '*',
   queries: [{ 'feature-type': 'protocol', match: '*' }],
   protocols: [{ pid: 'x' }],
