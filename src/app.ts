@@ -35,6 +35,7 @@ import type { JsonObject } from './ports/json.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { ClaimedJob, Database } from './ports/store.ts';
+import { actionMenu } from './protocols/action-menu.ts';
 import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-definition.ts';
 import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
@@ -75,6 +76,7 @@ export const PROTOCOLS = [
   notification,
   discoverFeatures1,
   discoverFeatures2,
+  actionMenu,
   issueCredential,
   presentProof,
   connectionCommands,

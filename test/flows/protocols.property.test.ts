@@ -182,6 +182,8 @@ const BODY: JsonObject = {
       [{ '@id': 'a', data: { json: {} } }],
     ]),
   ),
+  name: 'x',
+  options: [],
   query: '*',
   queries: [{ 'feature-type': 'protocol', match: '*' }],
   protocols: [{ pid: 'x' }],
