@@ -87,7 +87,7 @@ export function recordOperations(def: RecordDef): Operation[] {
           const tags: Record<string, string> = {};
           for (const [name, tag] of Object.entries(routes.filters ?? {})) if (query[name] !== undefined) tags[tag] = query[name];
           const alias = (given: string | undefined): string | undefined =>
-            given === undefined ? undefined : (routes.aliases?.[given] ?? given);
+            given !== undefined && Object.hasOwn(routes.aliases ?? {}, given) ? routes.aliases![given] : given;
           const page = await admin.kernel.db.store.find(tenant, def.category, {
             state: alias(query.state),
             role: alias(query.role ?? query.their_role),
