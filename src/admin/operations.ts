@@ -92,7 +92,7 @@ export function recordOperations(def: RecordDef): Operation[] {
           const tags: Record<string, string> = {};
           for (const [name, tag] of Object.entries(routes.filters ?? {})) if (query[name] !== undefined) tags[tag] = query[name];
           const alias = (given: string | undefined): string | undefined =>
-            given === undefined ? undefined : (routes.aliases?.[given] ?? given);
+            given !== undefined && Object.hasOwn(routes.aliases ?? {}, given) ? routes.aliases![given] : given;
           const state = alias(query.state);
           if (state !== undefined && !def.states.includes(state)) {
             const names = [...def.states, ...Object.keys(routes.aliases ?? {})].join(', ');

@@ -35,6 +35,9 @@ const ATTACHABLE: Record<string, readonly { def: RecordDef; member: string; stat
   ],
 };
 
+/** Of a name that a controller says: what every object has is none. */
+const attachable = (type: string) => (Object.hasOwn(ATTACHABLE, type) ? ATTACHABLE[type] : undefined);
+
 type InlineServiceForm = Static<typeof InlineService>;
 
 const InlineService = Type.Object({
@@ -152,7 +155,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       load: ({ body }) => ({
         ...Object.fromEntries(
           ((body.attachments ?? []) as { id: string; type: string }[]).flatMap(({ id, type }, i) =>
-            (ATTACHABLE[type] ?? []).map(({ def }): [string, Lookup] => [
+            (attachable(type) ?? []).map(({ def }): [string, Lookup] => [
               `attachment ${i} ${def.category}`,
               { category: def.category, id },
             ]),
@@ -268,7 +271,7 @@ function createInvitation(
   const requests: JsonObject[] = [];
   const others: Change[] = [];
   for (const [i, { id: recordId, type }] of attachments.entries()) {
-    const kinds = ATTACHABLE[type];
+    const kinds = attachable(type);
     if (!kinds) throw new AppError('bad-request', `Unknown attachment type: ${type}`);
     const loaded = (kind: (typeof kinds)[number]) => ctx.loaded[`attachment ${i} ${kind.def.category}`];
     const kind = kinds.find(loaded);
