@@ -36,6 +36,7 @@ import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { connections } from './protocols/connections.ts';
 import { didExchange } from './protocols/did-exchange.ts';
+import { didRotate } from './protocols/did-rotate.ts';
 import { discoverFeatures1 } from './protocols/discover-features-1.ts';
 import { discoverFeatures2 } from './protocols/discover-features-2.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
@@ -67,6 +68,7 @@ export const PROTOCOLS = [
   discoverFeatures1,
   discoverFeatures2,
   actionMenu,
+  didRotate,
   issueCredential,
   presentProof,
   walletDid,
