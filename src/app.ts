@@ -42,6 +42,7 @@ import { basicMessage } from './protocols/basic-message.ts';
 import { connectionCommands } from './protocols/connection.ts';
 import { connections } from './protocols/connections.ts';
 import { didExchange } from './protocols/did-exchange.ts';
+import { didRotate } from './protocols/did-rotate.ts';
 import { discoverFeatures1 } from './protocols/discover-features-1.ts';
 import { discoverFeatures2 } from './protocols/discover-features-2.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
@@ -77,6 +78,7 @@ export const PROTOCOLS = [
   discoverFeatures1,
   discoverFeatures2,
   actionMenu,
+  didRotate,
   issueCredential,
   presentProof,
   connectionCommands,

@@ -67,7 +67,7 @@ export function commandOperation(known: KnownCommand): Operation {
     body: known.body,
     handle: (admin, { tenant, params, query, body, key }) =>
       admin.calls.call(tenant, protocol.name, name, {
-        record: param === undefined ? undefined : params[param],
+        [step.connection === param ? 'connection' : 'record']: param === undefined ? undefined : params[param],
         input: { body, query },
         key,
       }),

@@ -20,6 +20,8 @@ const LOOK_MS = 200;
 
 export interface ControllerCall {
   readonly record?: string;
+  /** Where the path names the connection rather than the record. */
+  readonly connection?: string;
   readonly input: CommandInput;
   /** The controller's own name of this call: said again within a day, it has no second effect and answers as the first one. */
   readonly key?: string;
@@ -58,7 +60,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
   async function call(tenant: string, protocolName: string, command: string, given: ControllerCall): Promise<JsonObject> {
     const { protocol, step } = registry.command(protocolName, command);
     const { input, key } = given;
-    const cause = key === undefined ? newId() : shortHash(`${protocolName} ${command} ${given.record ?? ''} ${key}`);
+    const cause = key === undefined ? newId() : shortHash(`${protocolName} ${command} ${given.record ?? given.connection ?? ''} ${key}`);
     const answered = async (): Promise<JsonObject | undefined> => {
       if (key === undefined) return undefined;
       const { mark } = await db.store.loadMarked(tenant, cause, []);
@@ -72,7 +74,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       protocol,
       record: given.record === undefined ? undefined : { category: protocol.binds.category, id: given.record },
       about,
-      connection: step.connection ? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined) : undefined,
+      connection: step.connection
+        ? (given.connection ?? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined))
+        : undefined,
       load: step.load?.(input, given.record),
       from: step.from,
       role: step.role,

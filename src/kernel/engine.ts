@@ -191,7 +191,7 @@ export function createEngine(kernel: Kernel): Engine {
         : categories.flatMap((category) => rows(`thread ${category}`).map(toExchange)).find((one) => isDirect(one, message));
       // whom nobody knows yet is listened to, and hears nothing of what it did wrong
       const nameless = direct !== undefined && replyOf(direct)?.recipientKeys === undefined;
-      const trusted = direct ? !nameless : connection !== undefined && isPeer(connection, message.sender);
+      const trusted = direct ? !nameless : connection !== undefined && isPeer(connection, message.sender, kernel.now());
       const heard = trusted || (connection !== undefined && isInviter(connection, message.sender));
       const request = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
@@ -396,10 +396,17 @@ const withReply = (effects: Effects, reply: Reply): Effects => ({
   record: effects.record && { ...effects.record, patch: { ...effects.record.patch, reply } },
 });
 
+/** The keys that a peer had before it moved, and until when mail under them may be under way. */
+interface Former {
+  readonly keys: readonly string[];
+  readonly until: number;
+}
+
 /** Whether a key is the connection's peer: its present key, or the one it had before it moved. */
-function isPeer(connection: Exchange, sender: string | undefined): boolean {
-  const { their_keys: keys } = connection.value;
-  return sender !== undefined && Array.isArray(keys) && keys.includes(sender);
+function isPeer(connection: Exchange, sender: string | undefined, now: number): boolean {
+  const { their_keys: keys, their_former: former } = connection.value as { their_keys?: unknown; their_former?: Former };
+  if (sender === undefined || !Array.isArray(keys)) return false;
+  return keys.includes(sender) || (former !== undefined && now < former.until && former.keys.includes(sender));
 }
 
 /** Whether a key is the invitation's that a connection answered: until it tells its own, a rejection comes under it. */

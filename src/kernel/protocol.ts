@@ -229,7 +229,7 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly pending?: readonly string[];
   /** How long it waits for that, in ms, where ACA-Py gives up sooner than on its own jobs. */
   readonly patience?: number;
-  /** The member of the body or the query that names the connection. */
+  /** The parameter of the path, or the member of the body or the query, that names the connection. */
   readonly connection?: string;
   step(ctx: StepContext<V>, input: CommandInput): Effects;
 }

@@ -57,6 +57,7 @@ const Offer = { cred_def_id: Type.String(), credential_preview: Preview, auto_is
 export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
   name: 'issue-credential-1.0',
   uris: [URI],
+  roles: ['issuer', 'holder'],
   binds: credentialExchangeV1,
   messages: {
     'propose-credential': {

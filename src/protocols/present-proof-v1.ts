@@ -55,6 +55,7 @@ const Request = { proof_request: ProofRequest, auto_verify: Type.Optional(Type.B
 export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
   name: 'present-proof-1.0',
   uris: [URI],
+  roles: ['verifier', 'prover'],
   binds: presentationExchangeV1,
   messages: {
     'propose-presentation': {

@@ -21,6 +21,8 @@ export interface ConnectionValue {
   protocol?: string;
   my_verkey?: string;
   their_keys?: readonly string[];
+  /** The keys from before their last rotation, and until when (ms) mail under them is taken. */
+  their_former?: { readonly keys: readonly string[]; readonly until: number };
   their_routing_keys?: readonly string[];
   their_endpoint?: string;
   /** As a receiver: where the invitation says that requests go. */

@@ -76,7 +76,7 @@ const recordOf = async (thread: string): Promise<Body[]> => (await alice.get(`/i
 const problemFor = async (id: string): Promise<Body> =>
   (
     await mallory.inbox.first(
-      (mail) => /problem-report$/.test(mail.message['@type']) && mail.message['~thread']?.thid === id,
+      (mail) => /problem[-_]report$/.test(mail.message['@type']) && mail.message['~thread']?.thid === id,
       'a problem report',
     )
   ).message;
@@ -265,7 +265,7 @@ test("a connected peer cannot enter another connection's thread", async () => {
   ]) {
     await theirs.send(what);
   }
-  const report = await other.inbox.first((mail) => /problem-report$/.test(mail.message['@type']), 'a problem report for the intruder');
+  const report = await other.inbox.first((mail) => /problem[-_]report$/.test(mail.message['@type']), 'a problem report for the intruder');
   assert.equal(report.message['~thread'].thid, asked['@id']);
   await settled();
   const [{ cred_ex_record: after }] = await recordOf(asked['@id']);

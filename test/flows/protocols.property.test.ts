@@ -7,6 +7,7 @@ import { PROTOCOLS } from '../../src/app.ts';
 import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import type { KeyPair } from '../../src/didcomm/key-cache.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { ownPeer2 } from '../../src/dids/own-documents.ts';
 import { type Calls, createCalls } from '../../src/kernel/calls.ts';
 import { createKeyRing, type Kernel } from '../../src/kernel/context.ts';
 import { createEngine, type Engine } from '../../src/kernel/engine.ts';
@@ -77,7 +78,7 @@ interface Place {
 }
 
 async function placed(protocol: Protocol, state: string, role: string | undefined): Promise<Place> {
-  const [peer, mine] = [newKeyPair(), newKeyPair()];
+  const [peer, mine, moved] = [newKeyPair(), newKeyPair(), newKeyPair()];
   const [connection, thread] = [randomUUID(), randomUUID()];
   const own = protocol.binds.category === 'connection' && !protocol.stateless;
   const value = {
@@ -98,9 +99,11 @@ async function placed(protocol: Protocol, state: string, role: string | undefine
     initiator: 'self',
     multi_use: false,
     invitation: { services: ['did:peer:none'] },
+    new_did: 'did:peer:4zQmNew',
+    verkey: moved.verkey,
   };
   await db.store.commit(TENANT, {
-    keys: [{ kid: mine.verkey, type: 'ed25519', secret: mine.secretKey }],
+    keys: [mine, moved].map((pair) => ({ kid: pair.verkey, type: 'ed25519', secret: pair.secretKey })),
     routes: [{ kid: mine.verkey, tenant: TENANT, kind: 'connection', target: connection }],
     records: [
       {
@@ -189,15 +192,17 @@ const BODY: JsonObject = {
   protocols: [{ pid: 'x' }],
   disclosures: [{ 'feature-type': 'protocol', id: 'x' }],
 };
-const messageOf = (protocol: Protocol, name: string, thread: string): JsonObject => ({
+const messageOf = (protocol: Protocol, name: string, { thread, peer }: Place): JsonObject => ({
   '@type': `${protocol.uris[0]}/${name}`,
   '@id': randomUUID(),
   '~thread': { thid: thread, pthid: thread },
   ...BODY,
+  // who moves to another DID is to be heard under the same key by this test
+  to_did: ownPeer2({ verkey: peer.verkey, endpoint: 'http://127.0.0.1:1' }),
 });
 
 const spoken = protocols.filter((protocol) => protocol.uris.length > 0 && (Object.keys(protocol.messages).length > 0 || protocol.problem));
-const isOutcome = (name: string): boolean => name === 'ack' || name === 'problem-report';
+const isOutcome = (name: string): boolean => name === 'ack' || /^problem[-_]report$/.test(name);
 const rolesOf = (protocol: Protocol): (string | undefined)[] => {
   const steps: MessageStep[] = [...Object.values(protocol.messages), ...(protocol.acked ? [protocol.acked] : [])];
   const roles = [...new Set(steps.flatMap((step) => step.role ?? []))];
@@ -208,7 +213,7 @@ const stepsOf = (protocol: Protocol): [string, MessageStep | undefined][] => [
   ['ack', protocol.acked],
   ['problem-report', protocol.problem],
 ];
-const isReport = (message: JsonObject): boolean => /problem-report$/.test(String(message['@type']));
+const isReport = (message: JsonObject): boolean => /problem[-_]report$/.test(String(message['@type']));
 
 for (const automatic of [false, true]) {
   describe(`every message in every state${automatic ? ', with every auto flag' : ''}`, () => {
@@ -226,7 +231,7 @@ for (const automatic of [false, true]) {
               const place = await placed(protocol, state, role);
               const before = await exchangesOf(place);
               for (const sender of [newKeyPair(), undefined]) {
-                const seen = await send(place, messageOf(protocol, name, place.thread), sender);
+                const seen = await send(place, messageOf(protocol, name, place), sender);
                 assert.ok(seen.refused, `${at}: ${sender ? 'a stranger' : 'nobody'} was listened to`);
                 assert.deepEqual(
                   [seen.records, seen.events, seen.jobs],
@@ -235,7 +240,7 @@ for (const automatic of [false, true]) {
                 );
               }
 
-              const message = messageOf(protocol, name, place.thread);
+              const message = messageOf(protocol, name, place);
               const first = await send(place, message, place.peer);
               const listed =
                 step !== undefined &&
@@ -288,7 +293,7 @@ test('whatever a peer says, in whatever order, no state is left but by a transit
         for (const { protocol: family, which, repeat } of words) {
           const steps = stepsOf(family);
           const [name] = steps[which % steps.length]!;
-          const message = messageOf(family, name, place.thread);
+          const message = messageOf(family, name, place);
           for (let times = repeat ? 2 : 1; times > 0; times--) {
             const { records: now } = await send(place, message, place.peer);
             for (const record of now) {
@@ -318,7 +323,7 @@ test('the same message many times at once has one effect', async () => {
     for (const [name, step] of Object.entries(protocol.messages)) {
       if (!step.from.includes(NEW)) continue;
       const place = await placed(protocol, NEW, undefined);
-      const message = messageOf(protocol, name, place.thread);
+      const message = messageOf(protocol, name, place);
       const bytes = (): Buffer =>
         Buffer.from(pack({ message: JSON.stringify(message), recipients: [place.mine.verkey], sender: place.peer }));
       await Promise.all(Array.from({ length: 16 }, () => engine.receive(bytes(), { canReply: false })));

@@ -1,0 +1,33 @@
+import { compact, defineRecord, viewHead } from '../kernel/record.ts';
+
+/** A move of one side of a connection to another DID (RFC 0794), under the names of ACA-Py's RotateRecord. */
+export interface DidRotationValue {
+  [member: string]: unknown;
+  connection_id: string;
+  new_did: string;
+  thread_id: string;
+  error?: string;
+  protocol: string;
+  /** Of ours: the key of the new DID, and what is given up when mail under way has had its time. */
+  verkey?: string;
+  former_verkey?: string;
+}
+
+/** `role`: `rotating` is the party that moves, `observing` the other. */
+export const didRotation = defineRecord<DidRotationValue>({
+  category: 'did_rotate',
+  idField: 'record_id',
+  topic: 'did-rotate',
+  states: ['rotate-sent', 'rotate-received', 'ack-sent', 'ack-received', 'failed'],
+  view: (record) =>
+    compact({
+      ...viewHead(record),
+      record_id: record.id,
+      role: record.role,
+      connection_id: record.value.connection_id,
+      new_did: record.value.new_did,
+      thread_id: record.value.thread_id,
+      error: record.value.error,
+    }),
+  tags: (value) => ({ thread: value.thread_id }),
+});
