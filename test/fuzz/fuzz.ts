@@ -23,9 +23,9 @@ import { mutateBytes, mutatedJson, mutateText, mutateValue, ODD_TEXTS, type Rng,
  */
 
 /** Statuses that the message port has. */
-const INBOUND = new Set([200, 202, 400, 413, 415]);
+const INBOUND = new Set([200, 202, 400, 413, 415, 429]);
 /** Statuses that the admin API has: those of the error table, without 500. */
-const ADMIN = new Set([200, 302, 400, 401, 403, 404, 405, 409, 413, 415, 422, 501, 502, 503, 504]);
+const ADMIN = new Set([200, 201, 302, 400, 401, 403, 404, 405, 409, 413, 415, 422, 501, 502, 503, 504]);
 const AT_ONCE = 96;
 /** Calls may wait for what they caused, so few of them are under way at a time. */
 const CALLS_AT_ONCE = 12;
