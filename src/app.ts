@@ -19,10 +19,12 @@ import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
 import { AppError } from './errors.ts';
+import { agent2018Work } from './formats/agent-2018.ts';
 import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
 import { createCalls } from './kernel/calls.ts';
-import { createKeyRing, type Kernel, type WebhookTarget } from './kernel/context.ts';
+import { createKeyRing, type Endpoints, type Kernel, type WebhookTarget } from './kernel/context.ts';
+import { createEndpoints } from './kernel/endpoints.ts';
 import { createEngine } from './kernel/engine.ts';
 import { newId } from './kernel/ids.ts';
 import { deliverLane } from './kernel/jobs.ts';
@@ -36,6 +38,9 @@ import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { ClaimedJob, Database } from './ports/store.ts';
 import { actionMenu } from './protocols/action-menu.ts';
+import { connection2018 } from './protocols/agent-2018-connection.ts';
+import { credential2018 } from './protocols/agent-2018-credential.ts';
+import { proof2018 } from './protocols/agent-2018-proof.ts';
 import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-definition.ts';
 import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
@@ -47,6 +52,7 @@ import { discoverFeatures1 } from './protocols/discover-features-1.ts';
 import { discoverFeatures2 } from './protocols/discover-features-2.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
+import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
 import { notification } from './protocols/notification.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { presentProof } from './protocols/present-proof.ts';
@@ -88,6 +94,10 @@ export const PROTOCOLS = [
   walletKeys,
   anoncredsSchema,
   anoncredsCredentialDefinition,
+  legacyEndpoints,
+  connection2018,
+  credential2018,
+  proof2018,
 ];
 
 /** Records that no protocol binds. */
@@ -120,7 +130,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     const records = plugins.flatMap((plugin) => plugin.records ?? []);
     const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [...EXTRA_RECORDS, ...records] as never);
     operationsOf(registry, plugins);
-    return { registry, ops: mergedWork(anoncredsWork, plugins) };
+    return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
   const ledger = ledgerOf(config);
@@ -139,8 +149,11 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   }
 
   let live = config;
-  let settings = settingsOf(live, inbound);
-  const kernel = kernelOf(config, registry, () => settings, db, log, counters);
+  const endpoints = createEndpoints(db, BASE, () => {
+    settings = settingsOf(live, inbound, endpoints);
+  });
+  let settings = settingsOf(live, inbound, endpoints);
+  const kernel = kernelOf(config, registry, () => settings, db, log, counters, endpoints);
   const dids = resolver({ ledger });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
@@ -193,8 +206,17 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
   }, 60_000);
   expiry.unref();
+  const rereading = setInterval(() => {
+    void endpoints.refresh().catch((error: unknown) => log.warn({ err: error }, 'the Endpoint DIDs could not be read'));
+  }, 5000);
+  rereading.unref();
 
   try {
+    if (config.legacy !== 'off') {
+      await endpoints.refresh();
+      if (endpoints.all().length === 0) await calls.call(BASE, legacyEndpoints.name, 'make', { input: { body: {}, query: {} } });
+      await endpoints.refresh();
+    }
     const made = await seedDid(kernel, calls, BASE, config);
     if (made && ledger && config.sponsorMnemonic && !config.readOnlyLedger && !config.walletLocalDid) publishLater(calls, BASE, made, log);
   } catch (error) {
@@ -238,6 +260,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
         maxInFlight: 1000,
         perSecond: config.messageRate,
         mediaType,
+        plain: config.legacy !== 'off',
         log,
       })
     : undefined;
@@ -258,7 +281,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       } catch (error) {
         throw new AppError('bad-request', (error as Error).message);
       }
-      settings = settingsOf(live, inbound);
+      settings = settingsOf(live, inbound, endpoints);
     },
     ready,
     counters: () => ({ ...counters, ...db.admin.stats() }),
@@ -279,6 +302,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     async close() {
       closing = true;
       clearInterval(expiry);
+      clearInterval(rereading);
       calls.end();
       await Promise.allSettled([messages?.close(), server?.close()]);
       await Promise.allSettled(runners.map((runner) => runner.stop()));
@@ -295,8 +319,9 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await db.admin.ensureTenant(BASE, config.walletName);
-    const settings = settingsOf(config, inboundOf(config));
-    const kernel = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), () => settings, db, log, {});
+    const endpoints = createEndpoints(db, BASE, () => {});
+    const settings = settingsOf(config, inboundOf(config), endpoints);
+    const kernel = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), () => settings, db, log, {}, endpoints);
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });
@@ -319,6 +344,7 @@ function kernelOf(
   db: Database,
   log: Log,
   counters: Record<string, number>,
+  endpoints: Endpoints,
 ): Kernel {
   const targets = webhookTargets(config.webhookUrls);
   return {
@@ -328,6 +354,7 @@ function kernelOf(
     settings,
     webhooks: () => targets,
     keys: createKeyRing(db),
+    endpoints,
     count(name) {
       counters[name] = (counters[name] ?? 0) + 1;
     },
@@ -460,7 +487,7 @@ function webhookTargets(urls: readonly string[]): WebhookTarget[] {
 }
 
 /** What steps may see of the configuration: no key is among it. */
-function settingsOf(config: Config, inbound: { host: string; port: number } | undefined): Settings {
+function settingsOf(config: Config, inbound: { host: string; port: number } | undefined, endpoints: Endpoints): Settings {
   const { algorandNetwork, algorandAppId } = config;
   return Object.freeze({
     label: config.label,
@@ -481,8 +508,22 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     publicInvites: config.publicInvites,
     noReceiveInvites: config.noReceiveInvites,
     debugWebhooks: config.debugWebhooks,
+    legacy: config.legacy as Settings['legacy'],
+    legacyEndpoint: endpoints.all()[0],
+    legacyPeers: legacyPeers(config.legacyPeers),
+    legacyRequireSigned: config.legacyRequireSigned,
     algoPrefix: config.algodUrl !== undefined && !config.noLedger ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
   });
+}
+
+/** Endpoint DIDs that the operator vouches for: `DID=VERKEY@URL`. */
+function legacyPeers(given: readonly string[]): Settings['legacyPeers'] {
+  const peers = given.map((text) => {
+    const [, did, verkey, endpoint] = /^([^=]{1,2000})=([1-9A-HJ-NP-Za-km-z]{43,44})@(\S{1,2000})$/.exec(text) ?? [];
+    if (!did || !verkey || !endpoint) throw new ConfigError(`--legacy-peer ${text}: must be DID=VERKEY@URL`);
+    return [did, { verkey, endpoint }] as const;
+  });
+  return Object.freeze(Object.fromEntries(peers));
 }
 
 /** `GET /settings`, under ACA-Py's names. */

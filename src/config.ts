@@ -372,6 +372,31 @@ const SETTINGS = {
   noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger'),
   readOnlyLedger: flag('read-only-ledger', 'ACAPY_READ_ONLY_LEDGER', 'Ledger', 'Never write to the ledger, whatever the sponsor'),
 
+  legacy: {
+    flags: ['--legacy'],
+    env: 'FLEXID_LEGACY',
+    group: 'Protocol',
+    kind: 'text',
+    default: 'auto',
+    oneOf: ['auto', 'on', 'off'],
+    metavar: '<auto|on|off>',
+    help: 'The 2018 Agent Protocol: auto (default) takes what answers an offer or request of ours, on also takes offers and requests unasked',
+  },
+  legacyPeers: {
+    flags: ['--legacy-peer'],
+    env: 'FLEXID_LEGACY_PEER',
+    group: 'Protocol',
+    kind: 'list',
+    metavar: '<did=verkey@url>',
+    help: 'An Endpoint DID of the 2018 Agent Protocol that is known to you; may be given more than once',
+  },
+  legacyRequireSigned: flag(
+    'legacy-require-signed-response',
+    'FLEXID_LEGACY_REQUIRE_SIGNED_RESPONSE',
+    'Protocol',
+    'Refuse connection responses of the 2018 Agent Protocol that the offerer did not sign',
+  ),
+
   plugins: {
     flags: ['--plugin'],
     env: 'ACAPY_PLUGIN',

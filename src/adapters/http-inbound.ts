@@ -19,6 +19,8 @@ export interface InboundOptions {
   /** Messages per second and address, on average; 0 for no limit. */
   readonly perSecond: number;
   readonly mediaType: string;
+  /** Also takes the forms of the 2018 Agent Protocol: text and raw bytes. */
+  readonly plain?: boolean;
   readonly log: Log;
 }
 
@@ -35,7 +37,7 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
       if (request.method === 'GET' || request.method === 'HEAD')
         return answer(response, 200, 'This is a DIDComm endpoint: POST messages to it.\n', 'text/plain');
       if (request.method !== 'POST') return answer(response, 405);
-      if (!mayHoldEnvelope(request.headers['content-type'])) return answer(response, 415);
+      if (!mayHoldEnvelope(request.headers['content-type'], options.plain)) return answer(response, 415);
       if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
       if (!limit.take(request.socket.remoteAddress ?? '')) {
         response.setHeader('retry-after', '1');

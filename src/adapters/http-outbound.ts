@@ -39,9 +39,9 @@ export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: n
   const free = new Agent({ connections: 64, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connectTimeout: timeoutMs });
 
   return {
-    async deliver(endpoint, envelope): Promise<DeliveryResult> {
+    async deliver(endpoint, envelope, type = mediaType): Promise<DeliveryResult> {
       const url = guard.checkUrl(endpoint);
-      const answer = await post(guarded, url, { 'content-type': mediaType }, envelope, timeoutMs, true);
+      const answer = await post(guarded, url, { 'content-type': type }, envelope, timeoutMs, true);
       return { status: answer.status, body: answer.body.length > 0 ? answer.body : undefined };
     },
     async notify(url, headers, body) {

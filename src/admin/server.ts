@@ -16,6 +16,7 @@ import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
 import { indyFamilyRoutes } from './routes/indy-families.ts';
 import { jwtRoutes } from './routes/jwt.ts';
+import { legacyRoutes } from './routes/legacy.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { outOfBandRoutes } from './routes/out-of-band.ts';
 import { proofRoutes } from './routes/present-proof.ts';
@@ -49,6 +50,7 @@ const HANDWRITTEN = [
   ...proofRoutes,
   ...resolverRoutes,
   ...eventRoutes,
+  ...legacyRoutes,
 ];
 /** What the server serves beside the operations of its document. */
 const OWN = ['GET /', 'GET /ws', 'GET /api/doc', 'GET /api/docs/swagger.json'];

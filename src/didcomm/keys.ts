@@ -1,4 +1,4 @@
-import { toBase58 } from './encoding.ts';
+import { toBase58, verkeyBytes } from './encoding.ts';
 import type { KeyPair } from './key-cache.ts';
 import { sodium } from './sodium.ts';
 
@@ -10,6 +10,10 @@ export function newKeyPair(seed?: Uint8Array): KeyPair {
   else sodium.crypto_sign_keypair(publicKey, secretKey);
   return { verkey: toBase58(publicKey), secretKey };
 }
+
+/** Whether a detached Ed25519 signature is of these bytes by the key of a verkey. */
+export const verifyBytes = (signature: Uint8Array, bytes: Uint8Array, verkey: string): boolean =>
+  signature.length === 64 && sodium.crypto_sign_verify_detached(signature, bytes, verkeyBytes(verkey));
 
 /** A detached Ed25519 signature. */
 export function signBytes(bytes: Uint8Array, pair: Pick<KeyPair, 'secretKey'>): Uint8Array {

@@ -19,10 +19,16 @@ export function bareMediaType(header: string | undefined): string {
   return (semicolon < 0 ? header : header.slice(0, semicolon)).trim().toLowerCase();
 }
 
-/** Whether a body with this Content-Type may hold an envelope. A missing type is accepted, as ACA-Py and Credo do: the body says what it is. */
-export function mayHoldEnvelope(header: string | undefined): boolean {
+/** Under which payloads of the 2018 Agent Protocol come, beside `application/json`. */
+const PLAIN: ReadonlySet<string> = new Set(['text/plain', 'application/octet-stream']);
+
+/**
+ * Whether a body with this Content-Type may hold an envelope; `plain` where those of the 2018 Agent Protocol are taken too. A missing type is accepted, as
+ * ACA-Py and Credo do: the body says what it is.
+ */
+export function mayHoldEnvelope(header: string | undefined, plain = false): boolean {
   const type = bareMediaType(header);
-  return type === '' ? !header : ACCEPTED.has(type);
+  return type === '' ? !header : ACCEPTED.has(type) || (plain && PLAIN.has(type));
 }
 
 /** The Content-Type to send. `old` is ACA-Py's default without `--emit-new-didcomm-mime-type`. */

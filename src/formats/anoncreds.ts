@@ -193,13 +193,18 @@ export const anoncredsWork: WorkOps = {
     return { format: input.format, value };
   },
 
-  'credential/store': async (ctx, input: { format: Format; exchange: string; offer: JsonObject; credential: JsonObject; id: string }) => {
+  'credential/store': async (
+    ctx,
+    input: { format: Format; exchange: string; offer: JsonObject; credential: JsonObject; id: string; lax?: boolean },
+  ) => {
     const id = String(input.offer.cred_def_id);
     const given = input.credential as unknown as Credential;
     if (given.cred_def_id !== id || given.schema_id !== input.offer.schema_id)
       throw new AppError('bad-request', 'The credential is of another definition than the one offered');
     for (const [name, value] of Object.entries(given.values ?? {})) {
-      if (!encodingFits(value)) throw new AppError('bad-request', `The value of ${name} does not fit the number that was signed`);
+      // implementations of the 2018 Agent Protocol had encodings of their own: a connection may be marked as one of such a peer
+      if (!input.lax && !encodingFits(value))
+        throw new AppError('bad-request', `The value of ${name} does not fit the number that was signed`);
     }
     const metadata = await ctx.store.key(ctx.tenant, `cred-request:${input.exchange}`);
     if (!metadata) throw new AppError('bad-request', 'This wallet has no request for the credential');

@@ -10,12 +10,15 @@ import type { Kernel } from './context.ts';
 import { newId } from './ids.ts';
 import { type AnswerRef, commandJob, type DeliverPayload, deliverJob, eventJob, ledgerJob, tellJob, workJob } from './jobs.ts';
 import { composeMessage } from './message.ts';
-import type { Change, Destination, Effects, Outgoing, Protocol, StepContext } from './protocol.ts';
+import type { Change, Destination, Effects, MessageParts, Outgoing, Protocol, StepContext } from './protocol.ts';
 import { type Exchange, type RecordDef, type Reply, replyOf } from './record.ts';
+import { seal2018, wireOf } from './wire-2018.ts';
 
 /** A problem report when a protocol has no message of its own for it (RFC 0035). */
 const PROBLEM_REPORT = 'https://didcomm.org/notification/1.0/problem-report';
 const MARK_LIFE = 7 * 24 * 3600_000;
+/** Of a message whose envelope holds no time (the 2018 Agent Protocol): as long as its connection may live. */
+const MARK_LIFE_2018 = 100 * 365 * 24 * 3600_000;
 const CALL_LIFE = 24 * 3600_000;
 /** A reply that goes out on the connection it came from is delivered again after this time, unless its transport says that it arrived. */
 const INLINE_GRACE = 10_000;
@@ -26,6 +29,8 @@ export interface Origin {
   readonly answer?: AnswerRef;
   readonly job?: { readonly id: string; readonly lease: string };
   readonly mark?: string;
+  /** The mark outlives a connection. */
+  readonly lasting?: boolean;
   /** Of a controller's call that it may say again: kept with its answer. */
   readonly callMark?: string;
   /** Why the controller's call has failed for good; written for it to read. */
@@ -100,6 +105,14 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
     bound = after.get(`${protocol.binds.category} ${id}`)!.record;
   }
   for (const change of effects.others ?? []) applyChange(change);
+  // where the peer cannot be told, the controller is
+  const peer = after.get(`connection ${ctx.connection?.id}`)?.record ?? ctx.connection;
+  if (effects.problem && wireOf(peer))
+    emit('legacy_problem', 'legacy_problem', peer!.id, {
+      connection_id: peer!.id,
+      reason: effects.problem.code,
+      text: effects.problem.text,
+    });
   // in the lane of what they are about, so that messages of one connection are told in their order
   for (const { topic, payload } of effects.emit ?? []) emit(topic, topic, bound?.id ?? ctx.connection?.id ?? newId(), payload);
 
@@ -124,15 +137,7 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
   ];
   jobs.push(...waiting);
 
-  const mail = await sealAll(
-    kernel,
-    protocol,
-    ctx,
-    effects,
-    origin,
-    after.get(`connection ${ctx.connection?.id}`)?.record ?? ctx.connection,
-    bound,
-  );
+  const mail = await sealAll(kernel, protocol, ctx, effects, origin, peer, bound);
   let reply: Assembled['reply'];
   for (const payload of mail) {
     const inline = !reply && origin.replyTo !== undefined && payload.connection === origin.replyTo;
@@ -174,7 +179,13 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
 function marksOf(origin: Origin, mail: readonly DeliverPayload[], answer: JsonObject, now: number): Commit['marks'] {
   if (origin.callMark !== undefined) return [{ mark: origin.callMark, answer, expires: now + CALL_LIFE }];
   if (origin.mark === undefined) return undefined;
-  return [{ mark: origin.mark, answer: mail.length > 0 ? { mail: mail as unknown as JsonObject[] } : undefined, expires: now + MARK_LIFE }];
+  return [
+    {
+      mark: origin.mark,
+      answer: mail.length > 0 ? { mail: mail as unknown as JsonObject[] } : undefined,
+      expires: now + (origin.lasting ? MARK_LIFE_2018 : MARK_LIFE),
+    },
+  ];
 }
 
 /** The record after a change. */
@@ -232,8 +243,14 @@ async function sealAll(
   bound: Exchange | undefined,
 ): Promise<DeliverPayload[]> {
   const mail: DeliverPayload[] = [];
-  const outgoing = [...(effects.send ?? []), ...(effects.problem ? [problemReport(protocol, effects.problem)] : [])];
+  const wire = wireOf(connection) !== undefined;
+  const outgoing = [...(effects.send ?? []), ...(effects.problem && !wire ? [problemReport(protocol, effects.problem)] : [])];
   for (const out of outgoing) {
+    if (connection && wire) {
+      const sealed = await sealFor2018(kernel, protocol, ctx, effects.keys, connection, out, origin);
+      if (sealed) mail.push(sealed);
+      continue;
+    }
     const direct = !out.to && !connection ? replyOf(bound) : undefined;
     const to = out.to ?? (connection ? destinationOf(connection) : directTo(direct));
     if (!to) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
@@ -248,6 +265,34 @@ async function sealAll(
     });
   }
   return mail;
+}
+
+/** A message for a peer that speaks the 2018 Agent Protocol: one of that protocol, or another in its words; undefined where those leave it unsaid. */
+async function sealFor2018(
+  kernel: Kernel,
+  protocol: Protocol,
+  ctx: StepContext,
+  fresh: readonly KeyWrite[] | undefined,
+  connection: Exchange,
+  out: Outgoing,
+  origin: Origin,
+): Promise<DeliverPayload | undefined> {
+  let parts: MessageParts;
+  if ('type' in out && protocol.uris[0]?.startsWith('urn:')) parts = { ...out, type: `${protocol.uris[0]}/${out.type}` };
+  else {
+    const message = await compose(kernel, protocol, ctx, out, fresh, origin);
+    const said = kernel.registry.said(message);
+    if (said === undefined)
+      throw new AppError('bad-request', `The peer speaks the 2018 Agent Protocol, which has no message like ${message['@type']}`);
+    if (said === null) return undefined;
+    parts = said;
+  }
+  const known = kernel.registry.message(parts.type);
+  const inner = typeof known === 'string' ? undefined : known.step.inner;
+  return {
+    ...(await seal2018(connection, parts, inner, (verkey) => pairOf(kernel, ctx.tenant, verkey, fresh))),
+    connection: connection.id,
+  };
 }
 
 const problemReport = (protocol: Protocol, problem: NonNullable<Effects['problem']>): Outgoing => ({

@@ -83,6 +83,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       origin: { cause, callMark: key === undefined ? undefined : cause },
       otherwise: 'error',
       step: (ctx) => step.step(ctx, input),
+      command: { name: command, input },
     };
     let first: Assembled;
     try {

@@ -11,6 +11,20 @@ export interface WebhookTarget {
   readonly key?: string;
 }
 
+/** A key under which agents without a relationship reach this one in the 2018 Agent Protocol, and the tenant that keeps it. */
+export interface Endpoint {
+  readonly did: string;
+  readonly verkey: string;
+  readonly tenant: string;
+}
+
+/** The Endpoint DIDs of this instance: the one that offers name first, then those that mail may still be sealed to. */
+export interface Endpoints {
+  all(): readonly Endpoint[];
+  /** Reads them again. */
+  refresh(): Promise<void>;
+}
+
 /** What the kernel is given: the database, what was registered, the clock, and what differs by tenant. */
 export interface Kernel {
   readonly db: Database;
@@ -19,6 +33,7 @@ export interface Kernel {
   settings(tenant: string): Settings;
   webhooks(tenant: string): readonly WebhookTarget[];
   readonly keys: KeyRing;
+  readonly endpoints: Endpoints;
   /** Counts a happening by name, for `/status` and metrics. */
   count(name: string): void;
   /** Tells the operator's log; never with secrets or message bodies. */

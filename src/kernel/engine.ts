@@ -1,21 +1,30 @@
 import { randomBytes } from 'node:crypto';
-import { openEnvelope, parseEnvelope } from '../didcomm/envelope-v1.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
-import { parseJsonObject } from '../didcomm/safe-json.ts';
 import { AppError, asAppError, type ErrorCode } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
 import { type Assembled, assemble, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
 import { hashId, newId } from './ids.ts';
-import { type DeliverPayload, deliverJob, shortHash, type TellPayload } from './jobs.ts';
+import { createIngress, type Problem2018 } from './ingress.ts';
+import { type DeliverPayload, deliverJob, eventJob, shortHash, type TellPayload } from './jobs.ts';
 import { readMessage } from './message.ts';
-import { type Effects, type Incoming, type MessageStep, NEW, type Protocol, type Settings, type StepContext } from './protocol.ts';
+import {
+  type CommandInput,
+  type Effects,
+  type Incoming,
+  type MessageStep,
+  NEW,
+  type Protocol,
+  type Settings,
+  type StepContext,
+} from './protocol.ts';
 import { type Exchange, type Reply, replyOf, toExchange } from './record.ts';
 
 /** How often a transition that lost a race reloads and tries again. */
 const ATTEMPTS = 12;
-const ROUTE_CACHE = 50_000;
+/** Problems of the 2018 Agent Protocol that a tenant's controller hears of in a minute; the others are only counted. */
+const TOLD_PER_MINUTE = 60;
 
 /** Where an envelope came from: whether one reply can go back on the same connection. */
 export interface InboundSession {
@@ -54,6 +63,8 @@ export interface Transition {
   readonly protocol: Protocol;
   readonly record?: { readonly category: string; readonly id: string };
   readonly about?: Lookup;
+  /** Which of those that `about` finds; the first unless it says. */
+  readonly among?: (rows: readonly StoredRecord[]) => StoredRecord | undefined;
   readonly connection?: string;
   readonly load?: Readonly<Record<string, Lookup>>;
   readonly from: readonly string[] | '*';
@@ -62,23 +73,15 @@ export interface Transition {
   /** What a state that does not allow it means: an error for a controller, nothing for a late result. */
   readonly otherwise: 'error' | 'ignore';
   readonly step: (ctx: StepContext) => Effects;
+  /** A controller's command, by name: on a record that another protocol drives it is that protocol's, if it has one of the name. */
+  readonly command?: { readonly name: string; readonly input: CommandInput };
 }
 
 /** The engine: the one path of messages, commands and results to a commit. */
 export function createEngine(kernel: Kernel): Engine {
   const { store, jobs } = kernel.db;
-  const routes = new Map<string, Route>();
-
-  async function routeOf(kid: string): Promise<Route | undefined> {
-    const hit = routes.get(kid);
-    if (hit) return hit;
-    const route = await store.route(kid);
-    if (route) {
-      if (routes.size >= ROUTE_CACHE) routes.delete(routes.keys().next().value!);
-      routes.set(kid, route);
-    }
-    return route;
-  }
+  const ingress = createIngress(kernel);
+  const told = new Map<string, { minute: number; count: number }>();
 
   function contextOf(tenant: string, protocol: Protocol, settings: Settings, subject: Subject): StepContext {
     return {
@@ -90,9 +93,10 @@ export function createEngine(kernel: Kernel): Engine {
       connection: subject.connection,
       loaded: subject.loaded,
       reachable: subject.connection !== undefined || replyOf(subject.record)?.recipientKeys !== undefined,
-      features: (match) => kernel.registry.features(match),
+      features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.legacy !== 'off' || !uri.startsWith('urn:')),
       newId: () => newId(),
       newNonce: () => BigInt(`0x${randomBytes(10).toString('hex')}`).toString(),
+      newToken: () => randomBytes(16).toString('hex'),
       newKey(seed) {
         const { verkey, secretKey } = newKeyPair(seed);
         return { verkey, write: { kid: verkey, type: 'ed25519', secret: secretKey } };
@@ -102,7 +106,7 @@ export function createEngine(kernel: Kernel): Engine {
 
   async function settle(assembled: Assembled, tenant: string): Promise<Assembled> {
     await store.commit(tenant, assembled.commit);
-    for (const kid of assembled.commit.unroutes ?? []) routes.delete(kid);
+    for (const kid of assembled.commit.unroutes ?? []) ingress.forget(kid);
     return assembled;
   }
 
@@ -113,38 +117,47 @@ export function createEngine(kernel: Kernel): Engine {
       kernel.count(`refused_${reason}`);
       return { refused: reason };
     };
-    let parsed: ReturnType<typeof parseEnvelope>;
-    try {
-      parsed = parseEnvelope(body);
-    } catch {
-      return refuse('envelope');
+    const opened = await ingress.open(body);
+    if ('refused' in opened) {
+      if (opened.told) await tellProblem(opened.told);
+      return refuse(opened.refused);
     }
-    let route: Route | undefined;
-    for (const kid of parsed.recipients) {
-      route = await routeOf(kid);
-      if (route) break;
-    }
-    if (!route) return refuse('unknown_key');
-    const pair = await kernel.keys.pair(route.tenant, route.kid);
-    if (!pair) return refuse('unknown_key');
-    let message: Incoming;
-    try {
-      const opened = openEnvelope(parsed, pair);
-      // the transport has bounded the envelope, and what is in it is smaller
-      message = readMessage(parseJsonObject(opened.message, { maxBytes: body.length }) as JsonObject, opened.sender, route.kid);
-    } catch {
-      return refuse('not_opened');
-    }
+    const { route, message } = opened;
     kernel.count('messages_received');
     const canReply = session.canReply && message.returnRoute;
     const outcome = await handle(route, message, canReply);
-    if (typeof outcome === 'string') return refuse(outcome);
+    if (typeof outcome === 'string') {
+      const connection = route.kind === 'connection' ? route.target : undefined;
+      const [drop, why = drop] = outcome.split(': ');
+      if (message.wire === '2018')
+        await tellProblem({ tenant: route.tenant, reason: REASONS[drop!] ?? why!, type: message.raw.type as string, connection });
+      return refuse(drop!);
+    }
     const { reply, connection } = outcome;
     return {
       reply: reply?.envelope,
       sent: reply ? () => jobs.drop(route.tenant, [reply.job]) : undefined,
       session: canReply && connection ? { tenant: route.tenant, connection } : undefined,
     };
+  }
+
+  /** What was wrong with a message of the 2018 Agent Protocol, for its tenant's controller: within bounds, since any stranger can cause it. */
+  async function tellProblem({ tenant, reason, type, connection }: Problem2018): Promise<void> {
+    const minute = Math.floor(kernel.now() / 60_000);
+    const count = told.get(tenant)?.minute === minute ? told.get(tenant)!.count + 1 : 1;
+    told.set(tenant, { minute, count });
+    if (count > TOLD_PER_MINUTE) return;
+    const id = newId();
+    const record = connection ?? id;
+    const payload: JsonObject = {
+      reason,
+      ...(type === undefined ? {} : { type }),
+      ...(connection === undefined ? {} : { connection_id: connection }),
+    };
+    await store.commit(tenant, {
+      events: [{ id, topic: 'legacy_problem', category: 'legacy_problem', record, value: { payload } }],
+      jobs: kernel.webhooks(tenant).map((target) => eventJob(tenant, record, { event: id, target: target.id })),
+    });
   }
 
   // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
@@ -157,7 +170,7 @@ export function createEngine(kernel: Kernel): Engine {
   /** Runs a message to its commit; a text says why it was dropped, for the counters only. */
   async function handle(route: Route, message: Incoming, canReply: boolean): Promise<Handled | string> {
     const { tenant } = route;
-    const mark = shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`);
+    const mark = message.unmarked ? undefined : shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`);
     const found = kernel.registry.message(message.type);
     const known = typeof found === 'string' ? undefined : found;
     const outcome = isOutcome(message) ? kernel.registry.threaded : [];
@@ -180,7 +193,10 @@ export function createEngine(kernel: Kernel): Engine {
     for (const [name, lookup] of Object.entries(known?.step.load?.(message, by) ?? {})) ask(`load ${name}`, lookup);
 
     for (let attempt = 1; ; attempt++) {
-      const { mark: seen, records } = await store.loadMarked(tenant, mark, lookups);
+      const { mark: seen, records } =
+        mark === undefined
+          ? { mark: undefined, records: await store.load(tenant, lookups) }
+          : await store.loadMarked(tenant, mark, lookups);
       const rows = (name: string): StoredRecord[] => records.filter((_, index) => names[index] === name).flat();
       const connectionRow = rows('connection')[0];
       const connection = connectionRow && toExchange(connectionRow);
@@ -201,7 +217,7 @@ export function createEngine(kernel: Kernel): Engine {
         const state = record ? (record.state ?? '') : NEW;
         const misplaced = !step.from.includes(state) || (record && step.role && record.role !== step.role) || isForeign(protocol, record);
         if (step.from !== '*' && misplaced) {
-          if (!trusted || isOutcome(message)) return 'out_of_order';
+          if (!trusted || isOutcome(message) || message.wire) return 'out_of_order';
           effects = unexpected('wrong-state');
         } else {
           try {
@@ -211,13 +227,14 @@ export function createEngine(kernel: Kernel): Engine {
             const { code, row, message: reason } = asAppError(error);
             if (code === 'internal') kernel.log.error({ tenant, type: message.type, err: error }, 'a step broke');
             else kernel.log.info({ tenant, type: message.type, reason }, 'message refused');
-            if (!trusted || isOutcome(message)) return 'step_refused';
+            if (!trusted || isOutcome(message) || message.wire) return `step_refused: ${reason}`;
             effects = { problem: { code: row.report ?? 'request-not-accepted', text: row.peer ?? 'The message was not accepted' } };
           }
         }
         if (direct && record && effects.record) effects = withReply(effects, replyFrom(replyOf(direct)!, message));
         const origin: Origin = {
           mark,
+          lasting: message.wire === '2018',
           // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
           recordId: connection && !record ? hashId(`${protocol.binds.category} ${connection.id} ${message.thid}`) : undefined,
           thid: message.thid,
@@ -246,7 +263,7 @@ export function createEngine(kernel: Kernel): Engine {
         const { step, protocol } = known;
         if (!step.handshake && !trusted && !direct) return message.sender ? 'stranger' : 'anonymous';
         if (!known.body.check(message.body)) {
-          if (!trusted) return 'invalid';
+          if (!trusted || message.wire) return 'invalid';
           return await request(protocol, { ...step, from: '*', step: () => unexpected('message-invalid') }, undefined);
         }
         const record = protocol.stateless
@@ -297,8 +314,19 @@ export function createEngine(kernel: Kernel): Engine {
     return undefined;
   }
 
-  async function transition(request: Transition): Promise<Assembled> {
-    const { tenant, protocol } = request;
+  /** The command as the protocol that drives the record has it: controllers accept requests of every handshake by the same routes. */
+  function ofOwner(request: Transition, record: Exchange | undefined): Transition {
+    if (!request.command || !isForeign(request.protocol, record)) return request;
+    const { name, input } = request.command;
+    const known = kernel.registry.commandOf(kernel.registry.owner(request.protocol.binds.category, record!.value), name);
+    if (!known || known.step.load) return request;
+    const { protocol, step } = known;
+    return { ...request, protocol, from: step.from, role: step.role, step: (ctx) => step.step(ctx, input) };
+  }
+
+  async function transition(given: Transition): Promise<Assembled> {
+    let request = given;
+    const { tenant } = request;
     for (let attempt = 1; ; attempt++) {
       const names: string[] = [];
       const lookups: Lookup[] = [];
@@ -312,8 +340,11 @@ export function createEngine(kernel: Kernel): Engine {
       for (const [name, lookup] of Object.entries(request.load ?? {})) ask(`load ${name}`, lookup);
       const records = lookups.length > 0 ? await store.load(tenant, lookups) : [];
       const first = (name: string): StoredRecord | undefined => records[names.indexOf(name)]?.[0];
-      const row = names.includes('record') ? first('record') : undefined;
+      const candidates = names.includes('record') ? (records[names.indexOf('record')] ?? []) : [];
+      const row = request.among ? request.among(candidates) : candidates[0];
       const record = row && toExchange(row);
+      request = ofOwner(given, record);
+      const { protocol } = request;
       let connection = names.includes('connection') ? first('connection') : undefined;
       if (request.connection && !connection) throw new AppError('not-found', `Connection ${request.connection} not found`);
       if (!connection && record?.connection)
@@ -350,7 +381,8 @@ export function createEngine(kernel: Kernel): Engine {
     }
   }
 
-  async function deliverLocally(tenant: string, { connection, reply, message: json }: TellPayload, origin: Origin): Promise<void> {
+  async function deliverLocally(tenant: string, tell: TellPayload, origin: Origin): Promise<void> {
+    const { connection, reply, message: json } = tell;
     const message = readMessage(json);
     const known = kernel.registry.message(message.type);
     if (typeof known === 'string') throw new AppError('message-unknown', `no protocol takes ${message.type}`);
@@ -361,8 +393,10 @@ export function createEngine(kernel: Kernel): Engine {
       about: { category: known.protocol.binds.category, tag: 'thread', equals: message.thid },
       connection,
       load: known.step.load?.(message, connection),
-      // it begins an exchange: whoever wrote it must not reach one that another peer has
-      from: known.step.from === '*' || known.step.from.includes(NEW) ? [NEW] : [],
+      // whoever wrote it must not reach an exchange that another peer has; and unless that was decided before, it only begins one
+      among: tell.continues ? (rows) => rows.find((row) => row.connection === connection) : undefined,
+      role: tell.continues ? known.step.role : undefined,
+      from: tell.continues ? known.step.from : known.step.from === '*' || known.step.from.includes(NEW) ? [NEW] : [],
       origin: { ...origin, thid: message.thid },
       otherwise: 'ignore',
       step(ctx) {
@@ -375,8 +409,16 @@ export function createEngine(kernel: Kernel): Engine {
   return { receive, transition, deliverLocally };
 }
 
+/** Why a message was dropped, as its controller is told. */
+const REASONS: Readonly<Record<string, string>> = {
+  out_of_order: 'out-of-order',
+  stranger: 'sender-mismatch',
+  anonymous: 'sender-mismatch',
+  invalid: 'malformed',
+};
+
 const isOutcome = (message: Incoming): boolean =>
-  message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report';
+  message.wire === undefined && (message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report');
 
 /** Whether a message answers an exchange without a connection: to its own key, by its peer, or by the first who does. */
 function isDirect(record: Exchange, message: Incoming): boolean {

@@ -18,6 +18,8 @@ export interface DeliverPayload {
   envelope: string;
   endpoint?: string;
   connection?: string;
+  /** Where it is not that of DIDComm. */
+  mediaType?: string;
 }
 
 export interface EventPayload {
@@ -37,6 +39,7 @@ export interface CommandPayload {
 export interface TellPayload {
   connection?: string;
   reply?: Reply;
+  continues?: boolean;
   message: JsonObject;
   answer?: AnswerRef;
 }

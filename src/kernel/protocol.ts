@@ -23,6 +23,12 @@ export interface Incoming {
   readonly service?: { readonly recipientKeys: readonly string[]; readonly routingKeys: readonly string[]; readonly endpoint: string };
   readonly pleaseAck: boolean;
   readonly returnRoute: boolean;
+  /** Came in the 2018 Agent Protocol: `thid` is its `id`, and nobody can be told what was wrong with it. */
+  readonly wire?: '2018';
+  /** In whose words, then. */
+  readonly profile?: string;
+  /** Has no name of its own by which a repetition could be known: its step must bear being run again. */
+  readonly unmarked?: boolean;
   /** The message as received: exchange records keep it for the controller. */
   readonly raw: JsonObject;
   /** Who sealed it (authcrypt), and which of our keys opened it. Absent for a message that this agent hands over to itself. */
@@ -49,7 +55,7 @@ export interface MessageParts {
   readonly attachments?: Readonly<Record<string, readonly Attachment[]>>;
   /** An attachment that one of our keys signs (RFC 0017): the text under `field`. */
   readonly signed?: { readonly field: string; readonly text: string; readonly verkey: string };
-  /** A member that one of our keys signs (RFC 0234): `value` under `field~sig`. */
+  /** A member that one of our keys signs: RFC 0234's `value` under `field~sig`; in the 2018 Agent Protocol the text `value` under `field`. */
   readonly signature?: { readonly field: string; readonly value: unknown; readonly verkey: string };
   /** Fixed beforehand where the record must know it. */
   readonly id?: string;
@@ -58,6 +64,17 @@ export interface MessageParts {
   readonly minor?: number;
   /** Asks for an ack of the outcome (RFC 0317). */
   readonly pleaseAck?: boolean;
+  /** Content that is a text and no object; only the 2018 Agent Protocol has such. */
+  readonly text?: string;
+}
+
+/** How the content of a message of the 2018 Agent Protocol is sealed inside the outer seal; without one it is authcrypted between the pairwise keys. */
+export type Inner = 'clear' | 'anon';
+
+/** A message in the words of another protocol: its name there, and its content. */
+export interface Said {
+  readonly type: string;
+  readonly body: JsonObject;
 }
 
 /** A change of one record. Without `base` it is created. */
@@ -103,12 +120,14 @@ export interface NextCommand {
 }
 
 /**
- * A message handed to its protocol as if it had come in, to begin an exchange: an attached offer after its connection is complete, or, with `reply`, without
- * one.
+ * A message handed to its protocol as if it had come in: an attached offer after its connection is complete, or, with `reply`, without one; or one that came
+ * in the words of another protocol.
  */
 export interface Tell {
   readonly connection?: string;
   readonly reply?: Reply;
+  /** It may go on with an exchange of that connection, by its thread, where others only ever begin one. */
+  readonly continues?: boolean;
   readonly message: JsonObject;
 }
 
@@ -164,6 +183,8 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   newKey(seed?: Uint8Array): OwnKey;
   /** A nonce of 80 bits in decimal, as AnonCreds requests carry it. */
   newNonce(): string;
+  /** 128 random bits in hex: what only who was given it can name. */
+  newToken(): string;
 }
 
 /** The configuration that steps may see: per tenant, from flags. */
@@ -188,6 +209,14 @@ export interface Settings {
   /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
   readonly algoPrefix?: string;
   readonly debugWebhooks: boolean;
+  /** The 2018 Agent Protocol: `on`, `off`, or `auto`, which takes only what answers an offer or a request of ours. */
+  readonly legacy: 'on' | 'off' | 'auto';
+  /** Its Endpoint DID and key, one for all tenants. */
+  readonly legacyEndpoint?: { readonly did: string; readonly verkey: string };
+  /** Endpoint DIDs that the operator vouches for. */
+  readonly legacyPeers: Readonly<Record<string, { readonly verkey: string; readonly endpoint: string }>>;
+  /** Refuses connection responses without the offerer's signature. */
+  readonly legacyRequireSigned: boolean;
 }
 
 /** The state a record is in before it exists. */
@@ -203,6 +232,8 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly role?: string;
   /** May come under a key that is not the connection's, because it is what establishes or moves the connection. */
   readonly handshake?: boolean;
+  /** In the 2018 Agent Protocol: how its content is sealed. */
+  readonly inner?: Inner;
   /** What else it reads; `connection` is the id of the one that the message came by. */
   readonly load?: (message: Incoming, connection: string | undefined) => Loads;
   /** The record that it is about, where no thread names one. */
@@ -269,6 +300,11 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly problem?: MessageStep<V>;
   /** How the family spells its problem report, where it is not `problem-report`. */
   readonly problemName?: string;
+  /**
+   * Messages of other protocols in the words of this one, by their type: for connections that speak only this one. `null` for what it leaves unsaid. It is how
+   * a controller's commands work over either.
+   */
+  readonly says?: Readonly<Record<string, ((message: JsonObject) => Said) | null>>;
 }
 
 /** Declares a protocol. */

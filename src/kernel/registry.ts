@@ -1,8 +1,9 @@
 import type { TSchema } from 'typebox';
 import { parseMessageType } from '../didcomm/message-types.ts';
+import { parseUrnType } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { CommandStep, Feature, MessageStep, Protocol } from './protocol.ts';
+import type { CommandStep, Feature, MessageStep, Protocol, Said } from './protocol.ts';
 import { type RecordDef, type RecordValue, toExchange } from './record.ts';
 import { type Validator, validator } from './schema.ts';
 
@@ -33,7 +34,14 @@ export interface Registry {
   readonly protocols: readonly Protocol[];
   readonly records: ReadonlyMap<string, RecordDef>;
   message(type: string): KnownMessage | TypeMiss;
+  /**
+   * How the protocol of the 2018 Agent Protocol says a DIDComm message: its whole type and content; null where it leaves it unsaid, undefined where it has no
+   * such message.
+   */
+  said(message: JsonObject): Said | null | undefined;
   command(protocol: string, name: string): KnownCommand;
+  /** The command of this name, where the protocol that drives a record has one: several protocols that bind one kind may share its routes. */
+  commandOf(owner: Protocol | undefined, name: string): KnownCommand | undefined;
   readonly routed: readonly KnownCommand[];
   protocol(name: string): Protocol;
   /** Categories whose records have threads of their own. */
@@ -56,6 +64,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
   const records = new Map<string, RecordDef>();
   const routes = new Set<string>();
   const stateful = new Map<string, Protocol[]>();
+  const says = new Map<string, ((message: JsonObject) => Said) | null>();
 
   const addRecord = (def: RecordDef): void => {
     const known = records.get(def.category);
@@ -69,7 +78,16 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
     byName.set(protocol.name, protocol);
     addRecord(protocol.binds as RecordDef);
     if (!protocol.stateless) stateful.set(protocol.binds.category, [...(stateful.get(protocol.binds.category) ?? []), protocol]);
-    const newest = protocol.uris[0] && parseMessageType(`${protocol.uris[0]}/x`);
+    for (const [type, say] of Object.entries(protocol.says ?? {}))
+      says.set(
+        type,
+        say &&
+          ((message) => {
+            const { type: name, body } = say(message);
+            return { type: `${protocol.uris[0]}/${name}`, body };
+          }),
+      );
+    const newest = protocol.uris[0] && typeOf(`${protocol.uris[0]}/x`);
     if (newest) {
       families.add(newest.family);
       for (const [name, step] of Object.entries(protocol.messages)) {
@@ -101,24 +119,31 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
     routed: Object.freeze([...commands.values()].filter((known) => known.step.route)),
     threaded: Object.freeze([...stateful.keys()]),
     message(type: string): KnownMessage | TypeMiss {
-      const parsed = parseMessageType(type);
+      const parsed = typeOf(type);
       if (!parsed) return 'unknown-type';
       const known = messages.get(`${parsed.family}/${parsed.major}/${parsed.name}`);
       if (known) return known;
       return families.has(parsed.family) ? 'unknown-version' : 'unknown-type';
+    },
+    said(message: JsonObject): Said | null | undefined {
+      const say = says.get(String(message['@type']));
+      return say === undefined || say === null ? say : say(message);
     },
     command(protocol: string, name: string): KnownCommand {
       const known = commands.get(`${protocol} ${name}`);
       if (!known) throw new AppError('internal', `no command ${name} in ${protocol}`);
       return known;
     },
+    commandOf: (owner: Protocol | undefined, name: string): KnownCommand | undefined => owner && commands.get(`${owner.name} ${name}`),
     protocol(name: string): Protocol {
       const protocol = byName.get(name);
       if (!protocol) throw new AppError('internal', `no protocol ${name}`);
       return protocol;
     },
     features(match: string): readonly Feature[] {
-      const all = protocols.flatMap(({ uris, roles }) => uris.map((uri): Feature => ({ uri, roles })));
+      const all = [
+        ...new Map(protocols.flatMap(({ uris, roles }) => uris.map((uri): [string, Feature] => [uri, { uri, roles }]))).values(),
+      ];
       const stem = match.endsWith('*') ? match.slice(0, -1) : undefined;
       return all.filter(({ uri }) => (stem === undefined ? uri === match : uri.startsWith(stem)));
     },
@@ -127,6 +152,13 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
       return candidates.find((protocol) => protocol.name === value.protocol) ?? candidates[0];
     },
   });
+}
+
+/** A type's family, major version and name: of DIDComm, whatever its prefix; of the 2018 Agent Protocol, where the organisation is part of the family. */
+function typeOf(type: string): { family: string; major: number; minor: number; name: string } | undefined {
+  if (!type.startsWith('urn:')) return parseMessageType(type);
+  const urn = parseUrnType(type);
+  return urn && { family: `urn:${urn.domain}/${urn.family ?? ''}`, major: urn.major ?? 0, minor: urn.minor ?? 0, name: urn.name };
 }
 
 /** A stored record as its controller sees it. */

@@ -15,7 +15,7 @@ import { problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
-import { readyConnection } from '../records/connection.ts';
+import { type ConnectionValue, peerAcks, readyConnection } from '../records/connection.ts';
 import { credential } from '../records/credential.ts';
 import { type CredentialExchangeValue, credentialExchange } from '../records/credential-exchange.ts';
 
@@ -232,7 +232,15 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
           // the ack ends the exchange
           pleaseAck: true,
         });
-        return { record: { states: ['credential-issued'], patch: { cred_issue: message, wanted: undefined } }, send: [{ message }] };
+        const acks = peerAcks(ctx);
+        return {
+          record: {
+            states: acks ? ['credential-issued'] : ['credential-issued', 'done'],
+            patch: { cred_issue: message, wanted: undefined },
+            remove: !acks && value.auto_remove,
+          },
+          send: [{ message }],
+        };
       },
     },
     stored: {
@@ -409,7 +417,8 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
         const format = sharedFormat(issued);
         const offer = attachmentsByFormat(value.cred_offer ?? {})[format];
         if (!offer) throw new AppError('bad-request', 'The credential has another format than the offer');
-        const input = { format, exchange: id, offer, credential: issued[format]!, id: body.credential_id ?? ctx.newId() };
+        const lax = (ctx.connection?.value as ConnectionValue | undefined)?.wire?.encoding === 'any';
+        const input = { format, exchange: id, offer, credential: issued[format]!, id: body.credential_id ?? ctx.newId(), lax };
         return { record: {}, work: [{ op: 'credential/store', input, result: 'stored' }] };
       },
     },

@@ -14,7 +14,7 @@ import { problemText } from '../kernel/message.ts';
 import { Presentation, ProofRequest } from '../kernel/proof-schemas.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { readyConnection } from '../records/connection.ts';
+import { peerAcks, readyConnection } from '../records/connection.ts';
 import { type PresentationExchangeValue, presentationExchange } from '../records/presentation-exchange.ts';
 
 const URI = 'https://didcomm.org/present-proof/2.0';
@@ -132,7 +132,15 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
           field: 'presentations',
           entries: [{ name: made.format, format: PROOF_FORMATS[made.format].proof, value: made.value }],
         });
-        return { record: { states: ['presentation-sent'], patch: { pres: message } }, send: [{ message }] };
+        const acks = peerAcks(ctx);
+        return {
+          record: {
+            states: acks ? ['presentation-sent'] : ['presentation-sent', 'done'],
+            patch: { pres: message },
+            remove: !acks && value.auto_remove,
+          },
+          send: [{ message }],
+        };
       },
     },
     checked: {

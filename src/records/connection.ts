@@ -1,6 +1,8 @@
 import { AppError } from '../errors.ts';
 import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
+import { id2018, type Wire2018 } from '../kernel/wire-2018.ts';
+import type { JsonObject } from '../ports/json.ts';
 
 /** A pairwise connection, under the names of ACA-Py's ConnRecord; the members after `error_msg` are this agent's own and never leave it. */
 export interface ConnectionValue {
@@ -29,6 +31,13 @@ export interface ConnectionValue {
   invitation_service?: { readonly recipientKeys: readonly string[]; readonly routingKeys: readonly string[]; readonly endpoint?: string };
   /** As a receiver: what the invitation attached, handed over once the connection is complete. */
   attached?: readonly { readonly [member: string]: unknown }[];
+  /** Where the peer speaks the 2018 Agent Protocol: how it is written to. */
+  wire?: Wire2018;
+  /** Our own offer in that protocol, and until when (ms) it is good. */
+  offer?: JsonObject;
+  offer_expires?: number;
+  /** What the peer's attribute encoding may be, kept until its wire is known. */
+  encoding?: 'any';
   oob_id?: string;
   /** As a receiver: complete, so that another invitation by the same DID finds it. */
   reusable?: boolean;
@@ -80,6 +89,7 @@ export const connection = defineRecord<ConnectionValue>({
       invitation_mode: value.invitation_mode,
       alias: value.alias,
       their_public_did: value.their_public_did,
+      legacy: value.wire && { profile: value.wire.profile, trust: value.wire.trust },
     });
   },
   tags: (value) => ({
@@ -95,8 +105,16 @@ export const connection = defineRecord<ConnectionValue>({
     their_did: value.their_did,
     their_public_did: value.their_public_did,
     reusable: value.reusable ? value.their_public_did : undefined,
+    endpoint_did: value.wire?.endpoint_did,
   }),
-  removed: ({ value }) => (value.my_verkey ? { unroutes: [value.my_verkey], unkeys: [value.my_verkey] } : {}),
+  removed: ({ value }) => {
+    const { my_verkey, my_did, their_did, request_id, invitation_msg_id: offer } = value;
+    const of2018 = value.protocol === 'connection-2018' ? [my_did, their_did, request_id, offer, offer && `offer ${offer}`] : [];
+    return {
+      unroutes: [...(my_verkey ? [my_verkey] : []), ...of2018.filter((id) => id !== undefined).map(id2018)],
+      unkeys: my_verkey ? [my_verkey] : [],
+    };
+  },
   admin: {
     list: '/connections',
     one: '/connections/{conn_id}',
@@ -125,6 +143,13 @@ export function readyConnection(given: { readonly id: string; readonly state?: s
   if (given?.state !== 'active' && given?.state !== 'response') throw new AppError('bad-request', `Connection ${given?.id} not ready`);
   return given.id;
 }
+
+/** A connection of the 2018 Agent Protocol is complete by the first message that only its peer can have sent, whether its acknowledgement came or not. */
+export const acknowledged = (ctx: StepContext): Change[] =>
+  ctx.connection?.state === 'response' ? [{ def: connection as never, base: ctx.connection, states: ['active'] }] : [];
+
+/** Whether the peer of a connection says that it took what it was sent; in the 2018 Agent Protocol nobody does. */
+export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.wire === undefined;
 
 /** The handshakes that an invitation may name, under ACA-Py's `connection_protocol`, and the protocol of the registry that speaks each. */
 export const HANDSHAKES: Readonly<Record<string, string>> = {

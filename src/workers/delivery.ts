@@ -47,11 +47,11 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
   }
 
   return async (job) => {
-    const { envelope, endpoint, connection } = job.payload as unknown as DeliverPayload;
+    const { envelope, endpoint, connection, mediaType } = job.payload as unknown as DeliverPayload;
     // mail without an address is only ever taken by the peer's own session
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
     try {
-      const result = await outbound.deliver(endpoint, envelope);
+      const result = await outbound.deliver(endpoint, envelope, mediaType);
       if (result.status >= 200 && result.status < 300) {
         kernel.count('messages_delivered');
         if (job.attempts > 0) await tell(job, connection, undefined, false);

@@ -59,6 +59,7 @@ before(async () => {
     settings,
     webhooks: () => [],
     keys: createKeyRing(db),
+    endpoints: { all: () => [], refresh: async () => {} },
     count() {},
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
   };

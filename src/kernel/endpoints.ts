@@ -1,0 +1,25 @@
+import type { Database } from '../ports/store.ts';
+import type { Endpoint, Endpoints } from './context.ts';
+
+/** How many retired keys still open mail. */
+const MAX_KEYS = 8;
+
+/** The Endpoint DIDs of an instance, which its first tenant keeps. @param changed is told when they are others than before */
+export function createEndpoints(db: Database, tenant: string, changed: () => void): Endpoints {
+  let endpoints: readonly Endpoint[] = [];
+  return {
+    all: () => endpoints,
+    async refresh() {
+      const [published, { rows }] = await Promise.all([
+        db.store.load(tenant, [{ category: 'did', tag: 'posture', equals: 'public' }]),
+        db.store.find(tenant, 'legacy_endpoint', { descending: true, limit: MAX_KEYS }),
+      ]);
+      // without a made one the protocol is off; with one, the DID that the ledger vouches for is the better name
+      const known = rows.length === 0 ? [] : [...(published[0] ?? []).slice(0, 1), ...rows];
+      const next = known.map(({ value }): Endpoint => ({ did: String(value.did), verkey: String(value.verkey), tenant }));
+      if (JSON.stringify(next) === JSON.stringify(endpoints)) return;
+      endpoints = Object.freeze(next);
+      changed();
+    },
+  };
+}

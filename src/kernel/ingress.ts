@@ -1,0 +1,88 @@
+import { openEnvelope, parseEnvelope } from '../didcomm/envelope-v1.ts';
+import { parseJsonObject } from '../didcomm/safe-json.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Route } from '../ports/store.ts';
+import type { Kernel } from './context.ts';
+import { readMessage } from './message.ts';
+import type { Incoming } from './protocol.ts';
+import { open2018 } from './wire-2018.ts';
+
+const ROUTE_CACHE = 50_000;
+
+/** A message that was opened, and whose it is. */
+export interface Opened {
+  readonly route: Route;
+  readonly message: Incoming;
+}
+
+/** Why there is no message: `envelope` for bytes that are none, told with 400; everything else looks like success to the sender. */
+export interface Refusal {
+  readonly refused: string;
+  /** For the tenant's controller, where the message was addressed to it. */
+  readonly told?: Problem2018;
+}
+
+/** What a controller hears of a message of the 2018 Agent Protocol that came to nothing: that protocol has no message to tell the peer. */
+export interface Problem2018 {
+  readonly tenant: string;
+  readonly reason: string;
+  readonly type?: string;
+  readonly connection?: string;
+}
+
+/** From bytes to an addressed message: the same for every envelope and every transport. */
+export interface Ingress {
+  open(body: Uint8Array): Promise<Opened | Refusal>;
+  /** Forgets a key that serves nothing any more. */
+  forget(kid: string): void;
+}
+
+export function createIngress(kernel: Kernel): Ingress {
+  const routes = new Map<string, Route>();
+
+  async function routeOf(kid: string): Promise<Route | undefined> {
+    const hit = routes.get(kid);
+    if (hit) return hit;
+    const route = await kernel.db.store.route(kid);
+    if (route) {
+      if (routes.size >= ROUTE_CACHE) routes.delete(routes.keys().next().value!);
+      routes.set(kid, route);
+    }
+    return route;
+  }
+
+  /** RFC 0019: the envelope names its recipients. */
+  async function openV1(body: Uint8Array, parsed: ReturnType<typeof parseEnvelope>): Promise<Opened | Refusal> {
+    let route: Route | undefined;
+    for (const kid of parsed.recipients) {
+      route = await routeOf(kid);
+      if (route) break;
+    }
+    if (!route) return { refused: 'unknown_key' };
+    const pair = await kernel.keys.pair(route.tenant, route.kid);
+    if (!pair) return { refused: 'unknown_key' };
+    try {
+      const opened = openEnvelope(parsed, pair);
+      // the transport has bounded the envelope, and what is in it is smaller
+      const message = readMessage(parseJsonObject(opened.message, { maxBytes: body.length }) as JsonObject, opened.sender, route.kid);
+      return { route, message };
+    } catch {
+      return { refused: 'not_opened' };
+    }
+  }
+
+  return {
+    async open(body) {
+      let parsed: ReturnType<typeof parseEnvelope>;
+      try {
+        parsed = parseEnvelope(body);
+      } catch {
+        return kernel.endpoints.all().length > 0 ? await open2018(kernel, routeOf, body) : { refused: 'envelope' };
+      }
+      return await openV1(body, parsed);
+    },
+    forget(kid) {
+      routes.delete(kid);
+    },
+  };
+}

@@ -1,0 +1,240 @@
+import type { TSchema } from 'typebox';
+import {
+  decodeText,
+  encodeText,
+  openAnon,
+  openAuth,
+  type ParsedBase,
+  packBase,
+  parseBase,
+  payloadOf,
+  sealAnon,
+  sealAuth,
+} from '../didcomm/envelope-2018.ts';
+import type { KeyPair } from '../didcomm/key-cache.ts';
+import { signBytes } from '../didcomm/keys.ts';
+import { parseJson } from '../didcomm/safe-json.ts';
+import { canonicalUrn, type Profile2018, parseUrnType, urn } from '../didcomm/urn-types.ts';
+import { AppError } from '../errors.ts';
+import type { Json, JsonObject } from '../ports/json.ts';
+import type { Route } from '../ports/store.ts';
+import type { Endpoint, Kernel } from './context.ts';
+import { attachmentsByFormat } from './format-ids.ts';
+import type { Opened, Refusal } from './ingress.ts';
+import type { Incoming, Inner, MessageParts } from './protocol.ts';
+import type { Exchange } from './record.ts';
+import type { Validator } from './schema.ts';
+
+/** The 2018 Agent Protocol at the kernel's edge: from its bytes to a message, and back. What its messages mean is in protocols/agent-2018-*.ts. */
+
+/** What a connection that speaks it keeps, under `wire` in its record: its peer's endpoint, and how it writes. */
+export interface Wire2018 {
+  readonly profile: Profile2018;
+  /** Whose words about the peer's keys were believed. */
+  readonly trust: 'ledger' | 'configuration' | 'self-certified';
+  /** The key of the outer seal. */
+  readonly endpoint_verkey: string;
+  readonly endpoint_did?: string;
+  /** The peer encodes attributes by a rule of its own. */
+  readonly encoding?: 'any';
+}
+
+export const wireOf = (connection: Exchange | undefined): Wire2018 | undefined => connection?.value.wire as Wire2018 | undefined;
+
+/** The family of all nine messages: credentials and proofs stand under it too. */
+export const URI_2018 = urn('connection_offer').replace(/\/[^/]*$/, '');
+
+/**
+ * What the content of a credential or proof message says: the AnonCreds object itself, or one that names its format.
+ * @throws AppError `bad-request` with the reason
+ */
+export function bodyOf2018<S extends TSchema>(content: Readonly<JsonObject>, check: Validator<S>): JsonObject {
+  const { '@format': format, data, ...bare } = content;
+  if (format !== undefined && format !== 'anoncreds/1.0') throw new AppError('bad-request', 'unsupported-format');
+  const body = format === undefined ? content : { ...bare, ...(data as JsonObject) };
+  if (!check.check(body)) throw new AppError('bad-request', 'malformed');
+  return body as JsonObject;
+}
+
+/** The AnonCreds object that a message of DIDComm carries. @throws AppError `bad-request` where it has another format */
+export function objectOf(message: JsonObject): JsonObject {
+  const { anoncreds, indy } = attachmentsByFormat(message);
+  const object = anoncreds ?? indy;
+  if (!object) throw new AppError('bad-request', 'The 2018 Agent Protocol carries AnonCreds objects only');
+  return object;
+}
+
+/** The media type of a payload. */
+const TEXT = 'text/plain; charset=us-ascii';
+
+/** Where the route table keeps a nonce or a DID: apart from keys. */
+export const id2018 = (id: string): string => `2018 ${id}`;
+
+/** The base message under the endpoint key that opens its seal. */
+async function openOuter(kernel: Kernel, body: Uint8Array): Promise<{ endpoint: Endpoint; bytes: Buffer } | undefined> {
+  let sealed: Buffer;
+  try {
+    sealed = payloadOf(body);
+  } catch {
+    return undefined;
+  }
+  for (const endpoint of kernel.endpoints.all()) {
+    const pair = await kernel.keys.pair(endpoint.tenant, endpoint.verkey);
+    try {
+      if (pair) return { endpoint, bytes: openAnon(pair, sealed) };
+    } catch {}
+  }
+  return undefined;
+}
+
+/** The type that the registry knows: the specification's own for its nine messages in whatever words, and other organisations' as they are. */
+function typeOf(
+  base: ParsedBase,
+): { type: string; name: string; minor: number; profile: Profile2018 } | 'unrecognized-type' | 'unsupported-version' {
+  const parsed = parseUrnType(base.type);
+  const known = parsed && canonicalUrn(parsed);
+  if (known === 'unsupported-version') return known;
+  if (known) return { type: urn(known.name), name: known.name, minor: known.minor, profile: known.profile };
+  return parsed ? { type: base.type, name: parsed.name, minor: parsed.minor ?? 0, profile: 'spec' } : 'unrecognized-type';
+}
+
+/**
+ * A payload as an addressed message. Its outer seal names no recipient: the endpoint keys are tried. Then its `id`, a nonce or the sender's DID, names the
+ * tenant, and the connection's own key opens the content. Whether the sender is the connection's peer is the engine's to compare.
+ */
+export async function open2018(
+  kernel: Kernel,
+  routeOf: (kid: string) => Promise<Route | undefined>,
+  body: Uint8Array,
+): Promise<Opened | Refusal> {
+  const outer = await openOuter(kernel, body);
+  if (!outer) return { refused: 'envelope' };
+  const { endpoint } = outer;
+  let base: ParsedBase;
+  try {
+    base = parseBase(outer.bytes);
+  } catch {
+    return { refused: '2018_malformed', told: { tenant: endpoint.tenant, reason: 'malformed' } };
+  }
+  // either a nonce of an offer or one of a request; both in one, as the specification's example can be read, count as the first
+  const [id = base.id, second] = base.id.split('|');
+  const found = await routeOf(id2018(id));
+  const route: Route = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
+  if (kernel.settings(route.tenant).legacy === 'off') return { refused: 'envelope' };
+  const connection = found?.kind === 'connection' ? found.target : undefined;
+  const refuse = (reason: string): Refusal => ({
+    refused: `2018_${reason.replaceAll('-', '_')}`,
+    told: { tenant: route.tenant, reason, type: base.type, connection },
+  });
+  const type = typeOf(base);
+  if (typeof type === 'string') return refuse(type);
+  const known = kernel.registry.message(type.type);
+  if (known === 'unknown-version') return refuse('unsupported-version');
+  if (known === 'unknown-type') return refuse('unrecognized-type');
+  const { inner } = known.step;
+  if (second !== undefined && (inner !== 'clear' || second !== nonceOf(base.message))) return refuse('malformed');
+  const message = (content: JsonObject, sealed: { sender?: string; nonce?: string; recipient: string }): Incoming => ({
+    id: sealed.nonce ?? '',
+    unmarked: sealed.nonce === undefined,
+    wire: '2018',
+    profile: type.profile,
+    type: type.type,
+    name: type.name,
+    minor: type.minor,
+    thid: id,
+    body: content,
+    attachments: {},
+    signatures: {},
+    pleaseAck: false,
+    returnRoute: false,
+    raw: { id: base.id, type: base.type, message: content },
+    sender: sealed.sender,
+    recipient: sealed.recipient,
+  });
+
+  if (inner === 'clear') {
+    // who was asked for nothing takes it only where that was asked for
+    if (!found && kernel.settings(route.tenant).legacy !== 'on') return refuse('unknown-id');
+    const content = base.message ?? {};
+    if (typeof content !== 'object' || content === null || Array.isArray(content)) return refuse('malformed');
+    return { route, message: message(content as JsonObject, { recipient: endpoint.verkey }) };
+  }
+  if (connection === undefined) return { refused: '2018_unknown_id' };
+  const pair = await pairwise(kernel, route.tenant, connection);
+  const text = sealedText(base.message);
+  if (!pair || text === undefined) return refuse('malformed');
+  try {
+    if (inner === 'anon') return { route, message: message(contentOf(openAnon(pair, decodeText(text))), { recipient: pair.verkey }) };
+    const opened = openAuth(pair, decodeText(text));
+    return {
+      route,
+      message: message(contentOf(opened.message), {
+        sender: opened.sender,
+        nonce: encodeText(opened.nonce),
+        recipient: pair.verkey,
+      }),
+    };
+  } catch {
+    return refuse('not-opened');
+  }
+}
+
+const nonceOf = (message: unknown): unknown =>
+  typeof message === 'object' && message !== null
+    ? ((message as { nonce?: unknown }).nonce ?? (message as { request_nonce?: unknown }).request_nonce)
+    : undefined;
+
+/** Encrypted content: base64, which one implementation of 2018 wraps in an object. */
+function sealedText(message: unknown): string | undefined {
+  const text = typeof message === 'object' && message !== null ? (message as { encrypted?: unknown }).encrypted : message;
+  return typeof text === 'string' ? text : undefined;
+}
+
+async function pairwise(kernel: Kernel, tenant: string, connection: string): Promise<KeyPair | undefined> {
+  const [rows] = await kernel.db.store.load(tenant, [{ category: 'connection', id: connection }]);
+  const verkey = rows?.[0]?.value.my_verkey;
+  return typeof verkey === 'string' ? await kernel.keys.pair(tenant, verkey) : undefined;
+}
+
+/** Content as an object: what is JSON text, or no JSON at all, is an object with `text`. @throws JsonRefused for JSON that is out of bounds */
+function contentOf(bytes: Buffer): JsonObject {
+  const text = bytes.toString('utf8');
+  if (!/^\s*[{["]/.test(text)) return { text };
+  const value = parseJson(bytes, { maxDepth: 32 }) as Json;
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : { text: value };
+}
+
+/** A message of this protocol, sealed: what goes on the wire, and where to. */
+export interface Sealed2018 {
+  readonly envelope: string;
+  readonly endpoint?: string;
+  readonly mediaType: string;
+}
+
+/**
+ * Seals a message for a connection that speaks this protocol: content by `inner`, then the whole to the peer's endpoint.
+ * @throws AppError `bad-request` where the protocol has no such message
+ */
+export async function seal2018(
+  connection: Exchange,
+  parts: Pick<MessageParts, 'type' | 'body' | 'text' | 'id' | 'signature'>,
+  inner: Inner | undefined,
+  pairOf: (verkey: string) => Promise<KeyPair>,
+): Promise<Sealed2018> {
+  const { my_did, my_verkey, their_keys, their_endpoint } = connection.value as Record<string, string & string[]>;
+  const wire = wireOf(connection)!;
+  const content: Record<string, unknown> = Object.fromEntries(Object.entries(parts.body ?? {}).filter(([, value]) => value !== undefined));
+  if (parts.signature) {
+    const { field, value, verkey } = parts.signature;
+    content[field] = { verkey, signature: encodeText(signBytes(Buffer.from(String(value)), await pairOf(verkey))) };
+  }
+  const bytes = Buffer.from(JSON.stringify(parts.text ?? content));
+  const seal = async (): Promise<unknown> => {
+    if (inner === 'clear') return content;
+    const [theirs] = their_keys ?? [];
+    if (theirs === undefined) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
+    return encodeText(inner === 'anon' ? sealAnon(theirs, bytes) : sealAuth(await pairOf(my_verkey!), theirs, bytes));
+  };
+  const base = { id: parts.id ?? my_did!, type: parts.type, message: await seal() };
+  return { envelope: packBase(wire.endpoint_verkey, base), endpoint: their_endpoint, mediaType: TEXT };
+}

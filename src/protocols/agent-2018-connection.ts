@@ -1,0 +1,606 @@
+import Type, { type Static } from 'typebox';
+import { looksLikeVerkey } from '../didcomm/encoding.ts';
+import { verifyBytes } from '../didcomm/keys.ts';
+import { parseJsonObject } from '../didcomm/safe-json.ts';
+import { urn } from '../didcomm/urn-types.ts';
+import { bareDid } from '../dids/legacy.ts';
+import { certifies, didOfKey, keysOf } from '../dids/self-certifying.ts';
+import { AppError } from '../errors.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { compact } from '../kernel/record.ts';
+import { id2018, URI_2018, type Wire2018 } from '../kernel/wire-2018.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Lookup } from '../ports/store.ts';
+import { type ConnectionValue, connection } from '../records/connection.ts';
+
+const NAME = 'connection-2018';
+const DAY = 24 * 3600;
+const OFFER_LIFE = 7 * DAY;
+const RESPONSE_LIFE = DAY;
+
+const Id = Type.String({ minLength: 1, maxLength: 256 });
+const Text = Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()]));
+const Endpoint = Type.Union([
+  Type.String({ minLength: 1, maxLength: 2000 }),
+  Type.Object({ url: Type.String({ minLength: 1, maxLength: 2000 }), verkey: Type.Optional(Id) }),
+]);
+
+const Offer = Type.Object({
+  did: Id,
+  verkey: Type.Optional(Id),
+  endpoint: Type.Optional(Endpoint),
+  offer_nonce: Id,
+  label: Text,
+  offer_verkey: Type.Optional(Id),
+});
+const Request = Type.Object({
+  did: Id,
+  nonce: Type.Optional(Id),
+  request_nonce: Type.Optional(Id),
+  endpoint_did: Type.Optional(Id),
+  endpointDid: Type.Optional(Id),
+  endpoint: Type.Optional(Endpoint),
+  verkey: Type.Optional(Id),
+  endpoint_verkey: Type.Optional(Id),
+  label: Text,
+});
+const Response = Type.Object({
+  did: Id,
+  verkey: Id,
+  request_nonce: Type.Optional(Id),
+  nonce: Type.Optional(Id),
+  sig: Type.Optional(Type.Object({ verkey: Id, signature: Type.String({ maxLength: 200 }) })),
+});
+
+type Ctx = StepContext<ConnectionValue>;
+type Request = Static<typeof Request>;
+
+/** What the ledger, or any other network, holds of DIDs; `null` for one that it does not have. */
+type Resolved = Readonly<Record<string, { readonly verkey: string; readonly endpoint?: string } | null>>;
+/** An endpoint whose key somebody vouches for. */
+type Located = { readonly verkey: string; readonly endpoint?: string; readonly trust: Wire2018['trust'] };
+
+const refuse = (reason: string): never => {
+  throw new AppError('bad-request', reason);
+};
+
+// -- whose key is it ------------------------------------------------------------------------------------------------------------------------------------
+
+/** DIDs that only a network can tell about. */
+const isNetworkDid = (did: string): boolean => /^did:(?:algo|web):/.test(did);
+const networkDids = (...dids: (string | undefined)[]): string[] => [
+  ...new Set(dids.filter((did) => did !== undefined).filter(isNetworkDid)),
+];
+
+/**
+ * The key and the address of a DID that a peer told. Believed are, in this order: the ledger, the operator's configuration, the DID itself where it is made of the
+ * key, and an earlier connection under the same key. A key that differs from what a better source says is refused: it is never a matter of choosing.
+ * @throws AppError `bad-request` with `<what>-key-mismatch` or `<what>-key-unknown`
+ */
+function locate(
+  ctx: Ctx,
+  what: 'endpoint' | 'requester',
+  told: { readonly did: string; readonly verkey?: string; readonly endpoint?: string },
+  resolved: Resolved,
+  earlier?: ConnectionValue,
+): Located {
+  if (told.verkey !== undefined && !looksLikeVerkey(told.verkey)) refuse(`${what}-key-unknown`);
+  const known = (resolved[told.did] && { ...resolved[told.did]!, trust: 'ledger' as const }) || configured(ctx, told.did);
+  if (known) {
+    if (told.verkey !== undefined && told.verkey !== known.verkey) refuse(`${what}-key-mismatch`);
+    return { ...known, endpoint: known.endpoint ?? told.endpoint };
+  }
+  const wire = earlier?.wire as Wire2018 | undefined;
+  const verkey = told.verkey ?? keysOf(told.did)[0] ?? wire?.endpoint_verkey ?? refuse(`${what}-key-unknown`);
+  if (!certifies(told.did, verkey) && wire?.endpoint_verkey !== verkey)
+    refuse(told.verkey ? `${what}-key-mismatch` : `${what}-key-unknown`);
+  return { verkey, endpoint: told.endpoint ?? earlier?.their_endpoint, trust: 'self-certified' };
+}
+
+const configured = (ctx: Ctx, did: string): Located | undefined => {
+  const peer = Object.hasOwn(ctx.settings.legacyPeers, did) ? ctx.settings.legacyPeers[did] : undefined;
+  return peer && { ...peer, trust: 'configuration' };
+};
+
+const urlOf = (endpoint: Static<typeof Endpoint> | undefined): string | undefined =>
+  typeof endpoint === 'object' ? endpoint.url : endpoint;
+const keyOf = (endpoint: Static<typeof Endpoint> | undefined): string | undefined =>
+  typeof endpoint === 'object' ? endpoint.verkey : undefined;
+
+/** Our own Endpoint DID. @throws AppError where this protocol is off */
+function ownEndpoint(ctx: Ctx): { did: string; verkey: string; endpoint: string } {
+  const { legacy, legacyEndpoint, endpoint } = ctx.settings;
+  if (legacy === 'off' || !legacyEndpoint) throw new AppError('bad-request', 'The 2018 Agent Protocol is off: start with --legacy on');
+  return { ...legacyEndpoint, endpoint };
+}
+
+/** A pairwise key of ours and its DID. */
+function ownPairwise(ctx: Ctx): { did: string; verkey: string; keys: NonNullable<Effects['keys']> } {
+  const key = ctx.newKey();
+  return { did: didOfKey(key.verkey), verkey: key.verkey, keys: [key.write] };
+}
+
+/** The connection that the message is addressed to, whatever its `id` is. */
+const itself = (_message: Incoming, id: string | undefined): Lookup | undefined =>
+  id === undefined ? undefined : { category: connection.category, id };
+const byTag = (tag: string, equals: string): Lookup => ({ category: connection.category, tag, equals });
+const loadedValue = (ctx: Ctx, name: string): ConnectionValue | undefined => ctx.loaded[name]?.value as ConnectionValue | undefined;
+const problem = (ctx: Ctx, reason: string): NonNullable<Effects['emit']> => [
+  { topic: 'legacy_problem', payload: compact({ reason, connection_id: ctx.record?.id }) },
+];
+
+// -- the literal ---------------------------------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Connections of the 2018 Agent Protocol: offer, request, response, acknowledgement, on the same record as every other handshake. An offer's nonce, a request's
+ * nonce and then the peer's pairwise DID are what messages are addressed by; each is in the route table while it means something.
+ */
+export const connection2018 = defineProtocol<ConnectionValue>({
+  name: NAME,
+  uris: [URI_2018],
+  binds: connection,
+  messages: {
+    connection_offer: {
+      schema: Offer,
+      from: [NEW],
+      inner: 'clear',
+      handshake: true,
+      load: ({ body }) => ({ earlier: byTag('endpoint_did', String(body.did)) }),
+      step: (ctx, message) => offered(ctx, message.thid, message.body as Static<typeof Offer>, { profile: message.profile }),
+    },
+    connection_request: {
+      schema: Request,
+      from: [NEW, 'invitation', 'request', 'response', 'active'],
+      role: 'invitee',
+      inner: 'clear',
+      handshake: true,
+      about: ({ thid }) => byTag('invitation_msg_id', thid),
+      load: ({ body }) => ({
+        known: byTag('their_did', bareDid(String(body.did))),
+        earlier: byTag('endpoint_did', String(body.endpoint_did ?? body.endpointDid ?? '')),
+      }),
+      step: requestReceived,
+    },
+    connection_response: {
+      schema: Response,
+      from: ['request'],
+      role: 'inviter',
+      inner: 'anon',
+      handshake: true,
+      about: itself,
+      load: ({ body }) => ({ known: byTag('their_did', bareDid(String(body.did))) }),
+      step: responseReceived,
+    },
+    connection_acknowledgement: {
+      schema: Type.Object({ text: Type.String({ pattern: '^[sS][uU][cC][cC][eE][sS][sS]$' }) }),
+      from: ['response'],
+      role: 'invitee',
+      about: itself,
+      step: () => ({ record: { states: ['active'] } }),
+    },
+  },
+  failed(ctx, failure) {
+    // what was only looked at leaves no trace; an offer or a request that waits is not used up by what came to nothing
+    if (ctx.record!.state === 'init')
+      return { record: { remove: true, silent: true }, emit: ctx.record!.role === 'invitee' ? problem(ctx, failure.text) : [] };
+    return { emit: problem(ctx, failure.text) };
+  },
+  results: {
+    'offer-located': {
+      from: ['init'],
+      step: (ctx, { found, echo }: { found: Resolved; echo: { offer: Static<typeof Offer>; auto: boolean; encoding?: 'any' } }) =>
+        invited(ctx, echo.offer, found, echo),
+    },
+    'request-located': {
+      from: ['init', 'invitation'],
+      load: ({ echo }) => {
+        const { did, endpoint_did } = (echo as { request: Request }).request;
+        return { known: byTag('their_did', bareDid(did)), earlier: byTag('endpoint_did', endpoint_did ?? '') };
+      },
+      step: (ctx, { found, echo }: { found: Resolved; echo: { request: Request; nonce: string; profile?: string } }) =>
+        requestTaken(ctx, echo.request, echo.nonce, found, echo.profile),
+    },
+    'peer-located': {
+      from: ['init'],
+      step: (ctx, { found, echo }: { found: Resolved; echo: { did: string; verkey?: string; endpoint?: string } }) =>
+        requesting(ctx, echo, found),
+    },
+  },
+  commands: {
+    'create-offer': {
+      route: 'POST /legacy/connections/offers',
+      tag: 'legacy',
+      summary: 'Create a connection offer of the 2018 Agent Protocol',
+      body: Type.Object({
+        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        my_label: Type.Optional(Type.String({ maxLength: 1000 })),
+        auto_accept: Type.Optional(Type.Boolean()),
+        expires_in: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 * DAY })),
+        metadata: Type.Optional(Type.Object({})),
+        legacy_encoding: Type.Optional(Type.Boolean()),
+      }),
+      from: [NEW],
+      step(ctx, { body }) {
+        const { did, verkey, endpoint } = ownEndpoint(ctx);
+        const nonce = ctx.newToken();
+        const id = ctx.newId();
+        const key = ctx.newKey();
+        const offer = {
+          id: nonce,
+          type: urn('connection_offer'),
+          message: { did, verkey, endpoint, offer_nonce: nonce, label: body.my_label ?? ctx.settings.label, offer_verkey: key.verkey },
+        };
+        const text = Buffer.from(JSON.stringify(offer)).toString('base64url');
+        return {
+          record: {
+            id,
+            role: 'invitee',
+            states: ['invitation'],
+            patch: {
+              protocol: NAME,
+              accept: (body.auto_accept ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
+              alias: body.alias,
+              invitation_key: key.verkey,
+              invitation_mode: 'once',
+              invitation_msg_id: nonce,
+              offer,
+              offer_expires: ctx.now + (body.expires_in ?? OFFER_LIFE) * 1000,
+              encoding: body.legacy_encoding ? 'any' : undefined,
+              metadata: body.metadata,
+            },
+          },
+          keys: [key.write],
+          routes: [{ kid: id2018(nonce), kind: 'invitation', target: id }],
+          answer: compact({ connection_id: id, alias: body.alias, offer, offer_text: text, offer_url: `${endpoint}?c_o=${text}` }),
+        };
+      },
+    },
+    'receive-offer': {
+      route: 'POST /legacy/connections/receive-offer',
+      tag: 'legacy',
+      summary: 'Receive a connection offer of the 2018 Agent Protocol, as JSON, as text or as a URL',
+      body: Type.Object({
+        offer: Type.Union([Type.Object({}), Type.String({ maxLength: 20_000 })]),
+        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        auto_accept: Type.Optional(Type.Boolean()),
+        legacy_encoding: Type.Optional(Type.Boolean()),
+      }),
+      from: [NEW],
+      load: ({ body }) => {
+        const { id, message } = readOffer(body.offer);
+        return { same: byTag('invitation_msg_id', id), earlier: byTag('endpoint_did', message.did) };
+      },
+      step(ctx, { body }) {
+        ownEndpoint(ctx);
+        const { id, message } = readOffer(body.offer);
+        if (ctx.loaded.same) throw new AppError('bad-request', 'This offer was received before, or is our own');
+        const { alias, auto_accept: auto, legacy_encoding: lax } = body;
+        return offered(ctx, id, message, { alias, auto, encoding: lax ? 'any' : undefined });
+      },
+    },
+    request: {
+      route: 'POST /legacy/connections/requests',
+      tag: 'legacy',
+      summary: 'Ask the owner of an Endpoint DID for a connection, without an offer',
+      body: Type.Object({
+        did: Id,
+        verkey: Type.Optional(Id),
+        endpoint: Type.Optional(Type.String({ minLength: 1, maxLength: 2000 })),
+        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+      }),
+      from: [NEW],
+      load: ({ body }) => ({ earlier: byTag('endpoint_did', body.did) }),
+      step(ctx, { body }) {
+        ownEndpoint(ctx);
+        const patch = { protocol: NAME, invitation_mode: 'once' as const, alias: body.alias, accept: 'auto' as const };
+        const dids = networkDids(body.did);
+        const begun = { role: 'inviter', patch };
+        if (dids.length === 0) return merge(begun, requesting(ctx, body, {}));
+        return {
+          record: { ...begun, states: ['init'], silent: true },
+          work: [{ op: 'agent-2018/resolve', input: { dids, echo: body }, result: 'peer-located' }],
+        };
+      },
+    },
+    // the names that other handshakes have for it: a controller that accepts by their routes is understood
+    'accept-invitation': {
+      route: 'POST /legacy/connections/{conn_id}/accept-offer',
+      tag: 'legacy',
+      summary: 'Accept a connection offer: send the request',
+      from: ['invitation'],
+      role: 'inviter',
+      step: sendRequest,
+    },
+    'accept-request': {
+      route: 'POST /legacy/connections/{conn_id}/accept-request',
+      tag: 'legacy',
+      summary: 'Accept a connection request: send the response',
+      from: ['request'],
+      role: 'invitee',
+      step(ctx) {
+        const mine = ownPairwise(ctx);
+        const id = ctx.record!.id;
+        return {
+          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey } },
+          keys: mine.keys,
+          routes: [{ kid: id2018(ctx.record!.value.their_did!), kind: 'connection', target: id }],
+          send: [responseOf(ctx, mine)],
+        };
+      },
+    },
+    'say-again': {
+      from: ['response', 'active'],
+      role: 'invitee',
+      step: (ctx) => ({ send: [responseOf(ctx, { did: ctx.record!.value.my_did!, verkey: ctx.record!.value.my_verkey! })] }),
+    },
+    'give-up': {
+      from: ['request'],
+      role: 'inviter',
+      step: (ctx) => ({
+        record: { states: ['error'], patch: { error_msg: 'The peer did not answer the request' } },
+        unroutes: [id2018(ctx.record!.value.request_id!)],
+      }),
+    },
+  },
+});
+
+// -- offers ---------------------------------------------------------------------------------------------------------------------------------------------------
+
+/** An offer as a controller gives it: the object, its JSON, its text, or the URL that holds that. @throws AppError `bad-request` */
+function readOffer(given: JsonObject | string): { id: string; message: Static<typeof Offer> } {
+  let value: JsonObject;
+  try {
+    value = typeof given === 'object' ? given : (parseJsonObject(offerText(given.trim())) as JsonObject);
+  } catch {
+    throw new AppError('bad-request', 'The offer is neither JSON nor a text or URL that holds it');
+  }
+  const { id, type, message } = value;
+  if (typeof id !== 'string' || typeof type !== 'string' || typeof message !== 'object' || message === null || Array.isArray(message))
+    throw new AppError('bad-request', 'The offer has no id, type and message');
+  if (type.replace(/ /, '') !== urn('connection_offer') && !/\/(?:connection_)?offer$/.test(type))
+    throw new AppError('bad-request', `This is no connection offer: ${type}`);
+  for (const name of ['did', 'offer_nonce'] as const)
+    if (typeof message[name] !== 'string') throw new AppError('bad-request', `The offer has no ${name}`);
+  return { id, message: message as Static<typeof Offer> };
+}
+
+function offerText(text: string): string {
+  if (text.startsWith('{')) return text;
+  const inUrl = /[?&]c_o=([A-Za-z0-9_-]+)/.exec(text)?.[1];
+  return Buffer.from(inUrl ?? text, 'base64url').toString('utf8');
+}
+
+interface Wishes {
+  readonly alias?: string;
+  readonly auto?: boolean;
+  readonly profile?: string;
+  readonly encoding?: 'any';
+}
+
+function offered(ctx: Ctx, id: string, offer: Static<typeof Offer>, wishes: Wishes): Effects {
+  if (offer.offer_nonce !== id) refuse('offer-nonce-mismatch');
+  if (
+    offer.did === ctx.settings.legacyEndpoint?.did &&
+    offer.verkey === ctx.settings.legacyEndpoint.verkey &&
+    ctx.settings.legacy === 'off'
+  )
+    refuse('own-offer');
+  const auto = wishes.auto ?? ctx.settings.autoAcceptInvites;
+  const begun = {
+    role: 'inviter',
+    patch: {
+      protocol: NAME,
+      accept: auto ? ('auto' as const) : ('manual' as const),
+      alias: wishes.alias,
+      invitation_mode: 'once' as const,
+      invitation_msg_id: id,
+      their_label: offer.label ?? undefined,
+      invitation_key: offer.offer_verkey,
+    },
+  };
+  const routes = [{ kid: id2018(`offer ${id}`), kind: 'offer', target: id }];
+  const dids = networkDids(offer.did);
+  const echo = { offer, auto, encoding: wishes.encoding };
+  if (dids.length === 0) return { ...merge(begun, invited(ctx, offer, {}, echo)), routes };
+  return {
+    record: { ...begun, states: ['init'], silent: true },
+    routes,
+    work: [{ op: 'agent-2018/resolve', input: { dids, echo: JSON.parse(JSON.stringify(echo)) }, result: 'offer-located' }],
+  };
+}
+
+/** An offer whose sender is found: it waits to be accepted. */
+function invited(ctx: Ctx, offer: Static<typeof Offer>, found: Resolved, wishes: { auto: boolean; encoding?: 'any' }): Effects {
+  const told = { did: offer.did, verkey: offer.verkey ?? keyOf(offer.endpoint), endpoint: urlOf(offer.endpoint) };
+  const located = locate(ctx, 'endpoint', told, found, loadedValue(ctx, 'earlier'));
+  if (located.endpoint === undefined) refuse('endpoint-unknown');
+  return {
+    record: {
+      states: ['invitation'],
+      patch: {
+        invitation_key: offer.offer_verkey ?? located.verkey,
+        their_public_did: isNetworkDid(offer.did) ? offer.did : undefined,
+        their_endpoint: located.endpoint,
+        wire: wire(located, offer.did, 'spec', wishes.encoding),
+      },
+    },
+    next: wishes.auto ? [{ command: 'accept-invitation' }] : [],
+  };
+}
+
+const wire = (located: Located, did: string | undefined, profile: string, encoding: 'any' | undefined): JsonObject =>
+  compact({ profile, trust: located.trust, endpoint_verkey: located.verkey, endpoint_did: did, encoding });
+
+/** What a new record begins with, and what was found out about it. */
+function merge(begun: Omit<Change, 'def' | 'base'>, effects: Effects): Effects {
+  return { ...effects, record: { ...begun, ...effects.record, patch: { ...begun.patch, ...effects.record?.patch } } };
+}
+
+// -- requests -------------------------------------------------------------------------------------------------------------------------------------------------
+
+/** A request to an Endpoint DID that nobody offered: sent as soon as the key is known. */
+function requesting(ctx: Ctx, told: { did: string; verkey?: string; endpoint?: string }, found: Resolved): Effects {
+  const located = locate(ctx, 'endpoint', told, found, loadedValue(ctx, 'earlier'));
+  if (located.endpoint === undefined) refuse('endpoint-unknown');
+  return {
+    record: {
+      states: ['invitation'],
+      patch: {
+        invitation_key: located.verkey,
+        their_public_did: isNetworkDid(told.did) ? told.did : undefined,
+        their_endpoint: located.endpoint,
+        wire: wire(located, told.did, 'spec', undefined),
+      },
+    },
+    next: [{ command: 'accept-invitation' }],
+  };
+}
+
+function sendRequest(ctx: Ctx): Effects {
+  const { value, id } = ctx.record!;
+  const { did, verkey, endpoint } = ownEndpoint(ctx);
+  const mine = ownPairwise(ctx);
+  const nonce = ctx.newToken();
+  return {
+    record: { states: ['request'], patch: { request_id: nonce, my_did: mine.did, my_verkey: mine.verkey } },
+    keys: mine.keys,
+    // the reference implementation of 2018 addresses its response by our DID
+    routes: [nonce, mine.did].map((name) => ({ kid: id2018(name), kind: 'connection', target: id })),
+    send: [
+      {
+        type: 'connection_request',
+        id: value.invitation_msg_id ?? nonce,
+        body: {
+          did: mine.did,
+          nonce,
+          request_nonce: nonce,
+          endpoint_did: did,
+          endpoint,
+          verkey: mine.verkey,
+          endpoint_verkey: verkey,
+          label: ctx.settings.label,
+        },
+      },
+    ],
+    next: [{ command: 'give-up', after: RESPONSE_LIFE * 1000 }],
+  };
+}
+
+function requestReceived(ctx: Ctx, message: Incoming): Effects {
+  const told = message.body as unknown as Request;
+  const nonce = told.nonce ?? told.request_nonce ?? refuse('malformed');
+  if (told.nonce !== undefined && told.request_nonce !== undefined && told.nonce !== told.request_nonce) refuse('nonce-mismatch');
+  const mine = ctx.record;
+  if (mine && mine.state !== 'invitation') {
+    // the same request again, because its answer may have been lost; any other finds the offer used
+    if (mine.value.their_did !== bareDid(told.did) || mine.value.request_id !== nonce) refuse('out-of-order');
+    return mine.state === 'request' ? {} : { next: [{ command: 'say-again', record: { category: connection.category, id: mine.id } }] };
+  }
+  if (!mine && message.thid !== nonce) refuse('unknown-id');
+  if (mine && ctx.now >= Number(mine.value.offer_expires)) refuse('offer-expired');
+  const request: Request = { ...told, endpoint_did: told.endpoint_did ?? told.endpointDid };
+  const dids = networkDids(request.did, request.endpoint_did);
+  if (dids.length === 0) return requestTaken(ctx, request, nonce, {}, message.profile);
+  return {
+    record: mine ? {} : { role: 'invitee', states: ['init'], silent: true, patch: { protocol: NAME, invitation_mode: 'once' } },
+    work: [
+      {
+        op: 'agent-2018/resolve',
+        input: { dids, echo: { request: request as unknown as JsonObject, nonce, profile: message.profile ?? null } },
+        result: 'request-located',
+      },
+    ],
+  };
+}
+
+/** A request whose sender is found: it uses the offer up, in the commit that makes it the connection's. */
+function requestTaken(ctx: Ctx, told: Request, nonce: string, found: Resolved, profile: string | undefined): Effects {
+  const did = bareDid(told.did);
+  // a DID is one relationship's, and nobody takes over one that exists
+  if (ctx.loaded.known) refuse('did-in-use');
+  const earlier = loadedValue(ctx, 'earlier');
+  const requester = locate(ctx, 'requester', { did: told.did, verkey: told.verkey }, found);
+  const endpointDid = told.endpoint_did ?? (earlier?.wire as Wire2018 | undefined)?.endpoint_did;
+  const endpoint =
+    endpointDid === undefined
+      ? // no Endpoint DID: the ledger may tell where the pairwise DID is reached
+        requester.trust !== 'self-certified' && requester.endpoint !== undefined
+        ? requester
+        : refuse('no-return-endpoint')
+      : locate(
+          ctx,
+          'endpoint',
+          { did: endpointDid, verkey: told.endpoint_verkey ?? keyOf(told.endpoint), endpoint: urlOf(told.endpoint) },
+          found,
+          earlier,
+        );
+  if (endpoint.endpoint === undefined) refuse('no-return-endpoint');
+  const accept = ctx.record?.value.accept ?? (ctx.settings.autoAcceptRequests ? 'auto' : 'manual');
+  return {
+    record: {
+      role: 'invitee',
+      states: ['request'],
+      patch: {
+        protocol: NAME,
+        invitation_mode: 'once',
+        accept,
+        request_id: nonce,
+        their_did: did,
+        their_keys: [requester.verkey],
+        their_label: told.label ?? undefined,
+        their_endpoint: endpoint.endpoint,
+        wire: wire(
+          { ...endpoint, trust: requester.trust },
+          endpointDid,
+          profile ?? 'spec',
+          ctx.record?.value.encoding as 'any' | undefined,
+        ),
+      },
+    },
+    next: accept === 'auto' ? [{ command: 'accept-request' }] : [],
+  };
+}
+
+// -- responses ------------------------------------------------------------------------------------------------------------------------------------------------
+
+/** What the offerer signs, so that nobody who only holds its Endpoint DID answers in its place. */
+const signedText = (did: string, verkey: string, nonce: string): string => `legacy-response/1|${did}|${verkey}|${nonce}`;
+
+function responseOf(ctx: Ctx, mine: { did: string; verkey: string }): NonNullable<Effects['send']>[number] {
+  const { value } = ctx.record!;
+  const nonce = value.request_id!;
+  const signer = value.invitation_key ?? ctx.settings.legacyEndpoint?.verkey;
+  return {
+    type: 'connection_response',
+    id: nonce,
+    body: { did: mine.did, verkey: mine.verkey, request_nonce: nonce, nonce },
+    signature: signer === undefined ? undefined : { field: 'sig', value: signedText(mine.did, mine.verkey, nonce), verkey: signer },
+  };
+}
+
+function responseReceived(ctx: Ctx, message: Incoming): Effects {
+  const { value, id } = ctx.record!;
+  const told = message.body as unknown as Static<typeof Response>;
+  const nonce = value.request_id!;
+  if ((told.request_nonce ?? told.nonce) !== nonce || (told.nonce ?? nonce) !== nonce) refuse('nonce-mismatch');
+  if (message.thid !== nonce && !(message.profile === 'indy-node' && message.thid === value.my_did)) refuse('nonce-mismatch');
+  const did = bareDid(told.did);
+  if (!looksLikeVerkey(told.verkey) || !certifies(told.did, told.verkey)) refuse('responder-key-mismatch');
+  const wired = value.wire as unknown as Wire2018;
+  if (did === wired.endpoint_did || told.verkey === wired.endpoint_verkey) refuse('not-pairwise');
+  if (ctx.loaded.known) refuse('did-in-use');
+  if (told.sig) {
+    const text = Buffer.from(signedText(told.did, told.verkey, nonce));
+    const signature = Buffer.from(told.sig.signature, 'base64');
+    if (told.sig.verkey !== value.invitation_key || !verifyBytes(signature, text, told.sig.verkey)) refuse('signature-invalid');
+  } else if (ctx.settings.legacyRequireSigned) refuse('signature-missing');
+  return {
+    record: {
+      states: ['response', 'active'],
+      patch: { their_did: did, their_keys: [told.verkey], wire: { ...wired, profile: message.profile ?? 'spec' } },
+    },
+    unroutes: [id2018(nonce)],
+    routes: [{ kid: id2018(did), kind: 'connection', target: id }],
+    send: [{ type: 'connection_acknowledgement', text: 'success' }],
+  };
+}

@@ -1,0 +1,111 @@
+import Type from 'typebox';
+import { CREDENTIAL_FORMATS, composeFormatted } from '../kernel/format-ids.ts';
+import { defineProtocol, type Effects, type Said, type StepContext } from '../kernel/protocol.ts';
+import { validator } from '../kernel/schema.ts';
+import { bodyOf2018, objectOf, URI_2018 } from '../kernel/wire-2018.ts';
+import type { JsonObject } from '../ports/json.ts';
+import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';
+
+const ISSUE = 'https://didcomm.org/issue-credential/2.0';
+/** The records that these messages go on with belong to issue-credential 2.0: its steps, commands and webhooks serve both. */
+const MODERN = { uris: [ISSUE] };
+
+const Id = Type.String({ minLength: 1, maxLength: 1000 });
+const Any = Type.Object({});
+const Offer = validator(
+  Type.Object({
+    schema_id: Id,
+    cred_def_id: Id,
+    key_correctness_proof: Any,
+    nonce: Type.String({ pattern: '^[0-9]{1,40}$' }),
+    data: Type.Optional(Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 65_536 }))),
+    comment: Type.Optional(Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()])),
+  }),
+);
+const Request = validator(Type.Object({ cred_def_id: Id, blinded_ms: Any }));
+const Credential = validator(Type.Object({ cred_def_id: Id, values: Any, signature: Any }));
+
+type Ctx = StepContext<ConnectionValue>;
+
+/** Credentials of the 2018 Agent Protocol: AnonCreds objects, without a thread. What belongs to what is found out by what the objects prove. */
+export const credential2018 = defineProtocol<ConnectionValue>({
+  name: 'credential-2018',
+  uris: [URI_2018],
+  binds: connection,
+  stateless: true,
+  messages: {
+    credential_offer: {
+      schema: Any,
+      from: '*',
+      step(ctx, message) {
+        const { data, comment, ...offer } = bodyOf2018(message.body, Offer);
+        const attributes = Object.entries((data ?? {}) as Record<string, string>).map(([name, value]) => ({ name, value }));
+        const modern = composeFormatted(MODERN, {
+          type: 'offer-credential',
+          id: ctx.newId(),
+          // the issuer's nonce is the only name that the exchange has
+          thid: `${offer.nonce}`,
+          body: {
+            comment: comment ?? undefined,
+            credential_preview: data && { '@type': `${ISSUE}/credential-preview`, attributes },
+          },
+          field: 'offers',
+          entries: [{ name: 'anoncreds', format: CREDENTIAL_FORMATS.anoncreds.offer, value: offer }],
+        });
+        return { others: acknowledged(ctx), tell: [{ connection: ctx.connection!.id, message: modern }] };
+      },
+    },
+    credential_request: {
+      schema: Any,
+      from: '*',
+      step: (ctx, message) => match(ctx, 'credential_request', bodyOf2018(message.body, Request)),
+    },
+    credential: {
+      schema: Any,
+      from: '*',
+      step: (ctx, message) => match(ctx, 'credential', bodyOf2018(message.body, Credential)),
+    },
+  },
+  results: {
+    matched: {
+      from: '*',
+      step: (ctx, { found, echo }: { found: string | null; echo: { name: keyof typeof KINDS; object: JsonObject } }) =>
+        goOn(ctx, found, echo),
+    },
+  },
+  says: {
+    [`${ISSUE}/offer-credential`](message): Said {
+      const preview = message.credential_preview as { attributes?: { name: string; value: string }[] } | undefined;
+      return {
+        type: 'credential_offer',
+        body: {
+          ...objectOf(message),
+          ...(preview?.attributes && { data: Object.fromEntries(preview.attributes.map(({ name, value }) => [name, value])) }),
+          ...(typeof message.comment === 'string' && { comment: message.comment }),
+        },
+      };
+    },
+    [`${ISSUE}/request-credential`]: (message) => ({ type: 'credential_request', body: objectOf(message) }),
+    [`${ISSUE}/issue-credential`]: (message) => ({ type: 'credential', body: objectOf(message) }),
+    [`${ISSUE}/ack`]: null,
+    [`${ISSUE}/problem-report`]: null,
+  },
+});
+
+const KINDS = {
+  credential_request: { type: 'request-credential', field: 'requests', format: CREDENTIAL_FORMATS.anoncreds.request },
+  credential: { type: 'issue-credential', field: 'credentials', format: CREDENTIAL_FORMATS.anoncreds.issue },
+} as const;
+
+function match(ctx: Ctx, name: keyof typeof KINDS, object: JsonObject): Effects {
+  const input = { connection: ctx.connection!.id, echo: { name, object } };
+  return { others: acknowledged(ctx), work: [{ op: `agent-2018/match-${name}`, input, result: 'matched' }] };
+}
+
+/** The object belongs to the exchange with this thread: handed on as its next message. */
+function goOn(ctx: Ctx, thid: string | null, { name, object }: { name: keyof typeof KINDS; object: JsonObject }): Effects {
+  if (thid === null) return { problem: { code: 'out-of-order', text: `No exchange of this connection waits for this ${name}` } };
+  const { type, field, format } = KINDS[name];
+  const modern = composeFormatted(MODERN, { type, id: ctx.newId(), thid, field, entries: [{ name: 'anoncreds', format, value: object }] });
+  return { tell: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
+}

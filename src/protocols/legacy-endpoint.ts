@@ -1,0 +1,21 @@
+import { didOfKey } from '../dids/self-certifying.ts';
+import { defineProtocol, NEW } from '../kernel/protocol.ts';
+import { type LegacyEndpointValue, legacyEndpoint } from '../records/legacy-endpoint.ts';
+
+/** The keys that payloads of the 2018 Agent Protocol are sealed to: made at the first start, and again when one is to be retired. */
+export const legacyEndpoints = defineProtocol<LegacyEndpointValue>({
+  name: 'legacy-endpoint',
+  uris: [],
+  binds: legacyEndpoint,
+  messages: {},
+  commands: {
+    make: {
+      from: [NEW],
+      step(ctx) {
+        const key = ctx.newKey();
+        const did = didOfKey(key.verkey);
+        return { record: { id: did, states: ['stored'], patch: { did, verkey: key.verkey } }, keys: [key.write] };
+      },
+    },
+  },
+});
