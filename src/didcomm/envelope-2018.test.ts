@@ -337,6 +337,10 @@ suite('anon-crypt and auth-crypt', () => {
       'nothing at all': Buffer.alloc(0),
       'a container and nothing in it': Buffer.of(0x83),
       'trailing bytes': Buffer.concat([good, Buffer.of(0xc0)]),
+      'a trailing string': Buffer.concat([good, Buffer.from(encode('x'))]),
+      'a trailing member': Buffer.concat([good, Buffer.from(encode('x')), Buffer.from(encode('y'))]),
+      'an array with a trailing string': Buffer.concat([Buffer.from(encode([fields.msg, fields.sender, fields.nonce])), Buffer.of(0xa0)]),
+      'a name without its value': good.subarray(0, good.length - fields.nonce.length - 2),
       'a fourth member': encode({ ...fields, more: 'x' }),
       'a member twice, counted': twice,
       'a member twice, in place of another': hidden,
@@ -366,6 +370,13 @@ suite('anon-crypt and auth-crypt', () => {
     for (const [what, combo] of Object.entries(hostile)) {
       test(`refused: ${what}`, () => assert.throws(() => open(combo), refused()));
     }
+
+    test('millions of arrays in each other cost nothing', () => {
+      const sealed = sealAnon(bob.verkey, Buffer.alloc(12 << 20, 0x93));
+      const before = process.memoryUsage().heapUsed;
+      assert.throws(() => openAuth(bob, sealed), refused());
+      assert.ok(process.memoryUsage().heapUsed - before < 100 << 20);
+    });
 
     test('cut anywhere, or with random bytes, it is refused and nothing else is thrown', () => {
       for (let length = 0; length < good.length; length++) assert.throws(() => open(good.subarray(0, length)), refused());
@@ -498,6 +509,7 @@ suite('the body of a POST', () => {
     'a JWE in one string': `${v1.length}.${'A'.repeat(80)}.AAAA`,
     'protected behind message': `{"message":"${text}","protected":"${text}"}`,
     'a base message in clear': `{"id":"a","type":"b","message":"${text}"}`,
+    'a value that does not begin': '{"message":"}'.padEnd(100),
     'a message twice': `{"message":"${text}","message":"${text}"}`,
     'a message that is an object': `{"message":{"a":"${text}"}}`,
     'a name in escapes': `{"mess\\u0061ge":"${text}"}`,
