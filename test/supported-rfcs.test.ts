@@ -12,7 +12,7 @@ test('docs/SupportedRFCs.md names the protocols and roles that are disclosed to 
   const registry = createRegistry(PROTOCOLS as never, [credential as never]);
   const told = registry.features('*').map(({ uri, roles }) => [uri, (roles ?? ['any']).join(', ')]);
   const rows = readFileSync(`${ROOT}docs/SupportedRFCs.md`, 'utf8').matchAll(
-    /^\|[^|]+\| `(https:[^`]+)` \| ([^|]+) \|[^|]+\| `([^`]+)` \|$/gm,
+    /^\|[^|]+\| `((?:https|urn):[^`]+)` \| ([^|]+) \|[^|]+\| `([^`]+)` \|$/gm,
   );
   const written = [...rows].map(([, uri, roles, file]) => {
     assert.ok(existsSync(`${ROOT}${file}`), `${file} does not exist`);

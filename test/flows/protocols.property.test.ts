@@ -202,7 +202,10 @@ const messageOf = (protocol: Protocol, name: string, { thread, peer }: Place): J
   to_did: ownPeer2({ verkey: peer.verkey, endpoint: 'http://127.0.0.1:1' }),
 });
 
-const spoken = protocols.filter((protocol) => protocol.uris.length > 0 && (Object.keys(protocol.messages).length > 0 || protocol.problem));
+/** Those of DIDComm: the 2018 Agent Protocol has another envelope and tells its peers of no problem. */
+const spoken = protocols.filter(
+  ({ uris, messages, problem }) => uris[0]?.startsWith('https:') && (Object.keys(messages).length > 0 || problem),
+);
 const isOutcome = (name: string): boolean => name === 'ack' || /^problem[-_]report$/.test(name);
 const rolesOf = (protocol: Protocol): (string | undefined)[] => {
   const steps: MessageStep[] = [...Object.values(protocol.messages), ...(protocol.acked ? [protocol.acked] : [])];
