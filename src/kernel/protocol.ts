@@ -231,6 +231,8 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly patience?: number;
   /** The parameter of the path, or the member of the body or the query, that names the connection. */
   readonly connection?: string;
+  /** The part of the protocol's answer that this call tells, where that is not all of it. */
+  picks?(answer: JsonObject): JsonObject;
   step(ctx: StepContext<V>, input: CommandInput): Effects;
 }
 

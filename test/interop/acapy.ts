@@ -13,8 +13,8 @@ const PACKAGES = ['acapy-agent', 'acapy_agent', 'aries-askar', 'anoncreds', 'did
 const FOLDER = join(CACHE, 'acapy');
 const PYTHON = join(FOLDER, 'bin', 'python');
 
-/** ACA-Py runs on Python 3.13 alone: what is in FLEXID_PYTHON313, on the path, or in pyenv. */
-async function findPython(): Promise<{ program: string; env: NodeJS.ProcessEnv } | undefined> {
+/** Python 3.13, without which there is no ACA-Py: what is in FLEXID_PYTHON313, on the path, or in pyenv. */
+export async function findPython(): Promise<{ program: string; env: NodeJS.ProcessEnv } | undefined> {
   const tries: { program: string; env: NodeJS.ProcessEnv }[] = [];
   const named = process.env.FLEXID_PYTHON313;
   if (named) tries.push({ program: named, env: process.env });
