@@ -9,7 +9,8 @@ import importlib.metadata
 import json
 import sys
 
-from acapy_controller import Controller
+import pydantic
+from acapy_controller import Controller, models
 from acapy_controller.protocols import (
     DIDResult,
     anoncreds_issue_credential_v2,
@@ -63,6 +64,37 @@ def state(record) -> str:
     return getattr(record, "cred_ex_record", record).state
 
 
+# what a controller that types its answers reads, and the library's model of it
+TYPED = {
+    "/connections": models.ConnectionList,
+    "/wallet/did": models.DIDList,
+    "/wallet/did/public": models.DIDResult,
+    "/issue-credential-2.0/records": models.V20CredExRecordListResult,
+    "/present-proof-2.0/records": models.V20PresExRecordList,
+    "/issue-credential/records": models.V10CredentialExchangeListResult,
+    "/present-proof/records": models.V10PresentationExchangeList,
+    "/credentials": models.CredInfoList,
+    "/schemas/created": models.SchemasCreatedResult,
+    "/credential-definitions/created": models.CredentialDefinitionsCreatedResult,
+    "/status": models.AdminStatus,
+    "/plugins": models.AdminModules,
+}
+
+
+async def read_typed(agent: Controller) -> dict:
+    """What the models do not take, as lines such as `results.their_did string_pattern_mismatch`."""
+    found = {}
+    for path, model in TYPED.items():
+        answer = await agent.get(path)
+        try:
+            model.deserialize(answer)
+        except pydantic.ValidationError as error:
+            found[path] = sorted(
+                {" ".join([".".join(part for part in one["loc"] if isinstance(part, str)), one["type"]]) for one in error.errors()}
+            )
+    return found
+
+
 async def main(issuer_url: str, holder_url: str):
     did("version", acapy_controller=importlib.metadata.version("acapy-controller"))
     async with Controller(issuer_url, label="issuer") as issuer, Controller(holder_url, label="holder") as holder:
@@ -101,6 +133,7 @@ async def main(issuer_url: str, holder_url: str):
             values = {"name": f"Alice of {step}", "degree": "Maths", "age": "24"}
             await issue_and_prove(step, issuer, holder, conns, definition.credential_definition_id, issue, prove, values)
         held = (await holder.get("/credentials"))["results"]
+        did("models", issuer=await read_typed(issuer), holder=await read_typed(holder))
         did("credentials", names=sorted(one["attrs"]["name"] for one in held))
 
 
