@@ -195,7 +195,7 @@ export function createWorld(): World {
         headers: { 'x-api-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         body:
           body === undefined ? undefined : typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
-        signal: AbortSignal.timeout(40_000),
+        signal: AbortSignal.timeout(90_000),
       });
       const text = await response.text();
       answers.push(text);
