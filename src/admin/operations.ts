@@ -65,12 +65,14 @@ export function commandOperation(known: KnownCommand): Operation {
     status: step.status,
     query: known.query,
     body: known.body,
-    handle: (admin, { tenant, params, query, body, key }) =>
-      admin.calls.call(tenant, protocol.name, name, {
+    async handle(admin, { tenant, params, query, body, key }) {
+      const answer = await admin.calls.call(tenant, protocol.name, name, {
         [step.connection === param ? 'connection' : 'record']: param === undefined ? undefined : params[param],
         input: { body, query },
         key,
-      }),
+      });
+      return step.picks ? step.picks(answer) : answer;
+    },
   });
 }
 

@@ -6,7 +6,10 @@ import type { Admin } from './route.ts';
 const PING_MS = 5000;
 const MAX_BUFFERED = 8 << 20;
 
-/** `/ws`: ACA-Py's event stream. Settings first, then events of the tenant as they are committed, a ping after five seconds of silence. */
+/**
+ * `/ws`: ACA-Py's event stream. Settings first, then events of the tenant as they are committed, a ping after five seconds of silence. Frames have ACA-Py's
+ * members and no other, since acapy-controller drops a frame with one more; `/ws?event_id=true` adds the event's id.
+ */
 export function attachEvents(
   server: Server,
   admin: Admin,
@@ -15,7 +18,7 @@ export function attachEvents(
   insecure: boolean,
 ): { close(): void } {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 64 << 10, perMessageDeflate: false });
-  const clients = new Map<WebSocket, { authenticated: boolean; last: number }>();
+  const clients = new Map<WebSocket, { authenticated: boolean; last: number; ids: boolean }>();
 
   const send = (socket: WebSocket, frame: object): void => {
     const client = clients.get(socket);
@@ -35,9 +38,11 @@ export function attachEvents(
   };
 
   server.on('upgrade', (request, stream, head) => {
-    if (request.url?.split('?')[0] !== '/ws') return stream.destroy();
+    const [path, query] = (request.url ?? '').split('?');
+    if (path !== '/ws') return stream.destroy();
+    const ids = new URLSearchParams(query).get('event_id') === 'true';
     sockets.handleUpgrade(request, stream, head, (socket) => {
-      clients.set(socket, { authenticated: insecure || authorized(request.headers['x-api-key']), last: Date.now() });
+      clients.set(socket, { authenticated: insecure || authorized(request.headers['x-api-key']), last: Date.now(), ids });
       settings(socket);
       socket.on('message', (data) => {
         const client = clients.get(socket);
@@ -57,8 +62,8 @@ export function attachEvents(
   const stop = admin.kernel.db.jobs.subscribe((hint) => {
     for (const { tenant: owner, event } of hint.events) {
       if (owner !== tenant) continue;
-      for (const [socket, { authenticated }] of clients)
-        if (authenticated) send(socket, { topic: event.topic, payload: event.value.payload, event_id: event.id });
+      for (const [socket, { authenticated, ids }] of clients)
+        if (authenticated) send(socket, { topic: event.topic, payload: event.value.payload, ...(ids ? { event_id: event.id } : {}) });
     }
   });
   const timer = setInterval(() => {

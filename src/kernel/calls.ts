@@ -11,7 +11,7 @@ import type { CommandInput } from './protocol.ts';
 import { viewOf } from './registry.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
-/** How long a controller's call waits for what it caused (rule 3). */
+/** How long a controller's call waits for what it caused (rule 3), unless the command says otherwise. */
 const WAIT_MS = 15_000;
 /** A job that lost its race so often has no race but a contradiction. */
 const MAX_CLASHES = 8;
@@ -64,7 +64,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const answered = async (): Promise<JsonObject | undefined> => {
       if (key === undefined) return undefined;
       const { mark } = await db.store.loadMarked(tenant, cause, []);
-      return mark && (await settled(tenant, cause, (mark.answer ?? {}) as JsonObject));
+      return mark && (await settled(tenant, cause, (mark.answer ?? {}) as JsonObject, undefined, step.patience));
     };
     const known = await answered();
     if (known) return known;
@@ -94,8 +94,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       if (other) return other;
       throw error;
     }
-    const pending = step.pending && first.answerRef ? { states: step.pending, ms: step.patience, ...first.answerRef } : undefined;
-    return first.spawned || pending ? await settled(tenant, cause, first.answer, pending) : first.answer;
+    const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
+    return first.spawned || pending ? await settled(tenant, cause, first.answer, pending, step.patience) : first.answer;
   }
 
   /** What a call that waits for its peer answers: the record once it left the pending states; undefined while it has not. */
@@ -111,9 +111,10 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     tenant: string,
     cause: string,
     otherwise: JsonObject,
-    pending?: AnswerRef & { states: readonly string[]; ms?: number },
+    pending?: AnswerRef & { states: readonly string[] },
+    patience = WAIT_MS,
   ): Promise<JsonObject> {
-    const deadline = Date.now() + (pending?.ms ?? WAIT_MS);
+    const deadline = Date.now() + patience;
     let nudge = (): void => {};
     const wake = (): void => nudge();
     waits.add(wake);

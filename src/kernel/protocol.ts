@@ -258,10 +258,12 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly about?: (input: CommandInput) => Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
   readonly pending?: readonly string[];
-  /** How long it waits for that, in ms, where ACA-Py gives up sooner than on its own jobs. */
+  /** How long it waits, in ms, where that is not 15 seconds. */
   readonly patience?: number;
   /** The parameter of the path, or the member of the body or the query, that names the connection. */
   readonly connection?: string;
+  /** The part of the protocol's answer that this call tells, where that is not all of it. */
+  picks?(answer: JsonObject): JsonObject;
   step(ctx: StepContext<V>, input: CommandInput): Effects;
 }
 

@@ -36,6 +36,8 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
       tag: 'AnonCreds - Credential Definitions',
       summary: 'Create a credential definition on the connected datastore',
       body: Body,
+      // primes are a matter of luck: ACA-Py answers when they are found, however long that takes, and its controllers count on a finished definition
+      patience: 60_000,
       from: [NEW, 'action', 'wait', 'finished', 'failed'],
       about: ({ body }) => ({ category: credentialDefinitionRecord.category, id: idOf(body.credential_definition) }),
       load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.credential_definition.issuerId } }),

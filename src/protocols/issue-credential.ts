@@ -13,6 +13,7 @@ import {
 import { problemText } from '../kernel/message.ts';
 
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { isoTime } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, peerAcks, readyConnection } from '../records/connection.ts';
@@ -162,6 +163,8 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     from: credentialExchange.states.filter((state) => !['done', 'abandoned', 'deleted'].includes(state)),
     step: (_ctx, message) => ({ record: { states: ['abandoned'], patch: { error_msg: problemText(message) } } }),
   },
+  // ACA-Py tells details when a credential is issued and stored, and the record alone before
+  answer: credentialExchange.admin!.detail,
   failed(ctx, failure) {
     // what no peer has seen goes without a trace; what one waits for ends with a report to it
     if ((ctx.record!.state ?? '') === MAKING) return { record: { remove: true, silent: true } };
@@ -211,8 +214,10 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
           field: 'requests',
           entries: [{ name: made.format, format: CREDENTIAL_FORMATS[made.format].request, value: made.value }],
         });
+        const detail = detailOf(ctx, made.format);
         return {
-          record: { states: ['request-sent'], patch: { cred_request: message } },
+          record: { states: ['request-sent'], patch: { cred_request: message, details: { ...value.details, [made.format]: detail } } },
+          emit: [{ topic: `issue_credential_v2_0_${made.format}`, payload: detail }],
           keys: [{ kid: `cred-request:${id}`, type: 'cred-request', secret: made.metadata }],
           send: [{ message }],
         };
@@ -233,12 +238,15 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
           pleaseAck: true,
         });
         const acks = peerAcks(ctx);
+        const detail = detailOf(ctx, made.format);
+        const details = { ...value.details, [made.format]: detail };
         return {
           record: {
             states: acks ? ['credential-issued'] : ['credential-issued', 'done'],
-            patch: { cred_issue: message, wanted: undefined },
+            patch: { cred_issue: message, wanted: undefined, details },
             remove: !acks && value.auto_remove,
           },
+          emit: [{ topic: `issue_credential_v2_0_${made.format}`, payload: detail }],
           send: [{ message }],
         };
       },
@@ -247,7 +255,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: ['credential-received'],
       step(ctx, made: { format: FormatName; id: string; credential: JsonObject; info: JsonObject }) {
         const { value, id } = ctx.record!;
-        const detail = { [`cred_ex_${made.format}_id`]: ctx.newId(), cred_ex_id: id, cred_id_stored: made.id };
+        const detail = detailOf(ctx, made.format, { cred_id_stored: made.id });
         const stored: Change = { def: credential, id: made.id, patch: { ...made.info, credential: made.credential }, silent: true };
         return {
           record: { states: ['done'], patch: { details: { ...value.details, [made.format]: detail } }, remove: value.auto_remove },
@@ -262,6 +270,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
   commands: {
     'send-proposal': {
       route: 'POST /issue-credential-2.0/send-proposal',
+      picks: recordOf,
       tag: 'issue-credential v2.0',
       summary: 'Send issuer a credential proposal',
       body: Type.Object({ connection_id: Type.String(), filter: Filter, credential_preview: Type.Optional(Preview), ...Flags }),
@@ -300,6 +309,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     },
     'create-offer': {
       route: 'POST /issue-credential-2.0/create-offer',
+      picks: recordOf,
       tag: 'issue-credential v2.0',
       summary: 'Create a credential offer, independent of any proposal or connection',
       body: Type.Object(Offer),
@@ -308,6 +318,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     },
     create: {
       route: 'POST /issue-credential-2.0/create',
+      picks: recordOf,
       tag: 'issue-credential v2.0',
       summary: 'Create a credential record without sending (generally for use with Out-Of-Band)',
       body: Type.Object(Offer),
@@ -316,6 +327,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     },
     'send-free-offer': {
       route: 'POST /issue-credential-2.0/send-offer',
+      picks: recordOf,
       tag: 'issue-credential v2.0',
       summary: 'Send holder a credential offer, independent of any proposal',
       body: FreeOffer,
@@ -325,6 +337,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     },
     send: {
       route: 'POST /issue-credential-2.0/send',
+      picks: recordOf,
       tag: 'issue-credential v2.0',
       summary: 'Send holder a credential, automating the entire flow',
       body: FreeOffer,
@@ -334,6 +347,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     },
     'send-offer': {
       route: 'POST /issue-credential-2.0/records/{cred_ex_id}/send-offer',
+      picks: recordOf,
       tag: 'issue-credential v2.0',
       summary: 'Send holder a credential offer in reference to a proposal with preview',
       body: Type.Object({ counter_preview: Type.Optional(Preview), filter: Type.Optional(Filter) }),
@@ -352,6 +366,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     },
     'send-request': {
       route: 'POST /issue-credential-2.0/records/{cred_ex_id}/send-request',
+      picks: recordOf,
       tag: 'issue-credential v2.0',
       summary: 'Send issuer a credential request',
       body: Type.Object({
@@ -503,6 +518,18 @@ function proposedFilters(proposal: JsonObject | undefined): { format: FormatName
   }));
   if (asked.length === 0) throw new AppError('bad-request', 'The proposal has no format that is supported');
   return asked;
+}
+
+function recordOf(answer: JsonObject): JsonObject {
+  return (answer.cred_ex_record as JsonObject | undefined) ?? answer;
+}
+
+/** What a format keeps about the exchange, as ACA-Py's detail records show it: each side has one from its first cryptographic act. */
+function detailOf(ctx: Ctx, format: FormatName, members: JsonObject = {}): JsonObject {
+  const name = `cred_ex_${format}_id`;
+  const before = ctx.record!.value.details?.[format];
+  const time = isoTime(ctx.now);
+  return { created_at: time, [name]: ctx.newId(), cred_ex_id: ctx.record!.id, ...before, updated_at: time, ...members };
 }
 
 const preview = (message: Incoming): JsonObject | undefined => (message.body.credential_preview as JsonObject | null) ?? undefined;

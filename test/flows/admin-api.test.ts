@@ -189,8 +189,8 @@ interface Frames {
   readonly frames: ReturnType<typeof waiting<Body>>;
 }
 
-async function listen(agent: TestAgent, headers: Record<string, string> = {}): Promise<Frames> {
-  const socket = new WebSocket(`${agent.admin.replace('http', 'ws')}/ws`, { headers });
+async function listen(agent: TestAgent, headers: Record<string, string> = {}, query = ''): Promise<Frames> {
+  const socket = new WebSocket(`${agent.admin.replace('http', 'ws')}/ws${query}`, { headers });
   const frames = waiting<Body>();
   socket.on('message', (data) => frames.add(JSON.parse(String(data))));
   await new Promise<void>((resolve, reject) => {
@@ -202,7 +202,8 @@ async function listen(agent: TestAgent, headers: Record<string, string> = {}): P
 }
 
 test('/ws: settings first, events as they happen with the same id as the webhook, a ping in silence', async () => {
-  const { frames } = await listen(alice, { 'x-api-key': alice.key });
+  const { frames } = await listen(alice, { 'x-api-key': alice.key }, '?event_id=true');
+  const plain = await listen(alice, { 'x-api-key': alice.key });
   const settings = await frames.first(() => true, 'a first frame');
   assert.equal(settings.topic, 'settings');
   assert.deepEqual([settings.payload.authenticated, settings.payload.label], [true, 'alice']);
@@ -210,6 +211,9 @@ test('/ws: settings first, events as they happen with the same id as the webhook
   const frame = await frames.first((one) => one.topic === 'connections' && one.payload.invitation_msg_id === made.invi_msg_id, 'the event');
   const hook = await alice.hooks.first((one) => one.id === frame.event_id, 'the webhook of the same event');
   assert.deepEqual(hook.payload, frame.payload);
+  // ACA-Py's members and no other, for controllers that take a frame apart by names
+  const same = await plain.frames.first((one) => one.payload?.invitation_msg_id === made.invi_msg_id && one.topic === 'connections', 'it');
+  assert.deepEqual(same, { topic: frame.topic, payload: frame.payload });
   const ping = await frames.first((one) => one.topic === 'ping', 'a ping');
   assert.equal(ping.authenticated, true);
 });

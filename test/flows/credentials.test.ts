@@ -51,13 +51,20 @@ async function issue(format: string, offered: Body): Promise<{ issuer: string; h
   assert.equal(requested.state, 'request-sent');
   await faber.event(ISSUE, inState('request-received', thread), 'the request');
   const issued = await faber.post(`/issue-credential-2.0/records/${offered.cred_ex_id}/issue`, { comment: 'here you are' });
-  assert.equal(issued.state, 'credential-issued');
+  assert.equal(issued.cred_ex_record.state, 'credential-issued');
+  assert.equal(issued[format].cred_ex_id, offered.cred_ex_id);
+  const kept = await faber.event(`${ISSUE}_${format}`, (one) => one.cred_ex_id === offered.cred_ex_id, "the issuer's detail webhook");
+  assert.deepEqual(kept, issued[format]);
   await bob.event(ISSUE, inState('credential-received', thread), 'the credential');
   const stored = await bob.post(`/issue-credential-2.0/records/${got.cred_ex_id}/store`, {});
-  assert.equal((stored.cred_ex_record ?? stored).state, 'done');
+  assert.equal(stored.cred_ex_record.state, 'done');
   await faber.event(ISSUE, inState('done', thread), 'the ack');
-  const detail = await bob.event(`${ISSUE}_${format}`, (one) => one.cred_ex_id === got.cred_ex_id, 'the detail webhook');
-  assert.ok(detail.cred_id_stored);
+  const ofHolder = (one: Body): boolean => one.cred_ex_id === got.cred_ex_id;
+  const first = await bob.event(`${ISSUE}_${format}`, ofHolder, 'the detail webhook of the request');
+  const detail = await bob.event(`${ISSUE}_${format}`, (one) => ofHolder(one) && one.cred_id_stored, 'the detail webhook');
+  const member = `cred_ex_${format}_id`;
+  assert.deepEqual([first.cred_id_stored, first[member], first.cred_request_metadata], [undefined, detail[member], undefined]);
+  assert.equal(detail.cred_id_stored, stored[format].cred_id_stored);
   return { issuer: offered.cred_ex_id, holder: got.cred_ex_id };
 }
 
@@ -144,7 +151,7 @@ test('auto_remove takes the record away when it is done, after its last webhooks
   await faber.post(`/issue-credential-2.0/records/${offered.cred_ex_id}/issue`, {});
   await bob.event(ISSUE, inState('credential-received', offered.thread_id), 'the credential');
   const stored = await bob.post(`/issue-credential-2.0/records/${got.cred_ex_id}/store`, { credential_id: 'my-own-id' });
-  assert.equal((stored.cred_ex_record ?? stored).state, 'done', 'the call that ends it still answers with the record');
+  assert.equal(stored.cred_ex_record.state, 'done', 'the call that ends it still answers with the record');
   await faber.event(ISSUE, inState('deleted', offered.thread_id), 'the deletion');
   await bob.event(ISSUE, inState('deleted', offered.thread_id), 'the deletion');
   assert.deepEqual(faber.states(ISSUE, offered.cred_ex_id).slice(-2), ['done', 'deleted']);

@@ -13,8 +13,8 @@ const PACKAGES = ['acapy-agent', 'acapy_agent', 'aries-askar', 'anoncreds', 'did
 const FOLDER = join(CACHE, 'acapy');
 const PYTHON = join(FOLDER, 'bin', 'python');
 
-/** ACA-Py runs on Python 3.13 alone: what is in FLEXID_PYTHON313, on the path, or in pyenv. */
-async function findPython(): Promise<{ program: string; env: NodeJS.ProcessEnv } | undefined> {
+/** Python 3.13, without which there is no ACA-Py: what is in FLEXID_PYTHON313, on the path, or in pyenv. */
+export async function findPython(): Promise<{ program: string; env: NodeJS.ProcessEnv } | undefined> {
   const tries: { program: string; env: NodeJS.ProcessEnv }[] = [];
   const named = process.env.FLEXID_PYTHON313;
   if (named) tries.push({ program: named, env: process.env });
@@ -59,8 +59,13 @@ const LAUNCH = [
   'runpy.run_module("acapy_agent", run_name="__main__", alter_sys=False)',
 ].join('\n');
 
-/** Starts an ACA-Py that ends with the world. */
-export async function startAcapy(world: World, name: string, flags: readonly string[] = []): Promise<Controller> {
+/** Starts an ACA-Py that ends with the world. Its wallet of type `askar` speaks the `indy` format only, `askar-anoncreds` is meant for the other. */
+export async function startAcapy(
+  world: World,
+  name: string,
+  flags: readonly string[] = [],
+  wallet: 'askar' | 'askar-anoncreds' = 'askar-anoncreds',
+): Promise<Controller> {
   const home = mkdtempSync(join(tmpdir(), 'flexid-acapy-'));
   world.defer(() => rmSync(home, { recursive: true, force: true }));
   const receiver = await startReceiver();
@@ -76,7 +81,7 @@ export async function startAcapy(world: World, name: string, flags: readonly str
       ...['-c', LAUNCH, 'start', '--label', name, '--no-ledger', '--log-level', 'error'],
       ...['--admin', '127.0.0.1', String(adminPort), '--admin-insecure-mode', '--webhook-url', receiver.url],
       ...['--inbound-transport', 'http', '127.0.0.1', String(inboundPort), '--outbound-transport', 'http', '--endpoint', inbound],
-      ...['--wallet-type', 'askar-anoncreds', '--wallet-name', name, '--wallet-key', 'key', '--auto-provision'],
+      ...['--wallet-type', wallet, '--wallet-name', name, '--wallet-key', 'key', '--auto-provision'],
       ...['--preserve-exchange-records', '--monitor-ping', ...flags],
     ],
     { ...env, HOME: home },

@@ -73,6 +73,8 @@ export interface Spec {
   /** That of an agent which stopped. */
   readonly receiver?: Receiver;
   readonly noWebhook?: boolean;
+  /** No key for the admin API and `/ws`. */
+  readonly insecure?: boolean;
   readonly devnet?: Devnet;
   /** Whether it may write to the ledger. */
   readonly sponsor?: boolean | string;
@@ -157,7 +159,8 @@ export function createWorld(): World {
     const { devnet, sponsor = false } = spec;
     const { config, shown } = readConfig(
       [
-        ...['--label', name, '--admin', '127.0.0.1', '0', '--admin-api-key', key, '--store', `sqlite:${store}`],
+        ...['--label', name, '--admin', '127.0.0.1', '0', '--store', `sqlite:${store}`],
+        ...(spec.insecure ? ['--admin-insecure-mode'] : ['--admin-api-key', key]),
         ...['--inbound-transport', 'http', '127.0.0.1', String(port), '--endpoint', inbound, '--anoncreds-workers', '1'],
         ...(spec.noWebhook ? [] : ['--webhook-url', `${receiver.url}/${name}#${key}`]),
         ...(spec.flags?.includes('--egress-allow') ? [] : ['--egress-allow', '127.0.0.0/8']),
@@ -192,7 +195,7 @@ export function createWorld(): World {
         headers: { 'x-api-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         body:
           body === undefined ? undefined : typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
-        signal: AbortSignal.timeout(40_000),
+        signal: AbortSignal.timeout(90_000),
       });
       const text = await response.text();
       answers.push(text);

@@ -4,6 +4,7 @@ import {
   DidCommBasicMessageEventTypes,
   DidCommBasicMessageRole,
   DidCommConnectionEventTypes,
+  DidCommDiscoverFeaturesEventTypes,
   DidCommHttpOutboundTransport,
   DidCommModule,
   DidCommOutOfBandInvitation,
@@ -71,6 +72,29 @@ const COMMANDS = {
     const message = await agent.didcomm.connections.sendPing(connection, { responseRequested: true });
     return { thread: message.threadId };
   },
+  /** An invitation of RFC 0160, from before out-of-band. */
+  async inviteLegacy() {
+    const { invitation, outOfBandRecord } = await agent.didcomm.oob.createLegacyInvitation({ label });
+    return { id: outOfBandRecord.id, invitation: invitation.toJSON() };
+  },
+  async receiveUrl({ url }) {
+    const { connectionRecord } = await agent.didcomm.oob.receiveInvitationFromUrl(url, { label });
+    return { connection: view(connectionRecord) };
+  },
+  async discover({ connection, version, match }) {
+    const { features } = await agent.didcomm.discovery.queryFeatures({
+      connectionId: connection,
+      protocolVersion: version,
+      queries: [{ featureType: 'protocol', match }],
+      awaitDisclosures: true,
+    });
+    return { features: features.map((one) => one.toJSON()) };
+  },
+  rotate: ({ connection }) => agent.didcomm.connections.rotate({ connectionId: connection }),
+  async hangup({ connection }) {
+    await agent.didcomm.connections.hangup({ connectionId: connection, deleteAfterHangup: true });
+    return {};
+  },
   async message({ connection, content }) {
     await agent.didcomm.basicMessages.sendMessage(connection, content);
     return {};
@@ -112,6 +136,12 @@ for (const type of [
       thread: payload.message.threadId,
     }),
   );
+agent.events.on(DidCommConnectionEventTypes.DidCommConnectionDidRotated, ({ payload }) =>
+  tell({ event: 'rotated', ...view(payload.connectionRecord), ours: payload.ourDid, theirs: payload.theirDid }),
+);
+agent.events.on(DidCommDiscoverFeaturesEventTypes.QueryReceived, ({ payload }) =>
+  tell({ event: 'query', connection: payload.connection.id, version: payload.protocolVersion }),
+);
 tell({ event: 'ready', url: door.url });
 
 const lines = createInterface({ input: process.stdin });
