@@ -45,6 +45,7 @@ import { didExchange } from './protocols/did-exchange.ts';
 import { didRotate } from './protocols/did-rotate.ts';
 import { discoverFeatures1 } from './protocols/discover-features-1.ts';
 import { discoverFeatures2 } from './protocols/discover-features-2.ts';
+import { drpc } from './protocols/drpc.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { notification } from './protocols/notification.ts';
@@ -79,6 +80,7 @@ export const PROTOCOLS = [
   discoverFeatures2,
   actionMenu,
   didRotate,
+  drpc,
   issueCredential,
   presentProof,
   connectionCommands,
@@ -378,7 +380,7 @@ function adminOf(config: Config, log: Log): { host: string; port: number; apiKey
 }
 
 /** What ACA-Py has as plug-ins and this agent in itself: their names are accepted, so that a configuration can stay as it is. */
-const BUILT_IN = /^(acapy_plugins\.)?(connections|issue_credential|present_proof)(\.v1_0)?$/;
+const BUILT_IN = /^(acapy_plugins\.)?(connections|issue_credential|present_proof|rpc)(\.v1_0)?$/;
 
 /** The plug-in of a name: none for what is built in. @throws ConfigError */
 async function loadPlugin(name: string): Promise<Plugin[]> {
