@@ -46,6 +46,7 @@ import { didRotate } from './protocols/did-rotate.ts';
 import { discoverFeatures1 } from './protocols/discover-features-1.ts';
 import { discoverFeatures2 } from './protocols/discover-features-2.ts';
 import { drpc } from './protocols/drpc.ts';
+import { introduction } from './protocols/introduction.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { notification } from './protocols/notification.ts';
@@ -81,6 +82,7 @@ export const PROTOCOLS = [
   actionMenu,
   didRotate,
   drpc,
+  introduction,
   issueCredential,
   presentProof,
   connectionCommands,
@@ -469,6 +471,7 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     endpoint: config.endpoint ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
     autoAcceptInvites: config.autoAcceptInvites,
     autoAcceptRequests: config.autoAcceptRequests,
+    autoAcceptIntroInvitationRequests: config.autoAcceptIntroInvitationRequests,
     autoPingConnection: config.autoPingConnection,
     autoRespondMessages: config.autoRespondMessages,
     autoRespondCredentialProposal: config.autoRespondCredentialProposal,

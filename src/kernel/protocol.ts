@@ -172,6 +172,7 @@ export interface Settings {
   readonly endpoint: string;
   readonly autoAcceptInvites: boolean;
   readonly autoAcceptRequests: boolean;
+  readonly autoAcceptIntroInvitationRequests: boolean;
   readonly autoPingConnection: boolean;
   readonly autoRespondMessages: boolean;
   readonly autoRespondCredentialProposal: boolean;
