@@ -12,6 +12,7 @@ import { openPostgres } from './adapters/postgres.ts';
 import { rotatePostgres } from './adapters/postgres-rotate.ts';
 import { openSqlite } from './adapters/sqlite.ts';
 import { rotateSqlite } from './adapters/sqlite-rotate.ts';
+import { webDocuments } from './adapters/web-documents.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
 import { type Config, ConfigError, dataDir, liveSettings } from './config.ts';
@@ -66,6 +67,8 @@ import { type JobOutcome, type RunnerOptions, startRunner } from './workers/runn
 export const VERSION = '0.1.0';
 /** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
 const LEASE_MS = 10_000;
+/** How long the server of a did:web has to answer. */
+const WEB_MS = 5000;
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
 
@@ -145,7 +148,10 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   let live = config;
   let settings = settingsOf(live, inbound);
   const kernel = kernelOf(config, registry, () => settings, db, log, counters);
-  const dids = resolver({ ledger });
+  let adminPort = admin?.port;
+  const guard = asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort));
+  const web = webDocuments(guard, WEB_MS);
+  const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
     return ledger;
@@ -154,12 +160,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const engine = createEngine(kernel);
   const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);
-  let adminPort = admin?.port;
-  const outbound = httpOutbound(
-    asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort)),
-    mediaType,
-    config.outboundTimeout * 1000,
-  );
+  const outbound = httpOutbound(guard, mediaType, config.outboundTimeout * 1000);
   const owner = newId();
 
   const deliver = createDelivery(kernel, engine, outbound);
@@ -204,7 +205,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await Promise.allSettled(runners.map((runner) => runner.stop()));
-    await Promise.allSettled([outbound.close(), anoncreds.close()]);
+    await Promise.allSettled([outbound.close(), web.close(), anoncreds.close()]);
     await db.admin.close();
     throw error;
   }
@@ -287,6 +288,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await Promise.allSettled([messages?.close(), server?.close()]);
       await Promise.allSettled(runners.map((runner) => runner.stop()));
       await outbound.close();
+      await web.close();
       await anoncreds.close();
       await db.admin.close();
     },

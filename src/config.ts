@@ -220,6 +220,8 @@ const SETTINGS = {
     help: 'Private or loopback range that peers may be reached at; may be given more than once',
   },
 
+  didWebHttp: flag('did-web-http', 'FLEXID_DID_WEB_HTTP', 'Transport', 'Fetch did:web documents of loopback hosts by http, for tests'),
+
   walletName: {
     flags: ['--wallet-name'],
     env: 'ACAPY_WALLET_NAME',

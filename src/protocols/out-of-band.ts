@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
-import { type Contact, contactOf } from '../dids/contact.ts';
+import { type Contact, contactOf, resolvedContact } from '../dids/contact.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
@@ -101,7 +101,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
   results: {
     resolved: {
       from: ['initial', 'reuse-not-accepted'],
-      step: (ctx, output: ResolvedDid) => handshake(ctx, contactOf(output.document)),
+      step: (ctx, output: ResolvedDid) => handshake(ctx, resolvedContact(output)),
     },
   },
   failed: () => ({ record: { remove: true } }),

@@ -20,6 +20,8 @@ export interface ConnectionValue {
   /** Which protocol drives it, by the registry's name. */
   protocol?: string;
   my_verkey?: string;
+  /** Our DID is one of the wallet's, with uses of its own: its key stays when the connection goes. */
+  my_did_shared?: boolean;
   their_keys?: readonly string[];
   /** The keys from before their last rotation, and until when (ms) mail under them is taken. */
   their_former?: { readonly keys: readonly string[]; readonly until: number };
@@ -96,7 +98,7 @@ export const connection = defineRecord<ConnectionValue>({
     their_public_did: value.their_public_did,
     reusable: value.reusable ? value.their_public_did : undefined,
   }),
-  removed: ({ value }) => (value.my_verkey ? { unroutes: [value.my_verkey], unkeys: [value.my_verkey] } : {}),
+  removed: ({ value }) => (value.my_verkey && !value.my_did_shared ? { unroutes: [value.my_verkey], unkeys: [value.my_verkey] } : {}),
   admin: {
     list: '/connections',
     one: '/connections/{conn_id}',
