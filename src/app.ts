@@ -12,6 +12,7 @@ import { openPostgres } from './adapters/postgres.ts';
 import { rotatePostgres } from './adapters/postgres-rotate.ts';
 import { openSqlite } from './adapters/sqlite.ts';
 import { rotateSqlite } from './adapters/sqlite-rotate.ts';
+import { webDocuments } from './adapters/web-documents.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
 import { type Config, ConfigError, dataDir, liveSettings } from './config.ts';
@@ -50,6 +51,8 @@ import { didExchange } from './protocols/did-exchange.ts';
 import { didRotate } from './protocols/did-rotate.ts';
 import { discoverFeatures1 } from './protocols/discover-features-1.ts';
 import { discoverFeatures2 } from './protocols/discover-features-2.ts';
+import { drpc } from './protocols/drpc.ts';
+import { introduction } from './protocols/introduction.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
@@ -70,6 +73,8 @@ import { type JobOutcome, type RunnerOptions, startRunner } from './workers/runn
 export const VERSION = '0.1.0';
 /** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
 const LEASE_MS = 10_000;
+/** How long the server of a did:web has to answer. */
+const WEB_MS = 5000;
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
 
@@ -85,6 +90,8 @@ export const PROTOCOLS = [
   discoverFeatures2,
   actionMenu,
   didRotate,
+  drpc,
+  introduction,
   issueCredential,
   presentProof,
   connectionCommands,
@@ -154,7 +161,10 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   });
   let settings = settingsOf(live, inbound, endpoints);
   const kernel = kernelOf(config, registry, () => settings, db, log, counters, endpoints);
-  const dids = resolver({ ledger });
+  let adminPort = admin?.port;
+  const guard = asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort));
+  const web = webDocuments(guard, WEB_MS);
+  const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
     return ledger;
@@ -163,12 +173,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const engine = createEngine(kernel);
   const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);
-  let adminPort = admin?.port;
-  const outbound = httpOutbound(
-    asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort)),
-    mediaType,
-    config.outboundTimeout * 1000,
-  );
+  const outbound = httpOutbound(guard, mediaType, config.outboundTimeout * 1000);
   const owner = newId();
 
   const deliver = createDelivery(kernel, engine, outbound);
@@ -222,7 +227,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await Promise.allSettled(runners.map((runner) => runner.stop()));
-    await Promise.allSettled([outbound.close(), anoncreds.close()]);
+    await Promise.allSettled([outbound.close(), web.close(), anoncreds.close()]);
     await db.admin.close();
     throw error;
   }
@@ -307,6 +312,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await Promise.allSettled([messages?.close(), server?.close()]);
       await Promise.allSettled(runners.map((runner) => runner.stop()));
       await outbound.close();
+      await web.close();
       await anoncreds.close();
       await db.admin.close();
     },
@@ -405,7 +411,7 @@ function adminOf(config: Config, log: Log): { host: string; port: number; apiKey
 }
 
 /** What ACA-Py has as plug-ins and this agent in itself: their names are accepted, so that a configuration can stay as it is. */
-const BUILT_IN = /^(acapy_plugins\.)?(connections|issue_credential|present_proof)(\.v1_0)?$/;
+const BUILT_IN = /^(acapy_plugins\.)?(connections|issue_credential|present_proof|rpc)(\.v1_0)?$/;
 
 /** The plug-in of a name: none for what is built in. @throws ConfigError */
 async function loadPlugin(name: string): Promise<Plugin[]> {
@@ -494,6 +500,7 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     endpoint: config.endpoint ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
     autoAcceptInvites: config.autoAcceptInvites,
     autoAcceptRequests: config.autoAcceptRequests,
+    autoAcceptIntroInvitationRequests: config.autoAcceptIntroInvitationRequests,
     autoPingConnection: config.autoPingConnection,
     autoRespondMessages: config.autoRespondMessages,
     autoRespondCredentialProposal: config.autoRespondCredentialProposal,

@@ -63,7 +63,6 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('accept-taa', 2),
   foreign('log-config', 1),
   foreign('log-file', '?'),
-  foreign('auto-accept-intro-invitation-requests', 0),
   foreign('invite-base-url', 1),
   foreign('monitor-forward', 0),
   foreign('requests-through-public-did', 0),

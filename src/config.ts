@@ -82,6 +82,12 @@ const SETTINGS = {
 
   autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),
   autoAcceptRequests: flag('auto-accept-requests', 'ACAPY_AUTO_ACCEPT_REQUESTS', 'Debug', 'Accept connection requests by itself'),
+  autoAcceptIntroInvitationRequests: flag(
+    'auto-accept-intro-invitation-requests',
+    'ACAPY_AUTO_ACCEPT_INTRO_INVITATION_REQUESTS',
+    'Debug',
+    'Answer whoever introduces another agent with an invitation for it',
+  ),
   autoPingConnection: flag('auto-ping-connection', 'ACAPY_AUTO_PING_CONNECTION', 'Connections', 'Ping when a connection is complete'),
   autoRespondMessages: flag('auto-respond-messages', 'ACAPY_AUTO_RESPOND_MESSAGES', 'Debug', 'Answer basic messages by itself'),
   autoRespondCredentialProposal: flag(
@@ -213,6 +219,8 @@ const SETTINGS = {
     metavar: '<cidr>',
     help: 'Private or loopback range that peers may be reached at; may be given more than once',
   },
+
+  didWebHttp: flag('did-web-http', 'FLEXID_DID_WEB_HTTP', 'Transport', 'Fetch did:web documents of loopback hosts by http, for tests'),
 
   walletName: {
     flags: ['--wallet-name'],

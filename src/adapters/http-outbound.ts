@@ -11,30 +11,34 @@ interface Answer {
   body: Buffer;
 }
 
+/** Connects only where the guard allows it, whatever a name resolves to: what was looked up, and the socket itself. */
+export function guardedConnector(guard: EgressGuard, timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: timeoutMs, lookup: guard.lookup as never });
+  return (options, callback) =>
+    connect(options, (...[error, socket]) => {
+      if (error) return callback(error, null);
+      try {
+        guard.checkAddress(socket.remoteAddress ?? '0.0.0.0', socket.remotePort ?? 0);
+      } catch (refused) {
+        socket.destroy();
+        return callback(refused as Error, null);
+      }
+      callback(null, socket);
+    });
+}
+
 /**
  * Outbound HTTP by undici: envelopes through the egress guard, checked on the connected socket; no redirects; answers bounded in time and size.
  * @param timeoutMs for connecting, for the headers and between bytes of an answer; the whole answer may take half as long again
  */
 export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: number): Outbound {
-  const connect = buildConnector({ timeout: timeoutMs, lookup: guard.lookup as never });
   const guarded = new Agent({
     connections: 64,
     pipelining: 1,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     keepAliveTimeout: 30_000,
-    connect(options, callback) {
-      connect(options, (...[error, socket]) => {
-        if (error) return callback(error, null);
-        try {
-          guard.checkAddress(socket.remoteAddress ?? '0.0.0.0', socket.remotePort ?? 0);
-        } catch (refused) {
-          socket.destroy();
-          return callback(refused as Error, null);
-        }
-        callback(null, socket);
-      });
-    },
+    connect: guardedConnector(guard, timeoutMs),
   });
   const free = new Agent({ connections: 64, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connectTimeout: timeoutMs });
 

@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import type { DidDocument } from '../ports/ledger.ts';
+import type { DidDocument, ResolvedDid } from '../ports/ledger.ts';
 import { checkDidDocument, didcommServices } from './did-doc.ts';
 import { QUEUE_ENDPOINT } from './did-peer.ts';
 
@@ -8,6 +8,15 @@ export interface Contact {
   readonly recipientKeys: readonly string[];
   readonly routingKeys: readonly string[];
   readonly endpoint?: string;
+}
+
+/** Whether the document of a DID is known only to a ledger or a web server: it is ordered as work, never looked up in a step. */
+export const isRemote = (did: string): boolean => /^did:(algo|web):/.test(did);
+
+/** How to write to the subject of a DID that was resolved. @throws AppError `did-invalid` where it was deactivated, or has no service */
+export function resolvedContact({ document, metadata }: ResolvedDid): Contact {
+  if (metadata.deactivated) throw new AppError('did-invalid', 'The DID was deactivated');
+  return contactOf(document);
 }
 
 /** The most preferred DIDComm v1 service of a document. @throws AppError `did-invalid` where there is none */

@@ -76,6 +76,21 @@ export function resolvePeer(did: string): DidDocument {
   }
 }
 
+/**
+ * Whether a document that came with a message is the one that its DID was made of: numalgo 1 is the hash of the document without its id, as it was received;
+ * numalgo 3 is that of a did:peer:2, checked where the document tells that one. Other DIDs are not made of documents.
+ */
+export function isOwnDocument(did: string, document: Readonly<Record<string, unknown>>): boolean {
+  if (did.startsWith('did:peer:1')) {
+    const { id: _, ...rest } = document;
+    return did === `did:peer:1${hashOf(JSON.stringify(rest))}`;
+  }
+  if (!did.startsWith('did:peer:3')) return true;
+  const aliases = Array.isArray(document.alsoKnownAs) ? (document.alsoKnownAs as unknown[]) : [];
+  const long = aliases.find((alias) => typeof alias === 'string' && alias.startsWith('did:peer:2')) as string | undefined;
+  return long === undefined || did === `did:peer:3${hashOf(long.slice('did:peer:2'.length))}`;
+}
+
 /** The document under the short form of its did:peer:4, for those who saw the long form before. */
 export function peer4ShortDocument(long: string): DidDocument {
   const short = shortPeerDid(long);

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { DidDocument } from '../ports/ledger.ts';
 import { type Contact, contactOf } from './contact.ts';
 import { checkDidDocument, isDid, methodKey } from './did-doc.ts';
-import { QUEUE_ENDPOINT } from './did-peer.ts';
+import { isOwnDocument, QUEUE_ENDPOINT } from './did-peer.ts';
 
 /**
  * Pairwise DIDs from before did:peer (RFC 0160, RFC 0023 version 1.0): 16 bytes of the key in base58, without a method, and a document that travels with the
@@ -53,6 +53,7 @@ export function createLegacy(own: { verkey: string; endpoint?: string; routingKe
  * @throws AppError `did-invalid`
  */
 export function attachedContact(value: Readonly<Record<string, unknown>>, did: string): Contact {
+  if (!isOwnDocument(did, value)) throw new AppError('did-invalid', 'The attached document is not the one that the DID was made of');
   const { authentication, ...rest } = value;
   const usable = Array.isArray(authentication)
     ? authentication.filter((item) => typeof item === 'string' || (typeof item === 'object' && item !== null && 'id' in item))

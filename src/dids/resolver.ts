@@ -1,14 +1,16 @@
 import { AppError } from '../errors.ts';
 import type { DidDocument, Ledger, ResolvedDid } from '../ports/ledger.ts';
+import type { WebDocuments } from '../ports/web.ts';
 import { canonicalAlgoId, parseDidAlgo } from './did-algo.ts';
 import { checkDidDocument, isDid } from './did-doc.ts';
 import { resolveDidKey } from './did-key.ts';
 import { peer4ShortDocument, resolvePeer, shortPeerDid } from './did-peer.ts';
+import { resolveWeb } from './did-web.ts';
 
 export interface Resolver {
   /**
    * Resolves a DID. The answer is shared and frozen.
-   * @throws AppError `did-invalid`, `did-unsupported`, `did-not-found`, and what the ledger throws
+   * @throws AppError `did-invalid`, `did-unsupported`, `did-not-found`, and what the ledger and the web throw
    */
   resolve(did: string, options?: { fresh?: boolean }): Promise<ResolvedDid>;
 }
@@ -16,6 +18,10 @@ export interface Resolver {
 export interface ResolverOptions {
   /** Resolves did:algo; without one, that is `ledger-none`. */
   ledger?: Ledger;
+  /** Fetches did:web; without it, that is `did-unsupported`. */
+  web?: WebDocuments;
+  /** Whether did:web of loopback hosts is fetched by http. */
+  webOverHttp?: boolean;
   /** How many answers are kept. Default 10,000. */
   max?: number;
   /** How long an answer from the network is good, in ms. Default 30 s. Self-certifying DIDs never change. */
@@ -24,7 +30,7 @@ export interface ResolverOptions {
 }
 
 /** One resolver for all methods: bounded cache, one request at a time for one DID, errors never cached. */
-export function resolver({ ledger, max = 10_000, ttl = 30_000, now = Date.now }: ResolverOptions = {}): Resolver {
+export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000, now = Date.now }: ResolverOptions = {}): Resolver {
   const cache = new Map<string, { answer: ResolvedDid; until: number }>();
   const flying = new Map<string, Promise<ResolvedDid>>();
 
@@ -52,6 +58,9 @@ export function resolver({ ledger, max = 10_000, ttl = 30_000, now = Date.now }:
     return keep(did, freeze({ document: checked, metadata: { canonicalId: did, ...metadata } }), now() + ttl);
   };
 
+  const fromWeb = async (did: string): Promise<ResolvedDid> =>
+    keep(did, freeze({ document: await resolveWeb(web!, did, webOverHttp), metadata: {} }), now() + ttl);
+
   return Object.freeze({
     async resolve(did: string, options: { fresh?: boolean } = {}): Promise<ResolvedDid> {
       if (!isDid(did)) throw new AppError('did-invalid', 'Not a DID');
@@ -62,12 +71,13 @@ export function resolver({ ledger, max = 10_000, ttl = 30_000, now = Date.now }:
         return keep(name, known.answer, known.until);
       if (method === 'key') return local(name, resolveDidKey(name));
       if (method === 'peer') return local(name, resolvePeer(name));
-      if (method !== 'algo') throw new AppError('did-unsupported', `DIDs of method ${method.slice(0, 32)} are not supported`);
+      if (method !== 'algo' && !(method === 'web' && web))
+        throw new AppError('did-unsupported', `DIDs of method ${method.slice(0, 32)} are not supported`);
       // A request for a fresh answer does not join one that may have been answered from a cache.
       const slot = options.fresh ? `fresh ${name}` : name;
       const running = flying.get(slot);
       if (running) return running;
-      const request = fromLedger(name, options.fresh === true).finally(() => flying.delete(slot));
+      const request = (method === 'web' ? fromWeb(name) : fromLedger(name, options.fresh === true)).finally(() => flying.delete(slot));
       flying.set(slot, request);
       return request;
     },

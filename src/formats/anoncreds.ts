@@ -301,5 +301,6 @@ export const anoncredsWork: WorkOps = {
     };
   },
 
-  'dids/resolve': (ctx, { did }: { did: string }) => ctx.resolver.resolve(did),
+  // `about` is what the step that takes the document must know of its own question
+  'dids/resolve': async (ctx, { did, about }: { did: string; about?: JsonObject }) => ({ ...(await ctx.resolver.resolve(did)), about }),
 };

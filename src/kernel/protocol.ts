@@ -193,6 +193,7 @@ export interface Settings {
   readonly endpoint: string;
   readonly autoAcceptInvites: boolean;
   readonly autoAcceptRequests: boolean;
+  readonly autoAcceptIntroInvitationRequests: boolean;
   readonly autoPingConnection: boolean;
   readonly autoRespondMessages: boolean;
   readonly autoRespondCredentialProposal: boolean;

@@ -1,19 +1,23 @@
 import Type from 'typebox';
 import { verifySignedBy } from '../didcomm/attachments.ts';
-import { contactOf } from '../dids/contact.ts';
+import { contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
-import { peer4Document } from '../dids/own-documents.ts';
+import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { attachedObject, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
+import type { ResolvedDid } from '../ports/ledger.ts';
+import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
+import { contactDid, did } from '../records/did.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
 const Text = Type.String({ minLength: 1, maxLength: 20_000 });
 const OptionalText = Type.Optional(Type.String());
+const PeerMethod = Type.Union([Type.Literal('did:peer:2'), Type.Literal('did:peer:4')]);
 
 /**
  * RFC 0023. Version 1.1: did:peer:4 on both sides; the response proves by a signature of the invitation's key that the DID it moves to is the inviter's.
@@ -38,23 +42,23 @@ export const didExchange = defineProtocol<ConnectionValue>({
       from: ['invitation'],
       role: 'invitee',
       handshake: true,
-      load: (message) => ({ invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: message.pthid ?? '' } }),
+      load: (message) => invitationOf(message.pthid),
       step(ctx, message) {
         const invited = ctx.record!;
         // the key that opened it must be the invitation's own: knowing an invitation's id alone is not enough
         if (!message.sender || message.recipient !== invited.value.invitation_key)
           throw new AppError('message-invalid', 'the request is not for this invitation');
-        const peer = peerOf(message, message.sender);
-        if (!peer.recipientKeys.includes(message.sender))
-          throw new AppError('message-invalid', 'the request is not sealed by the key it names');
-        const patch: Partial<ConnectionValue> = {
-          protocol: 'did-exchange',
-          connection_protocol: versionOf(message.minor),
-          request_id: message.thid,
-          their_label: message.body.label as string | undefined,
-          ...theirs(peer),
+        const asked: Asked = {
+          sender: message.sender,
+          thid: message.thid,
+          pthid: message.pthid,
+          minor: message.minor,
+          label: message.body.label as string | undefined,
         };
-        return requested(ctx, patch, used(ctx));
+        const did = message.body.did as string;
+        // what a ledger or a server says of a DID cannot be said otherwise by whoever claims it
+        if (isRemote(did)) return resolved(did, 'requested', asked);
+        return received(ctx, peerOf(message, message.sender), asked);
       },
     },
     response: {
@@ -67,26 +71,14 @@ export const didExchange = defineProtocol<ConnectionValue>({
         if (message.thid !== mine.value.request_id || message.recipient !== mine.value.my_verkey) {
           throw new AppError('message-invalid', 'the response belongs to another request');
         }
-        const peer = peerOf(message, mine.value.invitation_key, true);
-        if (!message.sender || !peer.recipientKeys.includes(message.sender))
-          throw new AppError('message-invalid', 'the response is not sealed by the key it names');
-        const { recipientKeys, routingKeys, endpoint } = peer;
-        const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
-        const minor = minorOf(mine.value);
-        const attached = mine.value.attached ?? [];
-        return {
-          record: {
-            states: ['response', 'active'],
-            patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
-          },
-          send: [
-            { type: 'complete', thid: message.thid, pthid: mine.value.invitation_msg_id, minor, to },
-            ...(ctx.settings.autoPingConnection
-              ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }]
-              : []),
-          ],
-          tell: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
-        };
+        const asked: Asked = { sender: message.sender ?? '', thid: message.thid, minor: message.minor };
+        const did = message.body.did as string;
+        if (isRemote(did)) {
+          // the DID that the invitation named needs no other proof than its own keys
+          checkProof(message, mine.value.invitation_key, did !== mine.value.their_public_did);
+          return resolved(did, 'responded', asked);
+        }
+        return answered(ctx, peerOf(message, mine.value.invitation_key, true), asked);
       },
     },
     complete: {
@@ -101,21 +93,42 @@ export const didExchange = defineProtocol<ConnectionValue>({
     from: ['request', 'response'],
     step: (_ctx, message) => ({ record: { states: ['error'], patch: { error_msg: problemText(message) } } }),
   },
+  results: {
+    requested: {
+      from: ['invitation'],
+      load: (output) => invitationOf((output.about as unknown as Asked).pthid),
+      step: (ctx, output: Resolved) => received(ctx, remotePeer(output), output.about),
+    },
+    responded: {
+      from: ['request'],
+      step: (ctx, output: Resolved) =>
+        ctx.record!.value.request_id === output.about.thid ? answered(ctx, remotePeer(output), output.about) : {},
+    },
+  },
+  // whose request names a DID that nobody knows hears nothing: there is no way to it
+  failed: (ctx, { result, text }) =>
+    result === 'responded' && ctx.record?.state === 'request' ? { record: { states: ['error'], patch: { error_msg: text } } } : {},
   commands: {
     'accept-invitation': {
       route: 'POST /didexchange/{conn_id}/accept-invitation',
       tag: 'did-exchange',
       summary: 'Accept a stored connection invitation',
-      query: Type.Object({ my_endpoint: OptionalText, my_label: OptionalText, use_did: OptionalText, use_did_method: OptionalText }),
+      query: Type.Object({
+        my_endpoint: OptionalText,
+        my_label: OptionalText,
+        use_did: OptionalText,
+        use_did_method: Type.Optional(PeerMethod),
+      }),
       from: ['invitation'],
       role: 'inviter',
+      load: ({ query }) => ownLookup(query.use_did),
       step(ctx, { query }) {
-        ownKeysOnly(query.use_did, query.use_did_method === 'did:peer:4' ? undefined : query.use_did_method);
+        if (query.use_did && query.use_did_method) throw new AppError('bad-request', 'use_did and use_did_method are mutually exclusive');
         const { value } = ctx.record!;
         const service = value.invitation_service;
         if (!service) throw new AppError('bad-request', 'The invitation names no service');
         const minor = minorOf(value);
-        const mine = ownDid(ctx, minor, query.my_endpoint);
+        const mine = ownDid(ctx, minor, query.my_endpoint, query.use_did, query.use_did_method);
         const id = ctx.newId();
         return {
           record: {
@@ -126,10 +139,10 @@ export const didExchange = defineProtocol<ConnectionValue>({
               request_id: id,
               my_did: mine.did,
               my_verkey: mine.verkey,
+              my_did_shared: mine.shared,
             },
           },
-          keys: mine.keys,
-          routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
+          ...mine.keys(ctx.record!.id),
           send: [
             {
               type: 'request',
@@ -152,16 +165,16 @@ export const didExchange = defineProtocol<ConnectionValue>({
       query: Type.Object({ my_endpoint: OptionalText, mediation_id: OptionalText, use_public_did: OptionalText }),
       from: ['request'],
       role: 'invitee',
+      load: ({ query }) => (query.use_public_did === 'true' ? publicLookup : {}),
       step(ctx, { query }) {
-        ownKeysOnly(query.mediation_id, query.use_public_did === 'true' ? 'the public DID' : undefined);
+        if (query.mediation_id) throw new AppError('not-implemented', 'mediation_id is not supported yet');
         const { value } = ctx.record!;
         const minor = minorOf(value);
-        const mine = ownDid(ctx, minor, query.my_endpoint);
+        const mine = ownDid(ctx, minor, query.my_endpoint, query.use_public_did === 'true' ? 'the public DID' : undefined);
         const proof = mine.document ? { field: 'did_doc', text: JSON.stringify(mine.document) } : { field: 'did_rotate', text: mine.did };
         return {
-          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey } },
-          keys: mine.keys,
-          routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
+          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey, my_did_shared: mine.shared } },
+          ...mine.keys(ctx.record!.id),
           send: [
             {
               type: 'response',
@@ -201,26 +214,101 @@ export const didExchange = defineProtocol<ConnectionValue>({
 
 const PING = 'https://didcomm.org/trust_ping/1.0/ping';
 
-/** What a connection could be made with in ACA-Py is not passed over: the peer would see another DID than the controller asked for. */
-function ownKeysOnly(...asked: readonly (string | undefined)[]): void {
-  const found = asked.find((one) => one);
-  if (found)
-    throw new AppError('not-implemented', `A connection has a did:peer:4 of its own here: ${found.slice(0, 100)} is not supported yet`);
+/** What must be known of a request or a response when the document of its DID is there. */
+interface Asked {
+  readonly sender: string;
+  readonly thid: string;
+  readonly pthid?: string;
+  readonly minor: number;
+  readonly label?: string;
+}
+
+interface Resolved extends ResolvedDid {
+  readonly about: Asked;
+}
+
+const resolved = (did: string, result: string, about: Asked): Effects => ({
+  work: [{ op: 'dids/resolve', input: { did, about: { ...about } }, result }],
+});
+
+const remotePeer = (output: Resolved): Peer => ({ did: output.document.id, ...resolvedContact(output) });
+
+const invitationOf = (pthid: string | undefined): Record<string, Lookup> => ({
+  invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: pthid ?? '' },
+});
+
+const ownLookup = (name: string | undefined): Record<string, Lookup> =>
+  name ? { own: { category: did.category, tag: 'did', equals: name } } : {};
+const publicLookup: Record<string, Lookup> = { own: { category: did.category, tag: 'posture', equals: 'public' } };
+
+/** A request, once its sender's keys are known. */
+function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): Effects {
+  if (!peer.recipientKeys.includes(asked.sender)) throw new AppError('message-invalid', 'the request is not sealed by the key it names');
+  const patch: Partial<ConnectionValue> = {
+    protocol: 'did-exchange',
+    connection_protocol: versionOf(asked.minor),
+    request_id: asked.thid,
+    their_label: asked.label,
+    ...theirs(peer),
+  };
+  return requested(ctx, patch, used(ctx));
+}
+
+/** A response, once its sender's keys are known: the connection is complete on our side. */
+function answered(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): Effects {
+  const mine = ctx.record!;
+  if (!peer.recipientKeys.includes(asked.sender)) throw new AppError('message-invalid', 'the response is not sealed by the key it names');
+  const { recipientKeys, routingKeys, endpoint } = peer;
+  const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
+  const minor = minorOf(mine.value);
+  const attached = mine.value.attached ?? [];
+  return {
+    record: {
+      states: ['response', 'active'],
+      patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
+    },
+    send: [
+      { type: 'complete', thid: asked.thid, pthid: mine.value.invitation_msg_id, minor, to },
+      ...(ctx.settings.autoPingConnection
+        ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }]
+        : []),
+    ],
+    tell: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
+  };
 }
 
 const versionOf = (minor: number): string => `didexchange/1.${minor === 0 ? 0 : 1}`;
 const minorOf = (value: ConnectionValue): number => (value.connection_protocol === 'didexchange/1.0' ? 0 : 1);
 
-/** A new pairwise DID of ours with one key; in version 1.0 with the document that must go with it. */
-function ownDid(
-  ctx: StepContext,
-  minor: number,
-  given: string | undefined,
-): { did: string; verkey: string; keys: NonNullable<Effects['keys']>; document?: object } {
+interface Own {
+  readonly did: string;
+  readonly verkey: string;
+  readonly shared?: boolean;
+  /** In version 1.0: the document that must go with it. */
+  readonly document?: object;
+  /** What is stored of a new one that serves this connection. */
+  keys(connection: string): Pick<Effects, 'keys' | 'routes'>;
+}
+
+/** Our DID for a connection: the one of the wallet that was asked for, else a new pairwise one with one key. */
+function ownDid(ctx: StepContext, minor: number, given: string | undefined, asked?: string, method?: string): Own {
+  if (asked) {
+    const own = contactDid(ctx.loaded.own, asked);
+    return { did: own.did, verkey: own.verkey, shared: true, keys: () => ({}) };
+  }
   const key = ctx.newKey();
   const spec = { verkey: key.verkey, endpoint: given ?? ctx.settings.endpoint };
-  const made = minor === 0 ? createLegacy(spec) : { did: createPeer4(peer4Document(spec)).did };
-  return { ...made, verkey: key.verkey, keys: [key.write] };
+  const made =
+    method === 'did:peer:2'
+      ? { did: ownPeer2(spec) }
+      : minor === 0 && !method
+        ? createLegacy(spec)
+        : { did: createPeer4(peer4Document(spec)).did };
+  return {
+    ...made,
+    verkey: key.verkey,
+    keys: (connection) => ({ keys: [key.write], routes: [{ kid: key.verkey, kind: 'connection', target: connection }] }),
+  };
 }
 
 /**
@@ -228,20 +316,9 @@ function ownDid(
  * its DID is the inviter's, so one without a document must sign the DID itself (`did_rotate`).
  */
 function peerOf(message: Incoming, signer: string | undefined, proven = false): Peer {
+  checkProof(message, signer, proven);
   const did = message.body.did as string;
   const attached = message.attachments.did_doc?.[0];
-  const rotated = message.attachments.did_rotate?.[0];
-  const proof = attached ?? (proven ? rotated : undefined);
-  if (proven && !proof) throw new AppError('message-invalid', 'neither a document nor a rotation is signed by the invitation key');
-  if (proof) {
-    let signed: Buffer;
-    try {
-      signed = verifySignedBy(proof, signer ?? '');
-    } catch (error) {
-      throw new AppError('message-invalid', 'the signature of what is attached is missing or by another key', { cause: error });
-    }
-    if (!attached && signed.toString('utf8') !== did) throw new AppError('message-invalid', 'another DID than the named one is signed');
-  }
   // what a did:peer:4 or 2 says of itself cannot be said otherwise; the document of another DID comes with it
   if (attached && !/^did:peer:[24]/.test(did)) {
     return { did: bareDid(did), ...attachedContact(attachedObject(attached, 'DID document'), did) };
@@ -255,4 +332,20 @@ function used(ctx: StepContext): Change[] {
   const row = ctx.loaded.invitation;
   if (row?.state !== 'await-response') return [];
   return [{ def: outOfBand, base: toExchange(row), states: ['done'] }];
+}
+
+/** What is attached must be signed by `signer`; with `proven`, something must be: the DID's document, or the DID itself (`did_rotate`). */
+function checkProof(message: Incoming, signer: string | undefined, proven: boolean): void {
+  const attached = message.attachments.did_doc?.[0];
+  const proof = attached ?? (proven ? message.attachments.did_rotate?.[0] : undefined);
+  if (proven && !proof) throw new AppError('message-invalid', 'neither a document nor a rotation is signed by the invitation key');
+  if (!proof) return;
+  let signed: Buffer;
+  try {
+    signed = verifySignedBy(proof, signer ?? '');
+  } catch (error) {
+    throw new AppError('message-invalid', 'the signature of what is attached is missing or by another key', { cause: error });
+  }
+  if (!attached && signed.toString('utf8') !== message.body.did)
+    throw new AppError('message-invalid', 'another DID than the named one is signed');
 }

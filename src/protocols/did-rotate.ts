@@ -1,16 +1,24 @@
 import Type from 'typebox';
-import { contactOf } from '../dids/contact.ts';
+import { type Contact, contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
+import { resolveDidKey } from '../dids/did-key.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
-import { peer4Document } from '../dids/own-documents.ts';
+import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, NEW, type StepContext } from '../kernel/protocol.ts';
+import { type Change, defineProtocol, type Effects, NEW, type Outgoing, type StepContext } from '../kernel/protocol.ts';
 import type { Exchange } from '../kernel/record.ts';
+import type { DidDocument, ResolvedDid } from '../ports/ledger.ts';
+import type { KeyWrite, Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, readyConnection, theirs } from '../records/connection.ts';
+import { contactDid, did } from '../records/did.ts';
 import { type DidRotationValue, didRotation } from '../records/did-rotation.ts';
 
 /** How long mail is still taken under the keys from before a rotation: as long as a delivery to a peer that is away is tried. */
 const UNDER_WAY_MS = 3 * 24 * 3600_000;
+
+const UNSUPPORTED = { code: 'e.did.unsupported_method', text: 'Unsupported DID Method' };
+const UNRESOLVABLE = { code: 'e.did.unresolvable', text: 'Unable to resolve DID' };
+const NO_SERVICES = { code: 'e.did.unresolvable_services', text: 'Unable to resolve DIDComm Services' };
 
 type Ctx = StepContext<DidRotationValue>;
 
@@ -36,43 +44,26 @@ export const didRotate = defineProtocol<DidRotationValue>({
         if (!before.their_keys?.includes(message.sender!))
           throw new AppError('message-invalid', 'a rotation under a key of the DID before the last');
         const did = message.body.to_did as string;
-        const refuse = (code: string, text: string): Effects => ({ problem: { code, text } });
+        const patch = { protocol: 'did-rotate', connection_id: peer.id, new_did: did, thread_id: message.thid, sender: message.sender };
+        const begun = { role: 'observing', connection: peer.id, patch };
+        if (isRemote(did))
+          return { record: { ...begun, states: ['rotate-received'] }, work: [{ op: 'dids/resolve', input: { did }, result: 'resolved' }] };
         // the document is in the DID itself
-        if (!/^did:peer:[024]/.test(did)) return refuse('e.did.unsupported_method', 'Unsupported DID Method');
-        let document: ReturnType<typeof resolvePeer>;
+        if (!/^did:(peer:[024]|key:)/.test(did)) return { problem: UNSUPPORTED };
+        let document: DidDocument;
         try {
-          document = resolvePeer(did);
+          document = did.startsWith('did:key:') ? resolveDidKey(did) : resolvePeer(did);
         } catch {
-          return refuse('e.did.unresolvable', 'Unable to resolve DID');
+          return { problem: UNRESOLVABLE };
         }
-        let contact: ReturnType<typeof contactOf>;
+        let contact: Contact;
         try {
           contact = contactOf(document);
         } catch {
-          return refuse('e.did.unresolvable_services', 'Unable to resolve DIDComm Services');
+          return { problem: NO_SERVICES };
         }
-        const their_former = { keys: before.their_keys, until: ctx.now + UNDER_WAY_MS };
-        return {
-          record: {
-            role: 'observing',
-            connection: peer.id,
-            states: ['rotate-received', 'ack-sent'],
-            patch: { protocol: 'did-rotate', connection_id: peer.id, new_did: did, thread_id: message.thid },
-          },
-          others: [moved(peer, { ...theirs({ did: shortPeerDid(did), ...contact }), their_former })],
-          send: [
-            {
-              type: 'ack',
-              body: { status: 'OK' },
-              to: {
-                recipientKeys: before.their_keys,
-                routingKeys: before.their_routing_keys ?? [],
-                endpoint: before.their_endpoint,
-                sender: before.my_verkey,
-              },
-            },
-          ],
-        };
+        const { states, others, send } = followed(ctx, did, contact);
+        return { record: { ...begun, states: ['rotate-received', ...states] }, others, send };
       },
     },
     hangup: {
@@ -93,8 +84,9 @@ export const didRotate = defineProtocol<DidRotationValue>({
       const { value, id } = ctx.record!;
       const peer = connectionOf(ctx);
       return {
-        record: { states: ['ack-received'], patch: { former_verkey: peer.value.my_verkey } },
-        others: [moved(peer, { my_did: shortPeerDid(value.new_did), my_verkey: value.verkey })],
+        // the key of a DID of the wallet has other uses
+        record: { states: ['ack-received'], patch: { former_verkey: peer.value.my_did_shared ? undefined : peer.value.my_verkey } },
+        others: [moved(peer, { my_did: shortPeerDid(value.new_did), my_verkey: value.verkey, my_did_shared: value.shared })],
         next: [{ command: 'retire', record: { category: didRotation.category, id }, after: UNDER_WAY_MS }],
       };
     },
@@ -105,9 +97,30 @@ export const didRotate = defineProtocol<DidRotationValue>({
     role: 'rotating',
     step: (ctx, message) => ({
       record: { states: ['failed'], patch: { error: problemText(message) } },
-      unroutes: [ctx.record!.value.verkey!],
-      unkeys: [ctx.record!.value.verkey!],
+      ...(ctx.record!.value.shared ? {} : { unroutes: [ctx.record!.value.verkey!], unkeys: [ctx.record!.value.verkey!] }),
     }),
+  },
+  results: {
+    resolved: {
+      from: ['rotate-received'],
+      step(ctx, output: ResolvedDid) {
+        const { new_did, sender } = ctx.record!.value;
+        if (!ctx.connection || !connectionOf(ctx).value.their_keys?.includes(sender!)) return { record: { states: ['failed'] } };
+        let contact: Contact;
+        try {
+          contact = resolvedContact(output);
+        } catch {
+          return { record: { states: ['failed'], patch: { error: NO_SERVICES.code } }, problem: NO_SERVICES };
+        }
+        const { states, others, send } = followed(ctx, new_did, contact);
+        return { record: { states }, others, send };
+      },
+    },
+  },
+  failed(ctx, { result, code }) {
+    if (result !== 'resolved' || ctx.record?.state !== 'rotate-received') return {};
+    const problem = code === 'did-unsupported' || code === 'ledger-none' ? UNSUPPORTED : UNRESOLVABLE;
+    return { record: { states: ['failed'], patch: { error: problem.code } }, problem: ctx.connection && problem };
   },
   commands: {
     rotate: {
@@ -117,24 +130,29 @@ export const didRotate = defineProtocol<DidRotationValue>({
       body: Type.Object({ to_did: Type.Optional(Type.String()) }),
       from: [NEW],
       connection: 'conn_id',
+      load: ({ body }): Record<string, Lookup> => (body.to_did ? { own: { category: did.category, tag: 'did', equals: body.to_did } } : {}),
       step(ctx, { body }) {
         const peer = readyConnection(ctx.connection);
-        if (body.to_did !== undefined && body.to_did !== 'did:peer:4')
-          throw new AppError('not-implemented', 'to_did must be did:peer:4 or absent: the new DID is made by this agent');
-        const key = ctx.newKey();
-        const { did } = createPeer4(peer4Document({ verkey: key.verkey, endpoint: ctx.settings.endpoint }));
+        const mine = destination(ctx, body.to_did || 'did:peer:4');
+        if (mine.verkey === connectionOf(ctx).value.my_verkey) throw new AppError('bad-request', 'The connection has this DID already');
         const id = ctx.newId();
-        const message = composeMessage(didRotate, { type: 'rotate', id, body: { to_did: did } });
+        const message = composeMessage(didRotate, { type: 'rotate', id, body: { to_did: mine.did } });
         return {
           record: {
             role: 'rotating',
             connection: peer,
             states: ['rotate-sent'],
-            patch: { protocol: 'did-rotate', connection_id: peer, new_did: did, thread_id: id, verkey: key.verkey },
+            patch: {
+              protocol: 'did-rotate',
+              connection_id: peer,
+              new_did: mine.did,
+              thread_id: id,
+              verkey: mine.verkey,
+              shared: mine.key === undefined ? true : undefined,
+            },
           },
-          keys: [key.write],
           // the peer may write to the new key as soon as it has heard of it
-          routes: [{ kid: key.verkey, kind: 'connection', target: peer }],
+          ...(mine.key && { keys: [mine.key], routes: [{ kid: mine.verkey, kind: 'connection', target: peer }] }),
           send: [{ message }],
           answer: message,
         };
@@ -161,6 +179,35 @@ export const didRotate = defineProtocol<DidRotationValue>({
     },
   },
 });
+
+/** The DID that we move to: a new one of the method that is named, or one of this wallet. */
+function destination(ctx: Ctx, to: string): { did: string; verkey: string; key?: KeyWrite } {
+  if (to !== 'did:peer:4' && to !== 'did:peer:2') {
+    const own = contactDid(ctx.loaded.own, to);
+    return { did: own.did, verkey: own.verkey };
+  }
+  const { verkey, write } = ctx.newKey();
+  const spec = { verkey, endpoint: ctx.settings.endpoint };
+  return { did: to === 'did:peer:2' ? ownPeer2(spec) : createPeer4(peer4Document(spec)).did, verkey, key: write };
+}
+
+/** The peer is where it says: the connection follows, and the ack goes to where the peer was. */
+function followed(ctx: Ctx, did: string, contact: Contact): { states: string[]; others: Change[]; send: Outgoing[] } {
+  const peer = connectionOf(ctx);
+  const before = peer.value;
+  const their_former = { keys: before.their_keys ?? [], until: ctx.now + UNDER_WAY_MS };
+  const to = {
+    recipientKeys: before.their_keys ?? [],
+    routingKeys: before.their_routing_keys ?? [],
+    endpoint: before.their_endpoint,
+    sender: before.my_verkey,
+  };
+  return {
+    states: ['ack-sent'],
+    others: [moved(peer, { ...theirs({ did: shortPeerDid(did), ...contact }), their_former })],
+    send: [{ type: 'ack', body: { status: 'OK' }, to }],
+  };
+}
 
 /** The connection after a move; as in ACA-Py only the rotation's own webhook tells of it. */
 const moved = (peer: Exchange<ConnectionValue>, patch: Partial<ConnectionValue>): Change =>

@@ -1,6 +1,6 @@
-import Type, { type Static } from 'typebox';
+import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
-import { type Contact, contactOf } from '../dids/contact.ts';
+import { type Contact, contactOf, resolvedContact } from '../dids/contact.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
@@ -14,7 +14,7 @@ import { type ConnectionValue, connection, HANDSHAKES, handshakeOf } from '../re
 import { credentialExchange } from '../records/credential-exchange.ts';
 import { credentialExchangeV1 } from '../records/credential-exchange-v1.ts';
 import { type DidValue, did } from '../records/did.ts';
-import { type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
+import { type InlineServiceForm, Invitation, type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
 import { presentationExchange } from '../records/presentation-exchange.ts';
 import { presentationExchangeV1 } from '../records/presentation-exchange-v1.ts';
 
@@ -37,31 +37,6 @@ const ATTACHABLE: Record<string, readonly { def: RecordDef; member: string; stat
 
 /** Of a name that a controller says: what every object has is none. */
 const attachable = (type: string) => (Object.hasOwn(ATTACHABLE, type) ? ATTACHABLE[type] : undefined);
-
-type InlineServiceForm = Static<typeof InlineService>;
-
-const InlineService = Type.Object({
-  id: Type.Optional(Type.String()),
-  type: Type.Optional(Type.String()),
-  recipientKeys: Type.Array(Type.String({ maxLength: 200 }), { minItems: 1, maxItems: 20 }),
-  routingKeys: Type.Optional(Type.Union([Type.Array(Type.String({ maxLength: 200 }), { maxItems: 20 }), Type.Null()])),
-  serviceEndpoint: Type.String({ maxLength: 2000 }),
-});
-
-/** An invitation as received from a controller: outside input, whoever made it. */
-export const Invitation = Type.Object({
-  '@id': Type.String({ minLength: 1, maxLength: 256 }),
-  '@type': Type.String({ pattern: '(didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\.\\d+/invitation$' }),
-  label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
-  goal: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-  goal_code: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-  accept: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
-  handshake_protocols: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
-  services: Type.Array(Type.Union([Type.String({ maxLength: 20_000 }), InlineService])),
-  'requests~attach': Type.Optional(
-    Type.Union([Type.Array(Type.Object({ data: Type.Object({ json: Type.Optional(Type.Object({})) }) }), { maxItems: 20 }), Type.Null()]),
-  ),
-});
 
 const Bool = Type.Union([Type.Literal('true'), Type.Literal('false')]);
 const isTrue = (text: string | undefined): boolean | undefined => (text === undefined ? undefined : text === 'true');
@@ -126,7 +101,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
   results: {
     resolved: {
       from: ['initial', 'reuse-not-accepted'],
-      step: (ctx, output: ResolvedDid) => handshake(ctx, contactOf(output.document)),
+      step: (ctx, output: ResolvedDid) => handshake(ctx, resolvedContact(output)),
     },
   },
   failed: () => ({ record: { remove: true } }),

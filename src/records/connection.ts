@@ -22,6 +22,8 @@ export interface ConnectionValue {
   /** Which protocol drives it, by the registry's name. */
   protocol?: string;
   my_verkey?: string;
+  /** Our DID is one of the wallet's, with uses of its own: its key stays when the connection goes. */
+  my_did_shared?: boolean;
   their_keys?: readonly string[];
   /** The keys from before their last rotation, and until when (ms) mail under them is taken. */
   their_former?: { readonly keys: readonly string[]; readonly until: number };
@@ -110,10 +112,8 @@ export const connection = defineRecord<ConnectionValue>({
   removed: ({ value }) => {
     const { my_verkey, my_did, their_did, request_id, invitation_msg_id: offer } = value;
     const of2018 = value.protocol === 'connection-2018' ? [my_did, their_did, request_id, offer, offer && `offer ${offer}`] : [];
-    return {
-      unroutes: [...(my_verkey ? [my_verkey] : []), ...of2018.filter((id) => id !== undefined).map(id2018)],
-      unkeys: my_verkey ? [my_verkey] : [],
-    };
+    const key = my_verkey && !value.my_did_shared ? [my_verkey] : [];
+    return { unroutes: [...key, ...of2018.filter((id) => id !== undefined).map(id2018)], unkeys: key };
   },
   admin: {
     list: '/connections',

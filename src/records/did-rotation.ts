@@ -10,6 +10,10 @@ export interface DidRotationValue {
   protocol: string;
   /** Of ours: the key of the new DID, and what is given up when mail under way has had its time. */
   verkey?: string;
+  /** The new DID is one of the wallet's, with uses of its own. */
+  shared?: boolean;
+  /** Of theirs: the key that told of the move while the new DID is looked up. */
+  sender?: string;
   former_verkey?: string;
 }
 

@@ -45,6 +45,18 @@ export const did = defineRecord<DidValue>({
   admin: { tag: 'wallet', notFound: 'DID not found in this wallet' },
 });
 
+/**
+ * A DID of this wallet that a peer can write to, from its row.
+ * @throws AppError `bad-request` where the wallet does not hold it, or a peer could not learn keys and endpoint from it
+ */
+export function contactDid(row: StoredRecord | undefined, asked: string): DidValue {
+  if (!row) throw new AppError('bad-request', `DID ${asked.slice(0, 200)} is not in this wallet`);
+  const value = row.value as unknown as DidValue;
+  if (value.method === 'key') throw new AppError('bad-request', 'A did:key tells peers no endpoint');
+  if (value.method === 'algo' && value.posture === 'wallet_only') throw new AppError('bad-request', 'The DID is not on the ledger yet');
+  return value;
+}
+
 /** The DID of this wallet that issues, from its row. @throws AppError where the wallet does not hold it, or it is not on the ledger */
 export function ownIssuer(row: StoredRecord | undefined, issuerId: string): DidValue {
   const value = row?.value as unknown as DidValue | undefined;

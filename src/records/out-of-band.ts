@@ -1,3 +1,4 @@
+import Type, { type Static } from 'typebox';
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 
 /** An out-of-band invitation made or received (RFC 0434), under the names of ACA-Py's OobRecord. */
@@ -37,4 +38,29 @@ export const outOfBand = defineRecord<OutOfBandValue>({
   },
   tags: (value) => ({ thread: [value.invi_msg_id, value.reuse_msg_id].filter((id) => id !== undefined), invi_msg_id: value.invi_msg_id }),
   admin: { list: '/out-of-band/records', tag: 'out-of-band', filters: { invi_msg_id: 'invi_msg_id' } },
+});
+
+export type InlineServiceForm = Static<typeof InlineService>;
+
+const InlineService = Type.Object({
+  id: Type.Optional(Type.String()),
+  type: Type.Optional(Type.String()),
+  recipientKeys: Type.Array(Type.String({ maxLength: 200 }), { minItems: 1, maxItems: 20 }),
+  routingKeys: Type.Optional(Type.Union([Type.Array(Type.String({ maxLength: 200 }), { maxItems: 20 }), Type.Null()])),
+  serviceEndpoint: Type.String({ maxLength: 2000 }),
+});
+
+/** An invitation as received, from a controller or in another message: outside input, whoever made it. */
+export const Invitation = Type.Object({
+  '@id': Type.String({ minLength: 1, maxLength: 256 }),
+  '@type': Type.String({ pattern: '(didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\.\\d+/invitation$' }),
+  label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
+  goal: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  goal_code: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  accept: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+  handshake_protocols: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+  services: Type.Array(Type.Union([Type.String({ maxLength: 20_000 }), InlineService])),
+  'requests~attach': Type.Optional(
+    Type.Union([Type.Array(Type.Object({ data: Type.Object({ json: Type.Optional(Type.Object({})) }) }), { maxItems: 20 }), Type.Null()]),
+  ),
 });

@@ -107,7 +107,7 @@ test('our rotation that the peer refuses leaves the connection as it was; while 
   const failed = await alice.event('did-rotate', of(link.id, 'failed'), 'the failure');
   assert.match(failed.error, /e\.did\.unresolvable/);
   assert.equal((await alice.get(`/connections/${link.id}`)).my_did, before.my_did);
-  assert.equal((await alice.call('POST', `/did-rotate/${link.id}/rotate`, { to_did: 'did:web:x' })).status, 501);
+  assert.equal((await alice.call('POST', `/did-rotate/${link.id}/rotate`, { to_did: 'did:web:x' })).status, 400);
 });
 
 test('a hangup ends the connection on both sides', async () => {

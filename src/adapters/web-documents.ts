@@ -1,0 +1,49 @@
+import { Agent, request } from 'undici';
+import { AppError } from '../errors.ts';
+import type { WebDocuments } from '../ports/web.ts';
+import type { EgressGuard } from './egress.ts';
+import { guardedConnector } from './http-outbound.ts';
+
+/** Beyond what a DID document needs: did:web names the server, so its answer is a stranger's. */
+const MAX_BYTES = 64 * 1024;
+
+/**
+ * GET by undici, through the egress guard on the connected socket; no redirects.
+ * @param timeoutMs for the whole answer
+ */
+export function webDocuments(guard: EgressGuard, timeoutMs: number): WebDocuments {
+  const agent = new Agent({
+    connections: 8,
+    pipelining: 1,
+    keepAliveTimeout: 5_000,
+    maxOrigins: 256,
+    connect: guardedConnector(guard, timeoutMs),
+  });
+  return {
+    async get(given) {
+      const url = guard.checkUrl(given);
+      const unavailable = (why: string, cause?: unknown): AppError =>
+        new AppError('did-unavailable', `${url.origin} ${why}`, { cause: cause as Error });
+      try {
+        const headers = { accept: 'application/did+json, application/did+ld+json, application/json' };
+        const { statusCode, body } = await request(url, { dispatcher: agent, headers, signal: AbortSignal.timeout(timeoutMs) });
+        const chunks: Buffer[] = [];
+        let size = 0;
+        for await (const chunk of body as AsyncIterable<Buffer>) {
+          size += chunk.length;
+          // leaving the loop destroys the body, and with it the socket
+          if (size > MAX_BYTES) throw unavailable(`answered with more than ${MAX_BYTES} bytes`);
+          if (statusCode === 200) chunks.push(chunk);
+        }
+        return { status: statusCode, body: Buffer.concat(chunks) };
+      } catch (error) {
+        if (error instanceof AppError) throw error;
+        const { name, code, message, cause } = error as Error & { code?: string };
+        if (cause instanceof AppError) throw cause;
+        if (name === 'TimeoutError') throw unavailable(`did not answer in ${timeoutMs / 1000} s`, error);
+        throw unavailable(`could not be reached: ${code ?? message}`, error);
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
