@@ -323,8 +323,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
     const wanted = (mail: Mail): boolean => !taken.has(mail) && mail.base?.type === type && fits(mail.base);
     const mail = await inbox.first(wanted, `a ${name}`, ms);
     taken.add(mail);
-    if (profile === 'spec')
-      demand(Object.keys(mail.base).join() === 'id,type,message', `a ${name} has other members than id, type, message`);
+    if (hears === 'spec') demand(Object.keys(mail.base).join() === 'id,type,message', `a ${name} has other members than id, type, message`);
     return mail.base;
   }
 
