@@ -128,8 +128,10 @@ test("nobody connects as another's did:web, whatever document comes with it", as
   const attached = { 'did_doc~attach': { data: signed(document, thief) } };
   for (const members of [{}, attached]) await thief.send(serviceOf(invitation), requestFor(thief, invitation, { did, ...members }));
   // the invitation is still there for the owner, whose request is taken after both
-  await owner.send(serviceOf(invitation), requestFor(owner, invitation, { did }));
-  await owner.inbox.first((mail) => /didexchange\/1\.1\/response$/.test(mail.message['@type']), 'the response');
+  const own = requestFor(owner, invitation, { did });
+  await owner.send(serviceOf(invitation), own);
+  await owner.inbox.first((mail) => mail.message['~thread']?.thid === own['@id'], 'the response');
+  assert.deepEqual(owner.inbox.list.length, 1);
   assert.deepEqual(thief.inbox.list, []);
 });
 
