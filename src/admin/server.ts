@@ -16,6 +16,7 @@ import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
 import { indyFamilyRoutes } from './routes/indy-families.ts';
 import { jwtRoutes } from './routes/jwt.ts';
+import { ledgerRoutes } from './routes/ledger.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { outOfBandRoutes } from './routes/out-of-band.ts';
 import { proofRoutes } from './routes/present-proof.ts';
@@ -46,6 +47,7 @@ const HANDWRITTEN = [
   ...credentialRoutes,
   ...indyFamilyRoutes,
   ...anoncredsRoutes,
+  ...ledgerRoutes,
   ...proofRoutes,
   ...resolverRoutes,
   ...eventRoutes,
