@@ -486,6 +486,7 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     preserveExchangeRecords: config.preserveExchangeRecords,
     monitorPing: config.monitorPing,
     publicInvites: config.publicInvites,
+    requestsThroughPublicDid: config.requestsThroughPublicDid,
     noReceiveInvites: config.noReceiveInvites,
     debugWebhooks: config.debugWebhooks,
     algoPrefix: config.algodUrl !== undefined && !config.noLedger ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
