@@ -8,7 +8,7 @@ import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { algoDocument } from '../../src/dids/own-documents.ts';
-import { type Body, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
+import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { connectStranger, message, requestFor, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 
 /** DIDs of peers that only the web knows: resolved, invited by, connected with and moved to. */
@@ -31,6 +31,7 @@ async function startWeb(): Promise<Web> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     asked.push(request.url!);
+    if (request.url!.startsWith('/slow')) return;
     const page = pages.get(request.url!);
     response.writeHead(page?.status ?? 404, page?.headers).end(page?.body);
   });
@@ -85,6 +86,17 @@ test('a document is fetched once while it is fresh; what is none of that DID is 
     ['moved', 502],
   ] as const;
   for (const [name, wanted] of expected) assert.equal((await resolve(alice, at(name))).status, wanted, name);
+});
+
+test('a server that does not answer is given up, and a few of them keep nobody else from theirs for long', async () => {
+  const slow = Array.from({ length: 8 }, (_, i) => `slow${i}`);
+  const waiting = slow.map((name) => resolve(alice, `did:web:127.0.0.1%3A${host.port}:${name}`));
+  await until(() => slow.every((name) => host.asked.includes(`/${name}/did.json`)), 'eight requests');
+  const next = await resolve(alice, `did:web:127.0.0.1%3A${host.port}:nine`);
+  assert.deepEqual([next.status, /too many documents/.test(next.text)], [502, true]);
+  for (const { status, text } of await Promise.all(waiting))
+    assert.deepEqual([status, /did not answer in 5 s/.test(text)], [502, true], text);
+  assert.equal((await resolve(alice, `did:web:127.0.0.1%3A${host.port}:nine`)).status, 404);
 });
 
 test('where peers may not be reached, no document is fetched; and an address is no name', async () => {
