@@ -6,9 +6,10 @@ import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
-import { attachedObject, problemText } from '../kernel/message.ts';
+import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
@@ -61,9 +62,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
         };
         const did = message.body.did as string;
         // what a ledger or a server says of a DID cannot be said otherwise by whoever claims it
-        if (isRemote(did))
-          return ctx.record ? resolved(did, 'requested', asked) : { ...unasked(ctx, key), ...resolved(did, 'requested', asked) };
-        return received(ctx, peerOf(message, message.sender), asked, key);
+        if (isRemote(did)) return { ...(ctx.record ? {} : unasked(ctx, key)), ...resolved(did, 'requested', asked) };
+        return received(ctx, peerOf(message, message.sender), asked, ctx.record ? undefined : unasked(ctx, key).record);
       },
     },
     response: {
@@ -212,6 +212,43 @@ export const didExchange = defineProtocol<ConnectionValue>({
         };
       },
     },
+    'receive-request': {
+      route: 'POST /didexchange/receive-request',
+      tag: 'did-exchange',
+      summary: "Receive request against public DID's implicit invitation",
+      query: Type.Object({
+        alias: OptionalText,
+        auto_accept: Type.Optional(Flag),
+        mediation_id: OptionalText,
+        my_endpoint: OptionalText,
+      }),
+      body: Type.Object({
+        '@type': Type.String({ pattern: '(didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/didexchange/1\\.\\d+/request$' }),
+        '@id': Type.String({ minLength: 1, maxLength: 256 }),
+        '~thread': Type.Object({ pthid: Text }),
+        did: Text,
+        label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
+      }),
+      from: [NEW],
+      load: ({ body }) => ownLookup(body['~thread'].pthid.split('#')[0]),
+      step(ctx, { body, query }) {
+        const own = ctx.loaded.own?.value as DidValue | undefined;
+        if (query.mediation_id || query.my_endpoint)
+          throw new AppError('not-implemented', 'mediation_id and my_endpoint are not supported here yet');
+        if (!ctx.settings.publicInvites)
+          throw new AppError('bad-request', 'Public invitations are not enabled: connection request refused');
+        if (!ctx.settings.requestsThroughPublicDid)
+          throw new AppError('bad-request', 'Unsolicited connection requests to public DID is not enabled');
+        if (!own || own.posture === 'wallet_only') throw new AppError('bad-request', 'The request is for no public DID of this wallet');
+        const message = readGiven(body);
+        const { thid, minor } = message;
+        const asked: Asked = { sender: '', thid, minor, label: (body.label as string | null) ?? undefined, unsealed: true };
+        const auto = query.auto_accept === undefined ? undefined : query.auto_accept === 'true';
+        const begun = unasked(ctx, own.verkey, { auto, alias: query.alias });
+        if (isRemote(body.did)) return { ...begun, ...resolved(body.did, 'requested', asked) };
+        return received(ctx, unsealedPeer(message), asked, begun.record);
+      },
+    },
     'accept-request': {
       route: 'POST /didexchange/{conn_id}/accept-request',
       tag: 'did-exchange',
@@ -276,6 +313,8 @@ interface Asked {
   readonly pthid?: string;
   readonly minor: number;
   readonly label?: string;
+  /** A controller has handed it in: the answer, which only the DID's own keys open, will tell. */
+  readonly unsealed?: boolean;
 }
 
 interface Resolved extends ResolvedDid {
@@ -342,6 +381,22 @@ function ask(
   };
 }
 
+/** A message as a controller hands it in. @throws AppError `bad-request` */
+function readGiven(body: JsonObject): Incoming {
+  try {
+    return readMessage(body);
+  } catch (error) {
+    throw new AppError('bad-request', 'The request is not a message: its decorators cannot be read', { cause: error });
+  }
+}
+
+/** What a request tells of its sender that a controller hands in: a document that it attaches is signed by its own key. */
+function unsealedPeer(message: Incoming): Peer {
+  const attached = message.attachments.did_doc?.[0];
+  const did = message.body.did as string;
+  return peerOf(message, attached && attachedContact(attachedObject(attached, 'DID document'), did).recipientKeys[0]);
+}
+
 /** The key of our DID that a request without an invitation came to. @throws AppError where that DID invites nobody by itself */
 function implicitKey(ctx: StepContext): string {
   const own = ctx.loaded.own?.value as DidValue | undefined;
@@ -351,9 +406,14 @@ function implicitKey(ctx: StepContext): string {
 }
 
 /** The connection of a request without an invitation, before anything is known of its sender. */
-function unasked(ctx: StepContext, key: string | undefined): Pick<Effects, 'record'> {
+function unasked(
+  ctx: StepContext,
+  key: string | undefined,
+  said: { auto?: boolean; alias?: string } = {},
+): { record: NonNullable<Effects['record']> } {
   const patch: ConnectionValue = {
-    accept: ctx.settings.autoAcceptRequests ? 'auto' : 'manual',
+    accept: (said.auto ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
+    alias: said.alias,
     invitation_key: key,
     invitation_mode: 'once',
     protocol: 'did-exchange',
@@ -361,9 +421,10 @@ function unasked(ctx: StepContext, key: string | undefined): Pick<Effects, 'reco
   return { record: { id: ctx.newId(), role: 'invitee', states: ['init'], silent: true, patch } };
 }
 
-/** A request, once its sender's keys are known. `key`: ours, where no invitation has told it. */
-function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, key?: string): Effects {
-  if (!peer.recipientKeys.includes(asked.sender)) throw new AppError('message-invalid', 'the request is not sealed by the key it names');
+/** A request, once its sender's keys are known. `begun`: its record, where there was none before. */
+function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, begun?: Effects['record']): Effects {
+  if (!asked.unsealed && !peer.recipientKeys.includes(asked.sender))
+    throw new AppError('message-invalid', 'the request is not sealed by the key it names');
   const patch: Partial<ConnectionValue> = {
     protocol: 'did-exchange',
     connection_protocol: versionOf(asked.minor),
@@ -372,10 +433,10 @@ function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, k
     ...theirs(peer),
   };
   if (ctx.record?.state === 'invitation') return requested(ctx, patch, used(ctx));
-  const begun = ctx.record ? { id: ctx.record.id, patch: ctx.record.value } : unasked(ctx, key).record!;
-  const next =
-    begun.patch!.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id: begun.id! } }] : [];
-  return { record: { id: begun.id, role: 'invitee', states: ['request'], patch: { ...begun.patch, ...patch } }, next };
+  const id = ctx.record?.id ?? begun!.id!;
+  const value: Partial<ConnectionValue> = ctx.record?.value ?? begun!.patch!;
+  const next = value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
+  return { record: { id, role: 'invitee', states: ['request'], patch: { ...value, ...patch } }, next };
 }
 
 /** A response, once its sender's keys are known: the connection is complete on our side. */

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { signedAttachment, writeAttachment } from '../../src/didcomm/attachments.ts';
+import type { KeyPair } from '../../src/didcomm/key-cache.ts';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { createLegacy } from '../../src/dids/legacy.ts';
 import { type Body, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { message, startStranger } from '../support/stranger.ts';
 
@@ -99,4 +103,38 @@ test('what cannot be asked is refused and leaves nothing', async () => {
   assert.equal(await ask(`their_public_did=${dids.alice}&protocol=x`), 422);
   assert.equal(await ask(''), 422);
   assert.equal((await bob.get('/connections')).results.length, before);
+});
+
+test('a request that the controller hands in is answered to the keys of its DID alone', async () => {
+  const hand = (request: object, agent = alice, query = '') => agent.call('POST', `/didexchange/receive-request${query}`, request);
+  const asked = (did: string, members: object = {}, version = '1.1'): Body =>
+    message(`didexchange/${version}/request`, {
+      label: 'by hand',
+      did,
+      '~thread': { pthid: `${dids.alice}#did-communication` },
+      ...members,
+    });
+  const peer = await startStranger();
+  world.defer(peer.close);
+  const request = asked(peer.did);
+  const { body, status } = await hand(request, alice, '?alias=handed&auto_accept=true');
+  assert.deepEqual([status, body.state, body.alias, body.their_label], [200, 'response', 'handed', 'by hand']);
+  const { message: response, sender } = await peer.inbox.first((mail) => mail.message['~thread']?.thid === request['@id'], 'the response');
+  assert.match(response['@type'], /didexchange\/1\.1\/response$/);
+  await peer.send({ verkey: sender!, url: alice.inbound }, message('didexchange/1.1/complete', { '~thread': { thid: request['@id'] } }));
+  await alice.event('connections', (one) => one.connection_id === body.connection_id && one.state === 'active', 'the connection');
+  const remote = await hand(asked(dids.bob!), alice, '?auto_accept=false');
+  assert.deepEqual([remote.body.state, remote.body.their_did], ['request', dids.bob]);
+  const { did, document } = createLegacy({ verkey: peer.pair.verkey, endpoint: peer.url });
+  const attached = (by: KeyPair): object => ({
+    'did_doc~attach': writeAttachment(signedAttachment(Buffer.from(JSON.stringify(document)), by)),
+  });
+  assert.equal((await hand(asked(did, attached(newKeyPair()), '1.0'))).status, 400);
+  const old = await hand(asked(did, attached(peer.pair), '1.0'), alice, '?auto_accept=false');
+  assert.deepEqual([old.body.state, old.body.their_did, old.body.connection_protocol], ['request', did, 'didexchange/1.0']);
+  assert.equal((await hand(asked(dids.bob!.replace(/[0-9a-f]{64}$/, '2'.repeat(64))))).status, 404);
+  assert.equal((await hand(asked(peer.did, { '~thread': { pthid: dids.bob } }))).status, 400);
+  assert.equal((await hand(asked(peer.did), shy)).text, '400: Unsolicited connection requests to public DID is not enabled');
+  assert.equal((await hand({ ...request, '@type': 'https://didcomm.org/didexchange/1.1/response' })).status, 422);
+  assert.equal((await hand({ ...request, '~transport': 7 })).status, 400);
 });
