@@ -78,6 +78,12 @@ const SETTINGS = {
     metavar: '<url#api_key>',
     help: 'Where events are sent; may be given more than once',
   },
+  requestsThroughPublicDid: flag(
+    'requests-through-public-did',
+    'ACAPY_REQUESTS_THROUGH_PUBLIC_DID',
+    'Admin',
+    'With --public-invites: take connection requests for the public DID that answer no invitation',
+  ),
   noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations'),
 
   autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),
@@ -547,6 +553,7 @@ const LIVE: Readonly<Record<string, Name>> = {
   'debug.auto_verify_presentation': 'autoVerifyPresentation',
   'debug.monitor_ping': 'monitorPing',
   public_invites: 'publicInvites',
+  requests_through_public_did: 'requestsThroughPublicDid',
   preserve_exchange_records: 'preserveExchangeRecords',
 };
 

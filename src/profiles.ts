@@ -77,6 +77,7 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     preserveExchangeRecords: config.preserveExchangeRecords,
     monitorPing: config.monitorPing,
     publicInvites: config.publicInvites,
+    requestsThroughPublicDid: config.requestsThroughPublicDid,
     noReceiveInvites: config.noReceiveInvites,
     debugWebhooks: config.debugWebhooks,
     legacy: config.legacy as Settings['legacy'],

@@ -16,6 +16,7 @@ import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
 import { indyFamilyRoutes } from './routes/indy-families.ts';
 import { jwtRoutes } from './routes/jwt.ts';
+import { ledgerRoutes } from './routes/ledger.ts';
 import { legacyRoutes } from './routes/legacy.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { multitenancyRoutes, ownTokenRoutes } from './routes/multitenancy.ts';
@@ -47,6 +48,7 @@ const HANDWRITTEN = [
   ...credentialRoutes,
   ...indyFamilyRoutes,
   ...anoncredsRoutes,
+  ...ledgerRoutes,
   ...proofRoutes,
   ...resolverRoutes,
   ...eventRoutes,

@@ -38,7 +38,10 @@ export function createProfiles(store: Store, base: string, derive: (record?: Exc
 
   return {
     of(tenant) {
-      if (tenant === base) return (own ??= derive());
+      if (tenant === base) {
+        own ??= derive();
+        return own;
+      }
       const known = cache.get(tenant);
       if (known && known.until > Date.now()) return known.profile;
       cache.delete(tenant);

@@ -208,6 +208,7 @@ export interface Settings {
   readonly preserveExchangeRecords: boolean;
   readonly monitorPing: boolean;
   readonly publicInvites: boolean;
+  readonly requestsThroughPublicDid: boolean;
   readonly noReceiveInvites: boolean;
   /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
   readonly algoPrefix?: string;
