@@ -475,10 +475,13 @@ function threadRecord(
     if (row.category === 'connection') {
       if (byInvitation || record.id === connection?.id) return record;
     } else if (connection && record.connection === connection.id) return record;
-    else if (connection && record.connection === undefined && isOfInvitation(record, message.pthid)) return record;
+    else if (connection && record.connection === undefined && isOfInvitation(record, message.pthid ?? cameBy(connection))) return record;
   }
   return undefined;
 }
+
+/** ACA-Py's problem report about what an invitation offered names no parent thread: then the connection says which invitation it came by. */
+const cameBy = (connection: Exchange): string | undefined => connection.value.invitation_msg_id as string | undefined;
 
 /** Whether a record that belongs to no connection yet was offered in the invitation of this id, or is that invitation. */
 const isOfInvitation = (record: Exchange, pthid: string | undefined): boolean =>
