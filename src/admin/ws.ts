@@ -11,6 +11,18 @@ const MAX_BUFFERED = 8 << 20;
 const LOOK_BACK_MS = 10_000;
 const MAX_SEEN = 20_000;
 
+/** A frame that brings the operator's key, or a token, as headers of a call would. */
+function keysIn(text: string): IncomingHttpHeaders {
+  try {
+    const said = JSON.parse(text) as Record<string, unknown> | null;
+    const [key, token] = [said?.['x-api-key'], said?.authorization ?? said?.Authorization];
+    // what was not said must not count as an agent without keys counts it
+    return { 'x-api-key': typeof key === 'string' ? key : '', authorization: typeof token === 'string' ? token : undefined };
+  } catch {
+    return { 'x-api-key': '' };
+  }
+}
+
 /** Whose events a socket shows: one tenant's, or, with the operator's key where there are several, everyone's. */
 interface Client {
   tenant?: string;
@@ -68,27 +80,20 @@ export function attachEvents(server: Server, admin: Admin, authority: Authority)
     sockets.handleUpgrade(request, stream, head, (socket) => {
       const client: Client = { everyone: false, last: Date.now(), since: Date.now(), ids };
       clients.set(socket, client);
-      const greet = (headers: IncomingHttpHeaders): Promise<void> =>
-        authenticate(client, headers)
-          .then(() => settings(socket))
-          .catch((error: unknown) => {
-            kernel.log.warn({ err: error }, 'a client of /ws could not be greeted');
-            socket.close(1011);
-          });
-      let greeting = greet(request.headers);
+      let greeting = authenticate(client, request.headers).then(() => settings(socket));
+      greeting.catch(broken);
       socket.on('message', (data) => {
         greeting = greeting.then(async () => {
           if (client.tenant !== undefined) return;
-          let said: Record<string, string>;
-          try {
-            said = JSON.parse(String(data)) as Record<string, string>;
-          } catch {
-            return;
-          }
-          const headers = { 'x-api-key': said['x-api-key'], authorization: said.authorization ?? said.Authorization };
-          if (headers['x-api-key'] !== undefined || headers.authorization !== undefined) await greet(headers);
+          await authenticate(client, keysIn(String(data)));
+          if (client.tenant !== undefined) await settings(socket);
         });
+        greeting.catch(broken);
       });
+      function broken(error: unknown): void {
+        kernel.log.warn({ err: error }, 'a client of /ws could not be greeted');
+        socket.close(1011);
+      }
       socket.on('close', () => clients.delete(socket));
       socket.on('error', () => socket.terminate());
     });
