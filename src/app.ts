@@ -177,11 +177,17 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
 
   const deliver = createDelivery(kernel, engine, outbound);
   const notify = createEvents(kernel, outbound, pythonJson, BASE);
-  const write = createLedgerWorker(kernel, calls, requireLedger, (tenant) => async (verkey, bytes) => {
-    const pair = await kernel.keys.pair(tenant, verkey);
-    if (!pair) throw new AppError('internal', 'the key of a DID is missing');
-    return signBytes(bytes, pair);
-  });
+  const write = createLedgerWorker(
+    kernel,
+    calls,
+    requireLedger,
+    (tenant) => async (verkey, bytes) => {
+      const pair = await kernel.keys.pair(tenant, verkey);
+      if (!pair) throw new AppError('internal', 'the key of a DID is missing');
+      return signBytes(bytes, pair);
+    },
+    BASE,
+  );
   const run = async (job: ClaimedJob, lease: string): Promise<JobOutcome> => {
     try {
       await calls.run(job, lease);

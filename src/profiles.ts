@@ -80,6 +80,8 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     requestsThroughPublicDid: config.requestsThroughPublicDid,
     noReceiveInvites: config.noReceiveInvites,
     debugWebhooks: config.debugWebhooks,
+    ledgerWritesPerDay: config.tenantLedgerWrites,
+    ledgerAlgoPerDay: config.tenantLedgerAlgo,
     legacy: config.legacy as Settings['legacy'],
     legacyEndpoint: endpoints.all()[0],
     legacyPeers: legacyPeers(config.legacyPeers),

@@ -285,7 +285,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
       txids: txns.map((txn) => txn.txID()),
       lastValid: Number(lastValid),
     };
-    return { state: 'signed', signed };
+    return { state: 'signed', signed, cost: plan.deposit + fee };
   };
 
   /** What was cached about the target of a write is over. */

@@ -213,6 +213,9 @@ export interface Settings {
   /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
   readonly algoPrefix?: string;
   readonly debugWebhooks: boolean;
+  /** How many ledger writes a tenant may make in a day, and what they may cost the sponsor, in ALGO; 0 for no limit. */
+  readonly ledgerWritesPerDay: number;
+  readonly ledgerAlgoPerDay: number;
   /** The 2018 Agent Protocol: `on`, `off`, or `auto`, which takes only what answers an offer or a request of ours. */
   readonly legacy: 'on' | 'off' | 'auto';
   /** Its Endpoint DID and key, one for all tenants. */

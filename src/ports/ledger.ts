@@ -73,7 +73,7 @@ export interface Ledger {
 
   /**
    * Builds and signs the group that performs `write`, or says that the ledger already holds exactly that (`done`), or that the sponsor lacks funds
-   * (`wait`, with the amount needed and held, in microALGO; nothing is signed). Two writes of one DID must not be under way at once.
+   * (`wait`, with the amount needed and held, in microALGO; nothing is signed). `cost` is what the sponsor pays: fees and deposit, in microALGO. Two writes of one DID must not be under way at once.
    * @throws AppError `ledger-none` (no sponsor), `did-not-found` (an object of a DID that is not written yet), `did-invalid` (deactivated, or a document of
    * another DID), `object-invalid`, `too-large`, `ledger-waiting` (fees above the cap), `ledger-unavailable`, `ledger-wrong-network`
    */
@@ -81,7 +81,7 @@ export interface Ledger {
     write: LedgerWrite,
     operationId: string,
     sign: LedgerSigner,
-  ): Promise<{ state: 'signed'; signed: SignedWrite } | { state: 'done' } | { state: 'wait'; needed: number; held: number }>;
+  ): Promise<{ state: 'signed'; signed: SignedWrite; cost: number } | { state: 'done' } | { state: 'wait'; needed: number; held: number }>;
 
   /**
    * Sends the group and waits a few rounds for it. Sending it again is safe: "already in ledger" is success.

@@ -4,10 +4,13 @@ import type { Kernel } from '../kernel/context.ts';
 import type { LedgerPayload } from '../kernel/jobs.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Ledger, LedgerSigner, SignedWrite } from '../ports/ledger.ts';
-import type { ClaimedJob, StoredRecord } from '../ports/store.ts';
+import type { ClaimedJob, RecordWrite, StoredRecord } from '../ports/store.ts';
 import { backoff, type JobOutcome } from './runner.ts';
 
 const CATEGORY = 'ledger_write';
+/** What a tenant has spent, by day. */
+const SPENT = 'ledger_spent';
+const DAY_MS = 24 * 3600_000;
 const CAP_MS = 30_000;
 /** How long a job watches its group before it gives the lane back; the write goes on by itself. */
 const WATCH_MS = 8_000;
@@ -22,6 +25,7 @@ export function createLedgerWorker(
   calls: Calls,
   ledger: () => Ledger,
   sign: (tenant: string) => LedgerSigner,
+  base: string,
 ): (job: ClaimedJob, lease: string) => Promise<JobOutcome> {
   const { store } = kernel.db;
 
@@ -29,8 +33,31 @@ export function createLedgerWorker(
     (await store.load(job.tenant, [{ category: CATEGORY, id: job.id }]))[0]?.[0];
 
   /** Remembers where the write stands; the row goes with the job's own completion. */
-  async function note(job: ClaimedJob, row: StoredRecord | undefined, state: string, value: JsonObject): Promise<void> {
-    await store.commit(job.tenant, { records: [{ category: CATEGORY, id: job.id, expect: row?.version ?? 0, state, value }] });
+  async function note(job: ClaimedJob, row: StoredRecord | undefined, state: string, value: JsonObject, more?: RecordWrite): Promise<void> {
+    const record: RecordWrite = { category: CATEGORY, id: job.id, expect: row?.version ?? 0, state, value };
+    await store.commit(job.tenant, { records: more ? [record, more] : [record] });
+  }
+
+  /**
+   * What a tenant takes of the sponsor's money today, with this write: a record to be committed with the signed group, or why the write must wait until tomorrow
+   * (UTC). The base wallet is the operator's own.
+   */
+  async function spend(tenant: string, cost: number): Promise<{ record: RecordWrite } | { over: string; until: number } | undefined> {
+    const { ledgerWritesPerDay: most, ledgerAlgoPerDay: algo } = (await kernel.profiles.of(tenant)).settings;
+    if (tenant === base || (most === 0 && algo === 0)) return undefined;
+    const now = kernel.now();
+    const day = new Date(now).toISOString().slice(0, 10);
+    const row = (await store.load(tenant, [{ category: SPENT, id: day }]))[0]?.[0];
+    const { writes = 0, microalgo = 0 } = (row?.value ?? {}) as { writes?: number; microalgo?: number };
+    const next = { writes: writes + 1, microalgo: microalgo + cost };
+    const over =
+      most > 0 && next.writes > most
+        ? `this wallet has made its ${most} ledger writes of today`
+        : algo > 0 && next.microalgo > algo * 1_000_000
+          ? `this write would take what this wallet spends today beyond ${algo} ALGO`
+          : undefined;
+    if (over) return { over, until: Date.parse(day) + DAY_MS };
+    return { record: { category: SPENT, id: day, expect: row?.version ?? 0, value: next } };
   }
 
   async function finish(job: ClaimedJob, lease: string, result: { round?: number } | AppError): Promise<JobOutcome> {
@@ -53,7 +80,13 @@ export function createLedgerWorker(
       await calls.ledgerWaits(job, text);
       return { state: 'retry', at: backoff(Math.min(job.attempts, 2), CAP_MS), error: text };
     }
-    await note(job, row, 'signed', prepared.signed as unknown as JsonObject);
+    // a group that is signed anew, because the first never landed, was counted before
+    const spent = row && row.state !== 'wait' ? undefined : await spend(job.tenant, prepared.cost);
+    if (spent && 'over' in spent) {
+      await calls.ledgerWaits(job, spent.over);
+      return { state: 'retry', at: spent.until, error: spent.over };
+    }
+    await note(job, row, 'signed', prepared.signed as unknown as JsonObject, spent?.record);
     return { signed: prepared.signed, fresh: true };
   }
 

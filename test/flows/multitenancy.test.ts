@@ -19,6 +19,8 @@ before(async () => {
       'a secret of these tests',
       '--base-wallet-routes',
       '/connections(/.*)?',
+      '--tenant-ledger-writes',
+      '3',
     ],
   });
 });
@@ -180,6 +182,18 @@ test('two tenants issue to each other as strangers do; webhooks and /ws tell who
   assert.equal((await bob.get('/credentials')).results.length, 1);
   assert.equal((await faber.get('/credentials')).results.length, 0);
   assert.equal(one.hooks.list.filter(({ headers }) => headers['x-wallet-id'] !== faber.id).length, 0);
+});
+
+test('a wallet that has used up its share of the sponsor waits, and says so; others do not', async () => {
+  const [greedy, modest] = [await newWallet('greedy'), await newWallet('modest')];
+  const publish = async (wallet: Wallet): Promise<Body> => {
+    const { result } = await wallet.post('/wallet/did/create', { method: 'algo' });
+    return (await wallet.call('POST', `/wallet/did/public?did=${encodeURIComponent(result.did)}`, {})).body;
+  };
+  for (let i = 0; i < 3; i++) assert.equal((await publish(greedy)).result.posture, 'public');
+  const refused = await publish(greedy);
+  assert.match(refused.result.error_msg, /^this wallet has made its 3 ledger writes of today$/);
+  assert.equal((await publish(modest)).result.posture, 'public');
 });
 
 test('a wallet that is removed is gone at once, with its token and its keys; its name is free, and its rows follow', async () => {
