@@ -18,7 +18,7 @@ import { acapySettings } from './config-acapy.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
-import { AppError } from './errors.ts';
+import { AppError, asAppError } from './errors.ts';
 import { agent2018Work } from './formats/agent-2018.ts';
 import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
@@ -69,7 +69,7 @@ import { publishLater, seedDid } from './startup.ts';
 import { createDelivery } from './workers/delivery.ts';
 import { createEvents } from './workers/events.ts';
 import { createLedgerWorker } from './workers/ledger.ts';
-import { type JobOutcome, type RunnerOptions, startRunner } from './workers/runner.ts';
+import { backoff, type JobOutcome, type RunnerOptions, startRunner } from './workers/runner.ts';
 import { startSweeper } from './workers/sweeper.ts';
 
 export const VERSION = '0.1.0';
@@ -114,6 +114,8 @@ export const PROTOCOLS = [
 export const EXTRA_RECORDS = [credential];
 
 export interface Agent {
+  /** For tests: what the agent is made of. */
+  readonly kernel: Kernel;
   readonly adminPort?: number;
   readonly inboundPort?: number;
   /** Resolves when the agent was told to stop by the admin API. */
@@ -198,6 +200,15 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       return { state: 'retry', at: Date.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
     }
   };
+  const lookAgain = async ({ payload, attempts }: ClaimedJob): Promise<JobOutcome> => {
+    try {
+      await engine.receive(Buffer.from(String(payload.body), 'base64'), { canReply: false, kept: true });
+      return { state: 'done' };
+    } catch (error) {
+      const { message, row } = asAppError(error);
+      return row.retry ? { state: 'retry', at: backoff(attempts, 10 * 60_000), error: message } : { state: 'dead', error: message };
+    }
+  };
   const common: Pick<RunnerOptions, 'jobs' | 'owner' | 'log'> = { jobs: db.jobs, owner, log };
   const runners = [
     startRunner({
@@ -209,6 +220,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       run: (job) => (job.kind === 'event' ? notify(job) : deliver(job)),
     }),
     startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: LEASE_MS, run }),
+    startRunner({ ...common, kinds: ['inbox'], lanes: 4, perLane: 8, leaseMs: LEASE_MS, run: lookAgain }),
     startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: LEASE_MS, run }),
     startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: LEASE_MS, run: write }),
   ];
@@ -334,6 +346,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   adminPort = server?.port;
 
   return {
+    kernel,
     adminPort: server?.port,
     inboundPort: messages?.port,
     stopped,
@@ -390,6 +403,7 @@ function kernelOf(
     db,
     registry,
     now: Date.now,
+    base: BASE,
     profiles,
     keys: createKeyRing(db),
     endpoints,

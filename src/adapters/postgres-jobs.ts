@@ -51,10 +51,25 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     }
   }
 
+  /** The keys of a tenant; none where its owner keeps them, or it is being removed and its lanes with it. */
+  async function keysOf(t: number): Promise<KnownTenant['keys'] | undefined> {
+    try {
+      return (await tenantByNumber(t)).keys;
+    } catch (error) {
+      if (['wallet-locked', 'not-found'].includes(asAppError(error).code)) return undefined;
+      throw error;
+    }
+  }
+
   /** The lane with those of its jobs that can be read; the first that cannot be is set aside, and the lane let go, when it is at the head. */
   async function readLane(rows: readonly ClaimRow[]): Promise<ClaimedLane | undefined> {
     const { lane, lane_kind: kind, t, lease } = rows[0]!;
-    const { keys } = await tenantByNumber(t);
+    const keys = await keysOf(t);
+    if (!keys) {
+      const text = `UPDATE flexid.lane SET lease = NULL, due = ${NEVER} WHERE name = $1 AND lease = $2`;
+      await link.query({ name: 'park', text, values: [lane, lease] });
+      return undefined;
+    }
     const jobs: ClaimedJob[] = [];
     const token = leaseToken({ id: lease, t, lane });
     for (const { id, attempts, cause, payload } of rows) {

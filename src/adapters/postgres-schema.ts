@@ -99,6 +99,12 @@ END $$;
 /** Migrations in order; one is never changed after a release. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
   { name: 'first', sql: TABLES + SECURITY + READ_FUNCTIONS + COMMIT_FUNCTION + JOB_FUNCTIONS },
+  {
+    name: 'wallets whose owner keeps the key',
+    sql: `
+ALTER TABLE flexid.tenant ADD COLUMN lock text, ADD COLUMN open_until bigint;
+CREATE INDEX tenant_open ON flexid.tenant (open_until) WHERE open_until IS NOT NULL;`,
+  },
 ];
 
 /** Any number of our own: the advisory lock under which only one process migrates. */

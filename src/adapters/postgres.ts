@@ -1,10 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { AppError } from '../errors.ts';
-import type { Commit, Database, JobKind, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
-import { createMaster, openMaster } from '../vault/master.ts';
-import { encodeCommit } from '../vault/rows.ts';
-import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
+import {
+  type Commit,
+  type Database,
+  JOB_KINDS,
+  type JobKind,
+  type Lookup,
+  type Query,
+  type Store,
+  type StoreAdmin,
+  type TenantLock,
+} from '../ports/store.ts';
+import { createMaster, lockDataKey, openMaster } from '../vault/master.ts';
+import { encodeCommit, NEVER } from '../vault/rows.ts';
+import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
 import { commitBatcher } from './postgres-commit.ts';
 import { postgresJobs } from './postgres-jobs.ts';
 import { openLink, plainClient, postgresError } from './postgres-link.ts';
@@ -13,12 +23,15 @@ import { loadBatcher, postgresReads } from './postgres-read.ts';
 import { migratePostgres, sessionSettings, TENANT_TABLES } from './postgres-schema.ts';
 import {
   EVENT_MS,
-  guarded,
   guardedMaster,
+  type HintDraft,
   hintBoard,
   hintDraft,
   type KnownTenant,
   openJobs,
+  openLock,
+  openTenant,
+  type TenantRow,
   tenantCache,
   toldCauses,
 } from './store-shared.ts';
@@ -71,12 +84,6 @@ async function readMaster(client: Client, given: string | Uint8Array): Promise<U
   return guardedMaster(() => openMaster(given, settled));
 }
 
-interface TenantRow {
-  n: number;
-  id: string;
-  data_key: Uint8Array;
-}
-
 function assemble(options: PostgresOptions, master: Uint8Array, settings: readonly string[]): Database {
   const { url } = options;
   const from = randomUUID();
@@ -108,12 +115,10 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
 
   async function tenant(column: 'id' | 'n', value: string | number): Promise<KnownTenant> {
     if (closed) throw new AppError('store-unavailable', 'The database is closed');
-    const text = `SELECT n, id, data_key FROM flexid.tenant WHERE ${column} = $1`;
+    const text = `SELECT n, id, data_key, lock, open_until FROM flexid.tenant WHERE ${column} = $1`;
     const [row] = await reader().query<TenantRow>({ name: `tenant-${column}`, text, values: [value] });
     if (!row) throw new AppError('not-found', `There is no tenant ${value}`);
-    if (row.data_key.length === 0) throw new AppError('not-found', `Tenant ${value} was erased`);
-    const dataKey = guarded(`the key of tenant ${row.id}`, () => unwrapDataKey(master, row.id, row.data_key));
-    return cache.add({ n: row.n, keys: tenantKeys(row.id, dataKey) });
+    return cache.add(openTenant(master, row));
   }
   const tenantById = async (id: string): Promise<KnownTenant> => (closed ? undefined : cache.byId(id)) ?? tenant('id', id);
   const tenantByNumber = async (n: number): Promise<KnownTenant> => cache.byNumber(n) ?? tenant('n', n);
@@ -143,17 +148,57 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     cause: async (id: string, cause: string) => reads.cause(await tenantById(id), cause),
   };
 
-  async function ensureTenant(id: string, name: string): Promise<void> {
+  async function ensureTenant(id: string, name: string, lock?: TenantLock): Promise<void> {
     if (cache.byId(id)) return;
     const dataKey = newKey();
     const label = seal(tenantKeys(id, dataKey), ['tenant', 'name'], Buffer.from(name));
-    const text = 'INSERT INTO flexid.tenant (id, name, data_key, created) VALUES ($1, $2, $3, flexid.now_ms()) ON CONFLICT (id) DO NOTHING';
-    await reader().query({ name: 'tenant-add', text, values: [id, label, wrapDataKey(master, id, dataKey)] });
+    const text = `INSERT INTO flexid.tenant (id, name, data_key, created, lock, open_until) VALUES ($1, $2, $3, flexid.now_ms(), $4, $5)
+      ON CONFLICT (id) DO NOTHING`;
+    const sealed = lock ? lockDataKey(lock.walletKey, id, dataKey) : null;
+    await reader().query({ name: 'tenant-add', text, values: [id, label, wrapDataKey(master, id, dataKey), sealed, lock?.until ?? null] });
+  }
+
+  async function unlockTenant(id: string, { walletKey, until }: TenantLock): Promise<void> {
+    const text = 'SELECT n, id, data_key, lock, open_until FROM flexid.tenant WHERE id = $1';
+    const [row] = await reader().query<TenantRow>({ name: 'tenant-id', text, values: [id] });
+    if (!row?.lock) throw new AppError('not-found', `There is no locked tenant ${id}`);
+    const wrapped = wrapDataKey(master, id, openLock(walletKey, id, row.lock));
+    // lanes that wait for a session find out again that they do
+    const unlock = `WITH opened AS (UPDATE flexid.tenant SET data_key = $2, open_until = greatest(open_until, $3::bigint) WHERE n = $1)
+      UPDATE flexid.lane SET due = flexid.now_ms() WHERE t = $1 AND due >= ${NEVER} AND lease IS NULL`;
+    await reader().query({ name: 'tenant-unlock', text: unlock, values: [row.n, wrapped, until] });
+    cache.forget(id);
+    await announce((draft) => {
+      draft.forget.add(id);
+      for (const kind of JOB_KINDS) draft.kinds.add(kind);
+    });
+  }
+
+  async function lockTenants(now: number): Promise<number> {
+    const text = `UPDATE flexid.tenant SET data_key = '', open_until = NULL
+      WHERE n IN (SELECT n FROM flexid.tenant WHERE open_until <= $1 LIMIT 1000) RETURNING id`;
+    const over = await reader().query<{ id: string }>({ name: 'tenants-lock', text, values: [now] });
+    if (over.length > 0)
+      await announce((draft) => {
+        for (const { id } of over) {
+          cache.forget(id);
+          draft.forget.add(id);
+        }
+      });
+    return over.length;
+  }
+
+  /** Tells listeners here and in other processes. */
+  async function announce(fill: (draft: HintDraft) => void): Promise<void> {
+    const draft = hintDraft();
+    fill(draft);
+    board.publish(draft);
+    await reader().query({ name: 'tell', text: 'SELECT flexid.hint($1, $2, $3)', values: [from, [...draft.kinds], toldCauses(draft)] });
   }
 
   const rowOf = async (id: string): Promise<{ n: number; erased: boolean } | undefined> => {
-    const text = 'SELECT n, length(data_key) = 0 AS erased FROM flexid.tenant WHERE id = $1';
-    return (await reader().query<{ n: number; erased: boolean }>({ name: 'tenant-n', text, values: [id] }))[0];
+    const text = 'SELECT n, length(data_key) = 0 AND lock IS NULL AS erased FROM flexid.tenant WHERE id = $1';
+    return (await reader().query<{ n: number; erased: boolean }>({ name: 'tenant-state', text, values: [id] }))[0];
   };
 
   async function eraseTenant(id: string): Promise<void> {
@@ -161,13 +206,10 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     if (!row) return;
     // one function body is one transaction
     const body = ['route', 'job', 'lane'].map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
-    const text = `DO $$ BEGIN UPDATE flexid.tenant SET data_key = '', name = '' WHERE n = ${row.n}; ${body} END $$`;
+    const text = `DO $$ BEGIN UPDATE flexid.tenant SET data_key = '', name = '', lock = NULL, open_until = NULL WHERE n = ${row.n}; ${body} END $$`;
     await reader().query({ name: '', text });
     cache.forget(id);
-    const draft = hintDraft();
-    draft.forget.add(id);
-    board.publish(draft);
-    await reader().query({ name: 'tell', text: 'SELECT flexid.hint($1, $2, $3)', values: [from, [], toldCauses(draft)] });
+    await announce((draft) => void draft.forget.add(id));
   }
 
   async function sweepTenant(id: string): Promise<number> {
@@ -209,6 +251,8 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
 
   const admin: StoreAdmin = {
     ensureTenant,
+    unlockTenant,
+    lockTenants,
     eraseTenant,
     sweepTenant,
     tenants: async () =>

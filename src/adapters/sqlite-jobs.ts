@@ -83,7 +83,15 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     const taken: ClaimedLane[] = [];
     const rows = lane === undefined ? candidates(now, wanted, kinds ?? JOB_KINDS) : named(lane, now);
     for (const row of rows) {
-      const jobs = takeJobs(row, perLane, lane === undefined ? now : NEVER);
+      let jobs: ClaimedJob[];
+      try {
+        jobs = takeJobs(row, perLane, lane === undefined ? now : NEVER);
+      } catch (error) {
+        // its owner keeps the key; or it is being removed, and the lane with it
+        if (!['wallet-locked', 'not-found'].includes(asAppError(error).code)) throw error;
+        putRight(() => lanes.park(row));
+        continue;
+      }
       if (jobs.length === 0) {
         // the row says more than the jobs do: its holder ended without a settle
         putRight(() => {
@@ -107,10 +115,9 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         const hold = held.of(one.lease);
         const lane = hold && lanes.byNumber(hold.lane);
         if (!hold || !lane || lane.name !== one.lane) continue;
-        const { keys } = tenantByNumber(lane.t);
         const gone = [
           ...(one.done ?? []).map((id) => lanes.remove(lane.n, id)),
-          ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(keys, id, error), now)),
+          ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(tenantByNumber(lane.t).keys, id, error), now)),
         ];
         for (const removed of gone) if (removed?.cause) causes.push(removed.cause);
         for (const { id, at } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at));

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
 import type { JobKind } from '../ports/store.ts';
-import type { JobRow } from '../vault/rows.ts';
+import { type JobRow, NEVER } from '../vault/rows.ts';
 
 /** A lane that a worker holds. */
 export interface Hold {
@@ -97,6 +97,8 @@ export function laneWrites(db: DatabaseSync) {
     remove: (lane: number, id: string) => jobDelete.get(id, lane) as Removed | undefined,
     drop: (t: number, id: string) => jobDrop.get(id, t) as (Removed & { lane: number }) | undefined,
     retry: (lane: number, id: string, at: number) => void jobRetry.run(at, id, lane),
+    /** Lets a lane wait until it is woken. */
+    park: (lane: LaneRow) => void laneUpdate.run(NEVER, lane.head, lane.n),
     /** Sets a job aside; undefined when it is not there. */
     bury(lane: number, id: string, error: Uint8Array, now: number): Removed | undefined {
       if (jobDead.run(now, error, id, lane).changes === 0) return undefined;

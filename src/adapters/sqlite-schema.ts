@@ -48,6 +48,14 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     CREATE INDEX cause_expires ON cause (expires);
     `,
   },
+  {
+    name: 'wallets whose owner keeps the key',
+    sql: `
+    ALTER TABLE tenant ADD COLUMN lock TEXT;
+    ALTER TABLE tenant ADD COLUMN open_until INTEGER;
+    CREATE INDEX tenant_open ON tenant (open_until) WHERE open_until IS NOT NULL;
+    `,
+  },
 ];
 
 /** The tables that hold rows of a tenant by its number `t`. */

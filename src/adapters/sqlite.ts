@@ -1,9 +1,19 @@
 import { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
-import type { Commit, Database, JobKind, Lookup, Query, Store, StoreAdmin } from '../ports/store.ts';
-import { createMaster, newWalletKey, openMaster } from '../vault/master.ts';
-import { encodeCommit } from '../vault/rows.ts';
-import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
+import {
+  type Commit,
+  type Database,
+  JOB_KINDS,
+  type JobKind,
+  type Lookup,
+  type Query,
+  type Store,
+  type StoreAdmin,
+  type TenantLock,
+} from '../ports/store.ts';
+import { createMaster, lockDataKey, newWalletKey, openMaster } from '../vault/master.ts';
+import { encodeCommit, NEVER } from '../vault/rows.ts';
+import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
 import { batchWriter } from './sqlite-batch.ts';
 import { commitWriter } from './sqlite-commit.ts';
 import { generateWalletKey, lockFile, preparedPath, savedMaster, savedWalletKey, sqliteError } from './sqlite-file.ts';
@@ -11,7 +21,18 @@ import { sqliteJobs } from './sqlite-jobs.ts';
 import { holds, laneWrites } from './sqlite-lanes.ts';
 import { sqliteReads } from './sqlite-read.ts';
 import { migrateSqlite, TENANT_TABLES } from './sqlite-schema.ts';
-import { draftCommit, EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, openJobs, tenantCache } from './store-shared.ts';
+import {
+  draftCommit,
+  EVENT_MS,
+  guardedMaster,
+  hintBoard,
+  type KnownTenant,
+  openJobs,
+  openLock,
+  openTenant,
+  type TenantRow,
+  tenantCache,
+} from './store-shared.ts';
 
 export interface SqliteOptions {
   /** The database file; its folder is created. `:memory:` for one that is gone with the process. */
@@ -90,9 +111,15 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
   const lanes = laneWrites(db);
   const writeCommit = commitWriter(db, lanes, held);
   const reads = sqliteReads(db);
-  const tenantRow = db.prepare('SELECT n, id, data_key FROM tenant WHERE id = ?');
-  const tenantRowByNumber = db.prepare('SELECT n, id, data_key FROM tenant WHERE n = ?');
-  const tenantInsert = db.prepare('INSERT INTO tenant (id, name, data_key, created) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING');
+  const tenantRow = db.prepare('SELECT n, id, data_key, lock, open_until FROM tenant WHERE id = ?');
+  const tenantRowByNumber = db.prepare('SELECT n, id, data_key, lock, open_until FROM tenant WHERE n = ?');
+  const tenantInsert = db.prepare(
+    'INSERT INTO tenant (id, name, data_key, created, lock, open_until) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+  );
+  const tenantUnlock = db.prepare('UPDATE tenant SET data_key = ?, open_until = max(coalesce(open_until, 0), ?) WHERE n = ?');
+  const tenantsOver = db.prepare('SELECT n, id FROM tenant WHERE open_until <= ? LIMIT 1000');
+  const tenantLock = db.prepare("UPDATE tenant SET data_key = x'', open_until = NULL WHERE n = ?");
+  const lanesAwake = db.prepare('UPDATE lane SET due = ? WHERE t = ? AND due >= ?');
   const jobCounts = db.prepare('SELECT kind, count(*) AS n FROM job GROUP BY kind');
   const deadCount = db.prepare('SELECT count(*) AS n FROM dead');
   const tenantIds = db.prepare('SELECT id FROM tenant ORDER BY n');
@@ -100,15 +127,7 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
 
   function known(row: unknown, id: string | number): KnownTenant {
     if (!row) throw new AppError('not-found', `There is no tenant ${id}`);
-    const { n, id: tenant, data_key } = row as { n: number; id: string; data_key: Uint8Array };
-    if (data_key.length === 0) throw new AppError('not-found', `Tenant ${id} was erased`);
-    return cache.add({
-      n,
-      keys: tenantKeys(
-        tenant,
-        guarded(`the key of tenant ${tenant}`, () => unwrapDataKey(master, tenant, data_key)),
-      ),
-    });
+    return cache.add(openTenant(master, row as TenantRow));
   }
   const tenantById = (id: string): KnownTenant => cache.byId(id) ?? known(tenantRow.get(id), id);
   const tenantByNumber = (n: number): KnownTenant => cache.byNumber(n) ?? known(tenantRowByNumber.get(n), n);
@@ -159,11 +178,47 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     cause: (tenant: string, cause: string) => read(() => reads.cause(tenantById(tenant), cause)),
   };
 
-  async function ensureTenant(tenant: string, name: string): Promise<void> {
+  async function ensureTenant(tenant: string, name: string, lock?: TenantLock): Promise<void> {
     if (cache.byId(tenant)) return;
     const dataKey = newKey();
     const label = seal(tenantKeys(tenant, dataKey), ['tenant', 'name'], Buffer.from(name));
-    await batch.write(() => void tenantInsert.run(tenant, label, wrapDataKey(master, tenant, dataKey), Date.now()));
+    const sealed = lock ? lockDataKey(lock.walletKey, tenant, dataKey) : null;
+    const wrapped = wrapDataKey(master, tenant, dataKey);
+    await batch.write(() => void tenantInsert.run(tenant, label, wrapped, Date.now(), sealed, lock?.until ?? null));
+  }
+
+  async function unlockTenant(tenant: string, { walletKey, until }: TenantLock): Promise<void> {
+    const row = readNow(() => tenantRow.get(tenant) as TenantRow | undefined);
+    if (!row?.lock) throw new AppError('not-found', `There is no locked tenant ${tenant}`);
+    const wrapped = wrapDataKey(master, tenant, openLock(walletKey, tenant, row.lock));
+    await batch.write(
+      () => {
+        tenantUnlock.run(wrapped, until, row.n);
+        // lanes that wait for a session find out again that they do
+        lanesAwake.run(Date.now(), row.n, NEVER);
+      },
+      (draft) => {
+        cache.forget(tenant);
+        for (const kind of JOB_KINDS) draft.kinds.add(kind);
+      },
+    );
+  }
+
+  async function lockTenants(now: number): Promise<number> {
+    const over = readNow(() => tenantsOver.all(now) as { n: number; id: string }[]);
+    if (over.length === 0) return 0;
+    await batch.write(
+      () => {
+        for (const { n } of over) tenantLock.run(n);
+      },
+      (draft) => {
+        for (const { id } of over) {
+          cache.forget(id);
+          draft.forget.add(id);
+        }
+      },
+    );
+    return over.length;
   }
 
   async function eraseTenant(tenant: string): Promise<void> {
@@ -171,7 +226,7 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
       () => {
         const row = tenantRow.get(tenant) as { n: number } | undefined;
         if (!row) return;
-        db.prepare("UPDATE tenant SET data_key = x'', name = x'' WHERE n = ?").run(row.n);
+        db.prepare("UPDATE tenant SET data_key = x'', name = x'', lock = NULL, open_until = NULL WHERE n = ?").run(row.n);
         for (const table of ['route', 'job', 'lane']) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
       },
       (draft) => {
@@ -184,8 +239,8 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
   async function sweepTenant(tenant: string): Promise<number> {
     let gone = 0;
     await batch.write(() => {
-      const row = tenantRow.get(tenant) as { n: number; data_key: Uint8Array } | undefined;
-      if (!row || row.data_key.length > 0) return;
+      const row = tenantRow.get(tenant) as TenantRow | undefined;
+      if (!row || row.data_key.length > 0 || row.lock !== null) return;
       for (const table of TENANT_TABLES) {
         const id = ROW_NAMES[table] ?? 'rowid';
         const text = `DELETE FROM ${table} WHERE t = ? AND (${id}) IN (SELECT ${id} FROM ${table} WHERE t = ? LIMIT ${SWEEP_ROWS})`;
@@ -222,6 +277,8 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
 
   const admin: StoreAdmin = {
     ensureTenant,
+    unlockTenant,
+    lockTenants,
     eraseTenant,
     sweepTenant,
     tenants: () => read(() => (tenantIds.all() as { id: string }[]).map((row) => row.id)),

@@ -1,7 +1,8 @@
 import { AppError } from '../errors.ts';
 import { type Commit, type DeadJob, JOB_KINDS, type JobKind, type StoreHint } from '../ports/store.ts';
+import { unlockDataKey } from '../vault/master.ts';
 import { decodeJob, openDeath } from '../vault/rows.ts';
-import { type TenantKeys, VaultError } from '../vault/seal.ts';
+import { type TenantKeys, tenantKeys, unwrapDataKey, VaultError } from '../vault/seal.ts';
 
 /** How long what the databases keep by themselves lives: events for replay, outcomes for the REST call that waits for them. */
 export const EVENT_MS = 7 * 24 * 3600 * 1000;
@@ -40,6 +41,36 @@ export function guardedMaster<T>(open: () => T): T {
 export interface KnownTenant {
   n: number;
   keys: TenantKeys;
+  /** Until when (ms) it is open, where its owner keeps its key. */
+  until?: number;
+}
+
+/** A tenant's row: what its keys are made of, or why there are none. */
+export interface TenantRow {
+  n: number;
+  id: string;
+  data_key: Uint8Array;
+  lock: string | null;
+  open_until: number | null;
+}
+
+/** A tenant from its row. @throws AppError `not-found` where it was erased, `wallet-locked`, `store-corrupt` */
+export function openTenant(master: Uint8Array, { n, id, data_key, lock, open_until }: TenantRow): KnownTenant {
+  const locked = lock !== null;
+  if (locked && (data_key.length === 0 || Number(open_until) <= Date.now())) throw new AppError('wallet-locked');
+  if (data_key.length === 0) throw new AppError('not-found', `Tenant ${id} was erased`);
+  const dataKey = guarded(`the key of tenant ${id}`, () => unwrapDataKey(master, id, data_key));
+  return { n, keys: tenantKeys(id, dataKey), until: locked ? Number(open_until) : undefined };
+}
+
+/** The data key of a locked tenant. @throws AppError `unauthorized` for another wallet key */
+export function openLock(walletKey: string, tenant: string, lock: string): Buffer {
+  try {
+    return unlockDataKey(walletKey, tenant, lock);
+  } catch (error) {
+    if (!(error instanceof VaultError)) throw error;
+    throw new AppError('unauthorized', 'The wallet_key is not that of the wallet');
+  }
 }
 
 /** The tenants seen last; the oldest goes when there are too many, so that idle ones cost nothing. */
@@ -47,8 +78,16 @@ export function tenantCache() {
   const byId = new Map<string, KnownTenant>();
   const byNumber = new Map<number, KnownTenant>();
   return {
-    byId: (id: string) => byId.get(id),
-    byNumber: (n: number) => byNumber.get(n),
+    byId(id: string): KnownTenant | undefined {
+      const known = byId.get(id);
+      if (known?.until === undefined || known.until > Date.now()) return known;
+      this.forget(id);
+      return undefined;
+    },
+    byNumber(n: number): KnownTenant | undefined {
+      const known = byNumber.get(n);
+      return known && this.byId(known.keys.tenant);
+    },
     add(tenant: KnownTenant): KnownTenant {
       byId.set(tenant.keys.tenant, tenant);
       byNumber.set(tenant.n, tenant);

@@ -42,6 +42,8 @@ export interface Kernel {
   readonly db: Database;
   readonly registry: Registry;
   readonly now: () => number;
+  /** The instance's own tenant. */
+  readonly base: string;
   readonly profiles: Profiles;
   readonly keys: KeyRing;
   readonly endpoints: Endpoints;

@@ -6,8 +6,8 @@ import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
 import { type Assembled, assemble, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
 import { hashId, newId } from './ids.ts';
-import { createIngress, type Problem2018 } from './ingress.ts';
-import { type DeliverPayload, deliverJob, eventJob, shortHash, type TellPayload } from './jobs.ts';
+import { createIngress, isLocked, type Problem2018 } from './ingress.ts';
+import { type DeliverPayload, deliverJob, eventJob, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
 import { readMessage } from './message.ts';
 import {
   type CommandInput,
@@ -23,12 +23,16 @@ import { type Exchange, type Reply, replyOf, toExchange } from './record.ts';
 
 /** How often a transition that lost a race reloads and tries again. */
 const ATTEMPTS = 12;
+/** When mail for a locked wallet is looked at again by itself. */
+const LOOK_AGAIN_MS = 60_000;
 /** Problems of the 2018 Agent Protocol that a tenant's controller hears of in a minute; the others are only counted. */
 const TOLD_PER_MINUTE = 60;
 
 /** Where an envelope came from: whether one reply can go back on the same connection. */
 export interface InboundSession {
   readonly canReply: boolean;
+  /** It comes from where mail for locked wallets is kept. */
+  readonly kept?: boolean;
 }
 
 /**
@@ -52,6 +56,8 @@ interface Subject {
 
 export interface Engine {
   receive(body: Uint8Array, session: InboundSession): Promise<Received>;
+  /** Handles the mail that was kept while a wallet was locked. */
+  unpark(tenant: string): Promise<void>;
   transition(request: Transition): Promise<Assembled>;
   /** A message that this agent hands to itself (rule 5), under the connection it belongs to, or with the way to the peer of an exchange without one. */
   deliverLocally(tenant: string, tell: TellPayload, origin: Origin): Promise<void>;
@@ -119,12 +125,21 @@ export function createEngine(kernel: Kernel): Engine {
     const opened = await ingress.open(body);
     if ('refused' in opened) {
       if (opened.told) await tellProblem(opened.told);
+      if (opened.locked !== undefined) await park(opened.locked, body, session);
       return refuse(opened.refused);
     }
     const { route, message } = opened;
     kernel.count('messages_received');
     const canReply = session.canReply && message.returnRoute;
-    const outcome = await handle(route, message, canReply);
+    let outcome: Handled | string;
+    try {
+      outcome = await handle(route, message, canReply);
+    } catch (error) {
+      // it was locked between the two
+      if (!isLocked(error)) throw error;
+      await park(route.tenant, body, session);
+      return refuse('locked');
+    }
     if (typeof outcome === 'string') {
       const connection = route.kind === 'connection' ? route.target : undefined;
       const [drop, why = drop] = outcome.split(': ');
@@ -138,6 +153,22 @@ export function createEngine(kernel: Kernel): Engine {
       sent: reply ? () => jobs.drop(route.tenant, [reply.job]) : undefined,
       session: canReply && connection ? { tenant: route.tenant, connection } : undefined,
     };
+  }
+
+  /** Keeps an envelope for a locked wallet, as it came. @throws AppError `wallet-locked` where it was kept before, so that it stays where it is */
+  async function park(tenant: string, body: Uint8Array, session: InboundSession): Promise<void> {
+    if (session.kept) throw new AppError('wallet-locked');
+    await store.commit(kernel.base, { jobs: [inboxJob(tenant, body, kernel.now() + LOOK_AGAIN_MS)] });
+  }
+
+  /** Handles what was kept for a wallet, now that it is open. */
+  async function unpark(tenant: string): Promise<void> {
+    for (;;) {
+      const [lane] = await jobs.claim({ owner: newId(), lanes: 1, perLane: 16, leaseMs: 60_000, lane: inboxLane(tenant) });
+      if (!lane || lane.jobs.length === 0) return;
+      for (const { payload } of lane.jobs) await receive(Buffer.from(String(payload.body), 'base64'), { canReply: false, kept: true });
+      await jobs.settle([{ lane: lane.lane, lease: lane.lease, done: lane.jobs.map(({ id }) => id) }]);
+    }
   }
 
   /** What was wrong with a message of the 2018 Agent Protocol, for its tenant's controller: within bounds, since any stranger can cause it. */
@@ -408,7 +439,7 @@ export function createEngine(kernel: Kernel): Engine {
     });
   }
 
-  return { receive, transition, deliverLocally };
+  return { receive, unpark, transition, deliverLocally };
 }
 
 /** Why a message was dropped, as its controller is told. */

@@ -1,5 +1,7 @@
 import { openEnvelope, parseEnvelope } from '../didcomm/envelope-v1.ts';
+import type { KeyPair } from '../didcomm/key-cache.ts';
 import { parseJsonObject } from '../didcomm/safe-json.ts';
+import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Route } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
@@ -20,6 +22,8 @@ export interface Refusal {
   readonly refused: string;
   /** For the tenant's controller, where the message was addressed to it. */
   readonly told?: Problem2018;
+  /** The wallet that it is for is locked: it is to be kept. */
+  readonly locked?: string;
 }
 
 /** What a controller hears of a message of the 2018 Agent Protocol that came to nothing: that protocol has no message to tell the peer. */
@@ -34,6 +38,9 @@ export interface Problem2018 {
 export interface Ingress {
   open(body: Uint8Array): Promise<Opened | Refusal>;
 }
+
+/** Whether something failed because a wallet's owner keeps its key. */
+export const isLocked = (error: unknown): boolean => error instanceof AppError && error.code === 'wallet-locked';
 
 export function createIngress(kernel: Kernel): Ingress {
   const routes = new Map<string, Route>();
@@ -65,7 +72,13 @@ export function createIngress(kernel: Kernel): Ingress {
       if (route) break;
     }
     if (!route) return { refused: 'unknown_key' };
-    const pair = await kernel.keys.pair(route.tenant, route.kid);
+    let pair: KeyPair | undefined;
+    try {
+      pair = await kernel.keys.pair(route.tenant, route.kid);
+    } catch (error) {
+      if (!isLocked(error)) throw error;
+      return { refused: 'locked', locked: route.tenant };
+    }
     if (!pair) return { refused: 'unknown_key' };
     try {
       const opened = openEnvelope(parsed, pair);

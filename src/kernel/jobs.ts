@@ -96,6 +96,11 @@ export const tellJob = (tenant: string, payload: TellPayload, cause?: string): J
 export const workJob = (tenant: string, payload: WorkPayload, cause?: string): JobWrite =>
   job('work', `work:${tenant}:${payload.category}:${payload.id}`, payload, cause);
 
+/** An envelope for a wallet that is locked: kept as it came, by the instance, until it can be opened. It is looked at again by itself, and when the wallet is opened. */
+export const inboxJob = (tenant: string, body: Uint8Array, notBefore: number): JobWrite =>
+  job('inbox', inboxLane(tenant), { tenant, body: Buffer.from(body).toString('base64') }, undefined, notBefore);
+export const inboxLane = (tenant: string): string => `inbox:${tenant}`;
+
 /** Writes of one DID keep their order: the ledger compares versions. */
 export const ledgerJob = (tenant: string, payload: LedgerPayload, cause?: string): JobWrite =>
   job('ledger', `ledger:${tenant}:${payload.write.did}`, payload, cause);

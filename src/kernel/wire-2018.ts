@@ -161,7 +161,13 @@ export async function open2018(
     return { route, message: message(content as JsonObject, { recipient: endpoint.verkey }) };
   }
   if (connection === undefined) return { refused: '2018_unknown_id' };
-  const pair = await pairwise(kernel, route.tenant, connection);
+  let pair: KeyPair | undefined;
+  try {
+    pair = await pairwise(kernel, route.tenant, connection);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'wallet-locked') throw error;
+    return { refused: 'locked', locked: route.tenant };
+  }
   const text = sealedText(base.message);
   if (!pair || text === undefined) return refuse('malformed');
   try {

@@ -286,6 +286,33 @@ function recordTests({ db, one, claim }: StoreKit): void {
       await assert.rejects(db.store.commit(B, { deletes: [{ category: 'connection', id: `${id}-99`, expect: 1 }] }), failsWith('conflict'));
     });
 
+    it('are opened by their owner for a time, where only the owner has the key, and wait while they are locked', async () => {
+      const mine = randomUUID();
+      const lock = (until: number, walletKey = 'only mine') => ({ walletKey, until });
+      await db.admin.ensureTenant(mine, 'mine', lock(Date.now() + 60_000));
+      const lane = `command:${mine}`;
+      await db.store.commit(mine, { records: [record(mine, 0, {})], jobs: [job(lane, { kind: 'command' })] });
+      assert.equal(await db.admin.lockTenants(Date.now()), 0);
+      assert.equal(await db.admin.lockTenants(Date.now() + 120_000), 1);
+      await assert.rejects(db.store.load(mine, []), failsWith('wallet-locked'));
+      await assert.rejects(db.store.commit(mine, {}), failsWith('wallet-locked'));
+      assert.equal(await claim(lane), undefined, 'a lane of a locked tenant');
+      assert.equal(await claim(lane), undefined);
+      assert.equal(await db.admin.sweepTenant(mine), 0, 'it is locked, not erased');
+      await assert.rejects(db.admin.unlockTenant(mine, lock(Date.now() + 60_000, 'another')), failsWith('unauthorized'));
+      await assert.rejects(db.store.load(mine, []), failsWith('wallet-locked'));
+      await db.admin.unlockTenant(mine, lock(Date.now() + 60_000));
+      assert.equal((await db.store.load(mine, [{ category: 'connection', id: mine }]))[0]!.length, 1);
+      const [again] = await db.jobs.claim({ owner: 't', lanes: 100, perLane: 10, leaseMs: 1000, kinds: ['command'] });
+      assert.ok(again, 'its lane is awake');
+      await db.admin.unlockTenant(mine, lock(Date.now() - 1));
+      assert.ok((await db.store.load(mine, [])).length === 0, 'a shorter time does not close it');
+      await assert.rejects(db.admin.unlockTenant(A, lock(Date.now() + 1000)), failsWith('not-found'));
+      await db.admin.eraseTenant(mine);
+      await assert.rejects(db.store.load(mine, []), failsWith('not-found'));
+      while ((await db.admin.sweepTenant(mine)) > 0);
+    });
+
     it('are created once and removed with all they have', async () => {
       const gone = randomUUID();
       const cause = randomUUID();

@@ -85,8 +85,15 @@ export interface Jobs {
 
 /** Tenants and the life of the database. */
 export interface StoreAdmin {
-  /** Creates a tenant with a fresh data key, or does nothing when it exists. */
-  ensureTenant(tenant: string, name: string): Promise<void>;
+  /**
+   * Creates a tenant with a fresh data key, or does nothing when it exists. With `lock` its owner keeps the key to it: the data key is also sealed under
+   * `walletKey`, and under the master key only until a time (ms).
+   */
+  ensureTenant(tenant: string, name: string, lock?: TenantLock): Promise<void>;
+  /** Opens a locked tenant until a time, or longer where it is open already. @throws AppError `unauthorized` for another wallet key, `not-found` */
+  unlockTenant(tenant: string, lock: TenantLock): Promise<void>;
+  /** Locks the tenants whose time is over: every call about them is `wallet-locked` then, and their lanes wait. How many. */
+  lockTenants(now: number): Promise<number>;
   /**
    * Makes a tenant unreadable: its data key is overwritten, its routes, lanes and jobs are gone, in one transaction. Its other rows stay until they are swept.
    * Does nothing when there is none.
@@ -106,6 +113,13 @@ export interface StoreAdmin {
   stats(): Record<string, number>;
   /** Waits for what is under way, then closes. */
   close(): Promise<void>;
+}
+
+/** How a tenant whose key its owner keeps is opened. */
+export interface TenantLock {
+  readonly walletKey: string;
+  /** ms since 1970. */
+  readonly until: number;
 }
 
 /** What an adapter's `open` gives. */
@@ -220,7 +234,7 @@ export interface StoredMark {
   answer?: JsonObject;
 }
 
-export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger'] as const;
+export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger', 'inbox'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 export interface JobWrite {

@@ -26,7 +26,6 @@ export const multitenancy = defineProtocol<WalletValue>({
       load: ({ body }) => named(body.wallet_name),
       step(ctx, { body }) {
         if (ctx.loaded.named) throw new AppError('bad-request', `Wallet with name ${body.wallet_name} already exists`);
-        if (body.key_management_mode === 'unmanaged') throw new AppError('not-implemented', 'Unmanaged wallets are not supported yet');
         const id: string = body.wallet_id;
         const value: WalletValue = {
           wallet_name: body.wallet_name,
@@ -35,7 +34,7 @@ export const multitenancy = defineProtocol<WalletValue>({
           image_url: body.image_url,
           webhook_urls: body.wallet_webhook_urls ?? [],
           dispatch_type: dispatchOf(body.wallet_webhook_urls ?? [], body.wallet_dispatch_type) ?? 'base',
-          key_management_mode: 'managed',
+          key_management_mode: body.key_management_mode ?? 'managed',
           extra_settings: body.extra_settings,
           tokens: [body.token],
         };

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { argon2Sync } from 'node:crypto';
 import { base58 } from '@scure/base';
-import { KEY_BYTES, newKey, open, seal, tenantKeys, VaultError } from './seal.ts';
+import { KEY_BYTES, newKey, open, seal, tenantKeys, unwrapDataKey, VaultError, wrapDataKey } from './seal.ts';
 
 /** How a passphrase becomes a key; stored beside the data, so that the costs can rise for new databases. */
 interface Derivation {
@@ -63,6 +63,21 @@ export function createMaster(walletKey: string | Uint8Array): { key: Uint8Array;
   const key = raw ?? derived(walletKey as string, kdf!);
   const header: Header = { v: 1, kdf, check: seal(checkKeys(key), CHECK_PARTS, Buffer.from(CHECK_TEXT)).toString('base64') };
   return { key, header: JSON.stringify(header) };
+}
+
+/**
+ * A tenant's data key, sealed under a key that only its owner has: text to be stored. Without the wallet key nobody opens it, the operator neither.
+ * @param walletKey as for `createMaster`
+ */
+export function lockDataKey(walletKey: string, tenant: string, dataKey: Uint8Array): string {
+  const { key, header } = createMaster(walletKey);
+  return JSON.stringify({ header, wrapped: wrapDataKey(key, tenant, dataKey).toString('base64') });
+}
+
+/** The reverse of `lockDataKey`. @throws VaultError for another wallet key */
+export function unlockDataKey(walletKey: string, tenant: string, lock: string): Buffer {
+  const { header, wrapped } = JSON.parse(lock) as { header: string; wrapped: string };
+  return unwrapDataKey(openMaster(walletKey, header), tenant, Buffer.from(wrapped, 'base64'));
 }
 
 /** The master key of an existing database. @throws VaultError when the wallet key is another one or the header is damaged. */

@@ -7,7 +7,7 @@ const EVERY_MS = 1000;
 const STRETCH_MS = 200;
 
 /**
- * Removes the rows of wallets that were erased, some at a time, and then their records. Any number of processes may do it at once.
+ * Locks the wallets whose owner keeps the key, when their time is over. Removes the rows of wallets that were erased, some at a time, and then their records. Any number of processes may do it at once.
  * @returns the function that ends it
  */
 export function startSweeper(db: Database, calls: Calls, base: string, log: Log): () => void {
@@ -32,6 +32,8 @@ export function startSweeper(db: Database, calls: Calls, base: string, log: Log)
   }
 
   async function look(): Promise<void> {
+    const locked = await db.admin.lockTenants(Date.now());
+    if (locked > 0) log.info({ wallets: locked }, 'wallets are locked: their last token has ended');
     const { rows } = await db.store.find(base, 'wallet_record', { state: 'erasing', limit: 10 });
     for (const row of rows) if (!ended) await sweep(row.id);
   }

@@ -196,6 +196,39 @@ test('a wallet that has used up its share of the sponsor waits, and says so; oth
   assert.equal((await publish(modest)).result.posture, 'public');
 });
 
+test('a wallet whose owner keeps the key is open as long as its token; mail that comes meanwhile waits, sealed, until it is opened', async () => {
+  const wanted = { wallet_name: 'own key', label: 'own key', key_management_mode: 'unmanaged', extra_settings: AUTO };
+  assert.equal((await agent.call('POST', '/multitenancy/wallet', wanted)).status, 400);
+  const receiver = await startReceiver();
+  world.defer(receiver.close);
+  const made = await agent.post('/multitenancy/wallet', { ...wanted, wallet_key: 'a key of hers', wallet_webhook_urls: [receiver.url] });
+  assert.equal(made.key_management_mode, 'unmanaged');
+  const asked = (body: object) => agent.call('POST', `/multitenancy/wallet/${made.wallet_id}/token`, body);
+  assert.deepEqual([(await asked({})).status, (await asked({ wallet_key: 'wrong' })).status], [401, 401]);
+  const claims = JSON.parse(Buffer.from(made.token.split('.')[1], 'base64url').toString());
+  assert.equal(claims.exp - claims.iat, 24 * 3600);
+  const owner = walletOf(made.wallet_id, made.token);
+  const peer = await newWallet('peer of own key');
+  const { invitation } = await owner.post('/out-of-band/create-invitation', HANDSHAKE);
+  const { connection_id } = await peer.post('/out-of-band/receive-invitation', invitation);
+  await until(async () => (await peer.get(`/connections/${connection_id}`)).state === 'active', 'the connection');
+
+  // it is locked at the end of its time, which here is brought about
+  await agent.agent.kernel.db.admin.lockTenants(Date.now() + 25 * 3600_000);
+  assert.equal((await owner.call('GET', '/connections')).status, 401);
+  for (const content of ['first', 'second']) await peer.post(`/connections/${connection_id}/send-message`, { content });
+  await until(async () => (await agent.get('/status')).conductor.refused_locked === 2, 'two messages that are kept');
+  assert.equal(receiver.hooks.list.filter(({ topic }) => topic === 'basicmessages').length, 0);
+  const { token } = (await asked({ wallet_key: 'a key of hers', expires_in: 3600 })).body;
+  const contents = async (): Promise<string[]> =>
+    receiver.hooks.list.filter(({ topic }) => topic === 'basicmessages').map(({ payload }) => payload.content);
+  await until(async () => (await contents()).length === 2, 'the messages');
+  assert.deepEqual((await contents()).sort(), ['first', 'second']);
+  await walletOf(made.wallet_id, token).get('/connections');
+  assert.equal((await agent.call('DELETE', `/multitenancy/wallet/${made.wallet_id}`, {})).status, 401);
+  assert.equal((await agent.call('DELETE', `/multitenancy/wallet/${made.wallet_id}`, { wallet_key: 'a key of hers' })).status, 200);
+});
+
 test('a wallet that is removed is gone at once, with its token and its keys; its name is free, and its rows follow', async () => {
   const wallet = await newWallet('leaving');
   const { invitation } = await wallet.post('/out-of-band/create-invitation', HANDSHAKE);

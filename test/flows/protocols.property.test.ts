@@ -56,6 +56,7 @@ before(async () => {
     db,
     registry,
     now: Date.now,
+    base: TENANT,
     profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, reset() {} },
     keys: createKeyRing(db),
     endpoints: { all: () => [], refresh: async () => {} },

@@ -43,10 +43,28 @@ async function walletOf(admin: Admin, id: string) {
   return toExchange<WalletValue>(rows[0]);
 }
 
-/** A key that is given for a wallet whose key this agent keeps is a misunderstanding that is told, as ACA-Py does. */
-async function managed(admin: Admin, id: string, key: unknown): Promise<void> {
-  await walletOf(admin, id);
-  if (key !== undefined) throw new AppError('bad-request', `Wallet ${id} doesn't require the wallet key to be provided`);
+/** How long a wallet whose owner keeps the key stays open, where its token is not asked for with another time. */
+const OPEN_SECONDS = 24 * 3600;
+
+/**
+ * Opens a wallet whose owner keeps the key, for as long as the token that is asked for; a key that is given for another is a misunderstanding that is told, as
+ * ACA-Py does. @returns in how many seconds the token must end
+ */
+async function opened(admin: Admin, id: string, body: JsonObject): Promise<number | undefined> {
+  const { value } = await walletOf(admin, id);
+  const { wallet_key: walletKey, expires_in: seconds } = body as { wallet_key?: string; expires_in?: number };
+  if (value.key_management_mode === 'managed') {
+    if (walletKey !== undefined) throw new AppError('bad-request', `Wallet ${id} doesn't require the wallet key to be provided`);
+    return seconds;
+  }
+  if (!walletKey) throw new AppError('unauthorized', 'Missing key to open wallet');
+  const open = seconds ?? OPEN_SECONDS;
+  await admin.kernel.db.admin.unlockTenant(id, { walletKey, until: Date.now() + open * 1000 });
+  // what came meanwhile is handled while the caller has its answer already
+  admin.engine
+    .unpark(id)
+    .catch((error: unknown) => admin.kernel.log.warn({ err: error, wallet: id }, 'mail that was kept could not be handled'));
+  return open;
 }
 
 const command = (admin: Admin, name: string, id: string | undefined, body: object, key?: string): Promise<JsonObject> =>
@@ -60,7 +78,7 @@ async function issueToken(admin: Admin, id: string, wishes: JsonObject, instead?
 }
 
 async function remove(admin: Admin, id: string, body: JsonObject): Promise<JsonObject> {
-  await managed(admin, id, body.wallet_key);
+  await opened(admin, id, { ...body, expires_in: 60 });
   await command(admin, 'erase', id, {});
   // without its key nothing of it can be read any more; its rows follow in their own time
   await admin.kernel.db.admin.eraseTenant(id);
@@ -76,13 +94,17 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
     auth: 'admin',
     body: Creation,
     async handle(admin, { body, key }) {
-      const { wallet_key: _ours, wallet_key_derivation: _none, extra_settings: extra, ...rest } = body;
+      const { wallet_key: walletKey, wallet_key_derivation: _none, extra_settings: extra, ...rest } = body;
+      const unmanaged = rest.key_management_mode === 'unmanaged';
+      if (unmanaged && !walletKey) throw new AppError('bad-request', 'An unmanaged wallet needs a wallet_key, which only its owner keeps');
+      const expiresIn = unmanaged ? OPEN_SECONDS : undefined;
       const settings = admin.acapySettings((extra ?? {}) as JsonObject);
       // the same call said again means the same wallet
       const id = key === undefined ? newId() : hashId(`wallet ${key}`);
-      const { kept, text } = await admin.authority().issue(id, {});
+      const { kept, text } = await admin.authority().issue(id, { expiresIn });
       const store = admin.kernel.db.admin;
-      await store.ensureTenant(id, String(rest.wallet_name ?? id));
+      const lock = unmanaged ? { walletKey: String(walletKey), until: Date.now() + OPEN_SECONDS * 1000 } : undefined;
+      await store.ensureTenant(id, String(rest.wallet_name ?? id), lock);
       try {
         await command(admin, 'create', undefined, { ...rest, wallet_id: id, token: kept, extra_settings: settings }, key);
       } catch (error) {
@@ -92,7 +114,10 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
       }
       const made = await walletOf(admin, id);
       const first = made.value.tokens.some(({ jti }) => jti === kept.jti);
-      return { ...wallet.view(made), token: first ? text : await issueToken(admin, id, {}) };
+      return {
+        ...wallet.view(made),
+        token: first ? text : await issueToken(admin, id, expiresIn === undefined ? {} : { expires_in: expiresIn }),
+      };
     },
   },
   {
@@ -152,8 +177,8 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
     auth: 'admin',
     body: Token,
     async handle(admin, { params, body }) {
-      await managed(admin, params.wallet_id!, body.wallet_key);
-      return { token: await issueToken(admin, params.wallet_id!, body) };
+      const seconds = await opened(admin, params.wallet_id!, body);
+      return { token: await issueToken(admin, params.wallet_id!, seconds === undefined ? body : { ...body, expires_in: seconds }) };
     },
   },
   {
@@ -183,7 +208,12 @@ export const ownTokenRoutes: readonly AdminRoute[] = [
     body: Type.Omit(Token, ['wallet_key', 'keep_others']),
     async handle(admin, { tenant, token, body }) {
       if (token === undefined) throw new AppError('bad-request', 'This call was made without a token');
-      return { token: await issueToken(admin, tenant, body, token) };
+      const { value } = await walletOf(admin, tenant);
+      if (value.key_management_mode === 'managed') return { token: await issueToken(admin, tenant, body, token) };
+      // who has no wallet key cannot keep the wallet open for longer
+      const left = value.tokens.find(({ jti }) => jti === token)!.exp! - Math.floor(Date.now() / 1000);
+      const seconds = Math.max(1, Math.min(left, Number(body.expires_in ?? left)));
+      return { token: await issueToken(admin, tenant, { ...body, expires_in: seconds }, token) };
     },
   },
 ];
