@@ -4,7 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
+import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import {
   type Json,
   type Key2018,
@@ -205,27 +205,33 @@ test('[D-09] a request does not take over a connection that exists', async () =>
   await agent.event('present_proof_v2_0', (one) => one.connection_id === id, 'the connection still works');
 });
 
-test('[D-10] a connection of DIDComm is not reached by such messages, whoever they claim to be from', async () => {
+test('[D-10] a connection of DIDComm is not reached by such messages, not even with the keys of its peer', async () => {
   const agent = await alice();
+  const [peer, stranger] = [await startPeer(), await startStranger()];
+  world.defer(stranger.close);
+  const to = await contact(agent);
+  const didcomm = await connectStranger(agent, stranger);
+  const keys = { verkey: stranger.pair.verkey, secret: new Uint8Array(stranger.pair.secretKey) };
+  // one more, whose DIDs look like those of 2018: of connections 1.0
   const other = await world.start('other', {});
-  const { inviter } = await connect(agent, other);
-  // and one whose DIDs look like those of 2018: of connections 1.0
   const made = await agent.post('/connections/create-invitation?auto_accept=true', {});
   await other.post('/connections/receive-invitation?auto_accept=true', made.invitation);
   await agent.event('connections', (one) => one.connection_id === made.connection_id && ['response', 'active'].includes(one.state), 'it');
-  const peer = await startPeer();
-  const to = await contact(agent);
-  for (const id of [inviter, made.connection_id]) {
+  await other.event('connections', (one) => one.invitation_key === made.invitation.recipientKeys[0] && one.state === 'active', 'it');
+  for (const [id, mine, theirs] of [
+    [didcomm.id, keys, didcomm.to.verkey],
+    [made.connection_id, makeKey(), makeKey().verkey],
+  ] as const) {
     const before = await agent.get(`/connections/${id}`);
     assert.ok(before.their_did && before.my_did);
-    const mine = { ...makeKey(), did: before.their_did };
-    const link = { mine, theirs: { did: before.my_did, verkey: makeKey().verkey }, to, profile: 'spec' as const };
+    const link = { mine: { ...mine, did: before.their_did }, theirs: { did: before.my_did, verkey: theirs }, to, profile: 'spec' as const };
     for (const name of ['connection_acknowledgement', 'proof_request'] as const)
       for (const from of [before.their_did, before.my_did])
-        await uncounted(agent, () => peer.say(link, name, proofRequest(['name']), { id: from }), 'refused_2018_unknown_id', `${name}`);
-    assert.deepEqual(await agent.get(`/connections/${id}`), before);
+        await uncounted(agent, () => peer.say(link, name, proofRequest(['name']), { id: from }), 'refused_2018_unknown_id', name);
+    assert.deepEqual([(await agent.get(`/connections/${id}`)).their_did, await stateOf(agent, id)], [before.their_did, before.state]);
+    const { results } = await agent.get(`/present-proof-2.0/records?connection_id=${id}`);
+    assert.equal(results.length, 0);
   }
-  assert.equal((await agent.get('/present-proof-2.0/records')).results.filter((one: Body) => one.connection_id === inviter).length, 0);
 });
 
 /** What an agent discloses that it speaks. */
