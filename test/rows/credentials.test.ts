@@ -49,7 +49,7 @@ async function startPeer(): Promise<Peer2018> {
 }
 const devnet = lazy(() => world.devnet());
 /** The scripted peer's own issuer. */
-const scripted = lazy(async () => makeIssuer(await devnet(), ['name', 'age']));
+const scripted = lazy(async () => makeIssuer(await devnet()));
 /** Our agent, which does by itself what it is asked for. */
 const agent = lazy(async () => world.start('agent', { devnet: await devnet(), sponsor: true, flags: AUTO }));
 /** What our agent issues, and how a peer knows it. */
@@ -64,6 +64,8 @@ const anchored = lazy(async () => {
 });
 
 const VALUES = { name: 'Bob', age: '30' };
+/** What the scripted issuer issues has one more. */
+const THEIRS = { ...VALUES, degree: 'MSc' };
 const preview = (values: Record<string, string>): Json => ({
   attributes: Object.entries(values).map(([name, value]) => ({ name, value })),
 });
@@ -104,9 +106,15 @@ test('[S2-115] [S2-116] [S2-118] we offer and issue; the peer requests and holds
 });
 
 /** The peer issues a credential to our agent; the agent's exchange, once it is stored. */
-async function issuedTo(holder: TestAgent, peer: Peer2018, link: Link, hooks: Parameters<typeof issue>[4] = {}, values = VALUES) {
+async function issuedTo(
+  holder: TestAgent,
+  peer: Peer2018,
+  link: Link,
+  hooks: Parameters<typeof issue>[4] = {},
+  values: Partial<typeof THEIRS> = {},
+) {
   const next = later(holder);
-  const made = await issue(peer, link, await scripted(), values, hooks);
+  const made = await issue(peer, link, await scripted(), { ...THEIRS, ...values }, hooks);
   const { cred_ex_id } = await next(ISSUE, (one) => one.state === 'done');
   return { ...made, exchange: cred_ex_id as string };
 }
@@ -206,9 +214,9 @@ test('[S2-115] [S2-119] a credential that nobody offered and a proof that nobody
   const { id, link } = await peerOffers(faber, peer);
   const before = [(await held(faber)).length, (await faber.get('/issue-credential-2.0/records')).results.length];
   const issuer = await scripted();
-  const { offer } = await offerCredential(await startPeer(), link, issuer, VALUES, { offer: { sealTo: makeKey().verkey } });
+  const { offer } = await offerCredential(await startPeer(), link, issuer, THEIRS, { offer: { sealTo: makeKey().verkey } });
   const made = await requestCredential(await startPeer(), link, await makeWallet(), objectsOf(issuer), offer, { sealTo: makeKey().verkey });
-  const credential = await credentialFor(issuer, offer, made.request, VALUES);
+  const credential = await credentialFor(issuer, offer, made.request, THEIRS);
   const told = await refused(faber, () => peer.say(link, 'credential', credential), 'out-of-order');
   assert.equal(told.connection_id, id);
   await refused(faber, () => peer.say(link, 'credential_request', made.request), 'out-of-order');
@@ -252,7 +260,7 @@ test('[S2-113] credentials and proofs are authenticated between the pairwise key
   const { link } = await agentOffers(faber, peer);
   const issuer = await scripted();
   const before = (await faber.get('/issue-credential-2.0/records')).results.length;
-  const offer = (hooks: Json) => async () => (await offerCredential(peer, link, issuer, VALUES, { offer: hooks })).sent;
+  const offer = (hooks: Json) => async () => (await offerCredential(peer, link, issuer, THEIRS, { offer: hooks })).sent;
   await refused(faber, offer({ clear: true }), 'malformed');
   await refused(faber, offer({ sender: makeKey() }), 'sender-mismatch');
   await refused(faber, offer({ sender: makeKey(), claimed: link.mine.verkey }), 'not-opened');
@@ -303,7 +311,7 @@ test('[D-16] a value that does not fit its number is refused, unless the peer is
     const before = await eves();
     const strict = await connectWith(holder, peer);
     const next = later(holder);
-    await issue(peer, strict.link, await scripted(), VALUES, { changeCredential });
+    await issue(peer, strict.link, await scripted(), THEIRS, { changeCredential });
     const failed = await next(ISSUE, (one) => one.state === 'abandoned');
     assert.match(failed.error_msg, /value of name does not fit/);
     assert.equal(await eves(), before);

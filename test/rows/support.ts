@@ -17,7 +17,6 @@ import {
   type Json,
   type Key2018,
   type Link,
-  makeIssuerKeys,
   makeKey,
   type Offer,
   type Peer2018,
@@ -37,9 +36,9 @@ export function lazy<T>(make: () => Promise<T>): () => Promise<T> {
 
 // -- the vectors ------------------------------------------------------------------------------------------------------------------------------------------
 
-const VECTORS: Json = JSON.parse(
-  readFileSync(fileURLToPath(new URL('../vectors/agent-protocol-2018/messages.json', import.meta.url)), 'utf8'),
-);
+const read = (path: string): Json => JSON.parse(readFileSync(fileURLToPath(new URL(`../vectors/${path}`, import.meta.url)), 'utf8'));
+const VECTORS = read('agent-protocol-2018/messages.json');
+const FLOW = read('anoncreds/anoncreds-rs-wasm-flow.json');
 export const TRANSCRIPT: readonly Json[] = VECTORS.transcript;
 /** A message of the vectors by its name. */
 export const vector = (name: string): Json => TRANSCRIPT.find((one) => one.name === name) ?? assert.fail(`no vector ${name}`);
@@ -183,16 +182,26 @@ export async function publish(devnet: Devnet, key: Key2018, endpoint?: string): 
   return did;
 }
 
-/** A scripted issuer: its schema and credential definition are on the ledger, its keys with the test. */
-export async function makeIssuer(devnet: Devnet, attrNames: readonly string[]): Promise<Issuer> {
+/**
+ * A scripted issuer of name, age and degree: its schema and credential definition are on the ledger, its keys those of the vectors. To make new ones would
+ * take seconds in which nobody of this process hears anything.
+ */
+export async function makeIssuer(devnet: Devnet): Promise<Issuer> {
   const ledger = algorandLedger(configOf(devnet));
   const key = makeKey();
   const issuerId = await publish(devnet, key);
   const by = { publicKey: unbase58(key.verkey), sign: signer(key) };
-  const schema = { issuerId, name: 'degree', version: '1.0', attrNames };
+  const schema = { ...FLOW.schema, issuerId };
   const schemaId = ledger.idOf(issuerId, 'SCHEMA', schema);
   await perform(ledger, objectWrite(ledger, issuerId, 'SCHEMA', schema), by);
-  const made = await makeIssuerKeys(schemaId, schema);
-  await perform(ledger, objectWrite(ledger, issuerId, 'CLAIM_DEF', made.credDef), by);
-  return { ...made, credDefId: ledger.idOf(issuerId, 'CLAIM_DEF', made.credDef) };
+  const credDef = { ...FLOW.credential_definition, issuerId, schemaId };
+  await perform(ledger, objectWrite(ledger, issuerId, 'CLAIM_DEF', credDef), by);
+  return {
+    schemaId,
+    schema,
+    credDefId: ledger.idOf(issuerId, 'CLAIM_DEF', credDef),
+    credDef,
+    credDefPrivate: FLOW.credential_definition_private,
+    keyCorrectnessProof: FLOW.key_correctness_proof,
+  };
 }
