@@ -184,7 +184,7 @@ test('[S2-119] [S2-120] we ask for a proof with a nonce of 80 random bits; the p
   for (let bit = 0n; bit < 80n; bit++) assert.equal(new Set(nonces.map((nonce) => (nonce >> bit) & 1n)).size, 2, `bit ${bit}`);
 });
 
-test('[S2-121] a changed value, or the proof for another request, does not verify', async () => {
+test('[S2-121] [D-16] a changed value, or the proof for another request, does not verify', async () => {
   const faber = await agent();
   const { credDefId, objects } = await anchored();
   const { peer, id, link, wallet } = await prover();

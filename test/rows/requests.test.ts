@@ -284,7 +284,7 @@ async function respondedAlice(name: string) {
 }
 const lazyAlice = lazy(() => respondedAlice('alice-of-the-vectors'));
 
-test('[S2-104] [S2-106] [S2-107] responses of the vectors: the false ones are refused, the true one opens with the pairwise key', async () => {
+test('[S2-104] [S2-106] [S2-107] [D-05] responses of the vectors: the false ones are refused, the true one opens with the pairwise key', async () => {
   const { base_message, inner_plaintext_utf8, payload_base64 } = vector('connection_response');
   const pair = (key: Key2018) => ({ verkey: key.verkey, secretKey: Buffer.from(key.secret) });
   const sealed = Buffer.from(base_message.message, 'base64');
@@ -348,6 +348,22 @@ test('[S2-105] [S2-106] [S2-107] a response without did, verkey or nonce is refu
   const other = await pending();
   await peer.respond(other.request, { request_nonce: undefined, nonce: other.request.nonce });
   await agent.event('connections', isActive(other.id), 'the connection by the other name');
+});
+
+test('a response is signed by the offerer where it is signed at all, and has to be where the operator says so', async () => {
+  const strict = await world.start('strict', { flags: ['--auto-accept-invites', '--legacy-require-signed-response'] });
+  const peer = await startPeer();
+  const key = makeKey();
+  const offer = peer.offer({ offer_verkey: key.verkey });
+  const { connection_id: id } = await strict.post('/legacy/connections/receive-offer', { offer });
+  const request = await peer.requested(offer);
+  await refused(strict, async () => (await peer.respond(request)).sent, 'signature-missing');
+  await refused(strict, async () => (await peer.respond(request, {}, { signer: peer.endpoint })).sent, 'signature-invalid');
+  const forged = { sig: { verkey: key.verkey, signature: Buffer.alloc(64).toString('base64') } };
+  await refused(strict, async () => (await peer.respond(request, forged)).sent, 'signature-invalid');
+  assert.equal(await stateOf(strict, id), 'request');
+  await peer.respond(request, {}, { signer: key });
+  await strict.event('connections', isActive(id), 'the connection');
 });
 
 // -- acknowledgements -------------------------------------------------------------------------------------------------------------------------------------

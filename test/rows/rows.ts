@@ -28,9 +28,9 @@ export const ROWS: readonly Row[] = [
     id: 'S2-01',
     text: 'an agent is functionality and storage, and talks by messages',
     mutation: {
-      file: CONNECTION,
-      from: "routes: [{ kid: id2018(ctx.record!.value.their_did!), kind: 'connection', target: id }],",
-      to: 'routes: [],',
+      file: 'src/app.ts',
+      from: 'const db = await openSqlite({ path, masterKey',
+      to: "const db = await openSqlite({ path: ':memory:', masterKey",
     },
   },
   {
@@ -45,7 +45,11 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-03',
     text: 'the wallet holds keys, DIDs of others and credentials',
-    mutation: { file: 'src/kernel/assemble.ts', from: 'keys: effects.keys,', to: 'keys: undefined,' },
+    mutation: {
+      file: CONNECTION,
+      from: 'patch: { their_did: did, their_keys: [told.verkey], wire:',
+      to: 'patch: { their_did: undefined, their_keys: [told.verkey], wire:',
+    },
   },
   {
     id: 'S2-58',
@@ -229,7 +233,7 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-82',
     text: 'the id of an offer correlates its request',
-    mutation: { file: CONNECTION, from: "about: ({ thid }) => byTag('invitation_msg_id', thid),", to: 'about: () => undefined,' },
+    mutation: { file: CONNECTION, from: '              invitation_msg_id: nonce,\n', to: '              invitation_msg_id: id,\n' },
   },
   {
     id: 'S2-83',
