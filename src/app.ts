@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
 import { algorandLedger } from './adapters/algorand.ts';
 import { openAnonCreds } from './adapters/anoncreds.ts';
 import { egressGuard } from './adapters/egress.ts';
@@ -13,9 +10,11 @@ import { rotatePostgres } from './adapters/postgres-rotate.ts';
 import { openSqlite } from './adapters/sqlite.ts';
 import { rotateSqlite } from './adapters/sqlite-rotate.ts';
 import { webDocuments } from './adapters/web-documents.ts';
+import { createAuthority } from './admin/auth.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
-import { type Config, ConfigError, dataDir, liveSettings } from './config.ts';
+import { type Config, ConfigError, dataDir, liveConfig } from './config.ts';
+import { acapySettings } from './config-acapy.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
@@ -24,20 +23,21 @@ import { agent2018Work } from './formats/agent-2018.ts';
 import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
 import { createCalls } from './kernel/calls.ts';
-import { createKeyRing, type Endpoints, type Kernel, type WebhookTarget } from './kernel/context.ts';
+import { createKeyRing, type Kernel } from './kernel/context.ts';
 import { createEndpoints } from './kernel/endpoints.ts';
 import { createEngine } from './kernel/engine.ts';
 import { newId } from './kernel/ids.ts';
 import { deliverLane } from './kernel/jobs.ts';
-import { mergedWork, migrate, type Plugin, pluginOf } from './kernel/plugin.ts';
-import type { Settings } from './kernel/protocol.ts';
+import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { pythonJson } from './kernel/python-json.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import type { WorkContext } from './kernel/work.ts';
+import { loadPlugin } from './plugins.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { ClaimedJob, Database } from './ports/store.ts';
+import { type TenantProfiles, tenantProfiles } from './profiles.ts';
 import { actionMenu } from './protocols/action-menu.ts';
 import { connection2018 } from './protocols/agent-2018-connection.ts';
 import { credential2018 } from './protocols/agent-2018-credential.ts';
@@ -56,6 +56,7 @@ import { introduction } from './protocols/introduction.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
+import { multitenancy } from './protocols/multitenancy.ts';
 import { notification } from './protocols/notification.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { presentProof } from './protocols/present-proof.ts';
@@ -69,6 +70,7 @@ import { createDelivery } from './workers/delivery.ts';
 import { createEvents } from './workers/events.ts';
 import { createLedgerWorker } from './workers/ledger.ts';
 import { type JobOutcome, type RunnerOptions, startRunner } from './workers/runner.ts';
+import { startSweeper } from './workers/sweeper.ts';
 
 export const VERSION = '0.1.0';
 /** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
@@ -105,6 +107,7 @@ export const PROTOCOLS = [
   connection2018,
   credential2018,
   proof2018,
+  multitenancy,
 ];
 
 /** Records that no protocol binds. */
@@ -136,7 +139,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     const protocols = plugins.flatMap((plugin) => plugin.protocols ?? []);
     const records = plugins.flatMap((plugin) => plugin.records ?? []);
     const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [...EXTRA_RECORDS, ...records] as never);
-    operationsOf(registry, plugins);
+    operationsOf(registry, plugins, { multitenant: true, managesWallets: true });
     return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
@@ -155,12 +158,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     });
   }
 
-  let live = config;
-  const endpoints = createEndpoints(db, BASE, () => {
-    settings = settingsOf(live, inbound, endpoints);
-  });
-  let settings = settingsOf(live, inbound, endpoints);
-  const kernel = kernelOf(config, registry, () => settings, db, log, counters, endpoints);
+  const { kernel, change } = kernelOf(config, registry, db, log, counters);
+  const { endpoints } = kernel;
   let adminPort = admin?.port;
   const guard = asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort));
   const web = webDocuments(guard, WEB_MS);
@@ -211,6 +210,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
   }, 60_000);
   expiry.unref();
+  const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
   const rereading = setInterval(() => {
     void endpoints.refresh().catch((error: unknown) => log.warn({ err: error }, 'the Endpoint DIDs could not be read'));
   }, 5000);
@@ -270,24 +270,47 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
         log,
       })
     : undefined;
+  const authority = createAuthority(kernel, {
+    apiKey: admin?.apiKey,
+    base: BASE,
+    multitenant: config.multitenant ? { secret: config.jwtSecret!, baseRoutes: config.baseWalletRoutes } : undefined,
+  });
   const api: Admin = {
     kernel,
+    base: BASE,
     engine,
     calls,
     work,
     matchHeld: (tenant, request) => matchHeld(work(tenant), request as never),
+    authority: () => authority,
+    acapySettings(given) {
+      const settings = acapySettings(given);
+      try {
+        liveConfig(settings);
+      } catch (error) {
+        throw new AppError('bad-request', (error as Error).message);
+      }
+      return settings;
+    },
     plugins,
     version: VERSION,
     started,
     config: shown as JsonObject,
-    settings: () => tenantSettings(live),
-    changeSettings(_tenant, given) {
+    async changeSettings(tenant, given) {
       try {
-        live = { ...live, ...liveSettings(given) };
+        // what cannot be understood is refused before anything is written
+        const changes = acapySettings(given);
+        liveConfig(changes);
+        if (tenant === BASE) change(changes);
+        else {
+          const input = { body: { extra_settings: changes }, query: {} };
+          await calls.call(BASE, multitenancy.name, 'update', { record: tenant, input });
+          kernel.profiles.forget(tenant);
+        }
       } catch (error) {
-        throw new AppError('bad-request', (error as Error).message);
+        if (!(error instanceof ConfigError)) throw error;
+        throw new AppError('bad-request', error.message);
       }
-      settings = settingsOf(live, inbound, endpoints);
     },
     ready,
     counters: () => ({ ...counters, ...db.admin.stats() }),
@@ -297,7 +320,11 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     shutdown: stop,
   };
   const server = admin
-    ? await startAdmin(api, { ...admin, maxBytes: Math.round(config.adminMaxRequestSize * 1_048_576), tenant: BASE })
+    ? await startAdmin(api, {
+        ...admin,
+        maxBytes: Math.round(config.adminMaxRequestSize * 1_048_576),
+        managesWallets: config.multitenantAdmin,
+      })
     : undefined;
   adminPort = server?.port;
 
@@ -309,6 +336,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       closing = true;
       clearInterval(expiry);
       clearInterval(rereading);
+      stopSweeping();
       calls.end();
       await Promise.allSettled([messages?.close(), server?.close()]);
       await Promise.allSettled(runners.map((runner) => runner.stop()));
@@ -326,9 +354,7 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await db.admin.ensureTenant(BASE, config.walletName);
-    const endpoints = createEndpoints(db, BASE, () => {});
-    const settings = settingsOf(config, inboundOf(config), endpoints);
-    const kernel = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), () => settings, db, log, {}, endpoints);
+    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), db, log, {});
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });
@@ -347,19 +373,19 @@ export async function rotateKey({ store, walletKey: masterKey, newWalletKey: nex
 function kernelOf(
   config: Config,
   registry: Registry,
-  settings: () => Settings,
   db: Database,
   log: Log,
   counters: Record<string, number>,
-  endpoints: Endpoints,
-): Kernel {
-  const targets = webhookTargets(config.webhookUrls);
-  return {
+): { kernel: Kernel; change: TenantProfiles['change'] } {
+  if (config.multitenant && !config.jwtSecret) throw new ConfigError('--multitenant needs --jwt-secret');
+  if (config.multitenantAdmin && !config.multitenant) throw new ConfigError('--multitenant-admin needs --multitenant');
+  const endpoints = createEndpoints(db, BASE, () => profiles.reset());
+  const { profiles, change } = tenantProfiles({ db, base: BASE, config, inbound: inboundOf(config), endpoints });
+  const kernel: Kernel = {
     db,
     registry,
     now: Date.now,
-    settings,
-    webhooks: () => targets,
+    profiles,
     keys: createKeyRing(db),
     endpoints,
     count(name) {
@@ -367,6 +393,7 @@ function kernelOf(
     },
     log,
   };
+  return { kernel, change };
 }
 
 /** Mail that waits for a peer without an endpoint: one envelope for one request on return-route. */
@@ -409,28 +436,6 @@ function adminOf(config: Config, log: Log): { host: string; port: number; apiKey
     );
   }
   return { host, port: portOf(port, '--admin'), apiKey: config.adminApiKey };
-}
-
-/** What ACA-Py has as plug-ins and this agent in itself: their names are accepted, so that a configuration can stay as it is. */
-const BUILT_IN = /^(acapy_plugins\.)?(connections|issue_credential|present_proof|rpc)(\.v1_0)?$/;
-
-/** The plug-in of a name: none for what is built in. @throws ConfigError */
-async function loadPlugin(name: string): Promise<Plugin[]> {
-  if (BUILT_IN.test(name)) return [];
-  let url: string;
-  try {
-    // a path as the shell understands it; everything else is a package of the folder that the agent was started in
-    url = /^\.{0,2}\/|\.[cm]?[jt]s$/.test(name) ? resolve(name) : createRequire(resolve('package.json')).resolve(name);
-  } catch {
-    throw new ConfigError(
-      `--plugin ${name}: there is no such package (Python plug-ins cannot be loaded); a file is named by its path, as in ./${name}.ts`,
-    );
-  }
-  try {
-    return [await pluginOf((await import(pathToFileURL(url).href)) as Record<string, unknown>)];
-  } catch (error) {
-    throw new ConfigError(`--plugin ${name}: ${(error as Error).message}`);
-  }
 }
 
 /** What an adapter cannot make of a setting is the operator's to mend. @throws ConfigError */
@@ -484,76 +489,4 @@ function ledgerOf(config: Config): Ledger | undefined {
       sponsorMnemonic: config.readOnlyLedger ? undefined : config.sponsorMnemonic,
     }),
   );
-}
-
-function webhookTargets(urls: readonly string[]): WebhookTarget[] {
-  return urls.map((given) => {
-    const [url, key] = given.split('#') as [string, string | undefined];
-    return { id: createHash('sha256').update(url).digest('base64url').slice(0, 12), url: url.replace(/\/$/, ''), key };
-  });
-}
-
-/** What steps may see of the configuration: no key is among it. */
-function settingsOf(config: Config, inbound: { host: string; port: number } | undefined, endpoints: Endpoints): Settings {
-  const { algorandNetwork, algorandAppId } = config;
-  return Object.freeze({
-    label: config.label,
-    endpoint: config.endpoint ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
-    autoAcceptInvites: config.autoAcceptInvites,
-    autoAcceptRequests: config.autoAcceptRequests,
-    autoAcceptIntroInvitationRequests: config.autoAcceptIntroInvitationRequests,
-    autoPingConnection: config.autoPingConnection,
-    autoRespondMessages: config.autoRespondMessages,
-    autoRespondCredentialProposal: config.autoRespondCredentialProposal,
-    autoRespondCredentialOffer: config.autoRespondCredentialOffer,
-    autoRespondCredentialRequest: config.autoRespondCredentialRequest,
-    autoStoreCredential: config.autoStoreCredential,
-    autoRespondPresentationProposal: config.autoRespondPresentationProposal,
-    autoRespondPresentationRequest: config.autoRespondPresentationRequest,
-    autoVerifyPresentation: config.autoVerifyPresentation,
-    preserveExchangeRecords: config.preserveExchangeRecords,
-    monitorPing: config.monitorPing,
-    publicInvites: config.publicInvites,
-    noReceiveInvites: config.noReceiveInvites,
-    debugWebhooks: config.debugWebhooks,
-    legacy: config.legacy as Settings['legacy'],
-    legacyEndpoint: endpoints.all()[0],
-    legacyPeers: legacyPeers(config.legacyPeers),
-    legacyRequireSigned: config.legacyRequireSigned,
-    algoPrefix: config.algodUrl !== undefined && !config.noLedger ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
-  });
-}
-
-/** Endpoint DIDs that the operator vouches for: `DID=VERKEY@URL`. */
-function legacyPeers(given: readonly string[]): Settings['legacyPeers'] {
-  const peers = given.map((text) => {
-    const [, did, verkey, endpoint] = /^([^=]{1,2000})=([1-9A-HJ-NP-Za-km-z]{43,44})@(\S{1,2000})$/.exec(text) ?? [];
-    if (!did || !verkey || !endpoint) throw new ConfigError(`--legacy-peer ${text}: must be DID=VERKEY@URL`);
-    return [did, { verkey, endpoint }] as const;
-  });
-  return Object.freeze(Object.fromEntries(peers));
-}
-
-/** `GET /settings`, under ACA-Py's names. */
-function tenantSettings(config: Config): JsonObject {
-  return {
-    'debug.auto_accept_invites': config.autoAcceptInvites,
-    'debug.auto_accept_requests': config.autoAcceptRequests,
-    auto_ping_connection: config.autoPingConnection,
-    'debug.auto_respond_messages': config.autoRespondMessages,
-    'debug.auto_respond_credential_offer': config.autoRespondCredentialOffer,
-    'debug.auto_respond_credential_request': config.autoRespondCredentialRequest,
-    'debug.auto_respond_presentation_proposal': config.autoRespondPresentationProposal,
-    'debug.auto_respond_presentation_request': config.autoRespondPresentationRequest,
-    'debug.auto_store_credential': config.autoStoreCredential,
-    'debug.auto_verify_presentation': config.autoVerifyPresentation,
-    'debug.monitor_ping': config.monitorPing,
-    preserve_exchange_records: config.preserveExchangeRecords,
-    public_invites: config.publicInvites,
-    default_label: config.label,
-    default_endpoint: config.endpoint ?? null,
-    'wallet.type': 'askar-anoncreds',
-    'wallet.name': config.walletName,
-    'log.level': config.logLevel,
-  };
 }

@@ -20,7 +20,6 @@ const foreign = (name: string, takes: Takes, env = `ACAPY_${name.toUpperCase().r
 const done = (name: string, takes: Takes): ForeignSetting => ({ ...foreign(name, takes), done: true });
 const refused = (name: string, takes: Takes, sentence: string): ForeignSetting => ({ ...foreign(name, takes), refused: sentence });
 
-const TENANTS = 'several tenants in one agent are not supported yet: start one agent for each, or leave the flag out';
 const REKEY = 'give the present key as --wallet-key to ./flexid rotate-key, and the new one as --new-wallet-key';
 
 /** In the order of ACA-Py's config/argparse.py. */
@@ -65,7 +64,6 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('log-file', '?'),
   foreign('invite-base-url', 1),
   foreign('monitor-forward', 0),
-  foreign('requests-through-public-did', 0),
   foreign('timing', 0),
   foreign('timing-log', 1),
   foreign('trace', 0),
@@ -99,11 +97,8 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('wallet-rekey-derivation-method', 1),
   foreign('dbstore-storage-creds', 1),
   refused('recreate-wallet', 0, 'this agent never deletes a wallet by itself: remove the database and start without the flag'),
-  refused('multitenant', 0, TENANTS),
-  foreign('jwt-secret', 1, 'ACAPY_MULTITENANT_JWT_SECRET'),
-  refused('multitenant-admin', 0, TENANTS),
-  foreign('multitenancy-config', '+', 'ACAPY_MULTITENANCY_CONFIGURATION'),
-  foreign('base-wallet-routes', '+'),
+  // one database for all tenants is the only way here
+  { ...done('multitenancy-config', '+'), env: 'ACAPY_MULTITENANCY_CONFIGURATION' },
   foreign('endorser-protocol-role', 1, 'ACAPY_ENDORSER_ROLE'),
   foreign('endorser-invitation', 1),
   foreign('endorser-public-did', 1),
@@ -137,4 +132,49 @@ export function storeOfAcapy(given: { type?: string; config?: string; creds?: st
     throw new Error('postgres_storage needs "url" in --wallet-storage-config, "account" in --wallet-storage-creds');
   const user = [creds.account, ...(creds.password === undefined ? [] : [creds.password])].map(encodeURIComponent).join(':');
   return `postgres://${user}@${config.url}/${encodeURIComponent(given.name)}`;
+}
+
+/** Settings that ACA-Py lets a tenant have of its own, by the name in its records; variables and flags spell them otherwise. */
+const TENANT_SETTINGS: Readonly<Record<string, string>> = {
+  'auto-accept-invites': 'debug.auto_accept_invites',
+  'auto-accept-requests': 'debug.auto_accept_requests',
+  'auto-create-revocation-transactions': 'endorser.auto_create_rev_reg',
+  'auto-ping-connection': 'auto_ping_connection',
+  'auto-promote-author-did': 'endorser.auto_promote_author_did',
+  'auto-request-endorsement': 'endorser.auto_request',
+  'auto-respond-credential-offer': 'debug.auto_respond_credential_offer',
+  'auto-respond-credential-request': 'debug.auto_respond_credential_request',
+  'auto-respond-messages': 'debug.auto_respond_messages',
+  'auto-verify-presentation': 'debug.auto_verify_presentation',
+  'auto-write-transactions': 'endorser.auto_write',
+  'endorser-alias': 'endorser.endorser_alias',
+  'endorser-invitation': 'endorser.endorser_invitation',
+  'endorser-protocol-role': 'endorser.protocol_role',
+  'endorser-public-did': 'endorser.endorser_public_did',
+  'invite-public': 'debug.invite_public',
+  'log-level': 'log.level',
+  'monitor-ping': 'debug.monitor_ping',
+  'notify-revocation': 'revocation.notify',
+  'preserve-exchange-records': 'preserve_exchange_records',
+  'public-invites': 'public_invites',
+  'requests-through-public-did': 'requests_through_public_did',
+  'create-revocation-transactions': 'endorser.auto_create_rev_reg',
+  'endorser-role': 'endorser.protocol_role',
+  'enable-auto-revocation-recovery': 'anoncreds.revocation.auto_recovery_enabled',
+  // this agent's own, in the same manner
+  'auto-respond-credential-proposal': 'debug.auto_respond_credential_proposal',
+  'auto-respond-presentation-proposal': 'debug.auto_respond_presentation_proposal',
+  'auto-respond-presentation-request': 'debug.auto_respond_presentation_request',
+  'auto-store-credential': 'debug.auto_store_credential',
+};
+
+/** A tenant's `extra_settings`, given by flag names or `ACAPY_*` variables, under the names of ACA-Py's records; unknown ones are passed over, as there. */
+export function acapySettings(given: Readonly<Record<string, unknown>>): Record<string, string | number | boolean> {
+  const out: Record<string, string | number | boolean> = {};
+  for (const [name, value] of Object.entries(given)) {
+    const flag = name.startsWith('ACAPY_') ? name.slice('ACAPY_'.length).toLowerCase().replaceAll('_', '-') : name;
+    const setting = Object.hasOwn(TENANT_SETTINGS, flag) ? TENANT_SETTINGS[flag] : undefined;
+    if (setting && ['string', 'number', 'boolean'].includes(typeof value)) out[setting] = value as string | number | boolean;
+  }
+  return out;
 }

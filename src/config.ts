@@ -78,6 +78,12 @@ const SETTINGS = {
     metavar: '<url#api_key>',
     help: 'Where events are sent; may be given more than once',
   },
+  requestsThroughPublicDid: flag(
+    'requests-through-public-did',
+    'ACAPY_REQUESTS_THROUGH_PUBLIC_DID',
+    'Admin',
+    'With --public-invites: take connection requests for the public DID that answer no invitation',
+  ),
   noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations'),
 
   autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),
@@ -377,6 +383,25 @@ const SETTINGS = {
     metavar: '<words>',
     help: '25 words of the account that pays for writes; without it the ledger is read only',
   },
+  multitenant: flag('multitenant', 'ACAPY_MULTITENANT', 'Multitenancy', 'Host many wallets, each with its own token'),
+  multitenantAdmin: flag('multitenant-admin', 'ACAPY_MULTITENANT_ADMIN', 'Multitenancy', 'Serve the operations that manage wallets'),
+  jwtSecret: {
+    flags: ['--jwt-secret'],
+    env: 'ACAPY_MULTITENANT_JWT_SECRET',
+    group: 'Multitenancy',
+    kind: 'text',
+    secret: true,
+    metavar: '<secret>',
+    help: 'The secret that tokens of wallets are signed with; the same for every process',
+  },
+  baseWalletRoutes: {
+    flags: ['--base-wallet-routes'],
+    env: 'ACAPY_BASE_WALLET_ROUTES',
+    group: 'Multitenancy',
+    kind: 'list',
+    metavar: '<regex>',
+    help: 'Paths, as regular expressions, that the base wallet may call as tenants do',
+  },
   noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger'),
   readOnlyLedger: flag('read-only-ledger', 'ACAPY_READ_ONLY_LEDGER', 'Ledger', 'Never write to the ledger, whatever the sponsor'),
 
@@ -513,26 +538,36 @@ const textOf = (setting: ForeignSetting, text: string | undefined): string | und
 
 const OFF = /^(0|false|no|off)$/i;
 
-/** What `PUT /settings` can change while the agent runs. */
-const LIVE: readonly Name[] = [
-  ...(['autoAcceptInvites', 'autoAcceptRequests', 'autoPingConnection', 'autoRespondMessages', 'autoRespondCredentialProposal'] as const),
-  ...(['autoRespondCredentialOffer', 'autoRespondCredentialRequest', 'autoStoreCredential', 'autoRespondPresentationProposal'] as const),
-  ...(['autoRespondPresentationRequest', 'autoVerifyPresentation', 'monitorPing', 'publicInvites', 'preserveExchangeRecords'] as const),
-];
+/** Settings that a tenant has of its own, and that `PUT /settings` changes while the agent runs: by ACA-Py's name. */
+const LIVE: Readonly<Record<string, Name>> = {
+  'debug.auto_accept_invites': 'autoAcceptInvites',
+  'debug.auto_accept_requests': 'autoAcceptRequests',
+  auto_ping_connection: 'autoPingConnection',
+  'debug.auto_respond_messages': 'autoRespondMessages',
+  'debug.auto_respond_credential_proposal': 'autoRespondCredentialProposal',
+  'debug.auto_respond_credential_offer': 'autoRespondCredentialOffer',
+  'debug.auto_respond_credential_request': 'autoRespondCredentialRequest',
+  'debug.auto_store_credential': 'autoStoreCredential',
+  'debug.auto_respond_presentation_proposal': 'autoRespondPresentationProposal',
+  'debug.auto_respond_presentation_request': 'autoRespondPresentationRequest',
+  'debug.auto_verify_presentation': 'autoVerifyPresentation',
+  'debug.monitor_ping': 'monitorPing',
+  public_invites: 'publicInvites',
+  requests_through_public_did: 'requestsThroughPublicDid',
+  preserve_exchange_records: 'preserveExchangeRecords',
+};
 
 /**
- * Settings by their flag names or variables, of which some can be changed while the agent runs; others are passed over, as ACA-Py does.
+ * Settings by ACA-Py's names as configuration; those that set nothing here are passed over.
  * @throws ConfigError for a value that is neither true nor false
  */
-export function liveSettings(given: Readonly<Record<string, unknown>>): Partial<Config> {
+export function liveConfig(given: Readonly<Record<string, unknown>>): Partial<Config> {
   const changes: Partial<Record<Name, boolean>> = {};
-  for (const name of LIVE) {
-    const { flags, env }: Setting = SETTINGS[name];
-    const raw = given[flags[0]!.slice(2)] ?? given[env];
-    if (raw === undefined) continue;
-    const text = String(raw).toLowerCase();
-    if (text !== 'true' && text !== 'false') throw new ConfigError(`${flags[0]!.slice(2)} is true or false`);
-    changes[name] = text === 'true';
+  for (const [name, own] of Object.entries(LIVE)) {
+    if (given[name] === undefined) continue;
+    const text = String(given[name]).toLowerCase();
+    if (text !== 'true' && text !== 'false') throw new ConfigError(`${name} is true or false`);
+    changes[own] = text === 'true';
   }
   return changes as Partial<Config>;
 }

@@ -179,7 +179,7 @@ const WORDS: Record<string, string[]> = {
   'wallet-storage-type': ['default'],
 };
 const words = (name: string, takes: string): string[] => WORDS[name] ?? (takes === '0' ? [] : takes === '2' ? ['a', 'b'] : ['a']);
-const REFUSED = ['dbstore-key', 'wallet-rekey', 'dbstore-rekey', 'recreate-wallet', 'multitenant', 'multitenant-admin'];
+const REFUSED = ['dbstore-key', 'wallet-rekey', 'dbstore-rekey', 'recreate-wallet'];
 
 test('all 138 flags of ACA-Py are known, by flag, by variable and by YAML; a flag that would change the agent and cannot is refused', () => {
   assert.equal(ACAPY.length, 138);

@@ -21,7 +21,10 @@ const acapy = readFileSync(file('test/vectors/acapy/operations.tsv'), 'utf8')
   });
 const pathOf = (op: Operation): string => op.path.replace('*}', '}');
 const nameOf = (op: Operation): string => `${op.method} ${pathOf(op)}`;
-const operations = operationsOf(createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), []);
+const operations = operationsOf(createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), [], {
+  multitenant: true,
+  managesWallets: true,
+});
 
 /** Compares a part of a document between two marks with what it should be, or writes it. */
 function derived(document: string, mark: string, wanted: string): void {

@@ -3,7 +3,7 @@ import type { Commit, JobKind } from '../ports/store.ts';
 import type { CommitRows } from '../vault/rows.ts';
 import { COMMIT_SETS, type CommitSet } from './postgres-commit-sql.ts';
 import type { Link, Statement } from './postgres-link.ts';
-import { draftCommit, type HintDraft, hintDraft, type KnownTenant } from './store-shared.ts';
+import { draftCommit, type HintDraft, hintDraft, type KnownTenant, toldCauses } from './store-shared.ts';
 
 /** What a lease token says: which lane of which tenant is held, and under which id. */
 export interface LeaseParts {
@@ -67,7 +67,7 @@ function statement(members: readonly Member[], from: string): { call: Statement;
     draftCommit(draft, member.tenant.keys.tenant, member.commit);
   }
   const tenants = [...new Set(members.map((member) => member.tenant.n))];
-  const values = [tenants, from, [...draft.kinds], [...draft.causes], ...SETS.flatMap(([set]) => columns[set])];
+  const values = [tenants, from, [...draft.kinds], toldCauses(draft), ...SETS.flatMap(([set]) => columns[set])];
   return { call: { name: 'commit', text: TEXT, values }, draft };
 }
 

@@ -6,7 +6,7 @@ DECLARE v_text text;
 BEGIN
   IF cardinality(p_kinds) = 0 AND cardinality(p_causes) = 0 THEN RETURN; END IF;
   v_text := json_build_object('from', p_from, 'kinds', p_kinds, 'causes', p_causes)::text;
-  IF octet_length(v_text) > 7900 THEN v_text := json_build_object('from', p_from, 'kinds', p_kinds, 'causes', '{}'::text[])::text; END IF;
+  IF octet_length(v_text) > 7900 THEN v_text := json_build_object('from', p_from, 'kinds', p_kinds, 'causes', ARRAY['forget:*'])::text; END IF;
   PERFORM pg_notify('flexid', v_text);
 END $$;
 

@@ -1,14 +1,14 @@
 import type { Client } from 'pg';
 import { JOB_KINDS, type JobKind } from '../ports/store.ts';
 import { plainClient } from './postgres-link.ts';
-import { type HintDraft, hintDraft } from './store-shared.ts';
+import { forgetName, type HintDraft, heardDraft } from './store-shared.ts';
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 
 /**
  * Hears of the commits of other processes on a connection of its own, which comes back by itself. After a gap, everything may have changed: the hint then names
- * every kind of job. @returns the function that ends it.
+ * every kind of job, and nothing that is in memory is believed. @returns the function that ends it.
  */
 export function listen(options: {
   url: string;
@@ -26,7 +26,7 @@ export function listen(options: {
     try {
       const hint = JSON.parse(payload ?? '') as { from: string; kinds: JobKind[]; causes: string[] };
       if (hint.from === options.from) return;
-      options.publish({ ...hintDraft(), kinds: new Set(hint.kinds), causes: new Set(hint.causes) });
+      options.publish(heardDraft(hint.kinds, hint.causes));
     } catch {
       // a notification that is not ours; it would only have been a hint
     }
@@ -52,7 +52,7 @@ export function listen(options: {
       if (ended) return void fresh.end();
       await fresh.query('LISTEN flexid');
       wait = FIRST_WAIT_MS;
-      if (before) options.publish({ ...hintDraft(), kinds: new Set(JOB_KINDS) });
+      if (before) options.publish(heardDraft(JOB_KINDS, [forgetName('*')]));
       before = true;
     } catch {
       again();

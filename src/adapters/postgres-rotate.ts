@@ -29,7 +29,7 @@ export async function rotatePostgres(options: { url: string; masterKey?: string;
     const from = guardedMaster(() => openMaster(masterKey, headers[0]!.value));
     const next = guardedMaster(() => createMaster(nextKey));
     const { rows: tenants } = await client.query<{ n: number; id: string; data_key: Uint8Array }>(
-      'SELECT n, id, data_key FROM flexid.tenant',
+      'SELECT n, id, data_key FROM flexid.tenant WHERE length(data_key) > 0',
     );
     for (const { n, id, data_key } of tenants) {
       const dataKey = guarded(`the key of tenant ${id}`, () => unwrapDataKey(from, id, data_key));

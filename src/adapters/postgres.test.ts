@@ -154,7 +154,7 @@ describe('PostgreSQL database', () => {
       assert.equal((await client.query('SELECT 1 FROM flexid.record')).rowCount, 0);
     });
     await asSuperuser.admin.expire(Date.now());
-    await asSuperuser.admin.removeTenant('a');
+    await asSuperuser.admin.eraseTenant('a');
     await asSuperuser.admin.close();
   });
 
@@ -181,8 +181,13 @@ describe('PostgreSQL database', () => {
     await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, cause: 'the-cause' }] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
     await sleep(50);
-    assert.deepEqual(hints, [{ kinds: ['ledger'], causes: ['the-cause'], events: [] }]);
+    assert.deepEqual(hints, [{ kinds: ['ledger'], causes: ['the-cause'], forget: [], tenants: [], events: [] }]);
     assert.deepEqual(own, hints, 'once, not again by the notification');
+    hints.length = 0;
+    const event = { id: 'h2', topic: 't', category: 'connection', record: 'r', value: {} };
+    await db.store.commit('a', { events: [event], forget: ['a tenant'], unroutes: ['a key'] });
+    for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
+    assert.deepEqual(hints, [{ kinds: [], causes: [], forget: ['a tenant', 'a key'], tenants: ['a'], events: [] }]);
     for (const end of ends) end();
     await other.admin.close();
   });

@@ -11,7 +11,17 @@ import { openLink, plainClient, postgresError } from './postgres-link.ts';
 import { listen } from './postgres-listen.ts';
 import { loadBatcher, postgresReads } from './postgres-read.ts';
 import { migratePostgres, sessionSettings, TENANT_TABLES } from './postgres-schema.ts';
-import { EVENT_MS, guarded, guardedMaster, hintBoard, type KnownTenant, openJobs, tenantCache } from './store-shared.ts';
+import {
+  EVENT_MS,
+  guarded,
+  guardedMaster,
+  hintBoard,
+  hintDraft,
+  type KnownTenant,
+  openJobs,
+  tenantCache,
+  toldCauses,
+} from './store-shared.ts';
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; the schema `flexid` is created in it. */
@@ -25,6 +35,8 @@ export interface PostgresOptions {
 }
 
 const EXPIRE_ROWS = 1000;
+/** How many rows of an erased tenant one step removes: nobody else is held up. */
+const SWEEP_ROWS = 2000;
 
 /**
  * Opens a PostgreSQL database (15 or newer) and brings its schema up to date; other processes may have it open.
@@ -89,6 +101,9 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   const reads = postgresReads(reader);
   const cache = tenantCache();
   const stopListening = listen({ url, settings, from, publish: board.publish });
+  board.subscribe(({ forget }) => {
+    for (const name of forget) cache.forget(name);
+  });
   let closed = false;
 
   async function tenant(column: 'id' | 'n', value: string | number): Promise<KnownTenant> {
@@ -96,6 +111,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const text = `SELECT n, id, data_key FROM flexid.tenant WHERE ${column} = $1`;
     const [row] = await reader().query<TenantRow>({ name: `tenant-${column}`, text, values: [value] });
     if (!row) throw new AppError('not-found', `There is no tenant ${value}`);
+    if (row.data_key.length === 0) throw new AppError('not-found', `Tenant ${value} was erased`);
     const dataKey = guarded(`the key of tenant ${row.id}`, () => unwrapDataKey(master, row.id, row.data_key));
     return cache.add({ n: row.n, keys: tenantKeys(row.id, dataKey) });
   }
@@ -135,18 +151,38 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     await reader().query({ name: 'tenant-add', text, values: [id, label, wrapDataKey(master, id, dataKey)] });
   }
 
-  async function removeTenant(id: string): Promise<void> {
-    const [row] = await reader().query<{ n: number }>({
-      name: 'tenant-n',
-      text: 'SELECT n FROM flexid.tenant WHERE id = $1',
-      values: [id],
-    });
-    cache.forget(id);
+  const rowOf = async (id: string): Promise<{ n: number; erased: boolean } | undefined> => {
+    const text = 'SELECT n, length(data_key) = 0 AS erased FROM flexid.tenant WHERE id = $1';
+    return (await reader().query<{ n: number; erased: boolean }>({ name: 'tenant-n', text, values: [id] }))[0];
+  };
+
+  async function eraseTenant(id: string): Promise<void> {
+    const row = await rowOf(id);
     if (!row) return;
     // one function body is one transaction
-    const body = TENANT_TABLES.map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
-    const text = `DO $$ BEGIN PERFORM set_config('flexid.tenant', '${row.n}', true); ${body} DELETE FROM flexid.tenant WHERE n = ${row.n}; END $$`;
+    const body = ['route', 'job', 'lane'].map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
+    const text = `DO $$ BEGIN UPDATE flexid.tenant SET data_key = '', name = '' WHERE n = ${row.n}; ${body} END $$`;
     await reader().query({ name: '', text });
+    cache.forget(id);
+    const draft = hintDraft();
+    draft.forget.add(id);
+    board.publish(draft);
+    await reader().query({ name: 'tell', text: 'SELECT flexid.hint($1, $2, $3)', values: [from, [], toldCauses(draft)] });
+  }
+
+  async function sweepTenant(id: string): Promise<number> {
+    const row = await rowOf(id);
+    if (!row?.erased) return 0;
+    const scope = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: [String(row.n)] };
+    for (const table of TENANT_TABLES) {
+      const text = `WITH gone AS (DELETE FROM flexid.${table} WHERE t = $1 AND ctid = ANY (ARRAY(SELECT ctid FROM flexid.${table} WHERE t = $1 LIMIT ${SWEEP_ROWS})) RETURNING 1)
+        SELECT count(*)::int AS gone FROM gone`;
+      const [, rows] = await reader().together([scope, { name: `sweep-${table}`, text, values: [row.n] }]);
+      const { gone } = (rows as { gone: number }[])[0]!;
+      if (gone > 0) return gone;
+    }
+    await reader().query({ name: 'tenant-gone', text: 'DELETE FROM flexid.tenant WHERE n = $1', values: [row.n] });
+    return 0;
   }
 
   const expiring = [
@@ -173,7 +209,8 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
 
   const admin: StoreAdmin = {
     ensureTenant,
-    removeTenant,
+    eraseTenant,
+    sweepTenant,
     tenants: async () =>
       (await reader().query<{ id: string }>({ name: 'tenants', text: 'SELECT id FROM flexid.tenant ORDER BY n' })).map((row) => row.id),
     expire,

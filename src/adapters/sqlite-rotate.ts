@@ -40,7 +40,11 @@ export function rotateSqlite({ path: given, masterKey, nextKey }: RotateOptions)
     if (nextKey === undefined) rmSync(`${path}.key.next`, { force: true });
     const next = guardedMaster(() => createMaster(nextKey ?? generateWalletKey(path, '.next')));
     db.exec('BEGIN IMMEDIATE');
-    const tenants = db.prepare('SELECT n, id, data_key FROM tenant').all() as { n: number; id: string; data_key: Uint8Array }[];
+    const tenants = db.prepare('SELECT n, id, data_key FROM tenant WHERE length(data_key) > 0').all() as {
+      n: number;
+      id: string;
+      data_key: Uint8Array;
+    }[];
     const update = db.prepare('UPDATE tenant SET data_key = ? WHERE n = ?');
     for (const { n, id, data_key } of tenants) {
       const dataKey = guarded(`the key of tenant ${id}`, () => unwrapDataKey(from, id, data_key));

@@ -29,6 +29,10 @@ export interface SqliteOptions {
 
 const PAGE_BYTES = 16_384;
 const EXPIRE_ROWS = 1000;
+/** How many rows of an erased tenant one step removes: nobody else is held up. */
+const SWEEP_ROWS = 2000;
+/** What names a row, where the table has no number of its own for it. */
+const ROW_NAMES: Readonly<Record<string, string>> = { tag: 'hash, n', key: 'hash', route: 'hash' };
 
 /**
  * Opens an SQLite database, creates it when there is none, and keeps every other process off it.
@@ -97,6 +101,7 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
   function known(row: unknown, id: string | number): KnownTenant {
     if (!row) throw new AppError('not-found', `There is no tenant ${id}`);
     const { n, id: tenant, data_key } = row as { n: number; id: string; data_key: Uint8Array };
+    if (data_key.length === 0) throw new AppError('not-found', `Tenant ${id} was erased`);
     return cache.add({
       n,
       keys: tenantKeys(
@@ -161,16 +166,35 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     await batch.write(() => void tenantInsert.run(tenant, label, wrapDataKey(master, tenant, dataKey), Date.now()));
   }
 
-  async function removeTenant(tenant: string): Promise<void> {
+  async function eraseTenant(tenant: string): Promise<void> {
     await batch.write(
       () => {
         const row = tenantRow.get(tenant) as { n: number } | undefined;
         if (!row) return;
-        for (const table of TENANT_TABLES) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
-        db.prepare('DELETE FROM tenant WHERE n = ?').run(row.n);
+        db.prepare("UPDATE tenant SET data_key = x'', name = x'' WHERE n = ?").run(row.n);
+        for (const table of ['route', 'job', 'lane']) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
       },
-      () => cache.forget(tenant),
+      (draft) => {
+        cache.forget(tenant);
+        draft.forget.add(tenant);
+      },
     );
+  }
+
+  async function sweepTenant(tenant: string): Promise<number> {
+    let gone = 0;
+    await batch.write(() => {
+      const row = tenantRow.get(tenant) as { n: number; data_key: Uint8Array } | undefined;
+      if (!row || row.data_key.length > 0) return;
+      for (const table of TENANT_TABLES) {
+        const id = ROW_NAMES[table] ?? 'rowid';
+        const text = `DELETE FROM ${table} WHERE t = ? AND (${id}) IN (SELECT ${id} FROM ${table} WHERE t = ? LIMIT ${SWEEP_ROWS})`;
+        gone = Number(db.prepare(text).run(row.n, row.n).changes);
+        if (gone > 0) return;
+      }
+      db.prepare('DELETE FROM tenant WHERE n = ?').run(row.n);
+    });
+    return gone;
   }
 
   const expiring = [
@@ -198,7 +222,8 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
 
   const admin: StoreAdmin = {
     ensureTenant,
-    removeTenant,
+    eraseTenant,
+    sweepTenant,
     tenants: () => read(() => (tenantIds.all() as { id: string }[]).map((row) => row.id)),
     expire,
     backlog: () =>

@@ -58,7 +58,12 @@ export function tenantCache() {
       }
       return tenant;
     },
+    /** `*` for all. */
     forget(id: string): void {
+      if (id === '*') {
+        byId.clear();
+        byNumber.clear();
+      }
       const known = byId.get(id);
       byId.delete(id);
       if (known) byNumber.delete(known.n);
@@ -91,10 +96,34 @@ export function readDead(keys: TenantKeys, row: Omit<DeadJob, 'error' | 'payload
 export interface HintDraft {
   kinds: Set<JobKind>;
   causes: Set<string>;
+  forget: Set<string>;
+  tenants: Set<string>;
   events: StoreHint['events'][number][];
 }
 
-export const hintDraft = (): HintDraft => ({ kinds: new Set(), causes: new Set(), events: [] });
+export const hintDraft = (): HintDraft => ({ kinds: new Set(), causes: new Set(), forget: new Set(), tenants: new Set(), events: [] });
+
+/** What is to be forgotten, and whose events there are, travels to other processes among the causes, which are random ids, under these prefixes. */
+const FORGET = 'forget:';
+const EVENTS = 'events:';
+export const forgetName = (name: string): string => FORGET + name;
+/** The causes of a draft, and what travels among them. */
+export const toldCauses = (draft: HintDraft): string[] => [
+  ...draft.causes,
+  ...[...draft.forget].map(forgetName),
+  ...new Set(draft.events.map(({ tenant }) => EVENTS + tenant)),
+];
+
+/** A notification of another process as a draft. */
+export function heardDraft(kinds: readonly JobKind[], causes: readonly string[]): HintDraft {
+  const draft = { ...hintDraft(), kinds: new Set(kinds) };
+  for (const cause of causes) {
+    if (cause.startsWith(FORGET)) draft.forget.add(cause.slice(FORGET.length));
+    else if (cause.startsWith(EVENTS)) draft.tenants.add(cause.slice(EVENTS.length));
+    else draft.causes.add(cause);
+  }
+  return draft;
+}
 
 /** Adds what a commit announces. */
 export function draftCommit(draft: HintDraft, tenant: string, commit: Commit): void {
@@ -105,6 +134,7 @@ export function draftCommit(draft: HintDraft, tenant: string, commit: Commit): v
   for (const snapshot of commit.snapshots ?? []) draft.causes.add(snapshot.cause);
   for (const failure of commit.failures ?? []) draft.causes.add(failure.cause);
   for (const event of commit.events ?? []) draft.events.push({ tenant, event });
+  for (const name of [...(commit.forget ?? []), ...(commit.unroutes ?? []), ...(commit.unkeys ?? [])]) draft.forget.add(name);
 }
 
 /** Listeners of commits. One that throws does not keep the others from hearing. */
@@ -116,8 +146,14 @@ export function hintBoard(report: (error: unknown) => void) {
       return () => listeners.delete(listener);
     },
     publish(draft: HintDraft): void {
-      if (draft.kinds.size === 0 && draft.causes.size === 0 && draft.events.length === 0) return;
-      const hint: StoreHint = { kinds: [...draft.kinds], causes: [...draft.causes], events: draft.events };
+      if (draft.kinds.size + draft.causes.size + draft.forget.size + draft.tenants.size + draft.events.length === 0) return;
+      const hint: StoreHint = {
+        kinds: [...draft.kinds],
+        causes: [...draft.causes],
+        forget: [...draft.forget],
+        tenants: [...draft.tenants],
+        events: draft.events,
+      };
       for (const listener of listeners) {
         try {
           listener(hint);

@@ -6,6 +6,8 @@ import { guardedConnector } from './http-outbound.ts';
 
 /** Beyond what a DID document needs: did:web names the server, so its answer is a stranger's. */
 const MAX_BYTES = 64 * 1024;
+/** Fetched at a time: slow servers must not take all the workers, whoever named them. */
+const MAX_FLYING = 8;
 
 /**
  * GET by undici, through the egress guard on the connected socket; no redirects.
@@ -19,11 +21,14 @@ export function webDocuments(guard: EgressGuard, timeoutMs: number): WebDocument
     maxOrigins: 256,
     connect: guardedConnector(guard, timeoutMs),
   });
+  let flying = 0;
   return {
     async get(given) {
       const url = guard.checkUrl(given);
       const unavailable = (why: string, cause?: unknown): AppError =>
         new AppError('did-unavailable', `${url.origin} ${why}`, { cause: cause as Error });
+      if (flying >= MAX_FLYING) throw unavailable('was not asked: too many documents are being fetched');
+      flying++;
       try {
         const headers = { accept: 'application/did+json, application/did+ld+json, application/json' };
         const { statusCode, body } = await request(url, { dispatcher: agent, headers, signal: AbortSignal.timeout(timeoutMs) });
@@ -42,6 +47,8 @@ export function webDocuments(guard: EgressGuard, timeoutMs: number): WebDocument
         if (cause instanceof AppError) throw cause;
         if (name === 'TimeoutError') throw unavailable(`did not answer in ${timeoutMs / 1000} s`, error);
         throw unavailable(`could not be reached: ${code ?? message}`, error);
+      } finally {
+        flying--;
       }
     },
     close: () => agent.destroy(),

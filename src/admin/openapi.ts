@@ -2,7 +2,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Operation } from './operations.ts';
 
 /** The OpenAPI 3.1 document of what is served: derived, so it cannot be wrong about a path. */
-export function openapiDocument(operations: readonly Operation[], version: string): JsonObject {
+export function openapiDocument(operations: readonly Operation[], version: string, multitenant = false): JsonObject {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const op of operations) {
     const path = op.path.replaceAll('*}', '}');
@@ -18,6 +18,7 @@ export function openapiDocument(operations: readonly Operation[], version: strin
       ...(parameters.length > 0 ? { parameters } : {}),
       ...(op.body ? { requestBody: { required: true, content: { 'application/json': { schema: plain(op.body.schema) } } } } : {}),
       ...(op.auth === 'none' ? { security: [] } : {}),
+      ...(multitenant && op.auth === 'tenant' ? { security: [{ Bearer: [] }] } : {}),
       responses: {
         [op.status ?? 200]: {
           description: 'Success',
@@ -37,7 +38,12 @@ export function openapiDocument(operations: readonly Operation[], version: strin
       description: 'The admin API: what a controller calls. Paths, bodies and records are those of ACA-Py.',
     },
     paths: paths as unknown as JsonObject,
-    components: { securitySchemes: { ApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } } },
+    components: {
+      securitySchemes: {
+        ApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+        ...(multitenant ? { Bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } : {}),
+      },
+    },
     security: [{ ApiKey: [] }],
     tags: [...new Set(operations.map((op) => op.tag))].sort().map((name) => ({ name })),
   };

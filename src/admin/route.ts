@@ -6,10 +6,13 @@ import type { Plugin, RouteCall } from '../kernel/plugin.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
+import type { Authority } from './auth.ts';
 
 /** What the admin API is given. */
 export interface Admin {
   readonly kernel: Kernel;
+  /** The base wallet: the tenant of the operator. */
+  readonly base: string;
   readonly engine: Engine;
   readonly calls: Calls;
   readonly work: (tenant: string) => WorkContext;
@@ -18,16 +21,18 @@ export interface Admin {
     tenant: string,
     request: JsonObject,
   ): Promise<{ rows: StoredRecord[]; matches: { attributes: Record<string, string[]>; predicates: Record<string, string[]> } }>;
+  /** Who may call. */
+  authority(): Authority;
+  /** A tenant's settings, given by flag names or variables, under ACA-Py's names. @throws AppError `bad-request` */
+  acapySettings(given: JsonObject): JsonObject;
   /** What was loaded beside the agent's own protocols. */
   readonly plugins: readonly Plugin[];
   readonly version: string;
   readonly started: number;
   /** The configuration as the operator may read it: without keys. */
   readonly config: JsonObject;
-  /** Tenant settings under ACA-Py's names. */
-  settings(tenant: string): JsonObject;
-  /** Changes settings until the next start. */
-  changeSettings(tenant: string, given: JsonObject): void;
+  /** Changes a tenant's settings, the base wallet's until the next start. @throws AppError `bad-request` */
+  changeSettings(tenant: string, given: JsonObject): Promise<void>;
   /** Whether messages and calls can be taken: the store and the ledger answer, and nothing is shutting down. */
   ready(): Promise<{ ok: boolean; reason?: string }>;
   counters(): Record<string, number>;

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { JsonRefused, parseJson } from '../didcomm/safe-json.ts';
 import { AppError, asAppError } from '../errors.ts';
@@ -6,6 +5,7 @@ import type { Plugin } from '../kernel/plugin.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Registry } from '../kernel/registry.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { Caller } from './auth.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
 import { documentationPage } from './page.ts';
@@ -16,8 +16,10 @@ import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
 import { indyFamilyRoutes } from './routes/indy-families.ts';
 import { jwtRoutes } from './routes/jwt.ts';
+import { ledgerRoutes } from './routes/ledger.ts';
 import { legacyRoutes } from './routes/legacy.ts';
 import { metricsRoutes } from './routes/metrics.ts';
+import { multitenancyRoutes, ownTokenRoutes } from './routes/multitenancy.ts';
 import { outOfBandRoutes } from './routes/out-of-band.ts';
 import { proofRoutes } from './routes/present-proof.ts';
 import { resolverRoutes } from './routes/resolver.ts';
@@ -28,10 +30,9 @@ import { attachEvents } from './ws.ts';
 export interface AdminServerOptions {
   readonly host: string;
   readonly port: number;
-  /** Absent: insecure mode. */
-  readonly apiKey?: string;
   readonly maxBytes: number;
-  readonly tenant: string;
+  /** Serves the operations that manage wallets. */
+  readonly managesWallets: boolean;
 }
 
 /** How long calls in hand may take to answer when the agent stops. */
@@ -47,6 +48,7 @@ const HANDWRITTEN = [
   ...credentialRoutes,
   ...indyFamilyRoutes,
   ...anoncredsRoutes,
+  ...ledgerRoutes,
   ...proofRoutes,
   ...resolverRoutes,
   ...eventRoutes,
@@ -56,8 +58,14 @@ const HANDWRITTEN = [
 const OWN = ['GET /', 'GET /ws', 'GET /api/doc', 'GET /api/docs/swagger.json'];
 
 /** Every operation that is served: what protocols and records declare, and what is written by hand. @throws Error where two are one route */
-export function operationsOf(registry: Registry, plugins: readonly Plugin[]): Operation[] {
+export function operationsOf(
+  registry: Registry,
+  plugins: readonly Plugin[],
+  tenancy: { readonly multitenant: boolean; readonly managesWallets: boolean },
+): Operation[] {
   const operations = [
+    ...(tenancy.managesWallets ? multitenancyRoutes.map(routeOperation) : []),
+    ...(tenancy.multitenant ? ownTokenRoutes.map(routeOperation) : []),
     ...registry.routed.map(commandOperation),
     ...[...registry.records.values()].flatMap(recordOperations),
     ...HANDWRITTEN.map(routeOperation),
@@ -85,9 +93,10 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
   });
-  const authorized = keyCheck(options.apiKey);
-  const operations = operationsOf(admin.kernel.registry, admin.plugins);
-  const document = pythonJson(openapiDocument(operations, admin.version));
+  const authority = admin.authority();
+  const operations = operationsOf(admin.kernel.registry, admin.plugins, { ...options, multitenant: authority.multitenant });
+  const callers = new WeakMap<FastifyRequest, Caller>();
+  const document = pythonJson(openapiDocument(operations, admin.version, authority.multitenant));
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -115,8 +124,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
       url: op.path.replace(/\{[a-z_]+\*\}$/, '*').replace(/\{([a-z_]+)\}/g, ':$1'),
       // before the body is read: who may not call has nothing parsed
       async onRequest(request) {
-        if (op.auth !== 'none' && !authorized(request.headers['x-api-key']))
-          throw new AppError('unauthorized', 'API Key invalid or missing');
+        callers.set(request, await authority.admit(op, request.url.split('?')[0]!, request.headers));
       },
       async handler(request, reply) {
         const body = (request.body ?? {}) as JsonObject;
@@ -126,7 +134,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         op.body?.parse(body, 'unprocessable');
         const key = request.headers['idempotency-key'];
         const answer = await op.handle(admin, {
-          tenant: options.tenant,
+          ...callers.get(request)!,
           params: paramsOf(op, request),
           query,
           body,
@@ -142,7 +150,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   app.get('/', async (_request, reply) => reply.redirect('/api/doc'));
   app.get('/api/doc', async (_request, reply) => reply.type('text/html; charset=utf-8').send(documentationPage(operations)));
   app.get('/api/docs/swagger.json', async (_request, reply) => reply.type('application/json; charset=utf-8').send(document));
-  const events = attachEvents(app.server, admin, options.tenant, authorized, options.apiKey === undefined);
+  const events = attachEvents(app.server, admin, authority);
 
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
@@ -175,12 +183,4 @@ function sendError(admin: Admin, thrown: unknown, request: FastifyRequest, reply
   // a header line takes no line break, and a text answer needs none
   const text = error.message.replace(/[\r\n]+/g, ' ').slice(0, 2000);
   return reply.code(error.row.status).type('text/plain; charset=utf-8').send(`${error.row.status}: ${text}`);
-}
-
-/** Compares in constant time, whatever the length. Without a key everything passes: insecure mode. */
-export function keyCheck(apiKey: string | undefined): (given: string | string[] | undefined) => boolean {
-  if (apiKey === undefined) return () => true;
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  const expected = digest(apiKey);
-  return (given) => typeof given === 'string' && timingSafeEqual(digest(given), expected);
 }

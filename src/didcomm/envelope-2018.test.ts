@@ -20,6 +20,7 @@ import {
   payloadOf,
   sealAnon,
   sealAuth,
+  sealedIn,
 } from './envelope-2018.ts';
 import { pack } from './envelope-v1.ts';
 import { keyCache } from './key-cache.ts';
@@ -54,7 +55,7 @@ const byDid = new Map(Object.values(vectors.keys).map(({ did, seed_utf8 }) => [d
 const ofDid = (did: string): KeyPair => byDid.get(did)!;
 const keyOf = (name: string): KeyPair => ofDid(vectors.keys[name]!.did);
 const entry = (name: string): Entry => vectors.transcript.find((one) => one.name === name)!;
-const innerOf = (one: Entry): Buffer => decodeText(one.base_message.message as string);
+const innerOf = (one: Entry): Buffer => sealedIn(one.base_message.message);
 const refused =
   (reason?: RegExp) =>
   (error: unknown): boolean =>
@@ -650,6 +651,27 @@ suite('base messages', () => {
   test('what is not UTF-8 is refused', () => {
     assert.throws(() => parseBase(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])), refused(/UTF-8/));
     assert.throws(() => parseBase(Buffer.from(`\u{feff}{"id":"a","type":"${type}"}`)), refused());
+  });
+
+  test('an encrypted message is base64, in a wrapper or not, and nothing else', () => {
+    const sealed = sealAnon(newKeyPair().verkey, Buffer.of(1));
+    const text = encodeText(sealed);
+    for (const message of [text, { encrypted: text }]) assert.ok(sealedIn(message).equals(sealed));
+    const others = [
+      undefined,
+      null,
+      1,
+      {},
+      [],
+      [text],
+      '',
+      'AAAA',
+      '{"did":"x"}',
+      { encrypted: 1 },
+      { encrypted: text, more: 1 },
+      { message: text },
+    ];
+    for (const message of others) assert.throws(() => sealedIn(message), refused(), JSON.stringify(message));
   });
 
   suite('of the indy-node profile, which has no id', () => {

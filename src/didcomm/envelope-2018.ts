@@ -322,6 +322,21 @@ function identifier(value: unknown, name: string): string {
 }
 
 /**
+ * The sealed bytes in the `message` of a base message: base64, or as FIndy writes it, an object whose one member `encrypted` is that.
+ * @throws EnvelopeRefused for anything else, plain text in particular
+ */
+export function sealedIn(message: unknown): Buffer {
+  let text = message;
+  if (typeof message === 'object' && message !== null && Object.keys(message).join() === 'encrypted') {
+    text = (message as { encrypted: unknown }).encrypted;
+  }
+  if (typeof text !== 'string') return refuse('message is not encrypted');
+  const sealed = decodeText(text);
+  if (sealed.length < SEAL_BYTES) refuse('too short for a sealed box');
+  return sealed;
+}
+
+/**
  * Packs a base message for an endpoint key: JSON with exactly `id`, `type` and `message`, sealed, as base64. This text is the payload.
  * @throws EnvelopeRefused when it is no verkey that can be encrypted to
  */

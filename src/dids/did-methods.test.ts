@@ -8,7 +8,9 @@ import { AppError, type ErrorCode } from '../errors.ts';
 import type { DidDocument } from '../ports/ledger.ts';
 import { didcommServices, findMethod, methodKey, verkeysFor } from './did-doc.ts';
 import { createDidKey, didKeyPublicKey, ed25519ToX25519, fromJwk, resolveDidKey, toJwk, toMultikey } from './did-key.ts';
-import { createPeer2, createPeer4, type Purpose, peer4ShortDocument, resolvePeer, shortPeerDid } from './did-peer.ts';
+import { createPeer2, createPeer4, isOwnDocument, type Purpose, peer4ShortDocument, resolvePeer, shortPeerDid } from './did-peer.ts';
+import { webDidUrl } from './did-web.ts';
+import { attachedContact } from './legacy.ts';
 import { peer4Document } from './own-documents.ts';
 
 const load = <T>(path: string): T => JSON.parse(readFileSync(new URL(`../../test/vectors/${path}`, import.meta.url), 'utf8')) as T;
@@ -215,5 +217,57 @@ suite('did:peer', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  test('a document of numalgo 1 is the one that its hash is of; one of numalgo 3 fits the did:peer:2 that it tells', () => {
+    const one = peer('didPeer1zQmR');
+    assert.ok(isOwnDocument(one.id, one));
+    assert.ok(!isOwnDocument(one.id, { ...one, service: [] }));
+    assert.throws(() => attachedContact({ ...one, service: [] }, one.id), code('did-invalid'));
+    const long = 'did:peer:2.Vz6MkqRYqQiSgvZQdnBytw86Qbs2ZWUkGv22od935YF4s8M7V';
+    const digest = createHash('sha256').update(long.slice('did:peer:2'.length)).digest();
+    const short = `did:peer:3z${toBase58(Buffer.concat([Uint8Array.of(0x12, 0x20), digest]))}`;
+    const three = { ...resolvePeer(long), id: short, alsoKnownAs: [long] };
+    assert.equal(attachedContact(three, short).recipientKeys.length, 1);
+    assert.throws(
+      () => attachedContact({ ...three, alsoKnownAs: [`${long}.Ez6LSbysY2xFMRpGMhb7tFTLMpeuPRaqaWM1yECx2AtzE3KCc`] }, short),
+      code('did-invalid'),
+    );
+    assert.ok(isOwnDocument(short, { id: short }));
+  });
+});
+
+suite('did:web', () => {
+  test('where the document is', () => {
+    for (const [did, url] of [
+      ['did:web:w3c-ccg.github.io', 'https://w3c-ccg.github.io/.well-known/did.json'],
+      ['did:web:w3c-ccg.github.io:user:alice', 'https://w3c-ccg.github.io/user/alice/did.json'],
+      ['did:web:example.com%3A3000:user:alice', 'https://example.com:3000/user/alice/did.json'],
+      ['did:web:Example.com:a%20b', 'https://Example.com/a%20b/did.json'],
+    ])
+      assert.equal(webDidUrl(did!), url);
+    assert.equal(webDidUrl('did:web:localhost%3A80', true), 'http://localhost:80/.well-known/did.json');
+    assert.equal(webDidUrl('did:web:example.com', true), 'https://example.com/.well-known/did.json');
+  });
+
+  test('what leads elsewhere than it says is refused', () => {
+    for (const id of [
+      '',
+      'a..b%2f',
+      'x:..:y',
+      'x:%2e%2e:y',
+      'x:.',
+      'x::y',
+      'x%3A99999',
+      'x%3Ay',
+      'u@x',
+      '127.0.0.1',
+      '10.1',
+      '0x7f000001',
+      'x%2Fy',
+      'x:',
+    ])
+      assert.throws(() => webDidUrl(`did:web:${id}`), code('did-invalid'), id);
+    assert.throws(() => webDidUrl('did:web:10.0.0.1', true), code('did-invalid'));
   });
 });

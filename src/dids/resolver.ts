@@ -29,12 +29,18 @@ export interface ResolverOptions {
   now?: () => number;
 }
 
+/** Documents of the web may be as large as their servers like: of these, only so many are kept. */
+const MAX_WEB = 256;
+
 /** One resolver for all methods: bounded cache, one request at a time for one DID, errors never cached. */
 export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000, now = Date.now }: ResolverOptions = {}): Resolver {
-  const cache = new Map<string, { answer: ResolvedDid; until: number }>();
+  type Cache = Map<string, { answer: ResolvedDid; until: number }>;
+  const caches: { web: Cache; other: Cache } = { web: new Map(), other: new Map() };
+  const cacheOf = (did: string): [Cache, number] => (did.startsWith('did:web:') ? [caches.web, MAX_WEB] : [caches.other, max]);
   const flying = new Map<string, Promise<ResolvedDid>>();
 
   const keep = (did: string, answer: ResolvedDid, until: number): ResolvedDid => {
+    const [cache, max] = cacheOf(did);
     cache.delete(did);
     if (cache.size >= max) cache.delete(cache.keys().next().value ?? '');
     cache.set(did, { answer, until });
@@ -66,7 +72,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
       if (!isDid(did)) throw new AppError('did-invalid', 'Not a DID');
       const method = did.slice(4, did.indexOf(':', 4));
       const name = method === 'algo' ? parseDidAlgo(did).did : did;
-      const known = cache.get(name);
+      const known = cacheOf(name)[0].get(name);
       if (known && known.until > now() && (!options.fresh || known.until === Number.POSITIVE_INFINITY))
         return keep(name, known.answer, known.until);
       if (method === 'key') return local(name, resolveDidKey(name));

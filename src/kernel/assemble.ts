@@ -6,7 +6,7 @@ import { signDecorator } from '../didcomm/signature-decorator.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyWrite, RecordWrite, Route } from '../ports/store.ts';
-import type { Kernel } from './context.ts';
+import type { Kernel, Profile } from './context.ts';
 import { newId } from './ids.ts';
 import { type AnswerRef, commandJob, type DeliverPayload, deliverJob, eventJob, ledgerJob, tellJob, workJob } from './jobs.ts';
 import { composeMessage } from './message.ts';
@@ -56,9 +56,15 @@ export interface Assembled {
 }
 
 /** Turns what a step wants into one commit: records, events, sealed mail and jobs together. Nothing is written here. */
-export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepContext, effects: Effects, origin: Origin): Promise<Assembled> {
+export async function assemble(
+  kernel: Kernel,
+  { settings, webhooks }: Profile,
+  protocol: Protocol,
+  ctx: StepContext,
+  effects: Effects,
+  origin: Origin,
+): Promise<Assembled> {
   const { tenant } = ctx;
-  const settings = kernel.settings(tenant);
   const records: RecordWrite[] = [];
   const deletes = [...(origin.deletes ?? [])];
   const events: EventWrite[] = [];
@@ -68,7 +74,7 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
   const emit = (topic: string, category: string, record: string, payload: JsonObject): void => {
     const event: EventWrite = { id: newId(), topic, category, record, value: { payload } };
     events.push(event);
-    for (const target of kernel.webhooks(tenant)) jobs.push(eventJob(tenant, record, { event: event.id, target: target.id }));
+    for (const target of webhooks) jobs.push(eventJob(tenant, record, { event: event.id, target: target.id }));
   };
 
   const applyChange = (change: Change): void => {
@@ -165,6 +171,7 @@ export async function assemble(kernel: Kernel, protocol: Protocol, ctx: StepCont
       unkeys: effects.unkeys,
       routes: effects.routes?.map((route): Route => ({ ...route, tenant })),
       unroutes: effects.unroutes,
+      forget: effects.forget,
       events,
       jobs,
       done: origin.job ? [origin.job] : undefined,

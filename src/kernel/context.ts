@@ -1,6 +1,8 @@
 import type { KeyPair } from '../didcomm/key-cache.ts';
+import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
+import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
 
@@ -25,13 +27,22 @@ export interface Endpoints {
   refresh(): Promise<void>;
 }
 
+/** What differs by tenant. */
+export interface Profile {
+  readonly settings: Settings;
+  readonly webhooks: readonly WebhookTarget[];
+  /** The tokens by which the tenant's controllers call; none for the base wallet. */
+  readonly tokens?: readonly { readonly jti: string; readonly iat: number; readonly exp?: number; readonly scope?: readonly string[] }[];
+  /** The settings as a controller reads them, under ACA-Py's names. */
+  readonly shown: JsonObject;
+}
+
 /** What the kernel is given: the database, what was registered, the clock, and what differs by tenant. */
 export interface Kernel {
   readonly db: Database;
   readonly registry: Registry;
   readonly now: () => number;
-  settings(tenant: string): Settings;
-  webhooks(tenant: string): readonly WebhookTarget[];
+  readonly profiles: Profiles;
   readonly keys: KeyRing;
   readonly endpoints: Endpoints;
   /** Counts a happening by name, for `/status` and metrics. */
@@ -43,7 +54,6 @@ export interface Kernel {
 /** Key pairs of tenants, from the store, cached in memory within a bound. */
 export interface KeyRing {
   pair(tenant: string, verkey: string): Promise<KeyPair | undefined>;
-  forget(tenant: string, verkey: string): void;
 }
 
 const KEY_CACHE = 20_000;
@@ -51,6 +61,16 @@ const KEY_CACHE = 20_000;
 /** A key ring over the store; the least recently used pair goes first, and its secret is overwritten. */
 export function createKeyRing(db: Database): KeyRing {
   const cache = new Map<string, KeyPair>();
+  // a key that serves nothing any more, in whatever process that was decided, or all of a tenant's
+  db.jobs.subscribe(({ forget }) => {
+    for (const name of forget) {
+      for (const [id, pair] of cache) {
+        if (name !== '*' && !id.startsWith(`${name} `) && !id.endsWith(` ${name}`)) continue;
+        cache.delete(id);
+        pair.secretKey.fill(0);
+      }
+    }
+  });
   return {
     async pair(tenant, verkey) {
       const id = `${tenant} ${verkey}`;
@@ -70,9 +90,6 @@ export function createKeyRing(db: Database): KeyRing {
         old.secretKey.fill(0);
       }
       return pair;
-    },
-    forget(tenant, verkey) {
-      cache.delete(`${tenant} ${verkey}`);
     },
   };
 }

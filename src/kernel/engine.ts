@@ -106,7 +106,6 @@ export function createEngine(kernel: Kernel): Engine {
 
   async function settle(assembled: Assembled, tenant: string): Promise<Assembled> {
     await store.commit(tenant, assembled.commit);
-    for (const kid of assembled.commit.unroutes ?? []) ingress.forget(kid);
     return assembled;
   }
 
@@ -147,6 +146,7 @@ export function createEngine(kernel: Kernel): Engine {
     const count = told.get(tenant)?.minute === minute ? told.get(tenant)!.count + 1 : 1;
     told.set(tenant, { minute, count });
     if (count > TOLD_PER_MINUTE) return;
+    const { webhooks } = await kernel.profiles.of(tenant);
     const id = newId();
     const record = connection ?? id;
     const payload: JsonObject = {
@@ -156,7 +156,7 @@ export function createEngine(kernel: Kernel): Engine {
     };
     await store.commit(tenant, {
       events: [{ id, topic: 'legacy_problem', category: 'legacy_problem', record, value: { payload } }],
-      jobs: kernel.webhooks(tenant).map((target) => eventJob(tenant, record, { event: id, target: target.id })),
+      jobs: webhooks.map((target) => eventJob(tenant, record, { event: id, target: target.id })),
     });
   }
 
@@ -192,6 +192,7 @@ export function createEngine(kernel: Kernel): Engine {
     if (about) ask('about', about);
     for (const [name, lookup] of Object.entries(known?.step.load?.(message, by) ?? {})) ask(`load ${name}`, lookup);
 
+    const profile = await kernel.profiles.of(tenant);
     for (let attempt = 1; ; attempt++) {
       const { mark: seen, records } =
         mark === undefined
@@ -212,7 +213,7 @@ export function createEngine(kernel: Kernel): Engine {
       const request = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
         const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded };
-        const ctx = contextOf(tenant, protocol, kernel.settings(tenant), subject);
+        const ctx = contextOf(tenant, protocol, profile.settings, subject);
         let effects: Effects;
         const state = record ? (record.state ?? '') : NEW;
         const misplaced = !step.from.includes(state) || (record && step.role && record.role !== step.role) || isForeign(protocol, record);
@@ -240,7 +241,7 @@ export function createEngine(kernel: Kernel): Engine {
           thid: message.thid,
           replyTo: canReply ? connection?.id : undefined,
         };
-        const assembled = await settle(await assemble(kernel, protocol, ctx, effects, origin), tenant);
+        const assembled = await settle(await assemble(kernel, profile, protocol, ctx, effects, origin), tenant);
         return { reply: assembled.reply, connection: trusted ? connection?.id : undefined };
       };
 
@@ -327,6 +328,7 @@ export function createEngine(kernel: Kernel): Engine {
   async function transition(given: Transition): Promise<Assembled> {
     let request = given;
     const { tenant } = request;
+    const profile = await kernel.profiles.of(tenant);
     for (let attempt = 1; ; attempt++) {
       const names: string[] = [];
       const lookups: Lookup[] = [];
@@ -370,10 +372,10 @@ export function createEngine(kernel: Kernel): Engine {
       }
       const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
       const subject: Subject = { record, connection: connection && toExchange(connection), loaded };
-      const ctx = contextOf(tenant, protocol, kernel.settings(tenant), subject);
+      const ctx = contextOf(tenant, protocol, profile.settings, subject);
       const thid = record && 'thread_id' in record.value ? (record.value.thread_id as string | undefined) : undefined;
       try {
-        return await settle(await assemble(kernel, protocol, ctx, request.step(ctx), { thid, ...request.origin }), tenant);
+        return await settle(await assemble(kernel, profile, protocol, ctx, request.step(ctx), { thid, ...request.origin }), tenant);
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'conflict' || attempt >= ATTEMPTS) throw error;
         await pause(attempt);
@@ -473,10 +475,13 @@ function threadRecord(
     if (row.category === 'connection') {
       if (byInvitation || record.id === connection?.id) return record;
     } else if (connection && record.connection === connection.id) return record;
-    else if (connection && record.connection === undefined && isOfInvitation(record, message.pthid)) return record;
+    else if (connection && record.connection === undefined && isOfInvitation(record, message.pthid ?? cameBy(connection))) return record;
   }
   return undefined;
 }
+
+/** ACA-Py's problem report about what an invitation offered names no parent thread: then the connection says which invitation it came by. */
+const cameBy = (connection: Exchange): string | undefined => connection.value.invitation_msg_id as string | undefined;
 
 /** Whether a record that belongs to no connection yet was offered in the invitation of this id, or is that invitation. */
 const isOfInvitation = (record: Exchange, pthid: string | undefined): boolean =>

@@ -28,6 +28,12 @@ export function newId(now: number = Date.now()): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence.toString(16).padStart(3, '0')}-${variant}${random.slice(1, 4)}-${random.slice(4)}`;
 }
 
+/** What the ids of version 7 from a time on are greater than. */
+export function timeId(ms: number): string {
+  const time = Math.max(0, ms).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
+}
+
 /** A UUID of version 8 (RFC 9562 section 5.8) that a text stands for: the same text has the same id. */
 export function hashId(text: string): string {
   const hex = createHash('sha256').update(text).digest('hex');

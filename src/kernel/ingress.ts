@@ -33,12 +33,18 @@ export interface Problem2018 {
 /** From bytes to an addressed message: the same for every envelope and every transport. */
 export interface Ingress {
   open(body: Uint8Array): Promise<Opened | Refusal>;
-  /** Forgets a key that serves nothing any more. */
-  forget(kid: string): void;
 }
 
 export function createIngress(kernel: Kernel): Ingress {
   const routes = new Map<string, Route>();
+  // keys that serve nothing any more, and tenants that are gone, in whatever process that was decided
+  kernel.db.jobs.subscribe(({ forget }) => {
+    for (const name of forget) {
+      routes.delete(name);
+      if (name === '*') routes.clear();
+      else for (const [kid, { tenant }] of routes) if (tenant === name) routes.delete(kid);
+    }
+  });
 
   async function routeOf(kid: string): Promise<Route | undefined> {
     const hit = routes.get(kid);
@@ -80,9 +86,6 @@ export function createIngress(kernel: Kernel): Ingress {
         return kernel.endpoints.all().length > 0 ? await open2018(kernel, routeOf, body) : { refused: 'envelope' };
       }
       return await openV1(body, parsed);
-    },
-    forget(kid) {
-      routes.delete(kid);
     },
   };
 }

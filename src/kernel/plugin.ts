@@ -16,6 +16,8 @@ export interface RouteCall {
   readonly body: JsonObject;
   /** The `idempotency-key` header. */
   readonly key?: string;
+  /** The id of the tenant's token that it was made with. */
+  readonly token?: string;
 }
 
 /** What a plug-in's route may use: it reads records and calls commands. What it writes, it writes by a command. */

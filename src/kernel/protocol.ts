@@ -145,6 +145,8 @@ export interface Effects {
   readonly unkeys?: readonly string[];
   readonly routes?: readonly Omit<Route, 'tenant'>[];
   readonly unroutes?: readonly string[];
+  /** Tenants whose profile changes with this: every process reads it again. */
+  readonly forget?: readonly string[];
   /** Webhooks that are not a record's. */
   readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
   /** What the REST call answers, where that is not the record. */
@@ -206,6 +208,7 @@ export interface Settings {
   readonly preserveExchangeRecords: boolean;
   readonly monitorPing: boolean;
   readonly publicInvites: boolean;
+  readonly requestsThroughPublicDid: boolean;
   readonly noReceiveInvites: boolean;
   /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
   readonly algoPrefix?: string;

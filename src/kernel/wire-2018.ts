@@ -120,7 +120,8 @@ export async function open2018(
   const [id = base.id, second] = base.id.split('|');
   const found = await routeOf(id2018(id));
   const route: Route = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
-  if (kernel.settings(route.tenant).legacy === 'off') return { refused: 'envelope' };
+  const { legacy } = (await kernel.profiles.of(route.tenant)).settings;
+  if (legacy === 'off') return { refused: 'envelope' };
   const connection = found?.kind === 'connection' ? found.target : undefined;
   const refuse = (reason: string): Refusal => ({
     refused: `2018_${reason.replaceAll('-', '_')}`,
@@ -154,7 +155,7 @@ export async function open2018(
 
   if (inner === 'clear') {
     // who was asked for nothing takes it only where that was asked for
-    if (!found && kernel.settings(route.tenant).legacy !== 'on') return refuse('unknown-id');
+    if (!found && legacy !== 'on') return refuse('unknown-id');
     const content = base.message ?? {};
     if (typeof content !== 'object' || content === null || Array.isArray(content)) return refuse('malformed');
     return { route, message: message(content as JsonObject, { recipient: endpoint.verkey }) };

@@ -299,12 +299,18 @@ function recordTests({ db, one, claim }: StoreKit): void {
         jobs: [job(lane, { kind: 'command', cause })],
       });
       assert.equal((await db.admin.tenants()).filter((id) => id === gone).length, 1);
-      await db.admin.removeTenant(gone);
-      assert.ok(!(await db.admin.tenants()).includes(gone));
+      assert.equal(await db.admin.sweepTenant(gone), 0, 'only what was erased is swept');
+      await db.admin.eraseTenant(gone);
+      await assert.rejects(db.store.load(gone, []), failsWith('not-found'));
+      await db.admin.ensureTenant(gone, 'too early');
       await assert.rejects(db.store.load(gone, []), failsWith('not-found'));
       assert.equal(await db.store.route(gone), undefined);
       assert.equal(await claim(lane), undefined);
-      await db.admin.removeTenant(gone);
+      await db.admin.eraseTenant(gone);
+      let rows = 0;
+      for (let swept = -1; swept !== 0; rows += swept) swept = await db.admin.sweepTenant(gone);
+      assert.ok(rows >= 2, 'the record and the key');
+      assert.ok(!(await db.admin.tenants()).includes(gone));
       await db.admin.ensureTenant(gone, 'new');
       assert.equal((await db.store.find(gone, 'connection', {})).total, 0);
       assert.equal((await db.store.cause(gone, cause)).open, 0);

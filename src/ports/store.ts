@@ -87,8 +87,13 @@ export interface Jobs {
 export interface StoreAdmin {
   /** Creates a tenant with a fresh data key, or does nothing when it exists. */
   ensureTenant(tenant: string, name: string): Promise<void>;
-  /** Removes a tenant with its data key and everything it has, or does nothing when there is none. */
-  removeTenant(tenant: string): Promise<void>;
+  /**
+   * Makes a tenant unreadable: its data key is overwritten, its routes, lanes and jobs are gone, in one transaction. Its other rows stay until they are swept.
+   * Does nothing when there is none.
+   */
+  eraseTenant(tenant: string): Promise<void>;
+  /** Removes some rows of a tenant that was erased; how many went. At 0 the tenant itself is gone. */
+  sweepTenant(tenant: string): Promise<number>;
   /** Ids of all tenants. */
   tenants(): Promise<string[]>;
   /** Removes marks, causes and events older than their time; how many rows went. */
@@ -120,6 +125,8 @@ export interface Commit {
   /** Of this tenant only; removals (`unroutes`) come first, so that a commit can move a key. */
   routes?: readonly Route[];
   unroutes?: readonly string[];
+  /** Tenants whose profile this changes: told to the listeners of every process. */
+  forget?: readonly string[];
   marks?: readonly MarkWrite[];
   jobs?: readonly JobWrite[];
   events?: readonly EventWrite[];
@@ -295,6 +302,10 @@ export interface StoreHint {
   kinds: readonly JobKind[];
   /** Causes that may have moved. */
   causes: readonly string[];
+  /** What this and other processes must not keep in memory any longer: tenants, and keys that serve nothing any more. `*` for everything. */
+  forget: readonly string[];
+  /** Tenants of which another process committed events. */
+  tenants: readonly string[];
   /** Events that were committed here (not given for other processes). */
   events: readonly { tenant: string; event: EventWrite }[];
 }

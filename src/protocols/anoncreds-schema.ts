@@ -52,6 +52,17 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
         };
       },
     },
+    /** What the ledger holds of a DID of this wallet, as if it had been registered from here. */
+    adopt: {
+      from: [NEW, 'action', 'wait', 'finished', 'failed'],
+      about: ({ body }) => ({ category: schemaRecord.category, id: idOf(body.schema) }),
+      load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.schema.issuerId } }),
+      step(ctx, { body: { schema, schema_id } }) {
+        if (ctx.record && ctx.record.state !== 'failed') return {};
+        const { verkey } = ownIssuer(ctx.loaded.issuer, schema.issuerId);
+        return { record: { id: idOf(schema), states: ['finished'], patch: { schema, schema_id, verkey, error_msg: undefined } } };
+      },
+    },
   },
   results: {
     made: {

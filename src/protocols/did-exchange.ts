@@ -1,22 +1,25 @@
 import Type from 'typebox';
 import { verifySignedBy } from '../didcomm/attachments.ts';
 import { contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
+import { didcommServices } from '../dids/did-doc.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
-import { attachedObject, problemText } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
+import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
-import { contactDid, did } from '../records/did.ts';
+import { contactDid, type DidValue, did } from '../records/did.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
 const Text = Type.String({ minLength: 1, maxLength: 20_000 });
 const OptionalText = Type.Optional(Type.String());
+const Flag = Type.Union([Type.Literal('true'), Type.Literal('false')]);
 const PeerMethod = Type.Union([Type.Literal('did:peer:2'), Type.Literal('did:peer:4')]);
 
 /**
@@ -39,15 +42,17 @@ export const didExchange = defineProtocol<ConnectionValue>({
         goal: Type.Optional(Type.String()),
         goal_code: Type.Optional(Type.String()),
       }),
-      from: ['invitation'],
+      from: ['invitation', NEW],
       role: 'invitee',
       handshake: true,
-      load: (message) => invitationOf(message.pthid),
+      load: (message): Record<string, Lookup> => ({
+        ...invitationOf(message.pthid),
+        own: { category: did.category, tag: 'verkey', equals: message.recipient ?? '' },
+      }),
       step(ctx, message) {
-        const invited = ctx.record!;
         // the key that opened it must be the invitation's own: knowing an invitation's id alone is not enough
-        if (!message.sender || message.recipient !== invited.value.invitation_key)
-          throw new AppError('message-invalid', 'the request is not for this invitation');
+        const key = ctx.record ? ctx.record.value.invitation_key : implicitKey(ctx);
+        if (!message.sender || message.recipient !== key) throw new AppError('message-invalid', 'the request is not for this invitation');
         const asked: Asked = {
           sender: message.sender,
           thid: message.thid,
@@ -57,8 +62,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
         };
         const did = message.body.did as string;
         // what a ledger or a server says of a DID cannot be said otherwise by whoever claims it
-        if (isRemote(did)) return resolved(did, 'requested', asked);
-        return received(ctx, peerOf(message, message.sender), asked);
+        if (isRemote(did)) return { ...(ctx.record ? {} : unasked(ctx, key)), ...resolved(did, 'requested', asked) };
+        return received(ctx, peerOf(message, message.sender), asked, ctx.record ? undefined : unasked(ctx, key).record);
       },
     },
     response: {
@@ -95,9 +100,25 @@ export const didExchange = defineProtocol<ConnectionValue>({
   },
   results: {
     requested: {
-      from: ['invitation'],
+      from: ['invitation', 'init'],
       load: (output) => invitationOf((output.about as unknown as Asked).pthid),
       step: (ctx, output: Resolved) => received(ctx, remotePeer(output), output.about),
+    },
+    // the DID that a controller wants a connection with, without an invitation
+    found: {
+      from: ['init'],
+      step(ctx, output: ResolvedDid) {
+        const { value } = ctx.record!;
+        const contact = resolvedContact(output);
+        const { wanted, ...rest } = value as ConnectionValue & { wanted: Wanted };
+        const service = didcommServices(output.document)[0]!.id;
+        const pthid = service.startsWith('#') ? `${value.their_public_did}${service}` : service;
+        const asked = { ...rest, invitation_service: contact, invitation_key: contact.recipientKeys[0] };
+        return ask(ctx, { ...asked, wanted: undefined }, ownDid(ctx, minorOf(value), wanted.endpoint, wanted.own, wanted.method), {
+          ...wanted,
+          pthid,
+        });
+      },
     },
     responded: {
       from: ['request'],
@@ -106,8 +127,11 @@ export const didExchange = defineProtocol<ConnectionValue>({
     },
   },
   // whose request names a DID that nobody knows hears nothing: there is no way to it
-  failed: (ctx, { result, text }) =>
-    result === 'responded' && ctx.record?.state === 'request' ? { record: { states: ['error'], patch: { error_msg: text } } } : {},
+  failed(ctx, { result, text }) {
+    // of what was not begun yet nothing stays
+    if (ctx.record?.state === 'init') return { record: { remove: true, silent: true } };
+    return result === 'responded' && ctx.record?.state === 'request' ? { record: { states: ['error'], patch: { error_msg: text } } } : {};
+  },
   commands: {
     'accept-invitation': {
       route: 'POST /didexchange/{conn_id}/accept-invitation',
@@ -127,35 +151,102 @@ export const didExchange = defineProtocol<ConnectionValue>({
         const { value } = ctx.record!;
         const service = value.invitation_service;
         if (!service) throw new AppError('bad-request', 'The invitation names no service');
-        const minor = minorOf(value);
-        const mine = ownDid(ctx, minor, query.my_endpoint, query.use_did, query.use_did_method);
-        const id = ctx.newId();
+        const own = query.use_did ? contactDid(ctx.loaded.own, query.use_did) : undefined;
+        const mine = ownDid(ctx, minorOf(value), query.my_endpoint, own, query.use_did_method);
+        return ask(ctx, { protocol: 'did-exchange' }, mine, { label: query.my_label, pthid: value.invitation_msg_id });
+      },
+    },
+    'create-request': {
+      route: 'POST /didexchange/create-request',
+      tag: 'did-exchange',
+      summary: "Create and send a request against public DID's implicit invitation",
+      query: Type.Object({
+        their_public_did: Text,
+        alias: OptionalText,
+        auto_accept: Type.Optional(Flag),
+        goal: OptionalText,
+        goal_code: OptionalText,
+        mediation_id: OptionalText,
+        my_endpoint: OptionalText,
+        my_label: OptionalText,
+        protocol: Type.Optional(Type.Union([Type.Literal('didexchange/1.0'), Type.Literal('didexchange/1.1')])),
+        use_did: OptionalText,
+        use_did_method: Type.Optional(PeerMethod),
+        use_public_did: Type.Optional(Flag),
+      }),
+      from: [NEW],
+      load: ({ query }) => (query.use_public_did === 'true' ? publicLookup : ownLookup(query.use_did)),
+      step(ctx, { query }) {
+        const open = query.use_public_did === 'true';
+        if (query.mediation_id) throw new AppError('not-implemented', 'mediation_id is not supported yet');
+        if ([open, query.use_did, query.use_did_method].filter(Boolean).length > 1)
+          throw new AppError('bad-request', 'use_public_did, use_did and use_did_method are mutually exclusive');
+        const own = open || query.use_did ? contactDid(ctx.loaded.own, query.use_did ?? 'the public DID') : undefined;
+        const their = query.their_public_did!;
+        if (own?.did === their) throw new AppError('bad-request', 'Cannot connect to yourself through public DID');
+        const wanted: Wanted = {
+          endpoint: query.my_endpoint,
+          label: query.my_label,
+          goal: query.goal,
+          goal_code: query.goal_code,
+          own: own && { did: own.did, verkey: own.verkey },
+          method: query.use_did_method,
+        };
         return {
           record: {
-            states: ['request'],
+            role: 'inviter',
+            states: ['init'],
+            silent: true,
             patch: {
+              accept: query.auto_accept === 'true' ? 'auto' : 'manual',
+              alias: query.alias,
+              invitation_mode: 'once',
+              their_did: shortPeerDid(their),
+              their_public_did: shortPeerDid(their),
+              connection_protocol: query.protocol ?? 'didexchange/1.0',
               protocol: 'did-exchange',
-              connection_protocol: versionOf(minor),
-              request_id: id,
-              my_did: mine.did,
-              my_verkey: mine.verkey,
-              my_did_shared: mine.shared,
+              wanted,
             },
           },
-          ...mine.keys(ctx.record!.id),
-          send: [
-            {
-              type: 'request',
-              id,
-              thid: id,
-              pthid: value.invitation_msg_id,
-              minor,
-              body: { label: query.my_label ?? ctx.settings.label, did: mine.did },
-              signed: mine.document && { field: 'did_doc', text: JSON.stringify(mine.document), verkey: mine.verkey },
-              to: { ...service, sender: mine.verkey },
-            },
-          ],
+          work: [{ op: 'dids/resolve', input: { did: their }, result: 'found' }],
         };
+      },
+    },
+    'receive-request': {
+      route: 'POST /didexchange/receive-request',
+      tag: 'did-exchange',
+      summary: "Receive request against public DID's implicit invitation",
+      query: Type.Object({
+        alias: OptionalText,
+        auto_accept: Type.Optional(Flag),
+        mediation_id: OptionalText,
+        my_endpoint: OptionalText,
+      }),
+      body: Type.Object({
+        '@type': Type.String({ pattern: '(didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/didexchange/1\\.\\d+/request$' }),
+        '@id': Type.String({ minLength: 1, maxLength: 256 }),
+        '~thread': Type.Object({ pthid: Text }),
+        did: Text,
+        label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
+      }),
+      from: [NEW],
+      load: ({ body }) => ownLookup(body['~thread'].pthid.split('#')[0]),
+      step(ctx, { body, query }) {
+        const own = ctx.loaded.own?.value as DidValue | undefined;
+        if (query.mediation_id || query.my_endpoint)
+          throw new AppError('not-implemented', 'mediation_id and my_endpoint are not supported here yet');
+        if (!ctx.settings.publicInvites)
+          throw new AppError('bad-request', 'Public invitations are not enabled: connection request refused');
+        if (!ctx.settings.requestsThroughPublicDid)
+          throw new AppError('bad-request', 'Unsolicited connection requests to public DID is not enabled');
+        if (!own || own.posture === 'wallet_only') throw new AppError('bad-request', 'The request is for no public DID of this wallet');
+        const message = readGiven(body);
+        const { thid, minor } = message;
+        const asked: Asked = { sender: '', thid, minor, label: (body.label as string | null) ?? undefined, unsealed: true };
+        const auto = query.auto_accept === undefined ? undefined : query.auto_accept === 'true';
+        const begun = unasked(ctx, own.verkey, { auto, alias: query.alias });
+        if (isRemote(body.did)) return { ...begun, ...resolved(body.did, 'requested', asked) };
+        return received(ctx, unsealedPeer(message), asked, begun.record);
       },
     },
     'accept-request': {
@@ -170,7 +261,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
         if (query.mediation_id) throw new AppError('not-implemented', 'mediation_id is not supported yet');
         const { value } = ctx.record!;
         const minor = minorOf(value);
-        const mine = ownDid(ctx, minor, query.my_endpoint, query.use_public_did === 'true' ? 'the public DID' : undefined);
+        const own = query.use_public_did === 'true' ? contactDid(ctx.loaded.own, 'the public DID') : undefined;
+        const mine = ownDid(ctx, minor, query.my_endpoint, own);
         const proof = mine.document ? { field: 'did_doc', text: JSON.stringify(mine.document) } : { field: 'did_rotate', text: mine.did };
         return {
           record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey, my_did_shared: mine.shared } },
@@ -221,6 +313,8 @@ interface Asked {
   readonly pthid?: string;
   readonly minor: number;
   readonly label?: string;
+  /** A controller has handed it in: the answer, which only the DID's own keys open, will tell. */
+  readonly unsealed?: boolean;
 }
 
 interface Resolved extends ResolvedDid {
@@ -241,9 +335,96 @@ const ownLookup = (name: string | undefined): Record<string, Lookup> =>
   name ? { own: { category: did.category, tag: 'did', equals: name } } : {};
 const publicLookup: Record<string, Lookup> = { own: { category: did.category, tag: 'posture', equals: 'public' } };
 
-/** A request, once its sender's keys are known. */
-function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): Effects {
-  if (!peer.recipientKeys.includes(asked.sender)) throw new AppError('message-invalid', 'the request is not sealed by the key it names');
+/** What a controller said of a request that waits for the keys of its DID. */
+interface Wanted {
+  readonly endpoint?: string;
+  readonly label?: string;
+  readonly goal?: string;
+  readonly goal_code?: string;
+  readonly own?: { readonly did: string; readonly verkey: string };
+  readonly method?: string;
+}
+
+/** Sends the request of our DID to where the invitation, or the DID of the other side, says. */
+function ask(
+  ctx: StepContext<ConnectionValue>,
+  patch: Partial<ConnectionValue>,
+  mine: Own,
+  words: { label?: string; goal?: string; goal_code?: string; pthid?: string },
+): Effects {
+  const record = ctx.record!;
+  const minor = minorOf(record.value);
+  const id = ctx.newId();
+  const service = (patch.invitation_service ?? record.value.invitation_service)!;
+  const about = {
+    request_id: id,
+    connection_protocol: versionOf(minor),
+    my_did: mine.did,
+    my_verkey: mine.verkey,
+    my_did_shared: mine.shared,
+  };
+  return {
+    record: { states: ['request'], patch: { ...patch, ...about } },
+    ...mine.keys(record.id),
+    send: [
+      {
+        type: 'request',
+        id,
+        thid: id,
+        pthid: words.pthid,
+        minor,
+        body: { label: words.label ?? ctx.settings.label, did: mine.did, goal: words.goal, goal_code: words.goal_code },
+        signed: mine.document && { field: 'did_doc', text: JSON.stringify(mine.document), verkey: mine.verkey },
+        to: { ...service, sender: mine.verkey },
+      },
+    ],
+  };
+}
+
+/** A message as a controller hands it in. @throws AppError `bad-request` */
+function readGiven(body: JsonObject): Incoming {
+  try {
+    return readMessage(body);
+  } catch (error) {
+    throw new AppError('bad-request', 'The request is not a message: its decorators cannot be read', { cause: error });
+  }
+}
+
+/** What a request tells of its sender that a controller hands in: a document that it attaches is signed by its own key. */
+function unsealedPeer(message: Incoming): Peer {
+  const attached = message.attachments.did_doc?.[0];
+  const did = message.body.did as string;
+  return peerOf(message, attached && attachedContact(attachedObject(attached, 'DID document'), did).recipientKeys[0]);
+}
+
+/** The key of our DID that a request without an invitation came to. @throws AppError where that DID invites nobody by itself */
+function implicitKey(ctx: StepContext): string {
+  const own = ctx.loaded.own?.value as DidValue | undefined;
+  if (!own || own.posture === 'wallet_only' || !ctx.settings.publicInvites || !ctx.settings.requestsThroughPublicDid)
+    throw new AppError('message-invalid', 'the request is for no invitation');
+  return own.verkey;
+}
+
+/** The connection of a request without an invitation, before anything is known of its sender. */
+function unasked(
+  ctx: StepContext,
+  key: string | undefined,
+  said: { auto?: boolean; alias?: string } = {},
+): { record: NonNullable<Effects['record']> } {
+  const patch: ConnectionValue = {
+    accept: (said.auto ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
+    alias: said.alias,
+    invitation_key: key,
+    invitation_mode: 'once',
+    protocol: 'did-exchange',
+  };
+  return { record: { id: ctx.newId(), role: 'invitee', states: ['init'], silent: true, patch } };
+}
+
+/** A request, once its sender's keys are known. `begun`: its record, where there was none before. */
+function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, begun?: Effects['record']): Effects {
+  if (!asked.unsealed && !peer.recipientKeys.includes(asked.sender))
+    throw new AppError('message-invalid', 'the request is not sealed by the key it names');
   const patch: Partial<ConnectionValue> = {
     protocol: 'did-exchange',
     connection_protocol: versionOf(asked.minor),
@@ -251,7 +432,11 @@ function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): 
     their_label: asked.label,
     ...theirs(peer),
   };
-  return requested(ctx, patch, used(ctx));
+  if (ctx.record?.state === 'invitation') return requested(ctx, patch, used(ctx));
+  const id = ctx.record?.id ?? begun!.id!;
+  const value: Partial<ConnectionValue> = ctx.record?.value ?? begun!.patch!;
+  const next = value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
+  return { record: { id, role: 'invitee', states: ['request'], patch: { ...value, ...patch } }, next };
 }
 
 /** A response, once its sender's keys are known: the connection is complete on our side. */
@@ -291,11 +476,8 @@ interface Own {
 }
 
 /** Our DID for a connection: the one of the wallet that was asked for, else a new pairwise one with one key. */
-function ownDid(ctx: StepContext, minor: number, given: string | undefined, asked?: string, method?: string): Own {
-  if (asked) {
-    const own = contactDid(ctx.loaded.own, asked);
-    return { did: own.did, verkey: own.verkey, shared: true, keys: () => ({}) };
-  }
+function ownDid(ctx: StepContext, minor: number, given: string | undefined, own?: { did: string; verkey: string }, method?: string): Own {
+  if (own) return { did: own.did, verkey: own.verkey, shared: true, keys: () => ({}) };
   const key = ctx.newKey();
   const spec = { verkey: key.verkey, endpoint: given ?? ctx.settings.endpoint };
   const made =

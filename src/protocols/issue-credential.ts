@@ -278,18 +278,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       connection: 'connection_id',
       step(ctx, { body }) {
         const id = ctx.newId();
-        const proposed = body.credential_preview && { '@type': PREVIEW_TYPE, attributes: body.credential_preview.attributes };
-        const message = composeFormatted(issueCredential, {
-          type: 'propose-credential',
-          id,
-          body: { comment: body.comment ?? undefined, credential_preview: proposed },
-          field: 'filters',
-          entries: filters(body.filter).map(({ format, filter }) => ({
-            name: format,
-            format: CREDENTIAL_FORMATS[format].proposal,
-            value: filter,
-          })),
-        });
+        const message = proposal(id, body);
         return {
           record: {
             role: 'holder',
@@ -299,7 +288,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
               ...flags(ctx, body),
               thread_id: id,
               cred_proposal: message,
-              cred_preview: proposed,
+              cred_preview: message.credential_preview as JsonObject | undefined,
               auto_offer: ctx.settings.autoRespondCredentialOffer,
             },
           },
@@ -481,6 +470,24 @@ function flags(ctx: Ctx, body: { auto_remove?: boolean; auto_remove_on_failure?:
   };
 }
 
+/** A proposal of what a controller's body names. */
+function proposal(id: string, { filter, credential_preview: preview, comment }: JsonObject): JsonObject {
+  return composeFormatted(issueCredential, {
+    type: 'propose-credential',
+    id,
+    body: {
+      comment: comment ?? undefined,
+      credential_preview: preview ? { '@type': PREVIEW_TYPE, attributes: (preview as JsonObject).attributes } : undefined,
+    },
+    field: 'filters',
+    entries: filters(filter as never).map((one) => ({
+      name: one.format,
+      format: CREDENTIAL_FORMATS[one.format].proposal,
+      value: one.filter,
+    })),
+  });
+}
+
 function makeOffer(ctx: Ctx, body: JsonObject, autoIssue: boolean): Effects {
   return {
     record: {
@@ -490,7 +497,8 @@ function makeOffer(ctx: Ctx, body: JsonObject, autoIssue: boolean): Effects {
       patch: {
         ...flags(ctx, body as never),
         auto_issue: autoIssue,
-        auto_offer: false,
+        // as in ACA-Py: what the controller asked for stands where a holder's proposal would
+        cred_proposal: proposal(ctx.newId(), body),
         wanted: { comment: body.comment ?? null, replacement_id: body.replacement_id ?? null },
       },
     },

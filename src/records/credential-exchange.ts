@@ -39,10 +39,9 @@ function terse(record: Exchange<CredentialExchangeValue>): JsonObject {
     parent_thread_id: value.parent_thread_id,
     initiator: value.initiator,
     role: record.role,
-    auto_offer: value.auto_offer,
-    auto_issue: value.auto_issue,
-    auto_remove: value.auto_remove,
-    auto_remove_on_failure: value.auto_remove_on_failure,
+    auto_offer: value.auto_offer ?? false,
+    auto_issue: value.auto_issue ?? false,
+    auto_remove: value.auto_remove ?? false,
     error_msg: value.error_msg,
   });
 }
@@ -51,6 +50,7 @@ function view(record: Exchange<CredentialExchangeValue>): JsonObject {
   const { value } = record;
   return compact({
     ...terse(record),
+    auto_remove_on_failure: value.auto_remove_on_failure ?? false,
     cred_preview: value.cred_preview,
     ...Object.fromEntries(MESSAGES.map((name) => [name, value[name]])),
     by_format: byFormat(value, MESSAGES),

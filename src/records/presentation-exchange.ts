@@ -35,10 +35,8 @@ function terse(record: Exchange<PresentationExchangeValue>): JsonObject {
     thread_id: value.thread_id,
     initiator: value.initiator,
     role: record.role,
-    auto_present: value.auto_present,
-    auto_verify: value.auto_verify,
-    auto_remove: value.auto_remove,
-    auto_remove_on_failure: value.auto_remove_on_failure,
+    auto_present: value.auto_present ?? false,
+    auto_verify: value.auto_verify ?? false,
     error_msg: value.error_msg,
     verified: value.verified,
     verified_msgs: value.verified_msgs,
@@ -64,6 +62,8 @@ export const presentationExchange = defineRecord<PresentationExchangeValue>({
   view: (record) =>
     compact({
       ...terse(record),
+      auto_remove: record.value.auto_remove ?? false,
+      auto_remove_on_failure: record.value.auto_remove_on_failure ?? false,
       ...Object.fromEntries(MESSAGES.map((name) => [name, record.value[name]])),
       by_format: byFormat(record.value, MESSAGES),
     }),

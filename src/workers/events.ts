@@ -22,7 +22,8 @@ export function createEvents(
 ): (job: ClaimedJob) => Promise<JobOutcome> {
   return async (job) => {
     const { event: id, target: targetId } = job.payload as unknown as EventPayload;
-    const target = kernel.webhooks(job.tenant).find((known) => known.id === targetId);
+    const { webhooks } = await kernel.profiles.of(job.tenant);
+    const target = webhooks.find((known) => known.id === targetId);
     // a webhook that the operator took out of the configuration gets nothing more
     if (!target) return { state: 'done' };
     const [event] = await kernel.db.store.events(job.tenant, { ids: [id] });

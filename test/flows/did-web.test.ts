@@ -8,7 +8,7 @@ import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { algoDocument } from '../../src/dids/own-documents.ts';
-import { type Body, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
+import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { connectStranger, message, requestFor, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 
 /** DIDs of peers that only the web knows: resolved, invited by, connected with and moved to. */
@@ -31,6 +31,7 @@ async function startWeb(): Promise<Web> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     asked.push(request.url!);
+    if (request.url!.startsWith('/slow')) return;
     const page = pages.get(request.url!);
     response.writeHead(page?.status ?? 404, page?.headers).end(page?.body);
   });
@@ -87,6 +88,17 @@ test('a document is fetched once while it is fresh; what is none of that DID is 
   for (const [name, wanted] of expected) assert.equal((await resolve(alice, at(name))).status, wanted, name);
 });
 
+test('a server that does not answer is given up, and a few of them keep nobody else from theirs for long', async () => {
+  const slow = Array.from({ length: 8 }, (_, i) => `slow${i}`);
+  const waiting = slow.map((name) => resolve(alice, `did:web:127.0.0.1%3A${host.port}:${name}`));
+  await until(() => slow.every((name) => host.asked.includes(`/${name}/did.json`)), 'eight requests');
+  const next = await resolve(alice, `did:web:127.0.0.1%3A${host.port}:nine`);
+  assert.deepEqual([next.status, /too many documents/.test(next.text)], [502, true]);
+  for (const { status, text } of await Promise.all(waiting))
+    assert.deepEqual([status, /did not answer in 5 s/.test(text)], [502, true], text);
+  assert.equal((await resolve(alice, `did:web:127.0.0.1%3A${host.port}:nine`)).status, 404);
+});
+
 test('where peers may not be reached, no document is fetched; and an address is no name', async () => {
   const closed = await world.start('closed', { flags: ['--did-web-http', '--egress-allow', '10.0.0.0/8'] });
   const did = host.publish('closed', await stranger());
@@ -128,8 +140,10 @@ test("nobody connects as another's did:web, whatever document comes with it", as
   const attached = { 'did_doc~attach': { data: signed(document, thief) } };
   for (const members of [{}, attached]) await thief.send(serviceOf(invitation), requestFor(thief, invitation, { did, ...members }));
   // the invitation is still there for the owner, whose request is taken after both
-  await owner.send(serviceOf(invitation), requestFor(owner, invitation, { did }));
-  await owner.inbox.first((mail) => /didexchange\/1\.1\/response$/.test(mail.message['@type']), 'the response');
+  const own = requestFor(owner, invitation, { did });
+  await owner.send(serviceOf(invitation), own);
+  await owner.inbox.first((mail) => mail.message['~thread']?.thid === own['@id'], 'the response');
+  assert.deepEqual(owner.inbox.list.length, 1);
   assert.deepEqual(thief.inbox.list, []);
 });
 

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { signedAttachment, writeAttachment } from '../../src/didcomm/attachments.ts';
+import { toBase58 } from '../../src/didcomm/encoding.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { createLegacy } from '../../src/dids/legacy.ts';
+import { ownPeer2 } from '../../src/dids/own-documents.ts';
 import { type Body, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { message, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 
@@ -100,6 +104,36 @@ for (const [what, qualify] of [
     assert.deepEqual([active.their_did, active.connection_protocol], [did, 'didexchange/1.0']);
   });
 }
+
+test('peers of did:peer 1 and 3, whose documents come with the message; a document of another hash is not taken', async () => {
+  const hashed = (text: string): string =>
+    `z${toBase58(Buffer.concat([Uint8Array.of(0x12, 0x20), createHash('sha256').update(text).digest()]))}`;
+  for (const numalgo of ['1', '3']) {
+    const peer = await startStranger();
+    world.defer(peer.close);
+    const long = ownPeer2({ verkey: peer.pair.verkey, endpoint: peer.url });
+    const { id: _, ...genesis } = JSON.parse(JSON.stringify(resolvePeer(long)).replaceAll(long, '#id'));
+    const did = `did:peer:${numalgo}${numalgo === '1' ? hashed(JSON.stringify(genesis)) : hashed(long.slice('did:peer:2'.length))}`;
+    const document = numalgo === '1' ? { id: did, ...genesis } : { ...resolvePeer(long), id: did, alsoKnownAs: [long] };
+    const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true', V10);
+    const request = (value: object): Body =>
+      message('didexchange/1.0/request', {
+        label: 'peer',
+        did,
+        '~thread': { pthid: invitation['@id'] },
+        'did_doc~attach': attach(value, peer.pair),
+      });
+    const before = await refusals();
+    const other = numalgo === '1' ? { ...document, more: 1 } : { ...document, alsoKnownAs: [`${long}x`] };
+    await peer.send(serviceOf(invitation), request(other));
+    await until(async () => (await refusals()) > before, 'the refusal to be counted');
+    const good = request(document);
+    await peer.send(serviceOf(invitation), good);
+    await peer.inbox.first((mail) => mail.message['~thread']?.thid === good['@id'], 'the response');
+    const [known] = (await alice.get(`/connections?invitation_msg_id=${invitation['@id']}`)).results;
+    assert.deepEqual([known.their_did, known.state], [did, 'response']);
+  }
+});
 
 test('a document that another key signed, of another DID, or unsigned is not taken', async () => {
   const peer = await startStranger();

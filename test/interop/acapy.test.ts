@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
+import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { acapyVersions, bringAcapy, type Controller, startAcapy } from './acapy.ts';
 
 /** Connections with a real ACA-Py, in both directions, and what is said over them. */
@@ -368,5 +368,45 @@ describe('ACA-Py', { skip: reason }, () => {
       filter: { ld_proof: { credential, options: { proofType: 'Ed25519Signature2018' } } },
     });
     await theirs.event('issue_credential_v2_0', (one) => one.cred_ex_id === offered.cred_ex_id && one.state === 'abandoned', 'our refusal');
+  });
+
+  test('our offers reach ACA-Py: over a connection, attached to an invitation, and without a connection', async () => {
+    const devnet = await world.devnet();
+    const issuer = await world.start('issuer', { devnet, sponsor: true });
+    const { credDefId } = await anchor(issuer, ['name']);
+    const offer = {
+      filter: { anoncreds: { cred_def_id: credDefId } },
+      credential_preview: {
+        '@type': 'https://didcomm.org/issue-credential/2.0/credential-preview',
+        attributes: [{ name: 'name', value: 'Eva' }],
+      },
+    };
+    const pair = await connectBy(issuer, theirs, {});
+    const offers: Body[] = [await issuer.post('/issue-credential-2.0/send-offer', { connection_id: pair.inviter, ...offer })];
+    for (const handshake of [HANDSHAKE, {}]) {
+      const made = await issuer.post('/issue-credential-2.0/create-offer', offer);
+      const { invitation } = await issuer.post('/out-of-band/create-invitation?auto_accept=true', {
+        attachments: [{ id: made.cred_ex_id, type: 'credential-offer' }],
+        ...handshake,
+      });
+      await theirs.post('/out-of-band/receive-invitation?auto_accept=true&use_existing_connection=false', invitation);
+      offers.push(made);
+    }
+    for (const { thread_id, cred_ex_id } of offers) {
+      const isOffer = (one: Body): boolean => one.thread_id === thread_id && one.state === 'offer-received';
+      const got = await theirs.event('issue_credential_v2_0', isOffer, 'the offer');
+      const { cred_ex_record } = await theirs.get(`/issue-credential-2.0/records/${got.cred_ex_id}`);
+      assert.equal(cred_ex_record.by_format.cred_offer.anoncreds.cred_def_id, credDefId);
+      assert.deepEqual(cred_ex_record.cred_offer.credential_preview.attributes, [{ name: 'name', value: 'Eva' }]);
+      // ACA-Py has no registry for did:algo, so there is no request; its controller says so, and without a connection ACA-Py sends that to nobody
+      if (!got.connection_id) continue;
+      await theirs.post(`/issue-credential-2.0/records/${got.cred_ex_id}/problem-report`, { description: 'unknown ledger' });
+      const told = await issuer.event(
+        'issue_credential_v2_0',
+        (one) => one.cred_ex_id === cred_ex_id && one.state === 'abandoned',
+        'the no',
+      );
+      assert.match(told.error_msg, /unknown ledger/);
+    }
   });
 });

@@ -10,20 +10,27 @@ import { CACHE, installOnce, run, startPeer } from './processes.ts';
 export type Controller = Pick<TestAgent, 'name' | 'admin' | 'inbound' | 'hooks' | 'call' | 'get' | 'post' | 'event' | 'states'>;
 
 const PACKAGES = ['acapy-agent', 'acapy_agent', 'aries-askar', 'anoncreds', 'did-peer-2', 'did-peer-4'];
-const FOLDER = join(CACHE, 'acapy');
-const PYTHON = join(FOLDER, 'bin', 'python');
 
-/** Python 3.13, without which there is no ACA-Py: what is in FLEXID_PYTHON313, on the path, or in pyenv. */
-export async function findPython(): Promise<{ program: string; env: NodeJS.ProcessEnv } | undefined> {
+/** What can be had: the newest, and the last line that has connections 1.0 and the versions 1.0 of issuing and proving in itself; later they are plug-ins that PyPI has not. */
+const RELEASES = {
+  newest: { folder: join(CACHE, 'acapy'), requirement: 'acapy-agent', minor: 13 },
+  old: { folder: join(CACHE, 'acapy-1.2'), requirement: 'acapy-agent==1.2.7', minor: 12 },
+} as const;
+type Release = keyof typeof RELEASES;
+const pythonOf = (release: Release): string => join(RELEASES[release].folder, 'bin', 'python');
+
+/** A Python of this version, with venv: what is in FLEXID_PYTHON313 or FLEXID_PYTHON312, on the path, or in pyenv. ACA-Py's wheels are made for one version each. */
+export async function findPython(minor: 12 | 13 = 13): Promise<{ program: string; env: NodeJS.ProcessEnv } | undefined> {
   const tries: { program: string; env: NodeJS.ProcessEnv }[] = [];
-  const named = process.env.FLEXID_PYTHON313;
+  const named = process.env[`FLEXID_PYTHON3${minor}`];
   if (named) tries.push({ program: named, env: process.env });
-  tries.push({ program: 'python3.13', env: process.env });
+  const program = `python3.${minor}`;
+  tries.push({ program, env: process.env });
   const { text } = await run('pyenv', ['versions', '--bare']).catch(() => ({ text: '' }));
-  for (const version of text.split('\n').filter((line) => line.trim().startsWith('3.13.')))
-    tries.push({ program: 'python3.13', env: { ...process.env, PYENV_VERSION: version.trim() } });
+  for (const version of text.split('\n').filter((line) => line.trim().startsWith(`3.${minor}.`)))
+    tries.push({ program, env: { ...process.env, PYENV_VERSION: version.trim() } });
   for (const one of tries) {
-    const check = await run(one.program, ['-c', 'import sys, venv, ensurepip; print(sys.version_info[:2] == (3, 13))'], {
+    const check = await run(one.program, ['-c', `import sys, venv, ensurepip; print(sys.version_info[:2] == (3, ${minor}))`], {
       env: one.env,
     }).catch(() => undefined);
     if (check?.text.trim() === 'True') return one;
@@ -32,21 +39,26 @@ export async function findPython(): Promise<{ program: string; env: NodeJS.Proce
 }
 
 /** Brings ACA-Py into this clone's cache. @returns why it cannot be had, or nothing */
-export async function bringAcapy(): Promise<string | undefined> {
-  const python = await findPython();
-  if (!python) return 'ACA-Py needs Python 3.13 with venv: put python3.13 on the path or name it in FLEXID_PYTHON313';
-  await installOnce(FOLDER, '.installed', async () => {
-    rmSync(FOLDER, { recursive: true, force: true });
-    const made = await run(python.program, ['-m', 'venv', FOLDER], { env: python.env });
+export async function bringAcapy(release: Release = 'newest'): Promise<string | undefined> {
+  const { folder, requirement, minor } = RELEASES[release];
+  const python = await findPython(minor);
+  if (!python) return `ACA-Py needs Python 3.${minor} with venv: put python3.${minor} on the path or name it in FLEXID_PYTHON3${minor}`;
+  await installOnce(folder, '.installed', async () => {
+    rmSync(folder, { recursive: true, force: true });
+    const made = await run(python.program, ['-m', 'venv', folder], { env: python.env });
     if (made.code !== 0) return made;
-    return run(PYTHON, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', 'acapy-agent'], {});
+    return run(
+      pythonOf(release),
+      ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', requirement],
+      {},
+    );
   });
   return undefined;
 }
 
 /** The versions of what runs, for the test's output. */
-export async function acapyVersions(): Promise<Record<string, string>> {
-  const { text } = await run(PYTHON, ['-m', 'pip', '--disable-pip-version-check', 'list', '--format=json']);
+export async function acapyVersions(release: Release = 'newest'): Promise<Record<string, string>> {
+  const { text } = await run(pythonOf(release), ['-m', 'pip', '--disable-pip-version-check', 'list', '--format=json']);
   const list = JSON.parse(text) as { name: string; version: string }[];
   return Object.fromEntries(list.filter(({ name }) => PACKAGES.includes(name.toLowerCase())).map(({ name, version }) => [name, version]));
 }
@@ -65,6 +77,7 @@ export async function startAcapy(
   name: string,
   flags: readonly string[] = [],
   wallet: 'askar' | 'askar-anoncreds' = 'askar-anoncreds',
+  release: Release = 'newest',
 ): Promise<Controller> {
   const home = mkdtempSync(join(tmpdir(), 'flexid-acapy-'));
   world.defer(() => rmSync(home, { recursive: true, force: true }));
@@ -76,7 +89,7 @@ export async function startAcapy(
   // settings of the developer's own ACA-Py are not ours
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(ACAPY|AGENT|PYTHON)/.test(key)));
   const peer = startPeer(
-    PYTHON,
+    pythonOf(release),
     [
       ...['-c', LAUNCH, 'start', '--label', name, '--no-ledger', '--log-level', 'error'],
       ...['--admin', '127.0.0.1', String(adminPort), '--admin-insecure-mode', '--webhook-url', receiver.url],

@@ -8,7 +8,7 @@ type Controller = Pick<TestAgent, 'hooks' | 'get' | 'post' | 'event'>;
 export type Shapes = Record<string, Record<string, string>>;
 
 const typeOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
-const shapeOf = (value: Body): Record<string, string> =>
+export const shapeOf = (value: Body): Record<string, string> =>
   Object.fromEntries(
     Object.entries(value)
       .map(([key, member]): [string, string] => [key, typeOf(member)])

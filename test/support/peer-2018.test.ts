@@ -3,8 +3,22 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { decode, encode } from '@msgpack/msgpack';
+import {
+  encodeText,
+  looksLike2018,
+  openAnon,
+  openAuth,
+  packBase,
+  parseBase,
+  payloadOf,
+  sealAuth,
+  sealedIn,
+} from '../../src/didcomm/envelope-2018.ts';
+import { urn } from '../../src/didcomm/urn-types.ts';
 import {
   askProof,
+  auth,
   base58,
   credentialFor,
   encodedValue,
@@ -23,9 +37,12 @@ import {
   proofRequest,
   prove,
   requestCredential,
+  seal,
   startPeer2018,
   typeOf,
+  unauth,
   unbase58,
+  unseal,
 } from './peer-2018.ts';
 
 /** The scripted peer against itself: what is wrong in it would hide what is wrong in the agent. */
@@ -132,6 +149,38 @@ suite('two scripted peers', () => {
     });
   }
 
+  test('a signature that does not fit is refused', async () => {
+    const { alice, bob } = await twoPeers();
+    const offer = alice.offer();
+    const pending = await bob.request(offer);
+    const request = await alice.requested(offer);
+    await alice.respond(request, { sig: { verkey: alice.self.verkey, signature: 'A'.repeat(86).concat('==') } });
+    await assert.rejects(bob.response(pending), refused(/signature does not fit/));
+  });
+
+  test('a container in another order is refused', () => {
+    const [from, to] = [makeKey(), makeKey()];
+    const { msg, sender, nonce } = decode(unseal(to, auth(from, to.verkey, Buffer.from('x')))) as Json;
+    const open = (combo: object) => unauth(to, seal(to.verkey, encode(combo)));
+    assert.equal(Buffer.from(open({ msg, sender, nonce }).bytes).toString(), 'x');
+    assert.throws(() => open({ sender, msg, nonce }), refused(/other members/));
+    assert.throws(() => open({ msg: Buffer.from(msg), sender, nonce }), refused(/not base64/));
+    // A string of 24 characters has a header of one byte; here it has two.
+    const container = Buffer.from(encode({ msg, sender, nonce }));
+    const longer = Buffer.concat([container.subarray(0, 5), Buffer.of(0xd9, msg.length), container.subarray(6)]);
+    assert.deepEqual(decode(longer), { msg, sender, nonce });
+    assert.throws(() => unauth(to, seal(to.verkey, longer)), refused(/as libindy writes it/));
+  });
+
+  test('a peer of one profile may be answered in the other', async () => {
+    const ledger = new Map();
+    const alice = await startPeer2018({ hears: 'indy-node', ledger });
+    const bob = await startPeer2018({ profile: 'indy-node', hears: 'spec', ledger });
+    after(() => Promise.all([alice.close(), bob.close()]));
+    const [a, b] = await Promise.all([alice.connect(), bob.accept(alice.self)]);
+    assert.equal(a.theirs.did, b.mine.did);
+  });
+
   const wrongRequests: [string, Json, RegExp][] = [
     ['two nonces', { request_nonce: '0'.repeat(32) }, /two names/],
     ['another verkey', { verkey: makeKey().verkey }, /not that of the DID/],
@@ -196,6 +245,26 @@ suite('two scripted peers', () => {
   });
 });
 
+suite('the scripted peer and the codec of the agent', () => {
+  test('open what the other made', async () => {
+    const { alice, bob } = await twoPeers();
+    const { a, b } = await connect(alice, bob);
+    const pair = { verkey: a.mine.verkey, secretKey: a.mine.secret };
+    for (const form of ['text', 'json', 'raw'] as const) {
+      const sent = await bob.acknowledge(b, { form });
+      const bytes = Buffer.from(sent.payload as string);
+      assert.ok(looksLike2018(bytes, sent.contentType));
+      const base = parseBase(openAnon({ verkey: alice.endpoint.verkey, secretKey: alice.endpoint.secret }, payloadOf(bytes)));
+      const opened = openAuth(pair, sealedIn(base.message));
+      assert.deepEqual([base.id, opened.sender, opened.message.toString()], [b.mine.did, b.mine.verkey, '"success"']);
+    }
+    const message = encodeText(sealAuth(pair, b.mine.verkey, Buffer.from('"success"')));
+    const payload = packBase(bob.endpoint.verkey, { id: a.mine.did, type: urn('connection_acknowledgement'), message });
+    assert.equal((await alice.post(bob.url, payload, 'text/plain; charset=us-ascii')).status, 202);
+    assert.equal((await bob.heard(b, 'connection_acknowledgement')).text, '"success"');
+  });
+});
+
 const library = process.env.LIB_ANONCREDS_PATH;
 const here = library !== undefined && ['libanoncreds.so', 'libanoncreds.dylib'].some((file) => existsSync(join(library, file)));
 
@@ -233,7 +302,12 @@ suite('credentials and proofs of two scripted peers', { skip: here ? false : 'LI
         Object.assign(changed.requested_proof.revealed_attrs.name, { raw: 'Eve', encoded: encodedValue('Eve') });
         return changed;
       };
-      for (const changeProof of [changeValue, (proof: Json) => ({ ...asked.proof, nonce: proof.nonce })]) {
+      const changeRaw = (proof: Json): Json => {
+        const changed = structuredClone(proof);
+        changed.requested_proof.revealed_attrs.name.raw = 'Eve';
+        return changed;
+      };
+      for (const changeProof of [changeValue, changeRaw, (proof: Json) => ({ ...asked.proof, nonce: proof.nonce })]) {
         const again = { ...proofRequest(['name']) };
         const [told] = await Promise.all([askProof(alice, a, objects, again), prove(bob, b, wallet, objects, { changeProof })]);
         assert.equal(told.verified, false);

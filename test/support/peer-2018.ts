@@ -245,6 +245,8 @@ export interface Request {
 export interface PeerOptions {
   seed?: Uint8Array;
   profile?: Profile;
+  /** The profile in which it is spoken to; as a rule its own. */
+  hears?: Profile;
   /** What stands on a ledger, by DID. A peer of profile indy-node writes its own DIDs there, since its messages carry no keys. */
   ledger?: Map<string, { verkey: string; endpoint?: string }>;
 }
@@ -254,6 +256,7 @@ const body = (value: Json): Uint8Array => utf8(typeof value === 'string' ? value
 /** Starts a peer that listens on a free port of the loopback. */
 export async function startPeer2018(options: PeerOptions = {}) {
   const profile = options.profile ?? 'spec';
+  const hears = options.hears ?? profile;
   const ledger = options.ledger ?? new Map<string, { verkey: string; endpoint?: string }>();
   const endpointKey = makeKey(options.seed);
   const inbox: Waiting<Mail> = waiting<Mail>();
@@ -316,12 +319,11 @@ export async function startPeer2018(options: PeerOptions = {}) {
 
   /** The next mail of a type that nobody took yet and that fits. */
   async function next(name: Name, fits: (base: Json) => boolean = () => true, ms?: number): Promise<Json> {
-    const type = typeOf(name, profile);
+    const type = typeOf(name, hears);
     const wanted = (mail: Mail): boolean => !taken.has(mail) && mail.base?.type === type && fits(mail.base);
     const mail = await inbox.first(wanted, `a ${name}`, ms);
     taken.add(mail);
-    if (profile === 'spec')
-      demand(Object.keys(mail.base).join() === 'id,type,message', `a ${name} has other members than id, type, message`);
+    if (hears === 'spec') demand(Object.keys(mail.base).join() === 'id,type,message', `a ${name} has other members than id, type, message`);
     return mail.base;
   }
 
@@ -399,7 +401,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
     /** Opens a response and checks everything that the requester should. @throws PeerRefused */
     readResponse(pending: Pending, base: Json): Link {
       const inner = JSON.parse(Buffer.from(unseal(pending.key, unb64(base.message))).toString('utf8'));
-      const nonce = profile === 'spec' ? inner.request_nonce : inner.nonce;
+      const nonce = hears === 'spec' ? inner.request_nonce : inner.nonce;
       demand(nonce === pending.nonce, 'the response has another nonce');
       demand(inner.nonce === undefined || inner.nonce === nonce, 'the response has two nonces');
       demand(inner.did !== pending.to.did, "the response's DID is the endpoint's");
@@ -416,7 +418,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
 
     /** The response to a request, opened. */
     async response(pending: Pending, ms?: number): Promise<Link> {
-      const fits = (base: Json): boolean => (profile === 'spec' ? base.id === pending.nonce : base.aud === pending.key.did);
+      const fits = (base: Json): boolean => (hears === 'spec' ? base.id === pending.nonce : base.aud === pending.key.did);
       return peer.readResponse(pending, await next('connection_response', fits, ms));
     },
 
@@ -436,10 +438,10 @@ export async function startPeer2018(options: PeerOptions = {}) {
     /** A request that came for an offer, or for none. @throws PeerRefused */
     async requested(offer?: Offer, ms?: number): Promise<Request> {
       const nonceIn = (base: Json): Json => base.message?.nonce ?? base.message?.request_nonce;
-      const fits = (base: Json): boolean => profile !== 'spec' || base.id === (offer ? offer.id : nonceIn(base));
+      const fits = (base: Json): boolean => hears !== 'spec' || base.id === (offer ? offer.id : nonceIn(base));
       const base = await next('connection_request', fits, ms);
       const { did, verkey, endpoint, nonce, request_nonce, endpoint_did, endpointDid, endpoint_verkey } = base.message;
-      if (profile === 'spec') demand(nonce === request_nonce, 'one nonce has two names and one value');
+      if (hears === 'spec') demand(nonce === request_nonce, 'one nonce has two names and one value');
       demand(typeof nonce === 'string' && nonce.length >= 32, 'the nonce is too short');
       const requester = { did, verkey: keyOf(did, verkey, 'request') };
       const theirDid = endpoint_did ?? endpointDid;
@@ -471,7 +473,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
     /** Waits for the acknowledgement. @throws PeerRefused */
     async acknowledged(link: Link, ms?: number): Promise<void> {
       const { text } = await peer.heard(link, 'connection_acknowledgement', ms);
-      demand(text === (profile === 'spec' ? '"success"' : '"Success"'), `the acknowledgement says ${text}`);
+      demand(text === (hears === 'spec' ? '"success"' : '"Success"'), `the acknowledgement says ${text}`);
     },
 
     /** The offerer's whole part: request, response, acknowledgement. */
@@ -492,7 +494,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
 
     /** The next message of a connection of a type, opened; its sender must be the connection's. @throws PeerRefused */
     async heard(link: Link, name: Name, ms?: number): Promise<{ text: string; nonce: string; base: Json }> {
-      const base = await next(name, (one) => (profile === 'spec' ? one.id : one.origin) === link.theirs.did, ms);
+      const base = await next(name, (one) => (hears === 'spec' ? one.id : one.origin) === link.theirs.did, ms);
       const { bytes, sender, nonce } = unauth(link.mine, unb64(base.message));
       demand(sender === link.theirs.verkey, 'the sender is not the one of the connection');
       return { text: Buffer.from(bytes).toString('utf8'), nonce, base };

@@ -29,7 +29,8 @@ export const connectionRoutes: readonly AdminRoute[] = [
     summary: 'Fetch connection remote endpoint',
     async handle(admin, { tenant, params }) {
       const { their_endpoint } = await readConnection(admin, tenant, params.conn_id!);
-      return { my_endpoint: admin.kernel.settings(tenant).endpoint, their_endpoint: their_endpoint ?? null };
+      const { settings } = await admin.kernel.profiles.of(tenant);
+      return { my_endpoint: settings.endpoint, their_endpoint: their_endpoint ?? null };
     },
   },
 ];

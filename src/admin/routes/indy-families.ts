@@ -48,6 +48,12 @@ async function held(admin: Admin, tenant: string, category: string, tags: Record
 const renamed = (query: Call['query'], names: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(query).flatMap(([name, value]) => (names[name] ? [[names[name], value]] : [])));
 
+async function definitionOf(admin: Admin, tenant: string, id: string): Promise<JsonObject> {
+  const definition = (await admin.work(tenant).ledger().read(id, 'CLAIM_DEF')) as JsonObject;
+  const { schemaId, type, tag, value } = definition;
+  return { credential_definition: { ver: '1.0', id, schemaId: schemaId!, type: type!, tag: tag!, value: value! } };
+}
+
 /** ACA-Py's families for Indy wallets, on the same wallet, registrar and records as the AnonCreds family. */
 export const indyFamilyRoutes: readonly AdminRoute[] = [
   {
@@ -106,6 +112,19 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
     async handle(admin, { tenant, params }) {
       const schema = await admin.work(tenant).ledger().read(params.schema_id!, 'SCHEMA');
       return { schema: indySchema(params.schema_id!, schema as unknown as SchemaValue['schema']) };
+    },
+  },
+  {
+    route: 'POST /schemas/{schema_id}/write_record',
+    tag: 'schema',
+    summary: 'Writes a schema non-secret record to the wallet',
+    async handle(admin, { tenant, params }) {
+      const schema_id = params.schema_id!;
+      const schema = (await admin.work(tenant).ledger().read(schema_id, 'SCHEMA')) as JsonObject;
+      const { issuerId, name, version, attrNames } = schema;
+      const body = { schema_id, schema: { issuerId, name, version, attrNames } };
+      await admin.calls.call(tenant, 'anoncreds-schema', 'adopt', { input: { body, query: {} } });
+      return { schema: indySchema(schema_id, schema as unknown as SchemaValue['schema']) };
     },
   },
   {
@@ -169,11 +188,19 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
     route: 'GET /credential-definitions/{cred_def_id*}',
     tag: 'credential-definition',
     summary: 'Gets a credential definition from the ledger',
+    handle: (admin, { tenant, params }) => definitionOf(admin, tenant, params.cred_def_id!),
+  },
+  {
+    route: 'POST /credential-definitions/{cred_def_id}/write_record',
+    tag: 'credential-definition',
+    summary: 'Writes a credential definition non-secret record to the wallet',
     async handle(admin, { tenant, params }) {
-      const id = params.cred_def_id!;
-      const definition = (await admin.work(tenant).ledger().read(id, 'CLAIM_DEF')) as JsonObject;
-      const { schemaId, type, tag, value } = definition;
-      return { credential_definition: { ver: '1.0', id, schemaId: schemaId!, type: type!, tag: tag!, value: value! } };
+      const cred_def_id = params.cred_def_id!;
+      const answer = await definitionOf(admin, tenant, cred_def_id);
+      // the record and the key that issues are written together: where one is missing, so is the other
+      if ((await held(admin, tenant, credentialDefinitionRecord.category, { cred_def_id })).length === 0)
+        throw new AppError('bad-request', 'The private key of the credential definition is not in this wallet');
+      return answer;
     },
   },
 ];

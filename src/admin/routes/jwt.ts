@@ -4,8 +4,9 @@ import { fromBase64url, looksLikeVerkey, toBase58, toBase64url } from '../../did
 import { signBytes } from '../../didcomm/keys.ts';
 import { parseJsonObject } from '../../didcomm/safe-json.ts';
 import { findMethod, methodKey } from '../../dids/did-doc.ts';
-import { type PublicKey, toJwk } from '../../dids/did-key.ts';
+import { fromJwk, type PublicKey, toJwk } from '../../dids/did-key.ts';
 import { AppError } from '../../errors.ts';
+import { concealed, readDisclosures, revealed, sdHash, sdJwtParts } from '../../formats/sd-jwt.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type DidValue, did as didRecord } from '../../records/did.ts';
 import { walletKey } from '../../records/wallet-key.ts';
@@ -64,51 +65,112 @@ function isSigned(key: PublicKey, alg: string, text: string, signature: Uint8Arr
   return verify(alg === 'ES256' ? 'sha256' : null, Buffer.from(text), { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature);
 }
 
-/** JSON Web Tokens under the wallet's keys and anybody's DIDs (RFC 7515, 7519, 8037). */
+const Signing = {
+  headers: Type.Optional(Type.Object({})),
+  payload: Type.Object({}),
+  did: Type.Optional(Type.String({ maxLength: 5100 })),
+  verificationMethod: Type.Optional(Type.String({ maxLength: 5400 })),
+};
+
+/** A JWT of `payload`, by the key that the body names. */
+async function signed(admin: Admin, tenant: string, body: Record<string, unknown>, payload: JsonObject): Promise<string> {
+  const { did, verificationMethod, headers } = body as { did?: string; verificationMethod?: string; headers?: JsonObject };
+  if (verificationMethod === undefined && did === undefined) throw new AppError('bad-request', 'Bad did or verification method');
+  const { kid, verkey } =
+    verificationMethod === undefined
+      ? await signerOf(admin, tenant, did!)
+      : { kid: verificationMethod, verkey: await verkeyOfMethod(admin, tenant, verificationMethod) };
+  const pair = looksLikeVerkey(verkey) ? await admin.kernel.keys.pair(tenant, verkey) : undefined;
+  if (!pair) throw new AppError('not-found', 'The key of the verification method is not in this wallet');
+  const text = `${encoded({ ...headers, typ: headers?.typ ?? 'JWT', alg: 'EdDSA', kid })}.${encoded(payload)}`;
+  return `${text}.${toBase64url(signBytes(Buffer.from(text), pair))}`;
+}
+
+interface Verified {
+  readonly valid: boolean;
+  readonly headers: JsonObject;
+  readonly payload: JsonObject;
+  readonly kid: string;
+}
+
+/** Whether a JWT is signed by the key that its `kid` names. @throws AppError for one that cannot be asked that */
+async function verified(admin: Admin, tenant: string, jwt: string): Promise<Verified> {
+  const [head, claims, signature] = jwt.split('.') as [string, string, string];
+  const headers = objectOf(head, 'header');
+  for (const name of ['alg', 'kid'])
+    if (typeof headers[name] !== 'string') throw new AppError('bad-request', `Missing '${name}' parameter in JWS header`);
+  const { alg, kid } = headers as { alg: string; kid: string };
+  if (!ALGORITHMS.includes(alg))
+    throw new AppError(
+      'bad-request',
+      `Unsupported 'alg' value in JWS header: '${alg.slice(0, 64)}'. Supported algorithms: ${ALGORITHMS.join(', ')}`,
+    );
+  const payload = objectOf(claims, 'payload');
+  const key = await keyOf(admin, tenant, kid);
+  return { valid: isSigned(key, alg, `${head}.${claims}`, fromBase64url(signature) ?? Buffer.alloc(0)), headers, payload, kid };
+}
+
+/** Why a key binding JWT is not of the holder that the issuer named, and of what was shown; undefined where it is (RFC 9901 section 7.3, but for audience and nonce). */
+function bindingFault(payload: JsonObject, { jwt, over }: { jwt: string; over: string }): string | undefined {
+  const [head = '', claims = '', signature = ''] = jwt.split('.');
+  const headers = objectOf(head, 'key binding header');
+  const key = fromJwk((payload.cnf as JsonObject | undefined)?.jwk);
+  if (headers.typ !== 'kb+jwt') return 'the key binding JWT has another type';
+  if (!key || !isSigned(key, String(headers.alg), `${head}.${claims}`, fromBase64url(signature) ?? Buffer.alloc(0)))
+    return 'the key binding JWT is not signed by the key of the holder';
+  return objectOf(claims, 'key binding payload').sd_hash === sdHash(payload, over)
+    ? undefined
+    : 'the key binding JWT is of another presentation';
+}
+
+/** JSON Web Tokens under the wallet's keys and anybody's DIDs (RFC 7515, 7519, 8037), and SD-JWTs (RFC 9901). */
 export const jwtRoutes: readonly AdminRoute[] = [
   {
     route: 'POST /wallet/jwt/sign',
     tag: 'wallet',
     summary: 'Create a jws using did keys with a given payload',
-    body: Type.Object({
-      headers: Type.Optional(Type.Object({})),
-      payload: Type.Object({}),
-      did: Type.Optional(Type.String({ maxLength: 5100 })),
-      verificationMethod: Type.Optional(Type.String({ maxLength: 5400 })),
-    }),
-    async handle(admin, { tenant, body }) {
-      const { did, verificationMethod, headers, payload } = body as Record<string, string> & { headers?: JsonObject; payload: JsonObject };
-      if (verificationMethod === undefined && did === undefined) throw new AppError('bad-request', 'Bad did or verification method');
-      const { kid, verkey } =
-        verificationMethod === undefined
-          ? await signerOf(admin, tenant, did!)
-          : { kid: verificationMethod, verkey: await verkeyOfMethod(admin, tenant, verificationMethod) };
-      const pair = looksLikeVerkey(verkey) ? await admin.kernel.keys.pair(tenant, verkey) : undefined;
-      if (!pair) throw new AppError('not-found', 'The key of the verification method is not in this wallet');
-      const text = `${encoded({ ...headers, typ: headers?.typ ?? 'JWT', alg: 'EdDSA', kid })}.${encoded(payload)}`;
-      return `${text}.${toBase64url(signBytes(Buffer.from(text), pair))}`;
-    },
+    body: Type.Object(Signing),
+    handle: (admin, { tenant, body }) => signed(admin, tenant, body, body.payload as JsonObject),
   },
   {
     route: 'POST /wallet/jwt/verify',
     tag: 'wallet',
     summary: 'Verify a jws using did keys with a given JWS',
     body: Type.Object({ jwt: Type.String({ pattern: '^[-_a-zA-Z0-9]*\\.[-_a-zA-Z0-9]*\\.[-_a-zA-Z0-9]*$' }) }),
+    handle: async (admin, { tenant, body }) => ({ ...(await verified(admin, tenant, body.jwt as string)) }),
+  },
+  {
+    route: 'POST /wallet/sd-jwt/sign',
+    tag: 'wallet',
+    summary: 'Create an sd-jws using did keys with a given payload',
+    body: Type.Object({ ...Signing, non_sd_list: Type.Optional(Type.Array(Type.String({ maxLength: 1000 }), { maxItems: 1000 })) }),
     async handle(admin, { tenant, body }) {
-      const [head, claims, signed] = (body.jwt as string).split('.') as [string, string, string];
-      const headers = objectOf(head, 'header');
-      for (const name of ['alg', 'kid'])
-        if (typeof headers[name] !== 'string') throw new AppError('bad-request', `Missing '${name}' parameter in JWS header`);
-      const { alg, kid } = headers as { alg: string; kid: string };
-      if (!ALGORITHMS.includes(alg))
-        throw new AppError(
-          'bad-request',
-          `Unsupported 'alg' value in JWS header: '${alg.slice(0, 64)}'. Supported algorithms: ${ALGORITHMS.join(', ')}`,
-        );
-      const payload = objectOf(claims, 'payload');
-      const key = await keyOf(admin, tenant, kid);
-      const signature = fromBase64url(signed) ?? Buffer.alloc(0);
-      return { valid: isSigned(key, alg, `${head}.${claims}`, signature), headers, payload, kid };
+      const { payload, disclosures } = concealed(body.payload as JsonObject, (body.non_sd_list ?? []) as string[]);
+      return [await signed(admin, tenant, body, payload), ...disclosures, ''].join('~');
+    },
+  },
+  {
+    route: 'POST /wallet/sd-jwt/verify',
+    tag: 'wallet',
+    summary: 'Verify an sd-jws using did keys with a given SD-JWS, with optional key binding',
+    body: Type.Object({
+      sd_jwt: Type.String({
+        pattern: '^[-_a-zA-Z0-9]+\\.[-_a-zA-Z0-9]+\\.[-_a-zA-Z0-9]+(~[-_a-zA-Z0-9]+)*~([-_a-zA-Z0-9]+\\.[-_a-zA-Z0-9]+\\.[-_a-zA-Z0-9]+)?$',
+      }),
+    }),
+    async handle(admin, { tenant, body }) {
+      const { jwt, disclosures, binding } = sdJwtParts(body.sd_jwt as string);
+      const read = readDisclosures(disclosures);
+      const result = await verified(admin, tenant, jwt);
+      let fault: string | undefined;
+      try {
+        revealed(result.payload, disclosures);
+        fault = binding && bindingFault(result.payload, binding);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        fault = error.message;
+      }
+      return { ...result, valid: result.valid && fault === undefined, ...(fault === undefined ? {} : { error: fault }), disclosures: read };
     },
   },
 ];

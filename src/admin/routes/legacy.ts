@@ -2,8 +2,8 @@ import { AppError } from '../../errors.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
-function current(admin: Admin, tenant: string): JsonObject {
-  const { legacyEndpoint, legacy, endpoint } = admin.kernel.settings(tenant);
+async function current(admin: Admin, tenant: string): Promise<JsonObject> {
+  const { legacyEndpoint, legacy, endpoint } = (await admin.kernel.profiles.of(tenant)).settings;
   if (legacy === 'off' || !legacyEndpoint) throw new AppError('not-found', 'The 2018 Agent Protocol is off: start with --legacy on');
   return { did: legacyEndpoint.did, verkey: legacyEndpoint.verkey, endpoint };
 }
@@ -22,10 +22,10 @@ export const legacyRoutes: readonly AdminRoute[] = [
     summary: 'Make a new endpoint key; mail for the last eight is still opened',
     auth: 'admin',
     async handle(admin, { tenant, key }) {
-      current(admin, tenant);
+      const { endpoint } = await current(admin, tenant);
       const made = await admin.calls.call(tenant, 'legacy-endpoint', 'make', { input: { body: {}, query: {} }, key });
       await admin.kernel.endpoints.refresh();
-      return { did: made.did!, verkey: made.verkey!, endpoint: admin.kernel.settings(tenant).endpoint };
+      return { did: made.did!, verkey: made.verkey!, endpoint: endpoint! };
     },
   },
 ];

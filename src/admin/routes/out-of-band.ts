@@ -24,7 +24,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
         trace: false,
         invi_msg_id: value.invi_msg_id,
         invitation: value.invitation,
-        invitation_url: `${admin.kernel.settings(tenant).endpoint}?oob=${encoded}`,
+        invitation_url: `${(await admin.kernel.profiles.of(tenant)).settings.endpoint}?oob=${encoded}`,
         oob_id: id,
       });
     },

@@ -24,7 +24,7 @@ export const serverRoutes: readonly AdminRoute[] = [
     auth: 'admin',
     handle: async (admin) => ({
       version: admin.version,
-      label: admin.kernel.settings('base').label,
+      label: (await admin.kernel.profiles.of(admin.base)).settings.label,
       conductor: admin.counters(),
       uptime: Math.round((Date.now() - admin.started) / 1000),
     }),
@@ -35,7 +35,7 @@ export const serverRoutes: readonly AdminRoute[] = [
     summary: 'Fetch the server configuration',
     auth: 'admin',
     // ACA-Py's names beside those of the flags: controllers look for wallet.type here
-    handle: async (admin) => ({ config: { ...admin.config, ...admin.settings('base') } }),
+    handle: async (admin) => ({ config: { ...admin.config, ...(await admin.kernel.profiles.of(admin.base)).shown } }),
   },
   {
     route: 'POST /status/reset',
@@ -70,7 +70,7 @@ export const serverRoutes: readonly AdminRoute[] = [
     route: 'GET /settings',
     tag: 'settings',
     summary: 'Get the configurable settings associated with the profile',
-    handle: async (admin, { tenant }) => admin.settings(tenant),
+    handle: async (admin, { tenant }) => (await admin.kernel.profiles.of(tenant)).shown,
   },
   {
     route: 'PUT /settings',
@@ -78,8 +78,8 @@ export const serverRoutes: readonly AdminRoute[] = [
     summary: 'Update configurable settings associated with the profile.',
     body: Type.Object({ extra_settings: Type.Optional(Type.Object({})) }),
     async handle(admin, { tenant, body }) {
-      admin.changeSettings(tenant, (body.extra_settings ?? {}) as JsonObject);
-      return admin.settings(tenant);
+      await admin.changeSettings(tenant, (body.extra_settings ?? {}) as JsonObject);
+      return (await admin.kernel.profiles.of(tenant)).shown;
     },
   },
 ];

@@ -1,0 +1,127 @@
+import Type from 'typebox';
+import { didcommServices, verkeysFor } from '../../dids/did-doc.ts';
+import { AppError } from '../../errors.ts';
+import type { DidDocument } from '../../ports/ledger.ts';
+import type { Admin, AdminRoute } from '../route.ts';
+
+/** ACA-Py's name of the one ledger that an agent has. */
+const ONLY = 'default';
+const Did = Type.Object({ did: Type.String({ maxLength: 5100 }) });
+
+/** The document of a DID on the ledger. @throws AppError, 404 where the ledger has none or the DID was deactivated */
+async function onLedger(admin: Admin, tenant: string, did: string): Promise<DidDocument> {
+  const { document, metadata } = await admin.work(tenant).ledger().resolve(did);
+  if (metadata.deactivated) throw new AppError('not-found', `DID ${did} was deactivated`);
+  return document;
+}
+
+/** Where a document says that a DID has an endpoint of ACA-Py's kind. */
+function endpointOf(document: DidDocument, kind: string): string | null {
+  if (kind === 'Endpoint') return didcommServices(document)[0]?.serviceEndpoint ?? null;
+  const services = (document.service ?? []) as { type: unknown; serviceEndpoint?: unknown }[];
+  const found = services.find(({ type }) => [type].flat().some((one) => String(one).toLowerCase() === kind.toLowerCase()));
+  return typeof found?.serviceEndpoint === 'string' ? found.serviceEndpoint : null;
+}
+
+/** ACA-Py's questions about a ledger, as a ledger without roles and agreements answers them. */
+export const ledgerRoutes: readonly AdminRoute[] = [
+  {
+    route: 'GET /ledger/did-verkey',
+    tag: 'ledger',
+    summary: 'Get the verkey for a DID from the ledger',
+    query: Did,
+    async handle(admin, { tenant, query }) {
+      const [verkey] = verkeysFor(await onLedger(admin, tenant, query.did!), 'authentication');
+      if (verkey === undefined) throw new AppError('not-found', `DID ${query.did} has no key on the ledger`);
+      return { verkey };
+    },
+  },
+  {
+    route: 'GET /ledger/did-endpoint',
+    tag: 'ledger',
+    summary: 'Get the endpoint for a DID from the ledger',
+    query: Type.Object({
+      ...Did.properties,
+      endpoint_type: Type.Optional(Type.Union(['Endpoint', 'Profile', 'LinkedDomains'].map((name) => Type.Literal(name)))),
+    }),
+    handle: async (admin, { tenant, query }) => ({
+      endpoint: endpointOf(await onLedger(admin, tenant, query.did!), query.endpoint_type ?? 'Endpoint'),
+    }),
+  },
+  {
+    route: 'GET /ledger/get-nym-role',
+    tag: 'ledger',
+    summary: 'Get the role from the NYM registration of a public DID',
+    query: Did,
+    async handle(admin, { tenant, query }) {
+      await onLedger(admin, tenant, query.did!);
+      // there are no roles: every DID writes its own schemas and credential definitions, which on Indy takes this one
+      return { role: 'ENDORSER' };
+    },
+  },
+  {
+    route: 'PATCH /ledger/rotate-public-did-keypair',
+    tag: 'ledger',
+    summary: 'Rotate key pair for public DID',
+    async handle(admin, { tenant }) {
+      admin.work(tenant).ledger();
+      throw new AppError('bad-request', "DID method 'algo' does not support key rotation: its key makes the DID.");
+    },
+  },
+  {
+    route: 'GET /ledger/taa',
+    tag: 'ledger',
+    summary: 'Fetch the current transaction author agreement, if any',
+    async handle(admin, { tenant }) {
+      admin.work(tenant).ledger();
+      return { result: { aml_record: null, taa_record: null, taa_required: false, taa_accepted: null } };
+    },
+  },
+  {
+    route: 'POST /ledger/taa/accept',
+    tag: 'ledger',
+    summary: 'Accept the transaction author agreement',
+    body: Type.Object({
+      version: Type.Optional(Type.String()),
+      text: Type.Optional(Type.String()),
+      mechanism: Type.Optional(Type.String()),
+    }),
+    async handle(admin, { tenant }) {
+      admin.work(tenant).ledger();
+      throw new AppError('bad-request', `Ledger ${ONLY} TAA not available`);
+    },
+  },
+  {
+    route: 'GET /ledger/get-write-ledger',
+    tag: 'ledger',
+    summary: 'Fetch the current write ledger',
+    async handle(admin, { tenant }) {
+      admin.work(tenant).ledger();
+      return { ledger_id: ONLY };
+    },
+  },
+  {
+    route: 'GET /ledger/get-write-ledgers',
+    tag: 'ledger',
+    summary: 'Fetch list of available write ledgers',
+    handle: async () => ({ write_ledgers: [ONLY] }),
+  },
+  {
+    route: 'PUT /ledger/{ledger_id}/set-write-ledger',
+    tag: 'ledger',
+    summary: 'Set write ledger',
+    async handle(admin, { tenant, params }) {
+      admin.work(tenant).ledger();
+      if (params.ledger_id !== ONLY) throw new AppError('bad-request', `There is one ledger here, ${ONLY}`);
+      return { write_ledger: ONLY };
+    },
+  },
+  {
+    route: 'GET /ledger/config',
+    tag: 'ledger',
+    summary: 'Fetch the ledger configuration list in use',
+    async handle() {
+      throw new AppError('forbidden', 'Multiple ledger support not enabled');
+    },
+  },
+];

@@ -1,0 +1,189 @@
+import Type from 'typebox';
+import { AppError } from '../../errors.ts';
+import { hashId, newId } from '../../kernel/ids.ts';
+import type { CommandInput } from '../../kernel/protocol.ts';
+import { toExchange } from '../../kernel/record.ts';
+import type { JsonObject } from '../../ports/json.ts';
+import { type WalletValue, wallet } from '../../records/wallet.ts';
+import { SCOPES } from '../auth.ts';
+import type { Admin, AdminRoute } from '../route.ts';
+
+const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
+const Text = Type.Optional(Type.String({ maxLength: 1000 }));
+const Key = Type.Object({ wallet_key: Text });
+const Changes = {
+  label: Text,
+  image_url: Text,
+  wallet_webhook_urls: Type.Optional(Type.Array(Type.String({ maxLength: 2000 }), { maxItems: 20 })),
+  wallet_dispatch_type: Type.Optional(Type.Union([Type.Literal('default'), Type.Literal('both'), Type.Literal('base')])),
+  extra_settings: Type.Optional(Type.Object({})),
+};
+const Creation = Type.Object({
+  wallet_name: Text,
+  wallet_key: Text,
+  wallet_key_derivation: Type.Optional(Type.Union([Type.Literal('ARGON2I_MOD'), Type.Literal('ARGON2I_INT'), Type.Literal('RAW')])),
+  wallet_type: Text,
+  key_management_mode: Type.Optional(Type.Union([Type.Literal('managed'), Type.Literal('unmanaged')])),
+  ...Changes,
+});
+/** What a token is asked to be; ACA-Py's single one that replaces the others, unless more is said. */
+const Token = Type.Object({
+  wallet_key: Text,
+  expires_in: Type.Optional(Type.Integer({ minimum: 1, maximum: 10 * 365 * 24 * 3600 })),
+  scope: Type.Optional(Type.Array(Type.Union(SCOPES.map((name) => Type.Literal(name))), { minItems: 1, maxItems: SCOPES.length })),
+  keep_others: Type.Optional(Type.Boolean()),
+});
+
+const unknown = (id: string): AppError => new AppError('not-found', `Record not found: wallet_record/${id}. WALLET_ITEM_NOT_FOUND`);
+
+/** A wallet that is there for controllers. @throws AppError `not-found` */
+async function walletOf(admin: Admin, id: string) {
+  const [rows] = await admin.kernel.db.store.load(admin.base, [{ category: wallet.category, id }]);
+  if (!rows?.[0] || rows[0].state === 'erasing') throw unknown(id);
+  return toExchange<WalletValue>(rows[0]);
+}
+
+/** A key that is given for a wallet whose key this agent keeps is a misunderstanding that is told, as ACA-Py does. */
+async function managed(admin: Admin, id: string, key: unknown): Promise<void> {
+  await walletOf(admin, id);
+  if (key !== undefined) throw new AppError('bad-request', `Wallet ${id} doesn't require the wallet key to be provided`);
+}
+
+const command = (admin: Admin, name: string, id: string | undefined, body: object, key?: string): Promise<JsonObject> =>
+  admin.calls.call(admin.base, 'multitenancy', name, { record: id, input: { body, query: {} } as CommandInput, key });
+
+async function issueToken(admin: Admin, id: string, wishes: JsonObject, instead?: string): Promise<string> {
+  const { expires_in: expiresIn, scope, keep_others: keep } = wishes as { expires_in?: number; scope?: string[]; keep_others?: boolean };
+  const { kept, text } = await admin.authority().issue(id, { expiresIn, scope });
+  await command(admin, 'admit', id, { token: kept, keep: keep ?? instead !== undefined, ...(instead === undefined ? {} : { instead }) });
+  return text;
+}
+
+async function remove(admin: Admin, id: string, body: JsonObject): Promise<JsonObject> {
+  await managed(admin, id, body.wallet_key);
+  await command(admin, 'erase', id, {});
+  // without its key nothing of it can be read any more; its rows follow in their own time
+  await admin.kernel.db.admin.eraseTenant(id);
+  return {};
+}
+
+/** ACA-Py's operations on wallets, for the operator; and what a tenant does with its own token. */
+export const multitenancyRoutes: readonly AdminRoute[] = [
+  {
+    route: 'POST /multitenancy/wallet',
+    tag: 'multitenancy',
+    summary: 'Create a subwallet',
+    auth: 'admin',
+    body: Creation,
+    async handle(admin, { body, key }) {
+      const { wallet_key: _ours, wallet_key_derivation: _none, extra_settings: extra, ...rest } = body;
+      const settings = admin.acapySettings((extra ?? {}) as JsonObject);
+      // the same call said again means the same wallet
+      const id = key === undefined ? newId() : hashId(`wallet ${key}`);
+      const { kept, text } = await admin.authority().issue(id, {});
+      const store = admin.kernel.db.admin;
+      await store.ensureTenant(id, String(rest.wallet_name ?? id));
+      try {
+        await command(admin, 'create', undefined, { ...rest, wallet_id: id, token: kept, extra_settings: settings }, key);
+      } catch (error) {
+        const [rows] = await admin.kernel.db.store.load(admin.base, [{ category: wallet.category, id }]);
+        if (rows?.length === 0) await store.eraseTenant(id).then(() => store.sweepTenant(id));
+        throw error;
+      }
+      const made = await walletOf(admin, id);
+      const first = made.value.tokens.some(({ jti }) => jti === kept.jti);
+      return { ...wallet.view(made), token: first ? text : await issueToken(admin, id, {}) };
+    },
+  },
+  {
+    route: 'GET /multitenancy/wallets',
+    tag: 'multitenancy',
+    summary: 'Query subwallets',
+    auth: 'admin',
+    query: Type.Object(
+      {
+        wallet_name: Type.Optional(Type.String()),
+        limit: Digits,
+        offset: Digits,
+        cursor: Type.Optional(Type.String()),
+        order_by: Type.Optional(Type.Literal('id')),
+        descending: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
+      },
+      { additionalProperties: Type.String() },
+    ),
+    async handle(admin, { query }) {
+      const page = await admin.kernel.db.store.find(admin.base, wallet.category, {
+        state: 'ready',
+        tags: query.wallet_name === undefined ? {} : { wallet_name: query.wallet_name },
+        limit: Math.min(Number(query.limit ?? 100), 10_000),
+        offset: Number(query.offset ?? 0),
+        cursor: query.cursor,
+        descending: query.descending === 'true',
+      });
+      const results = page.rows.map((row) => wallet.view(toExchange(row)));
+      return { results, total: page.total, ...(page.next ? { next: page.next } : {}) };
+    },
+  },
+  {
+    route: 'GET /multitenancy/wallet/{wallet_id}',
+    tag: 'multitenancy',
+    summary: 'Get a single subwallet',
+    auth: 'admin',
+    handle: async (admin, { params }) => wallet.view(await walletOf(admin, params.wallet_id!)),
+  },
+  {
+    route: 'PUT /multitenancy/wallet/{wallet_id}',
+    tag: 'multitenancy',
+    summary: 'Update a subwallet',
+    auth: 'admin',
+    body: Type.Object(Changes),
+    async handle(admin, { params, body, key }) {
+      const id = params.wallet_id!;
+      await walletOf(admin, id);
+      const { extra_settings: extra, ...rest } = body;
+      const changes = extra === undefined ? rest : { ...rest, extra_settings: admin.acapySettings(extra as JsonObject) };
+      return await command(admin, 'update', id, changes, key);
+    },
+  },
+  {
+    route: 'POST /multitenancy/wallet/{wallet_id}/token',
+    tag: 'multitenancy',
+    summary: 'Get auth token for a subwallet: it replaces the others, unless keep_others',
+    auth: 'admin',
+    body: Token,
+    async handle(admin, { params, body }) {
+      await managed(admin, params.wallet_id!, body.wallet_key);
+      return { token: await issueToken(admin, params.wallet_id!, body) };
+    },
+  },
+  {
+    route: 'DELETE /multitenancy/wallet/{wallet_id}',
+    tag: 'multitenancy',
+    summary: 'Remove a subwallet: its key at once, its rows in the background',
+    auth: 'admin',
+    body: Key,
+    handle: (admin, { params, body }) => remove(admin, params.wallet_id!, body),
+  },
+  {
+    route: 'POST /multitenancy/wallet/{wallet_id}/remove',
+    tag: 'multitenancy',
+    summary: 'Remove a subwallet (deprecated)',
+    auth: 'admin',
+    body: Key,
+    handle: (admin, { params, body }) => remove(admin, params.wallet_id!, body),
+  },
+];
+
+/** Without the operator: a tenant replaces the token that it calls with. */
+export const ownTokenRoutes: readonly AdminRoute[] = [
+  {
+    route: 'POST /multitenancy/token/rotate',
+    tag: 'multitenancy',
+    summary: 'Replace the token of this call by a new one',
+    body: Type.Omit(Token, ['wallet_key', 'keep_others']),
+    async handle(admin, { tenant, token, body }) {
+      if (token === undefined) throw new AppError('bad-request', 'This call was made without a token');
+      return { token: await issueToken(admin, tenant, body, token) };
+    },
+  },
+];

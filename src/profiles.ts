@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { type Config, ConfigError, liveConfig } from './config.ts';
+import type { Endpoints, Profile, WebhookTarget } from './kernel/context.ts';
+import { createProfiles, type Profiles } from './kernel/profiles.ts';
+import type { Settings } from './kernel/protocol.ts';
+import type { JsonObject } from './ports/json.ts';
+import type { Database } from './ports/store.ts';
+import { type WalletValue, walletSettings } from './records/wallet.ts';
+
+/** The profiles of an instance's tenants: the configuration's, and what a wallet record says otherwise. */
+export interface TenantProfiles {
+  readonly profiles: Profiles;
+  /** Changes the base wallet's settings until the next start. @throws ConfigError */
+  change(given: Readonly<Record<string, unknown>>): void;
+}
+
+export function tenantProfiles(given: {
+  readonly db: Pick<Database, 'store' | 'jobs'>;
+  readonly base: string;
+  readonly config: Config;
+  readonly inbound: { host: string; port: number } | undefined;
+  readonly endpoints: Endpoints;
+}): TenantProfiles {
+  const { base, inbound, endpoints } = given;
+  const { store, jobs } = given.db;
+  const own = webhookTargets(given.config.webhookUrls);
+  let live = given.config;
+  const profiles = createProfiles(store, base, (record): Profile => {
+    if (!record) return { settings: settingsOf(live, inbound, endpoints), webhooks: own, shown: shownSettings(live) };
+    const wallet = record.value as WalletValue;
+    const config: Config = { ...live, ...liveConfig(wallet.extra_settings ?? {}), label: wallet.label ?? live.label };
+    const theirs = webhookTargets(wallet.webhook_urls ?? []);
+    return {
+      settings: settingsOf(config, inbound, endpoints),
+      tokens: wallet.tokens,
+      webhooks: { default: theirs, base: own, both: [...theirs, ...own] }[wallet.dispatch_type],
+      shown: { ...shownSettings(config), ...walletSettings({ id: record.id, value: wallet }) },
+    };
+  });
+  jobs.subscribe(({ forget }) => {
+    for (const name of forget) name === '*' ? profiles.reset() : profiles.forget(name);
+  });
+  return {
+    profiles,
+    change(changes) {
+      live = { ...live, ...liveConfig(changes) };
+      profiles.reset();
+    },
+  };
+}
+
+function webhookTargets(urls: readonly string[]): WebhookTarget[] {
+  return urls.map((given) => {
+    const [url, key] = given.split('#') as [string, string | undefined];
+    return { id: createHash('sha256').update(url).digest('base64url').slice(0, 12), url: url.replace(/\/$/, ''), key };
+  });
+}
+
+/** What steps may see of the configuration: no key is among it. */
+function settingsOf(config: Config, inbound: { host: string; port: number } | undefined, endpoints: Endpoints): Settings {
+  const { algorandNetwork, algorandAppId } = config;
+  return Object.freeze({
+    label: config.label,
+    endpoint: config.endpoint ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
+    autoAcceptInvites: config.autoAcceptInvites,
+    autoAcceptRequests: config.autoAcceptRequests,
+    autoAcceptIntroInvitationRequests: config.autoAcceptIntroInvitationRequests,
+    autoPingConnection: config.autoPingConnection,
+    autoRespondMessages: config.autoRespondMessages,
+    autoRespondCredentialProposal: config.autoRespondCredentialProposal,
+    autoRespondCredentialOffer: config.autoRespondCredentialOffer,
+    autoRespondCredentialRequest: config.autoRespondCredentialRequest,
+    autoStoreCredential: config.autoStoreCredential,
+    autoRespondPresentationProposal: config.autoRespondPresentationProposal,
+    autoRespondPresentationRequest: config.autoRespondPresentationRequest,
+    autoVerifyPresentation: config.autoVerifyPresentation,
+    preserveExchangeRecords: config.preserveExchangeRecords,
+    monitorPing: config.monitorPing,
+    publicInvites: config.publicInvites,
+    requestsThroughPublicDid: config.requestsThroughPublicDid,
+    noReceiveInvites: config.noReceiveInvites,
+    debugWebhooks: config.debugWebhooks,
+    legacy: config.legacy as Settings['legacy'],
+    legacyEndpoint: endpoints.all()[0],
+    legacyPeers: legacyPeers(config.legacyPeers),
+    legacyRequireSigned: config.legacyRequireSigned,
+    algoPrefix: config.algodUrl !== undefined && !config.noLedger ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
+  });
+}
+
+/** Endpoint DIDs that the operator vouches for: `DID=VERKEY@URL`. */
+function legacyPeers(given: readonly string[]): Settings['legacyPeers'] {
+  const peers = given.map((text) => {
+    const [, did, verkey, endpoint] = /^([^=]{1,2000})=([1-9A-HJ-NP-Za-km-z]{43,44})@(\S{1,2000})$/.exec(text) ?? [];
+    if (!did || !verkey || !endpoint) throw new ConfigError(`--legacy-peer ${text}: must be DID=VERKEY@URL`);
+    return [did, { verkey, endpoint }] as const;
+  });
+  return Object.freeze(Object.fromEntries(peers));
+}
+
+/** `GET /settings`, under ACA-Py's names. */
+function shownSettings(config: Config): JsonObject {
+  return {
+    'debug.auto_accept_invites': config.autoAcceptInvites,
+    'debug.auto_accept_requests': config.autoAcceptRequests,
+    auto_ping_connection: config.autoPingConnection,
+    'debug.auto_respond_messages': config.autoRespondMessages,
+    'debug.auto_respond_credential_offer': config.autoRespondCredentialOffer,
+    'debug.auto_respond_credential_request': config.autoRespondCredentialRequest,
+    'debug.auto_respond_presentation_proposal': config.autoRespondPresentationProposal,
+    'debug.auto_respond_presentation_request': config.autoRespondPresentationRequest,
+    'debug.auto_store_credential': config.autoStoreCredential,
+    'debug.auto_verify_presentation': config.autoVerifyPresentation,
+    'debug.monitor_ping': config.monitorPing,
+    preserve_exchange_records: config.preserveExchangeRecords,
+    public_invites: config.publicInvites,
+    default_label: config.label,
+    default_endpoint: config.endpoint ?? null,
+    'wallet.type': 'askar-anoncreds',
+    'wallet.name': config.walletName,
+    'log.level': config.logLevel,
+  };
+}

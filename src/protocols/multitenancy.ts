@@ -1,0 +1,95 @@
+import { AppError } from '../errors.ts';
+import { defineProtocol, NEW } from '../kernel/protocol.ts';
+import type { Lookup } from '../ports/store.ts';
+import { type WalletToken, type WalletValue, wallet } from '../records/wallet.ts';
+
+/** How many tokens of one tenant are valid at a time. */
+const MAX_TOKENS = 20;
+
+const named = (name: string | undefined): Record<string, Lookup> =>
+  name === undefined ? {} : { named: { category: wallet.category, tag: 'wallet_name', equals: name } };
+const CHANGES = ['label', 'image_url', 'wallet_webhook_urls', 'wallet_dispatch_type', 'extra_settings'];
+
+/** ACA-Py's rule: URLs alone mean the tenant's own, no URL means the base wallet's. */
+const dispatchOf = (urls: readonly string[] | undefined, given: string | undefined): WalletValue['dispatch_type'] | undefined =>
+  urls?.length === 0 ? 'base' : ((given as WalletValue['dispatch_type'] | undefined) ?? (urls ? 'default' : undefined));
+
+/** Tenants, as records of the base wallet. The rows of a tenant, and its data key, are the store's: the routes see to both, and to what comes in. */
+export const multitenancy = defineProtocol<WalletValue>({
+  name: 'multitenancy',
+  uris: [],
+  binds: wallet,
+  messages: {},
+  commands: {
+    create: {
+      from: [NEW],
+      load: ({ body }) => named(body.wallet_name),
+      step(ctx, { body }) {
+        if (ctx.loaded.named) throw new AppError('bad-request', `Wallet with name ${body.wallet_name} already exists`);
+        if (body.key_management_mode === 'unmanaged') throw new AppError('not-implemented', 'Unmanaged wallets are not supported yet');
+        const id: string = body.wallet_id;
+        const value: WalletValue = {
+          wallet_name: body.wallet_name,
+          wallet_type: body.wallet_type ?? 'askar-anoncreds',
+          label: body.label,
+          image_url: body.image_url,
+          webhook_urls: body.wallet_webhook_urls ?? [],
+          dispatch_type: dispatchOf(body.wallet_webhook_urls ?? [], body.wallet_dispatch_type) ?? 'base',
+          key_management_mode: 'managed',
+          extra_settings: body.extra_settings,
+          tokens: [body.token],
+        };
+        return {
+          record: { id, states: ['ready'], patch: value },
+          // two of one name at once: the second finds the name taken, and reads that
+          routes: body.wallet_name === undefined ? [] : [{ kid: nameRoute(body.wallet_name), kind: 'wallet', target: id }],
+        };
+      },
+    },
+    update: {
+      from: ['ready'],
+      step(ctx, { body }) {
+        if (CHANGES.every((name) => body[name] === undefined)) throw new AppError('bad-request', 'At least one parameter is required.');
+        const { value } = ctx.record!;
+        const patch: Partial<WalletValue> = {
+          label: body.label ?? value.label,
+          image_url: body.image_url ?? value.image_url,
+          webhook_urls: body.wallet_webhook_urls ?? value.webhook_urls,
+          dispatch_type: dispatchOf(body.wallet_webhook_urls, body.wallet_dispatch_type) ?? value.dispatch_type,
+          extra_settings: { ...value.extra_settings, ...body.extra_settings },
+        };
+        return { record: { patch }, forget: [ctx.record!.id] };
+      },
+    },
+    // a token is signed outside; what makes it valid is that its id stands here
+    admit: {
+      from: ['ready'],
+      step(ctx, { body }) {
+        const now = Math.floor(ctx.now / 1000);
+        const live = ctx.record!.value.tokens.filter(({ exp, jti }) => (exp === undefined || exp > now) && jti !== body.instead);
+        if (body.keep && live.length >= MAX_TOKENS)
+          throw new AppError(
+            'bad-request',
+            `The wallet has ${MAX_TOKENS} valid tokens: let some expire, or ask for one that replaces them`,
+          );
+        const tokens = [...(body.keep ? live : []), body.token as WalletToken];
+        return { record: { patch: { tokens } }, forget: [ctx.record!.id] };
+      },
+    },
+    erase: {
+      from: ['ready', 'erasing'],
+      step(ctx) {
+        const { id, value } = ctx.record!;
+        return {
+          record: { states: ['erasing'], patch: { tokens: [], wallet_name: undefined } },
+          unroutes: value.wallet_name === undefined ? [] : [nameRoute(value.wallet_name)],
+          forget: [id],
+        };
+      },
+    },
+    gone: { from: ['erasing'], step: () => ({ record: { remove: true, silent: true } }) },
+  },
+});
+
+/** Where the route table keeps names of wallets, which are unique. */
+const nameRoute = (name: string): string => `wallet name ${name}`;

@@ -1,0 +1,56 @@
+import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
+
+/** A token of a tenant: known by its id alone, and what it allows. */
+export interface WalletToken {
+  readonly jti: string;
+  /** Seconds since 1970. */
+  readonly iat: number;
+  readonly exp?: number;
+  readonly scope?: readonly string[];
+}
+
+/** A tenant, as ACA-Py's WalletRecord; it is a record of the base wallet, and its id is the tenant's. */
+export interface WalletValue {
+  [member: string]: unknown;
+  wallet_name?: string;
+  wallet_type?: string;
+  label?: string;
+  image_url?: string;
+  webhook_urls?: readonly string[];
+  dispatch_type: 'default' | 'base' | 'both';
+  key_management_mode: 'managed' | 'unmanaged';
+  /** As given, under ACA-Py's names. */
+  extra_settings?: Readonly<JsonObject>;
+  /** Those that are valid, the newest last. */
+  tokens: readonly WalletToken[];
+}
+
+/** ACA-Py's names of a tenant's settings. */
+export const walletSettings = ({ id, value }: Pick<Exchange<WalletValue>, 'id' | 'value'>): JsonObject =>
+  compact({
+    'wallet.type': value.wallet_type,
+    'wallet.name': value.wallet_name,
+    'wallet.webhook_urls': value.webhook_urls,
+    'wallet.dispatch_type': value.dispatch_type,
+    default_label: value.label,
+    image_url: value.image_url,
+    ...value.extra_settings,
+    'wallet.id': id,
+  });
+
+export const wallet = defineRecord<WalletValue>({
+  category: 'wallet_record',
+  idField: 'wallet_id',
+  label: 'Wallet',
+  // `erasing` once its data key is gone and its rows follow
+  states: ['ready', 'erasing'],
+  view: (record) => ({
+    wallet_id: record.id,
+    key_management_mode: record.value.key_management_mode,
+    created_at: isoTime(record.created),
+    updated_at: isoTime(record.updated),
+    settings: walletSettings(record),
+  }),
+  tags: (value) => ({ wallet_name: value.wallet_name }),
+});
