@@ -7,6 +7,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid provision ...      create the database and, with --seed, the DID; takes the flags of start
   ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
   ./flexid rotate-key ...     put --new-wallet-key in the place of the wallet key; takes the flags of start
+  ./flexid relay-offer FILE   hand a connection offer of the 2018 Agent Protocol on to an agent; needs no wallet
   ./flexid devnet             run the dev ledger alone, algod's API on port 4001
   ./flexid test [suite]       run the tests
   ./flexid bench [name]       run the benchmarks
@@ -59,6 +60,9 @@ async function main(): Promise<void> {
     case 'provision':
     case 'upgrade':
       return await provision(command, argv);
+    case 'relay-offer':
+      process.exitCode = await (await import('./relay-offer.ts')).relayOffer(argv);
+      return;
     case 'demo':
     case 'test':
     case 'bench':

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { looksLikeVerkey } from '../didcomm/encoding.ts';
 import { verifyBytes } from '../didcomm/keys.ts';
-import { parseJsonObject } from '../didcomm/safe-json.ts';
+import { OfferRefused, readOffer, writeOffer } from '../didcomm/offer-2018.ts';
 import { urn } from '../didcomm/urn-types.ts';
 import { bareDid } from '../dids/legacy.ts';
 import { certifies, didOfKey, keysOf } from '../dids/self-certifying.ts';
@@ -234,7 +234,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
           type: urn('connection_offer'),
           message: { did, verkey, endpoint, offer_nonce: nonce, label: body.my_label ?? ctx.settings.label, offer_verkey: key.verkey },
         };
-        const text = Buffer.from(JSON.stringify(offer)).toString('base64url');
+        const { text, url } = writeOffer(offer, endpoint);
         return {
           record: {
             id,
@@ -255,7 +255,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
           },
           keys: [key.write],
           routes: [{ kid: id2018(nonce), kind: 'invitation', target: id }],
-          answer: compact({ connection_id: id, alias: body.alias, offer, offer_text: text, offer_url: `${endpoint}?c_o=${text}` }),
+          answer: compact({ connection_id: id, alias: body.alias, offer, offer_text: text, offer_url: url }),
         };
       },
     },
@@ -271,12 +271,12 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       }),
       from: [NEW],
       load: ({ body }) => {
-        const { id, message } = readOffer(body.offer);
+        const { id, message } = givenOffer(body.offer);
         return { same: byTag('invitation_msg_id', id), earlier: byTag('endpoint_did', message.did) };
       },
       step(ctx, { body }) {
         ownEndpoint(ctx);
-        const { id, message } = readOffer(body.offer);
+        const { id, message } = givenOffer(body.offer);
         if (ctx.loaded.same) throw new AppError('bad-request', 'This offer was received before, or is our own');
         const { alias, auto_accept: auto, legacy_encoding: lax } = body;
         return offered(ctx, id, message, { alias, auto, encoding: lax ? 'any' : undefined });
@@ -350,28 +350,15 @@ export const connection2018 = defineProtocol<ConnectionValue>({
 
 // -- offers ---------------------------------------------------------------------------------------------------------------------------------------------------
 
-/** An offer as a controller gives it: the object, its JSON, its text, or the URL that holds that. @throws AppError `bad-request` */
-function readOffer(given: JsonObject | string): { id: string; message: Static<typeof Offer> } {
-  let value: JsonObject;
+/** An offer as a controller gives it. @throws AppError `bad-request` */
+function givenOffer(given: JsonObject | string): { id: string; message: Static<typeof Offer> } {
   try {
-    value = typeof given === 'object' ? given : (parseJsonObject(offerText(given.trim())) as JsonObject);
-  } catch {
-    throw new AppError('bad-request', 'The offer is neither JSON nor a text or URL that holds it');
+    const { id, message } = readOffer(given);
+    return { id, message: message as Static<typeof Offer> };
+  } catch (error) {
+    if (error instanceof OfferRefused) throw new AppError('bad-request', error.message);
+    throw error;
   }
-  const { id, type, message } = value;
-  if (typeof id !== 'string' || typeof type !== 'string' || typeof message !== 'object' || message === null || Array.isArray(message))
-    throw new AppError('bad-request', 'The offer has no id, type and message');
-  if (type.replace(/ /, '') !== urn('connection_offer') && !/\/(?:connection_)?offer$/.test(type))
-    throw new AppError('bad-request', `This is no connection offer: ${type}`);
-  for (const name of ['did', 'offer_nonce'] as const)
-    if (typeof message[name] !== 'string') throw new AppError('bad-request', `The offer has no ${name}`);
-  return { id, message: message as Static<typeof Offer> };
-}
-
-function offerText(text: string): string {
-  if (text.startsWith('{')) return text;
-  const inUrl = /[?&]c_o=([A-Za-z0-9_-]+)/.exec(text)?.[1];
-  return Buffer.from(inUrl ?? text, 'base64url').toString('utf8');
 }
 
 interface Wishes {

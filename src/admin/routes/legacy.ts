@@ -1,5 +1,8 @@
+import { writeOffer } from '../../didcomm/offer-2018.ts';
 import { AppError } from '../../errors.ts';
 import type { JsonObject } from '../../ports/json.ts';
+import { type ConnectionValue, connection } from '../../records/connection.ts';
+import { MAX_QR_BYTES, qrPng } from '../qr.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
 async function current(admin: Admin, tenant: string): Promise<JsonObject> {
@@ -10,6 +13,25 @@ async function current(admin: Admin, tenant: string): Promise<JsonObject> {
 
 /** The 2018 Agent Protocol, beside the commands of its connections. */
 export const legacyRoutes: readonly AdminRoute[] = [
+  {
+    route: 'GET /legacy/connections/{conn_id}/offer',
+    tag: 'legacy',
+    summary: 'Fetch a connection offer that was created here, in every form in which it can be handed over',
+    async handle(admin, { tenant, params }) {
+      const [rows] = await admin.kernel.db.store.load(tenant, [{ category: connection.category, id: params.conn_id! }]);
+      const { offer } = (rows?.[0]?.value ?? {}) as Partial<ConnectionValue>;
+      if (!offer) throw new AppError('not-found', `Connection ${params.conn_id} has no offer of ours`);
+      const { text, url } = writeOffer(offer, String((offer.message as JsonObject).endpoint));
+      // a long label can make it more than a picture holds
+      const png = Buffer.byteLength(url) > MAX_QR_BYTES ? undefined : await qrPng(url);
+      return {
+        offer,
+        offer_text: text,
+        offer_url: url,
+        offer_qr: png ? `data:image/png;base64,${png.toString('base64')}` : null,
+      };
+    },
+  },
   {
     route: 'GET /legacy/endpoint',
     tag: 'legacy',
