@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
+import jsqr from 'jsqr';
+import { PNG } from 'pngjs';
+import { packBase } from '../../src/didcomm/envelope-2018.ts';
 import { parseUrnType } from '../../src/didcomm/urn-types.ts';
-import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
+import { createWorld, type TestAgent } from '../support/agents.ts';
 import { type Json, makeKey, type Offer, type Peer2018, randomNonce, startPeer2018, typeOf } from '../support/peer-2018.ts';
 import {
   agentOffers,
@@ -21,7 +27,7 @@ import {
   vectorStore,
 } from './support.ts';
 
-/** Requirement rows S2-70 to S2-89: types, connection offers. */
+/** Requirement rows S2-57 and S2-70 to S2-89: transports, types, connection offers. */
 
 const world = createWorld();
 after(() => world.close());
@@ -222,20 +228,25 @@ test('[S2-89] an offer has its nonce inside, and it is its id', async () => {
   await refusedBothWays({ offer_nonce: randomNonce() }, /offer-nonce-mismatch/, 'offer-nonce-mismatch');
 });
 
-/** An offer in every form in which it is handed on. */
-const forms = (made: Body): Record<string, unknown> => ({
-  object: made.offer,
-  JSON: JSON.stringify(made.offer),
-  text: made.offer_text,
-  URL: made.offer_url,
-});
+/** What another decoder reads from a picture. */
+function readQr(dataUrl: string): string {
+  const [head, content] = dataUrl.split(',');
+  assert.equal(head, 'data:image/png;base64');
+  const { data, width, height } = PNG.sync.read(Buffer.from(content!, 'base64'), { checkCRC: true });
+  const found = jsqr.default(new Uint8ClampedArray(data), width, height, { inversionAttempts: 'dontInvert' });
+  assert.ok(found, 'no QR code was found in the picture');
+  return Buffer.from(found.binaryData).toString('utf8');
+}
 
 test('[S2-79] an offer goes by any channel: each form is imported as the same offer', async () => {
   const agent = await alice();
-  const { offer, made } = await offerOf(agent, { my_label: 'Alice, whose name has an ü' });
+  const { id, offer, made } = await offerOf(agent, { my_label: 'Alice, whose name has an ü' });
+  const shown = await agent.get(`/legacy/connections/${id}/offer`);
+  assert.deepEqual([shown.offer, shown.offer_text, shown.offer_url], [offer, made.offer_text, made.offer_url]);
+  const forms = { object: offer, JSON: JSON.stringify(offer), text: made.offer_text, URL: made.offer_url, QR: readQr(shown.offer_qr) };
   const other = await anchored();
   const seen: Json[] = [];
-  for (const [name, given] of Object.entries(forms(made))) {
+  for (const [name, given] of Object.entries(forms)) {
     const answer = await other.call('POST', '/legacy/connections/receive-offer', { offer: given });
     assert.equal(answer.status, 200, `${name}: ${answer.text}`);
     const { connection_id, created_at: _at, updated_at: _then, ...rest } = answer.body;
@@ -247,4 +258,58 @@ test('[S2-79] an offer goes by any channel: each form is imported as the same of
   assert.equal(seen[0].their_label, 'Alice, whose name has an ü');
   assert.match(made.offer_text, /^[A-Za-z0-9_-]+$/);
   assert.match(made.offer_url, /^http:\/\/[^?]+\?c_o=[A-Za-z0-9_-]+$/);
+});
+
+/** The relaying app, a process that has no wallet, with a file. */
+async function relay(content: string | Uint8Array, ...more: string[]): Promise<{ code: number; err: string }> {
+  const file = join(world.folder, `offer-${randomNonce()}`);
+  writeFileSync(file, content);
+  const args = [fileURLToPath(new URL('../../src/main.ts', import.meta.url)), 'relay-offer', file, ...more];
+  return await new Promise((resolve) =>
+    execFile(process.execPath, args, { cwd: world.folder }, (error, _out, err) => resolve({ code: Number(error?.code ?? 0), err })),
+  );
+}
+
+test('[S2-81] a slim app with a file and no wallet hands an offer on', async () => {
+  const agent = await alice();
+  const { verkey, endpoint } = await contact(agent);
+  const { offer, made } = await offerOf(await anchored());
+  const before = await connections(agent);
+  assert.equal((await relay(made.offer_text, '--to', endpoint, '--verkey', makeKey().verkey)).code, 1, 'sealed to somebody else');
+  assert.equal(await connections(agent), before);
+  const { code, err } = await relay(made.offer_text, '--to', endpoint, '--verkey', verkey);
+  assert.deepEqual([code, err], [0, '']);
+  const got = await agent.event('connections', (one) => one.invitation_msg_id === offer.id, 'the relayed offer');
+  assert.equal(got.rfc23_state, 'invitation-received');
+  assert.deepEqual(
+    readdirSync(world.folder).filter((name) => /wallet|store/.test(name)),
+    [],
+    'it leaves nothing behind',
+  );
+});
+
+test('[S2-57] the same payload has the same result by HTTP and from a file', async () => {
+  const agent = await alice();
+  const { verkey, endpoint } = await contact(agent);
+  const peer = await startPeer();
+  const posts: Record<string, (payload: string) => Promise<void>> = {
+    text: async (payload) => silent(await peer.post(endpoint, payload, 'text/plain; charset=us-ascii')),
+    JSON: async (payload) => silent(await peer.post(endpoint, JSON.stringify({ message: payload }), 'application/json')),
+    bytes: async (payload) => silent(await peer.post(endpoint, Buffer.from(payload, 'base64'), 'application/octet-stream')),
+    'without a type': async (payload) => silent(await peer.post(endpoint, new Uint8Array(Buffer.from(payload)))),
+    'a file': async (payload) => assert.deepEqual(await relay(payload, '--to', endpoint), { code: 0, err: '' }),
+    'a file of bytes': async (payload) =>
+      assert.deepEqual(await relay(Buffer.from(payload, 'base64'), '--to', endpoint), { code: 0, err: '' }),
+  };
+  // one payload for each: an offer is taken once, so they differ in their nonce and in nothing else
+  const seen: Json[] = [];
+  for (const [name, post] of Object.entries(posts)) {
+    const offer = peer.offer();
+    await post(packBase(verkey, offer));
+    const got = await agent.event('connections', (one) => one.invitation_msg_id === offer.id, `the offer by ${name}`);
+    const { connection_id: _id, created_at: _at, updated_at: _then, invitation_msg_id: _nonce, ...rest } = got;
+    seen.push(rest);
+  }
+  assert.equal(seen.length, 6);
+  for (const one of seen) assert.deepEqual(one, seen[0]);
 });

@@ -15,6 +15,7 @@ export interface Row {
 }
 
 const CONNECTION = 'src/protocols/agent-2018-connection.ts';
+const OFFER = 'src/didcomm/offer-2018.ts';
 const CREDENTIAL = 'src/protocols/agent-2018-credential.ts';
 const PROOF = 'src/protocols/agent-2018-proof.ts';
 const ENVELOPE = 'src/didcomm/envelope-2018.ts';
@@ -50,6 +51,11 @@ export const ROWS: readonly Row[] = [
       from: 'patch: { their_did: did, their_keys: [told.verkey], wire:',
       to: 'patch: { their_did: undefined, their_keys: [told.verkey], wire:',
     },
+  },
+  {
+    id: 'S2-57',
+    text: 'packaging does not depend on the transport',
+    mutation: { file: ENVELOPE, from: "if (!isUtf8(buffer)) return 'raw';", to: 'if (!isUtf8(buffer)) return undefined;' },
   },
   {
     id: 'S2-58',
@@ -216,7 +222,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-79',
     text: 'an offer goes by any channel',
     mutation: {
-      file: CONNECTION,
+      file: OFFER,
       from: 'const inUrl = /[?&]c_o=([A-Za-z0-9_-]+)/.exec(text)?.[1];',
       to: 'const inUrl: string | undefined = undefined;',
     },
@@ -226,8 +232,17 @@ export const ROWS: readonly Row[] = [
     text: 'an offer is sealed to the accepting agent',
     mutation: {
       file: WIRE,
-      from: "if (!found && kernel.settings(route.tenant).legacy !== 'on') return refuse('unknown-id');",
+      from: "if (!found && legacy !== 'on') return refuse('unknown-id');",
       to: "if (!found) return refuse('unknown-id');",
+    },
+  },
+  {
+    id: 'S2-81',
+    text: 'a slim app relays an offer',
+    mutation: {
+      file: 'src/relay-offer.ts',
+      from: 'return { text: packBase(verkey, { id, type, message }),',
+      to: 'return { text: encodeText(Buffer.from(JSON.stringify({ id, type, message }))),',
     },
   },
   {
@@ -262,7 +277,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-86',
     text: 'an offer has a did',
     mutation: {
-      file: CONNECTION,
+      file: OFFER,
       from: "for (const name of ['did', 'offer_nonce'] as const)",
       to: "for (const name of ['offer_nonce'] as const)",
     },
@@ -593,7 +608,7 @@ export const ROWS: readonly Row[] = [
   {
     id: 'D-11',
     text: 'it can be switched off',
-    mutation: { file: WIRE, from: "if (kernel.settings(route.tenant).legacy === 'off') return { refused: 'envelope' };", to: '' },
+    mutation: { file: WIRE, from: "if (legacy === 'off') return { refused: 'envelope' };", to: '' },
   },
   {
     id: 'D-14',
