@@ -283,7 +283,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
         maxInFlight: 1000,
         perSecond: config.messageRate,
         mediaType,
-        plain: config.legacy !== 'off',
+        // off or not: a payload of the 2018 Agent Protocol is then answered like everything that is no envelope, as for a tenant that has it off
+        plain: true,
         log,
       })
     : undefined;

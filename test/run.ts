@@ -13,10 +13,15 @@ const HELP = `./flexid test [part of a path ...]
 
 Runs every test, or those whose path holds one of the given texts: ./flexid test didcomm, ./flexid test faults
 Prints each test and closes with "N passed, N failed".
+
+./flexid test rows [--mutate] [id ...]
+
+The requirement rows of the 2018 Agent Protocol, each with its tests; with --mutate, whether these notice when the product breaks. ./flexid test rows --help
 `;
 
 /** \`./flexid test\`. @returns the exit code: 0 only when tests ran and none failed */
 export async function main(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'rows') return await (await import('./rows/run.ts')).main(argv.slice(1));
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(HELP);
     return 0;

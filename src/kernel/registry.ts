@@ -26,7 +26,7 @@ export interface KnownCommand {
   readonly query?: Validator<TSchema>;
 }
 
-/** Why a type has no step: the family is unknown, or it is known in another major version. */
+/** Why a type has no step: it is unknown, or its family is known in another major version. */
 export type TypeMiss = 'unknown-type' | 'unknown-version';
 
 /** Everything that was registered, frozen before the first message. */
@@ -59,6 +59,7 @@ export interface Registry {
 export function createRegistry(protocols: readonly Protocol[], extraRecords: readonly RecordDef[] = []): Registry {
   const messages = new Map<string, KnownMessage>();
   const families = new Set<string>();
+  const versions = new Set<string>();
   const commands = new Map<string, KnownCommand>();
   const byName = new Map<string, Protocol>();
   const records = new Map<string, RecordDef>();
@@ -90,6 +91,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
     const newest = protocol.uris[0] && typeOf(`${protocol.uris[0]}/x`);
     if (newest) {
       families.add(newest.family);
+      versions.add(`${newest.family}/${newest.major}`);
       for (const [name, step] of Object.entries(protocol.messages)) {
         const key = `${newest.family}/${newest.major}/${name}`;
         const other = messages.get(key);
@@ -123,7 +125,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
       if (!parsed) return 'unknown-type';
       const known = messages.get(`${parsed.family}/${parsed.major}/${parsed.name}`);
       if (known) return known;
-      return families.has(parsed.family) ? 'unknown-version' : 'unknown-type';
+      return families.has(parsed.family) && !versions.has(`${parsed.family}/${parsed.major}`) ? 'unknown-version' : 'unknown-type';
     },
     said(message: JsonObject): Said | null | undefined {
       const say = says.get(String(message['@type']));

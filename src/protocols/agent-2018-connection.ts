@@ -145,8 +145,12 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       from: [NEW],
       inner: 'clear',
       handshake: true,
-      load: ({ body }) => ({ earlier: byTag('endpoint_did', String(body.did)) }),
-      step: (ctx, message) => offered(ctx, message.thid, message.body as Static<typeof Offer>, { profile: message.profile }),
+      load: ({ thid, body }) => ({ same: byTag('invitation_msg_id', thid), earlier: byTag('endpoint_did', String(body.did)) }),
+      step(ctx, message) {
+        // a nonce that was used names one connection, whoever offers under it again
+        if (ctx.loaded.same) refuse('out-of-order');
+        return offered(ctx, message.thid, message.body as Static<typeof Offer>, { profile: message.profile });
+      },
     },
     connection_request: {
       schema: Request,

@@ -6,7 +6,8 @@ export interface Waiting<T> {
   first(matches: (item: T) => boolean, what: string, ms?: number): Promise<T>;
 }
 
-const PATIENCE_MS = 20_000;
+/** A run that expects failures says less, so that what never comes is not waited for at length. */
+const PATIENCE_MS = Number(process.env.FLEXID_TEST_PATIENCE_MS ?? 20_000);
 
 export function waiting<T>(): Waiting<T> {
   const list: T[] = [];

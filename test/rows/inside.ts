@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { openSqlite } from '../../src/adapters/sqlite.ts';
+import { BASE, EXTRA_RECORDS, PROTOCOLS } from '../../src/app.ts';
+import { createCalls } from '../../src/kernel/calls.ts';
+import { createKeyRing, type Endpoint, type Kernel } from '../../src/kernel/context.ts';
+import { createEndpoints } from '../../src/kernel/endpoints.ts';
+import { createEngine } from '../../src/kernel/engine.ts';
+import type { Settings } from '../../src/kernel/protocol.ts';
+import { createRegistry } from '../../src/kernel/registry.ts';
+import type { Database, StoredRecord } from '../../src/ports/store.ts';
+import { legacyEndpoints } from '../../src/protocols/legacy-endpoint.ts';
+import { type Json, type Offer, seal } from '../support/peer-2018.ts';
+
+/** Support for tests: the product's kernel in this process, with tenants, a clock and settings of the test's; no network, and no worker. */
+export interface Inside {
+  readonly db: Database;
+  readonly endpoint: Endpoint;
+  /** The time, in ms; the test moves it. */
+  now: number;
+  /** What a tenant's settings are besides the usual. */
+  readonly changed: Map<string, Partial<Settings>>;
+  readonly counters: Readonly<Record<string, number>>;
+  offer(tenant: string, body?: Json): Promise<{ id: string; offer: Offer }>;
+  /** A base message, sealed to the endpoint key and received; why it was refused, if it was. */
+  receive(base: Json): Promise<string | undefined>;
+  connection(tenant: string, id: string): Promise<StoredRecord>;
+  connections(tenant: string): Promise<readonly StoredRecord[]>;
+  /** Reasons that a tenant's controller was told, in their order. */
+  problems(tenant: string): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export async function startInside(tenants: readonly string[]): Promise<Inside> {
+  const db = await openSqlite({ path: ':memory:' });
+  for (const tenant of [BASE, ...tenants]) await db.admin.ensureTenant(tenant, tenant);
+  const counters: Record<string, number> = {};
+  const changed = new Map<string, Partial<Settings>>();
+  const endpoints = createEndpoints(db, BASE, () => {});
+  const settings = (tenant: string): Settings =>
+    ({
+      label: tenant,
+      endpoint: 'http://127.0.0.1:9/',
+      legacy: 'auto',
+      legacyEndpoint: endpoints.all()[0],
+      legacyPeers: {},
+      ...changed.get(tenant),
+    }) as Settings;
+  const kernel: Kernel = {
+    db,
+    registry: createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never),
+    now: () => inside.now,
+    profiles: { of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }), forget() {}, reset() {} },
+    keys: createKeyRing(db),
+    endpoints,
+    count(name) {
+      counters[name] = (counters[name] ?? 0) + 1;
+    },
+    log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
+  };
+  const engine = createEngine(kernel);
+  const calls = createCalls(kernel, engine, {}, () => assert.fail('no work is done here'));
+  const inside: Inside = {
+    db,
+    endpoint: undefined as never,
+    now: Date.now(),
+    changed,
+    counters,
+    async offer(tenant, body = {}) {
+      const made = (await calls.call(tenant, 'connection-2018', 'create-offer', { input: { body, query: {} } })) as Json;
+      return { id: made.connection_id, offer: made.offer };
+    },
+    async receive(base) {
+      const sealed = seal(inside.endpoint.verkey, new Uint8Array(Buffer.from(JSON.stringify(base))));
+      return (await engine.receive(Buffer.from(Buffer.from(sealed).toString('base64')), { canReply: false })).refused;
+    },
+    async connection(tenant, id) {
+      const [rows] = await db.store.load(tenant, [{ category: 'connection', id }]);
+      return rows?.[0] ?? assert.fail(`${tenant} has no connection ${id}`);
+    },
+    connections: async (tenant) => (await db.store.find(tenant, 'connection', { limit: 1000 })).rows,
+    async problems(tenant) {
+      const events = await db.store.events(tenant, { limit: 1000 });
+      return events.filter(({ topic }) => topic === 'legacy_problem').map(({ value }) => (value as Json).payload.reason);
+    },
+    close: () => db.admin.close(),
+  };
+  await calls.call(BASE, legacyEndpoints.name, 'make', { input: { body: {}, query: {} } });
+  await endpoints.refresh();
+  Object.assign(inside, { endpoint: endpoints.all()[0] });
+  return inside;
+}
