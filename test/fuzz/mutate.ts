@@ -89,6 +89,9 @@ const nodesOf = (value: unknown, out: { parent: Tree; key: string }[] = []): { p
   return out;
 };
 
+/** A member that is the tree's own: a name taken from elsewhere may be that of a method. */
+const own = (tree: Tree, key: string): unknown => (Object.hasOwn(tree, key) ? (tree as Record<string, unknown>)[key] : undefined);
+
 /** A copy of a value with one to four of its members changed, lost, doubled, renamed or put elsewhere. */
 export function mutateValue(r: Rng, given: unknown, words: readonly string[]): unknown {
   const value = structuredClone(given);
@@ -112,7 +115,7 @@ export function mutateValue(r: Rng, given: unknown, words: readonly string[]): u
         tree[key] = r.pick(words);
         break;
       case 4:
-        tree[key] = structuredClone((r.pick(nodes).parent as Record<string, unknown>)[r.pick(nodes).key]);
+        tree[key] = structuredClone(own(r.pick(nodes).parent, r.pick(nodes).key));
         break;
       case 5:
         if (Array.isArray(parent)) parent.push(structuredClone(parent[Number(key)]));

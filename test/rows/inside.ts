@@ -49,6 +49,7 @@ export async function startInside(tenants: readonly string[]): Promise<Inside> {
     db,
     registry: createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never),
     now: () => inside.now,
+    base: BASE,
     profiles: { of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }), forget() {}, reset() {} },
     keys: createKeyRing(db),
     endpoints,
