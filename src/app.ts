@@ -162,10 +162,19 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
 
   const { kernel, change } = kernelOf(config, registry, db, log, counters);
   const { endpoints } = kernel;
+  function rereadEndpoints(): void {
+    if (config.legacy !== 'off')
+      endpoints.refresh().catch((error: unknown) => log.warn({ err: error }, 'the Endpoint DIDs could not be read'));
+  }
   let adminPort = admin?.port;
   const guard = asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort));
   const web = webDocuments(guard, WEB_MS);
   const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
+  db.jobs.subscribe(({ forget }) => {
+    const written = forget.filter((name) => name.startsWith('did:'));
+    for (const did of written) dids.forget(did);
+    if (written.length > 0) rereadEndpoints();
+  });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
     return ledger;
@@ -229,9 +238,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   }, 60_000);
   expiry.unref();
   const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
-  const rereading = setInterval(() => {
-    void endpoints.refresh().catch((error: unknown) => log.warn({ err: error }, 'the Endpoint DIDs could not be read'));
-  }, 5000);
+  const rereading = setInterval(rereadEndpoints, 5000);
   rereading.unref();
 
   try {
