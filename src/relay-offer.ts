@@ -63,8 +63,11 @@ function payload(bytes: Buffer, verkey: string | undefined): { text: string; wha
   if (message.verkey !== undefined && !(typeof message.verkey === 'string' && looksLikeVerkey(message.verkey)))
     unable('The offer has a verkey that is none');
   if (verkey === undefined) return unable('The offer is in clear: --verkey must name the endpoint key of the agent that it goes to');
-  if (!looksLikeVerkey(verkey)) unable('--verkey is no verkey: 32 bytes in base58');
-  return { text: packBase(verkey, { id, type, message }), what: `the offer ${id} of ${message.did}` };
+  try {
+    return { text: packBase(verkey, { id, type, message }), what: `the offer ${id} of ${message.did}` };
+  } catch {
+    return unable('--verkey is no verkey: 32 bytes in base58, a key of Ed25519');
+  }
 }
 
 async function post(to: string, text: string): Promise<number> {
@@ -88,7 +91,7 @@ async function post(to: string, text: string): Promise<number> {
 const REASONS: Readonly<Record<number, string>> = {
   400: 'it is sealed to none of its endpoint keys, or the 2018 Agent Protocol is off there',
   413: 'it is too large',
-  415: 'the 2018 Agent Protocol is off there',
+  415: 'it takes no such messages',
   429: 'too many messages',
   503: 'it takes nothing at the moment',
 };

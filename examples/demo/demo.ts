@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parse } from 'csv-parse/sync';
-import { integerColumn, runFlow, type Table } from './flow.ts';
+import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table } from './flow.ts';
 import { startNetwork } from './network.ts';
 import { openStores } from './stores.ts';
 
@@ -12,6 +12,7 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
 
   --input FILE      CSV with a heading line; one credential is issued per row (default: ${'examples/demo/graduates.csv'})
   --rows N          only the first N rows
+  --protocol NAME   didexchange (default): the agents connect and write to each other by DIDComm; 2018: by the 2018 Agent Protocol
   --store KIND      sqlite (default), postgres (starts a server of its own), or a postgres:// URL (uses databases flexid_demo_* there)
   --keep DIR        leave stores and logs in DIR
   --help            this text
@@ -19,8 +20,9 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
 
 /** `./flexid demo`. Prints a line per step and ends with \`verified: true\`; any failure names its step and gives exit code 1. */
 export async function main(argv: readonly string[]): Promise<number> {
-  let values: { input?: string; rows?: string; store?: string; keep?: string; help?: boolean };
+  let values: { input?: string; rows?: string; store?: string; protocol?: string; keep?: string; help?: boolean };
   let table: Table;
+  let protocol: Protocol;
   try {
     ({ values } = parseArgs({
       args: [...argv],
@@ -28,6 +30,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         input: { type: 'string' },
         rows: { type: 'string' },
         store: { type: 'string' },
+        protocol: { type: 'string', default: 'didexchange' },
         keep: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -36,6 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     }
+    protocol = protocolOf(values.protocol);
     table = readTable(values.input ?? fileURLToPath(new URL('graduates.csv', import.meta.url)), values.rows);
     integerColumn(table);
   } catch (error) {
@@ -59,11 +63,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     stores = await openStores(values.store ?? 'sqlite', folder);
     network = await startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail));
     const { controllers } = network;
-    const outcome = await runFlow(controllers, table, {
-      begin: screen.begin,
-      end: screen.line,
-      row: screen.row,
-    });
+    const watcher = { begin: screen.begin, end: screen.line, row: screen.row };
+    const outcome = await runFlow(controllers, table, watcher, { protocol });
     const seconds = (performance.now() - started) / 1000;
     screen.table([
       ['credentials issued', String(outcome.issued.length)],
@@ -100,6 +101,12 @@ export async function main(argv: readonly string[]): Promise<number> {
     await stores?.stop();
     if (!values.keep) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function protocolOf(given: string | undefined): Protocol {
+  const known = PROTOCOLS.find((one) => one === given);
+  if (!known) throw new Error(`--protocol ${given} is unknown: ${PROTOCOLS.join(' or ')}`);
+  return known;
 }
 
 /** The rows of a CSV file with a heading line. @throws Error that says what is wrong with it */

@@ -40,6 +40,10 @@ export interface Prepared {
   readonly verifierConnection: string;
 }
 
+/** How the holder is connected with the others; everything after that is driven in one way. */
+export const PROTOCOLS = ['didexchange', '2018'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
 type Controllers = Readonly<Record<Role, Controller>>;
 type Step = <T>(name: string, run: () => Promise<[T, string]>) => Promise<T>;
 
@@ -47,7 +51,12 @@ type Step = <T>(name: string, run: () => Promise<[T, string]>) => Promise<T>;
  * The main job: an issuer anchors what it needs on the ledger, a holder gets a credential per row and proves each to a verifier. Drives three agents by their
  * admin APIs and webhooks alone.
  */
-export async function runFlow(controllers: Controllers, table: Table, watcher: Watcher, parallel = 4): Promise<Outcome> {
+export async function runFlow(
+  controllers: Controllers,
+  table: Table,
+  watcher: Watcher,
+  { parallel = 4, protocol = 'didexchange' }: { readonly parallel?: number; readonly protocol?: Protocol } = {},
+): Promise<Outcome> {
   const number = integerColumn(table);
   const revealed = table.columns.find((column) => column !== number) ?? number;
   const floor = Math.min(...table.rows.map((row) => Number(row[number])));
@@ -62,7 +71,7 @@ export async function runFlow(controllers: Controllers, table: Table, watcher: W
     }
   };
 
-  const prepared = await prepare(controllers, table.columns, step);
+  const prepared = await prepare(controllers, table.columns, step, protocol);
   const total = table.rows.length;
   const issued: string[] = [];
   await step(`issue ${total} ${total === 1 ? 'credential' : 'credentials'}`, async () => {
@@ -86,7 +95,12 @@ export async function runFlow(controllers: Controllers, table: Table, watcher: W
 }
 
 /** Creates and publishes the issuer's DID, registers schema and credential definition, connects the holder with both others. */
-export async function prepare({ issuer, holder, verifier }: Controllers, columns: readonly string[], step: Step): Promise<Prepared> {
+export async function prepare(
+  { issuer, holder, verifier }: Controllers,
+  columns: readonly string[],
+  step: Step,
+  protocol: Protocol = 'didexchange',
+): Promise<Prepared> {
   const did = await step('create the issuer DID', async () => {
     const { result } = await issuer.post('/wallet/did/create', { method: 'algo' });
     return [result.did as string, result.did];
@@ -111,19 +125,11 @@ export async function prepare({ issuer, holder, verifier }: Controllers, columns
   });
   const connect = (inviter: Controller): Promise<string> =>
     step(`connect holder and ${inviter.name}`, async () => {
-      const made = await inviter.post('/out-of-band/create-invitation', { handshake_protocols: ['https://didcomm.org/didexchange/1.1'] });
-      const got = await holder.post('/out-of-band/receive-invitation', made.invitation);
+      const { handed, got } = await invite[protocol](inviter, holder);
+      const complete = (payload: Body): boolean => payload.state === 'active' && payload.invitation_msg_id === handed;
       const [ours] = await Promise.all([
-        inviter.event(
-          'connections',
-          (payload) => payload.state === 'active' && payload.invitation_msg_id === made.invi_msg_id,
-          'complete connection',
-        ),
-        holder.event(
-          'connections',
-          (payload) => payload.state === 'active' && payload.connection_id === got.connection_id,
-          'complete connection',
-        ),
+        inviter.event('connections', complete, 'complete connection'),
+        holder.event('connections', (payload) => payload.state === 'active' && payload.connection_id === got, 'complete connection'),
       ]);
       return [ours.connection_id as string, ours.connection_id];
     });
@@ -131,6 +137,20 @@ export async function prepare({ issuer, holder, verifier }: Controllers, columns
   const verifierConnection = await connect(verifier);
   return { schemaId, credDefId, issuerConnection, verifierConnection };
 }
+
+/** Hands an invitation, or what the 2018 Agent Protocol has for it, from one controller to the other. @returns its id, and the holder's connection */
+const invite: Readonly<Record<Protocol, (inviter: Controller, holder: Controller) => Promise<{ handed: string; got: string }>>> = {
+  async didexchange(inviter, holder) {
+    const made = await inviter.post('/out-of-band/create-invitation', { handshake_protocols: ['https://didcomm.org/didexchange/1.1'] });
+    const { connection_id: got } = await holder.post('/out-of-band/receive-invitation', made.invitation);
+    return { handed: made.invi_msg_id, got };
+  },
+  async 2018(inviter, holder) {
+    const { offer } = await inviter.post('/legacy/connections/offers');
+    const { connection_id: got } = await holder.post('/legacy/connections/receive-offer', { offer });
+    return { handed: offer.id, got };
+  },
+};
 
 /** Issues one credential of a row. @returns its id in the holder's wallet */
 export async function issueOne(

@@ -16,7 +16,7 @@ import { type Change, defineProtocol, type Effects, type Incoming, NEW, type Ste
 import { isoTime } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type ConnectionValue, peerAcks, readyConnection } from '../records/connection.ts';
+import { type ConnectionValue, peerAcks, readyConnection, threadOf } from '../records/connection.ts';
 import { credential } from '../records/credential.ts';
 import { type CredentialExchangeValue, credentialExchange } from '../records/credential-exchange.ts';
 
@@ -180,23 +180,25 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       step(ctx, made: { offers: { format: FormatName; value: JsonObject }[]; preview?: Static<typeof Preview> }) {
         const { value } = ctx.record!;
         const id = ctx.newId();
+        const entries = made.offers.map((one) => ({ name: one.format, format: CREDENTIAL_FORMATS[one.format].offer, value: one.value }));
+        const thid = value.thread_id ?? threadOf(ctx, id, entries);
         const offered = made.preview && { '@type': PREVIEW_TYPE, attributes: made.preview.attributes };
         const message = composeFormatted(issueCredential, {
           type: 'offer-credential',
           id,
-          thid: value.thread_id ?? id,
+          thid,
           body: {
             credential_preview: offered,
             comment: value.wanted?.comment ?? undefined,
             replacement_id: value.wanted?.replacement_id ?? undefined,
           },
           field: 'offers',
-          entries: made.offers.map((one) => ({ name: one.format, format: CREDENTIAL_FORMATS[one.format].offer, value: one.value })),
+          entries,
         });
         return {
           record: {
             states: ['offer-sent'],
-            patch: { thread_id: value.thread_id ?? id, cred_offer: message, cred_preview: offered, wanted: undefined },
+            patch: { thread_id: thid, cred_offer: message, cred_preview: offered, wanted: undefined },
           },
           send: ctx.reachable ? [{ message }] : [],
         };

@@ -14,7 +14,7 @@ import { problemText } from '../kernel/message.ts';
 import { Presentation, ProofRequest } from '../kernel/proof-schemas.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { peerAcks, readyConnection } from '../records/connection.ts';
+import { peerAcks, readyConnection, threadOf } from '../records/connection.ts';
 import { type PresentationExchangeValue, presentationExchange } from '../records/presentation-exchange.ts';
 
 const URI = 'https://didcomm.org/present-proof/2.0';
@@ -336,14 +336,15 @@ function makeRequest(ctx: Ctx, body: RequestBody): Effects {
 
 function sendRequest(ctx: Ctx, given: Requests, patch: Partial<PresentationExchangeValue>, comment?: string | null): Effects {
   const id = ctx.newId();
-  const thid = ctx.record?.value.thread_id ?? id;
+  const entries = requests(ctx, given);
+  const thid = ctx.record?.value.thread_id ?? threadOf(ctx, id, entries);
   const message = composeFormatted(presentProof, {
     type: 'request-presentation',
     id,
     thid,
     body: { will_confirm: true, comment: comment ?? undefined },
     field: 'request_presentations',
-    entries: requests(ctx, given),
+    entries,
   });
   return {
     record: {

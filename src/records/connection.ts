@@ -151,6 +151,16 @@ export const acknowledged = (ctx: StepContext): Change[] =>
 /** Whether the peer of a connection says that it took what it was sent; in the 2018 Agent Protocol nobody does. */
 export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.wire === undefined;
 
+/**
+ * The thread of an exchange that begins with these objects: its first message, whose id is given. Messages of the 2018 Agent Protocol have no id, so that there
+ * the AnonCreds nonce is what both sides know it by.
+ */
+export function threadOf(ctx: StepContext, id: string, begun: readonly { readonly name: string; readonly value: JsonObject }[]): string {
+  if (ctx.connection?.value.wire === undefined) return id;
+  const { nonce } = (begun.find(({ name }) => name === 'anoncreds') ?? begun[0])?.value ?? {};
+  return typeof nonce === 'string' ? nonce : id;
+}
+
 /** The handshakes that an invitation may name, under ACA-Py's `connection_protocol`, and the protocol of the registry that speaks each. */
 export const HANDSHAKES: Readonly<Record<string, string>> = {
   'didexchange/1.1': 'did-exchange',

@@ -51,7 +51,10 @@ test('a credential is issued and stored by the commands and webhooks of issue-cr
     },
   });
   await faber.event('issue_credential_v2_0', (one) => one.cred_ex_id === sent.cred_ex_id && one.state === 'done', 'the end');
-  const { cred_ex_id } = await bob.event('issue_credential_v2_0', (one) => one.state === 'done', 'the end');
+  const { cred_ex_id, thread_id } = await bob.event('issue_credential_v2_0', (one) => one.state === 'done', 'the end');
+  // the issuer's nonce, since nothing else of the exchange is known to both
+  assert.match(thread_id, /^[0-9]+$/);
+  assert.equal((await faber.get(`/issue-credential-2.0/records/${sent.cred_ex_id}`)).cred_ex_record.thread_id, thread_id);
   assert.deepEqual(bob.states('issue_credential_v2_0', cred_ex_id), ['offer-received', 'request-sent', 'credential-received', 'done']);
   const { results } = await bob.get('/credentials');
   assert.deepEqual(results[0].attrs, { name: 'Alice', age: '25' });
@@ -69,4 +72,6 @@ test('a proof is asked for, made and verified by those of present-proof 2.0', as
   });
   const done = await faber.event('present_proof_v2_0', (one) => one.pres_ex_id === sent.pres_ex_id && one.state === 'done', 'the end');
   assert.equal(done.verified, 'true');
+  const { thread_id } = await bob.event('present_proof_v2_0', (one) => one.state === 'done', 'the end');
+  assert.deepEqual([done.thread_id, sent.thread_id], [thread_id, thread_id]);
 });

@@ -128,6 +128,7 @@ test('relay-offer sends nothing of what is no offer, and says in one line what i
     [changed({ verkey: 'short' }), ['--to', to, '--verkey', bobsKey], /verkey that is none/],
     [offer_text, ['--to', to], /in clear: --verkey must name/],
     [offer_text, ['--to', to, '--verkey', 'short'], /--verkey is no verkey/],
+    [offer_text, ['--to', to, '--verkey', '1'.repeat(44)], /--verkey is no verkey/],
     [offer_text, ['--to', 'ftp://127.0.0.1/', '--verkey', bobsKey], /--to must be/],
     ['A'.repeat(200), ['--to', to, '--verkey', bobsKey], /sealed already/],
     [offer_text, ['--to', `http://127.0.0.1:${await freePort()}`, '--verkey', bobsKey], /cannot be reached/],
