@@ -31,12 +31,15 @@ import { deliverLane } from './kernel/jobs.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { pythonJson } from './kernel/python-json.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
+import { createTally, type Tally } from './kernel/tally.ts';
 import type { WorkContext } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { ClaimedJob, Database } from './ports/store.ts';
+import { NO_TRACE, type Trace } from './ports/trace.ts';
+import type { Outbound } from './ports/transport.ts';
 import { type TenantProfiles, tenantProfiles } from './profiles.ts';
 import { actionMenu } from './protocols/action-menu.ts';
 import { connection2018 } from './protocols/agent-2018-connection.ts';
@@ -145,11 +148,17 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
-  const ledger = ledgerOf(config);
-  const db = await openDatabase(config, log);
+  const plainLedger = ledgerOf(config);
+  const owner = newId();
+  const { trace, database, ledgered, cryptographic, outgoing } = await tracing(config, owner, log);
+  const ledger = ledgered(plainLedger);
+  const db = database(await openDatabase(config, log));
   const started = Date.now();
   const counters: Record<string, number> = {};
-  const anoncreds = openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers });
+  const tallies = { messages_received: createTally(Date.now), admin_calls: createTally(Date.now) };
+  const anoncreds = cryptographic(
+    openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers }),
+  );
   if (!anoncreds.status().on) log.warn({}, anoncreds.status().text);
   await db.admin.ensureTenant(BASE, config.walletName);
   for (const plugin of plugins) {
@@ -160,7 +169,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     });
   }
 
-  const { kernel, change } = kernelOf(config, registry, db, log, counters);
+  const { kernel, change } = kernelOf(config, registry, db, log, { counters, tallies, trace });
   const { endpoints } = kernel;
   function rereadEndpoints(): void {
     if (config.legacy !== 'off')
@@ -183,8 +192,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const engine = createEngine(kernel);
   const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);
-  const outbound = httpOutbound(guard, mediaType, config.outboundTimeout * 1000);
-  const owner = newId();
+  const outbound = outgoing(httpOutbound(guard, mediaType, config.outboundTimeout * 1000));
 
   const deliver = createDelivery(kernel, engine, outbound);
   const notify = createEvents(kernel, outbound, pythonJson, BASE);
@@ -218,6 +226,26 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       return row.retry ? { state: 'retry', at: backoff(attempts, 10 * 60_000), error: message } : { state: 'dead', error: message };
     }
   };
+  /** A job goes on with the trace of what caused it. Its payload's names are this agent's own. */
+  const within = (job: ClaimedJob, action: () => Promise<JobOutcome>): Promise<JobOutcome> => {
+    if (!trace.on) return action();
+    const { protocol, command, op, traceparent } = job.payload as Record<string, string | undefined>;
+    const attributes = {
+      'flexid.tenant': job.tenant,
+      'flexid.job': job.kind,
+      'flexid.attempts': job.attempts,
+      'flexid.protocol': protocol,
+    };
+    const traced = async (): Promise<JobOutcome> => {
+      const outcome = await action();
+      trace.note({ 'flexid.outcome': outcome.state });
+      return outcome;
+    };
+    return trace.span(`job ${job.kind}`, { ...attributes, 'flexid.command': command ?? op }, traced, {
+      kind: 'consumer',
+      parent: traceparent,
+    });
+  };
   const common: Pick<RunnerOptions, 'jobs' | 'owner' | 'log'> = { jobs: db.jobs, owner, log };
   const runners = [
     startRunner({
@@ -226,12 +254,33 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       lanes: 256,
       perLane: 32,
       leaseMs: LEASE_MS,
-      run: (job) => (job.kind === 'event' ? notify(job) : deliver(job)),
+      run: (job) => within(job, () => (job.kind === 'event' ? notify(job) : deliver(job))),
     }),
-    startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: LEASE_MS, run }),
-    startRunner({ ...common, kinds: ['inbox'], lanes: 4, perLane: 8, leaseMs: LEASE_MS, run: lookAgain }),
-    startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: LEASE_MS, run }),
-    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: LEASE_MS, run: write }),
+    startRunner({
+      ...common,
+      kinds: ['command', 'tell'],
+      lanes: 64,
+      perLane: 8,
+      leaseMs: LEASE_MS,
+      run: (job, lease) => within(job, () => run(job, lease)),
+    }),
+    startRunner({
+      ...common,
+      kinds: ['work'],
+      lanes: 16,
+      perLane: 1,
+      leaseMs: LEASE_MS,
+      run: (job, lease) => within(job, () => run(job, lease)),
+    }),
+    startRunner({
+      ...common,
+      kinds: ['ledger'],
+      lanes: 16,
+      perLane: 4,
+      leaseMs: LEASE_MS,
+      run: (job, lease) => within(job, () => write(job, lease)),
+    }),
+    startRunner({ ...common, kinds: ['inbox'], lanes: 4, perLane: 8, leaseMs: LEASE_MS, run: (job) => within(job, () => lookAgain(job)) }),
   ];
   const expiry = setInterval(() => {
     void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
@@ -339,6 +388,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     },
     ready,
     counters: () => ({ ...counters, ...db.admin.stats() }),
+    busiest: () => Object.fromEntries(Object.entries(tallies).map(([name, tally]) => [name, tally.busiest(config.metricsTenants)])),
     resetCounters() {
       for (const name of Object.keys(counters)) delete counters[name];
     },
@@ -370,9 +420,38 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await web.close();
       await anoncreds.close();
       await db.admin.close();
+      await trace.close();
     },
   };
 }
+
+/** What puts spans around the ports: nothing at all, unless `--otlp-endpoint` says where they go. */
+async function tracing(config: Config, instance: string, log: Log) {
+  const same = <T>(port: T): T => port;
+  if (config.otlpEndpoint === undefined)
+    return {
+      trace: NO_TRACE,
+      database: same<Database>,
+      ledgered: same<Ledger | undefined>,
+      cryptographic: same<Cryptographer>,
+      outgoing: same<Outbound>,
+    };
+  const { otlpEndpoint: endpoint, otlpShare: share } = config;
+  if (!/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint)) throw new ConfigError('--otlp-endpoint takes a URL, http or https');
+  if (share > 1) throw new ConfigError('--otlp-share takes a number from 0 to 1');
+  // loaded here, not above: the SDK is larger than all the rest, and most agents run without it
+  const [{ otlpTrace }, traced] = await Promise.all([import('./adapters/otlp.ts'), import('./adapters/traced.ts')]);
+  const trace = otlpTrace({ endpoint, share, version: VERSION, instance, log });
+  return {
+    trace,
+    database: (db: Database) => traced.tracedDatabase(db, trace),
+    ledgered: (ledger: Ledger | undefined) => ledger && traced.tracedLedger(ledger, trace),
+    cryptographic: (anoncreds: Cryptographer) => traced.tracedAnonCreds(anoncreds, trace),
+    outgoing: (outbound: Outbound) => traced.tracedOutbound(outbound, trace),
+  };
+}
+
+type Cryptographer = ReturnType<typeof openAnonCreds>;
 
 /** Creates the database, or brings it to this version's schema, and with `--seed` creates the DID. @returns the DID where it was not public yet */
 export async function provision(config: Config, log: Log): Promise<string | undefined> {
@@ -380,7 +459,7 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await db.admin.ensureTenant(BASE, config.walletName);
-    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), db, log, {});
+    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), db, log);
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });
@@ -401,10 +480,15 @@ function kernelOf(
   registry: Registry,
   db: Database,
   log: Log,
-  counters: Record<string, number>,
+  measures: {
+    readonly counters: Record<string, number>;
+    readonly tallies: Readonly<Record<string, Tally>>;
+    readonly trace: Trace;
+  } = { counters: {}, tallies: {}, trace: NO_TRACE },
 ): { kernel: Kernel; change: TenantProfiles['change'] } {
   if (config.multitenant && !config.jwtSecret) throw new ConfigError('--multitenant needs --jwt-secret');
   if (config.multitenantAdmin && !config.multitenant) throw new ConfigError('--multitenant-admin needs --multitenant');
+  const { counters, tallies, trace } = measures;
   const endpoints = createEndpoints(db, BASE, () => profiles.reset());
   const { profiles, change } = tenantProfiles({ db, base: BASE, config, inbound: inboundOf(config), endpoints });
   const kernel: Kernel = {
@@ -415,9 +499,11 @@ function kernelOf(
     profiles,
     keys: createKeyRing(db),
     endpoints,
-    count(name) {
+    count(name, tenant) {
       counters[name] = (counters[name] ?? 0) + 1;
+      if (tenant !== undefined) tallies[name]?.add(tenant);
     },
+    trace,
     log,
   };
   return { kernel, change };

@@ -475,6 +475,32 @@ const SETTINGS = {
     metavar: '<level>',
     help: 'trace, debug, info (default), warn, error',
   },
+  otlpEndpoint: {
+    flags: ['--otlp-endpoint'],
+    env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    group: 'Logging',
+    kind: 'text',
+    metavar: '<url>',
+    help: 'Collector of OpenTelemetry traces, by OTLP over HTTP; without it nothing is traced',
+  },
+  otlpShare: {
+    flags: ['--otlp-share'],
+    env: 'OTEL_TRACES_SAMPLER_ARG',
+    group: 'Logging',
+    kind: 'number',
+    default: 1,
+    metavar: '<0..1>',
+    help: 'Which part of the traces that begin here is recorded (default 1)',
+  },
+  metricsTenants: {
+    flags: ['--metrics-tenants'],
+    env: 'FLEXID_METRICS_TENANTS',
+    group: 'Logging',
+    kind: 'number',
+    default: 20,
+    metavar: '<n>',
+    help: 'How many of the busiest wallets GET /metrics tells apart (default 20)',
+  },
 } satisfies Record<string, Setting>;
 
 type Name = keyof typeof SETTINGS;

@@ -2,6 +2,7 @@ import type { KeyPair } from '../didcomm/key-cache.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
+import type { Trace } from '../ports/trace.ts';
 import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
@@ -47,8 +48,9 @@ export interface Kernel {
   readonly profiles: Profiles;
   readonly keys: KeyRing;
   readonly endpoints: Endpoints;
-  /** Counts a happening by name, for `/status` and metrics. */
-  count(name: string): void;
+  /** Counts a happening by name, for `/status` and metrics; those that name their tenant are told apart by it too. */
+  count(name: string, tenant?: string): void;
+  readonly trace: Trace;
   /** Tells the operator's log; never with secrets or message bodies. */
   readonly log: Log;
 }
