@@ -40,8 +40,8 @@ export interface Prepared {
   readonly verifierConnection: string;
 }
 
-type Controllers = Readonly<Record<Role, Controller>>;
-type Step = <T>(name: string, run: () => Promise<[T, string]>) => Promise<T>;
+export type Controllers = Readonly<Record<Role, Controller>>;
+export type Step = <T>(name: string, run: () => Promise<[T, string]>) => Promise<T>;
 
 /**
  * The main job: an issuer anchors what it needs on the ledger, a holder gets a credential per row and proves each to a verifier. Drives three agents by their
@@ -87,6 +87,21 @@ export async function runFlow(controllers: Controllers, table: Table, watcher: W
 
 /** Creates and publishes the issuer's DID, registers schema and credential definition, connects the holder with both others. */
 export async function prepare({ issuer, holder, verifier }: Controllers, columns: readonly string[], step: Step): Promise<Prepared> {
+  const anchored = await anchor(issuer, columns, step);
+  const connected = (inviter: Controller): Promise<string> =>
+    step(`connect holder and ${inviter.name}`, async () => {
+      const id = await connect(inviter, holder);
+      return [id, id];
+    });
+  return { ...anchored, issuerConnection: await connected(issuer), verifierConnection: await connected(verifier) };
+}
+
+/** Creates and publishes the issuer's DID, registers schema and credential definition. */
+export async function anchor(
+  issuer: Controller,
+  columns: readonly string[],
+  step: Step,
+): Promise<Pick<Prepared, 'schemaId' | 'credDefId'>> {
   const did = await step('create the issuer DID', async () => {
     const { result } = await issuer.post('/wallet/did/create', { method: 'algo' });
     return [result.did as string, result.did];
@@ -109,27 +124,26 @@ export async function prepare({ issuer, holder, verifier }: Controllers, columns
     );
     return [id as string, id];
   });
-  const connect = (inviter: Controller): Promise<string> =>
-    step(`connect holder and ${inviter.name}`, async () => {
-      const made = await inviter.post('/out-of-band/create-invitation', { handshake_protocols: ['https://didcomm.org/didexchange/1.1'] });
-      const got = await holder.post('/out-of-band/receive-invitation', made.invitation);
-      const [ours] = await Promise.all([
-        inviter.event(
-          'connections',
-          (payload) => payload.state === 'active' && payload.invitation_msg_id === made.invi_msg_id,
-          'complete connection',
-        ),
-        holder.event(
-          'connections',
-          (payload) => payload.state === 'active' && payload.connection_id === got.connection_id,
-          'complete connection',
-        ),
-      ]);
-      return [ours.connection_id as string, ours.connection_id];
-    });
-  const issuerConnection = await connect(issuer);
-  const verifierConnection = await connect(verifier);
-  return { schemaId, credDefId, issuerConnection, verifierConnection };
+  return { schemaId, credDefId };
+}
+
+/** @returns the inviter's id of a new connection */
+export async function connect(inviter: Controller, holder: Controller): Promise<string> {
+  const made = await inviter.post('/out-of-band/create-invitation', { handshake_protocols: ['https://didcomm.org/didexchange/1.1'] });
+  const got = await holder.post('/out-of-band/receive-invitation', made.invitation);
+  const [ours] = await Promise.all([
+    inviter.event(
+      'connections',
+      (payload) => payload.state === 'active' && payload.invitation_msg_id === made.invi_msg_id,
+      'complete connection',
+    ),
+    holder.event(
+      'connections',
+      (payload) => payload.state === 'active' && payload.connection_id === got.connection_id,
+      'complete connection',
+    ),
+  ]);
+  return ours.connection_id as string;
 }
 
 /** Issues one credential of a row. @returns its id in the holder's wallet */
