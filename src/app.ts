@@ -23,6 +23,7 @@ import { agent2018Work } from './formats/agent-2018.ts';
 import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
 import { createCalls } from './kernel/calls.ts';
+import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel } from './kernel/context.ts';
 import { createEndpoints } from './kernel/endpoints.ts';
 import { createEngine } from './kernel/engine.ts';
@@ -145,6 +146,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   // what the configuration alone can refuse comes before the database is touched
   const ledger = ledgerOf(config);
   const db = await openDatabase(config, log);
+  followClock(db.now);
   const started = Date.now();
   const counters: Record<string, number> = {};
   const anoncreds = openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers });
@@ -189,9 +191,20 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       if (error.code === 'lease-lost') return { state: 'committed' };
-      return { state: 'retry', at: Date.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
+      return { state: 'retry', at: db.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
     }
   };
+  /** Jobs of a tenant that was removed while they ran went with it. */
+  const whileThere =
+    (of: RunnerOptions['run']): RunnerOptions['run'] =>
+    async (job, lease) => {
+      try {
+        return await of(job, lease);
+      } catch (error) {
+        if (await kernel.profiles.gone(job.tenant, error)) return { state: 'done' };
+        throw error;
+      }
+    };
   const common: Pick<RunnerOptions, 'jobs' | 'owner' | 'log'> = { jobs: db.jobs, owner, log };
   const runners = [
     startRunner({
@@ -200,14 +213,14 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       lanes: 256,
       perLane: 32,
       leaseMs: LEASE_MS,
-      run: (job) => (job.kind === 'event' ? notify(job) : deliver(job)),
+      run: whileThere((job) => (job.kind === 'event' ? notify(job) : deliver(job))),
     }),
     startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: LEASE_MS, run }),
     startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: LEASE_MS, run }),
-    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: LEASE_MS, run: write }),
+    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: LEASE_MS, run: whileThere(write) }),
   ];
   const expiry = setInterval(() => {
-    void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
+    void db.admin.expire(db.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
   }, 60_000);
   expiry.unref();
   const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
@@ -383,7 +396,7 @@ function kernelOf(
   const kernel: Kernel = {
     db,
     registry,
-    now: Date.now,
+    now: db.now,
     profiles,
     keys: createKeyRing(db),
     endpoints,

@@ -51,10 +51,22 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     }
   }
 
+  async function ifThere(t: number): Promise<KnownTenant | undefined> {
+    try {
+      return await tenantByNumber(t);
+    } catch (error) {
+      if (asAppError(error).code !== 'not-found') throw error;
+      return undefined;
+    }
+  }
+
   /** The lane with those of its jobs that can be read; the first that cannot be is set aside, and the lane let go, when it is at the head. */
   async function readLane(rows: readonly ClaimRow[]): Promise<ClaimedLane | undefined> {
     const { lane, lane_kind: kind, t, lease } = rows[0]!;
-    const { keys } = await tenantByNumber(t);
+    const known = await ifThere(t);
+    // erased since: its lane is gone, and the others that were claimed with it are not its matter
+    if (!known) return undefined;
+    const { keys } = known;
     const jobs: ClaimedJob[] = [];
     const token = leaseToken({ id: lease, t, lane });
     for (const { id, attempts, cause, payload } of rows) {
@@ -103,10 +115,11 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
         retry[2].push(wholeTime(at));
       }
       for (const { id, error } of one.dead ?? []) {
-        const { keys } = await tenantByNumber(t);
+        const known = await ifThere(t);
+        if (!known) continue;
         dead[0].push(one.lane);
         dead[1].push(id);
-        dead[2].push(sealDeath(keys, id, error));
+        dead[2].push(sealDeath(known.keys, id, error));
       }
     }
     const [row] = await patient<{ causes: string[]; kinds: JobKind[] }>({

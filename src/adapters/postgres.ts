@@ -6,6 +6,7 @@ import { createMaster, openMaster } from '../vault/master.ts';
 import { encodeCommit } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
 import { commitBatcher } from './postgres-commit.ts';
+import { TENANT_LOCK } from './postgres-commit-sql.ts';
 import { postgresJobs } from './postgres-jobs.ts';
 import { openLink, plainClient, postgresError } from './postgres-link.ts';
 import { listen } from './postgres-listen.ts';
@@ -52,7 +53,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     await migratePostgres(client);
     const settings = await sessionSettings(client);
     const master = await readMaster(client, masterKey);
-    return assemble(options, master, settings);
+    return assemble(options, master, settings, await skewOf(client));
   } catch (error) {
     throw postgresError(error);
   } finally {
@@ -71,13 +72,38 @@ async function readMaster(client: Client, given: string | Uint8Array): Promise<U
   return guardedMaster(() => openMaster(given, settled));
 }
 
+/** How far the database's clock is ahead of this machine's. */
+async function skewOf(client: { query(text: string): Promise<{ rows: unknown[] }> }): Promise<number> {
+  const before = Date.now();
+  const [row] = (await client.query('SELECT flexid.now_ms()::float8 AS now')).rows as { now: number }[];
+  return Math.round(row!.now - (before + Date.now()) / 2);
+}
+
+const LOOK_AT_CLOCK_MS = 30_000;
+
+/** The database's time without asking it each time; clocks drift, so it is asked now and then. */
+function databaseClock(first: number, read: () => Promise<number>): { now(): number; stop(): void } {
+  let skew = first;
+  const timer = setInterval(() => {
+    // what cannot be read now is read the next time
+    read().then(
+      (found) => {
+        skew = found;
+      },
+      () => undefined,
+    );
+  }, LOOK_AT_CLOCK_MS);
+  timer.unref();
+  return { now: () => Date.now() + skew, stop: () => clearInterval(timer) };
+}
+
 interface TenantRow {
   n: number;
   id: string;
   data_key: Uint8Array;
 }
 
-function assemble(options: PostgresOptions, master: Uint8Array, settings: readonly string[]): Database {
+function assemble(options: PostgresOptions, master: Uint8Array, settings: readonly string[], skew: number): Database {
   const { url } = options;
   const from = randomUUID();
   const counters = { statements: 0 };
@@ -105,6 +131,9 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     for (const name of forget) cache.forget(name);
   });
   let closed = false;
+  const clock = databaseClock(skew, async () =>
+    skewOf({ query: async (text) => ({ rows: await reader().query({ name: 'clock', text }) }) }),
+  );
 
   async function tenant(column: 'id' | 'n', value: string | number): Promise<KnownTenant> {
     if (closed) throw new AppError('store-unavailable', 'The database is closed');
@@ -153,7 +182,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
 
   const rowOf = async (id: string): Promise<{ n: number; erased: boolean } | undefined> => {
     const text = 'SELECT n, length(data_key) = 0 AS erased FROM flexid.tenant WHERE id = $1';
-    return (await reader().query<{ n: number; erased: boolean }>({ name: 'tenant-n', text, values: [id] }))[0];
+    return (await reader().query<{ n: number; erased: boolean }>({ name: 'tenant-row', text, values: [id] }))[0];
   };
 
   async function eraseTenant(id: string): Promise<void> {
@@ -161,7 +190,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     if (!row) return;
     // one function body is one transaction
     const body = ['route', 'job', 'lane'].map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
-    const text = `DO $$ BEGIN UPDATE flexid.tenant SET data_key = '', name = '' WHERE n = ${row.n}; ${body} END $$`;
+    const text = `DO $$ BEGIN PERFORM pg_advisory_xact_lock(${TENANT_LOCK}, ${row.n}); UPDATE flexid.tenant SET data_key = '', name = '' WHERE n = ${row.n}; ${body} END $$`;
     await reader().query({ name: '', text });
     cache.forget(id);
     const draft = hintDraft();
@@ -227,6 +256,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     async close() {
       if (closed) return;
       closed = true;
+      clock.stop();
       await batch.drain();
       await stopListening();
       await Promise.all([writer, loader, jobLink, ...readers].map((one) => one.end()));
@@ -234,5 +264,5 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   };
 
   const jobs = postgresJobs({ link: jobLink, reads, batch, from, tenantById, tenantByNumber, subscribe: board.subscribe });
-  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin) });
+  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin), now: clock.now });
 }

@@ -43,6 +43,12 @@ export interface Received {
   readonly session?: { readonly tenant: string; readonly connection: string };
 }
 
+/** What came of a message. */
+interface Handled {
+  readonly reply?: Assembled['reply'];
+  readonly connection?: string;
+}
+
 /** What a transition is about, loaded and checked. */
 interface Subject {
   readonly record?: Exchange;
@@ -124,7 +130,14 @@ export function createEngine(kernel: Kernel): Engine {
     const { route, message } = opened;
     kernel.count('messages_received');
     const canReply = session.canReply && message.returnRoute;
-    const outcome = await handle(route, message, canReply);
+    let outcome: Handled | string;
+    try {
+      outcome = await handle(route, message, canReply);
+    } catch (error) {
+      // as if its key had been unknown all along
+      if (await kernel.profiles.gone(route.tenant, error)) return refuse('unknown_key');
+      throw error;
+    }
     if (typeof outcome === 'string') {
       const connection = route.kind === 'connection' ? route.target : undefined;
       const [drop, why = drop] = outcome.split(': ');
@@ -161,11 +174,6 @@ export function createEngine(kernel: Kernel): Engine {
   }
 
   // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
-
-  interface Handled {
-    readonly reply?: Assembled['reply'];
-    readonly connection?: string;
-  }
 
   /** Runs a message to its commit; a text says why it was dropped, for the counters only. */
   async function handle(route: Route, message: Incoming, canReply: boolean): Promise<Handled | string> {

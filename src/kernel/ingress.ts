@@ -65,7 +65,11 @@ export function createIngress(kernel: Kernel): Ingress {
       if (route) break;
     }
     if (!route) return { refused: 'unknown_key' };
-    const pair = await kernel.keys.pair(route.tenant, route.kid);
+    const { tenant, kid } = route;
+    const pair = await kernel.keys.pair(tenant, kid).catch(async (error: unknown) => {
+      if (await kernel.profiles.gone(tenant, error)) return undefined;
+      throw error;
+    });
     if (!pair) return { refused: 'unknown_key' };
     try {
       const opened = openEnvelope(parsed, pair);

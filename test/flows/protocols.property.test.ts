@@ -56,7 +56,7 @@ before(async () => {
     db,
     registry,
     now: Date.now,
-    profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, reset() {} },
+    profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, gone: async () => false, reset() {} },
     keys: createKeyRing(db),
     endpoints: { all: () => [], refresh: async () => {} },
     count() {},
