@@ -119,6 +119,8 @@ export interface Agent {
   readonly inboundPort?: number;
   /** Resolves when the agent was told to stop by the admin API. */
   readonly stopped: Promise<void>;
+  /** Says that it is not ready any more, and serves on for a while: whoever sends it work has time to hear of that. */
+  drain(): Promise<void>;
   /** Takes nothing new, finishes what is in hand, closes everything. */
   close(): Promise<void>;
 }
@@ -245,13 +247,14 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     throw error;
   }
 
+  let draining = false;
   let closing = false;
   let stop = (): void => {};
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
   const ready = async (): Promise<{ ok: boolean; reason?: string }> => {
-    if (closing) return { ok: false, reason: 'Shutdown in progress' };
+    if (draining || closing) return { ok: false, reason: 'Shutdown in progress' };
     try {
       await db.admin.check();
     } catch (error) {
@@ -344,6 +347,10 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     adminPort: server?.port,
     inboundPort: messages?.port,
     stopped,
+    async drain() {
+      draining = true;
+      await new Promise((resolve) => setTimeout(resolve, config.drainTime * 1000));
+    },
     async close() {
       closing = true;
       clearInterval(expiry);

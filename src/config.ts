@@ -208,6 +208,15 @@ const SETTINGS = {
       'Send messages as application/ssi-agent-wire, for peers of before 2020',
     ),
   },
+  drainTime: {
+    flags: ['--drain-time'],
+    env: 'FLEXID_DRAIN_TIME',
+    group: 'General',
+    kind: 'number',
+    default: 1,
+    metavar: '<seconds>',
+    help: 'How long the agent serves on when it is told to stop, while /status/ready answers 503 already (default 1)',
+  },
   messageRate: {
     flags: ['--message-rate'],
     env: 'FLEXID_MESSAGE_RATE',
