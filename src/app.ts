@@ -32,6 +32,7 @@ import { deliverLane } from './kernel/jobs.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { pythonJson } from './kernel/python-json.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
+import { createTurns } from './kernel/turns.ts';
 import type { WorkContext } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
 import type { JsonObject } from './ports/json.ts';
@@ -407,6 +408,7 @@ function kernelOf(
     profiles,
     keys: createKeyRing(db),
     endpoints,
+    turns: config.multitenant ? createTurns(config.tenantAtOnce) : undefined,
     count(name) {
       counters[name] = (counters[name] ?? 0) + 1;
     },

@@ -394,6 +394,15 @@ const SETTINGS = {
   },
   multitenant: flag('multitenant', 'ACAPY_MULTITENANT', 'Multitenancy', 'Host many wallets, each with its own token'),
   multitenantAdmin: flag('multitenant-admin', 'ACAPY_MULTITENANT_ADMIN', 'Multitenancy', 'Serve the operations that manage wallets'),
+  tenantAtOnce: {
+    flags: ['--tenant-at-once'],
+    env: 'FLEXID_TENANT_AT_ONCE',
+    group: 'Multitenancy',
+    kind: 'number',
+    default: 16,
+    metavar: '<n>',
+    help: 'Calls and messages of one wallet that are worked on at once; fifty times as many wait, and more are told to come back (default 16; 0 for no limit)',
+  },
   jwtSecret: {
     flags: ['--jwt-secret'],
     env: 'ACAPY_MULTITENANT_JWT_SECRET',

@@ -4,7 +4,7 @@ import { AppError, asAppError } from '../errors.ts';
 import type { Plugin } from '../kernel/plugin.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Registry } from '../kernel/registry.ts';
-import type { JsonObject } from '../ports/json.ts';
+import type { Json, JsonObject } from '../ports/json.ts';
 import type { Caller } from './auth.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
@@ -133,13 +133,18 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         op.query?.parse(query, 'unprocessable');
         op.body?.parse(body, 'unprocessable');
         const key = request.headers['idempotency-key'];
-        const answer = await op.handle(admin, {
-          ...callers.get(request)!,
-          params: paramsOf(op, request),
-          query,
-          body,
-          key: typeof key === 'string' ? key.slice(0, 200) : undefined,
-        });
+        const caller = callers.get(request)!;
+        const handle = (): Promise<Json> =>
+          op.handle(admin, {
+            ...caller,
+            params: paramsOf(op, request),
+            query,
+            body,
+            key: typeof key === 'string' ? key.slice(0, 200) : undefined,
+          });
+        // the operator's calls, and what a probe asks, wait for no tenant
+        const { turns } = admin.kernel;
+        const answer = await (op.auth === 'tenant' && turns ? turns.run(caller.tenant, handle) : handle());
         return reply
           .code(op.status ?? 200)
           .type(op.produces ?? 'application/json; charset=utf-8')
@@ -180,6 +185,7 @@ function sendError(admin: Admin, thrown: unknown, request: FastifyRequest, reply
   else if (!(thrown instanceof AppError) && status !== undefined && status < 500)
     error = new AppError('bad-request', (thrown as Error).message);
   if (error.code === 'internal') admin.kernel.log.error({ err: error.cause ?? thrown, path: request.routeOptions.url }, 'a call broke');
+  if (error.row.status === 429) reply.header('retry-after', '1');
   // a header line takes no line break, and a text answer needs none
   const text = error.message.replace(/[\r\n]+/g, ' ').slice(0, 2000);
   return reply.code(error.row.status).type('text/plain; charset=utf-8').send(`${error.row.status}: ${text}`);

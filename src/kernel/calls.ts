@@ -114,6 +114,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     pending?: AnswerRef & { states: readonly string[] },
     patience = WAIT_MS,
   ): Promise<JsonObject> {
+    kernel.turns?.pass();
     const deadline = Date.now() + patience;
     let nudge = (): void => {};
     const wake = (): void => nudge();

@@ -5,6 +5,7 @@ import type { Database } from '../ports/store.ts';
 import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
+import type { Turns } from './turns.ts';
 
 /** Where a tenant's events go: `id` is short, stable and names the lane; `key` is sent as `x-api-key`. */
 export interface WebhookTarget {
@@ -45,6 +46,8 @@ export interface Kernel {
   readonly profiles: Profiles;
   readonly keys: KeyRing;
   readonly endpoints: Endpoints;
+  /** Absent: no bound. */
+  readonly turns?: Turns;
   /** Counts a happening by name, for `/status` and metrics. */
   count(name: string): void;
   /** Tells the operator's log; never with secrets or message bodies. */

@@ -132,7 +132,8 @@ export function createEngine(kernel: Kernel): Engine {
     const canReply = session.canReply && message.returnRoute;
     let outcome: Handled | string;
     try {
-      outcome = await handle(route, message, canReply);
+      const take = (): Promise<Handled | string> => handle(route, message, canReply);
+      outcome = await (kernel.turns?.run(route.tenant, take) ?? take());
     } catch (error) {
       // as if its key had been unknown all along
       if (await kernel.profiles.gone(route.tenant, error)) return refuse('unknown_key');

@@ -61,7 +61,7 @@ test('SIGTERM under load: not ready first, then everything accepted is finished 
       while (!over && !refused) await (worker % 2 ? made : sent)(next++);
     });
     const probe = (async () => {
-      while (!over && !notReady) notReady = (await fetch(`${replicas.each[0]}/status/ready`)).status === 503;
+      while (!over && !notReady) notReady = (await fetch(`${replicas.each[0]}/status/ready`).catch(() => undefined))?.status === 503;
     })();
     while (contents.length < 20 || invitations.length < 20) await new Promise((resolve) => setTimeout(resolve, 5));
     await agent!.stop();
