@@ -23,6 +23,7 @@ import { agent2018Work } from './formats/agent-2018.ts';
 import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
 import { createCalls } from './kernel/calls.ts';
+import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel } from './kernel/context.ts';
 import { createEndpoints } from './kernel/endpoints.ts';
 import { createEngine } from './kernel/engine.ts';
@@ -32,6 +33,7 @@ import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { pythonJson } from './kernel/python-json.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { createTally, type Tally } from './kernel/tally.ts';
+import { createTurns } from './kernel/turns.ts';
 import type { WorkContext } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
 import type { JsonObject } from './ports/json.ts';
@@ -123,6 +125,8 @@ export interface Agent {
   readonly inboundPort?: number;
   /** Resolves when the agent was told to stop by the admin API. */
   readonly stopped: Promise<void>;
+  /** Says that it is not ready any more, and serves on for a while: whoever sends it work has time to hear of that. */
+  drain(): Promise<void>;
   /** Takes nothing new, finishes what is in hand, closes everything. */
   close(): Promise<void>;
 }
@@ -153,6 +157,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const { trace, database, ledgered, cryptographic, outgoing } = await tracing(config, owner, log);
   const ledger = ledgered(plainLedger);
   const db = database(await openDatabase(config, log));
+  followClock(db.now);
   const started = Date.now();
   const counters: Record<string, number> = {};
   const tallies = { messages_received: createTally(Date.now), admin_calls: createTally(Date.now) };
@@ -214,7 +219,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       if (error.code === 'lease-lost') return { state: 'committed' };
-      return { state: 'retry', at: Date.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
+      return { state: 'retry', at: db.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
     }
   };
   const lookAgain = async ({ payload, attempts }: ClaimedJob): Promise<JobOutcome> => {
@@ -246,6 +251,17 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       parent: traceparent,
     });
   };
+  /** Jobs of a tenant that was removed while they ran went with it. */
+  const whileThere =
+    (of: RunnerOptions['run']): RunnerOptions['run'] =>
+    async (job, lease) => {
+      try {
+        return await of(job, lease);
+      } catch (error) {
+        if (await kernel.profiles.gone(job.tenant, error)) return { state: 'done' };
+        throw error;
+      }
+    };
   const common: Pick<RunnerOptions, 'jobs' | 'owner' | 'log'> = { jobs: db.jobs, owner, log };
   const runners = [
     startRunner({
@@ -254,7 +270,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       lanes: 256,
       perLane: 32,
       leaseMs: LEASE_MS,
-      run: (job) => within(job, () => (job.kind === 'event' ? notify(job) : deliver(job))),
+      run: whileThere((job) => within(job, () => (job.kind === 'event' ? notify(job) : deliver(job)))),
     }),
     startRunner({
       ...common,
@@ -278,12 +294,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       lanes: 16,
       perLane: 4,
       leaseMs: LEASE_MS,
-      run: (job, lease) => within(job, () => write(job, lease)),
+      run: whileThere((job, lease) => within(job, () => write(job, lease))),
     }),
     startRunner({ ...common, kinds: ['inbox'], lanes: 4, perLane: 8, leaseMs: LEASE_MS, run: (job) => within(job, () => lookAgain(job)) }),
   ];
   const expiry = setInterval(() => {
-    void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
+    void db.admin.expire(db.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
   }, 60_000);
   expiry.unref();
   const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
@@ -306,13 +322,14 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     throw error;
   }
 
+  let draining = false;
   let closing = false;
   let stop = (): void => {};
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
   const ready = async (): Promise<{ ok: boolean; reason?: string }> => {
-    if (closing) return { ok: false, reason: 'Shutdown in progress' };
+    if (draining || closing) return { ok: false, reason: 'Shutdown in progress' };
     try {
       await db.admin.check();
     } catch (error) {
@@ -408,6 +425,10 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     adminPort: server?.port,
     inboundPort: messages?.port,
     stopped,
+    async drain() {
+      draining = true;
+      await new Promise((resolve) => setTimeout(resolve, config.drainTime * 1000));
+    },
     async close() {
       closing = true;
       clearInterval(expiry);
@@ -494,11 +515,12 @@ function kernelOf(
   const kernel: Kernel = {
     db,
     registry,
-    now: Date.now,
+    now: db.now,
     base: BASE,
     profiles,
     keys: createKeyRing(db),
     endpoints,
+    turns: config.multitenant ? createTurns(config.tenantAtOnce) : undefined,
     count(name, tenant) {
       counters[name] = (counters[name] ?? 0) + 1;
       if (tenant !== undefined) tallies[name]?.add(tenant);

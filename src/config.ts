@@ -208,6 +208,15 @@ const SETTINGS = {
       'Send messages as application/ssi-agent-wire, for peers of before 2020',
     ),
   },
+  drainTime: {
+    flags: ['--drain-time'],
+    env: 'FLEXID_DRAIN_TIME',
+    group: 'General',
+    kind: 'number',
+    default: 1,
+    metavar: '<seconds>',
+    help: 'How long the agent serves on when it is told to stop, while /status/ready answers 503 already (default 1)',
+  },
   messageRate: {
     flags: ['--message-rate'],
     env: 'FLEXID_MESSAGE_RATE',
@@ -385,6 +394,15 @@ const SETTINGS = {
   },
   multitenant: flag('multitenant', 'ACAPY_MULTITENANT', 'Multitenancy', 'Host many wallets, each with its own token'),
   multitenantAdmin: flag('multitenant-admin', 'ACAPY_MULTITENANT_ADMIN', 'Multitenancy', 'Serve the operations that manage wallets'),
+  tenantAtOnce: {
+    flags: ['--tenant-at-once'],
+    env: 'FLEXID_TENANT_AT_ONCE',
+    group: 'Multitenancy',
+    kind: 'number',
+    default: 16,
+    metavar: '<n>',
+    help: 'Calls and messages of one wallet that are worked on at once; fifty times as many wait, and more are told to come back (default 16; 0 for no limit)',
+  },
   jwtSecret: {
     flags: ['--jwt-secret'],
     env: 'ACAPY_MULTITENANT_JWT_SECRET',

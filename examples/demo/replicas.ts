@@ -19,6 +19,8 @@ export interface Replicas {
 
 export interface Tenant extends Controller {
   readonly wallet: string;
+  /** The headers that open it. */
+  readonly keys: Readonly<Record<string, string>>;
 }
 
 export interface ReplicasOptions {
@@ -88,8 +90,8 @@ export async function startReplicas(folder: string, { count, store, ledger, flag
         wallet_webhook_urls: [`http://127.0.0.1:${webhooks.port}/${name}`],
         extra_settings: { ...settings, 'preserve-exchange-records': true },
       });
-      const controller = webhooks.controller(name, admin.url, { authorization: `Bearer ${made.token}` });
-      return Object.defineProperty(controller, 'wallet', { value: made.wallet_id as string }) as Tenant;
+      const keys = { authorization: `Bearer ${made.token}` };
+      return Object.assign(webhooks.controller(name, admin.url, keys), { wallet: made.wallet_id as string, keys });
     },
     stop,
   };

@@ -142,8 +142,11 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
             body,
             key: typeof key === 'string' ? key.slice(0, 200) : undefined,
           });
+        // the operator's calls, and what a probe asks, wait for no tenant
+        const { turns } = admin.kernel;
+        const inTurn = (): Promise<Json> => (op.auth === 'tenant' && turns ? turns.run(caller.tenant, handle) : handle());
         // what needs no key is asked all the time, and by anyone
-        const answer = op.auth === 'none' ? await handle() : await traced(admin, op, caller.tenant, request.headers.traceparent, handle);
+        const answer = op.auth === 'none' ? await handle() : await traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
         return reply
           .code(op.status ?? 200)
           .type(op.produces ?? 'application/json; charset=utf-8')
@@ -195,6 +198,7 @@ function sendError(admin: Admin, thrown: unknown, request: FastifyRequest, reply
   else if (!(thrown instanceof AppError) && status !== undefined && status < 500)
     error = new AppError('bad-request', (thrown as Error).message);
   if (error.code === 'internal') admin.kernel.log.error({ err: error.cause ?? thrown, path: request.routeOptions.url }, 'a call broke');
+  if (error.row.status === 429) reply.header('retry-after', '1');
   // a header line takes no line break, and a text answer needs none
   const text = error.message.replace(/[\r\n]+/g, ' ').slice(0, 2000);
   return reply.code(error.row.status).type('text/plain; charset=utf-8').send(`${error.row.status}: ${text}`);

@@ -6,6 +6,7 @@ import type { Trace } from '../ports/trace.ts';
 import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
+import type { Turns } from './turns.ts';
 
 /** Where a tenant's events go: `id` is short, stable and names the lane; `key` is sent as `x-api-key`. */
 export interface WebhookTarget {
@@ -48,6 +49,8 @@ export interface Kernel {
   readonly profiles: Profiles;
   readonly keys: KeyRing;
   readonly endpoints: Endpoints;
+  /** Absent: no bound. */
+  readonly turns?: Turns;
   /** Counts a happening by name, for `/status` and metrics; those that name their tenant are told apart by it too. */
   count(name: string, tenant?: string): void;
   readonly trace: Trace;

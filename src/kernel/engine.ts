@@ -47,6 +47,12 @@ export interface Received {
   readonly session?: { readonly tenant: string; readonly connection: string };
 }
 
+/** What came of a message. */
+interface Handled {
+  readonly reply?: Assembled['reply'];
+  readonly connection?: string;
+}
+
 /** What a transition is about, loaded and checked. */
 interface Subject {
   readonly record?: Exchange;
@@ -137,12 +143,17 @@ export function createEngine(kernel: Kernel): Engine {
     const canReply = session.canReply && message.returnRoute;
     let outcome: Handled | string;
     try {
-      outcome = await handle(route, message, canReply);
+      const take = (): Promise<Handled | string> => handle(route, message, canReply);
+      outcome = await (kernel.turns?.run(route.tenant, take) ?? take());
     } catch (error) {
-      // it was locked between the two
-      if (!isLocked(error)) throw error;
-      await park(route.tenant, body, session);
-      return refuse('locked');
+      if (isLocked(error)) {
+        // it was locked between the two
+        await park(route.tenant, body, session);
+        return refuse('locked');
+      }
+      // as if its key had been unknown all along
+      if (await kernel.profiles.gone(route.tenant, error)) return refuse('unknown_key');
+      throw error;
     }
     if (typeof outcome === 'string') {
       const connection = route.kind === 'connection' ? route.target : undefined;
@@ -196,11 +207,6 @@ export function createEngine(kernel: Kernel): Engine {
   }
 
   // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
-
-  interface Handled {
-    readonly reply?: Assembled['reply'];
-    readonly connection?: string;
-  }
 
   /** Runs a message to its commit; a text says why it was dropped, for the counters only. */
   async function handle(route: Route, message: Incoming, canReply: boolean): Promise<Handled | string> {

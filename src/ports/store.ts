@@ -127,6 +127,8 @@ export interface Database {
   store: Store;
   jobs: Jobs;
   admin: StoreAdmin;
+  /** The time by the clock that all who have the database open share. */
+  now(): number;
 }
 
 export interface Commit {

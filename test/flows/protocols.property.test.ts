@@ -58,7 +58,7 @@ before(async () => {
     registry,
     now: Date.now,
     base: TENANT,
-    profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, reset() {} },
+    profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, gone: async () => false, reset() {} },
     keys: createKeyRing(db),
     endpoints: { all: () => [], refresh: async () => {} },
     count() {},

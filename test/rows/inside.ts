@@ -52,7 +52,12 @@ export async function startInside(tenants: readonly string[]): Promise<Inside> {
     now: () => inside.now,
     base: BASE,
     trace: NO_TRACE,
-    profiles: { of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }), forget() {}, reset() {} },
+    profiles: {
+      of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }),
+      forget() {},
+      gone: async () => false,
+      reset() {},
+    },
     keys: createKeyRing(db),
     endpoints,
     count(name) {
