@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as JsonSchema from 'typebox/schema';
@@ -254,6 +254,12 @@ test('the image is pinned, takes no secret, and has the packages that the agent 
     for (const source of sources!.split(' ')) {
       assert.ok(existsSync(join(ROOT, source)), source);
       assert.ok(read('.containerignore').split('\n').includes(`!${source}`), `.containerignore keeps ${source} out`);
+    }
+  // what the agent reads beside its sources
+  for (const file of globSync('src/**/*.ts', { cwd: ROOT }).filter((name) => !/\.(test|conformance)\.ts$/.test(name)))
+    for (const [, path] of read(file).matchAll(/new URL\('((?:\.\.\/)+(?!src\/)[^']+)', import\.meta\.url\)/g)) {
+      const inside = relative(ROOT, join(ROOT, dirname(file), path!));
+      assert.ok(inside.startsWith('src/') || text.includes(inside), `${file} reads ${inside}, which the image lacks`);
     }
   const { dependencies } = JSON.parse(read('package.json'));
   const missing = globSync('src/**/*.ts', { cwd: ROOT })

@@ -63,19 +63,16 @@ before(async () => {
 after(() => world.close());
 
 const VALUE = 'planted credential value 7d02';
-/** The spans of a trace in the order of a walk from its root; every one must be reached. */
-function walk(trace: string, root: Span): string[] {
-  const of = spans.filter((span) => span.traceId === trace);
-  const below = (span: Span): Span[] => [
-    span,
-    ...of.filter((child) => child.parentSpanId === span.spanId).flatMap((child) => below(child)),
-  ];
-  const reached = below(root);
-  assert.deepEqual(
-    of.filter((span) => !reached.includes(span)).map((span) => span.name),
-    [],
-    'every span hangs on the root',
-  );
+/** The names of a trace's spans in the order of a walk from its root. Every one must be reached: a span is told when it ends, its parent a moment later. */
+async function walk(trace: string, root: Span): Promise<string[]> {
+  let astray: string[] = [];
+  const reached = await until(async () => {
+    const of = spans.filter((span) => span.traceId === trace);
+    const below = (span: Span): Span[] => [span, ...of.filter((child) => child.parentSpanId === span.spanId).flatMap(below)];
+    const found = below(root);
+    astray = of.filter((span) => !found.includes(span)).map((span) => span.name);
+    return astray.length === 0 && found;
+  }, 'every span to hang on the root').catch((error) => assert.fail(`${error.message}: ${astray}`));
   return reached.map((span) => span.name);
 }
 const offerOf = () => ({
@@ -103,7 +100,7 @@ test('an issuance is traced from the call and from the request to what follows t
     const rest = spans.filter((span) => span.traceId === trace);
     return found && rest.some(delivered) && rest.some((span) => span.name === 'webhook') && found;
   }, "the call's trace");
-  const names = walk(trace, root);
+  const names = await walk(trace, root);
   assert.equal(root.name, 'POST /issue-credential-2.0/send-offer');
   assert.deepEqual([root.of['http.route'], root.of['flexid.tenant']], ['/issue-credential-2.0/send-offer', 'base']);
   for (const name of [
@@ -128,13 +125,13 @@ test('an issuance is traced from the call and from the request to what follows t
     return found && rest.some(delivered) && found;
   }, "the request's trace");
   assert.equal(received.parentSpanId, undefined);
-  const caused = walk(received.traceId, received);
+  const caused = await walk(received.traceId, received);
   for (const name of ['transition', 'store commit', 'job command', 'job work', 'anoncreds createCredential', 'job deliver', 'message send'])
     assert.ok(caused.includes(name), `${name} is not among ${caused.join(', ')}`);
   const states = spans.filter((span) => span.traceId === received.traceId).flatMap((span) => span.of['flexid.records'] ?? []);
   assert.ok(
-    states.includes('cred_ex_v20:credential-issued') || states.some((one) => String(one).endsWith(':credential-issued')),
-    `${states}`,
+    states.some((one) => String(one).endsWith(':credential-issued')),
+    String(states),
   );
 
   // controllers hear which trace a webhook belongs to, and nobody else does
@@ -145,9 +142,9 @@ test('an issuance is traced from the call and from the request to what follows t
 
 test('a write to the ledger is part of the trace of its call', async () => {
   const write = await until(async () => spans.find((span) => span.name === 'ledger write'), 'a ledger write');
-  const root = spans.find((span) => span.traceId === write.traceId && span.parentSpanId === undefined)!;
+  const root = await until(async () => spans.find((span) => span.traceId === write.traceId && span.parentSpanId === undefined), 'its call');
   assert.ok(root.name.startsWith('POST /'), root.name);
-  assert.ok(walk(write.traceId, root).includes('job ledger'));
+  assert.ok((await walk(write.traceId, root)).includes('job ledger'));
 });
 
 test('what a controller does not want recorded is not, and what is no traceparent is passed over', async () => {
