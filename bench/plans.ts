@@ -1,9 +1,8 @@
 import pg from 'pg';
 
-/** Settings of a server whose plans are to be read: every session has auto_explain, which is silent until `PlanLog.during`. */
+/** Settings of a server whose plans are to be read: every session has auto_explain, which says nothing (its default) until `PlanLog.during`. */
 export const PLAN_SETTINGS = [
   'session_preload_libraries=auto_explain',
-  'auto_explain.log_min_duration=-1',
   'auto_explain.log_nested_statements=on',
   'auto_explain.log_analyze=on',
   'auto_explain.log_buffers=on',
@@ -33,7 +32,7 @@ export interface Executed {
   readonly within: string;
   readonly text: string;
   readonly lookups: readonly Lookup[];
-  /** Scans of a table that are not by index. */
+  /** Scans of a table that are neither by a condition on an index nor by places that were found by one. */
   readonly scans: readonly string[];
   readonly buffers: number;
 }
@@ -118,7 +117,7 @@ function readPlan({ 'Query Text': query, Plan: root }: { 'Query Text': string; P
         const wasted = (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0);
         lookups.push({ id: `${text} ${path} ${index}`, index, buffers: own / loops, wasted });
       }
-    } else if (/Scan/.test(node['Node Type']) && (table !== undefined || index !== undefined)) {
+    } else if (/Scan/.test(node['Node Type']) && node['Node Type'] !== 'Tid Scan' && (table !== undefined || index !== undefined)) {
       scans.push(`${node['Node Type']} on ${table ?? index}`);
     }
     for (const [i, child] of (node.Plans ?? []).entries()) visit(child, `${path}.${i}`);

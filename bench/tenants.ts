@@ -57,6 +57,8 @@ interface Size {
   readonly tenants: number;
   readonly cold: Phase;
   readonly warm: Phase;
+  /** A tenant's list, and a look for a wallet by its name. */
+  readonly called: Phase;
   readonly scans: readonly string[];
   readonly idleHeap: number;
   readonly idleRss: number;
@@ -174,6 +176,7 @@ async function measure(bed: Bed, tenants: number, filled: readonly Filled[], idl
     }
   };
   const first = await plans.during(each);
+  await bed.admin.query('VACUUM');
   const second = await plans.during(each);
 
   const others = known.slice(EXPLAINED);
@@ -181,6 +184,21 @@ async function measure(bed: Bed, tenants: number, filled: readonly Filled[], idl
   const pingable = others.map((one) => peerOf(peers, agent.inbound, one));
   await eachOf(pingable, IN_FLIGHT, (peer) => peer.ping());
   const after = await inspector.memory();
+
+  const get = async (path: string, headers: Record<string, string>): Promise<unknown> => {
+    const answer = await fetch(`${agent.admin}${path}`, { headers });
+    if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
+    return await answer.json();
+  };
+  const pick = <T>(from: readonly T[], i: number): T => from[i % from.length]!;
+  const owner = { 'x-api-key': agent.key };
+  const tokens = await Promise.all(shuffled.slice(-CALLS).map(({ one }) => tokenOf(bed.secret, one)));
+  const called = await plans.during(async () => {
+    for (let i = 0; i < EXPLAINED; i++) {
+      await get('/connections', pick(tokens, i));
+      await get('/multitenancy/wallets?wallet_name=none', owner);
+    }
+  });
 
   const costs: Cost[] = [];
   const cost = async (name: string, count: number, call: (i: number) => Promise<unknown>): Promise<void> => {
@@ -192,14 +210,6 @@ async function measure(bed: Bed, tenants: number, filled: readonly Filled[], idl
     const postgres = ((serverCpuSeconds(bed.postmaster) - server) * 1e6) / count;
     costs.push({ name, agentMicroseconds: used, sealOpens: opens, postgresMicroseconds: postgres });
   };
-  const get = async (path: string, headers: Record<string, string>): Promise<unknown> => {
-    const answer = await fetch(`${agent.admin}${path}`, { headers });
-    if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
-    return await answer.json();
-  };
-  const pick = <T>(from: readonly T[], i: number): T => from[i % from.length]!;
-  const owner = { 'x-api-key': agent.key };
-  const tokens = await Promise.all(shuffled.slice(-CALLS).map(({ one }) => tokenOf(bed.secret, one)));
   await cost('ping of an active tenant', CALLS, (i) => pick(pingable, i).ping());
   await cost('no token: /status/live', CALLS, () => get('/status/live', {}));
   await cost('token, first: /settings', Math.min(CALLS, tokens.length), (i) => get('/settings', pick(tokens, i)));
@@ -210,11 +220,14 @@ async function measure(bed: Bed, tenants: number, filled: readonly Filled[], idl
   await cost('100 wallets, by cursor', PAGES, () => get(`/multitenancy/wallets?limit=100&cursor=${encodeURIComponent(next)}`, owner));
   await cost('a wallet by its name', CALLS / 5, () => get('/multitenancy/wallets?wallet_name=none', owner));
 
-  const scans = new Set([...first, ...second].flatMap(({ scans, text, within }) => scans.map((scan) => `${scan}: ${within || text}`)));
+  const scans = new Set(
+    [...first, ...second, ...called].flatMap(({ scans, text, within }) => scans.map((scan) => `${scan}: ${within || text}`)),
+  );
   return {
     tenants,
     cold: phase(first),
     warm: phase(second),
+    called: phase(called),
     scans: [...scans],
     idleHeap: idle.heap / filled.length,
     idleRss: idle.rss / filled.length,
@@ -229,26 +242,29 @@ async function tokenOf(secret: string, { id, jti }: Filled): Promise<Record<stri
   return { authorization: `Bearer ${text}` };
 }
 
-/** Looking whether there is work happens by hints and by the clock, as often as it happens: not with each message. */
-const byClock = ({ text, within }: Executed): boolean =>
-  within === 'claim' || /flexid\.(claim|extend)\(|min\(due\)|expires <=|time <=|open_until <=/.test(text);
+/** What is executed for less than every second message is not for messages: it goes by the clock, as the look whether there is work does with its hints. */
+const OFTEN = 0.5;
+const byHint = ({ text, within }: Executed): boolean => within === 'claim' || /flexid\.(claim|extend)\(|min\(due\)/.test(text);
 
 function phase(executed: readonly Executed[]): Phase {
-  const ofMessages = executed.filter((one) => !byClock(one));
-  const statements: Record<string, number> = {};
-  for (const { within, text } of ofMessages) {
-    const name = `${within}: ${text}`;
-    statements[name] = (statements[name] ?? 0) + 1 / EXPLAINED;
-  }
+  const grouped = Map.groupBy(
+    executed.filter((one) => !byHint(one)),
+    ({ within, text }) => `${within}: ${text}`,
+  );
+  const often = [...grouped].filter(([, all]) => all.length / EXPLAINED >= OFTEN);
+  const statements = Object.fromEntries(often.map(([name, all]) => [name, Math.round(all.length / EXPLAINED)]));
+  const counted = (which: (name: string) => boolean): number =>
+    Object.entries(statements).reduce((sum, [name, count]) => sum + (which(name) ? count : 0), 0);
+  const sent = (name: string): boolean => name.startsWith(': ');
   const lookups = Map.groupBy(
-    executed.flatMap((one) => one.lookups),
+    [...often.flatMap(([, all]) => all), ...executed.filter(byHint)].flatMap((one) => one.lookups),
     ({ id }) => id,
   );
-  const sum = (which: readonly Executed[]): number => which.reduce((total, { buffers }) => total + buffers, 0) / EXPLAINED;
+  const buffers = often.filter(([name]) => sent(name)).flatMap(([, all]) => all.map((one) => one.buffers));
   return {
-    sent: ofMessages.filter(({ within }) => within === '').length / EXPLAINED,
-    inner: ofMessages.filter(({ within }) => within !== '').length / EXPLAINED,
-    buffers: sum(ofMessages.filter(({ within }) => within === '')),
+    sent: counted(sent),
+    inner: counted((name) => !sent(name)),
+    buffers: buffers.reduce((total, one) => total + one, 0) / EXPLAINED,
     statements,
     lookups: Object.fromEntries([...lookups].map(([id, all]) => [id, median(all.map(({ buffers }) => buffers))])),
   };
@@ -259,11 +275,11 @@ function failuresOf(results: readonly Size[]): string[] {
   const [least] = results;
   for (const size of results) {
     for (const scan of size.scans) failures.push(`${size.tenants}: ${scan}`);
-    for (const name of ['cold', 'warm'] as const) {
+    for (const name of ['cold', 'warm', 'called'] as const) {
       const [now, then] = [size[name], least![name]];
       for (const text of new Set([...Object.keys(now.statements), ...Object.keys(then.statements)])) {
         const [a, b] = [now.statements[text] ?? 0, then.statements[text] ?? 0];
-        if (Math.abs(a - b) > 0.05) failures.push(`${size.tenants}, ${name}: ${a.toFixed(2)} a message, not ${b.toFixed(2)}: ${text}`);
+        if (a !== b) failures.push(`${size.tenants}, ${name}: ${a} a message, not ${b}: ${text}`);
       }
       for (const [id, buffers] of Object.entries(now.lookups)) {
         const before = then.lookups[id];
