@@ -87,7 +87,8 @@ export async function run(args: readonly string[]): Promise<{ sizes: Size[]; fai
     closing.push(() => inspector.close());
     const peers = await startPeers();
     closing.push(() => peers.close());
-    const db = await openPostgres({ url: server.url, masterKey: WALLET_KEY });
+    // each tenant is a commit of its own: many sessions share what that waits for
+    const db = await openPostgres({ url: server.url, masterKey: WALLET_KEY, poolSize: 24 });
     closing.push(() => db.admin.close());
     const plans = await openPlanLog(server.adminUrl, 'flexid');
     closing.push(() => plans.close());
