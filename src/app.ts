@@ -23,6 +23,7 @@ import { agent2018Work } from './formats/agent-2018.ts';
 import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
 import { createCalls } from './kernel/calls.ts';
+import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel } from './kernel/context.ts';
 import { createEndpoints } from './kernel/endpoints.ts';
 import { createEngine } from './kernel/engine.ts';
@@ -31,12 +32,16 @@ import { deliverLane } from './kernel/jobs.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { pythonJson } from './kernel/python-json.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
+import { createTally, type Tally } from './kernel/tally.ts';
+import { createTurns } from './kernel/turns.ts';
 import type { WorkContext } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { ClaimedJob, Database } from './ports/store.ts';
+import { NO_TRACE, type Trace } from './ports/trace.ts';
+import type { Outbound } from './ports/transport.ts';
 import { type TenantProfiles, tenantProfiles } from './profiles.ts';
 import { actionMenu } from './protocols/action-menu.ts';
 import { connection2018 } from './protocols/agent-2018-connection.ts';
@@ -120,6 +125,8 @@ export interface Agent {
   readonly inboundPort?: number;
   /** Resolves when the agent was told to stop by the admin API. */
   readonly stopped: Promise<void>;
+  /** Says that it is not ready any more, and serves on for a while: whoever sends it work has time to hear of that. */
+  drain(): Promise<void>;
   /** Takes nothing new, finishes what is in hand, closes everything. */
   close(): Promise<void>;
 }
@@ -145,11 +152,18 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
-  const ledger = ledgerOf(config);
-  const db = await openDatabase(config, log);
+  const plainLedger = ledgerOf(config);
+  const owner = newId();
+  const { trace, database, ledgered, cryptographic, outgoing } = await tracing(config, owner, log);
+  const ledger = ledgered(plainLedger);
+  const db = database(await openDatabase(config, log));
+  followClock(db.now);
   const started = Date.now();
   const counters: Record<string, number> = {};
-  const anoncreds = openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers });
+  const tallies = { messages_received: createTally(Date.now), admin_calls: createTally(Date.now) };
+  const anoncreds = cryptographic(
+    openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers }),
+  );
   if (!anoncreds.status().on) log.warn({}, anoncreds.status().text);
   await db.admin.ensureTenant(BASE, config.walletName);
   for (const plugin of plugins) {
@@ -160,12 +174,21 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     });
   }
 
-  const { kernel, change } = kernelOf(config, registry, db, log, counters);
+  const { kernel, change } = kernelOf(config, registry, db, log, { counters, tallies, trace });
   const { endpoints } = kernel;
+  function rereadEndpoints(): void {
+    if (config.legacy !== 'off')
+      endpoints.refresh().catch((error: unknown) => log.warn({ err: error }, 'the Endpoint DIDs could not be read'));
+  }
   let adminPort = admin?.port;
   const guard = asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort));
   const web = webDocuments(guard, WEB_MS);
   const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
+  db.jobs.subscribe(({ forget }) => {
+    const written = forget.filter((name) => name.startsWith('did:'));
+    for (const did of written) dids.forget(did);
+    if (written.length > 0) rereadEndpoints();
+  });
   const requireLedger = (): Ledger => {
     if (!ledger) throw new AppError('ledger-none');
     return ledger;
@@ -174,8 +197,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const engine = createEngine(kernel);
   const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);
-  const outbound = httpOutbound(guard, mediaType, config.outboundTimeout * 1000);
-  const owner = newId();
+  const outbound = outgoing(httpOutbound(guard, mediaType, config.outboundTimeout * 1000));
 
   const deliver = createDelivery(kernel, engine, outbound);
   const notify = createEvents(kernel, outbound, pythonJson, BASE);
@@ -197,7 +219,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       if (error.code === 'lease-lost') return { state: 'committed' };
-      return { state: 'retry', at: Date.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
+      return { state: 'retry', at: db.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
     }
   };
   const lookAgain = async ({ payload, attempts }: ClaimedJob): Promise<JobOutcome> => {
@@ -209,6 +231,37 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       return row.retry ? { state: 'retry', at: backoff(attempts, 10 * 60_000), error: message } : { state: 'dead', error: message };
     }
   };
+  /** A job goes on with the trace of what caused it. Its payload's names are this agent's own. */
+  const within = (job: ClaimedJob, action: () => Promise<JobOutcome>): Promise<JobOutcome> => {
+    if (!trace.on) return action();
+    const { protocol, command, op, traceparent } = job.payload as Record<string, string | undefined>;
+    const attributes = {
+      'flexid.tenant': job.tenant,
+      'flexid.job': job.kind,
+      'flexid.attempts': job.attempts,
+      'flexid.protocol': protocol,
+    };
+    const traced = async (): Promise<JobOutcome> => {
+      const outcome = await action();
+      trace.note({ 'flexid.outcome': outcome.state });
+      return outcome;
+    };
+    return trace.span(`job ${job.kind}`, { ...attributes, 'flexid.command': command ?? op }, traced, {
+      kind: 'consumer',
+      parent: traceparent,
+    });
+  };
+  /** Jobs of a tenant that was removed while they ran went with it. */
+  const whileThere =
+    (of: RunnerOptions['run']): RunnerOptions['run'] =>
+    async (job, lease) => {
+      try {
+        return await of(job, lease);
+      } catch (error) {
+        if (await kernel.profiles.gone(job.tenant, error)) return { state: 'done' };
+        throw error;
+      }
+    };
   const common: Pick<RunnerOptions, 'jobs' | 'owner' | 'log'> = { jobs: db.jobs, owner, log };
   const runners = [
     startRunner({
@@ -217,21 +270,40 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       lanes: 256,
       perLane: 32,
       leaseMs: LEASE_MS,
-      run: (job) => (job.kind === 'event' ? notify(job) : deliver(job)),
+      run: whileThere((job) => within(job, () => (job.kind === 'event' ? notify(job) : deliver(job)))),
     }),
-    startRunner({ ...common, kinds: ['command', 'tell'], lanes: 64, perLane: 8, leaseMs: LEASE_MS, run }),
-    startRunner({ ...common, kinds: ['inbox'], lanes: 4, perLane: 8, leaseMs: LEASE_MS, run: lookAgain }),
-    startRunner({ ...common, kinds: ['work'], lanes: 16, perLane: 1, leaseMs: LEASE_MS, run }),
-    startRunner({ ...common, kinds: ['ledger'], lanes: 16, perLane: 4, leaseMs: LEASE_MS, run: write }),
+    startRunner({
+      ...common,
+      kinds: ['command', 'tell'],
+      lanes: 64,
+      perLane: 8,
+      leaseMs: LEASE_MS,
+      run: (job, lease) => within(job, () => run(job, lease)),
+    }),
+    startRunner({
+      ...common,
+      kinds: ['work'],
+      lanes: 16,
+      perLane: 1,
+      leaseMs: LEASE_MS,
+      run: (job, lease) => within(job, () => run(job, lease)),
+    }),
+    startRunner({
+      ...common,
+      kinds: ['ledger'],
+      lanes: 16,
+      perLane: 4,
+      leaseMs: LEASE_MS,
+      run: whileThere((job, lease) => within(job, () => write(job, lease))),
+    }),
+    startRunner({ ...common, kinds: ['inbox'], lanes: 4, perLane: 8, leaseMs: LEASE_MS, run: (job) => within(job, () => lookAgain(job)) }),
   ];
   const expiry = setInterval(() => {
-    void db.admin.expire(Date.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
+    void db.admin.expire(db.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
   }, 60_000);
   expiry.unref();
   const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
-  const rereading = setInterval(() => {
-    void endpoints.refresh().catch((error: unknown) => log.warn({ err: error }, 'the Endpoint DIDs could not be read'));
-  }, 5000);
+  const rereading = setInterval(rereadEndpoints, 5000);
   rereading.unref();
 
   try {
@@ -250,13 +322,14 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     throw error;
   }
 
+  let draining = false;
   let closing = false;
   let stop = (): void => {};
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
   const ready = async (): Promise<{ ok: boolean; reason?: string }> => {
-    if (closing) return { ok: false, reason: 'Shutdown in progress' };
+    if (draining || closing) return { ok: false, reason: 'Shutdown in progress' };
     try {
       await db.admin.check();
     } catch (error) {
@@ -332,6 +405,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     },
     ready,
     counters: () => ({ ...counters, ...db.admin.stats() }),
+    busiest: () => Object.fromEntries(Object.entries(tallies).map(([name, tally]) => [name, tally.busiest(config.metricsTenants)])),
     resetCounters() {
       for (const name of Object.keys(counters)) delete counters[name];
     },
@@ -351,6 +425,10 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     adminPort: server?.port,
     inboundPort: messages?.port,
     stopped,
+    async drain() {
+      draining = true;
+      await new Promise((resolve) => setTimeout(resolve, config.drainTime * 1000));
+    },
     async close() {
       closing = true;
       clearInterval(expiry);
@@ -363,9 +441,38 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await web.close();
       await anoncreds.close();
       await db.admin.close();
+      await trace.close();
     },
   };
 }
+
+/** What puts spans around the ports: nothing at all, unless `--otlp-endpoint` says where they go. */
+async function tracing(config: Config, instance: string, log: Log) {
+  const same = <T>(port: T): T => port;
+  if (config.otlpEndpoint === undefined)
+    return {
+      trace: NO_TRACE,
+      database: same<Database>,
+      ledgered: same<Ledger | undefined>,
+      cryptographic: same<Cryptographer>,
+      outgoing: same<Outbound>,
+    };
+  const { otlpEndpoint: endpoint, otlpShare: share } = config;
+  if (!/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint)) throw new ConfigError('--otlp-endpoint takes a URL, http or https');
+  if (share > 1) throw new ConfigError('--otlp-share takes a number from 0 to 1');
+  // loaded here, not above: the SDK is larger than all the rest, and most agents run without it
+  const [{ otlpTrace }, traced] = await Promise.all([import('./adapters/otlp.ts'), import('./adapters/traced.ts')]);
+  const trace = otlpTrace({ endpoint, share, version: VERSION, instance, log });
+  return {
+    trace,
+    database: (db: Database) => traced.tracedDatabase(db, trace),
+    ledgered: (ledger: Ledger | undefined) => ledger && traced.tracedLedger(ledger, trace),
+    cryptographic: (anoncreds: Cryptographer) => traced.tracedAnonCreds(anoncreds, trace),
+    outgoing: (outbound: Outbound) => traced.tracedOutbound(outbound, trace),
+  };
+}
+
+type Cryptographer = ReturnType<typeof openAnonCreds>;
 
 /** Creates the database, or brings it to this version's schema, and with `--seed` creates the DID. @returns the DID where it was not public yet */
 export async function provision(config: Config, log: Log): Promise<string | undefined> {
@@ -373,7 +480,7 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await db.admin.ensureTenant(BASE, config.walletName);
-    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), db, log, {});
+    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), db, log);
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });
@@ -394,23 +501,31 @@ function kernelOf(
   registry: Registry,
   db: Database,
   log: Log,
-  counters: Record<string, number>,
+  measures: {
+    readonly counters: Record<string, number>;
+    readonly tallies: Readonly<Record<string, Tally>>;
+    readonly trace: Trace;
+  } = { counters: {}, tallies: {}, trace: NO_TRACE },
 ): { kernel: Kernel; change: TenantProfiles['change'] } {
   if (config.multitenant && !config.jwtSecret) throw new ConfigError('--multitenant needs --jwt-secret');
   if (config.multitenantAdmin && !config.multitenant) throw new ConfigError('--multitenant-admin needs --multitenant');
+  const { counters, tallies, trace } = measures;
   const endpoints = createEndpoints(db, BASE, () => profiles.reset());
   const { profiles, change } = tenantProfiles({ db, base: BASE, config, inbound: inboundOf(config), endpoints });
   const kernel: Kernel = {
     db,
     registry,
-    now: Date.now,
+    now: db.now,
     base: BASE,
     profiles,
     keys: createKeyRing(db),
     endpoints,
-    count(name) {
+    turns: config.multitenant ? createTurns(config.tenantAtOnce) : undefined,
+    count(name, tenant) {
       counters[name] = (counters[name] ?? 0) + 1;
+      if (tenant !== undefined) tallies[name]?.add(tenant);
     },
+    trace,
     log,
   };
   return { kernel, change };

@@ -25,6 +25,7 @@ async function start(argv: readonly string[]): Promise<void> {
   });
   const why = await Promise.race([signal, agent.stopped.then(() => 'the admin API')]);
   log.info({ by: why }, 'stopping');
+  await agent.drain();
   await agent.close();
 }
 

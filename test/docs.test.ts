@@ -124,3 +124,27 @@ test('docs/operations.md names every flag of a group that it lists, and no other
   const missing = [...flags].filter((name) => !named.has(name) && !/^--auto-(accept|respond|store|verify)/.test(name));
   assert.deepEqual(missing, []);
 });
+
+test('docs/AgentProtocol2018.md has every reason that its protocols refuse for, every attribute that they read, every route and every type', () => {
+  const text = read('docs/AgentProtocol2018.md');
+  const named = new Set([...text.matchAll(/`([^`\n]+)`/g)].map(([, name]) => name!));
+  const code = [
+    'protocols/agent-2018-connection.ts',
+    'protocols/agent-2018-credential.ts',
+    'protocols/agent-2018-proof.ts',
+    'kernel/wire-2018.ts',
+  ]
+    .map((file) => read(`src/${file}`))
+    .join('\n');
+  const reasons = [...code.matchAll(/(?:refuse\(|reason: |'bad-request', |code: )'([a-z]+(?:-[a-z]+)*)'/g)].map(([, reason]) => reason!);
+  const keys = [...code.matchAll(/`\$\{what\}(-key-[a-z]+)`/g)].flatMap(([, end]) => [`endpoint${end}`, `requester${end}`]);
+  assert.ok(reasons.length > 15 && keys.length >= 4, 'the reasons were not found in the code');
+  const schemas = [...code.matchAll(/^const (?:Offer|Request|Response) = Type\.Object\(\{\n(.*?)^\}\);/gms)].map(([, members]) => members!);
+  const attributes = schemas.flatMap((members) => [...members.matchAll(/^ {2}(\w+):/gm)].map(([, name]) => name!));
+  assert.ok(attributes.length > 15, 'the attributes were not found in the code');
+  const types = /NAMES = \[(.*?)\]/s.exec(read('src/didcomm/urn-types.ts'))![1]!.match(/\w+/g)!;
+  const routes = [...(code + read('src/admin/routes/legacy.ts')).matchAll(/route: '([A-Z]+ \/legacy[^']*)'/g)].map(([, route]) => route!);
+  assert.ok(routes.length >= 8, 'the routes were not found in the code');
+  const missing = [...reasons, ...keys, ...attributes, ...types, ...routes].filter((name) => !named.has(name));
+  assert.deepEqual([...new Set(missing)], []);
+});

@@ -20,7 +20,8 @@ export type Body = any;
 
 export interface Webhooks {
   readonly port: number;
-  controller(name: string, adminUrl: string, apiKey: string): Controller;
+  /** @param keys the headers that open the admin API */
+  controller(name: string, adminUrl: string, keys: Readonly<Record<string, string>>): Controller;
   close(): Promise<void>;
 }
 
@@ -29,6 +30,7 @@ const PATIENCE_MS = 60_000;
 /** One webhook receiver for all controllers of the demo: `/<name>/topic/<topic>/`. */
 export async function startWebhooks(port = 0): Promise<Webhooks> {
   const logs = new Map<string, { topic: string; id: string; payload: Body }[]>();
+  const known = new Set<string>();
   const listeners = new Set<() => void>();
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -39,7 +41,8 @@ export async function startWebhooks(port = 0): Promise<Webhooks> {
       if (log && topic) {
         const id = String(request.headers['x-event-id']);
         // delivery is at least once: the event id tells a repetition
-        if (!log.some((known) => known.id === id)) log.push({ topic, id, payload: JSON.parse(Buffer.concat(chunks).toString('utf8')) });
+        if (!known.has(`${name} ${id}`)) log.push({ topic, id, payload: JSON.parse(Buffer.concat(chunks).toString('utf8')) });
+        known.add(`${name} ${id}`);
       }
       response.writeHead(200).end();
       for (const listener of listeners) listener();
@@ -49,13 +52,13 @@ export async function startWebhooks(port = 0): Promise<Webhooks> {
 
   return {
     port: (server.address() as AddressInfo).port,
-    controller(name, adminUrl, apiKey) {
+    controller(name, adminUrl, keys) {
       const log: { topic: string; id: string; payload: Body }[] = [];
       logs.set(name, log);
       let calls = 0;
 
       async function call(method: string, path: string, body: unknown): Promise<Body> {
-        const headers: Record<string, string> = { 'x-api-key': apiKey, 'idempotency-key': randomUUID() };
+        const headers: Record<string, string> = { ...keys, 'idempotency-key': randomUUID() };
         if (body !== undefined) headers['content-type'] = 'application/json';
         const deadline = Date.now() + PATIENCE_MS;
         for (;;) {

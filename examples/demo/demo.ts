@@ -6,7 +6,8 @@ import { parseArgs } from 'node:util';
 import { parse } from 'csv-parse/sync';
 import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table } from './flow.ts';
 import { startNetwork } from './network.ts';
-import { openStores } from './stores.ts';
+import { openDatabase, openStores } from './stores.ts';
+import { runTenants } from './tenants.ts';
 
 const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger, as processes of their own
 
@@ -14,13 +15,27 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --rows N          only the first N rows
   --protocol NAME   didexchange (default): the agents connect and write to each other by DIDComm; 2018: by the 2018 Agent Protocol
   --store KIND      sqlite (default), postgres (starts a server of its own), or a postgres:// URL (uses databases flexid_demo_* there)
+  --replicas N      N interchangeable agents on one PostgreSQL database behind a proxy, and wallets made through their API
+  --tenants N       with --replicas: N wallets, one that issues, one that verifies, the others hold a credential each (default: 10)
+  --kill            with --replicas: one agent gets SIGKILL in the middle, and everything ends right all the same
   --keep DIR        leave stores and logs in DIR
   --help            this text
 `;
 
 /** `./flexid demo`. Prints a line per step and ends with \`verified: true\`; any failure names its step and gives exit code 1. */
 export async function main(argv: readonly string[]): Promise<number> {
-  let values: { input?: string; rows?: string; store?: string; protocol?: string; keep?: string; help?: boolean };
+  let values: {
+    input?: string;
+    rows?: string;
+    store?: string;
+    protocol?: string;
+    keep?: string;
+    replicas?: string;
+    tenants?: string;
+    kill?: boolean;
+    help?: boolean;
+  };
+  let shared: { replicas: number; tenants: number; kill: boolean } | undefined;
   let table: Table;
   let protocol: Protocol;
   try {
@@ -32,6 +47,9 @@ export async function main(argv: readonly string[]): Promise<number> {
         store: { type: 'string' },
         protocol: { type: 'string', default: 'didexchange' },
         keep: { type: 'string' },
+        replicas: { type: 'string' },
+        tenants: { type: 'string' },
+        kill: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     }));
@@ -42,6 +60,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     protocol = protocolOf(values.protocol);
     table = readTable(values.input ?? fileURLToPath(new URL('graduates.csv', import.meta.url)), values.rows);
     integerColumn(table);
+    shared = sharedOf(values);
   } catch (error) {
     process.stderr.write(`flexid demo: ${(error as Error).message}\n`);
     return 2;
@@ -53,13 +72,37 @@ export async function main(argv: readonly string[]): Promise<number> {
   const screen = createScreen();
   let stores: Awaited<ReturnType<typeof openStores>> | undefined;
   let network: Awaited<ReturnType<typeof startNetwork>> | undefined;
+  let database: Awaited<ReturnType<typeof openDatabase>> | undefined;
   const interrupted = (): void => {
-    void Promise.allSettled([network?.stop(), stores?.stop()]).then(() => process.exit(130));
+    void Promise.allSettled([network?.stop(), stores?.stop(), database?.stop()]).then(() => process.exit(130));
   };
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   try {
     screen.begin('start');
+    if (shared) {
+      database = await openDatabase(values.store ?? 'postgres');
+      const outcome = await runTenants(
+        table,
+        {
+          ...shared,
+          folder,
+          store: database.url,
+          started: (name, detail) => screen.line(`start ${name}`.replace('start SIGKILL', 'SIGKILL'), detail),
+        },
+        { begin: screen.begin, end: screen.line, row: screen.row },
+      );
+      screen.table([
+        ['credentials issued', String(outcome.issued)],
+        ['presentations verified', String(outcome.verified)],
+        ...outcome.facts,
+        ['time', `${((performance.now() - started) / 1000).toFixed(1)} s`],
+        ...(values.keep ? [['logs', folder] as [string, string]] : []),
+      ]);
+      const right = outcome.verified === outcome.holders && outcome.issued === outcome.holders;
+      process.stdout.write(`verified: ${right}\n`);
+      return right ? 0 : 1;
+    }
     stores = await openStores(values.store ?? 'sqlite', folder);
     network = await startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail));
     const { controllers } = network;
@@ -99,6 +142,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.off('SIGTERM', interrupted);
     await network?.stop();
     await stores?.stop();
+    await database?.stop();
     if (!values.keep) rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -107,6 +151,21 @@ function protocolOf(given: string | undefined): Protocol {
   const known = PROTOCOLS.find((one) => one === given);
   if (!known) throw new Error(`--protocol ${given} is unknown: ${PROTOCOLS.join(' or ')}`);
   return known;
+}
+
+/** What --replicas and its companions say; undefined for three agents of their own. @throws Error that says what is wrong with it */
+function sharedOf(values: { replicas?: string; tenants?: string; kill?: boolean; store?: string }) {
+  const { replicas, tenants, kill = false, store } = values;
+  if (replicas === undefined) {
+    if (tenants !== undefined || kill) throw new Error('--tenants and --kill need --replicas');
+    return undefined;
+  }
+  const [agents, wallets] = [Number(replicas), Number(tenants ?? 10)];
+  if (!Number.isInteger(agents) || agents < 1) throw new Error(`--replicas takes a number from 1, not ${replicas}`);
+  if (!Number.isInteger(wallets) || wallets < 3) throw new Error(`--tenants takes a number from 3, not ${tenants}`);
+  if (kill && agents < 2) throw new Error('--kill needs --replicas 2 or more');
+  if (store === 'sqlite') throw new Error('--replicas needs --store postgres, or a postgres:// URL: one SQLite file serves one agent');
+  return { replicas: agents, tenants: wallets, kill };
 }
 
 /** The rows of a CSV file with a heading line. @throws Error that says what is wrong with it */

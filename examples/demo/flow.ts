@@ -44,8 +44,8 @@ export interface Prepared {
 export const PROTOCOLS = ['didexchange', '2018'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-type Controllers = Readonly<Record<Role, Controller>>;
-type Step = <T>(name: string, run: () => Promise<[T, string]>) => Promise<T>;
+export type Controllers = Readonly<Record<Role, Controller>>;
+export type Step = <T>(name: string, run: () => Promise<[T, string]>) => Promise<T>;
 
 /**
  * The main job: an issuer anchors what it needs on the ledger, a holder gets a credential per row and proves each to a verifier. Drives three agents by their
@@ -101,6 +101,21 @@ export async function prepare(
   step: Step,
   protocol: Protocol = 'didexchange',
 ): Promise<Prepared> {
+  const anchored = await anchor(issuer, columns, step);
+  const connected = (inviter: Controller): Promise<string> =>
+    step(`connect holder and ${inviter.name}`, async () => {
+      const id = await connect(inviter, holder, protocol);
+      return [id, id];
+    });
+  return { ...anchored, issuerConnection: await connected(issuer), verifierConnection: await connected(verifier) };
+}
+
+/** Creates and publishes the issuer's DID, registers schema and credential definition. */
+export async function anchor(
+  issuer: Controller,
+  columns: readonly string[],
+  step: Step,
+): Promise<Pick<Prepared, 'schemaId' | 'credDefId'>> {
   const did = await step('create the issuer DID', async () => {
     const { result } = await issuer.post('/wallet/did/create', { method: 'algo' });
     return [result.did as string, result.did];
@@ -123,19 +138,18 @@ export async function prepare(
     );
     return [id as string, id];
   });
-  const connect = (inviter: Controller): Promise<string> =>
-    step(`connect holder and ${inviter.name}`, async () => {
-      const { handed, got } = await invite[protocol](inviter, holder);
-      const complete = (payload: Body): boolean => payload.state === 'active' && payload.invitation_msg_id === handed;
-      const [ours] = await Promise.all([
-        inviter.event('connections', complete, 'complete connection'),
-        holder.event('connections', (payload) => payload.state === 'active' && payload.connection_id === got, 'complete connection'),
-      ]);
-      return [ours.connection_id as string, ours.connection_id];
-    });
-  const issuerConnection = await connect(issuer);
-  const verifierConnection = await connect(verifier);
-  return { schemaId, credDefId, issuerConnection, verifierConnection };
+  return { schemaId, credDefId };
+}
+
+/** @returns the inviter's id of a new connection */
+export async function connect(inviter: Controller, holder: Controller, protocol: Protocol = 'didexchange'): Promise<string> {
+  const { handed, got } = await invite[protocol](inviter, holder);
+  const complete = (payload: Body): boolean => payload.state === 'active' && payload.invitation_msg_id === handed;
+  const [ours] = await Promise.all([
+    inviter.event('connections', complete, 'complete connection'),
+    holder.event('connections', (payload) => payload.state === 'active' && payload.connection_id === got, 'complete connection'),
+  ]);
+  return ours.connection_id as string;
 }
 
 /** Hands an invitation, or what the 2018 Agent Protocol has for it, from one controller to the other. @returns its id, and the holder's connection */

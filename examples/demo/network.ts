@@ -26,6 +26,45 @@ export interface Network {
 /** How agents are stored: a SQLite file each, or a PostgreSQL database each. */
 export type StoreOf = (role: Role) => { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> };
 
+export interface LedgerFacts {
+  readonly program: Program;
+  readonly url: string;
+  readonly app: string;
+  readonly sponsor: string;
+  /** What an agent must be told of it. */
+  readonly flags: readonly string[];
+}
+
+/** The dev ledger as a process of its own. */
+export async function startLedger(folder: string): Promise<LedgerFacts> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  let printed = '';
+  const ledger = program(
+    'ledger',
+    folder,
+    'devnet/main.ts',
+    ['--port', String(port), '--journal', join(folder, 'ledger.journal')],
+    (output) => {
+      printed = output;
+      return output.includes('"ready":true');
+    },
+  );
+  await ledger.start();
+  const facts = JSON.parse(printed.split('\n').find((line) => line.includes('"ready":true'))!) as Record<string, string>;
+  const app = String(facts.appId);
+  return {
+    program: ledger,
+    url,
+    app,
+    sponsor: String(facts.sponsor),
+    flags: [
+      ...['--algod-url', url, '--algod-token', String(facts.token), '--algorand-app-id', app],
+      ...['--algorand-genesis-hash', String(facts.genesisHash)],
+    ],
+  };
+}
+
 /**
  * A dev ledger and three agents as processes of their own, each with a controller. Everything listens on loopback only.
  * @param webhooksTo another receiver: webhooks go to `<url>/<role>` under `key` instead of to `controllers`
@@ -43,23 +82,9 @@ export async function startNetwork(
     await webhooks.close();
   };
   try {
-    const ledgerPort = await freePort();
-    const algod = `http://127.0.0.1:${ledgerPort}`;
-    let printed = '';
-    const ledger = program(
-      'ledger',
-      folder,
-      'devnet/main.ts',
-      ['--port', String(ledgerPort), '--journal', join(folder, 'ledger.journal')],
-      (output) => {
-        printed = output;
-        return output.includes('"ready":true');
-      },
-    );
-    running.push(ledger);
-    await ledger.start();
-    const facts = JSON.parse(printed.split('\n').find((line) => line.includes('"ready":true'))!) as Record<string, string>;
-    onStarted('dev ledger', `${algod}, app ${facts.appId}`);
+    const ledger = await startLedger(folder);
+    running.push(ledger.program);
+    onStarted('dev ledger', `${ledger.url}, app ${ledger.app}`);
 
     const agents = {} as Record<Role, Program>;
     const controllers = {} as Record<Role, Controller>;
@@ -89,29 +114,22 @@ export async function startNetwork(
         '--egress-allow',
         '127.0.0.0/8',
         '--preserve-exchange-records',
-        '--algod-url',
-        algod,
-        '--algod-token',
-        String(facts.token),
-        '--algorand-app-id',
-        String(facts.appId),
-        '--algorand-genesis-hash',
-        String(facts.genesisHash),
+        ...ledger.flags,
         '--log-level',
         'info',
         ...AUTO[role],
         ...store(role).args,
       ];
       // the words of the sponsor stand in no process list
-      const env = { ...store(role).env, ...(role === 'issuer' ? { FLEXID_SPONSOR_MNEMONIC: String(facts.sponsor) } : {}) };
+      const env = { ...store(role).env, ...(role === 'issuer' ? { FLEXID_SPONSOR_MNEMONIC: ledger.sponsor } : {}) };
       agents[role] = program(role, folder, 'src/main.ts', args, () => answers(`${adminUrl}/status/ready`), env);
-      controllers[role] = webhooks.controller(role, adminUrl, key);
+      controllers[role] = webhooks.controller(role, adminUrl, { 'x-api-key': key });
       admins[role] = { url: adminUrl, key };
       running.push(agents[role]);
     }
     await Promise.all(ROLES.map((role) => agents[role].start()));
     for (const role of ROLES) onStarted(role, `pid ${agents[role].pid}`);
-    return { ledger, agents, controllers, admin: admins, algod, stop };
+    return { ledger: ledger.program, agents, controllers, admin: admins, algod: ledger.url, stop };
   } catch (error) {
     await stop();
     throw error;

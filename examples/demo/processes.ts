@@ -15,6 +15,8 @@ export interface Program {
   /** SIGTERM, and SIGKILL where that does not help. */
   stop(): Promise<void>;
   readonly pid?: number;
+  /** Of the last run, when it is over by itself or by SIGTERM. */
+  readonly exitCode?: number | null;
 }
 
 /** A port that nobody listens on now. */
@@ -47,6 +49,9 @@ export function program(
     name,
     get pid() {
       return child?.pid;
+    },
+    get exitCode() {
+      return child?.exitCode;
     },
     async start() {
       const log = createWriteStream(join(folder, `${name}.log`), { flags: 'a' });

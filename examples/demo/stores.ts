@@ -30,6 +30,17 @@ export async function openStores(kind: string, folder: string): Promise<Stores> 
   throw new Error(`--store ${kind} is unknown: sqlite, postgres, or a postgres:// URL`);
 }
 
+/**
+ * One empty database for agents that share it, on a server of the demo's own (`postgres`) or on the one that a URL names, where it is dropped at the end.
+ * @throws Error for another kind
+ */
+export async function openDatabase(kind: string): Promise<{ url: string; stop(): Promise<void> }> {
+  if (kind === 'postgres') return await startPostgres();
+  if (!/^postgres(ql)?:\/\//.test(kind)) throw new Error(`--store ${kind} is unknown: postgres, or a postgres:// URL`);
+  const stores = await databases(kind, kind);
+  return { url: stores.of('issuer').env!.FLEXID_STORE!, stop: stores.stop };
+}
+
 /** A database per agent, made by `adminUrl` and owned by the role of `agentUrl`. */
 async function databases(adminUrl: string, agentUrl: string): Promise<Stores> {
   const run = randomBytes(4).toString('hex');

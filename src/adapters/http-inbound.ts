@@ -70,6 +70,7 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
     } catch (error) {
       const { code, row } = asAppError(error);
       if (row.status >= 500) options.log.error({ err: error, code }, 'a message could not be handled');
+      if (row.status === 429) response.setHeader('retry-after', '1');
       answer(response, row.retry || row.status >= 500 ? 503 : 400);
     }
   }

@@ -3,6 +3,8 @@ export const VERSION_CLASH = 'FX001';
 export const LEASE_LOST = 'FX002';
 export const FOREIGN_LANE = 'FX003';
 export const NO_TENANT = 'FX004';
+/** Any number of our own: the class of the advisory locks that commits of a tenant share, and its erasure takes alone. */
+export const TENANT_LOCK = 703_196;
 
 /**
  * The parameters of `flexid.commit` after the first three, in order: one array per column, over all commits of the batch, each set beginning with the tenant's
@@ -54,7 +56,9 @@ DECLARE
   v_causes text[] := '{}';
 BEGIN
   PERFORM set_config('flexid.tenant', array_to_string(p_tenants, ','), true);
-  SELECT count(*) INTO v_count FROM flexid.tenant WHERE n = ANY (p_tenants);
+  -- an erasure waits for the commits that are under way, and none begins after it: so nothing is left behind
+  PERFORM pg_advisory_xact_lock_shared(${TENANT_LOCK}, x.n) FROM unnest(p_tenants) AS x(n);
+  SELECT count(*) INTO v_count FROM flexid.tenant WHERE n = ANY (p_tenants) AND length(data_key) > 0;
   IF v_count <> cardinality(p_tenants) THEN RAISE EXCEPTION 'There is no such tenant' USING ERRCODE = '${NO_TENANT}'; END IF;
 ${when(
   'done',

@@ -118,7 +118,8 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
         retry[2].push(wholeTime(at));
       }
       for (const { id, error } of one.dead ?? []) {
-        const { keys } = await tenantByNumber(t);
+        const keys = await keysOf(t);
+        if (!keys) continue;
         dead[0].push(one.lane);
         dead[1].push(id);
         dead[2].push(sealDeath(keys, id, error));

@@ -69,11 +69,14 @@ CREATE POLICY own ON flexid.${table} USING ((SELECT flexid.tenants()) IS NULL OR
 ).join('')}
 `;
 
-const READ_FUNCTIONS = `
+const CLOCK_FUNCTION = `
 CREATE FUNCTION flexid.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint $$;
+`;
 
+/** @param tagged how a tag's record is found: by the record's own key, never by the index of lists */
+const loadFunction = (tagged: string): string => `
 -- Lookups of many calls at once: by id, by tag, and marks; ord is the caller's number of the lookup.
-CREATE FUNCTION flexid.load(p_tenants text, i_ord int[], i_t int[], i_category text[], i_id text[], g_ord int[], g_t int[], g_hash bytea[], m_ord int[], m_t int[], m_hash bytea[])
+CREATE OR REPLACE FUNCTION flexid.load(p_tenants text, i_ord int[], i_t int[], i_category text[], i_id text[], g_ord int[], g_t int[], g_hash bytea[], m_ord int[], m_t int[], m_hash bytea[])
 RETURNS TABLE (ord int, n bigint, category text, id text, version int, state text, role text, connection text, created bigint, updated bigint, value bytea)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -87,7 +90,7 @@ BEGIN
     RETURN QUERY SELECT u.ord, r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value
       FROM unnest(g_ord, g_t, g_hash) AS u(ord, t, hash)
       CROSS JOIN LATERAL (SELECT g.n FROM flexid.tag g WHERE g.t = u.t AND g.hash = u.hash ORDER BY g.n DESC LIMIT 20) g
-      JOIN flexid.record r ON r.n = g.n AND r.t + 0 = u.t ORDER BY u.ord, r.n DESC;
+      JOIN flexid.record r ON ${tagged} ORDER BY u.ord, r.n DESC;
   END IF;
   IF cardinality(m_ord) > 0 THEN
     RETURN QUERY SELECT u.ord, NULL::bigint, NULL, NULL, NULL::int, NULL, NULL, NULL, NULL::bigint, NULL::bigint, m.answer
@@ -98,12 +101,24 @@ END $$;
 
 /** Migrations in order; one is never changed after a release. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
-  { name: 'first', sql: TABLES + SECURITY + READ_FUNCTIONS + COMMIT_FUNCTION + JOB_FUNCTIONS },
+  {
+    name: 'first',
+    sql: TABLES + SECURITY + CLOCK_FUNCTION + loadFunction('r.n = g.n AND r.t + 0 = u.t') + COMMIT_FUNCTION + JOB_FUNCTIONS,
+  },
   {
     name: 'wallets whose owner keeps the key',
     sql: `
 ALTER TABLE flexid.tenant ADD COLUMN lock text, ADD COLUMN open_until bigint;
 CREATE INDEX tenant_open ON flexid.tenant (open_until) WHERE open_until IS NOT NULL;`,
+  },
+  {
+    // so that tables can be distributed by tenant (Citus): there a unique key must hold the column that rows are distributed by
+    name: 'the tenant first in every key',
+    sql: `
+ALTER TABLE flexid.record DROP CONSTRAINT record_pkey, ADD PRIMARY KEY (t, n);
+ALTER TABLE flexid.dead DROP CONSTRAINT dead_pkey, DROP CONSTRAINT dead_id_key, ADD PRIMARY KEY (t, n), ADD UNIQUE (t, id);
+DROP INDEX flexid.dead_tenant;
+${loadFunction('r.t = u.t AND r.n = g.n')}`,
   },
 ];
 

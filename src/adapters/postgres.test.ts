@@ -136,6 +136,23 @@ describe('PostgreSQL database', () => {
     await client.end();
   });
 
+  it('has the tenant first in every key and index, so that the schema can be distributed by tenant', async () => {
+    const { rows } = await behind(name, (client) =>
+      client.query<{ table: string; index: string; first: string; single: boolean }>(
+        `SELECT c.relname AS table, i.relname AS index, pg_get_indexdef(x.indexrelid, 1, false) AS first, x.indisunique AS single
+         FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace s ON s.oid = c.relnamespace
+         WHERE s.nspname = 'flexid' AND c.relname <> ALL ($1)`,
+        // what is found before the tenant is known: routes by key, work by time; and what is about the database or its tenants themselves
+        [['route', 'lane', 'job', 'tenant', 'meta', 'migration']],
+      ),
+    );
+    const others = rows.filter(({ first }) => first !== 't' && first !== '(t)::bigint' && first !== '((t)::bigint)');
+    // upkeep over all tenants, which each part of a distributed table does for itself
+    assert.deepEqual(others.map(({ index }) => index).sort(), ['cause_expires', 'event_time', 'mark_expires']);
+    assert.ok(others.every(({ single }) => !single));
+    assert.ok(rows.length >= 12, `only ${rows.length} indexes were found`);
+  });
+
   it('binds a superuser by a role of its own', async () => {
     const { name } = await freshDatabase();
     const asSuperuser = await openPostgres({ url: server.adminUrl.replace(/postgres$/, name), masterKey });

@@ -16,6 +16,7 @@ import { createMaster, lockDataKey, openMaster } from '../vault/master.ts';
 import { encodeCommit, NEVER } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
 import { commitBatcher } from './postgres-commit.ts';
+import { TENANT_LOCK } from './postgres-commit-sql.ts';
 import { postgresJobs } from './postgres-jobs.ts';
 import { openLink, plainClient, postgresError } from './postgres-link.ts';
 import { listen } from './postgres-listen.ts';
@@ -65,7 +66,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     await migratePostgres(client);
     const settings = await sessionSettings(client);
     const master = await readMaster(client, masterKey);
-    return assemble(options, master, settings);
+    return assemble(options, master, settings, await skewOf(client));
   } catch (error) {
     throw postgresError(error);
   } finally {
@@ -84,7 +85,32 @@ async function readMaster(client: Client, given: string | Uint8Array): Promise<U
   return guardedMaster(() => openMaster(given, settled));
 }
 
-function assemble(options: PostgresOptions, master: Uint8Array, settings: readonly string[]): Database {
+/** How far the database's clock is ahead of this machine's. */
+async function skewOf(client: { query(text: string): Promise<{ rows: unknown[] }> }): Promise<number> {
+  const before = Date.now();
+  const [row] = (await client.query('SELECT flexid.now_ms()::float8 AS now')).rows as { now: number }[];
+  return Math.round(row!.now - (before + Date.now()) / 2);
+}
+
+const LOOK_AT_CLOCK_MS = 30_000;
+
+/** The database's time without asking it each time; clocks drift, so it is asked now and then. */
+function databaseClock(first: number, read: () => Promise<number>): { now(): number; stop(): void } {
+  let skew = first;
+  const timer = setInterval(() => {
+    // what cannot be read now is read the next time
+    read().then(
+      (found) => {
+        skew = found;
+      },
+      () => undefined,
+    );
+  }, LOOK_AT_CLOCK_MS);
+  timer.unref();
+  return { now: () => Date.now() + skew, stop: () => clearInterval(timer) };
+}
+
+function assemble(options: PostgresOptions, master: Uint8Array, settings: readonly string[], skew: number): Database {
   const { url } = options;
   const from = randomUUID();
   const counters = { statements: 0 };
@@ -112,6 +138,9 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     for (const name of forget) cache.forget(name);
   });
   let closed = false;
+  const clock = databaseClock(skew, async () =>
+    skewOf({ query: async (text) => ({ rows: await reader().query({ name: 'clock', text }) }) }),
+  );
 
   async function tenant(column: 'id' | 'n', value: string | number): Promise<KnownTenant> {
     if (closed) throw new AppError('store-unavailable', 'The database is closed');
@@ -206,7 +235,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     if (!row) return;
     // one function body is one transaction
     const body = ['route', 'job', 'lane'].map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
-    const text = `DO $$ BEGIN UPDATE flexid.tenant SET data_key = '', name = '', lock = NULL, open_until = NULL WHERE n = ${row.n}; ${body} END $$`;
+    const text = `DO $$ BEGIN PERFORM pg_advisory_xact_lock(${TENANT_LOCK}, ${row.n}); UPDATE flexid.tenant SET data_key = '', name = '', lock = NULL, open_until = NULL WHERE n = ${row.n}; ${body} END $$`;
     await reader().query({ name: '', text });
     cache.forget(id);
     await announce((draft) => void draft.forget.add(id));
@@ -275,6 +304,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     async close() {
       if (closed) return;
       closed = true;
+      clock.stop();
       await batch.drain();
       await stopListening();
       await Promise.all([writer, loader, jobLink, ...readers].map((one) => one.end()));
@@ -282,5 +312,5 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   };
 
   const jobs = postgresJobs({ link: jobLink, reads, batch, from, tenantById, tenantByNumber, subscribe: board.subscribe });
-  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin) });
+  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin), now: clock.now });
 }

@@ -301,5 +301,5 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
   };
 
   const jobs = sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber, read, subscribe: board.subscribe });
-  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin) });
+  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin), now: Date.now });
 }

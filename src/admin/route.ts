@@ -3,6 +3,7 @@ import type { Calls } from '../kernel/calls.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import type { Plugin, RouteCall } from '../kernel/plugin.ts';
+import type { Tally } from '../kernel/tally.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
@@ -36,6 +37,8 @@ export interface Admin {
   /** Whether messages and calls can be taken: the store and the ledger answer, and nothing is shutting down. */
   ready(): Promise<{ ok: boolean; reason?: string }>;
   counters(): Record<string, number>;
+  /** Happenings of the last full minute by tenant, of the busiest ones: by their name as counted. */
+  busiest(): Record<string, ReturnType<Tally['busiest']>>;
   /** Sets the counters of happenings to nothing; those of the database go on. */
   resetCounters(): void;
   shutdown(): void;

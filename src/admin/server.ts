@@ -4,7 +4,7 @@ import { AppError, asAppError } from '../errors.ts';
 import type { Plugin } from '../kernel/plugin.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Registry } from '../kernel/registry.ts';
-import type { JsonObject } from '../ports/json.ts';
+import type { Json, JsonObject } from '../ports/json.ts';
 import type { Caller } from './auth.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
@@ -133,13 +133,20 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         op.query?.parse(query, 'unprocessable');
         op.body?.parse(body, 'unprocessable');
         const key = request.headers['idempotency-key'];
-        const answer = await op.handle(admin, {
-          ...callers.get(request)!,
-          params: paramsOf(op, request),
-          query,
-          body,
-          key: typeof key === 'string' ? key.slice(0, 200) : undefined,
-        });
+        const caller = callers.get(request)!;
+        const handle = (): Promise<Json> =>
+          op.handle(admin, {
+            ...caller,
+            params: paramsOf(op, request),
+            query,
+            body,
+            key: typeof key === 'string' ? key.slice(0, 200) : undefined,
+          });
+        // the operator's calls, and what a probe asks, wait for no tenant
+        const { turns } = admin.kernel;
+        const inTurn = (): Promise<Json> => (op.auth === 'tenant' && turns ? turns.run(caller.tenant, handle) : handle());
+        // what needs no key is asked all the time, and by anyone
+        const answer = op.auth === 'none' ? await handle() : await traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
         return reply
           .code(op.status ?? 200)
           .type(op.produces ?? 'application/json; charset=utf-8')
@@ -166,6 +173,17 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   };
 }
 
+/** A call as one of its tenant's, within the controller's own trace where it says which. The path is the pattern: what stands in it is not told. */
+function traced(admin: Admin, op: Operation, tenant: string, parent: unknown, handle: () => Promise<Json>): Promise<Json> {
+  const { count, trace } = admin.kernel;
+  count('admin_calls', tenant);
+  const attributes = { 'http.request.method': op.method, 'http.route': op.path, 'flexid.tenant': tenant };
+  return trace.span(`${op.method} ${op.path}`, attributes, handle, {
+    kind: 'server',
+    parent: typeof parent === 'string' ? parent : undefined,
+  });
+}
+
 function paramsOf(op: Operation, request: FastifyRequest): Record<string, string> {
   const params = { ...(request.params as Record<string, string>) };
   const rest = /\{([a-z_]+)\*\}$/.exec(op.path)?.[1];
@@ -180,6 +198,7 @@ function sendError(admin: Admin, thrown: unknown, request: FastifyRequest, reply
   else if (!(thrown instanceof AppError) && status !== undefined && status < 500)
     error = new AppError('bad-request', (thrown as Error).message);
   if (error.code === 'internal') admin.kernel.log.error({ err: error.cause ?? thrown, path: request.routeOptions.url }, 'a call broke');
+  if (error.row.status === 429) reply.header('retry-after', '1');
   // a header line takes no line break, and a text answer needs none
   const text = error.message.replace(/[\r\n]+/g, ' ').slice(0, 2000);
   return reply.code(error.row.status).type('text/plain; charset=utf-8').send(`${error.row.status}: ${text}`);

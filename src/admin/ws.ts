@@ -78,7 +78,7 @@ export function attachEvents(server: Server, admin: Admin, authority: Authority)
     if (path !== '/ws') return stream.destroy();
     const ids = new URLSearchParams(query).get('event_id') === 'true';
     sockets.handleUpgrade(request, stream, head, (socket) => {
-      const client: Client = { everyone: false, last: Date.now(), since: Date.now(), ids };
+      const client: Client = { everyone: false, last: Date.now(), since: kernel.now(), ids };
       clients.set(socket, client);
       let greeting = authenticate(client, request.headers).then(() => settings(socket));
       greeting.catch(broken);
@@ -114,14 +114,14 @@ export function attachEvents(server: Server, admin: Admin, authority: Authority)
   async function look(tenant: string): Promise<void> {
     const wanted = [...clients.values()].some((client) => client.tenant === tenant || client.everyone);
     if (!wanted) return;
-    for (const event of await kernel.db.store.events(tenant, { after: timeId(Date.now() - LOOK_BACK_MS), limit: 1000 }))
+    for (const event of await kernel.db.store.events(tenant, { after: timeId(kernel.now() - LOOK_BACK_MS), limit: 1000 }))
       show(tenant, { id: event.id, topic: event.topic, payload: event.value.payload }, event.time);
   }
 
   const stop = kernel.db.jobs.subscribe((hint) => {
     if (clients.size === 0) return;
     for (const { tenant, event } of hint.events)
-      show(tenant, { id: event.id, topic: event.topic, payload: event.value.payload }, Date.now());
+      show(tenant, { id: event.id, topic: event.topic, payload: event.value.payload }, kernel.now());
     for (const tenant of hint.tenants)
       look(tenant).catch((error: unknown) => kernel.log.warn({ err: error }, 'events of another process could not be read'));
   });

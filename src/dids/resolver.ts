@@ -13,6 +13,8 @@ export interface Resolver {
    * @throws AppError `did-invalid`, `did-unsupported`, `did-not-found`, and what the ledger and the web throw
    */
   resolve(did: string, options?: { fresh?: boolean }): Promise<ResolvedDid>;
+  /** Believes nothing of a DID that is in memory: it was written to the ledger, here or by another process. */
+  forget(did: string): void;
 }
 
 export interface ResolverOptions {
@@ -30,6 +32,8 @@ export interface ResolverOptions {
 }
 
 /** Documents of the web may be as large as their servers like: of these, only so many are kept. */
+/** How many DIDs are remembered as written lately. */
+const MAX_MOVED = 10_000;
 const MAX_WEB = 256;
 
 /** One resolver for all methods: bounded cache, one request at a time for one DID, errors never cached. */
@@ -38,6 +42,8 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
   const caches: { web: Cache; other: Cache } = { web: new Map(), other: new Map() };
   const cacheOf = (did: string): [Cache, number] => (did.startsWith('did:web:') ? [caches.web, MAX_WEB] : [caches.other, max]);
   const flying = new Map<string, Promise<ResolvedDid>>();
+  /** DIDs to be asked for past every cache, the ledger's own too. */
+  const moved = new Set<string>();
 
   const keep = (did: string, answer: ResolvedDid, until: number): ResolvedDid => {
     const [cache, max] = cacheOf(did);
@@ -58,6 +64,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
   const fromLedger = async (did: string, fresh: boolean): Promise<ResolvedDid> => {
     if (!ledger) throw new AppError('ledger-none');
     const { document, metadata } = await ledger.resolve(did, fresh);
+    if (fresh) moved.delete(did);
     const checked = checkDidDocument(document);
     // A document may use the other spelling of its own name; a deactivated DID may have lost its document.
     if (canonicalAlgoId(checked.id) !== did) throw new AppError('did-invalid', 'The ledger holds the document of another DID');
@@ -68,10 +75,16 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
     keep(did, freeze({ document: await resolveWeb(web!, did, webOverHttp), metadata: {} }), now() + ttl);
 
   return Object.freeze({
-    async resolve(did: string, options: { fresh?: boolean } = {}): Promise<ResolvedDid> {
+    forget(did: string): void {
+      cacheOf(did)[0].delete(did);
+      if (moved.size >= MAX_MOVED) moved.clear();
+      moved.add(did);
+    },
+    async resolve(did: string, given: { fresh?: boolean } = {}): Promise<ResolvedDid> {
       if (!isDid(did)) throw new AppError('did-invalid', 'Not a DID');
       const method = did.slice(4, did.indexOf(':', 4));
       const name = method === 'algo' ? parseDidAlgo(did).did : did;
+      const options = { fresh: given.fresh === true || moved.has(name) };
       const known = cacheOf(name)[0].get(name);
       if (known && known.until > now() && (!options.fresh || known.until === Number.POSITIVE_INFINITY))
         return keep(name, known.answer, known.until);
@@ -83,7 +96,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
       const slot = options.fresh ? `fresh ${name}` : name;
       const running = flying.get(slot);
       if (running) return running;
-      const request = (method === 'web' ? fromWeb(name) : fromLedger(name, options.fresh === true)).finally(() => flying.delete(slot));
+      const request = (method === 'web' ? fromWeb(name) : fromLedger(name, options.fresh)).finally(() => flying.delete(slot));
       flying.set(slot, request);
       return request;
     },

@@ -114,6 +114,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     pending?: AnswerRef & { states: readonly string[] },
     patience = WAIT_MS,
   ): Promise<JsonObject> {
+    kernel.turns?.pass();
     const deadline = Date.now() + patience;
     let nudge = (): void => {};
     const wake = (): void => nudge();
@@ -214,7 +215,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       const error = asAppError(thrown);
       // a clash that does not go away with reloading is the job's own: two records that want to be one
       const clash = error.code === 'conflict' && job.attempts >= MAX_CLASHES;
-      if (error.code === 'lease-lost' || (error.row.retry && !clash)) throw error;
+      if (error.code === 'lease-lost' || (error.row.retry && !clash) || (await kernel.profiles.gone(job.tenant, error))) throw error;
       if (error.code === 'internal') kernel.log.error({ job: job.id, kind: job.kind, err: error.cause ?? error }, 'a job failed');
       await fail(job, lease, about, error);
     }

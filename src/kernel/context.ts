@@ -2,9 +2,11 @@ import type { KeyPair } from '../didcomm/key-cache.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
+import type { Trace } from '../ports/trace.ts';
 import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
+import type { Turns } from './turns.ts';
 
 /** Where a tenant's events go: `id` is short, stable and names the lane; `key` is sent as `x-api-key`. */
 export interface WebhookTarget {
@@ -47,8 +49,11 @@ export interface Kernel {
   readonly profiles: Profiles;
   readonly keys: KeyRing;
   readonly endpoints: Endpoints;
-  /** Counts a happening by name, for `/status` and metrics. */
-  count(name: string): void;
+  /** Absent: no bound. */
+  readonly turns?: Turns;
+  /** Counts a happening by name, for `/status` and metrics; those that name their tenant are told apart by it too. */
+  count(name: string, tenant?: string): void;
+  readonly trace: Trace;
   /** Tells the operator's log; never with secrets or message bodies. */
   readonly log: Log;
 }

@@ -10,12 +10,15 @@ export function createEndpoints(db: Database, tenant: string, changed: () => voi
   return {
     all: () => endpoints,
     async refresh() {
-      const [published, { rows }] = await Promise.all([
-        db.store.load(tenant, [{ category: 'did', tag: 'posture', equals: 'public' }]),
+      const [[published = [], former = []], { rows }] = await Promise.all([
+        db.store.load(tenant, [
+          { category: 'did', tag: 'posture', equals: 'public' },
+          { category: 'did', tag: 'posture', equals: 'posted' },
+        ]),
         db.store.find(tenant, 'legacy_endpoint', { descending: true, limit: MAX_KEYS }),
       ]);
       // without a made one the protocol is off; with one, the DID that the ledger vouches for is the better name
-      const known = rows.length === 0 ? [] : [...(published[0] ?? []).slice(0, 1), ...rows];
+      const known = rows.length === 0 ? [] : [...published.slice(0, 1), ...rows, ...former.slice(0, MAX_KEYS)];
       const next = known.map(({ value }): Endpoint => ({ did: String(value.did), verkey: String(value.verkey), tenant }));
       if (JSON.stringify(next) === JSON.stringify(endpoints)) return;
       endpoints = Object.freeze(next);

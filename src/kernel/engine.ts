@@ -47,6 +47,12 @@ export interface Received {
   readonly session?: { readonly tenant: string; readonly connection: string };
 }
 
+/** What came of a message. */
+interface Handled {
+  readonly reply?: Assembled['reply'];
+  readonly connection?: string;
+}
+
 /** What a transition is about, loaded and checked. */
 interface Subject {
   readonly record?: Exchange;
@@ -117,9 +123,13 @@ export function createEngine(kernel: Kernel): Engine {
 
   // -- open, address -------------------------------------------------------------------------------------------------------------------------
 
-  async function receive(body: Uint8Array, session: InboundSession): Promise<Received> {
+  const receive = (body: Uint8Array, session: InboundSession): Promise<Received> =>
+    kernel.trace.span('message receive', {}, () => receiveTraced(body, session), { kind: 'server' });
+
+  async function receiveTraced(body: Uint8Array, session: InboundSession): Promise<Received> {
     const refuse = (reason: string): Received => {
       kernel.count(`refused_${reason}`);
+      kernel.trace.note({ 'flexid.refused': reason });
       return { refused: reason };
     };
     const opened = await ingress.open(body);
@@ -129,16 +139,21 @@ export function createEngine(kernel: Kernel): Engine {
       return refuse(opened.refused);
     }
     const { route, message } = opened;
-    kernel.count('messages_received');
+    kernel.count('messages_received', route.tenant);
     const canReply = session.canReply && message.returnRoute;
     let outcome: Handled | string;
     try {
-      outcome = await handle(route, message, canReply);
+      const take = (): Promise<Handled | string> => handle(route, message, canReply);
+      outcome = await (kernel.turns?.run(route.tenant, take) ?? take());
     } catch (error) {
-      // it was locked between the two
-      if (!isLocked(error)) throw error;
-      await park(route.tenant, body, session);
-      return refuse('locked');
+      if (isLocked(error)) {
+        // it was locked between the two
+        await park(route.tenant, body, session);
+        return refuse('locked');
+      }
+      // as if its key had been unknown all along
+      if (await kernel.profiles.gone(route.tenant, error)) return refuse('unknown_key');
+      throw error;
     }
     if (typeof outcome === 'string') {
       const connection = route.kind === 'connection' ? route.target : undefined;
@@ -193,17 +208,14 @@ export function createEngine(kernel: Kernel): Engine {
 
   // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
 
-  interface Handled {
-    readonly reply?: Assembled['reply'];
-    readonly connection?: string;
-  }
-
   /** Runs a message to its commit; a text says why it was dropped, for the counters only. */
   async function handle(route: Route, message: Incoming, canReply: boolean): Promise<Handled | string> {
     const { tenant } = route;
     const mark = message.unmarked ? undefined : shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`);
     const found = kernel.registry.message(message.type);
     const known = typeof found === 'string' ? undefined : found;
+    // our own names alone: a type that nobody knows is a stranger's text
+    kernel.trace.note({ 'flexid.tenant': tenant, 'flexid.protocol': known?.protocol.name, 'flexid.message': known?.name });
     const outcome = isOutcome(message) ? kernel.registry.threaded : [];
     const names: string[] = [];
     const lookups: Lookup[] = [];
@@ -241,7 +253,9 @@ export function createEngine(kernel: Kernel): Engine {
       const nameless = direct !== undefined && replyOf(direct)?.recipientKeys === undefined;
       const trusted = direct ? !nameless : connection !== undefined && isPeer(connection, message.sender, kernel.now());
       const heard = trusted || (connection !== undefined && isInviter(connection, message.sender));
-      const request = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
+      const request = (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> =>
+        kernel.trace.span('transition', described(tenant, protocol, record?.state), () => perform(protocol, step, record));
+      const perform = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
         const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded };
         const ctx = contextOf(tenant, protocol, profile.settings, subject);
@@ -356,7 +370,12 @@ export function createEngine(kernel: Kernel): Engine {
     return { ...request, protocol, from: step.from, role: step.role, step: (ctx) => step.step(ctx, input) };
   }
 
-  async function transition(given: Transition): Promise<Assembled> {
+  const transition = (given: Transition): Promise<Assembled> => {
+    const attributes = { ...described(given.tenant, given.protocol), 'flexid.command': given.command?.name };
+    return kernel.trace.span('transition', attributes, () => transitionTraced(given));
+  };
+
+  async function transitionTraced(given: Transition): Promise<Assembled> {
     let request = given;
     const { tenant } = request;
     const profile = await kernel.profiles.of(tenant);
@@ -441,6 +460,14 @@ export function createEngine(kernel: Kernel): Engine {
 
   return { receive, unpark, transition, deliverLocally };
 }
+
+/** A transition as a trace shows it. */
+const described = (tenant: string, { name, binds }: Protocol, state?: string) => ({
+  'flexid.tenant': tenant,
+  'flexid.protocol': name,
+  'flexid.record': binds.category,
+  'flexid.state': state,
+});
 
 /** Why a message was dropped, as its controller is told. */
 const REASONS: Readonly<Record<string, string>> = {

@@ -1,4 +1,5 @@
 import { createHash, randomFillSync } from 'node:crypto';
+import { now as clock } from './clock.ts';
 
 const pool = Buffer.alloc(8192);
 let used = pool.length;
@@ -9,7 +10,7 @@ let sequence = 0;
  * A UUID of version 7 (RFC 9562 section 5.7): ordered by time, and within one process by call, so that rows land side by side in an index.
  * The 12 bits after the version count calls within a millisecond (method 1); the rest is random.
  */
-export function newId(now: number = Date.now()): string {
+export function newId(now: number = clock()): string {
   if (used + 8 > pool.length) {
     randomFillSync(pool);
     used = 0;

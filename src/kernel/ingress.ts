@@ -72,12 +72,13 @@ export function createIngress(kernel: Kernel): Ingress {
       if (route) break;
     }
     if (!route) return { refused: 'unknown_key' };
+    const { tenant, kid } = route;
     let pair: KeyPair | undefined;
     try {
-      pair = await kernel.keys.pair(route.tenant, route.kid);
+      pair = await kernel.keys.pair(tenant, kid);
     } catch (error) {
-      if (!isLocked(error)) throw error;
-      return { refused: 'locked', locked: route.tenant };
+      if (isLocked(error)) return { refused: 'locked', locked: tenant };
+      if (!(await kernel.profiles.gone(tenant, error))) throw error;
     }
     if (!pair) return { refused: 'unknown_key' };
     try {

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts';
+import { AppError, asAppError } from '../errors.ts';
 import type { Store } from '../ports/store.ts';
 import type { Profile } from './context.ts';
 import { type Exchange, toExchange } from './record.ts';
@@ -11,6 +11,8 @@ const LIFE_MS = 30_000;
 export interface Profiles {
   /** @throws AppError `not-found` for a tenant that does not exist, or is being erased */
   of(tenant: string): Profile | Promise<Profile>;
+  /** Whether an error only says that its tenant is gone meanwhile: what was under way for it has come to nothing, and nobody is to mend that. */
+  gone(tenant: string, error: unknown): Promise<boolean>;
   forget(tenant: string): void;
   /** The base wallet's has changed, and with it what every other one inherits. */
   reset(): void;
@@ -36,22 +38,30 @@ export function createProfiles(store: Store, base: string, derive: (record?: Exc
     return profile;
   }
 
+  function of(tenant: string): Profile | Promise<Profile> {
+    if (tenant === base) {
+      own ??= derive();
+      return own;
+    }
+    const known = cache.get(tenant);
+    if (known && known.until > Date.now()) return known.profile;
+    cache.delete(tenant);
+    const running = flying.get(tenant);
+    if (running) return running;
+    const reading = read(tenant).finally(() => {
+      if (flying.get(tenant) === reading) flying.delete(tenant);
+    });
+    flying.set(tenant, reading);
+    return reading;
+  }
+
   return {
-    of(tenant) {
-      if (tenant === base) {
-        own ??= derive();
-        return own;
-      }
-      const known = cache.get(tenant);
-      if (known && known.until > Date.now()) return known.profile;
+    of,
+    async gone(tenant, error) {
+      const missing = (thrown: unknown): boolean => asAppError(thrown).code === 'not-found';
+      if (tenant === base || !missing(error)) return false;
       cache.delete(tenant);
-      const running = flying.get(tenant);
-      if (running) return running;
-      const reading = read(tenant).finally(() => {
-        if (flying.get(tenant) === reading) flying.delete(tenant);
-      });
-      flying.set(tenant, reading);
-      return reading;
+      return await Promise.resolve(of(tenant)).then(() => false, missing);
     },
     forget(tenant) {
       cache.delete(tenant);

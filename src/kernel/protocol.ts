@@ -145,7 +145,7 @@ export interface Effects {
   readonly unkeys?: readonly string[];
   readonly routes?: readonly Omit<Route, 'tenant'>[];
   readonly unroutes?: readonly string[];
-  /** Tenants whose profile changes with this: every process reads it again. */
+  /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
   readonly forget?: readonly string[];
   /** Webhooks that are not a record's. */
   readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];

@@ -61,6 +61,7 @@ export function storeKit(opened: () => OpenedStore): StoreKit {
     get admin() {
       return opened().db.admin;
     },
+    now: () => opened().db.now(),
   };
   return {
     db,

@@ -127,6 +127,8 @@ export interface Database {
   store: Store;
   jobs: Jobs;
   admin: StoreAdmin;
+  /** The time by the clock that all who have the database open share. */
+  now(): number;
 }
 
 export interface Commit {
@@ -139,7 +141,7 @@ export interface Commit {
   /** Of this tenant only; removals (`unroutes`) come first, so that a commit can move a key. */
   routes?: readonly Route[];
   unroutes?: readonly string[];
-  /** Tenants whose profile this changes: told to the listeners of every process. */
+  /** Tenants whose profile this changes, and DIDs whose document is another now: told to the listeners of every process. */
   forget?: readonly string[];
   marks?: readonly MarkWrite[];
   jobs?: readonly JobWrite[];
@@ -316,7 +318,7 @@ export interface StoreHint {
   kinds: readonly JobKind[];
   /** Causes that may have moved. */
   causes: readonly string[];
-  /** What this and other processes must not keep in memory any longer: tenants, and keys that serve nothing any more. `*` for everything. */
+  /** What this and other processes must not keep in memory any longer: tenants, DIDs, and keys that serve nothing any more. `*` for everything. */
   forget: readonly string[];
   /** Tenants of which another process committed events. */
   tenants: readonly string[];

@@ -370,12 +370,6 @@ interface Wishes {
 
 function offered(ctx: Ctx, id: string, offer: Static<typeof Offer>, wishes: Wishes): Effects {
   if (offer.offer_nonce !== id) refuse('offer-nonce-mismatch');
-  if (
-    offer.did === ctx.settings.legacyEndpoint?.did &&
-    offer.verkey === ctx.settings.legacyEndpoint.verkey &&
-    ctx.settings.legacy === 'off'
-  )
-    refuse('own-offer');
   const auto = wishes.auto ?? ctx.settings.autoAcceptInvites;
   const begun = {
     role: 'inviter',

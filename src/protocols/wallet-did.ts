@@ -145,7 +145,11 @@ export const walletDid = defineProtocol<DidValue>({
       from: ['stored', 'publishing'],
       step(ctx) {
         const { next_metadata: metadata } = ctx.record!.value;
-        return { record: { states: ['stored'], patch: { metadata, next_metadata: undefined, error_msg: undefined } }, answer: {} };
+        return {
+          record: { states: ['stored'], patch: { metadata, next_metadata: undefined, error_msg: undefined } },
+          forget: [ctx.record!.value.did],
+          answer: {},
+        };
       },
     },
     published: {
@@ -159,6 +163,7 @@ export const walletDid = defineProtocol<DidValue>({
         return {
           record: { states: ['stored'], patch: { posture: 'public', metadata, error_msg: undefined } },
           others: formerPublic(ctx),
+          forget: [before.did],
           answer: { result: view(value) },
         };
       },

@@ -1,5 +1,6 @@
 import { AppError, asAppError } from '../errors.ts';
 import type { Calls } from '../kernel/calls.ts';
+import { now } from '../kernel/clock.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { LedgerPayload } from '../kernel/jobs.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -109,12 +110,12 @@ export function createLedgerWorker(
           const row = await read(job);
           await note(job, row, 'expired', {});
           const text = outcome.state === 'expired' ? 'the transaction group expired' : outcome.reason;
-          if (job.attempts < 2) return { state: 'retry', at: Date.now(), error: text };
+          if (job.attempts < 2) return { state: 'retry', at: now(), error: text };
           // what goes wrong again and again is the controller's to know and not to be tried without end
           await calls.ledgerWaits(job, text);
           return { state: 'retry', at: backoff(job.attempts - 2, CAP_MS), error: text };
         }
-        if (Date.now() > until) return { state: 'retry', at: Date.now() + 1000, error: 'not confirmed yet' };
+        if (Date.now() > until) return { state: 'retry', at: now() + 1000, error: 'not confirmed yet' };
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
         outcome = await ledger().outcome(signed);
       }

@@ -1,3 +1,4 @@
+import { now } from '../kernel/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { ClaimedJob, ClaimedLane, JobKind, Jobs, SettledLane } from '../ports/store.ts';
 
@@ -71,7 +72,7 @@ export function startRunner(options: RunnerOptions): Runner {
       if (stopped) break;
       const outcome = await options.run(job, lane.lease).catch((error: unknown): JobOutcome => {
         log.error({ err: error, job: job.id, kind: job.kind }, 'a job broke');
-        return { state: 'retry', at: Date.now() + 1000 * 2 ** Math.min(job.attempts, 6), error: 'internal error' };
+        return { state: 'retry', at: now() + 1000 * 2 ** Math.min(job.attempts, 6), error: 'internal error' };
       });
       if (outcome.state === 'done') done.push(job.id);
       else if (outcome.state === 'dead') settled.dead = [...(settled.dead ?? []), { id: job.id, error: outcome.error }];
@@ -108,7 +109,7 @@ export function startRunner(options: RunnerOptions): Runner {
         continue;
       }
       const due = await jobs.nextDue().catch(() => undefined);
-      const pause = Math.max(10, Math.min(due === undefined ? 1000 : due - Date.now(), 1000));
+      const pause = Math.max(10, Math.min(due === undefined ? 1000 : due - now(), 1000));
       if (nudged && options.lanes - active.size > 0) continue;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, pause);
@@ -145,5 +146,5 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 /** When a job that failed so many times is due again: doubling from one second up to `cap`, with a little scatter. A whole number: a store keeps no other. */
 export function backoff(attempts: number, cap: number): number {
-  return Date.now() + Math.round(Math.min(1000 * 2 ** Math.min(attempts, 20), cap) * (0.8 + Math.random() * 0.4));
+  return now() + Math.round(Math.min(1000 * 2 ** Math.min(attempts, 20), cap) * (0.8 + Math.random() * 0.4));
 }

@@ -15,6 +15,7 @@ import { type MessageStep, NEW, type Protocol, type Settings } from '../../src/k
 import { createRegistry } from '../../src/kernel/registry.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import type { ClaimedJob, Database, StoredRecord } from '../../src/ports/store.ts';
+import { NO_TRACE } from '../../src/ports/trace.ts';
 import { credential } from '../../src/records/credential.ts';
 
 /** What holds of every protocol, derived from its literal: nothing here knows one by name, but for bodies that pass its schema. */
@@ -57,10 +58,11 @@ before(async () => {
     registry,
     now: Date.now,
     base: TENANT,
-    profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, reset() {} },
+    profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, gone: async () => false, reset() {} },
     keys: createKeyRing(db),
     endpoints: { all: () => [], refresh: async () => {} },
     count() {},
+    trace: NO_TRACE,
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
   };
   engine = createEngine(kernel);

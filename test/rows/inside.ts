@@ -8,6 +8,7 @@ import { createEngine } from '../../src/kernel/engine.ts';
 import type { Settings } from '../../src/kernel/protocol.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import type { Database, StoredRecord } from '../../src/ports/store.ts';
+import { NO_TRACE } from '../../src/ports/trace.ts';
 import { legacyEndpoints } from '../../src/protocols/legacy-endpoint.ts';
 import { type Json, type Offer, seal } from '../support/peer-2018.ts';
 
@@ -50,7 +51,13 @@ export async function startInside(tenants: readonly string[]): Promise<Inside> {
     registry: createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never),
     now: () => inside.now,
     base: BASE,
-    profiles: { of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }), forget() {}, reset() {} },
+    trace: NO_TRACE,
+    profiles: {
+      of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }),
+      forget() {},
+      gone: async () => false,
+      reset() {},
+    },
     keys: createKeyRing(db),
     endpoints,
     count(name) {

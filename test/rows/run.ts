@@ -27,6 +27,8 @@ Breaks the product once for each row, in a copy, by the one line that test/rows/
 interface Outcome {
   readonly title: string;
   readonly passed: boolean;
+  /** What failed, in one line. */
+  readonly why?: string;
 }
 
 const idsOf = (title: string): string[] => [...title.matchAll(/\[([A-Z0-9]+-\d+)\]/g)].map(([, id]) => id!);
@@ -53,7 +55,11 @@ async function outcomes(root: string, ids: readonly string[] | undefined, concur
   stream.on('test:pass', ({ name, skip, todo }) => {
     if (skip === undefined && todo === undefined) seen.push({ title: name, passed: true });
   });
-  stream.on('test:fail', ({ name }) => seen.push({ title: name, passed: false }));
+  stream.on('test:fail', ({ name, details }) => {
+    const { cause, message } = details.error as { cause?: unknown; message: string };
+    const why = (cause instanceof Error ? cause.message : message).replace(/\s+/g, ' ').slice(0, 140);
+    seen.push({ title: name, passed: false, why });
+  });
   await new Promise<void>((resolve, reject) => stream.on('end', resolve).on('error', reject).resume());
   return seen;
 }
@@ -69,12 +75,12 @@ async function check(rows: readonly Row[], all: boolean): Promise<number> {
     const state = tests.length === 0 ? 'no test' : failed.length > 0 ? 'failed' : 'passed';
     if (state !== 'passed') bad.push(id);
     say(`${id.padEnd(7)} ${state.padEnd(8)} ${text}`);
-    for (const { title, passed } of tests) say(`${' '.repeat(17)}${passed ? '' : 'FAILED '}${title}`);
+    for (const { title, passed, why } of tests) say(`${' '.repeat(17)}${passed ? title : `FAILED ${title}: ${why}`}`);
   }
   // a file that breaks outside of its tests, or a test of no row, fails the run as well
   const known = new Set(ROWS.map(({ id }) => id));
   const others = seen.filter(({ title, passed }) => !passed && !idsOf(title).some((id) => known.has(id)));
-  for (const { title } of others) say(`FAILED ${title}`);
+  for (const { title, why } of others) say(`FAILED ${title}: ${why}`);
   const unknown = [...new Set(seen.flatMap(({ title }) => idsOf(title)))].filter((id) => !known.has(id));
   if (unknown.length > 0) say(`tests name rows that are not listed: ${unknown.join(', ')}`);
   say(`\n${rows.length - bad.length} of ${rows.length} rows passed${bad.length > 0 ? `; not: ${bad.join(', ')}` : ''}`);
@@ -104,8 +110,10 @@ async function mutate(folder: string, { id, mutation }: Row): Promise<{ caught: 
     const seen = await outcomes(folder, [id], 1);
     const own = seen.filter(({ title }) => idsOf(title).includes(id));
     if (own.length === 0) return { caught: false, text: `error: none of its tests ran with ${mutation.file} changed` };
-    const failed = own.filter(({ passed }) => !passed).length;
-    return { caught: failed > 0, text: `${failed > 0 ? 'caught' : 'SURVIVED'}, ${failed} of ${own.length} tests failed: ${mutation.file}` };
+    const failed = own.filter(({ passed }) => !passed);
+    const [first] = failed;
+    if (!first) return { caught: false, text: `SURVIVED a change of ${mutation.file}` };
+    return { caught: true, text: `caught by ${failed.length} of ${own.length} tests: ${first.why}` };
   } finally {
     writeFileSync(path, original);
   }
@@ -118,7 +126,7 @@ async function mutateAll(rows: readonly Row[], all: boolean): Promise<number> {
     const sound = await outcomes(folders[0]!, all ? undefined : rows.map(({ id }) => id), COPIES);
     const broken = sound.filter(({ passed }) => !passed);
     if (broken.length > 0) {
-      for (const { title } of broken) say(`fails without any mutation: ${title}`);
+      for (const { title, why } of broken) say(`fails without any mutation: ${title}: ${why}`);
       return 1;
     }
     say(`${sound.length} tests pass in the copy as it is`);

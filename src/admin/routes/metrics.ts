@@ -11,6 +11,12 @@ interface Metric {
   readonly samples: readonly { readonly labels?: Readonly<Record<string, string>>; readonly value: number }[];
 }
 
+/** Gauges rather than counters: which wallets are the busiest changes, and what of a counter goes over into `other` would look like a restart. */
+const TENANT_METRICS = [
+  ['messages_received', 'flexid_tenant_messages', 'Messages received'],
+  ['admin_calls', 'flexid_tenant_calls', 'Calls of controllers'],
+] as const;
+
 const quoted = (text: string): string => text.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
 
 /** Prometheus' text format, version 0.0.4. */
@@ -68,6 +74,16 @@ export const metricsRoutes: readonly AdminRoute[] = [
           help: 'Jobs in the queues, by kind: mail, webhooks, commands, work, ledger writes.',
           samples: Object.entries(open).map(([kind, value]) => ({ labels: { kind }, value })),
         },
+        ...TENANT_METRICS.map(([counted, name, what]): Metric => {
+          const { top, other } = admin.busiest()[counted] ?? { top: [], other: 0 };
+          const samples = [...top, ['other', other] as const].map(([tenant, value]) => ({ labels: { tenant }, value }));
+          return {
+            name,
+            type: 'gauge',
+            help: `${what} in the last full minute, by wallet: the busiest, and all others together.`,
+            samples,
+          };
+        }),
         one('flexid_dead_letters', 'gauge', 'Deliveries that were given up.', dead),
         one('process_resident_memory_bytes', 'gauge', 'Resident memory.', memory.rss),
         one('nodejs_heap_used_bytes', 'gauge', 'Used heap.', memory.heapUsed),

@@ -1,0 +1,449 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
+import { MULTITENANT, newTenant, type Tenant } from '../support/tenants.ts';
+
+/**
+ * Tenants of one instance, apart from each other. Derived from the agent's own document: each operation that takes an identifier, in its path, its query or its
+ * body, is called by one tenant with another one's, and with one that nobody has. Nothing may tell the two apart.
+ */
+
+const world = createWorld();
+let agent: TestAgent;
+let other: Tenant;
+/** The identifiers of the tenant whose they are, and of the one that calls. */
+let theirs: Ids;
+let own: Ids;
+let operations: { name: string; method: string; path: string; spec: Body }[];
+
+type Ids = Awaited<ReturnType<typeof populate>>;
+type Anchored = Awaited<ReturnType<typeof anchor>> & { theirs: boolean };
+before(async () => {
+  agent = await world.start('cloud', {
+    devnet: await world.devnet(),
+    sponsor: true,
+    noWebhook: true,
+    flags: [...MULTITENANT, '--anoncreds-workers', '2'],
+  });
+  const first = await newTenant(agent, 'first');
+  other = await newTenant(agent, 'other');
+  const mate = await newTenant(agent, 'mate');
+  // what is on the ledger is the third one's: a key pair for it takes its time
+  const anchored = await anchor(mate as unknown as TestAgent, ['name']);
+  theirs = await populate(first, mate, { ...anchored, theirs: true });
+  own = await populate(other, mate, { ...anchored, theirs: false });
+  const { body: document } = await agent.call('GET', '/api/docs/swagger.json');
+  operations = Object.entries(document.paths as Record<string, Record<string, Body>>).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, spec]) => ({
+      name: `${method.toUpperCase()} ${path}`,
+      method: method.toUpperCase(),
+      path,
+      spec,
+    })),
+  );
+});
+after(() => world.close());
+
+const ATTRIBUTES = [{ name: 'name', value: 'Eve' }];
+const preview = (version: string): Body => ({ '@type': `issue-credential/${version}/credential-preview`, attributes: ATTRIBUTES });
+const PROOF = {
+  name: 'p',
+  version: '1.0',
+  requested_attributes: { shown: { name: 'name' } },
+  requested_predicates: {},
+};
+const STRANGER = 'did:key:z6MkgYGF3thn8k1Fv4p4dWXKtsXCnLH7q9yw4QgNPULDmDKB';
+const CALL = { jsonrpc: '2.0', method: 'add', id: 1 };
+
+/** Gives a tenant one of everything, most of it with a third one as its peer. */
+async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
+  const search =
+    (of: Tenant) =>
+    async (path: string, what: string, fits: (one: Body) => unknown = () => true, count = 1): Promise<Body[]> =>
+      await until(async () => {
+        const found = ((await of.get(path)).results as Body[]).map((one) => one.cred_ex_record ?? one).filter(fits);
+        return found.length >= count && found;
+      }, what);
+  const [listed, hers] = [search(tenant), search(mate)];
+  const state = (name: string) => (one: Body) => one.state === name;
+
+  const { result: keyDid } = await tenant.post('/wallet/did/create', { method: 'key' });
+  const { multikey } = await tenant.post('/wallet/keys', { kid: `kid-${tenant.id}` });
+  const made = await tenant.post('/out-of-band/create-invitation', { ...HANDSHAKE, alias: 'made' });
+  const open = await tenant.post('/out-of-band/create-invitation', { ...HANDSHAKE, alias: 'open' });
+  const { connection_id: mateSide } = await mate.post('/out-of-band/receive-invitation', made.invitation);
+  await hers('/connections?state=active', 'the connection', (one) => one.connection_id === mateSide);
+  const [active] = await listed('/connections?state=active', 'the connection');
+  const [pending] = await listed('/connections?state=invitation', 'an open connection');
+  const { connection_id } = active!;
+  // nobody may be reached there: its mail is a dead letter at once
+  const their_seed = tenant.id.replaceAll('-', '');
+  await tenant.post('/connections/create-static', { their_seed, their_endpoint: 'http://169.254.1.1', alias: 'nowhere' });
+  const [nowhere] = await listed('/connections', 'a connection to nowhere', (one) => one.alias === 'nowhere');
+  await tenant.post(`/connections/${nowhere!.connection_id}/send-message`, { content: 'nobody there' });
+  const [dead] = await listed('/dead-letters', 'a dead letter');
+
+  const cred_def_id = anchored.credDefId;
+  const offer = { filter: { anoncreds: { cred_def_id } }, credential_preview: preview('2.0') };
+  const at2 = '/issue-credential-2.0/records';
+  const kept = await mate.post('/issue-credential-2.0/send', { ...offer, connection_id: mateSide });
+  const [offered] = await listed(`${at2}?thread_id=${kept.thread_id}`, 'the offer', state('offer-received'));
+  await tenant.post(`${at2}/${offered!.cred_ex_id}/send-request`);
+  await listed(`${at2}?thread_id=${kept.thread_id}`, 'the credential', state('credential-received'));
+  await tenant.post(`${at2}/${offered!.cred_ex_id}/store`, {});
+  const open2 = await mate.post('/issue-credential-2.0/send', { ...offer, connection_id: mateSide });
+  await listed(`${at2}?thread_id=${open2.thread_id}`, 'an offer that waits', state('offer-received'));
+  const sent2 = await tenant.post('/issue-credential-2.0/send-proposal', { connection_id, filter: { anoncreds: { cred_def_id } } });
+  const old = { cred_def_id, credential_preview: preview('1.0') };
+  const cred1 = await mate.post('/issue-credential/send-offer', { ...old, connection_id: mateSide });
+  await listed('/issue-credential/records', 'an offer of version 1', state('offer_received'));
+  await tenant.post('/present-proof-2.0/send-request', { connection_id, presentation_request: { anoncreds: PROOF } });
+  const pres2 = await mate.post('/present-proof-2.0/send-request', {
+    connection_id: mateSide,
+    presentation_request: { anoncreds: PROOF },
+  });
+  await listed('/present-proof-2.0/records', 'a proof request', state('request-received'));
+  const pres1 = await mate.post('/present-proof/send-request', { connection_id: mateSide, proof_request: PROOF });
+  await listed('/present-proof/records', 'a proof request of version 1', state('request_received'));
+  const drpc = await mate.post(`/drpc/${mateSide}/request`, { request: CALL });
+  const records = await listed('/drpc/records', 'a call');
+  await tenant.get(`/discover-features/query?connection_id=${connection_id}&query=*`);
+  await tenant.get(`/discover-features-2.0/queries?connection_id=${connection_id}&query_protocol=*`);
+  await listed('/discover-features/records', 'what was discovered');
+
+  const of = async (path: string, member: string): Promise<string[]> =>
+    ((await tenant.get(path)).results as Body[]).map((one) => (one.cred_ex_record ?? one)[member] as string);
+  const dids = (await tenant.get('/wallet/did')).results as Body[];
+  const [event] = (await tenant.get('/events?limit=1')).results;
+  return {
+    wallet: [tenant.id],
+    connection: [connection_id, pending!.connection_id, nowhere!.connection_id] as string[],
+    // the first one is the caller's: an exchange that waits for it
+    cred2: [...new Set([...(await of(`${at2}?thread_id=${open2.thread_id}`, 'cred_ex_id')), ...(await of(at2, 'cred_ex_id'))])],
+    cred1: await of('/issue-credential/records', 'credential_exchange_id'),
+    pres2: [
+      ...(await of(`/present-proof-2.0/records?thread_id=${pres2.thread_id}`, 'pres_ex_id')),
+      ...(await of('/present-proof-2.0/records', 'pres_ex_id')),
+    ],
+    pres1: await of('/present-proof/records', 'presentation_exchange_id'),
+    credential: await of('/credentials', 'referent'),
+    drpc: records.map((one) => one.id as string),
+    thread: [drpc['@id'], sent2.thread_id, cred1.thread_id, pres2.thread_id, pres1.thread_id] as string[],
+    oob: [open.oob_id, made.oob_id] as string[],
+    invitation: [open.invi_msg_id, made.invi_msg_id] as string[],
+    did: [
+      ...(anchored.theirs ? [anchored.did] : []),
+      keyDid.did,
+      ...dids.map((one) => one.did as string).filter((one) => one.startsWith('did:peer')),
+    ].slice(0, 3) as string[],
+    verkey: [keyDid.verkey] as string[],
+    multikey: [multikey] as string[],
+    kid: [`kid-${tenant.id}`],
+    schema: [anchored.schemaId],
+    credDef: [anchored.credDefId],
+    dead: [dead!.id as string],
+    event: [event.event_id as string],
+  };
+}
+
+/** What an identifier's name stands for, by operation. */
+function kindOf(name: string, path: string): keyof Ids | undefined {
+  if (name === 'wallet_id') return 'wallet';
+  if (/^(conn_id|connection_id|target_connection_id)$/.test(name)) return 'connection';
+  if (name === 'cred_ex_id') return path.startsWith('/issue-credential-2.0') ? 'cred2' : 'cred1';
+  if (name === 'pres_ex_id') return path.startsWith('/present-proof-2.0') ? 'pres2' : 'pres1';
+  if (/^(credential_id|cred_id)$/.test(name)) return 'credential';
+  if (name === 'replacement_id') return 'cred2';
+  if (name === 'record_id') return 'drpc';
+  if (/^(thread_id|thid)$/.test(name)) return 'thread';
+  if (name === 'oob_id') return 'oob';
+  if (/^(invi_msg_id|invitation_msg_id)$/.test(name)) return 'invitation';
+  if (NOT_ONE.has(name)) return undefined;
+  if (/(^|_)did$|^(issuer_id|schema_issuer_id|issuerId|verificationMethod)$/.test(name)) return 'did';
+  if (/(^|_)verkey$|^(invitation_key|recipient_keys|routing_keys)$/.test(name)) return 'verkey';
+  if (name === 'multikey') return 'multikey';
+  if (name === 'kid') return 'kid';
+  if (/^schema_?id$/i.test(name)) return 'schema';
+  if (name === 'cred_def_id') return 'credDef';
+  if (name === 'ids') return 'dead';
+  if (name === 'after') return 'event';
+  return undefined;
+}
+
+/** Names that look like an identifier's and are none of a wallet. */
+const NOT_ONE = new Map([
+  ['create_unique_did', 'yes or no'],
+  ['use_public_did', 'yes or no'],
+  ['mediation_id', 'mediation is not supported, and answered 501'],
+  ['ledger_id', 'the ledger is the instance’s'],
+]);
+
+/** Names of members that look like identifiers; `kindOf` must know each, so that a new one cannot be forgotten. */
+const LOOKS_LIKE_ONE = /_id$|(^|_)(ids|did|verkey|multikey|kid)$|Id$|^(after|verificationMethod|invitation_key)$/;
+
+/** Bodies that are valid, by operation, with the caller's own identifiers; each identifier in them is then another's. */
+const BODIES: Record<string, (ids: Ids) => Body> = {
+  'POST /out-of-band/create-invitation': () => HANDSHAKE,
+  'POST /connections/{conn_id}/send-message': () => ({ content: 'hello' }),
+  'POST /connections/{conn_id}/metadata': () => ({ metadata: { a: 1 } }),
+  'POST /action-menu/{conn_id}/perform': () => ({ name: 'x' }),
+  'POST /action-menu/{conn_id}/send-menu': () => ({
+    menu: { title: 't', description: 'd', options: [{ name: 'x', title: 'y' }] },
+  }),
+  'POST /did-rotate/{conn_id}/rotate': () => ({ to_did: STRANGER }),
+  'POST /drpc/{conn_id}/request': () => ({ request: CALL }),
+  'POST /drpc/{conn_id}/response': ({ thread }) => ({ response: { jsonrpc: '2.0', result: 0, id: 1 }, thread_id: thread[0] }),
+  ...Object.fromEntries(
+    ['send-proposal', 'create-offer', 'create', 'send-offer', 'send'].map((name) => [
+      `POST /issue-credential-2.0/${name}`,
+      ({ connection, credDef }: Ids): Body => ({
+        ...(name.startsWith('create') ? {} : { connection_id: connection[0] }),
+        filter: { anoncreds: { cred_def_id: credDef[0] } },
+        credential_preview: preview('2.0'),
+      }),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['send-proposal', 'create', 'send'].map((name) => [
+      `POST /issue-credential/${name}`,
+      ({ connection, credDef }: Ids): Body => ({
+        ...(name === 'create' ? {} : { connection_id: connection[0] }),
+        cred_def_id: credDef[0],
+        credential_proposal: preview('1.0'),
+      }),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['create-offer', 'send-offer'].map((name) => [
+      `POST /issue-credential/${name}`,
+      ({ connection, credDef }: Ids): Body => ({
+        ...(name === 'create-offer' ? {} : { connection_id: connection[0] }),
+        cred_def_id: credDef[0],
+        credential_preview: preview('1.0'),
+      }),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['issue-credential', 'issue-credential-2.0'].map((name) => [
+      `POST /${name}/records/{cred_ex_id}/problem-report`,
+      (): Body => ({ description: 'no' }),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['present-proof', 'present-proof-2.0'].map((name) => [
+      `POST /${name}/records/{pres_ex_id}/problem-report`,
+      (): Body => ({ description: 'no' }),
+    ]),
+  ),
+  'POST /present-proof-2.0/send-proposal': ({ connection }) => ({
+    connection_id: connection[0],
+    presentation_proposal: { anoncreds: PROOF },
+  }),
+  'POST /present-proof-2.0/send-request': ({ connection }) => ({
+    connection_id: connection[0],
+    presentation_request: { anoncreds: PROOF },
+  }),
+  'POST /present-proof-2.0/create-request': () => ({ presentation_request: { anoncreds: PROOF } }),
+  'POST /present-proof-2.0/records/{pres_ex_id}/send-presentation': ({ credential }) => ({
+    anoncreds: {
+      requested_attributes: { shown: { cred_id: credential[0], revealed: true } },
+      requested_predicates: {},
+      self_attested_attributes: {},
+    },
+  }),
+  'POST /present-proof/send-proposal': ({ connection, credDef }) => ({
+    connection_id: connection[0],
+    presentation_proposal: { attributes: [{ name: 'name', cred_def_id: credDef[0] }], predicates: [] },
+  }),
+  'POST /present-proof/send-request': ({ connection }) => ({ connection_id: connection[0], proof_request: PROOF }),
+  'POST /present-proof/create-request': () => ({ proof_request: PROOF }),
+  'POST /present-proof/records/{pres_ex_id}/send-presentation': ({ credential }) => ({
+    requested_attributes: { shown: { cred_id: credential[0], revealed: true } },
+    requested_predicates: {},
+    self_attested_attributes: {},
+  }),
+  'POST /wallet/set-did-endpoint': ({ did }) => ({ did: did[0], endpoint: 'https://a.example' }),
+  'PUT /wallet/keys': ({ multikey }) => ({ multikey: multikey[0], kid: 'renamed' }),
+  'POST /wallet/jwt/sign': ({ did }) => ({ payload: {}, did: did[1] }),
+  'POST /wallet/sd-jwt/sign': ({ did }) => ({ payload: {}, did: did[1] }),
+  'POST /anoncreds/schema': ({ did }) => ({ schema: { issuerId: did[0], name: 'new', version: '1.0', attrNames: ['a'] } }),
+  'POST /anoncreds/credential-definition': ({ did, schema }) => ({
+    credential_definition: { issuerId: did[0], schemaId: schema[0], tag: 'new' },
+  }),
+  'POST /credential-definitions': ({ schema }) => ({ schema_id: schema[0], tag: 'newer' }),
+  'POST /schemas': () => ({ schema_name: 'of the public DID', schema_version: '1.0', attributes: ['a'] }),
+  'POST /legacy/connections/requests': ({ did, verkey }) => ({ did: did[0], verkey: verkey[0], endpoint: 'http://127.0.0.1:9' }),
+  'POST /didexchange/receive-request': ({ invitation }) => ({
+    '@type': 'https://didcomm.org/didexchange/1.1/request',
+    '@id': 'r',
+    '~thread': { thid: 'r', pthid: invitation[0] },
+    did: STRANGER,
+  }),
+  'POST /dead-letters/replay': ({ dead }) => ({ ids: [dead[0]] }),
+};
+
+/** Where an identifier stands: `path conn_id`, `query did`, `body filter.anoncreds.cred_def_id`. */
+type Place = readonly ['path' | 'query' | 'body', string];
+
+/** Identifiers that are nobody's secret, by operation and place. Each must still be needed. */
+const PUBLIC: readonly { operation: RegExp; place: RegExp; why: string }[] = [
+  {
+    operation: /^GET \/(schemas|credential-definitions|anoncreds\/schema|anoncreds\/credential-definition)\/\{/,
+    place: /^path (schema|cred_def)_id$/,
+    why: 'it is on the ledger, where everybody reads it',
+  },
+  {
+    operation: /^GET \/(ledger\/(did-verkey|did-endpoint|get-nym-role)|resolver\/resolve\/\{did\})$/,
+    place: /^(query|path) did$/,
+    why: 'a DID document is public',
+  },
+  {
+    operation: /\/write_record$/,
+    place: /^path /,
+    why: 'whether it is on the ledger is public, and that the wallet did not write it is told',
+  },
+  { operation: /^POST \/wallet\/(sd-)?jwt\/sign$/, place: /^body verificationMethod$/, why: 'whether a DID is on the ledger is public' },
+  {
+    operation: /^POST \/issue-credential(-2.0)?\/send-proposal$/,
+    place: /^body (filter\.anoncreds\.)?(cred_def_id|schema_id|issuer_did|schema_issuer_did)$/,
+    why: 'a holder may propose whatever it has heard of',
+  },
+  { operation: /\/send-request$/, place: /^body holder_did$/, why: 'taken as ACA-Py does, without effect' },
+  { operation: /^POST \/didexchange\/create-request$/, place: /^query their_public_did$/, why: 'it is there to be asked for a connection' },
+  { operation: /^POST \/(wallet|schemas|credential-definitions)/, place: /^query conn_id$/, why: 'the endorser’s: taken, without effect' },
+  { operation: /^(POST|PUT) \/wallet\/keys$/, place: /^body kid$/, why: 'a name that each wallet gives in its own' },
+  {
+    operation: /^POST \/connections\/(create|receive)-invitation$/,
+    place: /^body (recipient_keys|routing_keys|did)$/,
+    why: 'not supported, and answered 501',
+  },
+  { operation: /^GET \/events$/, place: /^query after$/, why: 'a position in time: what follows is the caller’s own' },
+];
+
+const exceptionFor = (operation: string, place: Place): (typeof PUBLIC)[number] | undefined =>
+  PUBLIC.find((one) => one.operation.test(operation) && one.place.test(place.join(' ')));
+
+function placesOf({ name, path, spec }: (typeof operations)[number]): { place: Place; kind: keyof Ids }[] {
+  const found: { place: Place; kind: keyof Ids }[] = [];
+  const add = (where: Place[0], at: string, member: string): void => {
+    const kind = kindOf(member, path);
+    assert.ok(
+      kind !== undefined || NOT_ONE.has(member) || !LOOKS_LIKE_ONE.test(member),
+      `${name}: ${where} ${at} looks like an identifier that kindOf does not know`,
+    );
+    if (kind !== undefined) found.push({ place: [where, at], kind });
+  };
+  for (const { name: member, in: where } of spec.parameters ?? []) add(where, member, member);
+  const schema = spec.requestBody?.content['application/json'].schema;
+  const walk = (value: unknown, at: string): void => {
+    if (Array.isArray(value) || typeof value !== 'object' || value === null) return;
+    for (const [member, inner] of Object.entries(value)) {
+      const where = at === '' ? member : `${at}.${member}`;
+      if (at !== '') add('body', where, member);
+      walk(inner, where);
+    }
+  };
+  for (const member of Object.keys(schema?.properties ?? {})) add('body', member, member);
+  walk(BODIES[name]?.(own), '');
+  return found;
+}
+
+/** An identifier of the same shape that nobody has. */
+function unknownLike(id: string): string {
+  if (id.startsWith('did:key:')) return STRANGER;
+  const tail = [...id.slice(-10)].map((char) => {
+    if (/[1-8]/.test(char)) return String(Number(char) + 1);
+    if (/[a-e]/.test(char)) return String.fromCharCode(char.charCodeAt(0) + 1);
+    return char;
+  });
+  const changed = id.slice(0, -10) + tail.join('');
+  return changed === id ? `${id.slice(0, -1)}${id.endsWith('2') ? '3' : '2'}` : changed;
+}
+
+function put(body: Body, at: string, value: unknown): Body {
+  const [first, ...rest] = at.split('.') as [string, ...string[]];
+  const inner = body?.[first];
+  const whole = Array.isArray(inner) || /^(ids|recipient_keys|routing_keys)$/.test(first) ? [value] : value;
+  return { ...body, [first]: rest.length > 0 ? put(inner, rest.join('.'), value) : whole };
+}
+
+async function callWith(op: (typeof operations)[number], place: Place, id: string): Promise<{ status: number; text: string }> {
+  const [where, at] = place;
+  const path = op.path.replace(/\{([a-z_]+)\}/g, (_all, name: string) =>
+    encodeURIComponent(where === 'path' && at === name ? id : own[kindOf(name, op.path)!][0]!),
+  );
+  const query = new URLSearchParams();
+  for (const { name, in: spot, required } of op.spec.parameters ?? []) {
+    if (spot !== 'query') continue;
+    if (where === 'query' && at === name) query.set(name, id);
+    else if (required) query.set(name, own[kindOf(name, op.path)!]?.[0] ?? '');
+  }
+  let body: Body;
+  if (op.spec.requestBody) body = BODIES[op.name]?.(own) ?? {};
+  if (where === 'body') body = put(body, at, id);
+  const { status, text } = await other.call(op.method, query.size > 0 ? `${path}?${query}` : path, body);
+  const plain = id.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  // a longer one that begins with it is another one
+  return { status, text: text.replace(new RegExp(`${plain}(?![\\w/-])`, 'g'), 'ID') };
+}
+
+test('a list shows the caller’s own and nothing else', async () => {
+  // what is on the ledger may stand in the records of others
+  const secrets = (ids: Ids): string[] =>
+    Object.entries(ids)
+      .filter(([kind]) => !['schema', 'credDef'].includes(kind))
+      .flatMap(([, values]) => values)
+      .filter((id) => !id.startsWith('did:algo'));
+  const wrong: string[] = [];
+  let tellOwn = 0;
+  for (const { name, method, path, spec } of operations) {
+    const required = (spec.parameters ?? []).some((one: Body) => one.required);
+    if (method !== 'GET' || required || path === '/shutdown') continue;
+    const limit = (spec.parameters ?? []).some((one: Body) => one.name === 'limit') ? '?limit=1000' : '';
+    const { status, text } = await other.call('GET', `${path}${limit}`);
+    if (![200, 401, 403, 404].includes(status)) wrong.push(`${name}: ${status} ${text}`);
+    wrong.push(
+      ...secrets(theirs)
+        .filter((id) => text.includes(id))
+        .map((id) => `${name} tells ${id}`),
+    );
+    if (secrets(own).some((id) => text.includes(id))) tellOwn++;
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(tellOwn >= 12, `only ${tellOwn} lists tell anything`);
+});
+
+test('another tenant’s identifier is answered as one that nobody has, by every operation', async () => {
+  const wrong: string[] = [];
+  const needed = new Set<object>();
+  let calls = 0;
+  const all = operations.flatMap((op) =>
+    placesOf(op).map(({ place, kind }) => ({ op, place, kind, exception: exceptionFor(op.name, place) })),
+  );
+  // what reads comes first, and what may have an effect last: nothing is left behind that another call would see
+  const rank = ({ op, exception }: (typeof all)[number]): number => (exception ? 2 : op.method === 'GET' ? 0 : 1);
+  for (const { op, place, kind, exception } of all.toSorted((a, b) => rank(a) - rank(b))) {
+    const known = `${op.name} ${place.join(' ')}`;
+    const say = (text: string): void => {
+      if (exception) needed.add(exception);
+      else wrong.push(text.slice(0, 400));
+    };
+    for (const id of theirs[kind]) {
+      const answer = await callWith(op, place, id);
+      const nobody = await callWith(op, place, unknownLike(id));
+      calls++;
+      const nothing = answer.status === 200 && /"results": \[\]|_ids": \[\]|^\{"replayed": 0\}$/.test(answer.text);
+      if (!(nothing && place[0] !== 'path') && ![400, 401, 403, 404].includes(answer.status))
+        say(`${known} ${id}: ${answer.status} ${answer.text}`);
+      else if (answer.status !== nobody.status || answer.text !== nobody.text)
+        say(`${known} ${id}: ${answer.status} ${answer.text}, but ${nobody.status} ${nobody.text}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.deepEqual(
+    PUBLIC.filter((one) => !needed.has(one)).map(({ operation, why }) => `${operation}: ${why}`),
+    [],
+    'exceptions that are none any more',
+  );
+  assert.ok(calls > 200, `${calls} calls`);
+});
