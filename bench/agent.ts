@@ -11,6 +11,7 @@ export interface BenchAgent {
   /** From the start of the process to the first 200 of /status/ready, in seconds. */
   readonly readySeconds: number;
   readonly inbound: string;
+  readonly inboundPort: number;
   conductor(): Promise<Record<string, number>>;
   /** kill -9, and the same agent on the same store again. */
   kill(): Promise<void>;
@@ -18,8 +19,18 @@ export interface BenchAgent {
   stop(): Promise<void>;
 }
 
+export interface BenchAgentOptions {
+  readonly env?: Record<string, string>;
+  /** What peers are told, where it is not the agent's own address. */
+  readonly endpoint?: string;
+}
+
 /** One agent as a process of its own, on a fresh store. */
-export async function startBenchAgent(store: string | undefined, flags: readonly string[] = []): Promise<BenchAgent> {
+export async function startBenchAgent(
+  store: string | undefined,
+  flags: readonly string[] = [],
+  { env = {}, endpoint }: BenchAgentOptions = {},
+): Promise<BenchAgent> {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-bench-'));
   const [admin, inbound] = [await freePort(), await freePort()];
   const key = randomBytes(16).toString('hex');
@@ -37,7 +48,7 @@ export async function startBenchAgent(store: string | undefined, flags: readonly
     '127.0.0.1',
     String(inbound),
     '--endpoint',
-    `http://127.0.0.1:${inbound}`,
+    endpoint ?? `http://127.0.0.1:${inbound}`,
     '--egress-allow',
     '127.0.0.0/8',
     '--log-level',
@@ -47,13 +58,14 @@ export async function startBenchAgent(store: string | undefined, flags: readonly
     ...(store ? ['--wallet-key', 'bench only'] : []),
     ...flags,
   ];
-  const agent = program('agent', folder, 'src/main.ts', args, () => answers(`${url}/status/ready`));
+  const agent = program('agent', folder, 'src/main.ts', args, () => answers(`${url}/status/ready`), env);
   const before = performance.now();
   await agent.start();
   return {
     admin: url,
     key,
     inbound: `http://127.0.0.1:${inbound}`,
+    inboundPort: inbound,
     get pid() {
       return agent.pid!;
     },

@@ -18,7 +18,17 @@ export interface Peer {
 type Message = Record<string, unknown> & { '@type': string; '@id': string; '~thread'?: { thid?: string } };
 
 /** The load generator's end: one HTTP server for the answers to all its peers. */
-export async function startPeers(): Promise<{ connect(adminUrl: string, apiKey: string): Promise<Peer>; close(): Promise<void> }> {
+export interface Peers {
+  /** Where its peers are written to. */
+  readonly endpoint: string;
+  /** A new peer, by an invitation of the agent's; with `token`, of one of its tenants. */
+  connect(adminUrl: string, apiKey: string, token?: string): Promise<Peer>;
+  /** A peer of a connection that the agent's store was given with `key` and `endpoint` as its other end. */
+  adopt(connectionId: string, key: KeyPair, agent: { readonly endpoint: string; readonly verkey: string }): Peer;
+  close(): Promise<void>;
+}
+
+export async function startPeers(): Promise<Peers> {
   const keys = new Map<string, KeyPair>();
   const waiting = new Map<string, (message: Message) => void>();
   const agent = new Agent({ connections: 64 });
@@ -61,11 +71,28 @@ export async function startPeers(): Promise<{ connect(adminUrl: string, apiKey: 
       });
     });
 
+  const peer = (connectionId: string, send: (message: object) => Promise<void>): Peer => ({
+    connectionId,
+    async ping() {
+      const ping = randomUUID();
+      const answer = answered(ping);
+      await send({ '@type': 'https://didcomm.org/trust_ping/1.0/ping', '@id': ping, response_requested: true });
+      await answer;
+    },
+  });
+
   return {
-    async connect(adminUrl, apiKey) {
+    endpoint,
+    adopt(connectionId, key, agent) {
+      keys.set(key.verkey, key);
+      return peer(connectionId, (message) =>
+        post(agent.endpoint, pack({ message: JSON.stringify(message), recipients: [agent.verkey], sender: key })),
+      );
+    },
+    async connect(adminUrl, apiKey, token) {
       const made = await fetch(`${adminUrl}/out-of-band/create-invitation?auto_accept=true`, {
         method: 'POST',
-        headers: { 'x-api-key': apiKey, 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : { 'x-api-key': apiKey }) },
         body: JSON.stringify({ handshake_protocols: ['https://didcomm.org/didexchange/1.1'], use_did_method: 'did:peer:4' }),
       });
       const { invitation } = (await made.json()) as { invitation: { '@id': string; services: string[] } };
@@ -91,15 +118,7 @@ export async function startPeers(): Promise<{ connect(adminUrl: string, apiKey: 
         '@id': randomUUID(),
         '~thread': { thid: id, pthid: invitation['@id'] },
       });
-      return {
-        connectionId: id,
-        async ping() {
-          const ping = randomUUID();
-          const answer = answered(ping);
-          await send({ '@type': 'https://didcomm.org/trust_ping/1.0/ping', '@id': ping, response_requested: true });
-          await answer;
-        },
-      };
+      return peer(id, send);
     },
     async close() {
       server.closeAllConnections();

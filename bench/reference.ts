@@ -1,10 +1,27 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { sodium } from '../src/didcomm/sodium.ts';
 
 /** CPU seconds that a process has used so far, user and system, by /proc; in ticks of 10 ms, so measure over seconds. */
 export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** CPU seconds of a PostgreSQL server: its postmaster, the processes that it has now, and those that ended. */
+export function serverCpuSeconds(postmaster: number): number {
+  let ticks = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    let fields: string[];
+    try {
+      fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    } catch {
+      continue;
+    }
+    const own = Number(pid) === postmaster;
+    if (own || Number(fields[1]) === postmaster) ticks += Number(fields[11]) + Number(fields[12]);
+    if (own) ticks += Number(fields[13]) + Number(fields[14]);
+  }
+  return ticks / 100;
 }
 
 /** Resident memory of a process in MiB. */

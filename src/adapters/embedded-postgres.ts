@@ -28,8 +28,9 @@ const START_MS = 30_000;
 /**
  * Starts a real PostgreSQL server for tests, the demo and benchmarks: a fresh cluster (UTF-8, locale C, fsync on) in a temporary folder, on a free loopback port.
  * It ends with this process, however that ends, and removes its folder. @throws AppError `store-unavailable` when there is no server to start.
+ * @param settings `name=value` of the server, over those it has here
  */
-export async function startPostgres(): Promise<PostgresServer> {
+export async function startPostgres(settings: readonly string[] = []): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'flexid-postgres-'));
   let guard: ChildProcess | undefined;
   try {
@@ -42,7 +43,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     await initialise(bin, data, join(folder, 'password'), owner);
     await rm(join(folder, 'password'));
     const port = await freePort();
-    guard = await run(bin, data, folder, port, owner);
+    guard = await run(bin, data, folder, port, owner, settings);
     const adminUrl = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
     await createDatabase(adminUrl, password);
     const started = guard;
@@ -155,8 +156,15 @@ function freePort(): Promise<number> {
  */
 const GUARD = `"$@" & server=$!; cat >/dev/null; kill -INT $server 2>/dev/null; wait $server; rm -rf "$FOLDER" 2>/dev/null; exit 0`;
 
-async function run(bin: string, data: string, folder: string, port: number, owner: Owner): Promise<ChildProcess> {
-  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=on', 'max_connections=60', 'shared_buffers=64MB'];
+async function run(bin: string, data: string, folder: string, port: number, owner: Owner, more: readonly string[]): Promise<ChildProcess> {
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'fsync=on',
+    'max_connections=60',
+    'shared_buffers=64MB',
+    ...more,
+  ];
   const server = [join(bin, 'postgres'), '-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
   const guard = spawn('/bin/sh', ['-c', GUARD, 'postgres-guard', ...server], {
     ...owner,
@@ -171,7 +179,7 @@ async function run(bin: string, data: string, folder: string, port: number, owne
     const timer = setTimeout(() => fail(new AppError('store-unavailable', `PostgreSQL did not start: ${text.trim()}`)), START_MS);
     guard.stderr.on('data', (chunk: Buffer) => {
       if (text.length < 100_000) text += chunk.toString();
-      if (!/ready to accept connections|FATAL/.test(text)) return;
+      if (!/ready to accept connections|FATAL|redirecting log output/.test(text)) return;
       clearTimeout(timer);
       text.includes('FATAL') ? fail(new AppError('store-unavailable', `PostgreSQL did not start: ${text.trim()}`)) : done();
     });
@@ -183,9 +191,22 @@ async function run(bin: string, data: string, folder: string, port: number, owne
   return guard;
 }
 
+/** Where the log goes to a file, nothing is heard of the server's start but the start of its log. */
+async function firstClient(url: string, deadline: number): Promise<pg.Client> {
+  for (;;) {
+    const client = new pg.Client({ connectionString: url });
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+}
+
 async function createDatabase(adminUrl: string, password: string): Promise<void> {
-  const client = new pg.Client({ connectionString: adminUrl });
-  await client.connect();
+  const client = await firstClient(adminUrl, Date.now() + START_MS);
   try {
     await client.query(`CREATE ROLE flexid LOGIN PASSWORD '${password}'`);
     await client.query('CREATE DATABASE flexid OWNER flexid');

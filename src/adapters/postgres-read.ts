@@ -116,20 +116,26 @@ export function postgresReads(link: () => Link) {
     for (const column of ['state', 'role', 'connection'] as const) {
       if (query[column] !== undefined) where.push(`r.${column} = ${bind(query[column])}`);
     }
-    for (const [name, value] of Object.entries(query.tags ?? {})) {
-      where.push(
-        `r.n IN (SELECT n FROM flexid.tag WHERE t = $1::int AND hash = ${bind(recordTagHash(tenant.keys, category, name, value))})`,
-      );
-    }
-    const source = `FROM flexid.record r WHERE ${where.join(' AND ')}`;
+    const order = query.descending ? 'DESC' : 'ASC';
+    const [tagged, ...also] = Object.entries(query.tags ?? {}).map(
+      ([name, value]) => `SELECT n FROM flexid.tag WHERE t = $1::int AND hash = ${bind(recordTagHash(tenant.keys, category, name, value))}`,
+    );
+    for (const other of also) where.push(`r.n IN (${other})`);
+    const all = `FROM flexid.record r WHERE ${where.join(' AND ')}`;
+    // from the tag to its records, one by one: left to choose, the database may walk all records of the tenant and look whether each has the tag
+    const of = (position = ''): string =>
+      tagged
+        ? `FROM (${tagged} ${position} ORDER BY n ${order} OFFSET 0) g CROSS JOIN LATERAL (SELECT ${COLUMNS} ${all} AND r.n = g.n OFFSET 0) r`
+        : `${all} ${position}`;
+    const count = `SELECT count(*) AS total ${of()}`;
     const filters = values.slice();
-    const position = cursor === undefined ? '' : `AND r.n ${query.descending ? '<' : '>'} ${bind(cursor)}`;
+    const source = of(cursor === undefined ? '' : `AND n ${query.descending ? '<' : '>'} ${bind(cursor)}`);
     // one more than asked for, to know whether there is a next page
     const bounds = `LIMIT ${bind(limit + 1)} OFFSET ${bind(cursor === undefined ? (query.offset ?? 0) : 0)}`;
-    const text = `SELECT ${COLUMNS} ${source} ${position} ORDER BY r.n ${query.descending ? 'DESC' : 'ASC'} ${bounds}`;
+    const text = `SELECT ${COLUMNS} ${source} ORDER BY ${tagged ? 'g' : 'r'}.n ${order} ${bounds}`;
     // unnamed, for their shapes are many
     const [total, rows] = await Promise.all([
-      scoped<{ total: number }>(tenant, '', `SELECT count(*) AS total ${source}`, filters),
+      scoped<{ total: number }>(tenant, '', count, filters),
       scoped<RecordRead>(tenant, '', text, values),
     ]);
     const page = rows.slice(0, limit);

@@ -256,11 +256,15 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     return 0;
   }
 
+  // by their places, whatever the database knew of the table when it made the plan; a row that was given more time meanwhile stays
   const expiring = [
-    `DELETE FROM flexid.mark WHERE (t, hash) IN (SELECT t, hash FROM flexid.mark WHERE expires <= $1 ORDER BY expires LIMIT ${EXPIRE_ROWS})`,
-    `DELETE FROM flexid.cause WHERE (t, cause) IN (SELECT t, cause FROM flexid.cause WHERE expires <= $1 ORDER BY expires LIMIT ${EXPIRE_ROWS})`,
-    `DELETE FROM flexid.event WHERE (t, id) IN (SELECT t, id FROM flexid.event WHERE time <= $1::bigint - ${EVENT_MS} ORDER BY time LIMIT ${EXPIRE_ROWS})`,
-  ];
+    ['mark', 'expires', '$1::bigint'],
+    ['cause', 'expires', '$1::bigint'],
+    ['event', 'time', `$1::bigint - ${EVENT_MS}`],
+  ].map(([table, column, end]) => {
+    const old = `SELECT ctid FROM flexid.${table} WHERE ${column} <= ${end} ORDER BY ${column} LIMIT ${EXPIRE_ROWS}`;
+    return `DELETE FROM flexid.${table} WHERE ctid = ANY (ARRAY(${old})) AND ${column} <= ${end}`;
+  });
 
   /** In steps of some rows, so that a large sweep holds nobody up. */
   async function expire(now: number): Promise<number> {

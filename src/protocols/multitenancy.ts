@@ -80,7 +80,7 @@ export const multitenancy = defineProtocol<WalletValue>({
       step(ctx) {
         const { id, value } = ctx.record!;
         return {
-          record: { states: ['erasing'], patch: { tokens: [], wallet_name: undefined } },
+          record: { states: ['erasing'], patch: { tokens: [], wallet_name: undefined, erasing: true } },
           unroutes: value.wallet_name === undefined ? [] : [nameRoute(value.wallet_name)],
           forget: [id],
         };

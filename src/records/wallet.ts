@@ -24,6 +24,8 @@ export interface WalletValue {
   extra_settings?: Readonly<JsonObject>;
   /** Those that are valid, the newest last. */
   tokens: readonly WalletToken[];
+  /** Its data key is gone and its rows follow. */
+  erasing?: boolean;
 }
 
 /** ACA-Py's names of a tenant's settings. */
@@ -52,5 +54,6 @@ export const wallet = defineRecord<WalletValue>({
     updated_at: isoTime(record.updated),
     settings: walletSettings(record),
   }),
-  tags: (value) => ({ wallet_name: value.wallet_name }),
+  // what is to be swept is looked for all the time, among any number of wallets
+  tags: (value) => ({ wallet_name: value.wallet_name, erasing: value.erasing ? 'true' : undefined }),
 });

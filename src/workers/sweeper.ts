@@ -34,7 +34,7 @@ export function startSweeper(db: Database, calls: Calls, base: string, log: Log)
   async function look(): Promise<void> {
     const locked = await db.admin.lockTenants(Date.now());
     if (locked > 0) log.info({ wallets: locked }, 'wallets are locked: their last token has ended');
-    const { rows } = await db.store.find(base, 'wallet_record', { state: 'erasing', limit: 10 });
+    const { rows } = await db.store.find(base, 'wallet_record', { tags: { erasing: 'true' }, limit: 10 });
     for (const row of rows) if (!ended) await sweep(row.id);
   }
 
