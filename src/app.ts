@@ -18,7 +18,7 @@ import { acapySettings } from './config-acapy.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
-import { AppError, asAppError } from './errors.ts';
+import { AppError } from './errors.ts';
 import { agent2018Work } from './formats/agent-2018.ts';
 import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
@@ -30,7 +30,6 @@ import { createEngine } from './kernel/engine.ts';
 import { newId } from './kernel/ids.ts';
 import { deliverLane } from './kernel/jobs.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
-import { pythonJson } from './kernel/python-json.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { createTally, type Tally } from './kernel/tally.ts';
 import { createTurns } from './kernel/turns.ts';
@@ -39,84 +38,22 @@ import { loadPlugin } from './plugins.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
-import type { ClaimedJob, Database } from './ports/store.ts';
+import type { Database } from './ports/store.ts';
 import { NO_TRACE, type Trace } from './ports/trace.ts';
 import type { Outbound } from './ports/transport.ts';
 import { type TenantProfiles, tenantProfiles } from './profiles.ts';
-import { actionMenu } from './protocols/action-menu.ts';
-import { connection2018 } from './protocols/agent-2018-connection.ts';
-import { credential2018 } from './protocols/agent-2018-credential.ts';
-import { proof2018 } from './protocols/agent-2018-proof.ts';
-import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-definition.ts';
-import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
-import { basicMessage } from './protocols/basic-message.ts';
-import { connectionCommands } from './protocols/connection.ts';
-import { connections } from './protocols/connections.ts';
-import { didExchange } from './protocols/did-exchange.ts';
-import { didRotate } from './protocols/did-rotate.ts';
-import { discoverFeatures1 } from './protocols/discover-features-1.ts';
-import { discoverFeatures2 } from './protocols/discover-features-2.ts';
-import { drpc } from './protocols/drpc.ts';
-import { introduction } from './protocols/introduction.ts';
-import { issueCredential } from './protocols/issue-credential.ts';
-import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
 import { multitenancy } from './protocols/multitenancy.ts';
-import { notification } from './protocols/notification.ts';
-import { outOfBandProtocol } from './protocols/out-of-band.ts';
-import { presentProof } from './protocols/present-proof.ts';
-import { presentProofV1 } from './protocols/present-proof-v1.ts';
-import { trustPing } from './protocols/trust-ping.ts';
-import { walletDid } from './protocols/wallet-did.ts';
-import { walletKeys } from './protocols/wallet-key.ts';
-import { credential } from './records/credential.ts';
+import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
 import { publishLater, seedDid } from './startup.ts';
-import { createDelivery } from './workers/delivery.ts';
-import { createEvents } from './workers/events.ts';
-import { createLedgerWorker } from './workers/ledger.ts';
-import { backoff, type JobOutcome, type RunnerOptions, startRunner } from './workers/runner.ts';
 import { startSweeper } from './workers/sweeper.ts';
+import { startWorkers } from './workers/workers.ts';
 
 export const VERSION = '0.1.0';
-/** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
-const LEASE_MS = 10_000;
 /** How long the server of a did:web has to answer. */
 const WEB_MS = 5000;
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
-
-/** What this agent speaks: a new protocol is its file and a line here. */
-export const PROTOCOLS = [
-  outOfBandProtocol,
-  didExchange,
-  connections,
-  trustPing,
-  basicMessage,
-  notification,
-  discoverFeatures1,
-  discoverFeatures2,
-  actionMenu,
-  didRotate,
-  drpc,
-  introduction,
-  issueCredential,
-  presentProof,
-  connectionCommands,
-  issueCredentialV1,
-  presentProofV1,
-  walletDid,
-  walletKeys,
-  anoncredsSchema,
-  anoncredsCredentialDefinition,
-  legacyEndpoints,
-  connection2018,
-  credential2018,
-  proof2018,
-  multitenancy,
-];
-
-/** Records that no protocol binds. */
-export const EXTRA_RECORDS = [credential];
 
 export interface Agent {
   /** For tests: what the agent is made of. */
@@ -199,105 +136,19 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const mediaType = sendMediaType(config.oldMimeType);
   const outbound = outgoing(httpOutbound(guard, mediaType, config.outboundTimeout * 1000));
 
-  const deliver = createDelivery(kernel, engine, outbound);
-  const notify = createEvents(kernel, outbound, pythonJson, BASE);
-  const write = createLedgerWorker(
+  const workers = startWorkers({
     kernel,
+    engine,
     calls,
-    requireLedger,
-    (tenant) => async (verkey, bytes) => {
+    outbound,
+    owner,
+    ledger: requireLedger,
+    sign: (tenant) => async (verkey, bytes) => {
       const pair = await kernel.keys.pair(tenant, verkey);
       if (!pair) throw new AppError('internal', 'the key of a DID is missing');
       return signBytes(bytes, pair);
     },
-    BASE,
-  );
-  const run = async (job: ClaimedJob, lease: string): Promise<JobOutcome> => {
-    try {
-      await calls.run(job, lease);
-      return { state: 'committed' };
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      if (error.code === 'lease-lost') return { state: 'committed' };
-      return { state: 'retry', at: db.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
-    }
-  };
-  const lookAgain = async ({ payload, attempts }: ClaimedJob): Promise<JobOutcome> => {
-    try {
-      await engine.receive(Buffer.from(String(payload.body), 'base64'), { canReply: false, kept: true });
-      return { state: 'done' };
-    } catch (error) {
-      const { message, row } = asAppError(error);
-      return row.retry ? { state: 'retry', at: backoff(attempts, 10 * 60_000), error: message } : { state: 'dead', error: message };
-    }
-  };
-  /** A job goes on with the trace of what caused it. Its payload's names are this agent's own. */
-  const within = (job: ClaimedJob, action: () => Promise<JobOutcome>): Promise<JobOutcome> => {
-    if (!trace.on) return action();
-    const { protocol, command, op, traceparent } = job.payload as Record<string, string | undefined>;
-    const attributes = {
-      'flexid.tenant': job.tenant,
-      'flexid.job': job.kind,
-      'flexid.attempts': job.attempts,
-      'flexid.protocol': protocol,
-    };
-    const traced = async (): Promise<JobOutcome> => {
-      const outcome = await action();
-      trace.note({ 'flexid.outcome': outcome.state });
-      return outcome;
-    };
-    return trace.span(`job ${job.kind}`, { ...attributes, 'flexid.command': command ?? op }, traced, {
-      kind: 'consumer',
-      parent: traceparent,
-    });
-  };
-  /** Jobs of a tenant that was removed while they ran went with it. */
-  const whileThere =
-    (of: RunnerOptions['run']): RunnerOptions['run'] =>
-    async (job, lease) => {
-      try {
-        return await of(job, lease);
-      } catch (error) {
-        if (await kernel.profiles.gone(job.tenant, error)) return { state: 'done' };
-        throw error;
-      }
-    };
-  const common: Pick<RunnerOptions, 'jobs' | 'owner' | 'log'> = { jobs: db.jobs, owner, log };
-  const runners = [
-    startRunner({
-      ...common,
-      kinds: ['deliver', 'event'],
-      lanes: 256,
-      perLane: 32,
-      leaseMs: LEASE_MS,
-      run: whileThere((job) => within(job, () => (job.kind === 'event' ? notify(job) : deliver(job)))),
-    }),
-    startRunner({
-      ...common,
-      kinds: ['command', 'tell'],
-      lanes: 64,
-      perLane: 8,
-      leaseMs: LEASE_MS,
-      run: (job, lease) => within(job, () => run(job, lease)),
-    }),
-    startRunner({
-      ...common,
-      kinds: ['work'],
-      lanes: 16,
-      perLane: 1,
-      leaseMs: LEASE_MS,
-      run: (job, lease) => within(job, () => run(job, lease)),
-    }),
-    startRunner({
-      ...common,
-      kinds: ['ledger'],
-      lanes: 16,
-      perLane: 4,
-      leaseMs: LEASE_MS,
-      run: whileThere((job, lease) => within(job, () => write(job, lease))),
-    }),
-    startRunner({ ...common, kinds: ['inbox'], lanes: 4, perLane: 8, leaseMs: LEASE_MS, run: (job) => within(job, () => lookAgain(job)) }),
-  ];
+  });
   const expiry = setInterval(() => {
     void db.admin.expire(db.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
   }, 60_000);
@@ -316,7 +167,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     if (made && ledger && config.sponsorMnemonic && !config.readOnlyLedger && !config.walletLocalDid) publishLater(calls, BASE, made, log);
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
-    await Promise.allSettled(runners.map((runner) => runner.stop()));
+    await workers.stop();
     await Promise.allSettled([outbound.close(), web.close(), anoncreds.close()]);
     await db.admin.close();
     throw error;
@@ -436,7 +287,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       stopSweeping();
       calls.end();
       await Promise.allSettled([messages?.close(), server?.close()]);
-      await Promise.allSettled(runners.map((runner) => runner.stop()));
+      await workers.stop();
       await outbound.close();
       await web.close();
       await anoncreds.close();

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Operation } from '../src/admin/operations.ts';
 import { operationsOf } from '../src/admin/server.ts';
-import { EXTRA_RECORDS, PROTOCOLS } from '../src/app.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
+import { EXTRA_RECORDS, PROTOCOLS } from '../src/spoken.ts';
 
 /**
  * What is served, against ACA-Py's OpenAPI document and the documents of this repository. `FLEXID_WRITE_DOCS=1 ./flexid test admin-operations` writes the

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { PROTOCOLS } from '../src/app.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
 import { credential } from '../src/records/credential.ts';
+import { PROTOCOLS } from '../src/spoken.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 

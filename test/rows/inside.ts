@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { openSqlite } from '../../src/adapters/sqlite.ts';
-import { BASE, EXTRA_RECORDS, PROTOCOLS } from '../../src/app.ts';
+import { BASE } from '../../src/app.ts';
 import { createCalls } from '../../src/kernel/calls.ts';
 import { createKeyRing, type Endpoint, type Kernel } from '../../src/kernel/context.ts';
 import { createEndpoints } from '../../src/kernel/endpoints.ts';
@@ -10,6 +10,7 @@ import { createRegistry } from '../../src/kernel/registry.ts';
 import type { Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
 import { legacyEndpoints } from '../../src/protocols/legacy-endpoint.ts';
+import { EXTRA_RECORDS, PROTOCOLS } from '../../src/spoken.ts';
 import { type Json, type Offer, seal } from '../support/peer-2018.ts';
 
 /** Support for tests: the product's kernel in this process, with tenants, a clock and settings of the test's; no network, and no worker. */

@@ -1,0 +1,60 @@
+import { actionMenu } from './protocols/action-menu.ts';
+import { connection2018 } from './protocols/agent-2018-connection.ts';
+import { credential2018 } from './protocols/agent-2018-credential.ts';
+import { proof2018 } from './protocols/agent-2018-proof.ts';
+import { anoncredsCredentialDefinition } from './protocols/anoncreds-credential-definition.ts';
+import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
+import { basicMessage } from './protocols/basic-message.ts';
+import { connectionCommands } from './protocols/connection.ts';
+import { connections } from './protocols/connections.ts';
+import { didExchange } from './protocols/did-exchange.ts';
+import { didRotate } from './protocols/did-rotate.ts';
+import { discoverFeatures1 } from './protocols/discover-features-1.ts';
+import { discoverFeatures2 } from './protocols/discover-features-2.ts';
+import { drpc } from './protocols/drpc.ts';
+import { introduction } from './protocols/introduction.ts';
+import { issueCredential } from './protocols/issue-credential.ts';
+import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
+import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
+import { multitenancy } from './protocols/multitenancy.ts';
+import { notification } from './protocols/notification.ts';
+import { outOfBandProtocol } from './protocols/out-of-band.ts';
+import { presentProof } from './protocols/present-proof.ts';
+import { presentProofV1 } from './protocols/present-proof-v1.ts';
+import { trustPing } from './protocols/trust-ping.ts';
+import { walletDid } from './protocols/wallet-did.ts';
+import { walletKeys } from './protocols/wallet-key.ts';
+import { credential } from './records/credential.ts';
+
+/** What this agent speaks: a new protocol is its file and a line here. */
+export const PROTOCOLS = [
+  outOfBandProtocol,
+  didExchange,
+  connections,
+  trustPing,
+  basicMessage,
+  notification,
+  discoverFeatures1,
+  discoverFeatures2,
+  actionMenu,
+  didRotate,
+  drpc,
+  introduction,
+  issueCredential,
+  presentProof,
+  connectionCommands,
+  issueCredentialV1,
+  presentProofV1,
+  walletDid,
+  walletKeys,
+  anoncredsSchema,
+  anoncredsCredentialDefinition,
+  legacyEndpoints,
+  connection2018,
+  credential2018,
+  proof2018,
+  multitenancy,
+];
+
+/** Records that no protocol binds. */
+export const EXTRA_RECORDS = [credential];

@@ -1,0 +1,103 @@
+import { AppError, asAppError } from '../errors.ts';
+import type { Calls } from '../kernel/calls.ts';
+import type { Kernel } from '../kernel/context.ts';
+import type { Engine } from '../kernel/engine.ts';
+import { pythonJson } from '../kernel/python-json.ts';
+import type { Ledger, LedgerSigner } from '../ports/ledger.ts';
+import type { ClaimedJob } from '../ports/store.ts';
+import type { Outbound } from '../ports/transport.ts';
+import { createDelivery } from './delivery.ts';
+import { createEvents } from './events.ts';
+import { createLedgerWorker } from './ledger.ts';
+import { backoff, type JobOutcome, type RunnerOptions, startRunner } from './runner.ts';
+
+/** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
+const LEASE_MS = 10_000;
+/** The longest that mail for a locked wallet waits to be looked at again by itself. */
+const INBOX_MS = 10 * 60_000;
+
+export interface WorkersOptions {
+  readonly kernel: Kernel;
+  readonly engine: Engine;
+  readonly calls: Calls;
+  readonly outbound: Outbound;
+  readonly ledger: () => Ledger;
+  readonly sign: (tenant: string) => LedgerSigner;
+  /** Names this process as a holder of lanes. */
+  readonly owner: string;
+}
+
+/** Runs every kind of job, each with as many lanes at once as it can use. @returns what stops it, when the jobs in hand are done */
+export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, owner }: WorkersOptions): { stop(): Promise<void> } {
+  const { db, trace } = kernel;
+  const deliver = createDelivery(kernel, engine, outbound);
+  const notify = createEvents(kernel, outbound, pythonJson, kernel.base);
+  const write = createLedgerWorker(kernel, calls, ledger, sign, kernel.base);
+
+  const step = async (job: ClaimedJob, lease: string): Promise<JobOutcome> => {
+    try {
+      await calls.run(job, lease);
+      return { state: 'committed' };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (error.code === 'lease-lost') return { state: 'committed' };
+      return { state: 'retry', at: db.now() + Math.min(200 * 2 ** job.attempts, 30_000), error: error.message };
+    }
+  };
+  const lookAgain = async ({ payload, attempts }: ClaimedJob): Promise<JobOutcome> => {
+    try {
+      await engine.receive(Buffer.from(String(payload.body), 'base64'), { canReply: false, kept: true });
+      return { state: 'done' };
+    } catch (error) {
+      const { message, row } = asAppError(error);
+      return row.retry ? { state: 'retry', at: backoff(attempts, INBOX_MS), error: message } : { state: 'dead', error: message };
+    }
+  };
+
+  /** A job goes on with the trace of what caused it. Its payload's names are this agent's own. */
+  const traced =
+    (run: RunnerOptions['run']): RunnerOptions['run'] =>
+    (job, lease) => {
+      if (!trace.on) return run(job, lease);
+      const { protocol, command, op, traceparent } = job.payload as Record<string, string | undefined>;
+      const attributes = {
+        'flexid.tenant': job.tenant,
+        'flexid.job': job.kind,
+        'flexid.attempts': job.attempts,
+        'flexid.protocol': protocol,
+        'flexid.command': command ?? op,
+      };
+      const noted = async (): Promise<JobOutcome> => {
+        const outcome = await run(job, lease);
+        trace.note({ 'flexid.outcome': outcome.state });
+        return outcome;
+      };
+      return trace.span(`job ${job.kind}`, attributes, noted, { kind: 'consumer', parent: traceparent });
+    };
+  /** Jobs of a tenant that was removed while they ran went with it. */
+  const whileThere =
+    (run: RunnerOptions['run']): RunnerOptions['run'] =>
+    async (job, lease) => {
+      try {
+        return await run(job, lease);
+      } catch (error) {
+        if (await kernel.profiles.gone(job.tenant, error)) return { state: 'done' };
+        throw error;
+      }
+    };
+
+  const start = (kinds: RunnerOptions['kinds'], lanes: number, perLane: number, run: RunnerOptions['run']) =>
+    startRunner({ jobs: db.jobs, log: kernel.log, owner, leaseMs: LEASE_MS, kinds, lanes, perLane, run });
+  const runners = [
+    start(['deliver', 'event'], 256, 32, whileThere(traced((job) => (job.kind === 'event' ? notify(job) : deliver(job))))),
+    start(['command', 'tell'], 64, 8, traced(step)),
+    start(['work'], 16, 1, traced(step)),
+    start(['ledger'], 16, 4, whileThere(traced(write))),
+    start(['inbox'], 4, 8, traced(lookAgain)),
+  ];
+  return {
+    async stop() {
+      await Promise.allSettled(runners.map((runner) => runner.stop()));
+    },
+  };
+}
