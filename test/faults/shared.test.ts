@@ -117,6 +117,8 @@ async function sendThrough(prefix: string, count: number, happens: () => Promise
       `message ${i}`,
       40_000,
     );
+    // a peer whose answer was lost says it again, to whichever agent
+    if (i % 5 === 0) await stranger.send({ ...link.to, url: either(i + again + 1).inbound }, text);
   });
   await trouble;
   await until(
