@@ -293,7 +293,7 @@ async function controllerOf(
     return JSON.parse(text);
   }
   return {
-    ...webhooks.controller(name, replicas[0]!.admin, ''),
+    ...webhooks.controller(name, replicas[0]!.admin, {}),
     get: (path) => call('GET', path),
     post: (path, body) => call('POST', path, body ?? {}),
   };
