@@ -22,6 +22,8 @@ for (const [args, text] of [
   [[...ADMIN, '--egress-allow', 'nonsense'], /^flexid: --egress-allow: not an address range: nonsense$/m],
   [[...ADMIN, '--log-level', 'loud'], /^flexid: --log-level takes trace/],
   [[...ADMIN, ...ledger, '--sponsor-mnemonic', 'one two'], /^flexid: .*--sponsor-mnemonic: /],
+  [[...ADMIN, '--otlp-endpoint', 'collector:4318'], /^flexid: --otlp-endpoint takes a URL/],
+  [[...ADMIN, '--otlp-endpoint', 'http://127.0.0.1:9', '--otlp-share', '2'], /^flexid: --otlp-share takes a number from 0 to 1/],
   [[...ADMIN, '--store', 'mysql://x'], /^flexid: --store mysql: is not supported/],
 ] as const) {
   test(`start ${args.join(' ')} says in one sentence what to mend`, () => {

@@ -11,7 +11,7 @@ import { connect, eachOf } from '../../examples/demo/flow.ts';
 import { type Replicas, startReplicas, type Tenant } from '../../examples/demo/replicas.ts';
 import { startPostgres } from '../postgres.ts';
 import { type Body, until, waiting } from '../support/agents.ts';
-import { eventsOf } from './flows.ts';
+import { eventsOf } from '../support/flows.ts';
 
 /** Two agents on one database whose machines' clocks are ten minutes apart, each way from the truth. */
 

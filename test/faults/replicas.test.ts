@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { assertNothingLost, issueMany, type Scene, startScene } from './flows.ts';
+import { assertNothingLost, issueMany, type Scene, startScene } from '../support/flows.ts';
 
 /**
  * Three agents on one database, and what may happen to them. `FLEXID_FLOWS=500 ./flexid test faults/replicas` runs so many flows, with the kill at two fifths of

@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import { startReplicas } from '../../examples/demo/replicas.ts';
 import { startPostgres } from '../postgres.ts';
 import { HANDSHAKE, type TestAgent } from '../support/agents.ts';
+import { eventsOf } from '../support/flows.ts';
 import { connectStranger, message, startStranger } from '../support/stranger.ts';
-import { eventsOf } from './flows.ts';
 
 test('SIGTERM under load: not ready first, then everything accepted is finished or durable, and the exit code is 0', {
   timeout: 120_000,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { SignJWT } from 'jose';
 import WebSocket from 'ws';
 import { anchor, type Body, createWorld, HANDSHAKE, startReceiver, type TestAgent, until } from '../support/agents.ts';
 import { waiting } from '../support/waiting.ts';
@@ -110,6 +111,10 @@ test('a new token voids the one before, unless both are asked for; tokens end, a
   const { token: brief } = await agent.post(`/multitenancy/wallet/${wallet.id}/token`, { expires_in: 1 });
   await until(async () => (await walletOf(wallet.id, brief).call('GET', '/connections')).status === 401, 'the end of the token');
   assert.equal((await walletOf(wallet.id, third).call('GET', '/connections')).status, 401);
+  // who has the secret cannot make it last
+  const { exp: _ended, ...claims } = JSON.parse(Buffer.from(brief.split('.')[1], 'base64url').toString());
+  const forged = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from('a secret of these tests'));
+  assert.equal((await walletOf(wallet.id, forged).call('GET', '/connections')).status, 401);
   const keyed = await agent.call('POST', `/multitenancy/wallet/${wallet.id}/token`, { wallet_key: 'x' });
   assert.deepEqual([keyed.status, keyed.text], [400, `400: Wallet ${wallet.id} doesn't require the wallet key to be provided`]);
 });

@@ -143,6 +143,12 @@ spec:
               name: {{ $root.Values.secret.name }}
               key: {{ $root.Values.secret.keys.sponsorMnemonic }}
               optional: true
+        - name: OTEL_EXPORTER_OTLP_HEADERS
+          valueFrom:
+            secretKeyRef:
+              name: {{ $root.Values.secret.name }}
+              key: {{ $root.Values.secret.keys.otlpHeaders }}
+              optional: true
         {{- if eq .component "operator" }}
         - name: ACAPY_MULTITENANT_ADMIN
           value: "true"

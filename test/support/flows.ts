@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { anchor, connect, eachOf, type Step } from '../../examples/demo/flow.ts';
 import { type Replicas, type ReplicasOptions, startLedger, startReplicas, type Tenant } from '../../examples/demo/replicas.ts';
 import { startPostgres } from '../postgres.ts';
-import type { Body } from '../support/agents.ts';
+import type { Body } from './agents.ts';
 
 /** Many issue flows at once between two wallets on interchangeable agents, while something happens to the agents. */
 
