@@ -73,7 +73,7 @@ const CLOCK_FUNCTION = `
 CREATE FUNCTION flexid.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint $$;
 `;
 
-/** @param tagged how a tag's record is found: by the record's own key, never by the index of lists */
+/** @param tagged how a tag's record is found: from the tag alone and by the record's own key, never from the tenant to all of its records */
 const loadFunction = (tagged: string): string => `
 -- Lookups of many calls at once: by id, by tag, and marks; ord is the caller's number of the lookup.
 CREATE OR REPLACE FUNCTION flexid.load(p_tenants text, i_ord int[], i_t int[], i_category text[], i_id text[], g_ord int[], g_t int[], g_hash bytea[], m_ord int[], m_t int[], m_hash bytea[])
@@ -89,7 +89,7 @@ BEGIN
   IF cardinality(g_ord) > 0 THEN
     RETURN QUERY SELECT u.ord, r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value
       FROM unnest(g_ord, g_t, g_hash) AS u(ord, t, hash)
-      CROSS JOIN LATERAL (SELECT g.n FROM flexid.tag g WHERE g.t = u.t AND g.hash = u.hash ORDER BY g.n DESC LIMIT 20) g
+      CROSS JOIN LATERAL (SELECT g.t, g.n FROM flexid.tag g WHERE g.t = u.t AND g.hash = u.hash ORDER BY g.n DESC LIMIT 20) g
       JOIN flexid.record r ON ${tagged} ORDER BY u.ord, r.n DESC;
   END IF;
   IF cardinality(m_ord) > 0 THEN
@@ -118,7 +118,7 @@ CREATE INDEX tenant_open ON flexid.tenant (open_until) WHERE open_until IS NOT N
 ALTER TABLE flexid.record DROP CONSTRAINT record_pkey, ADD PRIMARY KEY (t, n);
 ALTER TABLE flexid.dead DROP CONSTRAINT dead_pkey, DROP CONSTRAINT dead_id_key, ADD PRIMARY KEY (t, n), ADD UNIQUE (t, id);
 DROP INDEX flexid.dead_tenant;
-${loadFunction('r.t = u.t AND r.n = g.n')}`,
+${loadFunction('r.t = g.t AND r.n = g.n')}`,
   },
 ];
 

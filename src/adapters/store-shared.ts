@@ -133,6 +133,7 @@ export function readDead(keys: TenantKeys, row: Omit<DeadJob, 'error' | 'payload
 
 /** What one batch changed, gathered for the listeners. */
 export interface HintDraft {
+  elsewhere?: boolean;
   kinds: Set<JobKind>;
   causes: Set<string>;
   forget: Set<string>;
@@ -155,7 +156,7 @@ export const toldCauses = (draft: HintDraft): string[] => [
 
 /** A notification of another process as a draft. */
 export function heardDraft(kinds: readonly JobKind[], causes: readonly string[]): HintDraft {
-  const draft = { ...hintDraft(), kinds: new Set(kinds) };
+  const draft = { ...hintDraft(), elsewhere: true, kinds: new Set(kinds) };
   for (const cause of causes) {
     if (cause.startsWith(FORGET)) draft.forget.add(cause.slice(FORGET.length));
     else if (cause.startsWith(EVENTS)) draft.tenants.add(cause.slice(EVENTS.length));
@@ -192,6 +193,7 @@ export function hintBoard(report: (error: unknown) => void) {
         forget: [...draft.forget],
         tenants: [...draft.tenants],
         events: draft.events,
+        ...(draft.elsewhere ? { elsewhere: true } : {}),
       };
       for (const listener of listeners) {
         try {

@@ -314,6 +314,8 @@ export interface CauseStatus {
 }
 
 export interface StoreHint {
+  /** Told by another process, which works on the jobs that it committed. */
+  elsewhere?: boolean;
   /** Kinds of the jobs that were committed. */
   kinds: readonly JobKind[];
   /** Causes that may have moved. */

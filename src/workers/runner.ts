@@ -26,6 +26,9 @@ export interface Runner {
   stop(): Promise<void>;
 }
 
+/** Who committed a job runs it at once; the others look a little later, once for all that they heard of, so that not every replica asks for every job. */
+const ELSEWHERE_MS = 100;
+
 /**
  * Works on lanes of some kinds: claims what is due in batches, runs the jobs of one lane in their order, and settles lanes in batches. A job that must wait ends
  * its lane's turn, so that order holds. Hints make it quick; a timer makes it sure.
@@ -40,8 +43,15 @@ export function startRunner(options: RunnerOptions): Runner {
     nudged = true;
     wake();
   };
+  let later: NodeJS.Timeout | undefined;
   const unsubscribe = jobs.subscribe((hint) => {
-    if (hint.kinds.some((kind) => kinds.includes(kind))) nudge();
+    if (!hint.kinds.some((kind) => kinds.includes(kind))) return;
+    if (!hint.elsewhere) nudge();
+    else
+      later ??= setTimeout(() => {
+        later = undefined;
+        nudge();
+      }, ELSEWHERE_MS).unref();
   });
 
   const finished: SettledLane[] = [];
@@ -134,6 +144,7 @@ export function startRunner(options: RunnerOptions): Runner {
       stopped = true;
       wake();
       unsubscribe();
+      clearTimeout(later);
       await looping;
       await Promise.allSettled(active.values());
       await settling;
