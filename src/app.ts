@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { algorandLedger } from './adapters/algorand.ts';
@@ -27,7 +28,6 @@ import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel } from './kernel/context.ts';
 import { createEndpoints } from './kernel/endpoints.ts';
 import { createEngine } from './kernel/engine.ts';
-import { newId } from './kernel/ids.ts';
 import { deliverLane } from './kernel/jobs.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
@@ -90,7 +90,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   });
   // what the configuration alone can refuse comes before the database is touched
   const plainLedger = ledgerOf(config);
-  const owner = newId();
+  // no id of the ordered kind: the clock that those follow is the store's, which is not open yet
+  const owner = randomUUID();
   const { trace, database, ledgered, cryptographic, outgoing } = await tracing(config, owner, log);
   const ledger = ledgered(plainLedger);
   const db = database(await openDatabase(config, log));
