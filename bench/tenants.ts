@@ -13,6 +13,8 @@ import { type Executed, openPlanLog, PLAN_SETTINGS, type PlanLog } from './plans
 import { median, printTable, sealOpenMicroseconds, serverCpuSeconds } from './reference.ts';
 
 const SIZES = [1000, 10_000];
+/** Below this there is no second page of wallets. */
+const LEAST = 300;
 /** How many of each size are made through the API, each with a connection made by messages. */
 const BY_API = 50;
 /** Tenants whose messages are explained: one while nothing of them is in memory, one after that. */
@@ -129,8 +131,8 @@ function sizesOf(args: readonly string[]): number[] {
   const at = args.indexOf('--sizes');
   if (at < 0) return SIZES;
   const sizes = (args[at + 1] ?? '').split(',').map(Number);
-  if (sizes.some((size, i) => !Number.isInteger(size) || size <= (sizes[i - 1] ?? 2 * BY_API)))
-    throw new Error(`--sizes takes growing numbers above ${2 * BY_API}, as in 1000,10000,100000`);
+  if (sizes.some((size, i) => !Number.isInteger(size) || size <= (sizes[i - 1] ?? LEAST - 1)))
+    throw new Error(`--sizes takes growing numbers from ${LEAST} on, as in 1000,10000,100000`);
   return sizes;
 }
 
