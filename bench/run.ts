@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const NAMES = ['envelope', 'messages', 'issue', 'verify', 'start'];
 /** What takes minutes runs where it is named. */
-const ASKED = ['tenants', 'scale'];
+const ASKED = ['tenants', 'scale', 'oracle'];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 
 const HELP = `./flexid bench [name ...]     ${NAMES.join(', ')}; all of them without a name. By name alone: ${ASKED.join(', ')}

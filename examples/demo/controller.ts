@@ -80,7 +80,7 @@ export async function startWebhooks(port = 0): Promise<Webhooks> {
           }
           if (answer.ok) return JSON.parse(text);
           if ((answer.status !== 503 && answer.status !== 504) || Date.now() > deadline)
-            throw new Error(`${method} ${path} of ${name} answered ${text}`);
+            throw new Error(`${method} ${path} of ${name} answered ${answer.status} ${text}`);
           await pause(200);
         }
       }

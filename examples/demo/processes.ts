@@ -19,12 +19,17 @@ export interface Program {
   readonly exitCode?: number | null;
 }
 
-/** A port that nobody listens on now. */
+/** Ports that were given: who got one may not listen on it yet, and the system may choose it again. */
+const given = new Set<number>();
+
+/** A port that nobody listens on now, and that was given to nobody before. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   await new Promise<void>((resolve) => server.close(() => resolve()));
+  if (given.has(port)) return freePort();
+  given.add(port);
   return port;
 }
 
