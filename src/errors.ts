@@ -90,3 +90,6 @@ export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   return new AppError('internal', 'Internal error', { cause: error });
 }
+
+/** Whether something failed because a wallet's owner keeps its key. */
+export const isLocked = (error: unknown): boolean => error instanceof AppError && error.code === 'wallet-locked';

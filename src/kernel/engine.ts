@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { newKeyPair } from '../didcomm/keys.ts';
-import { AppError, asAppError, type ErrorCode } from '../errors.ts';
+import { AppError, asAppError, type ErrorCode, isLocked } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
 import { type Assembled, assemble, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
 import { hashId, newId } from './ids.ts';
-import { createIngress, isLocked, type Problem2018 } from './ingress.ts';
+import { createIngress, type Problem2018 } from './ingress.ts';
 import { type DeliverPayload, deliverJob, eventJob, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
 import { readMessage } from './message.ts';
 import {

@@ -1,7 +1,7 @@
 import { openEnvelope, parseEnvelope } from '../didcomm/envelope-v1.ts';
 import type { KeyPair } from '../didcomm/key-cache.ts';
 import { parseJsonObject } from '../didcomm/safe-json.ts';
-import { AppError } from '../errors.ts';
+import { isLocked } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Route } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
@@ -38,9 +38,6 @@ export interface Problem2018 {
 export interface Ingress {
   open(body: Uint8Array): Promise<Opened | Refusal>;
 }
-
-/** Whether something failed because a wallet's owner keeps its key. */
-export const isLocked = (error: unknown): boolean => error instanceof AppError && error.code === 'wallet-locked';
 
 export function createIngress(kernel: Kernel): Ingress {
   const routes = new Map<string, Route>();

@@ -15,7 +15,7 @@ import type { KeyPair } from '../didcomm/key-cache.ts';
 import { signBytes } from '../didcomm/keys.ts';
 import { parseJson } from '../didcomm/safe-json.ts';
 import { canonicalUrn, type Profile2018, parseUrnType, urn } from '../didcomm/urn-types.ts';
-import { AppError } from '../errors.ts';
+import { AppError, isLocked } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Route } from '../ports/store.ts';
 import type { Endpoint, Kernel } from './context.ts';
@@ -165,7 +165,7 @@ export async function open2018(
   try {
     pair = await pairwise(kernel, route.tenant, connection);
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'wallet-locked') throw error;
+    if (!isLocked(error)) throw error;
     return { refused: 'locked', locked: route.tenant };
   }
   const text = sealedText(base.message);

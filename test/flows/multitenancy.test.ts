@@ -143,7 +143,7 @@ test('who may call what: the operator its operations and the routes opened to th
   );
 });
 
-test('two tenants issue to each other as strangers do; webhooks and /ws tell whose they are', async () => {
+test('one tenant issues to another as to a stranger; webhooks and /ws tell whose they are', async () => {
   const [one, both, base] = await Promise.all([startReceiver(), startReceiver(), Promise.resolve(agent.receiver)]);
   world.defer(one.close);
   world.defer(both.close);
@@ -187,6 +187,63 @@ test('two tenants issue to each other as strangers do; webhooks and /ws tell who
   assert.equal((await bob.get('/credentials')).results.length, 1);
   assert.equal((await faber.get('/credentials')).results.length, 0);
   assert.equal(one.hooks.list.filter(({ headers }) => headers['x-wallet-id'] !== faber.id).length, 0);
+});
+
+test('a hundred wallets of one process and one database invite, each under a key of its own', async () => {
+  const keys = new Set<string>();
+  for (let i = 0; i < 100; i++) {
+    const wallet = await newWallet(`one of a hundred ${i}`);
+    const { invitation } = await wallet.post('/out-of-band/create-invitation', HANDSHAKE);
+    keys.add(invitation.services[0].recipientKeys[0]);
+  }
+  assert.equal(keys.size, 100);
+});
+
+test('two wallets issue at the same time, to a third and to each other: each under its own DID', { timeout: 240_000 }, async () => {
+  const issuing = {
+    ...AUTO,
+    'auto-respond-credential-request': true,
+    'auto-respond-credential-offer': true,
+    'auto-store-credential': true,
+  };
+  const [left, right, holder] = [
+    await newWallet('left', { extra_settings: issuing }),
+    await newWallet('right', { extra_settings: issuing }),
+    await newWallet('holder of both', { extra_settings: issuing }),
+  ];
+  const [ofLeft, ofRight] = await Promise.all([left, right].map((one) => anchor({ ...agent, ...one } as unknown as TestAgent, ['name'])));
+  const issue = async (from: Wallet, to: Wallet, credDefId: string): Promise<void> => {
+    const { invitation, invi_msg_id } = await from.post('/out-of-band/create-invitation', HANDSHAKE);
+    await to.post('/out-of-band/receive-invitation', invitation);
+    const connection = await until(async () => {
+      const { results } = await from.get(`/connections?state=active&invitation_msg_id=${invi_msg_id}`);
+      return results[0]?.connection_id as string | undefined;
+    }, 'the connection');
+    await from.post('/issue-credential-2.0/send', {
+      connection_id: connection,
+      filter: { anoncreds: { cred_def_id: credDefId } },
+      credential_preview: { attributes: [{ name: 'name', value: 'of both' }] },
+    });
+  };
+  await Promise.all([
+    issue(left, holder, ofLeft!.credDefId),
+    issue(right, holder, ofRight!.credDefId),
+    issue(left, right, ofLeft!.credDefId),
+    issue(right, left, ofRight!.credDefId),
+  ]);
+  const issuers = (wallet: Wallet, count: number) =>
+    until(
+      async () => {
+        const { results } = await wallet.get('/credentials');
+        return results.length === count && results.map((one: Body) => one.cred_def_id.split('/anoncreds/')[0]).sort();
+      },
+      `the credentials of ${wallet.id}`,
+      60_000,
+    );
+  assert.notEqual(ofLeft!.did, ofRight!.did);
+  assert.deepEqual(await issuers(holder, 2), [ofLeft!.did, ofRight!.did].sort());
+  assert.deepEqual(await issuers(left, 1), [ofRight!.did]);
+  assert.deepEqual(await issuers(right, 1), [ofLeft!.did]);
 });
 
 test('a wallet that has used up its share of the sponsor waits, and says so; others do not', async () => {

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { freePort } from '../../examples/demo/processes.ts';
+import { startPostgres } from '../postgres.ts';
+import { until } from '../support/waiting.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const LIMIT_MS = 180_000;
@@ -54,6 +58,49 @@ test('the walk-through of README.md runs as it is written and ends verified', { 
     clearTimeout(timer);
     killGroup();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+});
+
+test('the commands of docs/Multitenancy.md run as they are written, but for where the database is and which ports are free', {
+  timeout: LIMIT_MS,
+}, async () => {
+  const server = await startPostgres();
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-multitenancy-'));
+  const [admin, inbound] = [await freePort(), await freePort()];
+  const here: [string, string][] = [
+    ['0.0.0.0 8031', `127.0.0.1 ${admin}`],
+    ['0.0.0.0 8030', `127.0.0.1 ${inbound}`],
+    ['localhost:8031', `127.0.0.1:${admin}`],
+    ['postgres://user:password@db/flexid', server.url],
+    ['./flexid', `'${process.execPath}' '${join(ROOT, 'src/main.ts')}'`],
+  ];
+  const text = readFileSync(join(ROOT, 'docs/Multitenancy.md'), 'utf8');
+  const blocks = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
+  assert.equal(blocks.length, 2);
+  for (const [written] of here)
+    assert.ok(
+      blocks.some((block) => block.includes(written)),
+      written,
+    );
+  const [start, create] = blocks.map((block) => here.reduce((script, [written, there]) => script.replaceAll(written, there), block));
+  const env = { ...process.env, HOME: folder, JWT_SECRET: 'of this test', ADMIN_KEY: 'operator', WALLET_KEY: 'wallet key of this test' };
+  const agent = spawn('bash', ['-c', `exec ${start}`], { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] });
+  try {
+    await until(
+      async () => (await fetch(`http://127.0.0.1:${admin}/status/ready`).catch(() => undefined))?.ok === true,
+      'the agent',
+      60_000,
+    );
+    const { stdout } = await promisify(execFile)('bash', ['-c', create!], { env });
+    const { token, settings } = JSON.parse(stdout);
+    assert.equal(settings.default_label, 'Alice');
+    const listed = await fetch(`http://127.0.0.1:${admin}/connections`, { headers: { authorization: `Bearer ${token}` } });
+    assert.deepEqual(((await listed.json()) as { results: unknown[] }).results, []);
+  } finally {
+    agent.kill();
+    await once(agent, 'exit');
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
   }
 });
 
