@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { AppError, asAppError, type ErrorCode, isLocked } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
-import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
+import type { Lookup, Page, Route, StoredRecord } from '../ports/store.ts';
 import { type Assembled, assemble, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
 import { hashId, newId } from './ids.ts';
@@ -15,6 +15,7 @@ import {
   type Incoming,
   type MessageStep,
   NEW,
+  type Pages,
   type Protocol,
   type Settings,
   type StepContext,
@@ -58,6 +59,7 @@ interface Subject {
   readonly record?: Exchange;
   readonly connection?: Exchange;
   readonly loaded: Record<string, StoredRecord | undefined>;
+  readonly pages?: Record<string, Page<StoredRecord>>;
 }
 
 export interface Engine {
@@ -79,6 +81,7 @@ export interface Transition {
   readonly among?: (rows: readonly StoredRecord[]) => StoredRecord | undefined;
   readonly connection?: string;
   readonly load?: Readonly<Record<string, Lookup>>;
+  readonly pages?: Pages;
   readonly from: readonly string[] | '*';
   readonly role?: string;
   readonly origin: Origin;
@@ -104,6 +107,7 @@ export function createEngine(kernel: Kernel): Engine {
       record: subject.record,
       connection: subject.connection,
       loaded: subject.loaded,
+      pages: subject.pages ?? {},
       reachable: subject.connection !== undefined || replyOf(subject.record)?.recipientKeys !== undefined,
       features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.legacy !== 'off' || !uri.startsWith('urn:')),
       newId: () => newId(),
@@ -114,6 +118,13 @@ export function createEngine(kernel: Kernel): Engine {
         return { verkey, write: { kid: verkey, type: 'ed25519', secret: secretKey } };
       },
     };
+  }
+
+  async function pagesOf(tenant: string, wanted: Pages = {}): Promise<Record<string, Page<StoredRecord>>> {
+    const found = Object.entries(wanted).map(
+      async ([name, { category, query }]) => [name, await store.find(tenant, category, query)] as const,
+    );
+    return Object.fromEntries(await Promise.all(found));
   }
 
   async function settle(assembled: Assembled, tenant: string): Promise<Assembled> {
@@ -257,7 +268,8 @@ export function createEngine(kernel: Kernel): Engine {
         kernel.trace.span('transition', described(tenant, protocol, record?.state), () => perform(protocol, step, record));
       const perform = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
-        const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded };
+        const pages = await pagesOf(tenant, step.pages?.(message, by));
+        const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded, pages };
         const ctx = contextOf(tenant, protocol, profile.settings, subject);
         let effects: Effects;
         const state = record ? (record.state ?? '') : NEW;
@@ -421,7 +433,8 @@ export function createEngine(kernel: Kernel): Engine {
         throw new AppError('wrong-state', wrongState(protocol, record, request));
       }
       const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
-      const subject: Subject = { record, connection: connection && toExchange(connection), loaded };
+      const pages = await pagesOf(tenant, request.pages);
+      const subject: Subject = { record, connection: connection && toExchange(connection), loaded, pages };
       const ctx = contextOf(tenant, protocol, profile.settings, subject);
       const thid = record && 'thread_id' in record.value ? (record.value.thread_id as string | undefined) : undefined;
       try {

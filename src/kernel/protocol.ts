@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox';
 import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
-import type { KeyWrite, Lookup, Route, StoredRecord } from '../ports/store.ts';
+import type { KeyWrite, Lookup, Page, Query, Route, StoredRecord } from '../ports/store.ts';
 import type { Exchange, RecordDef, RecordValue, Reply } from './record.ts';
 
 /** A message with its decorators lifted out (RFC 0008, 0015, 0017, 0092): protocols never see an `@` or a `~`. */
@@ -143,7 +143,7 @@ export interface Effects {
   readonly keys?: readonly KeyWrite[];
   /** Secrets that are used up. */
   readonly unkeys?: readonly string[];
-  readonly routes?: readonly Omit<Route, 'tenant'>[];
+  readonly routes?: readonly OwnRoute[];
   readonly unroutes?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
   readonly forget?: readonly string[];
@@ -153,6 +153,11 @@ export interface Effects {
   readonly answer?: JsonObject;
   /** A problem report to the peer; `thid` where the record's own thread is not the one that started the step. */
   readonly problem?: { readonly code: string; readonly text: string; readonly thid?: string };
+}
+
+/** A key of ours and what it serves. Nothing that shows a mediated key leaves before its mediator has said that it knows the key. */
+export interface OwnRoute extends Omit<Route, 'tenant'> {
+  readonly mediation?: { readonly tenant: string; readonly id: string };
 }
 
 /** An own key made in a step; the engine stores it with the rest. */
@@ -177,6 +182,8 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly connection?: Exchange;
   /** What the step's `load` asked for, by name. */
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
+  /** What the step's `pages` asked for, by name. */
+  readonly pages: Readonly<Record<string, Page<StoredRecord>>>;
   /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
   readonly reachable: boolean;
   /** What is spoken here, of the protocols whose URI is `match`, or begins as it does before its `*`. */
@@ -213,6 +220,12 @@ export interface Settings {
   /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
   readonly algoPrefix?: string;
   readonly debugWebhooks: boolean;
+  /** Grants mediation to whoever asks. */
+  readonly openMediation?: boolean;
+  /** How many keys one connection may have forwarded; default 10,000. */
+  readonly mediatorMaxKeys?: number;
+  /** The mediator of new keys, unless a call says otherwise, and whose mediation it is. */
+  readonly mediator?: { readonly tenant: string; readonly id: string; readonly endpoint: string; readonly routingKeys: readonly string[] };
   /** How many ledger writes a tenant may make in a day, and what they may cost the sponsor, in ALGO; 0 for no limit. */
   readonly ledgerWritesPerDay: number;
   readonly ledgerAlgoPerDay: number;
@@ -231,6 +244,9 @@ export const NEW = '-';
 
 type Loads = Readonly<Record<string, Lookup>>;
 
+/** Pages of a kind of record, where a step needs more than a few rows, or how many there are. They are read after the record, whose version guards them. */
+export type Pages = Readonly<Record<string, { readonly category: string; readonly query: Query }>>;
+
 export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly schema: TSchema;
   /** States in which it is expected; `NEW` when it may begin an exchange. `*` for a stateless protocol. */
@@ -243,6 +259,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly inner?: Inner;
   /** What else it reads; `connection` is the id of the one that the message came by. */
   readonly load?: (message: Incoming, connection: string | undefined) => Loads;
+  readonly pages?: (message: Incoming, connection: string | undefined) => Pages;
   /** The record that it is about, where no thread names one. */
   readonly about?: (message: Incoming, connection: string | undefined) => Lookup | undefined;
   step(ctx: StepContext<V>, message: Incoming): Effects;
@@ -259,8 +276,9 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly query?: TSchema;
   readonly from: readonly string[] | '*';
   readonly role?: string;
-  /** What else it reads; `record` is the id in its path. */
-  readonly load?: (input: CommandInput, record: string | undefined) => Loads;
+  /** What else it reads; `record` is the id in its path, `connection` that of the connection that is named. */
+  readonly load?: (input: CommandInput, record: string | undefined, connection?: string) => Loads;
+  readonly pages?: (input: CommandInput, record: string | undefined) => Pages;
   /** The record that the command is about, where it is named by the body and not the path. */
   readonly about?: (input: CommandInput) => Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
