@@ -158,10 +158,10 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       body: Invitation,
       from: [NEW],
       pending: ['await-response'],
-      load: ({ body }): Record<string, Lookup> =>
-        typeof body.services[0] === 'string'
-          ? { known: { category: connection.category, tag: 'reusable', equals: shortPeerDid(body.services[0]) } }
-          : {},
+      load: ({ body }): Record<string, Lookup> => {
+        const named = serviceOf(body);
+        return typeof named === 'string' ? { known: { category: connection.category, tag: 'reusable', equals: shortPeerDid(named) } } : {};
+      },
       step(ctx, { body, query }) {
         if (ctx.settings.noReceiveInvites) throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
         checkInvitation(body);
@@ -373,9 +373,18 @@ function invitationKey(
   return { verkey: key.verkey, service, keys: [key.write], routes: [key.verkey], others: [] };
 }
 
+/**
+ * The service that an invitation is answered to. RFC 0434 lets it list several for one inviter, the preferred one first, and mediators list one for each transport:
+ * the first that is a DID, or has an address of a transport that this agent sends by; else the first.
+ */
+function serviceOf(invitation: Record<string, unknown>): string | InlineServiceForm | undefined {
+  const services = invitation.services as readonly (string | InlineServiceForm)[];
+  return services.find((one) => typeof one === 'string' || /^https?:/.test(one.serviceEndpoint)) ?? services[0];
+}
+
 /** ACA-Py's rules for what it takes, with its words. */
 function checkInvitation(body: Record<string, unknown>): void {
-  if ((body.services as unknown[]).length !== 1) throw new AppError('bad-request', 'service array must have exactly one element');
+  if (serviceOf(body) === undefined) throw new AppError('bad-request', 'The invitation has no service');
   const handshakes = (body.handshake_protocols ?? []) as string[];
   if (handshakes.length === 0 && attachedRequests(body).length === 0) {
     throw new AppError('bad-request', 'Invitation must specify handshake_protocols, requests_attach, or both');
@@ -420,7 +429,7 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: re
   const { invitation } = value;
   if (((invitation.handshake_protocols ?? []) as string[]).length === 0) return connectionless(ctx, service, first);
   const id = ctx.newId();
-  const named = (invitation.services as unknown[])[0];
+  const named = serviceOf(invitation);
   const attached = attachedRequests(invitation);
   const auto = value.auto_accept ?? ctx.settings.autoAcceptInvites;
   // the order of the list is the inviter's preference
@@ -449,8 +458,8 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: re
 /** On to the handshake: at once where the invitation tells the keys, after resolving where it names a DID that only a ledger knows. */
 function proceed(ctx: StepContext<OutOfBandValue>, states: readonly string[]): Effects {
   const { value } = ctx.record!;
-  const named = (value.invitation.services as unknown[])[0];
-  if (typeof named !== 'string') return handshake(ctx, inlineService(named as InlineServiceForm), states);
+  const named = serviceOf(value.invitation)!;
+  if (typeof named !== 'string') return handshake(ctx, inlineService(named), states);
   if (named.startsWith('did:peer:')) return handshake(ctx, contactOf(resolvePeer(named)), states);
   return { record: { role: 'receiver', states, patch: value }, work: [{ op: 'dids/resolve', input: { did: named }, result: 'resolved' }] };
 }

@@ -59,7 +59,7 @@ export const Invitation = Type.Object({
   goal_code: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   accept: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
   handshake_protocols: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
-  services: Type.Array(Type.Union([Type.String({ maxLength: 20_000 }), InlineService])),
+  services: Type.Array(Type.Union([Type.String({ maxLength: 20_000 }), InlineService]), { maxItems: 20 }),
   'requests~attach': Type.Optional(
     Type.Union([Type.Array(Type.Object({ data: Type.Object({ json: Type.Optional(Type.Object({})) }) }), { maxItems: 20 }), Type.Null()]),
   ),

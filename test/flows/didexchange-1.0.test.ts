@@ -175,3 +175,15 @@ test('a response whose document is not signed by the invitation key connects nob
   await respond(attach(oldDocument(peer), peer.pair));
   await alice.event('connections', (one) => one.connection_id === got.connection_id && one.state === 'active', 'the connection');
 });
+
+test('of several services of an invitation the first that can be written to is taken; one without any is refused', async () => {
+  const peer = await startStranger();
+  world.defer(peer.close);
+  const service = (url: string) => ({ id: '#i', type: 'did-communication', recipientKeys: [peer.pair.verkey], serviceEndpoint: url });
+  const invite = (services: object[]) => message('out-of-band/1.1/invitation', { label: 'mediator', ...V10, services });
+  const invitation = invite([service('ws://127.0.0.1:1'), service(peer.url), service('http://127.0.0.1:1')]);
+  await alice.post('/out-of-band/receive-invitation?auto_accept=true', invitation);
+  const { message: request } = await peer.inbox.first((mail) => mail.message['@type'].endsWith('1.0/request'), 'the request');
+  assert.equal(request['~thread'].pthid, invitation['@id']);
+  await assert.rejects(alice.post('/out-of-band/receive-invitation', invite([])), /400.*no service/s);
+});
