@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
-import { type Contact, contactOf, resolvedContact } from '../dids/contact.ts';
+import { type Contact, contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
@@ -375,14 +375,16 @@ function invitationKey(
 
 /**
  * The service that an invitation is answered to. RFC 0434 lets it list several for one inviter, the preferred one first, and mediators list one for each transport:
- * the first that is a DID, or has an address of a transport that this agent sends by; else the first.
+ * the first that is a DID of a method that is resolved here, or has an address of a transport that this agent sends by; else the first.
  */
 function serviceOf(invitation: Record<string, unknown>): string | InlineServiceForm | undefined {
   const services = invitation.services as readonly (string | InlineServiceForm)[];
-  return services.find((one) => typeof one === 'string' || /^https?:/.test(one.serviceEndpoint)) ?? services[0];
+  const usable = (one: string | InlineServiceForm): boolean =>
+    typeof one === 'string' ? one.startsWith('did:peer:') || isRemote(one) : /^https?:/i.test(one.serviceEndpoint);
+  return services.find(usable) ?? services[0];
 }
 
-/** ACA-Py's rules for what it takes, with its words. */
+/** ACA-Py's rules for what it takes, with its words, but for the number of services. */
 function checkInvitation(body: Record<string, unknown>): void {
   if (serviceOf(body) === undefined) throw new AppError('bad-request', 'The invitation has no service');
   const handshakes = (body.handshake_protocols ?? []) as string[];
