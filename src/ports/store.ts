@@ -38,6 +38,15 @@ export interface Store {
 
   /** How far a controller's call has come: how many of its jobs are open, and what it wrote or why it failed. */
   cause(tenant: string, cause: string): Promise<CauseStatus>;
+
+  /**
+   * The first messages of a box, in the order in which they were committed; those that have expired, or were given up, are not among them. With `recipient` only
+   * those for this key; `own` only those that are not forwarded. Reading changes nothing: a message is there until a commit takes it. An unknown box is empty.
+   */
+  mail(tenant: string, box: string, query: MailQuery): Promise<Mail[]>;
+
+  /** How much lies in a box, or of it for one recipient. */
+  mailbox(tenant: string, box: string, recipient?: string): Promise<MailboxStatus>;
 }
 
 /** The job side of the same database. */
@@ -105,6 +114,11 @@ export interface StoreAdmin {
   tenants(): Promise<string[]>;
   /** Removes marks, causes and events older than their time; how many rows went. */
   expire(now: number): Promise<number>;
+  /**
+   * Removes some of the mail whose time is over, or that was given up after too many attempts: how many messages of which box. Empty when there is no more. What
+   * it answers is gone: of two that ask at once only one hears of a message.
+   */
+  expireMail(now: number): Promise<{ tenant: string; box: string; messages: number; reason: 'expired' | 'undeliverable' }[]>;
   /** @throws AppError when the database does not answer. */
   check(): Promise<void>;
   /** How many jobs are open, of every kind, and how many are dead, over all tenants. */
@@ -145,6 +159,12 @@ export interface Commit {
   forget?: readonly string[];
   marks?: readonly MarkWrite[];
   jobs?: readonly JobWrite[];
+  /** Messages that are kept for peers who fetch them. */
+  mail?: readonly MailWrite[];
+  /** Messages that their owner has: they go. Ids that are not in the box are passed over. */
+  taken?: readonly { box: string; ids: readonly string[] }[];
+  /** Messages that were sent and not confirmed: attempts + 1. At `MAIL_ATTEMPTS` it is given up: nobody reads it again, and `expireMail` removes it. */
+  missed?: readonly { box: string; ids: readonly string[] }[];
   events?: readonly EventWrite[];
   /** Jobs that this commit completes; each must still be held under its lease. */
   done?: readonly { id: string; lease: string }[];
@@ -152,6 +172,54 @@ export interface Commit {
   snapshots?: readonly { cause: string; value: JsonObject }[];
   /** Why a controller's call failed for good. */
   failures?: readonly { cause: string; code: string; text: string }[];
+}
+
+/** How often a message is sent to somebody who does not say that it came. */
+export const MAIL_ATTEMPTS = 20;
+
+/** A message to be kept for a peer that fetches its mail. */
+export interface MailWrite {
+  /** Time-ordered and unique. */
+  id: string;
+  /** Whose it is: a connection's id. */
+  box: string;
+  /** The verkey that it was forwarded to; absent for a message of our own. Kept as a keyed hash, and in the encrypted row. */
+  recipient?: string;
+  /** An envelope as it came. Encrypted at rest under the tenant's data key, with associated data of its id. */
+  body: string;
+  /** When (ms) it is given up. */
+  expires: number;
+  /** What the box may hold with it; a commit beyond that fails as a whole with `mailbox-full`. Absent: no bound. */
+  limit?: { messages: number; bytes: number };
+}
+
+export interface Mail {
+  id: string;
+  recipient?: string;
+  body: string;
+  /** When it was committed, ms. */
+  received: number;
+  /** How often it was sent to somebody who did not say that it came. */
+  attempts: number;
+}
+
+export interface MailQuery {
+  /** At least 1. */
+  limit: number;
+  /** No more than that together, but always the first. */
+  maxBytes?: number;
+  recipient?: string;
+  own?: boolean;
+  /** Ids that the caller has already: passed over, and not counted. At most 1,000. */
+  without?: readonly string[];
+}
+
+export interface MailboxStatus {
+  messages: number;
+  bytes: number;
+  /** Times of the oldest and the newest, ms; absent where there is none. */
+  oldest?: number;
+  newest?: number;
 }
 
 export interface RecordWrite {
@@ -236,7 +304,7 @@ export interface StoredMark {
   answer?: JsonObject;
 }
 
-export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger', 'inbox'] as const;
+export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger', 'inbox', 'keylist'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 export interface JobWrite {
@@ -326,4 +394,9 @@ export interface StoreHint {
   tenants: readonly string[];
   /** Events that were committed here (not given for other processes). */
   events: readonly { tenant: string; event: EventWrite }[];
+  /**
+   * Boxes that got mail, here or in another process. Here, `mail` is what came, in order, and `waiting` how many messages the box holds with the last of them:
+   * who has sent all but these has sent all.
+   */
+  boxes: readonly { tenant: string; box: string; mail?: readonly MailWrite[]; waiting?: number }[];
 }
