@@ -4,6 +4,25 @@ export interface DeliveryResult {
   readonly body?: Uint8Array;
 }
 
+/**
+ * A connection on which envelopes go both ways, whoever opened it. Frames arrive in the order of `send`. A socket that is closed takes nothing and says nothing:
+ * what was not `taken` is to be sent again elsewhere.
+ */
+export interface Socket {
+  /** Unique in this process. */
+  readonly id: string;
+  readonly open: boolean;
+  /** Bytes that were sent and that the peer's machine has not taken from this one yet. */
+  readonly buffered: number;
+  send(frame: string): void;
+  /** Resolves when the peer has answered a ping that went out after all that was sent before; false when the socket closed first, or no answer came in time. */
+  taken(): Promise<boolean>;
+  /** @param code RFC 6455 section 7.4: 1001 going away, 1008 policy, 1009 too large, 1013 try again later */
+  close(code: number, reason: string): void;
+  /** Calls `listener` once, when the socket is closed; at once where it is. */
+  onClose(listener: () => void): void;
+}
+
 /** Sends to addresses: one guarded way to what peers and tenants name, one free way to what the operator named. */
 export interface Outbound {
   /**
@@ -11,6 +30,12 @@ export interface Outbound {
    * @throws AppError `egress-refused` for an address that the guard does not allow, `delivery-failed` for anything that may pass
    */
   deliver(endpoint: string, envelope: string, mediaType?: string): Promise<DeliveryResult>;
+  /**
+   * Opens a WebSocket to a peer and keeps it: for an agent that nobody can reach, whose mail comes on it.
+   * @param onFrame what the peer sends; `taken` of the other side waits for it to settle
+   * @throws AppError `egress-refused`, `delivery-failed`
+   */
+  link(endpoint: string, onFrame: (frame: Uint8Array, socket: Socket) => Promise<void>): Promise<Socket>;
   /** Posts a webhook. @throws AppError `delivery-failed` */
   notify(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<{ status: number }>;
   close(): Promise<void>;
