@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
 import { type CommitRows, type RecordRow, splitTags } from '../vault/rows.ts';
 import type { Holds, LaneWrites } from './sqlite-lanes.ts';
+import { mailWrites } from './sqlite-mail.ts';
 import { CAUSE_MS } from './store-shared.ts';
 
 interface FoundRecord {
@@ -15,8 +16,12 @@ interface FoundRecord {
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && Buffer.compare(a, b) === 0;
 
-/** What `write` of a commit removed: the causes of completed jobs, for the hints. */
-export type CommitWriter = (t: number, rows: CommitRows, now: number) => string[];
+/** What the hints need of a commit that was written: the causes of the jobs it completed, and how much lies in the boxes that got mail. */
+export interface Written {
+  causes: string[];
+  boxes: { box: string; waiting: number }[];
+}
+export type CommitWriter = (t: number, rows: CommitRows, now: number) => Written;
 
 /** The writer of one commit; runs inside a savepoint, so that any throw undoes all of it. */
 export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): CommitWriter {
@@ -39,6 +44,7 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
   const eventInsert = db.prepare('INSERT INTO event (t, id, topic, category, record, time, value) VALUES (?, ?, ?, ?, ?, ?, ?)');
   const snapshotPut = db.prepare(`INSERT INTO cause (t, cause, expires, snapshot) VALUES (?, ?, ?, ?)
     ON CONFLICT (t, cause) DO UPDATE SET expires = excluded.expires, snapshot = excluded.snapshot`);
+  const writeMail = mailWrites(db);
   const failurePut = db.prepare(`INSERT INTO cause (t, cause, expires, failure) VALUES (?, ?, ?, ?)
     ON CONFLICT (t, cause) DO UPDATE SET expires = excluded.expires, failure = excluded.failure`);
 
@@ -100,6 +106,6 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     for (const e of rows.events) eventInsert.run(t, e.id, e.topic, e.category, e.record, now, e.value);
     for (const { cause, value } of rows.snapshots) snapshotPut.run(t, cause, now + CAUSE_MS, value);
     for (const { cause, value } of rows.failures) failurePut.run(t, cause, now + CAUSE_MS, value);
-    return causes;
+    return { causes, boxes: writeMail(t, rows, now) };
   };
 }

@@ -56,10 +56,25 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     CREATE INDEX tenant_open ON tenant (open_until) WHERE open_until IS NOT NULL;
     `,
   },
+  {
+    // `mailbox` counts exactly what `mail` holds; `mail_box` carries what is counted for one recipient, so that the bodies need not be passed over
+    name: 'mail that peers fetch',
+    sql: `
+    CREATE TABLE mail (
+      n INTEGER PRIMARY KEY, t INTEGER NOT NULL, box TEXT NOT NULL, id TEXT NOT NULL, recipient BLOB, size INTEGER NOT NULL,
+      received INTEGER NOT NULL, expires INTEGER NOT NULL, attempts INTEGER NOT NULL, body BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX mail_id ON mail (t, id);
+    CREATE INDEX mail_box ON mail (t, box, n, recipient, size, received);
+    CREATE INDEX mail_expires ON mail (expires);
+    CREATE INDEX mail_missed ON mail (n) WHERE attempts >= 20;
+    CREATE TABLE mailbox (t INTEGER NOT NULL, box TEXT NOT NULL, messages INTEGER NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (t, box)) WITHOUT ROWID, STRICT;
+    `,
+  },
 ];
 
 /** The tables that hold rows of a tenant by its number `t`. */
-export const TENANT_TABLES = ['record', 'tag', 'key', 'route', 'mark', 'lane', 'job', 'dead', 'event', 'cause'] as const;
+export const TENANT_TABLES = ['record', 'tag', 'key', 'route', 'mark', 'lane', 'job', 'dead', 'event', 'cause', 'mail', 'mailbox'] as const;
 
 /**
  * Brings the database to this version's schema, in one transaction.

@@ -6,6 +6,7 @@ import {
   JOB_KINDS,
   type JobKind,
   type Lookup,
+  type MailQuery,
   type Query,
   type Store,
   type StoreAdmin,
@@ -15,14 +16,16 @@ import { createMaster, lockDataKey, newWalletKey, openMaster } from '../vault/ma
 import { encodeCommit, NEVER } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
 import { batchWriter } from './sqlite-batch.ts';
-import { commitWriter } from './sqlite-commit.ts';
+import { commitWriter, type Written } from './sqlite-commit.ts';
 import { generateWalletKey, lockFile, preparedPath, savedMaster, savedWalletKey, sqliteError } from './sqlite-file.ts';
 import { sqliteJobs } from './sqlite-jobs.ts';
 import { holds, laneWrites } from './sqlite-lanes.ts';
+import { mailExpiry, mailReads } from './sqlite-mail.ts';
 import { sqliteReads } from './sqlite-read.ts';
 import { migrateSqlite, TENANT_TABLES } from './sqlite-schema.ts';
 import {
   draftCommit,
+  draftWaiting,
   EVENT_MS,
   guardedMaster,
   hintBoard,
@@ -53,7 +56,7 @@ const EXPIRE_ROWS = 1000;
 /** How many rows of an erased tenant one step removes: nobody else is held up. */
 const SWEEP_ROWS = 2000;
 /** What names a row, where the table has no number of its own for it. */
-const ROW_NAMES: Readonly<Record<string, string>> = { tag: 'hash, n', key: 'hash', route: 'hash' };
+const ROW_NAMES: Readonly<Record<string, string>> = { tag: 'hash, n', key: 'hash', route: 'hash', mailbox: 'box' };
 
 /**
  * Opens an SQLite database, creates it when there is none, and keeps every other process off it.
@@ -111,6 +114,8 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
   const lanes = laneWrites(db);
   const writeCommit = commitWriter(db, lanes, held);
   const reads = sqliteReads(db);
+  const mail = mailReads(db);
+  const expireMail = mailExpiry(db);
   const tenantRow = db.prepare('SELECT n, id, data_key, lock, open_until FROM tenant WHERE id = ?');
   const tenantRowByNumber = db.prepare('SELECT n, id, data_key, lock, open_until FROM tenant WHERE n = ?');
   const tenantInsert = db.prepare(
@@ -147,14 +152,15 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     // sealed before the batch begins, so that the transaction only writes; queued before this call returns, so that commits keep the order of their calls
     const known = cache.byId(tenant) ?? readNow(() => tenantById(tenant));
     const rows = encodeCommit(known.keys, what);
-    let causes: string[] = [];
+    let written: Written | undefined;
     return batch.write(
       () => {
-        causes = writeCommit(known.n, rows, Date.now());
+        written = writeCommit(known.n, rows, Date.now());
       },
       (draft) => {
         draftCommit(draft, tenant, what);
-        for (const cause of causes) draft.causes.add(cause);
+        for (const cause of written?.causes ?? []) draft.causes.add(cause);
+        for (const { box, waiting } of written?.boxes ?? []) draftWaiting(draft, tenant, box, waiting);
       },
     );
   }
@@ -176,6 +182,8 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     route: (kid: string) => read(() => reads.route(kid)),
     events: (tenant: string, query: Parameters<Store['events']>[1]) => read(() => reads.events(tenantById(tenant), query)),
     cause: (tenant: string, cause: string) => read(() => reads.cause(tenantById(tenant), cause)),
+    mail: (tenant: string, box: string, query: MailQuery) => read(() => mail.mail(tenantById(tenant), box, query)),
+    mailbox: (tenant: string, box: string, recipient?: string) => read(() => mail.mailbox(tenantById(tenant), box, recipient)),
   };
 
   async function ensureTenant(tenant: string, name: string, lock?: TenantLock): Promise<void> {
@@ -283,6 +291,13 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     sweepTenant,
     tenants: () => read(() => (tenantIds.all() as { id: string }[]).map((row) => row.id)),
     expire,
+    async expireMail(now) {
+      let gone: ReturnType<typeof expireMail> = [];
+      await batch.write(() => {
+        gone = expireMail(now);
+      });
+      return gone;
+    },
     backlog: () =>
       read(() => ({
         open: openJobs(jobCounts.all() as { kind: JobKind; n: number }[]),

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
-import { type Commit, type DeadJob, JOB_KINDS, type JobKind, type StoreHint } from '../ports/store.ts';
+import { type Commit, type DeadJob, JOB_KINDS, type JobKind, type Mail, type MailWrite, type StoreHint } from '../ports/store.ts';
 import { unlockDataKey } from '../vault/master.ts';
-import { decodeJob, openDeath } from '../vault/rows.ts';
+import { decodeJob, decodeMail, type MailColumns, openDeath } from '../vault/rows.ts';
 import { type TenantKeys, tenantKeys, unwrapDataKey, VaultError } from '../vault/seal.ts';
 
 /** How long what the databases keep by themselves lives: events for replay, outcomes for the REST call that waits for them. */
@@ -139,29 +139,57 @@ export interface HintDraft {
   forget: Set<string>;
   tenants: Set<string>;
   events: StoreHint['events'][number][];
+  /** By the name under which the box is told. */
+  boxes: Map<string, { tenant: string; box: string; mail?: MailWrite[]; waiting?: number }>;
 }
 
-export const hintDraft = (): HintDraft => ({ kinds: new Set(), causes: new Set(), forget: new Set(), tenants: new Set(), events: [] });
+export const hintDraft = (): HintDraft => ({
+  kinds: new Set(),
+  causes: new Set(),
+  forget: new Set(),
+  tenants: new Set(),
+  events: [],
+  boxes: new Map(),
+});
 
-/** What is to be forgotten, and whose events there are, travels to other processes among the causes, which are random ids, under these prefixes. */
+/** What is to be forgotten, whose events there are, and which boxes got mail, travels to other processes among the causes, which are random ids, under these prefixes. */
 const FORGET = 'forget:';
 const EVENTS = 'events:';
+const MAIL = 'mail:';
+/** Beyond that the names of boxes are told as `*`: a notification has room for 8000 bytes, and one that is too large makes everybody forget everything. */
+const TOLD_BYTES = 4000;
+const boxName = (tenant: string, box: string): string => MAIL + JSON.stringify([tenant, box]);
+const ANY_BOX = boxName('*', '*');
+
+function toldBoxes(draft: HintDraft): string[] {
+  const names = [...draft.boxes.keys()];
+  // a quotation mark of a name is two bytes in the notification
+  return names.reduce((sum, name) => sum + 2 * name.length, 0) > TOLD_BYTES ? [ANY_BOX] : names;
+}
 export const forgetName = (name: string): string => FORGET + name;
 /** The causes of a draft, and what travels among them. */
 export const toldCauses = (draft: HintDraft): string[] => [
   ...draft.causes,
   ...[...draft.forget].map(forgetName),
   ...new Set(draft.events.map(({ tenant }) => EVENTS + tenant)),
+  ...toldBoxes(draft),
 ];
 
-/** A notification of another process as a draft. */
+function hearBox(draft: HintDraft, name: string): void {
+  const [tenant = '', box = ''] = JSON.parse(name.slice(MAIL.length)) as string[];
+  draft.boxes.set(name, { tenant, box });
+}
+
+/** A notification of another process as a draft; where everything is to be forgotten, any box may have got mail. */
 export function heardDraft(kinds: readonly JobKind[], causes: readonly string[]): HintDraft {
   const draft = { ...hintDraft(), elsewhere: true, kinds: new Set(kinds) };
   for (const cause of causes) {
     if (cause.startsWith(FORGET)) draft.forget.add(cause.slice(FORGET.length));
     else if (cause.startsWith(EVENTS)) draft.tenants.add(cause.slice(EVENTS.length));
+    else if (cause.startsWith(MAIL)) hearBox(draft, cause);
     else draft.causes.add(cause);
   }
+  if (draft.forget.has('*')) hearBox(draft, ANY_BOX);
   return draft;
 }
 
@@ -174,7 +202,29 @@ export function draftCommit(draft: HintDraft, tenant: string, commit: Commit): v
   for (const snapshot of commit.snapshots ?? []) draft.causes.add(snapshot.cause);
   for (const failure of commit.failures ?? []) draft.causes.add(failure.cause);
   for (const event of commit.events ?? []) draft.events.push({ tenant, event });
+  for (const mail of commit.mail ?? []) {
+    const name = boxName(tenant, mail.box);
+    const found = draft.boxes.get(name);
+    if (found?.mail) found.mail.push(mail);
+    else draft.boxes.set(name, { tenant, box: mail.box, mail: [mail] });
+  }
   for (const name of [...(commit.forget ?? []), ...(commit.unroutes ?? []), ...(commit.unkeys ?? [])]) draft.forget.add(name);
+}
+
+/** Notes how many messages a box of the draft holds. */
+export function draftWaiting(draft: HintDraft, tenant: string, box: string, waiting: number): void {
+  const found = draft.boxes.get(boxName(tenant, box));
+  if (found) found.waiting = waiting;
+}
+
+/** A message, or undefined where it fails its integrity check: one damaged row must not keep the rest of its box from being read. It goes when its time is over. */
+export function readMail(keys: TenantKeys, box: string, row: MailColumns): Mail | undefined {
+  try {
+    return decodeMail(keys, box, row);
+  } catch (error) {
+    if (!(error instanceof VaultError)) throw error;
+    return undefined;
+  }
 }
 
 /** Listeners of commits. One that throws does not keep the others from hearing. */
@@ -186,13 +236,15 @@ export function hintBoard(report: (error: unknown) => void) {
       return () => listeners.delete(listener);
     },
     publish(draft: HintDraft): void {
-      if (draft.kinds.size + draft.causes.size + draft.forget.size + draft.tenants.size + draft.events.length === 0) return;
+      const { kinds, causes, forget, tenants, events, boxes } = draft;
+      if (kinds.size + causes.size + forget.size + tenants.size + events.length + boxes.size === 0) return;
       const hint: StoreHint = {
-        kinds: [...draft.kinds],
-        causes: [...draft.causes],
-        forget: [...draft.forget],
-        tenants: [...draft.tenants],
-        events: draft.events,
+        kinds: [...kinds],
+        causes: [...causes],
+        forget: [...forget],
+        tenants: [...tenants],
+        events,
+        boxes: [...boxes.values()],
         ...(draft.elsewhere ? { elsewhere: true } : {}),
       };
       for (const listener of listeners) {

@@ -62,6 +62,10 @@ export function tracedDatabase(db: Database, trace: Trace): Database {
       events: (tenant, query) => span('store events', { 'flexid.tenant': tenant }, () => store.events(tenant, query), { kind: 'client' }),
       // asked again and again while a call waits
       cause: (tenant, cause) => store.cause(tenant, cause),
+      mail: (tenant, box, query) =>
+        span('store mail', { 'flexid.tenant': tenant }, () => store.mail(tenant, box, query), { kind: 'client' }),
+      mailbox: (tenant, box, recipient) =>
+        span('store mailbox', { 'flexid.tenant': tenant }, () => store.mailbox(tenant, box, recipient), { kind: 'client' }),
     },
   };
 }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../ports/json.ts';
-import type { Commit, JobKind, StoredEvent, StoredKey, StoredMark, StoredRecord } from '../ports/store.ts';
+import type { Commit, JobKind, Mail, MailWrite, StoredEvent, StoredKey, StoredMark, StoredRecord } from '../ports/store.ts';
 import { open, seal, TAG_BYTES, type TenantKeys, tagHash, VaultError } from './seal.ts';
 
 /** Due time of what waits to be asked for by name (`notBefore: Infinity`): the largest time a Date holds. */
@@ -21,6 +21,11 @@ export interface CommitRows {
   marks: { hash: Buffer; answer: Buffer | null; expires: number }[];
   jobs: JobRow[];
   events: { id: string; topic: string; category: string; record: string; value: Buffer }[];
+  mail: { box: string; id: string; recipient: Buffer | null; size: number; expires: number; body: Buffer }[];
+  /** What the mail adds to which box, each once. */
+  boxes: BoxRow[];
+  taken: { box: string; ids: readonly string[] }[];
+  missed: { box: string; ids: readonly string[] }[];
   done: { id: string; lease: string }[];
   snapshots: { cause: string; value: Buffer }[];
   failures: { cause: string; value: Buffer }[];
@@ -36,6 +41,15 @@ export interface RecordRow {
   /** The tag hashes, sorted and joined. */
   tags: Buffer;
   value: Buffer;
+}
+
+export interface BoxRow {
+  box: string;
+  messages: number;
+  bytes: number;
+  /** What the box may hold after all of them, so that it was not beyond the limit of any with that one; Infinity for no bound. */
+  maxMessages: number;
+  maxBytes: number;
 }
 
 export interface JobRow {
@@ -60,6 +74,8 @@ const eventParts = (event: { id: string; topic: string; category: string; record
   event.category,
   event.record,
 ];
+// with its box: a row that was moved to another box does not open there
+const mailParts = (box: string, id: string) => ['mail', box, id];
 const causeParts = (what: 'snapshot' | 'failure', cause: string) => [what, cause];
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
@@ -69,6 +85,7 @@ const parsed = (bytes: Buffer): JsonObject => JSON.parse(bytes.toString()) as Js
 export const routeHash = (kid: string): Buffer => createHash('sha256').update(kid).digest();
 export const keyHash = (keys: TenantKeys, kid: string): Buffer => tagHash(keys, 'key', 'kid', kid);
 export const markHash = (keys: TenantKeys, mark: string): Buffer => tagHash(keys, 'mark', 'mark', mark);
+export const recipientHash = (keys: TenantKeys, recipient: string): Buffer => tagHash(keys, 'mail', 'recipient', recipient);
 export const recordTagHash = (keys: TenantKeys, category: string, name: string, value: string): Buffer =>
   tagHash(keys, `record ${category}`, name, value);
 
@@ -107,6 +124,39 @@ function sealedSecret(keys: TenantKeys, kid: string, type: string, secret: Uint8
   const out = seal(keys, keyParts(kid), plain);
   plain.fill(0);
   return out;
+}
+
+/** The envelope stays text as it is: as JSON each of its quotation marks would be written twice. */
+function sealedMail(keys: TenantKeys, { box, id, recipient = '', body }: MailWrite, size: number): Buffer {
+  const head = Buffer.byteLength(recipient);
+  const plain = Buffer.allocUnsafe(4 + head + size);
+  plain.writeUInt32BE(head);
+  plain.write(recipient, 4);
+  plain.write(body, 4 + head);
+  return seal(keys, mailParts(box, id), plain);
+}
+
+/** Adds a row to the sum of its box, or several of one batch: first what came first. */
+export function addToBox(sum: BoxRow, more: BoxRow): void {
+  sum.messages += more.messages;
+  sum.bytes += more.bytes;
+  sum.maxMessages = Math.min(sum.maxMessages + more.messages, more.maxMessages);
+  sum.maxBytes = Math.min(sum.maxBytes + more.bytes, more.maxBytes);
+}
+
+function mailRows(keys: TenantKeys, mail: readonly MailWrite[]): Pick<CommitRows, 'mail' | 'boxes'> {
+  const boxes = new Map<string, BoxRow>();
+  const rows = mail.map((m) => {
+    const { box, id, limit } = m;
+    const size = Buffer.byteLength(m.body);
+    const one = { box, messages: 1, bytes: size, maxMessages: limit?.messages ?? Infinity, maxBytes: limit?.bytes ?? Infinity };
+    const sum = boxes.get(box);
+    if (sum) addToBox(sum, one);
+    else boxes.set(box, one);
+    const recipient = m.recipient === undefined ? null : recipientHash(keys, m.recipient);
+    return { box, id, recipient, size, expires: wholeTime(m.expires), body: sealedMail(keys, m, size) };
+  });
+  return { mail: rows, boxes: [...boxes.values()] };
 }
 
 /** Everything of a commit, hashed and sealed. */
@@ -153,6 +203,9 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       record: e.record,
       value: seal(keys, eventParts(e), json(e.value)),
     })),
+    ...mailRows(keys, commit.mail ?? []),
+    taken: [...(commit.taken ?? [])],
+    missed: [...(commit.missed ?? [])],
     done: [...(commit.done ?? [])],
     snapshots: (commit.snapshots ?? []).map((s) => ({
       cause: s.cause,
@@ -217,6 +270,22 @@ export function decodeEvent(
 ): StoredEvent {
   const { id, topic, category, record, time } = row;
   return { id, topic, category, record, time, value: parsed(open(keys, eventParts(row), row.value)) };
+}
+
+/** The plain columns of a message, as both databases give them. */
+export interface MailColumns {
+  n: number;
+  id: string;
+  size: number;
+  received: number;
+  attempts: number;
+  body: Uint8Array;
+}
+
+export function decodeMail(keys: TenantKeys, box: string, { id, received, attempts, body }: MailColumns): Mail {
+  const plain = open(keys, mailParts(box, id), body);
+  const end = 4 + plain.readUInt32BE();
+  return { id, recipient: end > 4 ? plain.toString('utf8', 4, end) : undefined, body: plain.toString('utf8', end), received, attempts };
 }
 
 export const decodeSnapshot = (keys: TenantKeys, cause: string, sealed: Uint8Array): JsonObject =>
