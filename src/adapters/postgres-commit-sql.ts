@@ -3,14 +3,13 @@ export const VERSION_CLASH = 'FX001';
 export const LEASE_LOST = 'FX002';
 export const FOREIGN_LANE = 'FX003';
 export const NO_TENANT = 'FX004';
+/** Its detail names the box: the tenant's number, a blank, the box. */
+export const MAILBOX_FULL = 'FX005';
 /** Any number of our own: the class of the advisory locks that commits of a tenant share, and its erasure takes alone. */
 export const TENANT_LOCK = 703_196;
 
-/**
- * The parameters of `flexid.commit` after the first three, in order: one array per column, over all commits of the batch, each set beginning with the tenant's
- * number.
- */
-export const COMMIT_SETS = {
+/** The sets of the first schema: its function has these parameters for ever. */
+const FIRST_SETS = {
   done: ['id text', 'lane text', 'lease text'],
   mark: ['t int', 'hash bytea', 'expires bigint', 'answer bytea'],
   gone: ['t int', 'category text', 'id text', 'expect int'],
@@ -25,19 +24,92 @@ export const COMMIT_SETS = {
   cause: ['t int', 'cause text', 'snapshot bytea', 'failure bytea'],
 } as const;
 
+/**
+ * The parameters of `flexid.commit` after the first four, in order: one array per column, over all commits of the batch, each set beginning with the tenant's
+ * number. `box` has each box of the other three sets once, with what its mail adds to it.
+ */
+export const COMMIT_SETS = {
+  ...FIRST_SETS,
+  box: ['t int', 'box text', 'messages int', 'bytes bigint', 'max_messages bigint', 'max_bytes bigint'],
+  taken: ['t int', 'box text', 'id text'],
+  missed: ['t int', 'box text', 'id text'],
+  mail: ['t int', 'box text', 'id text', 'recipient bytea', 'size int', 'expires bigint', 'body bytea'],
+} as const;
+
 export type CommitSet = keyof typeof COMMIT_SETS;
 
 const column = (text: string) => text.slice(0, text.indexOf(' '));
-const parameters = Object.entries(COMMIT_SETS).flatMap(([set, columns]) =>
-  columns.map((text) => `${set}_${column(text)} ${text.slice(text.indexOf(' ') + 1)}[]`),
-);
+const parameters = (sets: Partial<typeof COMMIT_SETS>) =>
+  Object.entries(sets).flatMap(([set, columns]) => columns.map((text) => `${set}_${column(text)} ${text.slice(text.indexOf(' ') + 1)}[]`));
 const first = (set: CommitSet) => `${set}_${column(COMMIT_SETS[set][0])}`;
 /** A set as rows named `x`. */
 const rows = (set: CommitSet) =>
   `unnest(${COMMIT_SETS[set].map((text) => `${set}_${column(text)}`).join(', ')}) AS x(${COMMIT_SETS[set].map(column).join(', ')})`;
 const when = (set: CommitSet, body: string) => `  IF cardinality(${first(set)}) > 0 THEN\n${body}\n  END IF;`;
-/** All of one or several commits, or nothing. Returns the causes of the jobs that it completed. */
-export const COMMIT_FUNCTION = `
+
+/**
+ * All changes of mail are made under the lock of their box's counters, which are locked in the order of their names: so two batches never wait for each other, and
+ * the numbers of a box's messages are in the order in which they become visible.
+ */
+const MAIL_STEPS = `
+${when(
+  'box',
+  `    INSERT INTO flexid.mailbox AS m (t, box, messages, bytes)
+      SELECT x.t, x.box, x.messages, x.bytes FROM ${rows('box')} ORDER BY x.t, x.box COLLATE "C"
+    ON CONFLICT (t, box) DO UPDATE SET messages = m.messages + excluded.messages, bytes = m.bytes + excluded.bytes;`,
+)}
+${when(
+  'taken',
+  `    WITH gone AS (DELETE FROM flexid.mail m USING ${rows('taken')} WHERE m.t = x.t AND m.id = x.id AND m.box = x.box RETURNING m.t, m.box, m.size),
+      sums AS (SELECT t, box, count(*) AS messages, sum(size) AS bytes FROM gone GROUP BY t, box)
+    UPDATE flexid.mailbox m SET messages = m.messages - s.messages, bytes = m.bytes - s.bytes FROM sums s WHERE m.t = s.t AND m.box = s.box;`,
+)}
+${when(
+  'missed',
+  `    UPDATE flexid.mail m SET attempts = m.attempts + 1 FROM ${rows('missed')} WHERE m.t = x.t AND m.id = x.id AND m.box = x.box;`,
+)}
+${when(
+  'mail',
+  `    FOR v_row IN SELECT x.t, x.box, m.messages, m.messages > x.max_messages OR m.bytes > x.max_bytes AS beyond
+      FROM unnest(box_t, box_box, box_max_messages, box_max_bytes) WITH ORDINALITY AS x(t, box, max_messages, max_bytes, o)
+      JOIN flexid.mailbox m ON m.t = x.t AND m.box = x.box ORDER BY x.o
+    LOOP
+      IF v_row.beyond THEN
+        RAISE EXCEPTION 'A mailbox is full' USING ERRCODE = '${MAILBOX_FULL}', DETAIL = v_row.t || ' ' || v_row.box;
+      END IF;
+      waiting := waiting || v_row.messages;
+    END LOOP;
+    INSERT INTO flexid.mail (t, box, id, recipient, size, received, expires, attempts, body)
+      SELECT t, box, id, recipient, size, v_now, expires, 0, body FROM ${rows('mail')};`,
+)}`;
+
+/** Upkeep of mail: chosen first, then locked as commits lock, then removed. */
+export const MAIL_FUNCTIONS = `
+CREATE FUNCTION flexid.expire_mail(p_now bigint, p_rows int) RETURNS TABLE (tenant text, box text, messages int, reason text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_t int[];
+  v_box text[];
+  v_id text[];
+BEGIN
+  PERFORM set_config('flexid.tenant', '*', true);
+  SELECT array_agg(o.t), array_agg(o.box), array_agg(o.id) INTO v_t, v_box, v_id FROM (
+    (SELECT t, box, id FROM flexid.mail WHERE expires <= p_now ORDER BY expires LIMIT p_rows)
+    UNION ALL (SELECT t, box, id FROM flexid.mail WHERE attempts >= 20 LIMIT p_rows) LIMIT p_rows) o;
+  IF v_t IS NULL THEN RETURN; END IF;
+  PERFORM 1 FROM flexid.mailbox m JOIN (SELECT DISTINCT * FROM unnest(v_t, v_box) AS u(t, box)) x ON m.t = x.t AND m.box = x.box
+    ORDER BY m.t, m.box FOR UPDATE OF m;
+  RETURN QUERY WITH gone AS (
+      DELETE FROM flexid.mail m USING unnest(v_t, v_id) AS x(t, id) WHERE m.t = x.t AND m.id = x.id AND (m.expires <= p_now OR m.attempts >= 20)
+      RETURNING m.t, m.box, m.size, CASE WHEN m.attempts >= 20 THEN 'undeliverable' ELSE 'expired' END AS reason),
+    sums AS (SELECT t, box, count(*) AS messages, sum(size) AS bytes FROM gone GROUP BY t, box),
+    less AS (UPDATE flexid.mailbox m SET messages = m.messages - s.messages, bytes = m.bytes - s.bytes FROM sums s WHERE m.t = s.t AND m.box = s.box)
+    SELECT n.id, g.box, count(*)::int, g.reason FROM gone g JOIN flexid.tenant n ON n.n = g.t GROUP BY n.id, g.box, g.reason;
+END $$;
+`;
+
+/** What `flexid.commit` needs. */
+const COMMIT_HELPERS = `
 CREATE FUNCTION flexid.foreign_lane(lane text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'Lane % belongs to another tenant or kind', lane USING ERRCODE = '${FOREIGN_LANE}'; END $$;
 
@@ -45,8 +117,11 @@ BEGIN RAISE EXCEPTION 'Lane % belongs to another tenant or kind', lane USING ERR
 CREATE FUNCTION flexid.cut(tags bytea) RETURNS bytea[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT coalesce(array_agg(substr(tags, at, 16)), '{}') FROM generate_series(1, length(tags), 16) AS s(at)
 $$;
+`;
 
-CREATE FUNCTION flexid.commit(p_tenants int[], p_from text, p_kinds text[], p_causes text[], ${parameters.join(', ')}) RETURNS text[]
+/** All of one or several commits, or nothing. Returns the causes of the jobs that it completed and, with mail, how much each box of the batch holds. */
+const commitFunction = (sets: Partial<typeof COMMIT_SETS>, returns: string, steps: string, end: string) => `
+CREATE FUNCTION flexid.commit(p_tenants int[], p_from text, p_kinds text[], p_causes text[], ${parameters(sets).join(', ')}${returns}
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -54,7 +129,7 @@ DECLARE
   v_count bigint;
   v_row record;
   v_causes text[] := '{}';
-BEGIN
+BEGIN${steps && "\n  waiting := '{}';"}
   PERFORM set_config('flexid.tenant', array_to_string(p_tenants, ','), true);
   -- an erasure waits for the commits that are under way, and none begins after it: so nothing is left behind
   PERFORM pg_advisory_xact_lock_shared(${TENANT_LOCK}, x.n) FROM unnest(p_tenants) AS x(n);
@@ -127,8 +202,18 @@ ${when(
         (array_agg(x.failure ORDER BY x.o DESC) FILTER (WHERE x.failure IS NOT NULL))[1]
       FROM unnest(cause_t, cause_cause, cause_snapshot, cause_failure) WITH ORDINALITY AS x(t, cause, snapshot, failure, o) GROUP BY x.t, x.cause ORDER BY x.t, x.cause
     ON CONFLICT (t, cause) DO UPDATE SET expires = excluded.expires, snapshot = coalesce(excluded.snapshot, c.snapshot), failure = coalesce(excluded.failure, c.failure);`,
-)}
+)}${steps}
   PERFORM flexid.hint(p_from, p_kinds, p_causes || v_causes);
-  RETURN v_causes;
+  ${end}
 END $$;
 `;
+
+/** Of the first schema. */
+export const COMMIT_FUNCTION = COMMIT_HELPERS + commitFunction(FIRST_SETS, ') RETURNS text[]', '', 'RETURN v_causes;');
+/** With mail. It has more parameters than the first one, which stays: a replica that was started before goes on with it. */
+export const COMMIT_MAIL_FUNCTION = commitFunction(
+  COMMIT_SETS,
+  ', OUT causes text[], OUT waiting int[])',
+  MAIL_STEPS,
+  'causes := v_causes;',
+);

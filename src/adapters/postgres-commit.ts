@@ -1,9 +1,9 @@
 import type { AppError } from '../errors.ts';
 import type { Commit, JobKind } from '../ports/store.ts';
-import type { CommitRows } from '../vault/rows.ts';
+import { addToBox, type BoxRow, type CommitRows } from '../vault/rows.ts';
 import { COMMIT_SETS, type CommitSet } from './postgres-commit-sql.ts';
-import type { Link, Statement } from './postgres-link.ts';
-import { draftCommit, type HintDraft, hintDraft, type KnownTenant, toldCauses } from './store-shared.ts';
+import { fullBox, type Link, type Statement } from './postgres-link.ts';
+import { draftCommit, draftWaiting, type HintDraft, hintDraft, type KnownTenant, toldCauses } from './store-shared.ts';
 
 /** What a lease token says: which lane of which tenant is held, and under which id. */
 export interface LeaseParts {
@@ -20,7 +20,7 @@ export function leaseParts(token: string): LeaseParts {
 const MAX_BATCH = 200;
 const SETS = Object.entries(COMMIT_SETS) as [CommitSet, readonly string[]][];
 const PARAMETERS = 4 + SETS.reduce((sum, [, columns]) => sum + columns.length, 0);
-const TEXT = `SELECT flexid.commit(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join(', ')}) AS causes`;
+const TEXT = `SELECT * FROM flexid.commit(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join(', ')})`;
 
 interface Member {
   tenant: KnownTenant;
@@ -54,21 +54,47 @@ function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
   for (const r of rows.routes) add(columns, 'route', n, r.hash, r.kind, r.target);
   for (const j of rows.jobs) add(columns, 'job', n, j.id, j.kind, j.lane, j.due, j.cause, j.payload);
   for (const e of rows.events) add(columns, 'event', n, e.id, e.topic, e.category, e.record, e.value);
+  for (const { box, ids } of rows.taken) for (const id of ids) add(columns, 'taken', n, box, id);
+  for (const { box, ids } of rows.missed) for (const id of ids) add(columns, 'missed', n, box, id);
+  for (const m of rows.mail) add(columns, 'mail', n, m.box, m.id, m.recipient, m.size, m.expires, m.body);
   for (const s of rows.snapshots) add(columns, 'cause', n, s.cause, s.value, null);
   for (const f of rows.failures) add(columns, 'cause', n, f.cause, null, f.value);
 }
 
+/** A box of a batch: what all commits of the batch add to it. */
+type BatchBox = BoxRow & { tenant: KnownTenant };
+const boxKey = (tenant: KnownTenant, box: string): string => `${tenant.n} ${box}`;
+
+/** Every box that the members touch, each once. */
+function boxesOf(members: readonly Member[]): BatchBox[] {
+  const boxes = new Map<string, BatchBox>();
+  const none = (box: string): BoxRow => ({ box, messages: 0, bytes: 0, maxMessages: Infinity, maxBytes: Infinity });
+  for (const { tenant, rows } of members) {
+    for (const more of [...[...rows.taken, ...rows.missed].map(({ box }) => none(box)), ...rows.boxes]) {
+      const key = boxKey(tenant, more.box);
+      const sum = boxes.get(key);
+      if (sum) addToBox(sum, more);
+      else boxes.set(key, { ...more, tenant });
+    }
+  }
+  return [...boxes.values()];
+}
+
+const bound = (max: number): number | null => (Number.isFinite(max) ? Math.trunc(max) : null);
+
 /** One call for all members; the draft holds what they announce. */
-function statement(members: readonly Member[], from: string): { call: Statement; draft: HintDraft } {
+function statement(members: readonly Member[], from: string): { call: Statement; draft: HintDraft; boxes: BatchBox[] } {
   const columns = Object.fromEntries(SETS.map(([set, names]) => [set, names.map(() => [])])) as unknown as Columns;
   const draft = hintDraft();
   for (const member of members) {
     addMember(columns, member);
     draftCommit(draft, member.tenant.keys.tenant, member.commit);
   }
+  const boxes = boxesOf(members);
+  for (const b of boxes) add(columns, 'box', b.tenant.n, b.box, b.messages, b.bytes, bound(b.maxMessages), bound(b.maxBytes));
   const tenants = [...new Set(members.map((member) => member.tenant.n))];
   const values = [tenants, from, [...draft.kinds], toldCauses(draft), ...SETS.flatMap(([set]) => columns[set])];
-  return { call: { name: 'commit', text: TEXT, values }, draft };
+  return { call: { name: 'commit', text: TEXT, values }, draft, boxes };
 }
 
 /** Errors after which each member may still succeed by itself: one of them was the reason. */
@@ -84,9 +110,10 @@ export function commitBatcher(link: Link, from: string, publish: (draft: HintDra
   let working: Promise<void> | undefined;
 
   async function send(members: readonly Member[]): Promise<void> {
-    const { call, draft } = statement(members, from);
-    const [row] = await link.query<{ causes: string[] }>(call);
+    const { call, draft, boxes } = statement(members, from);
+    const [row] = await link.query<{ causes: string[]; waiting: number[] }>(call);
     for (const cause of row?.causes ?? []) draft.causes.add(cause);
+    for (const [i, waiting] of (row?.waiting ?? []).entries()) draftWaiting(draft, boxes[i]!.tenant.keys.tenant, boxes[i]!.box, waiting);
     counters.commits += members.length;
     publish(draft);
     for (const member of members) member.resolve();
@@ -98,7 +125,12 @@ export function commitBatcher(link: Link, from: string, publish: (draft: HintDra
     } catch (error) {
       const reason = error as AppError;
       if (members.length > 1 && ofOneMember(reason)) {
-        await Promise.all(members.map((member) => sendAll([member])));
+        // who floods a full box must not cost the others their batch
+        const full = fullBox(reason);
+        const inBox = ({ tenant, rows }: Member) => full === undefined || rows.boxes.some(({ box }) => boxKey(tenant, box) === full);
+        const others = members.filter((member) => !inBox(member));
+        const alone = members.filter(inBox).map((member) => [member]);
+        await Promise.all([...alone, ...(others.length > 0 ? [others] : [])].map(sendAll));
         return;
       }
       if (reason.code === 'conflict') counters.conflicts += members.length;

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { AppError } from '../errors.ts';
-import { FOREIGN_LANE, LEASE_LOST, NO_TENANT, VERSION_CLASH } from './postgres-commit-sql.ts';
+import { FOREIGN_LANE, LEASE_LOST, MAILBOX_FULL, NO_TENANT, VERSION_CLASH } from './postgres-commit-sql.ts';
 
 const CONNECT_MS = 5000;
 const QUERY_MS = 30_000;
@@ -29,6 +29,10 @@ const stateOf = (error: unknown): string | undefined => (error instanceof pg.Dat
 export const isTransient = (error: unknown): boolean =>
   error instanceof AppError && ['40P01', '40001'].includes(stateOf(error.cause) ?? '');
 
+/** Which box is full, as the commit function names it. */
+export const fullBox = (error: AppError): string | undefined =>
+  error.code === 'mailbox-full' && error.cause instanceof pg.DatabaseError ? error.cause.detail : undefined;
+
 /** An error of PostgreSQL or of its connection as one of the error table. */
 export function postgresError(error: unknown): AppError {
   if (error instanceof AppError) return error;
@@ -37,6 +41,7 @@ export function postgresError(error: unknown): AppError {
   const cause = { cause: error };
   if (state === VERSION_CLASH) return new AppError('conflict', text, cause);
   if (state === LEASE_LOST) return new AppError('lease-lost', undefined, cause);
+  if (state === MAILBOX_FULL) return new AppError('mailbox-full', undefined, cause);
   if (state === NO_TENANT) return new AppError('not-found', text, cause);
   if (state === FOREIGN_LANE) return new AppError('internal', text, cause);
   if (state === '23505') return new AppError('conflict', `An id of the commit exists already (${text})`, cause);

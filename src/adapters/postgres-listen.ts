@@ -8,7 +8,7 @@ const LONGEST_WAIT_MS = 10_000;
 
 /**
  * Hears of the commits of other processes on a connection of its own, which comes back by itself. After a gap, everything may have changed: the hint then names
- * every kind of job, and nothing that is in memory is believed. @returns the function that ends it.
+ * every kind of job, and nothing that is in memory is believed, and any box may have got mail. @returns the function that ends it.
  */
 export function listen(options: {
   url: string;

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { AppError } from '../errors.ts';
-import { COMMIT_FUNCTION } from './postgres-commit-sql.ts';
+import { COMMIT_FUNCTION, COMMIT_MAIL_FUNCTION, MAIL_FUNCTIONS } from './postgres-commit-sql.ts';
 import { JOB_FUNCTIONS } from './postgres-jobs-sql.ts';
 
 /**
@@ -50,24 +50,43 @@ ALTER TABLE flexid.lane SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_v
 ALTER TABLE flexid.job SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 `;
 
-/** Tables whose rows only their tenant may see; lanes, jobs and routes are read across tenants by their nature. */
+const MAIL_TABLES = ['mail', 'mailbox'] as const;
+
+/** Tables of the first schema whose rows only their tenant may see; lanes, jobs and routes are read across tenants by their nature. */
 const PRIVATE_TABLES = ['record', 'tag', 'key', 'mark', 'dead', 'event', 'cause'] as const;
 
 /** The tables that hold rows of a tenant by its number `t`. */
-export const TENANT_TABLES = [...PRIVATE_TABLES, 'route', 'lane', 'job'] as const;
+export const TENANT_TABLES = [...PRIVATE_TABLES, ...MAIL_TABLES, 'route', 'lane', 'job'] as const;
+
+const secured = (table: string) => `
+ALTER TABLE flexid.${table} ENABLE ROW LEVEL SECURITY;
+ALTER TABLE flexid.${table} FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON flexid.${table} USING ((SELECT flexid.tenants()) IS NULL OR t = ANY ((SELECT flexid.tenants())::int[]));`;
 
 const SECURITY = `
 CREATE FUNCTION flexid.tenants() RETURNS int[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN current_setting('flexid.tenant', true) = '*' THEN NULL
     ELSE coalesce(string_to_array(nullif(current_setting('flexid.tenant', true), ''), ',')::int[], '{}') END
 $$;
-${PRIVATE_TABLES.map(
-  (table) => `
-ALTER TABLE flexid.${table} ENABLE ROW LEVEL SECURITY;
-ALTER TABLE flexid.${table} FORCE ROW LEVEL SECURITY;
-CREATE POLICY own ON flexid.${table} USING ((SELECT flexid.tenants()) IS NULL OR t = ANY ((SELECT flexid.tenants())::int[]));`,
-).join('')}
+${PRIVATE_TABLES.map(secured).join('')}
 `;
+
+const MAIL = `
+CREATE TABLE flexid.mail (
+  n bigint GENERATED ALWAYS AS IDENTITY, t int NOT NULL, box text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, recipient bytea, size int NOT NULL,
+  received bigint NOT NULL, expires bigint NOT NULL, attempts int NOT NULL, body bytea NOT NULL, PRIMARY KEY (t, id)
+);
+CREATE INDEX mail_box ON flexid.mail (t, box, n);
+CREATE INDEX mail_expires ON flexid.mail (expires);
+CREATE INDEX mail_missed ON flexid.mail (t, n) WHERE attempts >= 20;
+-- what mail counts, exactly; changed with each message, in its own page where there is room
+CREATE TABLE flexid.mailbox (t int NOT NULL, box text COLLATE "C" NOT NULL, messages bigint NOT NULL, bytes bigint NOT NULL, PRIMARY KEY (t, box)) WITH (fillfactor = 60);
+${MAIL_TABLES.map(
+  (table) => `ALTER TABLE flexid.${table} SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);${secured(table)}
+`,
+).join('')}
+${MAIL_FUNCTIONS}
+${COMMIT_MAIL_FUNCTION}`;
 
 const CLOCK_FUNCTION = `
 CREATE FUNCTION flexid.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint $$;
@@ -120,6 +139,7 @@ ALTER TABLE flexid.dead DROP CONSTRAINT dead_pkey, DROP CONSTRAINT dead_id_key, 
 DROP INDEX flexid.dead_tenant;
 ${loadFunction('r.t = g.t AND r.n = g.n')}`,
   },
+  { name: 'mail that peers fetch', sql: MAIL },
 ];
 
 /** Any number of our own: the advisory lock under which only one process migrates. */

@@ -148,7 +148,7 @@ describe('PostgreSQL database', () => {
     );
     const others = rows.filter(({ first }) => first !== 't' && first !== '(t)::bigint' && first !== '((t)::bigint)');
     // upkeep over all tenants, which each part of a distributed table does for itself
-    assert.deepEqual(others.map(({ index }) => index).sort(), ['cause_expires', 'event_time', 'mark_expires']);
+    assert.deepEqual(others.map(({ index }) => index).sort(), ['cause_expires', 'event_time', 'mail_expires', 'mark_expires']);
     assert.ok(others.every(({ single }) => !single));
     assert.ok(rows.length >= 12, `only ${rows.length} indexes were found`);
   });
@@ -198,14 +198,18 @@ describe('PostgreSQL database', () => {
     await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, cause: 'the-cause' }] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
     await sleep(50);
-    assert.deepEqual(hints, [{ kinds: ['ledger'], causes: ['the-cause'], forget: [], tenants: [], events: [], elsewhere: true }]);
+    assert.deepEqual(hints, [
+      { kinds: ['ledger'], causes: ['the-cause'], forget: [], tenants: [], events: [], boxes: [], elsewhere: true },
+    ]);
     const without = hints.map(({ elsewhere: _told, ...hint }) => hint);
     assert.deepEqual(own, without, 'once, not again by the notification');
     hints.length = 0;
     const event = { id: 'h2', topic: 't', category: 'connection', record: 'r', value: {} };
     await db.store.commit('a', { events: [event], forget: ['a tenant'], unroutes: ['a key'] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
-    assert.deepEqual(hints, [{ kinds: [], causes: [], forget: ['a tenant', 'a key'], tenants: ['a'], events: [], elsewhere: true }]);
+    assert.deepEqual(hints, [
+      { kinds: [], causes: [], forget: ['a tenant', 'a key'], tenants: ['a'], events: [], boxes: [], elsewhere: true },
+    ]);
     for (const end of ends) end();
     await other.admin.close();
   });

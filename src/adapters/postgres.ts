@@ -7,6 +7,7 @@ import {
   JOB_KINDS,
   type JobKind,
   type Lookup,
+  type MailQuery,
   type Query,
   type Store,
   type StoreAdmin,
@@ -20,6 +21,7 @@ import { TENANT_LOCK } from './postgres-commit-sql.ts';
 import { postgresJobs } from './postgres-jobs.ts';
 import { openLink, plainClient, postgresError } from './postgres-link.ts';
 import { listen } from './postgres-listen.ts';
+import { postgresMail } from './postgres-mail.ts';
 import { loadBatcher, postgresReads } from './postgres-read.ts';
 import { migratePostgres, sessionSettings, TENANT_TABLES } from './postgres-schema.ts';
 import {
@@ -132,6 +134,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   const batch = commitBatcher(writer, from, board.publish);
   const load = loadBatcher(loader);
   const reads = postgresReads(reader);
+  const mail = postgresMail(reader);
   const cache = tenantCache();
   const stopListening = listen({ url, settings, from, publish: board.publish });
   board.subscribe(({ forget }) => {
@@ -175,6 +178,8 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     route: (kid: string) => reads.route(kid),
     events: async (id: string, query: Parameters<Store['events']>[1]) => reads.events(await tenantById(id), query),
     cause: async (id: string, cause: string) => reads.cause(await tenantById(id), cause),
+    mail: async (id: string, box: string, query: MailQuery) => mail.mail(await tenantById(id), box, query),
+    mailbox: async (id: string, box: string, recipient?: string) => mail.mailbox(await tenantById(id), box, recipient),
   };
 
   async function ensureTenant(id: string, name: string, lock?: TenantLock): Promise<void> {
@@ -291,6 +296,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     tenants: async () =>
       (await reader().query<{ id: string }>({ name: 'tenants', text: 'SELECT id FROM flexid.tenant ORDER BY n' })).map((row) => row.id),
     expire,
+    expireMail: mail.expire,
     async backlog() {
       const [, open, dead] = await reader().together([
         { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: ['*'] },
