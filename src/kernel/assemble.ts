@@ -5,7 +5,7 @@ import type { KeyPair } from '../didcomm/key-cache.ts';
 import { signDecorator } from '../didcomm/signature-decorator.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Commit, EventWrite, JobWrite, KeyWrite, RecordWrite, Route } from '../ports/store.ts';
+import type { Commit, EventWrite, JobWrite, KeyWrite, MailWrite, RecordWrite, Route } from '../ports/store.ts';
 import type { Kernel, Profile } from './context.ts';
 import { newId } from './ids.ts';
 import { type AnswerRef, commandJob, type DeliverPayload, deliverJob, eventJob, ledgerJob, tellJob, workJob } from './jobs.ts';
@@ -52,7 +52,14 @@ export interface Assembled {
   readonly answerRef?: AnswerRef;
   /** Whether jobs were made that a waiting controller waits for. */
   readonly spawned: boolean;
-  readonly reply?: { readonly envelope: string; readonly job: string };
+  readonly reply?: InlineReply;
+}
+
+/** A reply that may go back on the connection it came from; what of the commit is done with once it arrived. */
+export interface InlineReply {
+  readonly envelope: string;
+  readonly job?: string;
+  readonly kept?: { readonly box: string; readonly id: string };
 }
 
 /** Turns what a step wants into one commit: records, events, sealed mail and jobs together. Nothing is written here. */
@@ -145,8 +152,21 @@ export async function assemble(
 
   const mail = await sealAll(kernel, protocol, ctx, effects, origin, peer, bound);
   let reply: Assembled['reply'];
+  const kept: MailWrite[] = [];
   for (const payload of mail) {
+    const { envelope } = payload;
     const inline = !reply && origin.replyTo !== undefined && payload.connection === origin.replyTo;
+    if (payload.transient && !payload.endpoint) {
+      if (inline) reply = { envelope };
+      continue;
+    }
+    if (!payload.endpoint && payload.connection !== undefined) {
+      const one = keptMail(payload.connection, envelope, ctx.now, settings.mailbox.life);
+      kept.push(one);
+      // a socket has it from its session, in its order among the others
+      if (inline && ctx.channel !== 'socket') reply = { envelope, kept: { box: one.box, id: one.id } };
+      continue;
+    }
     const job = deliverJob(tenant, payload, inline ? ctx.now + INLINE_GRACE : undefined);
     if (inline) reply = { envelope: payload.envelope, job: job.id };
     jobs.push(job);
@@ -174,6 +194,8 @@ export async function assemble(
       forget: effects.forget,
       events,
       jobs,
+      mail: kept.length > 0 ? kept : undefined,
+      taken: effects.taken?.length && ctx.connection ? [{ box: ctx.connection.id, ids: effects.taken }] : undefined,
       done: origin.job ? [origin.job] : undefined,
       marks: marksOf(origin, mail, answer, ctx.now),
       snapshots: snapshot,
@@ -186,14 +208,18 @@ export async function assemble(
 function marksOf(origin: Origin, mail: readonly DeliverPayload[], answer: JsonObject, now: number): Commit['marks'] {
   if (origin.callMark !== undefined) return [{ mark: origin.callMark, answer, expires: now + CALL_LIFE }];
   if (origin.mark === undefined) return undefined;
+  const said = mail.filter(({ transient }) => !transient);
   return [
     {
       mark: origin.mark,
-      answer: mail.length > 0 ? { mail: mail as unknown as JsonObject[] } : undefined,
+      answer: said.length > 0 ? { mail: said as unknown as JsonObject[] } : undefined,
       expires: now + (origin.lasting ? MARK_LIFE_2018 : MARK_LIFE),
     },
   ];
 }
+
+/** A message of ours for a peer that has no address: it fetches it, or has it on a socket of its own. */
+const keptMail = (box: string, body: string, now: number, life: number): MailWrite => ({ id: newId(now), box, body, expires: now + life });
 
 /** The record after a change. */
 export function apply(change: Change, now: number): Exchange {
@@ -269,6 +295,7 @@ async function sealAll(
       envelope: wrapForward(sealed, to.recipientKeys[0]!, to.routingKeys ?? []),
       endpoint: to.endpoint,
       connection: connection?.id,
+      ...(out.transient ? { transient: true } : {}),
     });
   }
   return mail;

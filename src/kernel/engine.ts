@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { AppError, asAppError, type ErrorCode, isLocked } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
-import type { Lookup, Route, StoredRecord } from '../ports/store.ts';
-import { type Assembled, assemble, type Origin } from './assemble.ts';
+import type { Lookup, MailQuery, Route, StoredRecord } from '../ports/store.ts';
+import type { Socket } from '../ports/transport.ts';
+import { type Assembled, assemble, type InlineReply, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
 import { hashId, newId } from './ids.ts';
 import { createIngress, type Problem2018 } from './ingress.ts';
@@ -13,13 +14,16 @@ import {
   type CommandInput,
   type Effects,
   type Incoming,
+  type KeptMail,
   type MessageStep,
   NEW,
   type Protocol,
+  type SessionMode,
   type Settings,
   type StepContext,
 } from './protocol.ts';
 import { type Exchange, type Reply, replyOf, toExchange } from './record.ts';
+import { createRelay } from './relay.ts';
 
 /** How often a transition that lost a race reloads and tries again. */
 const ATTEMPTS = 12;
@@ -31,8 +35,12 @@ const TOLD_PER_MINUTE = 60;
 /** Where an envelope came from: whether one reply can go back on the same connection. */
 export interface InboundSession {
   readonly canReply: boolean;
+  /** A connection that stays open: what is kept for the peer may go on it. */
+  readonly socket?: Socket;
   /** It comes from where mail for locked wallets is kept. */
   readonly kept?: boolean;
+  /** How many forward messages it was in. */
+  readonly depth?: number;
 }
 
 /**
@@ -43,14 +51,29 @@ export interface Received {
   readonly refused?: string;
   readonly reply?: string;
   readonly sent?: () => Promise<void>;
-  /** The connection whose parked mail may go back instead of a reply, with its tenant. */
-  readonly session?: { readonly tenant: string; readonly connection: string };
+  /** The connection whose mail may go back the same way, with its tenant. */
+  readonly session?: MailSession;
+  /** What of its mail a peer said that it has. */
+  readonly taken?: { readonly tenant: string; readonly box: string; readonly ids: readonly string[] };
+}
+
+/** Whose mail may go on the connection that a message came on. */
+export interface MailSession {
+  readonly tenant: string;
+  readonly connection: string;
+  /** How, where the message asked for something else than before. */
+  readonly mode?: SessionMode;
+  /** Work follows that may have an answer: it is worth waiting for a moment. */
+  readonly expects: boolean;
 }
 
 /** What came of a message. */
 interface Handled {
   readonly reply?: Assembled['reply'];
   readonly connection?: string;
+  /** Absent where the message may be a copy that somebody else sends: its sender is then not known to be at the other end. */
+  readonly session?: Omit<MailSession, 'tenant' | 'connection'>;
+  readonly taken?: readonly string[];
 }
 
 /** What a transition is about, loaded and checked. */
@@ -58,6 +81,8 @@ interface Subject {
   readonly record?: Exchange;
   readonly connection?: Exchange;
   readonly loaded: Record<string, StoredRecord | undefined>;
+  readonly mail?: KeptMail;
+  readonly channel?: 'request' | 'socket';
 }
 
 export interface Engine {
@@ -93,6 +118,7 @@ export interface Transition {
 export function createEngine(kernel: Kernel): Engine {
   const { store, jobs } = kernel.db;
   const ingress = createIngress(kernel);
+  const relay = createRelay(kernel, ingress.routeOf, (body, session) => receive(body, session));
   const told = new Map<string, { minute: number; count: number }>();
 
   function contextOf(tenant: string, protocol: Protocol, settings: Settings, subject: Subject): StepContext {
@@ -104,6 +130,8 @@ export function createEngine(kernel: Kernel): Engine {
       record: subject.record,
       connection: subject.connection,
       loaded: subject.loaded,
+      mail: subject.mail,
+      channel: subject.channel,
       reachable: subject.connection !== undefined || replyOf(subject.record)?.recipientKeys !== undefined,
       features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.legacy !== 'off' || !uri.startsWith('urn:')),
       newId: () => newId(),
@@ -140,10 +168,14 @@ export function createEngine(kernel: Kernel): Engine {
     }
     const { route, message } = opened;
     kernel.count('messages_received', route.tenant);
-    const canReply = session.canReply && message.returnRoute;
+    if (isRelayed(message)) {
+      const refused = await relay(route.tenant, message, session);
+      return refused === undefined ? {} : refuse(refused);
+    }
+    const channel = session.canReply && message.returnRoute ? (session.socket ? 'socket' : 'request') : undefined;
     let outcome: Handled | string;
     try {
-      const take = (): Promise<Handled | string> => handle(route, message, canReply);
+      const take = (): Promise<Handled | string> => handle(route, message, channel);
       outcome = await (kernel.turns?.run(route.tenant, take) ?? take());
     } catch (error) {
       if (isLocked(error)) {
@@ -163,11 +195,23 @@ export function createEngine(kernel: Kernel): Engine {
       return refuse(drop!);
     }
     const { reply, connection } = outcome;
+    const { tenant } = route;
     return {
       reply: reply?.envelope,
-      sent: reply ? () => jobs.drop(route.tenant, [reply.job]) : undefined,
-      session: canReply && connection ? { tenant: route.tenant, connection } : undefined,
+      sent: reply && (() => arrived(tenant, reply)),
+      session: channel && connection !== undefined && outcome.session ? { tenant, connection, ...outcome.session } : undefined,
+      taken: connection !== undefined && outcome.taken ? { tenant, box: connection, ids: outcome.taken } : undefined,
     };
+  }
+
+  function isRelayed({ type, wire }: Incoming): boolean {
+    const known = wire === undefined ? kernel.registry.message(type) : 'unknown-type';
+    return typeof known !== 'string' && known.protocol.relayed === true;
+  }
+
+  async function arrived(tenant: string, { job, kept }: InlineReply): Promise<void> {
+    if (job !== undefined) await jobs.drop(tenant, [job]);
+    if (kept) await store.commit(tenant, { taken: [{ box: kept.box, ids: [kept.id] }] });
   }
 
   /** Keeps an envelope for a locked wallet, as it came. @throws AppError `wallet-locked` where it was kept before, so that it stays where it is */
@@ -209,11 +253,12 @@ export function createEngine(kernel: Kernel): Engine {
   // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
 
   /** Runs a message to its commit; a text says why it was dropped, for the counters only. */
-  async function handle(route: Route, message: Incoming, canReply: boolean): Promise<Handled | string> {
+  async function handle(route: Route, message: Incoming, channel: 'request' | 'socket' | undefined): Promise<Handled | string> {
     const { tenant } = route;
-    const mark = message.unmarked ? undefined : shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`);
     const found = kernel.registry.message(message.type);
     const known = typeof found === 'string' ? undefined : found;
+    const unmarked = message.unmarked || known?.step.unmarked;
+    const mark = unmarked ? undefined : shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`);
     // our own names alone: a type that nobody knows is a stranger's text
     kernel.trace.note({ 'flexid.tenant': tenant, 'flexid.protocol': known?.protocol.name, 'flexid.message': known?.name });
     const outcome = isOutcome(message) ? kernel.registry.threaded : [];
@@ -244,7 +289,7 @@ export function createEngine(kernel: Kernel): Engine {
       const rows = (name: string): StoredRecord[] => records.filter((_, index) => names[index] === name).flat();
       const connectionRow = rows('connection')[0];
       const connection = connectionRow && toExchange(connectionRow);
-      if (seen) return repeat(tenant, seen.answer, connection?.id, canReply);
+      if (seen) return repeat(tenant, seen.answer, connection?.id, channel);
 
       const direct = connection
         ? undefined
@@ -257,7 +302,8 @@ export function createEngine(kernel: Kernel): Engine {
         kernel.trace.span('transition', described(tenant, protocol, record?.state), () => perform(protocol, step, record));
       const perform = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
-        const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded };
+        const mail = trusted && connection && step.mail ? await mailFor(tenant, connection.id, step.mail(message)) : undefined;
+        const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded, mail, channel };
         const ctx = contextOf(tenant, protocol, profile.settings, subject);
         let effects: Effects;
         const state = record ? (record.state ?? '') : NEW;
@@ -284,10 +330,16 @@ export function createEngine(kernel: Kernel): Engine {
           // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
           recordId: connection && !record ? hashId(`${protocol.binds.category} ${connection.id} ${message.thid}`) : undefined,
           thid: message.thid,
-          replyTo: canReply ? connection?.id : undefined,
+          replyTo: channel ? connection?.id : undefined,
         };
         const assembled = await settle(await assemble(kernel, profile, protocol, ctx, effects, origin), tenant);
-        return { reply: assembled.reply, connection: trusted ? connection?.id : undefined };
+        const { session: mode, taken } = effects;
+        return {
+          reply: assembled.reply,
+          connection: trusted ? connection?.id : madeBy(assembled.commit, message.sender),
+          session: mark === undefined ? undefined : { mode, expects: assembled.spawned },
+          taken,
+        };
       };
 
       try {
@@ -334,14 +386,25 @@ export function createEngine(kernel: Kernel): Engine {
     tenant: string,
     answer: JsonObject | undefined,
     connection: string | undefined,
-    canReply: boolean,
+    channel: 'request' | 'socket' | undefined,
   ): Promise<Handled> {
     kernel.count('messages_repeated');
     const mail = (answer?.mail ?? []) as unknown as DeliverPayload[];
-    if (mail.length === 0) return { connection };
-    const again = mail.map((payload) => deliverJob(tenant, payload, canReply ? kernel.now() + 10_000 : undefined));
+    const [first] = mail;
+    if (!first) return { connection };
+    // who has no address has fetched it, or it is kept for it still
+    if (!first.endpoint) return { reply: channel ? { envelope: first.envelope } : undefined, connection };
+    const again = mail.map((payload) => deliverJob(tenant, payload, channel ? kernel.now() + 10_000 : undefined));
     await store.commit(tenant, { jobs: again });
-    return { reply: canReply ? { envelope: mail[0]!.envelope, job: again[0]!.id } : undefined, connection };
+    return { reply: channel ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };
+  }
+
+  async function mailFor(tenant: string, box: string, { of, ...query }: MailQuery & { of?: string }): Promise<KeptMail> {
+    const [messages, status] = await Promise.all([
+      query.limit > 0 ? store.mail(tenant, box, query) : [],
+      store.mailbox(tenant, box, of ?? query.recipient),
+    ]);
+    return { messages, status };
   }
 
   function ownerOf(
@@ -486,6 +549,12 @@ function isDirect(record: Exchange, message: Incoming): boolean {
   if (!reply || !message.sender || message.recipient !== reply.key) return false;
   return reply.recipientKeys === undefined || reply.recipientKeys.includes(message.sender);
 }
+
+/** The connection that a handshake message has made or moved, whose peer sealed it: its answer may go back as that of any other. */
+const madeBy = ({ records = [] }: Assembled['commit'], sender: string | undefined): string | undefined =>
+  sender === undefined
+    ? undefined
+    : records.find(({ category, value }) => category === 'connection' && (value.their_keys as string[] | undefined)?.includes(sender))?.id;
 
 /** The way to the peer after its message: by the service that it tells; else under the key that sealed it, as mail that it fetches. */
 const replyFrom = (known: Reply, message: Incoming): Reply =>

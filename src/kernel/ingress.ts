@@ -37,6 +37,8 @@ export interface Problem2018 {
 /** From bytes to an addressed message: the same for every envelope and every transport. */
 export interface Ingress {
   open(body: Uint8Array): Promise<Opened | Refusal>;
+  /** What a key, or another name that mail may have, serves; from memory where it was asked for lately. */
+  routeOf(kid: string): Promise<Route | undefined>;
 }
 
 export function createIngress(kernel: Kernel): Ingress {
@@ -89,6 +91,7 @@ export function createIngress(kernel: Kernel): Ingress {
   }
 
   return {
+    routeOf,
     async open(body) {
       let parsed: ReturnType<typeof parseEnvelope>;
       try {

@@ -20,6 +20,8 @@ export interface DeliverPayload {
   connection?: string;
   /** Where it is not that of DIDComm. */
   mediaType?: string;
+  /** It goes on the connection that asked for it, or not at all. */
+  transient?: boolean;
 }
 
 export interface EventPayload {

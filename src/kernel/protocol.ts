@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox';
 import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
-import type { KeyWrite, Lookup, Route, StoredRecord } from '../ports/store.ts';
+import type { KeyWrite, Lookup, Mail, MailboxStatus, MailQuery, Route, StoredRecord } from '../ports/store.ts';
 import type { Exchange, RecordDef, RecordValue, Reply } from './record.ts';
 
 /** A message with its decorators lifted out (RFC 0008, 0015, 0017, 0092): protocols never see an `@` or a `~`. */
@@ -46,7 +46,7 @@ export interface Destination {
 }
 
 /** A message to send: whole, where the record keeps it too, or as its parts. */
-export type Outgoing = { readonly to?: Destination } & ({ readonly message: JsonObject } | MessageParts);
+export type Outgoing = { readonly to?: Destination } & ({ readonly message: JsonObject; readonly transient?: boolean } | MessageParts);
 
 export interface MessageParts {
   /** Name in the protocol that sends, or a whole type URI. */
@@ -62,6 +62,8 @@ export interface MessageParts {
   readonly thid?: string;
   readonly pthid?: string;
   readonly minor?: number;
+  /** An answer that is worth nothing later: it goes on the connection that asked for it, or not at all. */
+  readonly transient?: boolean;
   /** Asks for an ack of the outcome (RFC 0317). */
   readonly pleaseAck?: boolean;
   /** Content that is a text and no object; only the 2018 Agent Protocol has such. */
@@ -149,10 +151,26 @@ export interface Effects {
   readonly forget?: readonly string[];
   /** Webhooks that are not a record's. */
   readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
+  /** Of the mail that is kept for the connection: what its owner has. */
+  readonly taken?: readonly string[];
+  /** How the mail that is kept for the connection goes on the socket that the message came on, from now on. */
+  readonly session?: SessionMode;
   /** What the REST call answers, where that is not the record. */
   readonly answer?: JsonObject;
   /** A problem report to the peer; `thid` where the record's own thread is not the one that started the step. */
   readonly problem?: { readonly code: string; readonly text: string; readonly thid?: string };
+}
+
+/**
+ * What goes on a socket by itself: `route` our own messages alone (RFC 0092), `implicit` all that is kept, as it is, `live` what was forwarded as `delivery` of
+ * messagepickup 2.0 (RFC 0685).
+ */
+export type SessionMode = 'route' | 'implicit' | 'live';
+
+/** The mail that is kept for the peer of a connection, as far as a step asked for it. */
+export interface KeptMail {
+  readonly messages: readonly Mail[];
+  readonly status: MailboxStatus;
 }
 
 /** An own key made in a step; the engine stores it with the rest. */
@@ -177,6 +195,10 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly connection?: Exchange;
   /** What the step's `load` asked for, by name. */
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
+  /** What the message's `mail` asked for. */
+  readonly mail?: KeptMail;
+  /** What the message came on, where its answer may go the same way: a socket stays open. */
+  readonly channel?: 'request' | 'socket';
   /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
   readonly reachable: boolean;
   /** What is spoken here, of the protocols whose URI is `match`, or begins as it does before its `*`. */
@@ -213,6 +235,10 @@ export interface Settings {
   /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
   readonly algoPrefix?: string;
   readonly debugWebhooks: boolean;
+  /** What is kept for a peer that fetches its mail: so many messages and bytes that others sent to it, and each so long (ms). */
+  readonly mailbox: { readonly messages: number; readonly bytes: number; readonly life: number };
+  /** Tells the controller of each message that is handed on. */
+  readonly monitorForward: boolean;
   /** How many ledger writes a tenant may make in a day, and what they may cost the sponsor, in ALGO; 0 for no limit. */
   readonly ledgerWritesPerDay: number;
   readonly ledgerAlgoPerDay: number;
@@ -243,6 +269,10 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly inner?: Inner;
   /** What else it reads; `connection` is the id of the one that the message came by. */
   readonly load?: (message: Incoming, connection: string | undefined) => Loads;
+  /** What it reads of the mail that is kept for its sender. */
+  readonly mail?: (message: Incoming) => MailQuery & { readonly of?: string };
+  /** Its step bears being run again: no mark is kept of it. */
+  readonly unmarked?: boolean;
   /** The record that it is about, where no thread names one. */
   readonly about?: (message: Incoming, connection: string | undefined) => Lookup | undefined;
   step(ctx: StepContext<V>, message: Incoming): Effects;
@@ -307,6 +337,8 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly acked?: MessageStep<V>;
   /** What a problem report of whatever family does. */
   readonly problem?: MessageStep<V>;
+  /** Its messages are not for us: they are handed on to whom they name, unread (RFC 0094). */
+  readonly relayed?: boolean;
   /** How the family spells its problem report, where it is not `problem-report`. */
   readonly problemName?: string;
   /**

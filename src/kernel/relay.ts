@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import { readForward, wrapForward } from '../didcomm/forward.ts';
+import { asAppError } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Commit, Route } from '../ports/store.ts';
+import { destinationOf } from './assemble.ts';
+import type { Kernel, Profile } from './context.ts';
+import type { InboundSession } from './engine.ts';
+import { newId } from './ids.ts';
+import { commandJob, deliverJob, eventJob, shortHash } from './jobs.ts';
+import { mediatedRoute } from './mediated.ts';
+import type { Incoming } from './protocol.ts';
+import { toExchange } from './record.ts';
+
+/** How many forward messages may lie in each other, where all of them are for keys of this instance. */
+const MAX_DEPTH = 4;
+/** How long the same envelope to the same recipient is kept once only. */
+const ONCE_MS = 24 * 3600_000;
+/** How often a controller hears that one recipient's queue is full. */
+const TOLD_EVERY_MS = 60_000;
+const TOLD_BOXES = 10_000;
+const KNOWN_DEVICES = 50_000;
+/** How long mail lies before its owner's device is called: who is on a socket has it by then. */
+const CALL_AFTER_MS = 3000;
+
+/** Hands a forward message on. @returns why it was not, for the counters only: its sender learns nothing */
+export type Relay = (tenant: string, message: Incoming, session: InboundSession) => Promise<string | undefined>;
+
+/**
+ * RFC 0094. What is forwarded to a key that a client of this mediator has registered is kept for it, or sent on where it has an address; to a key of this
+ * instance, it is received as if it had come by itself. It is in the database before its sender hears that it was accepted.
+ * @param routeOf what a key serves
+ * @param receive takes an envelope for a key of this instance
+ */
+export function createRelay(
+  kernel: Kernel,
+  routeOf: (kid: string) => Promise<Route | undefined>,
+  receive: (body: Uint8Array, session: InboundSession) => Promise<unknown>,
+): Relay {
+  const { store } = kernel.db;
+  const told = new Map<string, number>();
+  const devices = new Map<string, boolean>();
+  const called = new Map<string, number>();
+  kernel.db.jobs.subscribe(({ forget }) => {
+    for (const name of forget) name === '*' ? devices.clear() : devices.delete(name);
+  });
+
+  /** Whether the owner of a box has told of a device that can be called. */
+  async function hasDevice(tenant: string, box: string): Promise<boolean> {
+    const known = devices.get(deviceName(box));
+    if (known !== undefined) return known;
+    const [rows] = await store.load(tenant, [{ category: 'device', id: box }]);
+    const found = rows?.[0] !== undefined;
+    if (devices.size >= KNOWN_DEVICES) devices.delete(devices.keys().next().value!);
+    devices.set(deviceName(box), found);
+    return found;
+  }
+
+  function forwarded(profile: Profile, tenant: string, box: string, recipient: string, status: string): Pick<Commit, 'events' | 'jobs'> {
+    if (!profile.settings.monitorForward) return {};
+    const id = newId();
+    const payload: JsonObject = { connection_id: box, recipient_key: recipient, status };
+    return {
+      events: [{ id, topic: 'forward', category: 'forward', record: box, value: { payload } }],
+      jobs: profile.webhooks.map((target) => eventJob(tenant, box, { event: id, target: target.id })),
+    };
+  }
+
+  /** Tells the controller, now and then, that a recipient fetches nothing any more. */
+  async function full(profile: Profile, tenant: string, box: string): Promise<void> {
+    kernel.count('forwards_refused_full', tenant);
+    const name = `${tenant} ${box}`;
+    if (kernel.now() - (told.get(name) ?? 0) < TOLD_EVERY_MS) return;
+    if (told.size >= TOLD_BOXES) told.delete(told.keys().next().value!);
+    told.set(name, kernel.now());
+    const { messages, bytes } = await store.mailbox(tenant, box);
+    const id = newId();
+    const payload: JsonObject = { connection_id: box, reason: 'full', messages, bytes };
+    await store.commit(tenant, {
+      events: [{ id, topic: 'mailbox', category: 'mailbox', record: box, value: { payload } }],
+      jobs: profile.webhooks.map((target) => eventJob(tenant, box, { event: id, target: target.id })),
+    });
+  }
+
+  async function keep(tenant: string, box: string, recipient: string, body: string): Promise<void> {
+    const profile = await kernel.profiles.of(tenant);
+    const { life, ...limit } = profile.settings.mailbox;
+    const now = kernel.now();
+    const digest = createHash('sha256').update(body).digest('base64url');
+    const mark = shortHash(`${box} ${recipient} ${digest}`);
+    const events = forwarded(profile, tenant, box, recipient, 'queued_for_delivery');
+    const jobs = [...(events.jobs ?? [])];
+    if ((await hasDevice(tenant, box)) && now - (called.get(box) ?? 0) >= CALL_AFTER_MS) {
+      if (called.size >= KNOWN_DEVICES) called.delete(called.keys().next().value!);
+      called.set(box, now);
+      jobs.push(
+        commandJob(
+          tenant,
+          { protocol: 'push-notifications-fcm', command: 'call', category: 'device', id: box, input: {} },
+          undefined,
+          now + CALL_AFTER_MS,
+        ),
+      );
+    }
+    try {
+      await store.commit(tenant, {
+        ...events,
+        jobs,
+        mail: [{ id: newId(now), box, recipient, body, expires: now + life, limit }],
+        marks: [{ mark, expires: now + ONCE_MS }],
+      });
+      kernel.count('forwards_kept', tenant);
+    } catch (thrown) {
+      const { code } = asAppError(thrown);
+      if (code === 'mailbox-full') await full(profile, tenant, box);
+      if (code !== 'conflict' || !(await store.loadMarked(tenant, mark, [])).mark) throw thrown;
+      kernel.count('forwards_repeated');
+    }
+  }
+
+  /** To a client that has an address: its mail goes there, and is kept where it has none any more. */
+  async function sendOn(tenant: string, connection: string, recipient: string, body: string): Promise<void> {
+    const [rows] = await store.load(tenant, [{ category: 'connection', id: connection }]);
+    const to = rows?.[0] && destinationOf(toExchange(rows[0]));
+    if (!to?.endpoint) return keep(tenant, connection, recipient, body);
+    const profile = await kernel.profiles.of(tenant);
+    const envelope = wrapForward(body, recipient, to.routingKeys ?? []);
+    const { events, jobs = [] } = forwarded(profile, tenant, connection, recipient, 'queued_for_delivery');
+    await store.commit(tenant, { events, jobs: [...jobs, deliverJob(tenant, { envelope, endpoint: to.endpoint, connection })] });
+    kernel.count('forwards_sent', tenant);
+  }
+
+  return async (tenant, message, session) => {
+    const depth = (session.depth ?? 0) + 1;
+    const forward = readForward(message.body);
+    if (!forward || depth > MAX_DEPTH) return 'forward_invalid';
+    const { to, msg } = forward;
+    const client = await routeOf(mediatedRoute(tenant, to));
+    if (client) {
+      await (client.kind === 'relay' ? sendOn : keep)(tenant, client.target, to, msg);
+      return undefined;
+    }
+    if (!(await routeOf(to))) return 'forward_unknown';
+    await receive(Buffer.from(msg), { canReply: false, kept: session.kept, depth });
+    return undefined;
+  };
+}
+
+/** What is forgotten when the devices of a connection change. */
+export const deviceName = (connection: string): string => `device:${connection}`;
