@@ -71,11 +71,11 @@ const LAUNCH = [
   'runpy.run_module("acapy_agent", run_name="__main__", alter_sys=False)',
 ].join('\n');
 
-/** Starts an ACA-Py that ends with the world. Its wallet of type `askar` speaks the `indy` format only, `askar-anoncreds` is meant for the other. */
+/** Starts an ACA-Py that ends with the world. Its wallet of type `askar` speaks the `indy` format only, `askar-anoncreds` is meant for the other. What flags say again replaces what stands here. */
 export async function startAcapy(
   world: World,
   name: string,
-  flags: readonly string[] = [],
+  flags: readonly string[] | ((inbound: string) => readonly string[]) = [],
   wallet: 'askar' | 'askar-anoncreds' = 'askar-anoncreds',
   release: Release = 'newest',
 ): Promise<Controller> {
@@ -95,7 +95,7 @@ export async function startAcapy(
       ...['--admin', '127.0.0.1', String(adminPort), '--admin-insecure-mode', '--webhook-url', receiver.url],
       ...['--inbound-transport', 'http', '127.0.0.1', String(inboundPort), '--outbound-transport', 'http', '--endpoint', inbound],
       ...['--wallet-type', wallet, '--wallet-name', name, '--wallet-key', 'key', '--auto-provision'],
-      ...['--preserve-exchange-records', '--monitor-ping', ...flags],
+      ...['--preserve-exchange-records', '--monitor-ping', ...(typeof flags === 'function' ? flags(inbound) : flags)],
     ],
     { ...env, HOME: home },
     () => undefined,

@@ -10,6 +10,7 @@ const FOLDER = join(ROOT, 'test/interop/credo');
 
 export interface Credo {
   readonly name: string;
+  /** Where it listens; none of a wallet. */
   readonly url: string;
   readonly events: Waiting<Body>;
   /** Runs a command of the agent. @throws Error with what Credo said */
@@ -26,12 +27,13 @@ export const bringCredo = (): Promise<void> =>
 export const credoVersion = (): string =>
   (JSON.parse(readFileSync(join(FOLDER, 'node_modules/@credo-ts/didcomm/package.json'), 'utf8')) as { version: string }).version;
 
-/** Starts a Credo agent that ends with the world. */
-export async function startCredo(world: World, name: string): Promise<Credo> {
+/** Starts a Credo agent that ends with the world. A `wallet` listens on nothing, a `mediator` on a port more, for WebSockets. */
+export async function startCredo(world: World, name: string, kind?: 'wallet' | 'mediator'): Promise<Credo> {
   const port = await freePort();
+  const more = kind === 'mediator' ? [kind, String(await freePort())] : kind ? [kind] : [];
   const events = waiting<Body>();
   const answers = waiting<Body>();
-  const peer = startPeer(process.execPath, [join(FOLDER, 'agent.mjs'), String(port), name], process.env, (line) => {
+  const peer = startPeer(process.execPath, [join(FOLDER, 'agent.mjs'), String(port), name, ...more], process.env, (line) => {
     const said = JSON.parse(line) as Body;
     (said.event ? events : answers).add(said);
   });

@@ -73,6 +73,10 @@ export interface Spec {
   /** That of an agent which stopped. */
   readonly receiver?: Receiver;
   readonly noWebhook?: boolean;
+  /** Nobody can reach it: it listens on its admin port only. */
+  readonly noInbound?: boolean;
+  /** A WebSocket transport on the port of the other, and its address in what peers are told. */
+  readonly webSocket?: boolean;
   /** No key for the admin API and `/ws`. */
   readonly insecure?: boolean;
   readonly devnet?: Devnet;
@@ -166,7 +170,10 @@ export function createWorld(): World {
       [
         ...['--label', name, '--admin', '127.0.0.1', '0', '--store', `sqlite:${store}`],
         ...(spec.insecure ? ['--admin-insecure-mode'] : ['--admin-api-key', key]),
-        ...['--inbound-transport', 'http', '127.0.0.1', String(port), '--endpoint', inbound, '--anoncreds-workers', '1'],
+        ...(spec.noInbound ? [] : ['--inbound-transport', 'http', '127.0.0.1', String(port)]),
+        ...(spec.webSocket ? ['--inbound-transport', 'ws', '127.0.0.1', String(port)] : []),
+        ...(spec.noInbound ? [] : ['--endpoint', inbound, ...(spec.webSocket ? [inbound.replace(/^http/, 'ws')] : [])]),
+        ...['--anoncreds-workers', '1'],
         ...(spec.noWebhook ? [] : ['--webhook-url', `${receiver.url}/${name}#${key}`]),
         ...(spec.flags?.includes('--egress-allow') ? [] : ['--egress-allow', '127.0.0.0/8']),
         ...(devnet

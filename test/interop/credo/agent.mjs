@@ -6,21 +6,28 @@ import {
   DidCommConnectionEventTypes,
   DidCommDiscoverFeaturesEventTypes,
   DidCommHttpOutboundTransport,
+  DidCommMessageForwardingStrategy,
   DidCommModule,
   DidCommOutOfBandInvitation,
   DidCommTrustPingEventTypes,
+  DidCommWsOutboundTransport,
 } from '@credo-ts/didcomm';
-import { dependencies, HttpDoor, MemoryModule } from './kit.mjs';
+import { dependencies, HttpDoor, MemoryModule, WebSocketDoor } from './kit.mjs';
 
 /**
- * A Credo agent in a process of its own: `node agent.mjs <port> <label>`. It reads a command per line, `{"id": 1, "do": "ping", ...}`, and writes
+ * A Credo agent in a process of its own: `node agent.mjs <port> <label> [wallet | mediator]`. A wallet has no door of its own; a mediator has one more, for
+ * WebSockets on the next argument's port, and grants mediation to everybody. It reads a command per line, `{"id": 1, "do": "ping", ...}`, and writes
  * `{"id": 1, "ok": ...}` or `{"id": 1, "error": "..."}`; what happens by itself is a line `{"event": "message", ...}`. It ends with its standard input.
  */
 
-const [port, label] = process.argv.slice(2);
+const [port, label, kind, webSocketPort] = process.argv.slice(2);
 const out = process.stdout;
 const tell = (line) => out.write(`${JSON.stringify(line)}\n`);
 const door = new HttpDoor(Number(port));
+const doors = kind === 'wallet' ? [] : kind === 'mediator' ? [door, new WebSocketDoor(Number(webSocketPort))] : [door];
+const sockets = new DidCommWsOutboundTransport();
+// how long a wallet that polls waits between two questions
+const POLL_MS = 300;
 const logger = new ConsoleLogger(LogLevel.warn);
 // standard output is the control channel
 for (const name of ['log', 'info', 'warn', 'debug', 'trace']) console[name] = (...what) => console.error(...what);
@@ -31,9 +38,20 @@ const agent = new Agent({
   modules: {
     memory: new MemoryModule(),
     didcomm: new DidCommModule({
-      endpoints: [door.url],
-      transports: { inbound: [door], outbound: [new DidCommHttpOutboundTransport()] },
+      ...(doors.length > 0 ? { endpoints: doors.map(({ url }) => url) } : {}),
+      transports: { inbound: doors, outbound: [new DidCommHttpOutboundTransport(), ...(kind ? [sockets] : [])] },
       connections: { autoAcceptConnections: true },
+      ...(kind === 'wallet'
+        ? { mediationRecipient: { mediatorPollingInterval: POLL_MS, maximumMediatorReconnectionIntervalMs: 1000 } }
+        : {}),
+      ...(kind === 'mediator'
+        ? {
+            mediator: {
+              autoAcceptMediationRequests: true,
+              messageForwardingStrategy: DidCommMessageForwardingStrategy.DirectDelivery,
+            },
+          }
+        : {}),
     }),
   },
 });
@@ -51,6 +69,10 @@ const view = (connection) =>
   };
 
 const COMMANDS = {
+  async inviteUrl() {
+    const { outOfBandInvitation } = await agent.didcomm.oob.createInvitation({ label, multiUseInvitation: true });
+    return { url: outOfBandInvitation.toUrl({ domain: door.url }) };
+  },
   async invite({ multi = false, did = false, handshake }) {
     const { didcomm, dids } = agent;
     const options = { label, multiUseInvitation: multi, ...(handshake ? { handshakeProtocols: handshake } : {}) };
@@ -80,6 +102,33 @@ const COMMANDS = {
   async receiveUrl({ url }) {
     const { connectionRecord } = await agent.didcomm.oob.receiveInvitationFromUrl(url, { label });
     return { connection: view(connectionRecord) };
+  },
+  /** Gets mediation by a mediator's invitation, and uses it from now on. */
+  async mediate({ url }) {
+    const { mediationRecipient, connections, oob } = agent.didcomm;
+    const { connectionRecord } = await oob.receiveInvitationFromUrl(url, { label });
+    const connection = await connections.returnWhenIsConnected(connectionRecord.id, { timeoutMs: 15_000 });
+    const { id, state, endpoint, routingKeys } = await mediationRecipient.provision(connection);
+    return { id, state, endpoint, routingKeys, connection: view(connection) };
+  },
+  /** Begins to fetch, or to wait for, what the mediator has: Implicit, PickUpV2LiveMode, PickUpV2, PickUpV1, or what it finds out by itself. */
+  async pickUp({ strategy }) {
+    await agent.didcomm.mediationRecipient.initiateMessagePickup(undefined, strategy);
+    return {};
+  },
+  /** Is away: fetches nothing any more, and has no socket. */
+  async stopPickUp() {
+    await agent.didcomm.mediationRecipient.stopMessagePickup();
+    await Promise.all(
+      [...sockets.transportTable.values()].map(
+        (socket) =>
+          new Promise((resolve) => {
+            socket.addEventListener('close', resolve);
+            socket.close();
+          }),
+      ),
+    );
+    return {};
   },
   async discover({ connection, version, match }) {
     const { features } = await agent.didcomm.discovery.queryFeatures({
@@ -142,7 +191,7 @@ agent.events.on(DidCommConnectionEventTypes.DidCommConnectionDidRotated, ({ payl
 agent.events.on(DidCommDiscoverFeaturesEventTypes.QueryReceived, ({ payload }) =>
   tell({ event: 'query', connection: payload.connection.id, version: payload.protocolVersion }),
 );
-tell({ event: 'ready', url: door.url });
+tell({ event: 'ready', url: doors.length > 0 ? door.url : null });
 
 const lines = createInterface({ input: process.stdin });
 lines.on('line', async (line) => {

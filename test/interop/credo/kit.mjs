@@ -12,8 +12,9 @@ import {
 } from '@credo-ts/core';
 import { DidCommEventTypes, DidCommModuleConfig, DidCommTransportService } from '@credo-ts/didcomm';
 import sodium from 'libsodium-wrappers';
+import WebSocket, { WebSocketServer } from 'ws';
 
-/** What a Credo agent needs of its surroundings, in memory: keys by libsodium, records, and an HTTP door. */
+/** What a Credo agent needs of its surroundings, in memory: keys by libsodium, records, and doors for HTTP and WebSockets. */
 
 await sodium.ready;
 
@@ -260,11 +261,51 @@ export class HttpDoor {
   }
 }
 
+/** Takes envelopes from WebSockets, and answers on them as long as they are open. */
+export class WebSocketDoor {
+  #server;
+
+  constructor(port) {
+    this.url = `ws://127.0.0.1:${port}`;
+    this.port = port;
+  }
+
+  async start(context) {
+    const transport = context.dependencyManager.resolve(DidCommTransportService);
+    const events = context.dependencyManager.resolve(AgentEvents);
+    this.#server = new WebSocketServer({ port: this.port, host: '127.0.0.1' });
+    this.#server.on('connection', (socket) => {
+      const session = {
+        id: randomUUID(),
+        type: 'WebSocket',
+        async send(_context, envelope) {
+          socket.send(JSON.stringify(envelope));
+        },
+        async close() {
+          socket.close();
+        },
+      };
+      socket.on('message', (data) => {
+        const message = JSON.parse(data.toString('utf8'));
+        events.emit(context, { type: DidCommEventTypes.DidCommMessageReceived, payload: { message, session } });
+      });
+      socket.on('close', () => transport.removeSession(session));
+      socket.on('error', () => undefined);
+    });
+    await new Promise((resolve) => this.#server.on('listening', resolve));
+  }
+
+  async stop() {
+    for (const socket of this.#server?.clients ?? []) socket.terminate();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
 const absent = () => {
   throw new Error('this agent keeps no files');
 };
 
-/** No files, and the fetch and WebSocket that Node.js has. */
+/** No files, and Node.js's fetch. */
 export const dependencies = {
   FileSystem: class {
     dataPath = '/nonexistent';
@@ -280,5 +321,5 @@ export const dependencies = {
   },
   EventEmitterClass: EventEmitter,
   fetch: globalThis.fetch,
-  WebSocketClass: globalThis.WebSocket,
+  WebSocketClass: WebSocket,
 };
