@@ -82,7 +82,6 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('ws-heartbeat-interval', 1),
   foreign('ws-timeout-interval', 1),
   foreign('mediator-invitation', 1, 'ACAPY_MEDIATION_INVITATION'),
-  foreign('open-mediation', 0, 'ACAPY_MEDIATION_OPEN'),
   foreign('default-mediator-id', 1, 'ACAPY_DEFAULT_MEDIATION_ID'),
   foreign('clear-default-mediator', 0),
   done('wallet-allow-insecure-seed', 0),

@@ -84,6 +84,16 @@ const SETTINGS = {
     'Admin',
     'With --public-invites: take connection requests for the public DID that answer no invitation',
   ),
+  openMediation: flag('open-mediation', 'ACAPY_MEDIATION_OPEN', 'Mediation', 'Grant mediation to whoever asks'),
+  mediatorMaxKeys: {
+    flags: ['--mediator-max-keys'],
+    env: 'FLEXID_MEDIATOR_MAX_KEYS',
+    group: 'Mediation',
+    kind: 'number',
+    default: 10_000,
+    metavar: '<n>',
+    help: 'Keys that mail is forwarded for, for one connection (default 10,000)',
+  },
   noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations'),
 
   autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),

@@ -80,6 +80,8 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     requestsThroughPublicDid: config.requestsThroughPublicDid,
     noReceiveInvites: config.noReceiveInvites,
     debugWebhooks: config.debugWebhooks,
+    openMediation: config.openMediation,
+    mediatorMaxKeys: config.mediatorMaxKeys,
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
     legacy: config.legacy as Settings['legacy'],

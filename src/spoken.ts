@@ -7,6 +7,7 @@ import { anoncredsSchema } from './protocols/anoncreds-schema.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { connectionCommands } from './protocols/connection.ts';
 import { connections } from './protocols/connections.ts';
+import { coordinateMediation } from './protocols/coordinate-mediation.ts';
 import { didExchange } from './protocols/did-exchange.ts';
 import { didRotate } from './protocols/did-rotate.ts';
 import { discoverFeatures1 } from './protocols/discover-features-1.ts';
@@ -25,6 +26,8 @@ import { trustPing } from './protocols/trust-ping.ts';
 import { walletDid } from './protocols/wallet-did.ts';
 import { walletKeys } from './protocols/wallet-key.ts';
 import { credential } from './records/credential.ts';
+import { keylist } from './records/keylist.ts';
+import { routingKey } from './records/mediation.ts';
 
 /** What this agent speaks: a new protocol is its file and a line here. */
 export const PROTOCOLS = [
@@ -39,6 +42,7 @@ export const PROTOCOLS = [
   actionMenu,
   didRotate,
   drpc,
+  coordinateMediation,
   introduction,
   issueCredential,
   presentProof,
@@ -57,4 +61,4 @@ export const PROTOCOLS = [
 ];
 
 /** Records that no protocol binds. */
-export const EXTRA_RECORDS = [credential];
+export const EXTRA_RECORDS = [credential, keylist, routingKey];

@@ -4,7 +4,7 @@ import { ed25519ToX25519, toMultikey } from './did-key.ts';
 import { createPeer2, QUEUE_ENDPOINT } from './did-peer.ts';
 
 /** RFC 0360: keys in documents are did:key references; ACA-Py and Credo write them with the fragment. */
-function routingReference(verkey: string): string {
+export function routingReference(verkey: string): string {
   const did = verkey.startsWith('did:key:') ? verkey : verkeyToDidKey(verkey);
   return did.includes('#') ? did : `${did}#${did.slice('did:key:'.length)}`;
 }

@@ -69,15 +69,17 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const known = await answered();
     if (known) return known;
     const about = step.about?.(input);
+    const connection = step.connection
+      ? (given.connection ?? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined))
+      : undefined;
     const request: Transition = {
       tenant,
       protocol,
       record: given.record === undefined ? undefined : { category: protocol.binds.category, id: given.record },
       about,
-      connection: step.connection
-        ? (given.connection ?? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined))
-        : undefined,
-      load: step.load?.(input, given.record),
+      connection,
+      load: step.load?.(input, given.record, connection),
+      pages: step.pages?.(input, given.record),
       from: step.from,
       role: step.role,
       origin: { cause, callMark: key === undefined ? undefined : cause },
@@ -162,6 +164,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
           protocol,
           record: { category: payload.category, id: payload.id },
           load: step.load?.(input, payload.id),
+          pages: step.pages?.(input, payload.id),
           from: step.from,
           role: step.role,
           origin: { cause: job.cause, answer: payload.answer, job: held },

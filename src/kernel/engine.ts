@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { AppError, asAppError, type ErrorCode, isLocked } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
-import type { Lookup, MailQuery, Route, StoredRecord } from '../ports/store.ts';
+import type { Lookup, MailQuery, Page, Route, StoredRecord } from '../ports/store.ts';
 import type { Socket } from '../ports/transport.ts';
 import { type Assembled, assemble, type InlineReply, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
@@ -17,6 +17,7 @@ import {
   type KeptMail,
   type MessageStep,
   NEW,
+  type Pages,
   type Protocol,
   type SessionMode,
   type Settings,
@@ -83,6 +84,7 @@ interface Subject {
   readonly loaded: Record<string, StoredRecord | undefined>;
   readonly mail?: KeptMail;
   readonly channel?: 'request' | 'socket';
+  readonly pages?: Record<string, Page<StoredRecord>>;
 }
 
 export interface Engine {
@@ -104,6 +106,7 @@ export interface Transition {
   readonly among?: (rows: readonly StoredRecord[]) => StoredRecord | undefined;
   readonly connection?: string;
   readonly load?: Readonly<Record<string, Lookup>>;
+  readonly pages?: Pages;
   readonly from: readonly string[] | '*';
   readonly role?: string;
   readonly origin: Origin;
@@ -132,6 +135,7 @@ export function createEngine(kernel: Kernel): Engine {
       loaded: subject.loaded,
       mail: subject.mail,
       channel: subject.channel,
+      pages: subject.pages ?? {},
       reachable: subject.connection !== undefined || replyOf(subject.record)?.recipientKeys !== undefined,
       features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.legacy !== 'off' || !uri.startsWith('urn:')),
       newId: () => newId(),
@@ -142,6 +146,13 @@ export function createEngine(kernel: Kernel): Engine {
         return { verkey, write: { kid: verkey, type: 'ed25519', secret: secretKey } };
       },
     };
+  }
+
+  async function pagesOf(tenant: string, wanted: Pages = {}): Promise<Record<string, Page<StoredRecord>>> {
+    const found = Object.entries(wanted).map(
+      async ([name, { category, query }]) => [name, await store.find(tenant, category, query)] as const,
+    );
+    return Object.fromEntries(await Promise.all(found));
   }
 
   async function settle(assembled: Assembled, tenant: string): Promise<Assembled> {
@@ -303,7 +314,8 @@ export function createEngine(kernel: Kernel): Engine {
       const perform = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
         const mail = trusted && connection && step.mail ? await mailFor(tenant, connection.id, step.mail(message)) : undefined;
-        const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded, mail, channel };
+        const pages = await pagesOf(tenant, step.pages?.(message, by));
+        const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded, pages, mail, channel };
         const ctx = contextOf(tenant, protocol, profile.settings, subject);
         let effects: Effects;
         const state = record ? (record.state ?? '') : NEW;
@@ -484,7 +496,8 @@ export function createEngine(kernel: Kernel): Engine {
         throw new AppError('wrong-state', wrongState(protocol, record, request));
       }
       const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
-      const subject: Subject = { record, connection: connection && toExchange(connection), loaded };
+      const pages = await pagesOf(tenant, request.pages);
+      const subject: Subject = { record, connection: connection && toExchange(connection), loaded, pages };
       const ctx = contextOf(tenant, protocol, profile.settings, subject);
       const thid = record && 'thread_id' in record.value ? (record.value.thread_id as string | undefined) : undefined;
       try {

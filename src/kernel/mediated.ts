@@ -1,5 +1,10 @@
-/** The kind of a route that a mediator's own routing key has (RFC 0094). */
+import { hashId } from './ids.ts';
+
+/** The kind of route that a mediator's own routing key has (RFC 0094). */
 export const MEDIATION = 'mediation';
 
-/** The name of the route of a key that somebody has registered with a mediator of this instance: the key itself may be another tenant's own. */
+/** What a mediated key is called in the table of routes: forwards for it are looked up there, and no key of this agent's own has such a name. */
 export const mediatedRoute = (tenant: string, verkey: string): string => `mediated ${tenant} ${verkey}`;
+
+/** The mediation of a connection, one for each role: the same connection has the same id, so that two requests at once are one. */
+export const mediationId = (role: 'server' | 'client', connection: string): string => hashId(`mediation ${role} ${connection}`);

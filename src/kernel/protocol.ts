@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox';
 import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
-import type { KeyWrite, Lookup, Mail, MailboxStatus, MailQuery, Route, StoredRecord } from '../ports/store.ts';
+import type { KeyWrite, Lookup, Mail, MailboxStatus, MailQuery, Page, Query, Route, StoredRecord } from '../ports/store.ts';
 import type { Exchange, RecordDef, RecordValue, Reply } from './record.ts';
 
 /** A message with its decorators lifted out (RFC 0008, 0015, 0017, 0092): protocols never see an `@` or a `~`. */
@@ -145,7 +145,7 @@ export interface Effects {
   readonly keys?: readonly KeyWrite[];
   /** Secrets that are used up. */
   readonly unkeys?: readonly string[];
-  readonly routes?: readonly Omit<Route, 'tenant'>[];
+  readonly routes?: readonly OwnRoute[];
   readonly unroutes?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
   readonly forget?: readonly string[];
@@ -171,6 +171,11 @@ export type SessionMode = 'route' | 'implicit' | 'live';
 export interface KeptMail {
   readonly messages: readonly Mail[];
   readonly status: MailboxStatus;
+}
+
+/** A key of ours and what it serves. Nothing that shows a mediated key leaves before its mediator has said that it knows the key. */
+export interface OwnRoute extends Omit<Route, 'tenant'> {
+  readonly mediation?: { readonly tenant: string; readonly id: string };
 }
 
 /** An own key made in a step; the engine stores it with the rest. */
@@ -199,6 +204,8 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly mail?: KeptMail;
   /** What the message came on, where its answer may go the same way: a socket stays open. */
   readonly channel?: 'request' | 'socket';
+  /** What the step's `pages` asked for, by name. */
+  readonly pages: Readonly<Record<string, Page<StoredRecord>>>;
   /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
   readonly reachable: boolean;
   /** What is spoken here, of the protocols whose URI is `match`, or begins as it does before its `*`. */
@@ -239,6 +246,12 @@ export interface Settings {
   readonly mailbox: { readonly messages: number; readonly bytes: number; readonly life: number };
   /** Tells the controller of each message that is handed on. */
   readonly monitorForward: boolean;
+  /** Grants mediation to whoever asks. */
+  readonly openMediation?: boolean;
+  /** How many keys one connection may have forwarded; default 10,000. */
+  readonly mediatorMaxKeys?: number;
+  /** The mediator of new keys, unless a call says otherwise, and whose mediation it is. */
+  readonly mediator?: { readonly tenant: string; readonly id: string; readonly endpoint: string; readonly routingKeys: readonly string[] };
   /** How many ledger writes a tenant may make in a day, and what they may cost the sponsor, in ALGO; 0 for no limit. */
   readonly ledgerWritesPerDay: number;
   readonly ledgerAlgoPerDay: number;
@@ -257,6 +270,9 @@ export const NEW = '-';
 
 type Loads = Readonly<Record<string, Lookup>>;
 
+/** Pages of a kind of record, where a step needs more than a few rows, or how many there are. They are read after the record, whose version guards them. */
+export type Pages = Readonly<Record<string, { readonly category: string; readonly query: Query }>>;
+
 export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly schema: TSchema;
   /** States in which it is expected; `NEW` when it may begin an exchange. `*` for a stateless protocol. */
@@ -273,6 +289,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly mail?: (message: Incoming) => MailQuery & { readonly of?: string };
   /** Its step bears being run again: no mark is kept of it. */
   readonly unmarked?: boolean;
+  readonly pages?: (message: Incoming, connection: string | undefined) => Pages;
   /** The record that it is about, where no thread names one. */
   readonly about?: (message: Incoming, connection: string | undefined) => Lookup | undefined;
   step(ctx: StepContext<V>, message: Incoming): Effects;
@@ -289,8 +306,9 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly query?: TSchema;
   readonly from: readonly string[] | '*';
   readonly role?: string;
-  /** What else it reads; `record` is the id in its path. */
-  readonly load?: (input: CommandInput, record: string | undefined) => Loads;
+  /** What else it reads; `record` is the id in its path, `connection` that of the connection that is named. */
+  readonly load?: (input: CommandInput, record: string | undefined, connection?: string) => Loads;
+  readonly pages?: (input: CommandInput, record: string | undefined) => Pages;
   /** The record that the command is about, where it is named by the body and not the path. */
   readonly about?: (input: CommandInput) => Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */

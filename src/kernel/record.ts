@@ -1,5 +1,6 @@
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
+import type { NextCommand } from './protocol.ts';
 
 /** What a record's value may hold: JSON whose members may be absent. */
 export type RecordValue = { [member: string]: unknown };
@@ -60,6 +61,8 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
     readonly unroutes?: readonly string[];
     readonly unkeys?: readonly string[];
     readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
+    /** What is too much for the same commit. */
+    readonly next?: readonly NextCommand[];
   };
 }
 

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { mediationId } from '../kernel/mediated.ts';
 import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 import { id2018, type Wire2018 } from '../kernel/wire-2018.ts';
@@ -43,6 +44,12 @@ export interface ConnectionValue {
   oob_id?: string;
   /** As a receiver: complete, so that another invitation by the same DID finds it. */
   reusable?: boolean;
+  /** The peer mediates for us, or we for it: what is of that goes with the connection. */
+  mediation?: readonly ('server' | 'client')[];
+  /** The mediator that an invitation was made or received with. */
+  mediator?: { readonly [member: string]: unknown };
+  /** Nobody can write to us: the peer answers on the connections that we open. */
+  pulls?: boolean;
   metadata?: Readonly<Record<string, unknown>>;
 }
 
@@ -109,11 +116,20 @@ export const connection = defineRecord<ConnectionValue>({
     reusable: value.reusable ? value.their_public_did : undefined,
     endpoint_did: value.wire?.endpoint_did,
   }),
-  removed: ({ value }) => {
+  removed: ({ id, value }) => {
     const { my_verkey, my_did, their_did, request_id, invitation_msg_id: offer } = value;
     const of2018 = value.protocol === 'connection-2018' ? [my_did, their_did, request_id, offer, offer && `offer ${offer}`] : [];
     const key = my_verkey && !value.my_did_shared ? [my_verkey] : [];
-    return { unroutes: [...key, ...of2018.filter((id) => id !== undefined).map(id2018)], unkeys: key };
+    return {
+      unroutes: [...key, ...of2018.filter((name) => name !== undefined).map(id2018)],
+      unkeys: key,
+      next: value.mediation?.map((role) => ({
+        protocol: 'coordinate-mediation',
+        command: 'purge',
+        record: { category: 'mediation', id: mediationId(role, id) },
+        input: { connection: id, role },
+      })),
+    };
   },
   admin: {
     list: '/connections',

@@ -104,6 +104,7 @@ async function placed(protocol: Protocol, state: string, role: string | undefine
     invitation: { services: ['did:peer:none'] },
     new_did: 'did:peer:4zQmNew',
     verkey: moved.verkey,
+    routing_key: mine.verkey,
   };
   await db.store.commit(TENANT, {
     keys: [mine, moved].map((pair) => ({ kid: pair.verkey, type: 'ed25519', secret: pair.secretKey })),
@@ -199,6 +200,11 @@ const BODY: JsonObject = {
     services: ['did:peer:none'],
   },
   options: [],
+  updates: [{ recipient_key: newKeyPair().verkey, action: 'add' }],
+  updated: [],
+  keys: [],
+  endpoint: 'http://127.0.0.1:1',
+  routing_keys: [newKeyPair().verkey],
   query: '*',
   queries: [{ 'feature-type': 'protocol', match: '*' }],
   protocols: [{ pid: 'x' }],

@@ -1,0 +1,128 @@
+import { AppError } from '../errors.ts';
+import type { StepContext } from '../kernel/protocol.ts';
+import { compact, defineRecord, viewHead } from '../kernel/record.ts';
+import type { StoredRecord } from '../ports/store.ts';
+
+/** Mediation on one connection (RFC 0211), under the names of ACA-Py's MediationRecord. */
+export interface MediationValue {
+  [member: string]: unknown;
+  connection_id: string;
+  role: 'server' | 'client';
+  mediator_terms?: readonly string[];
+  recipient_terms?: readonly string[];
+  /** As a recipient: what the mediator told, as did:key references. */
+  routing_keys?: readonly string[];
+  endpoint?: string;
+  thread_id?: string;
+  /** As a recipient: new keys go through it, unless a call says otherwise. */
+  is_default?: boolean;
+  /** As a mediator: the verkey that was told. */
+  routing_key?: string;
+}
+
+/** `role`: `server` mediates, `client` is mediated. */
+export const mediation = defineRecord<MediationValue>({
+  category: 'mediation',
+  idField: 'mediation_id',
+  label: 'Mediation',
+  topic: 'mediation',
+  states: ['request', 'granted', 'denied'],
+  view: (record) =>
+    compact({
+      ...viewHead(record),
+      mediation_id: record.id,
+      role: record.role,
+      connection_id: record.value.connection_id,
+      mediator_terms: record.value.mediator_terms,
+      recipient_terms: record.value.recipient_terms,
+      routing_keys: record.value.routing_keys ?? [],
+      endpoint: record.value.endpoint,
+    }),
+  tags: ({ thread_id, connection_id, role, is_default }) => ({
+    thread: thread_id,
+    connection_id,
+    server: role === 'server' ? connection_id : undefined,
+    client: role === 'client' ? connection_id : undefined,
+    default: is_default ? 'yes' : undefined,
+  }),
+  admin: {
+    list: '/mediation/requests',
+    one: '/mediation/requests/{mediation_id}',
+    tag: 'mediation',
+    filters: { conn_id: 'connection_id' },
+  },
+});
+
+/** The key that forwards are sealed to: one for all whom a tenant mediates. */
+export const routingKey = defineRecord<{ verkey: string }>({
+  category: 'routing_key',
+  idField: 'id',
+  states: [],
+  view: ({ value }) => ({ verkey: value.verkey }),
+  tags: () => ({}),
+});
+
+/** The id of the one record of that kind. */
+export const ONLY = 'default';
+
+/** Which mediation a tenant's new keys go through, unless a call says otherwise. */
+export const defaultMediation = { category: mediation.category, tag: 'default', equals: 'yes' };
+
+/** A mediator of ours as it was granted, and whose it is: a tenant may use the base wallet's. */
+export interface Mediator {
+  readonly tenant: string;
+  readonly id: string;
+  readonly endpoint: string;
+  readonly routingKeys: readonly string[];
+}
+
+/** The mediator of a granted mediation; undefined for any other. */
+export function mediatorOf(tenant: string, row: StoredRecord | undefined): Mediator | undefined {
+  const { endpoint, routing_keys } = (row?.value ?? {}) as Partial<MediationValue>;
+  if (row?.state !== 'granted' || row.role !== 'client' || !endpoint) return undefined;
+  return { tenant, id: row.id, endpoint, routingKeys: (routing_keys ?? []).map((key) => key.split('#')[0]!) };
+}
+
+/** Where peers are told to write to: our own endpoint, or a mediator's, under its routing keys. */
+export interface OwnService {
+  readonly endpoint: string;
+  readonly routingKeys: readonly string[];
+  /** Whose mediator must know a key of ours before anybody else does. */
+  readonly mediation?: { readonly tenant: string; readonly id: string };
+  /** The mediator that was asked for by name, to be asked for again. */
+  readonly mediator?: Mediator;
+  /** Nobody can write to us: mail comes on the connections that we open. */
+  readonly pulls?: true;
+}
+
+/**
+ * The service of a new key: by the mediation that a call names (loaded as `mediation`), or that its connection was begun with; at the endpoint that a call names;
+ * else through the default mediator, or at our own endpoint.
+ * @throws AppError where the named mediation is none that can be used
+ */
+export function ownService(
+  ctx: StepContext,
+  asked: { readonly mediation_id?: string; readonly my_endpoint?: string; readonly mediator?: unknown; readonly direct?: boolean } = {},
+): OwnService {
+  const through = (mediator: Mediator): OwnService => ({
+    endpoint: mediator.endpoint,
+    routingKeys: mediator.routingKeys,
+    mediation: { tenant: mediator.tenant, id: mediator.id },
+  });
+  if (asked.mediation_id) {
+    const row = ctx.loaded.mediation;
+    if (!row) throw new AppError('not-found', `Record not found: ${mediation.category}/${asked.mediation_id.slice(0, 100)}`);
+    const mediator = mediatorOf(ctx.tenant, row);
+    if (!mediator) throw new AppError('bad-request', `Mediation is not granted for mediation identified by ${row.id}`);
+    return { ...through(mediator), mediator };
+  }
+  if (asked.mediator) return { ...through(asked.mediator as Mediator), mediator: asked.mediator as Mediator };
+  if (asked.my_endpoint) return { endpoint: asked.my_endpoint, routingKeys: [] };
+  if (ctx.settings.mediator && !asked.direct) return through(ctx.settings.mediator);
+  const { endpoint } = ctx.settings;
+  return endpoint ? { endpoint, routingKeys: [] } : { endpoint, routingKeys: [], pulls: true };
+}
+
+/** What a step that takes a `mediation_id` loads. */
+export const mediationLookup = (id: unknown): Record<string, { category: string; id: string }> =>
+  typeof id === 'string' && id ? { mediation: { category: mediation.category, id } } : {};
