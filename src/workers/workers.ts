@@ -8,6 +8,7 @@ import type { ClaimedJob } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
 import { createDelivery } from './delivery.ts';
 import { createEvents } from './events.ts';
+import { createKeylistWorker } from './keylist.ts';
 import { createLedgerWorker } from './ledger.ts';
 import { backoff, type JobOutcome, type RunnerOptions, startRunner } from './runner.ts';
 
@@ -32,6 +33,8 @@ export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, ow
   const { db, trace } = kernel;
   const deliver = createDelivery(kernel, engine, outbound);
   const notify = createEvents(kernel, outbound, pythonJson, kernel.base);
+  let stopping = false;
+  const register = createKeylistWorker(kernel, engine, calls, () => stopping);
   const write = createLedgerWorker(kernel, calls, ledger, sign, kernel.base);
 
   const step = async (job: ClaimedJob, lease: string): Promise<JobOutcome> => {
@@ -94,9 +97,11 @@ export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, ow
     start(['work'], 16, 1, traced(step)),
     start(['ledger'], 16, 4, whileThere(traced(write))),
     start(['inbox'], 4, 8, traced(lookAgain)),
+    start(['keylist'], 64, 4, whileThere(traced(register))),
   ];
   return {
     async stop() {
+      stopping = true;
       await Promise.allSettled(runners.map((runner) => runner.stop()));
     },
   };
