@@ -28,7 +28,6 @@ import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel } from './kernel/context.ts';
 import { createEndpoints } from './kernel/endpoints.ts';
 import { createEngine } from './kernel/engine.ts';
-import { deliverLane } from './kernel/jobs.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { createTally, type Tally } from './kernel/tally.ts';
@@ -40,12 +39,15 @@ import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { Database } from './ports/store.ts';
 import { NO_TRACE, type Trace } from './ports/trace.ts';
-import type { Outbound } from './ports/transport.ts';
+import type { Outbound, Socket } from './ports/transport.ts';
 import { type TenantProfiles, tenantProfiles } from './profiles.ts';
 import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
+import { deliveryOf } from './protocols/message-pickup-2.ts';
 import { multitenancy } from './protocols/multitenancy.ts';
 import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
 import { publishLater, seedDid } from './startup.ts';
+import { startExpiry } from './workers/expiry.ts';
+import { startSessions } from './workers/sessions.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
 
@@ -150,10 +152,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       return signBytes(bytes, pair);
     },
   });
-  const expiry = setInterval(() => {
-    void db.admin.expire(db.now()).catch((error: unknown) => log.warn({ err: error }, 'old rows could not be removed'));
-  }, 60_000);
-  expiry.unref();
+  const stopExpiry = startExpiry(kernel);
   const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
   const rereading = setInterval(rereadEndpoints, 5000);
   rereading.unref();
@@ -191,13 +190,21 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     return health.ok ? { ok: true } : { ok: false, reason: `The ledger is not ready: ${health.reason ?? 'no reason given'}` };
   };
 
+  const sessions = startSessions({ kernel, wrap: deliveryOf });
   const sink = {
-    async receive(body: Uint8Array) {
+    async receive(body: Uint8Array, socket?: Socket) {
       if (closing) return { status: 503 };
-      const received = await engine.receive(body, { canReply: true });
-      if (received.refused === 'envelope') return { status: 400 };
-      if (received.reply !== undefined) return { status: 200, reply: received.reply, sent: received.sent };
-      const mail = received.session ? await takeMail(db, owner, received.session) : undefined;
+      const { refused, reply, sent, session, taken, lent } = await engine.receive(body, {
+        canReply: true,
+        socket,
+        sentOn: socket && ((tenant, box) => sessions.sentOn(socket, tenant, box)),
+      });
+      if (refused === 'envelope') return { status: 400 };
+      if (taken) sessions.taken(taken);
+      if (socket && session) sessions.attach(session, socket);
+      if (socket && lent) sessions.lent(lent, socket);
+      if (reply !== undefined) return { status: 200, reply, sent };
+      const mail = session && !socket ? await sessions.forRequest(session) : undefined;
       return mail ? { status: 200, ...mail } : { status: 202 };
     },
   };
@@ -283,11 +290,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     },
     async close() {
       closing = true;
-      clearInterval(expiry);
+      stopExpiry();
       clearInterval(rereading);
       stopSweeping();
       calls.end();
       await Promise.allSettled([messages?.close(), server?.close()]);
+      await sessions.stop();
       await workers.stop();
       await outbound.close();
       await web.close();
@@ -381,22 +389,6 @@ function kernelOf(
     log,
   };
   return { kernel, change };
-}
-
-/** Mail that waits for a peer without an endpoint: one envelope for one request on return-route. */
-async function takeMail(
-  db: Database,
-  owner: string,
-  session: { tenant: string; connection: string },
-): Promise<{ reply: string; sent: () => Promise<void> } | undefined> {
-  const lane = deliverLane(session.tenant, { envelope: '', connection: session.connection });
-  const [claimed] = await db.jobs.claim({ owner, lanes: 1, perLane: 1, leaseMs: 10_000, lane });
-  const job = claimed?.jobs[0];
-  if (!claimed || !job) return undefined;
-  return {
-    reply: job.payload.envelope as string,
-    sent: () => db.jobs.settle([{ lane: claimed.lane, lease: claimed.lease, done: [job.id] }]),
-  };
 }
 
 function inboundOf(config: Config): { host: string; port: number } | undefined {

@@ -63,7 +63,6 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('log-config', 1),
   foreign('log-file', '?'),
   foreign('invite-base-url', 1),
-  foreign('monitor-forward', 0),
   foreign('timing', 0),
   foreign('timing-log', 1),
   foreign('trace', 0),

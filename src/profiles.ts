@@ -82,6 +82,12 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
     debugWebhooks: config.debugWebhooks,
     openMediation: config.openMediation,
     mediatorMaxKeys: config.mediatorMaxKeys,
+    mailbox: Object.freeze({
+      messages: config.mailboxMessages,
+      bytes: config.mailboxBytes,
+      life: config.mailboxDays * 24 * 3600_000,
+    }),
+    monitorForward: config.monitorForward,
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
     legacy: config.legacy as Settings['legacy'],

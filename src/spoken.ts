@@ -17,17 +17,21 @@ import { introduction } from './protocols/introduction.ts';
 import { issueCredential } from './protocols/issue-credential.ts';
 import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
 import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
+import { messagePickup1 } from './protocols/message-pickup-1.ts';
+import { messagePickup2 } from './protocols/message-pickup-2.ts';
 import { multitenancy } from './protocols/multitenancy.ts';
 import { notification } from './protocols/notification.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { presentProof } from './protocols/present-proof.ts';
 import { presentProofV1 } from './protocols/present-proof-v1.ts';
+import { routing } from './protocols/routing.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { walletDid } from './protocols/wallet-did.ts';
 import { walletKeys } from './protocols/wallet-key.ts';
 import { credential } from './records/credential.ts';
 import { keylist } from './records/keylist.ts';
 import { routingKey } from './records/mediation.ts';
+import { pickup } from './records/pickup.ts';
 
 /** What this agent speaks: a new protocol is its file and a line here. */
 export const PROTOCOLS = [
@@ -43,6 +47,9 @@ export const PROTOCOLS = [
   didRotate,
   drpc,
   coordinateMediation,
+  routing,
+  messagePickup1,
+  messagePickup2,
   introduction,
   issueCredential,
   presentProof,
@@ -61,4 +68,4 @@ export const PROTOCOLS = [
 ];
 
 /** Records that no protocol binds. */
-export const EXTRA_RECORDS = [credential, keylist, routingKey];
+export const EXTRA_RECORDS = [credential, keylist, pickup, routingKey];

@@ -37,9 +37,19 @@ export function readForward(body: { to?: unknown; msg?: unknown }): { to: string
   if (typeof body.to !== 'string') return undefined;
   const to = body.to.startsWith('did:key:') ? didKeyToVerkey(body.to) : body.to;
   if (to === undefined || !looksLikeVerkey(to)) return undefined;
-  if (typeof body.msg === 'string') return body.msg.startsWith('{') ? { to, msg: body.msg } : undefined;
+  if (typeof body.msg === 'string') return isObject(body.msg) ? { to, msg: body.msg } : undefined;
   if (typeof body.msg !== 'object' || body.msg === null || Array.isArray(body.msg)) return undefined;
   return { to, msg: JSON.stringify(body.msg) };
+}
+
+function isObject(text: string): boolean {
+  if (!text.startsWith('{')) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function verkeyOf(key: string): string {

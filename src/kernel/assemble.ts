@@ -156,7 +156,7 @@ export async function assemble(
   for (const payload of mail) {
     const { envelope } = payload;
     const inline = !reply && origin.replyTo !== undefined && payload.connection === origin.replyTo;
-    if (payload.transient && !payload.endpoint) {
+    if (payload.transient && (inline || !payload.endpoint)) {
       if (inline) reply = { envelope };
       continue;
     }
@@ -164,7 +164,7 @@ export async function assemble(
       const one = keptMail(payload.connection, envelope, ctx.now, settings.mailbox.life);
       kept.push(one);
       // a socket has it from its session, in its order among the others
-      if (inline && ctx.channel !== 'socket') reply = { envelope, kept: { box: one.box, id: one.id } };
+      if (inline && !ctx.channel?.socket) reply = { envelope, kept: { box: one.box, id: one.id } };
       continue;
     }
     const job = deliverJob(tenant, payload, inline ? ctx.now + INLINE_GRACE : undefined);
@@ -265,6 +265,14 @@ const withService = (message: JsonObject, key: string, endpoint: string, pthid: 
   ...(typeof pthid === 'string' ? { '~thread': { ...(message['~thread'] as JsonObject | undefined), pthid } } : {}),
   '~service': { recipientKeys: [key], routingKeys: [], serviceEndpoint: endpoint },
 });
+
+/** Seals a message, as JSON text, to the peer of a connection; undefined while that has no keys. */
+export async function sealTo(kernel: Kernel, tenant: string, connection: Exchange, message: string): Promise<string | undefined> {
+  const to = destinationOf(connection);
+  if (!to) return undefined;
+  const sender = to.sender === undefined ? undefined : await pairOf(kernel, tenant, to.sender, undefined);
+  return wrapForward(pack({ message, recipients: to.recipientKeys, sender }), to.recipientKeys[0]!, to.routingKeys ?? []);
+}
 
 async function sealAll(
   kernel: Kernel,

@@ -11,6 +11,7 @@ import { createIngress, type Problem2018 } from './ingress.ts';
 import { type DeliverPayload, deliverJob, eventJob, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
 import { readMessage } from './message.ts';
 import {
+  type Channel,
   type CommandInput,
   type Effects,
   type Incoming,
@@ -24,7 +25,7 @@ import {
   type StepContext,
 } from './protocol.ts';
 import { type Exchange, type Reply, replyOf, toExchange } from './record.ts';
-import { createRelay } from './relay.ts';
+import { createRelay, MAX_DEPTH } from './relay.ts';
 
 /** How often a transition that lost a race reloads and tries again. */
 const ATTEMPTS = 12;
@@ -32,12 +33,18 @@ const ATTEMPTS = 12;
 const LOOK_AGAIN_MS = 60_000;
 /** Problems of the 2018 Agent Protocol that a tenant's controller hears of in a minute; the others are only counted. */
 const TOLD_PER_MINUTE = 60;
+/** Ids of mail that one read passes over at most. */
+const MAX_WITHOUT = 1000;
 
 /** Where an envelope came from: whether one reply can go back on the same connection. */
 export interface InboundSession {
   readonly canReply: boolean;
   /** A connection that stays open: what is kept for the peer may go on it. */
   readonly socket?: Socket;
+  /** We opened it, to a peer that we know: answers go on it without being asked for. */
+  readonly ours?: boolean;
+  /** What of a peer's mail went out on that already, and was not confirmed yet. */
+  readonly sentOn?: (tenant: string, box: string) => readonly string[];
   /** It comes from where mail for locked wallets is kept. */
   readonly kept?: boolean;
   /** How many forward messages it was in. */
@@ -54,8 +61,16 @@ export interface Received {
   readonly sent?: () => Promise<void>;
   /** The connection whose mail may go back the same way, with its tenant. */
   readonly session?: MailSession;
-  /** What of its mail a peer said that it has. */
-  readonly taken?: { readonly tenant: string; readonly box: string; readonly ids: readonly string[] };
+  /** What of its mail a peer said that it has, and what is in the reply. */
+  readonly taken?: MailIds;
+  readonly lent?: MailIds;
+}
+
+/** Some of the mail of a peer. */
+export interface MailIds {
+  readonly tenant: string;
+  readonly box: string;
+  readonly ids: readonly string[];
 }
 
 /** Whose mail may go on the connection that a message came on. */
@@ -75,6 +90,7 @@ interface Handled {
   /** Absent where the message may be a copy that somebody else sends: its sender is then not known to be at the other end. */
   readonly session?: Omit<MailSession, 'tenant' | 'connection'>;
   readonly taken?: readonly string[];
+  readonly lent?: readonly string[];
 }
 
 /** What a transition is about, loaded and checked. */
@@ -83,7 +99,7 @@ interface Subject {
   readonly connection?: Exchange;
   readonly loaded: Record<string, StoredRecord | undefined>;
   readonly mail?: KeptMail;
-  readonly channel?: 'request' | 'socket';
+  readonly channel?: Channel;
   readonly pages?: Record<string, Page<StoredRecord>>;
 }
 
@@ -183,10 +199,11 @@ export function createEngine(kernel: Kernel): Engine {
       const refused = await relay(route.tenant, message, session);
       return refused === undefined ? {} : refuse(refused);
     }
-    const channel = session.canReply && message.returnRoute ? (session.socket ? 'socket' : 'request') : undefined;
+    await receiveCarried(message, session);
+    const channel = session.canReply && (session.ours || message.returnRoute) ? { socket: session.socket?.id } : undefined;
     let outcome: Handled | string;
     try {
-      const take = (): Promise<Handled | string> => handle(route, message, channel);
+      const take = (): Promise<Handled | string> => handle(route, message, channel, session.sentOn);
       outcome = await (kernel.turns?.run(route.tenant, take) ?? take());
     } catch (error) {
       if (isLocked(error)) {
@@ -205,14 +222,32 @@ export function createEngine(kernel: Kernel): Engine {
         await tellProblem({ tenant: route.tenant, reason: REASONS[drop!] ?? why!, type: message.raw.type as string, connection });
       return refuse(drop!);
     }
-    const { reply, connection } = outcome;
+    const { reply, connection, taken, lent } = outcome;
     const { tenant } = route;
+    const mail = { tenant, box: connection! };
     return {
       reply: reply?.envelope,
       sent: reply && (() => arrived(tenant, reply)),
       session: channel && connection !== undefined && outcome.session ? { tenant, connection, ...outcome.session } : undefined,
-      taken: connection !== undefined && outcome.taken ? { tenant, box: connection, ids: outcome.taken } : undefined,
+      taken: connection !== undefined && taken ? { ...mail, ids: taken } : undefined,
+      lent: connection !== undefined && lent ? { ...mail, ids: lent } : undefined,
     };
+  }
+
+  /** Receives the envelopes that a message brings. @throws AppError where one must come again later, and so must all */
+  async function receiveCarried(message: Incoming, session: InboundSession): Promise<void> {
+    const known = message.wire === undefined ? kernel.registry.message(message.type) : 'unknown-type';
+    const depth = (session.depth ?? 0) + 1;
+    if (typeof known === 'string' || !known.step.carries || !known.body.check(message.body) || depth > MAX_DEPTH) return;
+    for (const envelope of known.step.carries(message)) {
+      try {
+        await receive(Buffer.from(envelope), { canReply: false, kept: session.kept, depth });
+      } catch (thrown) {
+        const error = asAppError(thrown);
+        if (error.row.retry) throw error;
+        kernel.log.error({ err: error.cause ?? error }, 'a message that was fetched could not be handled');
+      }
+    }
   }
 
   function isRelayed({ type, wire }: Incoming): boolean {
@@ -264,7 +299,12 @@ export function createEngine(kernel: Kernel): Engine {
   // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
 
   /** Runs a message to its commit; a text says why it was dropped, for the counters only. */
-  async function handle(route: Route, message: Incoming, channel: 'request' | 'socket' | undefined): Promise<Handled | string> {
+  async function handle(
+    route: Route,
+    message: Incoming,
+    channel: Channel | undefined,
+    sentOn: InboundSession['sentOn'],
+  ): Promise<Handled | string> {
     const { tenant } = route;
     const found = kernel.registry.message(message.type);
     const known = typeof found === 'string' ? undefined : found;
@@ -313,7 +353,7 @@ export function createEngine(kernel: Kernel): Engine {
         kernel.trace.span('transition', described(tenant, protocol, record?.state), () => perform(protocol, step, record));
       const perform = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
-        const mail = trusted && connection && step.mail ? await mailFor(tenant, connection.id, step.mail(message)) : undefined;
+        const mail = trusted && connection && step.mail ? await mailFor(tenant, connection.id, step.mail(message), sentOn) : undefined;
         const pages = await pagesOf(tenant, step.pages?.(message, by));
         const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded, pages, mail, channel };
         const ctx = contextOf(tenant, protocol, profile.settings, subject);
@@ -345,12 +385,13 @@ export function createEngine(kernel: Kernel): Engine {
           replyTo: channel ? connection?.id : undefined,
         };
         const assembled = await settle(await assemble(kernel, profile, protocol, ctx, effects, origin), tenant);
-        const { session: mode, taken } = effects;
+        const { session: mode, taken, lent } = effects;
         return {
           reply: assembled.reply,
           connection: trusted ? connection?.id : madeBy(assembled.commit, message.sender),
           session: mark === undefined ? undefined : { mode, expects: assembled.spawned },
           taken,
+          lent,
         };
       };
 
@@ -398,7 +439,7 @@ export function createEngine(kernel: Kernel): Engine {
     tenant: string,
     answer: JsonObject | undefined,
     connection: string | undefined,
-    channel: 'request' | 'socket' | undefined,
+    channel: Channel | undefined,
   ): Promise<Handled> {
     kernel.count('messages_repeated');
     const mail = (answer?.mail ?? []) as unknown as DeliverPayload[];
@@ -411,9 +452,15 @@ export function createEngine(kernel: Kernel): Engine {
     return { reply: channel ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };
   }
 
-  async function mailFor(tenant: string, box: string, { of, ...query }: MailQuery & { of?: string }): Promise<KeptMail> {
+  async function mailFor(
+    tenant: string,
+    box: string,
+    { of, ...query }: MailQuery & { of?: string },
+    sentOn: InboundSession['sentOn'],
+  ): Promise<KeptMail> {
+    const without = [...(query.without ?? []), ...(sentOn?.(tenant, box) ?? [])].slice(0, MAX_WITHOUT);
     const [messages, status] = await Promise.all([
-      query.limit > 0 ? store.mail(tenant, box, query) : [],
+      query.limit > 0 ? store.mail(tenant, box, { ...query, without }) : [],
       store.mailbox(tenant, box, of ?? query.recipient),
     ]);
     return { messages, status };

@@ -1,4 +1,22 @@
+import type { Attachment } from '../didcomm/attachments.ts';
+import { attachmentJson } from '../didcomm/attachments.ts';
 import { hashId } from './ids.ts';
+
+/** How many messages, and bytes of them, go in one answer to a peer that fetches its mail: the first always does. */
+export const MAX_BATCH = 100;
+export const MAX_BATCH_BYTES = 1 << 20;
+
+/** The envelopes among attachments, as JSON text. */
+export function envelopesOf(attachments: readonly Attachment[] = []): string[] {
+  return attachments.flatMap((attachment) => {
+    try {
+      const value = attachmentJson(attachment);
+      return typeof value === 'object' && value !== null ? [JSON.stringify(value)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
 
 /** The kind of route that a mediator's own routing key has (RFC 0094). */
 export const MEDIATION = 'mediation';

@@ -52,6 +52,7 @@ export function composeMessage(
     type: parts.type.includes('/') ? parts.type : `${uri}/${parts.type}`,
     id: parts.id,
     pleaseAck: parts.pleaseAck ? { on: ['OUTCOME'] } : undefined,
+    transport: parts.returnRoute ? { returnRoute: 'all' } : undefined,
     thread: thid !== parts.id || parts.pthid ? { thid, pthid: parts.pthid } : undefined,
     body: Object.fromEntries(Object.entries(parts.body ?? {}).filter(([, value]) => value !== undefined)),
     signatures: parts.signatures,

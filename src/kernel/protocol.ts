@@ -64,6 +64,8 @@ export interface MessageParts {
   readonly minor?: number;
   /** An answer that is worth nothing later: it goes on the connection that asked for it, or not at all. */
   readonly transient?: boolean;
+  /** Asks for what answers it on the same connection (RFC 0092). */
+  readonly returnRoute?: boolean;
   /** Asks for an ack of the outcome (RFC 0317). */
   readonly pleaseAck?: boolean;
   /** Content that is a text and no object; only the 2018 Agent Protocol has such. */
@@ -153,6 +155,8 @@ export interface Effects {
   readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
   /** Of the mail that is kept for the connection: what its owner has. */
   readonly taken?: readonly string[];
+  /** Of that mail: what is in a message of `send`. On a socket it does not go once more by itself before it is confirmed, or lost. */
+  readonly lent?: readonly string[];
   /** How the mail that is kept for the connection goes on the socket that the message came on, from now on. */
   readonly session?: SessionMode;
   /** What the REST call answers, where that is not the record. */
@@ -166,6 +170,11 @@ export interface Effects {
  * messagepickup 2.0 (RFC 0685).
  */
 export type SessionMode = 'route' | 'implicit' | 'live';
+
+/** The way that a message came and its answer may go: one request, or a socket that stays open, by its id. */
+export interface Channel {
+  readonly socket?: string;
+}
 
 /** The mail that is kept for the peer of a connection, as far as a step asked for it. */
 export interface KeptMail {
@@ -202,8 +211,8 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
   /** What the message's `mail` asked for. */
   readonly mail?: KeptMail;
-  /** What the message came on, where its answer may go the same way: a socket stays open. */
-  readonly channel?: 'request' | 'socket';
+  /** What the message came on, where its answer may go the same way. */
+  readonly channel?: Channel;
   /** What the step's `pages` asked for, by name. */
   readonly pages: Readonly<Record<string, Page<StoredRecord>>>;
   /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
@@ -287,6 +296,8 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly load?: (message: Incoming, connection: string | undefined) => Loads;
   /** What it reads of the mail that is kept for its sender. */
   readonly mail?: (message: Incoming) => MailQuery & { readonly of?: string };
+  /** Envelopes that it brings, as JSON text: each is received as if it had come by itself, before the step runs. */
+  readonly carries?: (message: Incoming) => readonly string[];
   /** Its step bears being run again: no mark is kept of it. */
   readonly unmarked?: boolean;
   readonly pages?: (message: Incoming, connection: string | undefined) => Pages;

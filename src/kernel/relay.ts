@@ -12,8 +12,8 @@ import { mediatedRoute } from './mediated.ts';
 import type { Incoming } from './protocol.ts';
 import { toExchange } from './record.ts';
 
-/** How many forward messages may lie in each other, where all of them are for keys of this instance. */
-const MAX_DEPTH = 4;
+/** How many messages may lie in each other, where all of them are for keys of this instance. */
+export const MAX_DEPTH = 4;
 /** How long the same envelope to the same recipient is kept once only. */
 const ONCE_MS = 24 * 3600_000;
 /** How often a controller hears that one recipient's queue is full. */
@@ -67,19 +67,14 @@ export function createRelay(
   }
 
   /** Tells the controller, now and then, that a recipient fetches nothing any more. */
-  async function full(profile: Profile, tenant: string, box: string): Promise<void> {
+  async function full(tenant: string, box: string): Promise<void> {
     kernel.count('forwards_refused_full', tenant);
     const name = `${tenant} ${box}`;
     if (kernel.now() - (told.get(name) ?? 0) < TOLD_EVERY_MS) return;
     if (told.size >= TOLD_BOXES) told.delete(told.keys().next().value!);
     told.set(name, kernel.now());
     const { messages, bytes } = await store.mailbox(tenant, box);
-    const id = newId();
-    const payload: JsonObject = { connection_id: box, reason: 'full', messages, bytes };
-    await store.commit(tenant, {
-      events: [{ id, topic: 'mailbox', category: 'mailbox', record: box, value: { payload } }],
-      jobs: profile.webhooks.map((target) => eventJob(tenant, box, { event: id, target: target.id })),
-    });
+    await tellMailbox(kernel, tenant, { connection_id: box, reason: 'full', messages, bytes });
   }
 
   async function keep(tenant: string, box: string, recipient: string, body: string): Promise<void> {
@@ -112,7 +107,7 @@ export function createRelay(
       kernel.count('forwards_kept', tenant);
     } catch (thrown) {
       const { code } = asAppError(thrown);
-      if (code === 'mailbox-full') await full(profile, tenant, box);
+      if (code === 'mailbox-full') await full(tenant, box);
       if (code !== 'conflict' || !(await store.loadMarked(tenant, mark, [])).mark) throw thrown;
       kernel.count('forwards_repeated');
     }
@@ -144,6 +139,17 @@ export function createRelay(
     await receive(Buffer.from(msg), { canReply: false, kept: session.kept, depth });
     return undefined;
   };
+}
+
+/** Tells a controller what became of mail that was kept for a peer: `full`, `expired`, `undeliverable`. */
+export async function tellMailbox(kernel: Kernel, tenant: string, payload: JsonObject & { connection_id: string }): Promise<void> {
+  const { webhooks } = await kernel.profiles.of(tenant);
+  const id = newId();
+  const record = payload.connection_id;
+  await kernel.db.store.commit(tenant, {
+    events: [{ id, topic: 'mailbox', category: 'mailbox', record, value: { payload } }],
+    jobs: webhooks.map((target) => eventJob(tenant, record, { event: id, target: target.id })),
+  });
 }
 
 /** What is forgotten when the devices of a connection change. */

@@ -19,6 +19,8 @@ export const trustPing = defineProtocol({
         return {
           record: ctx.record?.state === 'response' ? { states: ['active'] } : undefined,
           send: answer ? [{ type: 'ping_response' }] : [],
+          // RFC 0211: whoever pings on a socket, and asks for answers on it, has its mail there
+          session: 'implicit' as const,
           emit: ctx.settings.monitorPing ? [pingEvent(ctx.connection?.id, 'received', answer, message.thid, message.body.comment)] : [],
         };
       },

@@ -61,7 +61,8 @@ export function createKeylistWorker(
     const held = { id: job.id, lease };
     const jobs = failure ? [] : payload.mail.map((mail) => deliverJob(job.tenant, mail));
     const failures = failure && job.cause ? [{ cause: job.cause, ...failure }] : undefined;
-    const [rows] = failure && payload.connection ? await db.store.load(job.tenant, [{ category: 'connection', id: payload.connection }]) : [];
+    const [rows] =
+      failure && payload.connection ? await db.store.load(job.tenant, [{ category: 'connection', id: payload.connection }]) : [];
     const row = rows?.[0];
     const protocol = row && kernel.registry.owner('connection', row.value);
     if (!failure || !row || !protocol) {

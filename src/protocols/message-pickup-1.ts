@@ -1,0 +1,94 @@
+import Type from 'typebox';
+import { envelopesOf, MAX_BATCH, MAX_BATCH_BYTES } from '../kernel/mediated.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
+import { compact, toExchange } from '../kernel/record.ts';
+import type { JsonObject } from '../ports/json.ts';
+import { connection } from '../records/connection.ts';
+import { type PickupValue, pickup } from '../records/pickup.ts';
+
+/**
+ * RFC 0212. It has no message that confirms: the next request says that the answer to the last one came, unless it comes on another socket, for then the answer
+ * may have gone with the first.
+ */
+export const messagePickup1 = defineProtocol({
+  name: 'messagepickup-1',
+  uris: ['https://didcomm.org/messagepickup/1.0'],
+  roles: ['mediator', 'recipient'],
+  binds: connection,
+  stateless: true,
+  messages: {
+    'status-request': {
+      schema: Type.Object({}),
+      from: '*',
+      unmarked: true,
+      mail: () => ({ limit: 0 }),
+      step(ctx): Effects {
+        const { messages = 0, bytes = 0, newest } = ctx.mail?.status ?? {};
+        const body = compact({
+          message_count: messages,
+          last_added_time: newest === undefined ? undefined : new Date(newest).toISOString(),
+          total_size: bytes,
+        });
+        return { send: [{ type: 'status', body, transient: true }] };
+      },
+    },
+    'batch-pickup': {
+      schema: Type.Object({ batch_size: Type.Integer({ minimum: 1 }) }),
+      from: '*',
+      unmarked: true,
+      load: (_message, by): Record<string, { category: string; id: string }> =>
+        by === undefined ? {} : { last: { category: pickup.category, id: by } },
+      mail: (message) => ({ limit: 2 * sizeOf(message), maxBytes: 2 * MAX_BATCH_BYTES }),
+      step: batch,
+    },
+    'list-pickup': {
+      schema: Type.Object({ message_ids: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }) }),
+      from: '*',
+      unmarked: true,
+      mail: () => ({ limit: 1000, maxBytes: 4 * MAX_BATCH_BYTES }),
+      step(ctx, message): Effects {
+        const wanted = new Set(message.body.message_ids as string[]);
+        const mail = (ctx.mail?.messages ?? []).filter(({ id }) => wanted.has(id)).slice(0, MAX_BATCH);
+        return { send: [batchOf(mail)], lent: mail.map(({ id }) => id) };
+      },
+    },
+    // it only opens the way for what is kept
+    noop: { schema: Type.Object({}), from: '*', step: () => ({}) },
+    status: { schema: Type.Object({}), from: '*', unmarked: true, step: () => ({}) },
+    batch: {
+      schema: Type.Object({}),
+      from: '*',
+      unmarked: true,
+      carries: (message) => envelopesOf(message.attachments.messages),
+      step: (_ctx, message): Effects =>
+        (message.attachments.messages ?? []).length > 0
+          ? { send: [{ type: 'batch-pickup', body: { batch_size: MAX_BATCH }, transient: true, returnRoute: true }] }
+          : {},
+    },
+  },
+});
+
+const sizeOf = ({ body }: Incoming): number => Math.min(Number(body.batch_size) || 1, MAX_BATCH);
+
+function batch(ctx: StepContext, message: Incoming): Effects {
+  const { last } = ctx.loaded;
+  const before = last && (last.value as unknown as PickupValue);
+  const socket = ctx.channel?.socket;
+  const again = before?.request === message.id;
+  const has = before && !again && before.socket === socket ? before.ids : [];
+  const gone = new Set(has);
+  const mail = (ctx.mail?.messages ?? []).filter(({ id }) => !gone.has(id)).slice(0, sizeOf(message));
+  const ids = mail.map(({ id }) => id);
+  const same = before !== undefined && before.ids.length === 0 && ids.length === 0;
+  const patch: PickupValue = { request: message.id, ids, socket };
+  const changed: Change = last
+    ? { def: pickup as never, base: toExchange(last), patch }
+    : { def: pickup as never, id: ctx.connection!.id, connection: ctx.connection!.id, patch };
+  return { others: same ? [] : [changed], taken: has, lent: ids, send: [batchOf(mail)] };
+}
+
+/** Not the attachments of RFC 0017, though named like them: what the wallets that speak this read. */
+function batchOf(mail: readonly { readonly id: string; readonly body: string }[]): NonNullable<Effects['send']>[number] {
+  const items = mail.map(({ id, body }): JsonObject => ({ '@id': id, message: JSON.parse(body) }));
+  return { type: 'batch', body: { 'messages~attach': items }, transient: true };
+}

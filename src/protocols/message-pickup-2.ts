@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import Type from 'typebox';
+import type { Attachment } from '../didcomm/attachments.ts';
+import { didKeyToVerkey } from '../didcomm/encoding.ts';
+import { envelopesOf, MAX_BATCH, MAX_BATCH_BYTES } from '../kernel/mediated.ts';
+import { defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
+import { compact } from '../kernel/record.ts';
+import type { Mail } from '../ports/store.ts';
+import { connection } from '../records/connection.ts';
+
+const URIS = ['https://didcomm.org/messagepickup/2.0'];
+
+const RecipientKey = Type.Optional(Type.Union([Type.String({ maxLength: 300 }), Type.Null()]));
+
+/** RFC 0685. A message is its owner's when it has said so: what was delivered and not confirmed is delivered again. Nothing of this is itself kept for a peer. */
+export const messagePickup2 = defineProtocol({
+  name: 'messagepickup-2',
+  uris: URIS,
+  roles: ['mediator', 'recipient'],
+  binds: connection,
+  stateless: true,
+  messages: {
+    'status-request': {
+      schema: Type.Object({ recipient_key: RecipientKey }),
+      from: '*',
+      unmarked: true,
+      mail: (message) => ({ limit: 0, recipient: keyOf(message) }),
+      step: (ctx, message) => ({ send: [status(ctx, message, ctx.mail?.status.messages ?? 0)] }),
+    },
+    'delivery-request': {
+      schema: Type.Object({ limit: Type.Integer({ minimum: 1 }), recipient_key: RecipientKey }),
+      from: '*',
+      unmarked: true,
+      mail: (message) => ({
+        limit: Math.min(Number(message.body.limit) || 1, MAX_BATCH),
+        maxBytes: MAX_BATCH_BYTES,
+        recipient: keyOf(message),
+      }),
+      step(ctx, message) {
+        const mail = ctx.mail?.messages ?? [];
+        // what is on its way already is not asked for once more
+        if (mail.length === 0) return { send: [status(ctx, message, 0)] };
+        const body = compact({ recipient_key: message.body.recipient_key as string | undefined });
+        return {
+          send: [{ type: 'delivery', body, attachments: { '': attached(mail) }, transient: true }],
+          lent: mail.map(({ id }) => id),
+        };
+      },
+    },
+    'messages-received': {
+      schema: Type.Object({ message_id_list: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }) }),
+      from: '*',
+      unmarked: true,
+      mail: (message) => ({ limit: 1, without: receivedIds(message) }),
+      step(ctx, message) {
+        const ids = receivedIds(message);
+        // some of them may have gone before, so that what is left is no difference
+        const left = ctx.mail?.messages.length ? Math.max(1, ctx.mail.status.messages - ids.length) : 0;
+        return { taken: ids, send: [status(ctx, message, left)] };
+      },
+    },
+    'live-delivery-change': {
+      schema: Type.Object({ live_delivery: Type.Boolean() }),
+      from: '*',
+      mail: () => ({ limit: 0 }),
+      step(ctx, message): Effects {
+        const live = message.body.live_delivery === true;
+        if (live && !ctx.channel?.socket)
+          return { problem: { code: 'e.m.live-mode-not-supported', text: 'Connection does not support Live Delivery' } };
+        return {
+          session: live ? 'live' : 'route',
+          send: [status(ctx, message, ctx.mail?.status.messages ?? 0, live)],
+        };
+      },
+    },
+    status: {
+      schema: Type.Object({ message_count: Type.Integer({ minimum: 0 }) }),
+      from: '*',
+      unmarked: true,
+      step: (_ctx, message) => {
+        const count = Number(message.body.message_count);
+        return count > 0 && message.body.live_delivery !== true
+          ? { send: [{ type: 'delivery-request', body: { limit: Math.min(count, MAX_BATCH) }, transient: true, returnRoute: true }] }
+          : {};
+      },
+    },
+    delivery: {
+      schema: Type.Object({}),
+      from: '*',
+      unmarked: true,
+      carries: (message) => envelopesOf(message.attachments['']),
+      step: (_ctx, message) => ({
+        send: [
+          {
+            type: 'messages-received',
+            body: { message_id_list: (message.attachments[''] ?? []).flatMap(({ id }) => (id ? [id] : [])) },
+            transient: true,
+            returnRoute: true,
+          },
+        ],
+      }),
+    },
+  },
+});
+
+/** What is kept for a peer, as a message to it, in JSON text: the envelopes are JSON already and go in as they are. */
+export function deliveryOf(mail: readonly Mail[]): string {
+  const items = mail.map(
+    ({ id, body, received }) =>
+      `{"@id":${JSON.stringify(id)},"lastmod_time":"${new Date(received).toISOString()}","data":{"json":${body}}}`,
+  );
+  return `{"@type":"${URIS[0]}/delivery","@id":"${randomUUID()}","~attach":[${items.join(',')}]}`;
+}
+
+const attached = (mail: readonly Mail[]): Attachment[] =>
+  mail.map(({ id, body, received }) => ({
+    id,
+    lastmodTime: new Date(received).toISOString(),
+    data: { json: JSON.parse(body) },
+  }));
+
+const receivedIds = (message: Incoming): string[] => {
+  const list: unknown = message.body.message_id_list;
+  return Array.isArray(list) ? [...new Set(list.filter((id) => typeof id === 'string'))].slice(0, 1000) : [];
+};
+
+function keyOf({ body }: Incoming): string | undefined {
+  const key = body.recipient_key;
+  if (typeof key !== 'string') return undefined;
+  // a key that is none has no mail
+  return key.startsWith('did:key:') ? (didKeyToVerkey(key) ?? key) : key;
+}
+
+function status(ctx: StepContext, message: Incoming, count: number, live?: boolean): NonNullable<Effects['send']>[number] {
+  const { bytes, oldest, newest } = ctx.mail?.status ?? {};
+  const there = count > 0;
+  const time = (ms: number | undefined): string | undefined => (there && ms !== undefined ? new Date(ms).toISOString() : undefined);
+  return {
+    type: 'status',
+    transient: true,
+    body: compact({
+      recipient_key: message.body.recipient_key as string | undefined,
+      message_count: count,
+      longest_waited_seconds: there && oldest !== undefined ? Math.max(0, Math.floor((ctx.now - oldest) / 1000)) : undefined,
+      newest_received_time: time(newest),
+      oldest_received_time: time(oldest),
+      total_bytes: there ? bytes : 0,
+      live_delivery: live,
+    }),
+  };
+}

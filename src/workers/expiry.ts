@@ -1,0 +1,37 @@
+import type { Kernel } from '../kernel/context.ts';
+import { tellMailbox } from '../kernel/relay.ts';
+
+const EVERY_MS = 60_000;
+
+/**
+ * Removes what is over: marks, causes, events, and mail that nobody has fetched, of which the controllers hear. Any number of processes may do it at once.
+ * @returns the function that ends it
+ */
+export function startExpiry(kernel: Kernel): () => void {
+  const { admin, now } = kernel.db;
+  let ended = false;
+
+  async function look(): Promise<void> {
+    await admin.expire(now());
+    while (!ended) {
+      const gone = await admin.expireMail(now());
+      if (gone.length === 0) return;
+      for (const { tenant, box, messages, reason } of gone) {
+        kernel.count(`mail_${reason}`);
+        // a wallet that is locked or removed has nobody to tell
+        await tellMailbox(kernel, tenant, { connection_id: box, reason, messages }).catch((error: unknown) =>
+          kernel.log.info({ tenant, connection: box, reason, messages, err: error }, 'mail is gone that nobody has fetched'),
+        );
+      }
+    }
+  }
+
+  const timer = setInterval(() => {
+    void look().catch((error: unknown) => kernel.log.warn({ err: error }, 'old rows could not be removed'));
+  }, EVERY_MS);
+  timer.unref();
+  return () => {
+    ended = true;
+    clearInterval(timer);
+  };
+}
