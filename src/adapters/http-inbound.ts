@@ -71,7 +71,9 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
       const { code, row } = asAppError(error);
       if (row.status >= 500) options.log.error({ err: error, code }, 'a message could not be handled');
       if (row.status === 429) response.setHeader('retry-after', '1');
-      answer(response, row.retry || row.status >= 500 ? 503 : 400);
+      // RFC 0094 has no word for it: who forwards to a queue that is full is to come back
+      if (code === 'mailbox-full') answer(response, 429);
+      else answer(response, row.retry || row.status >= 500 ? 503 : 400);
     }
   }
 

@@ -1,0 +1,93 @@
+import { didKeyToVerkey } from '../../src/didcomm/encoding.ts';
+import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
+import { wrapForward } from '../../src/didcomm/forward.ts';
+import type { KeyPair } from '../../src/didcomm/key-cache.ts';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { ENVELOPE_V1 } from '../../src/didcomm/media-types.ts';
+import { contactOf } from '../../src/dids/contact.ts';
+import { resolvePeer } from '../../src/dids/did-peer.ts';
+import { type Body, HANDSHAKE, type TestAgent } from './agents.ts';
+import { message, type Posted, requestFor, type Stranger, serviceOf, startStranger } from './stranger.ts';
+
+/** Support for tests: a phone's wallet by hand, that nobody can reach but through its mediator. */
+
+export const ALL = { '~transport': { return_route: 'all' } };
+
+export interface Wallet {
+  readonly stranger: Stranger;
+  /** The mediator's id of the connection. */
+  readonly id: string;
+  /** The mediator's key and address on the connection. */
+  readonly to: { verkey: string; url: string };
+  /** What the mediator is to forward to. */
+  readonly key: KeyPair;
+  readonly routingKey: string;
+  readonly endpoint: string;
+  /** Says something and asks for the answer in the response. */
+  say(type: string, members?: object): Promise<Posted>;
+  /** Forwards a text to the key, as a peer of the wallet would. @returns the status */
+  forward(text: string): Promise<number>;
+  /** The envelope that `forward` posts. */
+  wrapped(text: string): string;
+  /** The texts in envelopes for the key. */
+  read(...envelopes: Body[]): string[];
+  /** The texts of a `delivery`, and the ids of its attachments. */
+  delivered(delivery: Body): { texts: string[]; ids: string[] };
+}
+
+export const textOf = (pair: KeyPair, envelope: unknown): string => {
+  const { message: opened } = openEnvelope(parseEnvelope(Buffer.from(JSON.stringify(envelope))), pair);
+  return JSON.parse(Buffer.from(opened).toString()).content;
+};
+
+/** Connects a wallet to a mediator that grants by itself, and has one key forwarded for it. */
+export async function startWallet(mediator: TestAgent, url: string = mediator.inbound): Promise<Wallet> {
+  const stranger = await startStranger({ endpoint: false });
+  const { invitation } = await mediator.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+  const service = { ...serviceOf(invitation), url };
+  const request = requestFor(stranger, invitation, ALL);
+  const { reply: response } = await stranger.send(service, request);
+  const to = { verkey: contactOf(resolvePeer(response.did)).recipientKeys[0]!, url };
+  const thread = { thid: request['@id'], pthid: invitation['@id'] };
+  await stranger.send(to, message('didexchange/1.1/complete', { '~thread': thread }));
+  const { connection_id: id } = await mediator.event(
+    'connections',
+    (one) => one.state === 'active' && one.request_id === request['@id'],
+    "the wallet's connection",
+  );
+  const say = (type: string, members: object = {}): Promise<Posted> => stranger.send(to, message(type, { ...ALL, ...members }));
+  const { reply: grant } = await say('coordinate-mediation/1.0/mediate-request');
+  const routingKey = didKeyToVerkey(grant.routing_keys[0].split('#')[0])!;
+  const key = newKeyPair();
+  const updates = [{ recipient_key: key.verkey, action: 'add' }];
+  await say('coordinate-mediation/1.0/keylist-update', { updates });
+  const wrapped = (content: string): string =>
+    wrapForward(pack({ message: JSON.stringify(message('basicmessage/1.0/message', { content })), recipients: [key.verkey] }), key.verkey, [
+      routingKey,
+    ]);
+  const read = (...envelopes: Body[]): string[] => envelopes.map((envelope) => textOf(key, envelope));
+  return {
+    stranger,
+    id,
+    to,
+    key,
+    routingKey,
+    endpoint: grant.endpoint,
+    say,
+    wrapped,
+    async forward(text) {
+      const { status } = await fetch(mediator.inbound, {
+        method: 'POST',
+        headers: { 'content-type': ENVELOPE_V1 },
+        body: wrapped(text),
+        signal: AbortSignal.timeout(20_000),
+      });
+      return status;
+    },
+    read,
+    delivered(delivery) {
+      const items = delivery['~attach'] as { '@id': string; data: { json: Body } }[];
+      return { texts: read(...items.map(({ data }) => data.json)), ids: items.map((one) => one['@id']) };
+    },
+  };
+}
