@@ -24,6 +24,7 @@ import { notification } from './protocols/notification.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { presentProof } from './protocols/present-proof.ts';
 import { presentProofV1 } from './protocols/present-proof-v1.ts';
+import { pushNotificationsFcm } from './protocols/push-notifications-fcm.ts';
 import { routing } from './protocols/routing.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { walletDid } from './protocols/wallet-did.ts';
@@ -50,6 +51,7 @@ export const PROTOCOLS = [
   routing,
   messagePickup1,
   messagePickup2,
+  pushNotificationsFcm,
   introduction,
   issueCredential,
   presentProof,

@@ -165,6 +165,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
           record: { category: payload.category, id: payload.id },
           load: step.load?.(input, payload.id),
           pages: step.pages?.(input, payload.id),
+          mail: step.mail && payload.id,
           from: step.from,
           role: step.role,
           origin: { cause: job.cause, answer: payload.answer, job: held },

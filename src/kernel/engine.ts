@@ -123,6 +123,8 @@ export interface Transition {
   readonly connection?: string;
   readonly load?: Readonly<Record<string, Lookup>>;
   readonly pages?: Pages;
+  /** A box: the step is to know how much is in it. */
+  readonly mail?: string;
   readonly from: readonly string[] | '*';
   readonly role?: string;
   readonly origin: Origin;
@@ -544,7 +546,8 @@ export function createEngine(kernel: Kernel): Engine {
       }
       const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
       const pages = await pagesOf(tenant, request.pages);
-      const subject: Subject = { record, connection: connection && toExchange(connection), loaded, pages };
+      const mail = request.mail === undefined ? undefined : await mailFor(tenant, request.mail, { limit: 0 }, undefined);
+      const subject: Subject = { record, connection: connection && toExchange(connection), loaded, pages, mail };
       const ctx = contextOf(tenant, protocol, profile.settings, subject);
       const thid = record && 'thread_id' in record.value ? (record.value.thread_id as string | undefined) : undefined;
       try {

@@ -209,7 +209,7 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly connection?: Exchange;
   /** What the step's `load` asked for, by name. */
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
-  /** What the message's `mail` asked for. */
+  /** What the step's `mail` asked for. */
   readonly mail?: KeptMail;
   /** What the message came on, where its answer may go the same way. */
   readonly channel?: Channel;
@@ -320,6 +320,8 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   /** What else it reads; `record` is the id in its path, `connection` that of the connection that is named. */
   readonly load?: (input: CommandInput, record: string | undefined, connection?: string) => Loads;
   readonly pages?: (input: CommandInput, record: string | undefined) => Pages;
+  /** Reads how much mail is kept for the connection whose id the record has. */
+  readonly mail?: true;
   /** The record that the command is about, where it is named by the body and not the path. */
   readonly about?: (input: CommandInput) => Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */

@@ -5,6 +5,7 @@ import { FORWARD_TYPE, wrapForward } from '../../src/didcomm/forward.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import { connectStranger, message, startStranger } from '../support/stranger.ts';
+import { until } from '../support/waiting.ts';
 import { startWallet, textOf, type Wallet } from '../support/wallet.ts';
 
 /** RFC 0094, RFC 0212, RFC 0685, by HTTP: mail that is forwarded, kept, and fetched. */
@@ -184,6 +185,32 @@ describe('a mailbox', () => {
     await phone.forward('seen');
     const told = await watched.event('forward', () => true, 'the forward');
     assert.deepEqual(told, { connection_id: phone.id, recipient_key: phone.key.verkey, status: 'queued_for_delivery' });
+  });
+
+  test('a device that was told of is called when mail waits, once for many, and not when it was fetched', async () => {
+    const phone = await wallet(mediator);
+    const of = 'push-notifications-fcm/1.0';
+    const info = async () => (await phone.say(`${of}/get-device-info`)).reply;
+    assert.deepEqual([(await info()).device_token, kind(await info())], [null, 'device-info']);
+    await phone.forward('before');
+    await phone.say(`${of}/set-device-info`, { device_token: 'token-1', device_platform: 'android' });
+    await phone.say(`${of}/set-device-info`, { device_token: 'token-2', device_platform: 'ios' });
+    assert.deepEqual([(await info()).device_token, (await info()).device_platform], ['token-2', 'ios']);
+    await phone.forward('one');
+    await phone.forward('two');
+    const told = await mediator.event('push_notification', (one) => one.connection_id === phone.id, 'the call', 10_000);
+    assert.deepEqual(told, { connection_id: phone.id, device_token: 'token-2', device_platform: 'ios', message_count: 3 });
+    // who fetches it before is not called
+    await phone.forward('fetched');
+    const { reply } = await phone.say(`${V2}/delivery-request`, { limit: 10 });
+    await phone.say(`${V2}/messages-received`, { message_id_list: phone.delivered(reply).ids });
+    await until(async () => (await mediator.agent.kernel.db.admin.backlog()).open.command === 0, 'the calls');
+    assert.equal(
+      mediator.hooks.list.filter((one) => one.topic === 'push_notification' && one.payload.connection_id === phone.id).length,
+      1,
+    );
+    await phone.say(`${of}/set-device-info`, { device_token: null, device_platform: null });
+    assert.equal((await info()).device_token, null);
   });
 
   test('what is kept is there after a start', async () => {
