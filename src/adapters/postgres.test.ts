@@ -54,6 +54,13 @@ const dump = (database: string): Promise<Buffer> =>
     return Buffer.concat(parts);
   });
 
+/** Swaps a column of two rows. */
+const swapped = (database: string, table: string, column: string, a: string, b: string): Promise<void> =>
+  behind(database, async (client) => {
+    const text = `UPDATE flexid.${table} r SET ${column} = o.${column} FROM flexid.${table} o WHERE r.id = ANY ($1) AND o.id = ANY ($1) AND r.id <> o.id`;
+    await client.query(text, [[a, b]]);
+  });
+
 storeSuite('PostgreSQL store', async () => {
   const { name, url } = await freshDatabase();
   const others: Database[] = [];
@@ -68,13 +75,8 @@ storeSuite('PostgreSQL store', async () => {
       for (const db of [opened.db, ...others]) await db.admin.close();
     },
     bytes: () => dump(name),
-    swap: (a: string, b: string) =>
-      behind(name, async (client) => {
-        await client.query(
-          'UPDATE flexid.record r SET value = o.value FROM flexid.record o WHERE r.id = ANY ($1) AND o.id = ANY ($1) AND r.id <> o.id',
-          [[a, b]],
-        );
-      }),
+    swap: (a: string, b: string) => swapped(name, 'record', 'value', a, b),
+    swapMail: (a: string, b: string) => swapped(name, 'mail', 'body', a, b),
     spoilJob: (id: string) =>
       behind(name, async (client) => {
         await client.query("UPDATE flexid.job SET payload = decode(repeat('00', 80), 'hex') WHERE id = $1", [id]);

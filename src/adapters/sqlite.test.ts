@@ -42,9 +42,9 @@ function behind(path: string, run: (raw: DatabaseSync) => void): void {
   }
 }
 
-function swapValues(raw: DatabaseSync, a: string, b: string): void {
-  const read = raw.prepare('SELECT value FROM record WHERE id = ?');
-  const write = raw.prepare('UPDATE record SET value = ? WHERE id = ?');
+function swapValues(raw: DatabaseSync, table: string, column: string, a: string, b: string): void {
+  const read = raw.prepare(`SELECT ${column} AS value FROM ${table} WHERE id = ?`);
+  const write = raw.prepare(`UPDATE ${table} SET ${column} = ? WHERE id = ?`);
   const [ofA, ofB] = [a, b].map((id) => (read.get(id) as { value: Uint8Array }).value);
   write.run(ofB!, a);
   write.run(ofA!, b);
@@ -61,7 +61,8 @@ storeSuite('SQLite store', async () => {
     },
     close: () => opened.db.admin.close(),
     bytes: async () => Buffer.concat([path, `${path}-wal`].filter((file) => existsSync(file)).map((file) => readFileSync(file))),
-    swap: async (a: string, b: string) => behind(path, (raw) => swapValues(raw, a, b)),
+    swap: async (a: string, b: string) => behind(path, (raw) => swapValues(raw, 'record', 'value', a, b)),
+    swapMail: async (a: string, b: string) => behind(path, (raw) => swapValues(raw, 'mail', 'body', a, b)),
     spoilJob: async (id: string) => behind(path, (raw) => void raw.prepare('UPDATE job SET payload = zeroblob(80) WHERE id = ?').run(id)),
   };
   return opened;
