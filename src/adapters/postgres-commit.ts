@@ -37,12 +37,18 @@ function add(columns: Columns, set: CommitSet, ...row: unknown[]): void {
   for (let i = 0; i < row.length; i++) of[i]!.push(row[i]);
 }
 
+/** Marks in the order of their hashes, so that two batches that bring the same ones never wait for each other in a circle. */
+function addMarks(columns: Columns, members: readonly Member[]): void {
+  const marks = members.flatMap(({ tenant: { n }, rows }) => rows.marks.map((mark) => ({ n, ...mark })));
+  marks.sort((a, b) => a.n - b.n || Buffer.compare(a.hash, b.hash));
+  for (const m of marks) add(columns, 'mark', m.n, m.hash, m.expires, m.answer);
+}
+
 function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
   for (const { id, lease } of rows.done) {
     const parts = leaseParts(lease);
     add(columns, 'done', id, parts.lane, parts.id);
   }
-  for (const m of rows.marks) add(columns, 'mark', n, m.hash, m.expires, m.answer);
   for (const d of rows.deletes) add(columns, 'gone', n, d.category, d.id, d.expect);
   for (const r of rows.records) {
     if (r.expect === 0) add(columns, 'fresh', n, r.category, r.id, r.state, r.role, r.connection, r.tags, r.value);
@@ -90,6 +96,7 @@ function statement(members: readonly Member[], from: string): { call: Statement;
     addMember(columns, member);
     draftCommit(draft, member.tenant.keys.tenant, member.commit);
   }
+  addMarks(columns, members);
   const boxes = boxesOf(members);
   for (const b of boxes) add(columns, 'box', b.tenant.n, b.box, b.messages, b.bytes, bound(b.maxMessages), bound(b.maxBytes));
   const tenants = [...new Set(members.map((member) => member.tenant.n))];
