@@ -18,6 +18,8 @@ export function leaseParts(token: string): LeaseParts {
 }
 
 const MAX_BATCH = 200;
+/** What the ciphertexts of a batch may have together, if it has several members: each travels as text of twice its length. */
+const MAX_BATCH_BYTES = 8 << 20;
 const SETS = Object.entries(COMMIT_SETS) as [CommitSet, readonly string[]][];
 const PARAMETERS = 4 + SETS.reduce((sum, [, columns]) => sum + columns.length, 0);
 const TEXT = `SELECT * FROM flexid.commit(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join(', ')})`;
@@ -104,6 +106,20 @@ function statement(members: readonly Member[], from: string): { call: Statement;
   return { call: { name: 'commit', text: TEXT, values }, draft, boxes };
 }
 
+/** The size of what a commit carries for others: the rest is small beside it. */
+const sizeOf = ({ mail, jobs }: CommitRows): number =>
+  mail.reduce((sum, { body }) => sum + body.length, 0) + jobs.reduce((sum, { payload }) => sum + payload.length, 0);
+
+/** Takes the members of the next batch off the queue. */
+function nextBatch(queue: Member[]): Member[] {
+  let count = 0;
+  for (let bytes = 0; count < Math.min(queue.length, MAX_BATCH); count++) {
+    bytes += sizeOf(queue[count]!.rows);
+    if (bytes > MAX_BATCH_BYTES && count > 0) break;
+  }
+  return queue.splice(0, count);
+}
+
 /** Errors after which each member may still succeed by itself: one of them was the reason. */
 const ofOneMember = (error: AppError): boolean => !['store-unavailable', 'store-full', 'store-corrupt'].includes(error.code);
 
@@ -149,8 +165,7 @@ export function commitBatcher(link: Link, from: string, publish: (draft: HintDra
     // the rest of this turn may bring more
     await new Promise((resolve) => setImmediate(resolve));
     while (queue.length > 0) {
-      const members = queue.splice(0, MAX_BATCH);
-      await sendAll(members);
+      await sendAll(nextBatch(queue));
     }
     working = undefined;
   }

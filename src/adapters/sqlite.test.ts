@@ -116,6 +116,20 @@ describe('SQLite file', () => {
     await assert.rejects(openSqlite({ path }), failsWith('store-unavailable', /schema 99.*start a newer version/));
   });
 
+  it('is given what it does not have yet when an earlier version made it', async () => {
+    const path = freshPath();
+    const before = await openSqlite({ path });
+    await before.admin.ensureTenant('a', 'a');
+    await before.store.commit('a', { records: [connection('x')] });
+    await before.admin.close();
+    behind(path, (raw) => raw.exec('DROP TABLE mail; DROP TABLE mailbox; DELETE FROM migration WHERE number = 3'));
+    const after = await openSqlite({ path });
+    assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
+    await after.store.commit('a', { mail: [{ id: 'm', box: 'b', body: 'x', expires: Infinity }] });
+    assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
+    await after.admin.close();
+  });
+
   it('is refused when it is no database', async () => {
     const path = freshPath();
     writeFileSync(path, Buffer.alloc(40_000, 'not a database '));
