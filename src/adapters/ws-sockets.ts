@@ -168,9 +168,10 @@ export class HeldSocket implements Socket {
   }
 
   onClose(listener: () => void): void {
-    if (!this.open) return listener();
-    this.listeners ??= [];
-    this.listeners.push(listener);
+    if (this.open) {
+      this.listeners ??= [];
+      this.listeners.push(listener);
+    } else listener();
   }
 
   /** A pong: a peer may answer only the last of several pings, and pongs come in order. @returns whether anybody waited for it */
