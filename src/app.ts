@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { algorandLedger } from './adapters/algorand.ts';
 import { openAnonCreds } from './adapters/anoncreds.ts';
 import { egressGuard } from './adapters/egress.ts';
-import { httpInbound } from './adapters/http-inbound.ts';
+import { httpInbound, inboundGate } from './adapters/http-inbound.ts';
 import { httpOutbound } from './adapters/http-outbound.ts';
 import { openPostgres } from './adapters/postgres.ts';
 import { rotatePostgres } from './adapters/postgres-rotate.ts';
 import { openSqlite } from './adapters/sqlite.ts';
 import { rotateSqlite } from './adapters/sqlite-rotate.ts';
 import { webDocuments } from './adapters/web-documents.ts';
+import { type Frames, takeFrames, wsInbound } from './adapters/ws-inbound.ts';
+import { outboundOf, wsOutbound } from './adapters/ws-outbound.ts';
 import { createAuthority } from './admin/auth.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
@@ -54,6 +56,8 @@ import { startWorkers } from './workers/workers.ts';
 export const VERSION = '0.1.0';
 /** How long the server of a did:web has to answer. */
 const WEB_MS = 5000;
+/** Messages that are worked on at once, whatever they came by. */
+const MAX_IN_FLIGHT = 1000;
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
 
@@ -77,7 +81,7 @@ export interface Agent {
 export async function startAgent(config: Config, shown: Record<string, unknown>, log: Log): Promise<Agent> {
   const inbound = inboundOf(config);
   const admin = adminOf(config, log);
-  if (!inbound && !admin)
+  if (inbound.length === 0 && !admin)
     throw new ConfigError(
       'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
     );
@@ -137,7 +141,23 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const engine = createEngine(kernel);
   const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);
-  const outbound = outgoing(httpOutbound(guard, mediaType, config.outboundTimeout * 1000));
+  const gate = inboundGate(MAX_IN_FLIGHT, config.messageRate);
+  const heartbeat = { heartbeatMs: config.wsHeartbeat * 1000, timeoutMs: config.wsTimeout * 1000 };
+  let frames: Frames | undefined;
+  const outbound = outgoing(
+    outboundOf(
+      httpOutbound(guard, mediaType, config.outboundTimeout * 1000),
+      wsOutbound(guard, {
+        ...heartbeat,
+        answerMs: config.outboundTimeout * 1000,
+        maxBytes: config.maxMessageSize,
+        log,
+        mayBegin: (address) => !gate.full && gate.mayCome(address),
+        // mail may go out before anything can be taken in
+        onFrame: async (frame, socket) => (frames ? frames.take(frame, socket) : socket.close(1013, 'not ready')),
+      }),
+    ),
+  );
 
   const workers = startWorkers({
     kernel,
@@ -193,7 +213,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const sessions = startSessions({ kernel, wrap: deliveryOf });
   const sink = {
     async receive(body: Uint8Array, socket?: Socket) {
-      if (closing) return { status: 503 };
+      // sockets take nothing new by themselves; what they had is finished
+      if (closing && !socket) return { status: 503 };
       const { refused, reply, sent, session, taken, lent } = await engine.receive(body, {
         canReply: true,
         socket,
@@ -208,18 +229,19 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       return mail ? { status: 200, ...mail } : { status: 202 };
     },
   };
-  const messages = inbound
-    ? await httpInbound(sink, {
-        ...inbound,
-        maxBytes: config.maxMessageSize,
-        maxInFlight: 1000,
-        perSecond: config.messageRate,
-        mediaType,
-        // off or not: a payload of the 2018 Agent Protocol is then answered like everything that is no envelope, as for a tenant that has it off
-        plain: true,
-        log,
-      })
-    : undefined;
+  frames = takeFrames(sink, gate, log);
+  const sockets = wsInbound(frames, { ...heartbeat, gate, maxBytes: config.maxMessageSize, maxSockets: config.maxSockets, log });
+  const messages = await openAll(inbound, async ({ host, port, posts, sockets: takes }) => {
+    return await httpInbound(sink, {
+      ...{ host, port, posts, upgrade: takes ? sockets.upgrade : undefined },
+      maxBytes: config.maxMessageSize,
+      gate,
+      mediaType,
+      // off or not: a payload of the 2018 Agent Protocol is then answered like everything that is no envelope, as for a tenant that has it off
+      plain: true,
+      log,
+    });
+  });
   const authority = createAuthority(kernel, {
     apiKey: admin?.apiKey,
     base: BASE,
@@ -282,7 +304,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   return {
     kernel,
     adminPort: server?.port,
-    inboundPort: messages?.port,
+    inboundPort: messages[0]?.port,
     stopped,
     async drain() {
       draining = true;
@@ -294,7 +316,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       clearInterval(rereading);
       stopSweeping();
       calls.end();
-      await Promise.allSettled([messages?.close(), server?.close()]);
+      await Promise.allSettled([...messages.map((one) => one.close()), sockets.close(), server?.close()]);
       await sessions.stop();
       await workers.stop();
       await outbound.close();
@@ -371,7 +393,7 @@ function kernelOf(
   if (config.multitenantAdmin && !config.multitenant) throw new ConfigError('--multitenant-admin needs --multitenant');
   const { counters, tallies, trace } = measures;
   const endpoints = createEndpoints(db, BASE, () => profiles.reset());
-  const { profiles, change } = tenantProfiles({ db, base: BASE, config, inbound: inboundOf(config), endpoints });
+  const { profiles, change } = tenantProfiles({ db, base: BASE, config: withEndpoint(config), inbound: inboundOf(config)[0], endpoints });
   const kernel: Kernel = {
     db,
     registry,
@@ -391,15 +413,42 @@ function kernelOf(
   return { kernel, change };
 }
 
-function inboundOf(config: Config): { host: string; port: number } | undefined {
-  const http = config.inbound.filter(([module]) => module === 'http');
-  const other = config.inbound.find(([module]) => module !== 'http');
-  if (other) throw new ConfigError(`--inbound-transport ${other[0]} is not supported yet: use http`);
-  const outward = config.outbound.find((module) => module !== 'http');
-  if (outward) throw new ConfigError(`--outbound-transport ${outward} is not supported yet: use http`);
-  if (http.length > 1) throw new ConfigError('one --inbound-transport http is supported');
-  if (!http[0] || config.noTransport) return undefined;
-  return { host: http[0][1]!, port: portOf(http[0][2]!, '--inbound-transport') };
+/** Peers reach an agent that was given no address on its first port; where that is for WebSockets alone, this says so. */
+function withEndpoint(config: Config): Config {
+  const [first] = inboundOf(config);
+  return config.endpoint === undefined && first && !first.posts ? { ...config, endpoint: `ws://${first.host}:${first.port}` } : config;
+}
+
+/** A port for messages: posted, or on WebSockets, or both. */
+interface Listener {
+  readonly host: string;
+  readonly port: number;
+  readonly posts: boolean;
+  readonly sockets: boolean;
+}
+
+function inboundOf(config: Config): Listener[] {
+  const wrong = [...config.inbound.map(([module]) => module!), ...config.outbound].find((module) => module !== 'http' && module !== 'ws');
+  if (wrong !== undefined) throw new ConfigError(`the transport ${wrong} is not supported: use http, ws`);
+  const listeners = new Map<string, Listener>();
+  for (const [module, host, given] of config.noTransport ? [] : config.inbound) {
+    const port = portOf(given!, '--inbound-transport');
+    const { posts, sockets } = listeners.get(`${host} ${port}`) ?? { posts: false, sockets: false };
+    listeners.set(`${host} ${port}`, { host: host!, port, posts: posts || module === 'http', sockets: sockets || module === 'ws' });
+  }
+  return [...listeners.values()];
+}
+
+/** Opens everything, or nothing. @throws what the first one throws that cannot be opened */
+async function openAll<T, O extends { close(): Promise<void> }>(all: readonly T[], open: (one: T) => Promise<O>): Promise<O[]> {
+  const opened: O[] = [];
+  try {
+    for (const one of all) opened.push(await open(one));
+    return opened;
+  } catch (error) {
+    await Promise.allSettled(opened.map((one) => one.close()));
+    throw error;
+  }
 }
 
 function adminOf(config: Config, log: Log): { host: string; port: number; apiKey?: string } | undefined {

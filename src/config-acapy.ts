@@ -78,8 +78,6 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('image-url', 1),
   done('enable-undelivered-queue', 0),
   foreign('max-outbound-retry', 1),
-  foreign('ws-heartbeat-interval', 1),
-  foreign('ws-timeout-interval', 1),
   foreign('mediator-invitation', 1, 'ACAPY_MEDIATION_INVITATION'),
   foreign('default-mediator-id', 1, 'ACAPY_DEFAULT_MEDIATION_ID'),
   foreign('clear-default-mediator', 0),

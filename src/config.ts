@@ -209,7 +209,7 @@ const SETTINGS = {
     kind: 'list',
     words: 3,
     metavar: ['<module>', '<host>', '<port>'],
-    help: 'Where messages are taken: http HOST PORT',
+    help: 'Where messages are taken: http HOST PORT, or ws HOST PORT for WebSockets; may be given more than once, for one port too',
   },
   outbound: {
     flags: ['--outbound-transport', '-ot'],
@@ -217,7 +217,7 @@ const SETTINGS = {
     group: 'Transport',
     kind: 'list',
     metavar: '<module>',
-    help: 'How messages are sent: http',
+    help: 'Accepted for ACA-Py: http, ws; the address of a peer says which of them it is',
   },
   noTransport: flag('no-transport', 'ACAPY_NO_TRANSPORT', 'Transport', 'Take no messages'),
   outboundTimeout: {
@@ -237,6 +237,33 @@ const SETTINGS = {
     default: 2_097_152,
     metavar: '<bytes>',
     help: 'Largest message that is taken (default 2 MiB)',
+  },
+  maxSockets: {
+    flags: ['--max-sockets'],
+    env: 'FLEXID_MAX_SOCKETS',
+    group: 'Transport',
+    kind: 'number',
+    default: 20_000,
+    metavar: '<n>',
+    help: 'WebSockets of peers that may be open at once (default 20,000)',
+  },
+  wsHeartbeat: {
+    flags: ['--ws-heartbeat-interval'],
+    env: 'ACAPY_WS_HEARTBEAT_INTERVAL',
+    group: 'Transport',
+    kind: 'number',
+    default: 30,
+    metavar: '<seconds>',
+    help: 'How often a WebSocket is pinged (default 30; 0 for never)',
+  },
+  wsTimeout: {
+    flags: ['--ws-timeout-interval'],
+    env: 'ACAPY_WS_TIMEOUT_INTERVAL',
+    group: 'Transport',
+    kind: 'number',
+    default: 15,
+    metavar: '<seconds>',
+    help: 'How long the answer to such a ping may take, before the WebSocket is ended (default 15)',
   },
   oldMimeType: {
     ...flag(

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ENVELOPE_V1 } from '../didcomm/media-types.ts';
-import { type EnvelopeSink, httpInbound, type InboundOptions } from './http-inbound.ts';
+import { type EnvelopeSink, httpInbound, type InboundOptions, inboundGate } from './http-inbound.ts';
 
 const quiet = { info() {}, warn() {}, error() {} };
 const OPTIONS: InboundOptions = {
   host: '127.0.0.1',
   port: 0,
   maxBytes: 1000,
-  maxInFlight: 100,
-  perSecond: 0,
+  gate: inboundGate(100, 0),
   mediaType: ENVELOPE_V1,
   log: quiet,
 };
@@ -36,7 +35,7 @@ test('an address that sends faster than the limit is told to wait, and nothing o
       return { status: 202 };
     },
   };
-  await withPort(sink, { perSecond: 1 }, async (post) => {
+  await withPort(sink, { gate: inboundGate(100, 1) }, async (post) => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => post()));
     const late = answers.filter(({ status }) => status === 429);
     assert.ok(late.length >= 15, `${late.length} were refused`);
@@ -53,7 +52,7 @@ test('more than can be in hand at once are told to come back', async () => {
         release.push(() => resolve({ status: 202 }));
       }),
   };
-  await withPort(sink, { maxInFlight: 2 }, async (post) => {
+  await withPort(sink, { gate: inboundGate(2, 0) }, async (post) => {
     const held = [post(), post()];
     while (release.length < 2) await new Promise((resolve) => setImmediate(resolve));
     const refused = await post();

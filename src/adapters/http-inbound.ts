@@ -1,26 +1,60 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { mayHoldEnvelope } from '../didcomm/media-types.ts';
 import { asAppError } from '../errors.ts';
 import type { Log } from '../ports/log.ts';
+import type { Socket } from '../ports/transport.ts';
 import { rateLimit } from './rate-limit.ts';
 
 /** What takes envelopes: the engine, seen from a transport. */
 export interface EnvelopeSink {
-  receive(body: Uint8Array): Promise<{ status: number; reply?: string; sent?: () => Promise<void> }>;
+  /** @param socket where it came on one that stays open: answers may go on it later too */
+  receive(body: Uint8Array, socket?: Socket): Promise<{ status: number; reply?: string; sent?: () => Promise<void> }>;
+}
+
+/** How many messages are in hand, and how fast an address may send more: one for all transports of a process. */
+export interface InboundGate {
+  /** Whether this address sends no faster than it may. */
+  mayCome(address: string): boolean;
+  readonly full: boolean;
+  enter(): void;
+  leave(): void;
+}
+
+/**
+ * @param maxInFlight messages that may be in hand at once
+ * @param perSecond messages per second and address, on average; 0 for no limit
+ */
+export function inboundGate(maxInFlight: number, perSecond: number): InboundGate {
+  const limit = rateLimit(perSecond);
+  let inFlight = 0;
+  return {
+    mayCome: (address) => limit.take(address),
+    get full() {
+      return inFlight >= maxInFlight;
+    },
+    enter() {
+      inFlight++;
+    },
+    leave() {
+      inFlight--;
+    },
+  };
 }
 
 export interface InboundOptions {
   readonly host: string;
   readonly port: number;
   readonly maxBytes: number;
-  /** Messages that may be in hand at once; more are told to come back. */
-  readonly maxInFlight: number;
-  /** Messages per second and address, on average; 0 for no limit. */
-  readonly perSecond: number;
+  readonly gate: InboundGate;
   readonly mediaType: string;
   /** Also takes the forms of the 2018 Agent Protocol: text and raw bytes. */
   readonly plain?: boolean;
+  /** Whether messages may be posted; without it the port is for WebSockets alone. */
+  readonly posts?: boolean;
+  /** Takes what asks to become a WebSocket; without it such a request is like any other. */
+  readonly upgrade?: (request: IncomingMessage, stream: Duplex, head: Buffer) => void;
   readonly log: Log;
 }
 
@@ -29,30 +63,39 @@ export interface InboundOptions {
  * probe; 400 and 413 for what is not an envelope at all.
  */
 export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): Promise<{ port: number; close(): Promise<void> }> {
-  let inFlight = 0;
-  const limit = rateLimit(options.perSecond);
+  const { gate, posts = true, upgrade } = options;
   const server = createServer(
-    { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 30_000, maxHeaderSize: 16_384 },
+    {
+      requestTimeout: 30_000,
+      headersTimeout: 10_000,
+      keepAliveTimeout: 30_000,
+      maxHeaderSize: 16_384,
+      // HTTP clients that would rather speak HTTP/2 ask for that in the same way: they go on as they are
+      shouldUpgradeCallback: ({ headers }) => upgrade !== undefined && headers.upgrade?.toLowerCase() === 'websocket',
+    },
     (request, response) => {
+      if (!posts) {
+        response.setHeader('upgrade', 'websocket');
+        return answer(response, 426);
+      }
       if (request.method === 'GET' || request.method === 'HEAD')
         return answer(response, 200, 'This is a DIDComm endpoint: POST messages to it.\n', 'text/plain');
       if (request.method !== 'POST') return answer(response, 405);
       if (!mayHoldEnvelope(request.headers['content-type'], options.plain)) return answer(response, 415);
       if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
-      if (!limit.take(request.socket.remoteAddress ?? '')) {
+      if (!gate.mayCome(request.socket.remoteAddress ?? '')) {
         response.setHeader('retry-after', '1');
         return answer(response, 429);
       }
-      if (inFlight >= options.maxInFlight) {
+      if (gate.full) {
         response.setHeader('retry-after', '1');
         return answer(response, 503);
       }
-      inFlight++;
-      void take(request, response).finally(() => {
-        inFlight--;
-      });
+      gate.enter();
+      void take(request, response).finally(gate.leave);
     },
   );
+  if (upgrade) server.on('upgrade', upgrade);
 
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readBody(request, options.maxBytes);

@@ -31,7 +31,7 @@ export function guardedConnector(guard: EgressGuard, timeoutMs: number): buildCo
  * Outbound HTTP by undici: envelopes through the egress guard, checked on the connected socket; no redirects; answers bounded in time and size.
  * @param timeoutMs for connecting, for the headers and between bytes of an answer; the whole answer may take half as long again
  */
-export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: number): Outbound {
+export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: number): Omit<Outbound, 'link'> {
   const guarded = new Agent({
     connections: 64,
     pipelining: 1,

@@ -66,7 +66,8 @@ ${when(
 )}
 ${when(
   'missed',
-  `    UPDATE flexid.mail m SET attempts = m.attempts + 1 FROM ${rows('missed')} WHERE m.t = x.t AND m.id = x.id AND m.box = x.box;`,
+  `    UPDATE flexid.mail m SET attempts = m.attempts + s.times FROM (SELECT x.t, x.box, x.id, count(*)::int AS times FROM ${rows('missed')} GROUP BY 1, 2, 3) s
+      WHERE m.t = s.t AND m.id = s.id AND m.box = s.box;`,
 )}
 ${when(
   'mail',
@@ -79,6 +80,8 @@ ${when(
       END IF;
       waiting := waiting || v_row.messages;
     END LOOP;
+    -- after the wait for the boxes, so that the times of a box are in the order of its messages
+    v_now := flexid.now_ms();
     INSERT INTO flexid.mail (t, box, id, recipient, size, received, expires, attempts, body)
       SELECT t, box, id, recipient, size, v_now, expires, 0, body FROM ${rows('mail')};`,
 )}`;
@@ -95,7 +98,7 @@ BEGIN
   PERFORM set_config('flexid.tenant', '*', true);
   SELECT array_agg(o.t), array_agg(o.box), array_agg(o.id) INTO v_t, v_box, v_id FROM (
     (SELECT t, box, id FROM flexid.mail WHERE expires <= p_now ORDER BY expires LIMIT p_rows)
-    UNION ALL (SELECT t, box, id FROM flexid.mail WHERE attempts >= 20 LIMIT p_rows) LIMIT p_rows) o;
+    UNION ALL (SELECT t, box, id FROM flexid.mail WHERE attempts >= 20 AND expires > p_now LIMIT p_rows) LIMIT p_rows) o;
   IF v_t IS NULL THEN RETURN; END IF;
   PERFORM 1 FROM flexid.mailbox m JOIN (SELECT DISTINCT * FROM unnest(v_t, v_box) AS u(t, box)) x ON m.t = x.t AND m.box = x.box
     ORDER BY m.t, m.box FOR UPDATE OF m;

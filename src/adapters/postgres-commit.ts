@@ -18,6 +18,8 @@ export function leaseParts(token: string): LeaseParts {
 }
 
 const MAX_BATCH = 200;
+/** What the ciphertexts of a batch may have together, if it has several members: each travels as text of twice its length. */
+const MAX_BATCH_BYTES = 8 << 20;
 const SETS = Object.entries(COMMIT_SETS) as [CommitSet, readonly string[]][];
 const PARAMETERS = 4 + SETS.reduce((sum, [, columns]) => sum + columns.length, 0);
 const TEXT = `SELECT * FROM flexid.commit(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join(', ')})`;
@@ -37,12 +39,18 @@ function add(columns: Columns, set: CommitSet, ...row: unknown[]): void {
   for (let i = 0; i < row.length; i++) of[i]!.push(row[i]);
 }
 
+/** Marks in the order of their hashes, so that two batches that bring the same ones never wait for each other in a circle. */
+function addMarks(columns: Columns, members: readonly Member[]): void {
+  const marks = members.flatMap(({ tenant: { n }, rows }) => rows.marks.map((mark) => ({ n, ...mark })));
+  marks.sort((a, b) => a.n - b.n || Buffer.compare(a.hash, b.hash));
+  for (const m of marks) add(columns, 'mark', m.n, m.hash, m.expires, m.answer);
+}
+
 function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
   for (const { id, lease } of rows.done) {
     const parts = leaseParts(lease);
     add(columns, 'done', id, parts.lane, parts.id);
   }
-  for (const m of rows.marks) add(columns, 'mark', n, m.hash, m.expires, m.answer);
   for (const d of rows.deletes) add(columns, 'gone', n, d.category, d.id, d.expect);
   for (const r of rows.records) {
     if (r.expect === 0) add(columns, 'fresh', n, r.category, r.id, r.state, r.role, r.connection, r.tags, r.value);
@@ -90,11 +98,26 @@ function statement(members: readonly Member[], from: string): { call: Statement;
     addMember(columns, member);
     draftCommit(draft, member.tenant.keys.tenant, member.commit);
   }
+  addMarks(columns, members);
   const boxes = boxesOf(members);
   for (const b of boxes) add(columns, 'box', b.tenant.n, b.box, b.messages, b.bytes, bound(b.maxMessages), bound(b.maxBytes));
   const tenants = [...new Set(members.map((member) => member.tenant.n))];
   const values = [tenants, from, [...draft.kinds], toldCauses(draft), ...SETS.flatMap(([set]) => columns[set])];
   return { call: { name: 'commit', text: TEXT, values }, draft, boxes };
+}
+
+/** The size of what a commit carries for others: the rest is small beside it. */
+const sizeOf = ({ mail, jobs }: CommitRows): number =>
+  mail.reduce((sum, { body }) => sum + body.length, 0) + jobs.reduce((sum, { payload }) => sum + payload.length, 0);
+
+/** Takes the members of the next batch off the queue. */
+function nextBatch(queue: Member[]): Member[] {
+  let count = 0;
+  for (let bytes = 0; count < Math.min(queue.length, MAX_BATCH); count++) {
+    bytes += sizeOf(queue[count]!.rows);
+    if (bytes > MAX_BATCH_BYTES && count > 0) break;
+  }
+  return queue.splice(0, count);
 }
 
 /** Errors after which each member may still succeed by itself: one of them was the reason. */
@@ -142,8 +165,7 @@ export function commitBatcher(link: Link, from: string, publish: (draft: HintDra
     // the rest of this turn may bring more
     await new Promise((resolve) => setImmediate(resolve));
     while (queue.length > 0) {
-      const members = queue.splice(0, MAX_BATCH);
-      await sendAll(members);
+      await sendAll(nextBatch(queue));
     }
     working = undefined;
   }

@@ -1,7 +1,7 @@
 import { MAIL_ATTEMPTS, type Mail, type MailboxStatus, type MailQuery, type StoreAdmin } from '../ports/store.ts';
 import { type MailColumns, recipientHash } from '../vault/rows.ts';
 import type { Link } from './postgres-link.ts';
-import { type KnownTenant, readMail } from './store-shared.ts';
+import { boxStatus, type KnownTenant, readMail } from './store-shared.ts';
 
 type Expired = Awaited<ReturnType<StoreAdmin['expireMail']>>;
 
@@ -13,7 +13,7 @@ const ANY_BYTES = Number.MAX_SAFE_INTEGER;
 const pageText = (filter: string) => `SELECT n, id, size, received, attempts, body FROM (
     SELECT n, id, size, received, attempts, body, sum(size) OVER (ORDER BY n) AS total, row_number() OVER (ORDER BY n) AS place FROM (
       SELECT n, id, size, received, attempts, body FROM flexid.mail
-      WHERE t = $1 AND box = $2 AND n > $3 AND expires > flexid.now_ms() AND attempts < ${MAIL_ATTEMPTS} AND id <> ALL ($4::text[]) ${filter}
+      WHERE t = $1 AND box = $2 AND n > $3 AND expires > flexid.now_ms() AND attempts < ${MAIL_ATTEMPTS} AND id NOT IN (SELECT unnest($4::text[])) ${filter}
       ORDER BY n LIMIT $5) m) s
   WHERE total <= $6::bigint OR (place = 1 AND $7) ORDER BY n`;
 const SHAPES = {
@@ -39,7 +39,7 @@ export function postgresMail(link: () => Link) {
       const hash = recipient === undefined ? [] : [recipientHash(tenant.keys, recipient)];
       const found: Mail[] = [];
       let after = 0;
-      let room = maxBytes;
+      let room = Math.min(Math.trunc(maxBytes), ANY_BYTES);
       for (;;) {
         const values = [tenant.n, box, after, without, limit - found.length, room, found.length === 0, ...hash];
         const rows = await scoped<MailColumns>(tenant, `mail-${shape}`, SHAPES[shape], values);
@@ -64,10 +64,8 @@ export function postgresMail(link: () => Link) {
           : `SELECT count(*) AS messages, coalesce(sum(size), 0)::bigint AS bytes, min(received) AS oldest, max(received) AS newest
              FROM flexid.mail WHERE t = $1 AND box = $2 AND recipient = $3`;
       const values = [tenant.n, box, ...(recipient === undefined ? [] : [recipientHash(tenant.keys, recipient)])];
-      type Row = { messages: number; bytes: number; oldest: number | null; newest: number | null };
-      const [row] = await scoped<Row>(tenant, recipient === undefined ? 'mailbox' : 'mailbox-of', text, values);
-      if (!row) return { messages: 0, bytes: 0 };
-      return { messages: row.messages, bytes: row.bytes, oldest: row.oldest ?? undefined, newest: row.newest ?? undefined };
+      const [row] = await scoped<Parameters<typeof boxStatus>[0]>(tenant, recipient === undefined ? 'mailbox' : 'mailbox-of', text, values);
+      return boxStatus(row);
     },
     expire: (now: number): Promise<Expired> =>
       link().query<Expired[number]>({

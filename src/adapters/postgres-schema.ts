@@ -77,6 +77,8 @@ CREATE TABLE flexid.mail (
   received bigint NOT NULL, expires bigint NOT NULL, attempts int NOT NULL, body bytea NOT NULL, PRIMARY KEY (t, id)
 );
 CREATE INDEX mail_box ON flexid.mail (t, box, n);
+-- our own messages are few among those that were forwarded, and asked for alone
+CREATE INDEX mail_own ON flexid.mail (t, box, n) WHERE recipient IS NULL;
 CREATE INDEX mail_expires ON flexid.mail (expires);
 CREATE INDEX mail_missed ON flexid.mail (t, n) WHERE attempts >= 20;
 -- what mail counts, exactly; changed with each message, in its own page where there is room

@@ -54,6 +54,13 @@ const dump = (database: string): Promise<Buffer> =>
     return Buffer.concat(parts);
   });
 
+/** Swaps a column of two rows. */
+const swapped = (database: string, table: string, column: string, a: string, b: string): Promise<void> =>
+  behind(database, async (client) => {
+    const text = `UPDATE flexid.${table} r SET ${column} = o.${column} FROM flexid.${table} o WHERE r.id = ANY ($1) AND o.id = ANY ($1) AND r.id <> o.id`;
+    await client.query(text, [[a, b]]);
+  });
+
 storeSuite('PostgreSQL store', async () => {
   const { name, url } = await freshDatabase();
   const others: Database[] = [];
@@ -68,13 +75,8 @@ storeSuite('PostgreSQL store', async () => {
       for (const db of [opened.db, ...others]) await db.admin.close();
     },
     bytes: () => dump(name),
-    swap: (a: string, b: string) =>
-      behind(name, async (client) => {
-        await client.query(
-          'UPDATE flexid.record r SET value = o.value FROM flexid.record o WHERE r.id = ANY ($1) AND o.id = ANY ($1) AND r.id <> o.id',
-          [[a, b]],
-        );
-      }),
+    swap: (a: string, b: string) => swapped(name, 'record', 'value', a, b),
+    swapMail: (a: string, b: string) => swapped(name, 'mail', 'body', a, b),
     spoilJob: (id: string) =>
       behind(name, async (client) => {
         await client.query("UPDATE flexid.job SET payload = decode(repeat('00', 80), 'hex') WHERE id = $1", [id]);
@@ -117,6 +119,28 @@ describe('PostgreSQL database', () => {
     await (await openPostgres({ url, masterKey })).admin.close();
     await behind(name, (client) => client.query("INSERT INTO flexid.migration (number, name) VALUES (99, 'later')"));
     await assert.rejects(openPostgres({ url, masterKey }), failsWith('store-unavailable', /schema 99.*start a newer version/));
+  });
+
+  it('gives a database of an earlier version what it does not have yet', async () => {
+    const { name, url } = await freshDatabase();
+    const before = await openPostgres({ url, masterKey });
+    await before.admin.ensureTenant('a', 'a');
+    await before.store.commit('a', { records: [connection('x')] });
+    await before.admin.close();
+    const commits =
+      "SELECT oid::regprocedure AS name FROM pg_proc WHERE proname = 'commit' AND pronamespace = 'flexid'::regnamespace ORDER BY pronargs";
+    await behind(name, async (client) => {
+      const { rows } = await client.query<{ name: string }>(commits);
+      assert.equal(rows.length, 2, 'that of before stays for the processes that were started before');
+      await client.query(`DROP TABLE flexid.mail, flexid.mailbox; DROP FUNCTION flexid.expire_mail; DROP FUNCTION ${rows[1]!.name};
+        DELETE FROM flexid.migration WHERE number = 4`);
+    });
+    const after = await openPostgres({ url, masterKey });
+    assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
+    await after.store.commit('a', { mail: [{ id: 'm', box: 'b', body: 'x', expires: Infinity }], records: [connection('y')] });
+    assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
+    assert.deepEqual(await after.admin.expireMail(Date.now()), []);
+    await after.admin.close();
   });
 
   it('shows a statement the rows of its tenant only, whatever it asks for', async () => {
@@ -297,6 +321,80 @@ describe('PostgreSQL database', () => {
     while ((await sessions()) > 0) await sleep(20);
     const listed = (await read()) - before;
     assert.ok(listed < 100, `${listed} index entries were read to list one record`);
+  });
+
+  it('reads the head of a box and nothing behind it, also by plans that were made while the tables were empty', async () => {
+    const { name, url } = await freshDatabase();
+    const one = async <T>(text: string): Promise<T> => (await behind(name, (client) => client.query<{ x: T }>(text))).rows[0]!.x;
+    const sessions = () => one<number>(`SELECT count(*)::int AS x FROM pg_stat_activity WHERE datname = '${name}' AND usename = 'flexid'`);
+    const read = () =>
+      one<number>('SELECT (sum(idx_tup_read) + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables))::int AS x FROM pg_stat_user_indexes');
+    const without = ['x'];
+    const look = async (db: Database) => {
+      const found = [];
+      for (const query of [{ limit: 10 }, { limit: 10, without, maxBytes: 1000 }, { limit: 10, own: true }])
+        found.push((await db.store.mail('large', 'box', query)).length);
+      return [...found, (await db.store.mailbox('large', 'box')).messages];
+    };
+    const early = await openPostgres({ url, masterKey, poolSize: 1 });
+    await early.admin.ensureTenant('large', 'large');
+    assert.deepEqual(await look(early), [0, 0, 0, 0]);
+    const opened = await sessions();
+    const filler = await openPostgres({ url, masterKey });
+    for (const [k, box] of ['box', 'box', 'box', 'other', 'third'].entries()) {
+      const mail = Array.from({ length: 1000 }, (_, i) => {
+        const recipient = i < 999 ? `key ${i % 9}` : undefined;
+        return { id: `${k}-${i}`, box, body: 'x', recipient, expires: Infinity };
+      });
+      await filler.store.commit('large', { mail });
+    }
+    await filler.admin.close();
+    while ((await sessions()) > opened) await sleep(20);
+    let before = await read();
+    assert.deepEqual(await look(early), [10, 10, 3, 3000]);
+    await early.admin.close();
+    while ((await sessions()) > 0) await sleep(20);
+    const first = (await read()) - before;
+    assert.ok(first < 100, `${first} entries were read`);
+
+    await behind(name, (client) => client.query('ANALYZE'));
+    before = await read();
+    const late = await openPostgres({ url, masterKey });
+    assert.deepEqual(await look(late), [10, 10, 3, 3000]);
+    await late.admin.close();
+    while ((await sessions()) > 0) await sleep(20);
+    const second = (await read()) - before;
+    assert.ok(second < 100, `${second} entries were read`);
+  });
+
+  it('never has commits of two processes wait for each other in a circle, whatever the order of their marks and boxes', async () => {
+    const { name, url } = await freshDatabase();
+    const both = [await openPostgres({ url, masterKey }), await openPostgres({ url, masterKey })];
+    await both[0]!.admin.ensureTenant('a', 'a');
+    await both[0]!.admin.ensureTenant('b', 'b');
+    let id = 0;
+    for (let round = 0; round < 25; round++) {
+      const boxes = Array.from({ length: 30 }, (_, i) => `box ${(i * 7) % 30}`);
+      const work = both.flatMap((db, k) => {
+        const order = k ? boxes.toReversed() : boxes;
+        const mail = order.map((box) => ({ id: `${id++}`, box, body: 'x', expires: round % 2 ? Infinity : 1 }));
+        const marks = order.map((box) => ({ mark: `${round} ${box}`, expires: Infinity }));
+        const taken = order.map((box) => ({ box, ids: [`${id - 90}`, `${id - 70}`] }));
+        return [
+          db.store.commit(k ? 'a' : 'b', { mail }),
+          db.store.commit('a', { mail: mail.map((one) => ({ ...one, id: `${id++}` })), marks }),
+          db.store.commit('a', { taken, missed: taken }),
+          db.admin.expireMail(Date.now()),
+        ];
+      });
+      const failed = (await Promise.allSettled(work)).filter(({ status }) => status === 'rejected');
+      assert.ok(failed.length <= 1, 'no more than the one that came second with its marks');
+    }
+    for (const db of both) await db.admin.close();
+    const { rows } = await behind(name, (client) =>
+      client.query<{ deadlocks: number }>('SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()'),
+    );
+    assert.deepEqual(rows, [{ deadlocks: 0 }]);
   });
 
   it('says that it is full, and stores nothing', async () => {

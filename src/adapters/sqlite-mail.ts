@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
 import { MAIL_ATTEMPTS, type Mail, type MailboxStatus, type MailQuery, type StoreAdmin } from '../ports/store.ts';
 import { type CommitRows, type MailColumns, recipientHash } from '../vault/rows.ts';
-import { type KnownTenant, readMail } from './store-shared.ts';
+import { boxStatus, type KnownTenant, readMail } from './store-shared.ts';
 
 const EXPIRE_ROWS = 1000;
 /** Written out, so that the index of what was given up is used. */
@@ -90,16 +90,11 @@ export function mailReads(db: DatabaseSync) {
     },
     mailbox(tenant: KnownTenant, box: string, recipient?: string): MailboxStatus {
       if (recipient !== undefined) {
-        const row = ofRecipient.get(tenant.n, box, recipientHash(tenant.keys, recipient)) as unknown as Counted & {
-          oldest: number | null;
-          newest: number | null;
-        };
-        return { messages: row.messages, bytes: row.bytes, oldest: row.oldest ?? undefined, newest: row.newest ?? undefined };
+        return boxStatus(ofRecipient.get(tenant.n, box, recipientHash(tenant.keys, recipient)) as Parameters<typeof boxStatus>[0]);
       }
       const row = counted.get(tenant.n, box) as Counted | undefined;
-      if (!row || row.messages === 0) return { messages: 0, bytes: 0 };
       const time = (of: typeof oldest) => (of!.get(tenant.n, box) as { received: number } | undefined)?.received;
-      return { messages: row.messages, bytes: row.bytes, oldest: time(oldest), newest: time(newest) };
+      return boxStatus(row && { ...row, oldest: time(oldest), newest: time(newest) });
     },
   };
 }

@@ -42,9 +42,9 @@ function behind(path: string, run: (raw: DatabaseSync) => void): void {
   }
 }
 
-function swapValues(raw: DatabaseSync, a: string, b: string): void {
-  const read = raw.prepare('SELECT value FROM record WHERE id = ?');
-  const write = raw.prepare('UPDATE record SET value = ? WHERE id = ?');
+function swapValues(raw: DatabaseSync, table: string, column: string, a: string, b: string): void {
+  const read = raw.prepare(`SELECT ${column} AS value FROM ${table} WHERE id = ?`);
+  const write = raw.prepare(`UPDATE ${table} SET ${column} = ? WHERE id = ?`);
   const [ofA, ofB] = [a, b].map((id) => (read.get(id) as { value: Uint8Array }).value);
   write.run(ofB!, a);
   write.run(ofA!, b);
@@ -61,7 +61,8 @@ storeSuite('SQLite store', async () => {
     },
     close: () => opened.db.admin.close(),
     bytes: async () => Buffer.concat([path, `${path}-wal`].filter((file) => existsSync(file)).map((file) => readFileSync(file))),
-    swap: async (a: string, b: string) => behind(path, (raw) => swapValues(raw, a, b)),
+    swap: async (a: string, b: string) => behind(path, (raw) => swapValues(raw, 'record', 'value', a, b)),
+    swapMail: async (a: string, b: string) => behind(path, (raw) => swapValues(raw, 'mail', 'body', a, b)),
     spoilJob: async (id: string) => behind(path, (raw) => void raw.prepare('UPDATE job SET payload = zeroblob(80) WHERE id = ?').run(id)),
   };
   return opened;
@@ -113,6 +114,20 @@ describe('SQLite file', () => {
     await (await openSqlite({ path })).admin.close();
     behind(path, (raw) => raw.exec("INSERT INTO migration VALUES (99, 'later', 0)"));
     await assert.rejects(openSqlite({ path }), failsWith('store-unavailable', /schema 99.*start a newer version/));
+  });
+
+  it('is given what it does not have yet when an earlier version made it', async () => {
+    const path = freshPath();
+    const before = await openSqlite({ path });
+    await before.admin.ensureTenant('a', 'a');
+    await before.store.commit('a', { records: [connection('x')] });
+    await before.admin.close();
+    behind(path, (raw) => raw.exec('DROP TABLE mail; DROP TABLE mailbox; DELETE FROM migration WHERE number = 3'));
+    const after = await openSqlite({ path });
+    assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
+    await after.store.commit('a', { mail: [{ id: 'm', box: 'b', body: 'x', expires: Infinity }] });
+    assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
+    await after.admin.close();
   });
 
   it('is refused when it is no database', async () => {

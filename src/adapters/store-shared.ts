@@ -1,5 +1,14 @@
 import { AppError } from '../errors.ts';
-import { type Commit, type DeadJob, JOB_KINDS, type JobKind, type Mail, type MailWrite, type StoreHint } from '../ports/store.ts';
+import {
+  type Commit,
+  type DeadJob,
+  JOB_KINDS,
+  type JobKind,
+  type Mail,
+  type MailboxStatus,
+  type MailWrite,
+  type StoreHint,
+} from '../ports/store.ts';
 import { unlockDataKey } from '../vault/master.ts';
 import { decodeJob, decodeMail, type MailColumns, openDeath } from '../vault/rows.ts';
 import { type TenantKeys, tenantKeys, unwrapDataKey, VaultError } from '../vault/seal.ts';
@@ -225,6 +234,14 @@ export function readMail(keys: TenantKeys, box: string, row: MailColumns): Mail 
     if (!(error instanceof VaultError)) throw error;
     return undefined;
   }
+}
+
+/** The counters of a box from their row; where there is none, or no message, it has no times. */
+export function boxStatus(
+  row: { messages: number; bytes: number; oldest?: number | null; newest?: number | null } | undefined,
+): MailboxStatus {
+  const { messages = 0, bytes = 0, oldest, newest } = row ?? {};
+  return { messages, bytes, ...(oldest == null ? {} : { oldest }), ...(newest == null ? {} : { newest }) };
 }
 
 /** Listeners of commits. One that throws does not keep the others from hearing. */

@@ -112,6 +112,7 @@ export function tracedOutbound(outbound: Outbound, trace: Trace): Outbound {
     // a peer is told nothing of the trace: it would learn which of its messages one call caused
     deliver: (endpoint, envelope, mediaType) =>
       span('message send', {}, async () => noted(await outbound.deliver(endpoint, envelope, mediaType)), { kind: 'client' }),
+    link: (endpoint, onFrame) => span('socket open', {}, () => outbound.link(endpoint, onFrame), { kind: 'client' }),
     notify: (url, headers, body) =>
       span(
         'webhook',

@@ -12,6 +12,8 @@ export interface OpenedStore {
   bytes(): Promise<Buffer>;
   /** Swaps the stored ciphertexts of two records. */
   swap(a: string, b: string): Promise<void>;
+  /** Swaps the stored ciphertexts of two messages. */
+  swapMail(a: string, b: string): Promise<void>;
   /** Flips a bit of a stored job's payload. */
   spoilJob(id: string): Promise<void>;
   /** Another process's view of the same database, where the adapter allows one. */

@@ -5,6 +5,7 @@ import type { JsonObject } from './json.ts';
 import type { Commit } from './store.ts';
 import { jobTests } from './store-jobs.conformance.ts';
 import { A, B, failsWith, job, nextId, type OpenedStore, record, type StoreKit, storeKit } from './store-kit.conformance.ts';
+import { mailTests } from './store-mail.conformance.ts';
 import { restTests } from './store-rest.conformance.ts';
 
 /** What every adapter of the store port must do. */
@@ -20,6 +21,7 @@ export function storeSuite(name: string, open: () => Promise<OpenedStore>): void
     const kit = storeKit(() => opened);
     recordTests(kit);
     jobTests(kit);
+    mailTests(kit);
     restTests(kit);
   });
 }

@@ -24,8 +24,9 @@ export interface CommitRows {
   mail: { box: string; id: string; recipient: Buffer | null; size: number; expires: number; body: Buffer }[];
   /** What the mail adds to which box, each once. */
   boxes: BoxRow[];
-  taken: { box: string; ids: readonly string[] }[];
-  missed: { box: string; ids: readonly string[] }[];
+  /** Each box once, and in it each id. */
+  taken: BoxIds[];
+  missed: BoxIds[];
   done: { id: string; lease: string }[];
   snapshots: { cause: string; value: Buffer }[];
   failures: { cause: string; value: Buffer }[];
@@ -41,6 +42,11 @@ export interface RecordRow {
   /** The tag hashes, sorted and joined. */
   tags: Buffer;
   value: Buffer;
+}
+
+export interface BoxIds {
+  box: string;
+  ids: string[];
 }
 
 export interface BoxRow {
@@ -159,6 +165,17 @@ function mailRows(keys: TenantKeys, mail: readonly MailWrite[]): Pick<CommitRows
   return { mail: rows, boxes: [...boxes.values()] };
 }
 
+/** A commit names a message once, however often it says so. */
+function idsByBox(named: readonly { box: string; ids: readonly string[] }[]): BoxIds[] {
+  const boxes = new Map<string, Set<string>>();
+  for (const { box, ids } of named) {
+    const found = boxes.get(box) ?? new Set<string>();
+    for (const id of ids) found.add(id);
+    if (found.size > 0) boxes.set(box, found);
+  }
+  return [...boxes].map(([box, ids]) => ({ box, ids: [...ids] }));
+}
+
 /** Everything of a commit, hashed and sealed. */
 export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
   return {
@@ -204,8 +221,8 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       value: seal(keys, eventParts(e), json(e.value)),
     })),
     ...mailRows(keys, commit.mail ?? []),
-    taken: [...(commit.taken ?? [])],
-    missed: [...(commit.missed ?? [])],
+    taken: idsByBox(commit.taken ?? []),
+    missed: idsByBox(commit.missed ?? []),
     done: [...(commit.done ?? [])],
     snapshots: (commit.snapshots ?? []).map((s) => ({
       cause: s.cause,
