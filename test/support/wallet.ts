@@ -1,3 +1,4 @@
+import { WebSocket } from 'ws';
 import { didKeyToVerkey } from '../../src/didcomm/encoding.ts';
 import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import { wrapForward } from '../../src/didcomm/forward.ts';
@@ -8,6 +9,7 @@ import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { type Body, HANDSHAKE, type TestAgent } from './agents.ts';
 import { message, type Posted, requestFor, type Stranger, serviceOf, startStranger } from './stranger.ts';
+import { type Waiting, waiting } from './waiting.ts';
 
 /** Support for tests: a phone's wallet by hand, that nobody can reach but through its mediator. */
 
@@ -39,6 +41,84 @@ export const textOf = (pair: KeyPair, envelope: unknown): string => {
   const { message: opened } = openEnvelope(parseEnvelope(Buffer.from(JSON.stringify(envelope))), pair);
   return JSON.parse(Buffer.from(opened).toString()).content;
 };
+
+/** A wallet's WebSocket to its mediator. */
+export interface Line {
+  readonly ws: WebSocket;
+  /** The texts that came for the wallet's key, as they are or in a `delivery`, in their order. */
+  readonly texts: Waiting<string>;
+  /** Messages of the mediator itself, and its deliveries. */
+  readonly inbox: Waiting<Body>;
+  /** Every frame, in its order: the text, or the kind of message. */
+  readonly frames: string[];
+  readonly closed: Promise<{ code: number; reason: string }>;
+  say(type: string, members?: object): void;
+  /** Sends a message and waits for what answers it. */
+  ask(type: string, members?: object): Promise<Body>;
+  close(): void;
+}
+
+export interface LineOptions {
+  /** Answers pings by itself. */
+  readonly pongs?: boolean;
+  /** Says `messages-received` for each delivery. */
+  readonly confirms?: boolean;
+  readonly url?: string;
+}
+
+/** Opens a wallet's WebSocket. */
+export async function openLine({ stranger, key, to }: Wallet, options: LineOptions = {}): Promise<Line> {
+  const { pongs = true, confirms = true, url = to.url } = options;
+  const ws = new WebSocket(url.replace(/^http/, 'ws'), { autoPong: pongs, perMessageDeflate: false });
+  const texts = waiting<string>();
+  const inbox = waiting<Body>();
+  const frames: string[] = [];
+  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+    ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+  });
+  const say = (type: string, members: object = {}): string => {
+    const said = message(type, { ...ALL, ...members });
+    ws.send(stranger.seal(to.verkey, said));
+    return said['@id'];
+  };
+  ws.on('message', (data) => {
+    const parsed = parseEnvelope(data as Buffer);
+    if (parsed.recipients.includes(key.verkey)) {
+      const text = textOf(key, JSON.parse(data.toString()));
+      frames.push(text);
+      return texts.add(text);
+    }
+    const body: Body = JSON.parse(Buffer.from(openEnvelope(parsed, stranger.pair).message).toString());
+    const kind = body['@type'].split('/').at(-1);
+    frames.push(kind);
+    if (kind === 'delivery') {
+      const ids = body['~attach'].map((one: Body) => one['@id']);
+      for (const one of body['~attach']) texts.add(textOf(key, one.data.json));
+      if (confirms) say('messagepickup/2.0/messages-received', { message_id_list: ids });
+    }
+    inbox.add(body);
+  });
+  await new Promise<void>((resolve, reject) => {
+    ws.once('open', resolve);
+    ws.once('error', reject);
+  });
+  ws.on('error', () => {});
+  return {
+    ws,
+    texts,
+    inbox,
+    frames,
+    closed,
+    say(type, members) {
+      say(type, members);
+    },
+    async ask(type, members) {
+      const id = say(type, members);
+      return await inbox.first((one) => one['~thread']?.thid === id, `an answer to ${type}`);
+    },
+    close: () => ws.terminate(),
+  };
+}
 
 /** Connects a wallet to a mediator that grants by itself, and has one key forwarded for it. */
 export async function startWallet(mediator: TestAgent, url: string = mediator.inbound): Promise<Wallet> {
