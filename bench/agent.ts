@@ -23,13 +23,15 @@ export interface BenchAgentOptions {
   readonly env?: Record<string, string>;
   /** What peers are told, where it is not the agent's own address. */
   readonly endpoint?: string;
+  /** Takes WebSockets on the same port. */
+  readonly webSocket?: boolean;
 }
 
 /** One agent as a process of its own, on a fresh store. */
 export async function startBenchAgent(
   store: string | undefined,
   flags: readonly string[] = [],
-  { env = {}, endpoint }: BenchAgentOptions = {},
+  { env = {}, endpoint, webSocket }: BenchAgentOptions = {},
 ): Promise<BenchAgent> {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-bench-'));
   const [admin, inbound] = [await freePort(), await freePort()];
@@ -47,6 +49,7 @@ export async function startBenchAgent(
     'http',
     '127.0.0.1',
     String(inbound),
+    ...(webSocket ? ['--inbound-transport', 'ws', '127.0.0.1', String(inbound)] : []),
     '--endpoint',
     endpoint ?? `http://127.0.0.1:${inbound}`,
     '--egress-allow',

@@ -218,7 +218,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       const { refused, reply, sent, session, taken, lent } = await engine.receive(body, {
         canReply: true,
         socket,
-        sentOn: socket && ((tenant, box) => sessions.sentOn(socket, tenant, box)),
+        open: socket && ((tenant, box) => sessions.open(socket, tenant, box)),
       });
       if (refused === 'envelope') return { status: 400 };
       if (taken) sessions.taken(taken);

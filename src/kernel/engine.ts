@@ -43,8 +43,8 @@ export interface InboundSession {
   readonly socket?: Socket;
   /** We opened it, to a peer that we know: answers go on it without being asked for. */
   readonly ours?: boolean;
-  /** What of a peer's mail went out on that already, and was not confirmed yet. */
-  readonly sentOn?: (tenant: string, box: string) => readonly string[];
+  /** How a peer's mail goes on that already. */
+  readonly open?: (tenant: string, box: string) => OpenSession | undefined;
   /** It comes from where mail for locked wallets is kept. */
   readonly kept?: boolean;
   /** How many forward messages it was in. */
@@ -81,6 +81,12 @@ export interface MailSession {
   readonly mode?: SessionMode;
   /** Work follows that may have an answer: it is worth waiting for a moment. */
   readonly expects: boolean;
+}
+
+/** How a peer's mail goes on a socket: `sent` is what was not confirmed yet. */
+export interface OpenSession {
+  readonly mode: SessionMode;
+  readonly sent: readonly string[];
 }
 
 /** What came of a message. */
@@ -205,7 +211,7 @@ export function createEngine(kernel: Kernel): Engine {
     const channel = session.canReply && (session.ours || message.returnRoute) ? { socket: session.socket?.id } : undefined;
     let outcome: Handled | string;
     try {
-      const take = (): Promise<Handled | string> => handle(route, message, channel, session.sentOn);
+      const take = (): Promise<Handled | string> => handle(route, message, channel, session.open);
       outcome = await (kernel.turns?.run(route.tenant, take) ?? take());
     } catch (error) {
       if (isLocked(error)) {
@@ -305,7 +311,7 @@ export function createEngine(kernel: Kernel): Engine {
     route: Route,
     message: Incoming,
     channel: Channel | undefined,
-    sentOn: InboundSession['sentOn'],
+    openOf: InboundSession['open'],
   ): Promise<Handled | string> {
     const { tenant } = route;
     const found = kernel.registry.message(message.type);
@@ -355,9 +361,18 @@ export function createEngine(kernel: Kernel): Engine {
         kernel.trace.span('transition', described(tenant, protocol, record?.state), () => perform(protocol, step, record));
       const perform = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
-        const mail = trusted && connection && step.mail ? await mailFor(tenant, connection.id, step.mail(message), sentOn) : undefined;
+        const open = trusted && connection && channel?.socket ? openOf?.(tenant, connection.id) : undefined;
+        const asked = trusted && connection ? step.mail?.(message, open?.mode) : undefined;
+        const mail = asked && (await mailFor(tenant, connection!.id, asked, open?.sent));
         const pages = await pagesOf(tenant, step.pages?.(message, by));
-        const subject: Subject = { record, connection: heard || step.handshake ? connection : undefined, loaded, pages, mail, channel };
+        const subject: Subject = {
+          record,
+          connection: heard || step.handshake ? connection : undefined,
+          loaded,
+          pages,
+          mail,
+          channel: channel && { ...channel, mode: open?.mode },
+        };
         const ctx = contextOf(tenant, protocol, profile.settings, subject);
         let effects: Effects;
         const state = record ? (record.state ?? '') : NEW;
@@ -458,9 +473,9 @@ export function createEngine(kernel: Kernel): Engine {
     tenant: string,
     box: string,
     { of, ...query }: MailQuery & { of?: string },
-    sentOn: InboundSession['sentOn'],
+    sent: readonly string[] = [],
   ): Promise<KeptMail> {
-    const without = [...(query.without ?? []), ...(sentOn?.(tenant, box) ?? [])].slice(0, MAX_WITHOUT);
+    const without = [...(query.without ?? []), ...sent].slice(0, MAX_WITHOUT);
     const [messages, status] = await Promise.all([
       query.limit > 0 ? store.mail(tenant, box, { ...query, without }) : [],
       store.mailbox(tenant, box, of ?? query.recipient),
@@ -546,7 +561,7 @@ export function createEngine(kernel: Kernel): Engine {
       }
       const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
       const pages = await pagesOf(tenant, request.pages);
-      const mail = request.mail === undefined ? undefined : await mailFor(tenant, request.mail, { limit: 0 }, undefined);
+      const mail = request.mail === undefined ? undefined : await mailFor(tenant, request.mail, { limit: 0 });
       const subject: Subject = { record, connection: connection && toExchange(connection), loaded, pages, mail };
       const ctx = contextOf(tenant, protocol, profile.settings, subject);
       const thid = record && 'thread_id' in record.value ? (record.value.thread_id as string | undefined) : undefined;

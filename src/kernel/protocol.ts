@@ -174,6 +174,8 @@ export type SessionMode = 'route' | 'implicit' | 'live';
 /** The way that a message came and its answer may go: one request, or a socket that stays open, by its id. */
 export interface Channel {
   readonly socket?: string;
+  /** How its peer's mail goes on that by itself already. */
+  readonly mode?: SessionMode;
 }
 
 /** The mail that is kept for the peer of a connection, as far as a step asked for it. */
@@ -295,7 +297,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   /** What else it reads; `connection` is the id of the one that the message came by. */
   readonly load?: (message: Incoming, connection: string | undefined) => Loads;
   /** What it reads of the mail that is kept for its sender. */
-  readonly mail?: (message: Incoming) => MailQuery & { readonly of?: string };
+  readonly mail?: (message: Incoming, mode: SessionMode | undefined) => (MailQuery & { readonly of?: string }) | undefined;
   /** Envelopes that it brings, as JSON text: each is received as if it had come by itself, before the step runs. */
   readonly carries?: (message: Incoming) => readonly string[];
   /** Its step bears being run again: no mark is kept of it. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readForward, wrapForward } from '../didcomm/forward.ts';
 import { asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -7,7 +7,7 @@ import { destinationOf } from './assemble.ts';
 import type { Kernel, Profile } from './context.ts';
 import type { InboundSession } from './engine.ts';
 import { newId } from './ids.ts';
-import { commandJob, deliverJob, eventJob, shortHash } from './jobs.ts';
+import { commandJob, deliverJob, eventJob } from './jobs.ts';
 import { mediatedRoute } from './mediated.ts';
 import type { Incoming } from './protocol.ts';
 import { toExchange } from './record.ts';
@@ -81,8 +81,7 @@ export function createRelay(
     const profile = await kernel.profiles.of(tenant);
     const { life, ...limit } = profile.settings.mailbox;
     const now = kernel.now();
-    const digest = createHash('sha256').update(body).digest('base64url');
-    const mark = shortHash(`${box} ${recipient} ${digest}`);
+    const mark = hash('sha256', `${box} ${recipient} ${body}`, 'base64url');
     const events = forwarded(profile, tenant, box, recipient, 'queued_for_delivery');
     const jobs = [...(events.jobs ?? [])];
     if ((await hasDevice(tenant, box)) && now - (called.get(box) ?? 0) >= CALL_AFTER_MS) {

@@ -51,9 +51,11 @@ export const messagePickup2 = defineProtocol({
       schema: Type.Object({ message_id_list: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }) }),
       from: '*',
       unmarked: true,
-      mail: (message) => ({ limit: 1, without: receivedIds(message) }),
-      step(ctx, message) {
+      mail: (message, mode) => (mode === 'live' ? undefined : { limit: 1, without: receivedIds(message) }),
+      step(ctx, message): Effects {
         const ids = receivedIds(message);
+        // in live mode what is left is on its way, and nobody asks how much that is
+        if (ctx.channel?.mode === 'live') return { taken: ids };
         // some of them may have gone before, so that what is left is no difference
         const left = ctx.mail?.messages.length ? Math.max(1, ctx.mail.status.messages - ids.length) : 0;
         return { taken: ids, send: [status(ctx, message, left)] };

@@ -1,9 +1,9 @@
 import { asAppError } from '../errors.ts';
 import { sealTo } from '../kernel/assemble.ts';
 import type { Kernel } from '../kernel/context.ts';
-import type { MailIds, MailSession } from '../kernel/engine.ts';
+import type { MailIds, MailSession, OpenSession } from '../kernel/engine.ts';
 import type { SessionMode } from '../kernel/protocol.ts';
-import { toExchange } from '../kernel/record.ts';
+import { type Exchange, toExchange } from '../kernel/record.ts';
 import type { Mail, StoreHint } from '../ports/store.ts';
 import type { Socket } from '../ports/transport.ts';
 
@@ -21,6 +21,8 @@ const EXPECTED_MS = 3000;
 /** How often the boxes of open sockets are looked at without being asked to, for hints that were lost. */
 const POLL_MS = 60_000;
 const TICK_MS = 1000;
+/** How long what is known of a connection is good enough to seal a delivery. */
+const PEER_MS = 30_000;
 /** Boxes that are read at once. */
 const AT_ONCE = 32;
 /** Sockets that may be open for one box; with one more the oldest goes. */
@@ -36,8 +38,8 @@ export interface RequestMail {
 
 /** Gives what is kept for peers to those who are there. */
 export interface Sessions {
-  /** What of a box went out on a socket and was not confirmed yet. */
-  sentOn(socket: Socket, tenant: string, box: string): readonly string[];
+  /** What goes on a socket of a box by itself: how, and what was not confirmed yet. */
+  open(socket: Socket, tenant: string, box: string): OpenSession | undefined;
   /** A message came on a socket: its sender's mail goes on it from now on, as the message asked. */
   attach(session: MailSession, socket: Socket): void;
   /** What is in a reply that goes on a socket: where that has a session, it does not send it once more. */
@@ -75,6 +77,8 @@ class Session {
   bytes = 0;
   done: Set<string> | undefined;
   pinging = false;
+  /** The connection as it was when its peer last said something, for a while. */
+  peer: { readonly connection: Exchange; readonly until: number } | undefined;
 
   constructor(box: Box, socket: Socket) {
     this.box = box;
@@ -190,24 +194,29 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     for (const box of queue) {
       if (running >= AT_ONCE) return;
       queue.delete(box);
-      running++;
-      void readAll(box)
-        .catch((error: unknown) => {
-          const { code } = asAppError(error);
-          if (code === 'wallet-locked') return;
-          kernel.log.warn({ err: error }, 'kept mail could not be read; it is looked at again');
-        })
-        .finally(() => {
-          running--;
-          box.reading = false;
-          if (box.again && !stopped) {
-            box.again = false;
-            look(box);
-          } else tidy(box);
-          work();
-          if (running === 0) for (const resolve of idle) resolve();
-        });
+      run(box, readAll(box));
     }
+  }
+
+  /** One at a time for each box, so that its order holds. */
+  function run(box: Box, going: Promise<unknown>): void {
+    running++;
+    void going
+      .catch((error: unknown) => {
+        const { code } = asAppError(error);
+        if (code === 'wallet-locked') return;
+        kernel.log.warn({ err: error }, 'kept mail could not be read; it is looked at again');
+      })
+      .finally(() => {
+        running--;
+        box.reading = false;
+        if (box.again && !stopped) {
+          box.again = false;
+          look(box);
+        } else tidy(box);
+        work();
+        if (running === 0) for (const resolve of idle) resolve();
+      });
   }
 
   /** Sends what is in the box and not on its way, until there is no more or the peer must confirm some first. */
@@ -268,11 +277,11 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
   }
 
   async function sendWrapped(session: Session, mail: readonly Mail[]): Promise<boolean> {
-    const { tenant, box } = session.box;
+    const { tenant } = session.box;
     const at = kernel.now();
     for (const { id, body } of mail) session.lend(id, { at, size: body.length, pinged: false });
-    const [rows] = await store.load(tenant, [{ category: 'connection', id: box }]);
-    const frame = rows?.[0] && (await sealTo(kernel, tenant, toExchange(rows[0]), wrap(mail)));
+    const connection = await peerOf(session, at);
+    const frame = connection && (await sealTo(kernel, tenant, connection, wrap(mail)));
     if (frame === undefined) {
       session.settle(
         mail.map(({ id }) => id),
@@ -283,6 +292,16 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     session.socket.send(frame);
     kernel.count('mail_sent');
     return true;
+  }
+
+  async function peerOf(session: Session, now: number): Promise<Exchange | undefined> {
+    if (session.peer && now < session.peer.until) return session.peer.connection;
+    const { tenant, box } = session.box;
+    const [rows] = await store.load(tenant, [{ category: 'connection', id: box }]);
+    if (!rows?.[0]) return undefined;
+    const connection = toExchange(rows[0]);
+    session.peer = { connection, until: now + PEER_MS };
+    return connection;
   }
 
   /** Asks the peer's machine whether it has what was sent, one question at a time. */
@@ -305,11 +324,29 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     });
   }
 
+  /** What was confirmed in this turn, by tenant: one commit for all of it. */
+  let gathering: Map<string, { readonly box: string; readonly ids: readonly string[] }[]> | undefined;
+  let gathered: Promise<void> = Promise.resolve();
+
   /** A peer has some of its mail: it goes from the store, and makes room on every socket. */
   async function confirmed(box: Box, ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
+    if (!gathering) {
+      gathering = new Map();
+      gathered = new Promise<void>((resolve, reject) => {
+        setImmediate(() => {
+          const all = [...gathering!];
+          gathering = undefined;
+          Promise.all(all.map(([tenant, taken]) => store.commit(tenant, { taken }))).then(() => resolve(), reject);
+        });
+      });
+    }
+    const { tenant } = box;
+    const list = gathering.get(tenant);
+    if (list) list.push({ box: box.box, ids });
+    else gathering.set(tenant, [{ box: box.box, ids }]);
     try {
-      await store.commit(box.tenant, { taken: [{ box: box.box, ids }] });
+      await gathered;
     } catch (error) {
       kernel.log.warn({ err: error }, 'it could not be noted that mail has come; it is sent again');
       return;
@@ -337,12 +374,18 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     const box = boxes.get(nameOf(tenant, name));
     if (!box) return;
     const session = courierOf(box);
-    const plain = session !== undefined && session.mode === 'implicit' && !box.reading && !box.lent && mail !== undefined;
     // all that lies there besides is on its way already, so this is next
-    if (plain && waiting !== undefined && waiting - mail.length <= session.inFlight && fits(session, mail)) {
-      for (const { id, body } of mail) if (!session.knows(id)) sendAsItIs(session, id, body);
+    const next = mail !== undefined && waiting !== undefined && session !== undefined && waiting - mail.length <= session.inFlight;
+    if (!next || session.mode === 'route' || box.reading || box.lent || box.waiting || !fits(session, mail)) return wake(box);
+    const now = kernel.now();
+    const fresh = mail.filter(({ id }) => !session.knows(id)).map((one): Mail => ({ ...one, received: now, attempts: 0 }));
+    if (session.mode === 'implicit') {
+      for (const { id, body } of fresh) sendAsItIs(session, id, body);
       confirm(session);
-    } else wake(box);
+    } else {
+      box.reading = true;
+      run(box, send(session, fresh));
+    }
   }
 
   function fits(session: Session, mail: readonly { readonly body: string }[]): boolean {
@@ -409,9 +452,9 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
       for (const box of boxes.values()) count += box.sessions.length;
       return count;
     },
-    sentOn(socket, tenant, name) {
+    open(socket, tenant, name) {
       const session = boxes.get(nameOf(tenant, name))?.sessions.find((one) => one.socket === socket);
-      return session?.flight ? [...session.flight.keys()] : [];
+      return session && { mode: session.mode, sent: session.flight ? [...session.flight.keys()] : [] };
     },
     lent({ tenant, box: name, ids }, socket) {
       const session = boxes.get(nameOf(tenant, name))?.sessions.find((one) => one.socket === socket);
@@ -430,6 +473,7 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
       }
       // a ping is no wish to have otherwise what goes as deliveries
       if (mode !== undefined && !(mode === 'implicit' && session.mode === 'live')) session.mode = mode;
+      session.peer = undefined;
       look(box);
     },
     taken({ tenant, box: name, ids }) {
