@@ -37,6 +37,9 @@ export interface Wallet {
   delivered(delivery: Body): { texts: string[]; ids: string[] };
 }
 
+/** What a wallet needs of its mediator: its controller, and where it is written to. */
+export type Mediating = Pick<TestAgent, 'post' | 'event' | 'inbound'>;
+
 export const textOf = (pair: KeyPair, envelope: unknown): string => {
   const { message: opened } = openEnvelope(parseEnvelope(Buffer.from(JSON.stringify(envelope))), pair);
   return JSON.parse(Buffer.from(opened).toString()).content;
@@ -121,7 +124,7 @@ export async function openLine({ stranger, key, to }: Wallet, options: LineOptio
 }
 
 /** Connects a wallet to a mediator that grants by itself, and has one key forwarded for it. */
-export async function startWallet(mediator: TestAgent, url: string = mediator.inbound): Promise<Wallet> {
+export async function startWallet(mediator: Mediating, url: string = mediator.inbound): Promise<Wallet> {
   const stranger = await startStranger({ endpoint: false });
   const { invitation } = await mediator.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
   const service = { ...serviceOf(invitation), url };
