@@ -49,7 +49,8 @@ const when = (set: CommitSet, body: string) => `  IF cardinality(${first(set)}) 
 
 /**
  * All changes of mail are made under the lock of their box's counters, which are locked in the order of their names: so two batches never wait for each other, and
- * the numbers of a box's messages are in the order in which they become visible.
+ * the numbers of a box's messages are in the order in which they become visible. `m.box || ''`: a plan that was made while the table was small must find a message
+ * by its id, not walk its box.
  */
 const MAIL_STEPS = `
 ${when(
@@ -60,14 +61,14 @@ ${when(
 )}
 ${when(
   'taken',
-  `    WITH gone AS (DELETE FROM flexid.mail m USING ${rows('taken')} WHERE m.t = x.t AND m.id = x.id AND m.box = x.box RETURNING m.t, m.box, m.size),
+  `    WITH gone AS (DELETE FROM flexid.mail m USING ${rows('taken')} WHERE m.t = x.t AND m.id = x.id AND m.box || '' = x.box RETURNING m.t, m.box, m.size),
       sums AS (SELECT t, box, count(*) AS messages, sum(size) AS bytes FROM gone GROUP BY t, box)
     UPDATE flexid.mailbox m SET messages = m.messages - s.messages, bytes = m.bytes - s.bytes FROM sums s WHERE m.t = s.t AND m.box = s.box;`,
 )}
 ${when(
   'missed',
   `    UPDATE flexid.mail m SET attempts = m.attempts + s.times FROM (SELECT x.t, x.box, x.id, count(*)::int AS times FROM ${rows('missed')} GROUP BY 1, 2, 3) s
-      WHERE m.t = s.t AND m.id = s.id AND m.box = s.box;`,
+      WHERE m.t = s.t AND m.id = s.id AND m.box || '' = s.box;`,
 )}
 ${when(
   'mail',
@@ -86,7 +87,10 @@ ${when(
       SELECT t, box, id, recipient, size, v_now, expires, 0, body FROM ${rows('mail')};`,
 )}`;
 
-/** Upkeep of mail: chosen first, then locked as commits lock, then removed. */
+/**
+ * Upkeep of mail: chosen first, then locked as commits lock, then removed. After how many attempts mail is given up (`MAIL_ATTEMPTS`) is written out, as it is in
+ * the predicate of the index: what a migration says never changes.
+ */
 export const MAIL_FUNCTIONS = `
 CREATE FUNCTION flexid.expire_mail(p_now bigint, p_rows int) RETURNS TABLE (tenant text, box text, messages int, reason text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -97,8 +101,8 @@ DECLARE
 BEGIN
   PERFORM set_config('flexid.tenant', '*', true);
   SELECT array_agg(o.t), array_agg(o.box), array_agg(o.id) INTO v_t, v_box, v_id FROM (
-    (SELECT t, box, id FROM flexid.mail WHERE expires <= p_now ORDER BY expires LIMIT p_rows)
-    UNION ALL (SELECT t, box, id FROM flexid.mail WHERE attempts >= 20 AND expires > p_now LIMIT p_rows) LIMIT p_rows) o;
+    (SELECT t, box, id FROM flexid.mail WHERE expires <= p_now AND attempts < 20 ORDER BY expires LIMIT p_rows)
+    UNION ALL (SELECT t, box, id FROM flexid.mail WHERE attempts >= 20 LIMIT p_rows) LIMIT p_rows) o;
   IF v_t IS NULL THEN RETURN; END IF;
   PERFORM 1 FROM flexid.mailbox m JOIN (SELECT DISTINCT * FROM unnest(v_t, v_box) AS u(t, box)) x ON m.t = x.t AND m.box = x.box
     ORDER BY m.t, m.box FOR UPDATE OF m;

@@ -188,6 +188,20 @@ function leavingTests(kit: StoreKit): void {
       await db.store.commit(B, { taken: [{ box: other, ids: others }] });
       assert.equal(await counted(other), 1, "another tenant's");
       assert.equal(await counted(box, B), 1, 'one of the same id');
+      // at once, so that both tenants come into one transaction
+      await Promise.all([
+        db.store.commit(A, { taken: [{ box, ids: [mine[0]!] }], missed: [{ box, ids: [mine[0]!] }] }),
+        db.store.commit(B, { taken: [{ box, ids: [mine[4]!] }], missed: [{ box, ids: [mine[4]!] }] }),
+      ]);
+      assert.deepEqual(
+        (await read(box)).map(({ id, attempts }) => [id, attempts]),
+        [[mine[4], 0]],
+      );
+      assert.deepEqual(
+        (await read(box, {}, B)).map(({ id, attempts }) => [id, attempts]),
+        [[mine[0], 0]],
+      );
+      assert.deepEqual([await counted(box), await counted(box, B)], [1, 1]);
     });
 
     it('is taken and put by one commit, and its id is free again', async () => {
@@ -373,6 +387,13 @@ function limitTests(kit: StoreKit): void {
       const box = newBox();
       const limit = (messages: number) => ({ limit: { messages, bytes: 1000 } });
       await assert.rejects(db.store.commit(A, { mail: [mailTo(box), mailTo(box, limit(1))] }), failsWith('mailbox-full'));
+      await assert.rejects(
+        db.store.commit(A, { mail: [mailTo(box), mailTo(box, limit(1)), mailTo(box, limit(9))] }),
+        failsWith('mailbox-full'),
+      );
+      const bytes = { limit: { messages: 9, bytes: 5 } };
+      const five = (more: Partial<MailWrite>) => mailTo(box, { body: '12345', ...more });
+      await assert.rejects(db.store.commit(A, { mail: [five({}), five(bytes), five(limit(9))] }), failsWith('mailbox-full'));
       await db.store.commit(A, { mail: [mailTo(box, limit(1)), mailTo(box), mailTo(box, limit(3))] });
       assert.equal(await counted(box), 3);
     });
