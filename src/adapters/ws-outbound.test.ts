@@ -140,6 +140,8 @@ test('a kept socket that ends meanwhile is no failure; a fresh one that ends is'
   rude = true;
   assert.match(await failure(deliver(url, 'three')), /^delivery-failed: .* closed the WebSocket/);
   assert.equal(sockets.length, 3, 'once more, not for ever');
+  assert.match(await failure(deliver(url, 'four')), /^delivery-failed: .* closed the WebSocket/);
+  assert.equal(sockets.length, 4, 'and not at all where it was a fresh one');
 });
 
 test('a peer that asks to come back later is not asked again at once; one that takes no large messages says so', async () => {

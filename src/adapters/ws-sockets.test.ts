@@ -17,8 +17,9 @@ interface Door {
   readonly sockets: Sockets;
   readonly url: string;
   readonly port: number;
-  /** Those that were adopted, in their order. */
+  /** Those that were adopted, in their order, and what carries them. */
   readonly held: HeldSocket[];
+  readonly raws: NetSocket[];
 }
 
 /** A server whose sockets are kept. */
@@ -26,7 +27,9 @@ async function door(take: TakeFrame, options: Partial<SocketsOptions> = {}, atOn
   const sockets = keepSockets({ log: quiet, heartbeatMs: 0, timeoutMs: 1000, ...options });
   const upgrades = new WebSocketServer({ ...WS_OPTIONS, noServer: true, clientTracking: false, maxPayload: 4 << 20 });
   const held: HeldSocket[] = [];
+  const raws: NetSocket[] = [];
   const server = createServer().on('upgrade', (request, raw, head) => {
+    raws.push(raw as NetSocket);
     upgrades.handleUpgrade(request, raw, head, (ws) => void held.push(sockets.adopt(ws, { raw, take, atOnce, address: 'peer' })));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -35,7 +38,7 @@ async function door(take: TakeFrame, options: Partial<SocketsOptions> = {}, atOn
     await sockets.close(0);
   });
   const { port } = server.address() as AddressInfo;
-  return { sockets, held, port, url: `ws://127.0.0.1:${port}` };
+  return { sockets, held, raws, port, url: `ws://127.0.0.1:${port}` };
 }
 
 async function client(url: string, autoPong = true): Promise<WebSocket> {
@@ -184,6 +187,24 @@ test('a socket that was refused takes nothing more: no frame that waits, and no 
   assert.equal(told, 1);
 });
 
+test('what is not begun is left with the peer, and dropped when the socket is closed from this side', async () => {
+  const { take, begun, letGo } = inHand();
+  const { url, held } = await door(take);
+  const ws = await client(url);
+  for (let i = 0; i < 2000; i++) ws.send(String(i).padEnd(10_000));
+  await until(() => begun.length === 16 && held[0]!.paused, 'sixteen in hand');
+  const other = await client(url);
+  assert.ok(await pinged(other, 'time for all of them to come'));
+  const [socket] = held;
+  // the rest of what was read at once, and no more
+  assert.ok(socket!.pending < 16 + 10 && socket!.waiting < 100_000, `${socket!.pending} frames`);
+  socket!.close(1013, 'try again later');
+  assert.deepEqual([socket!.pending, socket!.waiting], [16, 0]);
+  for (const text of [...begun]) letGo(text);
+  await until(() => socket!.pending === 0, 'those in hand');
+  assert.equal(begun.length, 16);
+});
+
 test('who goes on and on after it was refused is cut off', async () => {
   const { url, sockets } = await door(async (_frame, socket) => socket.close(1008, 'no envelopes'));
   const ws = await client(url);
@@ -216,6 +237,30 @@ test('taken: by the pong behind it, or never', async () => {
   const waits = held[2]!.taken();
   leaves.terminate();
   assert.equal(await waits, false);
+});
+
+test('many who wait share a ping, and a peer that answers none is not sent more and more', async () => {
+  const { url, held } = await door(async () => {}, { takenMs: 1000 });
+  const ws = await client(url, false);
+  const pings: string[] = [];
+  ws.on('ping', (data) => pings.push(data.toString()));
+  const [socket] = held;
+  const first = Array.from({ length: 100 }, () => socket!.taken());
+  await until(() => pings.length > 0, 'a ping');
+  const more: Promise<boolean>[] = [];
+  for (let i = 0; i < 50; i++) {
+    more.push(socket!.taken());
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const got = once(ws, 'message');
+  socket!.send('behind all pings');
+  await got;
+  assert.equal(pings.length, 8);
+  ws.on('ping', (data) => ws.pong(data));
+  ws.pong('1');
+  assert.ok((await Promise.all(first)).every((taken) => taken));
+  assert.ok((await Promise.all(more)).every((taken) => taken));
+  assert.equal(pings.length, 9);
 });
 
 test('who does not read is let go of when 4 MiB wait for it', async () => {
@@ -303,7 +348,7 @@ test('unfinished frames have a bound together: who has gone on the longest is en
 });
 
 test('a flood of pings is ended; its peers are not slowed', async () => {
-  const { port, url, sockets } = await door(async () => {});
+  const { port, url, held, sockets } = await door(async () => {});
   const ws = await client(url);
   const flood = await bare(port);
   const many = Buffer.concat(Array.from({ length: 10_000 }, () => Buffer.from([0x89, 0x80, 0, 0, 0, 0])));
@@ -315,6 +360,12 @@ test('a flood of pings is ended; its peers are not slowed', async () => {
   await until(() => sockets.size === 1, 'its end');
   // a peer that pings now and then is none, however long it does
   for (let i = 0; i < 300; i++) assert.ok(await pinged(ws, `ping ${i}`));
+  // nor is one that says something in between
+  for (let i = 0; i < 100; i++) {
+    ws.send('something');
+    assert.ok(await pinged(ws, `behind ${i}`));
+    assert.ok(held[0]!.controls <= 1);
+  }
 });
 
 test('what may not be begun yet is left with the peer, and comes in its order', async () => {
@@ -337,7 +388,7 @@ test('what may not be begun yet is left with the peer, and comes in its order', 
 
 test('closing: who has nothing in hand hears it at once, others when they are done, and nothing new is accepted', async () => {
   const { take, begun, letGo } = inHand();
-  const { url, sockets } = await door(take);
+  const { url, sockets, raws } = await door(take);
   const [idle, busy] = [await client(url), await client(url)];
   const codes: Record<string, number> = {};
   idle.on('close', (code) => (codes.idle = code));
@@ -346,7 +397,9 @@ test('closing: who has nothing in hand hears it at once, others when they are do
   await until(() => begun.length === 1, 'the frame');
   const closing = sockets.close(20_000);
   await until(() => codes.idle === 1001, 'the goodbye');
+  const before = raws[1]!.bytesRead;
   busy.send('too late');
+  await until(() => raws[1]!.bytesRead > before, 'the frame to arrive');
   assert.equal(codes.busy, undefined);
   letGo('in hand');
   await closing;
