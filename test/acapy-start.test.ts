@@ -171,9 +171,11 @@ const refusal = (read: () => unknown): string => {
 const WORDS: Record<string, string[]> = {
   admin: ['127.0.0.1', '8021'],
   'admin-client-max-request-size': ['2'],
-  'inbound-transport': ['http', '0.0.0.0', '8020'],
-  'outbound-transport': ['http'],
+  'inbound-transport': ['ws', '0.0.0.0', '8020'],
+  'outbound-transport': ['ws'],
   'max-message-size': ['1000'],
+  'ws-heartbeat-interval': ['3'],
+  'ws-timeout-interval': ['15'],
   'log-level': ['WARNING'],
   plugin: ['connections'],
   'wallet-storage-type': ['default'],

@@ -38,9 +38,11 @@ class Refused extends AppError {
 
 interface Pooled {
   readonly socket: HeldSocket;
-  /** Frames that were sent on it, ever, and those whose pong has not come. */
+  /** Frames that were sent on it, ever. */
   sent: number;
+  /** Frames whose pong has not come, and their bytes. */
   unconfirmed: number;
+  bytes: number;
   lastUsed: number;
 }
 
@@ -66,7 +68,7 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
   let closed = false;
 
   const everyPooled = (): Pooled[] => [...endpoints.values()].flatMap((endpoint) => [...endpoint.sockets]);
-  const isIdle = ({ socket, unconfirmed }: Pooled): boolean => unconfirmed === 0 && socket.idle && socket.buffered === 0;
+  const isIdle = ({ socket, unconfirmed }: Pooled): boolean => unconfirmed === 0 && socket.idle;
   const idling = setInterval(
     () => {
       const now = performance.now();
@@ -133,7 +135,7 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
       throw error;
     }
     if (!socket.open) throw new AppError('delivery-failed', `${endpoint.url.host} closed the WebSocket at once`);
-    one = { socket, sent: 0, unconfirmed: 0, lastUsed: performance.now() };
+    one = { socket, sent: 0, unconfirmed: 0, bytes: 0, lastUsed: performance.now() };
     endpoint.sockets.add(one);
     return one;
   }
@@ -165,10 +167,10 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
     for (;;) {
       const endpoint = endpointOf(url);
       for (const one of endpoint.sockets) {
-        const { socket, unconfirmed } = one;
-        const room = unconfirmed < MAX_UNCONFIRMED && (socket.buffered === 0 || socket.buffered + bytes <= MAX_BUFFERED);
-        if (!socket.open || !room) continue;
+        const room = one.unconfirmed === 0 || (one.unconfirmed < MAX_UNCONFIRMED && one.bytes + bytes <= MAX_BUFFERED);
+        if (!one.socket.open || !room) continue;
         one.unconfirmed++;
+        one.bytes += bytes;
         return { endpoint, one };
       }
       if (endpoint.sockets.size < MAX_PER_ENDPOINT) {
@@ -192,7 +194,8 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
   }
 
   async function send(url: URL, envelope: string, again: boolean): Promise<DeliveryResult> {
-    const { endpoint, one } = await place(url, Buffer.byteLength(envelope));
+    const bytes = Buffer.byteLength(envelope);
+    const { endpoint, one } = await place(url, bytes);
     const { socket } = one;
     const reused = one.sent++ > 0;
     // its only frame: a goodbye is about this one
@@ -200,6 +203,7 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
     socket.send(envelope);
     const taken = await socket.taken();
     one.unconfirmed--;
+    one.bytes -= bytes;
     one.lastUsed = performance.now();
     tidy(endpoint);
     if (taken) return { status: 202 };

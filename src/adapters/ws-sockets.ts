@@ -16,6 +16,8 @@ const MAX_IN_HAND = 16;
 /** Pings and pongs without a frame between them: so many, and the peer is not listened to for a moment; far more, and never again. */
 const MANY_CONTROLS = 64;
 const TOO_MANY_CONTROLS = 4000;
+/** Pings of one socket that may be unanswered. */
+const MAX_PINGS = 8;
 /** How long a peer has to answer the ping behind `taken`. */
 const TAKEN_MS = 20_000;
 /** How often frames that were held back are looked at again. */
@@ -112,12 +114,17 @@ export class HeldSocket implements Socket {
   /** Bytes of frames that wait, and of the one that is not complete. */
   waiting = 0;
   unfinished = 0;
+  /** Bytes that came after it was closed from this side. */
+  unheard = 0;
   controls = 0;
   owed: Buffer | undefined;
   paused = false;
   held = false;
   closed = false;
+  /** Pings that were sent, by number, and the last one that was answered; `due` when one more is wanted. */
   pings = 0;
+  answered = 0;
+  due = false;
   waiters: Waiter[] | undefined;
   listeners: (() => void)[] | undefined;
 
@@ -152,12 +159,22 @@ export class HeldSocket implements Socket {
   taken(): Promise<boolean> {
     if (!this.open) return Promise.resolve(false);
     return new Promise((resolve) => {
-      const ping = ++this.pings;
-      const timer = setTimeout(() => this.settle((waiter) => waiter.ping === ping, false), this.keeper.takenMs);
+      // whichever ping goes out next stands behind all that was sent before
+      const ping = this.pings + 1;
+      const waiter: Waiter = { ping, resolve, timer: setTimeout(() => this.settle((one) => one === waiter, false), this.keeper.takenMs) };
       this.waiters ??= [];
-      this.waiters.push({ ping, timer, resolve });
-      this.ws.ping(String(ping));
+      this.waiters.push(waiter);
+      if (this.due) return;
+      this.due = true;
+      setImmediate(() => this.ask());
     });
+  }
+
+  /** One ping for all who wait. A peer that was sent many pings at once may take them for an attack: Node's own library does, at 60. */
+  ask(): void {
+    if (!this.due || !this.open || this.pings - this.answered >= MAX_PINGS) return;
+    this.due = false;
+    this.ws.ping(String(++this.pings));
   }
 
   close(code: number, reason: string): void {
@@ -174,16 +191,20 @@ export class HeldSocket implements Socket {
     } else listener();
   }
 
-  /** A pong: a peer may answer only the last of several pings, and pongs come in order. @returns whether anybody waited for it */
+  /** A pong: a peer may answer only the last of several pings, and pongs come in order. @returns whether it answers a ping of ours */
   ponged(data: Buffer): boolean {
-    if (this.waiters === undefined || data.length === 0 || data.length > 16) return false;
-    const text = data.toString('latin1');
-    if (!/^\d+$/.test(text) || Number(text) > this.pings) return false;
-    return this.settle((waiter) => waiter.ping <= Number(text), true);
+    const text = data.length > 0 && data.length <= 16 ? data.toString('latin1') : '';
+    const upTo = /^\d+$/.test(text) ? Number(text) : 0;
+    if (upTo <= this.answered || upTo > this.pings) return false;
+    this.answered = upTo;
+    this.settle((waiter) => waiter.ping <= upTo, true);
+    this.ask();
+    return true;
   }
 
-  settle(which: (waiter: Waiter) => boolean, taken: boolean): boolean {
-    const { waiters = [] } = this;
+  settle(which: (waiter: Waiter) => boolean, taken: boolean): void {
+    const { waiters } = this;
+    if (waiters === undefined) return;
     const rest = waiters.filter((waiter) => !which(waiter));
     this.waiters = rest.length > 0 ? rest : undefined;
     for (const waiter of waiters) {
@@ -191,7 +212,6 @@ export class HeldSocket implements Socket {
       clearTimeout(waiter.timer);
       waiter.resolve(taken);
     }
-    return rest.length < waiters.length;
   }
 
   /** It takes nothing and says nothing any more; what it had begun goes on. */
@@ -239,6 +259,7 @@ export function keepSockets(options: SocketsOptions): Sockets {
   let tick = 0;
   let next = 0;
   let closing = false;
+  let late = false;
   let emptied: (() => void) | undefined;
 
   const ticking = setInterval(() => {
@@ -403,7 +424,7 @@ export function keepSockets(options: SocketsOptions): Sockets {
 
   /** A ping or a pong that nobody waited for. */
   function control(socket: HeldSocket): void {
-    if (++socket.controls > TOO_MANY_CONTROLS) socket.close(1008, 'too many pings');
+    if (++socket.controls > TOO_MANY_CONTROLS) cut(socket);
     else if (socket.controls > MANY_CONTROLS && !socket.held) {
       hold(socket);
       advance(socket);
@@ -459,7 +480,7 @@ export function keepSockets(options: SocketsOptions): Sockets {
     socket.unfinished = 0;
     weigh(socket, -unfinished);
     socket.onClosed?.(socket);
-    if (all.size === 0 && pending === 0) emptied?.();
+    if (all.size === 0 && (late || pending === 0)) emptied?.();
   }
   // the library closes the socket with the fitting code by itself
   function onError(): void {}
@@ -481,8 +502,13 @@ export function keepSockets(options: SocketsOptions): Sockets {
       ws.on('close', onClosed);
       ws.on('error', onError);
       // behind the library's own listener: what it has not made frames of by then is unfinished
-      how.raw.on('data', () => {
-        if (socket.closed) return;
+      how.raw.on('data', (chunk: Buffer) => {
+        if (socket.closed) {
+          // it was told, and goes on
+          socket.unheard += chunk.length;
+          if (socket.unheard > MAX_BUFFERED) ws.terminate();
+          return;
+        }
         silent.delete(socket);
         const bytes = unfinishedOf(ws);
         const more = bytes - socket.unfinished;
@@ -504,8 +530,9 @@ export function keepSockets(options: SocketsOptions): Sockets {
       }
       if (all.size > 0 || pending > 0) {
         const timer = setTimeout(() => {
+          late = true;
           for (const socket of [...all.values()]) cut(socket);
-          emptied?.();
+          if (all.size === 0) emptied?.();
         }, graceMs);
         await empty;
         clearTimeout(timer);

@@ -26,13 +26,13 @@ export interface Socket {
 /** Sends to addresses: one guarded way to what peers and tenants name, one free way to what the operator named. */
 export interface Outbound {
   /**
-   * Posts an envelope to a peer's endpoint, as DIDComm unless a media type is given.
+   * Sends an envelope to a peer's endpoint: posts it, as DIDComm unless a media type is given, or sends it as a frame to a WebSocket, where 202 stands for `taken`.
    * @throws AppError `egress-refused` for an address that the guard does not allow, `delivery-failed` for anything that may pass
    */
   deliver(endpoint: string, envelope: string, mediaType?: string): Promise<DeliveryResult>;
   /**
    * Opens a WebSocket to a peer and keeps it: for an agent that nobody can reach, whose mail comes on it.
-   * @param onFrame what the peer sends; `taken` of the other side waits for it to settle
+   * @param onFrame what the peer sends, one frame after the other; `taken` of the other side waits for it to settle. It must not wait for `taken` of this one
    * @throws AppError `egress-refused`, `delivery-failed`
    */
   link(endpoint: string, onFrame: (frame: Uint8Array, socket: Socket) => Promise<void>): Promise<Socket>;
