@@ -406,9 +406,10 @@ export function createEngine(kernel: Kernel): Engine {
     if (!first) return { connection };
     // who has no address has fetched it, or it is kept for it still
     if (!first.endpoint) return { reply: channel ? { envelope: first.envelope } : undefined, connection };
-    const again = mail.map((payload) => deliverJob(tenant, payload, channel ? kernel.now() + 10_000 : undefined));
+    const inline = channel && !first.awaits;
+    const again = mail.map((payload) => deliverJob(tenant, payload, inline ? kernel.now() + 10_000 : undefined));
     await store.commit(tenant, { jobs: again });
-    return { reply: channel ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };
+    return { reply: inline ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };
   }
 
   async function mailFor(tenant: string, box: string, { of, ...query }: MailQuery & { of?: string }): Promise<KeptMail> {
@@ -572,7 +573,7 @@ const madeBy = ({ records = [] }: Assembled['commit'], sender: string | undefine
 /** The way to the peer after its message: by the service that it tells; else under the key that sealed it, as mail that it fetches. */
 const replyFrom = (known: Reply, message: Incoming): Reply =>
   message.service
-    ? { key: known.key, ...message.service, recipientKeys: [...new Set([...message.service.recipientKeys, message.sender!])] }
+    ? { key: known.key, own: known.own, ...message.service, recipientKeys: [...new Set([...message.service.recipientKeys, message.sender!])] }
     : { ...known, recipientKeys: known.recipientKeys ?? [message.sender!] };
 
 const withReply = (effects: Effects, reply: Reply): Effects => ({

@@ -147,6 +147,8 @@ export interface Effects {
   readonly unkeys?: readonly string[];
   readonly routes?: readonly OwnRoute[];
   readonly unroutes?: readonly string[];
+  /** Keys of ours that nobody writes to any more and that a mediator may know: it is told. */
+  readonly unmediate?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
   readonly forget?: readonly string[];
   /** Webhooks that are not a record's. */
