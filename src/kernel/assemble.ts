@@ -274,7 +274,12 @@ function awaitedOf({ routes = [] }: Effects): AwaitedKeys | undefined {
 }
 
 /** A message of ours for a peer that has no address: it fetches it, or has it on a socket of its own. */
-export const keptMail = (box: string, body: string, now: number, life: number): MailWrite => ({ id: newId(now), box, body, expires: now + life });
+export const keptMail = (box: string, body: string, now: number, life: number): MailWrite => ({
+  id: newId(now),
+  box,
+  body,
+  expires: now + life,
+});
 
 /** The record after a change. */
 export function apply(change: Change, now: number): Exchange {

@@ -99,9 +99,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       throw error;
     }
     const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
-    return first.spawned || pending
-      ? await settled(tenant, cause, first.answer, pending, step.patience, first.withheld)
-      : first.answer;
+    return first.spawned || pending ? await settled(tenant, cause, first.answer, pending, step.patience, first.withheld) : first.answer;
   }
 
   /** What a call that waits for its peer answers: the record once it left the pending states; undefined while it has not. */

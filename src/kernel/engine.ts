@@ -441,9 +441,10 @@ export function createEngine(kernel: Kernel): Engine {
     if (!request.command || !isForeign(request.protocol, record)) return request;
     const { name, input } = request.command;
     const known = kernel.registry.commandOf(kernel.registry.owner(request.protocol.binds.category, record!.value), name);
-    if (!known || known.step.load) return request;
+    if (!known) return request;
     const { protocol, step } = known;
-    return { ...request, protocol, from: step.from, role: step.role, step: (ctx) => step.step(ctx, input) };
+    const load = step.load?.(input, record!.id);
+    return { ...request, protocol, load, from: step.from, role: step.role, step: (ctx) => step.step(ctx, input) };
   }
 
   const transition = (given: Transition): Promise<Assembled> => {
@@ -496,7 +497,19 @@ export function createEngine(kernel: Kernel): Engine {
           );
         throw new AppError('wrong-state', wrongState(protocol, record, request));
       }
-      const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
+      // what the command of another protocol reads is known only now
+      const others = request === given ? [] : Object.entries(request.load ?? {});
+      const theirs =
+        others.length > 0
+          ? await store.load(
+              tenant,
+              others.map(([, lookup]) => lookup),
+            )
+          : [];
+      const loaded = Object.fromEntries([
+        ...names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])),
+        ...others.map(([name], i) => [name, theirs[i]?.[0]]),
+      ]);
       const pages = await pagesOf(tenant, request.pages);
       const subject: Subject = { record, connection: connection && toExchange(connection), loaded, pages };
       const ctx = contextOf(tenant, protocol, profile.settings, subject);
@@ -573,7 +586,12 @@ const madeBy = ({ records = [] }: Assembled['commit'], sender: string | undefine
 /** The way to the peer after its message: by the service that it tells; else under the key that sealed it, as mail that it fetches. */
 const replyFrom = (known: Reply, message: Incoming): Reply =>
   message.service
-    ? { key: known.key, own: known.own, ...message.service, recipientKeys: [...new Set([...message.service.recipientKeys, message.sender!])] }
+    ? {
+        key: known.key,
+        own: known.own,
+        ...message.service,
+        recipientKeys: [...new Set([...message.service.recipientKeys, message.sender!])],
+      }
     : { ...known, recipientKeys: known.recipientKeys ?? [message.sender!] };
 
 const withReply = (effects: Effects, reply: Reply): Effects => ({

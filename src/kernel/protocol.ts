@@ -329,6 +329,8 @@ export interface CommandInput {
   // biome-ignore lint/suspicious/noExplicitAny: each command's schema says what is inside; the engine has checked it
   readonly body: any;
   readonly query: Readonly<Record<string, string>>;
+  /** Of what this agent does by itself: a connection with a mediator does not go through another one. */
+  readonly direct?: boolean;
 }
 
 export interface ResultStep<V extends RecordValue = RecordValue> {

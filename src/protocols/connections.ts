@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey } from '../didcomm/encoding.ts';
 import { verifyDecorator } from '../didcomm/signature-decorator.ts';
 import type { Contact } from '../dids/contact.ts';
+import { QUEUE_ENDPOINT } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { AppError } from '../errors.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
@@ -9,6 +10,7 @@ import { type Change, defineProtocol, type Effects, type Incoming, NEW, type Ste
 import { compact, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
+import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
 const URI = 'https://didcomm.org/connections/1.0';
@@ -120,15 +122,21 @@ export const connections = defineProtocol<ConnectionValue>({
         metadata: Type.Optional(Type.Object({})),
       }),
       from: [NEW],
+      load: ({ body }) => mediationLookup(body.mediation_id),
       step(ctx, { body, query }) {
-        if (body.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
         if (query.public === 'true' || body.recipient_keys || body.routing_keys)
           throw new AppError('not-implemented', 'Invitations by a public DID or by given keys are out-of-band invitations here');
         const id = ctx.newId();
         const connectionId = ctx.newId();
         const key = ctx.newKey();
-        const endpoint = body.service_endpoint ?? ctx.settings.endpoint;
-        const members = { label: body.my_label ?? ctx.settings.label, recipientKeys: [key.verkey], serviceEndpoint: endpoint };
+        const service = ownService(ctx, { mediation_id: body.mediation_id, my_endpoint: body.service_endpoint });
+        const { endpoint, routingKeys } = service;
+        const members = {
+          label: body.my_label ?? ctx.settings.label,
+          recipientKeys: [key.verkey],
+          routingKeys: routingKeys.length > 0 ? routingKeys : undefined,
+          serviceEndpoint: endpoint || QUEUE_ENDPOINT,
+        };
         const invitation = composeMessage(connections, { type: 'invitation', id, body: members });
         const auto = isTrue(query.auto_accept) ?? ctx.settings.autoAcceptRequests;
         const url = `${endpoint}?c_i=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
@@ -146,10 +154,12 @@ export const connections = defineProtocol<ConnectionValue>({
               invitation_mode: query.multi_use === 'true' ? 'multi' : 'once',
               invitation_msg_id: id,
               metadata: body.metadata,
+              mediator: service.mediator,
+              ...servedBy(service),
             },
           },
           keys: [key.write],
-          routes: [{ kid: key.verkey, kind: 'invitation', target: connectionId }],
+          routes: [routeFor(service, key.verkey, 'invitation', connectionId)],
           answer: compact({ connection_id: connectionId, invitation, invitation_url: url, alias: query.alias }),
         };
       },
@@ -165,8 +175,9 @@ export const connections = defineProtocol<ConnectionValue>({
       }),
       body: Invitation,
       from: [NEW],
-      step(ctx, { body, query }) {
-        if (query.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
+      load: ({ query }) => mediationLookup(query.mediation_id),
+      step(ctx, { body, query, direct }) {
+        const mediator = query.mediation_id ? ownService(ctx, query).mediator : undefined;
         if (body.did) throw new AppError('not-implemented', 'An invitation by a DID must be an out-of-band invitation');
         if (!body.recipientKeys || !body.serviceEndpoint)
           throw new AppError('bad-request', 'Invitation must contain recipient key(s) and an endpoint');
@@ -191,6 +202,8 @@ export const connections = defineProtocol<ConnectionValue>({
               invitation_mode: 'once',
               invitation_msg_id: body['@id'] ?? ctx.newId(),
               invitation_service: service,
+              mediator,
+              direct,
               their_label: body.label ?? undefined,
             },
           },
@@ -209,16 +222,20 @@ export const connections = defineProtocol<ConnectionValue>({
       }),
       from: ['invitation'],
       role: 'inviter',
+      load: ({ query }) => mediationLookup(query.mediation_id),
       step(ctx, { query }) {
         const { value } = ctx.record!;
         const service = value.invitation_service;
         if (!service) throw new AppError('bad-request', 'The invitation names no service');
-        const mine = ownDid(ctx, query.my_endpoint);
+        const { mediator, direct } = value;
+        const { mediation_id, my_endpoint } = query;
+        const through = ownService(ctx, { mediation_id, my_endpoint, mediator, direct });
+        const mine = ownDid(ctx, through);
         const id = ctx.newId();
         return {
-          record: { states: ['request'], patch: { request_id: id, my_did: mine.did, my_verkey: mine.verkey } },
+          record: { states: ['request'], patch: { request_id: id, my_did: mine.did, my_verkey: mine.verkey, ...servedBy(through) } },
           keys: mine.keys,
-          routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
+          routes: [routeFor(through, mine.verkey, 'connection', ctx.record!.id)],
           send: [
             {
               type: 'request',
@@ -241,11 +258,12 @@ export const connections = defineProtocol<ConnectionValue>({
       role: 'invitee',
       step(ctx, { query }) {
         const { value } = ctx.record!;
-        const mine = ownDid(ctx, query.my_endpoint);
+        const through = ownService(ctx, { my_endpoint: query.my_endpoint, mediator: value.mediator });
+        const mine = ownDid(ctx, through);
         return {
-          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey } },
+          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey, ...servedBy(through) } },
           keys: mine.keys,
-          routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
+          routes: [routeFor(through, mine.verkey, 'connection', ctx.record!.id)],
           send: [
             {
               type: 'response',
@@ -271,10 +289,10 @@ export const connections = defineProtocol<ConnectionValue>({
 
 function ownDid(
   ctx: StepContext,
-  endpoint: string | undefined,
+  { endpoint, routingKeys }: OwnService,
 ): { did: string; document: object; verkey: string; keys: NonNullable<Effects['keys']> } {
   const key = ctx.newKey();
-  return { ...createLegacy({ verkey: key.verkey, endpoint: endpoint ?? ctx.settings.endpoint }), verkey: key.verkey, keys: [key.write] };
+  return { ...createLegacy({ verkey: key.verkey, endpoint, routingKeys }), verkey: key.verkey, keys: [key.write] };
 }
 
 /** What a `connection` member tells of the sender; the message must be sealed by a key that it names. */

@@ -10,16 +10,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 import { type KeylistValue, keylist } from '../records/keylist.ts';
-import {
-  defaultMediation,
-  type MediationValue,
-  mediation,
-  mediationLookup,
-  mediatorOf,
-  ONLY,
-  ownService,
-  routingKey,
-} from '../records/mediation.ts';
+import { defaultMediation, type MediationValue, mediation, mediationLookup, ONLY, ownService, routingKey } from '../records/mediation.ts';
 
 const URIS = ['https://didcomm.org/coordinate-mediation/1.0'];
 /** How many updates of one message are carried out, and keys told in one answer. */
@@ -152,12 +143,12 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         const keys = (body.routing_keys as string[]).map((key) => {
           const verkey = verkeyOf(key);
           if (!verkey) throw new AppError('message-invalid', 'a routing key is no key');
-          return routingReference(verkey);
+          return verkey;
         });
         return {
           record: {
             states: ctx.record!.state === 'granted' ? undefined : ['granted'],
-            patch: { endpoint: body.endpoint as string, routing_keys: keys },
+            patch: { endpoint: body.endpoint as string, routing_keys: keys.map(routingReference), routing_verkeys: keys },
           },
           forget: [ctx.tenant],
         };
@@ -455,7 +446,7 @@ const of = (role: 'server' | 'client', connection: string | undefined): Lookup |
 
 /** A verkey of whatever form of it a message has. */
 const verkeyOf = (key: string): string | undefined =>
-  key.startsWith('did:key:') ? didKeyToVerkey(key) : looksLikeVerkey(key) ? key : undefined;
+  key.startsWith('did:key:') ? didKeyToVerkey(key.split('#')[0]!) : looksLikeVerkey(key) ? key : undefined;
 
 /** The keys of what may be a list of updates: nothing was checked yet. */
 function* keysOf(updates: unknown): Generator<string> {

@@ -46,8 +46,11 @@ export interface ConnectionValue {
   reusable?: boolean;
   /** The peer mediates for us, or we for it: what is of that goes with the connection. */
   mediation?: readonly ('server' | 'client')[];
-  /** The mediator that an invitation was made or received with. */
+  /** The mediator that an invitation was made or received with; or none at all, since the peer is to be one. */
   mediator?: { readonly [member: string]: unknown };
+  direct?: boolean;
+  /** A mediator knows keys of ours that were made for it. */
+  mediated?: boolean;
   /** Nobody can write to us: the peer answers on the connections that we open. */
   pulls?: boolean;
   metadata?: Readonly<Record<string, unknown>>;
@@ -123,6 +126,7 @@ export const connection = defineRecord<ConnectionValue>({
     return {
       unroutes: [...key, ...of2018.filter((name) => name !== undefined).map(id2018)],
       unkeys: key,
+      unmediate: value.mediated ? key : undefined,
       next: value.mediation?.map((role) => ({
         protocol: 'coordinate-mediation',
         command: 'purge',
