@@ -45,7 +45,7 @@ import { type TenantProfiles, tenantProfiles } from './profiles.ts';
 import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
 import { multitenancy } from './protocols/multitenancy.ts';
 import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
-import { publishLater, seedDid } from './startup.ts';
+import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid } from './startup.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
 
@@ -89,6 +89,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
+  const mediator = mediatorInvitation(config);
   const plainLedger = ledgerOf(config);
   // no id of the ordered kind: the clock that those follow is the store's, which is not open yet
   const owner = randomUUID();
@@ -166,6 +167,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     }
     const made = await seedDid(kernel, calls, BASE, config);
     if (made && ledger && config.sponsorMnemonic && !config.readOnlyLedger && !config.walletLocalDid) publishLater(calls, BASE, made, log);
+    await chooseMediator(calls, BASE, config, log);
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await workers.stop();
@@ -173,6 +175,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     await db.admin.close();
     throw error;
   }
+
+  const leaving = new AbortController();
 
   let draining = false;
   let closing = false;
@@ -271,6 +275,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       })
     : undefined;
   adminPort = server?.port;
+  // only now: the mediator's answers may come at once
+  const following = mediator ? followMediator(kernel, calls, BASE, mediator, log, leaving.signal) : undefined;
 
   return {
     kernel,
@@ -286,7 +292,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       clearInterval(expiry);
       clearInterval(rereading);
       stopSweeping();
+      leaving.abort();
       calls.end();
+      await following;
       await Promise.allSettled([messages?.close(), server?.close()]);
       await workers.stop();
       await outbound.close();

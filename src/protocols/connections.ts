@@ -9,7 +9,7 @@ import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
+import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
@@ -96,7 +96,15 @@ export const connections = defineProtocol<ConnectionValue>({
       },
     },
   },
-  acked: { schema: Type.Object({}), from: ['response'], role: 'invitee', step: () => ({ record: { states: ['active'] } }) },
+  acked: {
+    schema: Type.Object({}),
+    from: ['response'],
+    role: 'invitee',
+    step(ctx) {
+      const { patch, unmediate } = completed(ctx.record!);
+      return { record: { states: ['active'], patch }, unmediate };
+    },
+  },
   problem: {
     schema: Type.Object({}),
     from: ['request', 'response'],
@@ -156,6 +164,7 @@ export const connections = defineProtocol<ConnectionValue>({
               metadata: body.metadata,
               mediator: service.mediator,
               ...servedBy(service),
+              invitation_mediated: service.mediation && query.multi_use !== 'true' ? true : undefined,
             },
           },
           keys: [key.write],

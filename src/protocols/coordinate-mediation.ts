@@ -377,6 +377,20 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         forget: [ctx.tenant],
       }),
     },
+    // what --mediator-invitation does once: a default that a controller has changed since stays as it is
+    adopt: {
+      from: ['granted'],
+      role: 'client',
+      load: () => ({ current: defaultMediation }),
+      step: (ctx) =>
+        ctx.record!.value.adopted
+          ? {}
+          : {
+              record: { patch: { is_default: true, adopted: true } },
+              others: ctx.loaded.current?.id === ctx.record!.id ? [] : undefaulted(ctx),
+              forget: [ctx.tenant],
+            },
+    },
     'clear-default': {
       route: 'DELETE /mediation/default-mediator',
       tag: 'mediation',

@@ -12,7 +12,7 @@ import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
+import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { contactDid, type DidValue, did } from '../records/did.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
 import { outOfBand } from '../records/out-of-band.ts';
@@ -91,7 +91,10 @@ export const didExchange = defineProtocol<ConnectionValue>({
       schema: Type.Object({}),
       from: ['response'],
       role: 'invitee',
-      step: (ctx) => ({ record: { states: ['active'], patch: { my_did: shortPeerDid(ctx.record!.value.my_did!) } } }),
+      step(ctx) {
+        const { patch, unmediate } = completed(ctx.record!);
+        return { record: { states: ['active'], patch: { ...patch, my_did: shortPeerDid(ctx.record!.value.my_did!) } }, unmediate };
+      },
     },
   },
   problem: {

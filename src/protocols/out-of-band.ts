@@ -168,7 +168,8 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         };
       },
       step(ctx, { body, query, direct }) {
-        if (ctx.settings.noReceiveInvites) throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
+        if (ctx.settings.noReceiveInvites && !direct)
+          throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
         checkInvitation(body);
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
         const known = row && row.state === 'active' ? (toExchange(row) as Exchange<ConnectionValue>) : undefined;
@@ -299,6 +300,8 @@ function createInvitation(
     oob_id: oobId,
     mediator: service.mediator,
     ...servedBy(service),
+    // that of a DID has other uses
+    invitation_mediated: service.mediation && !multi && typeof own.service !== 'string' ? true : undefined,
   };
   const url = `${service.endpoint}?oob=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
   return {

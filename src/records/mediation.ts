@@ -18,6 +18,8 @@ export interface MediationValue {
   thread_id?: string;
   /** As a recipient: new keys go through it, unless a call says otherwise. */
   is_default?: boolean;
+  /** As a recipient: it was made the default one by --mediator-invitation. */
+  adopted?: boolean;
   /** As a mediator: the verkey that was told. */
   routing_key?: string;
 }
