@@ -69,8 +69,9 @@ export function createKeylistWorker(
   async function end(job: ClaimedJob, lease: string, payload: Telling, failure?: { code: string; text: string }): Promise<void> {
     const held = { id: job.id, lease };
     const failures = failure && job.cause ? [{ cause: job.cause, ...failure }] : undefined;
-    const [rows] =
-      failure && payload.connection ? await db.store.load(job.tenant, [{ category: 'connection', id: payload.connection }]) : [];
+    // where mail waits, its delivery finds out the same, and tells the connection
+    const told = failure && payload.lanes.length === 0 ? payload.connection : undefined;
+    const [rows] = told ? await db.store.load(job.tenant, [{ category: 'connection', id: told }]) : [];
     const row = rows?.[0];
     const protocol = row && kernel.registry.owner('connection', row.value);
     if (!failure) {
