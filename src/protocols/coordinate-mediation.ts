@@ -368,14 +368,18 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       tag: 'mediation',
       summary: 'Set default mediator',
       status: 201,
-      from: ['request', 'granted'],
+      from: [NEW, 'request', 'granted'],
       role: 'client',
       load: () => ({ current: defaultMediation }),
-      step: (ctx) => ({
-        record: { patch: { is_default: true } },
-        others: ctx.loaded.current?.id === ctx.record!.id ? [] : undefaulted(ctx),
-        forget: [ctx.tenant],
-      }),
+      step(ctx) {
+        // ACA-Py answers 400 here, where its other calls say 404
+        if (!ctx.record) throw new AppError('bad-request', 'Record not found: there is no such mediation');
+        return {
+          record: { patch: { is_default: true } },
+          others: ctx.loaded.current?.id === ctx.record.id ? [] : undefaulted(ctx),
+          forget: [ctx.tenant],
+        };
+      },
     },
     // what --mediator-invitation does once: a default that a controller has changed since stays as it is
     adopt: {

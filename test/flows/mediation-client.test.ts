@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { didKeyToVerkey } from '../../src/didcomm/encoding.ts';
 import { contactOf } from '../../src/dids/contact.ts';
+import { didcommServices } from '../../src/dids/did-doc.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { PROTOCOLS } from '../../src/spoken.ts';
 import { type Body, connect, createWorld, freePort, HANDSHAKE, type Spec, type TestAgent } from '../support/agents.ts';
+import { startStranger } from '../support/stranger.ts';
 import { MULTITENANT, newTenant } from '../support/tenants.ts';
 import { until } from '../support/waiting.ts';
 
@@ -210,7 +212,7 @@ describe('a recipient', () => {
     assert.deepEqual([cleared.status, cleared.body.mediation_id], [201, mediation.id]);
     assert.deepEqual(await client.get('/mediation/default-mediator'), {});
     assert.equal((await invite(client)).invitation.services[0].serviceEndpoint, client.inbound);
-    assert.equal((await client.call('PUT', '/mediation/none/default-mediator')).status, 404);
+    assert.equal((await client.call('PUT', '/mediation/none/default-mediator')).status, 400);
     assert.equal((await client.call('PUT', `/mediation/${mediation.id}/default-mediator`)).status, 201);
     assert.equal((await invite(client)).invitation.services[0].serviceEndpoint, mediator.inbound);
   });
@@ -353,19 +355,105 @@ describe('--mediator-invitation', () => {
     assert.equal((await client.get('/connections')).results.filter((one: Body) => one.state === 'active').length, 1);
   });
 
-  test('takes an invitation of connections/1.0, and for an agent that nobody can write to', async () => {
+  test('takes an invitation of connections/1.0', async () => {
     const mediator = await startMediator('old-fashioned');
     const { invitation_url } = await mediator.post('/connections/create-invitation?auto_accept=true', {});
-    const client = await world.start('unreachable', { noInbound: true, flags: ['--mediator-invitation', invitation_url] });
+    const client = await world.start('modern', { flags: ['--mediator-invitation', invitation_url, '--no-receive-invites'] });
     await until(async () => (await client.get('/mediation/default-mediator')).state === 'granted', 'the default mediator', 30_000);
-    const { invitation } = await invite(client);
-    assert.equal(invitation.services[0].serviceEndpoint, mediator.inbound);
-    assert.equal(invitation.services[0].routingKeys.length, 1);
+    assert.equal((await invite(client)).invitation.services[0].serviceEndpoint, mediator.inbound);
+  });
+
+  test('goes past the default mediator to another one', async () => {
+    const [first, second] = await Promise.all([startMediator('before'), startMediator('instead')]);
+    const port = await freePort();
+    const client = await world.start('moving', { port, flags: AUTO });
+    await mediated(client, first);
+    const { invitation_url } = await invite(second);
+    await client.stop();
+    const moved = await world.start('moving', { port, flags: ['--mediator-invitation', invitation_url] });
+    await until(async () => (await moved.get('/mediation/default-mediator')).endpoint === second.inbound, 'the other mediator', 30_000);
+    assert.equal(await endpointOf(second, (await second.get('/connections?state=active')).results[0].connection_id), moved.inbound);
   });
 
   test('refuses what is no invitation, and a contradiction', async () => {
     await assert.rejects(world.start('wrong', { flags: ['--mediator-invitation', 'https://example.org'] }), /holds no invitation/);
     const both = ['--default-mediator-id', 'x', '--clear-default-mediator'];
     await assert.rejects(world.start('both', { flags: both }), /sets what the other clears/);
+  });
+});
+
+test('who has no endpoint says so, and asks for answers on the connection that it opens', async () => {
+  const client = await world.start('unreachable', { noInbound: true, flags: AUTO });
+  const peer = await startStranger();
+  world.defer(() => peer.close());
+  const invitation = {
+    '@id': 'of-a-stranger',
+    '@type': 'https://didcomm.org/out-of-band/1.1/invitation',
+    handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
+    services: [peer.did],
+  };
+  await client.post('/out-of-band/receive-invitation', invitation);
+  const { message: request } = await peer.inbox.first(({ message }) => message['@type'].endsWith('/request'), 'the request');
+  assert.deepEqual(request['~transport'], { return_route: 'all' });
+  assert.equal(didcommServices(resolvePeer(request.did))[0]?.serviceEndpoint, 'didcomm:transport/queue');
+  const made = await invite(client);
+  assert.equal(made.invitation.services[0].serviceEndpoint, 'didcomm:transport/queue');
+});
+
+describe('with a ledger', () => {
+  test('a public DID and a request to it go through a mediator', async () => {
+    const devnet = await world.devnet();
+    const mediator = await startMediator('public-mediator');
+    const client = await world.start('published', {
+      devnet,
+      sponsor: true,
+      flags: [...AUTO, '--public-invites', '--requests-through-public-did'],
+    });
+    const peer = await world.start('asking', { devnet, flags: [] });
+    const { id, theirs } = await mediated(client, mediator);
+    const { result } = await client.post('/wallet/did/create', { method: 'algo' });
+    const published = await client.post(`/wallet/did/public?did=${encodeURIComponent(result.did)}`);
+    assert.equal(published.result.metadata.endpoint, mediator.inbound);
+    assert.ok((await keysAt(mediator, theirs)).includes(result.verkey));
+    const serviceAt = async (): Promise<Body> =>
+      (await client.get(`/resolver/resolve/${encodeURIComponent(result.did)}`)).did_document.service[0];
+    const { endpoint, routing_keys } = await client.get(`/mediation/requests/${id}`);
+    const service = await serviceAt();
+    assert.deepEqual([service.serviceEndpoint, service.routingKeys], [endpoint, routing_keys]);
+
+    // and its own endpoint again, and the mediator's
+    await client.post('/wallet/set-did-endpoint', { did: result.did, endpoint: client.inbound });
+    await until(async () => (await serviceAt()).serviceEndpoint === client.inbound, 'the endpoint of its own');
+    assert.deepEqual((await serviceAt()).routingKeys, []);
+    await client.post('/wallet/set-did-endpoint', { did: result.did, mediation_id: id });
+    await until(async () => (await serviceAt()).serviceEndpoint === mediator.inbound, "the mediator's endpoint");
+    assert.deepEqual((await serviceAt()).routingKeys, routing_keys);
+    assert.equal((await client.call('POST', '/wallet/set-did-endpoint', { did: result.did, mediation_id: 'none' })).status, 404);
+
+    // without an invitation, each side by the mediator that its call names
+    const other = await startMediator('peers-mediator');
+    const second = await mediated(peer, other, false);
+    const asked = await peer.post(
+      `/didexchange/create-request?their_public_did=${encodeURIComponent(result.did)}&mediation_id=${second.id}&protocol=didexchange/1.1`,
+    );
+    await active(peer, asked.connection_id);
+    assert.equal(await endpointOf(peer, asked.connection_id), mediator.inbound);
+    const [{ connection_id: ours }] = (await client.get('/connections?state=active')).results.filter(
+      (one: Body) => one.request_id === asked.request_id,
+    );
+    assert.equal(await endpointOf(client, ours), other.inbound);
+
+    // who accepts a request may name a mediator too
+    const { invitation } = await invite(peer, {}, 'auto_accept=false');
+    const got = await client.post('/out-of-band/receive-invitation', invitation);
+    const { connection_id: at } = await peer.event(
+      'connections',
+      (one) => one.state === 'request' && one.invitation_msg_id === invitation['@id'],
+      'the request',
+    );
+    assert.equal((await peer.call('POST', `/didexchange/${at}/accept-request?mediation_id=none`)).status, 404);
+    await peer.post(`/didexchange/${at}/accept-request?mediation_id=${second.id}`);
+    await active(client, got.connection_id);
+    assert.equal(await endpointOf(client, got.connection_id), other.inbound);
   });
 });
