@@ -243,6 +243,18 @@ test('nothing that shows a key leaves before the mediator knows it, and nothing 
   // what would show the key is not answered; what only waits to be sent is
   assert.deepEqual([made.status, accepted.status, received.status], [504, 200, 200], made.text);
   await client.post(`/connections/${ours}/send-message`, { content: 'behind the response' });
+  // an exchange without a connection begins when its key is known
+  const proof = await peer.post('/present-proof-2.0/create-request', {
+    presentation_request: { anoncreds: { name: 'p', version: '1.0', nonce: '1', requested_attributes: {}, requested_predicates: {} } },
+  });
+  const attached = await peer.post('/out-of-band/create-invitation', { attachments: [{ id: proof.pres_ex_id, type: 'present-proof' }] });
+  const alone = client.call('POST', '/out-of-band/receive-invitation', attached.invitation);
+  await until(
+    async () => (await client.get(`/out-of-band/records?invi_msg_id=${attached.invi_msg_id}`)).results.length === 1,
+    'its record',
+  );
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.deepEqual((await client.get('/present-proof-2.0/records')).results, []);
   assert.equal((await peer.get(`/connections/${got.connection_id}`)).state, 'request');
   const [{ state }] = (await peer.get(`/connections?invitation_msg_id=${theirs.invi_msg_id}`)).results;
   assert.equal(state, 'invitation');
@@ -251,6 +263,10 @@ test('nothing that shows a key leaves before the mediator knows it, and nothing 
   await peer.event('basicmessages', (one) => one.content === 'behind the response', 'the message behind', 60_000);
   await active(peer, got.connection_id);
   await active(client, received.body.connection_id);
+  assert.equal((await alone).status, 200);
+  const { pres_ex_id } = await client.event('present_proof_v2_0', (one) => one.state === 'request-received', 'the request', 60_000);
+  await client.post(`/present-proof-2.0/records/${pres_ex_id}/problem-report`, { description: 'no' });
+  await peer.event('present_proof_v2_0', (one) => one.pres_ex_id === proof.pres_ex_id && one.state === 'abandoned', 'the refusal', 30_000);
   const again = await until(
     async () => {
       const answer = await client.call('POST', '/out-of-band/create-invitation?auto_accept=true', HANDSHAKE, named);
