@@ -146,6 +146,7 @@ function invited(ctx: Ctx, comment: unknown): Effects {
           our_recipient_key: key.verkey,
           multi_use: false,
           protocol: 'out-of-band',
+          mediated: servedBy(service).mediated,
         },
       },
       {

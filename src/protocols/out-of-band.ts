@@ -316,6 +316,7 @@ function createInvitation(
         our_recipient_key: own.verkey,
         multi_use: multi,
         protocol: 'out-of-band',
+        mediated: servedBy(service).mediated,
       },
     },
     others: [

@@ -89,6 +89,12 @@ describe('a recipient', () => {
     assert.equal(endpoint, mediator.inbound);
     assert.ok(invitation_url.startsWith(`${mediator.inbound}?oob=`));
     assert.ok((await keysAt(mediator, mediation.theirs)).includes(keyOf(invitation)));
+    const unused = await invite(client);
+    await client.call('DELETE', `/out-of-band/invitations/${unused.invi_msg_id}`);
+    await until(
+      async () => !(await keysAt(mediator, mediation.theirs)).includes(keyOf(unused.invitation)),
+      'the key of an unused one to go',
+    );
     const { results } = await client.get('/mediation/keylists?role=client&limit=1000');
     assert.ok(
       results.some((one: Body) => didKeyToVerkey(one.recipient_key) === keyOf(invitation) || one.recipient_key === keyOf(invitation)),

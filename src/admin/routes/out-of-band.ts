@@ -41,7 +41,6 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
       ]);
       if (!records?.[0] && !connections?.[0])
         throw new AppError('not-found', `Record not found: ${outOfBand.category}/${message}. WALLET_ITEM_NOT_FOUND`);
-      const mediated = connections?.some(({ value }) => value.mediated === true);
       for (const row of records ?? []) {
         const key = (row.value as unknown as OutOfBandValue).our_recipient_key;
         await admin.engine.transition({
@@ -55,7 +54,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
           step(ctx) {
             // the key of a DID serves other invitations and connections too
             const gone = key !== undefined && ctx.record!.role === 'sender' && !ctx.loaded.own ? [key] : [];
-            return { record: { remove: true }, unroutes: gone, unkeys: gone, unmediate: mediated ? gone : undefined };
+            return { record: { remove: true }, unroutes: gone, unkeys: gone, unmediate: ctx.record!.value.mediated ? gone : undefined };
           },
         });
       }
