@@ -81,6 +81,8 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('max-outbound-retry', 1),
   foreign('ws-heartbeat-interval', 1),
   foreign('ws-timeout-interval', 1),
+  // of ACA-Py 1.2: the invitation says by itself of which kind it is
+  { ...done('mediator-connections-invite', 0), env: 'ACAPY_MEDIATION_CONNECTIONS_INVITE' },
   done('wallet-allow-insecure-seed', 0),
   refused('dbstore-key', 1, 'there is one wallet type: give the key as --wallet-key'),
   refused('wallet-rekey', 1, REKEY),

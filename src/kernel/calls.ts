@@ -136,7 +136,10 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
         if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
         const late = ending || Date.now() >= deadline;
         if (late && withheld && status.open > 0)
-          throw new AppError('timeout', 'The mediator has not said yet that it knows the new key: what was made is told when it has');
+          throw new AppError(
+            'timeout',
+            'The mediator has not said yet that it knows the new key: the same call under the same idempotency-key is answered when it has',
+          );
         if (status.open === 0 || late) {
           const answer = pending ? await left(tenant, pending) : (status.snapshot ?? otherwise);
           if (answer) return answer;

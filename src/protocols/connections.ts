@@ -80,7 +80,7 @@ export const connections = defineProtocol<ConnectionValue>({
         const mine = ctx.record!;
         if (message.thid !== mine.value.request_id || message.recipient !== mine.value.my_verkey)
           throw new AppError('message-invalid', 'the response belongs to another request');
-        const peer = peerOf(signedConnection(message, mine.value.invitation_key), message);
+        const peer = peerOf(signedConnection(message, mine.value.invitation_key), message, mine.value.invitation_key);
         const { recipientKeys, routingKeys, endpoint } = peer;
         const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
         const attached = mine.value.attached ?? [];
@@ -304,13 +304,16 @@ function ownDid(
   return { ...createLegacy({ verkey: key.verkey, endpoint, routingKeys }), verkey: key.verkey, keys: [key.write] };
 }
 
-/** What a `connection` member tells of the sender; the message must be sealed by a key that it names. */
-function peerOf(told: JsonObject, message: Incoming): Peer {
+/**
+ * What a `connection` member tells of the sender; the message must be sealed by a key that it names. ACA-Py seals a response on the connection that the request
+ * came on by the `invited` key.
+ */
+function peerOf(told: JsonObject, message: Incoming, invited?: string): Peer {
   const { DID: did, DIDDoc: document } = told;
   if (typeof did !== 'string' || typeof document !== 'object' || document === null)
     throw new AppError('message-invalid', 'the connection has no DID or no document');
   const contact = attachedContact(document as JsonObject, did);
-  if (!message.sender || !contact.recipientKeys.includes(message.sender))
+  if (!message.sender || ![...contact.recipientKeys, invited].includes(message.sender))
     throw new AppError('message-invalid', 'the message is not sealed by a key that it names');
   return { did: bareDid(did), ...contact };
 }

@@ -452,7 +452,9 @@ function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, b
 /** A response, once its sender's keys are known: the connection is complete on our side. */
 function answered(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): Effects {
   const mine = ctx.record!;
-  if (!peer.recipientKeys.includes(asked.sender)) throw new AppError('message-invalid', 'the response is not sealed by the key it names');
+  // ACA-Py answers on the connection that the request came on under the key that the request was for
+  if (![...peer.recipientKeys, mine.value.invitation_key].includes(asked.sender))
+    throw new AppError('message-invalid', 'the response is sealed neither by a key that it names nor by that of the invitation');
   const { recipientKeys, routingKeys, endpoint } = peer;
   const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
   const minor = minorOf(mine.value);

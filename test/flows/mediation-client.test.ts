@@ -367,6 +367,7 @@ describe('--mediator-invitation', () => {
     await client.call('DELETE', '/mediation/default-mediator');
     await client.stop();
     client = await world.start('inviting', { flags, port: own });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     assert.deepEqual(await client.get('/mediation/default-mediator'), {});
     await client.stop();
     client = await world.start('inviting', { port: own, flags: ['--default-mediator-id', current.mediation_id] });

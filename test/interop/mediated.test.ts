@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { didKeyToVerkey } from '../../src/didcomm/encoding.ts';
 import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { bringAcapy, type Controller, startAcapy } from './acapy.ts';
 
@@ -51,6 +52,19 @@ describe('behind an ACA-Py that mediates', { skip: missing }, () => {
       await until(async () => (await keys()) === before - 1, 'the key to go');
     });
   }
+
+  test('an agent that nobody can write to is granted mediation, and has its keys known', async () => {
+    const { invitation_url } = await mediator.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+    const hidden = await world.start('hidden', { noInbound: true, flags: ['--mediator-invitation', invitation_url] });
+    await until(async () => (await hidden.get('/mediation/default-mediator')).state === 'granted', 'the default mediator', 30_000);
+    const { invitation } = await hidden.post('/out-of-band/create-invitation', HANDSHAKE);
+    assert.equal(invitation.services[0].serviceEndpoint, mediator.inbound);
+    const { results } = await mediator.get('/mediation/keylists?role=server');
+    const verkey = didKeyToVerkey(invitation.services[0].recipientKeys[0].split('#')[0]);
+    assert.ok(
+      results.some((one: Body) => one.recipient_key === verkey || one.recipient_key.startsWith(invitation.services[0].recipientKeys[0])),
+    );
+  });
 
   async function said(connection: string, content: string): Promise<void> {
     await until(async () => (await peer.get(`/connections/${connection}`)).state === 'active', 'an active connection', 20_000);
