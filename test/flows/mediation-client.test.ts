@@ -209,6 +209,21 @@ describe('a recipient', () => {
       .then(() => peer.event('present_proof_v2_0', (one) => one.state === 'request-received', 'the request'));
     await peer.post(`/present-proof-2.0/records/${pres_ex_id}/problem-report`, { description: 'no' });
     await client.event('present_proof_v2_0', (one) => one.pres_ex_id === attached.pres_ex_id && one.state === 'abandoned', 'the refusal');
+    // whoever offered something hears where answers go
+    const stranger = await startStranger();
+    world.defer(() => stranger.close());
+    const { pres_ex_id: theirs } = await peer.post('/present-proof-2.0/create-request', {
+      presentation_request: { anoncreds: { name: 'q', version: '1.0', nonce: '2', requested_attributes: {}, requested_predicates: {} } },
+    });
+    const offered = await peer.post('/out-of-band/create-invitation', { attachments: [{ id: theirs, type: 'present-proof' }] });
+    const again = { ...offered.invitation, services: [stranger.did] };
+    await client.post('/out-of-band/receive-invitation', again);
+    const { pres_ex_id: mine } = await client.event('present_proof_v2_0', (one) => one.state === 'request-received', 'the request');
+    await client.post(`/present-proof-2.0/records/${mine}/problem-report`, { description: 'no' });
+    const { message } = await stranger.inbox.first((mail) => mail.message['~service'] !== undefined, 'the report');
+    const { serviceEndpoint, routingKeys, recipientKeys } = message['~service'];
+    assert.deepEqual([serviceEndpoint, routingKeys.length], [mediator.inbound, 1]);
+    assert.ok((await keysAt(mediator, mediation.theirs)).includes(recipientKeys[0]));
   });
 
   test('clears its default mediator, and sets it again', async () => {
