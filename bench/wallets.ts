@@ -105,7 +105,10 @@ export function benchWallets(agent: BenchAgent): BenchWallets {
       const read = (text: string): void => {
         const parsed = parseEnvelope(Buffer.from(text));
         // mail is for the other key: only its coming is of interest
-        if (!parsed.recipients.includes(own.verkey)) return came(text);
+        if (!parsed.recipients.includes(own.verkey)) {
+          came(text);
+          return;
+        }
         const message = opened(parsed, own);
         if (message['@type'].endsWith('/delivery')) {
           const items = message['~attach'] as { '@id': string; data: { json: object } }[];

@@ -47,7 +47,7 @@ import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
 import { deliveryOf } from './protocols/message-pickup-2.ts';
 import { multitenancy } from './protocols/multitenancy.ts';
 import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
-import { publishLater, seedDid } from './startup.ts';
+import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid } from './startup.ts';
 import { startExpiry } from './workers/expiry.ts';
 import { startSessions } from './workers/sessions.ts';
 import { startSweeper } from './workers/sweeper.ts';
@@ -95,6 +95,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
+  const mediator = mediatorInvitation(config);
   const plainLedger = ledgerOf(config);
   // no id of the ordered kind: the clock that those follow is the store's, which is not open yet
   const owner = randomUUID();
@@ -185,6 +186,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     }
     const made = await seedDid(kernel, calls, BASE, config);
     if (made && ledger && config.sponsorMnemonic && !config.readOnlyLedger && !config.walletLocalDid) publishLater(calls, BASE, made, log);
+    await chooseMediator(calls, BASE, config, log);
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await workers.stop();
@@ -192,6 +194,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     await db.admin.close();
     throw error;
   }
+
+  const leaving = new AbortController();
 
   let draining = false;
   let closing = false;
@@ -300,6 +304,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       })
     : undefined;
   adminPort = server?.port;
+  // only now: the mediator's answers may come at once
+  const following = mediator ? followMediator(kernel, calls, BASE, mediator, log, leaving.signal) : undefined;
 
   return {
     kernel,
@@ -315,7 +321,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       stopExpiry();
       clearInterval(rereading);
       stopSweeping();
+      leaving.abort();
       calls.end();
+      await following;
       await Promise.allSettled([...messages.map((one) => one.close()), sockets.close(), server?.close()]);
       await sessions.stop();
       await workers.stop();

@@ -78,9 +78,8 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('image-url', 1),
   done('enable-undelivered-queue', 0),
   foreign('max-outbound-retry', 1),
-  foreign('mediator-invitation', 1, 'ACAPY_MEDIATION_INVITATION'),
-  foreign('default-mediator-id', 1, 'ACAPY_DEFAULT_MEDIATION_ID'),
-  foreign('clear-default-mediator', 0),
+  // of ACA-Py 1.2: the invitation says by itself of which kind it is
+  { ...done('mediator-connections-invite', 0), env: 'ACAPY_MEDIATION_CONNECTIONS_INVITE' },
   done('wallet-allow-insecure-seed', 0),
   refused('dbstore-key', 1, 'there is one wallet type: give the key as --wallet-key'),
   refused('wallet-rekey', 1, REKEY),

@@ -122,6 +122,28 @@ const SETTINGS = {
     help: 'How long a message is kept that nobody fetches (default 7)',
   },
   monitorForward: flag('monitor-forward', 'ACAPY_MONITOR_FORWARD', 'Mediation', 'Send a webhook for each message that is handed on'),
+  mediatorInvitation: {
+    flags: ['--mediator-invitation'],
+    env: 'ACAPY_MEDIATION_INVITATION',
+    group: 'Mediation',
+    kind: 'text',
+    metavar: '<url>',
+    help: 'Connect to the mediator that this invitation is of, ask it for mediation, and let new keys go through it',
+  },
+  defaultMediatorId: {
+    flags: ['--default-mediator-id'],
+    env: 'ACAPY_DEFAULT_MEDIATION_ID',
+    group: 'Mediation',
+    kind: 'text',
+    metavar: '<mediation id>',
+    help: 'Let new keys go through the mediator of this mediation',
+  },
+  clearDefaultMediator: flag(
+    'clear-default-mediator',
+    'ACAPY_CLEAR_DEFAULT_MEDIATOR',
+    'Mediation',
+    'Let new keys go through no mediator, unless a call says otherwise',
+  ),
   noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations'),
 
   autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { type Config, ConfigError, liveConfig } from './config.ts';
+import { isLocked } from './errors.ts';
 import type { Endpoints, Profile, WebhookTarget } from './kernel/context.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { Settings } from './kernel/protocol.ts';
+import type { Exchange } from './kernel/record.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Database } from './ports/store.ts';
+import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
 import { type WalletValue, walletSettings } from './records/wallet.ts';
 
 /** The profiles of an instance's tenants: the configuration's, and what a wallet record says otherwise. */
@@ -25,18 +28,43 @@ export function tenantProfiles(given: {
   const { store, jobs } = given.db;
   const own = webhookTargets(given.config.webhookUrls);
   let live = given.config;
-  const profiles = createProfiles(store, base, (record): Profile => {
-    if (!record) return { settings: settingsOf(live, inbound, endpoints), webhooks: own, shown: shownSettings(live) };
+
+  /** Which mediator a tenant's new keys go through; while its wallet is locked nobody can say. */
+  async function mediatorFor(tenant: string): Promise<{ mediator?: Mediator; passing?: boolean }> {
+    try {
+      const [rows] = await store.load(tenant, [defaultMediation]);
+      return { mediator: mediatorOf(tenant, rows?.[0]) };
+    } catch (error) {
+      if (isLocked(error)) return { passing: true };
+      throw error;
+    }
+  }
+
+  const profiles: Profiles = createProfiles(store, base, async (record) => {
+    const theirs = await mediatorFor(record?.id ?? base);
+    if (!record) return { ...theirs, profile: baseProfile(theirs.mediator) };
+    const mediator = theirs.mediator ?? (await profiles.of(base)).settings.mediator;
+    return { ...theirs, profile: tenantProfile(record, mediator) };
+  });
+
+  const baseProfile = (mediator: Mediator | undefined): Profile => ({
+    settings: settingsOf(live, inbound, endpoints, mediator),
+    webhooks: own,
+    shown: shownSettings(live),
+  });
+
+  function tenantProfile(record: Exchange, mediator: Mediator | undefined): Profile {
     const wallet = record.value as WalletValue;
     const config: Config = { ...live, ...liveConfig(wallet.extra_settings ?? {}), label: wallet.label ?? live.label };
     const theirs = webhookTargets(wallet.webhook_urls ?? []);
     return {
-      settings: settingsOf(config, inbound, endpoints),
+      settings: settingsOf(config, inbound, endpoints, mediator),
       tokens: wallet.tokens,
       webhooks: { default: theirs, base: own, both: [...theirs, ...own] }[wallet.dispatch_type],
       shown: { ...shownSettings(config), ...walletSettings({ id: record.id, value: wallet }) },
     };
-  });
+  }
+
   jobs.subscribe(({ forget }) => {
     for (const name of forget) name === '*' ? profiles.reset() : profiles.forget(name);
   });
@@ -57,7 +85,12 @@ function webhookTargets(urls: readonly string[]): WebhookTarget[] {
 }
 
 /** What steps may see of the configuration: no key is among it. */
-function settingsOf(config: Config, inbound: { host: string; port: number } | undefined, endpoints: Endpoints): Settings {
+function settingsOf(
+  config: Config,
+  inbound: { host: string; port: number } | undefined,
+  endpoints: Endpoints,
+  mediator: Mediator | undefined,
+): Settings {
   const { algorandNetwork, algorandAppId } = config;
   return Object.freeze({
     label: config.label,
@@ -88,6 +121,7 @@ function settingsOf(config: Config, inbound: { host: string; port: number } | un
       life: config.mailboxDays * 24 * 3600_000,
     }),
     monitorForward: config.monitorForward,
+    mediator,
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
     legacy: config.legacy as Settings['legacy'],

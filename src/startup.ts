@@ -1,10 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, ConfigError } from './config.ts';
 import { newKeyPair } from './didcomm/keys.ts';
 import { seedBytes } from './dids/seed.ts';
 import { asAppError } from './errors.ts';
 import type { Calls } from './kernel/calls.ts';
 import type { Kernel } from './kernel/context.ts';
+import { shortHash } from './kernel/jobs.ts';
+import { mediationId } from './kernel/mediated.ts';
+import type { JsonObject } from './ports/json.ts';
 import type { Log } from './ports/log.ts';
+import { connections } from './protocols/connections.ts';
+import { coordinateMediation } from './protocols/coordinate-mediation.ts';
+import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { walletDid } from './protocols/wallet-did.ts';
 import { type DidValue, did } from './records/did.ts';
 
@@ -38,4 +45,125 @@ export function publishLater(calls: Calls, tenant: string, made: string, log: Lo
     () => log.info({ did: made }, 'the DID of --seed is being published, or is public'),
     (error: unknown) => log.warn({ did: made, reason: asAppError(error).message }, 'the DID of --seed could not be published'),
   );
+}
+
+/** How soon, and how late, a mediator is looked after again. */
+const SOON_MS = 200;
+const LATE_MS = 30_000;
+
+/** The mediator's invitation of the configuration. @throws ConfigError for what is none, or a contradiction */
+export function mediatorInvitation({ mediatorInvitation: url, defaultMediatorId, clearDefaultMediator }: Config): JsonObject | undefined {
+  if (defaultMediatorId && clearDefaultMediator)
+    throw new ConfigError('--default-mediator-id and --clear-default-mediator: one sets what the other clears');
+  if (url === undefined) return undefined;
+  try {
+    const query = new URL(url).searchParams;
+    const text = query.get('oob') ?? query.get('c_i') ?? query.get('d_m') ?? '';
+    const invitation = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as JsonObject;
+    if (!/\/(?:out-of-band|connections)\/1\.\d+\/invitation$/.test(String(invitation['@type']))) throw new TypeError('of another type');
+    // it is known by its id at the next start
+    return { '@id': shortHash(text), ...invitation };
+  } catch {
+    throw new ConfigError('--mediator-invitation: the URL holds no invitation under oob or c_i');
+  }
+}
+
+/** What `--clear-default-mediator` and `--default-mediator-id` say. As in ACA-Py an id that cannot be the default is only logged. */
+export async function chooseMediator(calls: Calls, tenant: string, config: Config, log: Log): Promise<void> {
+  const input = { body: {}, query: {} };
+  if (config.clearDefaultMediator) await calls.call(tenant, coordinateMediation.name, 'clear-default', { input });
+  const { defaultMediatorId: record } = config;
+  if (!record) return;
+  await calls.call(tenant, coordinateMediation.name, 'set-default', { record, input }).then(
+    () => log.info({ mediation: record }, 'new keys go through this mediation'),
+    (error: unknown) => log.error({ mediation: record, reason: asAppError(error).message }, '--default-mediator-id could not be set'),
+  );
+}
+
+/**
+ * What `--mediator-invitation` asks for, in the background and once for each invitation, however often the agent starts: a connection with the mediator, its
+ * mediation, and that it is the default one. A mediator that is away is waited for.
+ */
+export async function followMediator(
+  kernel: Kernel,
+  calls: Calls,
+  tenant: string,
+  invitation: JsonObject,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const said = new Set<string>();
+  const tell = (level: 'info' | 'warn', text: string, fields: Record<string, unknown> = {}): void => {
+    const line = `${text} ${JSON.stringify(fields)}`;
+    if (said.has(line)) return;
+    said.add(line);
+    log[level](fields, text);
+  };
+  if (!kernel.registry.command(protocolOf(invitation), 'receive-invitation').body?.check(invitation)) {
+    log.error({}, '--mediator-invitation: the invitation is not valid');
+    return;
+  }
+  for (let round = 0; !signal.aborted; round++) {
+    try {
+      if (await stepMediator(kernel, calls, tenant, invitation, tell)) return;
+    } catch (thrown) {
+      const error = asAppError(thrown);
+      tell('warn', 'the mediator of --mediator-invitation could not be asked: it is tried again', {
+        reason: error.code === 'internal' ? String(error.cause ?? error) : error.message,
+      });
+    }
+    await sleep(Math.min(SOON_MS * 1.5 ** round, LATE_MS), undefined, { signal, ref: false }).catch(() => {});
+  }
+}
+
+const protocolOf = (invitation: JsonObject): string =>
+  String(invitation['@type']).includes('/connections/') ? connections.name : outOfBandProtocol.name;
+
+/** One look at how far it has come, and the next step. @returns whether nothing is left to do */
+async function stepMediator(
+  { db: { store }, now }: Kernel,
+  calls: Calls,
+  tenant: string,
+  invitation: JsonObject,
+  tell: (level: 'info' | 'warn', text: string, fields?: Record<string, unknown>) => void,
+): Promise<boolean> {
+  const name = String(invitation['@id']);
+  const input = { body: {}, query: {} };
+  const [known = []] = await store.load(tenant, [{ category: 'connection', tag: 'invitation_msg_id', equals: name }]);
+  const ours = known.filter(({ role }) => role === 'inviter');
+  const connection = ours.find(({ state }) => state !== 'error');
+  if (!connection) {
+    tell('info', 'connecting to the mediator of --mediator-invitation', { attempt: ours.length + 1 });
+    // of several processes that start at once, one does it; what failed is tried again
+    const key = `mediator ${name} ${ours.length} ${Math.floor(now() / 60_000)}`;
+    const query = { auto_accept: 'true', use_existing_connection: 'false' };
+    await calls.call(tenant, protocolOf(invitation), 'receive-invitation', { input: { body: invitation, query, direct: true }, key });
+    return false;
+  }
+  if (connection.state === 'invitation') {
+    await calls.call(tenant, String(connection.value.protocol), 'accept-invitation', { record: connection.id, input });
+    return false;
+  }
+  if (connection.state !== 'active') {
+    const { error_msg: reason } = connection.value;
+    if (reason) tell('warn', 'the mediator of --mediator-invitation is not connected yet', { reason });
+    return false;
+  }
+  const record = mediationId('client', connection.id);
+  const [[mediation] = []] = await store.load(tenant, [{ category: 'mediation', id: record }]);
+  if (!mediation) {
+    await calls.call(tenant, coordinateMediation.name, 'request', { connection: connection.id, input });
+    tell('info', 'asked the mediator for mediation', { connection: connection.id });
+    return false;
+  }
+  if (mediation.state === 'denied') {
+    tell('warn', 'the mediator of --mediator-invitation has denied mediation', { mediation: record });
+    return true;
+  }
+  if (mediation.state !== 'granted') return false;
+  if (!mediation.value.adopted) {
+    await calls.call(tenant, coordinateMediation.name, 'adopt', { record, input });
+    tell('info', 'the mediator has granted mediation: new keys go through it', { mediation: record, endpoint: mediation.value.endpoint });
+  }
+  return true;
 }

@@ -34,7 +34,7 @@ const MAY: Record<string, readonly string[]> = {
   'startup.ts': ['protocols', 'records', 'kernel', 'ports', 'dids', 'didcomm', 'config.ts', 'errors.ts'],
   'spoken.ts': ['protocols', 'records'],
   'plugins.ts': ['kernel', 'config.ts'],
-  'profiles.ts': ['kernel', 'records', 'ports', 'config.ts'],
+  'profiles.ts': ['kernel', 'records', 'ports', 'config.ts', 'errors.ts'],
   'errors.ts': [],
   kernel: ['ports', 'didcomm', 'errors.ts'],
   ports: [],

@@ -17,7 +17,7 @@ export const bareDid = (did: string): string => did.replace(/^did:sov:(?=[1-9A-H
 
 const qualified = (did: string): string => (UNQUALIFIED.test(did) ? `did:sov:${did}` : did);
 
-/** Our pairwise DID of a key and the document that goes with it, in ACA-Py's shape. */
+/** Our pairwise DID of a key and the document that goes with it, in ACA-Py's shape; its routing keys in base58. */
 export function createLegacy(own: { verkey: string; endpoint?: string; routingKeys?: readonly string[] }): {
   did: string;
   document: DidDocument;
@@ -38,7 +38,7 @@ export function createLegacy(own: { verkey: string; endpoint?: string; routingKe
           type: 'IndyAgent',
           priority: 0,
           recipientKeys: [own.verkey],
-          ...(own.routingKeys?.length ? { routingKeys: own.routingKeys } : {}),
+          ...(own.routingKeys?.length ? { routingKeys: [...own.routingKeys] } : {}),
           serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
         },
       ],

@@ -84,7 +84,7 @@ export function algoDocument(own: {
 }
 
 /** Our did:peer:2 with one key and a DIDComm v1 service, as invitations use it. */
-export function ownPeer2(own: { verkey: string; endpoint?: string }): string {
+export function ownPeer2(own: { verkey: string; endpoint?: string; routingKeys?: readonly string[] }): string {
   const bytes = verkeyBytes(own.verkey);
   return createPeer2(
     [
@@ -97,7 +97,7 @@ export function ownPeer2(own: { verkey: string; endpoint?: string }): string {
         type: 'did-communication',
         priority: 0,
         recipientKeys: ['#key-1'],
-        routingKeys: [],
+        routingKeys: (own.routingKeys ?? []).map(routingReference),
         serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
         accept: ['didcomm/aip2;env=rfc19', 'didcomm/aip1'],
       },

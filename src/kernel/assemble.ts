@@ -8,20 +8,37 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyWrite, MailWrite, RecordWrite, Route } from '../ports/store.ts';
 import type { Kernel, Profile } from './context.ts';
 import { newId } from './ids.ts';
-import { type AnswerRef, commandJob, type DeliverPayload, deliverJob, eventJob, ledgerJob, tellJob, workJob } from './jobs.ts';
+import {
+  type AnswerRef,
+  type AwaitedKeys,
+  commandJob,
+  type DeliverPayload,
+  deliverJob,
+  eventJob,
+  keylistJob,
+  ledgerJob,
+  tellJob,
+  workJob,
+} from './jobs.ts';
 import { composeMessage } from './message.ts';
 import type { Change, Destination, Effects, MessageParts, Outgoing, Protocol, StepContext } from './protocol.ts';
-import { type Exchange, type RecordDef, type Reply, replyOf } from './record.ts';
+import { type Exchange, type OwnAddress, type RecordDef, type Reply, replyOf } from './record.ts';
 import { seal2018, wireOf } from './wire-2018.ts';
 
 /** A problem report when a protocol has no message of its own for it (RFC 0035). */
 const PROBLEM_REPORT = 'https://didcomm.org/notification/1.0/problem-report';
+/** RFC 0092's address of who has none: mail waits for a session. */
+const QUEUE = 'didcomm:transport/queue';
 const MARK_LIFE = 7 * 24 * 3600_000;
 /** Of a message whose envelope holds no time (the 2018 Agent Protocol): as long as its connection may live. */
 const MARK_LIFE_2018 = 100 * 365 * 24 * 3600_000;
 const CALL_LIFE = 24 * 3600_000;
 /** A reply that goes out on the connection it came from is delivered again after this time, unless its transport says that it arrived. */
 const INLINE_GRACE = 10_000;
+/** Mail that waits for a mediator is looked at by itself after this time; who hears from the mediator wakes it before. */
+const AWAITED_MS = 10_000;
+/** Under which a call's answer is remembered that is to be told only when a mediator knows the key that it shows. */
+export const WITHHELD = '~withheld';
 
 /** What started a transition, as far as its commit must know. */
 export interface Origin {
@@ -52,6 +69,8 @@ export interface Assembled {
   readonly answerRef?: AnswerRef;
   /** Whether jobs were made that a waiting controller waits for. */
   readonly spawned: boolean;
+  /** The answer shows a key that a mediator does not know yet: it is told when it does, or never. */
+  readonly withheld?: boolean;
   readonly reply?: InlineReply;
 }
 
@@ -148,13 +167,25 @@ export async function assemble(
     ...(effects.ledger ?? []).map((order) => ledgerJob(tenant, { ...common, ...order }, cause)),
     ...(effects.tell ?? []).map((tell) => tellJob(tenant, { ...tell, answer: answerRef }, cause)),
   ];
-  jobs.push(...waiting);
+  const awaits = awaitedOf(effects);
+  // what the commit orders may show its keys too; only what is for later does not wait
+  const following = awaits ? waiting.filter(({ notBefore }) => notBefore === undefined) : [];
+  jobs.push(...waiting.filter((one) => !following.includes(one)));
 
-  const mail = await sealAll(kernel, protocol, ctx, effects, origin, peer, bound);
+  const sealed = await sealAll(kernel, protocol, ctx, effects, origin, peer, bound);
+  const mail = awaits ? sealed.map((payload): DeliverPayload => ({ ...payload, awaits })) : sealed;
+  const lanes = new Set<string>();
   let reply: Assembled['reply'];
   const kept: MailWrite[] = [];
   for (const payload of mail) {
     const { envelope } = payload;
+    if (awaits) {
+      if (!payload.endpoint) continue;
+      const job = deliverJob(tenant, payload, ctx.now + AWAITED_MS);
+      lanes.add(job.lane);
+      jobs.push(job);
+      continue;
+    }
     const inline = !reply && origin.replyTo !== undefined && payload.connection === origin.replyTo;
     if (payload.transient && (inline || !payload.endpoint)) {
       if (inline) reply = { envelope };
@@ -172,6 +203,20 @@ export async function assemble(
     jobs.push(job);
   }
 
+  if (awaits) {
+    const { mediation } = awaits;
+    const keys = effects.routes!.flatMap(({ kid, kind, target: of, mediation: through }) =>
+      through
+        ? [{ verkey: kid, connection: kind === 'connection' ? of : undefined, wallet: mediation.tenant === tenant ? undefined : tenant }]
+        : [],
+    );
+    const later = mail.filter(({ endpoint, connection, transient }) => !endpoint && connection !== undefined && !transient);
+    const connection = [...after.values()].find(({ def }) => def.category === 'connection')?.record.id ?? ctx.connection?.id;
+    jobs.push(keylistJob(tenant, { mediation, keys, lanes: [...lanes], kept: later, jobs: following, connection }, cause));
+  }
+  if (effects.unmediate?.length) jobs.push(keylistJob(tenant, { gone: [...effects.unmediate] }));
+  const withheld = awaits !== undefined && !origin.job && mail.length === 0 && following.length === 0;
+
   const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
   const viewed = (def: RecordDef, record: Exchange): JsonObject =>
     def.category === protocol.binds.category && protocol.answer ? protocol.answer(record) : def.view(record);
@@ -182,14 +227,15 @@ export async function assemble(
   return {
     answer,
     answerRef,
-    spawned: waiting.length > 0,
+    spawned: waiting.length > 0 || awaits !== undefined,
+    withheld,
     reply,
     commit: {
       records,
       deletes,
       keys: effects.keys,
       unkeys: effects.unkeys,
-      routes: effects.routes?.map((route): Route => ({ ...route, tenant })),
+      routes: effects.routes?.map(({ mediation: _through, ...route }): Route => ({ ...route, tenant })),
       unroutes: effects.unroutes,
       forget: effects.forget,
       events,
@@ -197,7 +243,7 @@ export async function assemble(
       mail: kept.length > 0 ? kept : undefined,
       taken: effects.taken?.length && ctx.connection ? [{ box: ctx.connection.id, ids: effects.taken }] : undefined,
       done: origin.job ? [origin.job] : undefined,
-      marks: marksOf(origin, mail, answer, ctx.now),
+      marks: marksOf(origin, mail, withheld ? { [WITHHELD]: answer } : answer, ctx.now),
       snapshots: snapshot,
       failures: cause && origin.failure ? [{ cause, ...origin.failure }] : undefined,
     },
@@ -218,8 +264,22 @@ function marksOf(origin: Origin, mail: readonly DeliverPayload[], answer: JsonOb
   ];
 }
 
+/** What of the commit is known to others only when a mediator knows it. @throws AppError where keys of one step go through two mediators */
+function awaitedOf({ routes = [] }: Effects): AwaitedKeys | undefined {
+  const mediated = routes.filter((route) => route.mediation);
+  const mediation = mediated[0]?.mediation;
+  if (!mediation) return undefined;
+  if (mediated.some((route) => route.mediation!.id !== mediation.id)) throw new AppError('internal', 'keys of one step have two mediators');
+  return { mediation: { tenant: mediation.tenant, id: mediation.id }, keys: mediated.map(({ kid }) => kid) };
+}
+
 /** A message of ours for a peer that has no address: it fetches it, or has it on a socket of its own. */
-const keptMail = (box: string, body: string, now: number, life: number): MailWrite => ({ id: newId(now), box, body, expires: now + life });
+export const keptMail = (box: string, body: string, now: number, life: number): MailWrite => ({
+  id: newId(now),
+  box,
+  body,
+  expires: now + life,
+});
 
 /** The record after a change. */
 export function apply(change: Change, now: number): Exchange {
@@ -260,10 +320,10 @@ const directTo = (reply: Reply | undefined): Destination | undefined =>
   };
 
 /** A message without a connection says where its answer goes (RFC 0056), and which invitation it belongs to. */
-const withService = (message: JsonObject, key: string, endpoint: string, pthid: unknown): JsonObject => ({
+const withService = (message: JsonObject, key: string, own: OwnAddress, pthid: unknown): JsonObject => ({
   ...message,
   ...(typeof pthid === 'string' ? { '~thread': { ...(message['~thread'] as JsonObject | undefined), pthid } } : {}),
-  '~service': { recipientKeys: [key], routingKeys: [], serviceEndpoint: endpoint },
+  '~service': { recipientKeys: [key], routingKeys: [...own.routingKeys], serviceEndpoint: own.endpoint || QUEUE },
 });
 
 /** Seals a message, as JSON text, to the peer of a connection; undefined while that has no keys. */
@@ -273,6 +333,9 @@ export async function sealTo(kernel: Kernel, tenant: string, connection: Exchang
   const sender = to.sender === undefined ? undefined : await pairOf(kernel, tenant, to.sender, undefined);
   return wrapForward(pack({ message, recipients: to.recipientKeys, sender }), to.recipientKeys[0]!, to.routingKeys ?? []);
 }
+
+/** Asks for the answers on the connection that the message goes on (RFC 0092): nobody can write to us. */
+const pulling = (message: JsonObject): JsonObject => ({ ...message, '~transport': { return_route: 'all' } });
 
 async function sealAll(
   kernel: Kernel,
@@ -296,7 +359,9 @@ async function sealAll(
     const to = out.to ?? (connection ? destinationOf(connection) : directTo(direct));
     if (!to) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
     const composed = await compose(kernel, protocol, ctx, out, effects.keys, origin);
-    const message = direct ? withService(composed, direct.key, ctx.settings.endpoint, bound?.value.parent_thread_id) : composed;
+    const own = direct && (direct.own ?? { endpoint: ctx.settings.endpoint, routingKeys: [] });
+    const addressed = own ? withService(composed, direct.key, own, bound?.value.parent_thread_id) : composed;
+    const message = connection?.value.pulls || own?.pulls ? pulling(addressed) : addressed;
     const sender = to.sender === undefined ? undefined : await pairOf(kernel, ctx.tenant, to.sender, effects.keys);
     const sealed = pack({ message: JSON.stringify(message), recipients: to.recipientKeys, sender });
     mail.push({

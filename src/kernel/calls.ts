@@ -2,7 +2,7 @@ import { AppError, asAppError, type ErrorCode, errorRow } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
-import type { Assembled } from './assemble.ts';
+import { type Assembled, WITHHELD } from './assemble.ts';
 import type { Kernel } from './context.ts';
 import type { Engine, Transition } from './engine.ts';
 import { newId } from './ids.ts';
@@ -64,7 +64,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const answered = async (): Promise<JsonObject | undefined> => {
       if (key === undefined) return undefined;
       const { mark } = await db.store.loadMarked(tenant, cause, []);
-      return mark && (await settled(tenant, cause, (mark.answer ?? {}) as JsonObject, undefined, step.patience));
+      if (!mark) return undefined;
+      const withheld = mark.answer?.[WITHHELD] as JsonObject | undefined;
+      return await settled(tenant, cause, withheld ?? mark.answer ?? {}, undefined, step.patience, withheld !== undefined);
     };
     const known = await answered();
     if (known) return known;
@@ -97,7 +99,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       throw error;
     }
     const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
-    return first.spawned || pending ? await settled(tenant, cause, first.answer, pending, step.patience) : first.answer;
+    return first.spawned || pending ? await settled(tenant, cause, first.answer, pending, step.patience, first.withheld) : first.answer;
   }
 
   /** What a call that waits for its peer answers: the record once it left the pending states; undefined while it has not. */
@@ -108,13 +110,14 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     return row && def && !pending.states.includes(row.state ?? '') ? viewOf(def, row) : undefined;
   }
 
-  /** Waits until a cause has no open job, then answers with what it wrote last. */
+  /** Waits until a cause has no open job, then answers with what it wrote last. `withheld`: before that there is no answer. */
   async function settled(
     tenant: string,
     cause: string,
     otherwise: JsonObject,
     pending?: AnswerRef & { states: readonly string[] },
     patience = WAIT_MS,
+    withheld = false,
   ): Promise<JsonObject> {
     kernel.turns?.pass();
     const deadline = Date.now() + patience;
@@ -132,6 +135,11 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
         const status = await db.store.cause(tenant, cause);
         if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
         const late = ending || Date.now() >= deadline;
+        if (late && withheld && status.open > 0)
+          throw new AppError(
+            'timeout',
+            'The mediator has not said yet that it knows the new key: the same call under the same idempotency-key is answered when it has',
+          );
         if (status.open === 0 || late) {
           const answer = pending ? await left(tenant, pending) : (status.snapshot ?? otherwise);
           if (answer) return answer;

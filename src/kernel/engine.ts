@@ -464,9 +464,10 @@ export function createEngine(kernel: Kernel): Engine {
     if (!first) return { connection };
     // who has no address has fetched it, or it is kept for it still
     if (!first.endpoint) return { reply: channel ? { envelope: first.envelope } : undefined, connection };
-    const again = mail.map((payload) => deliverJob(tenant, payload, channel ? kernel.now() + 10_000 : undefined));
+    const inline = channel && !first.awaits;
+    const again = mail.map((payload) => deliverJob(tenant, payload, inline ? kernel.now() + 10_000 : undefined));
     await store.commit(tenant, { jobs: again });
-    return { reply: channel ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };
+    return { reply: inline ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };
   }
 
   async function mailFor(
@@ -504,9 +505,10 @@ export function createEngine(kernel: Kernel): Engine {
     if (!request.command || !isForeign(request.protocol, record)) return request;
     const { name, input } = request.command;
     const known = kernel.registry.commandOf(kernel.registry.owner(request.protocol.binds.category, record!.value), name);
-    if (!known || known.step.load) return request;
+    if (!known) return request;
     const { protocol, step } = known;
-    return { ...request, protocol, from: step.from, role: step.role, step: (ctx) => step.step(ctx, input) };
+    const load = step.load?.(input, record!.id);
+    return { ...request, protocol, load, from: step.from, role: step.role, step: (ctx) => step.step(ctx, input) };
   }
 
   const transition = (given: Transition): Promise<Assembled> => {
@@ -559,7 +561,19 @@ export function createEngine(kernel: Kernel): Engine {
           );
         throw new AppError('wrong-state', wrongState(protocol, record, request));
       }
-      const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
+      // what the command of another protocol reads is known only now
+      const others = request === given ? [] : Object.entries(request.load ?? {});
+      const theirs =
+        others.length > 0
+          ? await store.load(
+              tenant,
+              others.map(([, lookup]) => lookup),
+            )
+          : [];
+      const loaded = Object.fromEntries([
+        ...names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])),
+        ...others.map(([name], i) => [name, theirs[i]?.[0]]),
+      ]);
       const pages = await pagesOf(tenant, request.pages);
       const mail = request.mail === undefined ? undefined : await mailFor(tenant, request.mail, { limit: 0 });
       const subject: Subject = { record, connection: connection && toExchange(connection), loaded, pages, mail };
@@ -637,7 +651,12 @@ const madeBy = ({ records = [] }: Assembled['commit'], sender: string | undefine
 /** The way to the peer after its message: by the service that it tells; else under the key that sealed it, as mail that it fetches. */
 const replyFrom = (known: Reply, message: Incoming): Reply =>
   message.service
-    ? { key: known.key, ...message.service, recipientKeys: [...new Set([...message.service.recipientKeys, message.sender!])] }
+    ? {
+        key: known.key,
+        own: known.own,
+        ...message.service,
+        recipientKeys: [...new Set([...message.service.recipientKeys, message.sender!])],
+      }
     : { ...known, recipientKeys: known.recipientKeys ?? [message.sender!] };
 
 const withReply = (effects: Effects, reply: Reply): Effects => ({

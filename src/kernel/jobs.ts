@@ -22,7 +22,33 @@ export interface DeliverPayload {
   mediaType?: string;
   /** It goes on the connection that asked for it, or not at all. */
   transient?: boolean;
+  /** It shows keys of ours, and does not leave before their mediator has said that it knows them. */
+  awaits?: AwaitedKeys;
 }
+
+/** Keys of ours, and the mediation through which mail for them comes. */
+export interface AwaitedKeys {
+  mediation: { tenant: string; id: string };
+  keys: string[];
+}
+
+/**
+ * Keys of one commit that a mediator is told of. Mail of the commit is in its own lane already and holds it, so that nothing overtakes it; what else the commit
+ * ordered follows with the end of this job. Or keys that nobody writes to any more.
+ */
+export type KeylistPayload =
+  | {
+      mediation: { tenant: string; id: string };
+      keys: { verkey: string; connection?: string; wallet?: string }[];
+      /** Lanes whose mail waits for this. */
+      lanes: string[];
+      /** What is kept for a peer that fetches it. */
+      kept: DeliverPayload[];
+      jobs: JobWrite[];
+      /** The connection whose controller is told where the mediator would not have a key. */
+      connection?: string;
+    }
+  | { gone: string[] };
 
 export interface EventPayload {
   event: string;
@@ -106,3 +132,6 @@ export const inboxLane = (tenant: string): string => `inbox:${tenant}`;
 /** Writes of one DID keep their order: the ledger compares versions. */
 export const ledgerJob = (tenant: string, payload: LedgerPayload, cause?: string): JobWrite =>
   job('ledger', `ledger:${tenant}:${payload.write.did}`, payload, cause);
+
+export const keylistJob = (tenant: string, payload: KeylistPayload, cause?: string): JobWrite =>
+  job('keylist', `keylist:${tenant}:${'gone' in payload ? `gone ${payload.gone[0]}` : payload.keys[0]!.verkey}`, payload, cause);

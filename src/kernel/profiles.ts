@@ -3,6 +3,12 @@ import type { Store } from '../ports/store.ts';
 import type { Profile } from './context.ts';
 import { type Exchange, toExchange } from './record.ts';
 
+/** A profile; one that is not to be kept could not be read as a whole. */
+export interface Derived {
+  readonly profile: Profile;
+  readonly passing?: boolean;
+}
+
 const MAX_PROFILES = 10_000;
 /** How long a profile is believed when nobody said that it changed: a notice from another process may be lost. */
 const LIFE_MS = 30_000;
@@ -13,46 +19,52 @@ export interface Profiles {
   of(tenant: string): Profile | Promise<Profile>;
   /** Whether an error only says that its tenant is gone meanwhile: what was under way for it has come to nothing, and nobody is to mend that. */
   gone(tenant: string, error: unknown): Promise<boolean>;
+  /** A tenant's has changed; with the base wallet's, what every other one inherits. */
   forget(tenant: string): void;
-  /** The base wallet's has changed, and with it what every other one inherits. */
   reset(): void;
 }
 
 /**
- * @param base the tenant that the instance itself is, whose profile follows from the configuration alone
+ * @param base the tenant that the instance itself is
  * @param derive a tenant's profile from its wallet record; without one, the base wallet's
  */
-export function createProfiles(store: Store, base: string, derive: (record?: Exchange) => Profile): Profiles {
+export function createProfiles(store: Store, base: string, derive: (record?: Exchange) => Promise<Derived>): Profiles {
   const cache = new Map<string, { profile: Profile; until: number }>();
   const flying = new Map<string, Promise<Profile>>();
-  let own: Profile | undefined;
 
-  async function read(tenant: string): Promise<Profile> {
+  async function read(tenant: string): Promise<Derived> {
+    if (tenant === base) return await derive();
     const [rows] = await store.load(base, [{ category: 'wallet_record', id: tenant }]);
     const row = rows?.[0];
     if (!row || row.state === 'erasing') throw new AppError('not-found', `There is no wallet ${tenant}`);
-    const profile = derive(toExchange(row));
-    if (cache.size >= MAX_PROFILES) cache.delete(cache.keys().next().value!);
-    // who forgot it meanwhile must not find it again
-    if (flying.has(tenant)) cache.set(tenant, { profile, until: Date.now() + LIFE_MS });
-    return profile;
+    return await derive(toExchange(row));
   }
 
   function of(tenant: string): Profile | Promise<Profile> {
-    if (tenant === base) {
-      own ??= derive();
-      return own;
-    }
     const known = cache.get(tenant);
     if (known && known.until > Date.now()) return known.profile;
     cache.delete(tenant);
     const running = flying.get(tenant);
     if (running) return running;
-    const reading = read(tenant).finally(() => {
-      if (flying.get(tenant) === reading) flying.delete(tenant);
-    });
+    const reading: Promise<Profile> = read(tenant)
+      .then(({ profile, passing }) => {
+        // who forgot it meanwhile must not find it again
+        if (!passing && flying.get(tenant) === reading) {
+          if (cache.size >= MAX_PROFILES) cache.delete(cache.keys().next().value!);
+          cache.set(tenant, { profile, until: Date.now() + LIFE_MS });
+        }
+        return profile;
+      })
+      .finally(() => {
+        if (flying.get(tenant) === reading) flying.delete(tenant);
+      });
     flying.set(tenant, reading);
     return reading;
+  }
+
+  function reset(): void {
+    cache.clear();
+    flying.clear();
   }
 
   return {
@@ -64,13 +76,10 @@ export function createProfiles(store: Store, base: string, derive: (record?: Exc
       return await Promise.resolve(of(tenant)).then(() => false, missing);
     },
     forget(tenant) {
+      if (tenant === base) return reset();
       cache.delete(tenant);
       flying.delete(tenant);
     },
-    reset() {
-      own = undefined;
-      cache.clear();
-      flying.clear();
-    },
+    reset,
   };
 }

@@ -149,6 +149,8 @@ export interface Effects {
   readonly unkeys?: readonly string[];
   readonly routes?: readonly OwnRoute[];
   readonly unroutes?: readonly string[];
+  /** Keys of ours that nobody writes to any more and that a mediator may know: it is told. */
+  readonly unmediate?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
   readonly forget?: readonly string[];
   /** Webhooks that are not a record's. */
@@ -342,6 +344,8 @@ export interface CommandInput {
   // biome-ignore lint/suspicious/noExplicitAny: each command's schema says what is inside; the engine has checked it
   readonly body: any;
   readonly query: Readonly<Record<string, string>>;
+  /** Of what this agent does by itself: a connection with a mediator does not go through another one. */
+  readonly direct?: boolean;
 }
 
 export interface ResultStep<V extends RecordValue = RecordValue> {

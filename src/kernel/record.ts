@@ -27,6 +27,16 @@ export interface Reply {
   readonly recipientKeys?: readonly string[];
   readonly routingKeys?: readonly string[];
   readonly endpoint?: string;
+  /** Where the peer writes to, where that is not this agent's own endpoint. */
+  readonly own?: OwnAddress;
+}
+
+/** Where peers write to us: an endpoint, none where nobody can, and the routing keys before it, as verkeys or did:key. */
+export interface OwnAddress {
+  readonly endpoint: string;
+  readonly routingKeys: readonly string[];
+  /** Nobody can write to us: the peer answers on the connections that we open. */
+  readonly pulls?: true;
 }
 
 /** That way, where the record has no connection. */
@@ -60,6 +70,7 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   removed?(record: Exchange<V>): {
     readonly unroutes?: readonly string[];
     readonly unkeys?: readonly string[];
+    readonly unmediate?: readonly string[];
     readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
     /** What is too much for the same commit. */
     readonly next?: readonly NextCommand[];

@@ -118,7 +118,8 @@ export function createRelay(
     const to = rows?.[0] && destinationOf(toExchange(rows[0]));
     if (!to?.endpoint) return keep(tenant, connection, recipient, body);
     const profile = await kernel.profiles.of(tenant);
-    const envelope = wrapForward(body, recipient, to.routingKeys ?? []);
+    // a client behind a mediator of its own is known there by the key of its connection with us
+    const envelope = wrapForward(body, to.recipientKeys[0]!, to.routingKeys ?? []);
     const { events, jobs = [] } = forwarded(profile, tenant, connection, recipient, 'queued_for_delivery');
     await store.commit(tenant, { events, jobs: [...jobs, deliverJob(tenant, { envelope, endpoint: to.endpoint, connection })] });
     kernel.count('forwards_sent', tenant);

@@ -2,13 +2,15 @@ import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey } from '../didcomm/encoding.ts';
 import { verifyDecorator } from '../didcomm/signature-decorator.ts';
 import type { Contact } from '../dids/contact.ts';
+import { QUEUE_ENDPOINT } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { AppError } from '../errors.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
+import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
+import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
 const URI = 'https://didcomm.org/connections/1.0';
@@ -78,7 +80,7 @@ export const connections = defineProtocol<ConnectionValue>({
         const mine = ctx.record!;
         if (message.thid !== mine.value.request_id || message.recipient !== mine.value.my_verkey)
           throw new AppError('message-invalid', 'the response belongs to another request');
-        const peer = peerOf(signedConnection(message, mine.value.invitation_key), message);
+        const peer = peerOf(signedConnection(message, mine.value.invitation_key), message, mine.value.invitation_key);
         const { recipientKeys, routingKeys, endpoint } = peer;
         const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
         const attached = mine.value.attached ?? [];
@@ -94,7 +96,15 @@ export const connections = defineProtocol<ConnectionValue>({
       },
     },
   },
-  acked: { schema: Type.Object({}), from: ['response'], role: 'invitee', step: () => ({ record: { states: ['active'] } }) },
+  acked: {
+    schema: Type.Object({}),
+    from: ['response'],
+    role: 'invitee',
+    step(ctx) {
+      const { patch, unmediate } = completed(ctx.record!);
+      return { record: { states: ['active'], patch }, unmediate };
+    },
+  },
   problem: {
     schema: Type.Object({}),
     from: ['request', 'response'],
@@ -120,15 +130,21 @@ export const connections = defineProtocol<ConnectionValue>({
         metadata: Type.Optional(Type.Object({})),
       }),
       from: [NEW],
+      load: ({ body }) => mediationLookup(body.mediation_id),
       step(ctx, { body, query }) {
-        if (body.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
         if (query.public === 'true' || body.recipient_keys || body.routing_keys)
           throw new AppError('not-implemented', 'Invitations by a public DID or by given keys are out-of-band invitations here');
         const id = ctx.newId();
         const connectionId = ctx.newId();
         const key = ctx.newKey();
-        const endpoint = body.service_endpoint ?? ctx.settings.endpoint;
-        const members = { label: body.my_label ?? ctx.settings.label, recipientKeys: [key.verkey], serviceEndpoint: endpoint };
+        const service = ownService(ctx, { mediation_id: body.mediation_id, my_endpoint: body.service_endpoint });
+        const { endpoint, routingKeys } = service;
+        const members = {
+          label: body.my_label ?? ctx.settings.label,
+          recipientKeys: [key.verkey],
+          routingKeys: routingKeys.length > 0 ? routingKeys : undefined,
+          serviceEndpoint: endpoint || QUEUE_ENDPOINT,
+        };
         const invitation = composeMessage(connections, { type: 'invitation', id, body: members });
         const auto = isTrue(query.auto_accept) ?? ctx.settings.autoAcceptRequests;
         const url = `${endpoint}?c_i=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
@@ -146,10 +162,13 @@ export const connections = defineProtocol<ConnectionValue>({
               invitation_mode: query.multi_use === 'true' ? 'multi' : 'once',
               invitation_msg_id: id,
               metadata: body.metadata,
+              mediator: service.mediator,
+              ...servedBy(service),
+              invitation_mediated: service.mediation && query.multi_use !== 'true' ? true : undefined,
             },
           },
           keys: [key.write],
-          routes: [{ kid: key.verkey, kind: 'invitation', target: connectionId }],
+          routes: [routeFor(service, key.verkey, 'invitation', connectionId)],
           answer: compact({ connection_id: connectionId, invitation, invitation_url: url, alias: query.alias }),
         };
       },
@@ -165,8 +184,9 @@ export const connections = defineProtocol<ConnectionValue>({
       }),
       body: Invitation,
       from: [NEW],
-      step(ctx, { body, query }) {
-        if (query.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
+      load: ({ query }) => mediationLookup(query.mediation_id),
+      step(ctx, { body, query, direct }) {
+        const mediator = query.mediation_id ? ownService(ctx, query).mediator : undefined;
         if (body.did) throw new AppError('not-implemented', 'An invitation by a DID must be an out-of-band invitation');
         if (!body.recipientKeys || !body.serviceEndpoint)
           throw new AppError('bad-request', 'Invitation must contain recipient key(s) and an endpoint');
@@ -191,6 +211,8 @@ export const connections = defineProtocol<ConnectionValue>({
               invitation_mode: 'once',
               invitation_msg_id: body['@id'] ?? ctx.newId(),
               invitation_service: service,
+              mediator,
+              direct,
               their_label: body.label ?? undefined,
             },
           },
@@ -209,16 +231,20 @@ export const connections = defineProtocol<ConnectionValue>({
       }),
       from: ['invitation'],
       role: 'inviter',
+      load: ({ query }) => mediationLookup(query.mediation_id),
       step(ctx, { query }) {
         const { value } = ctx.record!;
         const service = value.invitation_service;
         if (!service) throw new AppError('bad-request', 'The invitation names no service');
-        const mine = ownDid(ctx, query.my_endpoint);
+        const { mediator, direct } = value;
+        const { mediation_id, my_endpoint } = query;
+        const through = ownService(ctx, { mediation_id, my_endpoint, mediator, direct });
+        const mine = ownDid(ctx, through);
         const id = ctx.newId();
         return {
-          record: { states: ['request'], patch: { request_id: id, my_did: mine.did, my_verkey: mine.verkey } },
+          record: { states: ['request'], patch: { request_id: id, my_did: mine.did, my_verkey: mine.verkey, ...servedBy(through) } },
           keys: mine.keys,
-          routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
+          routes: [routeFor(through, mine.verkey, 'connection', ctx.record!.id)],
           send: [
             {
               type: 'request',
@@ -241,11 +267,12 @@ export const connections = defineProtocol<ConnectionValue>({
       role: 'invitee',
       step(ctx, { query }) {
         const { value } = ctx.record!;
-        const mine = ownDid(ctx, query.my_endpoint);
+        const through = ownService(ctx, { my_endpoint: query.my_endpoint, mediator: value.mediator });
+        const mine = ownDid(ctx, through);
         return {
-          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey } },
+          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey, ...servedBy(through) } },
           keys: mine.keys,
-          routes: [{ kid: mine.verkey, kind: 'connection', target: ctx.record!.id }],
+          routes: [routeFor(through, mine.verkey, 'connection', ctx.record!.id)],
           send: [
             {
               type: 'response',
@@ -271,19 +298,22 @@ export const connections = defineProtocol<ConnectionValue>({
 
 function ownDid(
   ctx: StepContext,
-  endpoint: string | undefined,
+  { endpoint, routingKeys }: OwnService,
 ): { did: string; document: object; verkey: string; keys: NonNullable<Effects['keys']> } {
   const key = ctx.newKey();
-  return { ...createLegacy({ verkey: key.verkey, endpoint: endpoint ?? ctx.settings.endpoint }), verkey: key.verkey, keys: [key.write] };
+  return { ...createLegacy({ verkey: key.verkey, endpoint, routingKeys }), verkey: key.verkey, keys: [key.write] };
 }
 
-/** What a `connection` member tells of the sender; the message must be sealed by a key that it names. */
-function peerOf(told: JsonObject, message: Incoming): Peer {
+/**
+ * What a `connection` member tells of the sender; the message must be sealed by a key that it names. ACA-Py seals a response on the connection that the request
+ * came on by the `invited` key.
+ */
+function peerOf(told: JsonObject, message: Incoming, invited?: string): Peer {
   const { DID: did, DIDDoc: document } = told;
   if (typeof did !== 'string' || typeof document !== 'object' || document === null)
     throw new AppError('message-invalid', 'the connection has no DID or no document');
   const contact = attachedContact(document as JsonObject, did);
-  if (!message.sender || !contact.recipientKeys.includes(message.sender))
+  if (!message.sender || ![...contact.recipientKeys, invited].includes(message.sender))
     throw new AppError('message-invalid', 'the message is not sealed by a key that it names');
   return { did: bareDid(did), ...contact };
 }

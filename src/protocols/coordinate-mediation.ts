@@ -10,16 +10,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 import { type KeylistValue, keylist } from '../records/keylist.ts';
-import {
-  defaultMediation,
-  type MediationValue,
-  mediation,
-  mediationLookup,
-  mediatorOf,
-  ONLY,
-  ownService,
-  routingKey,
-} from '../records/mediation.ts';
+import { defaultMediation, type MediationValue, mediation, mediationLookup, ONLY, ownService, routingKey } from '../records/mediation.ts';
 
 const URIS = ['https://didcomm.org/coordinate-mediation/1.0'];
 /** How many updates of one message are carried out, and keys told in one answer. */
@@ -152,12 +143,12 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         const keys = (body.routing_keys as string[]).map((key) => {
           const verkey = verkeyOf(key);
           if (!verkey) throw new AppError('message-invalid', 'a routing key is no key');
-          return routingReference(verkey);
+          return verkey;
         });
         return {
           record: {
             states: ctx.record!.state === 'granted' ? undefined : ['granted'],
-            patch: { endpoint: body.endpoint as string, routing_keys: keys },
+            patch: { endpoint: body.endpoint as string, routing_keys: keys.map(routingReference), routing_verkeys: keys },
           },
           forget: [ctx.tenant],
         };
@@ -377,14 +368,32 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       tag: 'mediation',
       summary: 'Set default mediator',
       status: 201,
-      from: ['request', 'granted'],
+      from: [NEW, 'request', 'granted'],
       role: 'client',
       load: () => ({ current: defaultMediation }),
-      step: (ctx) => ({
-        record: { patch: { is_default: true } },
-        others: ctx.loaded.current?.id === ctx.record!.id ? [] : undefaulted(ctx),
-        forget: [ctx.tenant],
-      }),
+      step(ctx) {
+        // ACA-Py answers 400 here, where its other calls say 404
+        if (!ctx.record) throw new AppError('bad-request', 'Record not found: there is no such mediation');
+        return {
+          record: { patch: { is_default: true } },
+          others: ctx.loaded.current?.id === ctx.record.id ? [] : undefaulted(ctx),
+          forget: [ctx.tenant],
+        };
+      },
+    },
+    // what --mediator-invitation does once: a default that a controller has changed since stays as it is
+    adopt: {
+      from: ['granted'],
+      role: 'client',
+      load: () => ({ current: defaultMediation }),
+      step: (ctx) =>
+        ctx.record!.value.adopted
+          ? {}
+          : {
+              record: { patch: { is_default: true, adopted: true } },
+              others: ctx.loaded.current?.id === ctx.record!.id ? [] : undefaulted(ctx),
+              forget: [ctx.tenant],
+            },
     },
     'clear-default': {
       route: 'DELETE /mediation/default-mediator',
@@ -455,7 +464,7 @@ const of = (role: 'server' | 'client', connection: string | undefined): Lookup |
 
 /** A verkey of whatever form of it a message has. */
 const verkeyOf = (key: string): string | undefined =>
-  key.startsWith('did:key:') ? didKeyToVerkey(key) : looksLikeVerkey(key) ? key : undefined;
+  key.startsWith('did:key:') ? didKeyToVerkey(key.split('#')[0]!) : looksLikeVerkey(key) ? key : undefined;
 
 /** The keys of what may be a list of updates: nothing was checked yet. */
 function* keysOf(updates: unknown): Generator<string> {

@@ -12,8 +12,9 @@ import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type ConnectionValue, connection, type Peer, requested, theirs } from '../records/connection.ts';
+import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { contactDid, type DidValue, did } from '../records/did.ts';
+import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
 import { outOfBand } from '../records/out-of-band.ts';
 
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
@@ -90,7 +91,10 @@ export const didExchange = defineProtocol<ConnectionValue>({
       schema: Type.Object({}),
       from: ['response'],
       role: 'invitee',
-      step: (ctx) => ({ record: { states: ['active'], patch: { my_did: shortPeerDid(ctx.record!.value.my_did!) } } }),
+      step(ctx) {
+        const { patch, unmediate } = completed(ctx.record!);
+        return { record: { states: ['active'], patch: { ...patch, my_did: shortPeerDid(ctx.record!.value.my_did!) } }, unmediate };
+      },
     },
   },
   problem: {
@@ -114,10 +118,9 @@ export const didExchange = defineProtocol<ConnectionValue>({
         const service = didcommServices(output.document)[0]!.id;
         const pthid = service.startsWith('#') ? `${value.their_public_did}${service}` : service;
         const asked = { ...rest, invitation_service: contact, invitation_key: contact.recipientKeys[0] };
-        return ask(ctx, { ...asked, wanted: undefined }, ownDid(ctx, minorOf(value), wanted.endpoint, wanted.own, wanted.method), {
-          ...wanted,
-          pthid,
-        });
+        const through = ownService(ctx, { my_endpoint: wanted.endpoint, mediator: value.mediator });
+        const mine = ownDid(ctx, minorOf(value), through, wanted.own, wanted.method);
+        return ask(ctx, { ...asked, wanted: undefined }, mine, { ...wanted, pthid });
       },
     },
     responded: {
@@ -152,7 +155,9 @@ export const didExchange = defineProtocol<ConnectionValue>({
         const service = value.invitation_service;
         if (!service) throw new AppError('bad-request', 'The invitation names no service');
         const own = query.use_did ? contactDid(ctx.loaded.own, query.use_did) : undefined;
-        const mine = ownDid(ctx, minorOf(value), query.my_endpoint, own, query.use_did_method);
+        const { mediator, direct } = value;
+        const through = ownService(ctx, { my_endpoint: query.my_endpoint, mediator, direct });
+        const mine = ownDid(ctx, minorOf(value), through, own, query.use_did_method);
         return ask(ctx, { protocol: 'did-exchange' }, mine, { label: query.my_label, pthid: value.invitation_msg_id });
       },
     },
@@ -175,10 +180,12 @@ export const didExchange = defineProtocol<ConnectionValue>({
         use_public_did: Type.Optional(Flag),
       }),
       from: [NEW],
-      load: ({ query }) => (query.use_public_did === 'true' ? publicLookup : ownLookup(query.use_did)),
+      load: ({ query }) => ({
+        ...mediationLookup(query.mediation_id),
+        ...(query.use_public_did === 'true' ? publicLookup : ownLookup(query.use_did)),
+      }),
       step(ctx, { query }) {
         const open = query.use_public_did === 'true';
-        if (query.mediation_id) throw new AppError('not-implemented', 'mediation_id is not supported yet');
         if ([open, query.use_did, query.use_did_method].filter(Boolean).length > 1)
           throw new AppError('bad-request', 'use_public_did, use_did and use_did_method are mutually exclusive');
         const own = open || query.use_did ? contactDid(ctx.loaded.own, query.use_did ?? 'the public DID') : undefined;
@@ -205,6 +212,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
               their_public_did: shortPeerDid(their),
               connection_protocol: query.protocol ?? 'didexchange/1.0',
               protocol: 'did-exchange',
+              mediator: query.mediation_id ? ownService(ctx, query).mediator : undefined,
               wanted,
             },
           },
@@ -230,11 +238,10 @@ export const didExchange = defineProtocol<ConnectionValue>({
         label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
       }),
       from: [NEW],
-      load: ({ body }) => ownLookup(body['~thread'].pthid.split('#')[0]),
+      load: ({ body, query }) => ({ ...mediationLookup(query.mediation_id), ...ownLookup(body['~thread'].pthid.split('#')[0]) }),
       step(ctx, { body, query }) {
         const own = ctx.loaded.own?.value as DidValue | undefined;
-        if (query.mediation_id || query.my_endpoint)
-          throw new AppError('not-implemented', 'mediation_id and my_endpoint are not supported here yet');
+        if (query.my_endpoint) throw new AppError('not-implemented', 'my_endpoint is not supported here yet');
         if (!ctx.settings.publicInvites)
           throw new AppError('bad-request', 'Public invitations are not enabled: connection request refused');
         if (!ctx.settings.requestsThroughPublicDid)
@@ -244,7 +251,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
         const { thid, minor } = message;
         const asked: Asked = { sender: '', thid, minor, label: (body.label as string | null) ?? undefined, unsealed: true };
         const auto = query.auto_accept === undefined ? undefined : query.auto_accept === 'true';
-        const begun = unasked(ctx, own.verkey, { auto, alias: query.alias });
+        const mediator = query.mediation_id ? ownService(ctx, query).mediator : undefined;
+        const begun = unasked(ctx, own.verkey, { auto, alias: query.alias, mediator });
         if (isRemote(body.did)) return { ...begun, ...resolved(body.did, 'requested', asked) };
         return received(ctx, unsealedPeer(message), asked, begun.record);
       },
@@ -256,16 +264,16 @@ export const didExchange = defineProtocol<ConnectionValue>({
       query: Type.Object({ my_endpoint: OptionalText, mediation_id: OptionalText, use_public_did: OptionalText }),
       from: ['request'],
       role: 'invitee',
-      load: ({ query }) => (query.use_public_did === 'true' ? publicLookup : {}),
+      load: ({ query }) => ({ ...mediationLookup(query.mediation_id), ...(query.use_public_did === 'true' ? publicLookup : {}) }),
       step(ctx, { query }) {
-        if (query.mediation_id) throw new AppError('not-implemented', 'mediation_id is not supported yet');
         const { value } = ctx.record!;
         const minor = minorOf(value);
         const own = query.use_public_did === 'true' ? contactDid(ctx.loaded.own, 'the public DID') : undefined;
-        const mine = ownDid(ctx, minor, query.my_endpoint, own);
+        const { mediation_id, my_endpoint } = query;
+        const mine = ownDid(ctx, minor, ownService(ctx, { mediation_id, my_endpoint, mediator: value.mediator }), own);
         const proof = mine.document ? { field: 'did_doc', text: JSON.stringify(mine.document) } : { field: 'did_rotate', text: mine.did };
         return {
-          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey, my_did_shared: mine.shared } },
+          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey, my_did_shared: mine.shared, ...mine.served } },
           ...mine.keys(ctx.record!.id),
           send: [
             {
@@ -362,6 +370,7 @@ function ask(
     my_did: mine.did,
     my_verkey: mine.verkey,
     my_did_shared: mine.shared,
+    ...mine.served,
   };
   return {
     record: { states: ['request'], patch: { ...patch, ...about } },
@@ -409,7 +418,7 @@ function implicitKey(ctx: StepContext): string {
 function unasked(
   ctx: StepContext,
   key: string | undefined,
-  said: { auto?: boolean; alias?: string } = {},
+  said: { auto?: boolean; alias?: string; mediator?: ConnectionValue['mediator'] } = {},
 ): { record: NonNullable<Effects['record']> } {
   const patch: ConnectionValue = {
     accept: (said.auto ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
@@ -417,6 +426,7 @@ function unasked(
     invitation_key: key,
     invitation_mode: 'once',
     protocol: 'did-exchange',
+    mediator: said.mediator,
   };
   return { record: { id: ctx.newId(), role: 'invitee', states: ['init'], silent: true, patch } };
 }
@@ -442,7 +452,9 @@ function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, b
 /** A response, once its sender's keys are known: the connection is complete on our side. */
 function answered(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): Effects {
   const mine = ctx.record!;
-  if (!peer.recipientKeys.includes(asked.sender)) throw new AppError('message-invalid', 'the response is not sealed by the key it names');
+  // ACA-Py answers on the connection that the request came on under the key that the request was for
+  if (![...peer.recipientKeys, mine.value.invitation_key].includes(asked.sender))
+    throw new AppError('message-invalid', 'the response is sealed neither by a key that it names nor by that of the invitation');
   const { recipientKeys, routingKeys, endpoint } = peer;
   const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
   const minor = minorOf(mine.value);
@@ -471,15 +483,16 @@ interface Own {
   readonly shared?: boolean;
   /** In version 1.0: the document that must go with it. */
   readonly document?: object;
+  readonly served: Partial<ConnectionValue>;
   /** What is stored of a new one that serves this connection. */
   keys(connection: string): Pick<Effects, 'keys' | 'routes'>;
 }
 
 /** Our DID for a connection: the one of the wallet that was asked for, else a new pairwise one with one key. */
-function ownDid(ctx: StepContext, minor: number, given: string | undefined, own?: { did: string; verkey: string }, method?: string): Own {
-  if (own) return { did: own.did, verkey: own.verkey, shared: true, keys: () => ({}) };
+function ownDid(ctx: StepContext, minor: number, service: OwnService, own?: { did: string; verkey: string }, method?: string): Own {
+  if (own) return { did: own.did, verkey: own.verkey, shared: true, served: { pulls: service.pulls }, keys: () => ({}) };
   const key = ctx.newKey();
-  const spec = { verkey: key.verkey, endpoint: given ?? ctx.settings.endpoint };
+  const spec = { verkey: key.verkey, endpoint: service.endpoint, routingKeys: service.routingKeys };
   const made =
     method === 'did:peer:2'
       ? { did: ownPeer2(spec) }
@@ -489,7 +502,8 @@ function ownDid(ctx: StepContext, minor: number, given: string | undefined, own?
   return {
     ...made,
     verkey: key.verkey,
-    keys: (connection) => ({ keys: [key.write], routes: [{ kid: key.verkey, kind: 'connection', target: connection }] }),
+    served: servedBy(service),
+    keys: (connection) => ({ keys: [key.write], routes: [routeFor(service, key.verkey, 'connection', connection)] }),
   };
 }
 

@@ -12,6 +12,7 @@ import type { KeyWrite, Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, readyConnection, theirs } from '../records/connection.ts';
 import { contactDid, did } from '../records/did.ts';
 import { type DidRotationValue, didRotation } from '../records/did-rotation.ts';
+import { type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
 
 /** How long mail is still taken under the keys from before a rotation: as long as a delivery to a peer that is away is tried. */
 const UNDER_WAY_MS = 3 * 24 * 3600_000;
@@ -85,8 +86,22 @@ export const didRotate = defineProtocol<DidRotationValue>({
       const peer = connectionOf(ctx);
       return {
         // the key of a DID of the wallet has other uses
-        record: { states: ['ack-received'], patch: { former_verkey: peer.value.my_did_shared ? undefined : peer.value.my_verkey } },
-        others: [moved(peer, { my_did: shortPeerDid(value.new_did), my_verkey: value.verkey, my_did_shared: value.shared })],
+        record: {
+          states: ['ack-received'],
+          patch: {
+            former_verkey: peer.value.my_did_shared ? undefined : peer.value.my_verkey,
+            former_mediated: peer.value.mediated ? true : undefined,
+          },
+        },
+        others: [
+          moved(peer, {
+            my_did: shortPeerDid(value.new_did),
+            my_verkey: value.verkey,
+            my_did_shared: value.shared,
+            mediated: value.mediated,
+            pulls: value.pulls,
+          }),
+        ],
         next: [{ command: 'retire', record: { category: didRotation.category, id }, after: UNDER_WAY_MS }],
       };
     },
@@ -97,7 +112,7 @@ export const didRotate = defineProtocol<DidRotationValue>({
     role: 'rotating',
     step: (ctx, message) => ({
       record: { states: ['failed'], patch: { error: problemText(message) } },
-      ...(ctx.record!.value.shared ? {} : { unroutes: [ctx.record!.value.verkey!], unkeys: [ctx.record!.value.verkey!] }),
+      ...(ctx.record!.value.shared ? {} : given(ctx.record!.value.verkey!, ctx.record!.value.mediated)),
     }),
   },
   results: {
@@ -149,10 +164,11 @@ export const didRotate = defineProtocol<DidRotationValue>({
               thread_id: id,
               verkey: mine.verkey,
               shared: mine.key === undefined ? true : undefined,
+              ...servedBy(mine.service),
             },
           },
           // the peer may write to the new key as soon as it has heard of it
-          ...(mine.key && { keys: [mine.key], routes: [{ kid: mine.verkey, kind: 'connection', target: peer }] }),
+          ...(mine.key && { keys: [mine.key], routes: [routeFor(mine.service, mine.verkey, 'connection', peer)] }),
           send: [{ message }],
           answer: message,
         };
@@ -173,23 +189,33 @@ export const didRotate = defineProtocol<DidRotationValue>({
     retire: {
       from: ['ack-received'],
       step(ctx) {
-        const former = ctx.record!.value.former_verkey;
-        return { record: { remove: true, silent: true }, ...(former ? { unroutes: [former], unkeys: [former] } : {}) };
+        const { former_verkey: former, former_mediated: mediated } = ctx.record!.value;
+        return { record: { remove: true, silent: true }, ...(former ? given(former, mediated) : {}) };
       },
     },
   },
 });
 
 /** The DID that we move to: a new one of the method that is named, or one of this wallet. */
-function destination(ctx: Ctx, to: string): { did: string; verkey: string; key?: KeyWrite } {
+function destination(ctx: Ctx, to: string): { did: string; verkey: string; key?: KeyWrite; service: OwnService } {
+  const { mediator, direct, mediation = [] } = connectionOf(ctx).value;
+  // who mediates for us is not written to through itself
+  const service = ownService(ctx, { mediator, direct: direct || mediation.includes('client') });
   if (to !== 'did:peer:4' && to !== 'did:peer:2') {
     const own = contactDid(ctx.loaded.own, to);
-    return { did: own.did, verkey: own.verkey };
+    return { did: own.did, verkey: own.verkey, service: { ...service, mediation: undefined } };
   }
   const { verkey, write } = ctx.newKey();
-  const spec = { verkey, endpoint: ctx.settings.endpoint };
-  return { did: to === 'did:peer:2' ? ownPeer2(spec) : createPeer4(peer4Document(spec)).did, verkey, key: write };
+  const spec = { verkey, endpoint: service.endpoint, routingKeys: service.routingKeys };
+  return { did: to === 'did:peer:2' ? ownPeer2(spec) : createPeer4(peer4Document(spec)).did, verkey, key: write, service };
 }
+
+/** A key that is given up. */
+const given = (verkey: string, mediated: boolean | undefined): Effects => ({
+  unroutes: [verkey],
+  unkeys: [verkey],
+  unmediate: mediated ? [verkey] : undefined,
+});
 
 /** The peer is where it says: the connection follows, and the ack goes to where the peer was. */
 function followed(ctx: Ctx, did: string, contact: Contact): { states: string[]; others: Change[]; send: Outgoing[] } {

@@ -10,6 +10,7 @@ import type { StoredRecord } from '../ports/store.ts';
 import { connection } from '../records/connection.ts';
 import { did } from '../records/did.ts';
 import { type IntroductionValue, introductionRecord } from '../records/introduction.ts';
+import { ownService, routeFor, servedBy } from '../records/mediation.ts';
 import { Invitation, outOfBand } from '../records/out-of-band.ts';
 
 type Ctx = StepContext<IntroductionValue>;
@@ -121,7 +122,8 @@ function active(row: StoredRecord | undefined, what: string): StoredRecord {
 /** The invitation that ACA-Py makes here: of one use, for did-exchange 1.1, by a did:peer:4 of its own. */
 function invited(ctx: Ctx, comment: unknown): Effects {
   const key = ctx.newKey();
-  const made = createPeer4(peer4Document({ verkey: key.verkey, endpoint: ctx.settings.endpoint })).did;
+  const service = ownService(ctx);
+  const made = createPeer4(peer4Document({ verkey: key.verkey, endpoint: service.endpoint, routingKeys: service.routingKeys })).did;
   const [id, connectionId, oobId] = [ctx.newId(), ctx.newId(), ctx.newId()];
   const invitation: JsonObject = {
     '@type': 'https://didcomm.org/out-of-band/1.1/invitation',
@@ -144,6 +146,7 @@ function invited(ctx: Ctx, comment: unknown): Effects {
           our_recipient_key: key.verkey,
           multi_use: false,
           protocol: 'out-of-band',
+          mediated: servedBy(service).mediated,
         },
       },
       {
@@ -158,6 +161,7 @@ function invited(ctx: Ctx, comment: unknown): Effects {
           invitation_msg_id: id,
           connection_protocol: 'didexchange/1.1',
           oob_id: oobId,
+          ...servedBy(service),
         },
       },
       {
@@ -168,7 +172,7 @@ function invited(ctx: Ctx, comment: unknown): Effects {
       },
     ],
     keys: [key.write],
-    routes: [{ kid: key.verkey, kind: 'invitation', target: oobId }],
+    routes: [routeFor(service, key.verkey, 'invitation', oobId)],
     send: [{ type: 'invitation', body: compact({ invitation, message: comment }) }],
   };
 }

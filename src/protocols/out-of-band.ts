@@ -1,12 +1,12 @@
 import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
 import { type Contact, contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
-import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
-import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
+import { createPeer4, QUEUE_ENDPOINT, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
+import { ownPeer2, peer4Document, routingReference } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { composeMessage } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, NEW, type StepContext } from '../kernel/protocol.ts';
-import { compact, type Exchange, isoTime, type RecordDef, toExchange } from '../kernel/record.ts';
+import { type Change, defineProtocol, type Effects, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
+import { compact, type Exchange, isoTime, type OwnAddress, type RecordDef, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
@@ -14,6 +14,7 @@ import { type ConnectionValue, connection, HANDSHAKES, handshakeOf } from '../re
 import { credentialExchange } from '../records/credential-exchange.ts';
 import { credentialExchangeV1 } from '../records/credential-exchange-v1.ts';
 import { type DidValue, did } from '../records/did.ts';
+import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
 import { type InlineServiceForm, Invitation, type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
 import { presentationExchange } from '../records/presentation-exchange.ts';
 import { presentationExchangeV1 } from '../records/presentation-exchange-v1.ts';
@@ -128,6 +129,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       }),
       from: [NEW],
       load: ({ body }) => ({
+        ...mediationLookup(body.mediation_id),
         ...Object.fromEntries(
           ((body.attachments ?? []) as { id: string; type: string }[]).flatMap(({ id, type }, i) =>
             (attachable(type) ?? []).map(({ def }): [string, Lookup] => [
@@ -158,12 +160,16 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       body: Invitation,
       from: [NEW],
       pending: ['await-response'],
-      load: ({ body }): Record<string, Lookup> => {
+      load: ({ body, query }): Record<string, Lookup> => {
         const named = serviceOf(body);
-        return typeof named === 'string' ? { known: { category: connection.category, tag: 'reusable', equals: shortPeerDid(named) } } : {};
+        return {
+          ...mediationLookup(query.mediation_id),
+          ...(typeof named === 'string' ? { known: { category: connection.category, tag: 'reusable', equals: shortPeerDid(named) } } : {}),
+        };
       },
-      step(ctx, { body, query }) {
-        if (ctx.settings.noReceiveInvites) throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
+      step(ctx, { body, query, direct }) {
+        if (ctx.settings.noReceiveInvites && !direct)
+          throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
         checkInvitation(body);
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
         const known = row && row.state === 'active' ? (toExchange(row) as Exchange<ConnectionValue>) : undefined;
@@ -173,6 +179,8 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
           multi_use: false,
           auto_accept: isTrue(query.auto_accept),
           alias: query.alias,
+          mediator: query.mediation_id ? ownService(ctx, query).mediator : undefined,
+          direct,
         };
         const attached = attachedRequests(body);
         if (known) {
@@ -239,10 +247,10 @@ function createInvitation(
     refuse('use_public_did, use_did and use_did_method are mutually exclusive');
   if (unique && !body.use_did_method) refuse('create_unique_did can only be used with use_did_method');
   if (body.use_public_did && !ctx.settings.publicInvites) refuse('Public invitations are not enabled');
-  if (body.mediation_id) throw new AppError('not-implemented', 'Mediation is not supported yet');
+  const service = ownService(ctx, { mediation_id: body.mediation_id });
 
   const id = ctx.newId();
-  const own = invitationKey(ctx, body, unique);
+  const own = invitationKey(ctx, body, unique, service);
   const requests: JsonObject[] = [];
   const others: Change[] = [];
   for (const [i, { id: recordId, type }] of attachments.entries()) {
@@ -256,7 +264,7 @@ function createInvitation(
     if (row.state !== kind.state || row.connection) refuse(`${type} ${recordId} is not free to be attached`);
     const threaded = { ...message, '~thread': { pthid: id } };
     requests.push({ '@id': `request-${i}`, 'mime-type': 'application/json', data: { json: threaded } });
-    const reply = handshakes.length === 0 ? { reply: { key: own.verkey } } : {};
+    const reply = handshakes.length === 0 ? { reply: { key: own.verkey, own: addressOf(service) } } : {};
     others.push({ def: kind.def, base: toExchange(row), patch: { parent_thread_id: id, [kind.member]: threaded, ...reply } });
   }
 
@@ -290,8 +298,12 @@ function createInvitation(
     connection_protocol: handshakes.length === 1 ? handshakes[0]!.slice('https://didcomm.org/'.length) : undefined,
     metadata: body.metadata,
     oob_id: oobId,
+    mediator: service.mediator,
+    ...servedBy(service),
+    // that of a DID has other uses
+    invitation_mediated: service.mediation && !multi && typeof own.service !== 'string' ? true : undefined,
   };
-  const url = `${ctx.settings.endpoint}?oob=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
+  const url = `${service.endpoint}?oob=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
   return {
     record: {
       id: oobId,
@@ -304,6 +316,7 @@ function createInvitation(
         our_recipient_key: own.verkey,
         multi_use: multi,
         protocol: 'out-of-band',
+        mediated: servedBy(service).mediated,
       },
     },
     others: [
@@ -312,7 +325,8 @@ function createInvitation(
       ...others,
     ],
     keys: own.keys,
-    routes: own.routes.map((kid) => ({ kid, kind: 'invitation', target: oobId })),
+    unroutes: own.unroutes,
+    routes: own.routes.map((route) => (typeof route === 'string' ? routeFor(service, route, 'invitation', oobId) : route)),
     answer: compact({
       state: 'initial',
       created_at: isoTime(ctx.now),
@@ -326,12 +340,21 @@ function createInvitation(
   };
 }
 
+interface InvitationKey {
+  readonly verkey: string;
+  readonly service: string | JsonObject;
+  readonly keys: NonNullable<Effects['keys']>;
+  /** Keys that are the invitation's own, or a whole route. */
+  readonly routes: readonly (string | OwnRoute)[];
+  readonly unroutes?: readonly string[];
+  readonly others: Change[];
+}
+
+/** What peers are told of a service. */
+const addressOf = ({ endpoint, routingKeys, pulls }: OwnService): OwnAddress => ({ endpoint, routingKeys, ...(pulls ? { pulls } : {}) });
+
 /** The key that an invitation is answered to: a fresh one, or that of a DID of this wallet. */
-function invitationKey(
-  ctx: StepContext,
-  body: Record<string, unknown>,
-  unique: boolean,
-): { verkey: string; service: string | JsonObject; keys: NonNullable<Effects['keys']>; routes: string[]; others: Change[] } {
+function invitationKey(ctx: StepContext, body: Record<string, unknown>, unique: boolean, own: OwnService): InvitationKey {
   const row = ctx.loaded.own;
   if (body.use_did || body.use_public_did || (body.use_did_method && row && !unique)) {
     if (!row)
@@ -339,13 +362,15 @@ function invitationKey(
         'bad-request',
         body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID',
       );
-    const value = row.value as unknown as DidValue;
-    return { verkey: value.verkey, service: value.did, keys: [], routes: [], others: [] };
+    const { verkey, did: named } = row.value as unknown as DidValue;
+    // a mediator that is asked for by name is to know the key, wherever the document of the DID says that it is written to
+    const moved = own.mediator ? { unroutes: [verkey], routes: [routeFor(own, verkey, 'public', named)] } : { routes: [] };
+    return { verkey, service: named, keys: [], others: [], ...moved };
   }
   const key = ctx.newKey();
   if (body.use_did_method) {
     const method = body.use_did_method as string;
-    const spec = { verkey: key.verkey, endpoint: ctx.settings.endpoint };
+    const spec = { verkey: key.verkey, ...addressOf(own) };
     const made = method === 'did:peer:2' ? ownPeer2(spec) : createPeer4(peer4Document(spec)).did;
     const patch: DidValue = {
       did: made,
@@ -368,7 +393,8 @@ function invitationKey(
     id: '#inline',
     type: 'did-communication',
     recipientKeys: [verkeyToDidKey(key.verkey)],
-    serviceEndpoint: ctx.settings.endpoint,
+    ...(own.routingKeys.length > 0 ? { routingKeys: own.routingKeys.map(routingReference) } : {}),
+    serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
   };
   return { verkey: key.verkey, service, keys: [key.write], routes: [key.verkey], others: [] };
 }
@@ -411,6 +437,7 @@ function connectionless(ctx: StepContext<OutOfBandValue>, service: Contact, firs
   if (!attached) throw new AppError('bad-request', 'None of the attached messages is supported');
   const thread = attached['~thread'] as JsonObject | undefined;
   const key = ctx.newKey();
+  const own = ownService(ctx, { mediator: value.mediator });
   const id = ctx.record!.id ?? ctx.newId();
   return {
     record: {
@@ -420,8 +447,13 @@ function connectionless(ctx: StepContext<OutOfBandValue>, service: Contact, firs
       patch: { ...value, our_recipient_key: key.verkey, attach_thread_id: (thread?.thid ?? attached['@id']) as string | undefined },
     },
     keys: [key.write],
-    routes: [{ kid: key.verkey, kind: 'invitation', target: id }],
-    tell: [{ reply: { key: key.verkey, ...service }, message: { ...attached, '~thread': { ...thread, pthid: value.invi_msg_id } } }],
+    routes: [routeFor(own, key.verkey, 'invitation', id)],
+    tell: [
+      {
+        reply: { key: key.verkey, ...service, own: addressOf(own) },
+        message: { ...attached, '~thread': { ...thread, pthid: value.invi_msg_id } },
+      },
+    ],
   };
 }
 
@@ -449,6 +481,8 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: re
     connection_protocol: spoken,
     protocol,
     attached: attached.length > 0 ? attached : undefined,
+    mediator: value.mediator,
+    direct: value.direct,
   };
   return {
     record: { role: 'receiver', states: [...first, 'done'], patch: { ...value, connection_id: id } },

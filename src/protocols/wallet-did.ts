@@ -11,6 +11,7 @@ import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type DidValue, did } from '../records/did.ts';
+import { type Mediator, mediationLookup, type OwnService, ownService, routeFor } from '../records/mediation.ts';
 
 const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, version: 0, created: 0, updated: 0, value }) });
 
@@ -19,8 +20,22 @@ const Endpoint = Type.String({ pattern: '^[A-Za-z0-9.+-]+:(//)?[^\\s]+$', maxLen
 /** ACA-Py's kinds of endpoint, and the member of the DID's metadata that keeps each. */
 const ENDPOINT_TYPES: Readonly<Record<string, string>> = { Endpoint: 'endpoint', Profile: 'profile', LinkedDomains: 'linked_domains' };
 
-const endpointOf = (value: DidValue, otherwise: string): string =>
-  typeof value.metadata.endpoint === 'string' ? value.metadata.endpoint : otherwise;
+/** Where a DID on the ledger says that it is written to: through the mediator that is named, at the endpoint that it was given, or where new keys are. */
+const serviceOf = (ctx: StepContext, value: DidValue, mediation_id: string | undefined): OwnService =>
+  ownService(ctx, {
+    mediation_id,
+    mediator: value.mediator,
+    my_endpoint: typeof value.metadata.endpoint === 'string' ? value.metadata.endpoint : undefined,
+  });
+
+const mediatorIn = (ctx: StepContext, service: OwnService): Mediator | undefined =>
+  service.mediation && (service.mediator ?? ctx.settings.mediator);
+
+/** The key of a DID whose mediator is to know it before the ledger says that mail goes there. */
+const routed = (service: OwnService, { verkey, did: name }: DidValue) =>
+  service.mediation ? { unroutes: [verkey], routes: [routeFor(service, verkey, 'public', name)] } : {};
+
+const SETTLED = { next_metadata: undefined, next_mediator: undefined, error_msg: undefined };
 
 /** DIDs of the wallet: created at once, published by a ledger write. A published DID stays usable when another becomes the public one. */
 export const walletDid = defineProtocol<DidValue>({
@@ -36,13 +51,21 @@ export const walletDid = defineProtocol<DidValue>({
       body: Type.Object({
         method: Type.Optional(Type.String()),
         seed: Type.Optional(Type.String()),
-        options: Type.Optional(Type.Object({ key_type: Type.Optional(Type.String()), did: Type.Optional(Type.String()) })),
+        options: Type.Optional(
+          Type.Object({
+            key_type: Type.Optional(Type.String()),
+            did: Type.Optional(Type.String()),
+            mediation_id: Type.Optional(Type.String()),
+          }),
+        ),
       }),
       from: [NEW],
-      load: ({ body }): Record<string, Lookup> =>
-        body.seed === undefined
+      load: ({ body }): Record<string, Lookup> => ({
+        ...mediationLookup(body.options?.mediation_id),
+        ...(body.seed === undefined
           ? {}
-          : { known: { category: did.category, tag: 'verkey', equals: newKeyPair(seedBytes(body.seed)).verkey } },
+          : { known: { category: did.category, tag: 'verkey', equals: newKeyPair(seedBytes(body.seed)).verkey } }),
+      }),
       step(ctx, { body }) {
         const method = body.method ?? (ctx.settings.algoPrefix ? 'algo' : 'key');
         const type = body.options?.key_type ?? 'ed25519';
@@ -54,19 +77,22 @@ export const walletDid = defineProtocol<DidValue>({
         const key = ctx.newKey(body.seed === undefined ? undefined : seedBytes(body.seed));
         const bytes = verkeyBytes(key.verkey);
         let made: string;
+        // only what is a DID with a document of its own tells where it is written to
+        const service = method.startsWith('did:peer:') ? ownService(ctx, { mediation_id: body.options?.mediation_id }) : undefined;
+        const spec = { verkey: key.verkey, endpoint: service?.endpoint, routingKeys: service?.routingKeys };
         if (method === 'key') made = createDidKey({ type: 'ed25519', bytes });
         else if (method === 'algo') {
           if (!ctx.settings.algoPrefix) throw new AppError('ledger-none', 'DID method algo needs a ledger');
           made = `${ctx.settings.algoPrefix}${Buffer.from(bytes).toString('hex')}`;
-        } else if (method === 'did:peer:2') made = ownPeer2({ verkey: key.verkey, endpoint: ctx.settings.endpoint });
-        else if (method === 'did:peer:4') made = createPeer4(peer4Document({ verkey: key.verkey, endpoint: ctx.settings.endpoint })).did;
+        } else if (method === 'did:peer:2') made = ownPeer2(spec);
+        else if (method === 'did:peer:4') made = createPeer4(peer4Document(spec)).did;
         else throw new AppError('bad-request', `Unsupported DID method: ${method}`);
         const value: DidValue = { did: made, verkey: key.verkey, method, key_type: 'ed25519', posture: 'wallet_only', metadata: {} };
         return {
           record: { id: made, states: ['stored'], patch: value },
           keys: [key.write],
           // invitations may name any DID of the wallet, and any number of them
-          routes: [{ kid: key.verkey, kind: 'public', target: made }],
+          routes: [service ? routeFor(service, key.verkey, 'public', made) : { kid: key.verkey, kind: 'public', target: made }],
           answer: { result: view(value) },
         };
       },
@@ -83,15 +109,22 @@ export const walletDid = defineProtocol<DidValue>({
       }),
       from: ['stored', 'publishing'],
       about: ({ query }) => ({ category: did.category, id: query.did ?? '' }),
-      load: () => ({ public: { category: did.category, tag: 'posture', equals: 'public' } }),
-      step(ctx) {
+      load: ({ query }) => ({
+        ...mediationLookup(query.mediation_id),
+        public: { category: did.category, tag: 'posture', equals: 'public' },
+      }),
+      step(ctx, { query }) {
         const { value } = ctx.record!;
         if (value.method !== 'algo')
           throw new AppError('bad-request', `A DID of method ${value.method} cannot be public: it is not on the ledger`);
         if (value.posture === 'public') return { answer: { result: view(value) } };
-        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint: endpointOf(value, ctx.settings.endpoint) });
+        const service = serviceOf(ctx, value, query.mediation_id);
+        const { endpoint, routingKeys } = service;
+        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint, routingKeys });
+        const metadata = endpoint ? { ...value.metadata, endpoint } : value.metadata;
         return {
-          record: { states: ['publishing'] },
+          record: { states: ['publishing'], patch: { next_metadata: metadata, next_mediator: mediatorIn(ctx, service) } },
+          ...routed(service, value),
           ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'published' }],
           answer: { result: view(value) },
         };
@@ -110,16 +143,23 @@ export const walletDid = defineProtocol<DidValue>({
       }),
       from: ['stored'],
       about: ({ body }) => ({ category: did.category, id: body.did }),
+      load: ({ body }) => mediationLookup(body.mediation_id),
       step(ctx, { body }) {
         const { value } = ctx.record!;
-        if (body.mediation_id) throw new AppError('not-implemented', 'mediation_id is not supported yet');
         const kind = body.endpoint_type ?? 'Endpoint';
-        const metadata = { ...value.metadata, [ENDPOINT_TYPES[kind]!]: body.endpoint };
+        // a mediator that is named, or else the default one where no endpoint is said, stands for the endpoint
+        const mediated = body.mediation_id || (!body.endpoint && kind === 'Endpoint' && ctx.settings.mediator);
+        const service: OwnService = mediated
+          ? ownService(ctx, { mediation_id: body.mediation_id })
+          : { endpoint: body.endpoint ?? '', routingKeys: [] };
+        const endpoint = mediated ? service.endpoint : body.endpoint;
+        const metadata = { ...value.metadata, [ENDPOINT_TYPES[kind]!]: endpoint };
         if (value.posture === 'wallet_only') return { record: { patch: { metadata } }, answer: {} };
         if (kind !== 'Endpoint') throw new AppError('bad-request', `The document of a DID on the ledger has no endpoint of type ${kind}`);
-        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint: body.endpoint });
+        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint, routingKeys: service.routingKeys });
         return {
-          record: { states: ['publishing'], patch: { next_metadata: metadata } },
+          record: { states: ['publishing'], patch: { next_metadata: metadata, next_mediator: mediatorIn(ctx, service) } },
+          ...routed(service, value),
           ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'moved' }],
           answer: {},
         };
@@ -144,9 +184,9 @@ export const walletDid = defineProtocol<DidValue>({
     moved: {
       from: ['stored', 'publishing'],
       step(ctx) {
-        const { next_metadata: metadata } = ctx.record!.value;
+        const { next_metadata: metadata, next_mediator: mediator } = ctx.record!.value;
         return {
-          record: { states: ['stored'], patch: { metadata, next_metadata: undefined, error_msg: undefined } },
+          record: { states: ['stored'], patch: { metadata, mediator, ...SETTLED } },
           forget: [ctx.record!.value.did],
           answer: {},
         };
@@ -157,11 +197,11 @@ export const walletDid = defineProtocol<DidValue>({
       load: () => ({ public: { category: did.category, tag: 'posture', equals: 'public' } }),
       step(ctx) {
         const { value: before } = ctx.record!;
-        const endpoint = endpointOf(before, ctx.settings.endpoint);
-        const metadata = endpoint ? { ...before.metadata, endpoint } : before.metadata;
-        const value: DidValue = { ...before, posture: 'public', metadata, error_msg: undefined };
+        const metadata = before.next_metadata ?? before.metadata;
+        const patch = { posture: 'public' as const, metadata, mediator: before.next_mediator, ...SETTLED };
+        const value: DidValue = { ...before, ...patch };
         return {
-          record: { states: ['stored'], patch: { posture: 'public', metadata, error_msg: undefined } },
+          record: { states: ['stored'], patch },
           others: formerPublic(ctx),
           forget: [before.did],
           answer: { result: view(value) },
@@ -169,7 +209,7 @@ export const walletDid = defineProtocol<DidValue>({
       },
     },
   },
-  failed: (_ctx, failure) => ({ record: { states: ['stored'], patch: { error_msg: failure.text, next_metadata: undefined } } }),
+  failed: (_ctx, failure) => ({ record: { states: ['stored'], patch: { ...SETTLED, error_msg: failure.text } } }),
   answer: ({ value }) => ({ result: view(value) }),
 });
 

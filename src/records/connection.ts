@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { mediationId } from '../kernel/mediated.ts';
 import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
-import { compact, defineRecord, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
 import { id2018, type Wire2018 } from '../kernel/wire-2018.ts';
 import type { JsonObject } from '../ports/json.ts';
 
@@ -46,8 +46,13 @@ export interface ConnectionValue {
   reusable?: boolean;
   /** The peer mediates for us, or we for it: what is of that goes with the connection. */
   mediation?: readonly ('server' | 'client')[];
-  /** The mediator that an invitation was made or received with. */
+  /** The mediator that an invitation was made or received with; or none at all, since the peer is to be one. */
   mediator?: { readonly [member: string]: unknown };
+  direct?: boolean;
+  /** A mediator knows keys of ours that were made for it. */
+  mediated?: boolean;
+  /** It knows the invitation's key too, which serves nothing else once the peer has answered. */
+  invitation_mediated?: boolean;
   /** Nobody can write to us: the peer answers on the connections that we open. */
   pulls?: boolean;
   metadata?: Readonly<Record<string, unknown>>;
@@ -123,6 +128,7 @@ export const connection = defineRecord<ConnectionValue>({
     return {
       unroutes: [...key, ...of2018.filter((name) => name !== undefined).map(id2018)],
       unkeys: key,
+      unmediate: [...(value.mediated ? key : []), ...invitationMediated(value)],
       next: value.mediation?.map((role) => ({
         protocol: 'coordinate-mediation',
         command: 'purge',
@@ -152,6 +158,16 @@ export const connection = defineRecord<ConnectionValue>({
       their_public_did: 'their_public_did',
     },
   },
+});
+
+/** The invitation's key, where a mediator knows it and it serves nothing but this connection. */
+export const invitationMediated = ({ invitation_mediated, invitation_key }: ConnectionValue): string[] =>
+  invitation_mediated && invitation_key ? [invitation_key] : [];
+
+/** A connection is complete: nobody writes to the key of its invitation any more. */
+export const completed = ({ value }: Exchange<ConnectionValue>): { patch: Partial<ConnectionValue>; unmediate: string[] } => ({
+  patch: { invitation_mediated: undefined },
+  unmediate: invitationMediated(value),
 });
 
 /** The id of a connection that can be written to. @throws AppError ACA-Py's refusal of one that cannot yet */

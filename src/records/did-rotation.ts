@@ -15,6 +15,10 @@ export interface DidRotationValue {
   /** Of theirs: the key that told of the move while the new DID is looked up. */
   sender?: string;
   former_verkey?: string;
+  /** Whether a mediator knows either key, and whether nobody can write to the new one. */
+  mediated?: boolean;
+  former_mediated?: boolean;
+  pulls?: boolean;
 }
 
 /** `role`: `rotating` is the party that moves, `observing` the other. */

@@ -13,6 +13,9 @@ export interface DidValue {
   metadata: Readonly<Record<string, unknown>>;
   /** What the metadata becomes when the ledger has the document that says the same. */
   next_metadata?: Readonly<Record<string, unknown>>;
+  /** The mediator through which its document on the ledger says that it is written to; and what that becomes. */
+  mediator?: { readonly [member: string]: unknown };
+  next_mediator?: { readonly [member: string]: unknown };
   /** The DID method of invitations that this DID is reused for (ACA-Py's `invitation_reuse`). */
   invitation_reuse?: string;
   /** Why a publication is not done yet, or was refused. */

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
-import type { StepContext } from '../kernel/protocol.ts';
-import { compact, defineRecord, viewHead } from '../kernel/record.ts';
+import type { OwnRoute, StepContext } from '../kernel/protocol.ts';
+import { compact, defineRecord, type OwnAddress, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 
 /** Mediation on one connection (RFC 0211), under the names of ACA-Py's MediationRecord. */
@@ -12,10 +12,14 @@ export interface MediationValue {
   recipient_terms?: readonly string[];
   /** As a recipient: what the mediator told, as did:key references. */
   routing_keys?: readonly string[];
+  /** The same as verkeys. */
+  routing_verkeys?: readonly string[];
   endpoint?: string;
   thread_id?: string;
   /** As a recipient: new keys go through it, unless a call says otherwise. */
   is_default?: boolean;
+  /** As a recipient: it was made the default one by --mediator-invitation. */
+  adopted?: boolean;
   /** As a mediator: the verkey that was told. */
   routing_key?: string;
 }
@@ -70,6 +74,7 @@ export const defaultMediation = { category: mediation.category, tag: 'default', 
 
 /** A mediator of ours as it was granted, and whose it is: a tenant may use the base wallet's. */
 export interface Mediator {
+  readonly [member: string]: unknown;
   readonly tenant: string;
   readonly id: string;
   readonly endpoint: string;
@@ -78,21 +83,17 @@ export interface Mediator {
 
 /** The mediator of a granted mediation; undefined for any other. */
 export function mediatorOf(tenant: string, row: StoredRecord | undefined): Mediator | undefined {
-  const { endpoint, routing_keys } = (row?.value ?? {}) as Partial<MediationValue>;
+  const { endpoint, routing_verkeys } = (row?.value ?? {}) as Partial<MediationValue>;
   if (row?.state !== 'granted' || row.role !== 'client' || !endpoint) return undefined;
-  return { tenant, id: row.id, endpoint, routingKeys: (routing_keys ?? []).map((key) => key.split('#')[0]!) };
+  return { tenant, id: row.id, endpoint, routingKeys: routing_verkeys ?? [] };
 }
 
 /** Where peers are told to write to: our own endpoint, or a mediator's, under its routing keys. */
-export interface OwnService {
-  readonly endpoint: string;
-  readonly routingKeys: readonly string[];
+export interface OwnService extends OwnAddress {
   /** Whose mediator must know a key of ours before anybody else does. */
   readonly mediation?: { readonly tenant: string; readonly id: string };
   /** The mediator that was asked for by name, to be asked for again. */
   readonly mediator?: Mediator;
-  /** Nobody can write to us: mail comes on the connections that we open. */
-  readonly pulls?: true;
 }
 
 /**
@@ -102,7 +103,13 @@ export interface OwnService {
  */
 export function ownService(
   ctx: StepContext,
-  asked: { readonly mediation_id?: string; readonly my_endpoint?: string; readonly mediator?: unknown; readonly direct?: boolean } = {},
+  asked: {
+    readonly mediation_id?: string;
+    readonly my_endpoint?: string;
+    readonly mediator?: unknown;
+    /** Past the default mediator: it is the mediator that is connected with. */
+    readonly direct?: boolean;
+  } = {},
 ): OwnService {
   const through = (mediator: Mediator): OwnService => ({
     endpoint: mediator.endpoint,
@@ -126,3 +133,17 @@ export function ownService(
 /** What a step that takes a `mediation_id` loads. */
 export const mediationLookup = (id: unknown): Record<string, { category: string; id: string }> =>
   typeof id === 'string' && id ? { mediation: { category: mediation.category, id } } : {};
+
+/** A route for a new key of ours, which its mediator must know before anybody else does. */
+export const routeFor = (service: OwnService, kid: string, kind: string, target: string): OwnRoute => ({
+  kid,
+  kind,
+  target,
+  ...(service.mediation ? { mediation: service.mediation } : {}),
+});
+
+/** What a connection remembers of the service that its keys were made for. */
+export const servedBy = (service: OwnService): { mediated?: true; pulls?: true } => ({
+  mediated: service.mediation && true,
+  pulls: service.pulls,
+});

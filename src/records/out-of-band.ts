@@ -14,6 +14,11 @@ export interface OutOfBandValue {
   reuse_msg_id?: string;
   auto_accept?: boolean;
   protocol?: string;
+  /** A mediator knows its key. */
+  mediated?: boolean;
+  /** As a receiver: the mediator that was asked for; or none at all, since the inviter is to be one. */
+  mediator?: { readonly [member: string]: unknown };
+  direct?: boolean;
 }
 
 export const outOfBand = defineRecord<OutOfBandValue>({

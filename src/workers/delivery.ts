@@ -4,6 +4,7 @@ import type { Engine } from '../kernel/engine.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
+import { standingOf } from './keylist.ts';
 import { backoff, type JobOutcome } from './runner.ts';
 
 const CAP_MS = 10 * 60_000;
@@ -47,9 +48,18 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
   }
 
   return async (job) => {
-    const { envelope, endpoint, connection, mediaType } = job.payload as unknown as DeliverPayload;
+    const { envelope, endpoint, connection, mediaType, awaits } = job.payload as unknown as DeliverPayload;
     // mail without an address is only ever taken by the peer's own session
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
+    const known = awaits && (await standingOf(kernel.db, awaits));
+    // the job that tells the mediator looks after that; until then this one holds its lane, so that nothing overtakes it
+    if (known === 'unknown' && job.attempts + 1 < MAX_ATTEMPTS)
+      return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: 'the mediator does not know the key yet' };
+    if (known && known !== 'known') {
+      const text = `The mediator does not take the key: ${known === 'unknown' ? 'it has not answered' : known.refused}`;
+      await tell(job, connection, text, true);
+      return { state: 'dead', error: text };
+    }
     try {
       const result = await outbound.deliver(endpoint, envelope, mediaType);
       if (result.status >= 200 && result.status < 300) {

@@ -1,42 +1,51 @@
 import { AppError, asAppError } from '../errors.ts';
+import { keptMail } from '../kernel/assemble.ts';
 import type { Calls } from '../kernel/calls.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
-import { deliverJob, type KeylistPayload } from '../kernel/jobs.ts';
-import type { ClaimedJob, StoredRecord } from '../ports/store.ts';
+import type { AwaitedKeys, KeylistPayload } from '../kernel/jobs.ts';
+import { mediationId } from '../kernel/mediated.ts';
+import type { ClaimedJob, Database, StoredRecord } from '../ports/store.ts';
 import { backoff, type JobOutcome } from './runner.ts';
 
 /** How long a mediator's answer is waited for in one go. */
 const WAIT_MS = 8000;
 const LOOK_MS = 200;
 const CAP_MS = 10 * 60_000;
+const PROTOCOL = 'coordinate-mediation';
 
-/** What the keys of a job have come to. */
-type Standing = 'known' | 'unknown' | { readonly refused: string };
+type Telling = Extract<KeylistPayload, { keys: unknown }>;
+
+/** What keys have come to at their mediator. */
+export type Standing = 'known' | 'unknown' | { readonly refused: string };
+
+/** Whether a mediator has said that it knows keys of ours, as far as the database tells. */
+export async function standingOf({ store }: Pick<Database, 'store'>, { mediation, keys }: AwaitedKeys): Promise<Standing> {
+  const rows = await store.load(mediation.tenant, [
+    { category: 'mediation', id: mediation.id },
+    ...keys.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
+  ]);
+  const [[granted] = [], ...found] = rows;
+  if (granted?.state !== 'granted') return { refused: 'the mediation is over' };
+  const of = (list: StoredRecord[]): StoredRecord | undefined => list.find((row) => row.connection === granted.connection);
+  const refused = found.map((list) => of(list)?.value.refused).find((reason) => reason !== undefined);
+  if (refused !== undefined) return { refused: String(refused) };
+  return found.every((list) => of(list)?.value.confirmed === true) ? 'known' : 'unknown';
+}
 
 /** Tells mediators of keys, and lets what shows them go when they are known. */
 export function createKeylistWorker(
   kernel: Kernel,
   engine: Engine,
   calls: Calls,
+  owner: string,
   stopping: () => boolean,
 ): (job: ClaimedJob, lease: string) => Promise<JobOutcome> {
   const { db } = kernel;
-
-  async function standing({ mediation, keys }: KeylistPayload): Promise<Standing> {
-    const rows = await db.store.load(mediation.tenant, [
-      { category: 'mediation', id: mediation.id },
-      ...keys.map(({ verkey }) => ({ category: 'keylist', tag: 'client', equals: verkey })),
-    ]);
-    const [[granted] = [], ...found] = rows;
-    const of = (list: StoredRecord[]): StoredRecord | undefined => list.find((row) => row.connection === granted?.connection);
-    const refused = found.map((list) => of(list)?.value.refused).find((reason) => reason !== undefined);
-    if (refused !== undefined) return { refused: String(refused) };
-    return found.every((list) => of(list)?.value.confirmed === true) ? 'known' : 'unknown';
-  }
+  const awaited = ({ mediation, keys }: Telling): AwaitedKeys => ({ mediation, keys: keys.map(({ verkey }) => verkey) });
 
   /** Looks until the keys are known or refused, or the time is up. */
-  async function settled(payload: KeylistPayload): Promise<Standing> {
+  async function settled(payload: Telling): Promise<Standing> {
     let nudge = (): void => {};
     const stop = db.jobs.subscribe(() => nudge());
     const deadline = Date.now() + WAIT_MS;
@@ -45,7 +54,7 @@ export function createKeylistWorker(
         const moved = new Promise<void>((resolve) => {
           nudge = resolve;
         });
-        const now = await standing(payload);
+        const now = await standingOf(db, awaited(payload));
         if (now !== 'unknown' || Date.now() >= deadline || stopping()) return now;
         const timer = setTimeout(() => nudge(), LOOK_MS);
         await moved;
@@ -56,38 +65,78 @@ export function createKeylistWorker(
     }
   }
 
-  /** Ends a job: with its mail on its way, or with why it never will be. */
-  async function end(job: ClaimedJob, lease: string, payload: KeylistPayload, failure?: { code: string; text: string }): Promise<void> {
+  /** Ends a job: with what waited on its way, or with why it never will be. */
+  async function end(job: ClaimedJob, lease: string, payload: Telling, failure?: { code: string; text: string }): Promise<void> {
     const held = { id: job.id, lease };
-    const jobs = failure ? [] : payload.mail.map((mail) => deliverJob(job.tenant, mail));
     const failures = failure && job.cause ? [{ cause: job.cause, ...failure }] : undefined;
-    const [rows] =
-      failure && payload.connection ? await db.store.load(job.tenant, [{ category: 'connection', id: payload.connection }]) : [];
+    // where mail waits, its delivery finds out the same, and tells the connection
+    const told = failure && payload.lanes.length === 0 ? payload.connection : undefined;
+    const [rows] = told ? await db.store.load(job.tenant, [{ category: 'connection', id: told }]) : [];
     const row = rows?.[0];
     const protocol = row && kernel.registry.owner('connection', row.value);
-    if (!failure || !row || !protocol) {
-      await db.store.commit(job.tenant, { done: [held], jobs, failures });
-      return;
+    if (!failure) {
+      const { settings } = await kernel.profiles.of(job.tenant);
+      const mail = payload.kept.map(({ connection, envelope }) => keptMail(connection!, envelope, db.now(), settings.mailbox.life));
+      await db.store.commit(job.tenant, { done: [held], jobs: payload.jobs, mail: mail.length > 0 ? mail : undefined });
+    } else if (!row || !protocol) await db.store.commit(job.tenant, { done: [held], failures });
+    else
+      await engine.transition({
+        tenant: job.tenant,
+        protocol,
+        record: { category: 'connection', id: row.id },
+        from: '*',
+        origin: { cause: job.cause, job: held, failure },
+        otherwise: 'ignore',
+        step: () => ({ record: { patch: { error_msg: failure.text } } }),
+      });
+    for (const lane of payload.lanes)
+      await wake(lane).catch((error: unknown) => kernel.log.warn({ err: error }, 'mail that waited for a mediator goes a little later'));
+  }
+
+  /** Mail that waits at the head of a lane is looked at now. Where somebody has the lane, or this process dies before, that happens a little later by itself. */
+  async function wake(name: string): Promise<void> {
+    const [claimed] = await db.jobs.claim({ owner, lanes: 1, perLane: 1, leaseMs: 10_000, lane: name });
+    const head = claimed?.jobs[0];
+    if (!claimed) return;
+    const { lane, lease } = claimed;
+    const waits = head?.payload.awaits !== undefined;
+    await db.jobs.settle([{ lane, lease, ...(head && waits ? { retry: [{ id: head.id, at: db.now(), error: 'awaited' }] } : {}) }]);
+  }
+
+  /** Tells the mediators that know keys of a tenant, its own or the base wallet's, that nobody writes to them any more. */
+  async function takeBack(tenant: string, keys: readonly string[]): Promise<void> {
+    for (const of of new Set([tenant, kernel.base])) {
+      const rows = await db.store.load(
+        of,
+        keys.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
+      );
+      const known = new Map<string, string[]>();
+      for (const row of rows.flat()) {
+        const { verkey, wallet_id = of } = row.value as { verkey: string; wallet_id?: string };
+        if (wallet_id === tenant && row.connection) known.set(row.connection, [...(known.get(row.connection) ?? []), verkey]);
+      }
+      for (const [connection, gone] of known) {
+        const input = { body: { keys: gone }, query: {} };
+        await calls.call(of, PROTOCOL, 'unregister', { record: mediationId('client', connection), input }).catch((thrown: unknown) => {
+          // a mediation that is over knows no keys
+          if (asAppError(thrown).row.retry) throw thrown;
+        });
+      }
     }
-    await engine.transition({
-      tenant: job.tenant,
-      protocol,
-      record: { category: 'connection', id: row.id },
-      from: '*',
-      origin: { cause: job.cause, job: held, failure },
-      otherwise: 'ignore',
-      step: () => ({ record: { patch: { error_msg: failure.text } } }),
-    });
   }
 
   return async (job, lease) => {
     const payload = job.payload as unknown as KeylistPayload;
+    if ('gone' in payload) {
+      await takeBack(job.tenant, payload.gone);
+      return { state: 'done' };
+    }
     const { mediation, keys } = payload;
     try {
-      let now = await standing(payload);
+      let now = await standingOf(db, awaited(payload));
       if (now === 'unknown') {
         const input = { body: { keys }, query: {} };
-        await calls.call(mediation.tenant, 'coordinate-mediation', 'register', { record: mediation.id, input });
+        await calls.call(mediation.tenant, PROTOCOL, 'register', { record: mediation.id, input });
         now = await settled(payload);
       }
       if (now === 'unknown') return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: 'the mediator has not answered' };

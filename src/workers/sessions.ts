@@ -376,7 +376,10 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     const session = courierOf(box);
     // all that lies there besides is on its way already, so this is next
     const next = mail !== undefined && waiting !== undefined && session !== undefined && waiting - mail.length <= session.inFlight;
-    if (!next || session.mode === 'route' || box.reading || box.lent || box.waiting || !fits(session, mail)) return wake(box);
+    if (!next || session.mode === 'route' || box.reading || box.lent || box.waiting || !fits(session, mail)) {
+      wake(box);
+      return;
+    }
     const now = kernel.now();
     const fresh = mail.filter(({ id }) => !session.knows(id)).map((one): Mail => ({ ...one, received: now, attempts: 0 }));
     if (session.mode === 'implicit') {

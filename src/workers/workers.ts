@@ -34,7 +34,7 @@ export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, ow
   const deliver = createDelivery(kernel, engine, outbound);
   const notify = createEvents(kernel, outbound, pythonJson, kernel.base);
   let stopping = false;
-  const register = createKeylistWorker(kernel, engine, calls, () => stopping);
+  const register = createKeylistWorker(kernel, engine, calls, owner, () => stopping);
   const write = createLedgerWorker(kernel, calls, ledger, sign, kernel.base);
 
   const step = async (job: ClaimedJob, lease: string): Promise<JobOutcome> => {

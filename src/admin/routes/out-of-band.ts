@@ -54,7 +54,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
           step(ctx) {
             // the key of a DID serves other invitations and connections too
             const gone = key !== undefined && ctx.record!.role === 'sender' && !ctx.loaded.own ? [key] : [];
-            return { record: { remove: true }, unroutes: gone, unkeys: gone };
+            return { record: { remove: true }, unroutes: gone, unkeys: gone, unmediate: ctx.record!.value.mediated ? gone : undefined };
           },
         });
       }
