@@ -424,7 +424,7 @@ function kernelOf(
 /** Peers reach an agent that was given no address on its first port; where that is for WebSockets alone, this says so. */
 function withEndpoint(config: Config): Config {
   const [first] = inboundOf(config);
-  return config.endpoint === undefined && first && !first.posts ? { ...config, endpoint: `ws://${first.host}:${first.port}` } : config;
+  return config.endpoints === undefined && first && !first.posts ? { ...config, endpoints: [`ws://${first.host}:${first.port}`] } : config;
 }
 
 /** A port for messages: posted, or on WebSockets, or both. */

@@ -11,7 +11,7 @@ interface Setting {
   readonly env: string;
   readonly group: string;
   readonly help: string;
-  /** `flag` is true or false; `list` may be given more than once; a number is how many words each has. */
+  /** `flag` is true or false; `list` may be given more than once; `words` are given at once, one or more unless a number says how many. */
   readonly kind: 'flag' | 'text' | 'number' | 'list' | 'words';
   readonly words?: number;
   readonly metavar?: string | readonly string[];
@@ -20,8 +20,6 @@ interface Setting {
   readonly oneOf?: readonly string[];
   /** ACA-Py's words for some of them. */
   readonly aliases?: Readonly<Record<string, string>>;
-  /** ACA-Py takes several words where the first one counts here. */
-  readonly first?: boolean;
   /** Never shown: keys and secrets. */
   readonly secret?: boolean;
 }
@@ -215,14 +213,13 @@ const SETTINGS = {
     metavar: '<file>',
     help: 'YAML file with settings, by their flag names',
   },
-  endpoint: {
+  endpoints: {
     flags: ['--endpoint', '-e'],
-    first: true,
     env: 'ACAPY_ENDPOINT',
     group: 'Transport',
-    kind: 'text',
+    kind: 'words',
     metavar: '<url>',
-    help: 'The address that peers are told to write to',
+    help: 'The address that peers are told to write to; further ones, as of WebSockets, are in the documents of DIDs',
   },
   inbound: {
     flags: ['--inbound-transport', '-it'],
@@ -753,7 +750,7 @@ function createParser(command: string): ArgumentParser {
         help,
         metavar: setting.metavar as string | undefined,
         ...(setting.words ? { nargs: setting.words } : {}),
-        ...(setting.first ? { nargs: '+' } : {}),
+        ...(setting.kind === 'words' && !setting.words ? { nargs: '+' } : {}),
         ...(setting.kind === 'list' ? { action: 'append' } : {}),
       });
   }
@@ -774,7 +771,6 @@ function createParser(command: string): ArgumentParser {
 function fromText(setting: Setting, text: string | undefined): unknown {
   if (text === undefined || text === '') return undefined;
   if (setting.kind === 'flag') return !OFF.test(text);
-  if (setting.first) return text.split(/[\s,[\]]+/).filter(Boolean);
   if (setting.kind === 'words') return text.split(/[\s,[\]]+/).filter(Boolean);
   if (setting.kind === 'list') {
     const words = text.split(/[\s,[\]]+/).filter(Boolean);
@@ -815,7 +811,7 @@ function checked(setting: Setting, raw: unknown): unknown {
     case 'words':
     case 'list': {
       // YAML may give one value as it is
-      if (setting.kind === 'list' && !setting.words && typeof raw === 'string') return [raw];
+      if (!setting.words && typeof raw === 'string') return [raw];
       if (!Array.isArray(raw)) throw new ConfigError(`${name} must be a list`);
       if (setting.words && setting.kind === 'list') {
         const rows = raw.length > 0 && !Array.isArray(raw[0]) ? [raw] : raw;
@@ -826,7 +822,7 @@ function checked(setting: Setting, raw: unknown): unknown {
       return raw.map(String);
     }
     default: {
-      const text = String(setting.first && Array.isArray(raw) ? raw[0] : raw);
+      const text = String(raw);
       if (!setting.oneOf) return text;
       // ACA-Py's choices are taken in any case
       const chosen = setting.aliases?.[text.toLowerCase()] ?? text.toLowerCase();

@@ -94,7 +94,8 @@ function settingsOf(
   const { algorandNetwork, algorandAppId } = config;
   return Object.freeze({
     label: config.label,
-    endpoint: config.endpoint ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
+    endpoint: config.endpoints?.[0] ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
+    moreEndpoints: Object.freeze(config.endpoints?.slice(1) ?? []),
     autoAcceptInvites: config.autoAcceptInvites,
     autoAcceptRequests: config.autoAcceptRequests,
     autoAcceptIntroInvitationRequests: config.autoAcceptIntroInvitationRequests,
@@ -159,7 +160,7 @@ function shownSettings(config: Config): JsonObject {
     preserve_exchange_records: config.preserveExchangeRecords,
     public_invites: config.publicInvites,
     default_label: config.label,
-    default_endpoint: config.endpoint ?? null,
+    default_endpoint: config.endpoints?.[0] ?? null,
     'wallet.type': 'askar-anoncreds',
     'wallet.name': config.walletName,
     'log.level': config.logLevel,

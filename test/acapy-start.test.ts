@@ -263,9 +263,9 @@ test('a start script of ACA-Py as it is in its documentation', () => {
   );
   assert.deepEqual(ignored, []);
   assert.deepEqual(
-    [config.endpoint, config.logLevel, config.seed, config.inbound],
+    [config.endpoints, config.logLevel, config.seed, config.inbound],
     [
-      'http://host:8020',
+      ['http://host:8020', 'ws://host:8022'],
       'error',
       '000000000000000000000000Trustee1',
       [

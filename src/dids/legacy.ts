@@ -4,6 +4,7 @@ import type { DidDocument } from '../ports/ledger.ts';
 import { type Contact, contactOf } from './contact.ts';
 import { checkDidDocument, isDid, methodKey } from './did-doc.ts';
 import { isOwnDocument, QUEUE_ENDPOINT } from './did-peer.ts';
+import type { OwnEndpoint } from './own-documents.ts';
 
 /**
  * Pairwise DIDs from before did:peer (RFC 0160, RFC 0023 version 1.0): 16 bytes of the key in base58, without a method, and a document that travels with the
@@ -18,7 +19,7 @@ export const bareDid = (did: string): string => did.replace(/^did:sov:(?=[1-9A-H
 const qualified = (did: string): string => (UNQUALIFIED.test(did) ? `did:sov:${did}` : did);
 
 /** Our pairwise DID of a key and the document that goes with it, in ACA-Py's shape; its routing keys in base58. */
-export function createLegacy(own: { verkey: string; endpoint?: string; routingKeys?: readonly string[] }): {
+export function createLegacy(own: OwnEndpoint): {
   did: string;
   document: DidDocument;
 } {
@@ -32,16 +33,14 @@ export function createLegacy(own: { verkey: string; endpoint?: string; routingKe
       id,
       publicKey: [{ id: key, type: 'Ed25519VerificationKey2018', controller: id, publicKeyBase58: own.verkey }],
       authentication: [{ type: 'Ed25519SignatureAuthentication2018', publicKey: key }],
-      service: [
-        {
-          id: `${id};indy`,
-          type: 'IndyAgent',
-          priority: 0,
-          recipientKeys: [own.verkey],
-          ...(own.routingKeys?.length ? { routingKeys: [...own.routingKeys] } : {}),
-          serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
-        },
-      ],
+      service: [own.endpoint || QUEUE_ENDPOINT, ...(own.more ?? [])].map((serviceEndpoint, i) => ({
+        id: `${id};indy${i > 0 ? `-${i}` : ''}`,
+        type: 'IndyAgent',
+        priority: i,
+        recipientKeys: [own.verkey],
+        ...(own.routingKeys?.length ? { routingKeys: [...own.routingKeys] } : {}),
+        serviceEndpoint,
+      })),
     },
   };
 }

@@ -9,11 +9,32 @@ export function routingReference(verkey: string): string {
   return did.includes('#') ? did : `${did}#${did.slice('did:key:'.length)}`;
 }
 
+/** A key of ours, and where mail for it goes: nowhere, where there is no endpoint. */
+export interface OwnEndpoint {
+  readonly verkey: string;
+  readonly endpoint?: string;
+  /** Other endpoints under the same routing keys. */
+  readonly more?: readonly string[];
+  readonly routingKeys?: readonly string[];
+}
+
+/** DIDComm v1 services, the most preferred first. */
+const servicesOf = ({ endpoint, more = [], routingKeys = [] }: OwnEndpoint, key: string) =>
+  [endpoint || QUEUE_ENDPOINT, ...more].map((serviceEndpoint, i) => ({
+    id: `#didcomm-${i}`,
+    type: 'did-communication',
+    priority: i,
+    recipientKeys: [key],
+    routingKeys: routingKeys.map(routingReference),
+    serviceEndpoint,
+    accept: ['didcomm/aip2;env=rfc19', 'didcomm/aip1'],
+  }));
+
 /**
  * The input document of our did:peer:4 for a connection (RFC 0023): give it to `createPeer4`. Its key forms are the oldest that Ed25519 has, since peers of every
  * age must read it. Without an endpoint the service says that mail waits for our next session.
  */
-export function peer4Document(own: { verkey: string; endpoint?: string; routingKeys?: readonly string[] }): Record<string, unknown> {
+export function peer4Document(own: OwnEndpoint): Record<string, unknown> {
   const agreement = ed25519ToX25519(verkeyBytes(own.verkey));
   return {
     '@context': [
@@ -28,17 +49,7 @@ export function peer4Document(own: { verkey: string; endpoint?: string; routingK
     authentication: ['#key-0'],
     assertionMethod: ['#key-0'],
     keyAgreement: ['#key-1'],
-    service: [
-      {
-        id: '#didcomm-0',
-        type: 'did-communication',
-        priority: 0,
-        recipientKeys: ['#key-0'],
-        routingKeys: (own.routingKeys ?? []).map(routingReference),
-        serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
-        accept: ['didcomm/aip2;env=rfc19', 'didcomm/aip1'],
-      },
-    ],
+    service: servicesOf(own, '#key-0'),
   };
 }
 
@@ -84,23 +95,13 @@ export function algoDocument(own: {
 }
 
 /** Our did:peer:2 with one key and a DIDComm v1 service, as invitations use it. */
-export function ownPeer2(own: { verkey: string; endpoint?: string; routingKeys?: readonly string[] }): string {
+export function ownPeer2(own: OwnEndpoint): string {
   const bytes = verkeyBytes(own.verkey);
   return createPeer2(
     [
       { purpose: 'verification', key: { type: 'ed25519', bytes } },
       { purpose: 'agreement', key: { type: 'x25519', bytes: ed25519ToX25519(bytes) } },
     ],
-    [
-      {
-        id: '#didcomm-0',
-        type: 'did-communication',
-        priority: 0,
-        recipientKeys: ['#key-1'],
-        routingKeys: (own.routingKeys ?? []).map(routingReference),
-        serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
-        accept: ['didcomm/aip2;env=rfc19', 'didcomm/aip1'],
-      },
-    ],
+    servicesOf(own, '#key-1'),
   );
 }

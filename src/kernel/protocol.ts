@@ -235,6 +235,8 @@ export interface StepContext<V extends RecordValue = RecordValue> {
 export interface Settings {
   readonly label: string;
   readonly endpoint: string;
+  /** Where else we can be reached: what the documents of new DIDs say besides. */
+  readonly moreEndpoints: readonly string[];
   readonly autoAcceptInvites: boolean;
   readonly autoAcceptRequests: boolean;
   readonly autoAcceptIntroInvitationRequests: boolean;

@@ -34,6 +34,8 @@ export interface Reply {
 /** Where peers write to us: an endpoint, none where nobody can, and the routing keys before it, as verkeys or did:key. */
 export interface OwnAddress {
   readonly endpoint: string;
+  /** Other endpoints under the same routing keys. */
+  readonly more?: readonly string[];
   readonly routingKeys: readonly string[];
   /** Nobody can write to us: the peer answers on the connections that we open. */
   readonly pulls?: true;

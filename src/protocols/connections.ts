@@ -298,10 +298,10 @@ export const connections = defineProtocol<ConnectionValue>({
 
 function ownDid(
   ctx: StepContext,
-  { endpoint, routingKeys }: OwnService,
+  { endpoint, more, routingKeys }: OwnService,
 ): { did: string; document: object; verkey: string; keys: NonNullable<Effects['keys']> } {
   const key = ctx.newKey();
-  return { ...createLegacy({ verkey: key.verkey, endpoint, routingKeys }), verkey: key.verkey, keys: [key.write] };
+  return { ...createLegacy({ verkey: key.verkey, endpoint, more, routingKeys }), verkey: key.verkey, keys: [key.write] };
 }
 
 /**

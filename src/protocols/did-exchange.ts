@@ -492,7 +492,7 @@ interface Own {
 function ownDid(ctx: StepContext, minor: number, service: OwnService, own?: { did: string; verkey: string }, method?: string): Own {
   if (own) return { did: own.did, verkey: own.verkey, shared: true, served: { pulls: service.pulls }, keys: () => ({}) };
   const key = ctx.newKey();
-  const spec = { verkey: key.verkey, endpoint: service.endpoint, routingKeys: service.routingKeys };
+  const spec = { verkey: key.verkey, endpoint: service.endpoint, more: service.more, routingKeys: service.routingKeys };
   const made =
     method === 'did:peer:2'
       ? { did: ownPeer2(spec) }

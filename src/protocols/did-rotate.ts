@@ -206,7 +206,7 @@ function destination(ctx: Ctx, to: string): { did: string; verkey: string; key?:
     return { did: own.did, verkey: own.verkey, service: { ...service, mediation: undefined } };
   }
   const { verkey, write } = ctx.newKey();
-  const spec = { verkey, endpoint: service.endpoint, routingKeys: service.routingKeys };
+  const spec = { verkey, endpoint: service.endpoint, more: service.more, routingKeys: service.routingKeys };
   return { did: to === 'did:peer:2' ? ownPeer2(spec) : createPeer4(peer4Document(spec)).did, verkey, key: write, service };
 }
 

@@ -123,7 +123,9 @@ function active(row: StoredRecord | undefined, what: string): StoredRecord {
 function invited(ctx: Ctx, comment: unknown): Effects {
   const key = ctx.newKey();
   const service = ownService(ctx);
-  const made = createPeer4(peer4Document({ verkey: key.verkey, endpoint: service.endpoint, routingKeys: service.routingKeys })).did;
+  const made = createPeer4(
+    peer4Document({ verkey: key.verkey, endpoint: service.endpoint, more: service.more, routingKeys: service.routingKeys }),
+  ).did;
   const [id, connectionId, oobId] = [ctx.newId(), ctx.newId(), ctx.newId()];
   const invitation: JsonObject = {
     '@type': 'https://didcomm.org/out-of-band/1.1/invitation',

@@ -370,7 +370,7 @@ function invitationKey(ctx: StepContext, body: Record<string, unknown>, unique: 
   const key = ctx.newKey();
   if (body.use_did_method) {
     const method = body.use_did_method as string;
-    const spec = { verkey: key.verkey, ...addressOf(own) };
+    const spec = { verkey: key.verkey, more: own.more, ...addressOf(own) };
     const made = method === 'did:peer:2' ? ownPeer2(spec) : createPeer4(peer4Document(spec)).did;
     const patch: DidValue = {
       did: made,

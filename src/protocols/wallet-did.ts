@@ -79,7 +79,7 @@ export const walletDid = defineProtocol<DidValue>({
         let made: string;
         // only what is a DID with a document of its own tells where it is written to
         const service = method.startsWith('did:peer:') ? ownService(ctx, { mediation_id: body.options?.mediation_id }) : undefined;
-        const spec = { verkey: key.verkey, endpoint: service?.endpoint, routingKeys: service?.routingKeys };
+        const spec = { verkey: key.verkey, endpoint: service?.endpoint, more: service?.more, routingKeys: service?.routingKeys };
         if (method === 'key') made = createDidKey({ type: 'ed25519', bytes });
         else if (method === 'algo') {
           if (!ctx.settings.algoPrefix) throw new AppError('ledger-none', 'DID method algo needs a ledger');

@@ -126,8 +126,8 @@ export function ownService(
   if (asked.mediator) return { ...through(asked.mediator as Mediator), mediator: asked.mediator as Mediator };
   if (asked.my_endpoint) return { endpoint: asked.my_endpoint, routingKeys: [] };
   if (ctx.settings.mediator && !asked.direct) return through(ctx.settings.mediator);
-  const { endpoint } = ctx.settings;
-  return endpoint ? { endpoint, routingKeys: [] } : { endpoint, routingKeys: [], pulls: true };
+  const { endpoint, moreEndpoints: more } = ctx.settings;
+  return endpoint ? { endpoint, more, routingKeys: [] } : { endpoint, routingKeys: [], pulls: true };
 }
 
 /** What a step that takes a `mediation_id` loads. */
