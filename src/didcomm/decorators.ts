@@ -81,6 +81,11 @@ function liftField(lifted: LiftedMessage, name: string, tilde: number, value: un
   if (field === '__proto__') throw new MessageRefused('a field __proto__');
   if (kind === 'attach') {
     if (value === null) return;
+    if (isBatch(field, value)) {
+      lifted.other ??= {};
+      lifted.other[name] = value;
+      return;
+    }
     lifted.attachments ??= {};
     lifted.attachments[field] = readList(value);
   } else if (kind === 'sig') {
@@ -91,6 +96,10 @@ function liftField(lifted: LiftedMessage, name: string, tilde: number, value: un
     lifted.other[name] = value;
   }
 }
+
+/** RFC 0212 calls `messages~attach` what is a list of envelopes, each in a member `message`: no attachments, whatever their name. */
+const isBatch = (field: string, value: unknown): boolean =>
+  field === 'messages' && Array.isArray(value) && value.every((item) => typeof item === 'object' && item !== null && 'message' in item);
 
 function liftDecorator(lifted: LiftedMessage, name: string, value: unknown): void {
   switch (name) {

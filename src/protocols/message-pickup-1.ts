@@ -1,8 +1,8 @@
 import Type from 'typebox';
-import { envelopesOf, MAX_BATCH, MAX_BATCH_BYTES } from '../kernel/mediated.ts';
+import { MAX_BATCH, MAX_BATCH_BYTES } from '../kernel/mediated.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
 import { compact, toExchange } from '../kernel/record.ts';
-import type { JsonObject } from '../ports/json.ts';
+import type { Json, JsonObject } from '../ports/json.ts';
 import { connection } from '../records/connection.ts';
 import { type PickupValue, pickup } from '../records/pickup.ts';
 
@@ -59,14 +59,24 @@ export const messagePickup1 = defineProtocol({
       schema: Type.Object({}),
       from: '*',
       unmarked: true,
-      carries: (message) => envelopesOf(message.attachments.messages),
+      carries: (message) => envelopesOf(message.raw['messages~attach']),
       step: (_ctx, message): Effects =>
-        (message.attachments.messages ?? []).length > 0
+        envelopesOf(message.raw['messages~attach']).length > 0
           ? { send: [{ type: 'batch-pickup', body: { batch_size: MAX_BATCH }, transient: true, returnRoute: true }] }
           : {},
     },
   },
 });
+
+/** The envelopes of a batch, as JSON text: objects, or text as the examples of the RFC have it. */
+function envelopesOf(items: Json | undefined): string[] {
+  if (!Array.isArray(items)) return [];
+  return items.slice(0, MAX_BATCH).flatMap((item) => {
+    const message = typeof item === 'object' && item !== null && !Array.isArray(item) ? item.message : undefined;
+    if (typeof message === 'string') return [message];
+    return typeof message === 'object' && message !== null ? [JSON.stringify(message)] : [];
+  });
+}
 
 const sizeOf = ({ body }: Incoming): number => Math.min(Number(body.batch_size) || 1, MAX_BATCH);
 
@@ -87,8 +97,8 @@ function batch(ctx: StepContext, message: Incoming): Effects {
   return { others: same ? [] : [changed], taken: has, lent: ids, send: [batchOf(mail)] };
 }
 
-/** Not the attachments of RFC 0017, though named like them: what the wallets that speak this read. */
+/** Not the attachments of RFC 0017, though named like them: as RFC 0212 has it, and with the id under the name that Credo reads. */
 function batchOf(mail: readonly { readonly id: string; readonly body: string }[]): NonNullable<Effects['send']>[number] {
-  const items = mail.map(({ id, body }): JsonObject => ({ '@id': id, message: JSON.parse(body) }));
+  const items = mail.map(({ id, body }): JsonObject => ({ '@id': id, id, message: JSON.parse(body) }));
   return { type: 'batch', body: { 'messages~attach': items }, transient: true };
 }
