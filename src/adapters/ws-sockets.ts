@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { Log } from '../ports/log.ts';
@@ -91,11 +92,13 @@ interface Keeper {
   refuse(socket: HeldSocket): void;
 }
 
+/** Ids tell a socket from those of other processes, too. */
+const NAME = randomBytes(6).toString('base64url');
 let count = 0;
 
 /** One socket. A class, so that ten thousand idle ones share their functions; lists exist only while something is in them. */
 export class HeldSocket implements Socket {
-  readonly id = `ws-${++count}`;
+  readonly id = `${NAME}-${++count}`;
   readonly address: string;
   readonly atOnce: number;
   /** How often its peer sent what is no envelope. */
@@ -103,6 +106,8 @@ export class HeldSocket implements Socket {
   /** By which code its peer closed it. */
   closeCode: number | undefined;
   readonly ws: WebSocket;
+  readonly raw: Duplex;
+  corked = false;
   readonly take: TakeFrame;
   readonly keeper: Keeper;
   readonly onClosed: ((socket: HeldSocket) => void) | undefined;
@@ -128,8 +133,9 @@ export class HeldSocket implements Socket {
   waiters: Waiter[] | undefined;
   listeners: (() => void)[] | undefined;
 
-  constructor(ws: WebSocket, keeper: Keeper, { take, address, atOnce = MAX_IN_HAND, onClosed }: Adopted) {
+  constructor(ws: WebSocket, keeper: Keeper, { raw, take, address, atOnce = MAX_IN_HAND, onClosed }: Adopted) {
     this.ws = ws;
+    this.raw = raw;
     this.keeper = keeper;
     this.take = take;
     this.address = address;
@@ -153,7 +159,21 @@ export class HeldSocket implements Socket {
   send(frame: string): void {
     if (!this.open) return;
     if (this.ws.bufferedAmount > MAX_BUFFERED) this.close(1013, 'too slow');
-    else this.ws.send(frame);
+    else {
+      this.gather();
+      this.ws.send(frame);
+    }
+  }
+
+  /** What is sent in one turn is written at once: a frame and the ping behind it, say. */
+  gather(): void {
+    if (this.corked) return;
+    this.corked = true;
+    this.raw.cork();
+    process.nextTick(() => {
+      this.corked = false;
+      this.raw.uncork();
+    });
   }
 
   taken(): Promise<boolean> {

@@ -220,12 +220,18 @@ export async function assemble(
   const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
   const viewed = (def: RecordDef, record: Exchange): JsonObject =>
     def.category === protocol.binds.category && protocol.answer ? protocol.answer(record) : def.view(record);
-  const answer = effects.answer ?? (answered ? viewed(answered.def, answered.record) : bound ? viewed(protocol.binds, bound) : {});
+  // made where somebody asks: what a message would answer nobody hears
+  const answerOf = (): JsonObject =>
+    effects.answer ?? (answered ? viewed(answered.def, answered.record) : bound ? viewed(protocol.binds, bound) : {});
   const snapshot =
-    cause && (waiting.length > 0 || origin.job || origin.interim) && (effects.answer || answered) ? [{ cause, value: answer }] : undefined;
+    cause && (waiting.length > 0 || origin.job || origin.interim) && (effects.answer || answered)
+      ? [{ cause, value: answerOf() }]
+      : undefined;
 
   return {
-    answer,
+    get answer() {
+      return answerOf();
+    },
     answerRef,
     spawned: waiting.length > 0 || awaits !== undefined,
     withheld,
@@ -243,7 +249,7 @@ export async function assemble(
       mail: kept.length > 0 ? kept : undefined,
       taken: effects.taken?.length && ctx.connection ? [{ box: ctx.connection.id, ids: effects.taken }] : undefined,
       done: origin.job ? [origin.job] : undefined,
-      marks: marksOf(origin, mail, withheld ? { [WITHHELD]: answer } : answer, ctx.now),
+      marks: marksOf(origin, mail, () => (withheld ? { [WITHHELD]: answerOf() } : answerOf()), ctx.now),
       snapshots: snapshot,
       failures: cause && origin.failure ? [{ cause, ...origin.failure }] : undefined,
     },
@@ -251,8 +257,8 @@ export async function assemble(
 }
 
 /** What is remembered of a message, or of a call with a key: its answer, to be given again. */
-function marksOf(origin: Origin, mail: readonly DeliverPayload[], answer: JsonObject, now: number): Commit['marks'] {
-  if (origin.callMark !== undefined) return [{ mark: origin.callMark, answer, expires: now + CALL_LIFE }];
+function marksOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: () => JsonObject, now: number): Commit['marks'] {
+  if (origin.callMark !== undefined) return [{ mark: origin.callMark, answer: answerOf(), expires: now + CALL_LIFE }];
   if (origin.mark === undefined) return undefined;
   const said = mail.filter(({ transient }) => !transient);
   return [

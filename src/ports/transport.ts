@@ -9,7 +9,7 @@ export interface DeliveryResult {
  * what was not `taken` is to be sent again elsewhere.
  */
 export interface Socket {
-  /** Unique in this process. */
+  /** Unique, over all processes too. */
   readonly id: string;
   readonly open: boolean;
   /** Bytes that were sent and that the peer's machine has not taken from this one yet. */
