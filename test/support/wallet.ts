@@ -67,11 +67,13 @@ export interface LineOptions {
   /** Says `messages-received` for each delivery. */
   readonly confirms?: boolean;
   readonly url?: string;
+  /** Hears of each text as it comes. */
+  readonly onText?: (text: string) => void;
 }
 
 /** Opens a wallet's WebSocket. */
 export async function openLine({ stranger, key, to }: Wallet, options: LineOptions = {}): Promise<Line> {
-  const { pongs = true, confirms = true, url = to.url } = options;
+  const { pongs = true, confirms = true, url = to.url, onText } = options;
   const ws = new WebSocket(url.replace(/^http/, 'ws'), { autoPong: pongs, perMessageDeflate: false });
   const texts = waiting<string>();
   const inbox = waiting<Body>();
@@ -79,6 +81,10 @@ export async function openLine({ stranger, key, to }: Wallet, options: LineOptio
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
   });
+  const came = (text: string): void => {
+    onText?.(text);
+    texts.add(text);
+  };
   const say = (type: string, members: object = {}): string => {
     const said = message(type, { ...ALL, ...members });
     ws.send(stranger.seal(to.verkey, said));
@@ -89,14 +95,14 @@ export async function openLine({ stranger, key, to }: Wallet, options: LineOptio
     if (parsed.recipients.includes(key.verkey)) {
       const text = textOf(key, JSON.parse(data.toString()));
       frames.push(text);
-      return texts.add(text);
+      return came(text);
     }
     const body: Body = JSON.parse(Buffer.from(openEnvelope(parsed, stranger.pair).message).toString());
     const kind = body['@type'].split('/').at(-1);
     frames.push(kind);
     if (kind === 'delivery') {
       const ids = body['~attach'].map((one: Body) => one['@id']);
-      for (const one of body['~attach']) texts.add(textOf(key, one.data.json));
+      for (const one of body['~attach']) came(textOf(key, one.data.json));
       if (confirms) say('messagepickup/2.0/messages-received', { message_id_list: ids });
     }
     inbox.add(body);
