@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { didKeyToVerkey } from '../../src/didcomm/encoding.ts';
 import { verifyDecorator } from '../../src/didcomm/signature-decorator.ts';
 import { createLegacy } from '../../src/dids/legacy.ts';
+import { startPostgres } from '../postgres.ts';
 import { type Body, createWorld, freePort } from '../support/agents.ts';
 import { message, startStranger } from '../support/stranger.ts';
 import { until } from '../support/waiting.ts';
@@ -31,7 +32,7 @@ interface Shown {
 
 const environment = { PATH: process.env.PATH, HOME: world.folder };
 
-async function start(...flags: string[]): Promise<Shown> {
+async function start(...flags: readonly string[]): Promise<Shown> {
   const child = spawn(process.execPath, [MAIN, 'start', 'mediator', ...flags], {
     env: { ...environment, FLEXID_DATA_DIR: join(world.folder, 'data') },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -117,6 +118,19 @@ test('a start later it prints the same, with the QR code where that was asked fo
   assert.ok(moved.url.startsWith('http://127.0.0.2:1?oob='));
   assert.notEqual(invitationOf(moved.url, 'oob')['@id'], invitationOf(mediator.url, 'oob')['@id']);
   await stop(moved);
+});
+
+test('replicas that start at once print the same', { timeout: 60_000 }, async () => {
+  const database = await startPostgres();
+  world.defer(() => database.stop());
+  const shared = ['--store', database.url, '--wallet-key', 'replicas', '--endpoint', 'http://mediator.example:3000', '--drain-time', '0'];
+  const all = await Promise.all(
+    [await freePort(), await freePort(), await freePort()].map((port) =>
+      start(...shared, ...['http', 'ws'].flatMap((module) => ['--inbound-transport', module, '127.0.0.1', `${port}`])),
+    ),
+  );
+  assert.equal(new Set(all.map(({ url }) => url)).size, 1);
+  await Promise.all(all.map(stop));
 });
 
 test('it explains itself, and what it cannot do without', () => {
