@@ -14,6 +14,7 @@ import { webDocuments } from './adapters/web-documents.ts';
 import { type Frames, takeFrames, wsInbound } from './adapters/ws-inbound.ts';
 import { outboundOf, wsOutbound } from './adapters/ws-outbound.ts';
 import { createAuthority } from './admin/auth.ts';
+import { MAX_QR_BYTES, qrText } from './admin/qr.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
 import { type Config, ConfigError, dataDir, liveConfig } from './config.ts';
@@ -47,7 +48,7 @@ import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
 import { deliveryOf } from './protocols/message-pickup-2.ts';
 import { multitenancy } from './protocols/multitenancy.ts';
 import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
-import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid } from './startup.ts';
+import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
 import { startExpiry } from './workers/expiry.ts';
 import { startSessions } from './workers/sessions.ts';
 import { startSweeper } from './workers/sweeper.ts';
@@ -66,6 +67,8 @@ export interface Agent {
   readonly kernel: Kernel;
   readonly adminPort?: number;
   readonly inboundPort?: number;
+  /** The invitation that every wallet may answer, made once and found again: its URL, the same for old wallets, and as a QR code for terminals. */
+  invitation(): Promise<{ url: string; old: string; qr: string }>;
   /** Resolves when the agent was told to stop by the admin API. */
   readonly stopped: Promise<void>;
   /** Says that it is not ready any more, and serves on for a while: whoever sends it work has time to hear of that. */
@@ -311,6 +314,10 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     kernel,
     adminPort: server?.port,
     inboundPort: messages[0]?.port,
+    async invitation() {
+      const urls = await standingInvitation(kernel, calls, BASE);
+      return { ...urls, qr: urls.url.length > MAX_QR_BYTES ? '' : qrText(urls.url) };
+    },
     stopped,
     async drain() {
       draining = true;

@@ -120,6 +120,7 @@ const SETTINGS = {
     help: 'How long a message is kept that nobody fetches (default 7)',
   },
   monitorForward: flag('monitor-forward', 'ACAPY_MONITOR_FORWARD', 'Mediation', 'Send a webhook for each message that is handed on'),
+  qr: flag('qr', 'FLEXID_QR', 'Mediation', 'With start mediator: print the QR code of the invitation, also where no terminal is'),
   mediatorInvitation: {
     flags: ['--mediator-invitation'],
     env: 'ACAPY_MEDIATION_INVITATION',
@@ -644,12 +645,14 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   const parser = createParser(command);
   const given = parser.parse_args([...argv]) as Record<string, unknown>;
   const file = yamlFile((given.argFile as string | undefined) ?? env.ACAPY_ARG_FILE);
+  const told = (name: Name): unknown =>
+    given[name] ?? fromText(SETTINGS[name], env[SETTINGS[name].env]) ?? file[SETTINGS[name].flags[0]!.slice(2)];
+  const preset = command === MEDIATOR ? mediatorPreset(told) : {};
   const config: Record<string, unknown> = {};
   const shown: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(SETTINGS) as [Name, Setting][]) {
     const long = setting.flags[0]!.slice(2);
-    const raw =
-      given[name] ?? fromText(setting, env[setting.env]) ?? file[long] ?? setting.default ?? (setting.kind === 'list' ? [] : undefined);
+    const raw = preset[name] ?? told(name) ?? setting.default ?? (setting.kind === 'list' ? [] : undefined);
     config[name] = checked(setting, raw);
     if (!setting.secret && config[name] !== undefined)
       shown[long] = name === 'webhookUrls' ? (config[name] as string[]).map((url) => url.replace(/#.*/, '')) : config[name];
@@ -665,6 +668,35 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   const complete = config as Config;
   config.store ??= storeOf(complete);
   return { config: complete, shown, ignored };
+}
+
+/** The command that runs a mediator. */
+const MEDIATOR = 'start mediator';
+
+/** Where a mediator takes messages, unless it is told otherwise: one port for both. */
+const MEDIATOR_INBOUND = ['http', 'ws'].map((module) => [module, '0.0.0.0', '3000']);
+/** Addresses that say where to listen, and lead nowhere. */
+const ANYWHERE = /^(?:0\.0\.0\.0|::|\[::\])$/;
+
+/** What `start mediator` sets: in the place of what was not told, but for the addresses, which it completes. @throws ConfigError */
+function mediatorPreset(told: (name: Name) => unknown): Partial<Record<Name, unknown>> {
+  const inbound = checked(SETTINGS.inbound, told('inbound') ?? MEDIATOR_INBOUND) as string[][];
+  return {
+    openMediation: told('openMediation') ?? true,
+    autoAcceptRequests: told('autoAcceptRequests') ?? true,
+    inbound,
+    endpoint: mediatorEndpoints([told('endpoint') ?? []].flat() as string[], inbound),
+  };
+}
+
+/** Where wallets find a mediator: what was told, or else its first port; and for WebSockets the same address, where one port takes both. */
+function mediatorEndpoints(told: readonly string[], inbound: readonly (readonly string[])[]): readonly string[] {
+  const [first] = inbound;
+  const given = told.length > 0 || !first ? told : [`${first[0]}://${first[1]}:${first[2]}`];
+  if (given.length === 0 || given.some((url) => URL.canParse(url) && ANYWHERE.test(new URL(url).hostname)))
+    throw new ConfigError('--endpoint: say where wallets reach this mediator, as in --endpoint https://mediator.example.com');
+  const both = inbound.some(([module, host, port]) => module === 'ws' && inbound.some((one) => `${one}` === `http,${host},${port}`));
+  return both && !given.some((url) => /^wss?:/i.test(url)) ? [...given, given[0]!.replace(/^http/i, 'ws')] : given;
 }
 
 function storeOf(config: Config): string | undefined {
@@ -723,6 +755,9 @@ export const dataDir = (config: Config): string => config.dataDir ?? join(homedi
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   start: 'Runs the agent. Flags that ACA-Py has too have its names and its ACAPY_* variables.',
+  [MEDIATOR]:
+    'Runs a mediator: --open-mediation --auto-accept-requests, HTTP and WebSockets on port 3000 unless --inbound-transport says otherwise. ' +
+    'Prints an invitation for wallets, the same at each start, and its QR code. Needs --endpoint; takes all flags of start.',
   provision: 'Creates the database and, with --seed, the DID; then ends. Takes the flags of start.',
   'rotate-key': 'Puts a new wallet key in the place of the present one; then ends. Takes the flags of start.',
   upgrade: "Brings the database to this version's schema; then ends. Takes the flags of start.",

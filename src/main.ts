@@ -4,6 +4,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
 
   ./flexid demo               issue, present and verify credentials between three agents on a dev ledger
   ./flexid start ...          run the agent (./flexid start --help)
+  ./flexid start mediator ... run a mediator for wallets; prints its invitation (./flexid start mediator --help)
   ./flexid provision ...      create the database and, with --seed, the DID; takes the flags of start
   ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
   ./flexid rotate-key ...     put --new-wallet-key in the place of the wallet key; takes the flags of start
@@ -16,17 +17,29 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
 
 /** Runs the agent until it is told to stop; drains on SIGTERM and SIGINT. */
 async function start(argv: readonly string[]): Promise<void> {
-  const { config, shown, log, app } = await configured('start', argv);
+  const mediator = argv[0] === 'mediator';
+  const { config, shown, log, app } = await configured(mediator ? 'start mediator' : 'start', mediator ? argv.slice(1) : argv);
   const { startAgent } = app;
   const agent = await startAgent(config, shown, log);
   log.info({ admin: agent.adminPort, inbound: agent.inboundPort, label: config.label }, 'the agent is ready');
   const signal = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
   });
+  if (mediator) show(await agent.invitation(), config.qr);
   const why = await Promise.race([signal, agent.stopped.then(() => 'the admin API')]);
   log.info({ by: why }, 'stopping');
   await agent.drain();
   await agent.close();
+}
+
+/** Shows people how wallets connect: URLs, and a QR code where it can be drawn or was asked for. */
+function show({ url, old, qr }: { readonly url: string; readonly old: string; readonly qr: string }, asked: boolean): void {
+  const { isTTY, columns } = process.stdout;
+  const width = qr.indexOf('\n');
+  const drawn = asked || (isTTY && columns >= width) ? qr : isTTY ? `For its QR code the terminal must have ${width} columns.\n` : '';
+  process.stdout.write(
+    `Wallets connect to this mediator by\n\n${url}\n\nand those that know connections 1.0 only by\n\n${old}\n\n${drawn}`,
+  );
 }
 
 async function configured(command: string, argv: readonly string[]) {

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, ConfigError } from './config.ts';
+import { didKeyToVerkey } from './didcomm/encoding.ts';
 import { newKeyPair } from './didcomm/keys.ts';
 import { seedBytes } from './dids/seed.ts';
-import { asAppError } from './errors.ts';
+import { AppError, asAppError } from './errors.ts';
 import type { Calls } from './kernel/calls.ts';
 import type { Kernel } from './kernel/context.ts';
 import { shortHash } from './kernel/jobs.ts';
@@ -13,7 +14,54 @@ import { connections } from './protocols/connections.ts';
 import { coordinateMediation } from './protocols/coordinate-mediation.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { walletDid } from './protocols/wallet-did.ts';
+import { type ConnectionValue, connection, HANDSHAKES } from './records/connection.ts';
 import { type DidValue, did } from './records/did.ts';
+import { type OutOfBandValue, outOfBand } from './records/out-of-band.ts';
+
+/** An inline service of an invitation of ours. */
+interface Service {
+  readonly recipientKeys: readonly string[];
+  readonly routingKeys?: readonly string[];
+  readonly serviceEndpoint: string;
+}
+
+/**
+ * The invitation of many uses that a mediator shows: the same at each start and in each replica, as long as its address is the same.
+ * @returns its URL, and the same in the form of RFC 0160
+ */
+export async function standingInvitation(kernel: Kernel, calls: Calls, tenant: string): Promise<{ url: string; old: string }> {
+  const { store } = kernel.db;
+  const { endpoint } = (await kernel.profiles.of(tenant)).settings;
+  const alias = `mediator at ${endpoint}`;
+  const known = async (): Promise<JsonObject | undefined> => {
+    const query = { state: 'invitation', role: 'invitee', tags: { alias }, limit: 1 };
+    const [found] = (await store.find(tenant, connection.category, query)).rows;
+    const { invitation_msg_id: name = '' } = (found?.value ?? {}) as Partial<ConnectionValue>;
+    const [[row] = []] = found ? await store.load(tenant, [{ category: outOfBand.category, tag: 'invi_msg_id', equals: name }]) : [];
+    return row && ((row.value as OutOfBandValue).invitation as JsonObject);
+  };
+  const body = { alias, handshake_protocols: Object.keys(HANDSHAKES).map((name) => `https://didcomm.org/${name}`) };
+  const input = { body, query: { multi_use: 'true', auto_accept: 'true' } };
+  let invitation = await known();
+  // replicas that start at once make one, by the key; without it, where one that was made under the key is deleted already
+  for (const key of [`${alias} ${Math.floor(kernel.now() / 60_000)}`, undefined]) {
+    if (invitation) break;
+    await calls.call(tenant, outOfBandProtocol.name, 'create-invitation', { input, key });
+    invitation = await known();
+  }
+  if (!invitation) throw new AppError('internal', 'the invitation of the mediator was deleted as it was made');
+  const [service] = invitation.services as unknown as [Service];
+  const { '@id': id, label } = invitation;
+  const { recipientKeys, routingKeys, serviceEndpoint } = service;
+  const verkeys = (keys: readonly string[] | undefined) => keys?.map((name) => didKeyToVerkey(name.split('#')[0]!) ?? name);
+  const old = {
+    '@type': 'https://didcomm.org/connections/1.0/invitation',
+    ...{ '@id': id, label, serviceEndpoint, recipientKeys: verkeys(recipientKeys), routingKeys: verkeys(routingKeys) },
+  };
+  const urlOf = (name: string, value: object): string =>
+    `${serviceEndpoint}?${name}=${Buffer.from(JSON.stringify(value)).toString('base64url')}`;
+  return { url: urlOf('oob', invitation), old: urlOf('c_i', old) };
+}
 
 const of = (value: unknown): DidValue => value as DidValue;
 

@@ -4,13 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as tcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import pg from 'pg';
 import { WebSocket } from 'ws';
 import { answers, type Program, program } from '../../examples/demo/processes.ts';
 import { startPostgres } from '../postgres.ts';
-import { type Body, createWorld, freePort, startReceiver } from '../support/agents.ts';
+import { type Body, createWorld, freePort, startReceiver, type TestAgent } from '../support/agents.ts';
 import { until } from '../support/waiting.ts';
-import { type Line, type Mediating, openLine, startWallet, type Wallet } from '../support/wallet.ts';
+import { type Line, type LineOptions, type Mediating, openLine, startWallet, type Wallet } from '../support/wallet.ts';
 
 /** Mediators that are killed, replicas of them, and peers that do harm. */
 
@@ -47,6 +48,7 @@ async function mediatorAt(name: string, folder: string, store: readonly string[]
         method: 'POST',
         headers: { 'x-api-key': key, 'content-type': 'application/json' },
         body: JSON.stringify(body ?? {}),
+        signal: AbortSignal.timeout(20_000),
       });
       if (!answer.ok) throw new Error(`${path} answered ${answer.status} ${await answer.text()}`);
       return (await answer.json()) as Body;
@@ -68,52 +70,61 @@ async function wallet(of: Mediating): Promise<Wallet> {
   return one;
 }
 
+async function line(of: Wallet, options?: LineOptions): Promise<Line> {
+  const one = await openLine(of, options);
+  world.defer(() => one.close());
+  return one;
+}
+
+/** How long anything here may take, so that what never comes fails instead of holding the run. */
+const PATIENCE_MS = 30_000;
+
 /** A wallet that opens a socket again whenever its last is gone, and takes each message once. */
-function persistent(phone: Wallet, ask: (line: Line) => void, urls: () => string) {
+function persistent(phone: Wallet, ask: (line: Line) => void, url: () => string) {
   const seen = new Set<string>();
   const order: string[] = [];
   let repeated = 0;
-  let line: Line | undefined;
+  let open: Line | undefined;
   let ended = false;
+  const onText = (text: string): void => {
+    if (seen.has(text)) repeated++;
+    else order.push(text);
+    seen.add(text);
+  };
   const going = (async () => {
     while (!ended) {
       try {
-        line = await openLine(phone, { url: urls() });
+        open = await openLine(phone, { url: url(), onText });
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 20));
         continue;
       }
-      const take = (text: string): boolean => {
-        if (seen.has(text)) repeated++;
-        else order.push(text);
-        seen.add(text);
-        return false;
-      };
-      line.texts.first(take, 'the end', 600_000).catch(() => undefined);
-      ask(line);
-      await line.closed;
+      if (ended) open.close();
+      else ask(open);
+      await open.closed;
     }
   })();
+  world.defer(async () => {
+    ended = true;
+    open?.close();
+    await going;
+  });
   return {
     order,
     get repeated() {
       return repeated;
     },
-    drop: () => line?.close(),
-    async end() {
-      ended = true;
-      line?.close();
-      await going;
-    },
+    drop: () => open?.close(),
   };
 }
 
 /** Posts until it was accepted, as senders do. */
-async function deliver(phone: Wallet, urls: () => string, text: string): Promise<void> {
+async function deliver(phone: Wallet, url: () => string, text: string): Promise<void> {
   const body = phone.wrapped(text);
-  for (;;) {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (performance.now() < deadline) {
     try {
-      const { status } = await fetch(urls(), {
+      const { status } = await fetch(url(), {
         method: 'POST',
         headers: { 'content-type': 'application/didcomm-envelope-enc' },
         body,
@@ -125,15 +136,16 @@ async function deliver(phone: Wallet, urls: () => string, text: string): Promise
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  throw new Error(`"${text}" was not accepted`);
 }
 
 const LANES = 8;
-async function deliverAll(phone: Wallet, urls: () => string, count: number, at: (done: number) => void): Promise<void> {
+async function deliverAll(phone: Wallet, url: () => string, count: number, at: (done: number) => void): Promise<void> {
   let done = 0;
   await Promise.all(
     Array.from({ length: LANES }, async (_, lane) => {
       for (let i = lane; i < count; i += LANES) {
-        await deliver(phone, urls, `${lane} ${String(i).padStart(5, '0')}`);
+        await deliver(phone, url, `${lane} ${String(i).padStart(5, '0')}`);
         at(++done);
       }
     }),
@@ -149,133 +161,238 @@ function assertOrder(order: readonly string[], count: number): void {
   }
 }
 
-for (const [mode, ask] of [
-  ['implicit', (line: Line) => line.say(PING, { response_requested: false })],
-  ['live', (line: Line) => line.say(LIVE, { live_delivery: true })],
-] as const) {
-  test(`kill -9 of a mediator amid 1,000 forwards, ${mode}: all come, in their order`, { timeout: 180_000 }, async () => {
+const MODES = [
+  ['implicit', (open: Line) => open.say(PING, { response_requested: false })],
+  ['live', (open: Line) => open.say(LIVE, { live_delivery: true })],
+] as const;
+
+for (const [mode, ask] of MODES) {
+  test(`kill -9 of a mediator amid 1,000 forwards, ${mode}: all come, in their order`, { timeout: 60_000 }, async () => {
     const folder = folderOf();
     const mediator = await mediatorAt(`killed-${mode}`, folder, ['--store', `sqlite:${join(folder, 'mediator.db')}`]);
     const phone = await wallet(mediator);
     const url = (): string => mediator.inbound;
     const reader = persistent(phone, ask, url);
     let killing: Promise<void> = Promise.resolve();
+    let kills = 0;
     await deliverAll(phone, url, 1000, (done) => {
       if (done % 300 === 150)
         killing = killing.then(async () => {
+          kills++;
           await mediator.process.kill();
           await mediator.process.start();
         });
+      // and the wallet loses its network now and then
+      else if (done % 70 === 0) reader.drop();
     });
     await killing;
-    await until(() => reader.order.length >= 1000, 'all messages', 60_000);
+    assert.equal(kills, 3);
+    await until(() => reader.order.length >= 1000, 'all messages', PATIENCE_MS);
     assertOrder(reader.order, 1000);
     assert.ok(reader.repeated < 500, `${reader.repeated} came again`);
-    await reader.end();
+    const left = async (): Promise<number> => (await phone.say('messagepickup/2.0/status-request')).reply.message_count;
+    await until(async () => (await left()) === 0, 'what was confirmed to be gone');
   });
 }
 
-test('two replicas: mail that comes to one goes on the socket at the other; when that is killed, the rest comes by the first, in order', {
-  timeout: 180_000,
-}, async () => {
-  const folder = folderOf();
-  const database = await startPostgres();
-  world.defer(() => database.stop());
-  const store = ['--store', database.url, '--wallet-key', 'replicas'];
-  const [one, other] = [await mediatorAt('one', folder, store), await mediatorAt('other', folder, store)];
-  const phone = await wallet(one);
-  const line = await openLine(phone, { url: other.inbound });
-  await line.ask(PING);
-  for (let i = 0; i < 5; i++) {
-    const begun = performance.now();
-    await deliver(phone, () => one.inbound, `at once ${i}`);
-    await line.texts.first((text) => text === `at once ${i}`, 'the message at the other replica', 5000);
-    assert.ok(performance.now() - begun < 5000);
+describe('two replicas', () => {
+  let adminUrl: string;
+  let [one, other]: Mediator[] = [];
+  before(async () => {
+    const database = await startPostgres();
+    world.defer(() => database.stop());
+    ({ adminUrl } = database);
+    const [folder, store] = [folderOf(), ['--store', database.url, '--wallet-key', 'replicas']];
+    one = await mediatorAt('one', folder, store);
+    other = await mediatorAt('other', folder, store);
+  });
+
+  /** The database's sessions that wait for hints, in the order in which the replicas were started. */
+  async function listening(): Promise<number[]> {
+    const client = new pg.Client({ connectionString: adminUrl });
+    await client.connect();
+    try {
+      const { rows } = await client.query("SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN flexid' ORDER BY backend_start");
+      return rows.map(({ pid }) => pid as number);
+    } finally {
+      await client.end();
+    }
   }
-  line.close();
-  let at = other;
-  const reader = persistent(
-    phone,
-    (open) => open.say(PING, { response_requested: false }),
-    () => at.inbound,
-  );
-  await deliverAll(
-    phone,
-    () => one.inbound,
-    400,
-    (done) => {
-      if (done === 150) {
-        at = one;
-        void other.process.kill();
-      }
-    },
-  );
-  await until(() => reader.order.length >= 400, 'all messages', 60_000);
-  assertOrder(reader.order, 400);
-  await reader.end();
+
+  test('mail that comes to one goes on the socket at the other at once', { timeout: 30_000 }, async () => {
+    const phone = await wallet(one!);
+    const open = await line(phone, { url: other!.inbound });
+    await open.ask(PING);
+    for (let i = 0; i < 5; i++) {
+      await deliver(phone, () => one!.inbound, `at once ${i}`);
+      await open.texts.first((text) => text === `at once ${i}`, 'the message at the other replica', 5000);
+    }
+  });
+
+  test('a hint that is lost, since the replica with the socket heard nothing just then, loses no mail', { timeout: 30_000 }, async () => {
+    const phone = await wallet(one!);
+    const open = await line(phone, { url: other!.inbound });
+    await open.ask(PING);
+    const client = new pg.Client({ connectionString: adminUrl });
+    world.defer(() => client.end());
+    await client.connect();
+    let lost = 0;
+    for (let i = 0; i < 10 && lost === 0; i++) {
+      const before = await until(async () => ((await listening()).length === 2 ? await listening() : undefined), 'both replicas to listen');
+      await client.query('SELECT pg_terminate_backend($1)', [before[1]]);
+      await deliver(phone, () => one!.inbound, `unheard ${i}`);
+      // nobody heard of it where the session is not back yet
+      if ((await listening()).length < 2) lost++;
+      await open.texts.first((text) => text === `unheard ${i}`, 'what came while nobody listened', 10_000);
+    }
+    assert.equal(lost, 1, 'the replica was always back before the mail came');
+  });
+
+  test('when the one with the socket is killed, the rest comes by the first, in order', { timeout: 60_000 }, async () => {
+    const phone = await wallet(one!);
+    let at = other!;
+    const reader = persistent(
+      phone,
+      (open) => open.say(PING, { response_requested: false }),
+      () => at.inbound,
+    );
+    await deliverAll(
+      phone,
+      () => one!.inbound,
+      400,
+      (done) => {
+        if (done !== 150) return;
+        at = one!;
+        void other!.process.kill();
+      },
+    );
+    await until(() => reader.order.length >= 400, 'all messages', PATIENCE_MS);
+    assertOrder(reader.order, 400);
+  });
 });
 
-describe('peers that do harm', () => {
-  test('none slows down another: who never reads, who says nothing or rubbish, thousands of sockets, what is too large', {
-    timeout: 120_000,
-  }, async () => {
-    const mediator = await world.start('patient', { flags: ['--open-mediation', '--message-rate', '0'], webSocket: true });
-    const [phone, deaf] = [await wallet(mediator), await wallet(mediator)];
-    const good = await openLine(phone);
-    await good.ask(PING);
+describe('peers that do harm slow down nobody else', () => {
+  let mediator: TestAgent;
+  let good: Wallet;
+  let open: Line;
+  before(async () => {
+    mediator = await world.start('patient', { flags: ['--open-mediation', '--message-rate', '0'], webSocket: true });
+    good = await wallet(mediator);
+    open = await line(good);
+    await open.ask(PING);
+  });
 
-    // who never reads: its socket fills and goes, its mail stays
-    const stuck = await openLine(deaf);
-    await stuck.ask(PING);
+  const left = async (of: Wallet): Promise<number> => (await mediator.agent.kernel.db.store.mailbox('base', of.id)).messages;
+
+  /** The good wallet's mail comes as if it were alone. */
+  async function swift(of: string): Promise<void> {
+    const texts = Array.from({ length: 20 }, (_, i) => `${of} ${i}`);
+    const begun = performance.now();
+    for (const text of texts) assert.equal(await good.forward(text), 202);
+    await open.texts.first((text) => text === texts.at(-1), `the good wallet's mail, ${of}`, 5000);
+    const took = performance.now() - begun;
+    assert.ok(took < 3000, `20 messages took ${took} ms`);
+    assert.deepEqual(
+      open.texts.list.filter((text) => text.startsWith(`${of} `)),
+      texts,
+    );
+    assert.equal(open.ws.readyState, WebSocket.OPEN);
+  }
+
+  test('who never reads keeps its mail, and costs no memory for it', { timeout: 30_000 }, async () => {
+    const deaf = await wallet(mediator);
+    const stuck = await line(deaf);
+    stuck.say(PING, { response_requested: false });
+    await deaf.forward('read');
+    await stuck.texts.first((text) => text === 'read', 'what comes before it stops');
+    await until(async () => (await left(deaf)) === 0, 'an empty box');
     stuck.ws.pause();
     const large = 'x'.repeat(100_000);
-    for (let i = 0; i < 60; i++) assert.equal(await deaf.forward(`${i} ${large}`), 202);
+    for (let i = 0; i < 150; i++) assert.equal(await deaf.forward(`${i} ${large}`), 202);
+    await swift('beside who never reads');
+    assert.equal(await left(deaf), 150, 'nothing is lost of who does not read');
+    stuck.ws.resume();
+    await stuck.texts.first((text) => text.startsWith('149 '), 'all of it, when it reads again');
+    assert.deepEqual(
+      stuck.texts.list.map((text) => text.split(' ')[0]),
+      ['read', ...Array.from({ length: 150 }, (_, i) => `${i}`)],
+    );
+  });
 
-    // sockets without a word, and with half a handshake
-    const { port } = new URL(mediator.inbound);
-    const silent = Array.from({ length: 50 }, () => tcp(Number(port), '127.0.0.1'));
-    for (const socket of silent) socket.on('error', () => {});
-    silent[0]!.write('GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n');
-
-    // rubbish ends its own socket only
-    const rubbish = new WebSocket(mediator.inbound.replace('http', 'ws'));
-    const code = await new Promise<number>((resolve) => {
-      rubbish.on('open', () => {
-        for (let i = 0; i < 100; i++) rubbish.send('{"protected": "no"}');
-      });
-      rubbish.on('close', resolve);
-      rubbish.on('error', () => {});
+  for (const [mode, ask] of MODES) {
+    test(`who vanishes with frames unread gets them again, ${mode}`, { timeout: 30_000 }, async () => {
+      const phone = await wallet(mediator);
+      const texts = Array.from({ length: 30 }, (_, i) => `unread ${i}`);
+      const gone = await line(phone);
+      ask(gone);
+      await phone.forward('read');
+      await gone.texts.first((text) => text === 'read', 'what comes before it stops');
+      gone.ws.pause();
+      const { mail_sent: before = 0 } = (await mediator.get('/status')).conductor;
+      for (const text of texts) assert.equal(await phone.forward(text), 202);
+      await until(async () => (await mediator.get('/status')).conductor.mail_sent > before, 'frames on the socket');
+      gone.close();
+      const back = await line(phone);
+      ask(back);
+      await back.texts.first((text) => text === texts.at(-1), 'all of it');
+      assert.deepEqual(
+        back.texts.list.filter((text) => text !== 'read'),
+        texts,
+      );
+      await until(async () => (await left(phone)) === 0, 'an empty box');
     });
-    assert.equal(code, 1008);
+  }
 
-    // two thousand sockets of one wallet
+  test('sockets without a word, and with half a handshake', { timeout: 30_000 }, async () => {
+    const { port } = new URL(mediator.inbound);
+    const silent = Array.from({ length: 200 }, () => tcp(Number(port), '127.0.0.1'));
+    for (const socket of silent) {
+      socket.on('error', () => {});
+      world.defer(() => socket.destroy());
+    }
+    for (const socket of silent.slice(0, 100)) socket.write('GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n');
+    await until(() => silent.every((socket) => !socket.connecting), 'the sockets');
+    await swift('beside silent sockets');
+    for (const socket of silent) socket.destroy();
+  });
+
+  test('rubbish ends its own socket', { timeout: 30_000 }, async () => {
+    const rubbish = new WebSocket(mediator.inbound.replace('http', 'ws'));
+    world.defer(() => rubbish.terminate());
+    const code = new Promise<number>((resolve) => rubbish.on('close', resolve));
+    rubbish.on('error', () => {});
+    rubbish.on('open', () => {
+      for (let i = 0; i < 100; i++) rubbish.send('{"protected": "no"}');
+    });
+    await swift('beside rubbish');
+    assert.equal(await code, 1008);
+  });
+
+  test('two thousand sockets of one wallet: the newest has the mail, once, and few stay open', { timeout: 60_000 }, async () => {
     const many = await wallet(mediator);
     const lines: Line[] = [];
     for (let i = 0; i < 2000; i += 50) {
-      const some = await Promise.all(Array.from({ length: 50 }, () => openLine(many)));
-      for (const one of some) one.say(PING, { response_requested: false });
+      const some = await Promise.all(Array.from({ length: 50 }, () => line(many)));
+      for (const each of some) each.say(PING, { response_requested: false });
       lines.push(...some);
     }
+    await until(() => lines.filter(({ ws }) => ws.readyState === WebSocket.OPEN).length <= 16, 'the others to be closed');
     await many.forward('for many');
-    await until(() => lines.some((one) => one.texts.list.includes('for many')), 'the message on one of its sockets');
-    assert.equal(lines.filter((one) => one.texts.list.includes('for many')).length, 1);
+    const having = (): number => lines.filter((each) => each.texts.list.includes('for many')).length;
+    await until(having, 'the message on one of its sockets');
+    await swift('beside many sockets');
+    assert.equal(having(), 1);
+  });
 
-    // 5 MiB
+  test('a message above the bound is refused, and nothing of it kept', { timeout: 30_000 }, async () => {
+    const body = good.wrapped('y'.repeat(5 << 20));
     const huge = await fetch(mediator.inbound, {
       method: 'POST',
       headers: { 'content-type': 'application/didcomm-envelope-enc' },
-      body: phone.wrapped('y'.repeat(5 << 20)),
+      body,
+      signal: AbortSignal.timeout(10_000),
     });
     assert.equal(huge.status, 413);
-
-    const begun = performance.now();
-    for (let i = 0; i < 20; i++) assert.equal(await phone.forward(`good ${i}`), 202);
-    await good.texts.first((text) => text === 'good 19', 'what comes after all that');
-    const took = performance.now() - begun;
-    assert.ok(took < 5000, `20 messages took ${took} ms`);
-    assert.equal(good.ws.readyState, WebSocket.OPEN);
-    assert.equal((await mediator.agent.kernel.db.store.mailbox('base', deaf.id)).messages, 60, 'nothing is lost of who does not read');
-    for (const socket of silent) socket.destroy();
-    for (const one of [...lines, stuck, good]) one.close();
+    await swift('after what is too large');
   });
 });

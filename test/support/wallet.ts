@@ -67,11 +67,13 @@ export interface LineOptions {
   /** Says `messages-received` for each delivery. */
   readonly confirms?: boolean;
   readonly url?: string;
+  /** Hears of each text as it comes. */
+  readonly onText?: (text: string) => void;
 }
 
 /** Opens a wallet's WebSocket. */
 export async function openLine({ stranger, key, to }: Wallet, options: LineOptions = {}): Promise<Line> {
-  const { pongs = true, confirms = true, url = to.url } = options;
+  const { pongs = true, confirms = true, url = to.url, onText } = options;
   const ws = new WebSocket(url.replace(/^http/, 'ws'), { autoPong: pongs, perMessageDeflate: false });
   const texts = waiting<string>();
   const inbox = waiting<Body>();
@@ -79,6 +81,10 @@ export async function openLine({ stranger, key, to }: Wallet, options: LineOptio
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
   });
+  const came = (text: string): void => {
+    onText?.(text);
+    texts.add(text);
+  };
   const say = (type: string, members: object = {}): string => {
     const said = message(type, { ...ALL, ...members });
     ws.send(stranger.seal(to.verkey, said));
@@ -89,14 +95,14 @@ export async function openLine({ stranger, key, to }: Wallet, options: LineOptio
     if (parsed.recipients.includes(key.verkey)) {
       const text = textOf(key, JSON.parse(data.toString()));
       frames.push(text);
-      return texts.add(text);
+      return came(text);
     }
     const body: Body = JSON.parse(Buffer.from(openEnvelope(parsed, stranger.pair).message).toString());
     const kind = body['@type'].split('/').at(-1);
     frames.push(kind);
     if (kind === 'delivery') {
       const ids = body['~attach'].map((one: Body) => one['@id']);
-      for (const one of body['~attach']) texts.add(textOf(key, one.data.json));
+      for (const one of body['~attach']) came(textOf(key, one.data.json));
       if (confirms) say('messagepickup/2.0/messages-received', { message_id_list: ids });
     }
     inbox.add(body);
@@ -125,19 +131,30 @@ export async function openLine({ stranger, key, to }: Wallet, options: LineOptio
 
 /** Connects a wallet to a mediator that grants by itself, and has one key forwarded for it. */
 export async function startWallet(mediator: Mediating, url: string = mediator.inbound): Promise<Wallet> {
-  const stranger = await startStranger({ endpoint: false });
   const { invitation } = await mediator.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+  return await joinWallet(invitation, url, async (request) => {
+    const active = (one: Body): boolean => one.state === 'active' && one.request_id === request;
+    return (await mediator.event('connections', active, "the wallet's connection")).connection_id;
+  });
+}
+
+/**
+ * Connects a wallet by an invitation, and has one key forwarded for it.
+ * @param idOf what the mediator calls the connection of a request
+ */
+export async function joinWallet(
+  invitation: Body,
+  url: string,
+  idOf: (request: string) => Promise<string> = async () => '',
+): Promise<Wallet> {
+  const stranger = await startStranger({ endpoint: false });
   const service = { ...serviceOf(invitation), url };
   const request = requestFor(stranger, invitation, ALL);
   const { reply: response } = await stranger.send(service, request);
   const to = { verkey: contactOf(resolvePeer(response.did)).recipientKeys[0]!, url };
   const thread = { thid: request['@id'], pthid: invitation['@id'] };
   await stranger.send(to, message('didexchange/1.1/complete', { '~thread': thread }));
-  const { connection_id: id } = await mediator.event(
-    'connections',
-    (one) => one.state === 'active' && one.request_id === request['@id'],
-    "the wallet's connection",
-  );
+  const id = await idOf(request['@id']);
   const say = (type: string, members: object = {}): Promise<Posted> => stranger.send(to, message(type, { ...ALL, ...members }));
   const { reply: grant } = await say('coordinate-mediation/1.0/mediate-request');
   const routingKey = didKeyToVerkey(grant.routing_keys[0].split('#')[0])!;
@@ -159,7 +176,7 @@ export async function startWallet(mediator: Mediating, url: string = mediator.in
     say,
     wrapped,
     async forward(text) {
-      const { status } = await fetch(mediator.inbound, {
+      const { status } = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': ENVELOPE_V1 },
         body: wrapped(text),
