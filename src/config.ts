@@ -685,7 +685,7 @@ function mediatorPreset(told: (name: Name) => unknown): Partial<Record<Name, unk
     openMediation: told('openMediation') ?? true,
     autoAcceptRequests: told('autoAcceptRequests') ?? true,
     inbound,
-    endpoint: mediatorEndpoints([told('endpoint') ?? []].flat() as string[], inbound),
+    endpoints: mediatorEndpoints((checked(SETTINGS.endpoints, told('endpoints')) ?? []) as string[], inbound),
   };
 }
 

@@ -14,6 +14,8 @@ const WINDOW_BYTES = 256 << 10;
 const PER_DELIVERY = 10;
 /** What was sent and not confirmed for so long is sent again. */
 const AGAIN_MS = 60_000;
+/** What broke a socket so often and is as old as this counts as what breaks its wallet; what is younger may have met a bad network. */
+const BREAKS_MS = 3600_000;
 /** How long mail that went out as the answer to a request is not given to another. */
 const LENT_MS = 10_000;
 /** How long a request waits for the answer to what it brought. */
@@ -62,6 +64,8 @@ export interface SessionsOptions {
 /** A message that is on its way. */
 interface Sent {
   readonly at: number;
+  /** When it came to the box. */
+  readonly received: number;
   readonly size: number;
   /** Confirmed by the socket; else by a message of the peer's. */
   readonly pinged: boolean;
@@ -248,14 +252,14 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
   async function send(session: Session, mail: readonly Mail[]): Promise<boolean> {
     const { box, socket } = session;
     if (session.mode !== 'live') {
-      for (const one of mail) sendAsItIs(session, one.id, one.body);
+      for (const one of mail) sendAsItIs(session, one);
       confirm(session);
       return socket.open;
     }
     for (let i = 0; i < mail.length; ) {
       const one = mail[i]!;
       if (one.recipient === undefined) {
-        sendAsItIs(session, one.id, one.body);
+        sendAsItIs(session, one);
         confirm(session);
         i++;
         continue;
@@ -270,8 +274,8 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     return socket.open;
   }
 
-  function sendAsItIs(session: Session, id: string, body: string): void {
-    session.lend(id, { at: kernel.now(), size: body.length, pinged: true });
+  function sendAsItIs(session: Session, { id, body, received }: Mail): void {
+    session.lend(id, { at: kernel.now(), received, size: body.length, pinged: true });
     session.socket.send(body);
     kernel.count('mail_sent');
   }
@@ -279,7 +283,7 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
   async function sendWrapped(session: Session, mail: readonly Mail[]): Promise<boolean> {
     const { tenant } = session.box;
     const at = kernel.now();
-    for (const { id, body } of mail) session.lend(id, { at, size: body.length, pinged: false });
+    for (const { id, body, received } of mail) session.lend(id, { at, received, size: body.length, pinged: false });
     const connection = await peerOf(session, at);
     const frame = connection && (await sealTo(kernel, tenant, connection, wrap(mail)));
     if (frame === undefined) {
@@ -383,7 +387,7 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     const now = kernel.now();
     const fresh = mail.filter(({ id }) => !session.knows(id)).map((one): Mail => ({ ...one, received: now, attempts: 0 }));
     if (session.mode === 'implicit') {
-      for (const { id, body } of fresh) sendAsItIs(session, id, body);
+      for (const one of fresh) sendAsItIs(session, one);
       confirm(session);
     } else {
       box.reading = true;
@@ -442,9 +446,9 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     const at = box.sessions.indexOf(session);
     if (at >= 0) box.sessions.splice(at, 1);
     // only the first can be what its peer broke at; the others may never have been read
-    const first = session.flight?.keys().next().value;
+    const [first, sent] = session.flight?.entries().next().value ?? [];
     session.flight = undefined;
-    if (first !== undefined && !stopped) void missed(box, [first]);
+    if (sent && first !== undefined && !stopped && kernel.now() - sent.received >= BREAKS_MS) void missed(box, [first]);
     if (box.sessions.length > 0) look(box);
     else tidy(box);
   }
@@ -461,7 +465,8 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     },
     lent({ tenant, box: name, ids }, socket) {
       const session = boxes.get(nameOf(tenant, name))?.sessions.find((one) => one.socket === socket);
-      for (const id of ids) session?.lend(id, { at: kernel.now(), size: 0, pinged: false });
+      const at = kernel.now();
+      for (const id of ids) session?.lend(id, { at, received: at, size: 0, pinged: false });
     },
     attach({ tenant, connection, mode }, socket) {
       if (stopped || !socket.open) return;

@@ -102,6 +102,9 @@ test('old wallets connect by the other form of it', async () => {
   const { reply } = await peer.send({ verkey, url: endpoint }, request);
   assert.equal(reply['@type'], 'https://didcomm.org/connections/1.0/response');
   const { value } = verifyDecorator(reply['connection~sig'], verkey) as { value: Body };
+  // wallets look for a WebSocket among its services
+  const addresses = value.DIDDoc.service.map((one: Body) => one.serviceEndpoint);
+  assert.deepEqual(addresses, [endpoint, endpoint.replace('http', 'ws')]);
   const to = { verkey: value.DIDDoc.service[0].recipientKeys[0], url: endpoint };
   const { reply: grant } = await peer.send(to, message('coordinate-mediation/1.0/mediate-request', ALL));
   assert.match(grant['@type'], /mediate-grant$/);
