@@ -222,12 +222,13 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     async receive(body: Uint8Array, socket?: Socket) {
       // sockets take nothing new by themselves; what they had is finished
       if (closing && !socket) return { status: 503 };
-      const { refused, reply, sent, session, taken, lent } = await engine.receive(body, {
+      const { refused, reply, sent, session, taken, lent, confirmed } = await engine.receive(body, {
         canReply: true,
         socket,
         open: socket && ((tenant, box) => sessions.open(socket, tenant, box)),
       });
       if (refused === 'envelope') return { status: 400 };
+      if (confirmed) await sessions.confirm(confirmed);
       if (taken) sessions.taken(taken);
       if (socket && session) sessions.attach(session, socket);
       if (socket && lent) sessions.lent(lent, socket);

@@ -64,6 +64,8 @@ export interface Received {
   /** What of its mail a peer said that it has, and what is in the reply. */
   readonly taken?: MailIds;
   readonly lent?: MailIds;
+  /** The same as `taken`, but nothing is written yet. */
+  readonly confirmed?: MailIds;
 }
 
 /** Some of the mail of a peer. */
@@ -87,6 +89,8 @@ export interface MailSession {
 export interface OpenSession {
   readonly mode: SessionMode;
   readonly sent: readonly string[];
+  /** The connection as it was a moment ago, where that is known. */
+  readonly connection?: Exchange;
 }
 
 /** What came of a message. */
@@ -207,6 +211,8 @@ export function createEngine(kernel: Kernel): Engine {
       const refused = await relay(route.tenant, message, session);
       return refused === undefined ? {} : refuse(refused);
     }
+    const confirmed = confirmedBy(route, message, session);
+    if (confirmed) return { confirmed };
     await receiveCarried(message, session);
     const channel = session.canReply && (session.ours || message.returnRoute) ? { socket: session.socket?.id } : undefined;
     let outcome: Handled | string;
@@ -240,6 +246,16 @@ export function createEngine(kernel: Kernel): Engine {
       taken: connection !== undefined && taken ? { ...mail, ids: taken } : undefined,
       lent: connection !== undefined && lent ? { ...mail, ids: lent } : undefined,
     };
+  }
+
+  /** What a message confirms of the mail that goes on its own socket, where it says nothing else and comes from who has that mail. */
+  function confirmedBy({ kind, tenant, target: box }: Route, message: Incoming, session: InboundSession): MailIds | undefined {
+    if (kind !== 'connection' || message.wire !== undefined) return undefined;
+    const known = kernel.registry.message(message.type);
+    if (typeof known === 'string' || !known.step.confirms) return undefined;
+    const open = session.open?.(tenant, box);
+    if (open?.mode !== 'live' || !open.connection || !isPeer(open.connection, message.sender, kernel.now())) return undefined;
+    return known.body.check(message.body) ? { tenant, box, ids: known.step.confirms(message) } : undefined;
   }
 
   /** Receives the envelopes that a message brings. @throws AppError where one must come again later, and so must all */

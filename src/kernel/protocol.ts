@@ -304,6 +304,11 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly mail?: (message: Incoming, mode: SessionMode | undefined) => (MailQuery & { readonly of?: string }) | undefined;
   /** Envelopes that it brings, as JSON text: each is received as if it had come by itself, before the step runs. */
   readonly carries?: (message: Incoming) => readonly string[];
+  /**
+   * It says which of its sender's mail has come, and nothing else. Where that goes on the same socket by itself, whoever sends it takes note, for many at once:
+   * then no step is run.
+   */
+  readonly confirms?: (message: Incoming) => readonly string[];
   /** Its step bears being run again: no mark is kept of it. */
   readonly unmarked?: boolean;
   readonly pages?: (message: Incoming, connection: string | undefined) => Pages;

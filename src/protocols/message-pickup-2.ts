@@ -51,6 +51,7 @@ export const messagePickup2 = defineProtocol({
       schema: Type.Object({ message_id_list: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }) }),
       from: '*',
       unmarked: true,
+      confirms: receivedIds,
       mail: (message, mode) => (mode === 'live' ? undefined : { limit: 1, without: receivedIds(message) }),
       step(ctx, message): Effects {
         const ids = receivedIds(message);
@@ -121,10 +122,10 @@ const attached = (mail: readonly Mail[]): Attachment[] =>
     data: { json: JSON.parse(body) },
   }));
 
-const receivedIds = (message: Incoming): string[] => {
+function receivedIds(message: Incoming): string[] {
   const list: unknown = message.body.message_id_list;
   return Array.isArray(list) ? [...new Set(list.filter((id) => typeof id === 'string'))].slice(0, 1000) : [];
-};
+}
 
 function keyOf({ body }: Incoming): string | undefined {
   const key = body.recipient_key;

@@ -46,8 +46,10 @@ export interface Sessions {
   attach(session: MailSession, socket: Socket): void;
   /** What is in a reply that goes on a socket: where that has a session, it does not send it once more. */
   lent(mail: MailIds, socket: Socket): void;
-  /** What a peer said that it has. */
+  /** What a peer said that it has, and is written. */
   taken(mail: MailIds): void;
+  /** What a peer said that it has. Resolves when that is written, or will have to be said again. */
+  confirm(mail: MailIds): Promise<void>;
   /** One message for the answer to a request, where there is one, or where one is expected in a moment. */
   forRequest(session: MailSession): Promise<RequestMail | undefined>;
   /** How many sockets have mail on them. */
@@ -461,7 +463,9 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
     },
     open(socket, tenant, name) {
       const session = boxes.get(nameOf(tenant, name))?.sessions.find((one) => one.socket === socket);
-      return session && { mode: session.mode, sent: session.flight ? [...session.flight.keys()] : [] };
+      if (!session) return undefined;
+      const { mode, flight, peer } = session;
+      return { mode, sent: flight ? [...flight.keys()] : [], connection: peer && kernel.now() < peer.until ? peer.connection : undefined };
     },
     lent({ tenant, box: name, ids }, socket) {
       const session = boxes.get(nameOf(tenant, name))?.sessions.find((one) => one.socket === socket);
@@ -483,6 +487,9 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
       if (mode !== undefined && !(mode === 'implicit' && session.mode === 'live')) session.mode = mode;
       session.peer = undefined;
       look(box);
+    },
+    async confirm({ tenant, box: name, ids }) {
+      await confirmed(boxOf(tenant, name), ids);
     },
     taken({ tenant, box: name, ids }) {
       const box = boxes.get(nameOf(tenant, name));
