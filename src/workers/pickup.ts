@@ -19,7 +19,7 @@ const LATE_MS = 30_000;
 /** A socket that was open for so long ended for a reason of its own. */
 const STAYED_MS = 10_000;
 /** How often a mediator is asked for mail that tells of none by itself: soon after some came, later where none does. */
-const POLL_MS = 1000;
+const POLL_MS = 300;
 const IDLE_POLL_MS = 5000;
 /** How long a mediator may say nothing before it counts as one that does not know what it was asked. */
 const QUIET_MS = 5000;
@@ -128,8 +128,9 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
       links.set(name, link);
       link.done = Promise.resolve(known?.done)
         .then(() => follow(link))
-        .finally(() => {
+        .then(() => {
           if (links.get(name) === link) links.delete(name);
+          if (!stopped) log.info({ tenant, mediation }, 'no more mail comes from the mediator: the mediation is over');
         });
     }
   }
@@ -313,7 +314,10 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
           let timer = setTimeout(() => done(undefined), QUIET_MS);
           const tell = (heard?: Heard, answered = false): void => {
             const found = heard && matches(heard, answered);
-            if (!heard || found !== undefined) return done(found);
+            if (!heard || found !== undefined) {
+              done(found);
+              return;
+            }
             clearTimeout(timer);
             timer = setTimeout(() => done(undefined), QUIET_MS);
           };
