@@ -118,13 +118,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     const { controllers, mediator } = network;
     const watcher = { begin: screen.begin, end: screen.line, row: screen.row };
     let back: Promise<unknown> | undefined;
+    const pids: (number | undefined)[] = [];
     const fault: Watcher = {
       ...watcher,
       async begin(step) {
         if (mediator && step.startsWith('present')) {
-          const { pid } = mediator;
+          pids.push(mediator.pid);
           await mediator.kill();
-          screen.line('SIGKILL mediator', `pid ${pid}: presentations are asked for while it is dead`);
+          screen.line('SIGKILL mediator', `pid ${pids[0]}: presentations are asked for while it is dead`);
           back = pause(DEAD_MS).then(() => mediator.start());
           // told of below
           back.catch(() => {});
@@ -134,6 +135,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     };
     const outcome = await runFlow(controllers, table, fault, { protocol });
     await back;
+    pids.push(mediator?.pid);
     const seconds = (performance.now() - started) / 1000;
     screen.table([
       ['credentials issued', String(outcome.issued.length)],
@@ -152,6 +154,7 @@ export async function main(argv: readonly string[]): Promise<number> {
           .map((one) => `${one.name} ${one.received.length}`)
           .join(', '),
       ],
+      ...(mediator ? [['mediator killed', `pid ${pids[0]}, started again as pid ${pids[1]}`] as [string, string]] : []),
       ['time', `${seconds.toFixed(1)} s`],
       ...(values.keep ? [['stores and logs', folder] as [string, string]] : []),
     ]);
