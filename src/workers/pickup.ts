@@ -26,6 +26,9 @@ const QUIET_MS = 5000;
 /** In live mode a mediator is asked what it has kept all the same: a moment after it began, for what came just before, and now and then. */
 const CHECK_SOON_MS = 2000;
 const CHECK_MS = 5 * 60_000;
+/** Mail that comes together: nothing for so long ends it, and no more than that is waited for. */
+const TOGETHER_MS = 50;
+const TOGETHER_MAX_MS = 1000;
 /** Connections that are begun, and requests that are made, at the same time. */
 const AT_ONCE = 16;
 /** How often mediations are looked for without being told of a change: the base wallet's and those that there are, and those of all tenants. */
@@ -278,12 +281,19 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
     take(frame: Uint8Array, socket: Socket): Promise<void>;
     /** Calls `matches` with what the mediator says, until it tells something, or nothing was said for a while. */
     hear<T>(matches: (heard: Heard, answered: boolean) => T | undefined): Promise<T | undefined>;
+    /** How much mail came. */
+    readonly mail: number;
+    /** Resolves when more than so much has come; false where none did in time, or the socket is closed. */
+    more(than: number, ms: number): Promise<boolean>;
     end(): void;
   }
 
   function dialogue(link: Link): Talk {
     const { tenant, connection } = link;
     const listeners = new Set<(heard?: Heard, answered?: boolean) => void>();
+    let mail = 0;
+    let ended = false;
+    let wake = (): void => {};
 
     async function take(frame: Uint8Array, socket: Socket): Promise<void> {
       try {
@@ -295,6 +305,10 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
           if (sent) void confirm(socket, sent);
         }
         if (heard?.tenant === tenant && heard.connection === connection) for (const tell of listeners) tell(heard, reply !== undefined);
+        else {
+          mail++;
+          wake();
+        }
       } catch (thrown) {
         const error = asAppError(thrown);
         // no ping behind it is answered: it comes again
@@ -323,8 +337,23 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
           };
           listeners.add(tell);
         }),
+      get mail() {
+        return mail;
+      },
+      more: (than, ms) =>
+        new Promise((resolve) => {
+          const timer = setTimeout(() => wake(), ms);
+          timer.unref();
+          wake = () => {
+            clearTimeout(timer);
+            resolve(mail > than);
+          };
+          if (mail > than || ended) wake();
+        }),
       end() {
+        ended = true;
         for (const tell of listeners) tell();
+        wake();
       },
     };
   }
@@ -377,15 +406,33 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
         }
         return;
       }
+      if (knows !== undefined) link.implicit = true;
+      await pinging(say, socket, talk, () => up(link, 'implicit', endpoint));
+      // where it only did not answer it may have been slow, and is asked once more
+    }
+  }
+
+  /**
+   * Has mail by pings, until none came for a long time. ACA-Py hands over one message for each that it hears, and keeps what comes while that one is on its way:
+   * so it is pinged again after mail has come.
+   */
+  async function pinging(
+    say: (uri: string, type: string, body: JsonObject) => Promise<string>,
+    socket: Socket,
+    talk: Talk,
+    begun: () => void,
+  ): Promise<void> {
+    while (socket.open) {
+      const before = talk.mail;
       await say(PING, 'ping', { response_requested: false });
-      // it has the ping, so mail comes
-      if (await socket.taken()) up(link, 'implicit', endpoint);
-      if (knows !== undefined) {
-        link.implicit = true;
-        return;
+      if (await socket.taken()) begun();
+      if (!(await talk.more(before, CHECK_MS))) return;
+      // one ping for what comes together
+      const since = performance.now();
+      for (let seen = before; seen !== talk.mail && performance.now() - since < TOGETHER_MAX_MS; ) {
+        seen = talk.mail;
+        await sleep(TOGETHER_MS);
       }
-      // it may only have been slow
-      await meanwhile(CHECK_MS);
     }
   }
 
