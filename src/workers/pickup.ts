@@ -88,6 +88,8 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
   /** Tenants whose mediations are to be looked at, and those that are now. */
   const due = new Set<string>();
   const looking = new Map<string, Promise<void>>();
+  /** Nobody tells of it when they are opened again. */
+  const locked = new Set<string>();
   let stopped = false;
 
   // -- which mediations there are ------------------------------------------------------------------------------------------------------------
@@ -112,17 +114,19 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
 
   async function read(tenant: string): Promise<void> {
     const found = new Map<string, string>();
+    locked.delete(tenant);
     try {
       const { rows } = await store.find(tenant, 'mediation', { role: 'client', state: 'granted', limit: MAX_MEDIATIONS });
       for (const { id, connection } of rows) if (connection !== undefined) found.set(id, connection);
     } catch (error) {
       const { code } = asAppError(error);
-      // while it is locked nobody can say, and what is open stays so
-      if (code === 'wallet-locked') return;
-      if (code !== 'not-found') throw error;
+      // its mail waits with its mediators, since nobody could read it here
+      if (code === 'wallet-locked') locked.add(tenant);
+      else if (code !== 'not-found') throw error;
     }
     if (stopped) return;
-    for (const link of links.values()) if (link.tenant === tenant && !found.has(link.mediation)) link.leaving.abort();
+    const why = locked.has(tenant) ? 'the wallet is locked' : 'the mediation is over';
+    for (const link of links.values()) if (link.tenant === tenant && !found.has(link.mediation)) link.leaving.abort(why);
     for (const [mediation, connection] of found) {
       const name = `${tenant} ${mediation}`;
       const known = links.get(name);
@@ -133,7 +137,7 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
         .then(() => follow(link))
         .then(() => {
           if (links.get(name) === link) links.delete(name);
-          if (!stopped) log.info({ tenant, mediation }, 'no more mail comes from the mediator: the mediation is over');
+          if (!stopped) log.info({ tenant, mediation, reason: link.leaving.signal.reason }, 'no more mail comes from the mediator');
         });
     }
   }
@@ -157,6 +161,7 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
     setInterval(() => {
       look(kernel.base);
       for (const { tenant } of links.values()) look(tenant);
+      for (const tenant of locked) look(tenant);
     }, LOOK_MS),
     setInterval(() => void lookAtAll(), LOOK_ALL_MS),
   ];

@@ -253,7 +253,10 @@ test('tenants have their mail from mediators of their own, and it ends with the 
   await answers(1);
 
   assert.equal((await tenants[0].call('DELETE', `/mediation/requests/${ends[0].mediation}`)).status, 200);
-  await until(async () => host.logged.some((line) => line.includes('the mediation is over')), 'its mail to end');
+  await until(
+    async () => host.logged.some((line) => line.includes('no more mail comes') && line.includes('the mediation is over')),
+    'its mail to end',
+  );
   await say(friend, pairs[0]!.out, 'nobody asks for this');
   await until(async () => (await waitingAt(one)) > 0, 'it to be kept');
   await answers(1);
