@@ -81,7 +81,7 @@ export interface PickupOptions {
  * committed; repetitions have no second effect. So any process may die at any time, and several on one database may each have a socket of their own.
  * @returns what ends it, when the messages in hand are done
  */
-export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): { readonly size: number; stop(): Promise<void> } {
+export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): { stop(): Promise<void> } {
   const { store, jobs, admin } = kernel.db;
   const { log } = kernel;
   const links = new Map<string, Link>();
@@ -185,6 +185,19 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
     }
   }
 
+  /** A socket, unless the link ends before it is open: then nobody waits for it. */
+  function unlessLeaving({ leaving: { signal } }: Link, opening: Promise<Socket>): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        reject(new AppError('delivery-failed', 'no more mail'));
+        opening.then((socket) => socket.close(1000, 'no more mail')).catch(() => {});
+      };
+      opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+      if (signal.aborted) leave();
+      else signal.addEventListener('abort', leave, { once: true });
+    });
+  }
+
   const pause = (link: Link, ms: number): Promise<void> =>
     sleep(ms, undefined, { signal: link.leaving.signal, ref: false }).catch(() => undefined) as Promise<void>;
 
@@ -226,10 +239,10 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
     let socket: Socket;
     const talk = dialogue(link);
     try {
-      socket = await inTurn(() => outbound.link(ws, talk.take));
+      socket = await inTurn(() => unlessLeaving(link, outbound.link(ws, talk.take)));
     } catch (error) {
       // a way between that lets no WebSockets pass is no reason to have no mail
-      if (mode !== 'auto' || http === undefined) throw error;
+      if (link.leaving.signal.aborted || mode !== 'auto' || http === undefined) throw error;
       await round(link, http);
       up(link, `asked by HTTP, since ${asAppError(error).message}`, http);
       return;
@@ -526,9 +539,6 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
   }
 
   return {
-    get size() {
-      return links.size;
-    },
     async stop() {
       stopped = true;
       unsubscribe();

@@ -144,6 +144,7 @@ describe('mail comes', () => {
       await until(async () => (await waitingAt(mediator)) >= missed.length, 'the messages to be with the mediator');
       const again = await startClient(`client-${mode}-${door}`, invitation, mode, { store: client.store, receiver: client.receiver });
       await allCame(again, 'missed', missed, mediator);
+      assert.equal((await again.get('/status')).conductor.messages_delivered ?? 0, 0, 'what is said about mail goes the way that it came');
       await talk(friend, again, pair);
       await again.close();
     });
@@ -229,18 +230,20 @@ for (const mode of ['live', 'implicit'] as const) {
   });
 }
 
+/** Has a mediator mediate for a tenant. */
+const mediated = async (tenant: Tenant, mediator: TestAgent): Promise<{ mediation: string; connection: string }> => {
+  const { invitation } = await mediator.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+  const { connection_id: connection } = await tenant.post('/out-of-band/receive-invitation?auto_accept=true', invitation);
+  await until(async () => (await tenant.get(`/connections/${connection}`)).state === 'active', 'the connection with the mediator');
+  const { mediation_id: mediation } = await tenant.post(`/mediation/request/${connection}`);
+  await until(async () => (await tenant.get(`/mediation/requests/${mediation}`)).state === 'granted', 'the grant');
+  assert.equal((await tenant.call('PUT', `/mediation/${mediation}/default-mediator`)).status, 201);
+  return { mediation, connection };
+};
+
 test('tenants have their mail from mediators of their own, and it ends with the mediation', async () => {
   const [one, other] = await Promise.all([startMediator('mediator-of-one', 'ws'), startMediator('mediator-of-other', 'http')]);
   const host = await world.start('host', { noInbound: true, flags: MULTITENANT });
-  const mediated = async (tenant: Tenant, mediator: TestAgent): Promise<{ mediation: string; connection: string }> => {
-    const { invitation } = await mediator.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
-    const { connection_id: connection } = await tenant.post('/out-of-band/receive-invitation?auto_accept=true', invitation);
-    await until(async () => (await tenant.get(`/connections/${connection}`)).state === 'active', 'the connection with the mediator');
-    const { mediation_id: mediation } = await tenant.post(`/mediation/request/${connection}`);
-    await until(async () => (await tenant.get(`/mediation/requests/${mediation}`)).state === 'granted', 'the grant');
-    assert.equal((await tenant.call('PUT', `/mediation/${mediation}/default-mediator`)).status, 201);
-    return { mediation, connection };
-  };
   const tenants = [await newTenant(host, 'one'), await newTenant(host, 'other')] as const;
   const ends = [await mediated(tenants[0], one), await mediated(tenants[1], other)] as const;
   const pairs: Pair[] = [];
@@ -260,4 +263,27 @@ test('tenants have their mail from mediators of their own, and it ends with the 
   await say(friend, pairs[0]!.out, 'nobody asks for this');
   await until(async () => (await waitingAt(one)) > 0, 'it to be kept');
   await answers(1);
+});
+
+test('mail for a wallet that is locked stays with its mediator until it is opened', async () => {
+  const mediator = await startMediator('mediator-of-locked', 'ws');
+  const host = await world.start('host-of-locked', { noInbound: true, flags: MULTITENANT });
+  const more = { key_management_mode: 'unmanaged', wallet_key: 'a key of hers', wallet_webhook_urls: [`${host.receiver.url}/hers`] };
+  const hers = await newTenant(host, 'hers', more);
+  await mediated(hers, mediator);
+  const { out } = await befriend(friend, hers);
+  await say(friend, out, 'locked 1');
+  await host.event('basicmessages', (one) => one.content === 'locked 1', 'the first message');
+
+  await host.agent.kernel.db.admin.lockTenants(Date.now() + 25 * 3600_000);
+  await until(
+    async () => host.logged.some((line) => line.includes('no more mail comes') && line.includes('the wallet is locked')),
+    'its mail to end',
+  );
+  for (const content of ['locked 2', 'locked 3']) await say(friend, out, content);
+  await until(async () => (await waitingAt(mediator)) === 2, 'the messages to be with the mediator');
+  assert.equal((await host.get('/status')).conductor.refused_locked ?? 0, 0);
+  const opened = await host.call('POST', `/multitenancy/wallet/${hers.id}/token`, { wallet_key: 'a key of hers' });
+  assert.equal(opened.status, 200, opened.text);
+  await allCame(host, 'locked', ['locked 1', 'locked 2', 'locked 3'], mediator);
 });
