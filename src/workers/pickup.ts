@@ -391,10 +391,13 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
       socket.send(envelope);
       return id;
     };
-    /** Asks for all that waits. @returns whether the mediator knows what that is, where it says so */
+    let came = false;
+    /** Asks for all that waits, and notes whether something did. @returns whether the mediator knows what that is, where it says so */
     const fetchAll = async (): Promise<boolean | undefined> => {
       const id = await say(V2, 'status-request', {});
+      came = false;
       return await talk.hear((heard, answered) => {
+        came ||= isV2(heard) && heard.type.endsWith('/delivery');
         // a status that is not answered by a request for more says that there is none
         if (isV2(heard)) return heard.type.endsWith('/status') && !answered ? true : undefined;
         return heard.thid === id ? false : undefined;
@@ -404,10 +407,11 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
       Promise.race([pause(link, ms), new Promise<void>((resolve) => socket.onClose(resolve))]);
 
     if (mode === 'poll') {
-      for (let wait = POLL_MS; socket.open; wait = Math.min(wait * 1.5, IDLE_POLL_MS)) {
+      for (let wait = POLL_MS; socket.open; ) {
         if (!(await fetchAll()))
           throw new AppError('delivery-failed', 'the mediator does not answer what it is asked by message pickup 2.0');
         up(link, 'asked on a WebSocket', endpoint);
+        wait = came ? POLL_MS : Math.min(wait * 1.5, IDLE_POLL_MS);
         await meanwhile(wait);
       }
       return;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import type { JsonObject } from '../../src/ports/json.ts';
+import { type ConnectionValue, connection } from '../../src/records/connection.ts';
 import { type Body, createWorld, freePort, HANDSHAKE, type Spec, type TestAgent } from '../support/agents.ts';
 import { MULTITENANT, newTenant, type Tenant } from '../support/tenants.ts';
 import { until } from '../support/waiting.ts';
@@ -74,13 +76,14 @@ const heardBy = (agent: TestAgent, word: string): string[] =>
 
 const numbered = (word: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${word} ${i + 1}`);
 
+let said = 0;
 /** Messages and pings, both ways. */
 async function talk(friend: TestAgent, client: TestAgent, { out, back }: Pair): Promise<void> {
   for (const [from, id, to] of [
     [friend, out, client],
     [client, back, friend],
   ] as const) {
-    const content = `from ${from.name} to ${to.name}`;
+    const content = `from ${from.name} to ${to.name}, ${++said}`;
     await say(from, id, content);
     await to.event('basicmessages', (one) => one.content === content, 'the message', 20_000);
     const { thread_id } = await from.post(`/connections/${id}/send-ping`, { comment: 'are you there?' });
@@ -286,4 +289,33 @@ test('mail for a wallet that is locked stays with its mediator until it is opene
   const opened = await host.call('POST', `/multitenancy/wallet/${hers.id}/token`, { wallet_key: 'a key of hers' });
   assert.equal(opened.status, 200, opened.text);
   await allCame(host, 'locked', ['locked 1', 'locked 2', 'locked 3'], mediator);
+});
+
+test('a WebSocket is taken where the mediator tells of several addresses, and HTTP while none can be opened', async () => {
+  const mediator = await startMediator('mediator-of-several', 'both');
+  const invitation = await invitationOf(mediator);
+  const client = await startClient('client-of-several', invitation, 'auto');
+  const pair = await befriend(friend, client);
+  const { connection_id: id } = await client.get('/mediation/default-mediator');
+  let { store, stop } = client;
+  for (const [ws, way] of [
+    [mediator.inbound.replace(/^http/, 'ws'), /^live$/],
+    [`ws://127.0.0.1:${await freePort()}`, /^asked by HTTP, since /],
+  ] as const) {
+    await stop();
+    // what a peer's document told, when it was connected with
+    const told = { their_endpoints: [mediator.inbound, ws] };
+    const again = await startClient('client-of-several', invitation, 'off', { store, receiver: client.receiver });
+    const { db } = again.agent.kernel;
+    const [[row] = []] = await db.store.load('base', [{ category: 'connection', id }]);
+    const value = { ...row!.value, ...told } as unknown as ConnectionValue & JsonObject;
+    const { category, state, role, version } = row!;
+    await db.store.commit('base', { records: [{ category, id, state, role, expect: version, value, tags: connection.tags(value) }] });
+    await again.stop();
+    const last = await startClient('client-of-several', invitation, 'auto', { store, receiver: client.receiver });
+    assert.match(await wayOf(last), way);
+    await talk(friend, last, pair);
+    ({ store, stop } = last);
+  }
+  await stop();
 });
