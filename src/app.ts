@@ -50,6 +50,7 @@ import { multitenancy } from './protocols/multitenancy.ts';
 import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
 import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
 import { startExpiry } from './workers/expiry.ts';
+import { type PickupMode, startPickup } from './workers/pickup.ts';
 import { startSessions } from './workers/sessions.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
@@ -309,6 +310,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     : undefined;
   adminPort = server?.port;
   // only now: the mediator's answers may come at once
+  const pickup = pickupMode(config, inbound.length > 0);
+  const mail = pickup && startPickup({ kernel, engine, outbound, mode: pickup });
   const following = mediator ? followMediator(kernel, calls, BASE, mediator, log, leaving.signal) : undefined;
 
   return {
@@ -332,6 +335,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       leaving.abort();
       calls.end();
       await following;
+      await mail?.stop();
       await Promise.allSettled([...messages.map((one) => one.close()), sockets.close(), server?.close()]);
       await sessions.stop();
       await workers.stop();
@@ -342,6 +346,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await trace.close();
     },
   };
+}
+
+/** How mail comes from mediators; undefined where it does not, since peers write to this agent itself. */
+function pickupMode({ mediatorPickup: given, endpoint }: Config, listens: boolean): PickupMode | undefined {
+  const off = given === 'off' || (given === 'auto' && (listens || endpoint !== undefined));
+  return off ? undefined : (given as PickupMode);
 }
 
 /** What puts spans around the ports: nothing at all, unless `--otlp-endpoint` says where they go. */

@@ -143,6 +143,16 @@ const SETTINGS = {
     'Mediation',
     'Let new keys go through no mediator, unless a call says otherwise',
   ),
+  mediatorPickup: {
+    flags: ['--mediator-pickup'],
+    env: 'FLEXID_MEDIATOR_PICKUP',
+    group: 'Mediation',
+    kind: 'text',
+    default: 'auto',
+    oneOf: ['auto', 'live', 'implicit', 'poll', 'off'],
+    metavar: '<auto|live|implicit|poll|off>',
+    help: 'How mail comes from mediators: auto (default) finds out what each can do, where this agent has no endpoint of its own, else off',
+  },
   noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations'),
 
   autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),

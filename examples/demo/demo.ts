@@ -4,16 +4,21 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parse } from 'csv-parse/sync';
-import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table } from './flow.ts';
+import { pause } from './controller.ts';
+import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table, type Watcher } from './flow.ts';
 import { startNetwork } from './network.ts';
 import { openDatabase, openStores } from './stores.ts';
 import { runTenants } from './tenants.ts';
+
+/** How long the mediator stays dead. */
+const DEAD_MS = 2000;
 
 const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger, as processes of their own
 
   --input FILE      CSV with a heading line; one credential is issued per row (default: ${'examples/demo/graduates.csv'})
   --rows N          only the first N rows
   --protocol NAME   didexchange (default): the agents connect and write to each other by DIDComm; 2018: by the 2018 Agent Protocol
+  --mediated        nobody can reach the holder: it has its mail from a mediator, which gets SIGKILL before the presentations and is started again
   --store KIND      sqlite (default), postgres (starts a server of its own), or a postgres:// URL (uses databases flexid_demo_* there)
   --replicas N      N interchangeable agents on one PostgreSQL database behind a proxy, and wallets made through their API
   --tenants N       with --replicas: N wallets, one that issues, one that verifies, the others hold a credential each (default: 10)
@@ -29,6 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     rows?: string;
     store?: string;
     protocol?: string;
+    mediated?: boolean;
     keep?: string;
     replicas?: string;
     tenants?: string;
@@ -46,6 +52,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         rows: { type: 'string' },
         store: { type: 'string' },
         protocol: { type: 'string', default: 'didexchange' },
+        mediated: { type: 'boolean' },
         keep: { type: 'string' },
         replicas: { type: 'string' },
         tenants: { type: 'string' },
@@ -61,6 +68,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     table = readTable(values.input ?? fileURLToPath(new URL('graduates.csv', import.meta.url)), values.rows);
     integerColumn(table);
     shared = sharedOf(values);
+    if (values.mediated && protocol === '2018')
+      throw new Error('--mediated goes with --protocol didexchange: the 2018 Agent Protocol has no mediators');
+    if (values.mediated && shared) throw new Error('--mediated does not go with --replicas');
   } catch (error) {
     process.stderr.write(`flexid demo: ${(error as Error).message}\n`);
     return 2;
@@ -104,10 +114,28 @@ export async function main(argv: readonly string[]): Promise<number> {
       return right ? 0 : 1;
     }
     stores = await openStores(values.store ?? 'sqlite', folder);
-    network = await startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail));
-    const { controllers } = network;
+    network = await startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail), undefined, values.mediated);
+    const { controllers, mediator } = network;
     const watcher = { begin: screen.begin, end: screen.line, row: screen.row };
-    const outcome = await runFlow(controllers, table, watcher, { protocol });
+    let back: Promise<unknown> | undefined;
+    const pids: (number | undefined)[] = [];
+    const fault: Watcher = {
+      ...watcher,
+      async begin(step) {
+        if (mediator && step.startsWith('present')) {
+          pids.push(mediator.pid);
+          await mediator.kill();
+          screen.line('SIGKILL mediator', `pid ${pids[0]}: presentations are asked for while it is dead`);
+          back = pause(DEAD_MS).then(() => mediator.start());
+          // told of below
+          back.catch(() => {});
+        }
+        screen.begin(step);
+      },
+    };
+    const outcome = await runFlow(controllers, table, fault, { protocol });
+    await back;
+    pids.push(mediator?.pid);
     const seconds = (performance.now() - started) / 1000;
     screen.table([
       ['credentials issued', String(outcome.issued.length)],
@@ -126,6 +154,7 @@ export async function main(argv: readonly string[]): Promise<number> {
           .map((one) => `${one.name} ${one.received.length}`)
           .join(', '),
       ],
+      ...(mediator ? [['mediator killed', `pid ${pids[0]}, started again as pid ${pids[1]}`] as [string, string]] : []),
       ['time', `${seconds.toFixed(1)} s`],
       ...(values.keep ? [['stores and logs', folder] as [string, string]] : []),
     ]);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type Controller, startWebhooks, type Webhooks } from './controller.ts';
+import { type Controller, pause, startWebhooks, type Webhooks } from './controller.ts';
 import { answers, freePort, type Program, program } from './processes.ts';
 
 export const ROLES = ['issuer', 'holder', 'verifier'] as const;
@@ -20,6 +20,8 @@ export interface Network {
   readonly agents: Readonly<Record<Role, Program>>;
   readonly controllers: Readonly<Record<Role, Controller>>;
   readonly algod: string;
+  /** What holds the holder's mail, where nobody can reach the holder. */
+  readonly mediator?: Program;
   stop(): Promise<void>;
 }
 
@@ -65,15 +67,63 @@ export async function startLedger(folder: string): Promise<LedgerFacts> {
   };
 }
 
+interface Mediator {
+  readonly program: Program;
+  /** Whoever has it becomes a client. */
+  readonly invitation: string;
+}
+
+/** An agent as a mediator: it takes mail for agents that nobody can reach, by HTTP and on WebSockets, and has its records in a file of its own. */
+async function startMediator(folder: string, webhooks: Webhooks): Promise<Mediator> {
+  const [admin, inbound] = [await freePort(), await freePort()];
+  const key = randomBytes(16).toString('hex');
+  const url = `http://127.0.0.1:${admin}`;
+  const mediator = program(
+    'mediator',
+    folder,
+    'src/main.ts',
+    [
+      ...['start', '--label', 'demo mediator', '--admin', '127.0.0.1', String(admin), '--admin-api-key', key],
+      ...['--inbound-transport', 'http', '127.0.0.1', String(inbound), '--inbound-transport', 'ws', '127.0.0.1', String(inbound)],
+      ...['--endpoint', `http://127.0.0.1:${inbound}`, `ws://127.0.0.1:${inbound}`, '--egress-allow', '127.0.0.0/8'],
+      ...['--open-mediation', '--auto-accept-requests', '--no-ledger', '--anoncreds-workers', '1'],
+      ...['--store', `sqlite:${join(folder, 'mediator.db')}`],
+    ],
+    () => answers(`${url}/status/ready`),
+  );
+  try {
+    await mediator.start();
+    const operator = webhooks.controller('mediator', url, { 'x-api-key': key });
+    const made = await operator.post('/out-of-band/create-invitation?multi_use=true&auto_accept=true', {
+      handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
+    });
+    return { program: mediator, invitation: made.invitation_url };
+  } catch (error) {
+    await mediator.stop();
+    throw error;
+  }
+}
+
+/** Until the holder's mediator has granted: what the holder invites with before is for nobody. */
+async function granted(holder: Controller): Promise<void> {
+  for (let tries = 0; tries < 150; tries++) {
+    if ((await holder.get('/mediation/default-mediator')).state === 'granted') return;
+    await pause(200);
+  }
+  throw new Error('the mediator has not granted mediation to the holder');
+}
+
 /**
  * A dev ledger and three agents as processes of their own, each with a controller. Everything listens on loopback only.
  * @param webhooksTo another receiver: webhooks go to `<url>/<role>` under `key` instead of to `controllers`
+ * @param mediated nobody can reach the holder: it listens on its admin port alone, and has its mail from a mediator
  */
 export async function startNetwork(
   folder: string,
   store: StoreOf,
   onStarted: (name: string, detail: string) => void = () => {},
   webhooksTo?: { readonly url: string; readonly key: string },
+  mediated = false,
 ): Promise<Network> {
   const running: Program[] = [];
   const webhooks: Webhooks = await startWebhooks();
@@ -86,6 +136,12 @@ export async function startNetwork(
     running.push(ledger.program);
     onStarted('dev ledger', `${ledger.url}, app ${ledger.app}`);
 
+    const mediator = mediated ? await startMediator(folder, webhooks) : undefined;
+    if (mediator) {
+      running.push(mediator.program);
+      onStarted('mediator', `pid ${mediator.program.pid}`);
+    }
+
     const agents = {} as Record<Role, Program>;
     const controllers = {} as Record<Role, Controller>;
     const admins = {} as Record<Role, { url: string; key: string }>;
@@ -93,6 +149,10 @@ export async function startNetwork(
       const [admin, inbound] = [await freePort(), await freePort()];
       const key = randomBytes(16).toString('hex');
       const adminUrl = `http://127.0.0.1:${admin}`;
+      const reached =
+        mediator && role === 'holder'
+          ? ['--mediator-invitation', mediator.invitation]
+          : ['--inbound-transport', 'http', '127.0.0.1', String(inbound), '--endpoint', `http://127.0.0.1:${inbound}`];
       // prettier-ignore
       const args = [
         'start',
@@ -103,12 +163,7 @@ export async function startNetwork(
         String(admin),
         '--admin-api-key',
         key,
-        '--inbound-transport',
-        'http',
-        '127.0.0.1',
-        String(inbound),
-        '--endpoint',
-        `http://127.0.0.1:${inbound}`,
+        ...reached,
         '--webhook-url',
         webhooksTo ? `${webhooksTo.url}/${role}#${webhooksTo.key}` : `http://127.0.0.1:${webhooks.port}/${role}#${key}`,
         '--egress-allow',
@@ -129,7 +184,8 @@ export async function startNetwork(
     }
     await Promise.all(ROLES.map((role) => agents[role].start()));
     for (const role of ROLES) onStarted(role, `pid ${agents[role].pid}`);
-    return { ledger: ledger.program, agents, controllers, admin: admins, algod: ledger.url, stop };
+    if (mediator) await granted(controllers.holder);
+    return { mediator: mediator?.program, ledger: ledger.program, agents, controllers, admin: admins, algod: ledger.url, stop };
   } catch (error) {
     await stop();
     throw error;

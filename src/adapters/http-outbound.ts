@@ -3,7 +3,8 @@ import { AppError } from '../errors.ts';
 import type { DeliveryResult, Outbound } from '../ports/transport.ts';
 import type { EgressGuard } from './egress.ts';
 
-const MAX_ANSWER = 1 << 20;
+/** A peer that is asked for mail answers with a megabyte of it, sealed once more, or with one large message. */
+const MAX_ANSWER = 4 << 20;
 
 interface Answer {
   status: number;

@@ -8,6 +8,8 @@ export interface Contact {
   readonly recipientKeys: readonly string[];
   readonly routingKeys: readonly string[];
   readonly endpoint?: string;
+  /** All addresses under the same keys, the most preferred first; only where there are several. */
+  readonly endpoints?: readonly string[];
 }
 
 /** Whether the document of a DID is known only to a ledger or a web server: it is ordered as work, never looked up in a step. */
@@ -21,8 +23,17 @@ export function resolvedContact({ document, metadata }: ResolvedDid): Contact {
 
 /** The most preferred DIDComm v1 service of a document. @throws AppError `did-invalid` where there is none */
 export function contactOf(document: DidDocument): Contact {
-  const service = didcommServices(checkDidDocument(document))[0];
+  const services = didcommServices(checkDidDocument(document));
+  const [service] = services;
   if (!service || service.recipientKeys.length === 0) throw new AppError('did-invalid', 'The DID document has no DIDComm service');
   const { recipientKeys, routingKeys, serviceEndpoint } = service;
-  return { recipientKeys, routingKeys, endpoint: serviceEndpoint === QUEUE_ENDPOINT ? undefined : serviceEndpoint };
+  const keys = JSON.stringify([recipientKeys, routingKeys]);
+  const same = services.filter((one) => JSON.stringify([one.recipientKeys, one.routingKeys]) === keys);
+  const endpoints = [...new Set(same.map((one) => one.serviceEndpoint))].filter((one) => one !== QUEUE_ENDPOINT);
+  return {
+    recipientKeys,
+    routingKeys,
+    endpoint: serviceEndpoint === QUEUE_ENDPOINT ? undefined : serviceEndpoint,
+    ...(endpoints.length > 1 ? { endpoints } : {}),
+  };
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { fromBase58, toBase58, verkeyToDidKey } from '../didcomm/encoding.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { DidDocument, Ledger } from '../ports/ledger.ts';
+import { contactOf } from './contact.ts';
 import { canonicalAlgoId, parseDidAlgo } from './did-algo.ts';
 import { checkDidDocument, didcommServices, findMethod, methodKey, verkeyOf, verkeysFor } from './did-doc.ts';
 import { createDidKey, ed25519ToX25519, fromMultikey, toJwk } from './did-key.ts';
@@ -130,6 +131,32 @@ suite('DID documents', () => {
       priority: 9,
       accept: ['didcomm/aip1'],
     });
+  });
+
+  test('a contact is the most preferred service, and knows the other addresses of the same keys', () => {
+    const other = createDidKey({ type: 'ed25519', bytes: new Uint8Array(32).fill(9) });
+    const at = (id: string, serviceEndpoint: string, more: object = {}) => ({
+      ...{ id, type: 'did-communication', priority: 1, recipientKeys: [didKey], routingKeys: [], serviceEndpoint },
+      ...more,
+    });
+    const document = (service: object[]): DidDocument => ({ id: 'did:example:1', service }) as DidDocument;
+    const contact = contactOf(
+      document([
+        at('#a', 'ws://one.example'),
+        at('#b', 'http://one.example', { priority: 0 }),
+        at('#c', 'wss://routed.example', { routingKeys: [other] }),
+        at('#d', 'wss://another.example', { recipientKeys: [other] }),
+        at('#e', QUEUE_ENDPOINT),
+        at('#f', 'ws://one.example'),
+      ]),
+    );
+    assert.deepEqual(contact, {
+      recipientKeys: [VERKEY],
+      routingKeys: [],
+      endpoint: 'http://one.example',
+      endpoints: ['http://one.example', 'ws://one.example'],
+    });
+    assert.equal('endpoints' in contactOf(document([at('#a', 'ws://one.example')])), false);
   });
 
   test('hostile shapes are refused as did-invalid', () => {

@@ -41,8 +41,11 @@ export interface InboundSession {
   readonly canReply: boolean;
   /** A connection that stays open: what is kept for the peer may go on it. */
   readonly socket?: Socket;
-  /** We opened it, to a peer that we know: answers go on it without being asked for. */
-  readonly ours?: boolean;
+  /**
+   * We opened it, to the peer of this connection: answers to it go back without being asked for. What it hands over of others is answered elsewhere, whatever
+   * they ask for: they are not at the other end.
+   */
+  readonly ours?: { readonly tenant: string; readonly connection: string };
   /** How a peer's mail goes on that already. */
   readonly open?: (tenant: string, box: string) => OpenSession | undefined;
   /** It comes from where mail for locked wallets is kept. */
@@ -66,6 +69,16 @@ export interface Received {
   readonly lent?: MailIds;
   /** The same as `taken`, but nothing is written yet. */
   readonly confirmed?: MailIds;
+  /** Where the sender is the peer of a connection: what it said. */
+  readonly heard?: Heard;
+}
+
+/** A message of a connection's peer, by its type and thread. */
+export interface Heard {
+  readonly tenant: string;
+  readonly connection: string;
+  readonly type: string;
+  readonly thid: string;
 }
 
 /** Some of the mail of a peer. */
@@ -214,7 +227,11 @@ export function createEngine(kernel: Kernel): Engine {
     const confirmed = confirmedBy(route, message, session);
     if (confirmed) return { confirmed };
     await receiveCarried(message, session);
-    const channel = session.canReply && (session.ours || message.returnRoute) ? { socket: session.socket?.id } : undefined;
+    const { ours } = session;
+    const back = ours
+      ? route.kind === 'connection' && route.tenant === ours.tenant && route.target === ours.connection
+      : message.returnRoute;
+    const channel = session.canReply && back ? { socket: session.socket?.id } : undefined;
     let outcome: Handled | string;
     try {
       const take = (): Promise<Handled | string> => handle(route, message, channel, session.open);
@@ -245,6 +262,7 @@ export function createEngine(kernel: Kernel): Engine {
       session: channel && connection !== undefined && outcome.session ? { tenant, connection, ...outcome.session } : undefined,
       taken: connection !== undefined && taken ? { ...mail, ids: taken } : undefined,
       lent: connection !== undefined && lent ? { ...mail, ids: lent } : undefined,
+      heard: connection === undefined ? undefined : { tenant, connection, type: message.type, thid: message.thid },
     };
   }
 

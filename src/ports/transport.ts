@@ -12,6 +12,8 @@ export interface Socket {
   /** Unique, over all processes too. */
   readonly id: string;
   readonly open: boolean;
+  /** By which code the peer closed it. */
+  readonly closeCode?: number | undefined;
   /** Bytes that were sent and that the peer's machine has not taken from this one yet. */
   readonly buffered: number;
   send(frame: string): void;

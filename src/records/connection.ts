@@ -30,6 +30,8 @@ export interface ConnectionValue {
   their_former?: { readonly keys: readonly string[]; readonly until: number };
   their_routing_keys?: readonly string[];
   their_endpoint?: string;
+  /** Where the peer has told several: all of them, the most preferred first. */
+  their_endpoints?: readonly string[];
   /** As a receiver: where the invitation says that requests go. */
   invitation_service?: { readonly recipientKeys: readonly string[]; readonly routingKeys: readonly string[]; readonly endpoint?: string };
   /** As a receiver: what the invitation attached, handed over once the connection is complete. */
@@ -212,6 +214,7 @@ export interface Peer {
   readonly recipientKeys: readonly string[];
   readonly routingKeys: readonly string[];
   readonly endpoint?: string;
+  readonly endpoints?: readonly string[];
 }
 
 export const theirs = (peer: Peer): Partial<ConnectionValue> => ({
@@ -219,6 +222,7 @@ export const theirs = (peer: Peer): Partial<ConnectionValue> => ({
   their_keys: peer.recipientKeys,
   their_routing_keys: peer.routingKeys,
   their_endpoint: peer.endpoint,
+  their_endpoints: peer.endpoints,
 });
 
 /**
