@@ -349,8 +349,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
 }
 
 /** How mail comes from mediators; undefined where it does not, since peers write to this agent itself. */
-function pickupMode({ mediatorPickup: given, endpoint }: Config, listens: boolean): PickupMode | undefined {
-  const off = given === 'off' || (given === 'auto' && (listens || endpoint !== undefined));
+function pickupMode({ mediatorPickup: given, endpoints }: Config, listens: boolean): PickupMode | undefined {
+  const off = given === 'off' || (given === 'auto' && (listens || endpoints !== undefined));
   return off ? undefined : (given as PickupMode);
 }
 

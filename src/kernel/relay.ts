@@ -14,8 +14,8 @@ import { toExchange } from './record.ts';
 
 /** How many messages may lie in each other, where all of them are for keys of this instance. */
 export const MAX_DEPTH = 4;
-/** How long the same envelope to the same recipient is kept once only. */
-const ONCE_MS = 24 * 3600_000;
+/** How many envelopes of the last time are known again after they were fetched. */
+const KNOWN_AGAIN = 50_000;
 /** How often a controller hears that one recipient's queue is full. */
 const TOLD_EVERY_MS = 60_000;
 const TOLD_BOXES = 10_000;
@@ -41,6 +41,7 @@ export function createRelay(
   const told = new Map<string, number>();
   const devices = new Map<string, boolean>();
   const called = new Map<string, number>();
+  const again = new Set<string>();
   kernel.db.jobs.subscribe(({ forget }) => {
     for (const name of forget) name === '*' ? devices.clear() : devices.delete(name);
   });
@@ -81,7 +82,12 @@ export function createRelay(
     const profile = await kernel.profiles.of(tenant);
     const { life, ...limit } = profile.settings.mailbox;
     const now = kernel.now();
-    const mark = hash('sha256', `${box} ${recipient} ${body}`, 'base64url');
+    // a sender that heard no answer sends it again: while it lies in the box, its id is taken
+    const id = hash('sha256', `${box} ${recipient} ${body}`, 'base64url').slice(0, 32);
+    if (again.has(id)) {
+      kernel.count('forwards_repeated');
+      return;
+    }
     const events = forwarded(profile, tenant, box, recipient, 'queued_for_delivery');
     const jobs = [...(events.jobs ?? [])];
     if ((await hasDevice(tenant, box)) && now - (called.get(box) ?? 0) >= CALL_AFTER_MS) {
@@ -100,14 +106,16 @@ export function createRelay(
       await store.commit(tenant, {
         ...events,
         jobs,
-        mail: [{ id: newId(now), box, recipient, body, expires: now + life, limit }],
-        marks: [{ mark, expires: now + ONCE_MS }],
+        mail: [{ id, box, recipient, body, expires: now + life, limit }],
       });
+      if (again.size >= KNOWN_AGAIN) again.delete(again.values().next().value!);
+      again.add(id);
       kernel.count('forwards_kept', tenant);
     } catch (thrown) {
       const { code } = asAppError(thrown);
       if (code === 'mailbox-full') await full(tenant, box);
-      if (code !== 'conflict' || !(await store.loadMarked(tenant, mark, [])).mark) throw thrown;
+      // nothing else of the commit can have been there before
+      if (code !== 'conflict') throw thrown;
       kernel.count('forwards_repeated');
     }
   }

@@ -179,7 +179,7 @@ export const MAIL_ATTEMPTS = 20;
 
 /** A message to be kept for a peer that fetches its mail. */
 export interface MailWrite {
-  /** Time-ordered and unique. */
+  /** Unique in the tenant among what is kept; one that is there already is a `conflict`. */
   id: string;
   /** Whose it is: a connection's id. */
   box: string;

@@ -240,13 +240,12 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
         without: session.flight && [...session.flight.keys()],
       });
       if (courierOf(box) !== session) continue;
-      // somebody has confirmed it while it was read
+      if (mail.length === 0) return;
+      // confirmed while it was read; or said again by a sender that heard no answer, after it was confirmed
+      const had = mail.filter(({ id }) => session.done?.has(id)).map(({ id }) => id);
+      if (had.length > 0 && !(await confirmed(box, had))) return;
       const fresh = mail.filter(({ id }) => !session.knows(id));
-      if (fresh.length === 0) {
-        if (mail.length === 0) return;
-        continue;
-      }
-      if (!(await send(session, fresh))) return;
+      if (fresh.length > 0 && !(await send(session, fresh))) return;
     }
   }
 
@@ -335,8 +334,8 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
   let gathered: Promise<void> = Promise.resolve();
 
   /** A peer has some of its mail: it goes from the store, and makes room on every socket. */
-  async function confirmed(box: Box, ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
+  async function confirmed(box: Box, ids: readonly string[]): Promise<boolean> {
+    if (ids.length === 0) return true;
     if (!gathering) {
       gathering = new Map();
       gathered = new Promise<void>((resolve, reject) => {
@@ -355,10 +354,11 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
       await gathered;
     } catch (error) {
       kernel.log.warn({ err: error }, 'it could not be noted that mail has come; it is sent again');
-      return;
+      return false;
     }
     kernel.count('mail_confirmed');
     settled(box, ids);
+    return true;
   }
 
   function settled(box: Box, ids: readonly string[]): void {
@@ -387,7 +387,11 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
       return;
     }
     const now = kernel.now();
-    const fresh = mail.filter(({ id }) => !session.knows(id)).map((one): Mail => ({ ...one, received: now, attempts: 0 }));
+    if (mail.some(({ id }) => session.knows(id))) {
+      wake(box);
+      return;
+    }
+    const fresh = mail.map((one): Mail => ({ ...one, received: now, attempts: 0 }));
     if (session.mode === 'implicit') {
       for (const one of fresh) sendAsItIs(session, one);
       confirm(session);

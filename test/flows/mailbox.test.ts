@@ -216,13 +216,16 @@ describe('a mailbox', () => {
   test('what is kept is there after a start', async () => {
     const first = await world.start('restarted', { flags: ['--open-mediation'] });
     const phone = await wallet(first);
-    await phone.forward('kept');
+    const body = phone.wrapped('kept');
+    assert.equal((await phone.stranger.post(first.inbound, body)).status, 202);
     await first.stop();
     const again = await world.start('restarted', {
       flags: ['--open-mediation'],
       store: first.store,
       port: Number(new URL(first.inbound).port),
     });
+    // whoever heard no answer says it again
+    assert.equal((await phone.stranger.post(again.inbound, body)).status, 202);
     const { reply } = await phone.say(`${V2}/delivery-request`, { limit: 10 });
     assert.deepEqual(phone.delivered(reply).texts, ['kept']);
     await again.close();

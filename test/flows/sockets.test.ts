@@ -163,6 +163,34 @@ describe('a mediator with WebSockets', () => {
     );
   });
 
+  for (const [mode, ask] of [
+    ['implicit', PING],
+    ['live', `${V2}/live-delivery-change`],
+  ] as const) {
+    test(`${mode}: what a sender says again after a start does not come twice on the socket that had it`, async () => {
+      const flags = ['--open-mediation'];
+      const first = await world.start(`again-${mode}`, { flags, webSocket: true });
+      const phone = await wallet(first);
+      const body = phone.wrapped('once');
+      assert.equal((await phone.stranger.post(first.inbound, body)).status, 202);
+      await first.stop();
+      const again = await world.start(`again-${mode}`, {
+        ...{ flags, webSocket: true, store: first.store, port: Number(new URL(first.inbound).port) },
+      });
+      const open = await line(phone);
+      open.say(ask, mode === 'live' ? { live_delivery: true } : QUIET);
+      await came(open, 'once');
+      const box = () => again.agent.kernel.db.store.mailbox('base', phone.id);
+      await until(async () => (await box()).messages === 0, 'an empty box');
+      assert.equal((await phone.stranger.post(again.inbound, body)).status, 202);
+      await phone.forward('next');
+      await came(open, 'next');
+      await until(async () => (await box()).messages === 0, 'an empty box');
+      assert.deepEqual(open.texts.list, ['once', 'next']);
+      await again.close();
+    });
+  }
+
   test('an agent that stops tells its sockets so; the wallet gets the rest from the next, in order', async () => {
     const first = await world.start('stopping', { flags: ['--open-mediation'], webSocket: true });
     const phone = await wallet(first);
