@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 
 const NAMES = ['envelope', 'messages', 'issue', 'verify', 'forward', 'start'];
 /** What takes minutes runs where it is named. */
-const ASKED = ['tenants', 'scale', 'oracle'];
+const ASKED = ['tenants', 'scale', 'oracle', 'sockets', 'backlog'];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 
 const HELP = `./flexid bench [name ...]     ${NAMES.join(', ')}; all of them without a name. By name alone: ${ASKED.join(', ')}
 
   --sizes 1000,10000,100000    tenants: how many there are, each time (default 1000,10000)
+  --sockets 10000              sockets: how many there are (default 10000)
   --replicas 1,2,3             scale: how many processes there are, each time (default 1,2,3)
 
 Prints a table and writes bench/results/NAME.json. Ratios are to R: opening a sealed box of 32 bytes with sodium-native, measured in the same run.

@@ -21,6 +21,8 @@ export interface BenchWallet {
   readonly routingKey: string;
   /** Opens its socket, and asks for its mail in the mode. Resolves when the mediator has answered. */
   open(mode: Mode): Promise<void>;
+  /** Opens one more, beside those that it has. */
+  another(mode: Mode): Promise<void>;
   /** Ends its socket without a word. */
   drop(): Promise<void>;
   /** An envelope for it, wrapped for the mediator; its arrival is told under the name. */
@@ -121,6 +123,10 @@ export function benchWallets(agent: BenchAgent): BenchWallets {
         answers.get(thid ?? '')?.(message);
         answers.delete(thid ?? '');
       };
+      const begin = async (mode: Mode): Promise<void> => {
+        if (mode === 'implicit') await ask('trust_ping/1.0/ping', { response_requested: true });
+        else await ask('messagepickup/2.0/live-delivery-change', { live_delivery: true });
+      };
       const openSocket = async (): Promise<void> => {
         const ws = new WebSocket(agent.inbound.replace(/^http/, 'ws'), { perMessageDeflate: false, skipUTF8Validation: true });
         socket = ws;
@@ -150,10 +156,13 @@ export function benchWallets(agent: BenchAgent): BenchWallets {
       return {
         verkey: key.verkey,
         routingKey,
+        async another(mode) {
+          await openSocket();
+          await begin(mode);
+        },
         async open(mode) {
           if (socket?.readyState !== WebSocket.OPEN) await openSocket();
-          if (mode === 'implicit') await ask('trust_ping/1.0/ping', { response_requested: true });
-          else await ask('messagepickup/2.0/live-delivery-change', { live_delivery: true });
+          await begin(mode);
         },
         async drop() {
           const ws = socket!;
