@@ -592,7 +592,8 @@ suite('base messages', () => {
         fc.constantFrom(...NAMES),
         fc.jsonValue({ maxDepth: 5 }),
         (id, name, message) => {
-          fc.pre(id.isWellFormed() && !JSON.stringify(message).includes('__proto__'));
+          // a key of it may not hold a backslash
+          fc.pre(id.isWellFormed() && !/__proto__|\\/.test(JSON.stringify(message)));
           const base = { id, type: urn(name), message: JSON.parse(JSON.stringify(message)) };
           const opened = openAnon(pair, payloadOf(Buffer.from(packBase(pair.verkey, { ...base, more: 1 } as typeof base))));
           assert.deepEqual(Object.keys(JSON.parse(opened.toString())), ['id', 'type', 'message']);

@@ -8,6 +8,8 @@ import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { WebSocket } from 'ws';
 import { answers, type Program, program } from '../../examples/demo/processes.ts';
+import { pack } from '../../src/didcomm/envelope-v1.ts';
+import { wrapForward } from '../../src/didcomm/forward.ts';
 import { startPostgres } from '../postgres.ts';
 import { type Body, createWorld, freePort, startReceiver, type TestAgent } from '../support/agents.ts';
 import { until } from '../support/waiting.ts';
@@ -194,6 +196,31 @@ for (const [mode, ask] of MODES) {
     await until(async () => (await left()) === 0, 'what was confirmed to be gone');
   });
 }
+
+test('[S1-25] twenty messages to who is away survive a kill -9, by the byte, and are gone when they were confirmed', async () => {
+  const folder = folderOf();
+  const mediator = await mediatorAt('offline', folder, ['--store', `sqlite:${join(folder, 'mediator.db')}`]);
+  const phone = await wallet(mediator);
+  const inner = Array.from({ length: 20 }, (_, i) =>
+    pack({ message: JSON.stringify({ '@type': 'x/y/1.0/z', '@id': `${i}` }), recipients: [phone.key.verkey] }),
+  );
+  for (const one of inner) {
+    const { status } = await phone.stranger.post(mediator.inbound, wrapForward(one, phone.key.verkey, [phone.routingKey]));
+    assert.equal(status, 202);
+  }
+  await mediator.process.kill();
+  await mediator.process.start();
+  const { reply } = await phone.say('messagepickup/2.0/delivery-request', { limit: 100 });
+  const items = reply['~attach'] as { '@id': string; data: { json: Body } }[];
+  assert.deepEqual(
+    items.map(({ data }) => JSON.stringify(data.json)),
+    inner,
+  );
+  const count = async (): Promise<number> => (await phone.say('messagepickup/2.0/status-request')).reply.message_count;
+  assert.equal(await count(), 20);
+  const left = await phone.say('messagepickup/2.0/messages-received', { message_id_list: items.map((one) => one['@id']) });
+  assert.deepEqual([left.reply.message_count, await count()], [0, 0]);
+});
 
 describe('two replicas', () => {
   let adminUrl: string;

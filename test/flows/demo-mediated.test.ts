@@ -41,7 +41,7 @@ function given(pid: number, flag: string, count: number): string[] {
   return args.slice(args.indexOf(flag) + 1, args.indexOf(flag) + 1 + count);
 }
 
-test('./flexid demo --mediated runs the main job with a holder that nobody can reach, and a mediator that is killed', {
+test('[S1-26] ./flexid demo --mediated runs the main job with a holder that nobody can reach, and a mediator that is killed', {
   timeout: LIMIT_MS,
 }, async () => {
   const kept = join(world.folder, 'kept');

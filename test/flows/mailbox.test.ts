@@ -29,7 +29,7 @@ describe('a mailbox', () => {
     mediator = await world.start('post-office', { flags: ['--open-mediation'] });
   });
 
-  test('pickup 2.0: what is forwarded is kept in its order until its owner says that it has it', async () => {
+  test('[S2-11] [S2-44] pickup 2.0: what is forwarded is kept in its order until its owner says that it has it', async () => {
     const phone = await wallet(mediator);
     assert.equal((await phone.say(`${V2}/status-request`)).reply.message_count, 0);
     const none = await phone.say(`${V2}/delivery-request`, { limit: 10 });
@@ -88,6 +88,21 @@ describe('a mailbox', () => {
     assert.deepEqual(texts(await phone.say(`${V1}/batch-pickup`, { batch_size: 2 })), ['three']);
     assert.deepEqual(texts(await phone.say(`${V1}/batch-pickup`, { batch_size: 2 })), []);
     assert.equal((await phone.say(`${V1}/status-request`)).reply.message_count, 0);
+  });
+
+  test('[S2-34] two devices of one owner: each has what is for its keys, and confirms its own copy', async () => {
+    const [phone, tablet] = [await wallet(mediator), await wallet(mediator)];
+    const inside = pack({
+      message: JSON.stringify(message('basicmessage/1.0/message', { content: 'to both' })),
+      recipients: [phone.key.verkey, tablet.key.verkey],
+    });
+    for (const { key, routingKey } of [phone, tablet])
+      assert.equal((await phone.stranger.post(mediator.inbound, wrapForward(inside, key.verkey, [routingKey]))).status, 202);
+    const { reply } = await phone.say(`${V2}/delivery-request`, { limit: 10 });
+    assert.deepEqual(phone.delivered(reply).texts, ['to both']);
+    await phone.say(`${V2}/messages-received`, { message_id_list: phone.delivered(reply).ids });
+    const other = await tablet.say(`${V2}/delivery-request`, { limit: 10 });
+    assert.deepEqual(tablet.delivered(other.reply).texts, ['to both']);
   });
 
   test('who forwards learns nothing: the same answer for a key that nobody knows, and for what is none', async () => {
@@ -187,7 +202,7 @@ describe('a mailbox', () => {
     assert.deepEqual(told, { connection_id: phone.id, recipient_key: phone.key.verkey, status: 'queued_for_delivery' });
   });
 
-  test('a device that was told of is called when mail waits, once for many, and not when it was fetched', async () => {
+  test('[S2-38] a device that was told of is called when mail waits, once for many, and not when it was fetched', async () => {
     const phone = await wallet(mediator);
     const of = 'push-notifications-fcm/1.0';
     const info = async () => (await phone.say(`${of}/get-device-info`)).reply;

@@ -45,7 +45,7 @@ describe('a mediator', () => {
     return { peer, link, grant: await ask(peer, link, 'mediate-request') };
   }
 
-  test('grants with --open-mediation, and answers a repeated request the same way', async () => {
+  test('[S1-23] [S1-24] grants with --open-mediation, and answers a repeated request the same way', async () => {
     const { peer, link, grant } = await granted();
     assert.equal(grant['@type'], 'https://didcomm.org/coordinate-mediation/1.0/mediate-grant');
     assert.equal(grant.endpoint, mediator.inbound);
@@ -58,7 +58,7 @@ describe('a mediator', () => {
     assert.deepEqual((await granted()).grant.routing_keys, grant.routing_keys);
   });
 
-  test('without --open-mediation a request is pending until it is granted or denied, and may come again', async () => {
+  test('[S1-23] without --open-mediation a request is pending until it is granted or denied, and may come again', async () => {
     const strict = await world.start('strict');
     const peer = await stranger();
     const link = await connectStranger(strict, peer);
@@ -82,7 +82,7 @@ describe('a mediator', () => {
     assert.equal((await strict.call('POST', '/mediation/requests/none/grant')).status, 404);
   });
 
-  test('keys are added and removed, told as they were asked, and routed', async () => {
+  test('[S1-24] keys are added and removed, told as they were asked, and routed', async () => {
     const { peer, link } = await granted();
     const [a, b] = [key(), key()];
     const did = verkeyToDidKey(b);

@@ -36,7 +36,7 @@ describe('a mediator with WebSockets', () => {
   const left = (of: Wallet) => mediator.agent.kernel.db.store.mailbox('base', of.id);
   const empty = (of: Wallet) => until(async () => (await left(of)).messages === 0, 'an empty box');
 
-  test('implicit: after a ping all that is kept comes as it is, then what arrives, in order, and goes when it was taken', async () => {
+  test('[S2-11] [S2-44] implicit: after a ping all that is kept comes as it is, then what arrives, in order, and goes when it was taken', async () => {
     const phone = await wallet(mediator);
     for (const text of ['1', '2', '3']) await phone.forward(text);
     const open = await line(phone);
@@ -91,7 +91,7 @@ describe('a mediator with WebSockets', () => {
     assert.deepEqual([first.texts.list, thief.texts.list], [[], []]);
   });
 
-  test('live: deliveries, which are confirmed by messages-received; what is not is sent again elsewhere', async () => {
+  test('[S2-38] [S2-44] live: deliveries, which are confirmed by messages-received; what is not is sent again elsewhere', async () => {
     const phone = await wallet(mediator);
     const open = await line(phone, { confirms: false });
     const status = await open.ask(`${V2}/live-delivery-change`, { live_delivery: true });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -7,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import jsqr from 'jsqr';
 import { PNG } from 'pngjs';
+import { WebSocket } from 'ws';
 import { packBase } from '../../src/didcomm/envelope-2018.ts';
 import { parseUrnType } from '../../src/didcomm/urn-types.ts';
 import { createWorld, type TestAgent } from '../support/agents.ts';
@@ -38,9 +40,19 @@ async function startPeer(): Promise<Peer2018> {
   return peer;
 }
 /** Takes what nobody asked for. */
-const alice = lazy(() => world.start('alice', { flags: ['--legacy', 'on'] }));
+const alice = lazy(() => world.start('alice', { flags: ['--legacy', 'on'], webSocket: true }));
 const devnet = lazy(() => world.devnet());
 const anchored = lazy(async () => world.start('anchored', { devnet: await devnet() }));
+
+/** Sends a frame, and waits until it was handled. */
+async function socket(endpoint: string, payload: string | Uint8Array): Promise<void> {
+  const ws = new WebSocket(endpoint.replace(/^http/, 'ws'));
+  await once(ws, 'open');
+  ws.send(payload);
+  ws.ping();
+  await once(ws, 'pong');
+  ws.close();
+}
 
 const receive = (agent: TestAgent, offer: Json) => agent.call('POST', '/legacy/connections/receive-offer', { offer });
 /** An offer with other members of its message; undefined takes one out. */
@@ -288,7 +300,7 @@ test('[S2-81] a slim app with a file and no wallet hands an offer on', async () 
   );
 });
 
-test('[S2-57] the same payload has the same result by HTTP and from a file', async () => {
+test('[S2-57] the same payload has the same result by HTTP, on a WebSocket and from a file', async () => {
   const agent = await alice();
   const { verkey, endpoint } = await contact(agent);
   const peer = await startPeer();
@@ -297,6 +309,8 @@ test('[S2-57] the same payload has the same result by HTTP and from a file', asy
     JSON: async (payload) => silent(await peer.post(endpoint, JSON.stringify({ message: payload }), 'application/json')),
     bytes: async (payload) => silent(await peer.post(endpoint, Buffer.from(payload, 'base64'), 'application/octet-stream')),
     'without a type': async (payload) => silent(await peer.post(endpoint, new Uint8Array(Buffer.from(payload)))),
+    'a WebSocket': (payload) => socket(endpoint, payload),
+    'a WebSocket, bytes': (payload) => socket(endpoint, Buffer.from(payload, 'base64')),
     'a file': async (payload) => assert.deepEqual(await relay(payload, '--to', endpoint), { code: 0, err: '' }),
     'a file of bytes': async (payload) =>
       assert.deepEqual(await relay(Buffer.from(payload, 'base64'), '--to', endpoint), { code: 0, err: '' }),
@@ -310,6 +324,6 @@ test('[S2-57] the same payload has the same result by HTTP and from a file', asy
     const { connection_id: _id, created_at: _at, updated_at: _then, invitation_msg_id: _nonce, ...rest } = got;
     seen.push(rest);
   }
-  assert.equal(seen.length, 6);
+  assert.equal(seen.length, 8);
   for (const one of seen) assert.deepEqual(one, seen[0]);
 });
