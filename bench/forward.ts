@@ -59,7 +59,7 @@ export async function run(): Promise<unknown> {
         const present = all.slice(0, crowd);
         await openAll(all, 'implicit');
         const times = await latencies(wallets, present, 'implicit');
-        rows.push({ store: store.name, mode: 'implicit', wallets: all.length, to: crowd, ...times, MiB: residentMiB(agent.pid) });
+        rows.push({ store: store.name, mode: 'implicit', wallets: crowd, ...times, MiB: residentMiB(agent.pid) });
       }
     } finally {
       await wallets.close();
@@ -74,10 +74,16 @@ export async function run(): Promise<unknown> {
     ['store', 'mode', 'wallets', 'of R', 'per second', 'p50 ms', 'p99 ms', 'RSS MiB'],
     rows.map(
       (row) =>
-        [row.store, row.mode, row.wallets, row.ratio ?? '', row.perSecond ?? '', row.p50 ?? '', row.p99 ?? '', row.MiB] as (
-          | string
-          | number
-        )[],
+        [
+          row.store,
+          row.mode,
+          row.wallets,
+          (row.ratio as number | undefined)?.toFixed(3) ?? '',
+          row.perSecond ?? '',
+          row.p50 ?? '',
+          row.p99 ?? '',
+          row.MiB,
+        ] as (string | number)[],
     ),
   );
   return rows;
