@@ -44,6 +44,7 @@ export function postgresError(error: unknown): AppError {
   if (state === MAILBOX_FULL) return new AppError('mailbox-full', undefined, cause);
   if (state === NO_TENANT) return new AppError('not-found', text, cause);
   if (state === FOREIGN_LANE) return new AppError('internal', text, cause);
+  if (state === '23505' && (error as pg.DatabaseError).constraint === 'mail_pkey') return new AppError('mail-known', undefined, cause);
   if (state === '23505') return new AppError('conflict', `An id of the commit exists already (${text})`, cause);
   if (state === '40001' || state === '40P01') return new AppError('conflict', text, cause);
   if (state === '53100') return new AppError('store-full', undefined, cause);

@@ -24,6 +24,8 @@ const FULL = 13;
 const NOT_A_DATABASE = 26;
 /** Extended: primary key, unique index, row id. Any other constraint that breaks is a defect of ours, not a race. */
 const TAKEN: ReadonlySet<number> = new Set([1555, 2067, 2579]);
+/** How it names the id of a message. */
+const MAIL_ID = 'mail.t, mail.id';
 
 /** SQLite's own error number with its extension, or undefined for any other error. */
 const extendedCode = (error: unknown): number | undefined =>
@@ -35,6 +37,8 @@ export function sqliteError(error: unknown): AppError {
   const extended = extendedCode(error);
   const code = extended === undefined ? undefined : extended & 0xff;
   const text = error instanceof Error ? error.message : String(error);
+  if (extended !== undefined && TAKEN.has(extended) && text.includes(MAIL_ID))
+    return new AppError('mail-known', undefined, { cause: error });
   if (extended !== undefined && TAKEN.has(extended))
     return new AppError('conflict', `An id of the commit exists already (${text})`, { cause: error });
   if (code === FULL) return new AppError('store-full', undefined, { cause: error });

@@ -14,7 +14,7 @@ import {
   commandJob,
   type DeliverPayload,
   deliverJob,
-  eventJob,
+  eventOf,
   keylistJob,
   ledgerJob,
   tellJob,
@@ -98,9 +98,9 @@ export async function assemble(
   const after = new Map<string, { def: RecordDef; record: Exchange }>();
 
   const emit = (topic: string, category: string, record: string, payload: JsonObject): void => {
-    const event: EventWrite = { id: newId(), topic, category, record, value: { payload } };
-    events.push(event);
-    for (const target of webhooks) jobs.push(eventJob(tenant, record, { event: event.id, target: target.id }));
+    const told = eventOf(tenant, webhooks, topic, record, payload, category);
+    events.push(...told.events);
+    jobs.push(...told.jobs);
   };
 
   const applyChange = (change: Change): void => {

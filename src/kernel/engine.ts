@@ -8,7 +8,7 @@ import { type Assembled, assemble, type InlineReply, type Origin } from './assem
 import type { Kernel } from './context.ts';
 import { hashId, newId } from './ids.ts';
 import { createIngress, type Problem2018 } from './ingress.ts';
-import { type DeliverPayload, deliverJob, eventJob, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
+import { type DeliverPayload, deliverJob, eventOf, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
 import { readMessage } from './message.ts';
 import {
   type Channel,
@@ -325,17 +325,12 @@ export function createEngine(kernel: Kernel): Engine {
     told.set(tenant, { minute, count });
     if (count > TOLD_PER_MINUTE) return;
     const { webhooks } = await kernel.profiles.of(tenant);
-    const id = newId();
-    const record = connection ?? id;
     const payload: JsonObject = {
       reason,
       ...(type === undefined ? {} : { type }),
       ...(connection === undefined ? {} : { connection_id: connection }),
     };
-    await store.commit(tenant, {
-      events: [{ id, topic: 'legacy_problem', category: 'legacy_problem', record, value: { payload } }],
-      jobs: webhooks.map((target) => eventJob(tenant, record, { event: id, target: target.id })),
-    });
+    await store.commit(tenant, eventOf(tenant, webhooks, 'legacy_problem', connection ?? newId(), payload));
   }
 
   // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
@@ -504,16 +499,11 @@ export function createEngine(kernel: Kernel): Engine {
     return { reply: inline ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };
   }
 
-  async function mailFor(
-    tenant: string,
-    box: string,
-    { of, ...query }: MailQuery & { of?: string },
-    sent: readonly string[] = [],
-  ): Promise<KeptMail> {
+  async function mailFor(tenant: string, box: string, query: MailQuery, sent: readonly string[] = []): Promise<KeptMail> {
     const without = [...(query.without ?? []), ...sent].slice(0, MAX_WITHOUT);
     const [messages, status] = await Promise.all([
       query.limit > 0 ? store.mail(tenant, box, { ...query, without }) : [],
-      store.mailbox(tenant, box, of ?? query.recipient),
+      store.mailbox(tenant, box, query.recipient),
     ]);
     return { messages, status };
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
-import type { JobWrite } from '../ports/store.ts';
+import type { EventWrite, JobWrite } from '../ports/store.ts';
 import { newId } from './ids.ts';
 import type { Reply } from './record.ts';
 
@@ -11,7 +11,7 @@ export interface AnswerRef {
   readonly id: string;
 }
 
-/** A job with no due time: mail for a peer without an endpoint waits for the peer's next session. */
+/** A job with no due time: it waits for `claim({lane})`. */
 export const NEVER = Number.MAX_SAFE_INTEGER;
 
 export interface DeliverPayload {
@@ -113,6 +113,22 @@ export const deliverJob = (tenant: string, payload: DeliverPayload, notBefore?: 
 
 export const eventJob = (tenant: string, record: string, payload: EventPayload): JobWrite =>
   job('event', `event:${payload.target}:${tenant}:${record}`, payload);
+
+/** An event, and the jobs that tell it. `category` is the record's; what is no record's has its topic's name there. */
+export function eventOf(
+  tenant: string,
+  webhooks: readonly { readonly id: string }[],
+  topic: string,
+  record: string,
+  payload: JsonObject,
+  category = topic,
+): { events: [EventWrite]; jobs: JobWrite[] } {
+  const id = newId();
+  return {
+    events: [{ id, topic, category, record, value: { payload } }],
+    jobs: webhooks.map((target) => eventJob(tenant, record, { event: id, target: target.id })),
+  };
+}
 
 /** A command that is due later has a lane of its own: it must not hold up what the controller does meanwhile. */
 export const commandJob = (tenant: string, payload: CommandPayload, cause?: string, notBefore?: number): JobWrite =>

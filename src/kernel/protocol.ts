@@ -301,7 +301,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   /** What else it reads; `connection` is the id of the one that the message came by. */
   readonly load?: (message: Incoming, connection: string | undefined) => Loads;
   /** What it reads of the mail that is kept for its sender. */
-  readonly mail?: (message: Incoming, mode: SessionMode | undefined) => (MailQuery & { readonly of?: string }) | undefined;
+  readonly mail?: (message: Incoming, mode: SessionMode | undefined) => MailQuery | undefined;
   /** Envelopes that it brings, as JSON text: each is received as if it had come by itself, before the step runs. */
   readonly carries?: (message: Incoming) => readonly string[];
   /**

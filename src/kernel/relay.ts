@@ -6,8 +6,7 @@ import type { Commit, Route } from '../ports/store.ts';
 import { destinationOf } from './assemble.ts';
 import type { Kernel, Profile } from './context.ts';
 import type { InboundSession } from './engine.ts';
-import { newId } from './ids.ts';
-import { commandJob, deliverJob, eventJob } from './jobs.ts';
+import { commandJob, deliverJob, eventOf } from './jobs.ts';
 import { mediatedRoute } from './mediated.ts';
 import type { Incoming } from './protocol.ts';
 import { toExchange } from './record.ts';
@@ -57,14 +56,10 @@ export function createRelay(
     return found;
   }
 
-  function forwarded(profile: Profile, tenant: string, box: string, recipient: string, status: string): Pick<Commit, 'events' | 'jobs'> {
-    if (!profile.settings.monitorForward) return {};
-    const id = newId();
-    const payload: JsonObject = { connection_id: box, recipient_key: recipient, status };
-    return {
-      events: [{ id, topic: 'forward', category: 'forward', record: box, value: { payload } }],
-      jobs: profile.webhooks.map((target) => eventJob(tenant, box, { event: id, target: target.id })),
-    };
+  function forwarded({ settings, webhooks }: Profile, tenant: string, box: string, recipient: string): Pick<Commit, 'events' | 'jobs'> {
+    if (!settings.monitorForward) return {};
+    const payload: JsonObject = { connection_id: box, recipient_key: recipient, status: 'queued_for_delivery' };
+    return eventOf(tenant, webhooks, 'forward', box, payload);
   }
 
   /** Tells the controller, now and then, that a recipient fetches nothing any more. */
@@ -88,7 +83,7 @@ export function createRelay(
       kernel.count('forwards_repeated');
       return;
     }
-    const events = forwarded(profile, tenant, box, recipient, 'queued_for_delivery');
+    const events = forwarded(profile, tenant, box, recipient);
     const jobs = [...(events.jobs ?? [])];
     if ((await hasDevice(tenant, box)) && now - (called.get(box) ?? 0) >= CALL_AFTER_MS) {
       if (called.size >= KNOWN_DEVICES) called.delete(called.keys().next().value!);
@@ -114,8 +109,7 @@ export function createRelay(
     } catch (thrown) {
       const { code } = asAppError(thrown);
       if (code === 'mailbox-full') await full(tenant, box);
-      // nothing else of the commit can have been there before
-      if (code !== 'conflict') throw thrown;
+      if (code !== 'mail-known') throw thrown;
       kernel.count('forwards_repeated');
     }
   }
@@ -128,7 +122,7 @@ export function createRelay(
     const profile = await kernel.profiles.of(tenant);
     // a client behind a mediator of its own is known there by the key of its connection with us
     const envelope = wrapForward(body, to.recipientKeys[0]!, to.routingKeys ?? []);
-    const { events, jobs = [] } = forwarded(profile, tenant, connection, recipient, 'queued_for_delivery');
+    const { events, jobs = [] } = forwarded(profile, tenant, connection, recipient);
     await store.commit(tenant, { events, jobs: [...jobs, deliverJob(tenant, { envelope, endpoint: to.endpoint, connection })] });
     kernel.count('forwards_sent', tenant);
   }
@@ -152,12 +146,7 @@ export function createRelay(
 /** Tells a controller what became of mail that was kept for a peer: `full`, `expired`, `undeliverable`. */
 export async function tellMailbox(kernel: Kernel, tenant: string, payload: JsonObject & { connection_id: string }): Promise<void> {
   const { webhooks } = await kernel.profiles.of(tenant);
-  const id = newId();
-  const record = payload.connection_id;
-  await kernel.db.store.commit(tenant, {
-    events: [{ id, topic: 'mailbox', category: 'mailbox', record, value: { payload } }],
-    jobs: webhooks.map((target) => eventJob(tenant, record, { event: id, target: target.id })),
-  });
+  await kernel.db.store.commit(tenant, eventOf(tenant, webhooks, 'mailbox', payload.connection_id, payload));
 }
 
 /** What is forgotten when the devices of a connection change. */

@@ -207,7 +207,7 @@ function leavingTests(kit: StoreKit): void {
     it('is taken and put by one commit, and its id is free again', async () => {
       const box = newBox();
       const [first, second] = await put(box, 2);
-      await assert.rejects(db.store.commit(A, { mail: [mailTo(newBox(), { id: first!.id })] }), failsWith('conflict'));
+      await assert.rejects(db.store.commit(A, { mail: [mailTo(newBox(), { id: first!.id })] }), failsWith('mail-known'));
       const fresh = mailTo(box, { limit: { messages: 2, bytes: 1000 } });
       await db.store.commit(A, { taken: [{ box, ids: [first!.id] }], mail: [fresh], records: [record(box, 0, {})] });
       assert.deepEqual(await readIds(box), [second!.id, fresh.id]);
@@ -506,7 +506,7 @@ function hintTests(kit: StoreKit): void {
       const silent = await heard(db, async () => {
         await db.store.commit(A, { taken: [{ box, ids: idsOf(before) }], missed: [{ box, ids: [two[0]!.id] }] });
         await assert.rejects(db.store.commit(A, { mail: [mailTo(box, { limit: { messages: 1, bytes: 1 } })] }), failsWith('mailbox-full'));
-        await assert.rejects(db.store.commit(A, { mail: [mailTo(box, { id: two[0]!.id })] }), failsWith('conflict'));
+        await assert.rejects(db.store.commit(A, { mail: [mailTo(box, { id: two[0]!.id })] }), failsWith('mail-known'));
       });
       assert.deepEqual(silent, []);
       const last = mailTo(box);

@@ -10,7 +10,8 @@ import type { JsonObject } from './json.ts';
 export interface Store {
   /**
    * All or nothing, durable when the promise resolves.
-   * @throws AppError `conflict` when a version, a mark or a unique id clashes (nothing was written; reload and retry), `lease-lost` when a job of `done` is
+   * @throws AppError `conflict` when a version, a mark or a unique id clashes (nothing was written; reload and retry), `mail-known` and
+   * `mailbox-full` (see `MailWrite`), `lease-lost` when a job of `done` is
    * no longer held under its lease, `store-full`, `store-unavailable`, `store-corrupt`.
    */
   commit(tenant: string, commit: Commit): Promise<void>;
@@ -179,7 +180,7 @@ export const MAIL_ATTEMPTS = 20;
 
 /** A message to be kept for a peer that fetches its mail. */
 export interface MailWrite {
-  /** Unique in the tenant among what is kept; one that is there already is a `conflict`. */
+  /** Unique in the tenant among what is kept; where one is there already, the commit fails as a whole with `mail-known`. */
   id: string;
   /** Whose it is: a connection's id. */
   box: string;

@@ -13,7 +13,7 @@ import { wrapForward } from '../../src/didcomm/forward.ts';
 import { startPostgres } from '../postgres.ts';
 import { type Body, createWorld, freePort, startReceiver, type TestAgent } from '../support/agents.ts';
 import { until } from '../support/waiting.ts';
-import { type Line, type LineOptions, type Mediating, openLine, startWallet, type Wallet } from '../support/wallet.ts';
+import { type Line, type Mediating, openLine, type Wallet, walletsOf } from '../support/wallet.ts';
 
 /** Mediators that are killed, replicas of them, and peers that do harm. */
 
@@ -66,17 +66,7 @@ function folderOf(): string {
   return folder;
 }
 
-async function wallet(of: Mediating): Promise<Wallet> {
-  const one = await startWallet(of);
-  world.defer(() => one.stranger.close());
-  return one;
-}
-
-async function line(of: Wallet, options?: LineOptions): Promise<Line> {
-  const one = await openLine(of, options);
-  world.defer(() => one.close());
-  return one;
-}
+const { wallet, line } = walletsOf(world);
 
 /** How long anything here may take, so that what never comes fails instead of holding the run. */
 const PATIENCE_MS = 30_000;

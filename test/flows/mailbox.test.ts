@@ -3,10 +3,13 @@ import { after, before, describe, test } from 'node:test';
 import { pack } from '../../src/didcomm/envelope-v1.ts';
 import { FORWARD_TYPE, wrapForward } from '../../src/didcomm/forward.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { AppError, type ErrorCode } from '../../src/errors.ts';
+import type { Incoming } from '../../src/kernel/protocol.ts';
+import { createRelay } from '../../src/kernel/relay.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import { connectStranger, message, startStranger } from '../support/stranger.ts';
 import { until } from '../support/waiting.ts';
-import { startWallet, textOf, type Wallet } from '../support/wallet.ts';
+import { textOf, type Wallet, walletsOf } from '../support/wallet.ts';
 
 /** RFC 0094, RFC 0212, RFC 0685, by HTTP: mail that is forwarded, kept, and fetched. */
 
@@ -17,11 +20,7 @@ const V2 = 'messagepickup/2.0';
 const V1 = 'messagepickup/1.0';
 const kind = (reply: Body): string => reply['@type'].split('/').at(-1);
 
-async function wallet(of: TestAgent): Promise<Wallet> {
-  const one = await startWallet(of);
-  world.defer(() => one.stranger.close());
-  return one;
-}
+const { wallet } = walletsOf(world);
 
 describe('a mailbox', () => {
   let mediator: TestAgent;
@@ -133,6 +132,24 @@ describe('a mailbox', () => {
       assert.equal((await phone.stranger.post(mediator.inbound, body)).status, 202);
     const { reply } = await phone.say(`${V2}/delivery-request`, { limit: 10 });
     assert.deepEqual(phone.delivered(reply).texts, ['once']);
+  });
+
+  test('a commit that clashes with another is no message that was kept: its sender is told to come back', async () => {
+    const phone = await wallet(mediator);
+    const { kernel } = mediator.agent;
+    const relayWhere = (code: ErrorCode) => {
+      const commit = () => Promise.reject(new AppError(code));
+      const failing = { ...kernel, db: { ...kernel.db, store: { ...kernel.db.store, commit } } };
+      const route = { kid: phone.key.verkey, tenant: 'base', kind: 'keylist', target: phone.id };
+      return createRelay(
+        failing,
+        async () => route,
+        async () => undefined,
+      );
+    };
+    const forward = { body: { to: phone.key.verkey, msg: {} } } as unknown as Incoming;
+    await assert.rejects(relayWhere('conflict')('base', forward, { canReply: false }), { code: 'conflict' });
+    assert.equal(await relayWhere('mail-known')('base', forward, { canReply: false }), undefined);
   });
 
   test('a forward in a forward, all for this mediator, is unwrapped up to a bound', async () => {

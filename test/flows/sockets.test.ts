@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createWorld, type TestAgent } from '../support/agents.ts';
 import { until } from '../support/waiting.ts';
-import { type Line, type LineOptions, openLine, startWallet, type Wallet } from '../support/wallet.ts';
+import { type Line, type Wallet, walletsOf } from '../support/wallet.ts';
 
 /** Mail on WebSockets: by itself after a ping, and as deliveries in live mode (RFC 0685). */
 
@@ -13,17 +13,7 @@ const V2 = 'messagepickup/2.0';
 const PING = 'trust_ping/1.0/ping';
 const QUIET = { response_requested: false };
 
-async function wallet(of: TestAgent): Promise<Wallet> {
-  const one = await startWallet(of);
-  world.defer(() => one.stranger.close());
-  return one;
-}
-
-async function line(of: Wallet, options?: LineOptions): Promise<Line> {
-  const one = await openLine(of, options);
-  world.defer(() => one.close());
-  return one;
-}
+const { wallet, line } = walletsOf(world);
 
 const came = (line: Line, text: string): Promise<string> => line.texts.first((one) => one === text, `"${text}"`);
 

@@ -7,7 +7,7 @@ import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { ENVELOPE_V1 } from '../../src/didcomm/media-types.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
-import { type Body, HANDSHAKE, type TestAgent } from './agents.ts';
+import { type Body, HANDSHAKE, type TestAgent, type World } from './agents.ts';
 import { message, type Posted, requestFor, type Stranger, serviceOf, startStranger } from './stranger.ts';
 import { type Waiting, waiting } from './waiting.ts';
 
@@ -44,6 +44,20 @@ export const textOf = (pair: KeyPair, envelope: unknown): string => {
   const { message: opened } = openEnvelope(parseEnvelope(Buffer.from(JSON.stringify(envelope))), pair);
   return JSON.parse(Buffer.from(opened).toString()).content;
 };
+
+/** Wallets and their sockets, which end with a world. */
+export const walletsOf = (world: Pick<World, 'defer'>) => ({
+  async wallet(of: Mediating): Promise<Wallet> {
+    const one = await startWallet(of);
+    world.defer(() => one.stranger.close());
+    return one;
+  },
+  async line(of: Wallet, options?: LineOptions): Promise<Line> {
+    const one = await openLine(of, options);
+    world.defer(() => one.close());
+    return one;
+  },
+});
 
 /** A wallet's WebSocket to its mediator. */
 export interface Line {
