@@ -49,7 +49,7 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
 
   return async (job) => {
     const { envelope, endpoint, connection, mediaType, awaits } = job.payload as unknown as DeliverPayload;
-    // mail without an address is only ever taken by the peer's own session
+    // a peer without a connection and an address could only have it as the answer to its own request
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
     const known = awaits && (await standingOf(kernel.db, awaits));
     // the job that tells the mediator looks after that; until then this one holds its lane, so that nothing overtakes it

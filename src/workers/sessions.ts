@@ -52,8 +52,6 @@ export interface Sessions {
   confirm(mail: MailIds): Promise<void>;
   /** One message for the answer to a request, where there is one, or where one is expected in a moment. */
   forRequest(session: MailSession): Promise<RequestMail | undefined>;
-  /** How many sockets have mail on them. */
-  readonly size: number;
   stop(): Promise<void>;
 }
 
@@ -460,11 +458,6 @@ export function startSessions({ kernel, wrap }: SessionsOptions): Sessions {
   }
 
   return {
-    get size() {
-      let count = 0;
-      for (const box of boxes.values()) count += box.sessions.length;
-      return count;
-    },
     open(socket, tenant, name) {
       const session = boxes.get(nameOf(tenant, name))?.sessions.find((one) => one.socket === socket);
       if (!session) return undefined;
