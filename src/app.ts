@@ -55,7 +55,7 @@ import { startSessions } from './workers/sessions.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
 
-export const VERSION = '0.1.0';
+export const VERSION = '0.2.0';
 /** How long the server of a did:web has to answer. */
 const WEB_MS = 5000;
 /** Messages that are worked on at once, whatever they came by. */

@@ -89,6 +89,8 @@ const number = decimal(1400);
 const numbers = map(number, 200);
 const id = text(512);
 const attributes = 125;
+/** The attribute that carries the link secret. */
+const LINK_SECRET = 'master_secret';
 
 /** Names that differ for people and for the signature: blanks and case do not count. */
 const distinctNames: Shape = (value, path) =>
@@ -140,8 +142,14 @@ export const request = bounded(
     entropy: optional(text(256)),
     prover_did: optional(text(256)),
     cred_def_id: id,
-    blinded_ms: object({ u: number, hidden_attributes: list(text(64), 4), committed_attributes: optional(map(number, 4)) }),
-    blinded_ms_correctness_proof: object({ c: number, v_dash_cap: number, m_caps: numbers, r_caps: numbers }),
+    // A holder hides the link secret and nothing else: every other attribute is the issuer's to sign.
+    blinded_ms: object({ u: number, hidden_attributes: list(literal(LINK_SECRET), 1, 1), committed_attributes: optional(map(number, 0)) }),
+    blinded_ms_correctness_proof: object({
+      c: number,
+      v_dash_cap: number,
+      m_caps: both(object({ [LINK_SECRET]: number }), map(number, 1, 1)),
+      r_caps: map(number, 0),
+    }),
     nonce: decimal(100),
   }),
 );
@@ -200,6 +208,11 @@ export const presentation = bounded(
             ge_proofs: optional(
               list(
                 object({
+                  u: numbers,
+                  r: numbers,
+                  mj: number,
+                  alpha: number,
+                  t: numbers,
                   predicate: object({
                     attr_name: text(256),
                     p_type: literal('GE', 'GT', 'LE', 'LT'),

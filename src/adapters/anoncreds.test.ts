@@ -8,6 +8,7 @@ import type {
   AnonCredsSchema,
   Credential,
   CredentialDefinition,
+  PredicateType,
   Presentation,
   PresentationRequest,
   Refusal,
@@ -190,6 +191,79 @@ suite('the AnonCreds library', { skip }, () => {
       verified: true,
       refusals: [],
     });
+  });
+
+  test('every kind of predicate, also two on one attribute and negative numbers, of two credentials', async () => {
+    const flow = flows['anoncreds-rs']!;
+    const linkSecret = await engine.createLinkSecret('holder');
+    const first = await issue(flow, linkSecret, { name: 'Alice', age: '-25', degree: 'Maths' });
+    const second = await issue(flow, linkSecret, { name: 'Alice', age: '2147483647', degree: '-7' });
+    const predicates: [string, PredicateType, number, number][] = [
+      ['age', '>=', -25, 0],
+      ['age', '<', -24, 0],
+      ['age', '>', 2147483646, 1],
+      ['degree', '<=', -7, 1],
+    ];
+    const request: PresentationRequest = {
+      name: 'proof',
+      version: '1.0',
+      nonce: newNonce(),
+      requested_attributes: { first: { name: 'name' }, second: { names: ['name'] } },
+      requested_predicates: Object.fromEntries(
+        predicates.map(([name, type, bound], i) => [`p${i}`, { name, p_type: type, p_value: bound }]),
+      ),
+    };
+    const of = (at: number) => predicates.flatMap(([, , , credential], i) => (credential === at ? [`p${i}`] : []));
+    const presentation = await engine.createPresentation('holder', {
+      request,
+      credentials: [
+        { credential: first, attributes: [{ referent: 'first', reveal: true }], predicates: of(0) },
+        { credential: second, attributes: [{ referent: 'second', reveal: true }], predicates: of(1) },
+      ],
+      selfAttested: {},
+      linkSecret,
+      ...objects(flow),
+    });
+    const verify = (one: Presentation) => engine.verifyPresentation('verifier', { request, presentation: one, ...objects(flow) });
+    assert.deepEqual(await verify(presentation), { verified: true, refusals: [] });
+    const altered = structuredClone(presentation);
+    altered.proof.proofs[1]!.primary_proof.ge_proofs![0]!.mj = altered.proof.proofs[0]!.primary_proof.ge_proofs![0]!.mj;
+    assert.deepEqual(
+      (await verify(altered)).refusals.map(({ reason }) => reason),
+      ['proof-unbound'],
+    );
+  });
+
+  test('a request for a credential hides the link secret and nothing else', async () => {
+    const flow = flows['anoncreds-rs']!;
+    const { credentialDefinition } = flow;
+    const offer = await engine.createOffer('issuer', { ...flow, credentialDefinitionId: flow.credDefId });
+    const linkSecret = await engine.createLinkSecret('holder');
+    const { request } = await engine.createRequest('holder', { offer, credentialDefinition, linkSecret, linkSecretId: 'x', entropy: 'y' });
+    type Blinded = { blinded_ms: JsonObject; blinded_ms_correctness_proof: { m_caps: JsonObject; r_caps: JsonObject } };
+    const changes: ((one: Blinded) => unknown)[] = [
+      (one) => Object.assign(one.blinded_ms, { hidden_attributes: ['master_secret', 'degree'] }),
+      (one) => Object.assign(one.blinded_ms, { hidden_attributes: ['degree'] }),
+      (one) => Object.assign(one.blinded_ms, { hidden_attributes: [] }),
+      (one) => Object.assign(one.blinded_ms, { committed_attributes: { degree: '1' } }),
+      (one) => Object.assign(one.blinded_ms_correctness_proof, { m_caps: {} }),
+      (one) => Object.assign(one.blinded_ms_correctness_proof.m_caps, { degree: '1' }),
+      (one) => Object.assign(one.blinded_ms_correctness_proof.r_caps, { degree: '1' }),
+    ];
+    const create = (one: JsonObject) =>
+      engine.createCredential('issuer', {
+        credentialDefinition,
+        private: flow.private,
+        offer,
+        request: one,
+        values: encodeValues({ name: 'Alice', age: '25', degree: 'Maths' }),
+      });
+    for (const change of changes) {
+      const altered = structuredClone(request);
+      change(altered as unknown as Blinded);
+      await assert.rejects(create(altered), code('bad-request', /request\.blinded/), String(change));
+    }
+    await create(request);
   });
 
   test('legacy identifiers take prover_did, qualified ones entropy', async () => {

@@ -11,6 +11,7 @@ import type {
   RequestedAttribute,
   VerifyInput,
 } from '../ports/anoncreds.ts';
+import { proofFault } from './anoncreds-proof.ts';
 import { canonicalName, encodingFits } from './anoncreds-values.ts';
 import { isUnrestricted, meets, type Subject, WqlUnsupported } from './wql.ts';
 
@@ -18,9 +19,9 @@ import { isUnrestricted, meets, type Subject, WqlUnsupported } from './wql.ts';
 export const PREDICATES: Readonly<Record<PredicateType, string>> = { '>=': 'GE', '>': 'GT', '<=': 'LE', '<': 'LT' };
 
 /**
- * Everything about a presentation that is not cryptography (AnonCreds specification, "Verify Presentation"): that it answers this request and nothing else, with
- * the values that were proven, from credentials that were allowed. The library binds the encoded values to the signatures, but not the raw ones to the encoded.
- * An empty list means that only the cryptography is left to check.
+ * Everything about a presentation but the equations of its proof (AnonCreds specification, "Verify Presentation"): that it answers this request and nothing
+ * else, with the values that were proven, from credentials that were allowed, by responses in their ranges that belong together (`anoncreds-proof.ts`).
+ * An empty list means that only the equations are left to check.
  * @throws AppError `not-implemented` when non-revocation is asked of a credential that can be revoked
  */
 export function checkPresentation(input: VerifyInput): Refusal[] {
@@ -62,6 +63,17 @@ export function checkPresentation(input: VerifyInput): Refusal[] {
     if (!proof) continue;
     for (const name of proof.revealed.keys()) if (!proof.used.has(name)) refuse('revealed-unrequested', undefined, name);
     for (const one of proof.predicates) if (!one.used) refuse('predicate-unrequested', undefined, one.name);
+  }
+  // Last, since what was checked before bounds its work: the proof has no attribute and no predicate more than was asked for.
+  if (refusals.length === 0) {
+    const fault = proofFault(
+      presentation,
+      presentation.identifiers.map(({ schema_id: schema, cred_def_id: definition }) => ({
+        schema: input.schemas[schema]!,
+        modulus: String(input.credentialDefinitions[definition]!.value.primary.n),
+      })),
+    );
+    if (fault !== undefined) refuse('proof-unbound', undefined, fault);
   }
   return refusals;
 }

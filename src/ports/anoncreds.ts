@@ -146,14 +146,21 @@ export interface Identifier {
 
 export interface SubProof {
   primary_proof: {
-    eq_proof: { revealed_attrs: Record<string, string>; m: Record<string, string>; [member: string]: unknown };
-    ge_proofs?: { predicate: { attr_name: string; p_type: string; value: number }; [member: string]: unknown }[];
+    eq_proof: { revealed_attrs: Record<string, string>; a_prime: string; e: string; v: string; m: Record<string, string>; m2: string };
+    ge_proofs?: {
+      u: Record<string, string>;
+      r: Record<string, string>;
+      mj: string;
+      alpha: string;
+      t: Record<string, string>;
+      predicate: { attr_name: string; p_type: string; value: number };
+    }[];
   };
   non_revoc_proof?: unknown;
 }
 
 export interface Presentation {
-  proof: { proofs: SubProof[]; aggregated_proof: unknown };
+  proof: { proofs: SubProof[]; aggregated_proof: { c_hash: string; c_list: number[][] } };
   requested_proof: {
     revealed_attrs: Record<string, { sub_proof_index: number; raw: string; encoded: string }>;
     revealed_attr_groups?: Record<string, { sub_proof_index: number; values: Record<string, EncodedValue> }>;
@@ -190,6 +197,7 @@ export type RefusalReason =
   | 'identifier-mismatch'
   | 'restriction-unmet'
   | 'restriction-unsupported'
+  | 'proof-unbound'
   | 'proof-invalid';
 
 /** Why a presentation does not count. */
