@@ -17,11 +17,17 @@ Prints each test and closes with "N passed, N failed".
 ./flexid test rows [--mutate] [id ...]
 
 The requirement rows of the 2018 Agent Protocol, each with its tests; with --mutate, whether these notice when the product breaks. ./flexid test rows --help
+
+./flexid test attacks [--mutate [id ...]]
+
+Scripted attacks on the agent; with --mutate, whether they notice when a defence is taken out. ./flexid test attacks --help
 `;
 
 /** \`./flexid test\`. @returns the exit code: 0 only when tests ran and none failed */
 export async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === 'rows') return await (await import('./rows/run.ts')).main(argv.slice(1));
+  if (argv[0] === 'attacks' && argv.some((one) => ['--mutate', '--help', '-h'].includes(one)))
+    return await (await import('./attacks/run.ts')).main(argv.slice(1));
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(HELP);
     return 0;

@@ -1,11 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: lines of the product stand here as text
 
-/** A mutation: the text `from`, which is there once in `file`, becomes `to`, and the product does no more what the row asks. */
-export interface Mutation {
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
+import type { Mutation } from '../mutations.ts';
 
 /** A requirement row: its id, what it asks in a few words, and how to break it. The tests carry the ids in brackets. */
 export interface Row {

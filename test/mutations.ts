@@ -1,0 +1,172 @@
+import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+/** A mutation: the text `from`, which is there once in `file`, becomes `to`, and the product does no more what its tests ask. */
+export interface Mutation {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Something that tests hold, by the id that their titles carry in brackets, and how to break it. */
+export interface Breakable {
+  readonly id: string;
+  readonly mutation: Mutation;
+}
+
+/** One test that ran. What breaks outside of any test is an outcome too: its title is the file's. */
+export interface Outcome {
+  readonly title: string;
+  readonly passed: boolean;
+  /** What failed, in one line. */
+  readonly why?: string;
+}
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+/** What the tests need of the project. */
+const COPIED = ['src', 'test', 'devnet', 'contracts', 'examples', 'deploy', 'docs', 'flexid', 'package.json'];
+/** What is large, and never written to. */
+const LINKED = ['node_modules', '.flexid', 'runtime'];
+/** How many mutations are tried at once, each in a copy of its own. */
+const COPIES = 2;
+/** A mutation often makes something not happen, for which tests then wait in vain. */
+const PATIENCE_MS = '6000';
+
+/** The ids that a test's title carries: `[S2-07] [A3] [A3-2] ...`. */
+export const idsOf = (title: string): string[] =>
+  [...title.matchAll(/\[([A-Z]+\d*-?\d*)\]/g)].map(([, id]) => id!).filter((id) => /\d/.test(id));
+
+/** Prints one line. */
+export const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/**
+ * Runs the test files of a pattern.
+ *
+ * @param files - a glob below `root`
+ * @param ids - only tests whose titles carry one of these; all where it is not given
+ * @returns what ran; skipped tests are not among it
+ */
+export async function outcomes(
+  root: string,
+  files: string | readonly string[],
+  ids: readonly string[] | undefined,
+  concurrency = COPIES,
+): Promise<Outcome[]> {
+  const chosen = globSync([...(typeof files === 'string' ? [files] : files)], { cwd: root })
+    .sort()
+    .map((file) => join(root, file))
+    .filter((file) => {
+      const text = ids && readFileSync(file, 'utf8');
+      return text === undefined || ids!.some((id) => text.includes(`[${id}]`));
+    });
+  if (chosen.length === 0) return [];
+  const seen: Outcome[] = [];
+  const stream = run({
+    files: chosen,
+    cwd: root,
+    concurrency,
+    timeout: 300_000,
+    ...(ids && { testNamePatterns: ids.map((id) => new RegExp(`\\[${id}\\]`)) }),
+  });
+  stream.on('test:pass', ({ name, skip, todo }) => {
+    if (skip === undefined && todo === undefined) seen.push({ title: name, passed: true });
+  });
+  stream.on('test:fail', ({ name, details }) => {
+    const { cause, message } = details.error as { cause?: unknown; message: string };
+    const why = (cause instanceof Error ? cause.message : message).replace(/\s+/g, ' ').slice(0, 140);
+    seen.push({ title: name, passed: false, why });
+  });
+  await new Promise<void>((resolve, reject) => stream.on('end', resolve).on('error', reject).resume());
+  return seen;
+}
+
+/** A copy of the project in which one line can be another. */
+function copyProject(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-mutations-'));
+  for (const name of COPIED)
+    cpSync(join(ROOT, name), join(folder, name), { recursive: true, filter: (path) => !/[\\/](node_modules|__pycache__)$/.test(path) });
+  for (const name of LINKED) if (existsSync(join(ROOT, name))) symlinkSync(join(ROOT, name), join(folder, name));
+  return folder;
+}
+
+/** Tries one mutation. @returns what became of it, and whether that is as it should be */
+async function tryOne(
+  folder: string,
+  files: string | readonly string[],
+  { id, mutation }: Breakable,
+): Promise<{ caught: boolean; text: string }> {
+  const path = join(folder, mutation.file);
+  const original = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const found = original.split(mutation.from).length - 1;
+  if (found !== 1) return { caught: false, text: `error: its line is there ${found} times in ${mutation.file}` };
+  writeFileSync(
+    path,
+    original.replace(mutation.from, () => mutation.to),
+  );
+  try {
+    const seen = await outcomes(folder, files, [id], 1);
+    const own = seen.filter(({ title }) => idsOf(title).includes(id));
+    if (own.length === 0) return { caught: false, text: `error: none of its tests ran with ${mutation.file} changed` };
+    const failed = own.filter(({ passed }) => !passed);
+    const [first] = failed;
+    if (!first) return { caught: false, text: `SURVIVED a change of ${mutation.file}` };
+    return { caught: true, text: `caught by ${failed.length} of ${own.length} tests: ${first.why}` };
+  } finally {
+    writeFileSync(path, original);
+  }
+}
+
+/**
+ * Breaks the product once for each entry of a list, in a copy, and requires that the tests which carry its id fail then. Prints a line for each and a total.
+ *
+ * @param list - the mutations; ids may repeat, each entry is tried by itself
+ * @param files - a glob of the test files, below the project
+ * @param ids - only these entries; all where it is not given
+ * @returns the exit code: 0 only when the tests pass unbroken and every mutation was caught
+ */
+export async function runMutations(options: {
+  readonly list: readonly Breakable[];
+  readonly files: string | readonly string[];
+  readonly ids?: readonly string[];
+}): Promise<number> {
+  const { files, ids } = options;
+  const list = ids ? options.list.filter(({ id }) => ids.includes(id)) : options.list;
+  if (list.length === 0) {
+    say('there is no mutation to try');
+    return 1;
+  }
+  process.env.FLEXID_TEST_PATIENCE_MS ??= PATIENCE_MS;
+  const folders = Array.from({ length: Math.min(COPIES, list.length) }, copyProject);
+  try {
+    const sound = await outcomes(folders[0]!, files, ids ?? [...new Set(list.map(({ id }) => id))]);
+    const broken = sound.filter(({ passed }) => !passed);
+    if (broken.length > 0) {
+      for (const { title, why } of broken) say(`fails without any mutation: ${title}: ${why}`);
+      return 1;
+    }
+    say(`${sound.length} tests pass in the copy as it is`);
+    const waiting = [...list];
+    const survivors: string[] = [];
+    let done = 0;
+    await Promise.all(
+      folders.map(async (folder) => {
+        for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
+          const began = performance.now();
+          const { caught, text } = await tryOne(folder, files, entry);
+          if (!caught) survivors.push(entry.id);
+          const seconds = ((performance.now() - began) / 1000).toFixed(1);
+          say(`[${String(++done).padStart(String(list.length).length)}/${list.length}] ${entry.id.padEnd(7)} ${text} (${seconds} s)`);
+        }
+      }),
+    );
+    say(
+      `\n${list.length - survivors.length} of ${list.length} mutations were caught${survivors.length > 0 ? `; not: ${survivors.join(', ')}` : ''}`,
+    );
+    return survivors.length > 0 ? 1 : 0;
+  } finally {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  }
+}
