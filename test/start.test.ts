@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'flexid-start-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 const run = (...args: string[]) =>
-  spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: folder }, timeout: 30_000 });
+  spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: folder }, timeout: 120_000 });
 const ADMIN = ['--admin', '127.0.0.1', '0', '--admin-insecure-mode'];
 const ledger = ['--algod-url', 'http://127.0.0.1:1', '--algorand-app-id', '1'];
 

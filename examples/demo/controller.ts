@@ -25,19 +25,23 @@ export interface Webhooks {
   close(): Promise<void>;
 }
 
-const PATIENCE_MS = 60_000;
+/** How long nothing may happen, at any of the agents: a machine that is slow or busy takes its time for one thing. */
+export const PATIENCE_MS = 300_000;
 
 /** One webhook receiver for all controllers of the demo: `/<name>/topic/<topic>/`. */
 export async function startWebhooks(port = 0): Promise<Webhooks> {
   const logs = new Map<string, { topic: string; id: string; payload: Body }[]>();
   const known = new Set<string>();
   const listeners = new Set<() => void>();
+  // when an agent last answered or told something
+  let alive = Date.now();
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const [, name, , topic] = (request.url ?? '').split('/');
       const log = logs.get(name ?? '');
+      alive = Date.now();
       if (log && topic) {
         const id = String(request.headers['x-event-id']);
         // delivery is at least once: the event id tells a repetition
@@ -60,7 +64,8 @@ export async function startWebhooks(port = 0): Promise<Webhooks> {
       async function call(method: string, path: string, body: unknown): Promise<Body> {
         const headers: Record<string, string> = { ...keys, 'idempotency-key': randomUUID() };
         if (body !== undefined) headers['content-type'] = 'application/json';
-        const deadline = Date.now() + PATIENCE_MS;
+        const began = Date.now();
+        const impatient = (): boolean => Date.now() - Math.max(began, alive) > PATIENCE_MS;
         for (;;) {
           calls++;
           let answer: Response;
@@ -70,16 +75,19 @@ export async function startWebhooks(port = 0): Promise<Webhooks> {
               method,
               headers,
               body: body === undefined ? undefined : JSON.stringify(body),
-              signal: AbortSignal.timeout(30_000),
+              signal: AbortSignal.timeout(120_000),
             });
             text = await answer.text();
           } catch (error) {
-            if (Date.now() > deadline) throw new Error(`${name} does not answer: ${(error as Error).message}`);
+            if (impatient()) throw new Error(`${name} does not answer: ${reasonOf(error as Error)}`);
             await pause(100);
             continue;
           }
-          if (answer.ok) return JSON.parse(text);
-          if ((answer.status !== 503 && answer.status !== 504) || Date.now() > deadline)
+          if (answer.ok) {
+            alive = Date.now();
+            return JSON.parse(text);
+          }
+          if ((answer.status !== 503 && answer.status !== 504) || impatient())
             throw new Error(`${method} ${path} of ${name} answered ${answer.status} ${text}`);
           await pause(200);
         }
@@ -94,12 +102,12 @@ export async function startWebhooks(port = 0): Promise<Webhooks> {
         get: (path) => call('GET', path, undefined),
         post: (path, body) => call('POST', path, body ?? {}),
         async event(topic, matches, what) {
-          const deadline = Date.now() + PATIENCE_MS;
+          const began = Date.now();
           for (;;) {
             const found = log.find((entry) => entry.topic === topic && matches(entry.payload));
             if (found) return found.payload;
-            const left = deadline - Date.now();
-            if (left <= 0) throw new Error(`${name} heard of no ${what} in ${PATIENCE_MS / 1000} s`);
+            const left = Math.max(began, alive) + PATIENCE_MS - Date.now();
+            if (left <= 0) throw new Error(`${name} heard of no ${what}, and nothing happened for ${PATIENCE_MS / 1000} s`);
             await new Promise<void>((resolve) => {
               const done = (): void => {
                 clearTimeout(timer);
@@ -119,5 +127,9 @@ export async function startWebhooks(port = 0): Promise<Webhooks> {
     },
   };
 }
+
+/** What is behind the "fetch failed" of `fetch`. */
+const reasonOf = ({ message, cause }: Error): string =>
+  cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message;
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

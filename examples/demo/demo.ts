@@ -7,6 +7,7 @@ import { parse } from 'csv-parse/sync';
 import { pause } from './controller.ts';
 import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table, type Watcher } from './flow.ts';
 import { startNetwork } from './network.ts';
+import { stopAll, unharmed } from './processes.ts';
 import { openDatabase, openStores } from './stores.ts';
 import { runTenants } from './tenants.ts';
 
@@ -78,102 +79,124 @@ export async function main(argv: readonly string[]): Promise<number> {
 
   const folder = values.keep ? resolve(values.keep) : mkdtempSync(join(tmpdir(), 'flexid-demo-'));
   if (values.keep) mkdirSync(folder, { recursive: true });
-  const started = performance.now();
   const screen = createScreen();
-  let stores: Awaited<ReturnType<typeof openStores>> | undefined;
-  let network: Awaited<ReturnType<typeof startNetwork>> | undefined;
-  let database: Awaited<ReturnType<typeof openDatabase>> | undefined;
-  const interrupted = (): void => {
-    void Promise.allSettled([network?.stop(), stores?.stop(), database?.stop()]).then(() => process.exit(130));
+  // what is made, or on its way, when the end comes; in the order in which it was begun
+  const opened: Promise<{ stop(): Promise<void> }>[] = [];
+  const open = async <T extends { stop(): Promise<void> }>(making: Promise<T>): Promise<T> => {
+    opened.unshift(making);
+    return await making;
   };
-  process.once('SIGINT', interrupted);
-  process.once('SIGTERM', interrupted);
+  let interrupted = false;
+  let interrupt = (): void => {};
+  const interruption = new Promise<never>((_resolve, reject) => {
+    interrupt = () => {
+      interrupted = true;
+      reject(new Error('interrupted'));
+    };
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
   try {
     screen.begin('start');
-    if (shared) {
-      database = await openDatabase(values.store ?? 'postgres');
-      const outcome = await runTenants(
-        table,
-        {
-          ...shared,
-          folder,
-          store: database.url,
-          started: (name, detail) => screen.line(`start ${name}`.replace('start SIGKILL', 'SIGKILL'), detail),
-        },
-        { begin: screen.begin, end: screen.line, row: screen.row },
-      );
-      screen.table([
-        ['credentials issued', String(outcome.issued)],
-        ['presentations verified', String(outcome.verified)],
-        ...outcome.facts,
-        ['time', `${((performance.now() - started) / 1000).toFixed(1)} s`],
-        ...(values.keep ? [['logs', folder] as [string, string]] : []),
-      ]);
-      const right = outcome.verified === outcome.holders && outcome.issued === outcome.holders;
-      process.stdout.write(`verified: ${right}\n`);
-      return right ? 0 : 1;
-    }
-    stores = await openStores(values.store ?? 'sqlite', folder);
-    network = await startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail), undefined, values.mediated);
-    const { controllers, mediator } = network;
-    const watcher = { begin: screen.begin, end: screen.line, row: screen.row };
-    let back: Promise<unknown> | undefined;
-    const pids: (number | undefined)[] = [];
-    const fault: Watcher = {
-      ...watcher,
-      async begin(step) {
-        if (mediator && step.startsWith('present')) {
-          pids.push(mediator.pid);
-          await mediator.kill();
-          screen.line('SIGKILL mediator', `pid ${pids[0]}: presentations are asked for while it is dead`);
-          back = pause(DEAD_MS).then(() => mediator.start());
-          // told of below
-          back.catch(() => {});
-        }
-        screen.begin(step);
-      },
-    };
-    const outcome = await runFlow(controllers, table, fault, { protocol });
-    await back;
-    pids.push(mediator?.pid);
-    const seconds = (performance.now() - started) / 1000;
-    screen.table([
-      ['credentials issued', String(outcome.issued.length)],
-      ['presentations verified', String(outcome.verified)],
-      ['schema', outcome.schemaId],
-      ['credential definition', outcome.credDefId],
-      [
-        'admin calls',
-        Object.values(controllers)
-          .map((one) => `${one.name} ${one.calls}`)
-          .join(', '),
-      ],
-      [
-        'webhooks',
-        Object.values(controllers)
-          .map((one) => `${one.name} ${one.received.length}`)
-          .join(', '),
-      ],
-      ...(mediator ? [['mediator killed', `pid ${pids[0]}, started again as pid ${pids[1]}`] as [string, string]] : []),
-      ['time', `${seconds.toFixed(1)} s`],
-      ...(values.keep ? [['stores and logs', folder] as [string, string]] : []),
-    ]);
-    const ok = outcome.verified === table.rows.length;
-    process.stdout.write(`verified: ${ok}\n`);
-    return ok ? 0 : 1;
+    const run = shared
+      ? runShared(table, { ...shared, folder }, values, screen, open)
+      : runThree(table, { ...values, protocol }, folder, screen, open);
+    // a process that dies is the reason, not what it no longer answers
+    const right = await Promise.race([run, unharmed, interruption]);
+    process.stdout.write(`verified: ${right}\n`);
+    return right ? 0 : 1;
   } catch (error) {
     screen.end();
+    if (interrupted) return 130;
     process.stderr.write(`\nflexid demo failed at: ${(error as Error).message}\n`);
     if (!values.keep) process.stderr.write('Run it with --keep DIR to look at the logs.\n');
     return 1;
   } finally {
-    process.off('SIGINT', interrupted);
-    process.off('SIGTERM', interrupted);
-    await network?.stop();
-    await stores?.stop();
-    await database?.stop();
+    await stopAll();
+    for (const one of opened) await one.then((it) => it.stop()).catch(() => {});
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
     if (!values.keep) rmSync(folder, { recursive: true, force: true });
+    // a part of the run that was interrupted may still wait for something
+    if (interrupted) process.exit(130);
   }
+}
+
+type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
+type Screen = ReturnType<typeof createScreen>;
+
+/** Interchangeable agents on one database. @returns whether every holder has its credential, verified */
+async function runShared(
+  table: Table,
+  options: { replicas: number; tenants: number; kill: boolean; folder: string },
+  { store = 'postgres', keep }: { store?: string; keep?: string },
+  screen: Screen,
+  open: Open,
+): Promise<boolean> {
+  const started = performance.now();
+  const database = await open(openDatabase(store));
+  const outcome = await runTenants(
+    table,
+    {
+      ...options,
+      store: database.url,
+      started: (name, detail) => screen.line(`start ${name}`.replace('start SIGKILL', 'SIGKILL'), detail),
+    },
+    { begin: screen.begin, end: screen.line, row: screen.row },
+  );
+  screen.table([
+    ['credentials issued', String(outcome.issued)],
+    ['presentations verified', String(outcome.verified)],
+    ...outcome.facts,
+    ['time', `${((performance.now() - started) / 1000).toFixed(1)} s`],
+    ...(keep ? [['logs', options.folder] as [string, string]] : []),
+  ]);
+  return outcome.verified === outcome.holders && outcome.issued === outcome.holders;
+}
+
+/** An issuer, a holder and a verifier. @returns whether every row was issued, presented and verified */
+async function runThree(
+  table: Table,
+  { store = 'sqlite', protocol, mediated, keep }: { store?: string; protocol: Protocol; mediated?: boolean; keep?: string },
+  folder: string,
+  screen: Screen,
+  open: Open,
+): Promise<boolean> {
+  const started = performance.now();
+  const stores = await open(openStores(store, folder));
+  const network = await open(startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail), undefined, mediated));
+  const { controllers, mediator } = network;
+  const watcher = { begin: screen.begin, end: screen.line, row: screen.row };
+  let back: Promise<unknown> | undefined;
+  const pids: (number | undefined)[] = [];
+  const fault: Watcher = {
+    ...watcher,
+    async begin(step) {
+      if (mediator && step.startsWith('present')) {
+        pids.push(mediator.pid);
+        await mediator.kill();
+        screen.line('SIGKILL mediator', `pid ${pids[0]}: presentations are asked for while it is dead`);
+        back = pause(DEAD_MS).then(() => mediator.start());
+        // told of below
+        back.catch(() => {});
+      }
+      screen.begin(step);
+    },
+  };
+  const outcome = await runFlow(controllers, table, fault, { protocol });
+  await back;
+  pids.push(mediator?.pid);
+  const each = Object.values(controllers);
+  screen.table([
+    ['credentials issued', String(outcome.issued.length)],
+    ['presentations verified', String(outcome.verified)],
+    ['schema', outcome.schemaId],
+    ['credential definition', outcome.credDefId],
+    ['admin calls', each.map((one) => `${one.name} ${one.calls}`).join(', ')],
+    ['webhooks', each.map((one) => `${one.name} ${one.received.length}`).join(', ')],
+    ...(mediator ? [['mediator killed', `pid ${pids[0]}, started again as pid ${pids[1]}`] as [string, string]] : []),
+    ['time', `${((performance.now() - started) / 1000).toFixed(1)} s`],
+    ...(keep ? [['stores and logs', folder] as [string, string]] : []),
+  ]);
+  return outcome.verified === table.rows.length;
 }
 
 function protocolOf(given: string | undefined): Protocol {

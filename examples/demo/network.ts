@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type Controller, pause, startWebhooks, type Webhooks } from './controller.ts';
+import { type Controller, PATIENCE_MS, pause, startWebhooks, type Webhooks } from './controller.ts';
 import { answers, freePort, type Program, program } from './processes.ts';
 
 export const ROLES = ['issuer', 'holder', 'verifier'] as const;
@@ -106,7 +106,7 @@ async function startMediator(folder: string, webhooks: Webhooks): Promise<Mediat
 
 /** Until the holder's mediator has granted: what the holder invites with before is for nobody. */
 async function granted(holder: Controller): Promise<void> {
-  for (let tries = 0; tries < 150; tries++) {
+  for (const began = Date.now(); Date.now() - began < PATIENCE_MS; ) {
     if ((await holder.get('/mediation/default-mediator')).state === 'granted') return;
     await pause(200);
   }

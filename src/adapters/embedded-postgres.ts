@@ -23,7 +23,7 @@ interface Owner {
   gid?: number;
 }
 
-const START_MS = 30_000;
+const START_MS = 180_000;
 
 /**
  * Starts a real PostgreSQL server for tests, the demo and benchmarks: a fresh cluster (UTF-8, locale C, fsync on) in a temporary folder, on a free loopback port.

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type Body, createWorld } from '../support/agents.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 540_000;
 const world = createWorld();
 after(() => world.close());
 

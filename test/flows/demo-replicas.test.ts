@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const demo = (...args: string[]) => promisify(execFile)(process.execPath, [MAIN, 'demo', ...args], { timeout: 170_000 });
+const demo = (...args: string[]) => promisify(execFile)(process.execPath, [MAIN, 'demo', ...args], { timeout: 540_000 });
 
 test('./flexid demo --replicas: wallets on interchangeable agents, one of which is killed in the middle', {
-  timeout: 180_000,
+  timeout: 560_000,
 }, async () => {
   const { stdout } = await demo('--replicas', '2', '--tenants', '4', '--kill');
   assert.match(stdout, /SIGKILL +replica-2/);

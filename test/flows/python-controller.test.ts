@@ -10,7 +10,7 @@ import { freePort } from '../../examples/demo/processes.ts';
 import { openStores } from '../../examples/demo/stores.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 540_000;
 
 async function python(args: readonly string[], env: Record<string, string>): Promise<{ code: number | null; output: string }> {
   const child = spawn('python3', [join(ROOT, 'examples/python/controller.py'), ...args], {

@@ -12,7 +12,7 @@ import { startPostgres } from '../postgres.ts';
 import { until } from '../support/waiting.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 540_000;
 
 /** The README's `sh` blocks, in order, as one script. */
 const script = (): string => {

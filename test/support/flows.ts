@@ -117,7 +117,7 @@ export async function assertNothingLost(scene: Scene, count: number): Promise<Fi
       const delivered = new Set(wallet.received.map(({ id }) => id));
       return happened.filter(({ id }) => !delivered.has(id)).map(({ id, topic }) => `${topic} ${id}`);
     };
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + 120_000;
     while (missing().length > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(missing(), [], `events of ${wallet.name} that were not delivered`);
     events += happened.length;

@@ -6,8 +6,13 @@ export interface Waiting<T> {
   first(matches: (item: T) => boolean, what: string, ms?: number): Promise<T>;
 }
 
-/** A run that expects failures says less, so that what never comes is not waited for at length. */
-const PATIENCE_MS = Number(process.env.FLEXID_TEST_PATIENCE_MS ?? 20_000);
+/**
+ * How long nothing may come. It is for what never comes: how fast a machine is, is not known here. A run that expects failures says less, so that it does not wait
+ * for them at length.
+ */
+const PATIENCE_MS = Number(process.env.FLEXID_TEST_PATIENCE_MS ?? 60_000);
+/** What goes on and on ends a wait as well, after so many times that. */
+const AT_MOST = 5;
 
 export function waiting<T>(): Waiting<T> {
   const list: T[] = [];
@@ -21,6 +26,7 @@ export function waiting<T>(): Waiting<T> {
     first(matches, what, ms = PATIENCE_MS) {
       return new Promise((resolve, reject) => {
         let looked = 0;
+        const began = Date.now();
         const look = (): boolean => {
           for (; looked < list.length; looked++) {
             const item = list[looked] as T;
@@ -30,11 +36,13 @@ export function waiting<T>(): Waiting<T> {
             resolve(item);
             return true;
           }
+          // something came: it goes on
+          if (Date.now() - began < (AT_MOST - 1) * ms) timer.refresh();
           return false;
         };
         const timer = setTimeout(() => {
           listeners.delete(look);
-          reject(new Error(`waited ${ms} ms in vain for ${what}; there was ${tell(list)}`));
+          reject(new Error(`waited ${Date.now() - began} ms in vain for ${what}; there was ${tell(list)}`));
         }, ms);
         if (!look()) listeners.add(look);
       });
