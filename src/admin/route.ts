@@ -34,8 +34,10 @@ export interface Admin {
   readonly config: JsonObject;
   /** Changes a tenant's settings, the base wallet's until the next start. @throws AppError `bad-request` */
   changeSettings(tenant: string, given: JsonObject): Promise<void>;
-  /** Whether messages and calls can be taken: the store and the ledger answer, and nothing is shutting down. */
+  /** Whether messages and calls can be taken: the store answers, and nothing is shutting down. */
   ready(): Promise<{ ok: boolean; reason?: string }>;
+  /** Undefined where there is no ledger. */
+  ledgerHealth(): Promise<{ ok: boolean; reason?: string; round?: number } | undefined>;
   counters(): Record<string, number>;
   /** Happenings of the last full minute by tenant, of the busiest ones: by their name as counted. */
   busiest(): Record<string, ReturnType<Tally['busiest']>>;

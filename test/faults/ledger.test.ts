@@ -140,14 +140,46 @@ test('while the node is down a write waits and says why; when it is back the wri
   const call = faber.post('/anoncreds/schema', body);
   const waiting = await reason(faber, body, /algod answered 503/);
   assert.equal(waiting.schema_state.state, 'wait');
-  const ready = await faber.call('GET', '/status/ready');
+  const ready = await faber.call('GET', '/status/ledger');
   assert.equal(ready.status, 503);
   assert.match(ready.text, /ledger/i);
+  assert.equal((await faber.call('GET', '/status/ready')).status, 200, 'what needs no ledger goes on');
   await admin(devnet, 'DELETE', 'faults');
   assert.equal((await call).schema_state.state, 'finished');
   const done = await finished(faber, body);
   assert.deepEqual(done.registration_metadata, {});
-  assert.equal((await faber.call('GET', '/status/ready')).status, 200);
+  assert.equal((await faber.call('GET', '/status/ledger')).status, 200);
+});
+
+test('while the node is down an agent starts, is ready, connects and writes; an issuer and a holder that need the ledger wait, and go on by themselves', async () => {
+  await fault('status', { status: 503, times: 100_000 });
+  const grace = await world.start('grace', { devnet, flags: ['--preserve-exchange-records'] });
+  assert.deepEqual((await grace.call('GET', '/status/ready')).body, { ready: true });
+  assert.equal((await grace.call('GET', '/status/ledger')).status, 503);
+  const between = await connect(faber, grace);
+  await grace.post(`/connections/${between.invitee}/send-message`, { content: 'without a ledger' });
+  await faber.event('basicmessages', (one) => one.content === 'without a ledger', 'the message');
+  // an issuer: a definition under a schema of the ledger
+  const tag = { credential_definition: { issuerId: ids.did, schemaId: ids.schemaId, tag: 'during the outage' }, options: {} };
+  const defined = faber.post('/anoncreds/credential-definition', tag);
+  // a holder: the definition of what it is offered
+  const credential_preview = { '@type': 'issue-credential/2.0/credential-preview', attributes: [{ name: 'name', value: 'Grace' }] };
+  const filter = { anoncreds: { cred_def_id: ids.credDefId } };
+  await faber.post('/issue-credential-2.0/send-offer', { connection_id: between.inviter, credential_preview, filter });
+  const { cred_ex_id } = await grace.event('issue_credential_v2_0', (one) => one.state === 'offer-received', 'the offer');
+  const asked = grace.post(`/issue-credential-2.0/records/${cred_ex_id}/send-request`);
+  await grace.post(`/connections/${between.invitee}/send-message`, { content: 'meanwhile' });
+  await faber.event('basicmessages', (one) => one.content === 'meanwhile', 'the message');
+  assert.equal((await grace.get(`/issue-credential-2.0/records/${cred_ex_id}`)).cred_ex_record.state, 'offer-received');
+  await admin(devnet, 'DELETE', 'faults');
+  assert.equal((await asked).state, 'request-sent');
+  assert.notEqual((await defined).credential_definition_state.state, 'failed');
+  await until(async () => {
+    const { credential_definition_state: state } = await faber.post('/anoncreds/credential-definition', tag);
+    return state.state === 'finished';
+  }, 'the definition');
+  assert.equal((await grace.call('GET', '/status/ledger')).body.ready, true);
+  assert.equal((await (await world.start('landless')).call('GET', '/status/ledger')).status, 404);
 });
 
 for (const [what, kind, more] of [
@@ -178,13 +210,13 @@ test('a transaction that the ledger rejects is an error with its reason; saying 
   await finished(faber, body);
 });
 
-test('an agent that expects another genesis neither reads nor writes, and is not ready', async () => {
+test('an agent that expects another genesis neither reads nor writes, and says so', async () => {
   const elsewhere = await world.start('elsewhere', {
     devnet,
     sponsor: true,
     flags: ['--algorand-genesis-hash', Buffer.alloc(32, 7).toString('base64')],
   });
-  const ready = await elsewhere.call('GET', '/status/ready');
+  const ready = await elsewhere.call('GET', '/status/ledger');
   assert.equal(ready.status, 503);
   assert.match(ready.text, /network|genesis/);
   const read = await elsewhere.call('GET', `/anoncreds/schema/${ids.schemaId}`);

@@ -3,7 +3,10 @@ import { AppError } from '../../errors.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { AdminRoute } from '../route.ts';
 
-/** ACA-Py's server group. `/status/ready` looks at the store and the ledger, which ACA-Py's does not. */
+/**
+ * ACA-Py's server group. `/status/ready` looks at the store, which ACA-Py's does not. It does not ask the ledger: mail, pickup and messages go on without it, and
+ * work for it waits, so that an outage of its node must not take the agents away. `/status/ledger` tells of that.
+ */
 export const serverRoutes: readonly AdminRoute[] = [
   { route: 'GET /status/live', tag: 'server', summary: 'Liveliness check', auth: 'none', handle: async () => ({ alive: true }) },
   {
@@ -15,6 +18,18 @@ export const serverRoutes: readonly AdminRoute[] = [
       const { ok, reason } = await admin.ready();
       if (!ok) throw new AppError('unavailable', reason);
       return { ready: true };
+    },
+  },
+  {
+    route: 'GET /status/ledger',
+    tag: 'server',
+    summary: 'Whether the ledger node answers, and is one of the network that was configured',
+    auth: 'none',
+    async handle(admin) {
+      const health = await admin.ledgerHealth();
+      if (!health) throw new AppError('not-found', 'No ledger is configured');
+      if (!health.ok) throw new AppError('unavailable', `The ledger is not ready: ${health.reason ?? 'no reason given'}`);
+      return { ready: true, ...(health.round !== undefined && { round: health.round }) };
     },
   },
   {
