@@ -677,6 +677,9 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   }
   const complete = config as Config;
   config.store ??= storeOf(complete);
+  for (const url of complete.endpoints ?? [])
+    if (!/^(https?|wss?):\/\//i.test(url) || !URL.canParse(url))
+      throw new ConfigError(`--endpoint takes the URLs that peers write to, http(s) or ws(s), not ${url}`);
   return { config: complete, shown, ignored };
 }
 

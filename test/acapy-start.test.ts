@@ -170,6 +170,7 @@ const refusal = (read: () => unknown): string => {
 /** Words that the settings with a form of their own take. */
 const WORDS: Record<string, string[]> = {
   admin: ['127.0.0.1', '8021'],
+  endpoint: ['http://agent:8020'],
   'admin-client-max-request-size': ['2'],
   'inbound-transport': ['ws', '0.0.0.0', '8020'],
   'outbound-transport': ['ws'],

@@ -34,6 +34,9 @@ const SECRETS: Record<string, string> = {
   OTEL_EXPORTER_OTLP_HEADERS: 'otlp-headers',
 };
 
+/** Stands in the manifests for what only whoever installs them knows. */
+const MARK = 'CHANGE-ME';
+
 const documentsOf = (text: string): Body[] =>
   parseAllDocuments(text).map((document) => {
     assert.deepEqual(document.errors, []);
@@ -124,11 +127,85 @@ test('the chart renders in its variants, where Helm is installed', { skip: !helm
             .replaceAll('"Helm"', '"kubectl"')}`,
       )
       .sort();
-  assert.deepEqual(plain(render('ingress.enabled=true', 'ingress.tlsSecretName=flexid-tls')), plain(manifests()));
-  checkAll(render('multitenant=false', 'autoscaling.enabled=false', 'networkPolicy.enabled=false'));
-  checkAll(render(`image.digest=sha256:${'0'.repeat(64)}`, 'config.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318'));
-  assert.throws(() => render('imagee.tag=1'), /imagee/);
-  assert.throws(() => render('config.ACAPY_WALLET_KEY=inthemap'), /config/);
+  const own = ['endpoint=https://agent.flexid.id', 'ledger.algodUrl=http://algod:4001', 'ledger.appId=12'];
+  // as render.sh does
+  const rendered = ['endpoint=https://changed.flexid.internal', 'ledger.algodUrl=http://algod:4001', 'ledger.appId=999999999'];
+  const marked = (documents: Body[]): Body[] => {
+    const text = JSON.stringify(documents).replaceAll('https://changed.flexid.internal', MARK).replaceAll('999999999', MARK);
+    return JSON.parse(text.replaceAll('changed.flexid.internal', MARK.toLowerCase()));
+  };
+  assert.deepEqual(plain(marked(render(...rendered, 'ingress.enabled=true', 'ingress.tlsSecretName=flexid-tls'))), plain(manifests()));
+  checkAll(render(...own, 'multitenant=false', 'autoscaling.enabled=false', 'networkPolicy.enabled=false'));
+  checkAll(render(...own, `image.digest=sha256:${'0'.repeat(64)}`, 'config.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318'));
+  assert.throws(() => render(...own, 'imagee.tag=1'), /imagee/);
+  assert.throws(() => render(...own, 'config.ACAPY_WALLET_KEY=inthemap'), /ACAPY_WALLET_KEY/);
+
+  // what was not thought of is not installed, and each of it is named
+  assert.throws(() => render(), /endpoint is not set.*ledger\.algodUrl is not set.*ledger\.appId is not set/s);
+  for (const [set, text] of [
+    ['endpoint=https://agent.example', /endpoint is a placeholder: https:\/\/agent\.example/],
+    ['endpoint=https://agent.example.com/path', /endpoint is a placeholder/],
+    ['endpoint=https://change-me', /endpoint is a placeholder/],
+    ['endpoint=https://localhost:8030', /endpoint is a placeholder/],
+    ['endpoint=nonsense', /endpoint/],
+    ['extraEndpoints={wss://mediator.example.org}', /extraEndpoints has a placeholder: wss:\/\/mediator\.example\.org/],
+    ['ingress.host=agent.example.net', /ingress\.host is a placeholder/],
+    ['ledger.algodUrl=https://algod.example', /ledger\.algodUrl is a placeholder/],
+    ['ledger.appId=', /ledger\.appId is not set/],
+    ['ledger.appId=CHANGE-ME', /ledger\.appId is not set/],
+    ['config.ACAPY_WEBHOOK_URL=https://hooks.example.com/x', /config\.ACAPY_WEBHOOK_URL is a placeholder/],
+    ['secret.name=', /secret/],
+    ['mediator.enabled=true', /multitenant=false/],
+  ] as const)
+    assert.throws(() => render(...own, set), text, set);
+
+  // a mediator: WebSockets on the same port and service, its address for them, no ledger and no operators
+  const mediator = render(
+    own[0]!,
+    'mediator.enabled=true',
+    'multitenant=false',
+    'ingress.enabled=true',
+    'extraEndpoints={https://two.flexid.id}',
+  );
+  checkAll(mediator);
+  const one = (kind: string, name = 'flexid'): Body => mediator.find((it) => it.kind === kind && it.metadata.name === name);
+  const settings = one('ConfigMap').data as Record<string, string>;
+  const pod = one('Deployment').spec.template.spec.containers[0];
+  assert.deepEqual(pod.args, ['start', 'mediator']);
+  const { config } = readConfig(
+    [],
+    { ...settings, FLEXID_STORE: 'postgres://user@db/flexid', ACAPY_WALLET_KEY: 'key' },
+    pod.args.join(' '),
+  );
+  assert.deepEqual(config.endpoints, ['https://agent.flexid.id', 'wss://agent.flexid.id', 'https://two.flexid.id']);
+  assert.deepEqual(config.inbound, [
+    ['http', '0.0.0.0', '8030'],
+    ['ws', '0.0.0.0', '8030'],
+  ]);
+  assert.deepEqual([config.openMediation, config.noLedger, config.multitenant], [true, true, false]);
+  assert.equal(one('Ingress').metadata.annotations['nginx.ingress.kubernetes.io/proxy-read-timeout'], '3600');
+  assert.equal(one('Ingress').spec.rules[0].host, 'agent.flexid.id');
+  assert.equal(one('Service', 'flexid-inbound').spec.ports[0].targetPort, 'inbound');
+  assert.equal(one('Deployment', 'flexid-operator'), undefined);
+  const closed = render(own[0]!, 'mediator.enabled=true', 'mediator.open=false', 'multitenant=false');
+  assert.deepEqual(closed.find((it) => it.kind === 'Deployment')!.spec.template.spec.containers[0].args, ['start']);
+  const otherwise = render(...own, 'webSockets=true', 'extraEndpoints={wss://sockets.flexid.id}').find((it) => it.kind === 'ConfigMap')!;
+  assert.equal(otherwise.data.ACAPY_ENDPOINT, 'https://agent.flexid.id wss://sockets.flexid.id');
+
+  // where a pod may go
+  const egress = (...sets: string[]): Body[] =>
+    render(...own, ...sets).find((it) => it.kind === 'NetworkPolicy' && it.metadata.name === 'flexid')!.spec.egress;
+  assert.deepEqual(
+    egress().map(({ ports }) => ports.map((it: Body) => it.port)),
+    [[53, 53], [5432], [4001], [1]],
+  );
+  assert.equal(egress()[3].ports[0].endPort, 65535, 'peers choose their ports');
+  const ports = egress(
+    ...['networkPolicy.internet.ports={443,8443}', 'networkPolicy.database.port=6432', 'networkPolicy.dns.port=5353'],
+    'ledger.algodUrl=https://algod.flexid.id',
+  ).map((rule) => rule.ports.map((it: Body) => it.port));
+  assert.deepEqual(ports, [[5353, 5353], [6432], [443], [443, 8443]]);
+  assert.deepEqual(egress('ledger.enabled=false').length, 3);
 });
 
 test('values, chart and manifests say the same', () => {
@@ -140,6 +217,7 @@ test('values, chart and manifests say the same', () => {
   assert.deepEqual(valid.Errors(values)[1], []);
   assert.equal(valid.Check({ ...values, config: { ...values.config, ACAPY_WALLET_KEY: 'in the map' } }), false);
   assert.equal(valid.Check({ ...values, replica: 4 }), false);
+  assert.equal(valid.Check({ ...values, endpoint: 'agent' }), false);
   for (const { name, spec } of pods()) {
     assert.equal(spec.containers[0].image, `${values.image.repository}:${version}`, name);
     assert.equal(spec.containers.length, 1, name);
@@ -225,6 +303,11 @@ test('every setting that the manifests give is one, and together they are a conf
       env[variable] = value ?? (variable === 'FLEXID_STORE' ? 'postgres://user:password@db/flexid' : `<${variable}>`);
     }
     const command = spec.containers[0].args[0];
+    // as they were written they are refused, in words
+    assert.throws(() => readConfig([], env, command), /--algorand-app-id must be a number, not CHANGE-ME/, name);
+    env.FLEXID_ALGORAND_APP_ID = '12';
+    assert.throws(() => readConfig([], env, command), /--endpoint takes the URLs .* not CHANGE-ME/, name);
+    env.ACAPY_ENDPOINT = 'https://agent.flexid.id';
     const { config, ignored } = readConfig([], env, command);
     assert.deepEqual(ignored, [], name);
     assert.deepEqual([config.multitenant, config.admin, config.inbound], [true, ['0.0.0.0', '8031'], [['http', '0.0.0.0', '8030']]], name);

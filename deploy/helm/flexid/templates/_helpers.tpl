@@ -18,12 +18,103 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{ else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{/* Whether messages are taken on WebSockets. */}}
+{{- define "flexid.sockets" -}}
+{{- or .Values.webSockets .Values.mediator.enabled }}
+{{- end }}
+
+{{/* A mediator needs no ledger; it has one where one is told. */}}
+{{- define "flexid.ledger" -}}
+{{- and .Values.ledger.enabled (not (and .Values.mediator.enabled (not .Values.ledger.algodUrl))) }}
+{{- end }}
+
+{{/* What peers are told: the endpoint, the same one for WebSockets unless another is given, and further ones. */}}
+{{- define "flexid.endpoints" -}}
+{{- $all := list .Values.endpoint }}
+{{- $told := false }}
+{{- range .Values.extraEndpoints }}{{ if regexMatch "^wss?://" . }}{{ $told = true }}{{ end }}{{ end }}
+{{- if and (eq (include "flexid.sockets" .) "true") (not $told) }}
+{{- $all = append $all (regexReplaceAll "^http" .Values.endpoint "ws") }}
+{{- end }}
+{{- concat $all .Values.extraEndpoints | join " " }}
+{{- end }}
+
+{{/* The port of the Algorand node. */}}
+{{- define "flexid.algodPort" -}}
+{{- $url := urlParse .Values.ledger.algodUrl }}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end }}
+
+{{/* Host names and words that stand for something else: an agent that was installed with one looks well and can be reached by nobody. */}}
+{{- define "flexid.placeholder" -}}
+{{- regexMatch "(?i)(^|[^a-z])(change-?_?me|replace-?_?me|todo|placeholder|your-?_?domain|xxx+)([^a-z]|$)|(^|[/@.])example(\\.(com|org|net))?([:/]|$)|\\.(example|invalid|test|localhost)([:/]|$)|//localhost([:/]|$)|<[^>]*>" . }}
+{{- end }}
+
+{{/* Refuses what cannot be meant, before anything is installed. */}}
+{{- define "flexid.checks" -}}
+{{- $wrong := list }}
+{{- $v := .Values }}
+{{- if not $v.endpoint }}
+{{- $wrong = append $wrong "endpoint is not set: the URL under which peers reach the message port, as in --set endpoint=https://agent.yourdomain.org" }}
+{{- end }}
+{{- range $name, $value := dict "endpoint" $v.endpoint "ingress.host" $v.ingress.host "ledger.algodUrl" $v.ledger.algodUrl "secret.name" $v.secret.name "image.repository" $v.image.repository }}
+{{- if eq (include "flexid.placeholder" $value) "true" }}
+{{- $wrong = append $wrong (printf "%s is a placeholder: %s" $name $value) }}
+{{- end }}
+{{- end }}
+{{- range $v.extraEndpoints }}
+{{- if eq (include "flexid.placeholder" .) "true" }}
+{{- $wrong = append $wrong (printf "extraEndpoints has a placeholder: %s" .) }}
+{{- end }}
+{{- end }}
+{{- range $name, $value := $v.config }}
+{{- if eq (include "flexid.placeholder" $value) "true" }}
+{{- $wrong = append $wrong (printf "config.%s is a placeholder: %s" $name $value) }}
+{{- end }}
+{{- end }}
+{{- if eq (include "flexid.ledger" .) "true" }}
+{{- if not $v.ledger.algodUrl }}
+{{- $wrong = append $wrong "ledger.algodUrl is not set: the URL of an Algorand node; or say ledger.enabled=false" }}
+{{- end }}
+{{- if not (regexMatch "^[1-9][0-9]*$" (toString $v.ledger.appId)) }}
+{{- $wrong = append $wrong "ledger.appId is not set: the number of the registry application on that network, as in --set-string ledger.appId=1234; or say ledger.enabled=false" }}
+{{- end }}
+{{- end }}
+{{- if and $v.mediator.enabled $v.multitenant }}
+{{- $wrong = append $wrong "mediator.enabled serves one wallet: say multitenant=false with it" }}
+{{- end }}
+{{- $secret := lookup "v1" "Secret" .Release.Namespace $v.secret.name }}
+{{- if $secret }}
+{{- range $name := ternary (list "walletKey" "adminApiKey" "databaseUrl" "jwtSecret") (list "walletKey" "adminApiKey" "databaseUrl") $v.multitenant }}
+{{- $key := get $v.secret.keys $name }}
+{{- $value := get ($secret.data | default dict) $key | b64dec | trim }}
+{{- if not $value }}
+{{- $wrong = append $wrong (printf "the secret %s has nothing under %s" $v.secret.name $key) }}
+{{- else if eq (include "flexid.placeholder" $value) "true" }}
+{{- $wrong = append $wrong (printf "the secret %s has a placeholder under %s" $v.secret.name $key) }}
+{{- end }}
+{{- end }}
+{{- else if lookup "v1" "ServiceAccount" .Release.Namespace "default" }}
+{{- $wrong = append $wrong (printf "there is no secret %s in the namespace %s: docs/Kubernetes.md says what belongs into it" $v.secret.name .Release.Namespace) }}
+{{- end }}
+{{- if $wrong }}
+{{- fail (printf "\n\nNot installed:\n  - %s\n" (join "\n  - " $wrong)) }}
+{{- end }}
+{{- end }}
+
 {{/* Settings without secrets. The migration job has them in its own environment, since it runs before the ConfigMap is there. */}}
 {{- define "flexid.settings" -}}
-ACAPY_ENDPOINT: {{ .Values.endpoint | quote }}
+ACAPY_ENDPOINT: {{ include "flexid.endpoints" . | quote }}
 ACAPY_ADMIN: 0.0.0.0 8031
-ACAPY_INBOUND_TRANSPORT: http 0.0.0.0 8030
+ACAPY_INBOUND_TRANSPORT: {{ if eq (include "flexid.sockets" .) "true" }}http 0.0.0.0 8030 ws 0.0.0.0 8030{{ else }}http 0.0.0.0 8030{{ end }}
 ACAPY_MULTITENANT: {{ .Values.multitenant | quote }}
+{{- if eq (include "flexid.ledger" .) "true" }}
+FLEXID_ALGOD_URL: {{ .Values.ledger.algodUrl | quote }}
+FLEXID_ALGORAND_NETWORK: {{ .Values.ledger.network | quote }}
+FLEXID_ALGORAND_APP_ID: {{ .Values.ledger.appId | quote }}
+{{- else }}
+ACAPY_NO_LEDGER: "true"
+{{- end }}
 {{- range $name, $value := .Values.config }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}
@@ -120,7 +211,7 @@ spec:
     - name: agent
       image: {{ include "flexid.image" $root }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-      args: [start]
+      args: [{{ if and $root.Values.mediator.enabled $root.Values.mediator.open }}start, mediator{{ else }}start{{ end }}]
       securityContext:
         {{- include "flexid.containerSecurity" $root | nindent 8 }}
       ports:
@@ -170,7 +261,7 @@ spec:
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
-      # asks both, and says no as soon as the agent drains
+      # asks the database and not the ledger, without which messages and mail go on; says no as soon as the agent drains
       readinessProbe:
         httpGet:
           path: /status/ready
