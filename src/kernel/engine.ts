@@ -377,14 +377,16 @@ export function createEngine(kernel: Kernel): Engine {
       const rows = (name: string): StoredRecord[] => records.filter((_, index) => names[index] === name).flat();
       const connectionRow = rows('connection')[0];
       const connection = connectionRow && toExchange(connectionRow);
-      if (seen) return repeat(tenant, seen.answer, connection?.id, channel);
+      const isKnownPeer = connection !== undefined && isPeer(connection, message.sender, kernel.now());
+      const again = seen && channel && isKnownPeer ? known?.step.again : undefined;
+      if (seen && !again) return repeat(tenant, seen.answer, connection?.id, channel);
 
       const direct = connection
         ? undefined
         : categories.flatMap((category) => rows(`thread ${category}`).map(toExchange)).find((one) => isDirect(one, message));
       // whom nobody knows yet is listened to, and hears nothing of what it did wrong
       const nameless = direct !== undefined && replyOf(direct)?.recipientKeys === undefined;
-      const trusted = direct ? !nameless : connection !== undefined && isPeer(connection, message.sender, kernel.now());
+      const trusted = direct ? !nameless : isKnownPeer;
       const heard = trusted || (connection !== undefined && isInviter(connection, message.sender));
       const request = (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> =>
         kernel.trace.span('transition', described(tenant, protocol, record?.state), () => perform(protocol, step, record));
@@ -411,7 +413,7 @@ export function createEngine(kernel: Kernel): Engine {
           effects = unexpected('wrong-state');
         } else {
           try {
-            effects = step.step(ctx, message);
+            effects = again ? { send: again(ctx, message) } : step.step(ctx, message);
           } catch (error) {
             // a step is a function of what was loaded: one that breaks would break again, so its peer is told instead of asked to repeat
             const { code, row, message: reason } = asAppError(error);
@@ -423,7 +425,7 @@ export function createEngine(kernel: Kernel): Engine {
         }
         if (direct && record && effects.record) effects = withReply(effects, replyFrom(replyOf(direct)!, message));
         const origin: Origin = {
-          mark,
+          mark: again ? undefined : mark,
           lasting: message.wire === '2018',
           // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
           recordId: connection && !record ? hashId(`${protocol.binds.category} ${connection.id} ${message.thid}`) : undefined,
@@ -435,7 +437,7 @@ export function createEngine(kernel: Kernel): Engine {
         return {
           reply: assembled.reply,
           connection: trusted ? connection?.id : madeBy(assembled.commit, message.sender),
-          session: mark === undefined ? undefined : { mode, expects: assembled.spawned },
+          session: mark === undefined || step.again ? undefined : { mode, expects: assembled.spawned },
           taken,
           lent,
         };

@@ -311,6 +311,11 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly confirms?: (message: Incoming) => readonly string[];
   /** Its step bears being run again: no mark is kept of it. */
   readonly unmarked?: boolean;
+  /**
+   * What goes back on the connection when it comes again, where its mark holds no answer. Somebody else may send the copy: so this is all that follows, nothing
+   * is written, and its sender is not taken for the peer. Such a message opens no session the first time either.
+   */
+  readonly again?: (ctx: StepContext<V>, message: Incoming) => NonNullable<Effects['send']>;
   readonly pages?: (message: Incoming, connection: string | undefined) => Pages;
   /** The record that it is about, where no thread names one. */
   readonly about?: (message: Incoming, connection: string | undefined) => Lookup | undefined;

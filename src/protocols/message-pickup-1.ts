@@ -8,7 +8,7 @@ import { type PickupValue, pickup } from '../records/pickup.ts';
 
 /**
  * RFC 0212. It has no message that confirms: the next request says that the answer to the last one came, unless it comes on another socket, for then the answer
- * may have gone with the first.
+ * may have gone with the first. A request that was there before is no next one, whoever sends it again: it gets its own answer, as far as that still lies there.
  */
 export const messagePickup1 = defineProtocol({
   name: 'messagepickup-1',
@@ -35,11 +35,15 @@ export const messagePickup1 = defineProtocol({
     'batch-pickup': {
       schema: Type.Object({ batch_size: Type.Integer({ minimum: 1 }) }),
       from: '*',
-      unmarked: true,
       load: (_message, by): Record<string, { category: string; id: string }> =>
         by === undefined ? {} : { last: { category: pickup.category, id: by } },
       mail: (message) => ({ limit: 2 * sizeOf(message), maxBytes: 2 * MAX_BATCH_BYTES }),
       step: batch,
+      again(ctx, message) {
+        const { request, ids } = (ctx.loaded.last?.value ?? { ids: [] }) as Partial<PickupValue> & Pick<PickupValue, 'ids'>;
+        const given = new Set(request === message.id ? ids : []);
+        return [batchOf((ctx.mail?.messages ?? []).filter(({ id }) => given.has(id)))];
+      },
     },
     'list-pickup': {
       schema: Type.Object({ message_ids: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }) }),
@@ -60,8 +64,9 @@ export const messagePickup1 = defineProtocol({
       from: '*',
       unmarked: true,
       carries: (message) => envelopesOf(message.raw['messages~attach']),
-      step: (_ctx, message): Effects =>
-        envelopesOf(message.raw['messages~attach']).length > 0
+      // only as the answer to a request of ours: asked for because of a copy, the next one would confirm what may not have come
+      step: (ctx, message): Effects =>
+        ctx.channel && envelopesOf(message.raw['messages~attach']).length > 0
           ? { send: [{ type: 'batch-pickup', body: { batch_size: MAX_BATCH }, transient: true, returnRoute: true }] }
           : {},
     },
@@ -83,9 +88,10 @@ const sizeOf = ({ body }: Incoming): number => Math.min(Number(body.batch_size) 
 function batch(ctx: StepContext, message: Incoming): Effects {
   const { last } = ctx.loaded;
   const before = last && (last.value as unknown as PickupValue);
-  const socket = ctx.channel?.socket;
-  const again = before?.request === message.id;
-  const has = before && !again && before.socket === socket ? before.ids : [];
+  // what does not go back the way the request came is no answer that the next one could confirm
+  if (!ctx.channel) return { send: [batchOf((ctx.mail?.messages ?? []).slice(0, sizeOf(message)))] };
+  const { socket } = ctx.channel;
+  const has = before?.socket === socket ? (before?.ids ?? []) : [];
   const gone = new Set(has);
   const mail = (ctx.mail?.messages ?? []).filter(({ id }) => !gone.has(id)).slice(0, sizeOf(message));
   const ids = mail.map(({ id }) => id);

@@ -1,0 +1,41 @@
+import type { Row } from '../rows/rows.ts';
+
+const PICKUP = 'src/protocols/message-pickup-1.ts';
+const ENGINE = 'src/kernel/engine.ts';
+
+/** How each correction that the tests beside this are about is taken out. */
+export const MUTATIONS: readonly Row[] = [
+  {
+    id: 'A7',
+    text: 'a request that was there before confirms nothing',
+    mutation: {
+      file: PICKUP,
+      from: "schema: Type.Object({ batch_size: Type.Integer({ minimum: 1 }) }),\n      from: '*',",
+      to: "schema: Type.Object({ batch_size: Type.Integer({ minimum: 1 }) }),\n      from: '*',\n      unmarked: true,",
+    },
+  },
+  {
+    id: 'A7-2',
+    text: 'a repeated request repeats its answer',
+    mutation: {
+      file: ENGINE,
+      from: 'const again = seen && channel && isKnownPeer ? known?.step.again : undefined;',
+      to: 'const again = undefined;',
+    },
+  },
+  {
+    id: 'A7-3',
+    text: 'what was not sent is not confirmed',
+    mutation: { file: PICKUP, from: 'if (!ctx.channel) return', to: 'if (false) return' },
+  },
+  {
+    id: 'A7-4',
+    text: 'asking for a batch opens no session',
+    mutation: { file: ENGINE, from: 'mark === undefined || step.again ? undefined', to: 'mark === undefined ? undefined' },
+  },
+  {
+    id: 'A7-5',
+    text: 'a batch that nobody asked for is not answered',
+    mutation: { file: PICKUP, from: 'ctx.channel && envelopesOf', to: 'envelopesOf' },
+  },
+];
