@@ -7,6 +7,7 @@ import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyWrite, MailWrite, RecordWrite, Route } from '../ports/store.ts';
 import type { Kernel, Profile } from './context.ts';
+import { heldByAnother, recipientsOf, shownKeys } from './identity.ts';
 import { newId } from './ids.ts';
 import {
   type AnswerRef,
@@ -305,16 +306,35 @@ export function apply(change: Change, now: number): Exchange {
 }
 
 /** The keys and the address of a connection's peer; undefined while it has told neither. */
-export function destinationOf(connection: Exchange): Destination | undefined {
-  const { their_keys, their_routing_keys, their_endpoint, my_verkey, invitation_key } = connection.value as Record<string, unknown>;
-  if (!Array.isArray(their_keys) || their_keys.length === 0) return undefined;
+export function destinationOf(connection: Pick<Exchange, 'role' | 'value'>): Destination | undefined {
+  const { value } = connection;
+  const { their_routing_keys, their_endpoint, my_verkey, invitation_key } = value;
+  const recipientKeys = recipientsOf(value);
+  if (recipientKeys.length === 0) return undefined;
   return {
-    recipientKeys: their_keys as string[],
+    recipientKeys,
     routingKeys: (their_routing_keys as string[] | undefined) ?? [],
     endpoint: their_endpoint as string | undefined,
     // who came by our invitation and has no answer yet knows us by its key
     sender: (my_verkey ?? (connection.role === 'invitee' ? invitation_key : undefined)) as string | undefined,
+    ...(value.my_did_shared && shownKeys(value).length === 0 ? { unproven: true } : {}),
   };
+}
+
+/**
+ * The keys to seal for. A key that nobody has shown yet may be somebody else's, who knows the key that we seal with from a connection of his own and would take
+ * what he can open for said to him: nothing goes to a key that another connection has seen in use.
+ * @throws AppError `wrong-state` where no other is left
+ */
+async function sealable(kernel: Kernel, tenant: string, connection: string | undefined, to: Destination): Promise<readonly string[]> {
+  if (!to.unproven) return to.recipientKeys;
+  const rows = await kernel.db.store.load(
+    tenant,
+    to.recipientKeys.map((key) => ({ category: 'connection', tag: 'their_key', equals: key })),
+  );
+  const free = to.recipientKeys.filter((key, i) => !heldByAnother(rows[i]!, key, connection));
+  if (free.length === 0) throw new AppError('wrong-state', 'The peer has not shown yet that the keys which it names are its own');
+  return free;
 }
 
 const directTo = (reply: Reply | undefined): Destination | undefined =>
@@ -337,7 +357,8 @@ export async function sealTo(kernel: Kernel, tenant: string, connection: Exchang
   const to = destinationOf(connection);
   if (!to) return undefined;
   const sender = to.sender === undefined ? undefined : await pairOf(kernel, tenant, to.sender, undefined);
-  return wrapForward(pack({ message, recipients: to.recipientKeys, sender }), to.recipientKeys[0]!, to.routingKeys ?? []);
+  const recipients = await sealable(kernel, tenant, connection.id, to);
+  return wrapForward(pack({ message, recipients, sender }), recipients[0]!, to.routingKeys ?? []);
 }
 
 /** Asks for the answers on the connection that the message goes on (RFC 0092): nobody can write to us. */
@@ -369,9 +390,10 @@ async function sealAll(
     const addressed = own ? withService(composed, direct.key, own, bound?.value.parent_thread_id) : composed;
     const message = connection?.value.pulls || own?.pulls ? pulling(addressed) : addressed;
     const sender = to.sender === undefined ? undefined : await pairOf(kernel, ctx.tenant, to.sender, effects.keys);
-    const sealed = pack({ message: JSON.stringify(message), recipients: to.recipientKeys, sender });
+    const recipients = await sealable(kernel, ctx.tenant, connection?.id, to);
+    const sealed = pack({ message: JSON.stringify(message), recipients, sender });
     mail.push({
-      envelope: wrapForward(sealed, to.recipientKeys[0]!, to.routingKeys ?? []),
+      envelope: wrapForward(sealed, recipients[0]!, to.routingKeys ?? []),
       endpoint: to.endpoint,
       connection: connection?.id,
       ...(out.transient ? { transient: true } : {}),

@@ -6,6 +6,7 @@ import type { Lookup, MailQuery, Page, Route, StoredRecord } from '../ports/stor
 import type { Socket } from '../ports/transport.ts';
 import { type Assembled, assemble, type InlineReply, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
+import { isInviter, isPeer, pairwiseSender, sharedSender, shownKeys, withShown } from './identity.ts';
 import { hashId, newId } from './ids.ts';
 import { createIngress, type Problem2018 } from './ingress.ts';
 import { type DeliverPayload, deliverJob, eventOf, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
@@ -356,14 +357,18 @@ export function createEngine(kernel: Kernel): Engine {
       names.push(name);
       lookups.push(lookup);
     };
-    if (route.kind === 'connection') ask('connection', { category: 'connection', id: route.target });
-    else if (message.sender) ask('connection', { category: 'connection', tag: 'their_key', equals: message.sender });
+    const pairwise = route.kind === 'connection';
+    if (pairwise) ask('connection', { category: 'connection', id: route.target });
+    else if (message.sender) {
+      for (const tag of ['their_key', 'listed_key']) ask('connection', { category: 'connection', tag, equals: message.sender });
+      ask('own thread', { category: 'connection', tag: 'thread', equals: message.thid });
+    }
     const threads = new Set([message.thid, ...(message.pthid ? [message.pthid] : [])]);
     const categories = known && !known.protocol.stateless && outcome.length === 0 ? [known.protocol.binds.category] : outcome;
     for (const category of categories) {
       for (const thread of threads) ask(`thread ${category}`, { category, tag: 'thread', equals: thread });
     }
-    const by = route.kind === 'connection' ? route.target : undefined;
+    const by = pairwise ? route.target : undefined;
     const about = known?.step.about?.(message, by);
     if (about) ask('about', about);
     for (const [name, lookup] of Object.entries(known?.step.load?.(message, by) ?? {})) ask(`load ${name}`, lookup);
@@ -375,8 +380,16 @@ export function createEngine(kernel: Kernel): Engine {
           ? { mark: undefined, records: await store.load(tenant, lookups) }
           : await store.loadMarked(tenant, mark, lookups);
       const rows = (name: string): StoredRecord[] => records.filter((_, index) => names[index] === name).flat();
-      const connectionRow = rows('connection')[0];
-      const connection = connectionRow && toExchange(connectionRow);
+      const found = pairwise
+        ? rows('connection')[0] && pairwiseSender(toExchange(rows('connection')[0]!), message.sender)
+        : sharedSender(
+            rows('connection'),
+            [...rows('own thread'), ...categories.flatMap((one) => rows(`thread ${one}`))],
+            message,
+            kernel.now(),
+          );
+      // a key that shows itself here is written with whatever the message does
+      const connection = found?.shows === undefined ? found?.connection : withShown(found.connection, found.shows);
       const isKnownPeer = connection !== undefined && isPeer(connection, message.sender, kernel.now());
       const again = seen && channel && isKnownPeer ? known?.step.again : undefined;
       if (seen && !again) return repeat(tenant, seen.answer, connection?.id, channel);
@@ -390,15 +403,21 @@ export function createEngine(kernel: Kernel): Engine {
       const heard = trusted || (connection !== undefined && isInviter(connection, message.sender));
       const request = (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> =>
         kernel.trace.span('transition', described(tenant, protocol, record?.state), () => perform(protocol, step, record));
-      const perform = async (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> => {
+      const perform = async (protocol: Protocol, step: MessageStep, bound: Exchange | undefined): Promise<Handled | string> => {
+        const ofConnection = protocol.binds.category === 'connection';
+        const record = ofConnection && bound?.id === connection?.id ? connection : bound;
+        // a handshake to a key that serves many is about what its thread names, whoever has the key elsewhere
+        const anew = step.handshake === true && !pairwise;
+        const party = anew ? (ofConnection ? record : undefined) : heard || step.handshake ? connection : undefined;
+        const believed = trusted && !anew;
         const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
-        const open = trusted && connection && channel?.socket ? openOf?.(tenant, connection.id) : undefined;
-        const asked = trusted && connection ? step.mail?.(message, open?.mode) : undefined;
+        const open = believed && connection && channel?.socket ? openOf?.(tenant, connection.id) : undefined;
+        const asked = believed && connection ? step.mail?.(message, open?.mode) : undefined;
         const mail = asked && (await mailFor(tenant, connection!.id, asked, open?.sent));
         const pages = await pagesOf(tenant, step.pages?.(message, by));
         const subject: Subject = {
           record,
-          connection: heard || step.handshake ? connection : undefined,
+          connection: party,
           loaded,
           pages,
           mail,
@@ -409,7 +428,7 @@ export function createEngine(kernel: Kernel): Engine {
         const state = record ? (record.state ?? '') : NEW;
         const misplaced = !step.from.includes(state) || (record && step.role && record.role !== step.role) || isForeign(protocol, record);
         if (step.from !== '*' && misplaced) {
-          if (!trusted || isOutcome(message) || message.wire) return 'out_of_order';
+          if (!believed || isOutcome(message) || message.wire) return 'out_of_order';
           effects = unexpected('wrong-state');
         } else {
           try {
@@ -419,24 +438,26 @@ export function createEngine(kernel: Kernel): Engine {
             const { code, row, message: reason } = asAppError(error);
             if (code === 'internal') kernel.log.error({ tenant, type: message.type, err: error }, 'a step broke');
             else kernel.log.info({ tenant, type: message.type, reason }, 'message refused');
-            if (!trusted || isOutcome(message) || message.wire) return `step_refused: ${reason}`;
+            if (!believed || isOutcome(message) || message.wire) return `step_refused: ${reason}`;
             effects = { problem: { code: row.report ?? 'request-not-accepted', text: row.peer ?? 'The message was not accepted' } };
           }
         }
-        if (direct && record && effects.record) effects = withReply(effects, replyFrom(replyOf(direct)!, message));
+        if (direct && record && effects.record) effects = withReply(effects, replyFrom(replyOf(direct)!, message, route.kind === 'public'));
+        if (party && found?.shows !== undefined && party.id === connection?.id)
+          effects = withConnection(effects, kernel.registry, protocol, record, party);
         const origin: Origin = {
           mark: again ? undefined : mark,
           lasting: message.wire === '2018',
           // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
-          recordId: connection && !record ? hashId(`${protocol.binds.category} ${connection.id} ${message.thid}`) : undefined,
+          recordId: party && !record ? hashId(`${protocol.binds.category} ${party.id} ${message.thid}`) : undefined,
           thid: message.thid,
-          replyTo: channel ? connection?.id : undefined,
+          replyTo: channel ? party?.id : undefined,
         };
         const assembled = await settle(await assemble(kernel, profile, protocol, ctx, effects, origin), tenant);
         const { session: mode, taken, lent } = effects;
         return {
           reply: assembled.reply,
-          connection: trusted ? connection?.id : madeBy(assembled.commit, message.sender),
+          connection: believed ? connection?.id : madeBy(assembled.commit, message.sender),
           session: mark === undefined || step.again ? undefined : { mode, expects: assembled.spawned },
           taken,
           lent,
@@ -462,7 +483,7 @@ export function createEngine(kernel: Kernel): Engine {
         const { step, protocol } = known;
         if (!step.handshake && !trusted && !direct) return message.sender ? 'stranger' : 'anonymous';
         if (!known.body.check(message.body)) {
-          if (!trusted || message.wire) return 'invalid';
+          if (!trusted || (step.handshake && !pairwise) || message.wire) return 'invalid';
           return await request(protocol, { ...step, from: '*', step: () => unexpected('message-invalid') }, undefined);
         }
         const record = protocol.stateless
@@ -476,6 +497,8 @@ export function createEngine(kernel: Kernel): Engine {
             ));
         return await request(protocol, step, record);
       } catch (error) {
+        // the answer would go to keys that are not known to be the peer's
+        if (error instanceof AppError && error.code === 'wrong-state') return `step_refused: ${error.message}`;
         if (!(error instanceof AppError) || error.code !== 'conflict' || attempt >= ATTEMPTS) throw error;
         await pause(attempt);
       }
@@ -672,16 +695,19 @@ function isDirect(record: Exchange, message: Incoming): boolean {
 const madeBy = ({ records = [] }: Assembled['commit'], sender: string | undefined): string | undefined =>
   sender === undefined
     ? undefined
-    : records.find(({ category, value }) => category === 'connection' && (value.their_keys as string[] | undefined)?.includes(sender))?.id;
+    : records.find(({ category, value }) => category === 'connection' && shownKeys(value).includes(sender))?.id;
 
-/** The way to the peer after its message: by the service that it tells; else under the key that sealed it, as mail that it fetches. */
-const replyFrom = (known: Reply, message: Incoming): Reply =>
+/**
+ * The way to the peer after its message: by the service that it tells; else under the key that sealed it, as mail that it fetches. Where our key is a shared
+ * DID's, nothing is sealed for a key that only the service lists: its holder may know ours from elsewhere.
+ */
+const replyFrom = (known: Reply, message: Incoming, shared: boolean): Reply =>
   message.service
     ? {
         key: known.key,
         own: known.own,
         ...message.service,
-        recipientKeys: [...new Set([...message.service.recipientKeys, message.sender!])],
+        recipientKeys: [...new Set([...(shared ? [] : message.service.recipientKeys), message.sender!])],
       }
     : { ...known, recipientKeys: known.recipientKeys ?? [message.sender!] };
 
@@ -690,23 +716,19 @@ const withReply = (effects: Effects, reply: Reply): Effects => ({
   record: effects.record && { ...effects.record, patch: { ...effects.record.patch, reply } },
 });
 
-/** The keys that a peer had before it moved, and until when mail under them may be under way. */
-interface Former {
-  readonly keys: readonly string[];
-  readonly until: number;
-}
-
-/** Whether a key is the connection's peer: its present key, or the one it had before it moved. */
-function isPeer(connection: Exchange, sender: string | undefined, now: number): boolean {
-  const { their_keys: keys, their_former: former } = connection.value as { their_keys?: unknown; their_former?: Former };
-  if (sender === undefined || !Array.isArray(keys)) return false;
-  return keys.includes(sender) || (former !== undefined && now < former.until && former.keys.includes(sender));
-}
-
-/** Whether a key is the invitation's that a connection answered: until it tells its own, a rejection comes under it. */
-function isInviter(connection: Exchange, sender: string | undefined): boolean {
-  const { their_keys: keys, invitation_key: invited } = connection.value;
-  return sender !== undefined && !Array.isArray(keys) && connection.role === 'inviter' && sender === invited;
+/** The effects of a message whose sender has shown a key by it: its connection keeps that, where the step does not write it anyway. */
+function withConnection(
+  effects: Effects,
+  registry: Kernel['registry'],
+  protocol: Protocol,
+  record: Exchange | undefined,
+  connection: Exchange,
+): Effects {
+  const { others = [] } = effects;
+  const bound = protocol.binds.category === 'connection' && record?.id === connection.id;
+  if ((bound && effects.record) || others.some(({ def, base }) => def.category === 'connection' && base?.id === connection.id))
+    return effects;
+  return { ...effects, others: [...others, { def: registry.records.get('connection')!, base: connection, silent: true }] };
 }
 
 /**

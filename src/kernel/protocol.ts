@@ -43,6 +43,8 @@ export interface Destination {
   readonly endpoint?: string;
   /** Our key that seals it; absent: anoncrypt. */
   readonly sender?: string;
+  /** The sender is a shared DID's key, and none of the recipients' has shown itself yet. */
+  readonly unproven?: boolean;
 }
 
 /** A message to send: whole, where the record keeps it too, or as its parts. */

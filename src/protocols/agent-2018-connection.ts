@@ -531,7 +531,9 @@ function requestTaken(ctx: Ctx, told: Request, nonce: string, found: Resolved, p
         accept,
         request_id: nonce,
         their_did: did,
+        // what came in clear proves nothing of who has the key
         their_keys: [requester.verkey],
+        shown_keys: [],
         their_label: told.label ?? undefined,
         their_endpoint: endpoint.endpoint,
         wire: wire(
@@ -582,7 +584,7 @@ function responseReceived(ctx: Ctx, message: Incoming): Effects {
   return {
     record: {
       states: ['response', 'active'],
-      patch: { their_did: did, their_keys: [told.verkey], wire: { ...wired, profile: message.profile ?? 'spec' } },
+      patch: { their_did: did, their_keys: [told.verkey], wire: { ...wired, profile: message.profile ?? 'spec' }, shown_keys: [] },
     },
     unroutes: [id2018(nonce)],
     routes: [{ kid: id2018(did), kind: 'connection', target: id }],

@@ -5,6 +5,7 @@ import type { Contact } from '../dids/contact.ts';
 import { QUEUE_ENDPOINT } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { AppError } from '../errors.ts';
+import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact, toExchange } from '../kernel/record.ts';
@@ -66,7 +67,7 @@ export const connections = defineProtocol<ConnectionValue>({
           connection_protocol: 'connections/1.0',
           request_id: message.thid,
           their_label: message.body.label as string | undefined,
-          ...theirs(peer),
+          ...theirs(peer, message.sender),
         };
         return requested(ctx, patch, used(ctx));
       },
@@ -81,11 +82,11 @@ export const connections = defineProtocol<ConnectionValue>({
         if (message.thid !== mine.value.request_id || message.recipient !== mine.value.my_verkey)
           throw new AppError('message-invalid', 'the response belongs to another request');
         const peer = peerOf(signedConnection(message, mine.value.invitation_key), message, mine.value.invitation_key);
-        const { recipientKeys, routingKeys, endpoint } = peer;
-        const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
+        const told = theirs(peer, message.sender);
+        const to = destinationOf({ role: mine.role, value: { ...mine.value, ...told } });
         const attached = mine.value.attached ?? [];
         return {
-          record: { states: ['response', 'active'], patch: { ...theirs(peer), attached: undefined, reusable: true } },
+          record: { states: ['response', 'active'], patch: { ...told, attached: undefined, reusable: true } },
           send: [
             ctx.settings.autoPingConnection
               ? { type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }
@@ -282,12 +283,7 @@ export const connections = defineProtocol<ConnectionValue>({
                 value: { DID: mine.did, DIDDoc: mine.document },
                 verkey: value.invitation_key!,
               },
-              to: {
-                recipientKeys: value.their_keys ?? [],
-                routingKeys: value.their_routing_keys ?? [],
-                endpoint: value.their_endpoint,
-                sender: mine.verkey,
-              },
+              to: destinationOf({ role: 'invitee', value: { ...value, my_verkey: mine.verkey } }),
             },
           ],
         };

@@ -6,6 +6,7 @@ import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
+import { destinationOf } from '../kernel/assemble.ts';
 import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
@@ -283,12 +284,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
               minor,
               body: { did: mine.did },
               signed: { ...proof, verkey: value.invitation_key! },
-              to: {
-                recipientKeys: value.their_keys ?? [],
-                routingKeys: value.their_routing_keys ?? [],
-                endpoint: value.their_endpoint,
-                sender: mine.verkey,
-              },
+              to: destinationOf({ role: 'invitee', value: { ...value, my_verkey: mine.verkey, my_did_shared: mine.shared } }),
             },
           ],
         };
@@ -440,7 +436,7 @@ function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, b
     connection_protocol: versionOf(asked.minor),
     request_id: asked.thid,
     their_label: asked.label,
-    ...theirs(peer),
+    ...theirs(peer, asked.sender),
   };
   if (ctx.record?.state === 'invitation') return requested(ctx, patch, used(ctx));
   const id = ctx.record?.id ?? begun!.id!;
@@ -455,14 +451,14 @@ function answered(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): 
   // ACA-Py answers on the connection that the request came on under the key that the request was for
   if (![...peer.recipientKeys, mine.value.invitation_key].includes(asked.sender))
     throw new AppError('message-invalid', 'the response is sealed neither by a key that it names nor by that of the invitation');
-  const { recipientKeys, routingKeys, endpoint } = peer;
-  const to = { recipientKeys, routingKeys, endpoint, sender: mine.value.my_verkey };
+  const told = theirs(peer, asked.sender);
+  const to = destinationOf({ role: mine.role, value: { ...mine.value, ...told } });
   const minor = minorOf(mine.value);
   const attached = mine.value.attached ?? [];
   return {
     record: {
       states: ['response', 'active'],
-      patch: { ...theirs(peer), attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
+      patch: { ...told, attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
     },
     send: [
       { type: 'complete', thid: asked.thid, pthid: mine.value.invitation_msg_id, minor, to },

@@ -4,6 +4,8 @@ import { resolveDidKey } from '../dids/did-key.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
+import { destinationOf } from '../kernel/assemble.ts';
+import { recipientsOf } from '../kernel/identity.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, NEW, type Outgoing, type StepContext } from '../kernel/protocol.ts';
 import type { Exchange } from '../kernel/record.ts';
@@ -221,17 +223,12 @@ const given = (verkey: string, mediated: boolean | undefined): Effects => ({
 function followed(ctx: Ctx, did: string, contact: Contact): { states: string[]; others: Change[]; send: Outgoing[] } {
   const peer = connectionOf(ctx);
   const before = peer.value;
-  const their_former = { keys: before.their_keys ?? [], until: ctx.now + UNDER_WAY_MS };
-  const to = {
-    recipientKeys: before.their_keys ?? [],
-    routingKeys: before.their_routing_keys ?? [],
-    endpoint: before.their_endpoint,
-    sender: before.my_verkey,
-  };
+  const their_former = { keys: recipientsOf(before), until: ctx.now + UNDER_WAY_MS };
   return {
     states: ['ack-sent'],
-    others: [moved(peer, { ...theirs({ did: shortPeerDid(did), ...contact }), their_former })],
-    send: [{ type: 'ack', body: { status: 'OK' }, to }],
+    // the old key vouches for the new one, which has not shown itself yet
+    others: [moved(peer, { ...theirs({ did: shortPeerDid(did), ...contact }, undefined), their_former })],
+    send: [{ type: 'ack', body: { status: 'OK' }, to: destinationOf(peer) }],
   };
 }
 

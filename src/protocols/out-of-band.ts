@@ -4,6 +4,7 @@ import { type Contact, contactOf, isRemote, resolvedContact } from '../dids/cont
 import { createPeer4, QUEUE_ENDPOINT, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { ownPeer2, peer4Document, routingReference } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
+import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
 import { compact, type Exchange, isoTime, type OwnAddress, type RecordDef, toExchange } from '../kernel/record.ts';
@@ -200,7 +201,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
               connection: known.id,
               patch: { ...value, connection_id: known.id, reuse_msg_id: id },
             },
-            send: [{ type: 'handshake-reuse', id, thid: id, pthid: body['@id'], to: destination(known) }],
+            send: [{ type: 'handshake-reuse', id, thid: id, pthid: body['@id'], to: destinationOf(known) }],
             next: [{ command: 'end-reuse', record: { category: outOfBand.category, id: record }, after: REUSE_MS }],
           };
         }
@@ -215,11 +216,6 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
     },
   },
 });
-
-function destination(known: Exchange<ConnectionValue>) {
-  const { their_keys, their_routing_keys, their_endpoint, my_verkey } = known.value;
-  return { recipientKeys: their_keys ?? [], routingKeys: their_routing_keys ?? [], endpoint: their_endpoint, sender: my_verkey };
-}
 
 function createInvitation(
   ctx: StepContext<OutOfBandValue>,

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { listedKeys, shownKeys } from '../kernel/identity.ts';
 import { mediationId } from '../kernel/mediated.ts';
 import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
@@ -25,7 +26,9 @@ export interface ConnectionValue {
   my_verkey?: string;
   /** Our DID is one of the wallet's, with uses of its own: its key stays when the connection goes. */
   my_did_shared?: boolean;
+  /** All keys that the peer's document lists, and those of them that have sealed something here (`kernel/identity.ts`). */
   their_keys?: readonly string[];
+  shown_keys?: readonly string[];
   /** The keys from before their last rotation, and until when (ms) mail under them is taken. */
   their_former?: { readonly keys: readonly string[]; readonly until: number };
   their_routing_keys?: readonly string[];
@@ -111,7 +114,9 @@ export const connection = defineRecord<ConnectionValue>({
   tags: (value) => ({
     // an invitation of many uses is found by its own id, whatever number of connections it has led to
     thread: value.request_id ?? value.invitation_msg_id,
-    their_key: value.their_keys,
+    // where the peer's own key shows itself; a key that is only listed says nothing of who has it
+    their_key: [...shownKeys(value), ...(value.their_former?.keys ?? [])],
+    listed_key: listedKeys(value),
     open_key: value.request_id === undefined ? value.invitation_key : undefined,
     alias: value.alias,
     connection_protocol: value.connection_protocol,
@@ -217,9 +222,11 @@ export interface Peer {
   readonly endpoints?: readonly string[];
 }
 
-export const theirs = (peer: Peer): Partial<ConnectionValue> => ({
+/** What a connection keeps of its peer. `shown`: the key that sealed what told it; a key that the peer only lists must show itself yet. */
+export const theirs = (peer: Peer, shown: string | undefined): Partial<ConnectionValue> => ({
   their_did: peer.did,
   their_keys: peer.recipientKeys,
+  shown_keys: peer.recipientKeys.filter((key) => key === shown),
   their_routing_keys: peer.routingKeys,
   their_endpoint: peer.endpoint,
   their_endpoints: peer.endpoints,

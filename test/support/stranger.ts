@@ -32,6 +32,9 @@ export interface Stranger {
   readonly did: string;
   readonly url: string;
   readonly inbox: Waiting<Mail>;
+  /** What came to its server as it came, and of that what its own key does not open. */
+  readonly envelopes: Buffer[];
+  readonly unopened: Buffer[];
   /** What the HTTP server answers next, by default an empty 202. */
   answer: { status: number; headers?: Record<string, string>; body?: string };
   /** Posts bytes as they are. */
@@ -50,12 +53,19 @@ export async function startStranger(options: { endpoint?: boolean } = {}): Promi
     const { message, sender } = openEnvelope(parseEnvelope(bytes), pair);
     return { message: JSON.parse(Buffer.from(message).toString('utf8')), sender };
   };
+  const envelopes: Buffer[] = [];
+  const unopened: Buffer[] = [];
+  const take = (bytes: Buffer): void => {
+    envelopes.push(bytes);
+    if (parseEnvelope(bytes).recipients.includes(pair.verkey)) inbox.add(open(bytes));
+    else unopened.push(bytes);
+  };
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const { status, headers, body } = stranger.answer;
-      if (status < 300) inbox.add(open(Buffer.concat(chunks)));
+      if (status < 300) take(Buffer.concat(chunks));
       response.writeHead(status, headers).end(body);
     });
   });
@@ -67,6 +77,8 @@ export async function startStranger(options: { endpoint?: boolean } = {}): Promi
     did,
     url,
     inbox,
+    envelopes,
+    unopened,
     answer: { status: 202 },
     async post(to, body, type = ENVELOPE_V1) {
       const response = await fetch(to, {

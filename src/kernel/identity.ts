@@ -1,0 +1,115 @@
+import type { StoredRecord } from '../ports/store.ts';
+import type { Incoming } from './protocol.ts';
+import { type Exchange, toExchange } from './record.ts';
+
+/**
+ * Which key is whose. A key that a peer names in a document is a claim: anybody can list anybody's key. It counts once it has sealed something that is this
+ * connection's own: the handshake, a message in its thread, or one to a key of ours that nobody else was given.
+ */
+
+/** What a connection knows of its peer's keys. */
+interface Known {
+  /** All that the peer's document lists. */
+  readonly their_keys?: readonly string[];
+  /** Those of them that have sealed something here; absent in records from before that was kept. */
+  readonly shown_keys?: readonly string[];
+  /** The keys from before the peer moved, and until when (ms) mail under them may be under way. */
+  readonly their_former?: { readonly keys: readonly string[]; readonly until: number };
+  readonly my_verkey?: string;
+  readonly my_did_shared?: boolean;
+  readonly invitation_key?: string;
+  readonly request_id?: string;
+}
+
+const knownOf = ({ value }: Pick<Exchange, 'value'>): Known => value as Known;
+
+/** The keys of a peer that have shown themselves. Of a record from before that was kept: its key, where it lists one alone. */
+export const shownKeys = ({ their_keys = [], shown_keys }: Known): readonly string[] =>
+  shown_keys ?? (their_keys.length === 1 ? their_keys : []);
+
+/** The keys that a peer lists and that nobody has used yet. */
+export function listedKeys(value: Known): readonly string[] {
+  const shown = shownKeys(value);
+  return (value.their_keys ?? []).filter((key) => !shown.includes(key));
+}
+
+/** The keys to seal for: those that have shown themselves, or, where none has, those that the peer was vouched for with. */
+export function recipientsOf(value: Known): readonly string[] {
+  const shown = shownKeys(value);
+  return shown.length > 0 ? shown : (value.their_keys ?? []);
+}
+
+/** Whether a key is the connection's peer: one that has shown itself, or one from before the peer moved. */
+export function isPeer(connection: Exchange, sender: string | undefined, now: number): boolean {
+  const value = knownOf(connection);
+  if (sender === undefined) return false;
+  const former = value.their_former;
+  return shownKeys(value).includes(sender) || (former !== undefined && now < former.until && former.keys.includes(sender));
+}
+
+/** Whether a key is the invitation's that a connection answered: until it tells its own, a rejection comes under it. */
+export function isInviter(connection: Exchange, sender: string | undefined): boolean {
+  const { their_keys, invitation_key } = knownOf(connection);
+  return sender !== undefined && their_keys === undefined && connection.role === 'inviter' && sender === invitation_key;
+}
+
+const lists = (connection: Exchange, sender: string | undefined): boolean =>
+  sender !== undefined && listedKeys(knownOf(connection)).includes(sender);
+
+/** The connection as it is once a listed key has shown itself. */
+export const withShown = (connection: Exchange, key: string): Exchange => ({
+  ...connection,
+  value: { ...connection.value, shown_keys: [...shownKeys(knownOf(connection)), key] },
+});
+
+/** The connection of a message, and whether its sender has shown a key by it that was only listed until now. */
+export interface Sender {
+  readonly connection: Exchange;
+  readonly shows?: string;
+}
+
+/** The sender of a message to a key of ours that serves one connection alone: a listed key that knows it, and is listed there, is the peer's. */
+export function pairwiseSender(connection: Exchange, sender: string | undefined): Sender {
+  return lists(connection, sender) ? { connection, shows: sender } : { connection };
+}
+
+/**
+ * The connection of a message to a key of ours that serves many: an invitation's, or a shared DID's. Who has shown the key goes before who lists it. Where the
+ * holder of one key has several connections under one key of ours, the message's thread tells which; else the oldest that is complete: a later one may be a
+ * repeated request. Of those who only list the key it is the one in whose own thread it speaks; or the only one whose peer has no other key, since it moved, or
+ * answered under the invitation's.
+ * @param rows connections that name the sender's key, the newest first
+ * @param threads records of the message's thread, of whatever kind
+ */
+export function sharedSender(
+  rows: readonly StoredRecord[],
+  threads: readonly StoredRecord[],
+  message: Incoming,
+  now: number,
+): Sender | undefined {
+  const { sender, recipient, thid } = message;
+  if (sender === undefined) return undefined;
+  const distinct = (some: readonly StoredRecord[]): Exchange[] => [
+    ...new Map(some.filter(({ category }) => category === 'connection').map((row) => [row.id, toExchange(row)])).values(),
+  ];
+  const all = distinct(rows);
+  const shown = all.filter((one) => isPeer(one, sender, now));
+  const ofThread = (one: Exchange): boolean => threads.some((row) => row.connection === one.id || row.id === one.id);
+  const addressed = (one: Exchange): boolean => knownOf(one).my_verkey === recipient;
+  const complete = ({ state }: Exchange): boolean => state === 'active' || state === 'response';
+  for (const fits of [ofThread, (one: Exchange) => addressed(one) && complete(one), addressed, complete, () => true]) {
+    const found = shown.findLast(fits);
+    if (found) return { connection: found };
+  }
+  const own = distinct(threads).filter((one) => knownOf(one).request_id === thid && addressed(one));
+  const speaking = own.filter((one) => lists(one, sender));
+  if (speaking.length > 0) return speaking.length === 1 ? { connection: speaking[0]!, shows: sender } : undefined;
+  const vouched = all.filter((one) => lists(one, sender) && addressed(one) && shownKeys(knownOf(one)).length === 0);
+  if (vouched.length === 1) return { connection: vouched[0]!, shows: sender };
+  const inviters = own.filter((one) => isInviter(one, sender));
+  return inviters.length === 1 ? { connection: inviters[0]! } : undefined;
+}
+
+/** Whether another connection than the one of this id has seen the key in use. */
+export const heldByAnother = (rows: readonly StoredRecord[], key: string, id: string | undefined): boolean =>
+  rows.some((row) => row.id !== id && shownKeys(row.value as Known).includes(key));

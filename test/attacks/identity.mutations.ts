@@ -1,0 +1,83 @@
+import type { Row } from '../rows/rows.ts';
+
+const IDENTITY = 'src/kernel/identity.ts';
+const ENGINE = 'src/kernel/engine.ts';
+const ASSEMBLE = 'src/kernel/assemble.ts';
+const RECORD = 'src/records/connection.ts';
+
+/** What each claim about identity in docs/ThreatModel.md hangs on, and how to break it. */
+export const MUTATIONS: readonly Row[] = [
+  {
+    id: 'A1',
+    text: 'a key that a document only lists does not count',
+    mutation: {
+      file: RECORD,
+      from: 'shown_keys: peer.recipientKeys.filter((key) => key === shown),',
+      to: 'shown_keys: shown === undefined ? [] : peer.recipientKeys,',
+    },
+  },
+  {
+    id: 'A1-2',
+    text: 'nothing is sealed for a key that another connection has seen in use',
+    mutation: {
+      file: ASSEMBLE,
+      from: 'to.recipientKeys.filter((key, i) => !heldByAnother(rows[i]!, key, connection))',
+      to: 'to.recipientKeys',
+    },
+  },
+  {
+    id: 'A1-3',
+    text: 'the document of a request of connections 1.0 shows the key that sealed it and no other',
+    mutation: {
+      file: 'src/protocols/connections.ts',
+      from: 'as string | undefined,\n          ...theirs(peer, message.sender),',
+      to: 'as string | undefined,\n          ...theirs(peer, message.sender),\n          shown_keys: peer.recipientKeys,',
+    },
+  },
+  {
+    id: 'A1-4',
+    text: 'a request in clear shows no key',
+    mutation: {
+      file: 'src/protocols/agent-2018-connection.ts',
+      from: 'their_keys: [requester.verkey],\n        shown_keys: [],',
+      to: 'their_keys: [requester.verkey],',
+    },
+  },
+  {
+    id: 'A1-5',
+    text: 'an answer to keys that are not known to be the peer’s is a refusal',
+    mutation: {
+      file: ENGINE,
+      from: "if (error instanceof AppError && error.code === 'wrong-state') return",
+      to: "if (error instanceof AppError && error.code === 'no-row') return",
+    },
+  },
+  {
+    id: 'A1-6',
+    text: 'mail is sealed for the keys that have shown themselves',
+    mutation: {
+      file: IDENTITY,
+      from: 'return shown.length > 0 ? shown : (value.their_keys ?? []);',
+      to: 'return value.their_keys ?? shown;',
+    },
+  },
+  {
+    id: 'A1-7',
+    text: 'a listed key counts when it has spoken in the thread',
+    mutation: {
+      file: IDENTITY,
+      from: 'if (speaking.length > 0) return speaking.length === 1 ? { connection: speaking[0]!, shows: sender } : undefined;',
+      to: '',
+    },
+  },
+  {
+    id: 'A1-8',
+    text: 'the thread tells which of several connections is meant, and never the newest',
+    mutation: { file: IDENTITY, from: 'const found = shown.findLast(fits);', to: 'const found = shown.find(() => fits.length >= 0);' },
+  },
+  {
+    id: 'A1-9',
+    text: 'an exchange without a connection is sealed for who answered',
+    mutation: { file: ENGINE, from: '...(shared ? [] : message.service.recipientKeys)', to: '...message.service.recipientKeys' },
+  },
+];

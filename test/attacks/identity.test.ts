@@ -1,0 +1,312 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { signedAttachment, writeAttachment } from '../../src/didcomm/attachments.ts';
+import { verkeyToDidKey } from '../../src/didcomm/encoding.ts';
+import { parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { contactOf } from '../../src/dids/contact.ts';
+import { createPeer4, resolvePeer } from '../../src/dids/did-peer.ts';
+import { createLegacy } from '../../src/dids/legacy.ts';
+import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
+import { startPeer2018 } from '../support/peer-2018.ts';
+import { type Mail, message, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
+
+/**
+ * Whose key is it: a peer that names the keys of others as its own, against each handshake. Bob is an honest peer, Mallory is not; Alice is the agent, and her
+ * public DID is what both of them know her by.
+ */
+
+const world = createWorld();
+let alice: TestAgent;
+/** The public DID of Alice: what it is called, and where its mail goes. */
+let did: string;
+let shared: { verkey: string; url: string };
+
+before(async () => {
+  const devnet = await world.devnet();
+  alice = await world.start('alice', {
+    devnet,
+    sponsor: true,
+    flags: ['--public-invites', '--requests-through-public-did', '--legacy', 'on', '--auto-accept-invites'],
+  });
+  const made = await alice.post('/wallet/did/create', { method: 'algo' });
+  did = made.result.did;
+  await alice.post(`/wallet/did/public?did=${encodeURIComponent(did)}`);
+  await until(async () => (await alice.get('/wallet/did/public')).result?.did === did, 'the public DID');
+  shared = { verkey: made.result.verkey, url: alice.inbound };
+});
+after(() => world.close());
+
+async function stranger(): Promise<Stranger> {
+  const one = await startStranger();
+  world.defer(one.close);
+  return one;
+}
+
+/** A did:peer:4 whose one service lists these keys, and that many addresses. */
+function listing(keys: readonly string[], url: string): string {
+  const methods = keys.map((key, i) => ({ id: `#key-${i + 1}`, type: 'Ed25519VerificationKey2018', publicKeyBase58: key }));
+  return createPeer4({
+    '@context': ['https://www.w3.org/ns/did/v1'],
+    verificationMethod: methods,
+    authentication: methods.map(({ id }) => id),
+    service: [
+      {
+        id: '#didcomm-0',
+        type: 'did-communication',
+        priority: 0,
+        recipientKeys: methods.map(({ id }) => id),
+        routingKeys: [],
+        serviceEndpoint: url,
+      },
+    ],
+  }).did;
+}
+
+const inThread = (thid: string) => (mail: Mail) => mail.message['~thread']?.thid === thid;
+const says = (content: string): Body => message('basicmessage/1.0/message', { content });
+const told = (content: string) => (payload: Body) => payload.content === content;
+const verkeyOf = (response: Body): string => contactOf(resolvePeer(response.did)).recipientKeys[0]!;
+const stateOf = async (id: string): Promise<string> => (await alice.call('GET', `/connections/${id}`)).body?.state;
+
+/** A peer's connection with the public DID of Alice, by that DID alone, under that DID: the id that Alice gives it. */
+async function connectPublic(peer: Stranger, theirs: string): Promise<string> {
+  const request = message('didexchange/1.1/request', { label: 'peer', did: theirs, '~thread': { pthid: did } });
+  await peer.send(shared, request);
+  const { connection_id: id } = await alice.event(
+    'connections',
+    (one) => one.request_id === request['@id'] && one.state === 'request',
+    'the request',
+  );
+  await alice.post(`/didexchange/${id}/accept-request?use_public_did=true`);
+  const response = await peer.inbox.first(inThread(request['@id']), 'the response');
+  assert.equal(response.message.did, did);
+  await peer.send(shared, message('didexchange/1.1/complete', { '~thread': { thid: request['@id'], pthid: did } }));
+  await alice.event('connections', (one) => one.connection_id === id && one.state === 'active', 'the connection');
+  return id;
+}
+
+/** A message of the peer comes by its connection, and one of Alice's controller is sealed for the peer alone. */
+async function talks(peer: Stranger, id: string): Promise<void> {
+  const [there, back] = [randomUUID(), randomUUID()];
+  await peer.send(shared, says(there));
+  assert.equal((await alice.event('basicmessages', told(there), 'its message')).connection_id, id);
+  await alice.post(`/connections/${id}/send-message`, { content: back });
+  await peer.inbox.first((mail) => mail.message.content === back, 'the answer');
+  assert.deepEqual(parseEnvelope(peer.envelopes.at(-1)!).recipients, [peer.pair.verkey]);
+}
+
+/** What a peer says to the public DID comes by no connection: nobody there has shown its key. */
+async function unheard(peer: Stranger): Promise<void> {
+  const said = randomUUID();
+  await peer.send(shared, says(said));
+  const other = await stranger();
+  await talks(other, await connectPublic(other, other.did));
+  assert.ok(!alice.hooks.list.some(({ payload }) => payload.content === said));
+}
+
+for (const first of ['Bob', 'Mallory']) {
+  test(`[A1] who lists another's key in its document gets nothing of its conversation; ${first} comes first`, async () => {
+    const [bob, mallory] = [await stranger(), await stranger()];
+    const thief = listing([mallory.pair.verkey, bob.pair.verkey], mallory.url);
+    const ids: Record<string, string> = {};
+    const both: [string, Stranger, string][] = [
+      ['Bob', bob, bob.did],
+      ['Mallory', mallory, thief],
+    ];
+    for (const [name, peer, theirs] of first === 'Bob' ? both : both.reverse()) ids[name] = await connectPublic(peer, theirs);
+    await talks(bob, ids.Bob!);
+    await talks(mallory, ids.Mallory!);
+    assert.equal(mallory.unopened.length, 0);
+    // what ends a connection ends that of who says it
+    await bob.send(shared, message('did-rotate/1.0/hangup'));
+    await alice.event('connections', (one) => one.connection_id === ids.Bob && one.state === 'deleted', 'the end');
+    assert.deepEqual([await stateOf(ids.Bob!), await stateOf(ids.Mallory!)], [undefined, 'active']);
+    // and Bob is a stranger now, not Mallory
+    await unheard(bob);
+  });
+}
+
+test('[A1-2] who moves to a DID with the key of another gets neither its messages nor what is said to it', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const own = await connectPublic(bob, bob.did);
+  const id = await connectPublic(mallory, mallory.did);
+  const rotate = message('did-rotate/1.0/rotate', { to_did: listing([bob.pair.verkey], mallory.url) });
+  await mallory.send(shared, rotate);
+  await mallory.inbox.first(inThread(rotate['@id']), 'the ack');
+  await talks(bob, own);
+  const before = mallory.envelopes.length;
+  const said = await alice.call('POST', `/connections/${id}/send-message`, { content: 'for Mallory' });
+  assert.deepEqual([said.status, mallory.envelopes.length], [400, before]);
+  await talks(bob, own);
+});
+
+test('[A1-2] a peer that moves to a key of its own is known by it, once that has sealed something', async () => {
+  const [bob, moved] = [await stranger(), await stranger()];
+  const id = await connectPublic(bob, bob.did);
+  const rotate = message('did-rotate/1.0/rotate', { to_did: moved.did });
+  await bob.send(shared, rotate);
+  await bob.inbox.first(inThread(rotate['@id']), 'the ack');
+  await talks(moved, id);
+  await bob.send(shared, says('was under way'));
+  assert.equal((await alice.event('basicmessages', told('was under way'), 'mail under the old key')).connection_id, id);
+});
+
+test('[A1-3] a document of connections 1.0, signed by its own sender, gives no key of another either', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const { invitation } = await alice.post('/connections/create-invitation?auto_accept=true');
+  const { did: theirs, document } = createLegacy({ verkey: mallory.pair.verkey, endpoint: mallory.url });
+  const service = { ...(document.service as object[])[0]!, recipientKeys: [bob.pair.verkey, mallory.pair.verkey] };
+  const request = message('connections/1.0/request', {
+    label: 'thief',
+    connection: { DID: theirs, DIDDoc: { ...document, service: [service] } },
+  });
+  await mallory.send({ verkey: invitation.recipientKeys[0], url: alice.inbound }, request);
+  const response = await mallory.inbox.first(inThread(request['@id']), 'the response');
+  await unheard(bob);
+  const own = await connectPublic(bob, bob.did);
+  await talks(bob, own);
+  // to the key that only Mallory was given what it lists counts: nobody else writes there
+  await mallory.send({ verkey: response.sender!, url: alice.inbound }, says('by the second key'), bob.pair);
+  const late = await alice.event('basicmessages', told('by the second key'), 'a message under the listed key');
+  assert.notEqual(late.connection_id, own);
+  await talks(bob, own);
+});
+
+test('[A1-4] a request of the 2018 protocol, which is in clear, shows no key', async () => {
+  const bob = await stranger();
+  const mallory = await startPeer2018();
+  world.defer(mallory.close);
+  // a DID that is made of the key which it names
+  const claimed = createLegacy({ verkey: bob.pair.verkey }).did;
+  await mallory.request(await alice.get('/legacy/endpoint'), { did: claimed, verkey: bob.pair.verkey });
+  await alice.event('connections', (one) => one.their_did === claimed && one.state === 'request', 'the request');
+  await unheard(bob);
+  const own = await connectPublic(bob, bob.did);
+  await talks(bob, own);
+});
+
+test('[A1-5] an inviter that answers with the key of another is refused, where our DID is known to that one', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const own = await connectPublic(bob, bob.did);
+  for (const [keys, state] of [
+    [[bob.pair.verkey], 'request'],
+    [[mallory.pair.verkey, bob.pair.verkey], 'active'],
+  ] as const) {
+    const invitation = message('out-of-band/1.1/invitation', {
+      label: 'thief',
+      handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
+      services: [
+        { id: '#inline', type: 'did-communication', recipientKeys: [verkeyToDidKey(mallory.pair.verkey)], serviceEndpoint: mallory.url },
+      ],
+    });
+    const { connection_id: id } = await alice.post('/out-of-band/receive-invitation?auto_accept=false', invitation);
+    await alice.post(`/didexchange/${id}/accept-invitation?use_did=${encodeURIComponent(did)}`);
+    const request = await mallory.inbox.first((mail) => mail.message['~thread']?.pthid === invitation['@id'], 'the request');
+    const to_did = listing(keys, mallory.url);
+    const response = message('didexchange/1.1/response', {
+      did: to_did,
+      '~thread': { thid: request.message['@id'] },
+      'did_rotate~attach': writeAttachment(signedAttachment(Buffer.from(to_did), mallory.pair)),
+    });
+    const before = mallory.unopened.length;
+    assert.equal((await mallory.send(shared, response)).status, 202);
+    await talks(bob, own);
+    assert.deepEqual([await stateOf(id), mallory.unopened.length], [state, before]);
+  }
+  await talks(bob, own);
+});
+
+test('[A1-6] mail is sealed for the keys that have shown themselves alone, whatever else a document lists', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+  const request = message('didexchange/1.1/request', {
+    label: 'thief',
+    did: listing([bob.pair.verkey, mallory.pair.verkey], mallory.url),
+    '~thread': { pthid: invitation['@id'] },
+  });
+  await mallory.send(serviceOf(invitation), request);
+  const response = await mallory.inbox.first(inThread(request['@id']), 'the response');
+  const to = { verkey: verkeyOf(response.message), url: alice.inbound };
+  await mallory.send(to, message('didexchange/1.1/complete', { '~thread': { thid: request['@id'] } }));
+  const ping = message('trust_ping/1.0/ping', { response_requested: true });
+  await mallory.send(to, ping);
+  await mallory.inbox.first(inThread(ping['@id']), 'the answer');
+  assert.equal(mallory.unopened.length, 0);
+  for (const bytes of mallory.envelopes) assert.deepEqual(parseEnvelope(bytes).recipients, [mallory.pair.verkey]);
+});
+
+test('[A1-7] a second key of a peer counts when it has spoken in the thread of its handshake', async () => {
+  const bob = await stranger();
+  const second = newKeyPair();
+  const theirs = listing([bob.pair.verkey, second.verkey], bob.url);
+  const request = message('didexchange/1.1/request', { label: 'peer', did: theirs, '~thread': { pthid: did } });
+  await bob.send(shared, request);
+  const { connection_id: id } = await alice.event('connections', (one) => one.request_id === request['@id'], 'the request');
+  await alice.post(`/didexchange/${id}/accept-request?use_public_did=true`);
+  await bob.inbox.first(inThread(request['@id']), 'the response');
+  await bob.send(shared, says('too early'), second);
+  await bob.send(shared, message('didexchange/1.1/complete', { '~thread': { thid: request['@id'] } }), second);
+  await alice.event('connections', (one) => one.connection_id === id && one.state === 'active', 'the connection');
+  await bob.send(shared, says('in time'), second);
+  assert.equal((await alice.event('basicmessages', told('in time'), 'a message under the second key')).connection_id, id);
+  assert.ok(!alice.hooks.list.some(({ payload }) => payload.content === 'too early'));
+});
+
+test('[A1-8] where one holder has several connections under one key of ours, the thread tells which, and a new one takes nothing over', async () => {
+  const bob = await stranger();
+  const [old, young] = [await connectPublic(bob, bob.did), await connectPublic(bob, bob.did)];
+  assert.notEqual(old, young);
+  await bob.send(shared, says('to the old'));
+  assert.equal((await alice.event('basicmessages', told('to the old'), 'the message')).connection_id, old);
+  for (const id of [old, young]) {
+    const asked = await alice.post('/present-proof-2.0/send-request', {
+      connection_id: id,
+      presentation_request: {
+        anoncreds: { name: 'p', version: '1', nonce: '1', requested_attributes: { a: { name: 'a' } }, requested_predicates: {} },
+      },
+    });
+    const report = message('present-proof/2.0/problem-report', {
+      '~thread': { thid: asked.thread_id },
+      description: { code: 'abandoned', en: 'no' },
+    });
+    await bob.inbox.first((mail) => mail.message['@id'] === asked.thread_id, 'the request');
+    await bob.send(shared, report);
+    await alice.event('present_proof_v2_0', (one) => one.thread_id === asked.thread_id && one.state === 'abandoned', `the end of ${id}`);
+  }
+});
+
+test('[A1-9] an exchange without a connection, under a shared DID, is sealed for the key that answers and not for what its service lists', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  await connectPublic(bob, bob.did);
+  const { pres_ex_id, pres_request } = await alice.post('/present-proof-2.0/create-request', {
+    presentation_request: {
+      anoncreds: { name: 'p', version: '1', nonce: '1', requested_attributes: { a: { name: 'a' } }, requested_predicates: {} },
+    },
+  });
+  const { invitation } = await alice.post('/out-of-band/create-invitation', {
+    use_public_did: true,
+    attachments: [{ id: pres_ex_id, type: 'present-proof' }],
+  });
+  const propose = message('present-proof/2.0/propose-presentation', {
+    '~thread': { thid: pres_request['@id'], pthid: invitation['@id'] },
+    '~service': { recipientKeys: [bob.pair.verkey], routingKeys: [], serviceEndpoint: mallory.url },
+    formats: [{ attach_id: 'a', format: 'anoncreds/proof-request@v1.0' }],
+    'proposals~attach': [
+      {
+        '@id': 'a',
+        data: {
+          base64: Buffer.from(
+            JSON.stringify({ name: 'p', version: '1', requested_attributes: { a: { name: 'a' } }, requested_predicates: {} }),
+          ).toString('base64'),
+        },
+      },
+    ],
+  });
+  await mallory.send(shared, propose);
+  await alice.event('present_proof_v2_0', (one) => one.pres_ex_id === pres_ex_id && one.state === 'proposal-received', 'the proposal');
+  await alice.post(`/present-proof-2.0/records/${pres_ex_id}/problem-report`, { description: 'no' });
+  await mallory.inbox.first(inThread(pres_request['@id']), 'the report');
+  assert.deepEqual(parseEnvelope(mallory.envelopes.at(-1)!).recipients, [mallory.pair.verkey]);
+});
