@@ -6,7 +6,7 @@ import type { Lookup, MailQuery, Page, Route, StoredRecord } from '../ports/stor
 import type { Socket } from '../ports/transport.ts';
 import { type Assembled, assemble, type InlineReply, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
-import { isInviter, isPeer, pairwiseSender, sharedSender, shownKeys, withShown } from './identity.ts';
+import { isInviter, isOpenInvitation, isPeer, pairwiseSender, sharedSender, shownKeys, withShown } from './identity.ts';
 import { hashId, newId } from './ids.ts';
 import { createIngress, type Problem2018 } from './ingress.ts';
 import { type DeliverPayload, deliverJob, eventOf, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
@@ -17,6 +17,7 @@ import {
   type Effects,
   type Incoming,
   type KeptMail,
+  type Load,
   type MessageStep,
   NEW,
   type Pages,
@@ -145,7 +146,7 @@ export interface Transition {
   /** Which of those that `about` finds; the first unless it says. */
   readonly among?: (rows: readonly StoredRecord[]) => StoredRecord | undefined;
   readonly connection?: string;
-  readonly load?: Readonly<Record<string, Lookup>>;
+  readonly load?: Readonly<Record<string, Load>>;
   readonly pages?: Pages;
   /** A box: the step is to know how much is in it. */
   readonly mail?: string;
@@ -352,8 +353,8 @@ export function createEngine(kernel: Kernel): Engine {
     kernel.trace.note({ 'flexid.tenant': tenant, 'flexid.protocol': known?.protocol.name, 'flexid.message': known?.name });
     const outcome = isOutcome(message) ? kernel.registry.threaded : [];
     const names: string[] = [];
-    const lookups: Lookup[] = [];
-    const ask = (name: string, lookup: Lookup): void => {
+    const lookups: Load[] = [];
+    const ask = (name: string, lookup: Load): void => {
       names.push(name);
       lookups.push(lookup);
     };
@@ -366,8 +367,14 @@ export function createEngine(kernel: Kernel): Engine {
     const threads = new Set([message.thid, ...(message.pthid ? [message.pthid] : [])]);
     const categories = known && !known.protocol.stateless && outcome.length === 0 ? [known.protocol.binds.category] : outcome;
     for (const category of categories) {
-      for (const thread of threads) ask(`thread ${category}`, { category, tag: 'thread', equals: thread });
+      if (category === 'connection') {
+        ask('thread connection', { category, tag: 'thread', equals: message.thid });
+        // under `thread`: from before invitations had a tag of their own
+        for (const tag of message.pthid ? ['invites', 'thread'] : []) ask('invitation', { category, tag, equals: message.pthid! });
+      } else for (const thread of threads) ask(`thread ${category}`, { category, tag: 'thread', equals: thread });
     }
+    if (message.pthid && categories.some((category) => category !== 'connection'))
+      ask('invited', { category: 'connection', tag: 'invitation_msg_id', equals: message.pthid });
     const by = pairwise ? route.target : undefined;
     const about = known?.step.about?.(message, by);
     if (about) ask('about', about);
@@ -410,7 +417,9 @@ export function createEngine(kernel: Kernel): Engine {
         const anew = step.handshake === true && !pairwise;
         const party = anew ? (ofConnection ? record : undefined) : heard || step.handshake ? connection : undefined;
         const believed = trusted && !anew;
-        const loaded = Object.fromEntries(names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])));
+        const loaded = Object.fromEntries(
+          names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), meant(lookups[i]!, records[i]!)]] : [])),
+        );
         const open = believed && connection && channel?.socket ? openOf?.(tenant, connection.id) : undefined;
         const asked = believed && connection ? step.mail?.(message, open?.mode) : undefined;
         const mail = asked && (await mailFor(tenant, connection!.id, asked, open?.sent));
@@ -486,15 +495,16 @@ export function createEngine(kernel: Kernel): Engine {
           if (!trusted || (step.handshake && !pairwise) || message.wire) return 'invalid';
           return await request(protocol, { ...step, from: '*', step: () => unexpected('message-invalid') }, undefined);
         }
+        const anew = step.handshake === true && !pairwise;
+        const invitations = rows('invitation').filter((row) => isOpenInvitation(row, message.pthid!));
+        const ofThread = rows(`thread ${protocol.binds.category}`);
+        // whose thread has the id of an invitation of ours would stand in its place
+        if (anew && !message.wire && ofThread.some((row) => isOpenInvitation(row, message.thid))) return 'out_of_order';
+        const fits = (one: Exchange): boolean => expects(protocol, step, one);
         const record = protocol.stateless
           ? connection
           : (direct ??
-            threadRecord(
-              [...rows(`thread ${protocol.binds.category}`), ...rows('about')],
-              message,
-              connection,
-              step.handshake === true && route.kind !== 'connection',
-            ));
+            threadRecord([...invitations, ...ofThread, ...rows('about')], message, connection, { anew, fits, invited: rows('invited') }));
         return await request(protocol, step, record);
       } catch (error) {
         // the answer would go to keys that are not known to be the peer's
@@ -539,14 +549,17 @@ export function createEngine(kernel: Kernel): Engine {
     connection: Exchange | undefined,
     direct: Exchange | undefined,
   ): { protocol: Protocol; step: MessageStep; record: Exchange } | undefined {
-    for (const category of kernel.registry.threaded) {
+    const owners = kernel.registry.threaded.flatMap((category) => {
       const of = rows(`thread ${category}`);
-      const record = direct ? of.map(toExchange).find((one) => one.id === direct.id) : threadRecord(of, message, connection, false);
+      const record = direct
+        ? of.map(toExchange).find((one) => one.id === direct.id)
+        : threadRecord(of, message, connection, { invited: rows('invited') });
       const protocol = record && kernel.registry.owner(category, record.value);
       const step = message.name === 'ack' ? protocol?.acked : protocol?.problem;
-      if (record && protocol && step) return { protocol, step, record };
-    }
-    return undefined;
+      return record && protocol && step ? [{ protocol, step, record }] : [];
+    });
+    // an invitation and what it offered may both be named: it is about the one that waits for it
+    return owners.find(({ protocol, step, record }) => expects(protocol, step, record)) ?? owners[0];
   }
 
   /** The command as the protocol that drives the record has it: controllers accept requests of every handshake by the same routes. */
@@ -571,8 +584,8 @@ export function createEngine(kernel: Kernel): Engine {
     const profile = await kernel.profiles.of(tenant);
     for (let attempt = 1; ; attempt++) {
       const names: string[] = [];
-      const lookups: Lookup[] = [];
-      const ask = (name: string, lookup: Lookup | undefined): void => {
+      const lookups: Load[] = [];
+      const ask = (name: string, lookup: Load | undefined): void => {
         if (!lookup) return;
         names.push(name);
         lookups.push(lookup);
@@ -583,7 +596,10 @@ export function createEngine(kernel: Kernel): Engine {
       const records = lookups.length > 0 ? await store.load(tenant, lookups) : [];
       const first = (name: string): StoredRecord | undefined => records[names.indexOf(name)]?.[0];
       const candidates = names.includes('record') ? (records[names.indexOf('record')] ?? []) : [];
-      const row = request.among ? request.among(candidates) : candidates[0];
+      // of several under one name it is that of the connection which is named
+      const row = request.among
+        ? request.among(candidates)
+        : (candidates.find((one) => request.connection !== undefined && one.connection === request.connection) ?? candidates[0]);
       const record = row && toExchange(row);
       request = ofOwner(given, record);
       const { protocol } = request;
@@ -620,8 +636,8 @@ export function createEngine(kernel: Kernel): Engine {
             )
           : [];
       const loaded = Object.fromEntries([
-        ...names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), records[i]![0]]] : [])),
-        ...others.map(([name], i) => [name, theirs[i]?.[0]]),
+        ...names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), meant(lookups[i]!, records[i]!)]] : [])),
+        ...others.map(([name, lookup], i) => [name, meant(lookup, theirs[i] ?? [])]),
       ]);
       const pages = await pagesOf(tenant, request.pages);
       const mail = request.mail === undefined ? undefined : await mailFor(tenant, request.mail, { limit: 0 });
@@ -649,8 +665,8 @@ export function createEngine(kernel: Kernel): Engine {
       about: { category: known.protocol.binds.category, tag: 'thread', equals: message.thid },
       connection,
       load: known.step.load?.(message, connection),
-      // whoever wrote it must not reach an exchange that another peer has; and unless that was decided before, it only begins one
-      among: tell.continues ? (rows) => rows.find((row) => row.connection === connection) : undefined,
+      // whoever wrote it must not reach an exchange that another peer has, nor be kept from his own by one; and unless that was decided before, it only begins one
+      among: (rows) => rows.find((row) => (reply ? replyOf(toExchange(row))?.key === reply.key : row.connection === connection)),
       role: tell.continues ? known.step.role : undefined,
       from: tell.continues ? known.step.from : known.step.from === '*' || known.step.from.includes(NEW) ? [NEW] : [],
       origin: { ...origin, thid: message.thid },
@@ -664,6 +680,9 @@ export function createEngine(kernel: Kernel): Engine {
 
   return { receive, unpark, transition, deliverLocally };
 }
+
+/** The record that a lookup means. */
+const meant = ({ among }: Load, rows: readonly StoredRecord[]): StoredRecord | undefined => (among ? rows.find(among) : rows[0]);
 
 /** A transition as a trace shows it. */
 const described = (tenant: string, { name, binds }: Protocol, state?: string) => ({
@@ -733,23 +752,24 @@ function withConnection(
 
 /**
  * The exchange of a thread: by its connection; or, where it was offered in an invitation and belongs to nobody yet, by the invitation's id as parent thread.
- * A connection is its own: only a message to the key of an invitation, or of a DID that invites, may name
- * another by its thread.
+ * A connection is its own: only a handshake to a key that serves many may name another. Of several it is the one that `fits`.
  */
 function threadRecord(
-  rows: StoredRecord[],
+  rows: readonly StoredRecord[],
   message: Incoming,
   connection: Exchange | undefined,
-  byInvitation: boolean,
+  { anew = false, fits = () => true, invited }: { anew?: boolean; fits?: (one: Exchange) => boolean; invited: readonly StoredRecord[] },
 ): Exchange | undefined {
-  for (const row of rows) {
-    const record = toExchange(row);
-    if (row.category === 'connection') {
-      if (byInvitation || record.id === connection?.id) return record;
-    } else if (connection && record.connection === connection.id) return record;
-    else if (connection && record.connection === undefined && isOfInvitation(record, message.pthid ?? cameBy(connection))) return record;
-  }
-  return undefined;
+  // what an invitation offered is for who came by it, once somebody has
+  const guest = invited.find((row) => row.role === 'invitee' && row.value.request_id !== undefined);
+  const own = (one: Exchange, category: string): boolean => {
+    if (category === 'connection') return anew || one.id === connection?.id;
+    if (!connection || one.connection === connection.id) return connection !== undefined;
+    const free = one.connection === undefined && isOfInvitation(one, message.pthid ?? cameBy(connection));
+    return free && (category === 'oob_record' || guest === undefined || guest.id === connection.id);
+  };
+  const eligible = rows.filter((row) => own(toExchange(row), row.category)).map((row) => toExchange(row));
+  return eligible.find(fits) ?? eligible[0];
 }
 
 /** ACA-Py's problem report about what an invitation offered names no parent thread: then the connection says which invitation it came by. */
@@ -775,6 +795,10 @@ function strayOutcome(message: Incoming): MessageStep {
         : { emit: [{ topic: 'problem_report', payload: { ...message.body, connection_id: ctx.connection?.id as Json } }] },
   };
 }
+
+/** Whether a step takes its message for a record in this state and role. */
+const expects = (protocol: Protocol, { from, role }: MessageStep, record: Exchange): boolean =>
+  from === '*' || (from.includes(record.state ?? '') && (!role || record.role === role) && !isForeign(protocol, record));
 
 /** Whether another protocol drives the record: two may bind one kind, and the first message says which of them it is. */
 const isForeign = (protocol: Protocol, record: Exchange | undefined): boolean =>

@@ -110,6 +110,10 @@ export function sharedSender(
   return inviters.length === 1 ? { connection: inviters[0]! } : undefined;
 }
 
+/** Whether a connection is an invitation of ours of this id that takes requests. */
+export const isOpenInvitation = ({ category, role, value }: StoredRecord, id: string): boolean =>
+  category === 'connection' && role === 'invitee' && value.request_id === undefined && value.invitation_msg_id === id;
+
 /** Whether another connection than the one of this id has seen the key in use. */
 export const heldByAnother = (rows: readonly StoredRecord[], key: string, id: string | undefined): boolean =>
   rows.some((row) => row.id !== id && shownKeys(row.value as Known).includes(key));

@@ -285,7 +285,9 @@ export interface Settings {
 /** The state a record is in before it exists. */
 export const NEW = '-';
 
-type Loads = Readonly<Record<string, Lookup>>;
+/** What is looked for. Where several records have the tag, `among` says which of them may be meant; the newest of those is. */
+export type Load = Lookup & { readonly among?: (row: StoredRecord) => boolean };
+type Loads = Readonly<Record<string, Load>>;
 
 /** Pages of a kind of record, where a step needs more than a few rows, or how many there are. They are read after the record, whose version guards them. */
 export type Pages = Readonly<Record<string, { readonly category: string; readonly query: Query }>>;

@@ -6,7 +6,8 @@ import { urn } from '../didcomm/urn-types.ts';
 import { bareDid } from '../dids/legacy.ts';
 import { certifies, didOfKey, keysOf } from '../dids/self-certifying.ts';
 import { AppError } from '../errors.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { shownKeys } from '../kernel/identity.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
 import { id2018, URI_2018, type Wire2018 } from '../kernel/wire-2018.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -124,6 +125,10 @@ function ownPairwise(ctx: Ctx): { did: string; verkey: string; keys: NonNullable
 const itself = (_message: Incoming, id: string | undefined): Lookup | undefined =>
   id === undefined ? undefined : { category: connection.category, id };
 const byTag = (tag: string, equals: string): Lookup => ({ category: connection.category, tag, equals });
+/** The connection of this protocol that has a pairwise DID: what others call theirs does not count. */
+const bySamePeer = (did: string): Load => ({ ...byTag('their_did', bareDid(did)), among: (row) => row.value.wire !== undefined });
+/** An earlier connection under an Endpoint DID whose peer has shown its key: what it says of its address is its own. */
+const byEndpoint = (did: string): Load => ({ ...byTag('endpoint_did', did), among: ({ value }) => shownKeys(value).length > 0 });
 const loadedValue = (ctx: Ctx, name: string): ConnectionValue | undefined => ctx.loaded[name]?.value as ConnectionValue | undefined;
 const problem = (ctx: Ctx, reason: string): NonNullable<Effects['emit']> => [
   { topic: 'legacy_problem', payload: compact({ reason, connection_id: ctx.record?.id }) },
@@ -145,7 +150,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       from: [NEW],
       inner: 'clear',
       handshake: true,
-      load: ({ thid, body }) => ({ same: byTag('invitation_msg_id', thid), earlier: byTag('endpoint_did', String(body.did)) }),
+      load: ({ thid, body }) => ({ same: byTag('invitation_msg_id', thid), earlier: byEndpoint(String(body.did)) }),
       step(ctx, message) {
         // a nonce that was used names one connection, whoever offers under it again
         if (ctx.loaded.same) refuse('out-of-order');
@@ -160,8 +165,8 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       handshake: true,
       about: ({ thid }) => byTag('invitation_msg_id', thid),
       load: ({ body }) => ({
-        known: byTag('their_did', bareDid(String(body.did))),
-        earlier: byTag('endpoint_did', String(body.endpoint_did ?? body.endpointDid ?? '')),
+        known: bySamePeer(String(body.did)),
+        earlier: byEndpoint(String(body.endpoint_did ?? body.endpointDid ?? '')),
       }),
       step: requestReceived,
     },
@@ -172,7 +177,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       inner: 'anon',
       handshake: true,
       about: itself,
-      load: ({ body }) => ({ known: byTag('their_did', bareDid(String(body.did))) }),
+      load: ({ body }) => ({ known: bySamePeer(String(body.did)) }),
       step: responseReceived,
     },
     connection_acknowledgement: {
@@ -199,7 +204,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       from: ['init', 'invitation'],
       load: ({ echo }) => {
         const { did, endpoint_did } = (echo as { request: Request }).request;
-        return { known: byTag('their_did', bareDid(did)), earlier: byTag('endpoint_did', endpoint_did ?? '') };
+        return { known: bySamePeer(did), earlier: byEndpoint(endpoint_did ?? '') };
       },
       step: (ctx, { found, echo }: { found: Resolved; echo: { request: Request; nonce: string; profile?: string } }) =>
         requestTaken(ctx, echo.request, echo.nonce, found, echo.profile),
@@ -272,7 +277,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       from: [NEW],
       load: ({ body }) => {
         const { id, message } = givenOffer(body.offer);
-        return { same: byTag('invitation_msg_id', id), earlier: byTag('endpoint_did', message.did) };
+        return { same: byTag('invitation_msg_id', id), earlier: byEndpoint(message.did) };
       },
       step(ctx, { body }) {
         ownEndpoint(ctx);
@@ -293,7 +298,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         alias: Type.Optional(Type.String({ maxLength: 1000 })),
       }),
       from: [NEW],
-      load: ({ body }) => ({ earlier: byTag('endpoint_did', body.did) }),
+      load: ({ body }) => ({ earlier: byEndpoint(body.did) }),
       step(ctx, { body }) {
         ownEndpoint(ctx);
         const patch = { protocol: NAME, invitation_mode: 'once' as const, alias: body.alias, accept: 'auto' as const };

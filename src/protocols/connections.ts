@@ -7,12 +7,12 @@ import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { AppError } from '../errors.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
-import { outOfBand } from '../records/out-of-band.ts';
+import { isOurs, outOfBand } from '../records/out-of-band.ts';
 
 const URI = 'https://didcomm.org/connections/1.0';
 const PING = 'https://didcomm.org/trust_ping/1.0/ping';
@@ -52,7 +52,7 @@ export const connections = defineProtocol<ConnectionValue>({
       from: ['invitation'],
       role: 'invitee',
       handshake: true,
-      load: (message) => ({ invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: message.pthid ?? '' } }),
+      load: (message) => ({ invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: message.pthid ?? '', among: isOurs } }),
       // invitations of this version are told apart by their keys: requests need not name them
       about: (message) => ({ category: connection.category, tag: 'open_key', equals: message.recipient ?? '' }),
       step(ctx, message) {
@@ -185,10 +185,19 @@ export const connections = defineProtocol<ConnectionValue>({
       }),
       body: Invitation,
       from: [NEW],
-      load: ({ query }) => mediationLookup(query.mediation_id),
+      load: ({ body, query }): Record<string, Load> => ({
+        ...mediationLookup(query.mediation_id),
+        ours: {
+          category: connection.category,
+          tag: 'invitation_msg_id',
+          equals: body['@id'] ?? '',
+          among: (row) => row.role === 'invitee',
+        },
+      }),
       step(ctx, { body, query, direct }) {
         const mediator = query.mediation_id ? ownService(ctx, query).mediator : undefined;
         if (body.did) throw new AppError('not-implemented', 'An invitation by a DID must be an out-of-band invitation');
+        if (ctx.loaded.ours) throw new AppError('bad-request', 'The invitation is one of this wallet itself');
         if (!body.recipientKeys || !body.serviceEndpoint)
           throw new AppError('bad-request', 'Invitation must contain recipient key(s) and an endpoint');
         const service: Contact = {

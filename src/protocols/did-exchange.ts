@@ -8,15 +8,14 @@ import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
-import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { contactDid, type DidValue, did } from '../records/did.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
-import { outOfBand } from '../records/out-of-band.ts';
+import { isOurs, outOfBand } from '../records/out-of-band.ts';
 
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
 const Text = Type.String({ minLength: 1, maxLength: 20_000 });
@@ -47,7 +46,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
       from: ['invitation', NEW],
       role: 'invitee',
       handshake: true,
-      load: (message): Record<string, Lookup> => ({
+      load: (message): Record<string, Load> => ({
         ...invitationOf(message.pthid),
         own: { category: did.category, tag: 'verkey', equals: message.recipient ?? '' },
       }),
@@ -331,13 +330,13 @@ const resolved = (did: string, result: string, about: Asked): Effects => ({
 
 const remotePeer = (output: Resolved): Peer => ({ did: output.document.id, ...resolvedContact(output) });
 
-const invitationOf = (pthid: string | undefined): Record<string, Lookup> => ({
-  invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: pthid ?? '' },
+const invitationOf = (pthid: string | undefined): Record<string, Load> => ({
+  invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: pthid ?? '', among: isOurs },
 });
 
-const ownLookup = (name: string | undefined): Record<string, Lookup> =>
+const ownLookup = (name: string | undefined): Record<string, Load> =>
   name ? { own: { category: did.category, tag: 'did', equals: name } } : {};
-const publicLookup: Record<string, Lookup> = { own: { category: did.category, tag: 'posture', equals: 'public' } };
+const publicLookup: Record<string, Load> = { own: { category: did.category, tag: 'posture', equals: 'public' } };
 
 /** What a controller said of a request that waits for the keys of its DID. */
 interface Wanted {

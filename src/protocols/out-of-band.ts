@@ -6,7 +6,7 @@ import { ownPeer2, peer4Document, routingReference } from '../dids/own-documents
 import { AppError } from '../errors.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
+import { type Change, defineProtocol, type Effects, type Load, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
 import { compact, type Exchange, isoTime, type OwnAddress, type RecordDef, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
@@ -16,7 +16,7 @@ import { credentialExchange } from '../records/credential-exchange.ts';
 import { credentialExchangeV1 } from '../records/credential-exchange-v1.ts';
 import { type DidValue, did } from '../records/did.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
-import { type InlineServiceForm, Invitation, type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
+import { type InlineServiceForm, Invitation, isOurs, type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
 import { presentationExchange } from '../records/presentation-exchange.ts';
 import { presentationExchangeV1 } from '../records/presentation-exchange-v1.ts';
 
@@ -161,17 +161,25 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       body: Invitation,
       from: [NEW],
       pending: ['await-response'],
-      load: ({ body, query }): Record<string, Lookup> => {
+      load: ({ body, query }): Record<string, Load> => {
         const named = serviceOf(body);
         return {
           ...mediationLookup(query.mediation_id),
-          ...(typeof named === 'string' ? { known: { category: connection.category, tag: 'reusable', equals: shortPeerDid(named) } } : {}),
+          ours: { category: outOfBand.category, tag: 'invi_msg_id', equals: body['@id'], among: isOurs },
+          ...(typeof named === 'string'
+            ? {
+                known: { category: connection.category, tag: 'reusable', equals: shortPeerDid(named) },
+                own: { category: did.category, tag: 'did', equals: named },
+              }
+            : {}),
         };
       },
       step(ctx, { body, query, direct }) {
         if (ctx.settings.noReceiveInvites && !direct)
           throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
         checkInvitation(body);
+        // one with its id would be taken for it
+        if (ctx.loaded.ours || ctx.loaded.own) throw new AppError('bad-request', 'The invitation is one of this wallet itself');
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
         const known = row && row.state === 'active' ? (toExchange(row) as Exchange<ConnectionValue>) : undefined;
         const value: Partial<OutOfBandValue> = {

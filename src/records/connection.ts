@@ -63,6 +63,10 @@ export interface ConnectionValue {
   metadata?: Readonly<Record<string, unknown>>;
 }
 
+/** Whether it is an invitation of ours that takes requests; those of the 2018 Agent Protocol are found by their nonces. */
+const isOwnInvitation = ({ request_id, invitation_service, protocol }: ConnectionValue): boolean =>
+  request_id === undefined && invitation_service === undefined && protocol !== 'connection-2018';
+
 /** RFC 0023's name of a state, told from our side; ACA-Py's `rfc23_state`. */
 function rfc23State(state: string | undefined, theirRole: string | undefined): string {
   const theyRespond = theirRole === 'inviter';
@@ -112,8 +116,9 @@ export const connection = defineRecord<ConnectionValue>({
     });
   },
   tags: (value) => ({
-    // an invitation of many uses is found by its own id, whatever number of connections it has led to
-    thread: value.request_id ?? value.invitation_msg_id,
+    // the id of a request may be a stranger's; that of an invitation of ours is looked for apart from those, and from invitations of others
+    thread: value.request_id,
+    invites: isOwnInvitation(value) ? value.invitation_msg_id : undefined,
     // where the peer's own key shows itself; a key that is only listed says nothing of who has it
     their_key: [...shownKeys(value), ...(value.their_former?.keys ?? [])],
     listed_key: listedKeys(value),

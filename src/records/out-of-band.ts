@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
+import type { StoredRecord } from '../ports/store.ts';
 
 /** An out-of-band invitation made or received (RFC 0434), under the names of ACA-Py's OobRecord. */
 export interface OutOfBandValue {
@@ -41,9 +42,13 @@ export const outOfBand = defineRecord<OutOfBandValue>({
       multi_use: value.multi_use,
     });
   },
-  tags: (value) => ({ thread: [value.invi_msg_id, value.reuse_msg_id].filter((id) => id !== undefined), invi_msg_id: value.invi_msg_id }),
+  // the id of an invitation that was received is its maker's choice, and may be that of one of ours
+  tags: (value) => ({ thread: value.protocol ? value.invi_msg_id : value.reuse_msg_id, invi_msg_id: value.invi_msg_id }),
   admin: { list: '/out-of-band/records', tag: 'out-of-band', filters: { invi_msg_id: 'invi_msg_id' } },
 });
+
+/** An invitation that this wallet made, where one that it received may have the same id. */
+export const isOurs = (row: StoredRecord): boolean => row.role === 'sender';
 
 export type InlineServiceForm = Static<typeof InlineService>;
 

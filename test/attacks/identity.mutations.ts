@@ -80,4 +80,49 @@ export const MUTATIONS: readonly Row[] = [
     text: 'an exchange without a connection is sealed for who answered',
     mutation: { file: ENGINE, from: '...(shared ? [] : message.service.recipientKeys)', to: '...message.service.recipientKeys' },
   },
+  {
+    id: 'A2',
+    text: 'an invitation of ours is found apart from the threads of strangers',
+    mutation: {
+      file: ENGINE,
+      from: "for (const tag of message.pthid ? ['invites', 'thread'] : [])",
+      to: "for (const tag of message.pthid ? ['thread'] : [])",
+    },
+  },
+  {
+    id: 'A2-2',
+    text: 'the parent thread of a request names an invitation and no request',
+    mutation: {
+      file: ENGINE,
+      from: "const invitations = rows('invitation').filter((row) => isOpenInvitation(row, message.pthid!));",
+      to: "const invitations = rows('invitation');",
+    },
+  },
+  {
+    id: 'A2-3',
+    text: 'an invitation that has the id of one of ours is not received',
+    mutation: {
+      file: 'src/protocols/out-of-band.ts',
+      from: 'if (ctx.loaded.ours || ctx.loaded.own) throw',
+      to: 'if (ctx.loaded.ours && ctx.loaded.own) throw',
+    },
+  },
+  {
+    id: 'A2-4',
+    text: 'what an invitation offered is for who came by it',
+    mutation: {
+      file: ENGINE,
+      from: "return free && (category === 'oob_record' || guest === undefined || guest.id === connection.id);",
+      to: 'return free;',
+    },
+  },
+  {
+    id: 'A2-5',
+    text: 'what an invitation carries begins an exchange of its own',
+    mutation: {
+      file: ENGINE,
+      from: 'rows.find((row) => (reply ? replyOf(toExchange(row))?.key === reply.key : row.connection === connection))',
+      to: 'rows[0]',
+    },
+  },
 ];

@@ -10,7 +10,7 @@ import { createPeer4, resolvePeer } from '../../src/dids/did-peer.ts';
 import { createLegacy } from '../../src/dids/legacy.ts';
 import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
-import { type Mail, message, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
+import { connectStranger, type Mail, message, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 
 /**
  * Whose key is it: a peer that names the keys of others as its own, against each handshake. Bob is an honest peer, Mallory is not; Alice is the agent, and her
@@ -309,4 +309,141 @@ test('[A1-9] an exchange without a connection, under a shared DID, is sealed for
   await alice.post(`/present-proof-2.0/records/${pres_ex_id}/problem-report`, { description: 'no' });
   await mallory.inbox.first(inThread(pres_request['@id']), 'the report');
   assert.deepEqual(parseEnvelope(mallory.envelopes.at(-1)!).recipients, [mallory.pair.verkey]);
+});
+
+// -- whose id is it ---------------------------------------------------------------------------------------------------------------------------------------
+
+/** Whether an honest peer comes by the invitation still: by what it asks for. */
+async function comes(peer: Stranger, to: { verkey: string; url: string }, request: Body): Promise<void> {
+  await peer.send(to, request);
+  await peer.inbox.first(inThread(request['@id']), 'the response');
+}
+
+const asks = (peer: Stranger, pthid: string, id: string = randomUUID()): Body =>
+  message('didexchange/1.1/request', { label: 'peer', did: peer.did, '~thread': { pthid } }, id);
+
+test('[A2] a request with the id of an invitation hides it from nobody', async () => {
+  const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true&multi_use=true', HANDSHAKE);
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const to = serviceOf(invitation);
+  await mallory.send(to, asks(mallory, invitation['@id'], invitation['@id']));
+  await comes(bob, to, asks(bob, invitation['@id']));
+  // as the thread of a request for another invitation
+  const other = (await alice.post('/out-of-band/create-invitation?auto_accept=true&multi_use=true', HANDSHAKE)).invitation;
+  await comes(mallory, serviceOf(other), asks(mallory, other['@id'], invitation['@id']));
+  await comes(bob, to, asks(bob, invitation['@id']));
+});
+
+test('[A2-2] a request whose id names the public DID keeps nobody from that', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  for (const pthid of [did, `${did}#did-communication`]) {
+    await mallory.send(shared, asks(mallory, pthid, pthid));
+    const request = asks(bob, pthid);
+    await bob.send(shared, request);
+    await alice.event('connections', (one) => one.request_id === request['@id'] && one.state === 'request', 'the request');
+  }
+});
+
+test('[A2] requests of connections 1.0 that name an invitation as their own thread hide it from nobody', async () => {
+  const { invitation } = await alice.post('/connections/create-invitation?auto_accept=true&multi_use=true');
+  const to = { verkey: invitation.recipientKeys[0], url: alice.inbound };
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const request = (peer: Stranger, id: string = randomUUID()): Body => {
+    const { did: DID, document: DIDDoc } = createLegacy({ verkey: peer.pair.verkey, endpoint: peer.url });
+    return message('connections/1.0/request', { label: 'peer', connection: { DID, DIDDoc }, '~thread': { pthid: invitation['@id'] } }, id);
+  };
+  await mallory.send(to, request(mallory, invitation['@id']));
+  await comes(bob, to, request(bob));
+});
+
+test('[A2-3] an invitation that was received has its id from a stranger: it stands in the way of none of ours', async () => {
+  const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true&multi_use=true', HANDSHAKE);
+  const [bob, mallory] = [await stranger(), await stranger()];
+  // nobody looks at the id of an offer that comes over the network
+  const offer = await startPeer2018();
+  world.defer(offer.close);
+  const sent = { ...offer.offer(), id: invitation['@id'] };
+  await offer.sendOffer(await alice.get('/legacy/endpoint'), { ...sent, message: { ...sent.message, offer_nonce: invitation['@id'] } });
+  await comes(bob, serviceOf(invitation), asks(bob, invitation['@id']));
+  const forged = message(
+    'out-of-band/1.1/invitation',
+    {
+      label: 'thief',
+      handshake_protocols: HANDSHAKE.handshake_protocols,
+      services: [
+        { id: '#inline', type: 'did-communication', recipientKeys: [verkeyToDidKey(mallory.pair.verkey)], serviceEndpoint: mallory.url },
+      ],
+    },
+    invitation['@id'],
+  );
+  for (const one of [forged, invitation]) {
+    assert.equal(
+      (await alice.call('POST', '/out-of-band/receive-invitation', one)).text,
+      '400: The invitation is one of this wallet itself',
+    );
+  }
+  const named = { ...forged, '@id': randomUUID(), services: [did] };
+  assert.equal((await alice.call('POST', '/out-of-band/receive-invitation', named)).status, 400);
+  const old = (await alice.post('/connections/create-invitation')).invitation;
+  assert.equal((await alice.call('POST', '/connections/receive-invitation', old)).status, 400);
+});
+
+test('[A2-4] what an invitation offered is for who came by it', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const { pres_ex_id, pres_request } = await alice.post('/present-proof-2.0/create-request', {
+    presentation_request: {
+      anoncreds: { name: 'p', version: '1', nonce: '1', requested_attributes: { a: { name: 'a' } }, requested_predicates: {} },
+    },
+  });
+  const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true', {
+    ...HANDSHAKE,
+    attachments: [{ id: pres_ex_id, type: 'present-proof' }],
+  });
+  const links: Record<string, { verkey: string; url: string }> = {};
+  for (const [name, peer, by] of [
+    ['bob', bob, invitation],
+    ['mallory', mallory, (await alice.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE)).invitation],
+  ] as const) {
+    const request = asks(peer, by['@id']);
+    await peer.send(serviceOf(by), request);
+    const response = await peer.inbox.first(inThread(request['@id']), 'the response');
+    links[name] = { verkey: verkeyOf(response.message), url: alice.inbound };
+    await peer.send(links[name]!, message('didexchange/1.1/complete', { '~thread': { thid: request['@id'], pthid: by['@id'] } }));
+  }
+  const refusal = (en: string): Body =>
+    message('present-proof/2.0/problem-report', {
+      '~thread': { thid: pres_request['@id'], pthid: invitation['@id'] },
+      description: { code: 'abandoned', en },
+    });
+  await mallory.send(links.mallory!, refusal('by Mallory'));
+  assert.equal((await alice.get(`/present-proof-2.0/records/${pres_ex_id}`)).state, 'request-sent');
+  await bob.send(links.bob!, refusal('by Bob'));
+  const ended = await alice.event('present_proof_v2_0', (one) => one.pres_ex_id === pres_ex_id && one.state === 'abandoned', 'the end');
+  assert.match(ended.error_msg, /by Bob/);
+});
+
+test('[A2-5] an offer that was made under the thread of an invitation keeps what that carries from nobody', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const thid = randomUUID();
+  const offer = message(
+    'issue-credential/2.0/offer-credential',
+    {
+      formats: [{ attach_id: 'a', format: 'anoncreds/credential-offer@v1.0' }],
+      'offers~attach': [
+        { '@id': 'a', 'mime-type': 'application/json', data: { base64: Buffer.from('{"cred_def_id":"x"}').toString('base64') } },
+      ],
+      credential_preview: { '@type': 'issue-credential/2.0/credential-preview', attributes: [{ name: 'a', value: '1' }] },
+    },
+    thid,
+  );
+  const link = await connectStranger(alice, mallory);
+  await link.send(offer);
+  await alice.event('issue_credential_v2_0', (one) => one.thread_id === thid && one.connection_id === link.id, 'the first');
+  const invitation = message('out-of-band/1.1/invitation', {
+    label: 'peer',
+    services: [{ id: '#inline', type: 'did-communication', recipientKeys: [verkeyToDidKey(bob.pair.verkey)], serviceEndpoint: bob.url }],
+    'requests~attach': [{ '@id': 'r', 'mime-type': 'application/json', data: { json: offer } }],
+  });
+  await alice.post('/out-of-band/receive-invitation', invitation);
+  await alice.event('issue_credential_v2_0', (one) => one.thread_id === thid && one.connection_id === undefined, 'the second');
 });
