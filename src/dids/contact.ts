@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 import type { DidDocument, ResolvedDid } from '../ports/ledger.ts';
-import { checkDidDocument, didcommServices } from './did-doc.ts';
+import { checkDidDocument, didcommServices, writable } from './did-doc.ts';
 import { QUEUE_ENDPOINT } from './did-peer.ts';
 
 /** How to write to the subject of a DID: its keys in base58, the keys to wrap for, and the address where it has one. */
@@ -21,15 +21,16 @@ export function resolvedContact({ document, metadata }: ResolvedDid): Contact {
   return contactOf(document);
 }
 
-/** The most preferred DIDComm v1 service of a document. @throws AppError `did-invalid` where there is none */
+/** The most preferred DIDComm v1 service of a document that can be written to; else the most preferred. @throws AppError `did-invalid` where there is none */
 export function contactOf(document: DidDocument): Contact {
   const services = didcommServices(checkDidDocument(document));
-  const [service] = services;
+  const service = writable(services, ({ serviceEndpoint }) => serviceEndpoint);
   if (!service || service.recipientKeys.length === 0) throw new AppError('did-invalid', 'The DID document has no DIDComm service');
   const { recipientKeys, routingKeys, serviceEndpoint } = service;
   const keys = JSON.stringify([recipientKeys, routingKeys]);
   const same = services.filter((one) => JSON.stringify([one.recipientKeys, one.routingKeys]) === keys);
-  const endpoints = [...new Set(same.map((one) => one.serviceEndpoint))].filter((one) => one !== QUEUE_ENDPOINT);
+  const told = same.map((one) => one.serviceEndpoint).filter((one) => one !== QUEUE_ENDPOINT);
+  const endpoints = [...new Set(serviceEndpoint === QUEUE_ENDPOINT ? told : [serviceEndpoint, ...told])];
   return {
     recipientKeys,
     routingKeys,

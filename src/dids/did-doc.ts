@@ -17,6 +17,8 @@ const RELATIONSHIPS = ['authentication', 'assertionMethod', 'keyAgreement', 'cap
 export type Relationship = (typeof RELATIONSHIPS)[number];
 
 const MAX_ITEMS = 100;
+/** The transports that this agent sends by. */
+const WRITABLE = /^(?:https?|wss?):/i;
 const DID = /^did:[a-z0-9]+:[A-Za-z0-9._:%-]{1,5000}$/;
 
 /** Whether `text` is a DID (without path, query or fragment) by W3C DID Core section 3.1; length is bounded. */
@@ -153,11 +155,21 @@ function localId(doc: DidDocument, reference: string): string | undefined {
   return same ? reference.slice(hash) : undefined;
 }
 
+/** Of several ways to one peer, the preferred first: the first whose address is of a transport that this agent sends by; else the first. */
+export const writable = <T>(ways: readonly T[], addressOf: (way: T) => unknown): T | undefined =>
+  ways.find((way) => WRITABLE.test(String(addressOf(way)))) ?? ways[0];
+
 function endpointOf(service: Record<string, unknown>): { uri?: string; routing: unknown; accept?: string[] } {
   // DIDComm v2 moved uri, routingKeys and accept into the endpoint; agents that speak both write either.
-  const endpoint: unknown = Array.isArray(service.serviceEndpoint) ? service.serviceEndpoint[0] : service.serviceEndpoint;
-  const inner = typeof endpoint === 'object' && endpoint !== null ? (endpoint as Record<string, unknown>) : undefined;
-  const uri = inner ? inner.uri : endpoint;
+  const innerOf = (way: unknown) => (typeof way === 'object' && way !== null ? (way as Record<string, unknown>) : undefined);
+  const uriOf = (way: unknown): unknown => {
+    const inner = innerOf(way);
+    return inner ? inner.uri : way;
+  };
+  const ways: unknown[] = Array.isArray(service.serviceEndpoint) ? service.serviceEndpoint.slice(0, MAX_ITEMS) : [service.serviceEndpoint];
+  const endpoint = writable(ways, uriOf);
+  const inner = innerOf(endpoint);
+  const uri = uriOf(endpoint);
   const accept = service.accept ?? inner?.accept;
   return {
     uri: typeof uri === 'string' && uri.length <= 2048 ? uri : undefined,

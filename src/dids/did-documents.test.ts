@@ -157,6 +157,18 @@ suite('DID documents', () => {
       endpoints: ['http://one.example', 'ws://one.example'],
     });
     assert.equal('endpoints' in contactOf(document([at('#a', 'ws://one.example')])), false);
+    for (const [first, taken] of [
+      ['ws://one.example', 'ws://one.example'],
+      ['WSS://one.example', 'WSS://one.example'],
+      ['http://one.example', 'http://one.example'],
+      ['smtp://one.example', 'https://two.example'],
+      [QUEUE_ENDPOINT, 'https://two.example'],
+    ] as const)
+      assert.equal(contactOf(document([at('#a', first), at('#b', 'https://two.example')])).endpoint, taken, first);
+    const listed = [{ uri: 'smtp://one.example' }, { uri: 'ws://two.example', routingKeys: [other] }, { uri: 'https://three.example' }];
+    const v2 = contactOf(document([{ ...at('#a', ''), type: 'DIDCommMessaging', routingKeys: undefined, serviceEndpoint: listed }]));
+    assert.deepEqual([v2.endpoint, v2.routingKeys.length], ['ws://two.example', 1]);
+    assert.equal(contactOf(document([at('#a', 'smtp://one.example')])).endpoint, 'smtp://one.example');
   });
 
   test('hostile shapes are refused as did-invalid', () => {

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
 import { type Contact, contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
+import { writable } from '../dids/did-doc.ts';
 import { createPeer4, QUEUE_ENDPOINT, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { ownPeer2, peer4Document, routingReference } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
@@ -409,9 +410,9 @@ function invitationKey(ctx: StepContext, body: Record<string, unknown>, unique: 
  */
 function serviceOf(invitation: Record<string, unknown>): string | InlineServiceForm | undefined {
   const services = invitation.services as readonly (string | InlineServiceForm)[];
-  const usable = (one: string | InlineServiceForm): boolean =>
-    typeof one === 'string' ? one.startsWith('did:peer:') || isRemote(one) : /^https?:/i.test(one.serviceEndpoint);
-  return services.find(usable) ?? services[0];
+  const known = services.filter((one) => typeof one !== 'string' || one.startsWith('did:peer:') || isRemote(one));
+  // the document of a DID has its own order, and is not read here
+  return writable(known, (one) => (typeof one === 'string' ? 'https:' : one.serviceEndpoint)) ?? services[0];
 }
 
 /** ACA-Py's rules for what it takes, with its words, but for the number of services. */

@@ -181,7 +181,7 @@ test('of several services of an invitation the first that can be written to is t
   world.defer(peer.close);
   const service = (url: string) => ({ id: '#i', type: 'did-communication', recipientKeys: [peer.pair.verkey], serviceEndpoint: url });
   const invite = (services: object[]) => message('out-of-band/1.1/invitation', { label: 'mediator', ...V10, services });
-  for (const unusable of [service('ws://127.0.0.1:1'), 'did:sov:WgWxqztrNooG92RXvxSTWv']) {
+  for (const unusable of [service('didcomm:transport/queue'), service('smtp://127.0.0.1'), 'did:sov:WgWxqztrNooG92RXvxSTWv']) {
     const invitation = invite([unusable as object, service(peer.url), service('http://127.0.0.1:1')]);
     await alice.post('/out-of-band/receive-invitation?auto_accept=true', invitation);
     await peer.inbox.first((mail) => mail.message['~thread']?.pthid === invitation['@id'], 'the request');

@@ -107,6 +107,18 @@ test('one port takes both: a stranger posts, and says the rest on a socket', asy
   assert.equal(heard(alice).length, 2);
 });
 
+test('an invitation that lists a WebSocket before HTTP is answered on it: who has no address hears of a late acceptance', async () => {
+  const alice = await world.start('late-alice', { webSocket: true });
+  const bob = await world.start('late-bob', { noInbound: true, flags: ['--auto-accept-invites'] });
+  const { invitation } = await alice.post('/out-of-band/create-invitation', HANDSHAKE);
+  const [service] = invitation.services;
+  const socket = { ...service, id: '#ws', serviceEndpoint: alice.inbound.replace('http', 'ws') };
+  const got = await bob.post('/out-of-band/receive-invitation', { ...invitation, services: [socket, service] });
+  const asked = await alice.event('connections', (one) => one.state === 'request', 'the request');
+  await alice.post(`/didexchange/${asked.connection_id}/accept-request`);
+  await bob.event('connections', (one) => one.connection_id === got.connection_id && one.state === 'active', 'the connection');
+});
+
 test('a stranger says everything on one socket, and has its answer there, once', async () => {
   const alice = await startOnSockets('socket-alice');
   const stranger = await startStranger();
