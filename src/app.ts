@@ -99,7 +99,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
-  const mediator = mediatorInvitation(config);
+  const mediator = mediatorInvitation(config, registry);
   const plainLedger = ledgerOf(config);
   // no id of the ordered kind: the clock that those follow is the store's, which is not open yet
   const owner = randomUUID();

@@ -1,20 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, ConfigError } from './config.ts';
 import { didKeyToVerkey } from './didcomm/encoding.ts';
+import { messageInUrl } from './didcomm/invitation-url.ts';
 import { newKeyPair } from './didcomm/keys.ts';
+import { PREFIX } from './didcomm/message-types.ts';
 import { seedBytes } from './dids/seed.ts';
 import { AppError, asAppError } from './errors.ts';
 import type { Calls } from './kernel/calls.ts';
 import type { Kernel } from './kernel/context.ts';
 import { shortHash } from './kernel/jobs.ts';
 import { mediationId } from './kernel/mediated.ts';
+import type { KnownCommand, Registry } from './kernel/registry.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Log } from './ports/log.ts';
-import { connections } from './protocols/connections.ts';
 import { coordinateMediation } from './protocols/coordinate-mediation.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
 import { walletDid } from './protocols/wallet-did.ts';
-import { type ConnectionValue, connection, HANDSHAKES } from './records/connection.ts';
+import { type ConnectionValue, connection } from './records/connection.ts';
 import { type DidValue, did } from './records/did.ts';
 import { type OutOfBandValue, outOfBand } from './records/out-of-band.ts';
 
@@ -40,7 +42,7 @@ export async function standingInvitation(kernel: Kernel, calls: Calls, tenant: s
     const [[row] = []] = found ? await store.load(tenant, [{ category: outOfBand.category, tag: 'invi_msg_id', equals: name }]) : [];
     return row && ((row.value as OutOfBandValue).invitation as JsonObject);
   };
-  const body = { alias, handshake_protocols: Object.keys(HANDSHAKES).map((name) => `https://didcomm.org/${name}`) };
+  const body = { alias, handshake_protocols: [...kernel.registry.handshakes.keys()].map((name) => `${PREFIX}${name}`) };
   const input = { body, query: { multi_use: 'true', auto_accept: 'true' } };
   let invitation = await known();
   // replicas that start at once make one, by the key; without it, where one that was made under the key is deleted already
@@ -100,17 +102,18 @@ const SOON_MS = 200;
 const LATE_MS = 30_000;
 
 /** The mediator's invitation of the configuration. @throws ConfigError for what is none, or a contradiction */
-export function mediatorInvitation({ mediatorInvitation: url, defaultMediatorId, clearDefaultMediator }: Config): JsonObject | undefined {
+export function mediatorInvitation(
+  { mediatorInvitation: url, defaultMediatorId, clearDefaultMediator }: Config,
+  registry: Registry,
+): JsonObject | undefined {
   if (defaultMediatorId && clearDefaultMediator)
     throw new ConfigError('--default-mediator-id and --clear-default-mediator: one sets what the other clears');
   if (url === undefined) return undefined;
   try {
-    const query = new URL(url).searchParams;
-    const text = query.get('oob') ?? query.get('c_i') ?? query.get('d_m') ?? '';
-    const invitation = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as JsonObject;
-    if (!/\/(?:out-of-band|connections)\/1\.\d+\/invitation$/.test(String(invitation['@type']))) throw new TypeError('of another type');
+    const { message, text } = messageInUrl(url)!;
+    if (!receiverOf(registry, message as JsonObject)) throw new TypeError('of another type');
     // it is known by its id at the next start
-    return { '@id': shortHash(text), ...invitation };
+    return { '@id': shortHash(text), ...(message as JsonObject) };
   } catch {
     throw new ConfigError('--mediator-invitation: the URL holds no invitation under oob or c_i');
   }
@@ -147,7 +150,7 @@ export async function followMediator(
     said.add(line);
     log[level](fields, text);
   };
-  if (!kernel.registry.command(protocolOf(invitation), 'receive-invitation').body?.check(invitation)) {
+  if (!receiverOf(kernel.registry, invitation)?.body?.check(invitation)) {
     log.error({}, '--mediator-invitation: the invitation is not valid');
     return;
   }
@@ -164,12 +167,15 @@ export async function followMediator(
   }
 }
 
-const protocolOf = (invitation: JsonObject): string =>
-  String(invitation['@type']).includes('/connections/') ? connections.name : outOfBandProtocol.name;
+/** The command that takes an invitation of this type. */
+const receiverOf = (registry: Registry, invitation: JsonObject): KnownCommand | undefined =>
+  /\/invitation$/.test(String(invitation['@type']))
+    ? registry.commandOf(registry.speaker(String(invitation['@type'])), 'receive-invitation')
+    : undefined;
 
 /** One look at how far it has come, and the next step. @returns whether nothing is left to do */
 async function stepMediator(
-  { db: { store }, now }: Kernel,
+  { db: { store }, now, registry }: Kernel,
   calls: Calls,
   tenant: string,
   invitation: JsonObject,
@@ -185,7 +191,8 @@ async function stepMediator(
     // of several processes that start at once, one does it; what failed is tried again
     const key = `mediator ${name} ${ours.length} ${Math.floor(now() / 60_000)}`;
     const query = { auto_accept: 'true', use_existing_connection: 'false' };
-    await calls.call(tenant, protocolOf(invitation), 'receive-invitation', { input: { body: invitation, query, direct: true }, key });
+    const receiver = receiverOf(registry, invitation)!;
+    await calls.call(tenant, receiver.protocol.name, receiver.name, { input: { body: invitation, query, direct: true }, key });
     return false;
   }
   if (connection.state === 'invitation') {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { didKeyToVerkey, fromBase64, fromBase64url, toBase58, toBase64url, verkeyBytes, verkeyToDidKey } from './encoding.ts';
 import type { KeyPair } from './key-cache.ts';
 import { parseJson, parseJsonObject } from './safe-json.ts';
@@ -108,18 +108,34 @@ export function attachmentBytes({ data }: Attachment): Buffer {
   if (data.base64 === undefined) throw new MessageRefused('attachment without base64');
   const bytes = fromBase64(data.base64);
   if (!bytes) throw new MessageRefused('attachment base64');
+  // RFC 0017 names no encoding of the hash: what is no hexadecimal SHA-256 cannot be compared
+  const told = data.sha256 !== undefined && /^[0-9a-f]{64}$/i.test(data.sha256) ? data.sha256.toLowerCase() : undefined;
+  if (told !== undefined && createHash('sha256').update(bytes).digest('hex') !== told) throw new MessageRefused('attachment sha256');
   return bytes;
 }
 
 /** The JSON value of an attachment, from `json` or `base64`. Links are never followed. @throws MessageRefused */
 export function attachmentJson(attachment: Attachment, maxBytes?: number): unknown {
-  if (attachment.data.json !== undefined) return attachment.data.json;
+  const { json, base64, links } = attachment.data;
+  if (json !== undefined) return json;
+  if (base64 === undefined && links !== undefined) throw new MessageRefused('attachment links, which are not followed');
   try {
     return parseJson(attachmentBytes(attachment), { maxBytes });
   } catch (error) {
     if (error instanceof MessageRefused) throw error;
     throw new MessageRefused('attachment is not JSON');
   }
+}
+
+/**
+ * The message that is attached as it came over the wire, in every form of RFC 0017: `json`, or `base64` of either alphabet, padded or not. Signatures must be
+ * valid, whoever made them; a hash must fit.
+ * @throws MessageRefused
+ */
+export function attachedMessage(value: unknown): Record<string, unknown> {
+  const attachment = readAttachment(value);
+  if (attachment.data.jws !== undefined) verifySigned(attachment);
+  return object(attachmentJson(attachment), 'attachment is not a JSON object');
 }
 
 /**

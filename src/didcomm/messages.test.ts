@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import {
+  attachedMessage,
   attachmentBytes,
   attachmentJson,
   base64Attachment,
@@ -185,12 +187,42 @@ suite('attachments (RFC 0017)', () => {
       assert.equal(writeAttachment(attachment)['mime-type'], 'application/json');
     }
     assert.deepEqual(attachmentBytes({ data: { base64: '-_8=' } }), Buffer.from([251, 255]));
-    assert.throws(() => attachmentJson({ data: { links: ['https://example.com'] } }), refused(/base64/));
+    assert.throws(() => attachmentJson({ data: { links: ['https://example.com'] } }), refused(/links, which are not followed/));
     assert.throws(() => attachmentJson({ data: { base64: '!!' } }), refused(/base64/));
     assert.throws(() => attachmentJson({ data: { base64: 'e30x' } }), refused(/not JSON/));
     for (const bad of [null, [], {}, { data: {} }, { data: { base64: 1 } }, { '@id': 1, data: { json: 1 } }, { data: { links: [1] } }]) {
       assert.throws(() => readAttachment(bad), MessageRefused);
     }
+  });
+
+  test('an attached message is read in every form; what is signed wrongly or has another hash is refused', () => {
+    const value = { '@type': 'https://didcomm.org/a/1.0/b', text: '~~??>>ä' };
+    const bytes = Buffer.from(JSON.stringify(value));
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const standard = bytes.toString('base64');
+    const { data: signed } = signedAttachment(bytes, key());
+    const forms = [
+      { json: value },
+      { base64: standard },
+      { base64: standard.replace(/=+$/, '') },
+      { base64: bytes.toString('base64url') },
+      { base64: standard.replaceAll('+', '-').replaceAll('/', '_') },
+      { base64: standard, links: ['https://example.com'], sha256: sha256.toUpperCase() },
+      { base64: standard, sha256: 'of an encoding of its own' },
+      signed,
+      { ...signed, jws: { signatures: [signed.jws] } },
+    ];
+    for (const data of forms) assert.deepEqual(attachedMessage({ '@id': 'request-0', data }), value, JSON.stringify(data));
+    for (const [data, why] of [
+      [{ links: ['https://example.com'], sha256 }, /links/],
+      [{ base64: standard, sha256: sha256.replace(/./, (c) => (c === '0' ? '1' : '0')) }, /sha256/],
+      [{ ...signed, base64: Buffer.from('{}').toString('base64') }, /jws signature/],
+      [{ json: value, jws: signed.jws }, /not signed/],
+      [{ base64: Buffer.from('[1]').toString('base64') }, /JSON object/],
+      [{ json: 'text' }, /JSON object/],
+      [{}, /without content/],
+    ] as const)
+      assert.throws(() => attachedMessage({ data }), refused(why), JSON.stringify(data));
   });
 
   test('a signed attachment names its signer, who must be the expected one', () => {

@@ -179,6 +179,7 @@ export function createEngine(kernel: Kernel): Engine {
       mail: subject.mail,
       channel: subject.channel,
       pages: subject.pages ?? {},
+      spoken: kernel.registry,
       reachable: subject.connection !== undefined || replyOf(subject.record)?.recipientKeys !== undefined,
       features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.legacy !== 'off' || !uri.startsWith('urn:')),
       newId: () => newId(),
@@ -569,7 +570,7 @@ export function createEngine(kernel: Kernel): Engine {
     const known = kernel.registry.commandOf(kernel.registry.owner(request.protocol.binds.category, record!.value), name);
     if (!known) return request;
     const { protocol, step } = known;
-    const load = step.load?.(input, record!.id);
+    const load = step.load?.(input, record!.id, undefined, kernel.registry);
     return { ...request, protocol, load, from: step.from, role: step.role, step: (ctx) => step.step(ctx, input) };
   }
 

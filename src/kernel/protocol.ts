@@ -205,6 +205,25 @@ export interface Feature {
   readonly roles?: readonly string[];
 }
 
+/** A record that an invitation can carry the first message of: the member that holds it, in the state in which nobody has it yet. */
+export interface Attachable {
+  readonly def: RecordDef;
+  readonly member: string;
+  readonly state: string;
+}
+
+/** What the protocols that were registered declare, for steps that speak of others. */
+export interface Spoken {
+  /** Handshakes that an invitation may name, as in `didexchange/1.1`, and the protocol that speaks each; in the order of registration. */
+  readonly handshakes: ReadonlyMap<string, string>;
+  /** One of these as `handshake_protocols` names it, with or without a prefix; undefined for one that is not spoken here. */
+  handshakeOf(name: string): string | undefined;
+  /** What an invitation can carry under a name that controllers give it, as in `credential-offer`; the first record that has the id is meant. */
+  attachable(name: string): readonly Attachable[];
+  /** Whether a message of this type may be answered without a connection. */
+  standsAlone(type: string): boolean;
+}
+
 /** What every step can read. Nothing here touches the network or the store. */
 export interface StepContext<V extends RecordValue = RecordValue> {
   readonly tenant: string;
@@ -223,6 +242,7 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly pages: Readonly<Record<string, Page<StoredRecord>>>;
   /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
   readonly reachable: boolean;
+  readonly spoken: Spoken;
   /** What is spoken here, of the protocols whose URI is `match`, or begins as it does before its `*`. */
   features(match: string): readonly Feature[];
   newId(): string;
@@ -300,6 +320,8 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly role?: string;
   /** May come under a key that is not the connection's, because it is what establishes or moves the connection. */
   readonly handshake?: boolean;
+  /** May be answered without a connection: an invitation without a handshake may carry it (RFC 0434). */
+  readonly standsAlone?: boolean;
   /** In the 2018 Agent Protocol: how its content is sealed. */
   readonly inner?: Inner;
   /** What else it reads; `connection` is the id of the one that the message came by. */
@@ -338,7 +360,7 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly from: readonly string[] | '*';
   readonly role?: string;
   /** What else it reads; `record` is the id in its path, `connection` that of the connection that is named. */
-  readonly load?: (input: CommandInput, record: string | undefined, connection?: string) => Loads;
+  readonly load?: (input: CommandInput, record: string | undefined, connection: string | undefined, spoken: Spoken) => Loads;
   readonly pages?: (input: CommandInput, record: string | undefined) => Pages;
   /** Reads how much mail is kept for the connection whose id the record has. */
   readonly mail?: true;
@@ -392,6 +414,8 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly problem?: MessageStep<V>;
   /** Its messages are not for us: they are handed on to whom they name, unread (RFC 0094). */
   readonly relayed?: boolean;
+  /** It makes connections: an invitation may name it, and its command `accept-invitation` answers one. */
+  readonly handshake?: boolean;
   /** How the family spells its problem report, where it is not `problem-report`. */
   readonly problemName?: string;
   /**

@@ -66,6 +66,8 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   /** Hidden search tags. `thread` is what messages are matched by. */
   tags(value: Readonly<V>): Record<string, string | readonly string[] | undefined>;
   readonly admin?: AdminRoutes<V>;
+  /** An invitation can carry its first message: the name that controllers give that, the member that holds it, and the state in which nobody has it yet. */
+  readonly attachable?: { readonly as: string; readonly member: string; readonly state: string };
   /** A record that is only in the making: no list shows it. */
   hidden?(record: Exchange<V>): boolean;
   /** What goes with a record that is deleted: keys and routes that nothing else uses. */

@@ -1,9 +1,18 @@
 import type { TSchema } from 'typebox';
-import { parseMessageType } from '../didcomm/message-types.ts';
+import { OLD_PREFIX, PREFIX, parseMessageType } from '../didcomm/message-types.ts';
 import { parseUrnType } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { CommandStep, Feature, MessageStep, Protocol, Said } from './protocol.ts';
+import {
+  type Attachable,
+  type CommandStep,
+  type Feature,
+  type MessageStep,
+  NEW,
+  type Protocol,
+  type Said,
+  type Spoken,
+} from './protocol.ts';
 import { type RecordDef, type RecordValue, toExchange } from './record.ts';
 import { type Validator, validator } from './schema.ts';
 
@@ -30,10 +39,12 @@ export interface KnownCommand {
 export type TypeMiss = 'unknown-type' | 'unknown-version';
 
 /** Everything that was registered, frozen before the first message. */
-export interface Registry {
+export interface Registry extends Spoken {
   readonly protocols: readonly Protocol[];
   readonly records: ReadonlyMap<string, RecordDef>;
   message(type: string): KnownMessage | TypeMiss;
+  /** The protocol of a message type, also of one that comes in no envelope, as an invitation. */
+  speaker(type: string): Protocol | undefined;
   /**
    * How the protocol of the 2018 Agent Protocol says a DIDComm message: its whole type and content; null where it leaves it unsaid, undefined where it has no
    * such message.
@@ -59,11 +70,12 @@ export interface Registry {
 export function createRegistry(protocols: readonly Protocol[], extraRecords: readonly RecordDef[] = []): Registry {
   const messages = new Map<string, KnownMessage>();
   const families = new Set<string>();
-  const versions = new Set<string>();
+  const versions = new Map<string, Protocol>();
   const commands = new Map<string, KnownCommand>();
   const byName = new Map<string, Protocol>();
   const records = new Map<string, RecordDef>();
   const routes = new Set<string>();
+  const handshakes = new Map<string, string>();
   const stateful = new Map<string, Protocol[]>();
   const says = new Map<string, ((message: JsonObject) => Said) | null>();
 
@@ -88,10 +100,12 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
             return { type: `${protocol.uris[0]}/${name}`, body };
           }),
       );
+    if (protocol.handshake)
+      for (const uri of protocol.uris) if (uri.startsWith(PREFIX)) handshakes.set(uri.slice(PREFIX.length), protocol.name);
     const newest = protocol.uris[0] && typeOf(`${protocol.uris[0]}/x`);
     if (newest) {
       families.add(newest.family);
-      versions.add(`${newest.family}/${newest.major}`);
+      if (!versions.has(`${newest.family}/${newest.major}`)) versions.set(`${newest.family}/${newest.major}`, protocol);
       for (const [name, step] of Object.entries(protocol.messages)) {
         const key = `${newest.family}/${newest.major}/${name}`;
         const other = messages.get(key);
@@ -115,17 +129,35 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
     }
   }
 
+  const messageOf = (type: string): KnownMessage | TypeMiss => {
+    const parsed = typeOf(type);
+    if (!parsed) return 'unknown-type';
+    const known = messages.get(`${parsed.family}/${parsed.major}/${parsed.name}`);
+    if (known) return known;
+    return families.has(parsed.family) && !versions.has(`${parsed.family}/${parsed.major}`) ? 'unknown-version' : 'unknown-type';
+  };
+
   return Object.freeze({
+    handshakes,
+    handshakeOf(name: string): string | undefined {
+      const prefix = [PREFIX, OLD_PREFIX].find((known) => name.startsWith(known)) ?? '';
+      const bare = name.slice(prefix.length);
+      return handshakes.has(bare) ? bare : undefined;
+    },
+    attachable: (name: string): readonly Attachable[] =>
+      [...records.values()].flatMap((def) => (def.attachable?.as === name ? [{ def, ...def.attachable }] : [])),
+    standsAlone(type: string): boolean {
+      const known = messageOf(type);
+      return typeof known !== 'string' && known.step.standsAlone === true && known.step.from.includes(NEW);
+    },
     protocols: Object.freeze([...protocols]),
     records,
     routed: Object.freeze([...commands.values()].filter((known) => known.step.route)),
     threaded: Object.freeze([...stateful.keys()]),
-    message(type: string): KnownMessage | TypeMiss {
+    message: messageOf,
+    speaker(type: string): Protocol | undefined {
       const parsed = typeOf(type);
-      if (!parsed) return 'unknown-type';
-      const known = messages.get(`${parsed.family}/${parsed.major}/${parsed.name}`);
-      if (known) return known;
-      return families.has(parsed.family) && !versions.has(`${parsed.family}/${parsed.major}`) ? 'unknown-version' : 'unknown-type';
+      return parsed && versions.get(`${parsed.family}/${parsed.major}`);
     },
     said(message: JsonObject): Said | null | undefined {
       const say = says.get(String(message['@type']));

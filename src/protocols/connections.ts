@@ -46,6 +46,7 @@ export const connections = defineProtocol<ConnectionValue>({
   uris: [URI],
   roles: ['inviter', 'invitee'],
   binds: connection,
+  handshake: true,
   messages: {
     request: {
       schema: Type.Object({ label: Type.Optional(Type.String({ maxLength: 1000 })), connection: Connection }),

@@ -33,6 +33,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
   uris: URIS,
   roles: ['requester', 'responder'],
   binds: connection,
+  handshake: true,
   // RFC 0023 spells it with an underscore, and ACA-Py knows no other
   problemName: 'problem_report',
   messages: {

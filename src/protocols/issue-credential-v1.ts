@@ -80,6 +80,7 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
     },
     'offer-credential': {
       schema: OfferMessage,
+      standsAlone: true,
       from: [NEW, 'proposal_sent'],
       role: 'holder',
       step(ctx, message) {
@@ -157,7 +158,7 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
     if ((ctx.record!.state ?? '') === MAKING) return { record: { remove: true, silent: true } };
     return {
       record: { states: ['abandoned'], patch: { error_msg: failure.text } },
-      problem: ctx.connection ? { code: 'issuance-abandoned', text: 'The exchange was abandoned' } : undefined,
+      problem: ctx.reachable ? { code: 'issuance-abandoned', text: 'The exchange was abandoned' } : undefined,
     };
   },
   results: {
@@ -187,7 +188,7 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
               wanted: undefined,
             },
           },
-          send: ctx.connection ? [{ message }] : [],
+          send: ctx.reachable ? [{ message }] : [],
         };
       },
     },
@@ -395,7 +396,7 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
       from: credentialExchangeV1.states.filter((state) => !['credential_acked', 'deleted'].includes(state)),
       step: (ctx, { body }) => ({
         record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
-        problem: ctx.connection ? { code: 'issuance-abandoned', text: body.description } : undefined,
+        problem: ctx.reachable ? { code: 'issuance-abandoned', text: body.description } : undefined,
         answer: {},
       }),
     },

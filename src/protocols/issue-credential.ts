@@ -113,6 +113,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     },
     'offer-credential': {
       schema: MessageWithPreview,
+      standsAlone: true,
       from: [NEW, 'proposal-sent'],
       role: 'holder',
       step(ctx, message) {

@@ -1,5 +1,7 @@
 import Type from 'typebox';
+import { attachedMessage, type MessageRefused } from '../didcomm/attachments.ts';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
+import { PREFIX } from '../didcomm/message-types.ts';
 import { type Contact, contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
 import { writable } from '../dids/did-doc.ts';
 import { createPeer4, QUEUE_ENDPOINT, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
@@ -8,38 +10,18 @@ import { AppError } from '../errors.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Load, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
-import { compact, type Exchange, isoTime, type OwnAddress, type RecordDef, toExchange } from '../kernel/record.ts';
+import { compact, type Exchange, isoTime, type OwnAddress, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type ConnectionValue, connection, HANDSHAKES, handshakeOf } from '../records/connection.ts';
-import { credentialExchange } from '../records/credential-exchange.ts';
-import { credentialExchangeV1 } from '../records/credential-exchange-v1.ts';
+import { type ConnectionValue, connection } from '../records/connection.ts';
 import { type DidValue, did } from '../records/did.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
 import { type InlineServiceForm, Invitation, isOurs, type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
-import { presentationExchange } from '../records/presentation-exchange.ts';
-import { presentationExchangeV1 } from '../records/presentation-exchange-v1.ts';
 
-const FAMILY = 'https://didcomm.org/out-of-band/';
-const URIS = [`${FAMILY}1.1`, `${FAMILY}1.0`];
+const URIS = ['https://didcomm.org/out-of-band/1.1', 'https://didcomm.org/out-of-band/1.0'];
 /** How long a peer has to accept a reuse before a new connection is made. */
 const REUSE_MS = 14_000;
-
-/** What an invitation can carry: the records that may hold the message, and where in them. The first that has the id is meant. */
-const ATTACHABLE: Record<string, readonly { def: RecordDef; member: string; state: string }[]> = {
-  'credential-offer': [
-    { def: credentialExchange, member: 'cred_offer', state: 'offer-sent' },
-    { def: credentialExchangeV1, member: 'credential_offer_dict', state: 'offer_sent' },
-  ],
-  'present-proof': [
-    { def: presentationExchange, member: 'pres_request', state: 'request-sent' },
-    { def: presentationExchangeV1, member: 'presentation_request_dict', state: 'request_sent' },
-  ],
-};
-
-/** Of a name that a controller says: what every object has is none. */
-const attachable = (type: string) => (Object.hasOwn(ATTACHABLE, type) ? ATTACHABLE[type] : undefined);
 
 const Bool = Type.Union([Type.Literal('true'), Type.Literal('false')]);
 const isTrue = (text: string | undefined): boolean | undefined => (text === undefined ? undefined : text === 'true');
@@ -130,14 +112,11 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         use_public_did: Type.Optional(Type.Boolean()),
       }),
       from: [NEW],
-      load: ({ body }) => ({
+      load: ({ body }, _record, _connection, spoken) => ({
         ...mediationLookup(body.mediation_id),
         ...Object.fromEntries(
           ((body.attachments ?? []) as { id: string; type: string }[]).flatMap(({ id, type }, i) =>
-            (attachable(type) ?? []).map(({ def }): [string, Lookup] => [
-              `attachment ${i} ${def.category}`,
-              { category: def.category, id },
-            ]),
+            spoken.attachable(type).map(({ def }): [string, Lookup] => [`attachment ${i} ${def.category}`, { category: def.category, id }]),
           ),
         ),
         own: body.use_did
@@ -178,7 +157,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       step(ctx, { body, query, direct }) {
         if (ctx.settings.noReceiveInvites && !direct)
           throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
-        checkInvitation(body);
+        checkInvitation(ctx, body);
         // one with its id would be taken for it
         if (ctx.loaded.ours || ctx.loaded.own) throw new AppError('bad-request', 'The invitation is one of this wallet itself');
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
@@ -235,9 +214,9 @@ function createInvitation(
 ): Effects {
   const asked = (body.handshake_protocols ?? []) as string[];
   const handshakes = asked.map((name) => {
-    const known = handshakeOf(name);
+    const known = ctx.spoken.handshakeOf(name);
     if (!known) throw new AppError('bad-request', `Unsupported handshake protocol: ${name}`);
-    return `https://didcomm.org/${known}`;
+    return `${PREFIX}${known}`;
   });
   const attachments = (body.attachments ?? []) as { id: string; type: string }[];
   const refuse = (text: string): never => {
@@ -259,8 +238,8 @@ function createInvitation(
   const requests: JsonObject[] = [];
   const others: Change[] = [];
   for (const [i, { id: recordId, type }] of attachments.entries()) {
-    const kinds = attachable(type);
-    if (!kinds) throw new AppError('bad-request', `Unknown attachment type: ${type}`);
+    const kinds = ctx.spoken.attachable(type);
+    if (kinds.length === 0) throw new AppError('bad-request', `Unknown attachment type: ${type}`);
     const loaded = (kind: (typeof kinds)[number]) => ctx.loaded[`attachment ${i} ${kind.def.category}`];
     const kind = kinds.find(loaded);
     const row = kind && loaded(kind);
@@ -300,7 +279,7 @@ function createInvitation(
     invitation_key: own.verkey,
     invitation_mode: multi ? 'multi' : 'once',
     invitation_msg_id: id,
-    connection_protocol: handshakes.length === 1 ? handshakes[0]!.slice('https://didcomm.org/'.length) : undefined,
+    connection_protocol: handshakes.length === 1 ? handshakes[0]!.slice(PREFIX.length) : undefined,
     metadata: body.metadata,
     oob_id: oobId,
     mediator: service.mediator,
@@ -416,21 +395,32 @@ function serviceOf(invitation: Record<string, unknown>): string | InlineServiceF
 }
 
 /** ACA-Py's rules for what it takes, with its words, but for the number of services. */
-function checkInvitation(body: Record<string, unknown>): void {
+function checkInvitation(ctx: StepContext, body: Record<string, unknown>): void {
   if (serviceOf(body) === undefined) throw new AppError('bad-request', 'The invitation has no service');
   const handshakes = (body.handshake_protocols ?? []) as string[];
   if (handshakes.length === 0 && attachedRequests(body).length === 0) {
     throw new AppError('bad-request', 'Invitation must specify handshake_protocols, requests_attach, or both');
   }
-  if (handshakes.length > 0 && !handshakes.some(handshakeOf))
+  if (handshakes.length > 0 && !handshakes.some((name) => ctx.spoken.handshakeOf(name)))
     throw new AppError('bad-request', `None of the handshake protocols is supported: ${handshakes.join(', ')}`);
 }
 
-const attachedRequests = (invitation: Record<string, unknown>): JsonObject[] =>
-  ((invitation['requests~attach'] ?? []) as { data: { json?: JsonObject } }[]).flatMap(({ data }) => (data.json ? [data.json] : []));
-
-/** What can be answered without a connection. */
-const ANSWERABLE = /(?:^|\/)(?:issue-credential\/2\.\d+\/offer-credential|present-proof\/2\.\d+\/request-presentation)$/;
+/** The attached messages that can be read. @throws AppError `bad-request` where none of them can */
+function attachedRequests(invitation: Record<string, unknown>): JsonObject[] {
+  const attached = [invitation['requests~attach'] ?? []].flat();
+  const reasons: string[] = [];
+  const read = attached.flatMap((one) => {
+    try {
+      return [attachedMessage(one) as JsonObject];
+    } catch (error) {
+      reasons.push((error as MessageRefused).reason);
+      return [];
+    }
+  });
+  if (attached.length > 0 && read.length === 0)
+    throw new AppError('bad-request', `None of the attached requests can be read: ${reasons.join(', ')}`);
+  return read;
+}
 
 /**
  * An invitation without handshakes (RFC 0434): the first attached message that we know begins an exchange, which is answered to the invitation's service, under a
@@ -438,7 +428,7 @@ const ANSWERABLE = /(?:^|\/)(?:issue-credential\/2\.\d+\/offer-credential|presen
  */
 function connectionless(ctx: StepContext<OutOfBandValue>, service: Contact, first: readonly string[]): Effects {
   const { value } = ctx.record!;
-  const attached = attachedRequests(value.invitation).find((message) => ANSWERABLE.test(String(message['@type'])));
+  const attached = attachedRequests(value.invitation).find((message) => ctx.spoken.standsAlone(String(message['@type'])));
   if (!attached) throw new AppError('bad-request', 'None of the attached messages is supported');
   const thread = attached['~thread'] as JsonObject | undefined;
   const key = ctx.newKey();
@@ -472,8 +462,8 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: re
   const attached = attachedRequests(invitation);
   const auto = value.auto_accept ?? ctx.settings.autoAcceptInvites;
   // the order of the list is the inviter's preference
-  const spoken = (invitation.handshake_protocols as string[]).flatMap((name) => handshakeOf(name) ?? [])[0]!;
-  const protocol = HANDSHAKES[spoken]!;
+  const spoken = (invitation.handshake_protocols as string[]).flatMap((name) => ctx.spoken.handshakeOf(name) ?? [])[0]!;
+  const protocol = ctx.spoken.handshakes.get(spoken)!;
   const patch: ConnectionValue = {
     accept: auto ? 'auto' : 'manual',
     alias: value.alias as string | undefined,

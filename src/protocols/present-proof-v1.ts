@@ -74,6 +74,7 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
     },
     'request-presentation': {
       schema: Message,
+      standsAlone: true,
       from: [NEW, 'proposal_sent'],
       role: 'prover',
       step(ctx, message) {
@@ -143,7 +144,7 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
     if (state === 'request_received' && !value.auto_present) return { record: { patch: { error_msg: failure.text } } };
     return {
       record: { states: ['abandoned'], patch: { error_msg: failure.text } },
-      problem: ctx.connection ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
+      problem: ctx.reachable ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
     };
   },
   results: {
@@ -171,7 +172,7 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
         return {
           record: { states: ['verified'], patch: { verified, verified_msgs: made.reasons }, remove: ctx.record!.value.auto_remove },
           // the result beside the status is ACA-Py's, which tells the prover
-          send: ctx.connection ? [{ type: 'ack', body: { status: 'OK', verification_result: verified } }] : [],
+          send: ctx.reachable ? [{ type: 'ack', body: { status: 'OK', verification_result: verified } }] : [],
         };
       },
     },
@@ -300,7 +301,7 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
       from: presentationExchangeV1.states.filter((state) => !['verified', 'presentation_acked', 'deleted'].includes(state)),
       step: (ctx, { body }) => ({
         record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
-        problem: ctx.connection ? { code: 'abandoned', text: body.description } : undefined,
+        problem: ctx.reachable ? { code: 'abandoned', text: body.description } : undefined,
         answer: {},
       }),
     },
@@ -365,7 +366,7 @@ function sendRequest(ctx: Ctx, given: JsonObject, patch: Partial<PresentationExc
       states: ['request_sent'],
       patch: { ...patch, thread_id: thid, presentation_request_dict: message, presentation_request: request },
     },
-    send: ctx.connection ? [{ message }] : [],
+    send: ctx.reachable ? [{ message }] : [],
   };
 }
 

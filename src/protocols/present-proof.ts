@@ -62,6 +62,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
     },
     'request-presentation': {
       schema: RequestMessage,
+      standsAlone: true,
       from: [NEW, 'proposal-sent'],
       role: 'prover',
       step(ctx, message) {

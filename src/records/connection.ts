@@ -205,19 +205,6 @@ export function threadOf(ctx: StepContext, id: string, begun: readonly { readonl
   return typeof nonce === 'string' ? nonce : id;
 }
 
-/** The handshakes that an invitation may name, under ACA-Py's `connection_protocol`, and the protocol of the registry that speaks each. */
-export const HANDSHAKES: Readonly<Record<string, string>> = {
-  'didexchange/1.1': 'did-exchange',
-  'didexchange/1.0': 'did-exchange',
-  'connections/1.0': 'connections',
-};
-
-/** A handshake as `handshake_protocols` names it, with or without a prefix; undefined for one that is not spoken here. */
-export function handshakeOf(name: string): string | undefined {
-  const bare = name.replace(/^(?:https:\/\/didcomm\.org\/|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec\/)/, '');
-  return Object.hasOwn(HANDSHAKES, bare) ? bare : undefined;
-}
-
 /** What a peer told of itself: its DID, and where and under which keys it is written to. */
 export interface Peer {
   readonly did: string;

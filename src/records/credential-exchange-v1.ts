@@ -81,6 +81,7 @@ export const credentialExchangeV1 = defineRecord<CredentialExchangeV1Value>({
   terse,
   hidden: (record) => (record.state ?? '') === '',
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  attachable: { as: 'credential-offer', member: 'credential_offer_dict', state: 'offer_sent' },
   admin: {
     list: '/issue-credential/records',
     one: '/issue-credential/records/{cred_ex_id}',

@@ -80,6 +80,7 @@ export const credentialExchange = defineRecord<CredentialExchangeValue>({
   terse,
   hidden: (record) => (record.state ?? '') === '',
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  attachable: { as: 'credential-offer', member: 'cred_offer', state: 'offer-sent' },
   admin: {
     list: '/issue-credential-2.0/records',
     one: '/issue-credential-2.0/records/{cred_ex_id}',

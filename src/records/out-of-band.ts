@@ -71,6 +71,6 @@ export const Invitation = Type.Object({
   handshake_protocols: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
   services: Type.Array(Type.Union([Type.String({ maxLength: 20_000 }), InlineService]), { maxItems: 20 }),
   'requests~attach': Type.Optional(
-    Type.Union([Type.Array(Type.Object({ data: Type.Object({ json: Type.Optional(Type.Object({})) }) }), { maxItems: 20 }), Type.Null()]),
+    Type.Union([Type.Array(Type.Object({ data: Type.Object({}) }), { maxItems: 20 }), Type.Object({ data: Type.Object({}) }), Type.Null()]),
   ),
 });

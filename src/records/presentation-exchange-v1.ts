@@ -67,6 +67,7 @@ export const presentationExchangeV1 = defineRecord<PresentationExchangeV1Value>(
     }),
   terse,
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  attachable: { as: 'present-proof', member: 'presentation_request_dict', state: 'request_sent' },
   admin: {
     list: '/present-proof/records',
     one: '/present-proof/records/{pres_ex_id}',

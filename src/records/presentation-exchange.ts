@@ -69,6 +69,7 @@ export const presentationExchange = defineRecord<PresentationExchangeValue>({
     }),
   terse,
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  attachable: { as: 'present-proof', member: 'pres_request', state: 'request-sent' },
   admin: {
     list: '/present-proof-2.0/records',
     one: '/present-proof-2.0/records/{pres_ex_id}',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { signedAttachment } from '../../src/didcomm/attachments.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { anchor, type Body, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { message, serviceOf, startStranger } from '../support/stranger.ts';
@@ -154,4 +155,86 @@ test('invitations without a handshake need one attachment that can be answered',
   const odd = structuredClone(invitation);
   odd['requests~attach'][0].data.json['@type'] = 'https://didcomm.org/trust_ping/1.0/ping';
   assert.equal((await bob.call('POST', '/out-of-band/receive-invitation', odd)).status, 400);
+});
+
+const v1 = {
+  offer: (): Promise<Body> =>
+    faber.post('/issue-credential/create-offer', {
+      cred_def_id: anchored.credDefId,
+      credential_preview: {
+        '@type': 'issue-credential/1.0/credential-preview',
+        attributes: [
+          { name: 'name', value: 'Bob' },
+          { name: 'age', value: '30' },
+        ],
+      },
+    }),
+  proof: (): Promise<Body> =>
+    faber.post('/present-proof/create-request', {
+      proof_request: {
+        name: 'age',
+        version: '1.0',
+        requested_attributes: { n: { name: 'name', restrictions: [{ cred_def_id: anchored.credDefId }] } },
+        requested_predicates: {},
+      },
+    }),
+};
+
+test('what version 1 offers and asks for goes without a connection too', async () => {
+  const offered = await v1.offer();
+  const made = await invite(offered.credential_exchange_id, 'credential-offer');
+  const got = await bob.post('/out-of-band/receive-invitation', made.invitation);
+  assert.deepEqual([got.state, got.attach_thread_id], ['prepare-response', offered.thread_id]);
+  const held = await bob.event('issue_credential', inState('offer_received', offered.thread_id), 'the offer');
+  await bob.post(`/issue-credential/records/${held.credential_exchange_id}/send-request`, {});
+  await faber.event('issue_credential', inState('request_received', offered.thread_id), 'the request');
+  await faber.post(`/issue-credential/records/${offered.credential_exchange_id}/issue`, {});
+  await bob.event('issue_credential', inState('credential_received', offered.thread_id), 'the credential');
+  await bob.post(`/issue-credential/records/${held.credential_exchange_id}/store`, {});
+  const done = await faber.event('issue_credential', inState('credential_acked', offered.thread_id), 'the ack');
+  assert.equal(done.connection_id, undefined);
+
+  const asked = await v1.proof();
+  await bob.post('/out-of-band/receive-invitation', (await invite(asked.presentation_exchange_id, 'present-proof')).invitation);
+  const shown = await bob.event('present_proof', inState('request_received', asked.thread_id), 'the proof request');
+  const [cred] = await bob.get(`/present-proof/records/${shown.presentation_exchange_id}/credentials`);
+  await bob.post(`/present-proof/records/${shown.presentation_exchange_id}/send-presentation`, {
+    requested_attributes: { n: { cred_id: cred.cred_info.referent, revealed: true } },
+    requested_predicates: {},
+    self_attested_attributes: {},
+  });
+  await faber.event('present_proof', inState('presentation_received', asked.thread_id), 'the presentation');
+  const checked = await faber.post(`/present-proof/records/${asked.presentation_exchange_id}/verify-presentation`);
+  assert.deepEqual([checked.state, checked.verified], ['verified', 'true']);
+  await bob.event('present_proof', inState('presentation_acked', asked.thread_id), 'the ack');
+});
+
+test('version 1 without a connection: who gives up tells the other', async () => {
+  const offered = await v1.offer();
+  await bob.post('/out-of-band/receive-invitation', (await invite(offered.credential_exchange_id, 'credential-offer')).invitation);
+  const held = await bob.event('issue_credential', inState('offer_received', offered.thread_id), 'the offer');
+  await bob.post(`/issue-credential/records/${held.credential_exchange_id}/problem-report`, { description: 'not today' });
+  const ended = await faber.event('issue_credential', inState('abandoned', offered.thread_id), 'the report');
+  assert.match(ended.error_msg, /not today/);
+});
+
+test('an attached request is read in every form of RFC 0017; one that is a link is refused in words', async () => {
+  const forms: Record<string, (json: Body) => Body> = {
+    base64: (json) => ({ base64: Buffer.from(JSON.stringify(json)).toString('base64') }),
+    'base64url, unpadded': (json) => ({ base64: Buffer.from(JSON.stringify(json)).toString('base64url') }),
+    signed: (json) => signedAttachment(Buffer.from(JSON.stringify(json)), newKeyPair()).data,
+  };
+  for (const [what, form] of Object.entries(forms)) {
+    const offered = await offer();
+    const { invitation } = await invite(offered.cred_ex_id, 'credential-offer');
+    const [attached] = invitation['requests~attach'];
+    const other = { ...invitation, 'requests~attach': [{ ...attached, data: form(attached.data.json) }] };
+    const got = await bob.post('/out-of-band/receive-invitation', other);
+    assert.equal(got.attach_thread_id, offered.thread_id, what);
+    await bob.event(ISSUE, inState('offer-received', offered.thread_id), what);
+    const link = { ...invitation, '@id': `link ${what}`, 'requests~attach': [{ ...attached, data: { links: [faber.inbound] } }] };
+    const refused = await bob.call('POST', '/out-of-band/receive-invitation', link);
+    assert.equal(refused.status, 400);
+    assert.match(refused.text, /attached requests can be read: attachment links, which are not followed/);
+  }
 });

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { OLD_PREFIX, parseMessageType, parseProtocol } from '../src/didcomm/message-types.ts';
+import { CREDENTIAL_FORMATS, PROOF_FORMATS } from '../src/kernel/format-ids.ts';
+import type { Protocol } from '../src/kernel/protocol.ts';
+import { createRegistry } from '../src/kernel/registry.ts';
+import { EXTRA_RECORDS, PROTOCOLS } from '../src/spoken.ts';
+
+/**
+ * Which protocols, messages and formats there are is said once: by the literal of a protocol, and by the table of formats. Everything else asks the registry. Here every
+ * text and pattern of `src` that names one is looked at.
+ */
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const protocols = PROTOCOLS as unknown as Protocol[];
+const registry = createRegistry(protocols, EXTRA_RECORDS as never);
+const familyOf = (uri: string): string => parseProtocol(uri)!.family;
+const families = new Set(protocols.flatMap(({ uris }) => uris.filter((uri) => !uri.startsWith('urn:')).map(familyOf)));
+const formats = new Set([...Object.values(CREDENTIAL_FORMATS), ...Object.values(PROOF_FORMATS)].flatMap((one) => Object.values(one)));
+
+/** Texts outside the protocol's own file: what a file has to say of a protocol that is not its own, and why it cannot ask. */
+const ELSEWHERE: Record<string, Record<string, string>> = {
+  'src/didcomm/forward.ts': { 'https://didcomm.org/routing/1.0/forward': 'sealing wraps in it, and knows no registry' },
+  'src/kernel/assemble.ts': {
+    'https://didcomm.org/notification/1.0/problem-report': 'the report of protocols that have none of their own (RFC 0035)',
+  },
+  'src/protocols/agent-2018-credential.ts': { 'https://didcomm.org/issue-credential/2.0': 'says its messages in the words of 2018' },
+  'src/protocols/agent-2018-proof.ts': { 'https://didcomm.org/present-proof/2.0': 'says its messages in the words of 2018' },
+  'src/protocols/connection.ts': { 'connections/1.0': "ACA-Py's name of what a static connection came by" },
+  'src/protocols/connections.ts': {
+    'https://didcomm.org/trust_ping/1.0/ping': 'completes a connection (RFC 0160)',
+    'https://didcomm.org/notification/1.0/ack': 'completes a connection (RFC 0160)',
+  },
+  'src/protocols/did-exchange.ts': { 'https://didcomm.org/trust_ping/1.0/ping': '--auto-ping-connection' },
+  'src/protocols/introduction.ts': {
+    'https://didcomm.org/out-of-band/1.1/invitation': "the invitation that ACA-Py's introductions hold",
+    'https://didcomm.org/didexchange/1.1': "the invitation that ACA-Py's introductions hold",
+    'didexchange/1.1': "the invitation that ACA-Py's introductions hold",
+  },
+  'src/records/out-of-band.ts': {
+    '(didcomm\\\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\\\.\\\\d+/invitation$': 'the schema of its own invitation',
+  },
+  'src/startup.ts': { 'https://didcomm.org/connections/1.0/invitation': 'the invitation of a mediator for wallets that know no other' },
+  'src/workers/pickup.ts': {
+    'https://didcomm.org/messagepickup/1.0': 'asks mediators for mail',
+    'https://didcomm.org/messagepickup/2.0': 'asks mediators for mail',
+    'https://didcomm.org/trust_ping/1.0': 'asks mediators for mail',
+    'messagepickup\\/1\\.\\d+\\/batch$': 'reads what mediators answer',
+    'messagepickup\\/2\\.\\d+\\/\\w': 'reads what mediators answer',
+  },
+};
+
+const sources = (): string[] =>
+  globSync('src/**/*.ts', { cwd: ROOT })
+    .filter((file) => !/\.(test|conformance)\.ts$/.test(file))
+    .sort();
+
+/** Every text and pattern of a file, line by line; comments are no code. */
+const textsOf = (file: string): string[] =>
+  readFileSync(join(ROOT, file), 'utf8')
+    .split('\n')
+    .map((line) => (/^\s*(?:\*|\/\*|\/\/)/.test(line) ? '' : line.replace(/\s\/\/ .*$/, '')))
+    .flatMap((line) => line.match(/'[^']*'|"[^"]*"|`[^`]*`|\/(?:[^/\\]|\\.)+\//g) ?? [])
+    .map((text) => text.slice(1, -1));
+
+/** The protocol families that a text names with a version, however it is escaped in a pattern. */
+const named = (text: string): string[] => {
+  const plain = text.replace(/\\+([/.])/g, '$1');
+  return [...families].filter((family) => new RegExp(`(?<![\\w-])${family}(?:/|\\)/)(?:[0-9]|\\\\|\\(|\\[)`).test(plain));
+};
+
+/** What the file of a protocol may name: the families that it declares. */
+async function declaredIn(file: string): Promise<Set<string>> {
+  const exported = Object.values(await import(join(ROOT, file))) as Partial<Protocol>[];
+  return new Set(exported.flatMap((one) => (Array.isArray(one?.uris) ? one.uris.filter((uri) => parseProtocol(uri)).map(familyOf) : [])));
+}
+
+test("every message type and protocol in a text or a pattern is its own literal's, or is listed here and known", async () => {
+  const found: Record<string, Record<string, string>> = {};
+  for (const file of sources()) {
+    const own = dirname(file) === 'src/protocols' ? await declaredIn(file) : new Set<string>();
+    for (const text of textsOf(file)) {
+      if (named(text).every((family) => own.has(family))) continue;
+      found[file] ??= {};
+      found[file][text] = ELSEWHERE[file]?.[text] ?? 'not listed';
+    }
+  }
+  assert.deepEqual(found, ELSEWHERE);
+});
+
+test('what is listed here is spoken', () => {
+  for (const text of Object.values(ELSEWHERE).flatMap((texts) => Object.keys(texts))) {
+    const type = parseMessageType(text);
+    if (type && !['invitation', 'ack', 'problem-report'].includes(type.name)) assert.equal(typeof registry.message(text), 'object', text);
+    else if (type) assert.ok(registry.speaker(text), text);
+    else if (parseProtocol(text)) assert.equal(registry.features(text).length, 1, text);
+  }
+});
+
+test('format identifiers stand in their table alone', () => {
+  const elsewhere = sources().filter(
+    (file) => file !== 'src/kernel/format-ids.ts' && textsOf(file).some((text) => formats.has(text as never)),
+  );
+  assert.deepEqual(elsewhere, []);
+});
+
+test('what an invitation may name or carry is what protocols and records declare', () => {
+  assert.deepEqual(Object.fromEntries(registry.handshakes), {
+    'didexchange/1.1': 'did-exchange',
+    'didexchange/1.0': 'did-exchange',
+    'connections/1.0': 'connections',
+  });
+  for (const name of registry.handshakes.values()) assert.ok(registry.command(name, 'accept-invitation'), name);
+  const alone = protocols.flatMap((one) =>
+    Object.entries(one.messages).flatMap(([name, step]) => (step.standsAlone ? [`${one.uris[0]}/${name}`] : [])),
+  );
+  assert.deepEqual(
+    alone.sort().map((type) => type.slice('https://didcomm.org/'.length)),
+    [
+      'issue-credential/1.0/offer-credential',
+      'issue-credential/2.0/offer-credential',
+      'present-proof/1.0/request-presentation',
+      'present-proof/2.0/request-presentation',
+    ],
+  );
+  for (const type of alone) {
+    assert.ok(registry.standsAlone(type) && registry.standsAlone(type.replace('https://didcomm.org/', OLD_PREFIX)), type);
+    // what can be made here can be taken here
+    const known = registry.message(type) as Exclude<ReturnType<typeof registry.message>, string>;
+    assert.ok(known.protocol.binds.attachable, `${type} is carried by invitations of ours too`);
+  }
+  for (const type of [
+    'https://didcomm.org/trust_ping/1.0/ping',
+    'https://didcomm.org/issue-credential/2.0/request-credential',
+    'nothing',
+    'constructor',
+  ])
+    assert.equal(registry.standsAlone(type), false, type);
+  for (const name of ['constructor', '__proto__', 'offer']) {
+    assert.deepEqual(registry.attachable(name), []);
+    assert.equal(registry.handshakeOf(name), undefined);
+  }
+});
