@@ -24,5 +24,9 @@ export const MEDIATION = 'mediation';
 /** What a mediated key is called in the table of routes: forwards for it are looked up there, and no key of this agent's own has such a name. */
 export const mediatedRoute = (tenant: string, verkey: string): string => `mediated ${tenant} ${verkey}`;
 
-/** The mediation of a connection, one for each role: the same connection has the same id, so that two requests at once are one. */
-export const mediationId = (role: 'server' | 'client', connection: string): string => hashId(`mediation ${role} ${connection}`);
+/**
+ * The mediation of a connection, one for each role: the same connection has the same id, so that two requests at once are one. Connections of before ids had
+ * the version nibble 4 keep the mediations that they have, whose nibble is 8.
+ */
+export const mediationId = (role: 'server' | 'client', connection: string): string =>
+  hashId(`mediation ${role} ${connection}`, connection[14] === '4' ? 4 : 8);
