@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { PluginRoute } from '../kernel/plugin.ts';
 import { type Exchange, type RecordDef, toExchange } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
-import { type Validator, validator } from '../kernel/schema.ts';
+import { LIMIT, marshalled, OFFSET, type Validator, validator } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Admin, AdminRoute, Call } from './route.ts';
 
@@ -24,26 +24,36 @@ export interface Operation {
   readonly handle: (admin: Admin, call: Call) => Promise<Json>;
 }
 
-const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
 /** The query of a record's list: what every list takes, and the record's own filters. */
 const listQuery = (filters: Readonly<Record<string, string>>) =>
-  Type.Object(
-    {
-      limit: Digits,
-      offset: Digits,
-      count: Digits,
-      start: Digits,
-      order_by: Type.Optional(Type.Literal('id')),
-      descending: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
-      cursor: Type.Optional(Type.String()),
-      state: Type.Optional(Type.String()),
-      role: Type.Optional(Type.String()),
-      their_role: Type.Optional(Type.String()),
-      connection_id: Type.Optional(Type.String()),
-      ...Object.fromEntries(Object.keys(filters).map((name) => [name, Type.Optional(Type.String())])),
-    },
-    { additionalProperties: Type.String() },
-  );
+  Type.Object({
+    limit: LIMIT,
+    offset: OFFSET,
+    count: LIMIT,
+    start: OFFSET,
+    order_by: Type.Optional(Type.Literal('id')),
+    descending: Type.Optional(Type.Boolean()),
+    cursor: Type.Optional(Type.String()),
+    state: Type.Optional(Type.String()),
+    role: Type.Optional(Type.String()),
+    their_role: Type.Optional(Type.String()),
+    connection_id: Type.Optional(Type.String()),
+    ...Object.fromEntries(Object.keys(filters).map((name) => [name, Type.Optional(Type.String())])),
+  });
+
+/**
+ * The query and the body of a call as its handler takes them: read as ACA-Py reads them, then checked; of a query the declared members alone, as text.
+ * @throws AppError `unprocessable` naming the first place that does not fit
+ */
+export function inputOf(op: Operation, query: Readonly<Record<string, unknown>>, body: JsonObject): Pick<Call, 'query' | 'body'> {
+  const given = op.body ? marshalled(op.body.schema, body) : body;
+  const asked = op.query ? marshalled(op.query.schema, query) : query;
+  op.query?.parse(asked, 'unprocessable');
+  op.body?.parse(given, 'unprocessable');
+  const { properties } = (op.query?.schema ?? {}) as { properties?: object };
+  const declared = Object.entries(asked as object).filter(([name]) => !properties || Object.hasOwn(properties, name));
+  return { query: Object.fromEntries(declared.map(([name, value]) => [name, String(value)])), body: given as JsonObject };
+}
 
 function operation(route: string, rest: Omit<Operation, 'method' | 'path' | 'operationId'>): Operation {
   const [method, path] = route.split(' ') as [Operation['method'], string];
@@ -105,7 +115,7 @@ export function recordOperations(def: RecordDef): Operation[] {
             role: alias(query.role ?? query.their_role),
             connection: query.connection_id,
             tags,
-            limit: Math.min(Number(query.limit ?? query.count ?? 100), 10_000),
+            limit: Number(query.limit ?? query.count ?? 100),
             offset: Number(query.offset ?? query.start ?? 0),
             cursor: query.cursor,
             descending: query.descending === 'true',

@@ -7,7 +7,7 @@ import type { Registry } from '../kernel/registry.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Caller } from './auth.ts';
 import { openapiDocument } from './openapi.ts';
-import { commandOperation, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
+import { commandOperation, inputOf, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
 import { documentationPage } from './page.ts';
 import type { Admin } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
@@ -127,11 +127,9 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         callers.set(request, await authority.admit(op, request.url.split('?')[0]!, request.headers));
       },
       async handler(request, reply) {
-        const body = (request.body ?? {}) as JsonObject;
-        const query = request.query as Record<string, string>;
-        if (typeof body !== 'object' || Array.isArray(body)) throw new AppError('unprocessable', 'the body must be a JSON object');
-        op.query?.parse(query, 'unprocessable');
-        op.body?.parse(body, 'unprocessable');
+        const sent = (request.body ?? {}) as JsonObject;
+        if (typeof sent !== 'object' || Array.isArray(sent)) throw new AppError('unprocessable', 'the body must be a JSON object');
+        const { query, body } = inputOf(op, request.query as Record<string, unknown>, sent);
         const key = request.headers['idempotency-key'];
         const caller = callers.get(request)!;
         const handle = (): Promise<Json> =>

@@ -1,4 +1,4 @@
-import type { Static, TSchema } from 'typebox';
+import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AppError, type ErrorCode } from '../errors.ts';
 
@@ -21,6 +21,52 @@ export function validator<S extends TSchema>(schema: S): Validator<S> {
       throw new AppError(code, firstError(compiled.Errors(value)));
     },
   });
+}
+
+/** The members of a query that page a list, within ACA-Py's bounds. */
+export const LIMIT = Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 }));
+export const OFFSET = Type.Optional(Type.Integer({ minimum: 0, maximum: 999_999_999 }));
+
+const TRUE = /^(?:true|t|yes|y|on|1)$/i;
+const FALSE = /^(?:false|f|no|n|off|0)$/i;
+const WHOLE = /^\s*[+-]?\d{1,15}\s*$/;
+
+/** The parts of a JSON Schema that `marshalled` follows. */
+interface Shape {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly patternProperties?: Readonly<Record<string, Shape>>;
+  readonly items?: Shape;
+  readonly anyOf?: readonly Shape[];
+}
+
+/**
+ * A controller's value as ACA-Py's library, marshmallow, reads it before it checks it: a boolean may be written in several ways, and a whole number as text.
+ * Every member of a query is text. What the schema says nothing of stays as it is; so does what is none of them, for the schema to refuse.
+ */
+export function marshalled(schema: Shape, value: unknown): unknown {
+  const text = typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+  if (schema.type === 'boolean' && text !== undefined) return TRUE.test(text) ? true : FALSE.test(text) ? false : value;
+  if (schema.type === 'integer' && typeof value === 'string') return WHOLE.test(value) ? Number(value) : value;
+  if (schema.anyOf) return marshalledOne(schema.anyOf, value);
+  if (Array.isArray(value)) return schema.items ? value.map((item) => marshalled(schema.items!, item)) : value;
+  if (schema.type !== 'object' || typeof value !== 'object' || value === null) return value;
+  const every = Object.values(schema.patternProperties ?? {})[0];
+  const { properties = {} } = schema;
+  const entries = Object.entries(value).map(([name, member]) => {
+    const shape = Object.hasOwn(properties, name) ? properties[name] : every;
+    return [name, shape ? marshalled(shape, member) : member] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The same where a value may have one of several forms: it follows the only one of its kind. */
+function marshalledOne(shapes: readonly Shape[], value: unknown): unknown {
+  const kind = Array.isArray(value) ? 'array' : typeof value;
+  if (shapes.some(({ type }) => type === kind && kind === 'string')) return value;
+  const kinds = kind === 'string' || kind === 'number' ? ['boolean', 'integer'] : [kind];
+  const [only, ...others] = shapes.filter(({ type }) => type !== undefined && kinds.includes(type));
+  return only && others.length === 0 ? marshalled(only, value) : value;
 }
 
 function firstError(errors: readonly { instancePath: string; message: string }[]): string {

@@ -17,7 +17,7 @@ import { isOurs, outOfBand } from '../records/out-of-band.ts';
 const URI = 'https://didcomm.org/connections/1.0';
 const PING = 'https://didcomm.org/trust_ping/1.0/ping';
 const ACK = 'https://didcomm.org/notification/1.0/ack';
-const Bool = Type.Union([Type.Literal('true'), Type.Literal('false')]);
+const Bool = Type.Boolean();
 const isTrue = (text: string | undefined): boolean | undefined => (text === undefined ? undefined : text === 'true');
 
 const Keys = Type.Array(Type.String({ maxLength: 200 }), { minItems: 1, maxItems: 20 });

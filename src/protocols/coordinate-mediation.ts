@@ -6,6 +6,7 @@ import { MEDIATION, mediatedRoute, mediationId } from '../kernel/mediated.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
 import { type Exchange, toExchange } from '../kernel/record.ts';
+import { OFFSET } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
@@ -314,8 +315,8 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       status: 201,
       body: Type.Object({ filter: Type.Optional(Type.Union([Type.Object({}), Type.Null()])) }),
       query: Type.Object({
-        paginate_limit: Type.Optional(Type.String({ pattern: '^-?[0-9]{1,9}$' })),
-        paginate_offset: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' })),
+        paginate_limit: Type.Optional(Type.Integer({ minimum: -1, maximum: 999_999_999 })),
+        paginate_offset: OFFSET,
       }),
       from: ['granted'],
       role: 'client',

@@ -20,7 +20,7 @@ import { isOurs, outOfBand } from '../records/out-of-band.ts';
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
 const Text = Type.String({ minLength: 1, maxLength: 20_000 });
 const OptionalText = Type.Optional(Type.String());
-const Flag = Type.Union([Type.Literal('true'), Type.Literal('false')]);
+const Flag = Type.Boolean();
 const PeerMethod = Type.Union([Type.Literal('did:peer:2'), Type.Literal('did:peer:4')]);
 
 /**
@@ -262,7 +262,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
       route: 'POST /didexchange/{conn_id}/accept-request',
       tag: 'did-exchange',
       summary: 'Accept a stored connection request',
-      query: Type.Object({ my_endpoint: OptionalText, mediation_id: OptionalText, use_public_did: OptionalText }),
+      query: Type.Object({ my_endpoint: OptionalText, mediation_id: OptionalText, use_public_did: Type.Optional(Flag) }),
       from: ['request'],
       role: 'invitee',
       load: ({ query }) => ({ ...mediationLookup(query.mediation_id), ...(query.use_public_did === 'true' ? publicLookup : {}) }),

@@ -23,7 +23,7 @@ const URIS = ['https://didcomm.org/out-of-band/1.1', 'https://didcomm.org/out-of
 /** How long a peer has to accept a reuse before a new connection is made. */
 const REUSE_MS = 14_000;
 
-const Bool = Type.Union([Type.Literal('true'), Type.Literal('false')]);
+const Bool = Type.Boolean();
 const isTrue = (text: string | undefined): boolean | undefined => (text === undefined ? undefined : text === 'true');
 
 /** RFC 0434, versions 1.0 and 1.1: an invitation spawns a did-exchange, or reuses the connection that its DID names. */

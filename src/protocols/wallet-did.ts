@@ -105,7 +105,7 @@ export const walletDid = defineProtocol<DidValue>({
         did: Type.String(),
         conn_id: Type.Optional(Type.String()),
         mediation_id: Type.Optional(Type.String()),
-        create_transaction_for_endorser: Type.Optional(Type.String()),
+        create_transaction_for_endorser: Type.Optional(Type.Boolean()),
       }),
       from: ['stored', 'publishing'],
       about: ({ query }) => ({ category: did.category, id: query.did ?? '' }),
@@ -134,7 +134,7 @@ export const walletDid = defineProtocol<DidValue>({
       route: 'POST /wallet/set-did-endpoint',
       tag: 'wallet',
       summary: 'Update endpoint in wallet and on ledger if posted to it',
-      query: Type.Object({ conn_id: Type.Optional(Type.String()), create_transaction_for_endorser: Type.Optional(Type.String()) }),
+      query: Type.Object({ conn_id: Type.Optional(Type.String()), create_transaction_for_endorser: Type.Optional(Type.Boolean()) }),
       body: Type.Object({
         did: Type.String(),
         endpoint: Type.Optional(Endpoint),

@@ -3,12 +3,12 @@ import { AppError } from '../../errors.ts';
 import { canonicalName } from '../../formats/anoncreds-values.ts';
 import { meets, type Subject, WqlUnsupported } from '../../formats/wql.ts';
 import { toExchange } from '../../kernel/record.ts';
+import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { StoredRecord } from '../../ports/store.ts';
 import { type CredentialValue, credential } from '../../records/credential.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
-const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
 /** A query that names neither schema nor credential definition reads credentials one by one: this many, and no more. */
 const MAX_SCANNED = 20_000;
 const SCAN_PAGE = 500;
@@ -58,16 +58,16 @@ export const credentialRoutes: readonly AdminRoute[] = [
     tag: 'credentials',
     summary: 'Fetch credentials from wallet',
     query: Type.Object({
-      count: Digits,
-      start: Digits,
-      limit: Digits,
-      offset: Digits,
+      count: LIMIT,
+      start: OFFSET,
+      limit: LIMIT,
+      offset: OFFSET,
       cursor: Type.Optional(Type.String()),
       wql: Type.Optional(Type.String({ pattern: '^\\s*\\{.*\\}\\s*$', maxLength: 16_384 })),
     }),
     async handle(admin, { tenant, query }) {
       const paged = query.limit !== undefined || query.offset !== undefined || query.cursor !== undefined;
-      const limit = Math.min(Number(paged ? (query.limit ?? 100) : (query.count ?? 10)), 10_000);
+      const limit = Number(paged ? (query.limit ?? 100) : (query.count ?? 10));
       const offset = Number((paged ? query.offset : query.start) ?? 0);
       const wql = parsed(query.wql);
       const view = (row: StoredRecord): JsonObject => credential.view(toExchange<CredentialValue>(row));

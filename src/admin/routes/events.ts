@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { AdminRoute } from '../route.ts';
 
@@ -8,7 +9,7 @@ export const eventRoutes: readonly AdminRoute[] = [
     route: 'GET /events',
     tag: 'events',
     summary: 'Read events again, in their order after a known one',
-    query: Type.Object({ after: Type.Optional(Type.String()), limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$' })) }),
+    query: Type.Object({ after: Type.Optional(Type.String()), limit: LIMIT }),
     async handle(admin, { tenant, query }) {
       const rows = await admin.kernel.db.store.events(tenant, { after: query.after, limit: Number(query.limit ?? 100) });
       const results = rows.map(
@@ -22,8 +23,8 @@ export const eventRoutes: readonly AdminRoute[] = [
     tag: 'events',
     summary: 'List deliveries that were given up',
     query: Type.Object({
-      limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$' })),
-      offset: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' })),
+      limit: LIMIT,
+      offset: OFFSET,
     }),
     async handle(admin, { tenant, query }) {
       const page = await admin.kernel.db.jobs.dead(tenant, { limit: Number(query.limit ?? 100), offset: Number(query.offset ?? 0) });

@@ -7,7 +7,7 @@ import { did } from '../../records/did.ts';
 import type { Admin, AdminRoute, Call } from '../route.ts';
 
 const Text = Type.Optional(Type.String());
-const Endorsing = Type.Object({ conn_id: Text, create_transaction_for_endorser: Text });
+const Endorsing = Type.Object({ conn_id: Text, create_transaction_for_endorser: Type.Optional(Type.Boolean()) });
 
 /** A schema as ACA-Py's Indy family tells it. There are no sequence numbers on this ledger. */
 const indySchema = (id: string, schema: SchemaValue['schema']): JsonObject => ({

@@ -3,12 +3,12 @@ import { AppError } from '../../errors.ts';
 import { hashId, newId } from '../../kernel/ids.ts';
 import type { CommandInput } from '../../kernel/protocol.ts';
 import { toExchange } from '../../kernel/record.ts';
+import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type WalletValue, wallet } from '../../records/wallet.ts';
 import { SCOPES } from '../auth.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
-const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
 const Text = Type.Optional(Type.String({ maxLength: 1000 }));
 const Key = Type.Object({ wallet_key: Text });
 const Changes = {
@@ -125,22 +125,19 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
     tag: 'multitenancy',
     summary: 'Query subwallets',
     auth: 'admin',
-    query: Type.Object(
-      {
-        wallet_name: Type.Optional(Type.String()),
-        limit: Digits,
-        offset: Digits,
-        cursor: Type.Optional(Type.String()),
-        order_by: Type.Optional(Type.Literal('id')),
-        descending: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
-      },
-      { additionalProperties: Type.String() },
-    ),
+    query: Type.Object({
+      wallet_name: Type.Optional(Type.String()),
+      limit: LIMIT,
+      offset: OFFSET,
+      cursor: Type.Optional(Type.String()),
+      order_by: Type.Optional(Type.Literal('id')),
+      descending: Type.Optional(Type.Boolean()),
+    }),
     async handle(admin, { query }) {
       const page = await admin.kernel.db.store.find(admin.base, wallet.category, {
         state: 'ready',
         tags: query.wallet_name === undefined ? {} : { wallet_name: query.wallet_name },
-        limit: Math.min(Number(query.limit ?? 100), 10_000),
+        limit: Number(query.limit ?? 100),
         offset: Number(query.offset ?? 0),
         cursor: query.cursor,
         descending: query.descending === 'true',

@@ -2,13 +2,12 @@ import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { attachmentsByFormat, FORMAT_NAMES } from '../../kernel/format-ids.ts';
 import { type RecordDef, toExchange } from '../../kernel/record.ts';
+import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
 import { type CredentialValue, credential } from '../../records/credential.ts';
 import { presentationExchange } from '../../records/presentation-exchange.ts';
 import { presentationExchangeV1 } from '../../records/presentation-exchange-v1.ts';
 import type { AdminRoute } from '../route.ts';
-
-const Digits = Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' }));
 
 /** Where each version keeps the proof request of an exchange. */
 const VERSIONS: readonly { version: string; tag: string; def: RecordDef; request(value: JsonObject): JsonObject | undefined }[] = [
@@ -36,10 +35,10 @@ export const proofRoutes: readonly AdminRoute[] = VERSIONS.map(
     summary: 'Fetch credentials from wallet for presentation request',
     query: Type.Object({
       referent: Type.Optional(Type.String()),
-      count: Digits,
-      start: Digits,
-      limit: Digits,
-      offset: Digits,
+      count: LIMIT,
+      start: OFFSET,
+      limit: LIMIT,
+      offset: OFFSET,
       extra_query: Type.Optional(Type.String()),
     }),
     async handle(admin, { tenant, params, query }) {
