@@ -49,15 +49,17 @@ import { deliveryOf } from './protocols/message-pickup-2.ts';
 import { multitenancy } from './protocols/multitenancy.ts';
 import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
 import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
+import { ACAPY_VERSION, VERSION } from './version.ts';
 import { startExpiry } from './workers/expiry.ts';
 import { type PickupMode, startPickup } from './workers/pickup.ts';
 import { startSessions } from './workers/sessions.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
 
-export const VERSION = '0.2.0';
 /** How long the server of a did:web has to answer. */
 const WEB_MS = 5000;
+/** Whoever asks whether the agent is ready asks at least so often. */
+const WATCHED_MS = 60_000;
 /** Messages that are worked on at once, whatever they came by. */
 const MAX_IN_FLIGHT = 1000;
 /** The tenant of a single-tenant agent. */
@@ -114,7 +116,10 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers }),
   );
   if (!anoncreds.status().on) log.warn({}, anoncreds.status().text);
-  await db.admin.ensureTenant(BASE, config.walletName);
+  await firstTenant(db, config, log).catch(async (error: unknown) => {
+    await Promise.allSettled([anoncreds.close(), db.admin.close()]);
+    throw error;
+  });
   for (const plugin of plugins) {
     await migrate(db, BASE, plugin, registry.records).catch(async (error: unknown) => {
       await db.admin.close();
@@ -207,7 +212,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
+  let watched = 0;
   const ready = async (): Promise<{ ok: boolean; reason?: string }> => {
+    watched = Date.now();
     if (draining || closing) return { ok: false, reason: 'Shutdown in progress' };
     try {
       await db.admin.check();
@@ -274,6 +281,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     },
     plugins,
     version: VERSION,
+    acapyVersion: ACAPY_VERSION,
     started,
     config: shown as JsonObject,
     async changeSettings(tenant, given) {
@@ -325,7 +333,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     stopped,
     async drain() {
       draining = true;
-      await new Promise((resolve) => setTimeout(resolve, config.drainTime * 1000));
+      // nobody who could hear of it waits
+      if (Date.now() - watched < WATCHED_MS) await new Promise((resolve) => setTimeout(resolve, config.drainTime * 1000));
     },
     async close() {
       closing = true;
@@ -387,7 +396,7 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   ledgerOf(config);
   const db = await openDatabase(config, log);
   try {
-    await db.admin.ensureTenant(BASE, config.walletName);
+    await firstTenant(db, config, log);
     const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), db, log);
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
@@ -396,6 +405,22 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   } finally {
     await db.admin.close();
   }
+}
+
+/** The wallet of the operator; with `--recreate-wallet` a new one in the place of the one that is there. @throws ConfigError where that would erase more */
+async function firstTenant(db: Database, { recreateWallet, walletKey, walletName }: Config, log: Log): Promise<void> {
+  if (recreateWallet) {
+    if (walletKey === undefined) throw new ConfigError('--recreate-wallet erases the wallet: it needs its --wallet-key');
+    const tenants = (await db.admin.tenants()).filter((id) => id !== BASE).length;
+    if (tenants > 0)
+      throw new ConfigError(
+        `--recreate-wallet: ${tenants} wallets of tenants are in the database, which this does not erase: remove them first`,
+      );
+    await db.admin.eraseTenant(BASE);
+    while ((await db.admin.sweepTenant(BASE)) > 0);
+    log.warn({ wallet: walletName }, 'the wallet that was in the database is erased: --recreate-wallet');
+  }
+  await db.admin.ensureTenant(BASE, walletName);
 }
 
 /** Puts `--new-wallet-key`, or a generated key, in the place of the wallet key. @returns how many tenants there are */
@@ -523,7 +548,8 @@ async function openDatabase(config: Config, log: Log): Promise<Database> {
       log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');
     return db;
   }
-  if (/^postgres(ql)?:\/\//.test(store)) return await openPostgres({ url: store, masterKey: walletKey, poolSize: config.poolSize, report });
+  if (/^postgres(ql)?:\/\//.test(store))
+    return await openPostgres({ url: store, masterKey: walletKey, poolSize: config.poolSize, alone: config.recreateWallet, report });
   throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);
 }
 

@@ -22,6 +22,128 @@ const refused = (name: string, takes: Takes, sentence: string): ForeignSetting =
 
 const REKEY = 'give the present key as --wallet-key to ./flexid rotate-key, and the new one as --new-wallet-key';
 
+/** What ACA-Py calls the value of a flag in `GET /status/config`; no secret is among them. */
+const STATUS_NAMES: Readonly<Record<string, string>> = {
+  'admin-insecure-mode': 'admin.admin_insecure_mode',
+  'webhook-url': 'admin.webhook_urls',
+  'help-link': 'admin.help_link',
+  'admin-client-max-request-size': 'admin.admin_client_max_request_size',
+  'no-receive-invites': 'admin.no_receive_invites',
+  debug: 'debug.enabled',
+  'debug-connections': 'debug.connections',
+  'debug-credentials': 'debug.credentials',
+  'debug-presentations': 'debug.presentations',
+  'debug-webhooks': 'debug.webhooks',
+  invite: 'debug.print_invitation',
+  'invite-label': 'debug.invite_label',
+  'invite-multi-use': 'debug.invite_multi_use',
+  'invite-public': 'debug.invite_public',
+  'invite-metadata-json': 'debug.invite_metadata_json',
+  'test-suite-endpoint': 'debug.test_suite_endpoint',
+  'auto-accept-invites': 'debug.auto_accept_invites',
+  'auto-accept-requests': 'debug.auto_accept_requests',
+  'auto-respond-messages': 'debug.auto_respond_messages',
+  'auto-respond-credential-proposal': 'debug.auto_respond_credential_proposal',
+  'auto-respond-credential-offer': 'debug.auto_respond_credential_offer',
+  'auto-respond-credential-request': 'debug.auto_respond_credential_request',
+  'auto-respond-presentation-proposal': 'debug.auto_respond_presentation_proposal',
+  'auto-respond-presentation-request': 'debug.auto_respond_presentation_request',
+  'auto-store-credential': 'debug.auto_store_credential',
+  'auto-verify-presentation': 'debug.auto_verify_presentation',
+  'auto-disclose-features': 'auto_disclose_features',
+  plugin: 'external_plugins',
+  'block-plugin': 'blocked_plugins',
+  'storage-type': 'storage_type',
+  'profile-endpoint': 'profile_endpoint',
+  'universal-resolver': 'resolver.universal',
+  'universal-resolver-regex': 'resolver.universal.supported',
+  'tails-server-base-url': 'tails_server_base_url',
+  'tails-server-upload-url': 'tails_server_upload_url',
+  'notify-revocation': 'revocation.notify',
+  'monitor-revocation-notification': 'revocation.monitor_notification',
+  'anoncreds-legacy-revocation': 'revocation.anoncreds_legacy_support',
+  'genesis-url': 'ledger.genesis_url',
+  'genesis-file': 'ledger.genesis_file',
+  'genesis-transactions': 'ledger.genesis_transactions',
+  'genesis-transactions-list': 'ledger.ledger_config_list',
+  'ledger-pool-name': 'ledger.pool_name',
+  'ledger-keepalive': 'ledger.keepalive',
+  'ledger-socks-proxy': 'ledger.socks_proxy',
+  'no-ledger': 'ledger.disabled',
+  'read-only-ledger': 'read_only_ledger',
+  'log-config': 'log.config',
+  'log-file': 'log.file',
+  'log-level': 'log.level',
+  'invite-base-url': 'invite_base_url',
+  'monitor-ping': 'debug.monitor_ping',
+  'monitor-forward': 'monitor_forward',
+  'public-invites': 'public_invites',
+  'requests-through-public-did': 'requests_through_public_did',
+  timing: 'timing.enabled',
+  'timing-log': 'timing.log_file',
+  trace: 'trace.enabled',
+  'trace-target': 'trace.target',
+  'trace-tag': 'trace.tag',
+  'trace-label': 'trace.label',
+  'preserve-exchange-records': 'preserve_exchange_records',
+  'exch-use-unencrypted-tags': 'exch_use_unencrypted_tags',
+  'auto-ping-connection': 'auto_ping_connection',
+  'auto-accept-intro-invitation-requests': 'auto_accept_intro_invitation_requests',
+  'auto-provision': 'auto_provision',
+  label: 'default_label',
+  'inbound-transport': 'transport.inbound_configs',
+  'outbound-transport': 'transport.outbound_configs',
+  'no-transport': 'transport.disabled',
+  'enable-undelivered-queue': 'transport.enable_undelivered_queue',
+  'max-message-size': 'transport.max_message_size',
+  'max-outbound-retry': 'transport.max_outbound_retry',
+  'ws-heartbeat-interval': 'transport.ws.heartbeat_interval',
+  'ws-timeout-interval': 'transport.ws.timeout_interval',
+  'image-url': 'image_url',
+  'open-mediation': 'mediation.open',
+  'mediator-invitation': 'mediation.invite',
+  'default-mediator-id': 'mediation.default_id',
+  'clear-default-mediator': 'mediation.clear',
+  'wallet-name': 'wallet.name',
+  'wallet-type': 'wallet.type',
+  'wallet-storage-type': 'wallet.storage_type',
+  'wallet-storage-config': 'wallet.storage_config',
+  'wallet-key-derivation-method': 'wallet.key_derivation_method',
+  'wallet-local-did': 'wallet.local_did',
+  'wallet-allow-insecure-seed': 'wallet.allow_insecure_seed',
+  'replace-public-did': 'wallet.replace_public_did',
+  'recreate-wallet': 'wallet.recreate',
+  multitenant: 'multitenant.enabled',
+  'multitenant-admin': 'multitenant.admin_enabled',
+  'base-wallet-routes': 'multitenant.base_wallet_routes',
+  'endorser-protocol-role': 'endorser.protocol_role',
+  'endorser-public-did': 'endorser.endorser_public_did',
+  'endorser-endorse-with-did': 'endorser.endorser_endorse_with_did',
+  'endorser-alias': 'endorser.endorser_alias',
+  'auto-request-endorsement': 'endorser.auto_request',
+  'auto-endorse-transactions': 'endorser.auto_endorse',
+  'auto-write-transactions': 'endorser.auto_write',
+  'auto-create-revocation-transactions': 'endorser.auto_create_rev_reg',
+  'auto-promote-author-did': 'endorser.auto_promote_author_did',
+};
+
+/** What was given, by flag names, under ACA-Py's names: those of its settings that ACA-Py would show for it. */
+export function statusOf(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const [flag, value] of Object.entries(given)) {
+    const name = Object.hasOwn(STATUS_NAMES, flag) ? STATUS_NAMES[flag] : undefined;
+    if (name && value !== undefined && value !== false) out[name] = value;
+  }
+  if (Array.isArray(given.admin)) Object.assign(out, { 'admin.enabled': true, 'admin.host': given.admin[0], 'admin.port': given.admin[1] });
+  if (Array.isArray(given.endpoint)) {
+    const [first, ...more] = given.endpoint;
+    Object.assign(out, { default_endpoint: first, additional_endpoints: more });
+  }
+  // one server takes what is uploaded too, unless another was named
+  if (out.tails_server_base_url !== undefined) out.tails_server_upload_url ??= out.tails_server_base_url;
+  return out;
+}
+
 /** In the order of ACA-Py's config/argparse.py. */
 export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('help-link', 1),
@@ -75,7 +197,6 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('exch-use-unencrypted-tags', 0),
   foreign('experimental-didcomm-v2', 0, 'ACAPY_EXP_DIDCOMM_V2'),
   done('auto-provision', 0),
-  foreign('image-url', 1),
   done('enable-undelivered-queue', 0),
   foreign('max-outbound-retry', 1),
   // of ACA-Py 1.2: the invitation says by itself of which kind it is
@@ -91,7 +212,6 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('wallet-key-derivation-method', 1),
   foreign('wallet-rekey-derivation-method', 1),
   foreign('dbstore-storage-creds', 1),
-  refused('recreate-wallet', 0, 'this agent never deletes a wallet by itself: remove the database and start without the flag'),
   // one database for all tenants is the only way here
   { ...done('multitenancy-config', '+'), env: 'ACAPY_MULTITENANCY_CONFIGURATION' },
   foreign('endorser-protocol-role', 1, 'ACAPY_ENDORSER_ROLE'),
@@ -122,11 +242,15 @@ export function storeOfAcapy(given: { type?: string; config?: string; creds?: st
   if (given.type !== 'postgres_storage' && given.type !== 'postgres')
     throw new Error(`--wallet-storage-type ${given.type} is not supported: use postgres_storage`);
   const config = JSON.parse(given.config ?? '{}') as { url?: string };
-  const creds = JSON.parse(given.creds ?? '{}') as { account?: string; password?: string };
+  const creds = JSON.parse(given.creds ?? '{}') as Partial<Record<'account' | 'password' | 'admin_account' | 'admin_password', string>>;
   if (!config.url || !creds.account)
     throw new Error('postgres_storage needs "url" in --wallet-storage-config, "account" in --wallet-storage-creds');
+  const { admin_account, admin_password } = creds;
+  const query = new URLSearchParams(
+    Object.entries({ admin_account, admin_password }).filter((one): one is [string, string] => one[1] !== undefined),
+  );
   const user = [creds.account, ...(creds.password === undefined ? [] : [creds.password])].map(encodeURIComponent).join(':');
-  return `postgres://${user}@${config.url}/${encodeURIComponent(given.name)}`;
+  return `postgres://${user}@${config.url}/${encodeURIComponent(given.name)}${query.size > 0 ? `?${query}` : ''}`;
 }
 
 /** Settings that ACA-Py lets a tenant have of its own, by the name in its records; variables and flags spell them otherwise. */

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ArgumentParser, SUPPRESS } from 'argparse';
 import { parse as parseYaml } from 'yaml';
-import { FOREIGN_SETTINGS, type ForeignSetting, storeOfAcapy } from './config-acapy.ts';
+import { FOREIGN_SETTINGS, type ForeignSetting, statusOf, storeOfAcapy } from './config-acapy.ts';
 
 /** One setting: its flags (ACA-Py's where it has one), its variable, and what it holds. */
 interface Setting {
@@ -20,6 +20,8 @@ interface Setting {
   readonly oneOf?: readonly string[];
   /** ACA-Py's words for some of them. */
   readonly aliases?: Readonly<Record<string, string>>;
+  /** What the flag alone means, without a word after it. */
+  readonly bare?: string;
   /** Never shown: keys and secrets. */
   readonly secret?: boolean;
 }
@@ -216,6 +218,14 @@ const SETTINGS = {
     metavar: '<text>',
     help: 'What peers are shown as the name of this agent',
   },
+  imageUrl: {
+    flags: ['--image-url'],
+    env: 'ACAPY_IMAGE_URL',
+    group: 'Protocol',
+    kind: 'text',
+    metavar: '<url>',
+    help: 'Address of a picture of this agent, for those who are invited',
+  },
   argFile: {
     flags: ['--arg-file'],
     env: 'ACAPY_ARG_FILE',
@@ -310,7 +320,7 @@ const SETTINGS = {
     kind: 'number',
     default: 1,
     metavar: '<seconds>',
-    help: 'How long the agent serves on when it is told to stop, while /status/ready answers 503 already (default 1)',
+    help: 'How long the agent serves on when it is told to stop and /status/ready is asked, which answers 503 then (default 1)',
   },
   messageRate: {
     flags: ['--message-rate'],
@@ -366,7 +376,7 @@ const SETTINGS = {
     kind: 'text',
     default: 'askar-anoncreds',
     metavar: '<type>',
-    help: 'Accepted for ACA-Py: there is one wallet type',
+    help: 'What controllers are told: by it those of ACA-Py choose between its two families of calls, and both are served (default askar-anoncreds)',
   },
   seed: {
     flags: ['--seed'],
@@ -384,6 +394,12 @@ const SETTINGS = {
     'Wallet',
     'Let the DID of --seed take the place of another public DID',
   ),
+  recreateWallet: flag(
+    'recreate-wallet',
+    'ACAPY_RECREATE_WALLET',
+    'Wallet',
+    'Erase the wallet and begin a new one: needs its --wallet-key, and that nothing else has the database open and no tenants are in it',
+  ),
   walletStorageType: {
     flags: ['--wallet-storage-type'],
     env: 'ACAPY_WALLET_STORAGE_TYPE',
@@ -398,7 +414,7 @@ const SETTINGS = {
     group: 'Wallet',
     kind: 'text',
     metavar: '<json>',
-    help: '{"url": "HOST:PORT"}; the database has the wallet name and must exist',
+    help: '{"url": "HOST:PORT"}; the database has the wallet name',
   },
   walletStorageCreds: {
     flags: ['--wallet-storage-creds'],
@@ -407,7 +423,7 @@ const SETTINGS = {
     kind: 'text',
     secret: true,
     metavar: '<json>',
-    help: '{"account": USER, "password": PASSWORD}',
+    help: '{"account": USER, "password": PASSWORD}, and "admin_account", "admin_password" of who creates the database where there is none',
   },
   store: {
     flags: ['--store'],
@@ -415,7 +431,7 @@ const SETTINGS = {
     group: 'Wallet',
     kind: 'text',
     metavar: '<url>',
-    help: 'postgres://USER:PASSWORD@HOST/DATABASE, or sqlite:PATH[?max_page_count=N] with pages of 16 KiB (default: a file of the wallet name in --data-dir)',
+    help: 'postgres://USER:PASSWORD@HOST/DATABASE[?admin_account=A&admin_password=B of who creates it], or sqlite:PATH[?max_page_count=N] with pages of 16 KiB (default: a file of the wallet name in --data-dir)',
   },
   dataDir: {
     flags: ['--data-dir'],
@@ -486,6 +502,18 @@ const SETTINGS = {
     secret: true,
     metavar: '<words>',
     help: '25 words of the account that pays for writes; without it the ledger is read only',
+  },
+  sovAsAlgo: {
+    flags: ['--sov-as-algo'],
+    env: 'FLEXID_SOV_AS_ALGO',
+    group: 'Ledger',
+    kind: 'text',
+    default: 'on',
+    oneOf: ['on', 'off'],
+    aliases: { true: 'on', yes: 'on', '1': 'on', false: 'off', no: 'off', '0': 'off' },
+    bare: 'on',
+    metavar: '<on|off>',
+    help: 'Make a DID of the ledger where a controller written for Indy asks for method sov or for a did:indy (default on, where a ledger is configured)',
   },
   multitenant: flag('multitenant', 'ACAPY_MULTITENANT', 'Multitenancy', 'Host many wallets, each with its own token'),
   multitenantAdmin: flag('multitenant-admin', 'ACAPY_MULTITENANT_ADMIN', 'Multitenancy', 'Serve the operations that manage wallets'),
@@ -668,19 +696,21 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
       shown[long] = name === 'webhookUrls' ? (config[name] as string[]).map((url) => url.replace(/#.*/, '')) : config[name];
   }
   const ignored: string[] = [];
+  const foreign: Record<string, unknown> = {};
   for (const setting of FOREIGN_SETTINGS) {
     const [name] = setting.flags;
     const raw = given[name] ?? textOf(setting, env[setting.env]) ?? file[name.slice(2)];
     if (raw === undefined || raw === null || raw === false) continue;
     if (setting.refused) throw new ConfigError(`${name}: ${setting.refused}`);
     if (!setting.done) ignored.push(name);
+    foreign[name.slice(2)] = givenOf(setting, raw);
   }
   const complete = config as Config;
   config.store ??= storeOf(complete);
   for (const url of complete.endpoints ?? [])
     if (!/^(https?|wss?):\/\//i.test(url) || !URL.canParse(url))
       throw new ConfigError(`--endpoint takes the URLs that peers write to, http(s) or ws(s), not ${url}`);
-  return { config: complete, shown, ignored };
+  return { config: complete, shown: { ...shown, ...statusOf({ ...shown, ...foreign }) }, ignored };
 }
 
 /** The command that runs a mediator. */
@@ -722,6 +752,10 @@ function storeOf(config: Config): string | undefined {
     throw new ConfigError(text);
   }
 }
+
+/** What was told of a setting that has no effect: the parser makes a list of every value. */
+const givenOf = (setting: ForeignSetting, raw: unknown): unknown =>
+  setting.takes === 0 ? true : setting.takes === 1 && Array.isArray(raw) ? raw.at(-1) : raw;
 
 /** What a variable says about a setting that has no effect: nothing, or something. */
 const textOf = (setting: ForeignSetting, text: string | undefined): string | undefined =>
@@ -798,6 +832,7 @@ function createParser(command: string): ArgumentParser {
         help,
         metavar: setting.metavar as string | undefined,
         ...(setting.words ? { nargs: setting.words } : {}),
+        ...(setting.bare === undefined ? {} : { nargs: '?', const: setting.bare }),
         ...(setting.kind === 'words' && !setting.words ? { nargs: '+' } : {}),
         ...(setting.kind === 'list' ? { action: 'append' } : {}),
       });

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { AppError } from './errors.ts';
+import { ACAPY_VERSION, VERSION } from './version.ts';
 
 const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored on Algorand
 
@@ -13,6 +14,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid devnet             run the dev ledger alone, algod's API on port 4001
   ./flexid test [suite]       run the tests
   ./flexid bench [name]       run the benchmarks
+  ./flexid --version          this agent's version, and the one of ACA-Py whose admin API it has
   ./flexid fuzz               damaged messages, calls and ledger objects, seeded
 `;
 
@@ -112,6 +114,10 @@ async function main(): Promise<void> {
       process.exitCode = await run(argv);
       return;
     }
+    case '--version':
+    case '-v':
+      process.stdout.write(`FlexID Cloud Agent ${VERSION}, with the admin API of ACA-Py ${ACAPY_VERSION}\n`);
+      return;
     case undefined:
     case 'help':
     case '--help':

@@ -4,7 +4,7 @@ import { isLocked } from './errors.ts';
 import type { Endpoints, Profile, WebhookTarget } from './kernel/context.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { Settings } from './kernel/protocol.ts';
-import type { Exchange } from './kernel/record.ts';
+import { compact, type Exchange } from './kernel/record.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Database } from './ports/store.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
@@ -55,7 +55,13 @@ export function tenantProfiles(given: {
 
   function tenantProfile(record: Exchange, mediator: Mediator | undefined): Profile {
     const wallet = record.value as WalletValue;
-    const config: Config = { ...live, ...liveConfig(wallet.extra_settings ?? {}), label: wallet.label ?? live.label };
+    const config: Config = {
+      ...live,
+      ...liveConfig(wallet.extra_settings ?? {}),
+      label: wallet.label ?? live.label,
+      imageUrl: wallet.image_url ?? live.imageUrl,
+      walletType: wallet.wallet_type ?? live.walletType,
+    };
     const theirs = webhookTargets(wallet.webhook_urls ?? []);
     return {
       settings: settingsOf(config, inbound, endpoints, mediator),
@@ -92,8 +98,12 @@ function settingsOf(
   mediator: Mediator | undefined,
 ): Settings {
   const { algorandNetwork, algorandAppId } = config;
+  const ledgered = config.algodUrl !== undefined && !config.noLedger;
   return Object.freeze({
     label: config.label,
+    imageUrl: config.imageUrl,
+    walletType: config.walletType,
+    sovAsAlgo: config.sovAsAlgo === 'on' && ledgered,
     endpoint: config.endpoints?.[0] ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
     moreEndpoints: Object.freeze(config.endpoints?.slice(1) ?? []),
     autoAcceptInvites: config.autoAcceptInvites,
@@ -129,7 +139,7 @@ function settingsOf(
     legacyEndpoint: endpoints.all()[0],
     legacyPeers: legacyPeers(config.legacyPeers),
     legacyRequireSigned: config.legacyRequireSigned,
-    algoPrefix: config.algodUrl !== undefined && !config.noLedger ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
+    algoPrefix: ledgered ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
   });
 }
 
@@ -145,7 +155,7 @@ function legacyPeers(given: readonly string[]): Settings['legacyPeers'] {
 
 /** `GET /settings`, under ACA-Py's names. */
 function shownSettings(config: Config): JsonObject {
-  return {
+  return compact({
     'debug.auto_accept_invites': config.autoAcceptInvites,
     'debug.auto_accept_requests': config.autoAcceptRequests,
     auto_ping_connection: config.autoPingConnection,
@@ -160,9 +170,10 @@ function shownSettings(config: Config): JsonObject {
     preserve_exchange_records: config.preserveExchangeRecords,
     public_invites: config.publicInvites,
     default_label: config.label,
-    default_endpoint: config.endpoints?.[0] ?? null,
-    'wallet.type': 'askar-anoncreds',
+    default_endpoint: config.endpoints?.[0],
+    image_url: config.imageUrl,
+    'wallet.type': config.walletType,
     'wallet.name': config.walletName,
     'log.level': config.logLevel,
-  };
+  });
 }

@@ -182,7 +182,7 @@ const WORDS: Record<string, string[]> = {
   'wallet-storage-type': ['default'],
 };
 const words = (name: string, takes: string): string[] => WORDS[name] ?? (takes === '0' ? [] : takes === '2' ? ['a', 'b'] : ['a']);
-const REFUSED = ['dbstore-key', 'wallet-rekey', 'dbstore-rekey', 'recreate-wallet'];
+const REFUSED = ['dbstore-key', 'wallet-rekey', 'dbstore-rekey'];
 
 test('all 138 flags of ACA-Py are known, by flag, by variable and by YAML; a flag that would change the agent and cannot is refused', () => {
   assert.equal(ACAPY.length, 138);
@@ -284,7 +284,9 @@ test('--wallet-storage-* of PostgreSQL become --store; a password is quoted by n
   const read = (...given: [string, string, string]): Config => readConfig(storage(...given), {}).config;
   const url = '{"url": "db:5432", "wallet_scheme": "DatabasePerWallet"}';
   const creds = '{"account": "post@gres", "password": "p/w?", "admin_account": "a", "admin_password": "b"}';
-  assert.equal(read('postgres_storage', url, creds).store, 'postgres://post%40gres:p%2Fw%3F@db:5432/my%20wallet');
+  const store = 'postgres://post%40gres:p%2Fw%3F@db:5432/my%20wallet';
+  assert.equal(read('postgres_storage', url, creds).store, `${store}?admin_account=a&admin_password=b`);
+  assert.equal(read('postgres_storage', url, '{"account": "post@gres", "password": "p/w?"}').store, store);
   assert.equal(read('default', url, creds).store, undefined);
   assert.equal(readConfig([...storage('postgres_storage', url, creds), '--store', 'sqlite:x'], {}).config.store, 'sqlite:x');
   for (const given of [
@@ -310,4 +312,69 @@ test('secrets are not among the settings that are shown', () => {
     {},
   );
   assert.doesNotMatch(JSON.stringify(shown), /geheim|ssss/);
+});
+
+test('what flags say is shown under the names of ACA-Py, whether it has an effect here or not', () => {
+  const { shown } = readConfig(
+    [
+      ...[
+        '--genesis-url',
+        'http://ledger/genesis',
+        '--tails-server-base-url',
+        'http://tails',
+        '--wallet-type',
+        'askar',
+        '--wallet-name',
+        'faber',
+      ],
+      ...[
+        '--admin',
+        '127.0.0.1',
+        '8021',
+        '--admin-insecure-mode',
+        '--webhook-url',
+        'http://hook#geheim',
+        '--endpoint',
+        'http://a',
+        'ws://a',
+      ],
+      ...[
+        '--label',
+        'Faber',
+        '--auto-provision',
+        '--notify-revocation',
+        '--endorser-protocol-role',
+        'author',
+        '--image-url',
+        'http://image',
+      ],
+      ...['-it', 'http', '0.0.0.0', '8020', '--universal-resolver-bearer-token', 'geheim', '--wallet-storage-config', '{"url": "db:5432"}'],
+    ],
+    { ACAPY_LEDGER_POOL_NAME: 'pool', ACAPY_WALLET_STORAGE_CREDS: '{"account": "geheim"}' },
+  );
+  const wanted = {
+    'ledger.genesis_url': 'http://ledger/genesis',
+    'ledger.pool_name': 'pool',
+    tails_server_base_url: 'http://tails',
+    tails_server_upload_url: 'http://tails',
+    'wallet.type': 'askar',
+    'wallet.name': 'faber',
+    'wallet.storage_config': '{"url": "db:5432"}',
+    'admin.host': '127.0.0.1',
+    'admin.port': '8021',
+    'admin.enabled': true,
+    'admin.admin_insecure_mode': true,
+    'admin.webhook_urls': ['http://hook'],
+    default_endpoint: 'http://a',
+    additional_endpoints: ['ws://a'],
+    default_label: 'Faber',
+    auto_provision: true,
+    'revocation.notify': true,
+    'endorser.protocol_role': 'author',
+    image_url: 'http://image',
+    'transport.inbound_configs': [['http', '0.0.0.0', '8020']],
+  };
+  for (const [name, value] of Object.entries(wanted)) assert.deepEqual(shown[name], value, name);
+  assert.doesNotMatch(JSON.stringify(shown), /geheim/);
+  assert.equal('debug.enabled' in shown, false, 'what nobody asked for is not there');
 });

@@ -8,7 +8,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** What each folder of `src` may import of ours, itself aside: docs/architecture.md says why. */
 const MAY: Record<string, readonly string[]> = {
-  'main.ts': ['app.ts', 'config.ts', 'relay-offer.ts', 'errors.ts', 'adapters'],
+  'main.ts': ['app.ts', 'config.ts', 'relay-offer.ts', 'errors.ts', 'adapters', 'version.ts'],
   'app.ts': [
     'admin',
     'workers',
@@ -27,6 +27,7 @@ const MAY: Record<string, readonly string[]> = {
     'spoken.ts',
     'profiles.ts',
     'errors.ts',
+    'version.ts',
   ],
   'config.ts': ['config-acapy.ts'],
   'config-acapy.ts': [],
@@ -36,6 +37,7 @@ const MAY: Record<string, readonly string[]> = {
   'plugins.ts': ['kernel', 'config.ts'],
   'profiles.ts': ['kernel', 'records', 'ports', 'config.ts', 'errors.ts'],
   'errors.ts': [],
+  'version.ts': [],
   kernel: ['ports', 'didcomm', 'errors.ts'],
   ports: [],
   vault: [],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -33,6 +33,32 @@ for (const [args, text] of [
     assert.doesNotMatch(stderr, /\n {4}at |one two/);
   });
 }
+
+test('--version tells both versions, the own one as package.json has it', () => {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { status, stdout } = run('--version');
+  assert.equal(status, 0);
+  assert.equal(stdout, `FlexID Cloud Agent ${version}, with the admin API of ACA-Py 1.7.0\n`);
+});
+
+test('--recreate-wallet begins a new wallet, with its key alone', () => {
+  const start = (name: string, ...more: string[]) =>
+    run('provision', '--store', `sqlite:${join(folder, `${name}.db`)}`, '--wallet-name', name, ...more);
+  const seed = '000000000000000000000000Trustee1';
+  const did = /did:key:\w+/;
+  assert.match(start('again', '--wallet-key', 'first', '--seed', seed).stderr, did);
+  // it is known: nothing is made
+  const [made] = did.exec(start('again', '--wallet-key', 'first', '--seed', seed).stderr)!;
+  const other = seed.replace('T', 'S');
+  const refused = start('again', '--recreate-wallet', '--wallet-key', 'second', '--seed', other);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /wallet key/i);
+  assert.match(start('again', '--recreate-wallet').stderr, /^flexid: .*key/im);
+  const recreated = start('again', '--recreate-wallet', '--wallet-key', 'first', '--seed', other);
+  assert.equal(recreated.status, 0, recreated.stderr);
+  assert.match(recreated.stderr, /the wallet that was in the database is erased: --recreate-wallet/);
+  assert.notEqual(did.exec(recreated.stderr)![0], made);
+});
 
 test('a start that fails after the database was opened ends the process', async () => {
   const taken = createServer();

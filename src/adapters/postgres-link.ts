@@ -2,6 +2,8 @@ import pg from 'pg';
 import { AppError } from '../errors.ts';
 import { FOREIGN_LANE, LEASE_LOST, MAILBOX_FULL, NO_TENANT, VERSION_CLASH } from './postgres-commit-sql.ts';
 
+/** What the sessions of this agent are called in the database's own views. */
+export const APPLICATION = 'flexid';
 const CONNECT_MS = 5000;
 const QUERY_MS = 30_000;
 /**
@@ -23,7 +25,8 @@ const types = {
     oid === INT8 && format !== 'binary' ? Number : (pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown),
 } as pg.CustomTypesConfig;
 
-const stateOf = (error: unknown): string | undefined => (error instanceof pg.DatabaseError ? error.code : undefined);
+/** PostgreSQL's own code of an error. */
+export const stateOf = (error: unknown): string | undefined => (error instanceof pg.DatabaseError ? error.code : undefined);
 
 /** Whether the database undid a transaction only because another was in its way. */
 export const isTransient = (error: unknown): boolean =>
@@ -49,10 +52,11 @@ export function postgresError(error: unknown): AppError {
   if (state === '40001' || state === '40P01') return new AppError('conflict', text, cause);
   if (state === '53100') return new AppError('store-full', undefined, cause);
   if (state === 'XX001' || state === 'XX002') return new AppError('store-corrupt', `The database is damaged (${text})`, cause);
-  // 08 connection, 28 login, 53 resources, 57 shutdown, 58 system, 25006 read-only, 3D000 no such database; without a state the connection itself failed
-  if (state === undefined || /^(08|28|53|57|58|25006|3D000)/.test(state)) {
+  // 08 connection, 57 shutdown, 58 system; without a state the connection itself failed
+  if (state === undefined || /^(08|57|58)/.test(state))
     return new AppError('store-unavailable', `The database does not answer (${text})`, cause);
-  }
+  // 28 login, 53 resources, 25006 read-only, 3D000 no such database, 42501 no right: a server that answers, and says no
+  if (/^(28|53|25006|3D000|42501)/.test(state)) return new AppError('store-unavailable', `The database refuses (${text})`, cause);
   return new AppError('internal', `${text} (SQLSTATE ${state})`, cause);
 }
 
@@ -83,7 +87,7 @@ const clientOptions = (url: string, settings: readonly string[]): pg.ClientConfi
   connectionString: url,
   connectionTimeoutMillis: CONNECT_MS,
   keepAlive: true,
-  application_name: 'flexid',
+  application_name: APPLICATION,
   types,
   options: [...SETTINGS, ...settings].map((setting) => `-c ${setting}`).join(' '),
 });

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts';
 import { createMaster, openMaster } from '../vault/master.ts';
 import { unwrapDataKey, wrapDataKey } from '../vault/seal.ts';
+import { whoCreates } from './postgres-create.ts';
 import { plainClient, postgresError } from './postgres-link.ts';
 import { migratePostgres } from './postgres-schema.ts';
 import { guarded, guardedMaster } from './store-shared.ts';
@@ -15,7 +16,7 @@ export async function rotatePostgres(options: { url: string; masterKey?: string;
   const { url, masterKey, nextKey } = options;
   if (masterKey === undefined || nextKey === undefined)
     throw new AppError('wrong-master-key', 'PostgreSQL needs both keys: --wallet-key and --new-wallet-key');
-  const client = await plainClient(url);
+  const client = await plainClient(whoCreates(url).url);
   try {
     await migratePostgres(client);
     await client.query('BEGIN');

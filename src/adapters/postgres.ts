@@ -18,8 +18,9 @@ import { encodeCommit, NEVER } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
 import { commitBatcher } from './postgres-commit.ts';
 import { TENANT_LOCK } from './postgres-commit-sql.ts';
+import { clientOf, whoCreates } from './postgres-create.ts';
 import { postgresJobs } from './postgres-jobs.ts';
-import { openLink, plainClient, postgresError } from './postgres-link.ts';
+import { APPLICATION, openLink, postgresError } from './postgres-link.ts';
 import { listen } from './postgres-listen.ts';
 import { postgresMail } from './postgres-mail.ts';
 import { loadBatcher, postgresReads } from './postgres-read.ts';
@@ -40,12 +41,17 @@ import {
 } from './store-shared.ts';
 
 export interface PostgresOptions {
-  /** `postgres://user:password@host:port/database`; the schema `flexid` is created in it. */
+  /**
+   * `postgres://user:password@host:port/database`; the schema `flexid` is created in it. Where the server has no such database it is created too: by
+   * `admin_account` with `admin_password` in the query, as for Askar, or else by the user itself.
+   */
   url: string;
   /** `--wallet-key`: base58 of 32 bytes, the 32 bytes, or a passphrase. PostgreSQL never gets a generated one: several processes and hosts would have to share it. */
   masterKey: string | Uint8Array | undefined;
   /** Connections for pages and single reads, beside one each for commits, lookups, jobs and notifications. Default 2. */
   poolSize?: number;
+  /** Refuses to open it while another process of the agent has it open. */
+  alone?: boolean;
   /** Where a listener's own failure is told. */
   report?: (error: unknown) => void;
 }
@@ -55,25 +61,33 @@ const EXPIRE_ROWS = 1000;
 const SWEEP_ROWS = 2000;
 
 /**
- * Opens a PostgreSQL database (15 or newer) and brings its schema up to date; other processes may have it open.
+ * Opens a PostgreSQL database (15 or newer), creates it where there is none, and brings its schema up to date; other processes may have it open.
  * @throws AppError `wrong-master-key` (also when none is given), `store-unavailable`.
  */
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
-  const { url, masterKey } = options;
+  const { url: given, masterKey, alone } = options;
   if (masterKey === undefined || masterKey.length === 0) {
     throw new AppError('wrong-master-key', 'A PostgreSQL database needs a wallet key: give one with --wallet-key');
   }
-  const client = await plainClient(url);
+  const { url, admin } = whoCreates(given);
+  const client = await clientOf(url, admin);
   try {
+    if (alone) await refuseOthers(client);
     await migratePostgres(client);
     const settings = await sessionSettings(client);
     const master = await readMaster(client, masterKey);
-    return assemble(options, master, settings, await skewOf(client));
+    return assemble({ ...options, url }, master, settings, await skewOf(client));
   } catch (error) {
     throw postgresError(error);
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** @throws AppError `store-unavailable` while another process has the database open */
+async function refuseOthers(client: Client): Promise<void> {
+  const text = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = '${APPLICATION}' AND pid <> pg_backend_pid() LIMIT 1`;
+  if ((await client.query(text)).rows.length > 0) throw new AppError('store-unavailable', 'Another process has the database open');
 }
 
 /** The master key, checked against the database's header; the first process to come sets it. */

@@ -29,6 +29,8 @@ export interface Admin {
   /** What was loaded beside the agent's own protocols. */
   readonly plugins: readonly Plugin[];
   readonly version: string;
+  /** The version of ACA-Py whose admin API this is. */
+  readonly acapyVersion: string;
   readonly started: number;
   /** The configuration as the operator may read it: without keys. */
   readonly config: JsonObject;

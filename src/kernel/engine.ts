@@ -166,6 +166,11 @@ export function createEngine(kernel: Kernel): Engine {
   const ingress = createIngress(kernel);
   const relay = createRelay(kernel, ingress.routeOf, (body, session) => receive(body, session));
   const told = new Map<string, { minute: number; count: number }>();
+  const warned = new Set<string>();
+  function warnOnce(text: string): void {
+    if (!warned.has(text)) kernel.log.warn({}, text);
+    warned.add(text);
+  }
 
   function contextOf(tenant: string, protocol: Protocol, settings: Settings, subject: Subject): StepContext {
     return {
@@ -646,7 +651,9 @@ export function createEngine(kernel: Kernel): Engine {
       const ctx = contextOf(tenant, protocol, profile.settings, subject);
       const thid = record && 'thread_id' in record.value ? (record.value.thread_id as string | undefined) : undefined;
       try {
-        return await settle(await assemble(kernel, profile, protocol, ctx, request.step(ctx), { thid, ...request.origin }), tenant);
+        const effects = request.step(ctx);
+        if (effects.warn !== undefined) warnOnce(effects.warn);
+        return await settle(await assemble(kernel, profile, protocol, ctx, effects, { thid, ...request.origin }), tenant);
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'conflict' || attempt >= ATTEMPTS) throw error;
         await pause(attempt);

@@ -163,6 +163,8 @@ export interface Effects {
   readonly lent?: readonly string[];
   /** How the mail that is kept for the connection goes on the socket that the message came on, from now on. */
   readonly session?: SessionMode;
+  /** What the operator should know of how a call was taken: the log has the same sentence once. */
+  readonly warn?: string;
   /** What the REST call answers, where that is not the record. */
   readonly answer?: JsonObject;
   /** A problem report to the peer; `thid` where the record's own thread is not the one that started the step. */
@@ -256,6 +258,12 @@ export interface StepContext<V extends RecordValue = RecordValue> {
 /** The configuration that steps may see: per tenant, from flags. */
 export interface Settings {
   readonly label: string;
+  /** Address of a picture of the agent, that invitations name. */
+  readonly imageUrl?: string;
+  /** What controllers are told of the wallet: `askar` of those that choose the Indy family, else a type of the AnonCreds family. */
+  readonly walletType: string;
+  /** A DID of method `sov` that is asked for is made as one of the ledger. */
+  readonly sovAsAlgo: boolean;
   readonly endpoint: string;
   /** Where else we can be reached: what the documents of new DIDs say besides. */
   readonly moreEndpoints: readonly string[];

@@ -143,6 +143,7 @@ export const connections = defineProtocol<ConnectionValue>({
         const { endpoint, routingKeys } = service;
         const members = {
           label: body.my_label ?? ctx.settings.label,
+          imageUrl: ctx.settings.imageUrl,
           recipientKeys: [key.verkey],
           routingKeys: routingKeys.length > 0 ? routingKeys : undefined,
           serviceEndpoint: endpoint || QUEUE_ENDPOINT,

@@ -220,7 +220,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
         const detail = detailOf(ctx, made.format);
         return {
           record: { states: ['request-sent'], patch: { cred_request: message, details: { ...value.details, [made.format]: detail } } },
-          emit: [{ topic: `issue_credential_v2_0_${made.format}`, payload: detail }],
+          emit: [detailEvent(ctx, made.format, detail)],
           keys: [{ kid: `cred-request:${id}`, type: 'cred-request', secret: made.metadata }],
           send: [{ message }],
         };
@@ -249,7 +249,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
             patch: { cred_issue: message, wanted: undefined, details },
             remove: !acks && value.auto_remove,
           },
-          emit: [{ topic: `issue_credential_v2_0_${made.format}`, payload: detail }],
+          emit: [detailEvent(ctx, made.format, detail)],
           send: [{ message }],
         };
       },
@@ -264,7 +264,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
           record: { states: ['done'], patch: { details: { ...value.details, [made.format]: detail } }, remove: value.auto_remove },
           others: [stored],
           unkeys: [`cred-request:${id}`],
-          emit: [{ topic: `issue_credential_v2_0_${made.format}`, payload: detail }],
+          emit: [detailEvent(ctx, made.format, detail)],
           send: [{ type: 'ack', body: { status: 'OK' } }],
         };
       },
@@ -541,6 +541,13 @@ function detailOf(ctx: Ctx, format: FormatName, members: JsonObject = {}): JsonO
   const before = ctx.record!.value.details?.[format];
   const time = isoTime(ctx.now);
   return { created_at: time, [name]: ctx.newId(), cred_ex_id: ctx.record!.id, ...before, updated_at: time, ...members };
+}
+
+/** The webhook of a detail record: as in ACA-Py the type of the wallet, which controllers chose their calls by, says of which family it is told. */
+function detailEvent(ctx: Ctx, format: FormatName, detail: JsonObject): { topic: string; payload: JsonObject } {
+  const family = ctx.settings.walletType === 'askar' ? 'indy' : 'anoncreds';
+  const { [`cred_ex_${format}_id`]: id, ...rest } = detail;
+  return { topic: `issue_credential_v2_0_${family}`, payload: { ...rest, [`cred_ex_${family}_id`]: id! } };
 }
 
 const preview = (message: Incoming): JsonObject | undefined => (message.body.credential_preview as JsonObject | null) ?? undefined;

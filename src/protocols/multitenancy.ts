@@ -29,7 +29,7 @@ export const multitenancy = defineProtocol<WalletValue>({
         const id: string = body.wallet_id;
         const value: WalletValue = {
           wallet_name: body.wallet_name,
-          wallet_type: body.wallet_type ?? 'askar-anoncreds',
+          wallet_type: body.wallet_type ?? ctx.settings.walletType,
           label: body.label,
           image_url: body.image_url,
           webhook_urls: body.wallet_webhook_urls ?? [],

@@ -261,6 +261,7 @@ function createInvitation(
       minor: body.protocol_version === '1.0' ? 0 : 1,
       body: {
         label: (body.my_label as string | undefined) ?? ctx.settings.label,
+        imageUrl: ctx.settings.imageUrl,
         goal: body.goal,
         goal_code: body.goal_code,
         accept,

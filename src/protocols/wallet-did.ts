@@ -67,7 +67,9 @@ export const walletDid = defineProtocol<DidValue>({
           : { known: { category: did.category, tag: 'verkey', equals: newKeyPair(seedBytes(body.seed)).verkey } }),
       }),
       step(ctx, { body }) {
-        const method = body.method ?? (ctx.settings.algoPrefix ? 'algo' : 'key');
+        // what controllers written for Indy ask for; a ledger's own DID is what they need it for
+        const asAlgo = body.method === 'sov' && ctx.settings.sovAsAlgo;
+        const method = asAlgo ? 'algo' : (body.method ?? (ctx.settings.algoPrefix ? 'algo' : 'key'));
         const type = body.options?.key_type ?? 'ed25519';
         if (type !== 'ed25519') throw new AppError('bad-request', `Unsupported key type ${type} for DID method ${method}`);
         if (body.options?.did) throw new AppError('bad-request', `DID method ${method} does not support a user-defined DID`);
@@ -94,6 +96,9 @@ export const walletDid = defineProtocol<DidValue>({
           // invitations may name any DID of the wallet, and any number of them
           routes: [service ? routeFor(service, key.verkey, 'public', made) : { kid: key.verkey, kind: 'public', target: made }],
           answer: { result: view(value) },
+          ...(asAlgo
+            ? { warn: 'DIDs of method sov are asked for: the ledger has none, and DIDs of its own are made (--sov-as-algo)' }
+            : {}),
         };
       },
     },

@@ -7,7 +7,8 @@ import { did } from '../../records/did.ts';
 import type { Admin, AdminRoute, Call } from '../route.ts';
 
 const Text = Type.Optional(Type.String());
-const Endorsing = Type.Object({ conn_id: Text, create_transaction_for_endorser: Type.Optional(Type.Boolean()) });
+/** How a controller asks for an endorser, as ACA-Py takes it. */
+export const Endorsing = Type.Object({ conn_id: Text, create_transaction_for_endorser: Type.Optional(Type.Boolean()) });
 
 /** A schema as ACA-Py's Indy family tells it. There are no sequence numbers on this ledger. */
 const indySchema = (id: string, schema: SchemaValue['schema']): JsonObject => ({
@@ -27,7 +28,8 @@ async function publicDid(admin: Admin, tenant: string): Promise<string> {
   return rows[0].id;
 }
 
-function noEndorser(query: Call['query']): void {
+/** @throws AppError `not-implemented` where an endorser is asked for */
+export function noEndorser(query: Call['query']): void {
   if (query.create_transaction_for_endorser === 'true')
     throw new AppError('not-implemented', 'Endorsement is not supported: the sponsor pays for what the issuer itself signs');
 }

@@ -1,8 +1,11 @@
 import Type from 'typebox';
+import { looksLikeVerkey, verkeyBytes } from '../../didcomm/encoding.ts';
+import { parseDidAlgo } from '../../dids/did-algo.ts';
 import { didcommServices, verkeysFor } from '../../dids/did-doc.ts';
 import { AppError } from '../../errors.ts';
 import type { DidDocument } from '../../ports/ledger.ts';
 import type { Admin, AdminRoute } from '../route.ts';
+import { Endorsing, noEndorser } from './indy-families.ts';
 
 /** ACA-Py's name of the one ledger that an agent has. */
 const ONLY = 'default';
@@ -60,6 +63,29 @@ export const ledgerRoutes: readonly AdminRoute[] = [
     },
   },
   {
+    route: 'POST /ledger/register-nym',
+    tag: 'ledger',
+    summary: 'Send a NYM registration to the ledger',
+    query: Type.Object({
+      ...Did.properties,
+      ...Endorsing.properties,
+      verkey: Type.String({ maxLength: 100 }),
+      alias: Type.Optional(Type.String()),
+      role: Type.Optional(Type.Union(['STEWARD', 'TRUSTEE', 'ENDORSER', 'NETWORK_MONITOR', 'reset'].map((name) => Type.Literal(name)))),
+    }),
+    async handle(admin, { tenant, query }) {
+      admin.work(tenant).ledger();
+      noEndorser(query);
+      const { algoPrefix } = (await admin.kernel.profiles.of(tenant)).settings;
+      const { did, publicKey } = parseDidAlgo(query.did!);
+      if (algoPrefix === undefined || !did.startsWith(algoPrefix)) throw new AppError('bad-request', `DID ${did} is none of this ledger`);
+      if (!looksLikeVerkey(query.verkey!) || !Buffer.from(verkeyBytes(query.verkey!)).equals(publicKey))
+        throw new AppError('bad-request', 'The verkey is not that of the DID: its key makes the DID');
+      // nobody registers a DID for another here: its own key writes it, with POST /wallet/did/public
+      return { success: true };
+    },
+  },
+  {
     route: 'PATCH /ledger/rotate-public-did-keypair',
     tag: 'ledger',
     summary: 'Rotate key pair for public DID',
@@ -88,7 +114,8 @@ export const ledgerRoutes: readonly AdminRoute[] = [
     }),
     async handle(admin, { tenant }) {
       admin.work(tenant).ledger();
-      throw new AppError('bad-request', `Ledger ${ONLY} TAA not available`);
+      // start scripts accept without asking: there is nothing to accept, so nothing is missing afterwards
+      return {};
     },
   },
   {

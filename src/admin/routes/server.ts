@@ -38,7 +38,9 @@ export const serverRoutes: readonly AdminRoute[] = [
     summary: 'Fetch the server status',
     auth: 'admin',
     handle: async (admin) => ({
-      version: admin.version,
+      // scripts of controllers choose their calls by the version of ACA-Py
+      version: admin.acapyVersion,
+      flexid_version: admin.version,
       label: (await admin.kernel.profiles.of(admin.base)).settings.label,
       conductor: admin.counters(),
       uptime: Math.round((Date.now() - admin.started) / 1000),

@@ -24,9 +24,26 @@ export const walletRoutes: readonly AdminRoute[] = [
       key_type: Type.Optional(Type.Union(['ed25519', 'bls12381g2', 'p256'].map((name) => Type.Literal(name)))),
     }),
     async handle(admin, { tenant, query }) {
-      const tags = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
+      const { sovAsAlgo } = (await admin.kernel.profiles.of(tenant)).settings;
+      const tags = query.method === 'sov' && sovAsAlgo ? { ...query, method: 'algo' } : query;
       const { rows } = await admin.kernel.db.store.find(tenant, did.category, { tags, limit: 10_000 });
       return { results: rows.map((row) => did.view(toExchange<DidValue>(row))) };
+    },
+  },
+  {
+    route: 'POST /did/indy/create',
+    tag: 'did',
+    summary: 'Create a did:indy',
+    body: Type.Object({
+      options: Type.Optional(Type.Object({ did: Text, seed: Text, key_type: Text })),
+      features: Type.Optional(Type.Object({})),
+    }),
+    async handle(admin, { tenant, body, key }) {
+      const { seed, ...options } = (body.options ?? {}) as { seed?: string };
+      // the same DID that method sov asks for, or the same refusal
+      const input = { body: { method: 'sov', ...(seed === undefined ? {} : { seed }), options }, query: {} };
+      const { did: made, verkey } = (await admin.calls.call(tenant, 'wallet-did', 'create', { input, key })).result as unknown as DidValue;
+      return { did: made, verkey };
     },
   },
   {
