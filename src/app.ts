@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { algorandLedger } from './adapters/algorand.ts';
 import { openAnonCreds } from './adapters/anoncreds.ts';
+import { createDoor } from './adapters/door.ts';
 import { egressGuard } from './adapters/egress.ts';
 import { httpInbound, inboundGate } from './adapters/http-inbound.ts';
 import { httpOutbound } from './adapters/http-outbound.ts';
@@ -152,6 +153,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);
   const gate = inboundGate(MAX_IN_FLIGHT, config.messageRate);
+  const door = asSetting('--trusted-proxy', () =>
+    createDoor({ perAddress: config.maxConnectionsPerAddress, trusted: config.trustedProxies, log }),
+  );
   const heartbeat = { heartbeatMs: config.wsHeartbeat * 1000, timeoutMs: config.wsTimeout * 1000 };
   let frames: Frames | undefined;
   const outbound = outgoing(
@@ -235,22 +239,24 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
         open: socket && ((tenant, box) => sessions.open(socket, tenant, box)),
       });
       if (refused === 'envelope') return { status: 400 };
+      const known = session !== undefined;
       if (confirmed) await sessions.confirm(confirmed);
       if (taken) sessions.taken(taken);
       if (socket && session) sessions.attach(session, socket);
       if (socket && lent) sessions.lent(lent, socket);
-      if (reply !== undefined) return { status: 200, reply, sent };
+      if (reply !== undefined) return { status: 200, reply, sent, known };
       const mail = session && !socket ? await sessions.forRequest(session) : undefined;
-      return mail ? { status: 200, ...mail } : { status: 202 };
+      return mail ? { status: 200, ...mail } : { status: 202, known };
     },
   };
   frames = takeFrames(sink, gate, log);
-  const sockets = wsInbound(frames, { ...heartbeat, gate, maxBytes: config.maxMessageSize, maxSockets: config.maxSockets, log });
+  const sockets = wsInbound(frames, { ...heartbeat, gate, door, maxBytes: config.maxMessageSize, maxSockets: config.maxSockets, log });
   const messages = await openAll(inbound, async ({ host, port, posts, sockets: takes }) => {
     return await httpInbound(sink, {
       ...{ host, port, posts, upgrade: takes ? sockets.upgrade : undefined },
       maxBytes: config.maxMessageSize,
       gate,
+      door,
       mediaType,
       // off or not: a payload of the 2018 Agent Protocol is then answered like everything that is no envelope, as for a tenant that has it off
       plain: true,
@@ -314,6 +320,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
         ...admin,
         maxBytes: Math.round(config.adminMaxRequestSize * 1_048_576),
         managesWallets: config.multitenantAdmin,
+        door,
       })
     : undefined;
   adminPort = server?.port;
@@ -351,6 +358,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await outbound.close();
       await web.close();
       await anoncreds.close();
+      door.close();
       await db.admin.close();
       await trace.close();
     },

@@ -287,6 +287,23 @@ const SETTINGS = {
     metavar: '<n>',
     help: 'WebSockets of peers that may be open at once (default 20,000)',
   },
+  maxConnectionsPerAddress: {
+    flags: ['--max-connections-per-address'],
+    env: 'FLEXID_MAX_CONNECTIONS_PER_ADDRESS',
+    group: 'Transport',
+    kind: 'number',
+    default: 1024,
+    metavar: '<n>',
+    help: 'HTTP connections that one address may have open to a port; the one that waits longest gives way (default 1024; 0 for no bound)',
+  },
+  trustedProxies: {
+    flags: ['--trusted-proxy'],
+    env: 'FLEXID_TRUSTED_PROXY',
+    group: 'Transport',
+    kind: 'list',
+    metavar: '<CIDR>',
+    help: 'A reverse proxy whose x-forwarded-for is believed, for every bound by address; may be given more than once',
+  },
   wsHeartbeat: {
     flags: ['--ws-heartbeat-interval'],
     env: 'ACAPY_WS_HEARTBEAT_INTERVAL',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ENVELOPE_V1 } from '../didcomm/media-types.ts';
+import { createDoor } from './door.ts';
 import { type EnvelopeSink, httpInbound, type InboundOptions, inboundGate } from './http-inbound.ts';
 
 const quiet = { info() {}, warn() {}, error() {} };
@@ -9,6 +10,7 @@ const OPTIONS: InboundOptions = {
   port: 0,
   maxBytes: 1000,
   gate: inboundGate(100, 0),
+  door: createDoor({ perAddress: 0, log: quiet }),
   mediaType: ENVELOPE_V1,
   log: quiet,
 };

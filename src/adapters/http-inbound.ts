@@ -4,13 +4,21 @@ import type { Duplex } from 'node:stream';
 import { mayHoldEnvelope } from '../didcomm/media-types.ts';
 import { asAppError } from '../errors.ts';
 import type { Log } from '../ports/log.ts';
-import type { Socket } from '../ports/transport.ts';
+import { type Door, PATIENCE, type Socket } from '../ports/transport.ts';
 import { rateLimit } from './rate-limit.ts';
+
+/** What became of an envelope. `known`: it was its sender's, who has a connection. */
+export interface Received {
+  readonly status: number;
+  readonly reply?: string;
+  readonly sent?: () => Promise<void>;
+  readonly known?: boolean;
+}
 
 /** What takes envelopes: the engine, seen from a transport. */
 export interface EnvelopeSink {
   /** @param socket where it came on one that stays open: answers may go on it later too */
-  receive(body: Uint8Array, socket?: Socket): Promise<{ status: number; reply?: string; sent?: () => Promise<void> }>;
+  receive(body: Uint8Array, socket?: Socket): Promise<Received>;
 }
 
 /** How many messages are in hand, and how fast an address may send more: one for all transports of a process. */
@@ -48,6 +56,7 @@ export interface InboundOptions {
   readonly port: number;
   readonly maxBytes: number;
   readonly gate: InboundGate;
+  readonly door: Door;
   readonly mediaType: string;
   /** Also takes the forms of the 2018 Agent Protocol: text and raw bytes. */
   readonly plain?: boolean;
@@ -63,11 +72,11 @@ export interface InboundOptions {
  * probe; 400 and 413 for what is not an envelope at all.
  */
 export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): Promise<{ port: number; close(): Promise<void> }> {
-  const { gate, posts = true, upgrade } = options;
+  const { gate, door, posts = true, upgrade } = options;
   const server = createServer(
     {
+      ...PATIENCE,
       requestTimeout: 30_000,
-      headersTimeout: 10_000,
       keepAliveTimeout: 30_000,
       maxHeaderSize: 16_384,
       // HTTP clients that would rather speak HTTP/2 ask for that in the same way: they go on as they are
@@ -83,24 +92,23 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
       if (request.method !== 'POST') return answer(response, 405);
       if (!mayHoldEnvelope(request.headers['content-type'], options.plain)) return answer(response, 415);
       if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
-      if (!gate.mayCome(request.socket.remoteAddress ?? '')) {
-        response.setHeader('retry-after', '1');
-        return answer(response, 429);
-      }
-      if (gate.full) {
-        response.setHeader('retry-after', '1');
-        return answer(response, 503);
-      }
-      gate.enter();
-      void take(request, response).finally(gate.leave);
+      void take(request, response);
     },
   );
+  door.keep(server);
   if (upgrade) server.on('upgrade', upgrade);
 
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request, options.maxBytes);
+    const body = await readBody(request, options.maxBytes, (bytes) => door.grew(request, bytes));
     if (body === 'large') return refuseLarge(request, response);
     if (body === 'broken') return;
+    // only what is there whole counts: who sends half of it keeps nobody out
+    const late = !gate.mayCome(door.nameOf(request)) ? 429 : gate.full ? 503 : undefined;
+    if (late) {
+      response.setHeader('retry-after', '1');
+      return answer(response, late);
+    }
+    gate.enter();
     try {
       const { status, reply, sent } = await sink.receive(body);
       if (reply === undefined) return answer(response, status);
@@ -117,6 +125,8 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
       // RFC 0094 has no word for it: who forwards to a queue that is full is to come back
       if (code === 'mailbox-full') answer(response, 429);
       else answer(response, row.retry || row.status >= 500 ? 503 : 400);
+    } finally {
+      gate.leave();
     }
   }
 
@@ -127,12 +137,13 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
 }
 
-function readBody(request: IncomingMessage, max: number): Promise<Buffer | 'large' | 'broken'> {
+function readBody(request: IncomingMessage, max: number, grew: (bytes: number) => void): Promise<Buffer | 'large' | 'broken'> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
+      grew(chunk.length);
       if (size > max) {
         resolve('large');
         request.pause();
@@ -141,6 +152,7 @@ function readBody(request: IncomingMessage, max: number): Promise<Buffer | 'larg
     request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
     request.on('error', () => resolve('broken'));
     request.on('aborted', () => resolve('broken'));
+    request.on('close', () => resolve('broken'));
   });
 }
 

@@ -7,6 +7,7 @@ import { until, waiting } from '../../test/support/waiting.ts';
 import { ENVELOPE_V1 } from '../didcomm/media-types.ts';
 import { AppError } from '../errors.ts';
 import type { Socket } from '../ports/transport.ts';
+import { createDoor } from './door.ts';
 import { type EnvelopeSink, httpInbound, inboundGate } from './http-inbound.ts';
 import { takeFrames, type WsInbound, type WsInboundOptions, wsInbound } from './ws-inbound.ts';
 
@@ -26,13 +27,14 @@ interface Port {
 /** A port that takes both, or WebSockets alone. */
 async function listen(receive: EnvelopeSink['receive'], options: Partial<WsInboundOptions> = {}, posts = true): Promise<Port> {
   const gate = options.gate ?? inboundGate(1000, 0);
+  const door = createDoor({ perAddress: 0, log: quiet });
   const sink = { receive };
   const sockets = wsInbound(takeFrames(sink, gate, quiet), {
-    ...{ heartbeatMs: 0, timeoutMs: 1000, maxBytes: 1000, maxSockets: 100, gate, log: quiet },
+    ...{ heartbeatMs: 0, timeoutMs: 1000, maxBytes: 1000, maxSockets: 100, gate, door, log: quiet },
     ...options,
   });
   const http = await httpInbound(sink, {
-    ...{ host: '127.0.0.1', port: 0, maxBytes: 1000, gate, mediaType: ENVELOPE_V1, plain: true, log: quiet },
+    ...{ host: '127.0.0.1', port: 0, maxBytes: 1000, gate, door, mediaType: ENVELOPE_V1, plain: true, log: quiet },
     ...{ posts, upgrade: sockets.upgrade },
   });
   const close = async (): Promise<void> => {
@@ -236,8 +238,12 @@ test('what is in hand is bounded for both ways together, and waits on a socket',
 });
 
 test('so many sockets and no more; one that goes makes room', async () => {
-  const { url, sockets } = await listen(async () => ({ status: 202 }), { maxSockets: 2 });
-  const [first] = [await client(url), await client(url)];
+  const { url, sockets } = await listen(async () => ({ status: 202, known: true }), { maxSockets: 2 });
+  const [first, second] = [await client(url), await client(url)];
+  for (const ws of [first, second]) {
+    ws!.send('{}');
+    await pong(ws!);
+  }
   const refused = new WebSocket(url);
   refused.on('error', () => {});
   const [, { statusCode, headers }] = await once(refused, 'unexpected-response');
@@ -245,6 +251,25 @@ test('so many sockets and no more; one that goes makes room', async () => {
   first!.close();
   await until(() => sockets.size === 1, 'room');
   await client(url);
+});
+
+test('sockets that never said anything by which they are known make room: the oldest of the address that has the most', async () => {
+  let known = false;
+  const { url, sockets } = await listen(async () => ({ status: 202, known }), { maxSockets: 3 });
+  known = true;
+  const friend = await client(url);
+  friend.send('{}');
+  await pong(friend);
+  known = false;
+  const [oldest, younger] = [await client(url), await client(url)];
+  // garbage that a stranger may send is answered like everything else, and makes it no friend
+  oldest!.send('{}');
+  await pong(oldest!);
+  const ended = once(oldest!, 'close');
+  const late = await client(url);
+  await ended;
+  assert.deepEqual([await pong(friend), await pong(younger!), await pong(late)], [true, true, true]);
+  assert.equal(sockets.size, 3);
 });
 
 test('a shutdown: idle sockets are told at once, what is in hand is finished and its reply confirmed, nobody new comes in', async () => {

@@ -3,11 +3,14 @@ import type { Duplex } from 'node:stream';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import { asAppError } from '../errors.ts';
 import type { Log } from '../ports/log.ts';
+import type { Door } from '../ports/transport.ts';
 import type { EnvelopeSink, InboundGate } from './http-inbound.ts';
 import { type HeldSocket, keepSockets, type SocketsOptions, type TakeFrame, WS_OPTIONS } from './ws-sockets.ts';
 
 /** Frames that are no envelope before a socket is closed. */
 const MAX_GARBAGE = 20;
+/** Sockets that one address may have open without having said anything by which it is known. */
+const STRANGERS_EACH = 1000;
 /** How long a shutdown waits for what sockets have in hand, and for their goodbyes. */
 const CLOSE_MS = 5000;
 
@@ -43,7 +46,8 @@ export function takeFrames(sink: EnvelopeSink, gate: InboundGate, log: Log): Fra
     async take(frame, socket) {
       gate.enter();
       try {
-        const { status, reply, sent } = await sink.receive(frame, socket);
+        const { status, reply, sent, known } = await sink.receive(frame, socket);
+        socket.known ||= known === true || reply !== undefined;
         if (status === 429 || status >= 500) return socket.close(1013, 'try again later');
         if (status >= 400) return garbage(socket);
         if (reply === undefined) return;
@@ -69,6 +73,7 @@ export interface WsInboundOptions extends Pick<SocketsOptions, 'heartbeatMs' | '
   /** Sockets that may be open at once, all addresses and ports together. */
   readonly maxSockets: number;
   readonly gate: InboundGate;
+  readonly door: Pick<Door, 'nameOf'>;
   readonly log: Log;
 }
 
@@ -83,20 +88,51 @@ export interface WsInbound {
 
 /** DIDComm over WebSockets (RFC 0025), and payloads of the 2018 Agent Protocol: an envelope for each frame, text or binary. */
 export function wsInbound(frames: Frames, options: WsInboundOptions): WsInbound {
-  const { gate, maxBytes, maxSockets } = options;
+  const { gate, door, maxBytes, maxSockets } = options;
   const server = new WebSocketServer({ ...WS_OPTIONS, noServer: true, clientTracking: false, maxPayload: maxBytes } as ServerOptions);
   // a rate that is exceeded, or too much in hand, is no reason to close: the peer's own machine keeps what is not read
   const sockets = keepSockets({ ...options, mayBegin: (address) => !gate.full && gate.mayCome(address) });
+  /** Those that brought nothing yet of anyone who is known, by address; the one that is longest open first. */
+  const strangers = new Map<string, Set<HeldSocket>>();
   let closing = false;
+
+  function met(socket: HeldSocket): void {
+    const own = strangers.get(socket.address);
+    if (!own?.delete(socket)) return;
+    if (own.size === 0) strangers.delete(socket.address);
+  }
+  const take: TakeFrame = async (frame, socket) => {
+    await frames.take(frame, socket);
+    if (socket.known) met(socket);
+  };
+
+  /** Room for one more: a place that nobody uses is taken from whoever has the most of them. */
+  function hasRoom(address: string): boolean {
+    const own = strangers.get(address);
+    let loser = own && own.size >= STRANGERS_EACH ? own : undefined;
+    if (sockets.size >= maxSockets && !loser) {
+      for (const some of strangers.values()) if (!loser || some.size > loser.size) loser = some;
+      if (!loser) return false;
+    }
+    const [oldest] = loser ?? [];
+    if (oldest) {
+      met(oldest);
+      oldest.terminate();
+    }
+    return true;
+  }
 
   return {
     get size() {
       return sockets.size;
     },
     upgrade(request, stream, head) {
-      if (closing || sockets.size >= maxSockets) return refuse(stream);
+      const address = door.nameOf(request);
+      if (closing || !hasRoom(address)) return refuse(stream);
       server.handleUpgrade(request, stream, head, (ws) => {
-        sockets.adopt(ws, { raw: stream, take: frames.take, address: request.socket.remoteAddress ?? '' });
+        const socket = sockets.adopt(ws, { raw: stream, take, address, onClosed: met });
+        const own = strangers.get(address) ?? new Set();
+        strangers.set(address, own.add(socket));
       });
     },
     async close() {

@@ -103,6 +103,8 @@ export class HeldSocket implements Socket {
   readonly atOnce: number;
   /** How often its peer sent what is no envelope. */
   garbage = 0;
+  /** Somebody with a connection has sent something on it. */
+  known = false;
   /** By which code its peer closed it. */
   closeCode: number | undefined;
   readonly ws: WebSocket;
@@ -204,6 +206,13 @@ export class HeldSocket implements Socket {
     this.keeper.refuse(this);
   }
 
+  /** Ends it without a word: it would not be heard, or its place or memory is needed now. */
+  terminate(): void {
+    this.ws.terminate();
+    this.end();
+    this.keeper.refuse(this);
+  }
+
   onClose(listener: () => void): void {
     if (this.open) {
       this.listeners ??= [];
@@ -288,7 +297,7 @@ export function keepSockets(options: SocketsOptions): Sockets {
       if (now - since < frameMs) break;
       large.delete(socket);
       // frames that wait are this side's fault
-      if (socket.unfinished > LITTLE) cut(socket);
+      if (socket.unfinished > LITTLE) socket.terminate();
       else large.set(socket, now);
     }
     if (!beats) return;
@@ -299,7 +308,7 @@ export function keepSockets(options: SocketsOptions): Sockets {
       if (socket.paused) continue;
       // it still reads what lies before the ping
       if (socket.buffered > 0 && socket.buffered !== buffered) silent.set(socket, { since: now, buffered: socket.buffered });
-      else cut(socket);
+      else socket.terminate();
     }
     tick = (tick + 1) % slots.length;
     for (const socket of slots[tick]!) {
@@ -337,15 +346,8 @@ export function keepSockets(options: SocketsOptions): Sockets {
     for (const one of large.keys()) {
       if (heldBytes <= maxHeld) break;
       log.warn({ address: one.address }, 'a WebSocket was ended: unfinished frames hold too much memory');
-      cut(one);
+      one.terminate();
     }
-  }
-
-  /** Ends a socket without a word: it would not be heard, or memory is needed now. */
-  function cut(socket: HeldSocket): void {
-    socket.ws.terminate();
-    socket.end();
-    keeper.refuse(socket);
   }
 
   const keeper: Keeper = {
@@ -444,7 +446,7 @@ export function keepSockets(options: SocketsOptions): Sockets {
 
   /** A ping or a pong that nobody waited for. */
   function control(socket: HeldSocket): void {
-    if (++socket.controls > TOO_MANY_CONTROLS) cut(socket);
+    if (++socket.controls > TOO_MANY_CONTROLS) socket.terminate();
     else if (socket.controls > MANY_CONTROLS && !socket.held) {
       hold(socket);
       advance(socket);
@@ -551,7 +553,7 @@ export function keepSockets(options: SocketsOptions): Sockets {
       if (all.size > 0 || pending > 0) {
         const timer = setTimeout(() => {
           late = true;
-          for (const socket of [...all.values()]) cut(socket);
+          for (const socket of [...all.values()]) socket.terminate();
           if (all.size === 0) emptied?.();
         }, graceMs);
         await empty;

@@ -5,6 +5,7 @@ import type { Plugin } from '../kernel/plugin.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Registry } from '../kernel/registry.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
+import { type Door, PATIENCE } from '../ports/transport.ts';
 import type { Caller } from './auth.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, inputOf, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
@@ -33,6 +34,8 @@ export interface AdminServerOptions {
   readonly maxBytes: number;
   /** Serves the operations that manage wallets. */
   readonly managesWallets: boolean;
+  /** Bounds connections and bodies that are not complete. */
+  readonly door: Door;
 }
 
 /** How long calls in hand may take to answer when the agent stops. */
@@ -88,11 +91,13 @@ export function operationsOf(
 export async function startAdmin(admin: Admin, options: AdminServerOptions): Promise<{ port: number; close(): Promise<void> }> {
   const app = fastify({
     bodyLimit: options.maxBytes,
+    http: PATIENCE,
     requestTimeout: 60_000,
     routerOptions: { maxParamLength: 4096 },
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
   });
+  options.door.keep(app.server);
   const authority = admin.authority();
   const operations = operationsOf(admin.kernel.registry, admin.plugins, { ...options, multitenant: authority.multitenant });
   const callers = new WeakMap<FastifyRequest, Caller>();

@@ -1,3 +1,5 @@
+import type { IncomingMessage, Server } from 'node:http';
+
 /** What came back from a delivery. `body` is bounded and only kept where it may be an envelope. */
 export interface DeliveryResult {
   readonly status: number;
@@ -42,3 +44,17 @@ export interface Outbound {
   notify(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<{ status: number }>;
   close(): Promise<void>;
 }
+
+/** Bounds what has not arrived yet, of all HTTP servers of a process: connections, and bodies that are not complete. */
+export interface Door {
+  /** Bounds the connections of a server, and the bodies of its requests. */
+  keep(server: Server): void;
+  /** Whose a request is, for bounds by address: an IPv4 address, or the first half of one of IPv6. */
+  nameOf(request: IncomingMessage): string;
+  /** Bytes of a body came. */
+  grew(request: IncomingMessage, bytes: number): void;
+  close(): void;
+}
+
+/** How HTTP servers wait for headers and bodies, in ms; and how often they look. */
+export const PATIENCE = { headersTimeout: 5000, connectionsCheckingInterval: 1000 } as const;
