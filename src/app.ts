@@ -34,8 +34,10 @@ import { createEndpoints } from './kernel/endpoints.ts';
 import { createEngine } from './kernel/engine.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
+import { atMostEvery, seldom } from './kernel/seldom.ts';
 import { createTally, type Tally } from './kernel/tally.ts';
 import { createTurns } from './kernel/turns.ts';
+import { createWebhookSecrets } from './kernel/webhook-secret.ts';
 import type { WorkContext } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
 import type { JsonObject } from './ports/json.ts';
@@ -63,6 +65,8 @@ const WEB_MS = 5000;
 const WATCHED_MS = 60_000;
 /** Messages that are worked on at once, whatever they came by. */
 const MAX_IN_FLIGHT = 1000;
+/** How long it is believed that the store can be written, or cannot. */
+const STORE_CHECK_MS = 2000;
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
 
@@ -108,10 +112,16 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const owner = randomUUID();
   const { trace, database, ledgered, cryptographic, outgoing } = await tracing(config, owner, log);
   const ledger = ledgered(plainLedger);
-  const db = database(await openDatabase(config, log));
+  const counters: Record<string, number> = {};
+  const mayTell = seldom(60_000);
+  const db = database(
+    await openDatabase(config, log, (what) => {
+      counters.store_corrupt = (counters.store_corrupt ?? 0) + 1;
+      if (mayTell(what) !== undefined) log.error({ what }, 'the database is damaged: a row failed its integrity check');
+    }),
+  );
   followClock(db.now);
   const started = Date.now();
-  const counters: Record<string, number> = {};
   const tallies = { messages_received: createTally(Date.now), admin_calls: createTally(Date.now) };
   const anoncreds = cryptographic(
     openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers }),
@@ -136,7 +146,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       endpoints.refresh().catch((error: unknown) => log.warn({ err: error }, 'the Endpoint DIDs could not be read'));
   }
   let adminPort = admin?.port;
-  const guard = asSetting('--egress-allow', () => egressGuard(config.egressAllow, () => adminPort));
+  const guard = asSetting('--egress-allow', () =>
+    egressGuard(config.egressAllow, () => (adminPort === undefined ? undefined : { port: adminPort, host: admin?.host })),
+  );
   const web = webDocuments(guard, WEB_MS);
   const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
   db.jobs.subscribe(({ forget }) => {
@@ -217,11 +229,13 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     stop = resolve;
   });
   let watched = 0;
+  // anyone may ask, all the time: what it writes has a bound
+  const storeCheck = atMostEvery(STORE_CHECK_MS, () => db.admin.check());
   const ready = async (): Promise<{ ok: boolean; reason?: string }> => {
     watched = Date.now();
     if (draining || closing) return { ok: false, reason: 'Shutdown in progress' };
     try {
-      await db.admin.check();
+      await storeCheck();
     } catch (error) {
       return { ok: false, reason: (error as Error).message };
     }
@@ -288,6 +302,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     plugins,
     version: VERSION,
     acapyVersion: ACAPY_VERSION,
+    ownWebhookSecret: config.webhookSecret !== undefined,
     started,
     config: shown as JsonObject,
     async changeSettings(tenant, given) {
@@ -321,6 +336,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
         maxBytes: Math.round(config.adminMaxRequestSize * 1_048_576),
         managesWallets: config.multitenantAdmin,
         door,
+        insecure: config.adminInsecureMode,
+        corsOrigins: config.adminCorsOrigins,
+        allowedHosts: config.adminAllowedHosts,
       })
     : undefined;
   adminPort = server?.port;
@@ -460,6 +478,7 @@ function kernelOf(
     base: BASE,
     profiles,
     keys: createKeyRing(db),
+    webhookSecrets: createWebhookSecrets(db, BASE, config.webhookSecret),
     endpoints,
     turns: config.multitenant ? createTurns(config.tenantAtOnce) : undefined,
     count(name, tenant) {
@@ -515,6 +534,10 @@ function adminOf(config: Config, log: Log): { host: string; port: number; apiKey
   if (Boolean(config.adminApiKey) === config.adminInsecureMode)
     throw new ConfigError('--admin needs either --admin-api-key or --admin-insecure-mode');
   const [host, port] = config.admin as [string, string];
+  const wrong = config.adminCorsOrigins.find((origin) => origin !== '*' && !isOrigin(origin));
+  if (wrong !== undefined) throw new ConfigError(`--admin-cors-origin ${wrong}: must be an origin, as in https://console.example`);
+  if (config.adminInsecureMode && config.adminCorsOrigins.includes('*'))
+    throw new ConfigError('--admin-cors-origin * with --admin-insecure-mode would let every web page drive the agent: name the origins');
   const loopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
   if (config.adminInsecureMode && !loopback) {
     log.warn(
@@ -524,6 +547,9 @@ function adminOf(config: Config, log: Log): { host: string; port: number; apiKey
   }
   return { host, port: portOf(port, '--admin'), apiKey: config.adminApiKey };
 }
+
+/** As a browser says it: scheme, name and port. */
+const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text.toLowerCase().replace(/\/$/, '');
 
 /** What an adapter cannot make of a setting is the operator's to mend. @throws ConfigError */
 function asSetting<T>(name: string, make: () => T): T {
@@ -546,18 +572,31 @@ function sqlitePath(store: string | undefined, config: Config): { path: string; 
   return { path: given || join(dataDir(config), `${config.walletName}.db`), limit };
 }
 
-async function openDatabase(config: Config, log: Log): Promise<Database> {
+async function openDatabase(config: Config, log: Log, damaged?: (what: string) => void): Promise<Database> {
   const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {
     const { path, limit } = sqlitePath(store, config);
-    const db = await openSqlite({ path, masterKey: walletKey, maxPageCount: limit === undefined ? undefined : Number(limit), report });
+    const db = await openSqlite({
+      path,
+      masterKey: walletKey,
+      maxPageCount: limit === undefined ? undefined : Number(limit),
+      report,
+      damaged,
+    });
     if (walletKey === undefined)
       log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');
     return db;
   }
   if (/^postgres(ql)?:\/\//.test(store))
-    return await openPostgres({ url: store, masterKey: walletKey, poolSize: config.poolSize, alone: config.recreateWallet, report });
+    return await openPostgres({
+      url: store,
+      masterKey: walletKey,
+      poolSize: config.poolSize,
+      alone: config.recreateWallet,
+      report,
+      damaged,
+    });
   throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ArgumentParser, SUPPRESS } from 'argparse';
 import { parse as parseYaml } from 'yaml';
 import { FOREIGN_SETTINGS, type ForeignSetting, statusOf, storeOfAcapy } from './config-acapy.ts';
+import { shownUrl, webhookUrl } from './kernel/addresses.ts';
 
 /** One setting: its flags (ACA-Py's where it has one), its variable, and what it holds. */
 interface Setting {
@@ -61,6 +62,22 @@ const SETTINGS = {
     'Admin',
     'Serve the admin API without a key: for development',
   ),
+  adminCorsOrigins: {
+    flags: ['--admin-cors-origin'],
+    env: 'FLEXID_ADMIN_CORS_ORIGIN',
+    group: 'Admin',
+    kind: 'list',
+    metavar: '<origin>',
+    help: 'Origin whose web pages may call the admin API, as in https://console.example, or * for all where there is a key; may be given more than once',
+  },
+  adminAllowedHosts: {
+    flags: ['--admin-allowed-host'],
+    env: 'FLEXID_ADMIN_ALLOWED_HOST',
+    group: 'Admin',
+    kind: 'list',
+    metavar: '<name>',
+    help: 'With --admin-insecure-mode: a name under which the admin API is called, beside its address and loopback; may be given more than once',
+  },
   adminMaxRequestSize: {
     flags: ['--admin-client-max-request-size'],
     env: 'ACAPY_ADMIN_CLIENT_MAX_REQUEST_SIZE',
@@ -77,6 +94,15 @@ const SETTINGS = {
     kind: 'list',
     metavar: '<url#api_key>',
     help: 'Where events are sent; may be given more than once',
+  },
+  webhookSecret: {
+    flags: ['--webhook-secret'],
+    env: 'FLEXID_WEBHOOK_SECRET',
+    group: 'Admin',
+    kind: 'text',
+    secret: true,
+    metavar: '<secret>',
+    help: 'What webhooks to --webhook-url are signed with, 16 characters or more; without it a random one, which POST /webhooks/secret tells',
   },
   requestsThroughPublicDid: flag(
     'requests-through-public-did',
@@ -709,8 +735,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     const long = setting.flags[0]!.slice(2);
     const raw = preset[name] ?? told(name) ?? setting.default ?? (setting.kind === 'list' ? [] : undefined);
     config[name] = checked(setting, raw);
-    if (!setting.secret && config[name] !== undefined)
-      shown[long] = name === 'webhookUrls' ? (config[name] as string[]).map((url) => url.replace(/#.*/, '')) : config[name];
+    if (!setting.secret && config[name] !== undefined) shown[long] = withoutSecrets(config[name]);
   }
   const ignored: string[] = [];
   const foreign: Record<string, unknown> = {};
@@ -723,11 +748,29 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     foreign[name.slice(2)] = givenOf(setting, raw);
   }
   const complete = config as Config;
+  config.webhookUrls = webhooksOf(complete.webhookUrls);
+  if (complete.webhookSecret !== undefined && complete.webhookSecret.length < 16)
+    throw new ConfigError('--webhook-secret must have 16 characters or more');
   config.store ??= storeOf(complete);
   for (const url of complete.endpoints ?? [])
     if (!/^(https?|wss?):\/\//i.test(url) || !URL.canParse(url))
       throw new ConfigError(`--endpoint takes the URLs that peers write to, http(s) or ws(s), not ${url}`);
   return { config: complete, shown: { ...shown, ...statusOf({ ...shown, ...foreign }) }, ignored };
+}
+
+/** A setting as it is shown: of URLs neither what stands after `#` in a webhook's, nor a user's name and password. */
+function withoutSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  return typeof value === 'string' && value.includes('://') ? shownUrl(value) : value;
+}
+
+/** @throws ConfigError for a URL that no webhook can be sent to */
+function webhooksOf(given: readonly string[]): string[] {
+  try {
+    return given.map(webhookUrl);
+  } catch (error) {
+    throw new ConfigError(`--webhook-url: ${(error as Error).message}`);
+  }
 }
 
 /** The command that runs a mediator. */

@@ -25,6 +25,7 @@ const TABLE = {
     peer: 'Message not expected here',
   },
   'too-large': { status: 413, text: 'The body is too large' },
+  'unsupported-media-type': { status: 415, text: 'The body must be JSON' },
   unprocessable: { status: 422, text: 'The request does not match its schema' },
   'not-implemented': { status: 501, text: 'Not implemented' },
   busy: { status: 429, text: 'Too many calls and messages of this wallet wait already: come back in a moment', retry: true },
@@ -84,6 +85,15 @@ export class AppError extends Error {
   }
   get row(): ErrorRow {
     return TABLE[this.code];
+  }
+}
+
+/** A stored record that does not open any more: which one, and its version, by which it can still be removed. */
+export class DamagedRecord extends AppError {
+  readonly record: { readonly category: string; readonly id: string; readonly version: number };
+  constructor(record: DamagedRecord['record'], detail: string, options?: { cause?: unknown }) {
+    super('store-corrupt', detail, options);
+    this.record = record;
   }
 }
 

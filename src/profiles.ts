@@ -26,7 +26,7 @@ export function tenantProfiles(given: {
 }): TenantProfiles {
   const { base, inbound, endpoints } = given;
   const { store, jobs } = given.db;
-  const own = webhookTargets(given.config.webhookUrls);
+  const own = apart(webhookTargets(given.config.webhookUrls, base));
   let live = given.config;
 
   /** Which mediator a tenant's new keys go through; while its wallet is locked nobody can say. */
@@ -62,11 +62,11 @@ export function tenantProfiles(given: {
       imageUrl: wallet.image_url ?? live.imageUrl,
       walletType: wallet.wallet_type ?? live.walletType,
     };
-    const theirs = webhookTargets(wallet.webhook_urls ?? []);
+    const theirs = webhookTargets(wallet.webhook_urls ?? [], record.id);
     return {
       settings: settingsOf(config, inbound, endpoints, mediator),
       tokens: wallet.tokens,
-      webhooks: { default: theirs, base: own, both: [...theirs, ...own] }[wallet.dispatch_type],
+      webhooks: { default: apart(theirs), base: own, both: apart([...theirs, ...own]) }[wallet.dispatch_type],
       shown: { ...shownSettings(config), ...walletSettings({ id: record.id, value: wallet }) },
     };
   }
@@ -83,12 +83,45 @@ export function tenantProfiles(given: {
   };
 }
 
-function webhookTargets(urls: readonly string[]): WebhookTarget[] {
+function webhookTargets(urls: readonly string[], owner: string): WebhookTarget[] {
   return urls.map((given) => {
-    const [url, key] = given.split('#') as [string, string | undefined];
-    return { id: createHash('sha256').update(url).digest('base64url').slice(0, 12), url: url.replace(/\/$/, ''), key };
+    const [address, key] = given.split('#') as [string, string | undefined];
+    const { username, password, ...url } = partsOf(address);
+    const authorization = username || password ? `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` : undefined;
+    return {
+      id: createHash('sha256').update(address).digest('base64url').slice(0, 12),
+      url: url.text.replace(/\/$/, ''),
+      key,
+      authorization,
+      owner,
+    };
   });
 }
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A URL without the user's name and password, and these. */
+function partsOf(address: string): { text: string; username: string; password: string } {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (!url || !(url.username || url.password)) return { text: address, username: '', password: '' };
+  const [username, password] = [url.username, url.password].map(decoded) as [string, string];
+  url.username = '';
+  url.password = '';
+  return { text: url.href, username, password };
+}
+
+/** Each has a lane of its own, also where two have one address: under other keys, or the tenant's and the instance's. */
+const apart = (targets: readonly WebhookTarget[]): WebhookTarget[] =>
+  targets.map((target, i) => {
+    const same = targets.slice(0, i).filter(({ id }) => id === target.id).length;
+    return same === 0 ? target : { ...target, id: `${target.id}-${same + 1}` };
+  });
 
 /** What steps may see of the configuration: no key is among it. */
 function settingsOf(

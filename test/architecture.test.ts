@@ -29,7 +29,7 @@ const MAY: Record<string, readonly string[]> = {
     'errors.ts',
     'version.ts',
   ],
-  'config.ts': ['config-acapy.ts'],
+  'config.ts': ['config-acapy.ts', 'kernel'],
   'config-acapy.ts': [],
   'relay-offer.ts': ['didcomm'],
   'startup.ts': ['protocols', 'records', 'kernel', 'ports', 'dids', 'didcomm', 'config.ts', 'errors.ts'],

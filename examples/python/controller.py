@@ -2,10 +2,10 @@
 """A controller in plain Python (3.9 or newer, standard library only): connects two parties, issues a credential, has it presented and verified.
 
 It knows of the agents what any controller knows: the address and key of their admin API, and the webhooks that they send. Start three agents (the verifier may
-also be the issuer's agent) with `--webhook-url http://HOST:PORT/NAME#KEY`, NAME being issuer, holder or verifier, and the holder's also with
+also be the issuer's agent) with `--webhook-url http://HOST:PORT/NAME`, NAME being issuer, holder or verifier, and the holder's also with
 `--auto-respond-credential-offer --auto-store-credential`. The issuer's agent needs a ledger and an account that pays. Then:
 
-    ISSUER_KEY=... HOLDER_KEY=... VERIFIER_KEY=... WEBHOOK_KEY=... controller.py \\
+    ISSUER_KEY=... HOLDER_KEY=... VERIFIER_KEY=... controller.py \\
         --issuer http://127.0.0.1:8021 --holder http://127.0.0.1:8031 --verifier http://127.0.0.1:8041 --listen 127.0.0.1:8050
 
 Prints a line per step, ends with `verified: true` and exit code 0; anything else is exit code 1.
@@ -26,6 +26,8 @@ import urllib.request
 import uuid
 
 PATIENCE = 60.0
+# how old a webhook may be: what was listened to earlier is not taken again
+WINDOW = 300.0
 ATTRIBUTES = {"name": "Alice Garcia", "degree": "Physics", "year": "2024"}
 
 
@@ -36,8 +38,8 @@ class Failed(Exception):
 class Webhooks:
     """Takes the webhooks of all agents, and lets the flow wait for one. An event is kept once, however often it is delivered."""
 
-    def __init__(self, host, port, key):
-        self.key = key.encode()
+    def __init__(self, host, port):
+        self.secrets = {}
         self.events = {}
         self.changed = threading.Condition()
         hooks = self
@@ -57,12 +59,18 @@ class Webhooks:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, path, headers, body):
-        """Checks the signature, which covers the event's id and the body. The path is /NAME/topic/TOPIC/."""
-        event_id = headers.get("x-event-id", "")
-        expected = hmac.new(self.key, event_id.encode() + b"." + body, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(headers.get("x-event-signature", ""), "sha256=" + expected):
-            return 401
+        """Checks the signature, which covers its time, the event's id, the topic, the wallet and the body. The path is /NAME/topic/TOPIC/."""
         name, _, topic = path.strip("/").split("/")[:3]
+        event_id = headers.get("x-event-id", "")
+        signed = dict(part.partition("=")[::2] for part in headers.get("x-flexid-signature", "").split(","))
+        # one that comes before its secret is known is sent again
+        secret, time_of = self.secrets.get(name), signed.get("t", "")
+        if secret is None or not time_of.isdigit() or abs(time.time() - int(time_of)) > WINDOW:
+            return 401
+        text = ".".join((time_of, event_id, topic, headers.get("x-wallet-id", ""))).encode() + b"." + body
+        expected = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(signed.get("v1", ""), expected):
+            return 401
         with self.changed:
             self.events.setdefault(event_id, (name, topic, json.loads(body)))
             self.changed.notify_all()
@@ -236,11 +244,13 @@ def main():
         parser.error("--issuer and --holder are needed")
 
     host, _, port = args.listen.rpartition(":")
-    hooks = Webhooks(host, int(port), os.environ.get("WEBHOOK_KEY", ""))
+    hooks = Webhooks(host, int(port))
     issuer = Agent("issuer", args.issuer, os.environ.get("ISSUER_KEY", ""))
     holder = Agent("holder", args.holder, os.environ.get("HOLDER_KEY", ""))
     verifier = Agent("verifier", args.verifier, os.environ.get("VERIFIER_KEY", "")) if args.verifier else issuer
     try:
+        for agent in (issuer, holder, verifier):
+            hooks.secrets[agent.name] = agent.post("/webhooks/secret")["secret"]
         cred_def_id = register(issuer)
         to_issuer = connect(hooks, issuer, holder)
         to_verifier = to_issuer if verifier is issuer else connect(hooks, verifier, holder)

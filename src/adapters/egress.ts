@@ -1,24 +1,12 @@
 import dns from 'node:dns';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import ipaddr from 'ipaddr.js';
 import { AppError } from '../errors.ts';
+import { IPV4_SPECIAL, IPV6_GLOBAL, IPV6_SPECIAL, type Range } from './egress-ranges.ts';
 
-/** Addresses that no endpoint may name, whatever is allowed: this-network, link-local (cloud metadata), multicast, broadcast. */
-const NEVER_V4 = ['0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'];
-const NEVER_V6 = ['::/128', 'fe80::/10', 'ff00::/8'];
-/** Loopback, private and shared ranges (RFC 6890): allowed only where the operator says so. */
-const PRIVATE_V4 = [
-  '127.0.0.0/8',
-  '10.0.0.0/8',
-  '172.16.0.0/12',
-  '192.168.0.0/16',
-  '100.64.0.0/10',
-  '192.0.0.0/24',
-  '192.0.2.0/24',
-  '198.18.0.0/15',
-  '198.51.100.0/24',
-  '203.0.113.0/24',
-];
-const PRIVATE_V6 = ['::1/128', 'fc00::/7', '64:ff9b::/96', '2001:db8::/32'];
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Net = readonly [Address, number];
 
 /** Decides which addresses a message may be sent to (house rule: private and loopback need `--egress-allow`). */
 export interface EgressGuard {
@@ -34,41 +22,97 @@ export interface EgressGuard {
   ) => void;
 }
 
-function list(...ranges: readonly string[][]): BlockList {
-  const out = new BlockList();
-  for (const range of ranges.flat()) {
-    const [network, prefix] = range.split('/');
-    const family = isIP(network ?? '');
-    if (family === 0) throw new Error(`not an address range: ${range}`);
-    out.addSubnet(network!, prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix), family === 6 ? 'ipv6' : 'ipv4');
-  }
-  return out;
+/** @throws Error for what is no range */
+function netOf(text: string): Net {
+  const [network = '', prefix, more] = text.split('/');
+  const family = isIP(network);
+  if (family === 0 || more !== undefined || (prefix !== undefined && !/^\d{1,3}$/.test(prefix)))
+    throw new Error(`not an address range: ${text}`);
+  return ipaddr.parseCIDR(`${network}/${prefix ?? (family === 6 ? 128 : 32)}`);
 }
 
-/** `::ffff:10.0.0.1` is 10.0.0.1. */
-const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
+const inNet = (address: Address, [network, bits]: Net): boolean =>
+  address.kind() === network.kind() && address.match(network as never, bits);
+
+interface Known extends Range {
+  readonly net: Net;
+}
+const known = (ranges: readonly Range[]): Known[] => ranges.map((one) => ({ ...one, net: netOf(one.cidr) }));
+const SPECIAL = known([...IPV4_SPECIAL, ...IPV6_SPECIAL]);
+const GLOBAL = netOf(IPV6_GLOBAL);
+
+/** An address of a text that `isIP` takes, without a zone; `::ffff:10.0.0.1` is 10.0.0.1. */
+function addressOf(text: string): Address {
+  const parsed = ipaddr.parse(text.replace(/%.*$/s, ''));
+  return parsed.kind() === 'ipv6' && (parsed as ipaddr.IPv6).isIPv4MappedAddress() ? (parsed as ipaddr.IPv6).toIPv4Address() : parsed;
+}
+
+/** The IPv4 addresses that an address of a range leads to, or may: where a translator or a tunnel finds them in it. */
+function embedded(address: Address, { ipv4At, name }: Range): Address[] {
+  if (ipv4At === undefined) return [];
+  const bytes = address.toByteArray();
+  const at = (byte: number): Address => ipaddr.fromByteArray(bytes.slice(byte, byte + 4));
+  // RFC 4380 section 4: the server, and the client with every bit turned
+  if (name === 'Teredo') return [at(4), ipaddr.fromByteArray(bytes.slice(12).map((byte) => byte ^ 0xff))];
+  return [at(ipv4At / 8)];
+}
+
+/** The rule of an address: of the ranges that hold it the strictest, and that of the IPv4 addresses in it. */
+function ruleOf(address: Address): { rule: Range['rule']; name: string } {
+  const strictness = { open: 0, closed: 1, never: 2 } as const;
+  const found = SPECIAL.filter(({ net }) => inNet(address, net));
+  // the narrowest says whether it is for everybody; what is never reached is not, however narrow another is
+  const [narrowest] = found.toSorted((a, b) => b.net[1] - a.net[1]);
+  const outside: Pick<Range, 'rule' | 'name'>[] =
+    address.kind() === 'ipv6' && !narrowest && !inNet(address, GLOBAL) ? [{ rule: 'closed', name: 'not handed out' }] : [];
+  const inner = narrowest ? embedded(address, narrowest).map(ruleOf) : [];
+  const all = [...(narrowest ? [narrowest] : []), ...found.filter(({ rule }) => rule === 'never'), ...outside, ...inner];
+  return all.reduce<{ rule: Range['rule']; name: string }>(
+    (worst, { rule, name }) => (strictness[rule] > strictness[worst.rule] ? { rule, name } : worst),
+    { rule: 'open', name: 'global' },
+  );
+}
+
+/** Whether an address is one of this machine's: then a port of ours may be behind it. */
+function isOwn(address: Address, bound: string | undefined): boolean {
+  const text = address.toNormalizedString();
+  const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address));
+  return [...own, ...(bound !== undefined && isIP(bound) ? [bound] : [])].some((one) => addressOf(one).toNormalizedString() === text);
+}
+
+/** What admin port this agent has, once it is bound, and at which address. */
+export interface AdminPort {
+  readonly port: number;
+  readonly host?: string;
+}
 
 /**
  * A guard that allows public addresses and `allow` (CIDR ranges).
- * @param adminPort our own admin port, known once it is bound: refused on every address of this machine
+ * @param admin our own admin port: refused on every address of this machine, and on every one that is not public
  * @throws Error for a range that is none
  */
-export function egressGuard(allow: readonly string[], adminPort: () => number | undefined = () => undefined): EgressGuard {
-  const never = list(NEVER_V4, NEVER_V6);
-  const closed = list(PRIVATE_V4, PRIVATE_V6);
-  const allowed = list([...allow]);
+export function egressGuard(allow: readonly string[], admin: () => AdminPort | undefined = () => undefined): EgressGuard {
+  const allowed = allow.map(netOf);
   const refuse = (why: string): never => {
     throw new AppError('egress-refused', `The endpoint is not allowed: ${why}`);
   };
+  const isAllowed = (address: Address): boolean => allowed.some((net) => inNet(address, net));
 
   function checkAddress(given: string, port: number): void {
-    const address = plain(given);
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (never.check(address, family)) refuse(`${address} is never allowed`);
-    if (closed.check(address, family)) {
-      if (!allowed.check(address, family)) refuse(`${address} is a private address (see --egress-allow)`);
-      if (port === adminPort()) refuse('it is the admin port of this agent');
-    }
+    if (!isIP(given)) refuse('it is no address');
+    const address = addressOf(given);
+    const { rule, name } = ruleOf(address);
+    if (rule === 'never') refuse(`${address} is never allowed (${name})`);
+    if (rule === 'closed' && !isAllowed(address) && !translatesAllowed(address))
+      refuse(`${address} is a private address (${name}; see --egress-allow)`);
+    const own = admin();
+    if (own && port === own.port && (rule === 'closed' || isOwn(address, own.host))) refuse('it is the admin port of this agent');
+  }
+
+  /** A translation of an IPv4 address that is allowed is allowed, where nothing but that address is closed about it. */
+  function translatesAllowed(address: Address): boolean {
+    const translation = SPECIAL.find(({ net, rule, ipv4At }) => rule === 'open' && ipv4At !== undefined && inNet(address, net));
+    return translation !== undefined && embedded(address, translation).every(isAllowed);
   }
 
   return {

@@ -2,6 +2,7 @@ import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { AppError } from '../errors.ts';
 import type { DeliveryResult, Outbound } from '../ports/transport.ts';
 import type { EgressGuard } from './egress.ts';
+import { wsNotify } from './ws-notify.ts';
 
 /** A peer that is asked for mail answers with a megabyte of it, sealed once more, or with one large message. */
 const MAX_ANSWER = 4 << 20;
@@ -50,6 +51,7 @@ export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: n
       return { status: answer.status, body: answer.body.length > 0 ? answer.body : undefined };
     },
     async notify(url, headers, body) {
+      if (/^wss?:/i.test(url)) return await wsNotify(new URL(url), headers, body, timeoutMs);
       const answer = await post(free, new URL(url), headers, body, timeoutMs, false);
       return { status: answer.status };
     },

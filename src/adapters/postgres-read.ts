@@ -2,11 +2,9 @@ import { AppError } from '../errors.ts';
 import type { CauseStatus, Lookup, Page, Query, Route, StoredEvent, StoredKey, StoredMark, StoredRecord } from '../ports/store.ts';
 import {
   decodeCursor,
-  decodeEvent,
   decodeFailure,
   decodeKey,
   decodeMark,
-  decodeRecord,
   decodeSnapshot,
   encodeCursor,
   keyHash,
@@ -16,7 +14,7 @@ import {
   routeHash,
 } from '../vault/rows.ts';
 import { type Link, postgresError } from './postgres-link.ts';
-import { guarded, type KnownTenant, MAX_PAGE_ROWS, PAGE_ROWS } from './store-shared.ts';
+import { type KnownTenant, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from './store-shared.ts';
 
 type RecordRead = RecordColumns & { n: number };
 type LoadRow = Omit<RecordRead, 'n' | 'value'> & { ord: number; n: number | null; value: Uint8Array | null };
@@ -33,11 +31,8 @@ interface Pending {
 const COLUMNS = 'r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value';
 const LOAD = `SELECT * FROM flexid.load(${Array.from({ length: 11 }, (_, i) => `$${i + 1}`).join(', ')})`;
 
-const readRecord = (tenant: KnownTenant, row: RecordColumns): StoredRecord =>
-  guarded(`record ${row.category}/${row.id}`, () => decodeRecord(tenant.keys, row));
-
 /** The lookups of one event-loop turn, over all tenants, in one round trip. */
-export function loadBatcher(link: Link) {
+export function loadBatcher(link: Link, read: RowReader) {
   let queue: Pending[] = [];
 
   async function flush(): Promise<void> {
@@ -85,9 +80,9 @@ export function loadBatcher(link: Link) {
   }
 
   function decode({ tenant, lookups, mark }: Pending, found: LoadRow[][]): Loaded {
-    const records = lookups.map((_, i) => found[i]!.map((row) => readRecord(tenant, row as RecordColumns)));
+    const records = lookups.map((_, i) => found[i]!.map((row) => read.record(tenant.keys, row as RecordColumns)));
     const marked = mark === undefined ? undefined : found[lookups.length]![0];
-    return { mark: marked && guarded('a mark', () => decodeMark(tenant.keys, mark!, marked.value)), records };
+    return { mark: marked && read.decoded('a mark', () => decodeMark(tenant.keys, mark!, marked.value)), records };
   }
 
   return (tenant: KnownTenant, lookups: readonly Lookup[], mark?: string): Promise<Loaded> =>
@@ -98,7 +93,7 @@ export function loadBatcher(link: Link) {
 }
 
 /** The reads that are not batched. Each names its tenant for row-level security in the same round trip. */
-export function postgresReads(link: () => Link) {
+export function postgresReads(link: () => Link, read: RowReader) {
   async function scoped<Row>(tenant: KnownTenant, name: string, text: string, values: readonly unknown[]): Promise<Row[]> {
     const scope = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: [String(tenant.n)] };
     const [, rows] = await link().together([scope, { name, text, values }]);
@@ -141,7 +136,7 @@ export function postgresReads(link: () => Link) {
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return {
-      rows: page.map((row) => readRecord(tenant, row)),
+      ...read.records(tenant.keys, page),
       total: total[0]?.total ?? 0,
       next: rows.length > limit && last ? encodeCursor(last.n) : undefined,
     };
@@ -153,7 +148,7 @@ export function postgresReads(link: () => Link) {
     async key(tenant: KnownTenant, kid: string): Promise<StoredKey | undefined> {
       const text = 'SELECT value FROM flexid.key WHERE t = $1 AND hash = $2';
       const [row] = await scoped<{ value: Uint8Array }>(tenant, 'key', text, [tenant.n, keyHash(tenant.keys, kid)]);
-      return row && guarded(`key ${kid}`, () => decodeKey(tenant.keys, kid, row.value));
+      return row && read.decoded(`key ${kid}`, () => decodeKey(tenant.keys, kid, row.value));
     },
     async route(kid: string): Promise<Route | undefined> {
       const text = 'SELECT x.id AS tenant, r.kind, r.target FROM flexid.route r JOIN flexid.tenant x ON x.n = r.t WHERE r.hash = $1';
@@ -166,9 +161,7 @@ export function postgresReads(link: () => Link) {
       const rows = query.ids
         ? scoped(tenant, 'events-named', `${columns} WHERE t = $1 AND id = ANY ($2) ORDER BY id`, [tenant.n, query.ids])
         : scoped(tenant, 'events-after', `${columns} WHERE t = $1 AND id > $2 ORDER BY id LIMIT $3`, [tenant.n, query.after ?? '', limit]);
-      return ((await rows) as Parameters<typeof decodeEvent>[1][]).map((row) =>
-        guarded(`event ${row.id}`, () => decodeEvent(tenant.keys, row)),
-      );
+      return ((await rows) as Parameters<RowReader['event']>[1][]).map((row) => read.event(tenant.keys, row));
     },
     async cause(tenant: KnownTenant, cause: string): Promise<CauseStatus> {
       const text = `SELECT
@@ -181,8 +174,8 @@ export function postgresReads(link: () => Link) {
       const { open = 0, snapshot, failure } = row ?? {};
       return {
         open,
-        snapshot: snapshot ? guarded(`cause ${cause}`, () => decodeSnapshot(tenant.keys, cause, snapshot)) : undefined,
-        failure: failure ? guarded(`cause ${cause}`, () => decodeFailure(tenant.keys, cause, failure)) : undefined,
+        snapshot: snapshot ? read.decoded(`cause ${cause}`, () => decodeSnapshot(tenant.keys, cause, snapshot)) : undefined,
+        failure: failure ? read.decoded(`cause ${cause}`, () => decodeFailure(tenant.keys, cause, failure)) : undefined,
       };
     },
   };

@@ -35,6 +35,7 @@ import {
   openJobs,
   openLock,
   openTenant,
+  rowReader,
   type TenantRow,
   tenantCache,
   toldCauses,
@@ -54,6 +55,8 @@ export interface PostgresOptions {
   alone?: boolean;
   /** Where a listener's own failure is told. */
   report?: (error: unknown) => void;
+  /** Where a row is named that failed its integrity check, each time that it is read. */
+  damaged?: (what: string) => void;
 }
 
 const EXPIRE_ROWS = 1000;
@@ -146,8 +149,9 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   const reader = () => readers[turn++ % readers.length]!;
   const board = hintBoard(options.report ?? (() => undefined));
   const batch = commitBatcher(writer, from, board.publish);
-  const load = loadBatcher(loader);
-  const reads = postgresReads(reader);
+  const readRows = rowReader(options.damaged ?? (() => undefined));
+  const load = loadBatcher(loader, readRows);
+  const reads = postgresReads(reader, readRows);
   const mail = postgresMail(reader);
   const cache = tenantCache();
   const stopListening = listen({ url, settings, from, publish: board.publish });
@@ -212,7 +216,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     if (!row?.lock) throw new AppError('not-found', `There is no locked tenant ${id}`);
     const wrapped = wrapDataKey(master, id, openLock(walletKey, id, row.lock));
     // lanes that wait for a session find out again that they do
-    const unlock = `WITH opened AS (UPDATE flexid.tenant SET data_key = $2, open_until = greatest(open_until, $3::bigint) WHERE n = $1)
+    const unlock = `WITH opened AS (UPDATE flexid.tenant SET data_key = $2, open_until = $3::bigint WHERE n = $1)
       UPDATE flexid.lane SET due = flexid.now_ms() WHERE t = $1 AND due >= ${NEVER} AND lease IS NULL`;
     await reader().query({ name: 'tenant-unlock', text: unlock, values: [row.n, wrapped, until] });
     cache.forget(id);
@@ -220,6 +224,14 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
       draft.forget.add(id);
       for (const kind of JOB_KINDS) draft.kinds.add(kind);
     });
+  }
+
+  async function lockTenant(id: string): Promise<void> {
+    const text = `UPDATE flexid.tenant SET data_key = '', open_until = NULL WHERE id = $1 AND lock IS NOT NULL RETURNING id`;
+    const locked = await reader().query<{ id: string }>({ name: 'tenant-lock', text, values: [id] });
+    if (locked.length === 0) throw new AppError('not-found', `There is no locked tenant ${id}`);
+    cache.forget(id);
+    await announce((draft) => void draft.forget.add(id));
   }
 
   async function lockTenants(now: number): Promise<number> {
@@ -304,6 +316,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   const admin: StoreAdmin = {
     ensureTenant,
     unlockTenant,
+    lockTenant,
     lockTenants,
     eraseTenant,
     sweepTenant,
@@ -319,7 +332,11 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
       ]);
       return { open: openJobs(open as { kind: JobKind; n: number }[]), dead: (dead as { n: number }[])[0]!.n };
     },
-    check: async () => void (await reader().query({ name: 'check', text: 'SELECT 1' })),
+    async check() {
+      // a database that only reads, or has no room, refuses this
+      const text = `INSERT INTO flexid.meta (name, value) VALUES ('probe', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`;
+      await reader().query({ name: 'check', text, values: [from] });
+    },
     stats: () => ({ ...batch.counters, ...counters }),
     async close() {
       if (closed) return;

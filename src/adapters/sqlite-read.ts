@@ -3,11 +3,9 @@ import { AppError } from '../errors.ts';
 import type { CauseStatus, Lookup, Page, Query, Route, StoredEvent, StoredKey, StoredMark, StoredRecord } from '../ports/store.ts';
 import {
   decodeCursor,
-  decodeEvent,
   decodeFailure,
   decodeKey,
   decodeMark,
-  decodeRecord,
   decodeSnapshot,
   encodeCursor,
   keyHash,
@@ -16,14 +14,14 @@ import {
   recordTagHash,
   routeHash,
 } from '../vault/rows.ts';
-import { guarded, type KnownTenant, LOOKUP_ROWS, MAX_PAGE_ROWS, PAGE_ROWS } from './store-shared.ts';
+import { type KnownTenant, LOOKUP_ROWS, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from './store-shared.ts';
 
 const COLUMNS = 'r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value';
 
 type RecordRead = RecordColumns & { n: number };
 
 /** The reads of the store. All of them are synchronous: nothing of an unfinished batch can be seen between them. */
-export function sqliteReads(db: DatabaseSync) {
+export function sqliteReads(db: DatabaseSync, read: RowReader) {
   const byId = db.prepare(`SELECT ${COLUMNS} FROM record r WHERE r.t = ? AND r.category = ? AND r.id = ?`);
   const byTag = db.prepare(
     `SELECT ${COLUMNS} FROM tag g JOIN record r ON r.n = g.n WHERE g.t = ? AND g.hash = ? ORDER BY g.n DESC LIMIT ${LOOKUP_ROWS}`,
@@ -42,15 +40,12 @@ export function sqliteReads(db: DatabaseSync) {
   // one per shape of a query: the filters in use, the direction, with a position or without
   const finds = new Map<string, { rows: StatementSync; total: StatementSync }>();
 
-  const record = (tenant: KnownTenant, row: RecordRead): StoredRecord =>
-    guarded(`record ${row.category}/${row.id}`, () => decodeRecord(tenant.keys, row));
-
   function lookup(tenant: KnownTenant, one: Lookup): StoredRecord[] {
     const rows =
       'id' in one
         ? byId.all(tenant.n, one.category, one.id)
         : byTag.all(tenant.n, recordTagHash(tenant.keys, one.category, one.tag, one.equals));
-    return (rows as unknown as RecordRead[]).map((row) => record(tenant, row));
+    return (rows as unknown as RecordRead[]).map((row) => read.record(tenant.keys, row));
   }
 
   function find(tenant: KnownTenant, category: string, query: Query): Page<StoredRecord> {
@@ -90,7 +85,7 @@ export function sqliteReads(db: DatabaseSync) {
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return {
-      rows: page.map((row) => record(tenant, row)),
+      ...read.records(tenant.keys, page),
       total,
       next: rows.length > limit && last ? encodeCursor(last.n) : undefined,
     };
@@ -101,11 +96,11 @@ export function sqliteReads(db: DatabaseSync) {
     find,
     mark(tenant: KnownTenant, mark: string): StoredMark | undefined {
       const row = markGet.get(tenant.n, markHash(tenant.keys, mark)) as { answer: Uint8Array | null } | undefined;
-      return row && guarded('a mark', () => decodeMark(tenant.keys, mark, row.answer));
+      return row && read.decoded('a mark', () => decodeMark(tenant.keys, mark, row.answer));
     },
     key(tenant: KnownTenant, kid: string): StoredKey | undefined {
       const row = keyGet.get(tenant.n, keyHash(tenant.keys, kid)) as { value: Uint8Array } | undefined;
-      return row && guarded(`key ${kid}`, () => decodeKey(tenant.keys, kid, row.value));
+      return row && read.decoded(`key ${kid}`, () => decodeKey(tenant.keys, kid, row.value));
     },
     route(kid: string): Route | undefined {
       const row = routeGet.get(routeHash(kid)) as { tenant: string; kind: string; target: string } | undefined;
@@ -116,9 +111,7 @@ export function sqliteReads(db: DatabaseSync) {
       const rows = query.ids
         ? eventsNamed.all(tenant.n, JSON.stringify(query.ids), Math.max(limit, query.ids.length))
         : eventsAfter.all(tenant.n, query.after ?? '', limit);
-      return (rows as unknown as Parameters<typeof decodeEvent>[1][]).map((row) =>
-        guarded(`event ${row.id}`, () => decodeEvent(tenant.keys, row)),
-      );
+      return (rows as unknown as Parameters<RowReader['event']>[1][]).map((row) => read.event(tenant.keys, row));
     },
     cause(tenant: KnownTenant, cause: string): CauseStatus {
       const { open } = causeOpen.get(tenant.n, cause) as { open: number };
@@ -126,8 +119,8 @@ export function sqliteReads(db: DatabaseSync) {
       const { snapshot, failure } = row ?? {};
       return {
         open,
-        snapshot: snapshot ? guarded(`cause ${cause}`, () => decodeSnapshot(tenant.keys, cause, snapshot)) : undefined,
-        failure: failure ? guarded(`cause ${cause}`, () => decodeFailure(tenant.keys, cause, failure)) : undefined,
+        snapshot: snapshot ? read.decoded(`cause ${cause}`, () => decodeSnapshot(tenant.keys, cause, snapshot)) : undefined,
+        failure: failure ? read.decoded(`cause ${cause}`, () => decodeFailure(tenant.keys, cause, failure)) : undefined,
       };
     },
   };

@@ -33,6 +33,7 @@ import {
   openJobs,
   openLock,
   openTenant,
+  rowReader,
   type TenantRow,
   tenantCache,
 } from './store-shared.ts';
@@ -49,6 +50,8 @@ export interface SqliteOptions {
   maxPageCount?: number;
   /** Where a listener's own failure is told. */
   report?: (error: unknown) => void;
+  /** Where a row is named that failed its integrity check, each time that it is read. */
+  damaged?: (what: string) => void;
 }
 
 const PAGE_BYTES = 16_384;
@@ -74,7 +77,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
     migrateSqlite(db);
     const master = masterKey(db, inMemory ? undefined : path, options.masterKey);
     if (options.maxPageCount !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPageCount)}`);
-    return assemble(db, master, unlock, options.report ?? (() => undefined));
+    return assemble(db, master, unlock, options);
   } catch (error) {
     db?.close();
     unlock();
@@ -106,14 +109,19 @@ function masterKey(db: DatabaseSync, path: string | undefined, given: string | U
   return key;
 }
 
-function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, report: (error: unknown) => void): Database {
+function assemble(
+  db: DatabaseSync,
+  master: Uint8Array,
+  unlock: () => void,
+  { report = () => undefined, damaged = () => undefined }: Pick<SqliteOptions, 'report' | 'damaged'>,
+): Database {
   const board = hintBoard(report);
   const batch = batchWriter(db, board.publish);
   const cache = tenantCache();
   const held = holds();
   const lanes = laneWrites(db);
   const writeCommit = commitWriter(db, lanes, held);
-  const reads = sqliteReads(db);
+  const reads = sqliteReads(db, rowReader(damaged));
   const mail = mailReads(db);
   const expireMail = mailExpiry(db);
   const tenantRow = db.prepare('SELECT n, id, data_key, lock, open_until FROM tenant WHERE id = ?');
@@ -121,12 +129,14 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
   const tenantInsert = db.prepare(
     'INSERT INTO tenant (id, name, data_key, created, lock, open_until) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
   );
-  const tenantUnlock = db.prepare('UPDATE tenant SET data_key = ?, open_until = max(coalesce(open_until, 0), ?) WHERE n = ?');
+  const tenantUnlock = db.prepare('UPDATE tenant SET data_key = ?, open_until = ? WHERE n = ?');
   const tenantsOver = db.prepare('SELECT n, id FROM tenant WHERE open_until <= ? LIMIT 1000');
   const tenantLock = db.prepare("UPDATE tenant SET data_key = x'', open_until = NULL WHERE n = ?");
   const lanesAwake = db.prepare('UPDATE lane SET due = ? WHERE t = ? AND due >= ?');
   const jobCounts = db.prepare('SELECT kind, count(*) AS n FROM job GROUP BY kind');
   const deadCount = db.prepare('SELECT count(*) AS n FROM dead');
+  const probePut = db.prepare("INSERT INTO meta (name, value) VALUES ('probe', ?)");
+  const probeRemove = db.prepare("DELETE FROM meta WHERE name = 'probe'");
   const tenantIds = db.prepare('SELECT id FROM tenant ORDER BY n');
   let closed = false;
 
@@ -212,6 +222,18 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     );
   }
 
+  async function lockTenant(tenant: string): Promise<void> {
+    const row = readNow(() => tenantRow.get(tenant) as TenantRow | undefined);
+    if (!row?.lock) throw new AppError('not-found', `There is no locked tenant ${tenant}`);
+    await batch.write(
+      () => void tenantLock.run(row.n),
+      (draft) => {
+        cache.forget(tenant);
+        draft.forget.add(tenant);
+      },
+    );
+  }
+
   async function lockTenants(now: number): Promise<number> {
     const over = readNow(() => tenantsOver.all(now) as { n: number; id: string }[]);
     if (over.length === 0) return 0;
@@ -283,9 +305,24 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
     return total;
   }
 
+  /** In a transaction of its own, since one that finds no room takes all that it holds with it. What it needs pages for, it gives back. */
+  function writeALittle(): void {
+    batch.flush();
+    try {
+      db.exec('BEGIN IMMEDIATE');
+      probePut.run('x'.repeat(2 * PAGE_BYTES));
+      probeRemove.run();
+      db.exec('COMMIT');
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
   const admin: StoreAdmin = {
     ensureTenant,
     unlockTenant,
+    lockTenant,
     lockTenants,
     eraseTenant,
     sweepTenant,
@@ -303,7 +340,7 @@ function assemble(db: DatabaseSync, master: Uint8Array, unlock: () => void, repo
         open: openJobs(jobCounts.all() as { kind: JobKind; n: number }[]),
         dead: (deadCount.get() as { n: number }).n,
       })),
-    check: () => read(() => void tenantIds.get()),
+    check: () => read(writeALittle),
     stats: () => ({ ...batch.counters }),
     async close() {
       if (closed) return;

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts';
+import { AppError, DamagedRecord } from '../errors.ts';
 import {
   type Commit,
   type DeadJob,
@@ -7,10 +7,12 @@ import {
   type Mail,
   type MailboxStatus,
   type MailWrite,
+  type StoredEvent,
+  type StoredRecord,
   type StoreHint,
 } from '../ports/store.ts';
 import { unlockDataKey } from '../vault/master.ts';
-import { decodeJob, decodeMail, type MailColumns, openDeath } from '../vault/rows.ts';
+import { decodeEvent, decodeJob, decodeMail, decodeRecord, type MailColumns, openDeath, type RecordColumns } from '../vault/rows.ts';
 import { type TenantKeys, tenantKeys, unwrapDataKey, VaultError } from '../vault/seal.ts';
 
 /** How long what the databases keep by themselves lives: events for replay, outcomes for the REST call that waits for them. */
@@ -33,6 +35,58 @@ export function guarded<T>(what: string, decode: () => T): T {
     throw error;
   }
 }
+
+/** What decodes rows of a database, and tells its owner of each that is damaged, by a name for the log. */
+export function rowReader(damaged: (what: string) => void) {
+  function decoded<T>(what: string, decode: () => T): T {
+    try {
+      return guarded(what, decode);
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'store-corrupt') damaged(what);
+      throw error;
+    }
+  }
+
+  function record(keys: TenantKeys, row: RecordColumns): StoredRecord {
+    const { category, id, version } = row;
+    try {
+      return decoded(`record ${category}/${id}`, () => decodeRecord(keys, row));
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      throw new DamagedRecord({ category, id, version }, error.message, { cause: error.cause });
+    }
+  }
+
+  return {
+    decoded,
+    record,
+    /** Those that can be read, and the ids of the others: one damaged row must not hide the rest of a list. */
+    records(keys: TenantKeys, rows: readonly RecordColumns[]): { rows: StoredRecord[]; damaged?: string[] } {
+      const out: StoredRecord[] = [];
+      const lost: string[] = [];
+      for (const row of rows) {
+        try {
+          out.push(record(keys, row));
+        } catch (error) {
+          if (!(error instanceof DamagedRecord)) throw error;
+          lost.push(row.id);
+        }
+      }
+      return { rows: out, ...(lost.length > 0 ? { damaged: lost } : {}) };
+    },
+    /** As a list goes on behind an event that cannot be read, it is among them, without its value. */
+    event(keys: TenantKeys, row: Parameters<typeof decodeEvent>[1]): StoredEvent {
+      try {
+        return decoded(`event ${row.id}`, () => decodeEvent(keys, row));
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        const { id, topic, category, record: of, time } = row;
+        return { id, topic, category, record: of, time, value: {}, damaged: true };
+      }
+    },
+  };
+}
+export type RowReader = ReturnType<typeof rowReader>;
 
 /** Runs an opening of keys; what the vault refuses is a wrong master key. */
 export function guardedMaster<T>(open: () => T): T {

@@ -2,7 +2,7 @@ import { createHash, createSecretKey, type KeyObject, randomUUID, timingSafeEqua
 import type { IncomingHttpHeaders } from 'node:http';
 import { jwtVerify, SignJWT } from 'jose';
 import { AppError } from '../errors.ts';
-import type { Kernel } from '../kernel/context.ts';
+import type { Kernel, Profile } from '../kernel/context.ts';
 import type { WalletToken } from '../records/wallet.ts';
 
 /** Who calls: the tenant, and by which of its tokens. */
@@ -17,6 +17,12 @@ export interface Demand {
   readonly auth: 'none' | 'admin' | 'tenant';
 }
 
+/** What a token's scope may hold; without a scope it may do everything. */
+export const SCOPES = ['read', 'write'] as const;
+
+/** What a call, or a stream of events, needs of a token. */
+export type Need = (typeof SCOPES)[number];
+
 /** Decides who may call. */
 export interface Authority {
   readonly multitenant: boolean;
@@ -24,10 +30,15 @@ export interface Authority {
   admit(demand: Demand, path: string, headers: IncomingHttpHeaders): Promise<Caller>;
   /** Whether a key is the operator's; always, in insecure mode. */
   isOperator(key: string | string[] | undefined): boolean;
-  /** The wallet of a token. @throws AppError `unauthorized` */
-  walletOf(token: string): Promise<{ wallet: string; token: WalletToken }>;
-  /** A token for a wallet: what is to be kept of it, and its text, which is not. */
-  issue(wallet: string, wishes: { expiresIn?: number; scope?: readonly string[] }): Promise<{ kept: WalletToken; text: string }>;
+  /** The wallet of a token that is valid now. @throws AppError `unauthorized`; `forbidden` where its scope does not hold what is needed */
+  walletOf(token: string, need: Need): Promise<{ wallet: string; token: WalletToken }>;
+  /** Whether who was admitted once still is: by a token that was neither voided nor replaced, has not ended, and is of a wallet that is there. Others stay. */
+  holds(caller: Caller): boolean | Promise<boolean>;
+  /** A token for a wallet, which ends no later than at `notAfter` (seconds since 1970): what is to be kept of it, and its text, which is not. */
+  issue(
+    wallet: string,
+    wishes: { expiresIn?: number; notAfter?: number; scope?: readonly string[] },
+  ): Promise<{ kept: WalletToken; text: string }>;
 }
 
 export interface AuthorityOptions {
@@ -38,8 +49,8 @@ export interface AuthorityOptions {
   readonly multitenant?: { readonly secret: string; readonly baseRoutes: readonly string[] };
 }
 
-/** What a token's scope may hold; without a scope it may do everything. */
-export const SCOPES = ['read', 'write'] as const;
+/** Whether an error says that a wallet is not there; one of the store says nothing about it. */
+const isGone = (error: unknown): boolean => error instanceof AppError && error.row.status < 500;
 
 /** Compares without telling by its time how much of the key was right. @returns whether the key is the operator's */
 function keyCheck(apiKey: string | undefined): (given: string | string[] | undefined) => boolean {
@@ -60,7 +71,11 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
   const opened = multitenant?.baseRoutes.flatMap((text) => text.split(' ')).filter(Boolean) ?? [];
   const baseRoutes = opened.length > 0 ? new RegExp(`^(?:${opened.join('|')})$`) : undefined;
 
-  async function walletOf(text: string): Promise<{ wallet: string; token: WalletToken }> {
+  /** Its end is what was decided, not what the token says: whoever has the secret could say anything. */
+  const liveToken = ({ tokens }: Profile, jti: string): WalletToken | undefined =>
+    tokens?.find((known) => known.jti === jti && (known.exp === undefined || known.exp * 1000 > kernel.now()));
+
+  async function walletOf(text: string, need: Need): Promise<{ wallet: string; token: WalletToken }> {
     const invalid = (): AppError => new AppError('unauthorized', 'Authorization token missing or invalid');
     if (!secret || text.length > 4096) throw invalid();
     let claims: { wallet_id?: unknown; jti?: string };
@@ -73,19 +88,33 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
     if (typeof wallet !== 'string' || jti === undefined || wallet === base) throw invalid();
     let token: WalletToken | undefined;
     try {
-      token = (await kernel.profiles.of(wallet)).tokens?.find((known) => known.jti === jti);
+      token = liveToken(await kernel.profiles.of(wallet), jti);
     } catch (error) {
-      if (!(error instanceof AppError) || error.row.status >= 500) throw error;
+      if (!isGone(error)) throw error;
     }
-    // its end is what was decided, not what the token says: whoever has the secret could say anything
-    if (!token || (token.exp !== undefined && token.exp * 1000 <= kernel.now())) throw invalid();
+    if (!token) throw invalid();
+    if (token.scope && !token.scope.includes(need)) throw new AppError('forbidden', `The token does not allow to ${need}`);
     return { wallet, token };
+  }
+
+  function holds({ tenant, token }: Caller): boolean | Promise<boolean> {
+    if (token === undefined) return true;
+    const profile = kernel.profiles.of(tenant);
+    if (!(profile instanceof Promise)) return liveToken(profile, token) !== undefined;
+    return profile.then(
+      (read) => liveToken(read, token) !== undefined,
+      (error: unknown) => {
+        if (!isGone(error)) throw error;
+        return false;
+      },
+    );
   }
 
   return {
     multitenant: multitenant !== undefined,
     isOperator,
     walletOf,
+    holds,
     async admit({ method, auth }, path, headers) {
       if (auth === 'none') return { tenant: base };
       const key = headers['x-api-key'];
@@ -97,21 +126,20 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
       if (authorization !== undefined) {
         const [bearer, text] = authorization.split(' ');
         if (bearer !== 'Bearer' || !text) throw new AppError('unauthorized', 'Invalid Authorization header structure');
-        const { wallet, token } = await walletOf(text);
-        const needed = method === 'GET' ? 'read' : 'write';
-        if (token.scope && !token.scope.includes(needed)) throw new AppError('forbidden', `The token does not allow to ${needed}`);
+        const { wallet, token } = await walletOf(text, method === 'GET' ? 'read' : 'write');
         return { tenant: wallet, token: token.jti };
       }
       if (!isOperator(key) || !baseRoutes?.test(path)) throw new AppError('unauthorized', 'Authorization token missing or invalid');
       return { tenant: base };
     },
-    async issue(wallet, { expiresIn, scope }) {
+    async issue(wallet, { expiresIn, notAfter, scope }) {
       if (!secret) throw new AppError('internal', 'tokens without multitenancy');
       const iat = Math.floor(kernel.now() / 1000);
+      const ends = [...(expiresIn === undefined ? [] : [iat + expiresIn]), ...(notAfter === undefined ? [] : [notAfter])];
       const kept: WalletToken = {
         jti: randomUUID(),
         iat,
-        ...(expiresIn === undefined ? {} : { exp: iat + expiresIn }),
+        ...(ends.length === 0 ? {} : { exp: Math.min(...ends) }),
         ...(scope === undefined ? {} : { scope }),
       };
       const { jti, exp } = kept;

@@ -1,10 +1,11 @@
 import Type, { type TSchema } from 'typebox';
-import { AppError } from '../errors.ts';
+import { AppError, DamagedRecord } from '../errors.ts';
 import type { PluginRoute } from '../kernel/plugin.ts';
 import { type Exchange, type RecordDef, toExchange } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
 import { LIMIT, marshalled, OFFSET, type Validator, validator } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
+import type { Page } from '../ports/store.ts';
 import type { Admin, AdminRoute, Call } from './route.ts';
 
 /** One operation of the admin API, whatever it was derived from: what the server serves and the document describes. */
@@ -19,6 +20,8 @@ export interface Operation {
   /** Of its answer, where that is not 200. */
   readonly status?: number;
   readonly produces?: string;
+  /** It ends the token that it is called with, and is answered nevertheless. */
+  readonly endsToken?: boolean;
   readonly query?: Validator<TSchema>;
   readonly body?: Validator<TSchema>;
   readonly handle: (admin: Admin, call: Call) => Promise<Json>;
@@ -86,6 +89,14 @@ export function commandOperation(known: KnownCommand): Operation {
   });
 }
 
+/** The answer of a list: where rows failed their integrity check, their ids tell why there are less than the total. */
+export const listed = (results: JsonObject[], { total, next, damaged }: Omit<Page<unknown>, 'rows'>): JsonObject => ({
+  results,
+  total,
+  ...(next ? { next } : {}),
+  ...(damaged ? { damaged } : {}),
+});
+
 /** List, get and delete of a record kind. */
 export function recordOperations(def: RecordDef): Operation[] {
   const { admin: routes } = def;
@@ -125,7 +136,7 @@ export function recordOperations(def: RecordDef): Operation[] {
             .map(toExchange)
             .filter((record) => !def.hidden?.(record))
             .map(view);
-          return { results, total: page.total, ...(page.next ? { next: page.next } : {}) };
+          return listed(results, page);
         },
       }),
     );
@@ -160,7 +171,7 @@ export function recordOperations(def: RecordDef): Operation[] {
               binds: def,
               messages: {},
             };
-            await admin.engine.transition({
+            const removal = admin.engine.transition({
               tenant,
               protocol: { ...protocol, binds: { ...def, admin: { ...routes, notFound: missing(id).message } } },
               record: { category: def.category, id },
@@ -168,6 +179,12 @@ export function recordOperations(def: RecordDef): Operation[] {
               origin: {},
               otherwise: 'error',
               step: (ctx) => ({ record: { remove: true }, ...def.removed?.(ctx.record!) }),
+            });
+            await removal.catch(async (error: unknown) => {
+              const damaged = error instanceof DamagedRecord && error.record.category === def.category && error.record.id === id;
+              if (!damaged) throw error;
+              // nobody can say what else goes with it
+              await admin.kernel.db.store.commit(tenant, { deletes: [{ category: def.category, id, expect: error.record.version }] });
             });
             return {};
           },
@@ -194,6 +211,7 @@ export function routeOperation(given: AdminRoute): Operation {
     query: given.query ? validator(given.query) : undefined,
     body: given.body ? validator(given.body) : undefined,
     produces: given.produces,
+    endsToken: given.endsToken,
     handle: given.handle,
   });
 }

@@ -31,6 +31,8 @@ export interface Admin {
   readonly version: string;
   /** The version of ACA-Py whose admin API this is. */
   readonly acapyVersion: string;
+  /** Whether the operator said what webhooks of the base wallet are signed with. */
+  readonly ownWebhookSecret: boolean;
   readonly started: number;
   /** The configuration as the operator may read it: without keys. */
   readonly config: JsonObject;
@@ -61,5 +63,7 @@ export interface AdminRoute {
   readonly body?: TSchema;
   /** The media type of an answer that is a text, not JSON. */
   readonly produces?: string;
+  /** It ends the token that it is called with, and is answered nevertheless. */
+  readonly endsToken?: boolean;
   handle(admin: Admin, call: Call): Promise<Json>;
 }

@@ -7,6 +7,7 @@ import type { Registry } from '../kernel/registry.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import { type Door, PATIENCE } from '../ports/transport.ts';
 import type { Caller } from './auth.ts';
+import { browserRules } from './browser.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, inputOf, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
 import { documentationPage } from './page.ts';
@@ -36,6 +37,12 @@ export interface AdminServerOptions {
   readonly managesWallets: boolean;
   /** Bounds connections and bodies that are not complete. */
   readonly door: Door;
+  /** Whether nobody needs a key. */
+  readonly insecure: boolean;
+  /** Origins whose web pages may call. */
+  readonly corsOrigins: readonly string[];
+  /** Names under which it is called beside its address, in insecure mode. */
+  readonly allowedHosts: readonly string[];
 }
 
 /** How long calls in hand may take to answer when the agent stops. */
@@ -113,12 +120,15 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   });
   app.setErrorHandler((error: unknown, request, reply) => sendError(admin, error, request, reply));
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found'));
-  // browsers ask before a controller page may call: as wide open as ACA-Py's, since nothing is allowed without the key
+  const browsers = browserRules({
+    origins: options.corsOrigins,
+    insecure: options.insecure,
+    hosts: [options.host, ...options.allowedHosts],
+  });
   app.addHook('onRequest', async (request, reply) => {
-    reply
-      .header('access-control-allow-origin', '*')
-      .header('access-control-allow-headers', '*')
-      .header('access-control-allow-methods', '*');
+    const { origin, 'access-control-request-headers': asked } = request.headers;
+    reply.headers(browsers.cors(origin, typeof asked === 'string' && /^[\w, -]{1,500}$/.test(asked) ? asked : undefined));
+    browsers.admit(request.raw);
     if (request.method === 'OPTIONS') await reply.code(204).send();
   });
   app.options('/*', async (_request, reply) => reply.code(204).send());
@@ -145,11 +155,20 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
             body,
             key: typeof key === 'string' ? key.slice(0, 200) : undefined,
           });
+        // a body, a turn and the work itself take their time, in which a token may end
+        const stillAdmitted = async (): Promise<void> => {
+          if (!(await authority.holds(caller))) throw new AppError('unauthorized', 'Authorization token missing or invalid');
+        };
+        const begin = async (): Promise<Json> => {
+          await stillAdmitted();
+          return await handle();
+        };
         // the operator's calls, and what a probe asks, wait for no tenant
         const { turns } = admin.kernel;
-        const inTurn = (): Promise<Json> => (op.auth === 'tenant' && turns ? turns.run(caller.tenant, handle) : handle());
+        const inTurn = (): Promise<Json> => (op.auth === 'tenant' && turns ? turns.run(caller.tenant, begin) : begin());
         // what needs no key is asked all the time, and by anyone
         const answer = op.auth === 'none' ? await handle() : await traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
+        if (!op.endsToken) await stillAdmitted();
         return reply
           .code(op.status ?? 200)
           .type(op.produces ?? 'application/json; charset=utf-8')
@@ -160,7 +179,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   app.get('/', async (_request, reply) => reply.redirect('/api/doc'));
   app.get('/api/doc', async (_request, reply) => reply.type('text/html; charset=utf-8').send(documentationPage(operations)));
   app.get('/api/docs/swagger.json', async (_request, reply) => reply.type('application/json; charset=utf-8').send(document));
-  const events = attachEvents(app.server, admin, authority);
+  const events = attachEvents(app.server, admin, authority, browsers);
 
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();

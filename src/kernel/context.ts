@@ -7,12 +7,17 @@ import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
 import type { Turns } from './turns.ts';
+import type { WebhookSecrets } from './webhook-secret.ts';
 
 /** Where a tenant's events go: `id` is short, stable and names the lane; `key` is sent as `x-api-key`. */
 export interface WebhookTarget {
   readonly id: string;
   readonly url: string;
   readonly key?: string;
+  /** Of the user's name and password in its URL. */
+  readonly authorization?: string;
+  /** The tenant whose secret signs what is sent there, where that is not the event's own. */
+  readonly owner?: string;
 }
 
 /** A key under which agents without a relationship reach this one in the 2018 Agent Protocol, and the tenant that keeps it. */
@@ -48,6 +53,7 @@ export interface Kernel {
   readonly base: string;
   readonly profiles: Profiles;
   readonly keys: KeyRing;
+  readonly webhookSecrets: WebhookSecrets;
   readonly endpoints: Endpoints;
   /** Absent: no bound. */
   readonly turns?: Turns;

@@ -308,7 +308,13 @@ function recordTests({ db, one, claim }: StoreKit): void {
       const [again] = await db.jobs.claim({ owner: 't', lanes: 100, perLane: 10, leaseMs: 1000, kinds: ['command'] });
       assert.ok(again, 'its lane is awake');
       await db.admin.unlockTenant(mine, lock(Date.now() - 1));
-      assert.ok((await db.store.load(mine, [])).length === 0, 'a shorter time does not close it');
+      await assert.rejects(db.store.load(mine, []), failsWith('wallet-locked'), 'the last time said counts, also a shorter one');
+      await db.admin.unlockTenant(mine, lock(Date.now() + 60_000));
+      await db.store.load(mine, []);
+      await db.admin.lockTenant(mine);
+      await assert.rejects(db.store.load(mine, []), failsWith('wallet-locked'), 'before its time');
+      await db.admin.lockTenant(mine);
+      await assert.rejects(db.admin.lockTenant(A), failsWith('not-found'), 'one that nobody could open again');
       await assert.rejects(db.admin.unlockTenant(A, lock(Date.now() + 1000)), failsWith('not-found'));
       await db.admin.eraseTenant(mine);
       await assert.rejects(db.store.load(mine, []), failsWith('not-found'));

@@ -22,7 +22,7 @@ export interface Store {
   /** The mark of a message that was handled before, or undefined. Part of the same round trip as `load` where both are asked in one turn is not promised. */
   loadMarked(tenant: string, mark: string, lookups: readonly Lookup[]): Promise<{ mark?: StoredMark; records: StoredRecord[][] }>;
 
-  /** One page of a category, oldest first unless `descending`; `total` counts all that match. */
+  /** One page of a category, oldest first unless `descending`; `total` counts all that match. What cannot be read any more is not among the rows, but named. */
   find(tenant: string, category: string, query: Query): Promise<Page<StoredRecord>>;
 
   /** A secret by its key id; undefined when the tenant has none. Callers may cache it in memory, never elsewhere. */
@@ -100,8 +100,10 @@ export interface StoreAdmin {
    * `walletKey`, and under the master key only until a time (ms).
    */
   ensureTenant(tenant: string, name: string, lock?: TenantLock): Promise<void>;
-  /** Opens a locked tenant until a time, or longer where it is open already. @throws AppError `unauthorized` for another wallet key, `not-found` */
+  /** Opens a locked tenant until a time, whatever was said before. @throws AppError `unauthorized` for another wallet key, `not-found` */
   unlockTenant(tenant: string, lock: TenantLock): Promise<void>;
+  /** Locks a tenant whose owner keeps the key, in every process: its wrapped key is gone until it is opened again. @throws AppError `not-found` for another */
+  lockTenant(tenant: string): Promise<void>;
   /** Locks the tenants whose time is over: every call about them is `wallet-locked` then, and their lanes wait. How many. */
   lockTenants(now: number): Promise<number>;
   /**
@@ -120,7 +122,7 @@ export interface StoreAdmin {
    * it answers is gone: of two that ask at once only one hears of a message.
    */
   expireMail(now: number): Promise<{ tenant: string; box: string; messages: number; reason: 'expired' | 'undeliverable' }[]>;
-  /** @throws AppError when the database does not answer. */
+  /** Writes a little, to see that it can. @throws AppError when the database does not answer, or has no room. */
   check(): Promise<void>;
   /** How many jobs are open, of every kind, and how many are dead, over all tenants. */
   backlog(): Promise<{ open: Record<JobKind, number>; dead: number }>;
@@ -267,6 +269,8 @@ export interface Page<Row> {
   rows: Row[];
   total: number;
   next?: string;
+  /** Ids of this page's rows that failed their integrity check. */
+  damaged?: string[];
 }
 
 export interface KeyWrite {
@@ -373,6 +377,8 @@ export interface StoredEvent {
   record: string;
   time: number;
   value: JsonObject;
+  /** It failed its integrity check: nothing is known of its value. */
+  damaged?: true;
 }
 
 export interface CauseStatus {

@@ -6,6 +6,7 @@ import { urn } from '../didcomm/urn-types.ts';
 import { bareDid } from '../dids/legacy.ts';
 import { certifies, didOfKey, keysOf } from '../dids/self-certifying.ts';
 import { AppError } from '../errors.ts';
+import { EndpointUrl } from '../kernel/addresses.ts';
 import { shownKeys } from '../kernel/identity.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
@@ -294,7 +295,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       body: Type.Object({
         did: Id,
         verkey: Type.Optional(Id),
-        endpoint: Type.Optional(Type.String({ minLength: 1, maxLength: 2000 })),
+        endpoint: Type.Optional(EndpointUrl),
         alias: Type.Optional(Type.String({ maxLength: 1000 })),
       }),
       from: [NEW],

@@ -5,6 +5,7 @@ import type { Contact } from '../dids/contact.ts';
 import { QUEUE_ENDPOINT } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { AppError } from '../errors.ts';
+import { EndpointUrl } from '../kernel/addresses.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
@@ -127,7 +128,7 @@ export const connections = defineProtocol<ConnectionValue>({
         my_label: Type.Optional(Type.String({ maxLength: 1000 })),
         recipient_keys: Type.Optional(Keys),
         routing_keys: Type.Optional(Type.Array(Type.String())),
-        service_endpoint: Type.Optional(Type.String({ maxLength: 2000 })),
+        service_endpoint: Type.Optional(EndpointUrl),
         mediation_id: Type.Optional(Type.String()),
         metadata: Type.Optional(Type.Object({})),
       }),
@@ -237,7 +238,7 @@ export const connections = defineProtocol<ConnectionValue>({
       tag: 'connection',
       summary: 'Accept a stored connection invitation',
       query: Type.Object({
-        my_endpoint: Type.Optional(Type.String()),
+        my_endpoint: Type.Optional(EndpointUrl),
         my_label: Type.Optional(Type.String()),
         mediation_id: Type.Optional(Type.String()),
       }),
@@ -274,7 +275,7 @@ export const connections = defineProtocol<ConnectionValue>({
       route: 'POST /connections/{conn_id}/accept-request',
       tag: 'connection',
       summary: 'Accept a stored connection request',
-      query: Type.Object({ my_endpoint: Type.Optional(Type.String()) }),
+      query: Type.Object({ my_endpoint: Type.Optional(EndpointUrl) }),
       from: ['request'],
       role: 'invitee',
       step(ctx, { query }) {

@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
 import { routingReference } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
+import { EndpointUrl } from '../kernel/addresses.ts';
 import { MEDIATION, mediatedRoute, mediationId } from '../kernel/mediated.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
@@ -134,7 +135,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
     },
     'mediate-grant': {
       schema: Type.Object({
-        endpoint: Type.String({ minLength: 1, maxLength: 2000 }),
+        endpoint: EndpointUrl,
         routing_keys: Type.Array(Key, { minItems: 1, maxItems: 20 }),
       }),
       from: ['request', 'granted', 'denied'],

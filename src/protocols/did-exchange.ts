@@ -6,6 +6,7 @@ import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
+import { EndpointUrl } from '../kernel/addresses.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
@@ -142,7 +143,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
       tag: 'did-exchange',
       summary: 'Accept a stored connection invitation',
       query: Type.Object({
-        my_endpoint: OptionalText,
+        my_endpoint: Type.Optional(EndpointUrl),
         my_label: OptionalText,
         use_did: OptionalText,
         use_did_method: Type.Optional(PeerMethod),
@@ -173,7 +174,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         goal: OptionalText,
         goal_code: OptionalText,
         mediation_id: OptionalText,
-        my_endpoint: OptionalText,
+        my_endpoint: Type.Optional(EndpointUrl),
         my_label: OptionalText,
         protocol: Type.Optional(Type.Union([Type.Literal('didexchange/1.0'), Type.Literal('didexchange/1.1')])),
         use_did: OptionalText,
@@ -229,7 +230,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         alias: OptionalText,
         auto_accept: Type.Optional(Flag),
         mediation_id: OptionalText,
-        my_endpoint: OptionalText,
+        my_endpoint: Type.Optional(EndpointUrl),
       }),
       body: Type.Object({
         '@type': Type.String({ pattern: '(didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/didexchange/1\\.\\d+/request$' }),
@@ -262,7 +263,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
       route: 'POST /didexchange/{conn_id}/accept-request',
       tag: 'did-exchange',
       summary: 'Accept a stored connection request',
-      query: Type.Object({ my_endpoint: OptionalText, mediation_id: OptionalText, use_public_did: Type.Optional(Flag) }),
+      query: Type.Object({ my_endpoint: Type.Optional(EndpointUrl), mediation_id: OptionalText, use_public_did: Type.Optional(Flag) }),
       from: ['request'],
       role: 'invitee',
       load: ({ query }) => ({ ...mediationLookup(query.mediation_id), ...(query.use_public_did === 'true' ? publicLookup : {}) }),

@@ -1,7 +1,8 @@
 import { AppError } from '../errors.ts';
+import { webhookUrls } from '../kernel/addresses.ts';
 import { defineProtocol, NEW } from '../kernel/protocol.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type WalletToken, type WalletValue, wallet } from '../records/wallet.ts';
+import { liveTokens, type WalletToken, type WalletValue, wallet } from '../records/wallet.ts';
 
 /** How many tokens of one tenant are valid at a time. */
 const MAX_TOKENS = 20;
@@ -27,13 +28,14 @@ export const multitenancy = defineProtocol<WalletValue>({
       step(ctx, { body }) {
         if (ctx.loaded.named) throw new AppError('bad-request', `Wallet with name ${body.wallet_name} already exists`);
         const id: string = body.wallet_id;
+        const urls = webhookUrls(body.wallet_webhook_urls ?? []);
         const value: WalletValue = {
           wallet_name: body.wallet_name,
           wallet_type: body.wallet_type ?? ctx.settings.walletType,
           label: body.label,
           image_url: body.image_url,
-          webhook_urls: body.wallet_webhook_urls ?? [],
-          dispatch_type: dispatchOf(body.wallet_webhook_urls ?? [], body.wallet_dispatch_type) ?? 'base',
+          webhook_urls: urls,
+          dispatch_type: dispatchOf(urls, body.wallet_dispatch_type) ?? 'base',
           key_management_mode: body.key_management_mode ?? 'managed',
           extra_settings: body.extra_settings,
           tokens: [body.token],
@@ -50,11 +52,12 @@ export const multitenancy = defineProtocol<WalletValue>({
       step(ctx, { body }) {
         if (CHANGES.every((name) => body[name] === undefined)) throw new AppError('bad-request', 'At least one parameter is required.');
         const { value } = ctx.record!;
+        const urls = body.wallet_webhook_urls && webhookUrls(body.wallet_webhook_urls, value.webhook_urls);
         const patch: Partial<WalletValue> = {
           label: body.label ?? value.label,
           image_url: body.image_url ?? value.image_url,
-          webhook_urls: body.wallet_webhook_urls ?? value.webhook_urls,
-          dispatch_type: dispatchOf(body.wallet_webhook_urls, body.wallet_dispatch_type) ?? value.dispatch_type,
+          webhook_urls: urls ?? value.webhook_urls,
+          dispatch_type: dispatchOf(urls, body.wallet_dispatch_type) ?? value.dispatch_type,
           extra_settings: { ...value.extra_settings, ...body.extra_settings },
         };
         return { record: { patch }, forget: [ctx.record!.id] };
@@ -64,8 +67,11 @@ export const multitenancy = defineProtocol<WalletValue>({
     admit: {
       from: ['ready'],
       step(ctx, { body }) {
-        const now = Math.floor(ctx.now / 1000);
-        const live = ctx.record!.value.tokens.filter(({ exp, jti }) => (exp === undefined || exp > now) && jti !== body.instead);
+        const { tokens: before } = ctx.record!.value;
+        // what was voided meanwhile makes no other
+        if (body.instead !== undefined && !liveTokens(before, ctx.now).some(({ jti }) => jti === body.instead))
+          throw new AppError('unauthorized', 'Authorization token missing or invalid');
+        const live = liveTokens(before, ctx.now).filter(({ jti }) => jti !== body.instead);
         if (body.keep && live.length >= MAX_TOKENS)
           throw new AppError(
             'bad-request',
@@ -75,6 +81,8 @@ export const multitenancy = defineProtocol<WalletValue>({
         return { record: { patch: { tokens } }, forget: [ctx.record!.id] };
       },
     },
+    // whoever opens the wallet again does so with a new token
+    lock: { from: ['ready'], step: (ctx) => ({ record: { patch: { tokens: [] } }, forget: [ctx.record!.id] }) },
     erase: {
       from: ['ready', 'erasing'],
       step(ctx) {

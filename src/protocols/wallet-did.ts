@@ -6,6 +6,7 @@ import { createPeer4 } from '../dids/did-peer.ts';
 import { algoDocument, ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
+import { EndpointUrl } from '../kernel/addresses.ts';
 import { type Change, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -16,7 +17,6 @@ import { type Mediator, mediationLookup, type OwnService, ownService, routeFor }
 const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, version: 0, created: 0, updated: 0, value }) });
 
 /** What ACA-Py takes as an endpoint, less strictly: a scheme and something behind it. */
-const Endpoint = Type.String({ pattern: '^[A-Za-z0-9.+-]+:(//)?[^\\s]+$', maxLength: 2000 });
 /** ACA-Py's kinds of endpoint, and the member of the DID's metadata that keeps each. */
 const ENDPOINT_TYPES: Readonly<Record<string, string>> = { Endpoint: 'endpoint', Profile: 'profile', LinkedDomains: 'linked_domains' };
 
@@ -142,7 +142,7 @@ export const walletDid = defineProtocol<DidValue>({
       query: Type.Object({ conn_id: Type.Optional(Type.String()), create_transaction_for_endorser: Type.Optional(Type.Boolean()) }),
       body: Type.Object({
         did: Type.String(),
-        endpoint: Type.Optional(Endpoint),
+        endpoint: Type.Optional(EndpointUrl),
         endpoint_type: Type.Optional(Type.Union(Object.keys(ENDPOINT_TYPES).map((name) => Type.Literal(name)))),
         mediation_id: Type.Optional(Type.String()),
       }),

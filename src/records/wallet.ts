@@ -1,3 +1,4 @@
+import { shownUrl } from '../kernel/addresses.ts';
 import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
@@ -9,6 +10,10 @@ export interface WalletToken {
   readonly exp?: number;
   readonly scope?: readonly string[];
 }
+
+/** Those that have not ended. @param now ms since 1970 */
+export const liveTokens = (tokens: readonly WalletToken[], now: number): WalletToken[] =>
+  tokens.filter(({ exp }) => exp === undefined || exp * 1000 > now);
 
 /** A tenant, as ACA-Py's WalletRecord; it is a record of the base wallet, and its id is the tenant's. */
 export interface WalletValue {
@@ -28,12 +33,12 @@ export interface WalletValue {
   erasing?: boolean;
 }
 
-/** ACA-Py's names of a tenant's settings. */
+/** ACA-Py's names of a tenant's settings; of the webhooks' URLs without what only their receivers may know. */
 export const walletSettings = ({ id, value }: Pick<Exchange<WalletValue>, 'id' | 'value'>): JsonObject =>
   compact({
     'wallet.type': value.wallet_type,
     'wallet.name': value.wallet_name,
-    'wallet.webhook_urls': value.webhook_urls,
+    'wallet.webhook_urls': value.webhook_urls?.map(shownUrl),
     'wallet.dispatch_type': value.dispatch_type,
     default_label: value.label,
     image_url: value.image_url,

@@ -1,7 +1,8 @@
-import { createHmac } from 'node:crypto';
 import { asAppError } from '../errors.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { EventPayload } from '../kernel/jobs.ts';
+import { seldom } from '../kernel/seldom.ts';
+import { signature } from '../kernel/webhook-secret.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
 import { backoff, type JobOutcome } from './runner.ts';
@@ -10,9 +11,12 @@ const CAP_MS = 60_000;
 /** About a day at one try a minute. */
 const MAX_ATTEMPTS = 1500;
 
+/** How often the log tells of one webhook that fails. */
+const TOLD_MS = 60_000;
+
 /**
- * Delivers webhooks from the event row: ACA-Py's URL, headers and body; the event's id and an HMAC-SHA256 of the body (keyed by the webhook's API key) on top, so
- * that a controller can drop repetitions and check the sender.
+ * Delivers webhooks from the event row: ACA-Py's URL, headers and body; the event's id and a signature with the time of the try on top, so that a controller can
+ * drop repetitions, check the sender and refuse what is old. What it is signed with is whose URL it is: the tenant's, or the instance's.
  */
 export function createEvents(
   kernel: Kernel,
@@ -20,6 +24,7 @@ export function createEvents(
   write: (payload: unknown) => string,
   baseTenant: string,
 ): (job: ClaimedJob) => Promise<JobOutcome> {
+  const mayTell = seldom(TOLD_MS);
   return async (job) => {
     const { event: id, target: targetId } = job.payload as unknown as EventPayload;
     const { webhooks } = await kernel.profiles.of(job.tenant);
@@ -27,14 +32,17 @@ export function createEvents(
     // a webhook that the operator took out of the configuration gets nothing more
     if (!target) return { state: 'done' };
     const [event] = await kernel.db.store.events(job.tenant, { ids: [id] });
-    if (!event) return { state: 'done' };
+    // one that cannot be read any more was told of by the store
+    if (!event || event.damaged) return { state: 'done' };
     const body = write(event.value.payload);
     const headers: Record<string, string> = { 'content-type': 'application/json', 'x-event-id': id };
-    if (target.key) {
-      headers['x-api-key'] = target.key;
-      headers['x-event-signature'] = `sha256=${createHmac('sha256', target.key).update(`${id}.${body}`).digest('hex')}`;
-    }
-    if (job.tenant !== baseTenant) headers['x-wallet-id'] = job.tenant;
+    if (target.key) headers['x-api-key'] = target.key;
+    if (target.authorization) headers.authorization = target.authorization;
+    const wallet = job.tenant === baseTenant ? '' : job.tenant;
+    if (wallet) headers['x-wallet-id'] = wallet;
+    const secret = await kernel.webhookSecrets.of(target.owner || job.tenant);
+    const time = Math.floor(kernel.now() / 1000);
+    headers['x-flexid-signature'] = signature(secret, { time, event: id, topic: event.topic, wallet, body });
     let text: string;
     try {
       const { status } = await outbound.notify(`${target.url}/topic/${event.topic}/`, headers, body);
@@ -47,6 +55,20 @@ export function createEvents(
       text = asAppError(thrown).message;
     }
     kernel.count('webhooks_failed');
+    const kept = mayTell(`${job.tenant} ${target.id}`);
+    // of its address the origin alone: a path may be as good as a key
+    if (kept !== undefined)
+      kernel.log.warn(
+        {
+          tenant: job.tenant,
+          webhook: new URL(target.url).origin,
+          topic: event.topic,
+          attempts: job.attempts + 1,
+          untold: kept,
+          error: text,
+        },
+        'a webhook could not be delivered: it is tried again',
+      );
     if (job.attempts + 1 >= MAX_ATTEMPTS) return { state: 'dead', error: text };
     return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: text };
   };

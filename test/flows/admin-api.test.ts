@@ -277,11 +277,11 @@ test('events can be read again, in their order, after a known one', async () => 
   await until(() => all.every((one) => alice.hooks.list.some((hook) => hook.id === one.event_id)), 'every event to have been a webhook');
 });
 
-test('browsers may call: preflight is answered', async () => {
+test('browsers are let in nowhere by themselves: a preflight is answered, and allows nothing', async () => {
   const answer = await fetch(`${alice.admin}/connections`, {
     method: 'OPTIONS',
     headers: { origin: 'https://x.example', 'access-control-request-method': 'GET' },
   });
   assert.equal(answer.status, 204);
-  assert.equal(answer.headers.get('access-control-allow-origin'), '*');
+  assert.equal(answer.headers.get('access-control-allow-origin'), null);
 });

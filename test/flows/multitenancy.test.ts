@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { SignJWT } from 'jose';
-import WebSocket from 'ws';
+import WebSocket, { WebSocketServer } from 'ws';
 import { anchor, type Body, createWorld, HANDSHAKE, startReceiver, type TestAgent, until } from '../support/agents.ts';
 import { waiting } from '../support/waiting.ts';
 
@@ -289,6 +291,56 @@ test('a wallet whose owner keeps the key is open as long as its token; mail that
   await walletOf(made.wallet_id, token).get('/connections');
   assert.equal((await agent.call('DELETE', `/multitenancy/wallet/${made.wallet_id}`, {})).status, 401);
   assert.equal((await agent.call('DELETE', `/multitenancy/wallet/${made.wallet_id}`, { wallet_key: 'a key of hers' })).status, 200);
+});
+
+test('addresses that controllers give are trimmed and checked: 422, and nothing is made', async () => {
+  const wallet = await newWallet('addressed');
+  for (const url of ['ftp://a.example', 'a.example/hooks', 'javascript:alert(1)', 'http://', ' ', 'https://a b']) {
+    const made = await agent.call('POST', '/multitenancy/wallet', {
+      wallet_name: 'never',
+      wallet_webhook_urls: ['https://a.example', url],
+    });
+    assert.equal(made.status, 422, url);
+    assert.equal((await agent.call('PUT', `/multitenancy/wallet/${wallet.id}`, { wallet_webhook_urls: [url] })).status, 422, url);
+  }
+  assert.equal((await agent.get('/multitenancy/wallets?wallet_name=never')).total, 0);
+  const trimmed = await agent.call('PUT', `/multitenancy/wallet/${wallet.id}`, {
+    wallet_webhook_urls: [' https://a.example/x \n', 'wss://b.example'],
+  });
+  assert.deepEqual(trimmed.body.settings['wallet.webhook_urls'], ['https://a.example/x', 'wss://b.example']);
+  await agent.call('PUT', `/multitenancy/wallet/${wallet.id}`, { wallet_webhook_urls: [] });
+  const { invitation } = await wallet.post('/out-of-band/create-invitation', HANDSHAKE);
+  const other = await newWallet('addressed too', { extra_settings: {} });
+  const { connection_id } = await other.post('/out-of-band/receive-invitation', invitation);
+  const { result } = await other.post('/wallet/did/create', { method: 'key' });
+  for (const [path, body] of [
+    [`/didexchange/${connection_id}/accept-invitation?my_endpoint=ftp://a.example`, {}],
+    [`/didexchange/create-request?their_public_did=did:web:a.example&my_endpoint=nowhere`, {}],
+    ['/wallet/set-did-endpoint', { did: result.did, endpoint: 'javascript:alert(1)' }],
+    ['/legacy/connections/requests', { did: 'WgWxqztrNooG92RXvxSTWv', endpoint: 'http://' }],
+  ] as const)
+    assert.equal((await other.call('POST', path, body)).status, 422, path);
+  assert.equal((await agent.call('POST', '/multitenancy/wallet', { wallet_name: 'never', image_url: 'javascript:alert(1)' })).status, 422);
+});
+
+test('a webhook to a ws address is a frame of its own, and comes again until a pong says that it is there', async () => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  world.defer(() => server.close());
+  const got = waiting<{ url: string; key: string; id: string; payload: Body }>();
+  let refused = 0;
+  server.on('connection', (socket, request) => {
+    if (refused++ === 0) return socket.terminate();
+    const header = (name: string): string => String(request.headers[name]);
+    socket.on('message', (data) =>
+      got.add({ url: request.url!, key: header('x-api-key'), id: header('x-event-id'), payload: JSON.parse(String(data)) }),
+    );
+  });
+  const { port } = server.address() as AddressInfo;
+  const wallet = await newWallet('by socket', { wallet_webhook_urls: [`ws://127.0.0.1:${port}/hooks#its-key`] });
+  const { invi_msg_id } = await wallet.post('/out-of-band/create-invitation', HANDSHAKE);
+  const hook = await got.first(({ payload }) => payload.invitation_msg_id === invi_msg_id, 'the frame');
+  assert.deepEqual([hook.url, hook.key], ['/hooks/topic/connections/', 'its-key']);
 });
 
 test('a wallet that is removed is gone at once, with its token and its keys; its name is free, and its rows follow', async () => {

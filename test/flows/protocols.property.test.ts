@@ -12,6 +12,7 @@ import { createKeyRing, type Kernel } from '../../src/kernel/context.ts';
 import { createEngine, type Engine } from '../../src/kernel/engine.ts';
 import { type MessageStep, NEW, type Protocol, type Settings } from '../../src/kernel/protocol.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
+import { createWebhookSecrets } from '../../src/kernel/webhook-secret.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import type { ClaimedJob, Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
@@ -60,6 +61,7 @@ before(async () => {
     base: TENANT,
     profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, gone: async () => false, reset() {} },
     keys: createKeyRing(db),
+    webhookSecrets: createWebhookSecrets(db, TENANT, undefined),
     endpoints: { all: () => [], refresh: async () => {} },
     count() {},
     trace: NO_TRACE,

@@ -31,13 +31,12 @@ async function python(args: readonly string[], env: Record<string, string>): Pro
 test('the controller in Python connects, issues and verifies on agents of its own', { timeout: LIMIT_MS * 2 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-python-'));
   const listen = `127.0.0.1:${await freePort()}`;
-  const webhookKey = 'a key of the webhooks';
   const stores = await openStores('sqlite', folder);
-  const network = await startNetwork(folder, stores.of, undefined, { url: `http://${listen}`, key: webhookKey });
+  const network = await startNetwork(folder, stores.of, undefined, { url: `http://${listen}`, key: 'a key of the webhooks' });
   try {
     const { issuer, holder, verifier } = network.admin;
     const args = ['--issuer', issuer.url, '--holder', holder.url, '--verifier', verifier.url, '--listen', listen];
-    const keys = { ISSUER_KEY: issuer.key, HOLDER_KEY: holder.key, VERIFIER_KEY: verifier.key, WEBHOOK_KEY: webhookKey };
+    const keys = { ISSUER_KEY: issuer.key, HOLDER_KEY: holder.key, VERIFIER_KEY: verifier.key };
     const refused = await python(args, { ...keys, ISSUER_KEY: 'wrong' });
     assert.equal(refused.code, 1, refused.output);
     assert.match(refused.output, /answered 401/);

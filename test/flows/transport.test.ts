@@ -63,9 +63,11 @@ test('a receiver that is down loses nothing: every event arrives, once per id, i
   for (const id of made) assert.deepEqual(alice.states('connections', id), ['invitation', 'request', 'response', 'active']);
   assert.equal(new Set(alice.hooks.list.map((hook) => hook.id)).size, alice.hooks.list.length, 'no event came twice');
   assert.equal(alice.hooks.list.length, all.length);
-  for (const { id, raw, headers } of alice.hooks.list) {
+  const { secret } = await alice.post('/webhooks/secret');
+  for (const { id, topic, raw, headers } of alice.hooks.list) {
     assert.equal(headers['x-api-key'], alice.key);
-    assert.equal(headers['x-event-signature'], `sha256=${createHmac('sha256', alice.key).update(`${id}.${raw}`).digest('hex')}`);
+    const [, time, hex] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['x-flexid-signature'])) ?? [];
+    assert.equal(hex, createHmac('sha256', secret).update(`${time}.${id}.${topic}..${raw}`).digest('hex'));
   }
 });
 

@@ -7,6 +7,7 @@ import { createEndpoints } from '../../src/kernel/endpoints.ts';
 import { createEngine } from '../../src/kernel/engine.ts';
 import type { Settings } from '../../src/kernel/protocol.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
+import { createWebhookSecrets } from '../../src/kernel/webhook-secret.ts';
 import type { Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
 import { legacyEndpoints } from '../../src/protocols/legacy-endpoint.ts';
@@ -60,6 +61,7 @@ export async function startInside(tenants: readonly string[]): Promise<Inside> {
       reset() {},
     },
     keys: createKeyRing(db),
+    webhookSecrets: createWebhookSecrets(db, BASE, undefined),
     endpoints,
     count(name) {
       counters[name] = (counters[name] ?? 0) + 1;

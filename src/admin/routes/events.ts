@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { AppError } from '../../errors.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { AdminRoute } from '../route.ts';
@@ -13,9 +14,27 @@ export const eventRoutes: readonly AdminRoute[] = [
     async handle(admin, { tenant, query }) {
       const rows = await admin.kernel.db.store.events(tenant, { after: query.after, limit: Number(query.limit ?? 100) });
       const results = rows.map(
-        (event): JsonObject => ({ event_id: event.id, topic: event.topic, time: event.time, payload: event.value.payload ?? null }),
+        (event): JsonObject => ({
+          event_id: event.id,
+          topic: event.topic,
+          time: event.time,
+          payload: event.value.payload ?? null,
+          ...(event.damaged ? { damaged: true } : {}),
+        }),
       );
       return { results, next: rows.at(-1)?.id ?? query.after ?? null };
+    },
+  },
+  {
+    route: 'POST /webhooks/secret',
+    tag: 'events',
+    summary: "Tell what this wallet's webhooks are signed with, or have another one from now on",
+    body: Type.Object({ renew: Type.Optional(Type.Boolean()) }),
+    async handle(admin, { tenant, body }) {
+      const { webhookSecrets } = admin.kernel;
+      if (body.renew && tenant === admin.base && admin.ownWebhookSecret)
+        throw new AppError('bad-request', 'The secret is that of --webhook-secret: start the agent with another one');
+      return { secret: await (body.renew ? webhookSecrets.renew(tenant) : webhookSecrets.of(tenant)) };
     },
   },
   {

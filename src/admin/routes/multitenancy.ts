@@ -1,19 +1,22 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import { ImageUrl } from '../../kernel/addresses.ts';
 import { hashId, newId } from '../../kernel/ids.ts';
 import type { CommandInput } from '../../kernel/protocol.ts';
 import { toExchange } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { type WalletValue, wallet } from '../../records/wallet.ts';
+import { liveTokens, type WalletToken, type WalletValue, wallet } from '../../records/wallet.ts';
 import { SCOPES } from '../auth.ts';
+import { listed } from '../operations.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
 const Text = Type.Optional(Type.String({ maxLength: 1000 }));
 const Key = Type.Object({ wallet_key: Text });
+const Seconds = Type.Optional(Type.Integer({ minimum: 1, maximum: 10 * 365 * 24 * 3600 }));
 const Changes = {
   label: Text,
-  image_url: Text,
+  image_url: Type.Optional(ImageUrl),
   wallet_webhook_urls: Type.Optional(Type.Array(Type.String({ maxLength: 2000 }), { maxItems: 20 })),
   wallet_dispatch_type: Type.Optional(Type.Union([Type.Literal('default'), Type.Literal('both'), Type.Literal('base')])),
   extra_settings: Type.Optional(Type.Object({})),
@@ -24,12 +27,13 @@ const Creation = Type.Object({
   wallet_key_derivation: Type.Optional(Type.Union([Type.Literal('ARGON2I_MOD'), Type.Literal('ARGON2I_INT'), Type.Literal('RAW')])),
   wallet_type: Text,
   key_management_mode: Type.Optional(Type.Union([Type.Literal('managed'), Type.Literal('unmanaged')])),
+  expires_in: Seconds,
   ...Changes,
 });
 /** What a token is asked to be; ACA-Py's single one that replaces the others, unless more is said. */
 const Token = Type.Object({
   wallet_key: Text,
-  expires_in: Type.Optional(Type.Integer({ minimum: 1, maximum: 10 * 365 * 24 * 3600 })),
+  expires_in: Seconds,
   scope: Type.Optional(Type.Array(Type.Union(SCOPES.map((name) => Type.Literal(name))), { minItems: 1, maxItems: SCOPES.length })),
   keep_others: Type.Optional(Type.Boolean()),
 });
@@ -47,19 +51,21 @@ async function walletOf(admin: Admin, id: string) {
 const OPEN_SECONDS = 24 * 3600;
 
 /**
- * Opens a wallet whose owner keeps the key, for as long as the token that is asked for; a key that is given for another is a misunderstanding that is told, as
- * ACA-Py does. @returns in how many seconds the token must end
+ * Opens a wallet whose owner keeps the key until the last of its tokens ends: the one that is asked for and those that are kept beside it; a key that is given for
+ * another wallet is a misunderstanding that is told, as ACA-Py does. @returns in how many seconds the token must end
  */
 async function opened(admin: Admin, id: string, body: JsonObject): Promise<number | undefined> {
   const { value } = await walletOf(admin, id);
-  const { wallet_key: walletKey, expires_in: seconds } = body as { wallet_key?: string; expires_in?: number };
+  const { wallet_key: walletKey, expires_in: seconds, keep_others: keep } = body as Wishes & { wallet_key?: string };
   if (value.key_management_mode === 'managed') {
     if (walletKey !== undefined) throw new AppError('bad-request', `Wallet ${id} doesn't require the wallet key to be provided`);
     return seconds;
   }
   if (!walletKey) throw new AppError('unauthorized', 'Missing key to open wallet');
   const open = seconds ?? OPEN_SECONDS;
-  await admin.kernel.db.admin.unlockTenant(id, { walletKey, until: Date.now() + open * 1000 });
+  const kept = keep ? liveTokens(value.tokens, admin.kernel.now()) : [];
+  const until = Math.max(admin.kernel.now() + open * 1000, ...kept.map(({ exp = 0 }) => exp * 1000));
+  await admin.kernel.db.admin.unlockTenant(id, { walletKey, until });
   // what came meanwhile is handled while the caller has its answer already
   admin.engine
     .unpark(id)
@@ -67,13 +73,34 @@ async function opened(admin: Admin, id: string, body: JsonObject): Promise<numbe
   return open;
 }
 
+/** What a token is asked to be. */
+interface Wishes {
+  readonly expires_in?: number;
+  readonly scope?: readonly string[];
+  readonly keep_others?: boolean;
+}
+
 const command = (admin: Admin, name: string, id: string | undefined, body: object, key?: string): Promise<JsonObject> =>
   admin.calls.call(admin.base, 'multitenancy', name, { record: id, input: { body, query: {} } as CommandInput, key });
 
-async function issueToken(admin: Admin, id: string, wishes: JsonObject, instead?: string): Promise<string> {
-  const { expires_in: expiresIn, scope, keep_others: keep } = wishes as { expires_in?: number; scope?: string[]; keep_others?: boolean };
+/** A token that the operator asks for. */
+async function issueToken(admin: Admin, id: string, { expires_in: expiresIn, scope, keep_others: keep = false }: Wishes): Promise<string> {
   const { kept, text } = await admin.authority().issue(id, { expiresIn, scope });
-  await command(admin, 'admit', id, { token: kept, keep: keep ?? instead !== undefined, ...(instead === undefined ? {} : { instead }) });
+  await command(admin, 'admit', id, { token: kept, keep });
+  return text;
+}
+
+/** A token in the place of one that asks for it: whatever it asks for, it gets no more than it has. @throws AppError `forbidden` for more scope */
+async function replaceToken(
+  admin: Admin,
+  id: string,
+  own: WalletToken,
+  { expires_in: expiresIn, scope = own.scope }: Wishes,
+): Promise<string> {
+  const beyond = own.scope && (scope ?? SCOPES).find((name) => !own.scope!.includes(name));
+  if (beyond !== undefined) throw new AppError('forbidden', `The token does not allow to ${beyond}, nor would one that it makes`);
+  const { kept, text } = await admin.authority().issue(id, { expiresIn, notAfter: own.exp, scope });
+  await command(admin, 'admit', id, { token: kept, keep: true, instead: own.jti });
   return text;
 }
 
@@ -94,16 +121,16 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
     auth: 'admin',
     body: Creation,
     async handle(admin, { body, key }) {
-      const { wallet_key: walletKey, wallet_key_derivation: _none, extra_settings: extra, ...rest } = body;
+      const { wallet_key: walletKey, wallet_key_derivation: _none, extra_settings: extra, expires_in: seconds, ...rest } = body;
       const unmanaged = rest.key_management_mode === 'unmanaged';
       if (unmanaged && !walletKey) throw new AppError('bad-request', 'An unmanaged wallet needs a wallet_key, which only its owner keeps');
-      const expiresIn = unmanaged ? OPEN_SECONDS : undefined;
+      const wishes: Wishes = { expires_in: (seconds as number | undefined) ?? (unmanaged ? OPEN_SECONDS : undefined) };
       const settings = admin.acapySettings((extra ?? {}) as JsonObject);
       // the same call said again means the same wallet
       const id = key === undefined ? newId() : hashId(`wallet ${key}`);
-      const { kept, text } = await admin.authority().issue(id, { expiresIn });
+      const { kept, text } = await admin.authority().issue(id, { expiresIn: wishes.expires_in });
       const store = admin.kernel.db.admin;
-      const lock = unmanaged ? { walletKey: String(walletKey), until: Date.now() + OPEN_SECONDS * 1000 } : undefined;
+      const lock = unmanaged ? { walletKey: String(walletKey), until: admin.kernel.now() + wishes.expires_in! * 1000 } : undefined;
       await store.ensureTenant(id, String(rest.wallet_name ?? id), lock);
       try {
         await command(admin, 'create', undefined, { ...rest, wallet_id: id, token: kept, extra_settings: settings }, key);
@@ -114,10 +141,10 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
       }
       const made = await walletOf(admin, id);
       const first = made.value.tokens.some(({ jti }) => jti === kept.jti);
-      return {
-        ...wallet.view(made),
-        token: first ? text : await issueToken(admin, id, expiresIn === undefined ? {} : { expires_in: expiresIn }),
-      };
+      if (first) return { ...wallet.view(made), token: text };
+      // said again, it is as if a token were asked for
+      const open = await opened(admin, id, { ...wishes, ...(unmanaged ? { wallet_key: walletKey! } : {}) } as JsonObject);
+      return { ...wallet.view(made), token: await issueToken(admin, id, { expires_in: open }) };
     },
   },
   {
@@ -143,7 +170,7 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
         descending: query.descending === 'true',
       });
       const results = page.rows.map((row) => wallet.view(toExchange(row)));
-      return { results, total: page.total, ...(page.next ? { next: page.next } : {}) };
+      return listed(results, page);
     },
   },
   {
@@ -175,7 +202,22 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
     body: Token,
     async handle(admin, { params, body }) {
       const seconds = await opened(admin, params.wallet_id!, body);
-      return { token: await issueToken(admin, params.wallet_id!, seconds === undefined ? body : { ...body, expires_in: seconds }) };
+      return { token: await issueToken(admin, params.wallet_id!, { ...body, expires_in: seconds }) };
+    },
+  },
+  {
+    route: 'POST /multitenancy/wallet/{wallet_id}/lock',
+    tag: 'multitenancy',
+    summary: 'Lock a subwallet whose owner keeps the key: what it was opened by and its tokens are gone',
+    auth: 'admin',
+    async handle(admin, { params }) {
+      const id = params.wallet_id!;
+      const { value } = await walletOf(admin, id);
+      if (value.key_management_mode === 'managed')
+        throw new AppError('bad-request', `Wallet ${id} has no key of its owner to be locked with`);
+      await admin.kernel.db.admin.lockTenant(id);
+      await command(admin, 'lock', id, {});
+      return {};
     },
   },
   {
@@ -203,14 +245,13 @@ export const ownTokenRoutes: readonly AdminRoute[] = [
     tag: 'multitenancy',
     summary: 'Replace the token of this call by a new one',
     body: Type.Omit(Token, ['wallet_key', 'keep_others']),
+    endsToken: true,
     async handle(admin, { tenant, token, body }) {
       if (token === undefined) throw new AppError('bad-request', 'This call was made without a token');
       const { value } = await walletOf(admin, tenant);
-      if (value.key_management_mode === 'managed') return { token: await issueToken(admin, tenant, body, token) };
-      // who has no wallet key cannot keep the wallet open for longer
-      const left = value.tokens.find(({ jti }) => jti === token)!.exp! - Math.floor(Date.now() / 1000);
-      const seconds = Math.max(1, Math.min(left, Number(body.expires_in ?? left)));
-      return { token: await issueToken(admin, tenant, { ...body, expires_in: seconds }, token) };
+      const own = value.tokens.find(({ jti }) => jti === token);
+      if (!own) throw new AppError('unauthorized', 'Authorization token missing or invalid');
+      return { token: await replaceToken(admin, tenant, own, body as Wishes) };
     },
   },
 ];

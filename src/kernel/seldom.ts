@@ -1,0 +1,34 @@
+/**
+ * Says whether something may be told again: each name once in `ms`, so that what goes on failing fills no log.
+ * @param most names that are remembered; the oldest is forgotten first
+ * @returns how often the name was kept back since it was told last, or undefined where it is to be kept back now
+ */
+export function seldom(ms: number, most = 1000, now: () => number = Date.now): (name: string) => number | undefined {
+  const told = new Map<string, { at: number; kept: number }>();
+  return (name) => {
+    const last = told.get(name);
+    if (last && now() - last.at < ms) {
+      last.kept++;
+      return undefined;
+    }
+    told.delete(name);
+    told.set(name, { at: now(), kept: 0 });
+    if (told.size > most) told.delete(told.keys().next().value!);
+    return last?.kept ?? 0;
+  };
+}
+
+/** Runs at most once in `ms`: who asks meanwhile gets the last outcome, or the one that is under way. */
+export function atMostEvery<T>(ms: number, run: () => Promise<T>, now: () => number = Date.now): () => Promise<T> {
+  let last: { outcome: Promise<T>; until: number } | undefined;
+  return () => {
+    if (last && now() < last.until) return last.outcome;
+    const one = { outcome: run(), until: Infinity };
+    const over = (): void => {
+      one.until = now() + ms;
+    };
+    one.outcome.then(over, over);
+    last = one;
+    return one.outcome;
+  };
+}

@@ -1,0 +1,23 @@
+import type { Row } from '../rows/rows.ts';
+
+export const MUTATIONS: readonly Row[] = [
+  {
+    id: 'A15',
+    text: 'readiness writes a little',
+    mutation: {
+      file: 'src/adapters/sqlite.ts',
+      from: 'check: () => read(writeALittle),',
+      to: 'check: () => read(() => void tenantIds.get()),',
+    },
+  },
+  {
+    id: 'A15-2',
+    text: 'a damaged row hides no list',
+    mutation: { file: 'src/adapters/store-shared.ts', from: 'if (!(error instanceof DamagedRecord)) throw error;', to: 'throw error;' },
+  },
+  {
+    id: 'A15-3',
+    text: 'failing webhooks are told, and not all the time',
+    mutation: { file: 'src/workers/events.ts', from: 'if (kept !== undefined)', to: 'if (kept === -1)' },
+  },
+];
