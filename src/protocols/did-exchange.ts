@@ -233,7 +233,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         my_endpoint: Type.Optional(EndpointUrl),
       }),
       body: Type.Object({
-        '@type': Type.String({ pattern: '(didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/didexchange/1\\.\\d+/request$' }),
+        '@type': Type.String({ pattern: '^(https://didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/didexchange/1\\.\\d+/request$' }),
         '@id': Type.String({ minLength: 1, maxLength: 256 }),
         '~thread': Type.Object({ pthid: Text }),
         did: Text,
@@ -527,18 +527,31 @@ function used(ctx: StepContext): Change[] {
   return [{ def: outOfBand, base: toExchange(row), states: ['done'] }];
 }
 
-/** What is attached must be signed by `signer`; with `proven`, something must be: the DID's document, or the DID itself (`did_rotate`). */
+/**
+ * What is attached must be signed by `signer` and be about the DID that the message names: a document of it, or the DID itself (`did_rotate`). A signature over
+ * anything else vouches for nothing. With `proven`, one of the two must be there.
+ */
 function checkProof(message: Incoming, signer: string | undefined, proven: boolean): void {
-  const attached = message.attachments.did_doc?.[0];
-  const proof = attached ?? (proven ? message.attachments.did_rotate?.[0] : undefined);
-  if (proven && !proof) throw new AppError('message-invalid', 'neither a document nor a rotation is signed by the invitation key');
-  if (!proof) return;
-  let signed: Buffer;
-  try {
-    signed = verifySignedBy(proof, signer ?? '');
-  } catch (error) {
-    throw new AppError('message-invalid', 'the signature of what is attached is missing or by another key', { cause: error });
+  const did = message.body.did as string;
+  const document = message.attachments.did_doc?.[0];
+  const rotation = proven ? message.attachments.did_rotate?.[0] : undefined;
+  if (proven && !document && !rotation)
+    throw new AppError('message-invalid', 'neither a document nor a rotation is signed by the invitation key');
+  for (const attachment of [document, rotation]) {
+    if (!attachment) continue;
+    let signed: Buffer;
+    try {
+      signed = verifySignedBy(attachment, signer ?? '');
+    } catch (error) {
+      throw new AppError('message-invalid', 'the signature of what is attached is missing or by another key', { cause: error });
+    }
+    const about = attachment === rotation ? signed.toString('utf8') === did : isOf(attachedObject(attachment, 'DID document'), did);
+    if (!about) throw new AppError('message-invalid', 'another DID than the named one is signed');
   }
-  if (!attached && signed.toString('utf8') !== message.body.did)
-    throw new AppError('message-invalid', 'another DID than the named one is signed');
+}
+
+/** Whether a document says that it is of this DID, in whatever of its forms. */
+function isOf({ id, alsoKnownAs }: JsonObject, did: string): boolean {
+  const plain = (name: unknown): unknown => (typeof name === 'string' ? shortPeerDid(bareDid(name)) : undefined);
+  return [id, ...(Array.isArray(alsoKnownAs) ? alsoKnownAs : [])].some((name) => plain(name) === plain(did));
 }

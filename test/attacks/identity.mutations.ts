@@ -125,4 +125,31 @@ export const MUTATIONS: readonly Row[] = [
       to: 'rows[0]',
     },
   },
+  {
+    id: 'A9',
+    text: 'a signature vouches for the DID that it names',
+    mutation: {
+      file: 'src/protocols/did-exchange.ts',
+      from: "isOf(attachedObject(attachment, 'DID document'), did);",
+      to: 'signed.length > 0;',
+    },
+  },
+  {
+    id: 'A9-2',
+    text: 'what a request attaches is of its own DID',
+    mutation: {
+      file: 'src/protocols/did-exchange.ts',
+      from: "isOf(attachedObject(attachment, 'DID document'), did);",
+      to: "!proven || isOf(attachedObject(attachment, 'DID document'), did);",
+    },
+  },
+  {
+    id: 'A9-3',
+    text: 'what is told of the inviter is signed by the key of the invitation',
+    mutation: {
+      file: 'src/protocols/connections.ts',
+      from: "verifyDecorator(message.signatures.connection, signer ?? '')",
+      to: 'verifyDecorator(message.signatures.connection, (message.signatures.connection as { signer: string }).signer)',
+    },
+  },
 ];

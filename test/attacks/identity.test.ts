@@ -5,9 +5,11 @@ import { signedAttachment, writeAttachment } from '../../src/didcomm/attachments
 import { verkeyToDidKey } from '../../src/didcomm/encoding.ts';
 import { parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { signDecorator } from '../../src/didcomm/signature-decorator.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { createPeer4, resolvePeer } from '../../src/dids/did-peer.ts';
 import { createLegacy } from '../../src/dids/legacy.ts';
+import { ownPeer2 } from '../../src/dids/own-documents.ts';
 import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
 import { connectStranger, type Mail, message, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
@@ -447,3 +449,91 @@ test('[A2-5] an offer that was made under the thread of an invitation keeps what
   await alice.post('/out-of-band/receive-invitation', invitation);
   await alice.event('issue_credential_v2_0', (one) => one.thread_id === thid && one.connection_id === undefined, 'the second');
 });
+
+// -- what a signature is about ------------------------------------------------------------------------------------------------------------------------------
+
+/** An invitation of a stranger that Alice has answered: the id of her connection, and her request. */
+async function invited(
+  peer: Stranger,
+  handshake = 'didexchange/1.1',
+): Promise<{ id: string; request: Body; to: { verkey: string; url: string } }> {
+  const invitation = message('out-of-band/1.1/invitation', {
+    label: 'peer',
+    handshake_protocols: [`https://didcomm.org/${handshake}`],
+    services: [{ id: '#inline', type: 'did-communication', recipientKeys: [verkeyToDidKey(peer.pair.verkey)], serviceEndpoint: peer.url }],
+  });
+  const { connection_id: id } = await alice.post('/out-of-band/receive-invitation', invitation);
+  const { message: request, sender } = await peer.inbox.first(
+    (mail) => mail.message['~thread']?.pthid === invitation['@id'],
+    'the request',
+  );
+  return { id, request, to: { verkey: sender!, url: alice.inbound } };
+}
+
+const signed = (by: Stranger, content: unknown) =>
+  writeAttachment(signedAttachment(Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)), by.pair));
+
+test('[A9] what the key of an invitation has signed counts for the DID that it names alone', async () => {
+  const peer = await stranger();
+  const other = await stranger();
+  const { id, request, to } = await invited(peer);
+  const two = ownPeer2({ verkey: other.pair.verkey, endpoint: other.url });
+  const respond = (did: string, members: object): Promise<unknown> =>
+    peer.send(to, message('didexchange/1.1/response', { did, '~thread': { thid: request['@id'] }, ...members }));
+  const document = (of: string): object => JSON.parse(JSON.stringify(resolvePeer(of)));
+  for (const [theirs, members] of [
+    [other.did, {}],
+    [other.did, { 'did_doc~attach': signed(peer, {}) }],
+    [other.did, { 'did_doc~attach': signed(peer, 'a text') }],
+    [other.did, { 'did_doc~attach': signed(peer, document(peer.did)) }],
+    [two, { 'did_doc~attach': signed(peer, document(peer.did)) }],
+    [did, { 'did_doc~attach': signed(peer, document(peer.did)) }],
+    [did, { 'did_rotate~attach': signed(peer, peer.did) }],
+    [other.did, { 'did_rotate~attach': signed(peer, peer.did) }],
+    [other.did, { 'did_rotate~attach': signed(other, other.did) }],
+    [other.did, { 'did_doc~attach': signed(peer, document(other.did)), 'did_rotate~attach': signed(peer, peer.did) }],
+  ] as const) {
+    await respond(theirs, members);
+    assert.equal(await stateOf(id), 'request', JSON.stringify(members).slice(0, 300));
+  }
+  await respond(peer.did, { 'did_doc~attach': signed(peer, document(peer.did)) });
+  await alice.event('connections', (one) => one.connection_id === id && one.state === 'active', 'the connection');
+});
+
+test('[A9-2] a request attaches the document of its own DID, or none', async () => {
+  const [peer, other] = [await stranger(), await stranger()];
+  const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+  await peer.send(serviceOf(invitation), {
+    ...asks(peer, invitation['@id']),
+    'did_doc~attach': signed(peer, JSON.parse(JSON.stringify(resolvePeer(other.did)))),
+  });
+  await comes(other, serviceOf(invitation), asks(other, invitation['@id']));
+});
+
+for (const handshake of ['connections/1.0', 'didexchange/1.0'] as const) {
+  test(`[A9-3] a response of ${handshake} tells of another DID than is signed, or under another key: it is refused`, async () => {
+    const [peer, other] = [await stranger(), await stranger()];
+    const { id, request, to } = await invited(peer, handshake);
+    const [mine, its] = [peer, other].map(({ pair, url }) => createLegacy({ verkey: pair.verkey, endpoint: url }));
+    const respond = (DID: string, DIDDoc: object, by: Stranger): Promise<unknown> =>
+      peer.send(
+        to,
+        message(`${handshake}/response`, {
+          '~thread': { thid: request['@id'] },
+          ...(handshake === 'connections/1.0'
+            ? { 'connection~sig': signDecorator({ DID, DIDDoc }, by.pair) }
+            : { did: DID, 'did_doc~attach': signed(by, DIDDoc) }),
+        }),
+      );
+    for (const [DID, DIDDoc, by] of [
+      [mine!.did, its!.document, peer],
+      [its!.did, mine!.document, peer],
+      [mine!.did, mine!.document, other],
+    ] as const) {
+      await respond(DID, DIDDoc, by);
+      assert.equal(await stateOf(id), 'request');
+    }
+    await respond(mine!.did, mine!.document, peer);
+    await alice.event('connections', (one) => one.connection_id === id && one.state === 'active', 'the connection');
+  });
+}
