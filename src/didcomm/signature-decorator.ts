@@ -1,6 +1,7 @@
 import { MessageRefused } from './attachments.ts';
 import { fromBase64, toBase64url, verkeyBytes } from './encoding.ts';
 import type { KeyPair } from './key-cache.ts';
+import { OLD_PREFIX, PREFIX } from './message-types.ts';
 import { parseJson } from './safe-json.ts';
 import { sodium } from './sodium.ts';
 
@@ -33,7 +34,7 @@ export function signDecorator(value: unknown, signer: KeyPair, time: number = Ma
 export function verifyDecorator(value: unknown, expected: string): { value: unknown; time: number } {
   if (typeof value !== 'object' || value === null) throw new MessageRefused('signature decorator');
   const { '@type': type, signature: sig, sig_data: text, signer } = value as Record<string, unknown>;
-  if (typeof type !== 'string' || !type.endsWith('signature/1.0/ed25519Sha512_single')) throw new MessageRefused('signature type');
+  if (type !== SIGNATURE_TYPE && type !== SIGNATURE_TYPE.replace(PREFIX, OLD_PREFIX)) throw new MessageRefused('signature type');
   if (typeof sig !== 'string' || typeof text !== 'string' || typeof signer !== 'string') throw new MessageRefused('signature decorator');
   if (signer !== expected) throw new MessageRefused('signed by another key');
   const signature = fromBase64(sig);

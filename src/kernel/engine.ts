@@ -27,6 +27,7 @@ import {
   type StepContext,
 } from './protocol.ts';
 import { type Exchange, type Reply, replyOf, toExchange } from './record.ts';
+import type { Registry } from './registry.ts';
 import { createRelay, MAX_DEPTH } from './relay.ts';
 
 /** How often a transition that lost a race reloads and tries again. */
@@ -171,6 +172,7 @@ export function createEngine(kernel: Kernel): Engine {
     if (!warned.has(text)) kernel.log.warn({}, text);
     warned.add(text);
   }
+  const isOutcome = (message: Incoming): boolean => isOutcomeOf(kernel.registry, message);
 
   function contextOf(tenant: string, protocol: Protocol, settings: Settings, subject: Subject): StepContext {
     return {
@@ -708,8 +710,9 @@ const REASONS: Readonly<Record<string, string>> = {
   invalid: 'malformed',
 };
 
-const isOutcome = (message: Incoming): boolean =>
-  message.wire === undefined && (message.name === 'ack' || message.name === 'problem-report' || message.name === 'problem_report');
+/** Whether a message is an ack or a problem report, of whatever family, under a prefix that is spoken here. */
+const isOutcomeOf = (registry: Registry, { wire, name, type }: Incoming): boolean =>
+  wire === undefined && (name === 'ack' || name === 'problem-report' || name === 'problem_report') && registry.kindred(type);
 
 /** Whether a message answers an exchange without a connection: to its own key, by its peer, or by the first who does. */
 function isDirect(record: Exchange, message: Incoming): boolean {
@@ -746,7 +749,7 @@ const withReply = (effects: Effects, reply: Reply): Effects => ({
 /** The effects of a message whose sender has shown a key by it: its connection keeps that, where the step does not write it anyway. */
 function withConnection(
   effects: Effects,
-  registry: Kernel['registry'],
+  registry: Registry,
   protocol: Protocol,
   record: Exchange | undefined,
   connection: Exchange,

@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox';
-import { OLD_PREFIX, PREFIX, parseMessageType } from '../didcomm/message-types.ts';
+import { canonicalPrefix, OLD_PREFIX, PREFIX, parseMessageType } from '../didcomm/message-types.ts';
 import { parseUrnType } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -45,6 +45,8 @@ export interface Registry extends Spoken {
   message(type: string): KnownMessage | TypeMiss;
   /** The protocol of a message type, also of one that comes in no envelope, as an invitation. */
   speaker(type: string): Protocol | undefined;
+  /** Whether some protocol that was registered has its types under this one's prefix: what a family that nobody speaks may still mean. */
+  kindred(type: string): boolean;
   /**
    * How the protocol of the 2018 Agent Protocol says a DIDComm message: its whole type and content; null where it leaves it unsaid, undefined where it has no
    * such message.
@@ -71,6 +73,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
   const messages = new Map<string, KnownMessage>();
   const families = new Set<string>();
   const versions = new Map<string, Protocol>();
+  const prefixes = new Set<string>();
   const commands = new Map<string, KnownCommand>();
   const byName = new Map<string, Protocol>();
   const records = new Map<string, RecordDef>();
@@ -103,6 +106,8 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
     if (protocol.handshake)
       for (const uri of protocol.uris) if (uri.startsWith(PREFIX)) handshakes.set(uri.slice(PREFIX.length), protocol.name);
     const newest = protocol.uris[0] && typeOf(`${protocol.uris[0]}/x`);
+    const prefix = protocol.uris[0] && parseMessageType(`${protocol.uris[0]}/x`)?.prefix;
+    if (prefix) prefixes.add(canonicalPrefix(prefix));
     if (newest) {
       families.add(newest.family);
       if (!versions.has(`${newest.family}/${newest.major}`)) versions.set(`${newest.family}/${newest.major}`, protocol);
@@ -159,6 +164,10 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
       const parsed = typeOf(type);
       return parsed && versions.get(`${parsed.family}/${parsed.major}`);
     },
+    kindred(type: string): boolean {
+      const parsed = parseMessageType(type);
+      return parsed !== undefined && prefixes.has(canonicalPrefix(parsed.prefix));
+    },
     said(message: JsonObject): Said | null | undefined {
       const say = says.get(String(message['@type']));
       return say === undefined || say === null ? say : say(message);
@@ -188,9 +197,15 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
   });
 }
 
-/** A type's family, major version and name: of DIDComm, whatever its prefix; of the 2018 Agent Protocol, where the organisation is part of the family. */
+/**
+ * A type's family, major version and name. The prefix is part of the family: another organisation's family of the same name is another one. Only the two prefixes
+ * of Aries are one. In the 2018 Agent Protocol the organisation is part of it in the same way.
+ */
 function typeOf(type: string): { family: string; major: number; minor: number; name: string } | undefined {
-  if (!type.startsWith('urn:')) return parseMessageType(type);
+  if (!type.startsWith('urn:')) {
+    const parsed = parseMessageType(type);
+    return parsed && { ...parsed, family: `${canonicalPrefix(parsed.prefix)}${parsed.family}` };
+  }
   const urn = parseUrnType(type);
   return urn && { family: `urn:${urn.domain}/${urn.family ?? ''}`, major: urn.major ?? 0, minor: urn.minor ?? 0, name: urn.name };
 }

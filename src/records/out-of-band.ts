@@ -63,7 +63,7 @@ const InlineService = Type.Object({
 /** An invitation as received, from a controller or in another message: outside input, whoever made it. */
 export const Invitation = Type.Object({
   '@id': Type.String({ minLength: 1, maxLength: 256 }),
-  '@type': Type.String({ pattern: '(didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\.\\d+/invitation$' }),
+  '@type': Type.String({ pattern: '^(https://didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\.\\d+/invitation$' }),
   label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
   goal: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   goal_code: Type.Optional(Type.Union([Type.String(), Type.Null()])),
