@@ -152,4 +152,23 @@ export const MUTATIONS: readonly Row[] = [
       to: 'verifyDecorator(message.signatures.connection, (message.signatures.connection as { signer: string }).signer)',
     },
   },
+  {
+    id: 'A1-10',
+    text: 'of several keys that a row from before lists none counts',
+    mutation: { file: IDENTITY, from: 'shown_keys ?? (their_keys.length === 1 ? their_keys : []);', to: 'shown_keys ?? their_keys;' },
+  },
+  {
+    id: 'A2-6',
+    text: 'an invitation from before is found by its old tag',
+    mutation: {
+      file: ENGINE,
+      from: "for (const tag of message.pthid ? ['invites', 'thread'] : [])",
+      to: "for (const tag of message.pthid ? ['invites'] : [])",
+    },
+  },
+  {
+    id: 'A2-7',
+    text: 'a request does not take the id of an invitation',
+    mutation: { file: ENGINE, from: 'if (anew && !message.wire && ofThread.some(', to: 'if (!anew && !message.wire && ofThread.some(' },
+  },
 ];

@@ -10,6 +10,8 @@ import { contactOf } from '../../src/dids/contact.ts';
 import { createPeer4, resolvePeer } from '../../src/dids/did-peer.ts';
 import { createLegacy } from '../../src/dids/legacy.ts';
 import { ownPeer2 } from '../../src/dids/own-documents.ts';
+import type { JsonObject } from '../../src/ports/json.ts';
+import { type ConnectionValue, connection } from '../../src/records/connection.ts';
 import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
 import { connectStranger, type Mail, message, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
@@ -537,3 +539,43 @@ for (const handshake of ['connections/1.0', 'didexchange/1.0'] as const) {
     await alice.event('connections', (one) => one.connection_id === id && one.state === 'active', 'the connection');
   });
 }
+
+// -- rows from before -----------------------------------------------------------------------------------------------------------------------------------------
+
+/** Writes a connection of Alice as it was before: without a note of the keys that have shown themselves, and with the tags of that time. */
+async function asBefore(id: string): Promise<void> {
+  const { store } = alice.agent.kernel.db;
+  const [[row] = []] = await store.load('base', [{ category: 'connection', id }]);
+  const { shown_keys: _none, ...value } = row!.value as ConnectionValue;
+  const { invites: _own, listed_key: _listed, ...tags } = connection.tags(value);
+  const { category, state, role, version } = row!;
+  const old = { ...tags, thread: value.request_id ?? value.invitation_msg_id, their_key: value.their_keys };
+  await store.commit('base', { records: [{ category, id, state, role, expect: version, value: value as JsonObject, tags: old }] });
+}
+
+test('[A1-10] of rows from before one listed key has been shown, and of several none', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const own = await connectPublic(bob, bob.did);
+  const id = await connectPublic(mallory, listing([mallory.pair.verkey, bob.pair.verkey], mallory.url));
+  for (const one of [own, id]) await asBefore(one);
+  await talks(bob, own);
+  await alice.call('POST', `/connections/${id}/send-message`, { content: 'for Mallory' });
+  await mallory.inbox.first((mail) => mail.message.content === 'for Mallory', 'mail for the key that nobody else has');
+  assert.deepEqual(parseEnvelope(mallory.envelopes.at(-1)!).recipients, [mallory.pair.verkey]);
+  await talks(mallory, id);
+  await talks(bob, own);
+});
+
+test('[A2-6] [A2-7] an invitation from before is found, however many requests have its id as their own', async () => {
+  const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true&multi_use=true', HANDSHAKE);
+  const { results } = await alice.get(`/connections?invitation_msg_id=${invitation['@id']}`);
+  await asBefore(results[0].connection_id);
+  const other = (await alice.post('/out-of-band/create-invitation?multi_use=true', HANDSHAKE)).invitation;
+  // more than one look brings
+  for (let i = 0; i < 21; i++) {
+    const mallory = await stranger();
+    await mallory.send(serviceOf(other), asks(mallory, other['@id'], invitation['@id']));
+  }
+  const bob = await stranger();
+  await comes(bob, serviceOf(invitation), asks(bob, invitation['@id']));
+});
