@@ -148,3 +148,12 @@ test('docs/AgentProtocol2018.md has every reason that its protocols refuse for, 
   const missing = [...reasons, ...keys, ...attributes, ...types, ...routes].filter((name) => !named.has(name));
   assert.deepEqual([...new Set(missing)], []);
 });
+
+test('README.md says what the agent is not for, and the package has no build for it', () => {
+  assert.match(read('README.md'), /not for mobile devices/);
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+  assert.deepEqual(
+    Object.keys(dependencies).filter((name) => /^(react-native|expo|@capacitor|cordova|nativescript)/.test(name)),
+    [],
+  );
+});

@@ -15,6 +15,8 @@ export interface Mutation {
 export interface Breakable {
   readonly id: string;
   readonly mutation: Mutation;
+  /** Tests that do not carry the id: each by its file and how its title begins. */
+  readonly tests?: readonly (readonly [file: string, title: string])[];
 }
 
 /** One test that ran. What breaks outside of any test is an outcome too: its title is the file's. */
@@ -47,6 +49,7 @@ export const say = (text: string): void => void process.stdout.write(`${text}\n`
  *
  * @param files - a glob below `root`
  * @param ids - only tests whose titles carry one of these; all where it is not given
+ * @param titles - only tests whose titles match one of these
  * @returns what ran; skipped tests are not among it
  */
 export async function outcomes(
@@ -54,6 +57,7 @@ export async function outcomes(
   files: string | readonly string[],
   ids: readonly string[] | undefined,
   concurrency = COPIES,
+  titles?: readonly RegExp[],
 ): Promise<Outcome[]> {
   const chosen = globSync([...(typeof files === 'string' ? [files] : files)], { cwd: root })
     .sort()
@@ -69,7 +73,7 @@ export async function outcomes(
     cwd: root,
     concurrency,
     timeout: 300_000,
-    ...(ids && { testNamePatterns: ids.map((id) => new RegExp(`\\[${id}\\]`)) }),
+    ...((ids ?? titles) && { testNamePatterns: titles ?? ids!.map((id) => new RegExp(`\\[${id}\\]`)) }),
   });
   stream.on('test:pass', ({ name, skip, todo }) => {
     if (skip === undefined && todo === undefined) seen.push({ title: name, passed: true });
@@ -82,6 +86,9 @@ export async function outcomes(
   await new Promise<void>((resolve, reject) => stream.on('end', resolve).on('error', reject).resume());
   return seen;
 }
+
+/** What a title begins with, as a pattern. */
+export const startOf = (title: string): RegExp => new RegExp(`^${title.replace(/[.*+?^$()|[\]{}\\]/g, '\\$&')}`);
 
 /** A copy of the project in which one line can be another. */
 function copyProject(): string {
@@ -96,7 +103,7 @@ function copyProject(): string {
 async function tryOne(
   folder: string,
   files: string | readonly string[],
-  { id, mutation }: Breakable,
+  { id, mutation, tests }: Breakable,
 ): Promise<{ caught: boolean; text: string }> {
   const path = join(folder, mutation.file);
   const original = existsSync(path) ? readFileSync(path, 'utf8') : '';
@@ -107,8 +114,17 @@ async function tryOne(
     original.replace(mutation.from, () => mutation.to),
   );
   try {
-    const seen = await outcomes(folder, files, [id], 1);
-    const own = seen.filter(({ title }) => idsOf(title).includes(id));
+    const titles = tests?.map(([, title]) => startOf(title));
+    const seen = tests
+      ? await outcomes(
+          folder,
+          tests.map(([file]) => file),
+          undefined,
+          1,
+          titles,
+        )
+      : await outcomes(folder, files, [id], 1);
+    const own = seen.filter(({ title, passed }) => (titles ? !passed || titles.some((one) => one.test(title)) : idsOf(title).includes(id)));
     if (own.length === 0) return { caught: false, text: `error: none of its tests ran with ${mutation.file} changed` };
     const failed = own.filter(({ passed }) => !passed);
     const [first] = failed;
@@ -141,7 +157,8 @@ export async function runMutations(options: {
   process.env.FLEXID_TEST_PATIENCE_MS ??= PATIENCE_MS;
   const folders = Array.from({ length: Math.min(COPIES, list.length) }, copyProject);
   try {
-    const sound = await outcomes(folders[0]!, files, ids ?? [...new Set(list.map(({ id }) => id))]);
+    const named = [...new Set(list.filter(({ tests }) => !tests).map(({ id }) => id))];
+    const sound = named.length > 0 ? await outcomes(folders[0]!, files, named) : [];
     const broken = sound.filter(({ passed }) => !passed);
     if (broken.length > 0) {
       for (const { title, why } of broken) say(`fails without any mutation: ${title}: ${why}`);

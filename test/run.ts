@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 /** Suites with needs of their own; they run only when they are named. */
-const APART = ['test/interop/'];
+export const APART = ['test/interop/'];
 
 const HELP = `./flexid test [part of a path ...]
 

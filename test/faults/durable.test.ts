@@ -4,6 +4,7 @@ import { startBenchAgent } from '../../bench/agent.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { type Body, HANDSHAKE } from '../support/agents.ts';
+import { startPeer2018 } from '../support/peer-2018.ts';
 import { message, requestFor, serviceOf, startStranger } from '../support/stranger.ts';
 
 const ROUNDS = 25;
@@ -60,5 +61,40 @@ test('kill -9 right after a 202, again and again: every message that was answere
   } finally {
     await agent.stop();
     await stranger.close();
+  }
+});
+
+test('[D-12] the same of payloads of the 2018 Agent Protocol', { timeout: 300_000 }, async () => {
+  const agent = await startBenchAgent(undefined, ['--legacy', 'on', '--no-ledger']);
+  const peer = await startPeer2018();
+  const get = async (path: string): Promise<Body> =>
+    await (await fetch(`${agent.admin}${path}`, { headers: { 'x-api-key': agent.key } })).json();
+  try {
+    const to = await get('/legacy/endpoint');
+    const answered: string[] = [];
+    for (let round = 0; round < 10; round++) {
+      let killed: Promise<void> | undefined;
+      const offers = Array.from({ length: AT_ONCE }, () => peer.offer());
+      await Promise.allSettled(
+        offers.map(async (offer) => {
+          if ((await peer.send(to, offer)).status !== 202) return;
+          answered.push(offer.id);
+          killed ??= agent.kill();
+        }),
+      );
+      await killed;
+      await agent.restart();
+    }
+    assert.ok(answered.length >= 10, `${answered.length} were answered`);
+    const kept = ((await get('/connections?limit=1000')).results as Body[]).map((one) => one.invitation_msg_id as string);
+    assert.deepEqual(
+      answered.filter((id) => !kept.includes(id)),
+      [],
+      'answered and lost',
+    );
+    assert.equal(new Set(kept).size, kept.length, 'there twice');
+  } finally {
+    await agent.stop();
+    await peer.close();
   }
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import dns from 'node:dns';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
@@ -165,4 +166,32 @@ test('what a peer answers to a delivery is handled, and whatever it is does not 
   await stranger.inbox.first((mail) => mail.message.content === 'end', 'the end');
   for (let i = 0; i < 5; i++) assert.equal(count(`message ${i}`), 1);
   assert.equal(count('last'), 1);
+});
+
+test('[D-07] a name that leads inside the second time it is asked for is written to once', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const agent = await world.start('rebound', { flags: ['--egress-allow', '127.0.0.2/32'] });
+  const canary = await endpoint((_request, response) => response.writeHead(202).end());
+  const port = Number(new URL(canary.url).port);
+  let taken = 0;
+  const allowed = createServer((_request, response) => {
+    taken++;
+    response.writeHead(503, { connection: 'close' }).end();
+  });
+  await new Promise<void>((resolve) => allowed.listen(port, '127.0.0.2', resolve));
+  world.defer(() => allowed.close());
+  let asked = 0;
+  const real = dns.lookup;
+  const rebinding = (name: string, options: dns.LookupOptions, done: (error: Error | null, found: dns.LookupAddress[]) => void): void => {
+    if (name !== 'rebinding.flexid.id') real(name, options as never, done as never);
+    else done(null, [{ address: asked++ === 0 ? '127.0.0.2' : '127.0.0.1', family: 4 }]);
+  };
+  t.mock.method(dns, 'lookup', rebinding as never);
+  const { connection_id } = await agent.post(
+    '/out-of-band/receive-invitation?auto_accept=true',
+    invitationTo(`http://rebinding.flexid.id:${port}/`),
+  );
+  await until(async () => /private address/.test((await agent.get(`/connections/${connection_id}`)).error_msg ?? ''), 'the refusal');
+  assert.deepEqual([taken, asked > 1, canary.requests()], [1, true, 0]);
 });

@@ -111,6 +111,14 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
   await tenant.get(`/discover-features-2.0/queries?connection_id=${connection_id}&query_protocol=*`);
   await listed('/discover-features/records', 'what was discovered');
 
+  // one where it is the client, and one where it is the mediator
+  await tenant.post(`/mediation/request/${connection_id}`);
+  const [asked] = await hers('/mediation/requests', 'a request for mediation', (one) => one.connection_id === mateSide);
+  await mate.post(`/mediation/requests/${asked!.mediation_id}/grant`);
+  const [granted] = await listed('/mediation/requests?state=granted', 'a mediation', (one) => one.connection_id === connection_id);
+  await mate.post(`/mediation/request/${mateSide}`);
+  const [requested] = await listed('/mediation/requests', 'a request for mediation', (one) => one.mediation_id !== granted!.mediation_id);
+
   const of = async (path: string, member: string): Promise<string[]> =>
     ((await tenant.get(path)).results as Body[]).map((one) => (one.cred_ex_record ?? one)[member] as string);
   const dids = (await tenant.get('/wallet/did')).results as Body[];
@@ -142,6 +150,7 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
     schema: [anchored.schemaId],
     credDef: [anchored.credDefId],
     dead: [dead!.id as string],
+    mediation: [granted!.mediation_id, requested!.mediation_id] as string[],
     event: [event.event_id as string],
   };
 }
@@ -166,6 +175,7 @@ function kindOf(name: string, path: string): keyof Ids | undefined {
   if (/^schema_?id$/i.test(name)) return 'schema';
   if (name === 'cred_def_id') return 'credDef';
   if (name === 'ids') return 'dead';
+  if (name === 'mediation_id') return 'mediation';
   if (name === 'after') return 'event';
   return undefined;
 }
@@ -174,7 +184,6 @@ function kindOf(name: string, path: string): keyof Ids | undefined {
 const NOT_ONE = new Map([
   ['create_unique_did', 'yes or no'],
   ['use_public_did', 'yes or no'],
-  ['mediation_id', 'mediation is not supported, and answered 501'],
   ['ledger_id', 'the ledger is the instance’s'],
 ]);
 
@@ -279,6 +288,13 @@ const BODIES: Record<string, (ids: Ids) => Body> = {
     '~thread': { thid: 'r', pthid: invitation[0] },
     did: STRANGER,
   }),
+  'POST /out-of-band/receive-invitation': () => ({
+    '@type': 'https://didcomm.org/out-of-band/1.1/invitation',
+    '@id': 'of-nobody',
+    ...HANDSHAKE,
+    services: [{ id: '#inline', type: 'did-communication', recipientKeys: [STRANGER], serviceEndpoint: 'http://127.0.0.1:9' }],
+  }),
+  'POST /mediation/keylists/{mediation_id}/send-keylist-update': () => ({ updates: [{ action: 'add', recipient_key: STRANGER }] }),
   'POST /dead-letters/replay': ({ dead }) => ({ ids: [dead[0]] }),
 };
 

@@ -238,3 +238,11 @@ test('a problem report of the peer ends a did-exchange, under either name of its
     assert.equal((await alice.get(`/connections/${id}`)).state, 'error', 'it does not come back');
   }
 });
+
+test('an invitation of out-of-band 1.0 is taken as one of 1.1, under either prefix of its type', async () => {
+  for (const prefix of ['https://didcomm.org/', 'did:sov:BzCbsNYhMrjHiqZDTUASHg;spec/']) {
+    const made = await alice.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
+    await carol.post('/out-of-band/receive-invitation', { ...made.invitation, '@type': `${prefix}out-of-band/1.0/invitation` });
+    await alice.event('connections', activeBy(made.invi_msg_id), 'the connection');
+  }
+});

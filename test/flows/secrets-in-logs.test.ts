@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { answers, program } from '../../examples/demo/processes.ts';
+import { agentOffers } from '../rows/support.ts';
 import { anchor, createWorld, freePort, startReceiver, type TestAgent } from '../support/agents.ts';
+import { startPeer2018 } from '../support/peer-2018.ts';
 import { connectStranger, message, startStranger } from '../support/stranger.ts';
 
 const world = createWorld();
@@ -19,7 +21,7 @@ const SECRETS = {
   value: 'planted credential value 11e7',
 };
 
-test('an agent of its own process at log level debug: no planted secret, message or credential value in what it prints or sends; it ends in time', async () => {
+test('[D-13] an agent of its own process at log level debug, over connections of either kind: no planted secret, message or credential value in what it prints or sends; it ends in time', async () => {
   const devnet = await world.devnet();
   const receiver = await startReceiver();
   world.defer(receiver.close);
@@ -35,7 +37,7 @@ test('an agent of its own process at log level debug: no planted secret, message
       ...['--webhook-url', `${receiver.url}/logged#${SECRETS.webhookKey}`, '--egress-allow', '127.0.0.0/8', '--anoncreds-workers', '1'],
       ...['--algod-url', devnet.url, '--algod-token', devnet.token, '--algorand-app-id', String(devnet.appId)],
       ...['--algorand-genesis-hash', devnet.genesisHash, '--store', `sqlite:${join(world.folder, 'logged.db')}`],
-      ...['--log-level', 'debug', '--auto-respond-credential-request', '--preserve-exchange-records'],
+      ...['--legacy', 'on', '--log-level', 'debug', '--auto-respond-credential-request', '--preserve-exchange-records'],
     ],
     () => answers(`${admin}/status/live`),
     { FLEXID_SPONSOR_MNEMONIC: devnet.sponsor.mnemonic, ACAPY_WALLET_KEY: SECRETS.walletKey },
@@ -86,7 +88,19 @@ test('an agent of its own process at log level debug: no planted secret, message
   await link.send(message('basicmessage/1.0/message', { content: { deep: SECRETS.content } }));
   await link.send(message('nothing/1.0/known', { content: SECRETS.content }));
   await stranger.send({ ...link.to, url: `http://127.0.0.1:${port}` }, { '@type': SECRETS.content }, null);
-  await receiver.hooks.first((hook) => hook.payload.state === 'offer-sent', 'the last webhook');
+  // the same over a connection of the 2018 Agent Protocol
+  const peer = await startPeer2018();
+  world.defer(peer.close);
+  const old = await agentOffers(like, peer);
+  await post('/issue-credential-2.0/send-offer', { connection_id: old.id, filter, credential_preview: { attributes } });
+  const to = await like.get('/legacy/endpoint');
+  for (const base of [
+    { id: 'nobody', type: SECRETS.content, message: SECRETS.content },
+    { ...peer.offer(), message: SECRETS.content },
+  ])
+    await peer.send(to, base);
+  await peer.post(like.inbound, Buffer.from(SECRETS.content).toString('base64'), 'text/plain');
+  await receiver.hooks.first((hook) => hook.payload.state === 'offer-sent' && hook.payload.connection_id === old.id, 'the last webhook');
   const began = Date.now();
   await agent.stop();
   assert.ok(Date.now() - began < 8000, 'SIGTERM ends it in time');

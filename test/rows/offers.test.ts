@@ -235,6 +235,37 @@ test('[S2-87] an offer needs a verkey where its DID tells none', async () => {
 test('[S2-88] an offer needs an endpoint where its DID tells none', () =>
   refusedBothWays({ endpoint: undefined }, /endpoint-unknown/, 'endpoint-unknown'));
 
+test('[S2-87] [S2-88] a DID of the ledger that has no endpoint: the offer tells it, or is refused; its key is that of the ledger', async () => {
+  const agent = await anchored();
+  const peer = await startPeer();
+  const did = await publish(await devnet(), peer.endpoint);
+  const answer = await receive(agent, changed(peer.offer({ did, verkey: undefined }), { endpoint: undefined }));
+  assert.equal(answer.status, 400);
+  assert.match(answer.text, /endpoint-unknown/);
+  const { id } = await peerOffers(agent, peer, {}, { did, verkey: undefined });
+  const made = await agent.get(`/connections/${id}`);
+  assert.deepEqual([made.state, made.legacy.trust, made.their_public_did], ['active', 'ledger', did]);
+});
+
+test('[S2-87] [S2-88] an inline endpoint goes with an inline key: of neither nor of one alone is a DID that the ledger does not have taken', async () => {
+  const agent = await anchored();
+  const peer = await startPeer();
+  for (const [more, reason] of [
+    [{ verkey: undefined }, /endpoint-key-unknown/],
+    [{ endpoint: undefined }, /endpoint-unknown/],
+    [{ verkey: undefined, endpoint: undefined }, /endpoint-(key-)?unknown/],
+  ] as const) {
+    const answer = await receive(
+      agent,
+      changed(peer.offer({ did: makeKey().did, verkey: undefined }), { ...peer.self, did: peer.self.did, ...more }),
+    );
+    assert.equal(answer.status, 400);
+    assert.match(answer.text, reason);
+  }
+  const { id } = await peerOffers(agent, peer);
+  assert.equal((await agent.get(`/connections/${id}`)).legacy.trust, 'self-certified');
+});
+
 test('[S2-89] an offer has its nonce inside, and it is its id', async () => {
   await refusedBothWays({ offer_nonce: undefined }, /no offer_nonce/, 'malformed');
   await refusedBothWays({ offer_nonce: randomNonce() }, /offer-nonce-mismatch/, 'offer-nonce-mismatch');

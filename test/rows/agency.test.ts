@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { packBase } from '../../src/didcomm/envelope-2018.ts';
+import { createWorld } from '../support/agents.ts';
+import { makeKey, startPeer2018, typeOf } from '../support/peer-2018.ts';
+import { MULTITENANT, newTenant } from '../support/tenants.ts';
+import { startInside } from './inside.ts';
+import { contact, offerOf, silent, uncounted } from './support.ts';
+
+/** Requirement rows S2-12, S2-36 and S2-37: what all users of an agency share, and how mail finds one of them. */
+
+const world = createWorld();
+after(() => world.close());
+
+test('[S2-12] the offers of twenty tenants name one endpoint, one DID and one key', async () => {
+  const agent = await world.start('agency', { noWebhook: true, flags: MULTITENANT });
+  const seen = new Set<string>();
+  for (let i = 0; i < 20; i++) {
+    const { offer } = await (await newTenant(agent, `user ${i}`)).post('/legacy/connections/offers', {});
+    seen.add(JSON.stringify([offer.message.endpoint, offer.message.did, offer.message.verkey]));
+  }
+  assert.equal(seen.size, 1, [...seen].join(' '));
+});
+
+test('[S2-36] after a rotation what is sealed to the retired Endpoint DID is opened as well as what is sealed to the new one', async () => {
+  const agent = await world.start('rotating', { flags: ['--legacy', 'on'] });
+  const peer = await startPeer2018();
+  world.defer(peer.close);
+  const former = await contact(agent);
+  // this one is answered after the rotation, by what it says
+  const begun = await offerOf(agent, { auto_accept: true });
+  await agent.post('/legacy/endpoint/rotate');
+  const now = await contact(agent);
+  assert.notEqual(now.did, former.did);
+  assert.notEqual(now.verkey, former.verkey);
+  for (const [name, { verkey }] of Object.entries({ former, now })) {
+    const offer = peer.offer();
+    silent(await peer.post(agent.inbound, packBase(verkey, offer), 'text/plain'));
+    await agent.event('connections', (one) => one.invitation_msg_id === offer.id, `the offer that was sealed to the key of ${name}`);
+  }
+  assert.equal(begun.offer.message.verkey, former.verkey);
+  await peer.accept(peer.readOffer(begun.offer));
+  await agent.event('connections', (one) => one.connection_id === begun.id && one.state === 'active', 'the connection of an older offer');
+  assert.equal((await offerOf(agent)).offer.message.verkey, now.verkey, 'new offers name the new one');
+  const { status } = await peer.post(agent.inbound, packBase(makeKey().verkey, peer.offer()), 'text/plain');
+  assert.equal(status, 400, 'a key that never was one');
+});
+
+test('[S2-37] what was opened finds its tenant by the nonce of an offer; what names nothing is dropped, and counted once', async () => {
+  const inside = await startInside(['one', 'two']);
+  try {
+    const { id, offer } = await inside.offer('two');
+    const did = makeKey();
+    const request = (nonce: string) => ({
+      id: nonce,
+      type: typeOf('connection_request'),
+      message: {
+        did: did.did,
+        verkey: did.verkey,
+        nonce: 'a'.repeat(32),
+        request_nonce: 'a'.repeat(32),
+        endpoint_did: did.did,
+        endpoint_verkey: did.verkey,
+        endpoint: 'http://127.0.0.1:9/',
+      },
+    });
+    assert.equal(await inside.receive(request('0'.repeat(32))), '2018_unknown_id');
+    assert.deepEqual([inside.counters.refused_2018_unknown_id, (await inside.connections('one')).length], [1, 0]);
+    assert.equal(await inside.receive(request(offer.id)), undefined);
+    assert.deepEqual([(await inside.connection('two', id)).state, (await inside.connections('two')).length], ['request', 1]);
+  } finally {
+    await inside.close();
+  }
+  const agent = await world.start('counting');
+  const peer = await startPeer2018();
+  world.defer(peer.close);
+  const to = await contact(agent);
+  await uncounted(agent, () => peer.send(to, peer.offer()), 'refused_2018_unknown_id');
+});

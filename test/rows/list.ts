@@ -1,0 +1,241 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: lines of the product stand here as text
+import { type Breakable, idsOf } from '../mutations.ts';
+import { ROWS } from './rows.ts';
+
+const CONNECTION = 'src/protocols/agent-2018-connection.ts';
+/** How to break what a row asks. */
+const by = (row: Requirement, file: string, from: string, to: string): Requirement => ({ ...row, mutation: { file, from, to } });
+
+/** A test by its file and the text of its title, up to what a template puts in. */
+export type NamedTest = readonly [file: string, title: string];
+
+/** A requirement of the two papers that this agent is built from, or one that follows from them: README (S1), Agent Protocol of 2018 (S2), derived (D). */
+export interface Requirement extends Partial<Pick<Breakable, 'mutation'>> {
+  readonly id: string;
+  readonly text: string;
+  /** Tests elsewhere; those in test/rows, and whichever carry its id in their titles, are found by that. */
+  readonly tests?: readonly NamedTest[];
+  /** Why it is not met yet, or why nothing shows that it is. */
+  readonly missing?: string;
+}
+
+const flow = (name: string, title: string): NamedTest => [`test/flows/${name}.test.ts`, title];
+const fault = (name: string, title: string): NamedTest => [`test/faults/${name}.test.ts`, title];
+const met = (id: string, text: string, ...tests: NamedTest[]): Requirement => ({ id, text, tests });
+const not = (id: string, text: string, missing: string): Requirement => ({ id, text, missing });
+
+const CLOUD =
+  'the agency of 2018 (cloud agents of edge agents, provisioned by messages) is not there; mediation and pickup do this for wallets of today';
+const EDGE = 'there is no edge agent with its own keys behind a cloud agent';
+const OWNER = 'there is no owner of an institution agent that talks to it by encrypted messages; controllers use the admin API';
+const BACKUP = 'there is no wallet backup';
+const HUB = 'there is no hub';
+const EXAMPLE = 'its example is not there';
+
+const S1: readonly Requirement[] = [
+  met(
+    'S1-01',
+    'usable from any language that can send and receive HTTP',
+    flow('python-controller', 'the controller in Python connects, issues and verifies on agents of its own'),
+    flow('readme', 'the walk-through of README.md runs as it is written and ends verified'),
+  ),
+  met(
+    'S1-02',
+    'issuer, holder and verifier in one build',
+    flow('demo-replicas', './flexid demo --replicas: wallets on interchangeable agents'),
+  ),
+  met('S1-03', 'peer-to-peer secure messaging', flow('transport', 'nothing that two agents say to each other is readable between them')),
+  not('S1-04', 'credential exchange, with revocation', 'a presentation of a revoked credential is not among the tests'),
+  not('S1-05', 'DIDComm messaging, in the form of RFC 0019 and of version 2', 'DIDComm version 2 is not there'),
+  met(
+    'S1-06',
+    'Algorand as the ledger',
+    flow('credentials', 'an invitation by the public DID: the peer resolves it on the ledger'),
+    fault('ledger', 'an object whose bytes do not hash to its id, are torn or are of another kind is refused'),
+  ),
+  met('S1-07', 'runs on servers', fault('sigterm', 'SIGTERM under load: not ready first, then everything accepted is finished or durable')),
+  met('S1-08', 'runs on IoT devices: 100 credentials within 256 MiB', flow('memory', 'an issuer of ')),
+  met('S1-09', 'not designed for mobile devices', ['test/docs.test.ts', 'README.md says what the agent is not for']),
+  not('S1-10', 'a controller talks to the agent by HTTP', 'no test calls every operation and wants neither 404 nor 501'),
+  met(
+    'S1-11',
+    'a controller receives webhooks',
+    flow('transport', 'a receiver that is down loses nothing: every event arrives, once per id, in order per record'),
+  ),
+  met(
+    'S1-12',
+    'a controller needs no cryptography',
+    flow('automatic', 'by the auto flags, a credential is issued and proved in five calls, and no secret is in'),
+  ),
+  met(
+    'S1-13',
+    'a controller knows nothing of the language of the agent',
+    flow('python-controller', 'the controllers use HTTP and nothing else of an agent'),
+  ),
+  met('S1-14', 'no need to learn the protocols', flow('readme', 'the walk-through of README.md runs as it is written and ends verified')),
+  met('S1-15', 'SupportedRFCs.md is the list of features', [
+    'test/supported-rfcs.test.ts',
+    'docs/SupportedRFCs.md names the protocols and roles that are disclosed to peers, and for each a test',
+  ]),
+  met('S1-16', 'features are linked to their details', ['test/docs.test.ts', 'every relative link of the documents leads somewhere']),
+  met(
+    'S1-17',
+    'multi-tenant: one instance, one database',
+    flow('multitenancy', 'a hundred wallets of one process and one database invite'),
+  ),
+  met(
+    'S1-18',
+    'a storage apart for each actor',
+    fault('isolation', 'another tenant’s identifier is answered as one that nobody has, by every operation'),
+    fault('isolation', 'a list shows the caller’s own and nothing else'),
+    flow('multitenancy', 'a wallet that is removed is gone at once, with its token and its keys'),
+  ),
+  met(
+    'S1-19',
+    'issuer as a service',
+    flow('multitenancy', 'two wallets issue at the same time, to a third and to each other: each under its own DID'),
+  ),
+  met('S1-20', 'cloud wallet of many holders', flow('demo-replicas', './flexid demo --replicas: wallets on interchangeable agents')),
+  met('S1-21', 'the instance is scalable', fault('replicas', 'kill -9 of one of three replicas in the midst of flows')),
+  met('S1-22', 'Multitenancy.md', flow('readme', 'the commands of docs/Multitenancy.md run as they are written')),
+  met('S1-23', 'start-up options make a mediator'),
+  met('S1-24', 'mediation is coordinated by the core protocols'),
+  met('S1-25', 'a mediator receives, stores and forwards'),
+  met('S1-26', 'for agents that nobody can reach'),
+  met('S1-27', 'horizontally scalable agent', fault('replicas', 'kill -9 of one of three replicas in the midst of flows')),
+  not('S1-28', 'horizontally scalable storage', 'there is no address of a read replica'),
+  met(
+    'S1-29',
+    'Kubernetes',
+    ['test/deploy.test.ts', 'every manifest is what Kubernetes takes, misspelled members refused'],
+    fault('sigterm', 'SIGTERM under load: not ready first, then everything accepted is finished or durable'),
+  ),
+  not('S1-30', 'use 1: a legacy system that issues', EXAMPLE),
+  not('S1-31', 'use 2: authentication by proofs', EXAMPLE),
+  not('S1-32', 'use 3: enterprise wallet', EXAMPLE),
+  not('S1-33', 'use 4: a user interface for a wallet', EXAMPLE),
+  not('S1-34', 'use 5: embedded in an IoT device', EXAMPLE),
+  not('S1-35', 'use 6: persistent connection and notifications', EXAMPLE),
+  met(
+    'S1-36',
+    'use 7: custom code for a new service',
+    flow('plugin', 'the example has its protocol, record, work, routes and topic, between two agents'),
+  ),
+];
+
+const S2: readonly Requirement[] = [
+  not('S2-04', 'four types of agents', 'there are no roles'),
+  not('S2-05', 'every type does all identity actions', 'there are no roles'),
+  not('S2-06', 'one instance blends types', 'there are no roles'),
+  not('S2-07', 'a mobile edge agent acts for a person', EDGE),
+  not('S2-08', 'an edge agent may issue', EDGE),
+  not('S2-09', 'an edge agent holds keys and link secret', EDGE),
+  not('S2-10', 'cloud agents are for transport only', EDGE),
+  met('S2-11', 'an endpoint that is always there'),
+  by(
+    met('S2-12', 'an endpoint that looks the same for all users of an agency'),
+    CONNECTION,
+    'message: { did, verkey, endpoint, offer_nonce: nonce, label:',
+    'message: { did, verkey, endpoint: `${endpoint}?${id}`, offer_nonce: nonce, label:',
+  ),
+  not('S2-13', 'an institution edge agent runs on a server', 'there are no roles'),
+  not('S2-14', 'business rules are configured by messages', OWNER),
+  not('S2-15', 'the institution agent holds the keys of its organisation', OWNER),
+  not('S2-16', 'business knowledge is injected', OWNER),
+  not('S2-17', 'the owner controls the agent', OWNER),
+  not('S2-18', 'the owner integrates existing systems', EXAMPLE),
+  not('S2-19', 'a publisher works from a stream of events', EXAMPLE),
+  not('S2-20', 'owner and agent talk by encrypted messages', OWNER),
+  not('S2-21', 'the owner has no wallet', OWNER),
+  not('S2-22', 'encryption keys are injected', OWNER),
+  not('S2-23', 'the owner has a schema made', OWNER),
+  not('S2-24', 'the owner has a credential definition made', OWNER),
+  not('S2-25', 'the owner has a credential issued', OWNER),
+  not('S2-26', 'the owner registers handlers', OWNER),
+  not('S2-27', 'handlers are optional', OWNER),
+  not('S2-28', 'an API for configuration', OWNER),
+  met('S2-29', 'a persistent endpoint for an edge agent'),
+  not('S2-30', 'an agency of cloud agents', CLOUD),
+  not('S2-31', 'the agency is a queue that is always there', 'no test posts to two ingress processes of which one is killed'),
+  not(
+    'S2-32',
+    'the endpoint knows only enough to decide what is next',
+    'the ingress is not a process of its own without the keys of tenants',
+  ),
+  not('S2-33', 'the payload is passed on encrypted', CLOUD),
+  met('S2-34', 'several edge agents of one owner'),
+  not('S2-35', 'the agency holds the keys of the endpoint', CLOUD),
+  by(
+    met('S2-36', 'a retired Endpoint DID still opens mail'),
+    'src/kernel/endpoints.ts',
+    "'legacy_endpoint', { descending: true, limit: MAX_KEYS }",
+    "'legacy_endpoint', { descending: true, limit: 1 }",
+  ),
+  by(
+    met('S2-37', 'what was opened finds its recipient'),
+    CONNECTION,
+    "routes: [{ kid: id2018(nonce), kind: 'invitation', target: id }],",
+    'routes: [],',
+  ),
+  met('S2-38', 'an edge agent is contacted when it has mail'),
+  not('S2-39', 'mail is queued for the edge', 'payloads of 2018 are not queued for agents behind a mediator'),
+  not('S2-40', 'outgoing mail of the edge is relayed', CLOUD),
+  not('S2-41', 'the edge configures, backs up and restores by messages', CLOUD),
+  not('S2-42', 'cloud and edge auth-crypt to each other', CLOUD),
+  not('S2-43', 'a cloud agent has no keys to the content', EDGE),
+  met('S2-44', 'mail waits while the edge is away'),
+  not('S2-45', 'wallet backup', BACKUP),
+  not('S2-46', 'wallet restore', BACKUP),
+  not('S2-47', 'keys of a backup are the owner’s alone', BACKUP),
+  not('S2-48', 'offline and social recovery', BACKUP),
+  not('S2-49', 'an agent without a cloud agent looks like any other', CLOUD),
+  not('S2-50', 'an institution agent behind a cloud agent', 'connections of 2018 do not go through mediators'),
+  not('S2-51', 'a hub stores and shares data', HUB),
+  not('S2-52', 'a hub has no keys', HUB),
+  not('S2-53', 'a hub holds much', HUB),
+  not('S2-54', 'the owner grants access to a service', HUB),
+  not('S2-55', 'without the edge agent', HUB),
+  not('S2-56', 'a grant can end', HUB),
+];
+
+const D: readonly Requirement[] = [
+  not(
+    'D-06',
+    'whether an id exists elsewhere is not told by the answer, nor by its time',
+    'the answers are equal; known ids still take about 1.3 times as long, of 1.2 that are allowed',
+  ),
+  met(
+    'D-07',
+    'endpoints of peers lead to no address inside',
+    fault('egress', 'an invitation to '),
+    fault('egress', 'a redirect is not followed'),
+  ),
+  met('D-12', 'what was answered 202 is durable'),
+  met('D-13', 'secrets are in no log and no webhook'),
+];
+
+/** Every row, in the order of the papers. */
+export const LIST: readonly Requirement[] = [...ROWS.map((row): Requirement => row), ...S1, ...S2, ...D].sort(
+  ({ id: one }, { id: other }) => placeOf(one) - placeOf(other),
+);
+
+function placeOf(id: string): number {
+  const [paper, number] = id.split('-') as [string, string];
+  return ['S1', 'S2', 'D'].indexOf(paper) * 1000 + Number(number);
+}
+
+/** Where the tests of a row are: those that are named for it, and every one whose title carries its id. @param sources test files with their text */
+export function testsOf({ id, tests = [] }: Requirement, sources: ReadonlyMap<string, string>): NamedTest[] {
+  const own = [...sources].flatMap(([file, text]) =>
+    titlesIn(text)
+      .filter((title) => idsOf(title).includes(id))
+      .map((title): NamedTest => [file, title]),
+  );
+  return [...tests, ...own];
+}
+
+/** The titles of the tests in a file, as they are written there. */
+export const titlesIn = (text: string): string[] =>
+  [...text.matchAll(/^\s*(?:test|it)\(\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/gm)].map(
+    ([, a, b, c]) => a ?? b ?? c!,
+  );
