@@ -310,7 +310,7 @@ export async function anchor(
       return state.state === 'finished' && state;
     },
     'the credential definition',
-    90_000,
+    300_000,
   );
   return { did, schemaId: made.schema_id, credDefId: definition.credential_definition_id };
 }
