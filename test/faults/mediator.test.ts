@@ -159,7 +159,7 @@ const MODES = [
 ] as const;
 
 for (const [mode, ask] of MODES) {
-  test(`kill -9 of a mediator amid 1,000 forwards, ${mode}: all come, in their order`, { timeout: 300_000 }, async () => {
+  test(`kill -9 of a mediator amid 1,000 forwards, ${mode}: all come, in their order`, { timeout: 590_000 }, async () => {
     const folder = folderOf();
     const mediator = await mediatorAt(`killed-${mode}`, folder, ['--store', `sqlite:${join(folder, 'mediator.db')}`]);
     const phone = await wallet(mediator);
@@ -236,7 +236,7 @@ describe('two replicas', () => {
     }
   }
 
-  test('mail that comes to one goes on the socket at the other at once', { timeout: 300_000 }, async () => {
+  test('mail that comes to one goes on the socket at the other at once', { timeout: 590_000 }, async () => {
     const phone = await wallet(one!);
     const open = await line(phone, { url: other!.inbound });
     await open.ask(PING);
@@ -246,7 +246,7 @@ describe('two replicas', () => {
     }
   });
 
-  test('a hint that is lost, since the replica with the socket heard nothing just then, loses no mail', { timeout: 300_000 }, async () => {
+  test('a hint that is lost, since the replica with the socket heard nothing just then, loses no mail', { timeout: 590_000 }, async () => {
     const phone = await wallet(one!);
     const open = await line(phone, { url: other!.inbound });
     await open.ask(PING);
@@ -265,7 +265,7 @@ describe('two replicas', () => {
     assert.equal(lost, 1, 'the replica was always back before the mail came');
   });
 
-  test('when the one with the socket is killed, the rest comes by the first, in order', { timeout: 300_000 }, async () => {
+  test('when the one with the socket is killed, the rest comes by the first, in order', { timeout: 590_000 }, async () => {
     const phone = await wallet(one!);
     let at = other!;
     const reader = persistent(
@@ -316,7 +316,7 @@ describe('peers that do harm slow down nobody else', () => {
     assert.equal(open.ws.readyState, WebSocket.OPEN);
   }
 
-  test('who never reads keeps its mail, and costs no memory for it', { timeout: 300_000 }, async () => {
+  test('who never reads keeps its mail, and costs no memory for it', { timeout: 590_000 }, async () => {
     const deaf = await wallet(mediator);
     const stuck = await line(deaf);
     stuck.say(PING, { response_requested: false });
@@ -337,7 +337,7 @@ describe('peers that do harm slow down nobody else', () => {
   });
 
   for (const [mode, ask] of MODES) {
-    test(`who vanishes with frames unread gets them again, ${mode}`, { timeout: 300_000 }, async () => {
+    test(`who vanishes with frames unread gets them again, ${mode}`, { timeout: 590_000 }, async () => {
       const phone = await wallet(mediator);
       const texts = Array.from({ length: 30 }, (_, i) => `unread ${i}`);
       const gone = await line(phone);
@@ -360,7 +360,7 @@ describe('peers that do harm slow down nobody else', () => {
     });
   }
 
-  test('sockets without a word, and with half a handshake', { timeout: 300_000 }, async () => {
+  test('sockets without a word, and with half a handshake', { timeout: 590_000 }, async () => {
     const { port } = new URL(mediator.inbound);
     const silent = Array.from({ length: 200 }, () => tcp(Number(port), '127.0.0.1'));
     for (const socket of silent) {
@@ -373,7 +373,7 @@ describe('peers that do harm slow down nobody else', () => {
     for (const socket of silent) socket.destroy();
   });
 
-  test('rubbish ends its own socket', { timeout: 300_000 }, async () => {
+  test('rubbish ends its own socket', { timeout: 590_000 }, async () => {
     const rubbish = new WebSocket(mediator.inbound.replace('http', 'ws'));
     world.defer(() => rubbish.terminate());
     const code = new Promise<number>((resolve) => rubbish.on('close', resolve));
@@ -385,7 +385,7 @@ describe('peers that do harm slow down nobody else', () => {
     assert.equal(await code, 1008);
   });
 
-  test('two thousand sockets of one wallet: the newest has the mail, once, and few stay open', { timeout: 300_000 }, async () => {
+  test('two thousand sockets of one wallet: the newest has the mail, once, and few stay open', { timeout: 590_000 }, async () => {
     const many = await wallet(mediator);
     const lines: Line[] = [];
     for (let i = 0; i < 2000; i += 50) {
@@ -401,7 +401,7 @@ describe('peers that do harm slow down nobody else', () => {
     assert.equal(having(), 1);
   });
 
-  test('a message above the bound is refused, and nothing of it kept', { timeout: 300_000 }, async () => {
+  test('a message above the bound is refused, and nothing of it kept', { timeout: 590_000 }, async () => {
     const body = good.wrapped('y'.repeat(5 << 20));
     const huge = await fetch(mediator.inbound, {
       method: 'POST',

@@ -201,7 +201,7 @@ test('a hundred wallets of one process and one database invite, each under a key
   assert.equal(keys.size, 100);
 });
 
-test('two wallets issue at the same time, to a third and to each other: each under its own DID', { timeout: 240_000 }, async () => {
+test('two wallets issue at the same time, to a third and to each other: each under its own DID', { timeout: 590_000 }, async () => {
   const issuing = {
     ...AUTO,
     'auto-respond-credential-request': true,

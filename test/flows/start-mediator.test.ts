@@ -123,7 +123,7 @@ test('a start later it prints the same, with the QR code where that was asked fo
   await stop(moved);
 });
 
-test('replicas that start at once print the same', { timeout: 300_000 }, async () => {
+test('replicas that start at once print the same', { timeout: 590_000 }, async () => {
   const database = await startPostgres();
   world.defer(() => database.stop());
   const shared = ['--store', database.url, '--wallet-key', 'replicas', '--endpoint', 'http://mediator.example:3000', '--drain-time', '0'];
