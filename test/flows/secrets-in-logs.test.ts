@@ -66,6 +66,10 @@ test('[D-13] an agent of its own process at log level debug, over connections of
   } as unknown as TestAgent;
 
   await post('/wallet/did/create', { method: 'key', seed: SECRETS.seed });
+  // before there is a public DID, which this peer could not look up
+  const peer = await startPeer2018();
+  world.defer(peer.close);
+  const old = await agentOffers(like, peer);
   const { credDefId } = await anchor(like, ['name']);
   const stranger = await startStranger();
   world.defer(stranger.close);
@@ -89,9 +93,6 @@ test('[D-13] an agent of its own process at log level debug, over connections of
   await link.send(message('nothing/1.0/known', { content: SECRETS.content }));
   await stranger.send({ ...link.to, url: `http://127.0.0.1:${port}` }, { '@type': SECRETS.content }, null);
   // the same over a connection of the 2018 Agent Protocol
-  const peer = await startPeer2018();
-  world.defer(peer.close);
-  const old = await agentOffers(like, peer);
   await post('/issue-credential-2.0/send-offer', { connection_id: old.id, filter, credential_preview: { attributes } });
   const to = await like.get('/legacy/endpoint');
   for (const base of [

@@ -578,8 +578,8 @@ export const ROWS: readonly Row[] = [
     text: 'bounds come before cryptography',
     mutation: {
       file: 'src/adapters/http-inbound.ts',
-      from: "if (!limit.take(request.socket.remoteAddress ?? '')) {",
-      to: 'if (!limit.take(`${request.socket.remotePort}`)) {',
+      from: 'mayCome: (address) => limit.take(address),',
+      to: 'mayCome: () => true,',
     },
   },
   {
