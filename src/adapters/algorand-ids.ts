@@ -46,6 +46,10 @@ export const canonical = (value: unknown): string => {
 export const oidOf = (object: Record<string, unknown>): Uint8Array =>
   Uint8Array.from(createHash('sha256').update(canonical(object)).digest().subarray(0, 24));
 
+/** The name of a resource in which the payload of `oid` goes on: by what is in it, so that another compression of the same object finds no box in its way. */
+export const partOf = (oid: Uint8Array, payload: Uint8Array): Uint8Array =>
+  Uint8Array.from(createHash('sha256').update(oid).update(payload).digest().subarray(0, 24));
+
 /** `<did>/anoncreds/v1/<TYPE>/<oid>` */
 export const formatObjectId = (did: string, type: ObjectType, oid: Uint8Array): string =>
   `${did}/anoncreds/v1/${type}/${Buffer.from(oid).toString('base64url')}`;

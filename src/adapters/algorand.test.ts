@@ -71,14 +71,14 @@ describe('payloads', () => {
 
   test('leave out what the DID says, and come back equal', () => {
     const object = credDefOf(did, `${did}/anoncreds/v1/SCHEMA/${'x'.repeat(32)}`);
-    const { head, payload } = packObject(did, 'CLAIM_DEF', object);
+    const [{ head, payload }] = packObject(did, 'CLAIM_DEF', object);
     assert.equal(head[0], 1);
     assert.equal(canonical(unpackObject(did, 'CLAIM_DEF', oidOf(object), box(head, payload))), canonical(object));
   });
 
   test('with a value that begins with a slash are kept whole', () => {
     const object = { issuerId: did, name: '/etc', version: '1', attrNames: ['a'] };
-    const { head, payload } = packObject(did, 'SCHEMA', object);
+    const [{ head, payload }] = packObject(did, 'SCHEMA', object);
     assert.equal(head[0], 2);
     assert.deepEqual(unpackObject(did, 'SCHEMA', oidOf(object), box(head, payload)), object);
   });
@@ -263,7 +263,7 @@ describe('objects', () => {
     await perform(ledger, objectWrite(ledger, did, 'SCHEMA', schema), issuer);
     const name = Buffer.from(resourceBox(issuer.publicKey, oidOf(schema))).toString('base64');
     const set = (object: Record<string, unknown>, first?: number): Promise<void> => {
-      const { head, payload } = packObject(String(object.issuerId), 'SCHEMA', object);
+      const [{ head, payload }] = packObject(String(object.issuerId), 'SCHEMA', object);
       const value = Buffer.from([first ?? (head[0] as number), head[1] as number, ...new Uint8Array(16), ...payload]).toString('base64');
       return admin(devnet, 'POST', 'corrupt', { app: devnet.appId, name, value });
     };
@@ -290,6 +290,39 @@ describe('objects', () => {
       'object-invalid',
       /another issuer/,
     );
+  });
+
+  test('of 125 attributes take several groups, are there when the last has landed, and go on where a write was left', async () => {
+    const { did, issuer } = await published(ledger);
+    const object = credDefOf(did, `${did}/anoncreds/v1/SCHEMA/${'b'.repeat(32)}`, false, 125, 3072);
+    const write = objectWrite(ledger, did, 'CLAIM_DEF', object);
+    const id = ledger.idOf(did, 'CLAIM_DEF', object);
+    const first = await prepared(ledger, write, issuer);
+    assert.deepEqual(first.piece, { number: 0, more: true });
+    assert.equal((await ledger.send(first)).state, 'confirmed');
+    await fails(algorandLedger(configOf(devnet)).read(id, 'CLAIM_DEF'), 'object-not-found');
+    // whoever takes over knows nothing of it but what the ledger holds
+    const other = algorandLedger(configOf(devnet));
+    assert.equal((await other.outcome(first)).state, 'confirmed');
+    for (let number = 1, more = true; more; number++) {
+      const next = await prepared(other, write, issuer);
+      assert.equal(next.piece?.number, number);
+      assert.equal((await other.send(next)).state, 'confirmed');
+      more = next.piece!.more;
+    }
+    assert.equal((await other.prepare(write, 'again', issuer.sign)).state, 'done');
+    assert.equal(canonical(await algorandLedger(configOf(devnet)).read(id, 'CLAIM_DEF')), canonical(object));
+    // a part that a lying node changes is refused with the whole
+    const [part] = packObject(did, 'CLAIM_DEF', object);
+    const name = Buffer.from(resourceBox(issuer.publicKey, part.oid)).toString('base64');
+    for (const [change, reason] of [
+      [(box: Buffer) => box.fill(1, 100, 200), /cannot be read|does not hash/],
+      [(box: Buffer) => box.fill(1, 0, 1), /parts of an unknown form/],
+    ] as const) {
+      const box = Buffer.from([...part.head, ...new Uint8Array(16), ...part.payload]);
+      await admin(devnet, 'POST', 'corrupt', { app: devnet.appId, name, value: change(box).toString('base64') });
+      await fails(algorandLedger(configOf(devnet)).read(id, 'CLAIM_DEF'), 'object-invalid', reason);
+    }
   });
 
   test('that were left unsealed are written anew', async () => {

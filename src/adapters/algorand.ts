@@ -2,10 +2,10 @@ import { createHash, createPrivateKey, sign as signEd25519 } from 'node:crypto';
 import { base58 } from '@scure/base';
 import algosdk from 'algosdk';
 import { AppError } from '../errors.ts';
-import type { DidDocument, Ledger, LedgerWrite, ResolvedDid, SignedWrite, WriteOutcome } from '../ports/ledger.ts';
+import type { DidDocument, Ledger, LedgerWrite, ObjectType, ResolvedDid, SignedWrite, WriteOutcome } from '../ports/ledger.ts';
 import { coalesce, createCache, deepFreeze } from './algorand-cache.ts';
 import { AlgodError, algodClient, asLedgerError, orMissing } from './algorand-client.ts';
-import { packObject, unpackInfo, unpackMetadata, unpackObject } from './algorand-codec.ts';
+import { holdsPiece, packObject, partsOf, unpackInfo, unpackMetadata, unpackObject } from './algorand-codec.ts';
 import {
   type AlgoDid,
   canonical,
@@ -161,6 +161,14 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     return text === owner.did ? resolved : deepFreeze({ ...resolved, metadata: { ...resolved.metadata, canonicalId: owner.did } });
   };
 
+  /** An object whose resources are all there and sealed. */
+  const readObject = async ({ appId: app, key, did }: AlgoDid, type: ObjectType, oid: Uint8Array) => {
+    const box = await readBox(app, resourceBox(key, oid));
+    if (!box) return undefined;
+    const parts = await Promise.all(partsOf(box).map((part) => readBox(app, resourceBox(key, part))));
+    return unpackObject(did, type, oid, box, parts);
+  };
+
   const read: Ledger['read'] = async (id, type) => {
     const { owner, type: named, oid } = parseObjectId(id);
     onNetwork(owner);
@@ -173,8 +181,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     return oneObject(key, async () => {
       await verifyNode();
       const before = generation;
-      const box = await readBox(owner.appId, resourceBox(owner.key, oid));
-      const object = box && unpackObject(owner.did, type, oid, box);
+      const object = await readObject(owner, type, oid);
       if (object === undefined) {
         if (before === generation) objects.set(key, 'missing', NEGATIVE);
         throw missing();
@@ -222,25 +229,31 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     return new TextEncoder().encode(canonical(document));
   };
 
-  /** The calls that perform a write, or `done` where the ledger holds exactly that. */
-  const planOf = async (write: LedgerWrite, consensus: string): Promise<Plan | 'done'> => {
+  /**
+   * The calls that perform a write, or `done` where the ledger holds exactly that. A write of several pieces is one group for each: the plan is that of the first
+   * piece that is missing, whose number it says.
+   */
+  const planOf = async (write: LedgerWrite, consensus: string): Promise<(Plan & Pick<SignedWrite, 'piece'>) | 'done'> => {
     const owner = ownerOf(write);
     const limits = limitsOf(consensus);
     if (write.kind === 'object-put') {
       const oid = oidOf(write.object);
       if (write.id !== formatObjectId(owner.did, write.type, oid))
         throw new AppError('object-invalid', `the object does not hash to ${write.id}`);
-      const packed = packObject(owner.did, write.type, write.object);
-      const [box, metadata, info] = await Promise.all([
-        readBox(appId, resourceBox(owner.key, oid)),
+      const pieces = packObject(owner.did, write.type, write.object);
+      const [metadata, info, ...boxes] = await Promise.all([
         readBox(appId, owner.key),
         readBox(appId, infoBox(owner.key)),
+        ...pieces.map((piece) => readBox(appId, resourceBox(owner.key, piece.oid))),
       ]);
-      if (box && unpackObject(owner.did, write.type, oid, box)) return 'done';
+      if (boxes.at(-1) && (await readObject(owner, write.type, oid))) return 'done';
       if (metadata === undefined) throw new AppError('did-not-found', `${owner.did} must be on the ledger before its objects`);
       if (unpackMetadata(metadata).status !== 1) throw new AppError('did-invalid', `${owner.did} is deactivated`);
       const payer = otherPayer(info && unpackInfo(info)?.payer);
-      return planObjectPut({ key: owner.key, oid, ...packed, open: box?.length, payer }, limits);
+      const number = pieces.findIndex((piece, i) => !boxes[i] || !holdsPiece(piece, boxes[i]));
+      const piece = pieces[number]!;
+      const plan = planObjectPut({ key: owner.key, ...piece, open: boxes[number]?.length, payer }, limits);
+      return pieces.length === 1 ? plan : { ...plan, piece: { number, more: number < pieces.length - 1 } };
     }
     const found = await readDid(owner);
     if (write.kind === 'did-deactivate') return found?.deactivated ? 'done' : planDidDeactivate(await didState(owner, found), limits);
@@ -284,6 +297,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
       group: Buffer.concat(parts).toString('base64'),
       txids: txns.map((txn) => txn.txID()),
       lastValid: Number(lastValid),
+      ...(plan.piece && { piece: plan.piece }),
     };
     return { state: 'signed', signed, cost: plan.deposit + fee };
   };
@@ -319,7 +333,8 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
       if (error instanceof AppError && error.row.retry) throw error;
       return undefined;
     });
-    return effect === 'done' ? landed(signed.write, Number(round)) : { state: 'expired' };
+    const there = effect === 'done' || (signed.piece && effect?.piece && effect.piece.number > signed.piece.number);
+    return there ? landed(signed.write, Number(round)) : { state: 'expired' };
   };
 
   const send: Ledger['send'] = async (signed) => {

@@ -33,6 +33,8 @@ export interface SignedWrite {
   group: string;
   txids: string[];
   lastValid: number;
+  /** Which piece it writes, from 0, of a write that one group does not hold; with `more`, the same write is prepared again when it is confirmed. */
+  piece?: { number: number; more: boolean };
 }
 
 /**

@@ -82,7 +82,8 @@ export function createLedgerWorker(
       return { state: 'retry', at: backoff(Math.min(job.attempts, 2), CAP_MS), error: text };
     }
     // a group that is signed anew, because the first never landed, was counted before
-    const spent = row && row.state !== 'wait' ? undefined : await spend(job.tenant, prepared.cost);
+    const counted = row !== undefined && row.state !== 'wait' && row.state !== 'piece';
+    const spent = counted ? undefined : await spend(job.tenant, prepared.cost);
     if (spent && 'over' in spent) {
       await calls.ledgerWaits(job, spent.over);
       return { state: 'retry', at: spent.until, error: spent.over };
@@ -101,6 +102,11 @@ export function createLedgerWorker(
       for (;;) {
         if (outcome.state === 'confirmed') {
           kernel.count('ledger_writes');
+          if (signed.piece?.more) {
+            // the rest of the write is another group, signed on what the ledger holds now
+            await note(job, await read(job), 'piece', {});
+            return { state: 'retry', at: now(), error: 'the rest of the write follows' };
+          }
           return await finish(job, lease, { round: outcome.round });
         }
         if (outcome.state === 'rejected' && !outcome.rebuild)

@@ -290,7 +290,7 @@ async function prepare(world: ReturnType<typeof createWorld>): Promise<Target> {
 }
 
 function boxOf(did: string, object: Record<string, unknown>): Buffer {
-  const { head, payload } = packObject(did, object.attrNames ? 'SCHEMA' : 'CLAIM_DEF', object);
+  const [{ head, payload }] = packObject(did, object.attrNames ? 'SCHEMA' : 'CLAIM_DEF', object);
   return Buffer.concat([head, Buffer.alloc(16), payload]);
 }
 

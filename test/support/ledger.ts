@@ -74,19 +74,19 @@ export const schemaOf = (did: string, name = 'degree'): Record<string, unknown> 
   attrNames: Array.from({ length: 10 }, (_none, i) => `attribute_${i}`),
 });
 
-/** A credential definition of ten attributes: 9.6 kB, or 12.7 kB with the revocation key. */
-export const credDefOf = (did: string, schemaId: string, revocation = false): Record<string, unknown> => ({
+/** A credential definition of ten attributes: 9.6 kB, or 12.7 kB with the revocation key; of 3,072 bits and 125 attributes it has 120 kB, as the largest do. */
+export const credDefOf = (did: string, schemaId: string, revocation = false, attributes = 10, bits = 2048): Record<string, unknown> => ({
   issuerId: did,
   schemaId,
   type: 'CL',
   tag: 'default',
   value: {
     primary: {
-      n: number('n'),
-      s: number('s'),
-      r: Object.fromEntries(Array.from({ length: 11 }, (_none, i) => [`attribute_${i}`, number(`r${i}`)])),
-      rctxt: number('rctxt'),
-      z: number('z'),
+      n: number('n', bits),
+      s: number('s', bits),
+      r: Object.fromEntries(Array.from({ length: attributes + 1 }, (_none, i) => [`attribute_${i}`, number(`r${i}`, bits)])),
+      rctxt: number('rctxt', bits),
+      z: number('z', bits),
     },
     ...(revocation && {
       revocation: Object.fromEntries(
