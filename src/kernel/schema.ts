@@ -10,6 +10,10 @@ export interface Validator<S extends TSchema> {
   parse(value: unknown, code: ErrorCode): Static<S>;
 }
 
+/** An object whose members others name, each of that schema. `Type.Record` is no such thing: its pattern lets names with a line break pass unchecked. */
+export const Members = <S extends TSchema>(schema: S, options: object = {}): Type.TUnsafe<Record<string, Static<S>>> =>
+  Type.Unsafe<Record<string, Static<S>>>(Type.Object({}, { additionalProperties: schema, ...options }));
+
 /** Compiles a schema once, at start-up. */
 export function validator<S extends TSchema>(schema: S): Validator<S> {
   const compiled = Compile(schema);

@@ -2,14 +2,15 @@ import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { type Change, defineProtocol, type Effects, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
+import { Members } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { actionMenuRecord } from '../records/action-menu.ts';
 import { connection } from '../records/connection.ts';
 
-const Text = Type.Optional(Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()]));
+const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const Flag = Type.Optional(Type.Union([Type.Boolean(), Type.Null()]));
-const Name = Type.String({ minLength: 1, maxLength: 1000 });
+const Name = Type.String({ minLength: 1 });
 const Param = Type.Object({ name: Name, title: Name, default: Text, description: Text, type: Text, required: Flag });
 const Form = Type.Object({
   title: Text,
@@ -25,7 +26,7 @@ const Option = Type.Object({
   form: Type.Optional(Type.Union([Form, Type.Null()])),
 });
 const Menu = Type.Object({ title: Text, description: Text, errormsg: Text, options: Type.Array(Option, { maxItems: 100 }) });
-const Params = Type.Optional(Type.Union([Type.Record(Type.String({ maxLength: 1000 }), Type.String({ maxLength: 65_536 })), Type.Null()]));
+const Params = Type.Optional(Type.Union([Members(Type.String()), Type.Null()]));
 
 const menuOf = (id: string): Record<string, Lookup> => ({ menu: { category: actionMenuRecord.category, id } });
 

@@ -222,8 +222,8 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       tag: 'legacy',
       summary: 'Create a connection offer of the 2018 Agent Protocol',
       body: Type.Object({
-        alias: Type.Optional(Type.String({ maxLength: 1000 })),
-        my_label: Type.Optional(Type.String({ maxLength: 1000 })),
+        alias: Type.Optional(Type.String()),
+        my_label: Type.Optional(Type.String()),
         auto_accept: Type.Optional(Type.Boolean()),
         expires_in: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 * DAY })),
         metadata: Type.Optional(Type.Object({})),
@@ -271,7 +271,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       summary: 'Receive a connection offer of the 2018 Agent Protocol, as JSON, as text or as a URL',
       body: Type.Object({
         offer: Type.Union([Type.Object({}), Type.String({ maxLength: 20_000 })]),
-        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        alias: Type.Optional(Type.String()),
         auto_accept: Type.Optional(Type.Boolean()),
         legacy_encoding: Type.Optional(Type.Boolean()),
       }),
@@ -296,7 +296,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         did: Id,
         verkey: Type.Optional(Id),
         endpoint: Type.Optional(EndpointUrl),
-        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        alias: Type.Optional(Type.String()),
       }),
       from: [NEW],
       load: ({ body }) => ({ earlier: byEndpoint(body.did) }),

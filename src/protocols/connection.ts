@@ -8,7 +8,7 @@ import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 
-const Text = Type.Optional(Type.String({ maxLength: 1000 }));
+const Text = Type.Optional(Type.String());
 /** The DID that ACA-Py gives a key by which no method is named: its first 16 bytes. */
 const bareDid = (verkey: string): string => toBase58(verkeyBytes(verkey).slice(0, 16));
 

@@ -30,7 +30,7 @@ const Invitation = Type.Object({
   '@type': Type.Optional(
     Type.String({ pattern: '^(https://didcomm\\.org/|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec/)connections/1\\.\\d+/invitation$' }),
   ),
-  label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
+  label: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   imageUrl: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   did: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   recipientKeys: Type.Optional(Type.Union([Keys, Type.Null()])),
@@ -50,7 +50,7 @@ export const connections = defineProtocol<ConnectionValue>({
   handshake: true,
   messages: {
     request: {
-      schema: Type.Object({ label: Type.Optional(Type.String({ maxLength: 1000 })), connection: Connection }),
+      schema: Type.Object({ label: Type.Optional(Type.String()), connection: Connection }),
       from: ['invitation'],
       role: 'invitee',
       handshake: true,
@@ -119,13 +119,13 @@ export const connections = defineProtocol<ConnectionValue>({
       tag: 'connection',
       summary: 'Create a new connection invitation',
       query: Type.Object({
-        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        alias: Type.Optional(Type.String()),
         auto_accept: Type.Optional(Bool),
         multi_use: Type.Optional(Bool),
         public: Type.Optional(Bool),
       }),
       body: Type.Object({
-        my_label: Type.Optional(Type.String({ maxLength: 1000 })),
+        my_label: Type.Optional(Type.String()),
         recipient_keys: Type.Optional(Keys),
         routing_keys: Type.Optional(Type.Array(Type.String())),
         service_endpoint: Type.Optional(EndpointUrl),
@@ -182,7 +182,7 @@ export const connections = defineProtocol<ConnectionValue>({
       tag: 'connection',
       summary: 'Receive a new connection invitation',
       query: Type.Object({
-        alias: Type.Optional(Type.String({ maxLength: 1000 })),
+        alias: Type.Optional(Type.String()),
         auto_accept: Type.Optional(Bool),
         mediation_id: Type.Optional(Type.String()),
       }),

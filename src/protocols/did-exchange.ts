@@ -40,7 +40,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
   messages: {
     request: {
       schema: Type.Object({
-        label: Type.Optional(Type.String({ maxLength: 1000 })),
+        label: Type.Optional(Type.String()),
         did: Text,
         goal: Type.Optional(Type.String()),
         goal_code: Type.Optional(Type.String()),
@@ -237,7 +237,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         '@id': Type.String({ minLength: 1, maxLength: 256 }),
         '~thread': Type.Object({ pthid: Text }),
         did: Text,
-        label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
+        label: Type.Optional(Type.Union([Type.String(), Type.Null()])),
       }),
       from: [NEW],
       load: ({ body, query }) => ({ ...mediationLookup(query.mediation_id), ...ownLookup(body['~thread'].pthid.split('#')[0]) }),

@@ -16,7 +16,7 @@ export const discoverFeatures1 = defineProtocol<DiscoveryValue>({
   binds: discovery1,
   messages: {
     query: {
-      schema: Type.Object({ query: Text, comment: Type.Optional(Type.Union([Text, Type.Null()])) }),
+      schema: Type.Object({ query: Text, comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) }),
       from: '*',
       step: (ctx, message) => ({ send: [{ type: 'disclose', body: disclosed(ctx, message.body.query as string) }] }),
     },

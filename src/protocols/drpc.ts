@@ -20,7 +20,7 @@ const Call = Type.Object({
 });
 const Fault = Type.Object({
   code: Type.Integer(),
-  message: Type.String({ maxLength: 10_000 }),
+  message: Type.String(),
   data: Type.Optional(Type.Unknown()),
 });
 /** Either what came out or what went wrong; the other member may be there as `null`, as ACA-Py writes it. */

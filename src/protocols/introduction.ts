@@ -15,7 +15,7 @@ import { Invitation, outOfBand } from '../records/out-of-band.ts';
 
 type Ctx = StepContext<IntroductionValue>;
 
-const Comment = Type.Optional(Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()]));
+const Comment = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 
 /**
  * ACA-Py's introduction-service 0.1: the introducer asks the target for an invitation and forwards it to the initiator, which receives it as one of its own
@@ -67,7 +67,7 @@ export const introduction = defineProtocol<IntroductionValue>({
       route: 'POST /connections/{conn_id}/start-introduction',
       tag: 'introduction',
       summary: 'Start an introduction between two connections',
-      query: Type.Object({ target_connection_id: Type.String(), message: Type.Optional(Type.String({ maxLength: 10_000 })) }),
+      query: Type.Object({ target_connection_id: Type.String(), message: Type.Optional(Type.String()) }),
       from: [NEW],
       load: ({ query }, id) => ({
         init: { category: connection.category, id: id ?? '' },

@@ -64,7 +64,7 @@ const InlineService = Type.Object({
 export const Invitation = Type.Object({
   '@id': Type.String({ minLength: 1, maxLength: 256 }),
   '@type': Type.String({ pattern: '^(https://didcomm\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\.\\d+/invitation$' }),
-  label: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Null()])),
+  label: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   goal: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   goal_code: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   accept: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),

@@ -11,7 +11,7 @@ import { SCOPES } from '../auth.ts';
 import { listed } from '../operations.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
-const Text = Type.Optional(Type.String({ maxLength: 1000 }));
+const Text = Type.Optional(Type.String());
 const Key = Type.Object({ wallet_key: Text });
 const Seconds = Type.Optional(Type.Integer({ minimum: 1, maximum: 10 * 365 * 24 * 3600 }));
 const Changes = {
