@@ -158,8 +158,8 @@ export const requestMetadata = bounded(
   object({ link_secret_blinding_data: object({ v_prime: number }), nonce: decimal(100), link_secret_name: id }),
 );
 
-// Pictures are put into credentials as text.
-const raw = text(1 << 20, 0);
+// Pictures are put into credentials as text: what bounds them is the message around them.
+export const raw = text(16 << 20, 0);
 const encoded = decimal(100);
 export const values = map(object({ raw, encoded }), attributes, 1);
 
@@ -172,14 +172,14 @@ export const credential = bounded(
     signature: object({ p_credential: object({ m_2: number, a: number, e: number, v: number }) }),
     signature_correctness_proof: object({ se: number, c: number }),
   }),
-  8 << 20,
+  16 << 20,
 );
 
 const referents = 200;
 export const presentationRequest = bounded(
   object({
-    name: text(256, 0),
-    version: text(64, 0),
+    name: text(1000, 0),
+    version: text(100, 0),
     nonce: decimal(100),
     requested_attributes: map(
       both(object({ name: optional(text(256)), names: optional(list(text(256), attributes, 1)) }), (value, path) =>
@@ -231,7 +231,7 @@ export const presentation = bounded(
     requested_proof: object({
       revealed_attrs: map(valueAt, referents),
       revealed_attr_groups: optional(map(object({ sub_proof_index: integer(0, 99), values }), referents)),
-      self_attested_attrs: map(text(1 << 16, 0), referents),
+      self_attested_attrs: map(raw, referents),
       unrevealed_attrs: map(index, referents),
       predicates: map(index, referents),
     }),

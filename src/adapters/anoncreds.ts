@@ -164,14 +164,14 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
     async createPresentation(tenant, { request, credentials, selfAttested, linkSecret, schemas, credentialDefinitions }) {
       demand(shapes.presentationRequest, request, 'request');
       demand(shapes.list(shapes.object({ credential: shapes.credential }), 100), credentials, 'credentials');
-      demand(shapes.map(shapes.text(1 << 16, 0), 200), selfAttested, 'selfAttested');
+      demand(shapes.map(shapes.raw, 200), selfAttested, 'selfAttested');
       demand(shapes.linkSecret, linkSecret, 'linkSecret');
       demandObjects(schemas, credentialDefinitions);
       return run<Presentation>(
         tenant,
         'createPresentation',
         {
-          presentationRequest: request,
+          presentationRequest: bare(request),
           credentials: credentials.map(({ credential }) => ({ credential })),
           credentialsProve: credentials.flatMap(({ attributes, predicates }, entryIndex) => [
             ...attributes.map(({ referent, reveal }) => ({ entryIndex, referent, isPredicate: false, reveal })),

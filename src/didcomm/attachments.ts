@@ -41,6 +41,9 @@ export interface Attachment {
   data: AttachmentData;
 }
 
+/** Bytes of an attachment's JSON: the message around it is bounded before, by what its transport takes. */
+const MAX_JSON = 16 << 20;
+
 const TEXTS = [
   ['@id', 'id'],
   ['description', 'description'],
@@ -115,7 +118,7 @@ export function attachmentBytes({ data }: Attachment): Buffer {
 }
 
 /** The JSON value of an attachment, from `json` or `base64`. Links are never followed. @throws MessageRefused */
-export function attachmentJson(attachment: Attachment, maxBytes?: number): unknown {
+export function attachmentJson(attachment: Attachment, maxBytes = MAX_JSON): unknown {
   const { json, base64, links } = attachment.data;
   if (json !== undefined) return json;
   if (base64 === undefined && links !== undefined) throw new MessageRefused('attachment links, which are not followed');

@@ -2,7 +2,7 @@ import { toBase58 } from '../didcomm/encoding.ts';
 import { contactOf } from '../dids/contact.ts';
 import { methodKey } from '../dids/did-doc.ts';
 import { AppError } from '../errors.ts';
-import { attachmentsByFormat } from '../kernel/format-ids.ts';
+import { attachmentsByFormat, type FormatName } from '../kernel/format-ids.ts';
 import type { WorkContext, WorkOps } from '../kernel/work.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { DidDocument } from '../ports/ledger.ts';
@@ -36,7 +36,13 @@ const objectOf = (row: StoredRecord, member: string): JsonObject | undefined => 
   const { anoncreds, indy } = attachmentsByFormat((row.value[member] ?? {}) as JsonObject);
   return anoncreds ?? indy;
 };
-const threadOf = (row: StoredRecord | undefined): string | null => (row?.value.thread_id as string | undefined) ?? null;
+
+/** The exchange that an object belongs to, as the protocol goes on with it: its thread and the format that it was begun in; null for none. */
+function found(row: StoredRecord | undefined, member: string): { thid: string; format: FormatName } | null {
+  const thid = row?.value.thread_id as string | undefined;
+  if (row === undefined || thid === undefined) return null;
+  return { thid, format: attachmentsByFormat((row.value[member] ?? {}) as JsonObject).anoncreds ? 'anoncreds' : 'indy' };
+}
 
 /** Whether a call of the engine accepts what it is given; an engine that is busy or away is no answer. */
 async function accepts(call: Promise<unknown>): Promise<boolean> {
@@ -87,7 +93,7 @@ export const agent2018Work: WorkOps = {
         request,
         values: encodeValues(Object.fromEntries(attributes.map(({ name, value }) => [name, value]))),
       });
-      if (await accepts(issue)) return { found: threadOf(row), echo: input.echo };
+      if (await accepts(issue)) return { found: found(row, 'cred_offer'), echo: input.echo };
     }
     return { found: null, echo: input.echo };
   },
@@ -105,7 +111,7 @@ export const agent2018Work: WorkOps = {
         linkSecret: Buffer.from(secret!.secret).toString('utf8'),
         credentialDefinition: (await ctx.ledger().read(String(id), 'CLAIM_DEF')) as never,
       });
-      if (await accepts(process)) return { found: threadOf(row), echo: input.echo };
+      if (await accepts(process)) return { found: found(row, 'cred_offer'), echo: input.echo };
     }
     return { found: null, echo: input.echo };
   },
@@ -115,15 +121,14 @@ export const agent2018Work: WorkOps = {
     const asked = rows.map((row) => ({ row, request: objectOf(row, 'pres_request') }));
     if (input.nonce !== null) {
       const named = asked.find(({ request }) => request?.nonce === input.nonce);
-      return { found: threadOf(named?.row), echo: input.echo };
+      return { found: found(named?.row, 'pres_request'), echo: input.echo };
     }
     for (const { row, request } of asked) {
-      const { verified } = (await anoncredsWork['presentation/verify']!(ctx, { request, presentation: input.echo.object })) as {
-        verified: boolean;
-      };
-      if (verified) return { found: threadOf(row), echo: input.echo };
+      const entries = [{ request, presentation: input.echo.object }];
+      const { verified } = (await anoncredsWork['presentation/verify']!(ctx, { entries })) as { verified: boolean };
+      if (verified) return { found: found(row, 'pres_request'), echo: input.echo };
     }
     // a proof that verifies nowhere is a wrong answer to what was asked first
-    return { found: threadOf(rows[0]), echo: input.echo };
+    return { found: found(rows[0], 'pres_request'), echo: input.echo };
   },
 };

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { isUnrestricted } from '../kernel/proof-schemas.ts';
 import type {
   AnonCredsSchema,
   CredentialDefinition,
@@ -12,8 +13,8 @@ import type {
   VerifyInput,
 } from '../ports/anoncreds.ts';
 import { proofFault } from './anoncreds-proof.ts';
-import { canonicalName, encodingFits } from './anoncreds-values.ts';
-import { isUnrestricted, meets, type Subject, WqlUnsupported } from './wql.ts';
+import { canonicalName, showsNumber } from './anoncreds-values.ts';
+import { meets, type Subject, WqlUnsupported } from './wql.ts';
 
 /** How the predicate of a request is named within a proof. */
 export const PREDICATES: Readonly<Record<PredicateType, string>> = { '>=': 'GE', '>': 'GT', '<=': 'LE', '<': 'LT' };
@@ -183,7 +184,8 @@ function checkAttribute(
   } else if (group) {
     const values = new Map(Object.entries(group.values).map(([name, value]) => [canonicalName(name), value]));
     if (!wanted.names) refuse('name-mismatch', referent, 'no group was asked for');
-    else if (values.size !== new Set(names.map(canonicalName)).size) refuse('name-mismatch', referent);
+    // two names that are one to the proof would leave open which of their values was proven
+    else if (values.size !== Object.keys(group.values).length || values.size !== names.length) refuse('name-mismatch', referent);
     else {
       for (const name of names) {
         const value = values.get(canonicalName(name));
@@ -204,7 +206,7 @@ function checkRevealed(proof: Proof, name: string, value: { raw: string; encoded
   proof.used.add(canonical);
   if (proven === undefined) refuse('attribute-unproven', referent, name);
   else if (proven !== value.encoded) refuse('encoded-proof-mismatch', referent, name);
-  if (!encodingFits(value)) refuse('raw-encoded-mismatch', referent, name);
+  if (!showsNumber(value)) refuse('raw-encoded-mismatch', referent, name);
 }
 
 function checkRestrictions(restrictions: unknown, subject: Subject, referent: string, refuse: Refuse): void {

@@ -12,13 +12,36 @@ export function encodeValue(raw: string): string {
 }
 
 /**
- * Whether `encoded` is what some issuer signs for `raw`. ACA-Py reads integers as Python does, which allows blanks around the number and underscores within: its
- * encoding of such a text is accepted as well.
+ * Whether `encoded` is what some issuer signs for `raw`. ACA-Py reads integers as Python does, which allows blanks around the number, underscores within and the
+ * digits of any script: its encoding of such a text is accepted as well.
  */
 export function encodingFits({ raw, encoded }: EncodedValue): boolean {
   if (encoded === encodeValue(raw)) return true;
-  const trimmed = raw.trim();
+  if (raw.length > 100) return false;
+  const trimmed = raw.replace(PYTHON_BLANKS, '').replace(/\p{Nd}/gu, asciiDigit);
   return /^[+-]?[0-9]+(?:_[0-9]+)*$/.test(trimmed) && trimmed.length <= 40 && encoded === int32(trimmed.replaceAll('_', ''));
+}
+
+/**
+ * Whether a verifier may show `raw` for a number that was signed: it fits, and whoever reads a number from the beginning of the text, as many programs do, reads
+ * the one that was signed. `0030` and `+30` may stand for 30, as issuers write them; `3_0` may not.
+ */
+export function showsNumber(value: EncodedValue): boolean {
+  if (!encodingFits(value)) return false;
+  const prefix = /^[\t-\r ]*([+-]?[0-9]+)/.exec(value.raw)?.[1];
+  // a text that was hashed is no number, whatever it begins with
+  return prefix === undefined || value.encoded.length > 11 || int32(prefix.slice(0, 40)) === value.encoded;
+}
+
+// U+FEFF is a blank to JavaScript and none to Python
+const PYTHON_BLANKS = /^[^\S\ufeff]+|[^\S\ufeff]+$/g;
+
+/** The digits of each script stand in order, ten by ten. */
+function asciiDigit(digit: string): string {
+  const code = digit.codePointAt(0)!;
+  let zero = code;
+  while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero--;
+  return String((code - zero) % 10);
 }
 
 /** Raw values with their encodings. */

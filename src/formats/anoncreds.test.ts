@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { isUnrestricted, type Wish } from '../kernel/proof-schemas.ts';
 import type { PresentationRequest } from '../ports/anoncreds.ts';
-import { type HeldCredential, matchCredentials, selectCredentials } from './anoncreds-match.ts';
-import { canonicalName, encodeValue, encodeValues, encodingFits, newNonce } from './anoncreds-values.ts';
-import { isUnrestricted, meets, type Subject, WqlUnsupported } from './wql.ts';
+import { type HeldCredential, matchCredentials, provenApart, selectCredentials } from './anoncreds-match.ts';
+import { canonicalName, encodeValue, encodeValues, encodingFits, newNonce, showsNumber } from './anoncreds-values.ts';
+import { meets, type Subject, WqlUnsupported } from './wql.ts';
 
 suite('attribute values', () => {
   // Known from Indy and from ACA-Py's tests; the numbers of the last rows follow from the rule.
@@ -42,9 +43,21 @@ suite('attribute values', () => {
       ['99999999999', '99999999999'],
       ['', '0'],
       ['1.0', '1'],
+      ['\ufeff30', '30'],
     ] as const) {
       assert.equal(encodingFits({ raw, encoded }), false, raw);
     }
+    for (const raw of ['\u00a030', '٣٠', '3_0', '3٠']) assert.ok(encodingFits({ raw, encoded: '30' }), raw);
+  });
+
+  test('a verifier shows no text for a number that begins as another number', () => {
+    for (const raw of ['30', '+30', '0030', ' 30', '30\n', '\u00a030', '٣٠', '-0']) {
+      const encoded = raw === '-0' ? '0' : '30';
+      assert.ok(showsNumber({ raw, encoded }), raw);
+    }
+    for (const raw of ['3_0', '3٠', '\ufeff30', '30_', '3 0', '31']) assert.equal(showsNumber({ raw, encoded: '30' }), false, raw);
+    for (const raw of ['30 years', '1.0', '12345678901', '3_0_', 'Alice', ''])
+      assert.ok(showsNumber({ raw, encoded: encodeValue(raw) }), raw);
   });
 
   test('names and nonces', () => {
@@ -180,18 +193,136 @@ suite('matching', () => {
         {
           id: 'two',
           attributes: [
+            { referent: 'n', reveal: true },
             { referent: 'g', reveal: true },
             { referent: 'value', reveal: true },
           ],
-          predicates: ['adult'],
+          predicates: ['adult', 'upTo'],
         },
-        { id: 'one', attributes: [{ referent: 'n', reveal: true }], predicates: ['young', 'upTo'] },
+        { id: 'one', attributes: [], predicates: ['young'] },
         { id: 'three', attributes: [{ referent: 'restricted', reveal: true }], predicates: [] },
       ],
+      selfAttested: {},
       selfAttestable: ['self'],
       missing: ['older', 'none', 'group'],
     });
   });
+  const pick = (asked: Partial<PresentationRequest>, some: HeldCredential[], wishes: Wish[] = []): string[] => {
+    const whole = { ...request, requested_attributes: {}, requested_predicates: {}, ...asked };
+    return selectCredentials(whole, matchCredentials(whole, some), some, wishes).credentials.map(({ id }) => id);
+  };
+
+  test('predicates are over the number that was signed, however it is written', () => {
+    const some = ['0030', '+30', '30', ' 30', '3_0', '٣٠', '030.0', 'x'].map((age) => credential(age, 'A', { age }));
+    const signed = some.map((one): HeldCredential => {
+      const raw = one.values.age!.raw;
+      return { ...one, values: { age: { raw, encoded: encodingFits({ raw, encoded: '30' }) ? '30' : encodeValue(raw) } } };
+    });
+    const asked = {
+      ...request,
+      requested_attributes: {},
+      requested_predicates: { p: { name: 'age', p_type: '>=' as const, p_value: 30 } },
+    };
+    assert.deepEqual(matchCredentials(asked, signed).predicates.p, ['0030', '+30', '30', ' 30', '3_0', '٣٠']);
+  });
+
+  test('one credential that answers everything is taken before any mixture, the newest of several', () => {
+    const some = [
+      credential('newest', 'A', { name: 'Alice' }),
+      credential('later', 'A', { name: 'Alice', age: '30', city: 'Rome' }),
+      credential('old', 'A', { name: 'Alice', age: '30', city: 'Rome', zip: '1' }),
+      credential('oldest', 'B', { age: '40', city: 'Rome' }),
+    ];
+    const three = { n: { name: 'name' }, c: { name: 'city' } };
+    const adult = { a: { name: 'age', p_type: '>=' as const, p_value: 18 } };
+    assert.deepEqual(pick({ requested_attributes: three, requested_predicates: adult }, some), ['later']);
+    assert.deepEqual(pick({ requested_attributes: { ...three, z: { name: 'zip' } }, requested_predicates: adult }, some), ['old']);
+    assert.deepEqual(pick({ requested_attributes: { n: { name: 'name' } } }, some), ['newest']);
+    const limited = { name: 'age', p_type: '>=' as const, p_value: 35 };
+    assert.deepEqual(pick({ requested_attributes: three, requested_predicates: { a: limited } }, some).sort(), ['newest', 'oldest']);
+  });
+
+  test('a credential that reveals an attribute and proves a predicate of it is presented twice', () => {
+    const asked = {
+      ...request,
+      requested_attributes: { a: { name: 'Age' }, n: { name: 'name' } },
+      requested_predicates: { p: { name: 'age', p_type: '>' as const, p_value: 1 }, q: { name: 'zip', p_type: '>' as const, p_value: 1 } },
+    };
+    const one = (reveal: boolean) => ({
+      id: 'x',
+      attributes: [
+        { referent: 'a', reveal },
+        { referent: 'n', reveal: true },
+      ],
+      predicates: ['p', 'q'],
+    });
+    assert.deepEqual(provenApart(asked, [one(true)]), [
+      { ...one(true), predicates: ['q'] },
+      { id: 'x', attributes: [], predicates: ['p'] },
+    ]);
+    assert.deepEqual(provenApart(asked, [one(false)]), [one(false)]);
+  });
+
+  test('what a restriction says of a value is shown by the same credential, so that the verifier can see it', () => {
+    const some = [
+      credential('other', 'A', { name: 'Alice', id: '7' }),
+      credential('right', 'A', { name: 'Alice', id: '5' }),
+      credential('only id', 'B', { id: '5' }),
+    ];
+    const asked = { n: { name: 'name', restrictions: [{ 'attr::id::value': '5' }] }, i: { name: 'id' } };
+    assert.deepEqual(pick({ requested_attributes: asked }, some), ['right']);
+    const both = { ...asked, i: { name: 'id', restrictions: [{ issuer_id: 'A' }, { issuer_id: 'B' }] } };
+    assert.deepEqual(pick({ requested_attributes: both }, some), ['right']);
+  });
+
+  test('a prover shows what it proposed', () => {
+    const some = [credential('new', 'A', { name: 'Bob', age: '20' }), credential('old', 'B', { name: 'Alice', age: '30' })];
+    const asked = { requested_attributes: { n: { name: 'Name' } } };
+    assert.deepEqual(pick(asked, some), ['new']);
+    assert.deepEqual(pick(asked, some, [{ names: ['name'], restrictions: { 'attr::name::value': 'Alice' } }]), ['old']);
+    assert.deepEqual(pick(asked, some, [{ names: ['name'], restrictions: { cred_def_id: 'B/cd' } }]), ['old']);
+    assert.deepEqual(
+      pick(asked, some, [{ names: ['name'], restrictions: { cred_def_id: 'Z/cd' } }]),
+      ['new'],
+      'nothing fits: as if it had said nothing',
+    );
+    assert.deepEqual(
+      pick({ requested_predicates: { p: { name: 'age', p_type: '>', p_value: 1 } } }, some, [
+        { names: ['age'], restrictions: { cred_def_id: 'B/cd' } },
+      ]),
+      ['old'],
+    );
+    const whole = { ...request, ...asked, requested_predicates: {} };
+    const stated = [{ names: ['name'], restrictions: { 'attr::name::value': 'Carol' }, stated: 'Carol' }];
+    const said = selectCredentials(whole, matchCredentials(whole, some), some, stated);
+    assert.deepEqual([said.credentials, said.selfAttested, said.missing], [[], { n: 'Carol' }, []]);
+    const unstated = selectCredentials(whole, matchCredentials(whole, some), some, [{ ...stated[0]!, stated: undefined }]);
+    assert.deepEqual(
+      unstated.credentials.map(({ id }) => id),
+      ['new'],
+      'nothing fits: as if it had said nothing',
+    );
+  });
+
+  test('a hostile request costs a bounded search', () => {
+    // each credential lacks a few attributes in its own way: there is no small cover, and there are very many large ones
+    const names = Array.from({ length: 60 }, (_none, i) => `a${i}`);
+    const some = Array.from({ length: 300 }, (_none, i) =>
+      credential(
+        `c${i}`,
+        'A',
+        Object.fromEntries(names.filter((_name, j) => (i * 7 + j * j * 13) % 11 < 2).map((name) => [name, String(i)])),
+      ),
+    );
+    const asked = {
+      requested_attributes: Object.fromEntries(names.map((name) => [name, { name, restrictions: [{ [`attr::${name}::marker`]: '1' }] }])),
+    };
+    const began = process.cpuUsage();
+    const chosen = pick(asked, some);
+    assert.ok(chosen.length > 1 && chosen.length <= 60);
+    assert.ok(process.cpuUsage(began).user < 5_000_000, 'seconds of computing');
+  });
+
   test('a credential that is taken already is preferred to an earlier one', () => {
     const asked: PresentationRequest = {
       ...request,

@@ -1,4 +1,5 @@
 import { canonicalAlgoId } from '../dids/did-algo.ts';
+import { isUnrestricted } from '../kernel/proof-schemas.ts';
 import { canonicalName } from './anoncreds-values.ts';
 
 /** What restrictions are asked about: one credential, as far as it is known to whoever asks. */
@@ -21,12 +22,6 @@ export class WqlUnsupported extends Error {}
 
 const MAX_NODES = 1000;
 const MAX_DEPTH = 16;
-
-/** Whether a request puts no restriction at all: absent, empty list or empty object. */
-export function isUnrestricted(restrictions: unknown): boolean {
-  if (restrictions === undefined || restrictions === null) return true;
-  return typeof restrictions === 'object' && Object.keys(restrictions).length === 0;
-}
 
 /** Three-valued, since a verifier does not see every value: what is unknown is neither met nor, under `$not`, excluded. */
 type Answer = boolean | undefined;

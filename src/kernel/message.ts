@@ -62,14 +62,20 @@ export function composeMessage(
 
 /** The JSON object that an attachment holds. @throws AppError `message-invalid` */
 export function attachedObject(attachment: Parameters<typeof attachmentJson>[0] | undefined, what: string): JsonObject {
+  const value = attachedValue(attachment, what);
+  if (Array.isArray(value)) throw new AppError('message-invalid', `the attached ${what} is not a JSON object`);
+  return value;
+}
+
+/** The JSON object or list that an attachment holds: what a list means, whoever reads it says. @throws AppError `message-invalid` */
+export function attachedValue(attachment: Parameters<typeof attachmentJson>[0] | undefined, what: string): JsonObject {
   let value: unknown;
   try {
     value = attachment && attachmentJson(attachment);
   } catch {
     value = undefined;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new AppError('message-invalid', `the attached ${what} is not a JSON object`);
+  if (typeof value !== 'object' || value === null) throw new AppError('message-invalid', `the attached ${what} is not a JSON object`);
   return value as JsonObject;
 }
 
@@ -79,4 +85,12 @@ export function problemText(message: Incoming): string {
   if (typeof description === 'string') return description.slice(0, 1000);
   const parts = [message.body['problem-code'] ?? description?.code, description?.en ?? explain].filter((part) => typeof part === 'string');
   return parts.join(': ').slice(0, 1000) || 'The peer reported a problem';
+}
+
+/** The JSON object of the one attachment that a message of such a protocol has. @throws AppError `message-invalid`, also where there are more */
+export function onlyAttached(message: Pick<Incoming, 'attachments'>, field: string, what: string): JsonObject {
+  const fields = Object.keys(message.attachments);
+  if ((message.attachments[field]?.length ?? 0) > 1 || fields.some((one) => one !== field))
+    throw new AppError('message-invalid', `more is attached than one ${what}`);
+  return attachedObject(message.attachments[field]?.[0], what);
 }

@@ -1,7 +1,7 @@
 import Type from 'typebox';
-import { CREDENTIAL_FORMATS, composeFormatted } from '../kernel/format-ids.ts';
+import { CREDENTIAL_FORMATS, composeFormatted, type FormatName } from '../kernel/format-ids.ts';
 import { defineProtocol, type Effects, type Said, type StepContext } from '../kernel/protocol.ts';
-import { validator } from '../kernel/schema.ts';
+import { Members, validator } from '../kernel/schema.ts';
 import { bodyOf2018, objectOf, URI_2018 } from '../kernel/wire-2018.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';
@@ -18,8 +18,8 @@ const Offer = validator(
     cred_def_id: Id,
     key_correctness_proof: Any,
     nonce: Type.String({ pattern: '^[0-9]{1,40}$' }),
-    data: Type.Optional(Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 65_536 }))),
-    comment: Type.Optional(Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()])),
+    data: Type.Optional(Members(Type.String())),
+    comment: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   }),
 );
 const Request = validator(Type.Object({ cred_def_id: Id, blinded_ms: Any }));
@@ -69,7 +69,7 @@ export const credential2018 = defineProtocol<ConnectionValue>({
   results: {
     matched: {
       from: '*',
-      step: (ctx, { found, echo }: { found: string | null; echo: { name: keyof typeof KINDS; object: JsonObject } }) =>
+      step: (ctx, { found, echo }: { found: Found | null; echo: { name: keyof typeof KINDS; object: JsonObject } }) =>
         goOn(ctx, found, echo),
     },
   },
@@ -93,9 +93,12 @@ export const credential2018 = defineProtocol<ConnectionValue>({
 });
 
 const KINDS = {
-  credential_request: { type: 'request-credential', field: 'requests', format: CREDENTIAL_FORMATS.anoncreds.request },
-  credential: { type: 'issue-credential', field: 'credentials', format: CREDENTIAL_FORMATS.anoncreds.issue },
+  credential_request: { type: 'request-credential', field: 'requests', step: 'request' },
+  credential: { type: 'issue-credential', field: 'credentials', step: 'issue' },
 } as const;
+
+/** The exchange that an object belongs to, and the format that it was begun in. */
+type Found = { readonly thid: string; readonly format: FormatName };
 
 function match(ctx: Ctx, name: keyof typeof KINDS, object: JsonObject): Effects {
   const input = { connection: ctx.connection!.id, echo: { name, object } };
@@ -103,9 +106,10 @@ function match(ctx: Ctx, name: keyof typeof KINDS, object: JsonObject): Effects 
 }
 
 /** The object belongs to the exchange with this thread: handed on as its next message. */
-function goOn(ctx: Ctx, thid: string | null, { name, object }: { name: keyof typeof KINDS; object: JsonObject }): Effects {
-  if (thid === null) return { problem: { code: 'out-of-order', text: `No exchange of this connection waits for this ${name}` } };
-  const { type, field, format } = KINDS[name];
-  const modern = composeFormatted(MODERN, { type, id: ctx.newId(), thid, field, entries: [{ name: 'anoncreds', format, value: object }] });
+function goOn(ctx: Ctx, found: Found | null, { name, object }: { name: keyof typeof KINDS; object: JsonObject }): Effects {
+  if (found === null) return { problem: { code: 'out-of-order', text: `No exchange of this connection waits for this ${name}` } };
+  const { type, field, step } = KINDS[name];
+  const entries = [{ name: found.format, format: CREDENTIAL_FORMATS[found.format][step], value: object }];
+  const modern = composeFormatted(MODERN, { type, id: ctx.newId(), thid: found.thid, field, entries });
   return { tell: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
 }

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { composeFormatted, PROOF_FORMATS } from '../kernel/format-ids.ts';
+import { composeFormatted, type FormatName, PROOF_FORMATS } from '../kernel/format-ids.ts';
 import { ProofRequest } from '../kernel/proof-schemas.ts';
 import { defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import { validator } from '../kernel/schema.ts';
@@ -23,6 +23,9 @@ const Request = validator(
 const Proof = validator(
   Type.Object({ nonce: Type.Optional(Nonce), proof: Any, requested_proof: Any, identifiers: Type.Array(Any, { maxItems: 100 }) }),
 );
+
+/** The exchange that a proof answers, and the format that it was asked for in. */
+type Found = { readonly thid: string; readonly format: FormatName };
 
 /** Proofs of the 2018 Agent Protocol: the request's nonce is its name, and comes back beside the presentation. */
 export const proof2018 = defineProtocol<ConnectionValue>({
@@ -60,14 +63,14 @@ export const proof2018 = defineProtocol<ConnectionValue>({
   results: {
     matched: {
       from: '*',
-      step(ctx: StepContext<ConnectionValue>, { found, echo }: { found: string | null; echo: { object: JsonObject } }) {
+      step(ctx: StepContext<ConnectionValue>, { found, echo }: { found: Found | null; echo: { object: JsonObject } }) {
         if (found === null) return { problem: { code: 'out-of-order', text: 'No exchange of this connection waits for this proof' } };
         const modern = composeFormatted(MODERN, {
           type: 'presentation',
           id: ctx.newId(),
-          thid: found,
+          thid: found.thid,
           field: 'presentations',
-          entries: [{ name: 'anoncreds', format: PROOF_FORMATS.anoncreds.proof, value: echo.object }],
+          entries: [{ name: found.format, format: PROOF_FORMATS[found.format].proof, value: echo.object }],
         });
         return { tell: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
       },

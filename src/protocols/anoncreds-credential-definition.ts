@@ -10,7 +10,7 @@ const Body = Type.Object({
   credential_definition: Type.Object({
     issuerId: Type.String(),
     schemaId: Type.String(),
-    tag: Type.String({ minLength: 1, maxLength: 256 }),
+    tag: Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' }),
   }),
   options: Type.Optional(
     Type.Object({ support_revocation: Type.Optional(Type.Boolean()), revocation_registry_size: Type.Optional(Type.Integer()) }),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
+import { MAX_ATTRIBUTES, namesFault } from '../kernel/credential-preview.ts';
 import { defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type SchemaValue, schemaRecord } from '../records/anoncreds-schema.ts';
@@ -9,9 +10,9 @@ import { did, ownIssuer } from '../records/did.ts';
 const Body = Type.Object({
   schema: Type.Object({
     issuerId: Type.String(),
-    name: Type.String({ minLength: 1, maxLength: 256 }),
-    version: Type.String({ minLength: 1, maxLength: 256 }),
-    attrNames: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 125 }),
+    name: Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' }),
+    version: Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' }),
+    attrNames: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: MAX_ATTRIBUTES }),
   }),
   options: Type.Optional(Type.Object({})),
 });
@@ -39,6 +40,8 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
       load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.schema.issuerId } }),
       step(ctx, { body }) {
         const { schema } = body;
+        const fault = namesFault(schema.attrNames);
+        if (fault) throw new AppError('unprocessable', `attrNames: ${fault}`);
         const known = ctx.record;
         if (known && JSON.stringify([...known.value.schema.attrNames].sort()) !== JSON.stringify([...schema.attrNames].sort())) {
           throw new AppError('bad-request', `Schema already exists with other attributes: ${known.value.schema_id}`);

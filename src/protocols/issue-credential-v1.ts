@@ -1,7 +1,8 @@
-import Type, { type Static } from 'typebox';
+import Type from 'typebox';
 import { base64Attachment } from '../didcomm/attachments.ts';
 import { AppError } from '../errors.ts';
-import { attachedObject, composeMessage, problemText } from '../kernel/message.ts';
+import { checkPreview, Preview } from '../kernel/credential-preview.ts';
+import { composeMessage, onlyAttached, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
@@ -24,18 +25,6 @@ type Ctx = StepContext<CredentialExchangeV1Value>;
 // -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
 
 const Optional = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Preview = Type.Object({
-  '@type': Type.Optional(Type.String()),
-  attributes: Type.Array(
-    Type.Object({
-      name: Type.String({ minLength: 1, maxLength: 256 }),
-      value: Type.String({ maxLength: 65_536 }),
-      'mime-type': Optional,
-    }),
-    { maxItems: 125 },
-  ),
-});
-type Preview = Static<typeof Preview>;
 const FILTER_NAMES = ['cred_def_id', 'issuer_did', 'schema_id', 'schema_issuer_did', 'schema_name', 'schema_version'] as const;
 const Filter = Object.fromEntries(FILTER_NAMES.map((name) => [name, Optional])) as Record<(typeof FILTER_NAMES)[number], typeof Optional>;
 
@@ -64,19 +53,22 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
       schema: ProposalMessage,
       from: [NEW, 'offer_sent'],
       role: 'issuer',
-      step: (ctx, message) => ({
-        record: {
-          ...begin(ctx, 'issuer'),
-          states: ['proposal_received'],
-          patch: {
-            ...fresh(ctx, message),
-            credential_proposal_dict: message.raw,
-            auto_offer: ctx.settings.autoRespondCredentialProposal,
-            auto_issue: ctx.settings.autoRespondCredentialRequest,
+      step(ctx, message) {
+        checkPreview(message.body.credential_proposal as Preview | null | undefined, 'message-invalid');
+        return {
+          record: {
+            ...begin(ctx, 'issuer'),
+            states: ['proposal_received'],
+            patch: {
+              ...fresh(ctx, message),
+              credential_proposal_dict: message.raw,
+              auto_offer: ctx.settings.autoRespondCredentialProposal,
+              auto_issue: ctx.settings.autoRespondCredentialRequest,
+            },
           },
-        },
-        next: ctx.settings.autoRespondCredentialProposal ? [{ command: 'send-offer' }] : [],
-      }),
+          next: ctx.settings.autoRespondCredentialProposal ? [{ command: 'send-offer' }] : [],
+        };
+      },
     },
     'offer-credential': {
       schema: OfferMessage,
@@ -84,7 +76,8 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
       from: [NEW, 'proposal_sent'],
       role: 'holder',
       step(ctx, message) {
-        const offer = attachedObject(message.attachments.offers?.[0], 'offer');
+        const offer = onlyAttached(message, 'offers', 'offer');
+        checkPreview(message.body.credential_preview as Preview | null | undefined, 'message-invalid');
         const { cred_def_id, schema_id } = offer;
         if (typeof cred_def_id !== 'string' || typeof schema_id !== 'string')
           throw new AppError('message-invalid', 'the attached offer names no credential definition');
@@ -124,7 +117,7 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
         record: {
           states: ['request_received'],
           connection: ctx.connection?.id,
-          patch: { credential_request: attachedObject(message.attachments.requests?.[0], 'request') },
+          patch: { credential_request: onlyAttached(message, 'requests', 'request') },
         },
         next: ctx.record!.value.auto_issue ? [{ command: 'issue' }] : [],
       }),
@@ -136,7 +129,7 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
       step: (ctx, message) => ({
         record: {
           states: ['credential_received'],
-          patch: { raw_credential: attachedObject(message.attachments.credentials?.[0], 'credential') },
+          patch: { raw_credential: onlyAttached(message, 'credentials', 'credential') },
         },
         next: ctx.settings.autoStoreCredential ? [{ command: 'store' }] : [],
       }),
@@ -212,16 +205,17 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
     },
     issued: {
       from: ['request_received'],
-      step(ctx, made: { value: JsonObject }) {
+      step(ctx, { credentials }: { credentials: { value: JsonObject }[] }) {
         const { value } = ctx.record!;
+        const made = credentials[0]!.value;
         return {
-          record: { states: ['credential_issued'], patch: { credential: made.value, wanted: undefined } },
+          record: { states: ['credential_issued'], patch: { credential: made, wanted: undefined } },
           send: [
             {
               type: 'issue-credential',
               thid: value.thread_id,
               body: { comment: value.wanted?.comment ?? undefined },
-              attachments: { credentials: [base64Attachment(made.value, ATTACHED.credential)] },
+              attachments: { credentials: [base64Attachment(made, ATTACHED.credential)] },
               // the ack ends the exchange
               pleaseAck: true,
             },
@@ -355,9 +349,7 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
         const { value } = ctx.record!;
         const preview = value.credential_offer_dict?.credential_preview as Preview | undefined;
         const input = {
-          format: FORMAT,
-          offer: value.credential_offer!,
-          request: value.credential_request!,
+          entries: [{ format: FORMAT, offer: value.credential_offer!, request: value.credential_request! }],
           values: Object.fromEntries((preview?.attributes ?? []).map((one) => [one.name, one.value])),
         };
         return {
@@ -378,12 +370,14 @@ export const issueCredentialV1 = defineProtocol<CredentialExchangeV1Value>({
       step(ctx, { body }) {
         if (ctx.loaded.named) throw new AppError('bad-request', `Credential ${body.credential_id} already exists in this wallet`);
         const { value, id } = ctx.record!;
+        const preview = value.credential_offer_dict?.credential_preview as Preview | null | undefined;
         const input = {
           format: FORMAT,
           exchange: id,
           offer: value.credential_offer!,
           credential: value.raw_credential!,
           id: body.credential_id ?? ctx.newId(),
+          ...(preview && { offered: preview.attributes }),
         };
         return { record: {}, work: [{ op: 'credential/store', input, result: 'stored' }] };
       },
@@ -436,8 +430,9 @@ function flags(ctx: Ctx, body: { auto_remove?: boolean }): CredentialExchangeV1V
 const previewOf = (preview: Preview | null | undefined): JsonObject | undefined =>
   preview ? { '@type': PREVIEW_TYPE, attributes: preview.attributes as JsonObject[] } : undefined;
 
-/** A proposal message (RFC 0036, 1.0) from what names its parts: a controller's body, or a counter-proposal. */
+/** A proposal message (RFC 0036, 1.0) from what names its parts: a controller's body, or a counter-proposal. @throws AppError `unprocessable` */
 function proposalOf(id: string, parts: JsonObject): JsonObject {
+  checkPreview(parts.credential_proposal as Preview | null | undefined, 'unprocessable');
   return composeMessage(issueCredentialV1, {
     type: 'propose-credential',
     id,

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { AppError } from '../errors.ts';
+import { checkPreview, Preview } from '../kernel/credential-preview.ts';
 import {
   attachmentsByFormat,
   CREDENTIAL_FORMATS,
@@ -7,11 +8,10 @@ import {
   FORMAT_NAMES,
   type FormatName,
   FormatsSchema,
-  knownFormats,
-  sharedFormat,
+  readFormatted,
+  sharedFormats,
 } from '../kernel/format-ids.ts';
 import { problemText } from '../kernel/message.ts';
-
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import { isoTime } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -29,12 +29,6 @@ type Ctx = StepContext<CredentialExchangeValue>;
 
 // -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
 
-const Attribute = Type.Object({
-  name: Type.String({ minLength: 1, maxLength: 256 }),
-  value: Type.String({ maxLength: 65_536 }),
-  'mime-type': Type.Optional(Type.Union([Type.String(), Type.Null()])),
-});
-const Preview = Type.Object({ '@type': Type.Optional(Type.String()), attributes: Type.Array(Attribute, { maxItems: 125 }) });
 const Message = Type.Object({ formats: FormatsSchema, comment: Type.Optional(Type.Union([Type.String(), Type.Null()])) });
 const MessageWithPreview = Type.Object({
   formats: FormatsSchema,
@@ -97,19 +91,23 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       schema: MessageWithPreview,
       from: [NEW, 'offer-sent'],
       role: 'issuer',
-      step: (ctx, message) => ({
-        record: {
-          ...begin(ctx, message, 'issuer'),
-          states: ['proposal-received'],
-          patch: {
-            ...fresh(ctx, message),
-            cred_proposal: message.raw,
-            cred_preview: preview(message),
-            auto_offer: ctx.settings.autoRespondCredentialProposal,
+      step(ctx, message) {
+        readFormatted(message, 'filters');
+        checkPreview(preview(message), 'message-invalid');
+        return {
+          record: {
+            ...begin(ctx, message, 'issuer'),
+            states: ['proposal-received'],
+            patch: {
+              ...fresh(ctx, message),
+              cred_proposal: message.raw,
+              cred_preview: preview(message),
+              auto_offer: ctx.settings.autoRespondCredentialProposal,
+            },
           },
-        },
-        next: ctx.settings.autoRespondCredentialProposal ? [{ command: 'send-offer' }] : [],
-      }),
+          next: ctx.settings.autoRespondCredentialProposal ? [{ command: 'send-offer' }] : [],
+        };
+      },
     },
     'offer-credential': {
       schema: MessageWithPreview,
@@ -117,7 +115,8 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: [NEW, 'proposal-sent'],
       role: 'holder',
       step(ctx, message) {
-        if (knownFormats(message.body).length === 0) throw new AppError('message-invalid', 'the offer has no format that is supported');
+        readFormatted(message, 'offers');
+        checkPreview(preview(message), 'message-invalid');
         const auto = ctx.record?.value.auto_offer ?? ctx.settings.autoRespondCredentialOffer;
         return {
           record: {
@@ -134,9 +133,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       from: ['offer-sent'],
       role: 'issuer',
       step(ctx, message) {
-        const offered = Object.keys(attachmentsByFormat(ctx.record!.value.cred_offer ?? {}));
-        if (!knownFormats(message.body).some((format) => offered.includes(format)))
-          throw new AppError('message-invalid', 'the request has no format that was offered');
+        readFormatted(message, 'requests', ctx.record!.value.cred_offer ?? {});
         return {
           record: { states: ['request-received'], connection: ctx.connection?.id, patch: { cred_request: message.raw } },
           next: ctx.record!.value.auto_issue ? [{ command: 'issue' }] : [],
@@ -147,10 +144,13 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       schema: Message,
       from: ['request-sent'],
       role: 'holder',
-      step: (ctx, message) => ({
-        record: { states: ['credential-received'], patch: { cred_issue: message.raw } },
-        next: ctx.settings.autoStoreCredential ? [{ command: 'store' }] : [],
-      }),
+      step(ctx, message) {
+        readFormatted(message, 'credentials', ctx.record!.value.cred_request ?? {});
+        return {
+          record: { states: ['credential-received'], patch: { cred_issue: message.raw } },
+          next: ctx.settings.autoStoreCredential ? [{ command: 'store' }] : [],
+        };
+      },
     },
   },
   acked: {
@@ -178,7 +178,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
   results: {
     offered: {
       from: [MAKING, 'proposal-received'],
-      step(ctx, made: { offers: { format: FormatName; value: JsonObject }[]; preview?: Static<typeof Preview> }) {
+      step(ctx, made: { offers: { format: FormatName; value: JsonObject }[]; preview?: Preview }) {
         const { value } = ctx.record!;
         const id = ctx.newId();
         const entries = made.offers.map((one) => ({ name: one.format, format: CREDENTIAL_FORMATS[one.format].offer, value: one.value }));
@@ -228,7 +228,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
     },
     issued: {
       from: ['request-received'],
-      step(ctx, made: { format: FormatName; value: JsonObject }) {
+      step(ctx, { credentials }: { credentials: { format: FormatName; value: JsonObject }[] }) {
         const { value } = ctx.record!;
         const message = composeFormatted(issueCredential, {
           type: 'issue-credential',
@@ -236,20 +236,19 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
           thid: value.thread_id,
           body: { comment: value.wanted?.comment ?? undefined },
           field: 'credentials',
-          entries: [{ name: made.format, format: CREDENTIAL_FORMATS[made.format].issue, value: made.value }],
+          entries: credentials.map((one) => ({ name: one.format, format: CREDENTIAL_FORMATS[one.format].issue, value: one.value })),
           // the ack ends the exchange
           pleaseAck: true,
         });
         const acks = peerAcks(ctx);
-        const detail = detailOf(ctx, made.format);
-        const details = { ...value.details, [made.format]: detail };
+        const made = Object.fromEntries(credentials.map(({ format }) => [format, detailOf(ctx, format)]));
         return {
           record: {
             states: acks ? ['credential-issued'] : ['credential-issued', 'done'],
-            patch: { cred_issue: message, wanted: undefined, details },
+            patch: { cred_issue: message, wanted: undefined, details: { ...value.details, ...made } },
             remove: !acks && value.auto_remove,
           },
-          emit: [detailEvent(ctx, made.format, detail)],
+          emit: Object.entries(made).map(([format, detail]) => detailEvent(ctx, format as FormatName, detail)),
           send: [{ message }],
         };
       },
@@ -347,6 +346,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       role: 'issuer',
       step(ctx, { body }) {
         const { value } = ctx.record!;
+        checkPreview(body.counter_preview, 'unprocessable');
         const wanted = body.filter ? filters(body.filter) : proposedFilters(value.cred_proposal);
         return {
           record: {},
@@ -370,7 +370,7 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
       role: 'holder',
       step(ctx, { body }) {
         const offers = attachmentsByFormat(ctx.record!.value.cred_offer ?? {});
-        const format = sharedFormat(offers);
+        const [format] = sharedFormats(offers);
         return {
           record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } },
           work: [
@@ -394,14 +394,9 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
         const { value } = ctx.record!;
         const requests = attachmentsByFormat(value.cred_request ?? {});
         const offers = attachmentsByFormat(value.cred_offer ?? {});
-        const format = sharedFormat(requests, offers);
-        const attributes = (value.cred_preview?.attributes ?? []) as unknown as Static<typeof Attribute>[];
-        const input = {
-          format,
-          offer: offers[format]!,
-          request: requests[format]!,
-          values: Object.fromEntries(attributes.map((one) => [one.name, one.value])),
-        };
+        const entries = sharedFormats(requests, offers).map((format) => ({ format, offer: offers[format]!, request: requests[format]! }));
+        const attributes = (value.cred_preview?.attributes ?? []) as unknown as Preview['attributes'];
+        const input = { entries, values: Object.fromEntries(attributes.map((one) => [one.name, one.value])) };
         return {
           record: body.comment ? { patch: { wanted: { comment: body.comment } } } : {},
           work: [{ op: 'credential/issue', input, result: 'issued' }],
@@ -421,11 +416,19 @@ export const issueCredential = defineProtocol<CredentialExchangeValue>({
         if (ctx.loaded.named) throw new AppError('bad-request', `Credential ${body.credential_id} already exists in this wallet`);
         const { value, id } = ctx.record!;
         const issued = attachmentsByFormat(value.cred_issue ?? {});
-        const format = sharedFormat(issued);
-        const offer = attachmentsByFormat(value.cred_offer ?? {})[format];
-        if (!offer) throw new AppError('bad-request', 'The credential has another format than the offer');
+        const offers = attachmentsByFormat(value.cred_offer ?? {});
+        const [format] = sharedFormats(issued, attachmentsByFormat(value.cred_request ?? {}), offers);
+        const offered = value.cred_preview?.attributes;
         const lax = (ctx.connection?.value as ConnectionValue | undefined)?.wire?.encoding === 'any';
-        const input = { format, exchange: id, offer, credential: issued[format]!, id: body.credential_id ?? ctx.newId(), lax };
+        const input = {
+          format,
+          exchange: id,
+          offer: offers[format]!,
+          credential: issued[format]!,
+          id: body.credential_id ?? ctx.newId(),
+          lax,
+          ...(offered && { offered }),
+        };
         return { record: {}, work: [{ op: 'credential/store', input, result: 'stored' }] };
       },
     },
@@ -473,8 +476,9 @@ function flags(ctx: Ctx, body: { auto_remove?: boolean; auto_remove_on_failure?:
   };
 }
 
-/** A proposal of what a controller's body names. */
+/** A proposal of what a controller's body names. @throws AppError `unprocessable` where no credential can be made of it */
 function proposal(id: string, { filter, credential_preview: preview, comment }: JsonObject): JsonObject {
+  checkPreview(preview as Preview | undefined, 'unprocessable');
   return composeFormatted(issueCredential, {
     type: 'propose-credential',
     id,
@@ -550,4 +554,5 @@ function detailEvent(ctx: Ctx, format: FormatName, detail: JsonObject): { topic:
   return { topic: `issue_credential_v2_0_${family}`, payload: { ...rest, [`cred_ex_${family}_id`]: id! } };
 }
 
-const preview = (message: Incoming): JsonObject | undefined => (message.body.credential_preview as JsonObject | null) ?? undefined;
+const preview = (message: Incoming): (JsonObject & Preview) | undefined =>
+  (message.body.credential_preview as (JsonObject & Preview) | null) ?? undefined;

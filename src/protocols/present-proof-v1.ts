@@ -1,8 +1,8 @@
 import Type, { type Static } from 'typebox';
 import { base64Attachment } from '../didcomm/attachments.ts';
-import { attachedObject, composeMessage, problemText } from '../kernel/message.ts';
-import { Presentation, ProofRequest } from '../kernel/proof-schemas.ts';
-import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { composeMessage, onlyAttached, problemText } from '../kernel/message.ts';
+import { checkChoice, checkRequest, lookAgainAfter, Presentation, ProofRequest, type Wish } from '../kernel/proof-schemas.ts';
+import { defineProtocol, type Effects, type Incoming, NEW, type StepContext, type WorkOrder } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { readyConnection } from '../records/connection.ts';
 import { type PresentationExchangeV1Value, presentationExchangeV1 } from '../records/presentation-exchange-v1.ts';
@@ -78,7 +78,7 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
       from: [NEW, 'proposal_sent'],
       role: 'prover',
       step(ctx, message) {
-        const request = attachedObject(message.attachments.request_presentations?.[0], 'proof request');
+        const request = onlyAttached(message, 'request_presentations', 'proof request');
         const auto = ctx.record?.value.auto_present ?? ctx.settings.autoRespondPresentationRequest;
         return {
           record: {
@@ -92,7 +92,7 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
               auto_present: auto,
             },
           },
-          next: auto ? [{ command: 'send-presentation' }] : [],
+          next: auto ? [{ command: 'present' }] : [],
         };
       },
     },
@@ -102,7 +102,7 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
       role: 'verifier',
       step(ctx, message) {
         const { value } = ctx.record!;
-        const presentation = attachedObject(message.attachments.presentations?.[0], 'presentation');
+        const presentation = onlyAttached(message, 'presentations', 'presentation');
         const preview = value.presentation_proposal_dict?.presentation_proposal as Preview | undefined;
         const other = preview && otherThanProposed(preview, value.presentation_request ?? {}, presentation);
         if (other) {
@@ -141,30 +141,18 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
   failed(ctx, failure) {
     const { state, value } = ctx.record!;
     // a choice of credentials that does not work is the controller's to mend; what ran by itself ends the exchange
-    if (state === 'request_received' && !value.auto_present) return { record: { patch: { error_msg: failure.text } } };
+    if (state === 'request_received' && (failure.result === 'chosen' || !value.auto_present))
+      return { record: { patch: { error_msg: failure.text } } };
     return {
       record: { states: ['abandoned'], patch: { error_msg: failure.text } },
       problem: ctx.reachable ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
     };
   },
   results: {
-    presented: {
-      from: ['request_received'],
-      step(ctx, made: { value: JsonObject }) {
-        const { value } = ctx.record!;
-        return {
-          record: { states: ['presentation_sent'], patch: { presentation: made.value } },
-          send: [
-            {
-              type: 'presentation',
-              thid: value.thread_id,
-              pthid: value.parent_thread_id,
-              attachments: { presentations: [base64Attachment(made.value, ATTACHED.presentation)] },
-            },
-          ],
-        };
-      },
-    },
+    /** Of what went by itself. */
+    presented: { from: ['request_received'], step: presented },
+    /** Of what the controller called for. */
+    chosen: { from: ['request_received'], step: presented },
     checked: {
       from: ['presentation_received'],
       step(ctx, made: { verified: boolean; reasons: string[] }) {
@@ -274,12 +262,18 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
               self_attested_attributes: body.self_attested_attributes,
             }
           : null;
-        const input = { format: FORMAT, request: ctx.record!.value.presentation_request!, chosen };
+        if (chosen) checkChoice(ctx.record!.value.presentation_request!, chosen);
         return {
           record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } },
-          work: [{ op: 'presentation/create', input, result: 'presented' }],
+          work: [toPresent(ctx, 'chosen', chosen)],
         };
       },
+    },
+    /** What the automatic answer runs, and runs again while a credential is on its way into the wallet. */
+    present: {
+      from: ['request_received'],
+      role: 'prover',
+      step: (ctx) => ({ record: {}, work: [toPresent(ctx, 'presented', null)] }),
     },
     verify: {
       route: 'POST /present-proof/records/{pres_ex_id}/verify-presentation',
@@ -289,8 +283,8 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
       role: 'verifier',
       step(ctx) {
         const { presentation_request, presentation } = ctx.record!.value;
-        const input = { request: presentation_request!, presentation: presentation! };
-        return { record: {}, work: [{ op: 'presentation/verify', input, result: 'checked' }] };
+        const entries = [{ request: presentation_request!, presentation: presentation! }];
+        return { record: {}, work: [{ op: 'presentation/verify', input: { entries }, result: 'checked' }] };
       },
     },
     'report-problem': {
@@ -309,6 +303,35 @@ export const presentProofV1 = defineProtocol<PresentationExchangeV1Value>({
 });
 
 // -- helpers ----------------------------------------------------------------------------------------------------------------------------------------------
+
+/** The presentation with the controller's choice; without one the wallet chooses, with what was proposed in this thread in mind. */
+function toPresent(ctx: Ctx, result: 'presented' | 'chosen', chosen: object | null): WorkOrder {
+  const { value } = ctx.record!;
+  const preview = value.presentation_proposal_dict?.presentation_proposal as Preview | undefined;
+  const entry = { format: FORMAT, request: value.presentation_request!, chosen, wishes: preview ? wishesOf(preview) : [] };
+  const patient = result === 'presented' && lookAgainAfter(ctx.now, value.waiting_since) !== undefined;
+  return { op: 'presentation/create', input: { entries: [entry as never], patient }, result };
+}
+
+function presented(ctx: Ctx, made: { presentations: { value: JsonObject }[] } | { waits: true }): Effects {
+  const { value } = ctx.record!;
+  if ('waits' in made) {
+    const since = value.waiting_since ?? ctx.now;
+    return { record: { patch: { waiting_since: since } }, next: [{ command: 'present', after: lookAgainAfter(ctx.now, since) ?? 0 }] };
+  }
+  const presentation = made.presentations[0]!.value;
+  return {
+    record: { states: ['presentation_sent'], patch: { presentation, error_msg: undefined, waiting_since: undefined } },
+    send: [
+      {
+        type: 'presentation',
+        thid: value.thread_id,
+        pthid: value.parent_thread_id,
+        attachments: { presentations: [base64Attachment(presentation, ATTACHED.presentation)] },
+      },
+    ],
+  };
+}
 
 function fresh(ctx: Ctx, message: Incoming): Partial<PresentationExchangeV1Value> {
   if (ctx.record) return {};
@@ -352,6 +375,7 @@ function sendRequest(ctx: Ctx, given: JsonObject, patch: Partial<PresentationExc
   const id = ctx.newId();
   const thid = ctx.record?.value.thread_id ?? id;
   const request: JsonObject = { name: 'proof-request', version: '1.0', ...given, nonce: given.nonce ?? ctx.newNonce() };
+  checkRequest(request, ctx.record ? 'bad-request' : 'unprocessable');
   const message = composeMessage(presentProofV1, {
     type: 'request-presentation',
     id,
@@ -409,21 +433,90 @@ function requestOf(preview: Preview): JsonObject {
   return { requested_attributes: attributes, requested_predicates: predicates };
 }
 
+/** What a preview says of credentials, so that the ones it was made from are presented: attributes under one referent are of one credential. */
+function wishesOf(preview: Preview): Wish[] {
+  const wishes: Wish[] = [];
+  const groups = new Map<string, Preview['attributes']>();
+  for (const one of preview.attributes) {
+    const { name, cred_def_id, value, referent } = one;
+    if (!cred_def_id && typeof value === 'string')
+      wishes.push({ names: [name], restrictions: { [`attr::${name}::value`]: value }, stated: value });
+    else if (referent) groups.set(referent, [...(groups.get(referent) ?? []), one]);
+    else wishes.push(wishOf([one]));
+  }
+  for (const group of groups.values()) wishes.push(wishOf(group));
+  for (const { name, cred_def_id } of preview.predicates)
+    wishes.push({ names: [name], ...(cred_def_id && { restrictions: { cred_def_id } }) });
+  return wishes;
+}
+
+function wishOf(attributes: Preview['attributes']): Wish {
+  const values = attributes.flatMap(({ name, value }): [string, string][] =>
+    typeof value === 'string' ? [[`attr::${name}::value`, value]] : [],
+  );
+  const id = attributes.map(({ cred_def_id }) => cred_def_id).find((one) => one);
+  return {
+    names: attributes.map(({ name }) => name),
+    restrictions: { ...(id && { cred_def_id: id }), ...Object.fromEntries(values) },
+  };
+}
+
+/** One thing that a presentation shows: values by name, the referent's name, and the credential definition where a credential is behind it. */
+interface Shown {
+  readonly referent: string;
+  readonly values: readonly (readonly [name: string, raw: unknown])[];
+  readonly definition?: unknown;
+}
+
 /**
- * Why a presentation is not the one that was proposed: a revealed value other than the proposal named for that attribute. Whether the values were proven is
- * judged when it is verified.
+ * Why a presentation is not the one that was proposed: it shows a value or uses a credential definition other than the proposal named for that attribute, group or
+ * predicate. Whether it was proven is judged when it is verified.
  */
 function otherThanProposed(preview: Preview, request: JsonObject, presentation: JsonObject): string | undefined {
-  const asked = (request.requested_attributes ?? {}) as Record<string, { name?: unknown } | undefined>;
-  const proof = presentation.requested_proof as { revealed_attrs?: unknown } | null | undefined;
-  const revealed = proof?.revealed_attrs;
-  if (typeof revealed !== 'object' || revealed === null) return undefined;
-  for (const [referent, shown] of Object.entries(revealed as Record<string, { raw?: unknown } | null>)) {
-    const name = Object.hasOwn(asked, referent) ? asked[referent]?.name : undefined;
-    if (typeof name !== 'string') continue;
-    const specs = preview.attributes.filter((spec) => canonical(spec.name) === canonical(name));
-    if (specs.length > 0 && !specs.some(({ value }) => typeof value !== 'string' || value === shown?.raw))
-      return `Presentation ${name}=${String(shown?.raw).slice(0, 100)} mismatches proposal value`;
+  type Members = Record<string, JsonObject | null | undefined>;
+  const members = (value: unknown): Members =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : {};
+  const asked = members(request.requested_attributes);
+  const proof = members(presentation.requested_proof);
+  const identifiers = Array.isArray(presentation.identifiers) ? (presentation.identifiers as (JsonObject | null)[]) : [];
+  const definitionAt = (one: JsonObject | null | undefined): unknown => identifiers[Number(one?.sub_proof_index)]?.cred_def_id;
+  const nameOf = (referent: string): unknown => (Object.hasOwn(asked, referent) ? asked[referent]?.name : undefined);
+  const shown: Shown[] = [
+    ...Object.entries(members(proof.revealed_attrs)).map(([referent, one]) => ({
+      referent,
+      values: [[String(nameOf(referent)), one?.raw] as const],
+      definition: definitionAt(one),
+    })),
+    ...Object.entries(members(proof.self_attested_attrs)).map(([referent, raw]) => ({
+      referent,
+      values: [[String(nameOf(referent)), raw] as const],
+    })),
+    ...Object.entries(members(proof.revealed_attr_groups)).map(([referent, one]) => ({
+      referent,
+      values: Object.entries(members(one?.values)).map(([name, value]) => [name, value?.raw] as const),
+      definition: definitionAt(one),
+    })),
+  ];
+  for (const { referent, values, definition } of shown) {
+    for (const [name, raw] of values) {
+      const specs = preview.attributes.filter((spec) => canonical(spec.name) === canonical(name));
+      // what is proposed for this group is not said of another
+      const own = specs.filter((spec) => spec.referent === referent);
+      const fits = (own.length > 0 ? own : specs).some(
+        ({ value, cred_def_id }) => (typeof value !== 'string' || value === raw) && (!cred_def_id || cred_def_id === definition),
+      );
+      if (specs.length > 0 && !fits) return `Presentation ${name}=${String(raw).slice(0, 100)} mismatches proposal value`;
+    }
+  }
+  const predicates = members(request.requested_predicates);
+  for (const [referent, one] of Object.entries(members(proof.predicates))) {
+    const wanted = Object.hasOwn(predicates, referent) ? predicates[referent] : undefined;
+    const specs = preview.predicates.filter((spec) => canonical(spec.name) === canonical(String(wanted?.name)));
+    const fits = specs.some(
+      ({ predicate, threshold, cred_def_id }) =>
+        predicate === wanted?.p_type && threshold === wanted?.p_value && (!cred_def_id || cred_def_id === definitionAt(one)),
+    );
+    if (specs.length > 0 && !fits) return `Presentation predicate on ${String(wanted?.name).slice(0, 100)} mismatches proposal`;
   }
   return undefined;
 }

@@ -6,13 +6,12 @@ import {
   FORMAT_NAMES,
   type FormatName,
   FormatsSchema,
-  knownFormats,
   PROOF_FORMATS,
-  sharedFormat,
+  readFormatted,
 } from '../kernel/format-ids.ts';
 import { problemText } from '../kernel/message.ts';
-import { Presentation, ProofRequest } from '../kernel/proof-schemas.ts';
-import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { type Choice, checkChoice, checkRequest, lookAgainAfter, Presentation, ProofRequest, wishesOf } from '../kernel/proof-schemas.ts';
+import { defineProtocol, type Effects, type Incoming, NEW, type StepContext, type WorkOrder } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { peerAcks, readyConnection, threadOf } from '../records/connection.ts';
 import { type PresentationExchangeValue, presentationExchange } from '../records/presentation-exchange.ts';
@@ -50,15 +49,18 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       schema: Message,
       from: [NEW, 'request-sent'],
       role: 'verifier',
-      step: (ctx, message) => ({
-        record: {
-          role: 'verifier',
-          connection: ctx.connection?.id,
-          states: ['proposal-received'],
-          patch: { ...fresh(ctx, message), pres_proposal: message.raw },
-        },
-        next: ctx.settings.autoRespondPresentationProposal ? [{ command: 'send-request' }] : [],
-      }),
+      step(ctx, message) {
+        readFormatted(message, 'proposals');
+        return {
+          record: {
+            role: 'verifier',
+            connection: ctx.connection?.id,
+            states: ['proposal-received'],
+            patch: { ...fresh(ctx, message), pres_proposal: message.raw },
+          },
+          next: ctx.settings.autoRespondPresentationProposal ? [{ command: 'send-request' }] : [],
+        };
+      },
     },
     'request-presentation': {
       schema: RequestMessage,
@@ -66,7 +68,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       from: [NEW, 'proposal-sent'],
       role: 'prover',
       step(ctx, message) {
-        if (knownFormats(message.body).length === 0) throw new AppError('message-invalid', 'the request has no format that is supported');
+        readFormatted(message, 'request_presentations');
         const auto = ctx.record?.value.auto_present ?? ctx.settings.autoRespondPresentationRequest;
         return {
           record: {
@@ -75,7 +77,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
             states: ['request-received'],
             patch: { ...fresh(ctx, message), pres_request: message.raw, auto_present: auto },
           },
-          next: auto ? [{ command: 'send-presentation' }] : [],
+          next: auto ? [{ command: 'present' }] : [],
         };
       },
     },
@@ -84,9 +86,7 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       from: ['request-sent'],
       role: 'verifier',
       step(ctx, message) {
-        const asked = Object.keys(attachmentsByFormat(ctx.record!.value.pres_request ?? {}));
-        if (!knownFormats(message.body).some((format) => asked.includes(format)))
-          throw new AppError('message-invalid', 'the presentation has no format that was asked for');
+        readFormatted(message, 'presentations', ctx.record!.value.pres_request ?? {});
         return {
           record: { states: ['presentation-received'], connection: ctx.connection?.id, patch: { pres: message.raw } },
           next: ctx.record!.value.auto_verify ? [{ command: 'verify' }] : [],
@@ -114,36 +114,18 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
   failed(ctx, failure) {
     const { state, value } = ctx.record!;
     // a choice of credentials that does not work is the controller's to mend; what ran by itself ends the exchange
-    if (state === 'request-received' && !value.auto_present) return { record: { patch: { error_msg: failure.text } } };
+    if (state === 'request-received' && (failure.result === 'chosen' || !value.auto_present))
+      return { record: { patch: { error_msg: failure.text } } };
     return {
       record: { states: ['abandoned'], patch: { error_msg: failure.text }, remove: value.auto_remove_on_failure },
       problem: ctx.reachable ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
     };
   },
   results: {
-    presented: {
-      from: ['request-received'],
-      step(ctx, made: { format: FormatName; value: JsonObject }) {
-        const { value } = ctx.record!;
-        const message = composeFormatted(presentProof, {
-          type: 'presentation',
-          id: ctx.newId(),
-          thid: value.thread_id,
-          pthid: value.parent_thread_id,
-          field: 'presentations',
-          entries: [{ name: made.format, format: PROOF_FORMATS[made.format].proof, value: made.value }],
-        });
-        const acks = peerAcks(ctx);
-        return {
-          record: {
-            states: acks ? ['presentation-sent'] : ['presentation-sent', 'done'],
-            patch: { pres: message },
-            remove: !acks && value.auto_remove,
-          },
-          send: [{ message }],
-        };
-      },
-    },
+    /** Of what went by itself. */
+    presented: { from: ['request-received'], step: presented },
+    /** Of what the controller called for. */
+    chosen: { from: ['request-received'], step: presented },
     checked: {
       from: ['presentation-received'],
       step(ctx, made: { verified: boolean; reasons: string[] }) {
@@ -240,15 +222,23 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       role: 'prover',
       step(ctx, { body }) {
         const asked = attachmentsByFormat(ctx.record!.value.pres_request ?? {});
-        const format = FORMAT_NAMES.find((name) => asked[name] && (body[name] || !(body.anoncreds || body.indy)));
-        if (!format) throw new AppError('bad-request', 'No presentation is given in a format that was asked for');
-        // without a choice (the auto flag) the work chooses the credentials by itself
-        const input = { format, request: asked[format]!, chosen: body[format] ?? null };
+        for (const format of FORMAT_NAMES) {
+          const request = asked[format];
+          if (body[format] && !request) throw new AppError('bad-request', `The request does not ask for the format ${format}`);
+          if (body[format]) checkChoice(request!, body[format]);
+        }
+        if (body.dif) throw new AppError('bad-request', 'The request does not ask for the format dif');
         return {
           record: body.auto_remove === undefined ? {} : { patch: { auto_remove: body.auto_remove } },
-          work: [{ op: 'presentation/create', input, result: 'presented' }],
+          work: [toPresent(ctx, 'chosen', body)],
         };
       },
+    },
+    /** What the automatic answer runs, and runs again while a credential is on its way into the wallet. */
+    present: {
+      from: ['request-received'],
+      role: 'prover',
+      step: (ctx) => ({ record: {}, work: [toPresent(ctx, 'presented')] }),
     },
     verify: {
       route: 'POST /present-proof-2.0/records/{pres_ex_id}/verify-presentation',
@@ -259,11 +249,11 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
       step(ctx) {
         const asked = attachmentsByFormat(ctx.record!.value.pres_request ?? {});
         const given = attachmentsByFormat(ctx.record!.value.pres ?? {});
-        const format = sharedFormat(asked, given);
-        return {
-          record: {},
-          work: [{ op: 'presentation/verify', input: { request: asked[format]!, presentation: given[format]! }, result: 'checked' }],
-        };
+        // what was given is verified, all of it: nothing else is shown as presented
+        const entries = FORMAT_NAMES.flatMap((format) =>
+          given[format] ? [{ request: asked[format] ?? null, presentation: given[format] }] : [],
+        );
+        return { record: {}, work: [{ op: 'presentation/verify', input: { entries }, result: 'checked' }] };
       },
     },
     'report-problem': {
@@ -282,6 +272,55 @@ export const presentProof = defineProtocol<PresentationExchangeValue>({
 });
 
 // -- helpers ----------------------------------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Presentations in every format that was asked for and, where the controller chose, that it chose for. Without a choice the wallet chooses, with what was proposed
+ * in this thread in mind.
+ */
+function toPresent(ctx: Ctx, result: 'presented' | 'chosen', body: Partial<Record<FormatName, Choice>> = {}): WorkOrder {
+  const { value } = ctx.record!;
+  const asked = attachmentsByFormat(value.pres_request ?? {});
+  const proposed = attachmentsByFormat(value.pres_proposal ?? {});
+  const chosen = FORMAT_NAMES.some((format) => body[format]);
+  const entries = FORMAT_NAMES.flatMap((format) => {
+    const request = asked[format];
+    if (!request || (chosen && !body[format])) return [];
+    return [
+      { format, request, chosen: (body[format] as unknown as JsonObject | undefined) ?? null, wishes: wishesOf(proposed[format]) as never },
+    ];
+  });
+  if (entries.length === 0) throw new AppError('bad-request', 'The request has no format that is supported');
+  return {
+    op: 'presentation/create',
+    input: { entries, patient: result === 'presented' && lookAgainAfter(ctx.now, value.waiting_since) !== undefined },
+    result,
+  };
+}
+
+function presented(ctx: Ctx, made: { presentations: { format: FormatName; value: JsonObject }[] } | { waits: true }): Effects {
+  const { value } = ctx.record!;
+  if ('waits' in made) {
+    const since = value.waiting_since ?? ctx.now;
+    return { record: { patch: { waiting_since: since } }, next: [{ command: 'present', after: lookAgainAfter(ctx.now, since) ?? 0 }] };
+  }
+  const message = composeFormatted(presentProof, {
+    type: 'presentation',
+    id: ctx.newId(),
+    thid: value.thread_id,
+    pthid: value.parent_thread_id,
+    field: 'presentations',
+    entries: made.presentations.map((one) => ({ name: one.format, format: PROOF_FORMATS[one.format].proof, value: one.value })),
+  });
+  const acks = peerAcks(ctx);
+  return {
+    record: {
+      states: acks ? ['presentation-sent'] : ['presentation-sent', 'done'],
+      patch: { pres: message, error_msg: undefined, waiting_since: undefined },
+      remove: !acks && value.auto_remove,
+    },
+    send: [{ message }],
+  };
+}
 
 function fresh(ctx: Ctx, message: Incoming): Partial<PresentationExchangeValue> {
   if (ctx.record) return {};
@@ -314,6 +353,7 @@ function requests(ctx: Ctx, given: Requests): { name: FormatName; format: string
     const request = given[name];
     if (!request) return [];
     const value: JsonObject = { name: 'proof-request', version: '1.0', ...request, nonce: request.nonce ?? ctx.newNonce() };
+    checkRequest(value, 'unprocessable');
     return [{ name, format: PROOF_FORMATS[name].request, value }];
   });
   if (entries.length === 0) throw new AppError('unprocessable', 'presentation_request: one of anoncreds, indy is required');

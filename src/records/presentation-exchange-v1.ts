@@ -18,6 +18,8 @@ export interface PresentationExchangeV1Value {
   /** The proof request itself. */
   presentation_request?: JsonObject;
   presentation?: JsonObject;
+  /** Since when a request that nothing in the wallet answers waits for a credential that is on its way (ms). */
+  waiting_since?: number;
   protocol?: string;
 }
 

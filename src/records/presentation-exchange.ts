@@ -18,6 +18,8 @@ export interface PresentationExchangeValue {
   pres_proposal?: JsonObject;
   pres_request?: JsonObject;
   pres?: JsonObject;
+  /** Since when a request that nothing in the wallet answers waits for a credential that is on its way (ms). */
+  waiting_since?: number;
   protocol?: string;
   /** Of an exchange without a connection. */
   reply?: Reply;

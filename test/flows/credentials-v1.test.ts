@@ -164,6 +164,39 @@ test('proving from a proposal: what is asked follows from the preview, and anoth
   }
 });
 
+test('what was proposed as a group of one credential is asked and shown of that credential, also where a newer one would do', async () => {
+  for (const name of ['Proposed', 'Newer'])
+    await issue(
+      await faber.post('/issue-credential/send-offer', {
+        connection_id: link.inviter,
+        cred_def_id: anchored.credDefId,
+        credential_preview: preview(name),
+      }),
+    );
+  const [cred_def_id, referent] = [anchored.credDefId, 'both'];
+  const proposed = await bob.post('/present-proof/send-proposal', {
+    connection_id: link.invitee,
+    presentation_proposal: {
+      attributes: [
+        { name: 'name', cred_def_id, referent, value: 'Proposed' },
+        { name: 'age', cred_def_id, referent, value: '25' },
+        { name: 'mood', value: 'good' },
+      ],
+      predicates: [{ name: 'age', cred_def_id, predicate: '>=', threshold: 21 }],
+    },
+    auto_present: true,
+  });
+  const got = await faber.event(PROVE, inState('proposal_received', proposed.thread_id), 'the proposal');
+  await faber.post(`/present-proof/records/${got.presentation_exchange_id}/send-request`, { auto_verify: true });
+  const done = (one: Body): boolean => one.thread_id === proposed.thread_id && ['verified', 'abandoned'].includes(one.state);
+  const end = await faber.event(PROVE, done, 'the end');
+  assert.deepEqual([end.state, end.verified], ['verified', 'true'], end.error_msg);
+  const { presentation } = await faber.get(`/present-proof/records/${got.presentation_exchange_id}`);
+  assert.equal(presentation.requested_proof.revealed_attr_groups.both.values.name.raw, 'Proposed');
+  assert.deepEqual(Object.values(presentation.requested_proof.self_attested_attrs), ['good']);
+  assert.equal(presentation.identifiers.length, 1);
+});
+
 test('what version 1 attaches to an invitation reaches the peer once the connection is complete', async () => {
   const made = await faber.post('/issue-credential/create', { cred_def_id: anchored.credDefId, credential_proposal: preview('Attached') });
   assert.deepEqual([made.state, made.connection_id, made.auto_issue], ['offer_sent', undefined, true]);

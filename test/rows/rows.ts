@@ -486,7 +486,7 @@ export const ROWS: readonly Row[] = [
     text: 'offer, request and credential come in order',
     mutation: {
       file: CREDENTIAL,
-      from: "if (thid === null) return { problem: { code: 'out-of-order', text: `No exchange of this connection waits for this ${name}` } };",
+      from: "if (found === null) return { problem: { code: 'out-of-order', text: `No exchange of this connection waits for this ${name}` } };",
       to: 'if (thid === null) return {};',
     },
   },
@@ -500,8 +500,8 @@ export const ROWS: readonly Row[] = [
     text: 'the credential request',
     mutation: {
       file: 'src/formats/agent-2018.ts',
-      from: 'if (await accepts(issue)) return { found: threadOf(row), echo: input.echo };',
-      to: 'return { found: threadOf(row), echo: input.echo, issue: typeof issue } as never;',
+      from: "if (await accepts(issue)) return { found: found(row, 'cred_offer'), echo: input.echo };",
+      to: "return { found: found(row, 'cred_offer'), echo: input.echo, issue: typeof issue } as never;",
     },
   },
   {

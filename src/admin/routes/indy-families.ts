@@ -64,7 +64,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
     summary: 'Sends a schema to the ledger',
     query: Endorsing,
     body: Type.Object({
-      schema_name: Type.String({ minLength: 1, maxLength: 256 }),
+      schema_name: Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' }),
       schema_version: Type.String({ pattern: '^[0-9.]+$', maxLength: 256 }),
       attributes: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 125 }),
     }),
@@ -136,7 +136,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
     query: Endorsing,
     body: Type.Object({
       schema_id: Type.String({ maxLength: 1000 }),
-      tag: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+      tag: Type.Optional(Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' })),
       support_revocation: Type.Optional(Type.Boolean()),
       revocation_registry_size: Type.Optional(Type.Integer({ minimum: 4, maximum: 32_768 })),
       wait_for_revocation_setup: Type.Optional(Type.Boolean()),
