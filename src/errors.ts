@@ -46,6 +46,12 @@ const TABLE = {
     report: 'message-parse-failure',
     peer: 'Message could not be understood',
   },
+  'invitation-closed': {
+    status: 400,
+    text: 'The invitation is not open',
+    report: 'request_not_accepted',
+    peer: 'The invitation is not open',
+  },
   'message-unknown': { status: 400, text: 'Unknown message type', report: 'message-parse-failure', peer: 'Message type is not supported' },
   'did-not-found': { status: 404, text: 'The DID was not found' },
   'did-invalid': { status: 400, text: 'The DID or its document is not valid' },

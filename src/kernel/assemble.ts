@@ -62,6 +62,8 @@ export interface Origin {
   readonly thid?: string;
   /** The peer can take one reply on the connection it wrote on. */
   readonly replyTo?: string;
+  /** The same of a sender that has no connection. */
+  readonly replies?: boolean;
 }
 
 export interface Assembled {
@@ -147,7 +149,8 @@ export async function assemble(
       text: effects.problem.text,
     });
   // in the lane of what they are about, so that messages of one connection are told in their order
-  for (const { topic, payload } of effects.emit ?? []) emit(topic, topic, bound?.id ?? ctx.connection?.id ?? newId(), payload);
+  for (const { topic, payload, about } of effects.emit ?? [])
+    emit(topic, about?.category ?? topic, about?.id ?? bound?.id ?? ctx.connection?.id ?? newId(), payload);
 
   const answerRef = origin.answer ?? (bound && !protocol.stateless ? { category: protocol.binds.category, id: bound.id } : undefined);
   const cause = origin.cause;
@@ -187,8 +190,9 @@ export async function assemble(
       jobs.push(job);
       continue;
     }
-    const inline = !reply && origin.replyTo !== undefined && payload.connection === origin.replyTo;
-    if (payload.transient && (inline || !payload.endpoint)) {
+    const answers = payload.connection === undefined ? origin.replies && payload.back : payload.connection === origin.replyTo;
+    const inline = !reply && answers === true;
+    if ((payload.transient || payload.back) && (!payload.endpoint || (payload.transient && inline))) {
       if (inline) reply = { envelope };
       continue;
     }
@@ -288,6 +292,8 @@ export const keptMail = (box: string, body: string, now: number, life: number): 
   expires: now + life,
 });
 
+const DELIVERED = { undelivered: undefined, error_msg: undefined };
+
 /** The record after a change. */
 export function apply(change: Change, now: number): Exchange {
   const { base, def } = change;
@@ -301,7 +307,8 @@ export function apply(change: Change, now: number): Exchange {
     connection: change.connection ?? base?.connection,
     created: base?.created ?? now,
     updated: now,
-    value: { ...base?.value, ...change.patch },
+    // what could not be delivered before is history when it goes on
+    value: { ...base?.value, ...(change.states?.length && base?.value.undelivered ? DELIVERED : {}), ...change.patch },
   };
 }
 
@@ -375,6 +382,8 @@ async function sealAll(
 ): Promise<DeliverPayload[]> {
   const mail: DeliverPayload[] = [];
   const wire = wireOf(connection) !== undefined;
+  const ofConnection = protocol.stateless || protocol.binds.category === 'connection';
+  const record = bound && !ofConnection ? { category: protocol.binds.category, id: bound.id } : undefined;
   const outgoing = [...(effects.send ?? []), ...(effects.problem && !wire ? [problemReport(protocol, effects.problem)] : [])];
   for (const out of outgoing) {
     if (connection && wire) {
@@ -388,15 +397,19 @@ async function sealAll(
     const composed = await compose(kernel, protocol, ctx, out, effects.keys, origin);
     const own = direct && (direct.own ?? { endpoint: ctx.settings.endpoint, routingKeys: [] });
     const addressed = own ? withService(composed, direct.key, own, bound?.value.parent_thread_id) : composed;
-    const message = connection?.value.pulls || own?.pulls ? pulling(addressed) : addressed;
+    const back = 'type' in out && out.back === true;
+    const message = (connection?.value.pulls && !back) || own?.pulls ? pulling(addressed) : addressed;
     const sender = to.sender === undefined ? undefined : await pairOf(kernel, ctx.tenant, to.sender, effects.keys);
     const recipients = await sealable(kernel, ctx.tenant, connection?.id, to);
     const sealed = pack({ message: JSON.stringify(message), recipients, sender });
     mail.push({
       envelope: wrapForward(sealed, recipients[0]!, to.routingKeys ?? []),
       endpoint: to.endpoint,
-      connection: connection?.id,
+      // whatever connection its thread names, it is none of that
+      connection: back ? undefined : connection?.id,
       ...(out.transient ? { transient: true } : {}),
+      ...(back ? { back: true } : {}),
+      ...(record ? { record } : {}),
     });
   }
   return mail;
@@ -432,6 +445,7 @@ async function sealFor2018(
 
 const problemReport = (protocol: Protocol, problem: NonNullable<Effects['problem']>): Outgoing => ({
   thid: problem.thid,
+  pthid: problem.pthid,
   type: protocol.problem ? (protocol.problemName ?? 'problem-report') : PROBLEM_REPORT,
   body: { description: { code: problem.code, en: problem.text } },
 });

@@ -243,24 +243,32 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const held = { id: job.id, lease };
     const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
     const protocol = about && registry.protocol(about.protocol);
+    const told = job.kind === 'tell' ? (job.payload as unknown as TellPayload).answer : undefined;
+    const [[row] = []] = told ? await db.store.load(job.tenant, [told]) : [];
+    const owner = row && registry.owner(row.category, row.value);
     const alone = (): Promise<unknown> =>
       db.store.commit(job.tenant, { done: [held], deletes, failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
-    if (!about || !protocol?.failed) {
-      await alone();
-      return;
-    }
-    const failed = protocol.failed;
-    const transition = engine.transition({
-      tenant: job.tenant,
-      protocol,
-      record: { category: about.category, id: about.id },
-      from: '*',
-      origin: { cause: job.cause, answer: about.answer, job: held, failure, deletes },
-      otherwise: 'ignore',
-      step: (ctx) => failed(ctx, { result: about.result, ...failure }),
-    });
+    const { failed } = protocol ?? {};
+    const end = { tenant: job.tenant, from: '*', otherwise: 'ignore' } as const;
     try {
-      await transition;
+      if (about && protocol && failed)
+        await engine.transition({
+          ...end,
+          protocol,
+          record: { category: about.category, id: about.id },
+          origin: { cause: job.cause, answer: about.answer, job: held, failure, deletes },
+          step: (ctx) => failed(ctx, { result: about.result, ...failure }),
+        });
+      // what was attached to something and cannot be taken leaves its trace there
+      else if (told && owner)
+        await engine.transition({
+          ...end,
+          protocol: owner,
+          record: told,
+          origin: { cause: job.cause, answer: told, job: held, failure, deletes },
+          step: () => ({ record: { patch: { error_msg: `An attached message was not taken: ${failure.text}` } } }),
+        });
+      else await alone();
     } catch (thrown) {
       const { code, row } = asAppError(thrown);
       if (row.retry || code === 'lease-lost') throw thrown;

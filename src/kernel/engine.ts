@@ -10,7 +10,7 @@ import { isInviter, isOpenInvitation, isPeer, pairwiseSender, sharedSender, show
 import { hashId, newId } from './ids.ts';
 import { createIngress, type Problem2018 } from './ingress.ts';
 import { type DeliverPayload, deliverJob, eventOf, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
-import { readMessage } from './message.ts';
+import { problemText, readMessage } from './message.ts';
 import {
   type Channel,
   type CommandInput,
@@ -416,6 +416,15 @@ export function createEngine(kernel: Kernel): Engine {
       const nameless = direct !== undefined && replyOf(direct)?.recipientKeys === undefined;
       const trusted = direct ? !nameless : isKnownPeer;
       const heard = trusted || (connection !== undefined && isInviter(connection, message.sender));
+      // who sealed for a key that invites has the invitation: it is told that this is not open, always in the same words
+      const refusalOf = (step: MessageStep, ctx: StepContext): Effects | undefined => {
+        if (!INVITING.has(route.kind) || !message.sender) return undefined;
+        try {
+          return step.refuse?.(ctx, message);
+        } catch {
+          return undefined;
+        }
+      };
       const request = (protocol: Protocol, step: MessageStep, record: Exchange | undefined): Promise<Handled | string> =>
         kernel.trace.span('transition', described(tenant, protocol, record?.state), () => perform(protocol, step, record));
       const perform = async (protocol: Protocol, step: MessageStep, bound: Exchange | undefined): Promise<Handled | string> => {
@@ -445,8 +454,9 @@ export function createEngine(kernel: Kernel): Engine {
         const state = record ? (record.state ?? '') : NEW;
         const misplaced = !step.from.includes(state) || (record && step.role && record.role !== step.role) || isForeign(protocol, record);
         if (step.from !== '*' && misplaced) {
-          if (!believed || isOutcome(message) || message.wire) return 'out_of_order';
-          effects = unexpected('wrong-state');
+          const refusal = refusalOf(step, ctx);
+          if (!refusal && (!believed || isOutcome(message) || message.wire)) return 'out_of_order';
+          effects = refusal ?? unexpected('wrong-state', message.pthid);
         } else {
           try {
             effects = again ? { send: again(ctx, message) } : step.step(ctx, message);
@@ -455,10 +465,19 @@ export function createEngine(kernel: Kernel): Engine {
             const { code, row, message: reason } = asAppError(error);
             if (code === 'internal') kernel.log.error({ tenant, type: message.type, err: error }, 'a step broke');
             else kernel.log.info({ tenant, type: message.type, reason }, 'message refused');
-            if (!believed || isOutcome(message) || message.wire) return `step_refused: ${reason}`;
-            effects = { problem: { code: row.report ?? 'request-not-accepted', text: row.peer ?? 'The message was not accepted' } };
+            const refusal = code === 'invitation-closed' ? refusalOf(step, ctx) : undefined;
+            if (!refusal && (!believed || isOutcome(message) || message.wire)) return `step_refused: ${reason}`;
+            effects = refusal ?? {
+              problem: {
+                code: row.report ?? 'request-not-accepted',
+                text: row.peer ?? 'The message was not accepted',
+                pthid: message.pthid,
+              },
+            };
           }
         }
+        const offeredIn = record?.connection === undefined && effects.record?.connection && record?.value.oob_id;
+        if (typeof offeredIn === 'string') effects = takenUp(effects, offeredIn, effects.record!.connection!);
         if (direct && record && effects.record) effects = withReply(effects, replyFrom(replyOf(direct)!, message, route.kind === 'public'));
         if (party && found?.shows !== undefined && party.id === connection?.id)
           effects = withConnection(effects, kernel.registry, protocol, record, party);
@@ -469,6 +488,7 @@ export function createEngine(kernel: Kernel): Engine {
           recordId: party && !record ? hashId(`${protocol.binds.category} ${party.id} ${message.thid}`) : undefined,
           thid: message.thid,
           replyTo: channel ? party?.id : undefined,
+          replies: channel !== undefined,
         };
         const assembled = await settle(await assemble(kernel, profile, protocol, ctx, effects, origin), tenant);
         const { session: mode, taken, lent } = effects;
@@ -563,7 +583,7 @@ export function createEngine(kernel: Kernel): Engine {
         ? of.map(toExchange).find((one) => one.id === direct.id)
         : threadRecord(of, message, connection, { invited: rows('invited') });
       const protocol = record && kernel.registry.owner(category, record.value);
-      const step = message.name === 'ack' ? protocol?.acked : protocol?.problem;
+      const step = message.name === 'ack' ? protocol?.acked : (protocol?.problem ?? TROUBLED);
       return record && protocol && step ? [{ protocol, step, record }] : [];
     });
     // an invitation and what it offered may both be named: it is about the one that waits for it
@@ -702,6 +722,9 @@ const described = (tenant: string, { name, binds }: Protocol, state?: string) =>
   'flexid.state': state,
 });
 
+/** Kinds of keys of ours that are told to whoever is invited. */
+const INVITING: ReadonlySet<string> = new Set(['invitation', 'public']);
+
 /** Why a message was dropped, as its controller is told. */
 const REASONS: Readonly<Record<string, string>> = {
   out_of_order: 'out-of-order',
@@ -761,6 +784,15 @@ function withConnection(
   return { ...effects, others: [...others, { def: registry.records.get('connection')!, base: connection, silent: true }] };
 }
 
+/** What an invitation offered belongs to a connection from now on: the invitation is done. */
+const takenUp = (effects: Effects, id: string, connection: string): Effects => ({
+  ...effects,
+  next: [
+    ...(effects.next ?? []),
+    { protocol: 'out-of-band', command: 'taken', record: { category: 'oob_record', id }, input: { connection } },
+  ],
+});
+
 /**
  * The exchange of a thread: by its connection; or, where it was offered in an invitation and belongs to nobody yet, by the invitation's id as parent thread.
  * A connection is its own: only a handshake to a key that serves many may name another. Of several it is the one that `fits`.
@@ -790,10 +822,20 @@ const cameBy = (connection: Exchange): string | undefined => connection.value.in
 const isOfInvitation = (record: Exchange, pthid: string | undefined): boolean =>
   pthid !== undefined && (record.value.parent_thread_id === pthid || record.value.invi_msg_id === pthid);
 
-function unexpected(code: ErrorCode): Effects {
+function unexpected(code: ErrorCode, pthid?: string): Effects {
   const { row } = new AppError(code);
-  return { problem: { code: row.report ?? 'request-not-accepted', text: row.peer ?? 'The message was not accepted' } };
+  return { problem: { code: row.report ?? 'request-not-accepted', text: row.peer ?? 'The message was not accepted', pthid } };
 }
+
+/** A problem report to an exchange whose protocol knows no end but the good one: its controller reads it in the record, and hears of it. */
+const TROUBLED: MessageStep = {
+  schema: {},
+  from: '*',
+  step: (ctx, message) => ({
+    record: { patch: { error_msg: problemText(message) } },
+    emit: [{ topic: 'problem_report', payload: { ...message.body, connection_id: ctx.connection?.id as Json } }],
+  }),
+};
 
 /** An ack or a problem report about nothing that we know: the controller hears of a problem, the peer hears nothing. */
 function strayOutcome(message: Incoming): MessageStep {

@@ -22,6 +22,10 @@ export interface DeliverPayload {
   mediaType?: string;
   /** It goes on the connection that asked for it, or not at all. */
   transient?: boolean;
+  /** It may go the way that the message came, to who has no connection. */
+  back?: boolean;
+  /** The exchange that it belongs to: its controller is told there what could not be delivered. */
+  record?: AnswerRef;
   /** It shows keys of ours, and does not leave before their mediator has said that it knows them. */
   awaits?: AwaitedKeys;
 }

@@ -66,6 +66,8 @@ export interface MessageParts {
   readonly minor?: number;
   /** An answer that is worth nothing later: it goes on the connection that asked for it, or not at all. */
   readonly transient?: boolean;
+  /** An answer to who has no connection with us: it may go the way that the message came. */
+  readonly back?: boolean;
   /** Asks for what answers it on the same connection (RFC 0092). */
   readonly returnRoute?: boolean;
   /** Asks for an ack of the outcome (RFC 0317). */
@@ -155,8 +157,12 @@ export interface Effects {
   readonly unmediate?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
   readonly forget?: readonly string[];
-  /** Webhooks that are not a record's. */
-  readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
+  /** Webhooks that are not a record's; or of the record `about`, which stays as it is. */
+  readonly emit?: readonly {
+    readonly topic: string;
+    readonly payload: JsonObject;
+    readonly about?: { readonly category: string; readonly id: string };
+  }[];
   /** Of the mail that is kept for the connection: what its owner has. */
   readonly taken?: readonly string[];
   /** Of that mail: what is in a message of `send`. On a socket it does not go once more by itself before it is confirmed, or lost. */
@@ -168,7 +174,7 @@ export interface Effects {
   /** What the REST call answers, where that is not the record. */
   readonly answer?: JsonObject;
   /** A problem report to the peer; `thid` where the record's own thread is not the one that started the step. */
-  readonly problem?: { readonly code: string; readonly text: string; readonly thid?: string };
+  readonly problem?: { readonly code: string; readonly text: string; readonly thid?: string; readonly pthid?: string };
 }
 
 /**
@@ -354,6 +360,11 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   /** The record that it is about, where no thread names one. */
   readonly about?: (message: Incoming, connection: string | undefined) => Lookup | undefined;
   step(ctx: StepContext<V>, message: Incoming): Effects;
+  /**
+   * What its sender hears where the message cannot be taken, though it was sealed for a key of ours that invites: the step has thrown `invitation-closed`, or the
+   * record is in another state. Undefined, or what it throws, is silence.
+   */
+  refuse?(ctx: StepContext<V>, message: Incoming): Effects | undefined;
 }
 
 export interface CommandStep<V extends RecordValue = RecordValue> {

@@ -126,4 +126,5 @@ export const viewHead = (record: Exchange): Record<string, unknown> => ({
   state: record.state,
   created_at: isoTime(record.created),
   updated_at: isoTime(record.updated),
+  error_msg: record.value.error_msg,
 });

@@ -4,16 +4,16 @@ import { verifyDecorator } from '../didcomm/signature-decorator.ts';
 import type { Contact } from '../dids/contact.ts';
 import { QUEUE_ENDPOINT } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
-import { AppError } from '../errors.ts';
+import { AppError, errorRow } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
-import { compact, toExchange } from '../kernel/record.ts';
+import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { compact } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
-import { isOurs, outOfBand } from '../records/out-of-band.ts';
+import { invitationLookups, used } from '../records/out-of-band.ts';
 
 const URI = 'https://didcomm.org/connections/1.0';
 const PING = 'https://didcomm.org/trust_ping/1.0/ping';
@@ -48,21 +48,23 @@ export const connections = defineProtocol<ConnectionValue>({
   roles: ['inviter', 'invitee'],
   binds: connection,
   handshake: true,
+  // RFC 0160 spells it with an underscore, as ACA-Py
+  problemName: 'problem_report',
   messages: {
     request: {
       schema: Type.Object({ label: Type.Optional(Type.String()), connection: Connection }),
       from: ['invitation'],
       role: 'invitee',
       handshake: true,
-      load: (message) => ({ invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: message.pthid ?? '', among: isOurs } }),
+      load: (message) => invitationLookups(message.pthid, message.recipient),
       // invitations of this version are told apart by their keys: requests need not name them
       about: (message) => ({ category: connection.category, tag: 'open_key', equals: message.recipient ?? '' }),
       step(ctx, message) {
         const invited = ctx.record!;
         if (!message.sender || message.recipient !== invited.value.invitation_key)
-          throw new AppError('message-invalid', 'the request is not for this invitation');
+          throw new AppError('invitation-closed', 'the request is not for this invitation');
         if (![undefined, 'connections/1.0'].includes(invited.value.connection_protocol))
-          throw new AppError('message-invalid', 'the invitation offers another handshake');
+          throw new AppError('invitation-closed', 'the invitation offers another handshake');
         const peer = peerOf(message.body.connection as JsonObject, message);
         const patch: Partial<ConnectionValue> = {
           protocol: 'connections',
@@ -71,7 +73,15 @@ export const connections = defineProtocol<ConnectionValue>({
           their_label: message.body.label as string | undefined,
           ...theirs(peer, message.sender),
         };
-        return requested(ctx, patch, used(ctx));
+        return requested(ctx, patch, used(ctx, invited.value.oob_id));
+      },
+      refuse(_ctx, message) {
+        const { recipientKeys, routingKeys, endpoint } = peerOf(message.body.connection as JsonObject, message);
+        const { report: code, peer: en } = errorRow('invitation-closed');
+        const to = { recipientKeys, routingKeys, endpoint, sender: message.recipient };
+        return {
+          send: [{ type: 'problem_report', thid: message.thid, pthid: message.pthid, body: { description: { code, en } }, to, back: true }],
+        };
       },
     },
     response: {
@@ -110,8 +120,11 @@ export const connections = defineProtocol<ConnectionValue>({
   },
   problem: {
     schema: Type.Object({}),
-    from: ['request', 'response'],
-    step: (_ctx, message) => ({ record: { states: ['error'], patch: { error_msg: problemText(message) } } }),
+    from: ['request', 'response', 'active'],
+    // what was complete here stays so
+    step: (ctx, message) => ({
+      record: { states: ctx.record!.state === 'active' ? undefined : ['error'], patch: { error_msg: problemText(message) } },
+    }),
   },
   commands: {
     'create-invitation': {
@@ -340,10 +353,4 @@ function toVerkey(key: string): string {
   const verkey = key.startsWith('did:key:') ? didKeyToVerkey(key) : looksLikeVerkey(key) ? key : undefined;
   if (!verkey) throw new AppError('bad-request', 'The invitation has a key that is neither a did:key nor a base58 Ed25519 key');
   return verkey;
-}
-
-/** An out-of-band invitation of one use is done with its first request. */
-function used(ctx: StepContext): Change[] {
-  const row = ctx.loaded.invitation;
-  return row?.state === 'await-response' ? [{ def: outOfBand, base: toExchange(row), states: ['done'] }] : [];
 }

@@ -5,18 +5,17 @@ import { didcommServices } from '../dids/did-doc.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
-import { AppError } from '../errors.ts';
+import { AppError, errorRow } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
-import { toExchange } from '../kernel/record.ts';
+import { defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { contactDid, type DidValue, did } from '../records/did.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
-import { isOurs, outOfBand } from '../records/out-of-band.ts';
+import { invitationLookups, used } from '../records/out-of-band.ts';
 
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
 const Text = Type.String({ minLength: 1, maxLength: 20_000 });
@@ -49,13 +48,13 @@ export const didExchange = defineProtocol<ConnectionValue>({
       role: 'invitee',
       handshake: true,
       load: (message): Record<string, Load> => ({
-        ...invitationOf(message.pthid),
+        ...invitationLoads(message.pthid, message.recipient),
         own: { category: did.category, tag: 'verkey', equals: message.recipient ?? '' },
       }),
       step(ctx, message) {
         // the key that opened it must be the invitation's own: knowing an invitation's id alone is not enough
         const key = ctx.record ? ctx.record.value.invitation_key : implicitKey(ctx);
-        if (!message.sender || message.recipient !== key) throw new AppError('message-invalid', 'the request is not for this invitation');
+        if (!message.sender || message.recipient !== key) throw new AppError('invitation-closed', 'the request is not for this invitation');
         const asked: Asked = {
           sender: message.sender,
           thid: message.thid,
@@ -67,6 +66,12 @@ export const didExchange = defineProtocol<ConnectionValue>({
         // what a ledger or a server says of a DID cannot be said otherwise by whoever claims it
         if (isRemote(did)) return { ...(ctx.record ? {} : unasked(ctx, key)), ...resolved(did, 'requested', asked) };
         return received(ctx, peerOf(message, message.sender), asked, ctx.record ? undefined : unasked(ctx, key).record);
+      },
+      refuse(_ctx, message) {
+        const { sender = '', recipient, thid, pthid, minor } = message;
+        const asked: Asked = { sender, recipient, thid, pthid, minor };
+        const did = message.body.did as string;
+        return isRemote(did) ? resolved(did, 'refused', asked) : refused(peerOf(message, sender), asked);
       },
     },
     response: {
@@ -101,15 +106,20 @@ export const didExchange = defineProtocol<ConnectionValue>({
   },
   problem: {
     schema: Type.Object({}),
-    from: ['request', 'response'],
-    step: (_ctx, message) => ({ record: { states: ['error'], patch: { error_msg: problemText(message) } } }),
+    from: ['request', 'response', 'active'],
+    // what was complete here stays so
+    step: (ctx, message) => ({
+      record: { states: ctx.record!.state === 'active' ? undefined : ['error'], patch: { error_msg: problemText(message) } },
+    }),
   },
   results: {
     requested: {
       from: ['invitation', 'init'],
-      load: (output) => invitationOf((output.about as unknown as Asked).pthid),
+      load: (output) => invitationLookups((output.about as unknown as Asked).pthid, undefined),
       step: (ctx, output: Resolved) => received(ctx, remotePeer(output), output.about),
     },
+    // a request for an invitation that is not open: of no record
+    refused: { from: [NEW], step: (_ctx, output: Resolved) => refused(remotePeer(output), output.about) },
     // the DID that a controller wants a connection with, without an invitation
     found: {
       from: ['init'],
@@ -314,6 +324,8 @@ const PING = 'https://didcomm.org/trust_ping/1.0/ping';
 /** What must be known of a request or a response when the document of its DID is there. */
 interface Asked {
   readonly sender: string;
+  /** Our key that it was sealed for, where it is answered under that. */
+  readonly recipient?: string;
   readonly thid: string;
   readonly pthid?: string;
   readonly minor: number;
@@ -332,9 +344,14 @@ const resolved = (did: string, result: string, about: Asked): Effects => ({
 
 const remotePeer = (output: Resolved): Peer => ({ did: output.document.id, ...resolvedContact(output) });
 
-const invitationOf = (pthid: string | undefined): Record<string, Load> => ({
-  invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: pthid ?? '', among: isOurs },
-});
+/** What the sender of a request hears whose invitation is not open, whyever: used, deleted, of another key, or none at all. */
+function refused(peer: Peer, { sender, recipient, thid, pthid, minor }: Asked): Effects {
+  if (!peer.recipientKeys.includes(sender)) return {};
+  const { report: code, peer: en } = errorRow('invitation-closed');
+  const { recipientKeys, routingKeys, endpoint } = peer;
+  const to = { recipientKeys, routingKeys, endpoint, sender: recipient };
+  return { send: [{ type: 'problem_report', thid, pthid, minor, body: { description: { code, en } }, to, back: true }] };
+}
 
 const ownLookup = (name: string | undefined): Record<string, Load> =>
   name ? { own: { category: did.category, tag: 'did', equals: name } } : {};
@@ -407,7 +424,7 @@ function unsealedPeer(message: Incoming): Peer {
 function implicitKey(ctx: StepContext): string {
   const own = ctx.loaded.own?.value as DidValue | undefined;
   if (!own || own.posture === 'wallet_only' || !ctx.settings.publicInvites || !ctx.settings.requestsThroughPublicDid)
-    throw new AppError('message-invalid', 'the request is for no invitation');
+    throw new AppError('invitation-closed', 'the request is for no open invitation');
   return own.verkey;
 }
 
@@ -439,7 +456,7 @@ function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, b
     their_label: asked.label,
     ...theirs(peer, asked.sender),
   };
-  if (ctx.record?.state === 'invitation') return requested(ctx, patch, used(ctx));
+  if (ctx.record?.state === 'invitation') return requested(ctx, patch, used(ctx, ctx.record.value.oob_id));
   const id = ctx.record?.id ?? begun!.id!;
   const value: Partial<ConnectionValue> = ctx.record?.value ?? begun!.patch!;
   const next = value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
@@ -518,13 +535,6 @@ function peerOf(message: Incoming, signer: string | undefined, proven = false): 
   }
   const document = resolvePeer(did);
   return { did: shortPeerDid(did), ...contactOf(document) };
-}
-
-/** A single-use invitation is done with its first request. */
-function used(ctx: StepContext): Change[] {
-  const row = ctx.loaded.invitation;
-  if (row?.state !== 'await-response') return [];
-  return [{ def: outOfBand, base: toExchange(row), states: ['done'] }];
 }
 
 /**

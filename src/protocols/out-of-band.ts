@@ -17,7 +17,7 @@ import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 import { type DidValue, did } from '../records/did.ts';
 import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
-import { type InlineServiceForm, Invitation, isOurs, type OutOfBandValue, outOfBand } from '../records/out-of-band.ts';
+import { type InlineServiceForm, Invitation, isOurs, type OutOfBandValue, outOfBand, usedAgain } from '../records/out-of-band.ts';
 
 const URIS = ['https://didcomm.org/out-of-band/1.1', 'https://didcomm.org/out-of-band/1.0'];
 /** How long a peer has to accept a reuse before a new connection is made. */
@@ -35,16 +35,16 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
   messages: {
     'handshake-reuse': {
       schema: Type.Object({}),
-      from: ['await-response', 'reuse-accepted'],
+      from: ['await-response'],
       role: 'sender',
       step(ctx, message) {
-        const { multi_use } = ctx.record!.value;
+        const record = ctx.record!;
+        const { multi_use } = record.value;
         return {
-          record: multi_use
-            ? { states: ['reuse-accepted', 'await-response'], patch: { connection_id: ctx.connection?.id } }
-            : { states: ['reuse-accepted', 'done'], patch: { connection_id: ctx.connection?.id } },
+          record: multi_use ? undefined : { states: ['done'], patch: { connection_id: ctx.connection?.id } },
           send: [{ type: 'handshake-reuse-accepted', thid: message.thid, pthid: message.pthid, minor: message.minor }],
           emit: [
+            ...(multi_use ? [usedAgain(ctx, record, ctx.connection?.id)] : []),
             {
               topic: 'connection_reuse',
               payload: {
@@ -196,6 +196,17 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         return proceed({ ...ctx, record: { value } as Exchange<OutOfBandValue> }, ['initial']);
       },
     },
+    // its first answer came on a connection that was there before
+    taken: {
+      from: ['await-response'],
+      role: 'sender',
+      step: (_ctx, { body }) => ({ record: { states: ['done'], patch: { connection_id: body.connection } } }),
+    },
+    // the key of an invitation that was deleted: until now who answered the invitation was told so
+    'forget-key': {
+      from: [NEW],
+      step: (_ctx, { body }) => ({ unroutes: [body.verkey], unkeys: [body.verkey] }),
+    },
     // an accepted reuse leaves no record; it goes only now, since the call that asked for it still reads it
     'end-reuse': {
       from: ['await-response', 'reuse-accepted'],
@@ -233,7 +244,7 @@ function createInvitation(
   if (body.use_public_did && !ctx.settings.publicInvites) refuse('Public invitations are not enabled');
   const service = ownService(ctx, { mediation_id: body.mediation_id });
 
-  const id = ctx.newId();
+  const [id, oobId] = [ctx.newId(), ctx.newId()];
   const own = invitationKey(ctx, body, unique, service);
   const requests: JsonObject[] = [];
   const others: Change[] = [];
@@ -249,7 +260,11 @@ function createInvitation(
     const threaded = { ...message, '~thread': { pthid: id } };
     requests.push({ '@id': `request-${i}`, 'mime-type': 'application/json', data: { json: threaded } });
     const reply = handshakes.length === 0 ? { reply: { key: own.verkey, own: addressOf(service) } } : {};
-    others.push({ def: kind.def, base: toExchange(row), patch: { parent_thread_id: id, [kind.member]: threaded, ...reply } });
+    others.push({
+      def: kind.def,
+      base: toExchange(row),
+      patch: { parent_thread_id: id, oob_id: oobId, [kind.member]: threaded, ...reply },
+    });
   }
 
   const accept = body.protocol_version === '1.0' ? undefined : (body.accept as string[] | undefined);
@@ -272,7 +287,6 @@ function createInvitation(
     },
   );
   const connectionId = ctx.newId();
-  const oobId = ctx.newId();
   const auto = autoAccept ?? ctx.settings.autoAcceptRequests;
   const value: ConnectionValue = {
     accept: auto ? 'auto' : 'manual',

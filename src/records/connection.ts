@@ -226,14 +226,18 @@ export const theirs = (peer: Peer, shown: string | undefined): Partial<Connectio
 
 /**
  * A request for an invitation: it takes the invitation's own record, or begins one where the invitation is of many uses.
- * @param used what else is done with an invitation of one use
+ * @param used what comes of the invitation itself
  */
-export function requested(ctx: StepContext<ConnectionValue>, patch: Partial<ConnectionValue>, used: readonly Change[]): Effects {
+export function requested(
+  ctx: StepContext<ConnectionValue>,
+  patch: Partial<ConnectionValue>,
+  used: Pick<Effects, 'others' | 'emit'>,
+): Effects {
   const invited = ctx.record!;
   const multi = invited.value.invitation_mode === 'multi';
   const id = multi ? ctx.newId() : invited.id;
   const next = invited.value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
-  if (!multi) return { record: { states: ['request'], patch }, others: used, next };
+  if (!multi) return { record: { states: ['request'], patch }, ...used, next };
   const value: ConnectionValue = { ...invited.value, ...patch, invitation_mode: 'once' };
-  return { others: [{ def: connection, id, role: 'invitee', states: ['request'], patch: value }], next };
+  return { ...used, others: [{ def: connection, id, role: 'invitee', states: ['request'], patch: value }, ...(used.others ?? [])], next };
 }

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
-import { compact, defineRecord, viewHead } from '../kernel/record.ts';
+import type { Effects, Load, StepContext } from '../kernel/protocol.ts';
+import { compact, defineRecord, type Exchange, toExchange, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 
 /** An out-of-band invitation made or received (RFC 0434), under the names of ACA-Py's OobRecord. */
@@ -43,12 +44,44 @@ export const outOfBand = defineRecord<OutOfBandValue>({
     });
   },
   // the id of an invitation that was received is its maker's choice, and may be that of one of ours
-  tags: (value) => ({ thread: value.protocol ? value.invi_msg_id : value.reuse_msg_id, invi_msg_id: value.invi_msg_id }),
+  tags: (value) => ({
+    thread: value.protocol ? value.invi_msg_id : value.reuse_msg_id,
+    invi_msg_id: value.invi_msg_id,
+    our_recipient_key: value.our_recipient_key,
+  }),
   admin: { list: '/out-of-band/records', tag: 'out-of-band', filters: { invi_msg_id: 'invi_msg_id' } },
 });
 
 /** An invitation that this wallet made, where one that it received may have the same id. */
 export const isOurs = (row: StoredRecord): boolean => row.role === 'sender';
+
+/** What a step that takes a request reads: the invitation that it names, or that it was sealed for. */
+export const invitationLookups = (pthid: string | undefined, key: string | undefined): Record<string, Load> => ({
+  ...(pthid === undefined ? {} : { invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: pthid, among: isOurs } }),
+  ...(key === undefined ? {} : { keyed: { category: outOfBand.category, tag: 'our_recipient_key', equals: key, among: isOurs } }),
+});
+
+/**
+ * A use of the invitation of ours with this id, among what `invitationLookups` found. One of one use is done with; one of many stays as it is, and only its controller
+ * hears that it was used, as of ACA-Py's: `done` each time.
+ */
+export function used(ctx: StepContext, id: unknown, connection?: string): Pick<Effects, 'others' | 'emit'> {
+  const row = [ctx.loaded.invitation, ctx.loaded.keyed].find((one) => one !== undefined && one.id === id);
+  if (row?.state !== 'await-response') return {};
+  const base = toExchange<OutOfBandValue>(row as StoredRecord);
+  if (!base.value.multi_use) return { others: [{ def: outOfBand, base, states: ['done'] } as never] };
+  return { emit: [usedAgain(ctx, base, connection)] };
+}
+
+/** The webhook of a use of an invitation of many. */
+export function usedAgain(
+  ctx: StepContext,
+  base: Exchange<OutOfBandValue>,
+  connection = base.value.connection_id,
+): NonNullable<Effects['emit']>[number] {
+  const payload = outOfBand.view({ ...base, state: 'done', updated: ctx.now, value: { ...base.value, connection_id: connection } });
+  return { topic: outOfBand.topic!, payload, about: { category: outOfBand.category, id: base.id } };
+}
 
 export type InlineServiceForm = Static<typeof InlineService>;
 

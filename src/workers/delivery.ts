@@ -2,6 +2,7 @@ import { asAppError } from '../errors.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
+import type { Effects, StepContext } from '../kernel/protocol.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
 import { standingOf } from './keylist.ts';
@@ -12,28 +13,35 @@ const CAP_MS = 10 * 60_000;
 const MAX_ATTEMPTS = 400;
 const MAX_REFUSALS = 6;
 
-/** Delivers sealed mail. The connection's record tells its controller when that does not work (RFC 0023 has no message for it). */
+/** Delivers sealed mail. The records that it belongs to tell their controller when that does not work (RFC 0023 has no message for it). */
 export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outbound): (job: ClaimedJob) => Promise<JobOutcome> {
-  async function tell(job: ClaimedJob, connection: string | undefined, text: string | undefined, final: boolean): Promise<void> {
-    if (connection === undefined) return;
-    const [rows] = await kernel.db.store.load(job.tenant, [{ category: 'connection', id: connection }]);
-    const row = rows?.[0];
-    const protocol = row && kernel.registry.owner('connection', row.value);
+  /** Writes to the records that a message belongs to what became of it: to its connection, and where it has none, or there is no more hope, to its exchange. */
+  async function tell(job: ClaimedJob, text: string | undefined, final: boolean): Promise<void> {
+    const { connection, record } = job.payload as unknown as DeliverPayload;
+    if (connection !== undefined)
+      await note(job.tenant, { category: 'connection', id: connection }, text, ({ record: known }) => ({
+        patch: { error_msg: text },
+        states: final && ['request', 'response'].includes(known?.state ?? '') ? ['error'] : undefined,
+      }));
+    if (record && (final || connection === undefined || text === undefined))
+      await note(job.tenant, record, text, ({ record: known }) =>
+        text === undefined && !known?.value.undelivered
+          ? {}
+          : { patch: { error_msg: text, undelivered: text === undefined ? undefined : true } },
+      );
+  }
+
+  async function note(
+    tenant: string,
+    record: { readonly category: string; readonly id: string },
+    text: string | undefined,
+    change: (ctx: StepContext) => NonNullable<Effects['record']>,
+  ): Promise<void> {
+    const [[row] = []] = await kernel.db.store.load(tenant, [record]);
+    const protocol = row && kernel.registry.owner(record.category, row.value);
     if (!row || !protocol || row.value.error_msg === text) return;
-    await engine.transition({
-      tenant: job.tenant,
-      protocol,
-      record: { category: 'connection', id: connection },
-      from: '*',
-      origin: {},
-      otherwise: 'ignore',
-      step: (ctx) => ({
-        record: {
-          patch: { error_msg: text },
-          states: final && ['request', 'response'].includes(ctx.record?.state ?? '') ? ['error'] : undefined,
-        },
-      }),
-    });
+    const step = (ctx: StepContext): Effects => ({ record: change(ctx) });
+    await engine.transition({ tenant, protocol, record, from: '*', origin: {}, otherwise: 'ignore', step });
   }
 
   /** What a peer answers is not part of the delivery: a message that breaks something must not have ours sent again. */
@@ -48,7 +56,7 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
   }
 
   return async (job) => {
-    const { envelope, endpoint, connection, mediaType, awaits } = job.payload as unknown as DeliverPayload;
+    const { envelope, endpoint, mediaType, awaits } = job.payload as unknown as DeliverPayload;
     // a peer without a connection and an address could only have it as the answer to its own request
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
     const known = awaits && (await standingOf(kernel.db, awaits));
@@ -57,14 +65,14 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
       return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: 'the mediator does not know the key yet' };
     if (known && known !== 'known') {
       const text = `The mediator does not take the key: ${known === 'unknown' ? 'it has not answered' : known.refused}`;
-      await tell(job, connection, text, true);
+      await tell(job, text, true);
       return { state: 'dead', error: text };
     }
     try {
       const result = await outbound.deliver(endpoint, envelope, mediaType);
       if (result.status >= 200 && result.status < 300) {
         kernel.count('messages_delivered');
-        if (job.attempts > 0) await tell(job, connection, undefined, false);
+        if (job.attempts > 0) await tell(job, undefined, false);
         // a peer may answer on the same connection (RFC 0092)
         if (result.body && result.body.length > 0) await receiveAnswer(result.body);
         return { state: 'done' };
@@ -72,17 +80,17 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
       const text = `The endpoint answered ${result.status}`;
       const refused = result.status >= 400 && result.status < 500 && result.status !== 408 && result.status !== 429;
       const final = refused ? job.attempts + 1 >= MAX_REFUSALS : job.attempts + 1 >= MAX_ATTEMPTS;
-      await tell(job, connection, text, final);
+      await tell(job, text, final);
       return final ? { state: 'dead', error: text } : { state: 'retry', at: backoff(job.attempts, CAP_MS), error: text };
     } catch (thrown) {
       const error = asAppError(thrown);
       if (error.code === 'egress-refused') {
-        await tell(job, connection, error.message, true);
+        await tell(job, error.message, true);
         return { state: 'dead', error: error.message };
       }
       kernel.count('deliveries_failed');
       const final = job.attempts + 1 >= MAX_ATTEMPTS;
-      await tell(job, connection, error.message, final);
+      await tell(job, error.message, final);
       return final ? { state: 'dead', error: error.message } : { state: 'retry', at: backoff(job.attempts, CAP_MS), error: error.message };
     }
   };

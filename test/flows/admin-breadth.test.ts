@@ -195,9 +195,9 @@ test('out-of-band records are listed and filtered; an invitation goes with what 
   assert.equal((await issuer.get(`/connections?invitation_msg_id=${made.invi_msg_id}`)).total, 0);
   assert.equal((await issuer.get(`/out-of-band/records?invi_msg_id=${made.invi_msg_id}`)).total, 0);
   assert.equal((await issuer.call('DELETE', `/out-of-band/invitations/${made.invi_msg_id}`)).status, 404);
-  // who still has it gets no answer, and does not connect
+  // who still has it hears that it is not open, and does not connect
   const late = await holder.post('/out-of-band/receive-invitation?auto_accept=true', made.invitation);
-  await holder.event('connections', (one) => one.connection_id === late.connection_id && one.state === 'request', 'the request');
+  await holder.event('connections', (one) => one.connection_id === late.connection_id && one.state === 'error', 'the refusal');
   assert.equal((await issuer.get(`/connections?invitation_msg_id=${made.invi_msg_id}`)).total, 0);
   // one that led to a connection takes the connection with it, and only its own
   const { invitation, invi_msg_id } = await issuer.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);

@@ -19,7 +19,6 @@ const KNOWN = [
   'webhook connections inviter deleted: missing',
   'webhook out_of_band invitee deleted: missing',
   'webhook out_of_band inviter deleted: missing',
-  'webhook out_of_band inviter reuse-accepted: additional',
   'webhook ping invitee received: connection_id is string instead of null',
   'webhook ping inviter response_received: connection_id is string instead of null +responded',
   'webhook ping inviter sent: additional',

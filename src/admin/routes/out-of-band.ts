@@ -6,6 +6,9 @@ import { did } from '../../records/did.ts';
 import { type OutOfBandValue, outOfBand } from '../../records/out-of-band.ts';
 import type { AdminRoute } from '../route.ts';
 
+/** How long the key of a deleted invitation is kept, so that whoever answers the invitation can be told. */
+const CLOSED_MS = 30 * 24 * 3600_000;
+
 /** Invitations by their own id, beside the records of them. */
 export const outOfBandRoutes: readonly AdminRoute[] = [
   {
@@ -54,7 +57,17 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
           step(ctx) {
             // the key of a DID serves other invitations and connections too
             const gone = key !== undefined && ctx.record!.role === 'sender' && !ctx.loaded.own ? [key] : [];
-            return { record: { remove: true }, unroutes: gone, unkeys: gone, unmediate: ctx.record!.value.mediated ? gone : undefined };
+            return {
+              record: { remove: true },
+              // its slot at a mediator is given up at once; here it is kept, so that who answers the invitation hears that it is not open
+              unmediate: ctx.record!.value.mediated ? gone : undefined,
+              next: gone.map((verkey) => ({
+                command: 'forget-key',
+                record: { category: outOfBand.category, id: row.id },
+                input: { verkey },
+                after: CLOSED_MS,
+              })),
+            };
           },
         });
       }
