@@ -15,6 +15,7 @@ import { webDocuments } from './adapters/web-documents.ts';
 import { type Frames, takeFrames, wsInbound } from './adapters/ws-inbound.ts';
 import { outboundOf, wsOutbound } from './adapters/ws-outbound.ts';
 import { createAuthority } from './admin/auth.ts';
+import { invitationAt } from './admin/invitation-link.ts';
 import { MAX_QR_BYTES, qrText } from './admin/qr.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
@@ -35,6 +36,7 @@ import { createEngine } from './kernel/engine.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { atMostEvery, seldom } from './kernel/seldom.ts';
+import { openLink } from './kernel/short-links.ts';
 import { createTally, type Tally } from './kernel/tally.ts';
 import { createTurns } from './kernel/turns.ts';
 import { createWebhookSecrets } from './kernel/webhook-secret.ts';
@@ -150,6 +152,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     egressGuard(config.egressAllow, () => (adminPort === undefined ? undefined : { port: adminPort, host: admin?.host })),
   );
   const web = webDocuments(guard, WEB_MS);
+  const shortened = webDocuments(guard, WEB_MS);
   const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
   db.jobs.subscribe(({ forget }) => {
     const written = forget.filter((name) => name.startsWith('did:'));
@@ -215,7 +218,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await workers.stop();
-    await Promise.allSettled([outbound.close(), web.close(), anoncreds.close()]);
+    await Promise.allSettled([outbound.close(), web.close(), shortened.close(), anoncreds.close()]);
     await db.admin.close();
     throw error;
   }
@@ -272,6 +275,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       gate,
       door,
       mediaType,
+      links: { open: (code) => openLink(kernel, code) },
       // off or not: a payload of the 2018 Agent Protocol is then answered like everything that is no envelope, as for a tenant that has it off
       plain: true,
       log,
@@ -299,6 +303,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       }
       return settings;
     },
+    invitationAt: (url) => invitationAt(shortened, url, config.maxMessageSize),
     plugins,
     version: VERSION,
     acapyVersion: ACAPY_VERSION,
@@ -353,7 +358,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     inboundPort: messages[0]?.port,
     async invitation() {
       const urls = await standingInvitation(kernel, calls, BASE);
-      return { ...urls, qr: urls.url.length > MAX_QR_BYTES ? '' : qrText(urls.url) };
+      // a long label makes the URL more than a picture holds
+      const text = [urls.url, urls.short].find((url) => url !== undefined && Buffer.byteLength(url) <= MAX_QR_BYTES);
+      return { ...urls, qr: text === undefined ? '' : qrText(text) };
     },
     stopped,
     async drain() {
@@ -375,6 +382,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await workers.stop();
       await outbound.close();
       await web.close();
+      await shortened.close();
       await anoncreds.close();
       door.close();
       await db.admin.close();

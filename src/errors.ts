@@ -57,6 +57,7 @@ const TABLE = {
   'did-invalid': { status: 400, text: 'The DID or its document is not valid' },
   'did-unsupported': { status: 400, text: 'The DID method is not supported' },
   'did-unavailable': { status: 502, text: 'The document of the DID could not be fetched' },
+  'link-unavailable': { status: 502, text: 'What the URL leads to could not be fetched' },
   'object-not-found': { status: 404, text: 'The ledger holds no such object' },
   'object-invalid': { status: 400, text: 'The ledger object failed its checks' },
   'ledger-none': { status: 403, text: 'No ledger is configured' },

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, ConfigError } from './config.ts';
 import { didKeyToVerkey } from './didcomm/encoding.ts';
-import { messageInUrl } from './didcomm/invitation-url.ts';
+import { messageInUrl, urlOfInvitation } from './didcomm/invitation-url.ts';
 import { newKeyPair } from './didcomm/keys.ts';
 import { PREFIX } from './didcomm/message-types.ts';
 import { seedBytes } from './dids/seed.ts';
@@ -11,6 +11,7 @@ import type { Kernel } from './kernel/context.ts';
 import { shortHash } from './kernel/jobs.ts';
 import { mediationId } from './kernel/mediated.ts';
 import type { KnownCommand, Registry } from './kernel/registry.ts';
+import { shortUrl } from './kernel/short-links.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Log } from './ports/log.ts';
 import { coordinateMediation } from './protocols/coordinate-mediation.ts';
@@ -29,29 +30,35 @@ interface Service {
 
 /**
  * The invitation of many uses that a mediator shows: the same at each start and in each replica, as long as its address is the same.
- * @returns its URL, and the same in the form of RFC 0160
+ * @returns its URL, the same in the form of RFC 0160, and its short link where this agent serves one
  */
-export async function standingInvitation(kernel: Kernel, calls: Calls, tenant: string): Promise<{ url: string; old: string }> {
+export async function standingInvitation(
+  kernel: Kernel,
+  calls: Calls,
+  tenant: string,
+): Promise<{ url: string; old: string; short?: string }> {
   const { store } = kernel.db;
-  const { endpoint } = (await kernel.profiles.of(tenant)).settings;
+  const { settings } = await kernel.profiles.of(tenant);
+  const { endpoint } = settings;
   const alias = `mediator at ${endpoint}`;
-  const known = async (): Promise<JsonObject | undefined> => {
+  const known = async (): Promise<OutOfBandValue | undefined> => {
     const query = { state: 'invitation', role: 'invitee', tags: { alias }, limit: 1 };
     const [found] = (await store.find(tenant, connection.category, query)).rows;
     const { invitation_msg_id: name = '' } = (found?.value ?? {}) as Partial<ConnectionValue>;
     const [[row] = []] = found ? await store.load(tenant, [{ category: outOfBand.category, tag: 'invi_msg_id', equals: name }]) : [];
-    return row && ((row.value as OutOfBandValue).invitation as JsonObject);
+    return row && (row.value as unknown as OutOfBandValue);
   };
   const body = { alias, handshake_protocols: [...kernel.registry.handshakes.keys()].map((name) => `${PREFIX}${name}`) };
   const input = { body, query: { multi_use: 'true', auto_accept: 'true' } };
-  let invitation = await known();
+  let made = await known();
   // replicas that start at once make one, by the key; without it, where one that was made under the key is deleted already
   for (const key of [`${alias} ${Math.floor(kernel.now() / 60_000)}`, undefined]) {
-    if (invitation) break;
+    if (made) break;
     await calls.call(tenant, outOfBandProtocol.name, 'create-invitation', { input, key });
-    invitation = await known();
+    made = await known();
   }
-  if (!invitation) throw new AppError('internal', 'the invitation of the mediator was deleted as it was made');
+  if (!made) throw new AppError('internal', 'the invitation of the mediator was deleted as it was made');
+  const invitation = made.invitation as JsonObject;
   const [service] = invitation.services as unknown as [Service];
   const { '@id': id, label } = invitation;
   const { recipientKeys, routingKeys, serviceEndpoint } = service;
@@ -60,9 +67,11 @@ export async function standingInvitation(kernel: Kernel, calls: Calls, tenant: s
     '@type': 'https://didcomm.org/connections/1.0/invitation',
     ...{ '@id': id, label, serviceEndpoint, recipientKeys: verkeys(recipientKeys), routingKeys: verkeys(routingKeys) },
   };
-  const urlOf = (name: string, value: object): string =>
-    `${serviceEndpoint}?${name}=${Buffer.from(JSON.stringify(value)).toString('base64url')}`;
-  return { url: urlOf('oob', invitation), old: urlOf('c_i', old) };
+  return {
+    url: urlOfInvitation(serviceEndpoint, invitation),
+    old: urlOfInvitation(serviceEndpoint, old, 'c_i'),
+    short: made.short && shortUrl(settings, made.short),
+  };
 }
 
 const of = (value: unknown): DidValue => value as DidValue;

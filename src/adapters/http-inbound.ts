@@ -5,6 +5,7 @@ import { mayHoldEnvelope } from '../didcomm/media-types.ts';
 import { asAppError } from '../errors.ts';
 import type { Log } from '../ports/log.ts';
 import { type Door, PATIENCE, type Socket } from '../ports/transport.ts';
+import { type Links, show } from './http-links.ts';
 import { rateLimit } from './rate-limit.ts';
 
 /** What became of an envelope. `known`: it was its sender's, who has a connection. */
@@ -64,6 +65,8 @@ export interface InboundOptions {
   readonly posts?: boolean;
   /** Takes what asks to become a WebSocket; without it such a request is like any other. */
   readonly upgrade?: (request: IncomingMessage, stream: Duplex, head: Buffer) => void;
+  /** Invitations that short links lead to. */
+  readonly links?: Links;
   readonly log: Log;
 }
 
@@ -87,8 +90,7 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
         response.setHeader('upgrade', 'websocket');
         return answer(response, 426);
       }
-      if (request.method === 'GET' || request.method === 'HEAD')
-        return answer(response, 200, 'This is a DIDComm endpoint: POST messages to it.\n', 'text/plain');
+      if (request.method === 'GET' || request.method === 'HEAD') return show(request, response, options);
       if (request.method !== 'POST') return answer(response, 405);
       if (!mayHoldEnvelope(request.headers['content-type'], options.plain)) return answer(response, 415);
       if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);

@@ -6,6 +6,7 @@ import { guardedConnector } from './http-outbound.ts';
 
 /** Beyond what a DID document needs: did:web names the server, so its answer is a stranger's. */
 const MAX_BYTES = 64 * 1024;
+const DID_DOCUMENT = 'application/did+json, application/did+ld+json, application/json';
 /** Fetched at a time: slow servers must not take all the workers, whoever named them. */
 const MAX_FLYING = 8;
 
@@ -23,24 +24,25 @@ export function webDocuments(guard: EgressGuard, timeoutMs: number): WebDocument
   });
   let flying = 0;
   return {
-    async get(given) {
+    async get(given, { accept = DID_DOCUMENT, maxBytes = MAX_BYTES, failure = 'did-unavailable' } = {}) {
       const url = guard.checkUrl(given);
       const unavailable = (why: string, cause?: unknown): AppError =>
-        new AppError('did-unavailable', `${url.origin} ${why}`, { cause: cause as Error });
+        new AppError(failure, `${url.origin} ${why}`, { cause: cause as Error });
       if (flying >= MAX_FLYING) throw unavailable('was not asked: too many documents are being fetched');
       flying++;
       try {
-        const headers = { accept: 'application/did+json, application/did+ld+json, application/json' };
-        const { statusCode, body } = await request(url, { dispatcher: agent, headers, signal: AbortSignal.timeout(timeoutMs) });
+        const asked = { dispatcher: agent, headers: { accept } };
+        const { statusCode, headers, body } = await request(url, { ...asked, signal: AbortSignal.timeout(timeoutMs) });
         const chunks: Buffer[] = [];
         let size = 0;
         for await (const chunk of body as AsyncIterable<Buffer>) {
           size += chunk.length;
           // leaving the loop destroys the body, and with it the socket
-          if (size > MAX_BYTES) throw unavailable(`answered with more than ${MAX_BYTES} bytes`);
+          if (size > maxBytes) throw unavailable(`answered with more than ${maxBytes} bytes`);
           if (statusCode === 200) chunks.push(chunk);
         }
-        return { status: statusCode, body: Buffer.concat(chunks) };
+        const { location } = headers;
+        return { status: statusCode, body: Buffer.concat(chunks), location: typeof location === 'string' ? location : undefined };
       } catch (error) {
         if (error instanceof AppError) throw error;
         const { name, code, message, cause } = error as Error & { code?: string };

@@ -1,12 +1,22 @@
-/** A document of the web: its status, and its body where that is 200. */
+/** A document of the web: its status, its body where that is 200, and where else it is, as the answer says. */
 export interface WebDocument {
   readonly status: number;
   readonly body: Uint8Array;
+  readonly location?: string;
 }
 
-/** Fetches what a peer has named: bounded in size and time, and only from where peers may be reached at all. */
+export interface WebAsked {
+  /** The media types that are asked for; those of DID documents by default. */
+  readonly accept?: string;
+  /** 64 KiB by default. */
+  readonly maxBytes?: number;
+  /** What it is called that there is no answer; `did-unavailable` by default. */
+  readonly failure?: 'did-unavailable' | 'link-unavailable';
+}
+
+/** Fetches what others have named: bounded in size and time, only from where peers may be reached at all, without following redirects. */
 export interface WebDocuments {
-  /** @throws AppError `egress-refused`, `did-unavailable` */
-  get(url: string): Promise<WebDocument>;
+  /** @throws AppError `egress-refused`, or what `failure` says */
+  get(url: string, asked?: WebAsked): Promise<WebDocument>;
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey } from '../didcomm/encoding.ts';
+import { urlOfInvitation } from '../didcomm/invitation-url.ts';
 import { verifyDecorator } from '../didcomm/signature-decorator.ts';
 import type { Contact } from '../dids/contact.ts';
 import { QUEUE_ENDPOINT } from '../dids/did-peer.ts';
@@ -8,7 +9,7 @@ import { AppError, errorRow } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
-import { defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
+import { defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
@@ -164,7 +165,7 @@ export const connections = defineProtocol<ConnectionValue>({
         };
         const invitation = composeMessage(connections, { type: 'invitation', id, body: members });
         const auto = isTrue(query.auto_accept) ?? ctx.settings.autoAcceptRequests;
-        const url = `${endpoint}?c_i=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
+        const url = urlOfInvitation(endpoint, invitation, 'c_i');
         return {
           record: {
             id: connectionId,

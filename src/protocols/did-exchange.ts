@@ -48,7 +48,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
       role: 'invitee',
       handshake: true,
       load: (message): Record<string, Load> => ({
-        ...invitationLoads(message.pthid, message.recipient),
+        ...invitationLookups(message.pthid, message.recipient),
         own: { category: did.category, tag: 'verkey', equals: message.recipient ?? '' },
       }),
       step(ctx, message) {

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { attachedMessage, type MessageRefused } from '../didcomm/attachments.ts';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
+import { urlOfInvitation } from '../didcomm/invitation-url.ts';
 import { PREFIX } from '../didcomm/message-types.ts';
 import { type Contact, contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
 import { writable } from '../dids/did-doc.ts';
@@ -11,6 +12,7 @@ import { destinationOf } from '../kernel/assemble.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Load, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
 import { compact, type Exchange, isoTime, type OwnAddress, toExchange } from '../kernel/record.ts';
+import { linkCode, linkRoute, shortUrl } from '../kernel/short-links.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
@@ -129,9 +131,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         createInvitation(ctx, body, isTrue(query.auto_accept), query.multi_use === 'true', query.create_unique_did === 'true'),
     },
     'receive-invitation': {
-      route: 'POST /out-of-band/receive-invitation',
-      tag: 'out-of-band',
-      summary: 'Receive a new connection invitation',
+      // its route takes URLs too, which are fetched before the command is called
       query: Type.Object({
         alias: Type.Optional(Type.String()),
         auto_accept: Type.Optional(Bool),
@@ -302,7 +302,8 @@ function createInvitation(
     // that of a DID has other uses
     invitation_mediated: service.mediation && !multi && typeof own.service !== 'string' ? true : undefined,
   };
-  const url = `${service.endpoint}?oob=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
+  const code = linkCode(ctx.newToken());
+  const short = shortUrl(ctx.settings, code);
   return {
     record: {
       id: oobId,
@@ -316,6 +317,7 @@ function createInvitation(
         multi_use: multi,
         protocol: 'out-of-band',
         mediated: servedBy(service).mediated,
+        short: short && code,
       },
     },
     others: [
@@ -325,7 +327,10 @@ function createInvitation(
     ],
     keys: own.keys,
     unroutes: own.unroutes,
-    routes: own.routes.map((route) => (typeof route === 'string' ? routeFor(service, route, 'invitation', oobId) : route)),
+    routes: [
+      ...own.routes.map((route) => (typeof route === 'string' ? routeFor(service, route, 'invitation', oobId) : route)),
+      ...(short ? [linkRoute(code, oobId)] : []),
+    ],
     answer: compact({
       state: 'initial',
       created_at: isoTime(ctx.now),
@@ -333,7 +338,8 @@ function createInvitation(
       trace: false,
       invi_msg_id: id,
       invitation,
-      invitation_url: url,
+      invitation_url: urlOfInvitation(service.endpoint, invitation),
+      short_url: short,
       oob_id: oobId,
     }),
   };

@@ -16,6 +16,8 @@ export interface OutOfBandValue {
   reuse_msg_id?: string;
   auto_accept?: boolean;
   protocol?: string;
+  /** The code of its short link. */
+  short?: string;
   /** A mediator knows its key. */
   mediated?: boolean;
   /** As a receiver: the mediator that was asked for; or none at all, since the inviter is to be one. */

@@ -11,7 +11,7 @@ const golden = (name: string): Shapes =>
 const KNOWN = [
   'answer accept-invitation: +invitation_key',
   'answer connection of the invitee: +invitation_key',
-  'answer create-invitation: +created_at +updated_at',
+  'answer create-invitation: +created_at +short_url +updated_at',
   'webhook connections invitee active: +invitation_key',
   'webhook connections invitee invitation: +invitation_key',
   'webhook connections invitee request: +invitation_key',

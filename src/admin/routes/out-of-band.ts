@@ -1,16 +1,43 @@
 import Type from 'typebox';
+import { urlOfInvitation } from '../../didcomm/invitation-url.ts';
 import { AppError } from '../../errors.ts';
 import { compact, isoTime, toExchange } from '../../kernel/record.ts';
+import { linkNames, shortUrl } from '../../kernel/short-links.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
 import { did } from '../../records/did.ts';
-import { type OutOfBandValue, outOfBand } from '../../records/out-of-band.ts';
+import { Invitation, type OutOfBandValue, outOfBand } from '../../records/out-of-band.ts';
 import type { AdminRoute } from '../route.ts';
 
+const Bool = Type.Boolean();
 /** How long the key of a deleted invitation is kept, so that whoever answers the invitation can be told. */
 const CLOSED_MS = 30 * 24 * 3600_000;
 
 /** Invitations by their own id, beside the records of them. */
 export const outOfBandRoutes: readonly AdminRoute[] = [
+  {
+    route: 'POST /out-of-band/receive-invitation',
+    tag: 'out-of-band',
+    summary: 'Receive a new connection invitation',
+    query: Type.Object({
+      alias: Type.Optional(Type.String({ maxLength: 1000 })),
+      auto_accept: Type.Optional(Bool),
+      use_existing_connection: Type.Optional(Bool),
+      mediation_id: Type.Optional(Type.String()),
+    }),
+    body: Type.Object({ invitation_url: Type.Optional(Type.String({ minLength: 1 })), ...Type.Partial(Invitation).properties }),
+    async handle({ kernel, calls, invitationAt }, { tenant, query, body, key }) {
+      const { protocol, name, body: schema } = kernel.registry.command('out-of-band', 'receive-invitation');
+      const { invitation_url: url } = body;
+      if (url === undefined) schema!.parse(body, 'unprocessable');
+      // nothing is fetched for a wallet that may not receive it
+      if ((await kernel.profiles.of(tenant)).settings.noReceiveInvites)
+        throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
+      const invitation = url === undefined ? body : await invitationAt(url as string);
+      if (url !== undefined && !schema!.check(invitation))
+        throw new AppError('bad-request', 'invitation_url: what it leads to is no out-of-band invitation');
+      return await calls.call(tenant, protocol.name, name, { input: { body: invitation, query }, key });
+    },
+  },
   {
     route: 'GET /out-of-band/invitations',
     tag: 'out-of-band',
@@ -20,14 +47,15 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
       const [rows] = await admin.kernel.db.store.load(tenant, [{ category: outOfBand.category, id: query.oob_id! }]);
       if (!rows?.[0]) throw new AppError('not-found', `Record not found: ${outOfBand.category}/${query.oob_id}. WALLET_ITEM_NOT_FOUND`);
       const { id, created, updated, value } = toExchange<OutOfBandValue>(rows[0]);
-      const encoded = Buffer.from(JSON.stringify(value.invitation)).toString('base64url');
+      const { settings } = await admin.kernel.profiles.of(tenant);
       return compact({
         created_at: isoTime(created),
         updated_at: isoTime(updated),
         trace: false,
         invi_msg_id: value.invi_msg_id,
         invitation: value.invitation,
-        invitation_url: `${(await admin.kernel.profiles.of(tenant)).settings.endpoint}?oob=${encoded}`,
+        invitation_url: urlOfInvitation(settings.endpoint, value.invitation),
+        short_url: value.short && shortUrl(settings, value.short),
         oob_id: id,
       });
     },
@@ -59,6 +87,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
             const gone = key !== undefined && ctx.record!.role === 'sender' && !ctx.loaded.own ? [key] : [];
             return {
               record: { remove: true },
+              unroutes: linkNames(ctx.record!.value.short),
               // its slot at a mediator is given up at once; here it is kept, so that who answers the invitation hears that it is not open
               unmediate: ctx.record!.value.mediated ? gone : undefined,
               next: gone.map((verkey) => ({
