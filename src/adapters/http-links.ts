@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../ports/log.ts';
+import type { Door } from '../ports/transport.ts';
 import type { InboundGate } from './http-inbound.ts';
 
 /** What a short link leads to, by its code. */
@@ -96,7 +97,7 @@ async function answerLink(links: Links, code: string, request: IncomingMessage, 
 export function show(
   request: IncomingMessage,
   response: ServerResponse,
-  { links, gate, log }: { readonly links?: Links; readonly gate: InboundGate; readonly log: Log },
+  { links, gate, door, log }: { readonly links?: Links; readonly gate: InboundGate; readonly door: Door; readonly log: Log },
 ): void {
   const plain = (status: number, text: string): void => send(response, status, text, { 'content-type': 'text/plain' });
   const code = links && codeIn(request.url);
@@ -106,7 +107,7 @@ export function show(
     else plain(200, 'This is a DIDComm endpoint: POST messages to it.\n');
     return;
   }
-  const slow = !gate.mayCome(request.socket.remoteAddress ?? '');
+  const slow = !gate.mayCome(door.nameOf(request));
   if (slow || gate.full) {
     response.setHeader('retry-after', '1');
     plain(slow ? 429 : 503, '');
