@@ -6,6 +6,7 @@ import type { Operation } from '../src/admin/operations.ts';
 import { operationsOf } from '../src/admin/server.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
 import { EXTRA_RECORDS, PROTOCOLS } from '../src/spoken.ts';
+import { BEYOND, OF_PAGES } from './support/acapy-answers.ts';
 
 /**
  * What is served, against ACA-Py's OpenAPI document and the documents of this repository. `FLEXID_WRITE_DOCS=1 ./flexid test admin-operations` writes the
@@ -65,6 +66,14 @@ test('docs/deviations.md lists what is not served, all of it and nothing else', 
     'unserved',
     `${195 - count} of ACA-Py's 195 operations are served. These ${count} are not:\n\n${lines.join('\n')}\n`,
   );
+});
+
+test("docs/deviations.md lists the members of answers that ACA-Py's have not", () => {
+  const lists = `- Every list that is paged: ${OF_PAGES.map((name) => `\`${name}\``).join(', ')}`;
+  const lines = Object.entries(BEYOND).map(
+    ([definition, members]) => `- ${definition}: ${members.map((name) => `\`${name}\``).join(', ')}`,
+  );
+  derived('docs/deviations.md', 'beyond', `${[lists, ...lines].join('\n')}\n`);
 });
 
 test('docs/AdminAPI.md is the table of what is served', () => {

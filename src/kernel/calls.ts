@@ -87,7 +87,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       origin: { cause, callMark: key === undefined ? undefined : cause },
       otherwise: 'error',
       step: (ctx) => step.step(ctx, input),
-      command: { name: command, input },
+      command: { name: command, input, routed: step.route !== undefined },
     };
     let first: Assembled;
     try {
@@ -210,6 +210,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       from: step.from,
       origin: { cause: job.cause, answer: payload.answer, job: held, deletes },
       otherwise: 'ignore',
+      late: true,
       step: (ctx) => step.step(ctx, output),
     });
   }
@@ -256,6 +257,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
           ...end,
           protocol,
           record: { category: about.category, id: about.id },
+          // a failure of work that came too late is not the record's, which went on without it
+          from: protocol.results?.[about.result]?.from ?? '*',
+          late: true,
           origin: { cause: job.cause, answer: about.answer, job: held, failure, deletes },
           step: (ctx) => failed(ctx, { result: about.result, ...failure }),
         });

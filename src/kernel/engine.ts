@@ -156,9 +156,11 @@ export interface Transition {
   readonly origin: Origin;
   /** What a state that does not allow it means: an error for a controller, nothing for a late result. */
   readonly otherwise: 'error' | 'ignore';
+  /** Where the state does not allow it any more, the call that caused it is told so. */
+  readonly late?: boolean;
   readonly step: (ctx: StepContext) => Effects;
-  /** A controller's command, by name: on a record that another protocol drives it is that protocol's, if it has one of the name. */
-  readonly command?: { readonly name: string; readonly input: CommandInput };
+  /** A controller's command, by name: on a record that another protocol drives it is that protocol's, if it has one of the name. `routed`: it has a route. */
+  readonly command?: { readonly name: string; readonly input: CommandInput; readonly routed: boolean };
 }
 
 /** The engine: the one path of messages, commands and results to a commit. */
@@ -642,18 +644,18 @@ export function createEngine(kernel: Kernel): Engine {
       const allowed = request.from === '*' || (request.from.includes(state) && roleFits && !isForeign(protocol, record));
       if (!allowed || ((request.record || request.about) && !record && request.from === '*')) {
         if (request.otherwise === 'ignore') {
-          const { job, deletes, cause, failure } = request.origin;
+          const { job, deletes, cause } = request.origin;
+          const failure = overtaken(request, record) ?? request.origin.failure;
           const commit = { done: job ? [job] : undefined, deletes, failures: cause && failure ? [{ cause, ...failure }] : undefined };
           await store.commit(tenant, commit);
           return { commit, answer: {}, spawned: false };
         }
-        if (!record)
-          throw new AppError(
-            'not-found',
-            protocol.binds.admin?.notFound ?? `Record not found: ${protocol.binds.category}/${request.record?.id}`,
-          );
+        if (!record) throw new AppError('not-found', missing(request));
         throw new AppError('wrong-state', wrongState(protocol, record, request));
       }
+      // what the command would tell, nobody could hear
+      if (request.command?.routed && record?.connection && !connection && record.value.thread_id !== undefined)
+        throw new AppError('bad-request', `Connection ${record.connection} not found: it was deleted`);
       // what the command of another protocol reads is known only now
       const others = request === given ? [] : Object.entries(request.load ?? {});
       const theirs =
@@ -856,6 +858,17 @@ const expects = (protocol: Protocol, { from, role }: MessageStep, record: Exchan
 /** Whether another protocol drives the record: two may bind one kind, and the first message says which of them it is. */
 const isForeign = (protocol: Protocol, record: Exchange | undefined): boolean =>
   !protocol.stateless && typeof record?.value.protocol === 'string' && record.value.protocol !== protocol.name;
+
+const missing = ({ protocol: { binds }, record }: Transition): string =>
+  binds.admin?.notFound ?? `Record not found: ${binds.category}/${record?.id}`;
+
+/** What the call hears whose work came too late: another was quicker, and the record went on, or is gone. */
+function overtaken(request: Transition, record: Exchange | undefined): Origin['failure'] {
+  if (!request.late) return undefined;
+  return record
+    ? { code: 'wrong-state', text: wrongState(request.protocol, record, request) }
+    : { code: 'not-found', text: missing(request) };
+}
 
 function wrongState(protocol: Protocol, record: Exchange, request: Transition): string {
   if (isForeign(protocol, record)) return `${label(protocol)} ${record.id} is of protocol ${record.value.protocol}, not ${protocol.name}`;

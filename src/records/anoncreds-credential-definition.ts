@@ -1,4 +1,4 @@
-import { defineRecord } from '../kernel/record.ts';
+import { compact, defineRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A credential definition of this wallet and how far its registration has come. Its private key is in the key table. */
@@ -14,16 +14,17 @@ export interface CredentialDefinitionValue {
   error_msg?: string;
 }
 
-const result = (state: string, value: CredentialDefinitionValue, jobId: string): JsonObject => ({
-  job_id: state === 'finished' ? null : jobId,
-  credential_definition_state: {
-    state,
-    credential_definition_id: value.cred_def_id ?? null,
-    credential_definition: value.credential_definition ?? { issuerId: value.issuerId, schemaId: value.schemaId, tag: value.tag },
-  },
-  registration_metadata: value.error_msg ? { reason: value.error_msg } : {},
-  credential_definition_metadata: {},
-});
+const result = (state: string, value: CredentialDefinitionValue, jobId: string): JsonObject =>
+  compact({
+    job_id: state === 'finished' ? undefined : jobId,
+    credential_definition_state: compact({
+      state,
+      credential_definition_id: value.cred_def_id,
+      credential_definition: value.credential_definition ?? { issuerId: value.issuerId, schemaId: value.schemaId, tag: value.tag },
+    }),
+    registration_metadata: value.error_msg ? { reason: value.error_msg } : {},
+    credential_definition_metadata: {},
+  });
 
 export const credentialDefinitionRecord = defineRecord<CredentialDefinitionValue>({
   category: 'cred_def',

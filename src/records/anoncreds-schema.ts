@@ -1,4 +1,4 @@
-import { defineRecord } from '../kernel/record.ts';
+import { compact, defineRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A schema of this wallet and how far its registration has come (ACA-Py's `schema_state`). */
@@ -11,12 +11,13 @@ export interface SchemaValue {
 }
 
 /** What `POST /anoncreds/schema` answers. */
-const result = (state: string, value: SchemaValue, jobId: string): JsonObject => ({
-  job_id: state === 'finished' ? null : jobId,
-  schema_state: { state, schema_id: value.schema_id ?? null, schema: value.schema as unknown as JsonObject },
-  registration_metadata: value.error_msg ? { reason: value.error_msg } : {},
-  schema_metadata: {},
-});
+const result = (state: string, value: SchemaValue, jobId: string): JsonObject =>
+  compact({
+    job_id: state === 'finished' ? undefined : jobId,
+    schema_state: compact({ state, schema_id: value.schema_id, schema: value.schema }),
+    registration_metadata: value.error_msg ? { reason: value.error_msg } : {},
+    schema_metadata: {},
+  });
 
 /** Its id is made of issuer, name and version, so that a repeated call finds what the first one began. */
 export const schemaRecord = defineRecord<SchemaValue>({

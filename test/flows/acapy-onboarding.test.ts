@@ -6,7 +6,7 @@ import { newTenant } from '../support/tenants.ts';
 
 /** What start scripts and controllers that were written for ACA-Py with Indy do first, as they do it. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let devnet: Devnet;
 let issuer: TestAgent;
 before(async () => {

@@ -6,7 +6,7 @@ import { connectStranger, message, startStranger } from '../support/stranger.ts'
 
 /** RFC 0509. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let bob: TestAgent;
 let ids: { inviter: string; invitee: string };

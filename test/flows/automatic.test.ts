@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import { anchor, createWorld, HANDSHAKE } from '../support/agents.ts';
 import { leaks, secretsOf } from '../support/secrets.ts';
 
-const world = createWorld();
+const world = createWorld({ held: true });
 after(() => world.close());
 
 test('by the auto flags, a credential is issued and proved in five calls, and no secret is in any answer, webhook or log', async () => {

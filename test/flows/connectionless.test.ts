@@ -9,7 +9,7 @@ import { message, serviceOf, startStranger } from '../support/stranger.ts';
 
 const ISSUE = 'issue_credential_v2_0';
 const PROVE = 'present_proof_v2_0';
-const world = createWorld();
+const world = createWorld({ held: true });
 let faber: TestAgent;
 let bob: TestAgent;
 let anchored: Awaited<ReturnType<typeof anchor>>;

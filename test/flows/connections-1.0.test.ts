@@ -9,7 +9,7 @@ import { message, type Stranger, startStranger } from '../support/stranger.ts';
 /** RFC 0160, with invitations of its own and in out-of-band ones. */
 
 const OOB = { handshake_protocols: ['https://didcomm.org/connections/1.0'] };
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let bob: TestAgent;
 let carol: TestAgent;

@@ -6,7 +6,7 @@ import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { type Body, connect, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { message, requestFor, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let bob: TestAgent;
 let carol: TestAgent;

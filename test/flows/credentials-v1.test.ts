@@ -5,7 +5,7 @@ import { connectStranger, message, startStranger } from '../support/stranger.ts'
 
 /** Version 1 of issuing and proving (RFC 0036, RFC 0037), through the routes, records and topics of ACA-Py's plug-ins. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let faber: TestAgent;
 let bob: TestAgent;
 let link: { inviter: string; invitee: string };

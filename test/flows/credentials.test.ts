@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { anchor, type Body, connect, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let faber: TestAgent;
 let bob: TestAgent;
 let acme: TestAgent;
@@ -27,6 +27,10 @@ before(async () => {
 after(() => world.close());
 
 const ISSUE = 'issue_credential_v2_0';
+/** Of wallets of the AnonCreds family, whatever format is issued. */
+const DETAIL = `${ISSUE}_anoncreds`;
+const asTold = ({ cred_ex_indy_id: id, ...rest }: Body, format: string): Body =>
+  format === 'indy' ? { ...rest, cred_ex_anoncreds_id: id } : rest;
 const PROVE = 'present_proof_v2_0';
 const preview = (name: string, age: string): Body => ({
   '@type': 'issue-credential/2.0/credential-preview',
@@ -53,16 +57,16 @@ async function issue(format: string, offered: Body): Promise<{ issuer: string; h
   const issued = await faber.post(`/issue-credential-2.0/records/${offered.cred_ex_id}/issue`, { comment: 'here you are' });
   assert.equal(issued.cred_ex_record.state, 'credential-issued');
   assert.equal(issued[format].cred_ex_id, offered.cred_ex_id);
-  const kept = await faber.event(`${ISSUE}_${format}`, (one) => one.cred_ex_id === offered.cred_ex_id, "the issuer's detail webhook");
-  assert.deepEqual(kept, issued[format]);
+  const kept = await faber.event(DETAIL, (one) => one.cred_ex_id === offered.cred_ex_id, "the issuer's detail webhook");
+  assert.deepEqual(kept, asTold(issued[format], format));
   await bob.event(ISSUE, inState('credential-received', thread), 'the credential');
   const stored = await bob.post(`/issue-credential-2.0/records/${got.cred_ex_id}/store`, {});
   assert.equal(stored.cred_ex_record.state, 'done');
   await faber.event(ISSUE, inState('done', thread), 'the ack');
   const ofHolder = (one: Body): boolean => one.cred_ex_id === got.cred_ex_id;
-  const first = await bob.event(`${ISSUE}_${format}`, ofHolder, 'the detail webhook of the request');
-  const detail = await bob.event(`${ISSUE}_${format}`, (one) => ofHolder(one) && one.cred_id_stored, 'the detail webhook');
-  const member = `cred_ex_${format}_id`;
+  const first = await bob.event(DETAIL, ofHolder, 'the detail webhook of the request');
+  const detail = await bob.event(DETAIL, (one) => ofHolder(one) && one.cred_id_stored, 'the detail webhook');
+  const member = 'cred_ex_anoncreds_id';
   assert.deepEqual([first.cred_id_stored, first[member], first.cred_request_metadata], [undefined, detail[member], undefined]);
   assert.equal(detail.cred_id_stored, stored[format].cred_id_stored);
   return { issuer: offered.cred_ex_id, holder: got.cred_ex_id };

@@ -9,7 +9,7 @@ import { connectStranger, message, type Stranger, startStranger } from '../suppo
 
 /** RFC 0794. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let bob: TestAgent;
 

@@ -13,7 +13,7 @@ import { message, type Stranger, serviceOf, startStranger } from '../support/str
 /** RFC 0023 in its version 1.0: documents are attached and signed. */
 
 const V10 = { handshake_protocols: ['https://didcomm.org/didexchange/1.0'] };
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let bob: TestAgent;
 

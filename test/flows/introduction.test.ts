@@ -6,7 +6,7 @@ import { connectStranger, message, startStranger } from '../support/stranger.ts'
 
 /** ACA-Py's introduction-service 0.1: alice introduces bob, who asked for it, to carol. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let bob: TestAgent;
 let carol: TestAgent;

@@ -5,7 +5,7 @@ import type { Devnet } from '../support/ledger.ts';
 
 /** ACA-Py's questions about a ledger, on one without roles and agreements. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let devnet: Devnet;
 let issuer: TestAgent;
 let ids: { did: string; schemaId: string; credDefId: string };

@@ -9,7 +9,7 @@ import { until } from '../support/waiting.ts';
 
 /** RFC 0211. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 after(() => world.close());
 
 const of = (type: string): string => `coordinate-mediation/1.0/${type}`;

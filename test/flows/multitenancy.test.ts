@@ -7,7 +7,7 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { anchor, type Body, createWorld, HANDSHAKE, startReceiver, type TestAgent, until } from '../support/agents.ts';
 import { waiting } from '../support/waiting.ts';
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let agent: TestAgent;
 const AUTO = { 'auto-accept-invites': true, 'auto-accept-requests': true, ACAPY_PRESERVE_EXCHANGE_RECORDS: 'true' };
 

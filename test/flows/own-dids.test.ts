@@ -4,7 +4,7 @@ import { type Body, connect, createWorld, HANDSHAKE, type TestAgent, until } fro
 
 /** Connections by DIDs of the wallet, posted to the ledger or not: their keys outlive the connections. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let bob: TestAgent;
 let posted: string;

@@ -6,7 +6,7 @@ import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 
 /** RFC 9901 by the admin API, under ACA-Py's names. */
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let did: string;
 

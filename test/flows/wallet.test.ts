@@ -5,7 +5,7 @@ import { toJwk } from '../../src/dids/did-key.ts';
 import { type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
 import type { Devnet } from '../support/ledger.ts';
 
-const world = createWorld();
+const world = createWorld({ held: true });
 let alice: TestAgent;
 let bob: TestAgent;
 let devnet: Devnet;

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import { type Agent, startAgent } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Log } from '../../src/ports/log.ts';
+import { answerFaults, webhookFaults } from './acapy-answers.ts';
 import { type Devnet, startDevnet } from './ledger.ts';
 import { until, type Waiting, waiting } from './waiting.ts';
 
@@ -154,10 +156,11 @@ const ID_FIELDS: Record<string, string> = {
   present_proof: 'presentation_exchange_id',
 };
 
-/** A world of agents: everything that is started in it ends with it. */
-export function createWorld(): World {
+/** A world of agents: everything that is started in it ends with it. `held`: what they answer and tell is held against ACA-Py's document, and its end fails otherwise. */
+export function createWorld({ held: isHeld = false }: { held?: boolean } = {}): World {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-test-'));
   const undo: (() => unknown)[] = [];
+  const faults: string[] = [];
 
   async function start(name: string, spec: Spec = {}): Promise<TestAgent> {
     const store = spec.store ?? join(folder, `${name}.db`);
@@ -212,7 +215,9 @@ export function createWorld(): World {
       const text = await response.text();
       answers.push(text);
       const isJson = response.headers.get('content-type')?.includes('json');
-      return { status: response.status, text, headers: response.headers, body: isJson ? JSON.parse(text) : undefined };
+      const answer = { status: response.status, text, headers: response.headers, body: isJson ? JSON.parse(text) : undefined };
+      if (isHeld) faults.push(...answerFaults(method, path, answer.status, answer.body));
+      return answer;
     };
     const expect = async (method: string, path: string, body?: unknown): Promise<Body> => {
       const answer = await call(method, path, body);
@@ -247,6 +252,7 @@ export function createWorld(): World {
       },
       async close() {
         await one.stop();
+        if (isHeld) faults.push(...receiver.hooks.list.flatMap(({ topic, payload }) => webhookFaults(topic, payload)));
         await receiver.close();
       },
     };
@@ -266,6 +272,7 @@ export function createWorld(): World {
     async close() {
       while (undo.length > 0) await undo.pop()!();
       rmSync(folder, { recursive: true, force: true });
+      assert.deepEqual([...new Set(faults)], [], "answers and webhooks, held against ACA-Py's document");
     },
   };
 }

@@ -17,7 +17,6 @@ const indySchema = (id: string, schema: SchemaValue['schema']): JsonObject => ({
   name: schema.name,
   version: schema.version,
   attrNames: [...schema.attrNames],
-  seqNo: null,
 });
 
 /** The Indy family issues by the public DID. */
@@ -88,7 +87,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       finished(state!.state as string, metadata!);
       const schema_id = state!.schema_id as string;
       const schema = indySchema(schema_id, state!.schema as unknown as SchemaValue['schema']);
-      return { sent: { schema_id, schema }, schema_id, schema, txn: null };
+      return { sent: { schema_id, schema }, schema_id, schema };
     },
   },
   {
@@ -158,7 +157,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       const { credential_definition_state: state, registration_metadata: metadata } = answer as Record<string, JsonObject>;
       finished(state!.state as string, metadata!);
       const credential_definition_id = state!.credential_definition_id as string;
-      return { sent: { credential_definition_id }, credential_definition_id, txn: null };
+      return { sent: { credential_definition_id }, credential_definition_id };
     },
   },
   {

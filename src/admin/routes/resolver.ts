@@ -8,7 +8,7 @@ export const resolverRoutes: readonly AdminRoute[] = [
     summary: 'Retrieve doc for requested did',
     async handle(admin, { tenant, params }) {
       const resolved = await admin.work(tenant).resolver.resolve(params.did!);
-      return { did_document: resolved.document as JsonObject, metadata: resolved.metadata as JsonObject };
+      return { did_document: resolved.document as JsonObject, document_metadata: {}, metadata: resolved.metadata as JsonObject };
     },
   },
 ];
