@@ -35,6 +35,12 @@ const mediatorIn = (ctx: StepContext, service: OwnService): Mediator | undefined
 const routed = (service: OwnService, { verkey, did: name }: DidValue) =>
   service.mediation ? { unroutes: [verkey], routes: [routeFor(service, verkey, 'public', name)] } : {};
 
+/** A DID of the ledger is written by its own key. @throws AppError `not-implemented` where an endorser is asked for */
+function noEndorser(query: Readonly<Record<string, string>>): void {
+  if (query.create_transaction_for_endorser === 'true')
+    throw new AppError('not-implemented', 'Endorsement is not supported: the sponsor pays for what the issuer itself signs');
+}
+
 const SETTLED = { next_metadata: undefined, next_mediator: undefined, error_msg: undefined };
 
 /** DIDs of the wallet: created at once, published by a ledger write. A published DID stays usable when another becomes the public one. */
@@ -119,6 +125,7 @@ export const walletDid = defineProtocol<DidValue>({
         public: { category: did.category, tag: 'posture', equals: 'public' },
       }),
       step(ctx, { query }) {
+        noEndorser(query);
         const { value } = ctx.record!;
         if (value.method !== 'algo')
           throw new AppError('bad-request', `A DID of method ${value.method} cannot be public: it is not on the ledger`);
@@ -149,7 +156,8 @@ export const walletDid = defineProtocol<DidValue>({
       from: ['stored'],
       about: ({ body }) => ({ category: did.category, id: body.did }),
       load: ({ body }) => mediationLookup(body.mediation_id),
-      step(ctx, { body }) {
+      step(ctx, { body, query }) {
+        noEndorser(query);
         const { value } = ctx.record!;
         const kind = body.endpoint_type ?? 'Endpoint';
         // a mediator that is named, or else the default one where no endpoint is said, stands for the endpoint

@@ -46,6 +46,12 @@ test('the rest of an onboarding goes through', async () => {
   assert.equal((await issuer.call('POST', nym({ verkey: '3'.repeat(44) }))).status, 400);
   assert.equal((await issuer.call('POST', nym({ did: 'did:algo:custom:app:1:'.padEnd(86, '0') }))).status, 400);
   assert.equal((await issuer.call('POST', nym({ create_transaction_for_endorser: 'True' }))).status, 501);
+  for (const path of [`/wallet/did/public?did=${did}&`, '/wallet/set-did-endpoint?'])
+    assert.equal(
+      (await issuer.call('POST', `${path}create_transaction_for_endorser=true`, { did, endpoint: 'https://e.example' })).status,
+      501,
+      path,
+    );
   assert.equal((await issuer.get('/ledger/taa')).result.taa_required, false);
   assert.deepEqual(await issuer.post('/ledger/taa/accept', { mechanism: 'on_file', text: '', version: '' }), {});
   assert.equal((await issuer.post(`/wallet/did/public?did=${did}`)).result.posture, 'public');

@@ -107,6 +107,11 @@ for (const version of VERSIONS) {
     await seen(holder, proofTopic, 'request-received', proof);
     const { presentation_request: shown, by_format: formats } = await holder.get(`${version.prove}/records/${atProver}`);
     const [referent] = Object.keys((shown ?? formats.pres_request.anoncreds).requested_attributes);
+    const answering = async (name: string): Promise<number> => {
+      const extra = JSON.stringify({ [referent!]: { 'attr::name::value': name } });
+      return (await holder.get(`${version.prove}/records/${atProver}/credentials?extra_query=${encodeURIComponent(extra)}`)).length;
+    };
+    assert.deepEqual([(await answering('Alice')) > 0, await answering('Bob')], [true, 0], 'extra_query');
     const chosen = {
       requested_attributes: { [referent!]: { cred_id: credential, revealed: true } },
       requested_predicates: {},

@@ -13,16 +13,20 @@ import type { Admin, AdminRoute } from '../route.ts';
 const MAX_SCANNED = 20_000;
 const SCAN_PAGE = 500;
 
-function parsed(wql: string | undefined): JsonObject {
+/** A query that a controller wrote. @throws AppError `unprocessable` for what is no JSON object */
+export function parsed(wql: string | undefined): JsonObject {
   if (wql === undefined || wql === '') return {};
   try {
-    return JSON.parse(wql) as JsonObject;
+    const value: unknown = JSON.parse(wql);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
   } catch {
-    throw new AppError('unprocessable', 'wql: the query is not JSON');
+    // told with what is JSON and no object
   }
+  throw new AppError('unprocessable', 'wql: the query is not JSON');
 }
 
-function subjectOf(row: StoredRecord): Subject {
+/** A credential as WQL asks about it. */
+export function subjectOf(row: StoredRecord): Subject {
   const { subject, attrs } = row.value as unknown as CredentialValue;
   const values = new Map(Object.entries(attrs).map(([name, value]) => [canonicalName(name), value]));
   return { ...(subject as unknown as Subject), attributes: new Set(values.keys()), values };

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { operationsOf } from '../src/admin/server.ts';
+import { createRegistry } from '../src/kernel/registry.ts';
+import { EXTRA_RECORDS, PROTOCOLS } from '../src/spoken.ts';
+
+/**
+ * Every member of a query or a body that is declared is read by what serves it: by the code of the file that declares it, or of one that this imports. What is
+ * declared and never read changes nothing, which its caller cannot know.
+ */
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+
+/** Members that are taken and change nothing, as a controller may expect of each. docs/deviations.md tells the same. */
+const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
+  order_by: 'it has one value, which says what is done anyway',
+  conn_id: 'whom to ask for an endorsement, which is refused by its own member',
+  alias: 'what a ledger would call a DID: this one keeps no names, and writes nothing for others',
+  features: 'what else a did:indy should have: the DID that is made in its place has none',
+  mechanism: 'how an agreement is accepted that there is none of',
+  version: 'the same',
+  text: 'the same',
+  holder_did: 'whom ld_proof credentials are about: the formats that are issued bind to the link secret',
+  wait_for_revocation_setup: 'there is no revocation to wait for',
+  options: 'what a registry of another kind would want of a schema',
+  to: 'the end of an interval in which nothing can be revoked',
+};
+
+const namesIn = (schema: object | undefined): string[] => Object.keys((schema as { properties?: object } | undefined)?.properties ?? {});
+
+const sources = new Map(
+  globSync('src/**/*.ts', { cwd: ROOT })
+    .filter((file) => !file.endsWith('.test.ts'))
+    .map((file) => [file, readFileSync(`${ROOT}${file}`, 'utf8')]),
+);
+
+/** A file and what it imports, without the places that only declare a member, and without comments and types. */
+const CODE = new Map([...sources].map(([file, text]) => [file, text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')]));
+function reads(file: string, name: string): boolean {
+  const escaped = name.replace(/[^A-Za-z0-9_]/g, '\\$&');
+  const declared = new RegExp(`['"]?\\b${escaped}['"]?: (?:Type\\.|[A-Z]\\w*)`, 'g');
+  const used = new RegExp(`(?<![\\w~@-])${escaped}(?![\\w])`);
+  return used.test(CODE.get(file)!.replace(declared, ''));
+}
+/** The kinds of records that a file is about, and the protocols whose commands it calls by name: what it hands on is read there. */
+const behind = (file: string): string[] => {
+  const text = sources.get(file)!;
+  const records = [...text.matchAll(/from '[./]*(records\/[a-z0-9-]+\.ts)'/g)].map(([, path]) => `src/${path}`);
+  const protocols = [...text.matchAll(/'([a-z0-9-]+)'/g)].map(([, name]) => `src/protocols/${name}.ts`);
+  const routes = [...text.matchAll(/from '\.\/([a-z-]+\.ts)'/g)].map(([, path]) => `src/admin/routes/${path}`);
+  return [...records, ...protocols, ...routes].filter((path) => sources.has(path));
+};
+
+test('every declared member of a query and of a body is read', () => {
+  const operations = operationsOf(createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), [], {
+    multitenant: true,
+    managesWallets: true,
+  });
+  const unread: string[] = [];
+  for (const op of operations) {
+    const route = `${op.method} ${op.path}`;
+    const members = [...namesIn(op.query?.schema), ...namesIn(op.body?.schema)];
+    const lists = [...sources].filter(([, text]) => text.includes(`list: '${op.path}'`)).map(([file]) => file);
+    const own = [...sources].filter(([, text]) => text.includes(`'${route}'`)).map(([file]) => file);
+    // routes whose names are put together
+    const family = `/${op.path.split('/')[1]!}`;
+    if (own.length === 0 && lists.length === 0)
+      own.push(...[...sources].filter(([, text]) => text.includes(`${family}/`) || text.includes(`'${family}'`)).map(([file]) => file));
+    const files = [...own, ...own.flatMap(behind), ...(lists.length > 0 ? [...lists, 'src/admin/operations.ts'] : [])];
+    for (const name of new Set(members)) {
+      if (!Object.hasOwn(WITHOUT_EFFECT, name) && !files.some((file) => reads(file, name))) unread.push(`${route} ${name}`);
+    }
+  }
+  assert.deepEqual(unread.sort(), []);
+});
