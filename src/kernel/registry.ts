@@ -38,6 +38,14 @@ export interface KnownCommand {
 /** Why a type has no step: it is unknown, or its family is known in another major version. */
 export type TypeMiss = 'unknown-type' | 'unknown-version';
 
+/** What else ACA-Py's controllers, and its demo, call the handshakes. */
+const ALIASES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    'connections/1.0': ['connection', 'connections', 'conn', 'conns', 'rfc160', '160', 'old'],
+    'didexchange/1.0': ['didexchange', 'did-exchange', 'didx', 'didex', 'rfc23', 'rfc-23', '23', 'new'],
+  }).flatMap(([handshake, names]) => names.map((name) => [name, handshake] as const)),
+);
+
 /** Everything that was registered, frozen before the first message. */
 export interface Registry extends Spoken {
   readonly protocols: readonly Protocol[];
@@ -146,7 +154,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
     handshakes,
     handshakeOf(name: string): string | undefined {
       const prefix = [PREFIX, OLD_PREFIX].find((known) => name.startsWith(known)) ?? '';
-      const bare = name.slice(prefix.length);
+      const bare = ALIASES.get(name.toLowerCase()) ?? name.slice(prefix.length);
       return handshakes.has(bare) ? bare : undefined;
     },
     attachable: (name: string): readonly Attachable[] =>

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { VERSION } from '../../src/version.ts';
 import { anchor, type Body, connect, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import type { Devnet } from '../support/ledger.ts';
 import { newTenant } from '../support/tenants.ts';
@@ -68,7 +69,7 @@ test('the type of the wallet is told as it was given, and with it the family of 
   assert.equal(config['ledger.genesis_url'], 'http://genesis.example');
   assert.equal((await issuer.get('/settings'))['wallet.type'], 'askar');
   const { version, flexid_version: own } = await issuer.get('/status');
-  assert.deepEqual([version, own], ['1.7.0', '0.1.0']);
+  assert.deepEqual([version, own], ['1.7.0', VERSION]);
   const holder = await world.start('holder', { devnet, flags: ['--auto-store-credential', '--wallet-type', 'kanon-anoncreds'] });
   assert.equal((await holder.get('/settings'))['wallet.type'], 'kanon-anoncreds');
   const { credDefId } = await anchor(issuer, ['name']);
@@ -106,6 +107,20 @@ test('the picture of the agent, or of the tenant, is in invitations', async () =
   assert.deepEqual(results.map(({ settings }: Body) => settings['wallet.type']).sort(), ['askar', 'askar-anoncreds']);
   await host.call('PUT', `/multitenancy/wallet/${own.id}`, { image_url: 'https://tenant.example/b.png' });
   await until(async () => (await pictures(own)).every((one) => one === 'https://tenant.example/b.png'), 'the new picture');
+});
+
+test('handshakes have the names that ACA-Py has for them', async () => {
+  for (const [name, known] of [
+    ['rfc23', 'didexchange/1.0'],
+    ['DIDX', 'didexchange/1.0'],
+    ['connections', 'connections/1.0'],
+    ['rfc160', 'connections/1.0'],
+    ['didexchange/1.1', 'didexchange/1.1'],
+  ] as const) {
+    const { invitation } = await issuer.post('/out-of-band/create-invitation', { handshake_protocols: [name] });
+    assert.deepEqual(invitation.handshake_protocols, [`https://didcomm.org/${known}`], name);
+  }
+  assert.equal((await issuer.call('POST', '/out-of-band/create-invitation', { handshake_protocols: ['rfc24'] })).status, 400);
 });
 
 test('without a ledger, or with --sov-as-algo off, a DID of method sov is refused', async () => {
