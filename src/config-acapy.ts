@@ -134,6 +134,9 @@ export function statusOf(given: Readonly<Record<string, unknown>>): Record<strin
     const name = Object.hasOwn(STATUS_NAMES, flag) ? STATUS_NAMES[flag] : undefined;
     if (name && value !== undefined && value !== false) out[name] = value;
   }
+  // its keys are left out, as there
+  const urls = out['admin.webhook_urls'];
+  if (Array.isArray(urls)) out['admin.webhook_urls'] = urls.map((url) => String(url).replace(/#.*/, ''));
   if (Array.isArray(given.admin)) Object.assign(out, { 'admin.enabled': true, 'admin.host': given.admin[0], 'admin.port': given.admin[1] });
   if (Array.isArray(given.endpoint)) {
     const [first, ...more] = given.endpoint;

@@ -178,6 +178,7 @@ const WORDS: Record<string, string[]> = {
   'ws-heartbeat-interval': ['3'],
   'ws-timeout-interval': ['15'],
   'log-level': ['WARNING'],
+  'webhook-url': ['http://127.0.0.1:1/hooks'],
   plugin: ['connections'],
   'wallet-storage-type': ['default'],
 };
