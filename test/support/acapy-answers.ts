@@ -7,6 +7,7 @@ export const BEYOND: Readonly<Record<string, readonly string[]>> = {
   AdminStatus: ['flexid_version', 'uptime'],
   ConnRecord: ['legacy'],
   DID: ['error_msg'],
+  InvitationRecord: ['short_url'],
 };
 /** The same of every list that is paged. */
 export const OF_PAGES: readonly string[] = ['damaged', 'next', 'total'];
