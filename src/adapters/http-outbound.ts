@@ -45,14 +45,14 @@ export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: n
   const free = new Agent({ connections: 64, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connectTimeout: timeoutMs });
 
   return {
-    async deliver(endpoint, envelope, type = mediaType): Promise<DeliveryResult> {
+    async deliver(endpoint, envelope, type = mediaType, signal = undefined): Promise<DeliveryResult> {
       const url = guard.checkUrl(endpoint);
-      const answer = await post(guarded, url, { 'content-type': type }, envelope, timeoutMs, true);
+      const answer = await post(guarded, url, { 'content-type': type }, envelope, timeoutMs, true, signal);
       return { status: answer.status, body: answer.body.length > 0 ? answer.body : undefined };
     },
-    async notify(url, headers, body) {
+    async notify(url, headers, body, signal) {
       if (/^wss?:/i.test(url)) return await wsNotify(new URL(url), headers, body, timeoutMs);
-      const answer = await post(free, new URL(url), headers, body, timeoutMs, false);
+      const answer = await post(free, new URL(url), headers, body, timeoutMs, false, signal);
       return { status: answer.status };
     },
     async close() {
@@ -69,19 +69,33 @@ function post(
   body: string,
   timeoutMs: number,
   keep: boolean,
+  signal: AbortSignal | undefined,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     let status = 0;
     let type = '';
-    const fail = (error: unknown): void => reject(asDelivery(error, url));
+    let current: Dispatcher.DispatchController | undefined;
+    const fail = (error: unknown): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
+      reject(asDelivery(error, url));
+    };
+    const giveUp = (): void => {
+      const error = new AppError('delivery-failed', `${url.origin} takes long while others wait`);
+      expired = true;
+      current?.abort(error);
+      fail(error);
+    };
     const timer = setTimeout(() => {
       // endless answers end here: the controller is aborted by the next chunk, and the caller does not wait for it
       expired = true;
       fail(new AppError('delivery-failed', `${url.origin} did not answer in ${timeoutMs / 1000} s`));
     }, timeoutMs * 1.5);
     let expired = false;
+    if (signal?.aborted) return giveUp();
+    signal?.addEventListener('abort', giveUp, { once: true });
     agent.dispatch(
       {
         origin: url.origin,
@@ -91,7 +105,10 @@ function post(
         body,
       },
       {
-        onRequestStart() {},
+        onRequestStart(controller) {
+          current = controller;
+          if (expired) controller.abort(new AppError('delivery-failed', `${url.origin} was given up`));
+        },
         onResponseStart(_controller, statusCode, responseHeaders) {
           status = statusCode;
           const given = responseHeaders['content-type'];
@@ -105,10 +122,10 @@ function post(
         },
         onResponseEnd() {
           clearTimeout(timer);
+          signal?.removeEventListener('abort', giveUp);
           resolve({ status, type, body: Buffer.concat(chunks) });
         },
         onResponseError(_controller: Dispatcher.DispatchController, error: Error) {
-          clearTimeout(timer);
           fail(error);
         },
       },

@@ -8,6 +8,7 @@ import {
   type Jobs,
   type Page,
   type SettledLane,
+  type Share,
 } from '../ports/store.ts';
 import { decodeJob, NEVER, sealDeath, wholeTime } from '../vault/rows.ts';
 import { type CommitBatcher, leaseParts, leaseToken } from './postgres-commit.ts';
@@ -37,6 +38,7 @@ interface Parts {
 }
 
 const ATTEMPTS = 5;
+const ANY_NUMBER = 2_147_483_647;
 
 /** The job side of a PostgreSQL database. Several processes may run it at once. */
 export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNumber, subscribe }: Parts): Jobs {
@@ -86,12 +88,37 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     return { lane, kind, tenant: keys.tenant, lease: token, jobs };
   }
 
-  async function claim({ lanes, perLane, leaseMs, kinds, lane }: Parameters<Jobs['claim']>[0]): Promise<ClaimedLane[]> {
-    const rows = await patient<ClaimRow>({
-      name: 'claim',
-      text: 'SELECT * FROM flexid.claim($1, $2, $3, $4, $5)',
-      values: [lanes, perLane, wholeTime(leaseMs), kinds ?? JOB_KINDS, lane ?? null],
-    });
+  /** The tenants of a share by their numbers, as columns; those that are not there any more are passed over. */
+  async function sharing(share: Share | undefined): Promise<[number[], number[], number[], string[], number[]]> {
+    const columns: Awaited<ReturnType<typeof sharing>> = [[], [], [], [], []];
+    const number = async (tenant: string): Promise<number | undefined> => (await tenantById(tenant).catch(() => undefined))?.n;
+    for (const [tenant, held] of share?.held ?? []) {
+      const t = await number(tenant);
+      if (t === undefined) continue;
+      columns[0].push(t);
+      columns[1].push(held);
+    }
+    for (const { tenant, target, room } of share?.targets ?? []) {
+      const t = await number(tenant);
+      if (t === undefined) continue;
+      columns[2].push(t);
+      columns[3].push(target);
+      columns[4].push(room);
+    }
+    return columns;
+  }
+
+  async function claim({ lanes, perLane, leaseMs, kinds, share, lane }: Parameters<Jobs['claim']>[0]): Promise<ClaimedLane[]> {
+    const common = [lanes, perLane, wholeTime(leaseMs), kinds ?? JOB_KINDS];
+    const rows = await patient<ClaimRow>(
+      lane !== undefined
+        ? { name: 'claim', text: 'SELECT * FROM flexid.claim($1, $2, $3, $4, $5)', values: [...common, lane] }
+        : {
+            name: 'claim-fair',
+            text: 'SELECT * FROM flexid.claim_fair($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+            values: [...common, share?.tenant ?? ANY_NUMBER, share?.target ?? ANY_NUMBER, ...(await sharing(share))],
+          },
+    );
     const byLane = Map.groupBy(rows, (row) => row.lane);
     const read = await Promise.all([...byLane.values()].map(readLane));
     return read.filter((one) => one !== undefined);
@@ -112,10 +139,10 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
         done[0].push(one.lane);
         done[1].push(id);
       }
-      for (const { id, at } of one.retry ?? []) {
+      for (const { id, at, untried } of one.retry ?? []) {
         retry[0].push(one.lane);
         retry[1].push(id);
-        retry[2].push(wholeTime(at));
+        retry[2].push(untried ? -wholeTime(at) : wholeTime(at));
       }
       for (const { id, error } of one.dead ?? []) {
         const keys = await keysOf(t);
@@ -150,10 +177,11 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     batch.announce(row?.causes ?? [], []);
   }
 
-  async function nextDue(): Promise<number | undefined> {
+  async function nextDue(kinds: readonly JobKind[] = JOB_KINDS, after = -1): Promise<number | undefined> {
     const [row] = await link.query<{ due: number | null }>({
       name: 'next-due',
-      text: `SELECT min(due) AS due FROM flexid.lane WHERE due < ${NEVER}`,
+      text: `SELECT min(due) AS due FROM flexid.lane WHERE due > $2 AND due < ${NEVER} AND kind = ANY ($1)`,
+      values: [kinds, after],
     });
     return row?.due ?? undefined;
   }

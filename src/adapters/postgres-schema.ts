@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { AppError } from '../errors.ts';
 import { COMMIT_FUNCTION, COMMIT_MAIL_FUNCTION, MAIL_FUNCTIONS } from './postgres-commit-sql.ts';
-import { JOB_FUNCTIONS } from './postgres-jobs-sql.ts';
+import { FAIR_FUNCTIONS, JOB_FUNCTIONS } from './postgres-jobs-sql.ts';
 
 /**
  * Tables as in SQLite, with two differences: who holds a lane is in its row (`lease`; `due` is then the end of the hold, so that a lane is claimable when it is due,
@@ -142,6 +142,7 @@ DROP INDEX flexid.dead_tenant;
 ${loadFunction('r.t = g.t AND r.n = g.n')}`,
   },
   { name: 'mail that peers fetch', sql: MAIL },
+  { name: 'lanes in turn by tenant and target', sql: FAIR_FUNCTIONS },
 ];
 
 /** Any number of our own: the advisory lock under which only one process migrates. */

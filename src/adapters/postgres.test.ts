@@ -133,7 +133,8 @@ describe('PostgreSQL database', () => {
       const { rows } = await client.query<{ name: string }>(commits);
       assert.equal(rows.length, 2, 'that of before stays for the processes that were started before');
       await client.query(`DROP TABLE flexid.mail, flexid.mailbox; DROP FUNCTION flexid.expire_mail; DROP FUNCTION ${rows[1]!.name};
-        DELETE FROM flexid.migration WHERE number = 4`);
+        DROP FUNCTION flexid.claim_fair, flexid.next_tenants, flexid.next_targets; ALTER TABLE flexid.lane DROP COLUMN target;
+        DELETE FROM flexid.migration WHERE number >= 4`);
     });
     const after = await openPostgres({ url, masterKey });
     assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);

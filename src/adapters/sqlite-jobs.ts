@@ -1,10 +1,23 @@
+import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { asAppError } from '../errors.ts';
-import { type ClaimedJob, type ClaimedLane, type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page } from '../ports/store.ts';
+import {
+  type ClaimedJob,
+  type ClaimedLane,
+  type DeadJob,
+  JOB_KINDS,
+  type JobKind,
+  type Jobs,
+  type Page,
+  type Share,
+} from '../ports/store.ts';
 import { decodeJob, NEVER, sealDeath, wholeTime } from '../vault/rows.ts';
 import type { BatchWriter } from './sqlite-batch.ts';
 import type { Holds, LaneRow, LaneWrites } from './sqlite-lanes.ts';
+import { type Bounds, boundsOf, CROWD, fairly, windowOf } from './store-fair.ts';
 import { DAMAGED_JOB, guarded, type HintDraft, type KnownTenant, readDead } from './store-shared.ts';
+
+type FairRow = LaneRow & { target: string };
 
 interface JobRead {
   id: string;
@@ -28,11 +41,16 @@ interface Parts {
 
 /** The job side of an SQLite database: claims only read (holds are in memory), everything else is part of the turn's batch. */
 export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber, read, subscribe }: Parts): Jobs {
-  const dueLanes = db.prepare(`SELECT n, name, kind, t, due, head FROM lane
+  const columns = 'n, name, kind, t, due, head, target';
+  const dueLanes = db.prepare(`SELECT ${columns} FROM lane
     WHERE kind = ? AND due <= ? AND n NOT IN (SELECT value FROM json_each(?)) ORDER BY due, n LIMIT ?`);
+  const nextTenant = db.prepare('SELECT t FROM lane WHERE kind = ? AND t >= ? ORDER BY t LIMIT 1');
+  const lastTenant = db.prepare('SELECT max(t) AS t FROM lane WHERE kind = ?');
+  const nextTarget = db.prepare('SELECT target FROM lane WHERE kind = ? AND t = ? AND target > ? ORDER BY target LIMIT 1');
+  const targetLanes = db.prepare(`SELECT ${columns} FROM lane WHERE kind = ? AND t = ? AND target = ? AND due <= ? ORDER BY due LIMIT ?`);
   const laneJobs = db.prepare('SELECT id, kind, due, attempts, cause, payload FROM job WHERE lane = ? ORDER BY id LIMIT ?');
   const firstDue = db.prepare(`SELECT due FROM lane
-    WHERE kind = ? AND due < ${NEVER} AND n NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT 1`);
+    WHERE kind = ? AND due > ? AND due < ${NEVER} AND n NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT 1`);
   const deadRows = db.prepare('SELECT id, kind, lane, attempts, died, error, payload FROM dead WHERE t = ? ORDER BY n LIMIT ? OFFSET ?');
   const deadCount = db.prepare('SELECT count(*) AS total FROM dead WHERE t = ?');
 
@@ -67,10 +85,65 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     return jobs;
   }
 
-  function candidates(now: number, wanted: number, kinds: readonly JobKind[]): LaneRow[] {
+  function candidates(now: number, wanted: number, kinds: readonly JobKind[], share: Share | undefined): FairRow[] {
     const busy = held.list(now);
-    const found = kinds.flatMap((kind) => dueLanes.all(kind, now, busy, wanted) as unknown as LaneRow[]);
-    return kinds.length > 1 ? found.sort((a, b) => a.due - b.due || a.n - b.n).slice(0, wanted) : found;
+    const bounds = boundsOf(share, (tenant) => {
+      try {
+        return tenantById(tenant).n;
+      } catch {
+        return undefined;
+      }
+    });
+    const size = windowOf(wanted);
+    const found = kinds.flatMap((kind) => {
+      const rows = dueLanes.all(kind, now, busy, size) as unknown as FairRow[];
+      return rows.length < size ? rows : [...rows, ...crowd(kind, now, bounds)];
+    });
+    const each = new Map(found.map((row) => [row.n, row]));
+    return fairly([...each.values()], wanted, bounds);
+  }
+
+  /** Some lanes of every tenant and target: where more is due than a claim can look at, whoever has few would not be seen. */
+  function crowd(kind: JobKind, now: number, bounds: Bounds): FairRow[] {
+    const found: FairRow[] = [];
+    const { t: last } = lastTenant.get(kind) as { t: number | null };
+    const start = Math.floor(Math.random() * ((last ?? 0) + 1));
+    let looks = 0;
+    const look = (from: number, to: number): void => {
+      for (let t = from; looks < CROWD.tenants; t++) {
+        const next = nextTenant.get(kind, t) as { t: number } | undefined;
+        if (!next || next.t >= to) return;
+        looks++;
+        t = next.t;
+        if (bounds.held(t) < bounds.tenant) lookAt(kind, t, now, bounds, found);
+      }
+    };
+    look(start, Infinity);
+    look(0, start);
+    return found;
+  }
+
+  function lookAt(kind: JobKind, t: number, now: number, bounds: Bounds, found: FairRow[]): void {
+    const start = randomBytes(3).toString('base64url');
+    let looks = 0;
+    const look = (target: string): void => {
+      looks++;
+      const room = Math.min(CROWD.lanes, target === '' ? CROWD.lanes : (bounds.room(t, target) ?? CROWD.lanes));
+      if (room <= 0) return;
+      const rows = targetLanes.all(kind, t, target, now, room + held.count(t, target)) as unknown as FairRow[];
+      for (const row of rows) if (!held.isHeld(row.n, now)) found.push(row);
+    };
+    look('');
+    const from = (first: string, end: string | undefined): void => {
+      for (let target = first; looks < CROWD.targets; ) {
+        const next = nextTarget.get(kind, t, target) as { target: string } | undefined;
+        if (!next || (end !== undefined && next.target > end)) return;
+        target = next.target;
+        look(target);
+      }
+    };
+    from(start, undefined);
+    from('', start);
   }
 
   function named(name: string, now: number): LaneRow[] {
@@ -78,10 +151,10 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     return lane && !held.isHeld(lane.n, now) ? [lane] : [];
   }
 
-  function claim({ lanes: wanted, perLane, leaseMs, kinds, lane }: Parameters<Jobs['claim']>[0]): ClaimedLane[] {
+  function claim({ lanes: wanted, perLane, leaseMs, kinds, share, lane }: Parameters<Jobs['claim']>[0]): ClaimedLane[] {
     const now = Date.now();
     const taken: ClaimedLane[] = [];
-    const rows = lane === undefined ? candidates(now, wanted, kinds ?? JOB_KINDS) : named(lane, now);
+    const rows = lane === undefined ? candidates(now, wanted, kinds ?? JOB_KINDS, share) : named(lane, now);
     for (const row of rows) {
       let jobs: ClaimedJob[];
       try {
@@ -99,7 +172,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         });
         continue;
       }
-      const { token } = held.take(row.n, now + leaseMs);
+      const { token } = held.take(row, now + leaseMs);
       taken.push({ lane: row.name, kind: row.kind, tenant: tenantByNumber(row.t).keys.tenant, lease: token, jobs });
     }
     return taken;
@@ -120,7 +193,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
           ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(tenantByNumber(lane.t).keys, id, error), now)),
         ];
         for (const removed of gone) if (removed?.cause) causes.push(removed.cause);
-        for (const { id, at } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at));
+        for (const { id, at, untried } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at), untried);
         if (lanes.refresh(lane.n, now) !== undefined) kinds.push(lane.kind);
         ended.push(one.lease);
       }
@@ -174,10 +247,10 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     return { total, rows: rows.map((row) => readDead(keys, row)) };
   }
 
-  function nextDue(): number | undefined {
+  function nextDue(kinds: readonly JobKind[] = JOB_KINDS, after = -1): number | undefined {
     const now = Date.now();
     const busy = held.list(now);
-    const times = JOB_KINDS.flatMap((kind) => (firstDue.all(kind, busy) as { due: number }[]).map((row) => row.due));
+    const times = kinds.flatMap((kind) => (firstDue.all(kind, after, busy) as { due: number }[]).map((row) => row.due));
     const ends = held.firstEnd();
     // a lane whose hold runs out is claimable again, should its holder never settle
     if (ends !== undefined && ends > now) times.push(ends);
@@ -197,7 +270,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         });
       }),
     drop,
-    nextDue: () => read(nextDue),
+    nextDue: (kinds?: readonly JobKind[], after?: number) => read(() => nextDue(kinds, after)),
     dead: (tenant: string, page: { limit: number; offset: number }) => read(() => dead(tenant, page)),
     revive,
     subscribe,

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
-import type { JobKind } from '../ports/store.ts';
+import { type JobKind, targetOf } from '../ports/store.ts';
 import { type JobRow, NEVER } from '../vault/rows.ts';
 
 /** A lane that a worker holds. */
 export interface Hold {
   token: string;
   lane: number;
+  /** Whose it is: the tenant's number and the target. */
+  owner: string;
   until: number;
 }
 
@@ -15,21 +17,35 @@ export interface Hold {
 export function holds() {
   const byToken = new Map<string, Hold>();
   const byLane = new Map<number, Hold>();
+  const byOwner = new Map<string, number>();
+  const count = (owner: string, more: number): void => {
+    const sum = (byOwner.get(owner) ?? 0) + more;
+    if (sum > 0) byOwner.set(owner, sum);
+    else byOwner.delete(owner);
+  };
   return {
     isHeld: (lane: number, now: number): boolean => (byLane.get(lane)?.until ?? 0) > now,
     of: (token: string): Hold | undefined => byToken.get(token),
-    take(lane: number, until: number): Hold {
+    /** How many lanes of a target are held, at most. */
+    count: (t: number, target: string): number => byOwner.get(`${t} ${target}`) ?? 0,
+    take({ n: lane, t, name }: Pick<LaneRow, 'n' | 't' | 'name'>, until: number): Hold {
       const former = byLane.get(lane);
-      if (former) byToken.delete(former.token);
-      const hold = { token: randomUUID(), lane, until };
+      if (former) {
+        byToken.delete(former.token);
+        count(former.owner, -1);
+      }
+      const hold = { token: randomUUID(), lane, owner: `${t} ${targetOf(name)}`, until };
       byToken.set(hold.token, hold);
       byLane.set(lane, hold);
+      count(hold.owner, 1);
       return hold;
     },
     release(token: string): void {
       const hold = byToken.get(token);
       byToken.delete(token);
-      if (hold && byLane.get(hold.lane) === hold) byLane.delete(hold.lane);
+      if (!hold || byLane.get(hold.lane) !== hold) return;
+      byLane.delete(hold.lane);
+      count(hold.owner, -1);
     },
     /** The lanes held now, as a JSON list for SQL. */
     list(now: number): string {
@@ -67,7 +83,7 @@ export function laneWrites(db: DatabaseSync) {
   const jobInsert = db.prepare('INSERT INTO job (id, lane, t, kind, due, attempts, cause, payload) VALUES (?, ?, ?, ?, ?, 0, ?, ?)');
   const jobDelete = db.prepare('DELETE FROM job WHERE id = ? AND lane = ? RETURNING cause');
   const jobDrop = db.prepare('DELETE FROM job WHERE id = ? AND t = ? RETURNING lane, cause');
-  const jobRetry = db.prepare('UPDATE job SET attempts = attempts + 1, due = ? WHERE id = ? AND lane = ?');
+  const jobRetry = db.prepare('UPDATE job SET attempts = attempts + ?, due = ? WHERE id = ? AND lane = ?');
   const jobDead = db.prepare(`INSERT INTO dead (id, lane, t, kind, attempts, cause, payload, died, error)
     SELECT j.id, l.name, j.t, j.kind, j.attempts + 1, j.cause, j.payload, ?, ? FROM job j JOIN lane l ON l.n = j.lane WHERE j.id = ? AND j.lane = ?`);
   const deadGet = db.prepare('SELECT id, lane, kind, cause, payload FROM dead WHERE id = ? AND t = ?');
@@ -96,7 +112,7 @@ export function laneWrites(db: DatabaseSync) {
     /** Removes a job from a lane; undefined when it is not there. */
     remove: (lane: number, id: string) => jobDelete.get(id, lane) as Removed | undefined,
     drop: (t: number, id: string) => jobDrop.get(id, t) as (Removed & { lane: number }) | undefined,
-    retry: (lane: number, id: string, at: number) => void jobRetry.run(at, id, lane),
+    retry: (lane: number, id: string, at: number, untried = false) => void jobRetry.run(untried ? 0 : 1, at, id, lane),
     /** Lets a lane wait until it is woken. */
     park: (lane: LaneRow) => void laneUpdate.run(NEVER, lane.head, lane.n),
     /** Sets a job aside; undefined when it is not there. */

@@ -71,6 +71,15 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     CREATE TABLE mailbox (t INTEGER NOT NULL, box TEXT NOT NULL, messages INTEGER NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (t, box)) WITHOUT ROWID, STRICT;
     `,
   },
+  {
+    // `target` is what `targetOf` says of the lane's name
+    name: 'lanes in turn by tenant and target',
+    sql: `
+    ALTER TABLE lane ADD COLUMN target TEXT GENERATED ALWAYS AS
+      (CASE WHEN name LIKE 'event:%:%' THEN substr(name, 7, instr(substr(name, 7), ':') - 1) ELSE '' END) VIRTUAL;
+    CREATE INDEX lane_fair ON lane (kind, t, target, due);
+    `,
+  },
 ];
 
 /** The tables that hold rows of a tenant by its number `t`. */

@@ -122,7 +122,11 @@ describe('SQLite file', () => {
     await before.admin.ensureTenant('a', 'a');
     await before.store.commit('a', { records: [connection('x')] });
     await before.admin.close();
-    behind(path, (raw) => raw.exec('DROP TABLE mail; DROP TABLE mailbox; DELETE FROM migration WHERE number = 3'));
+    behind(path, (raw) =>
+      raw.exec(
+        'DROP TABLE mail; DROP TABLE mailbox; DROP INDEX lane_fair; ALTER TABLE lane DROP COLUMN target; DELETE FROM migration WHERE number >= 3',
+      ),
+    );
     const after = await openSqlite({ path });
     assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
     await after.store.commit('a', { mail: [{ id: 'm', box: 'b', body: 'x', expires: Infinity }] });

@@ -110,16 +110,16 @@ export function tracedOutbound(outbound: Outbound, trace: Trace): Outbound {
   };
   return {
     // a peer is told nothing of the trace: it would learn which of its messages one call caused
-    deliver: (endpoint, envelope, mediaType) =>
-      span('message send', {}, async () => noted(await outbound.deliver(endpoint, envelope, mediaType)), { kind: 'client' }),
+    deliver: (endpoint, envelope, mediaType, signal) =>
+      span('message send', {}, async () => noted(await outbound.deliver(endpoint, envelope, mediaType, signal)), { kind: 'client' }),
     link: (endpoint, onFrame) => span('socket open', {}, () => outbound.link(endpoint, onFrame), { kind: 'client' }),
-    notify: (url, headers, body) =>
+    notify: (url, headers, body, signal) =>
       span(
         'webhook',
         {},
         async () => {
           const traceparent = trace.context();
-          return noted(await outbound.notify(url, traceparent === undefined ? headers : { ...headers, traceparent }, body));
+          return noted(await outbound.notify(url, traceparent === undefined ? headers : { ...headers, traceparent }, body, signal));
         },
         { kind: 'client' },
       ),

@@ -245,8 +245,8 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
 /** Messages to `ws` and `wss` go by WebSocket, all others by HTTP. */
 export function outboundOf(http: Omit<Outbound, 'link'>, ws: ReturnType<typeof wsOutbound>): Outbound {
   return {
-    deliver: (endpoint, envelope, mediaType) =>
-      /^wss?:/i.test(endpoint) ? ws.deliver(endpoint, envelope) : http.deliver(endpoint, envelope, mediaType),
+    deliver: (endpoint, envelope, mediaType, signal) =>
+      /^wss?:/i.test(endpoint) ? ws.deliver(endpoint, envelope) : http.deliver(endpoint, envelope, mediaType, signal),
     link: ws.link,
     notify: http.notify,
     async close() {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Database, JOB_KINDS, type StoreHint } from './store.ts';
+import { type ClaimedLane, type Database, JOB_KINDS, type Share, type StoreHint, targetOf } from './store.ts';
 import { A, B, failsWith, ids, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
 
 /** The job side: lanes, their order and holds, and what a waiting REST call sees. */
@@ -346,6 +346,90 @@ export function jobTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       hints.length = 0;
       await db.store.commit(A, { jobs: [job(lane, { kind: 'command' })] });
       assert.deepEqual(hints, []);
+    });
+  });
+}
+
+/** Whose turn it is. */
+export function fairTests({ db, claimOf }: StoreKit): void {
+  const settleAll = async (lanes: readonly ClaimedLane[]): Promise<void> =>
+    await db.jobs.settle(lanes.map((lane) => ({ lane: lane.lane, lease: lane.lease, done: ids([lane]) })));
+  const events = (tenant: string, hook: string, count: number) =>
+    Array.from({ length: count }, (_, i) => job(`event:${hook}:${tenant}:${randomUUID()}-${i}`, { kind: 'event' }));
+  const ask = { owner: 'fair', perLane: 1, leaseMs: 60_000, kinds: ['event'] as const };
+  const nobody: Share = { tenant: 1000, held: new Map(), target: 1000, targets: [] };
+
+  describe('turns', () => {
+    it('gives a tenant its turn behind a crowd of another, and a target behind a crowd of the same tenant', async () => {
+      await claimOf('nothing');
+      for (let i = 0; i < 4; i++) await db.store.commit(A, { jobs: events(A, 'dead', 250) });
+      const [other] = events(A, 'lives', 1);
+      const [theirs] = events(B, 'dead', 1);
+      await db.store.commit(A, { jobs: [other!] });
+      await db.store.commit(B, { jobs: [theirs!] });
+      const taken = await db.jobs.claim({ ...ask, lanes: 4 });
+      const names = taken.map(({ lane }) => lane);
+      assert.ok(names.includes(theirs!.lane), 'the other tenant');
+      assert.ok(names.includes(other!.lane), 'the other target');
+      assert.equal(taken.length, 4);
+      await settleAll(taken);
+      for (let rest = await claimOf(''); rest.length > 0; rest = await claimOf('')) await settleAll(rest);
+    });
+
+    it('takes no more of a tenant or a target than there is room for, and of the rest as ever', async () => {
+      await claimOf('nothing');
+      await db.store.commit(A, { jobs: [...events(A, 'one', 200), ...events(A, 'two', 5), ...events(A, 'three', 5)] });
+      await db.store.commit(B, { jobs: events(B, 'one', 3) });
+      const targets = [
+        { tenant: A, target: 'one', room: 0 },
+        { tenant: A, target: 'two', room: 1 },
+        { tenant: 'nobody', target: 'one', room: 1 },
+      ];
+      const count = (lanes: readonly ClaimedLane[], tenant: string, target: string): number =>
+        lanes.filter((lane) => lane.tenant === tenant && targetOf(lane.lane) === target).length;
+      const bounded = await db.jobs.claim({ ...ask, lanes: 20, share: { ...nobody, target: 2, targets } });
+      assert.deepEqual(
+        [count(bounded, A, 'one'), count(bounded, A, 'two'), count(bounded, A, 'three'), count(bounded, B, 'one')],
+        [0, 1, 2, 2],
+      );
+      const held = new Map([
+        [A, 3],
+        ['nobody', 7],
+      ]);
+      const few = await db.jobs.claim({ ...ask, lanes: 20, share: { ...nobody, tenant: 5, held } });
+      assert.deepEqual([few.filter(({ tenant }) => tenant === A).length, few.filter(({ tenant }) => tenant === B).length], [2, 1]);
+      // who holds nothing comes before who holds something
+      const [first] = await db.jobs.claim({ ...ask, lanes: 1, share: { ...nobody, held } });
+      assert.equal(first?.tenant, A, 'alone');
+      await settleAll([...bounded, ...few, first!]);
+      for (let rest = await claimOf(''); rest.length > 0; rest = await claimOf('')) await settleAll(rest);
+    });
+
+    it('does not count what was not tried', async () => {
+      const [one] = events(A, 'later', 1);
+      await db.store.commit(A, { jobs: [one!] });
+      for (const untried of [true, false]) {
+        const [lane] = await db.jobs.claim({ ...ask, lanes: 1 });
+        assert.equal(lane?.jobs[0]?.attempts, 0);
+        await db.jobs.settle([{ lane: lane.lane, lease: lane.lease, retry: [{ id: one!.id, at: Date.now() - 1000, error: '', untried }] }]);
+      }
+      const [lane] = await db.jobs.claim({ ...ask, lanes: 1 });
+      assert.equal(lane?.jobs[0]?.attempts, 1);
+      await settleAll([lane]);
+    });
+
+    it('knows what is due next of some kinds, and after some time', async () => {
+      await claimOf('nothing');
+      const at = db.now() + 60_000;
+      const lane = `ledger:${randomUUID()}`;
+      const now = job(`tell:${randomUUID()}`, { kind: 'tell' });
+      await db.store.commit(A, { jobs: [now, job(lane, { kind: 'ledger', notBefore: at })] });
+      assert.equal(await db.jobs.nextDue(['ledger']), at);
+      assert.ok((await db.jobs.nextDue(['tell']))! <= db.now());
+      assert.equal(await db.jobs.nextDue(['tell'], db.now() + 1000), undefined);
+      await settleAll(await claimOf(''));
+      const [ledger] = await db.jobs.claim({ owner: 'fair', lanes: 1, perLane: 1, leaseMs: 1000, lane });
+      await settleAll([ledger!]);
     });
   });
 }

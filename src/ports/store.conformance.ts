@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { JsonObject } from './json.ts';
 import type { Commit } from './store.ts';
-import { jobTests } from './store-jobs.conformance.ts';
+import { fairTests, jobTests } from './store-jobs.conformance.ts';
 import { A, B, failsWith, job, nextId, type OpenedStore, record, type StoreKit, storeKit } from './store-kit.conformance.ts';
 import { mailTests } from './store-mail.conformance.ts';
 import { restTests } from './store-rest.conformance.ts';
@@ -21,6 +21,7 @@ export function storeSuite(name: string, open: () => Promise<OpenedStore>): void
     const kit = storeKit(() => opened);
     recordTests(kit);
     jobTests(kit);
+    fairTests(kit);
     mailTests(kit);
     restTests(kit);
   });

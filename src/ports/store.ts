@@ -54,7 +54,8 @@ export interface Store {
 export interface Jobs {
   /**
    * Takes up to `lanes` lanes that are due and held by nobody, each with its first `perLane` due jobs in order, and holds them for `leaseMs` by the database's
-   * clock. Two claimers never hold one lane at the same time. With `lane` only that one is tried, even if its head is not due yet (mail for a session).
+   * clock. Two claimers never hold one lane at the same time. In turn by tenant and, of a tenant, by target, so that none waits behind another's crowd. With
+   * `lane` only that one is tried, even if its head is not due yet (mail for a session).
    */
   claim(claim: {
     owner: string;
@@ -62,11 +63,12 @@ export interface Jobs {
     perLane: number;
     leaseMs: number;
     kinds?: readonly JobKind[];
+    share?: Share;
     lane?: string;
   }): Promise<ClaimedLane[]>;
 
   /**
-   * Ends the hold on lanes, in one round trip: removes what is done, puts back what is to be retried (attempts + 1, not before `at`), sets aside what is dead
+   * Ends the hold on lanes, in one round trip: removes what is done, puts back what is to be retried (attempts + 1 unless `untried`, not before `at`), sets aside what is dead
    * (a dead letter frees its lane). Jobs not mentioned stay as they were. A lane whose lease was lost is left alone.
    */
   settle(settled: readonly SettledLane[]): Promise<void>;
@@ -80,8 +82,9 @@ export interface Jobs {
   /**
    * When there is next something to claim, in ms since 1970: a lane that nobody holds is due, or a hold runs out. Undefined when there is nothing; lanes that
    * wait for `claim({lane})` do not count.
+   * @param after only what is due later than this: what was due before, and was not claimed, is more than its owner's share
    */
-  nextDue(): Promise<number | undefined>;
+  nextDue(kinds?: readonly JobKind[], after?: number): Promise<number | undefined>;
 
   /** Dead letters of a tenant, oldest first. */
   dead(tenant: string, page: { limit: number; offset: number }): Promise<Page<DeadJob>>;
@@ -325,6 +328,19 @@ export interface JobWrite {
   notBefore?: number;
 }
 
+/** What a claim may take of whom, so that one tenant, or one target that does not answer, leaves room for the others. */
+export interface Share {
+  /** Lanes of one tenant that the caller may hold, and how many it holds by tenant. */
+  readonly tenant: number;
+  readonly held: ReadonlyMap<string, number>;
+  /** Lanes of one target that may be taken, and how many of those that the caller knows. See `targetOf`. */
+  readonly target: number;
+  readonly targets: readonly { readonly tenant: string; readonly target: string; readonly room: number }[];
+}
+
+/** What a lane is for, where its name says so: a webhook, of `event:<webhook>:<tenant>:<record>`. Empty for all others. Both stores have the same rule. */
+export const targetOf = (lane: string): string => /^event:([^:]*):/.exec(lane)?.[1] ?? '';
+
 export interface ClaimedLane {
   lane: string;
   kind: JobKind;
@@ -346,7 +362,8 @@ export interface SettledLane {
   lane: string;
   lease: string;
   done?: readonly string[];
-  retry?: readonly { id: string; at: number; error: string }[];
+  /** `untried`: it was not tried, and is no attempt. */
+  retry?: readonly { id: string; at: number; error: string; untried?: boolean }[];
   dead?: readonly { id: string; error: string }[];
 }
 

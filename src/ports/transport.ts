@@ -31,9 +31,10 @@ export interface Socket {
 export interface Outbound {
   /**
    * Sends an envelope to a peer's endpoint: posts it, as DIDComm unless a media type is given, or sends it as a frame to a WebSocket, where 202 stands for `taken`.
+   * @param signal ends an HTTP request early; a frame is not taken back
    * @throws AppError `egress-refused` for an address that the guard does not allow, `delivery-failed` for anything that may pass
    */
-  deliver(endpoint: string, envelope: string, mediaType?: string): Promise<DeliveryResult>;
+  deliver(endpoint: string, envelope: string, mediaType?: string, signal?: AbortSignal): Promise<DeliveryResult>;
   /**
    * Opens a WebSocket to a peer and keeps it: for an agent that nobody can reach, whose mail comes on it.
    * @param onFrame what the peer sends, one frame after the other; `taken` of the other side waits for it to settle. It must not wait for `taken` of this one
@@ -41,7 +42,7 @@ export interface Outbound {
    */
   link(endpoint: string, onFrame: (frame: Uint8Array, socket: Socket) => Promise<void>): Promise<Socket>;
   /** Posts a webhook. @throws AppError `delivery-failed` */
-  notify(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<{ status: number }>;
+  notify(url: string, headers: Readonly<Record<string, string>>, body: string, signal?: AbortSignal): Promise<{ status: number }>;
   close(): Promise<void>;
 }
 

@@ -1,10 +1,12 @@
 import { asAppError } from '../errors.ts';
+import { now } from '../kernel/clock.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
 import type { Effects, StepContext } from '../kernel/protocol.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
+import type { Breaker } from './breaker.ts';
 import { standingOf } from './keylist.ts';
 import { backoff, type JobOutcome } from './runner.ts';
 
@@ -14,7 +16,12 @@ const MAX_ATTEMPTS = 400;
 const MAX_REFUSALS = 6;
 
 /** Delivers sealed mail. The records that it belongs to tell their controller when that does not work (RFC 0023 has no message for it). */
-export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outbound): (job: ClaimedJob) => Promise<JobOutcome> {
+export function createDelivery(
+  kernel: Kernel,
+  engine: Engine,
+  outbound: Outbound,
+  breaker: Breaker,
+): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
   /** Writes to the records that a message belongs to what became of it: to its connection, and where it has none, or there is no more hope, to its exchange. */
   async function tell(job: ClaimedJob, text: string | undefined, final: boolean): Promise<void> {
     const { connection, record } = job.payload as unknown as DeliverPayload;
@@ -55,7 +62,7 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
     }
   }
 
-  return async (job) => {
+  return async (job, signal) => {
     const { envelope, endpoint, mediaType, awaits } = job.payload as unknown as DeliverPayload;
     // a peer without a connection and an address could only have it as the answer to its own request
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
@@ -68,8 +75,13 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
       await tell(job, text, true);
       return { state: 'dead', error: text };
     }
+    const target = `${job.tenant} ${URL.canParse(endpoint) ? new URL(endpoint).origin : endpoint}`;
+    const wait = await breaker.turn(target);
+    if (wait !== undefined) return { state: 'later', at: now() + Math.round(wait) };
+    const end = breaker.begin(target);
     try {
-      const result = await outbound.deliver(endpoint, envelope, mediaType);
+      const result = await outbound.deliver(endpoint, envelope, mediaType, signal);
+      end(result.status < 500 && result.status !== 429 ? true : undefined);
       if (result.status >= 200 && result.status < 300) {
         kernel.count('messages_delivered');
         if (job.attempts > 0) await tell(job, undefined, false);
@@ -84,6 +96,7 @@ export function createDelivery(kernel: Kernel, engine: Engine, outbound: Outboun
       return final ? { state: 'dead', error: text } : { state: 'retry', at: backoff(job.attempts, CAP_MS), error: text };
     } catch (thrown) {
       const error = asAppError(thrown);
+      end(error.code === 'delivery-failed' ? false : undefined);
       if (error.code === 'egress-refused') {
         await tell(job, error.message, true);
         return { state: 'dead', error: error.message };

@@ -5,6 +5,7 @@ import { seldom } from '../kernel/seldom.ts';
 import { signature } from '../kernel/webhook-secret.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
+import type { Breaker } from './breaker.ts';
 import { backoff, type JobOutcome } from './runner.ts';
 
 const CAP_MS = 60_000;
@@ -23,9 +24,10 @@ export function createEvents(
   outbound: Outbound,
   write: (payload: unknown) => string,
   baseTenant: string,
-): (job: ClaimedJob) => Promise<JobOutcome> {
+  breaker: Breaker,
+): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
   const mayTell = seldom(TOLD_MS);
-  return async (job) => {
+  return async (job, signal) => {
     const { event: id, target: targetId } = job.payload as unknown as EventPayload;
     const { webhooks } = await kernel.profiles.of(job.tenant);
     const target = webhooks.find((known) => known.id === targetId);
@@ -43,9 +45,11 @@ export function createEvents(
     const secret = await kernel.webhookSecrets.of(target.owner || job.tenant);
     const time = Math.floor(kernel.now() / 1000);
     headers['x-flexid-signature'] = signature(secret, { time, event: id, topic: event.topic, wallet, body });
+    const end = breaker.begin(`${job.tenant} ${target.id}`);
     let text: string;
     try {
-      const { status } = await outbound.notify(`${target.url}/topic/${event.topic}/`, headers, body);
+      const { status } = await outbound.notify(`${target.url}/topic/${event.topic}/`, headers, body, signal);
+      end(status < 500 && status !== 429 ? true : undefined);
       if (status >= 200 && status < 300) {
         kernel.count('webhooks_delivered');
         return { state: 'done' };
@@ -53,6 +57,7 @@ export function createEvents(
       text = `The webhook answered ${status}`;
     } catch (thrown) {
       text = asAppError(thrown).message;
+      end(false);
     }
     kernel.count('webhooks_failed');
     const kept = mayTell(`${job.tenant} ${target.id}`);

@@ -6,6 +6,7 @@ import { pythonJson } from '../kernel/python-json.ts';
 import type { Ledger, LedgerSigner } from '../ports/ledger.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
+import { createBreaker } from './breaker.ts';
 import { createDelivery } from './delivery.ts';
 import { createEvents } from './events.ts';
 import { createKeylistWorker } from './keylist.ts';
@@ -14,6 +15,9 @@ import { backoff, type JobOutcome, type RunnerOptions, startRunner } from './run
 
 /** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
 const LEASE_MS = 10_000;
+/** What takes long goes on beside the rest. Mail and webhooks that nobody answers are given up for now where there are too many. */
+const PATIENT = { most: 256, each: 64 };
+const IMPATIENT = { most: 512, each: 256, abort: true };
 /** The longest that mail for a locked wallet waits to be looked at again by itself. */
 const INBOX_MS = 10 * 60_000;
 
@@ -31,8 +35,9 @@ export interface WorkersOptions {
 /** Runs every kind of job, each with as many lanes at once as it can use. @returns what stops it, when the jobs in hand are done */
 export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, owner }: WorkersOptions): { stop(): Promise<void> } {
   const { db, trace } = kernel;
-  const deliver = createDelivery(kernel, engine, outbound);
-  const notify = createEvents(kernel, outbound, pythonJson, kernel.base);
+  const [peers, webhooks] = [createBreaker(), createBreaker()];
+  const deliver = createDelivery(kernel, engine, outbound, peers);
+  const notify = createEvents(kernel, outbound, pythonJson, kernel.base, webhooks);
   let stopping = false;
   const register = createKeylistWorker(kernel, engine, calls, owner, () => stopping);
   const write = createLedgerWorker(kernel, calls, ledger, sign, kernel.base);
@@ -60,8 +65,8 @@ export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, ow
   /** A job goes on with the trace of what caused it. Its payload's names are this agent's own. */
   const traced =
     (run: RunnerOptions['run']): RunnerOptions['run'] =>
-    (job, lease) => {
-      if (!trace.on) return run(job, lease);
+    (job, lease, signal) => {
+      if (!trace.on) return run(job, lease, signal);
       const { protocol, command, op, traceparent } = job.payload as Record<string, string | undefined>;
       const attributes = {
         'flexid.tenant': job.tenant,
@@ -71,7 +76,7 @@ export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, ow
         'flexid.command': command ?? op,
       };
       const noted = async (): Promise<JobOutcome> => {
-        const outcome = await run(job, lease);
+        const outcome = await run(job, lease, signal);
         trace.note({ 'flexid.outcome': outcome.state });
         return outcome;
       };
@@ -80,19 +85,27 @@ export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, ow
   /** Jobs of a tenant that was removed while they ran went with it. */
   const whileThere =
     (run: RunnerOptions['run']): RunnerOptions['run'] =>
-    async (job, lease) => {
+    async (job, lease, signal) => {
       try {
-        return await run(job, lease);
+        return await run(job, lease, signal);
       } catch (error) {
         if (await kernel.profiles.gone(job.tenant, error)) return { state: 'done' };
         throw error;
       }
     };
 
-  const start = (kinds: RunnerOptions['kinds'], lanes: number, perLane: number, run: RunnerOptions['run']) =>
-    startRunner({ jobs: db.jobs, log: kernel.log, owner, leaseMs: LEASE_MS, kinds, lanes, perLane, run });
+  const start = (
+    kinds: RunnerOptions['kinds'],
+    lanes: number,
+    perLane: number,
+    run: RunnerOptions['run'],
+    more: Pick<RunnerOptions, 'slow'> & Partial<RunnerOptions> = { slow: PATIENT },
+  ) => startRunner({ jobs: db.jobs, log: kernel.log, owner, leaseMs: LEASE_MS, kinds, lanes, perLane, run, ...more });
+  const post = (run: (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome>): RunnerOptions['run'] =>
+    whileThere(traced((job, _lease, signal) => run(job, signal)));
   const runners = [
-    start(['deliver', 'event'], 256, 32, whileThere(traced((job) => (job.kind === 'event' ? notify(job) : deliver(job))))),
+    start(['deliver'], 256, 32, post(deliver), { slow: IMPATIENT }),
+    start(['event'], 256, 32, post(notify), { slow: IMPATIENT, breaker: webhooks }),
     start(['command', 'tell'], 64, 8, traced(step)),
     start(['work'], 16, 1, traced(step)),
     start(['ledger'], 16, 4, whileThere(traced(write))),

@@ -1,0 +1,18 @@
+import type { Row } from '../rows/rows.ts';
+
+export const MUTATIONS: readonly Row[] = [
+  {
+    id: 'A4',
+    text: 'a receiver that does not answer is asked a few times at once, whatever waits for it',
+    mutation: {
+      file: 'src/workers/runner.ts',
+      from: 'target: breaker?.first ?? lanes, targets }',
+      to: 'target: lanes, targets: [] }',
+    },
+  },
+  {
+    id: 'A4-2',
+    text: 'what takes long holds no place that others need',
+    mutation: { file: 'src/workers/runner.ts', from: 'if (isSlow && extra > 0', to: 'if (false && extra > 0' },
+  },
+];

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, test } from 'node:test';
+import { connect, createWorld, startReceiver } from '../support/agents.ts';
+import { MULTITENANT, newTenant } from '../support/tenants.ts';
+import { until } from '../support/waiting.ts';
+
+/** Receivers that take a request and never answer: others' webhooks and mail do not wait behind theirs. */
+
+const world = createWorld();
+after(() => world.close());
+/** Longer than anything here is waited for: whatever arrives does so while the enemy still hangs. */
+const PATIENT = ['--outbound-timeout', '120'];
+
+/** A server of any address that takes requests and answers none. `now` of them are open, `gone` were given up. */
+async function startSilent() {
+  const state = { now: 0, most: 0, seen: 0, gone: 0 };
+  const server = createServer({ requestTimeout: 0 }, (request, response) => {
+    request.resume();
+    state.seen++;
+    state.most = Math.max(state.most, ++state.now);
+    response.on('close', () => {
+      state.now--;
+      state.gone++;
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
+  world.defer(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { state, port: (server.address() as AddressInfo).port };
+}
+
+test('[A4] a webhook that never answers gets a few requests at once, and another tenant its webhook meanwhile', async () => {
+  const silent = await startSilent();
+  const agent = await world.start('webhooks', { flags: [...MULTITENANT, ...PATIENT] });
+  const receiver = await startReceiver();
+  world.defer(() => receiver.close());
+  const hooked = (name: string, url: string) => newTenant(agent, name, { wallet_webhook_urls: [url], wallet_dispatch_type: 'default' });
+  const enemy = await hooked('enemy', `http://127.0.0.1:${silent.port}/`);
+  const honest = await hooked('honest', receiver.url);
+  for (let i = 0; i < 15; i++)
+    await Promise.all(
+      Array.from({ length: 10 }, () => enemy.post('/out-of-band/create-invitation', { handshake_protocols: ['didexchange/1.1'] })),
+    );
+  await until(() => silent.state.now > 0, 'the first event at the enemy');
+  for (let i = 0; i < 3; i++) {
+    const { oob_id } = await honest.post('/out-of-band/create-invitation', { handshake_protocols: ['didexchange/1.1'] });
+    await receiver.hooks.first(({ payload }) => payload.oob_id === oob_id, "the honest tenant's webhook");
+  }
+  assert.equal(silent.state.gone, 0, 'the enemy still hangs');
+  assert.ok(silent.state.most <= 8, `${silent.state.most} at once at the enemy`);
+});
+
+test('[A4-2] two hundred peers with endpoints that never answer keep no mail from a peer that does', async () => {
+  const silent = await startSilent();
+  const [agent, peer] = [await world.start('many-peers', { flags: PATIENT }), await world.start('peer')];
+  const { invitation } = await peer.post('/out-of-band/create-invitation', {
+    handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
+  });
+  for (let i = 0; i < 20; i++)
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, j) => {
+        const host = `127.0.${i + 1}.${j + 1}`;
+        const services = invitation.services.map((service: object) => ({ ...service, serviceEndpoint: `http://${host}:${silent.port}` }));
+        await agent.post('/out-of-band/receive-invitation?auto_accept=true', { ...invitation, '@id': crypto.randomUUID(), services });
+      }),
+    );
+  await until(() => silent.state.seen >= 200, 'a message to each of them');
+  await connect(peer, agent);
+  assert.deepEqual([silent.state.gone, silent.state.now], [0, 200], 'they still hang');
+});
