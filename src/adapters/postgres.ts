@@ -13,7 +13,7 @@ import {
   type StoreAdmin,
   type TenantLock,
 } from '../ports/store.ts';
-import { createMaster, lockDataKey, openMaster } from '../vault/master.ts';
+import { createMaster, openMaster } from '../vault/master.ts';
 import { encodeCommit, NEVER } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
 import { commitBatcher } from './postgres-commit.ts';
@@ -26,6 +26,7 @@ import { postgresMail } from './postgres-mail.ts';
 import { loadBatcher, postgresReads } from './postgres-read.ts';
 import { migratePostgres, sessionSettings, TENANT_TABLES } from './postgres-schema.ts';
 import {
+  closeLock,
   EVENT_MS,
   guardedMaster,
   type HintDraft,
@@ -206,7 +207,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const label = seal(tenantKeys(id, dataKey), ['tenant', 'name'], Buffer.from(name));
     const text = `INSERT INTO flexid.tenant (id, name, data_key, created, lock, open_until) VALUES ($1, $2, $3, flexid.now_ms(), $4, $5)
       ON CONFLICT (id) DO NOTHING`;
-    const sealed = lock ? lockDataKey(lock.walletKey, id, dataKey) : null;
+    const sealed = lock ? await closeLock(lock.walletKey, id, dataKey) : null;
     await reader().query({ name: 'tenant-add', text, values: [id, label, wrapDataKey(master, id, dataKey), sealed, lock?.until ?? null] });
   }
 
@@ -214,9 +215,9 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const text = 'SELECT n, id, data_key, lock, open_until FROM flexid.tenant WHERE id = $1';
     const [row] = await reader().query<TenantRow>({ name: 'tenant-id', text, values: [id] });
     if (!row?.lock) throw new AppError('not-found', `There is no locked tenant ${id}`);
-    const wrapped = wrapDataKey(master, id, openLock(walletKey, id, row.lock));
+    const wrapped = wrapDataKey(master, id, await openLock(walletKey, id, row.lock));
     // lanes that wait for a session find out again that they do
-    const unlock = `WITH opened AS (UPDATE flexid.tenant SET data_key = $2, open_until = $3::bigint WHERE n = $1)
+    const unlock = `WITH opened AS (UPDATE flexid.tenant SET data_key = $2, open_until = $3::bigint WHERE n = $1 AND lock IS NOT NULL)
       UPDATE flexid.lane SET due = flexid.now_ms() WHERE t = $1 AND due >= ${NEVER} AND lease IS NULL`;
     await reader().query({ name: 'tenant-unlock', text: unlock, values: [row.n, wrapped, until] });
     cache.forget(id);

@@ -12,7 +12,7 @@ import {
   type StoreAdmin,
   type TenantLock,
 } from '../ports/store.ts';
-import { createMaster, lockDataKey, newWalletKey, openMaster } from '../vault/master.ts';
+import { createMaster, newWalletKey, openMaster } from '../vault/master.ts';
 import { encodeCommit, NEVER } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
 import { batchWriter } from './sqlite-batch.ts';
@@ -24,6 +24,7 @@ import { mailExpiry, mailReads } from './sqlite-mail.ts';
 import { sqliteReads } from './sqlite-read.ts';
 import { migrateSqlite, TENANT_TABLES } from './sqlite-schema.ts';
 import {
+  closeLock,
   draftCommit,
   draftWaiting,
   EVENT_MS,
@@ -129,7 +130,7 @@ function assemble(
   const tenantInsert = db.prepare(
     'INSERT INTO tenant (id, name, data_key, created, lock, open_until) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
   );
-  const tenantUnlock = db.prepare('UPDATE tenant SET data_key = ?, open_until = ? WHERE n = ?');
+  const tenantUnlock = db.prepare('UPDATE tenant SET data_key = ?, open_until = ? WHERE n = ? AND lock IS NOT NULL');
   const tenantsOver = db.prepare('SELECT n, id FROM tenant WHERE open_until <= ? LIMIT 1000');
   const tenantLock = db.prepare("UPDATE tenant SET data_key = x'', open_until = NULL WHERE n = ?");
   const lanesAwake = db.prepare('UPDATE lane SET due = ? WHERE t = ? AND due >= ?');
@@ -200,7 +201,7 @@ function assemble(
     if (cache.byId(tenant)) return;
     const dataKey = newKey();
     const label = seal(tenantKeys(tenant, dataKey), ['tenant', 'name'], Buffer.from(name));
-    const sealed = lock ? lockDataKey(lock.walletKey, tenant, dataKey) : null;
+    const sealed = lock ? await closeLock(lock.walletKey, tenant, dataKey) : null;
     const wrapped = wrapDataKey(master, tenant, dataKey);
     await batch.write(() => void tenantInsert.run(tenant, label, wrapped, Date.now(), sealed, lock?.until ?? null));
   }
@@ -208,7 +209,7 @@ function assemble(
   async function unlockTenant(tenant: string, { walletKey, until }: TenantLock): Promise<void> {
     const row = readNow(() => tenantRow.get(tenant) as TenantRow | undefined);
     if (!row?.lock) throw new AppError('not-found', `There is no locked tenant ${tenant}`);
-    const wrapped = wrapDataKey(master, tenant, openLock(walletKey, tenant, row.lock));
+    const wrapped = wrapDataKey(master, tenant, await openLock(walletKey, tenant, row.lock));
     await batch.write(
       () => {
         tenantUnlock.run(wrapped, until, row.n);

@@ -11,7 +11,7 @@ import {
   type StoredRecord,
   type StoreHint,
 } from '../ports/store.ts';
-import { unlockDataKey } from '../vault/master.ts';
+import { lockDataKey, unlockDataKey, VaultBusy } from '../vault/master.ts';
 import { decodeEvent, decodeJob, decodeMail, decodeRecord, type MailColumns, openDeath, type RecordColumns } from '../vault/rows.ts';
 import { type TenantKeys, tenantKeys, unwrapDataKey, VaultError } from '../vault/seal.ts';
 
@@ -126,15 +126,27 @@ export function openTenant(master: Uint8Array, { n, id, data_key, lock, open_unt
   return { n, keys: tenantKeys(id, dataKey), until: locked ? Number(open_until) : undefined };
 }
 
-/** The data key of a locked tenant. @throws AppError `unauthorized` for another wallet key */
-export function openLock(walletKey: string, tenant: string, lock: string): Buffer {
+/** The data key of a locked tenant. @throws AppError `unauthorized` for another wallet key, `busy` where too many are being tried */
+export async function openLock(walletKey: string, tenant: string, lock: string): Promise<Buffer> {
   try {
-    return unlockDataKey(walletKey, tenant, lock);
+    return await unlockDataKey(walletKey, tenant, lock);
   } catch (error) {
-    if (!(error instanceof VaultError)) throw error;
-    throw new AppError('unauthorized', 'The wallet_key is not that of the wallet');
+    if (error instanceof VaultError) throw new AppError('unauthorized', 'The wallet_key is not that of the wallet');
+    throw inTime(error);
   }
 }
+
+/** A tenant's data key under its owner's key. @throws AppError `busy` where too many are being made */
+export async function closeLock(walletKey: string, tenant: string, dataKey: Uint8Array): Promise<string> {
+  try {
+    return await lockDataKey(walletKey, tenant, dataKey);
+  } catch (error) {
+    throw inTime(error);
+  }
+}
+
+const inTime = (error: unknown): unknown =>
+  error instanceof VaultBusy ? new AppError('busy', 'Too many wallet keys are being tried: come back in a moment') : error;
 
 /** The tenants seen last; the oldest goes when there are too many, so that idle ones cost nothing. */
 export function tenantCache() {

@@ -19,9 +19,11 @@ export interface JsonLimits {
 
 const MAX_BYTES = 1 << 20;
 const MAX_DEPTH = 64;
+/** Members of all objects together: what is made of them costs far more than their bytes. */
+const MAX_MEMBERS = 20_000;
 
 /**
- * Parses JSON from someone we do not trust (RFC 8259 as narrowed by I-JSON, RFC 7493): bounded size and depth, valid UTF-8 without a byte order mark, no
+ * Parses JSON from someone we do not trust (RFC 8259 as narrowed by I-JSON, RFC 7493): bounded size, depth and number of members, valid UTF-8 without a byte order mark, no
  * duplicate keys, no `__proto__` key, no lone surrogates, nothing behind the value. And no backslash in a key: V8 13.6 takes `"a\\n"` for the key `a\` where it has
  * seen an object with that key before, so that a key with an escape could become another one.
  * @throws JsonRefused
@@ -76,8 +78,9 @@ function scan(text: string, maxDepth: number): number {
         while (text.charCodeAt(back) === 0x5c) back--;
         if ((i - back) & 1) break;
       }
-    } else if (c === 0x3a) pairs++;
-    else if (c === 0x7b || c === 0x5b) {
+    } else if (c === 0x3a) {
+      if (++pairs > MAX_MEMBERS) throw new JsonRefused('too many members');
+    } else if (c === 0x7b || c === 0x5b) {
       if (++depth > maxDepth) throw new JsonRefused('nested too deeply');
     } else if (c === 0x7d || c === 0x5d) depth--;
   }

@@ -10,6 +10,8 @@ import type { Json, JsonObject } from '../ports/json.ts';
 const HASHES: Readonly<Record<string, string>> = { 'sha-256': 'sha256', 'sha-384': 'sha384', 'sha-512': 'sha512' };
 /** What verifiers need to see: who says it, when it holds and whose it is. */
 const OPEN = ['iss', 'iat', 'nbf', 'exp', 'cnf'];
+/** Things that one SD-JWT discloses or may disclose: each costs a hash, a random salt and a place. */
+const MAX_DISCLOSURES = 1000;
 /** Objects and arrays within each other, disclosed ones included. */
 const MAX_DEPTH = 100;
 
@@ -22,6 +24,8 @@ const isObject = (value: unknown): value is JsonObject => typeof value === 'obje
 
 /** One thing that the holder may show or not: section 4.2. */
 function disclose(disclosures: string[], ...parts: Json[]): string {
+  if (disclosures.length >= MAX_DISCLOSURES)
+    throw new AppError('unprocessable', `The payload has more than ${MAX_DISCLOSURES} claims and elements that may be disclosed`);
   const text = toBase64url(Buffer.from(JSON.stringify([toBase64url(randomBytes(16)), ...parts]), 'utf8'));
   disclosures.push(text);
   return digest('sha256', text);
@@ -30,7 +34,7 @@ function disclose(disclosures: string[], ...parts: Json[]): string {
 /**
  * A payload in which every claim and every plain element of an array is disclosable, but for what verifiers must see and what `open` names, as ACA-Py has it: paths as in
  * `address.street`, `nationalities[0]`, `nationalities[1:3]`.
- * @throws AppError `bad-request` for a claim that SD-JWT keeps for itself
+ * @throws AppError `bad-request` for a claim that SD-JWT keeps for itself, `unprocessable` for more than 1,000 things to disclose
  */
 export function concealed(payload: JsonObject, open: readonly string[]): { payload: JsonObject; disclosures: string[] } {
   const named = new Set(open);
@@ -96,6 +100,7 @@ export const sdHash = (payload: JsonObject, over: string): string => digest(hash
 
 /** Disclosures as the arrays that they are. @throws AppError `bad-request` */
 export function readDisclosures(disclosures: readonly string[]): Json[][] {
+  if (disclosures.length > MAX_DISCLOSURES) return refuse(`more than ${MAX_DISCLOSURES} disclosures`);
   return disclosures.map((text) => {
     let value: unknown;
     try {

@@ -1,5 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { argon2Sync } from 'node:crypto';
+import { argon2, argon2Sync } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { promisify } from 'node:util';
 import { base58 } from '@scure/base';
 import { KEY_BYTES, newKey, open, seal, tenantKeys, unwrapDataKey, VaultError, wrapDataKey } from './seal.ts';
 
@@ -39,15 +41,60 @@ function rawKey(walletKey: string | Uint8Array): Uint8Array | undefined {
   }
 }
 
-const derived = (passphrase: string, kdf: Derivation): Buffer =>
-  argon2Sync(kdf.name, {
-    message: Buffer.from(passphrase.normalize('NFKC')),
-    nonce: Buffer.from(kdf.salt, 'base64'),
-    memory: kdf.memory,
-    passes: kdf.passes,
-    parallelism: kdf.parallelism,
-    tagLength: KEY_BYTES,
+const parameters = (passphrase: string, kdf: Derivation) => ({
+  message: Buffer.from(passphrase.normalize('NFKC')),
+  nonce: Buffer.from(kdf.salt, 'base64'),
+  memory: kdf.memory,
+  passes: kdf.passes,
+  parallelism: kdf.parallelism,
+  tagLength: KEY_BYTES,
+});
+
+/** For the start of a process and the tools of its operator, where nobody else waits. */
+const derived = (passphrase: string, kdf: Derivation): Buffer => argon2Sync(kdf.name, parameters(passphrase, kdf));
+
+/** Derivations that run at once: each takes a core and 64 MiB. Those that may wait, in all and for one wallet. */
+const AT_ONCE = Math.max(1, Math.min(4, availableParallelism() >> 1));
+const MAX_WAITING = 64;
+const MAX_WAITING_EACH = 4;
+
+/** Too many keys are being tried. */
+export class VaultBusy extends Error {}
+
+let running = 0;
+/** Who waits, by wallet: each has its turn, so that many tries of one hold up no other. */
+const queues = new Map<string, (() => void)[]>();
+let waiting = 0;
+
+function next(): void {
+  const [first] = queues;
+  if (!first || running >= AT_ONCE) return;
+  const [tenant, queue] = first;
+  queues.delete(tenant);
+  const go = queue.shift()!;
+  if (queue.length > 0) queues.set(tenant, queue);
+  waiting--;
+  running++;
+  go();
+}
+
+/** `derived` beside the event loop, for wallets of tenants. @throws VaultBusy where too many wait */
+async function derivedFor(tenant: string, passphrase: string, kdf: Derivation): Promise<Buffer> {
+  const queue = queues.get(tenant) ?? [];
+  if (waiting >= MAX_WAITING || queue.length >= MAX_WAITING_EACH) throw new VaultBusy('too many wallet keys are being tried');
+  await new Promise<void>((resolve) => {
+    queue.push(resolve);
+    queues.set(tenant, queue);
+    waiting++;
+    next();
   });
+  try {
+    return Buffer.from(await promisify(argon2)(kdf.name, parameters(passphrase, kdf)));
+  } finally {
+    running--;
+    next();
+  }
+}
 
 /** A fresh raw master key in the form `--wallet-key` takes: base58 of 32 bytes. */
 export const newWalletKey = (): string => base58.encode(newKey());
@@ -57,35 +104,55 @@ export const newWalletKey = (): string => base58.encode(newKey());
  * @param walletKey 32 bytes, base58 of 32 bytes, or any other non-empty text as a passphrase (Argon2id).
  */
 export function createMaster(walletKey: string | Uint8Array): { key: Uint8Array; header: string } {
+  const { raw, kdf } = newDerivation(walletKey);
+  const key = raw ?? derived(walletKey as string, kdf!);
+  return { key, header: headerOf(key, kdf) };
+}
+
+function newDerivation(walletKey: string | Uint8Array): { raw?: Uint8Array; kdf?: Derivation } {
   if (walletKey.length === 0) throw new VaultError('the wallet key is empty');
   const raw = rawKey(walletKey);
-  const kdf: Derivation | undefined = raw ? undefined : { name: 'argon2id', salt: newKey().toString('base64'), ...COSTS };
-  const key = raw ?? derived(walletKey as string, kdf!);
+  return raw ? { raw } : { kdf: { name: 'argon2id', salt: newKey().toString('base64'), ...COSTS } };
+}
+
+function headerOf(key: Uint8Array, kdf: Derivation | undefined): string {
   const header: Header = { v: 1, kdf, check: seal(checkKeys(key), CHECK_PARTS, Buffer.from(CHECK_TEXT)).toString('base64') };
-  return { key, header: JSON.stringify(header) };
+  return JSON.stringify(header);
 }
 
 /**
  * A tenant's data key, sealed under a key that only its owner has: text to be stored. Without the wallet key nobody opens it, the operator neither.
  * @param walletKey as for `createMaster`
+ * @throws VaultBusy where too many derive a key already
  */
-export function lockDataKey(walletKey: string, tenant: string, dataKey: Uint8Array): string {
-  const { key, header } = createMaster(walletKey);
-  return JSON.stringify({ header, wrapped: wrapDataKey(key, tenant, dataKey).toString('base64') });
+export async function lockDataKey(walletKey: string, tenant: string, dataKey: Uint8Array): Promise<string> {
+  const { raw, kdf } = newDerivation(walletKey);
+  const key = raw ?? (await derivedFor(tenant, walletKey, kdf!));
+  return JSON.stringify({ header: headerOf(key, kdf), wrapped: wrapDataKey(key, tenant, dataKey).toString('base64') });
 }
 
-/** The reverse of `lockDataKey`. @throws VaultError for another wallet key */
-export function unlockDataKey(walletKey: string, tenant: string, lock: string): Buffer {
+/** The reverse of `lockDataKey`. @throws VaultError for another wallet key, VaultBusy where too many are being tried */
+export async function unlockDataKey(walletKey: string, tenant: string, lock: string): Promise<Buffer> {
   const { header, wrapped } = JSON.parse(lock) as { header: string; wrapped: string };
-  return unwrapDataKey(openMaster(walletKey, header), tenant, Buffer.from(wrapped, 'base64'));
+  const parsed = headerFrom(header);
+  const key = parsed.kdf ? await derivedFor(tenant, walletKey, parsed.kdf) : rawKey(walletKey);
+  return unwrapDataKey(checkedKey(key, parsed), tenant, Buffer.from(wrapped, 'base64'));
 }
 
 /** The master key of an existing database. @throws VaultError when the wallet key is another one or the header is damaged. */
 export function openMaster(walletKey: string | Uint8Array, header: string): Uint8Array {
+  const parsed = headerFrom(header);
+  return checkedKey(parsed.kdf ? (typeof walletKey === 'string' ? derived(walletKey, parsed.kdf) : undefined) : rawKey(walletKey), parsed);
+}
+
+function headerFrom(header: string): Header {
   const parsed = JSON.parse(header) as Header;
   if (parsed.v !== 1) throw new VaultError('the wallet key header has an unknown version');
-  const key = parsed.kdf ? (typeof walletKey === 'string' ? derived(walletKey, parsed.kdf) : undefined) : rawKey(walletKey);
+  return parsed;
+}
+
+function checkedKey(key: Uint8Array | undefined, { check }: Header): Uint8Array {
   if (!key) throw new VaultError('the wallet key is of another kind than the one this database was created with');
-  open(checkKeys(key), CHECK_PARTS, Buffer.from(parsed.check, 'base64'));
+  open(checkKeys(key), CHECK_PARTS, Buffer.from(check, 'base64'));
   return key;
 }

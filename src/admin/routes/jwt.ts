@@ -72,8 +72,8 @@ const Signing = {
   verificationMethod: Type.Optional(Type.String({ maxLength: 5400 })),
 };
 
-/** A JWT of `payload`, by the key that the body names. */
-async function signed(admin: Admin, tenant: string, body: Record<string, unknown>, payload: JsonObject): Promise<string> {
+/** A JWT of a payload, by the key that the body names. The key is looked for first: only who may sign has a payload made. */
+async function signed(admin: Admin, tenant: string, body: Record<string, unknown>, make: () => JsonObject): Promise<string> {
   const { did, verificationMethod, headers } = body as { did?: string; verificationMethod?: string; headers?: JsonObject };
   if (verificationMethod === undefined && did === undefined) throw new AppError('bad-request', 'Bad did or verification method');
   const { kid, verkey } =
@@ -82,6 +82,7 @@ async function signed(admin: Admin, tenant: string, body: Record<string, unknown
       : { kid: verificationMethod, verkey: await verkeyOfMethod(admin, tenant, verificationMethod) };
   const pair = looksLikeVerkey(verkey) ? await admin.kernel.keys.pair(tenant, verkey) : undefined;
   if (!pair) throw new AppError('not-found', 'The key of the verification method is not in this wallet');
+  const payload = make();
   const text = `${encoded({ ...headers, typ: headers?.typ ?? 'JWT', alg: 'EdDSA', kid })}.${encoded(payload)}`;
   return `${text}.${toBase64url(signBytes(Buffer.from(text), pair))}`;
 }
@@ -130,7 +131,7 @@ export const jwtRoutes: readonly AdminRoute[] = [
     tag: 'wallet',
     summary: 'Create a jws using did keys with a given payload',
     body: Type.Object(Signing),
-    handle: (admin, { tenant, body }) => signed(admin, tenant, body, body.payload as JsonObject),
+    handle: (admin, { tenant, body }) => signed(admin, tenant, body, () => body.payload as JsonObject),
   },
   {
     route: 'POST /wallet/jwt/verify',
@@ -145,8 +146,13 @@ export const jwtRoutes: readonly AdminRoute[] = [
     summary: 'Create an sd-jws using did keys with a given payload',
     body: Type.Object({ ...Signing, non_sd_list: Type.Optional(Type.Array(Type.String({ maxLength: 1000 }), { maxItems: 1000 })) }),
     async handle(admin, { tenant, body }) {
-      const { payload, disclosures } = concealed(body.payload as JsonObject, (body.non_sd_list ?? []) as string[]);
-      return [await signed(admin, tenant, body, payload), ...disclosures, ''].join('~');
+      let disclosures: string[] = [];
+      const jwt = await signed(admin, tenant, body, () => {
+        const made = concealed(body.payload as JsonObject, (body.non_sd_list ?? []) as string[]);
+        disclosures = made.disclosures;
+        return made.payload;
+      });
+      return [jwt, ...disclosures, ''].join('~');
     },
   },
   {
@@ -160,8 +166,8 @@ export const jwtRoutes: readonly AdminRoute[] = [
     }),
     async handle(admin, { tenant, body }) {
       const { jwt, disclosures, binding } = sdJwtParts(body.sd_jwt as string);
-      const read = readDisclosures(disclosures);
       const result = await verified(admin, tenant, jwt);
+      const read = readDisclosures(disclosures);
       let fault: string | undefined;
       try {
         revealed(result.payload, disclosures);

@@ -1,0 +1,18 @@
+import type { Row } from '../rows/rows.ts';
+
+export const MUTATIONS: readonly Row[] = [
+  {
+    id: 'A10',
+    text: 'wallet keys are tried beside the event loop, a few at a time',
+    mutation: {
+      file: 'src/vault/master.ts',
+      from: 'if (waiting >= MAX_WAITING || queue.length >= MAX_WAITING_EACH)',
+      to: 'if (waiting < 0)',
+    },
+  },
+  {
+    id: 'A10-2',
+    text: 'the number of claims is bounded, and the key is looked for first',
+    mutation: { file: 'src/formats/sd-jwt.ts', from: 'if (disclosures.length >= MAX_DISCLOSURES)', to: 'if (disclosures.length < 0)' },
+  },
+];

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { createWorld } from '../support/agents.ts';
+import { MULTITENANT, newTenant } from '../support/tenants.ts';
+
+/** Calls that cost much: whoever makes many of them gets an error, and nobody else waits for them. */
+
+const world = createWorld();
+after(() => world.close());
+
+test('[A10] twenty wrong wallet keys at once: others are answered before them, and what is too much is told so', async () => {
+  const agent = await world.start('keys', { flags: MULTITENANT });
+  const locked = await newTenant(agent, 'locked', { wallet_key: 'a passphrase of its owner', key_management_mode: 'unmanaged' });
+  let tried = 0;
+  const tries = Array.from({ length: 20 }, async () => {
+    const answer = await agent.call('POST', `/multitenancy/wallet/${locked.id}/token`, { wallet_key: 'another passphrase' });
+    tried++;
+    return answer.status;
+  });
+  // the first derivation is under way, or about to be, when these are sent
+  const others = await Promise.all(Array.from({ length: 10 }, () => agent.call('GET', '/status/live')));
+  assert.ok(others.every(({ status }) => status === 200));
+  assert.ok(tried < 20, 'the event loop did not wait for the keys');
+  const statuses = await Promise.all(tries);
+  assert.deepEqual([...new Set(statuses)].sort(), [401, 429]);
+  assert.ok(statuses.filter((status) => status === 401).length <= 6);
+  const right = await agent.call('POST', `/multitenancy/wallet/${locked.id}/token`, { wallet_key: 'a passphrase of its owner' });
+  assert.equal(right.status, 200, right.text);
+});
+
+test('[A10-2] an SD-JWT of tens of thousands of claims is refused, and of nobody who has no key is any made', async () => {
+  const agent = await world.start('sd-jwt');
+  const { result } = await agent.post('/wallet/did/create', { method: 'key', options: { key_type: 'ed25519' } });
+  const claims = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`n${i}`, i]));
+  const sign = (did: string, payload: object) => agent.call('POST', '/wallet/sd-jwt/sign', { did, payload });
+  assert.equal((await sign(result.did, claims(1000))).status, 200);
+  for (const payload of [claims(1001), claims(50_000), { list: Array.from({ length: 40_000 }, (_, i) => i) }]) {
+    const refused = await sign(result.did, payload);
+    assert.ok([400, 422].includes(refused.status), `${refused.status} ${refused.text}`);
+  }
+  // whoever has no such key hears that, and not how large the payload was
+  const nobody = await sign('did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK', claims(1001));
+  assert.equal(nobody.status, 404, nobody.text);
+});
