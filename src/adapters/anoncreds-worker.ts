@@ -2,7 +2,9 @@
  * The worker's side of the AnonCreds engine: the library is synchronous and slow, so it runs here. One message in, one out; nothing is kept between messages.
  * Handles of native objects are freed as soon as their JSON is taken: the wrapper leaves that to us.
  */
-import { parentPort } from 'node:worker_threads';
+import { readlinkSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
 import type { JsonObject } from '../ports/json.ts';
 
 type Library = typeof import('@hyperledger/anoncreds-nodejs');
@@ -135,3 +137,13 @@ parentPort?.on('message', ({ id, operation, input }: Call) => {
     say({ id, error: error instanceof Error ? error.message : 'unknown error' });
   }
 });
+
+/** Lets this thread, and those that the library starts from it, wait for others: on Linux alone, where a thread has a priority of its own. */
+function standBack(): void {
+  try {
+    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), 10);
+  } catch {
+    // then it is like the others
+  }
+}
+if ((workerData as { background?: boolean } | null)?.background) standBack();

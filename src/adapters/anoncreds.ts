@@ -3,17 +3,18 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AppError } from '../errors.ts';
-import type {
-  AnonCreds,
-  AnonCredsSchema,
-  Credential,
-  CredentialDefinition,
-  CredentialOffer,
-  CredentialRequest,
-  Presentation,
-  PresentationCheck,
-  PresentationRequest,
-  Refusal,
+import {
+  type AnonCreds,
+  type AnonCredsSchema,
+  type Credential,
+  type CredentialDefinition,
+  type CredentialOffer,
+  type CredentialRequest,
+  KEY_MS,
+  type Presentation,
+  type PresentationCheck,
+  type PresentationRequest,
+  type Refusal,
 } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import * as shapes from './anoncreds-shapes.ts';
@@ -46,6 +47,16 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
     maxQueue: options.maxQueue ?? 1000,
     maxPerTenant: options.maxPerTenant ?? 250,
   });
+  // keys take seconds to minutes of a core: they have threads of their own, of lower priority, which end when there is nothing to make
+  const keys = workerPool({
+    worker: options.worker ?? new URL('./anoncreds-worker.ts', import.meta.url),
+    env: options.libraryPath === undefined ? {} : { LIB_ANONCREDS_PATH: options.libraryPath },
+    size: Math.max(1, Math.floor((options.workers ?? availableParallelism() - 1) / 2)),
+    maxQueue: 100,
+    maxPerTenant: 4,
+    idleMs: 10_000,
+    background: true,
+  });
   const present = options.worker !== undefined || libraryExists(options.libraryPath);
 
   /** Runs an operation and checks what comes out of native code. */
@@ -55,9 +66,10 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
     input: Record<string, unknown>,
     shape: shapes.Shape,
     limit = timeoutMs,
+    on = pool,
   ): Promise<Value> => {
     if (!present) throw new AppError('anoncreds-off');
-    const value = await pool.run(tenant, operation, input, limit);
+    const value = await on.run(tenant, operation, input, limit);
     const fault = shape(value, '');
     if (fault) throw new AppError('anoncreds-failed', `The AnonCreds library gave an unexpected result: ${fault}`);
     return value as Value;
@@ -86,7 +98,8 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
           private: shapes.privateKey,
           keyCorrectnessProof: shapes.keyCorrectnessProof,
         }),
-        options.keyTimeoutMs ?? 120_000,
+        options.keyTimeoutMs ?? KEY_MS,
+        keys,
       );
     },
 
@@ -217,12 +230,14 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
     },
 
     status() {
-      const reason = pool.off();
+      const reason = pool.off() ?? keys.off();
       if (present && reason === undefined) return { on: true, text: 'AnonCreds is on' };
       return { on: false, text: `${new AppError('anoncreds-off').message}${reason === undefined ? '' : ` (${reason.slice(0, 200)})`}` };
     },
 
-    close: () => pool.close(),
+    async close() {
+      await Promise.all([pool.close(), keys.close()]);
+    },
   };
   return Object.freeze(engine);
 }

@@ -40,6 +40,38 @@ const withPool = async (
 };
 
 suite('worker pool', () => {
+  test('a key that is being made holds up nothing else, and its threads end when there is nothing to make', async () => {
+    const making = new URL(
+      `data:text/javascript,${encodeURIComponent(`
+        import { parentPort, workerData } from 'node:worker_threads';
+        parentPort.postMessage({ ready: true });
+        parentPort.on('message', ({ id, operation }) => {
+          if (operation === 'createCredentialDefinition') for (;;);
+          parentPort.postMessage({ id, value: workerData.background ? 'in the background' : '1234567890' });
+        });
+      `)}`,
+    );
+    const engine = openAnonCreds({ worker: making, workers: 1, checkPresentation: () => [] });
+    const schema = { name: 'n', version: '1', issuerId: 'did:x:y', attrNames: ['a'] };
+    const wanted = { schemaId: 'did:x:y/s', schema, issuerId: 'did:x:y', tag: 't' } as never;
+    const keys = [1, 2, 3, 4].map(() => engine.createCredentialDefinition('one', wanted));
+    const ends = Promise.allSettled(keys);
+    for (const tenant of ['one', 'other']) assert.equal(await engine.createLinkSecret(tenant), '1234567890');
+    await engine.close();
+    for (const end of await ends) assert.equal(end.status, 'rejected');
+  });
+
+  test('an idle worker ends where that is asked for, and the next job has a new one', async () => {
+    const pool = workerPool({ worker: obedient, env: {}, size: 1, maxQueue: 10, maxPerTenant: 5, idleMs: 1 });
+    try {
+      const first = await pool.run('a', 'thread', {}, 5000);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.notEqual(await pool.run('a', 'thread', {}, 5000), first);
+    } finally {
+      await pool.close();
+    }
+  });
+
   test('a worker that hangs is replaced; its job fails and may be tried again, the others go on', () =>
     withPool(async (pool) => {
       const hanging = pool.run('a', 'hang', {}, 100);

@@ -10,6 +10,10 @@ export interface PoolOptions {
   /** How many jobs may wait, in all and of one tenant. */
   maxQueue: number;
   maxPerTenant: number;
+  /** A worker that has nothing to do for so long ends; without it none does. */
+  idleMs?: number;
+  /** Its threads have a lower priority than others of the machine. */
+  background?: boolean;
 }
 
 export interface Pool {
@@ -113,10 +117,20 @@ export function workerPool(options: PoolOptions): Pool {
     }
     slot.worker.unref();
     pump();
+    if (options.idleMs !== undefined && slot.ready && !slot.job && !closed) {
+      slot.timer = setTimeout(() => {
+        if (slots.delete(slot)) void slot.worker.terminate();
+      }, options.idleMs);
+      slot.timer.unref();
+    }
   };
 
   const start = (): void => {
-    const worker = new Worker(options.worker, { env: options.env, name: 'anoncreds' });
+    const worker = new Worker(options.worker, {
+      env: options.env,
+      name: 'anoncreds',
+      workerData: { background: options.background === true },
+    });
     const slot: Slot = { worker, ready: false };
     slots.add(slot);
     slot.timer = setTimeout(() => retire(slot, 'The AnonCreds worker did not start'), START_MS);
@@ -132,6 +146,7 @@ export function workerPool(options: PoolOptions): Pool {
       const job = next();
       if (!job) return;
       slot.job = job;
+      clearTimeout(slot.timer);
       slot.worker.ref();
       slot.timer = setTimeout(() => retire(slot, 'The AnonCreds operation took too long'), job.timeoutMs);
       slot.worker.postMessage({ id: ++nextId, operation: job.operation, input: job.input });

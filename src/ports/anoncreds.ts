@@ -1,5 +1,8 @@
 import type { JsonObject } from './json.ts';
 
+/** How long the key of one credential definition may take, in ms: its primes are a matter of luck. */
+export const KEY_MS = 120_000;
+
 /**
  * The AnonCreds engine as the formats see it. Values are the standard AnonCreds JSON objects (AnonCreds specification v1.0), in the spelling of the wire. The
  * tenant decides only whose turn it is: the engine keeps nothing.

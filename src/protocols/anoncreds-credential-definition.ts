@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
+import { KEY_MS } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../records/anoncreds-credential-definition.ts';
 import { did, ownIssuer } from '../records/did.ts';
@@ -37,7 +38,10 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
       summary: 'Create a credential definition on the connected datastore',
       body: Body,
       // primes are a matter of luck: ACA-Py answers when they are found, however long that takes, and its controllers count on a finished definition
-      patience: 60_000,
+      // (KEY_MS bounds it), and the ledger has its time behind that
+      patience: KEY_MS + 60_000,
+      // said again, the call waits for what the first one began
+      pending: ['action', 'wait'],
       from: [NEW, 'action', 'wait', 'finished', 'failed'],
       about: ({ body }) => ({ category: credentialDefinitionRecord.category, id: idOf(body.credential_definition) }),
       load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.credential_definition.issuerId } }),

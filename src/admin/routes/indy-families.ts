@@ -34,11 +34,12 @@ export function noEndorser(query: Call['query']): void {
 }
 
 /** What of a registration is told where its ledger write is not done: why, or that it is still under way. */
-function finished(state: string, metadata: JsonObject): void {
+function finished(state: string, metadata: JsonObject, making?: string): void {
   if (state === 'finished') return;
   const reason = typeof metadata.reason === 'string' ? metadata.reason : undefined;
   if (state === 'failed') throw new AppError('bad-request', reason ?? 'The ledger did not take it');
-  throw new AppError('timeout', `The ledger write is still under way${reason ? `: ${reason}` : ''}; ask again`);
+  const what = state === 'action' && making ? making : 'The ledger write';
+  throw new AppError('timeout', `${what} is still under way${reason ? `: ${reason}` : ''}; the same call again waits for it`);
 }
 
 async function held(admin: Admin, tenant: string, category: string, tags: Record<string, string>): Promise<JsonObject[]> {
@@ -145,8 +146,10 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       const { schema_id: schemaId, tag = 'default', support_revocation, revocation_registry_size } = body as Record<string, string>;
       const issuerId = await publicDid(admin, tenant);
       const known = await held(admin, tenant, credentialDefinitionRecord.category, { schema_id: schemaId!, issuer_id: issuerId });
-      if (key === undefined && known.some((value) => (value as unknown as CredentialDefinitionValue).tag === tag))
-        throw new AppError('bad-request', `Cred def for ${schemaId} ${tag} already exists`);
+      const same = known.find((value) => (value as unknown as CredentialDefinitionValue).tag === tag);
+      // with its id, so that whoever lost the first answer has it
+      if (key === undefined && same)
+        throw new AppError('bad-request', `Cred def for ${schemaId} ${tag} already exists: ${same.cred_def_id as string}`);
       const options = Object.fromEntries(
         Object.entries({ support_revocation, revocation_registry_size }).filter(([, value]) => value !== undefined),
       );
@@ -155,7 +158,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
         key,
       });
       const { credential_definition_state: state, registration_metadata: metadata } = answer as Record<string, JsonObject>;
-      finished(state!.state as string, metadata!);
+      finished(state!.state as string, metadata!, `The key of the credential definition with the tag ${tag}`);
       const credential_definition_id = state!.credential_definition_id as string;
       return { sent: { credential_definition_id }, credential_definition_id };
     },
