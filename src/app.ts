@@ -175,7 +175,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   let frames: Frames | undefined;
   const outbound = outgoing(
     outboundOf(
-      httpOutbound(guard, mediaType, config.outboundTimeout * 1000),
+      httpOutbound(guard, mediaType, config.outboundTimeout * 1000, config.maxMessageSize),
       wsOutbound(guard, {
         ...heartbeat,
         answerMs: config.outboundTimeout * 1000,
@@ -193,6 +193,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     engine,
     calls,
     outbound,
+    admission: gate,
     owner,
     ledger: requireLedger,
     sign: (tenant) => async (verkey, bytes) => {
@@ -234,7 +235,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   let watched = 0;
   // anyone may ask, all the time: what it writes has a bound
   const storeCheck = atMostEvery(STORE_CHECK_MS, () => db.admin.check());
-  const ready = async (): Promise<{ ok: boolean; reason?: string }> => {
+  const ready = async (): Promise<{ ok: boolean; reason?: string; waits?: string }> => {
     watched = Date.now();
     if (draining || closing) return { ok: false, reason: 'Shutdown in progress' };
     try {
@@ -242,7 +243,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     } catch (error) {
       return { ok: false, reason: (error as Error).message };
     }
-    return { ok: true };
+    const { on, text } = anoncreds.status();
+    // a mediator needs none: messages come and go
+    return { ok: true, waits: on ? undefined : `${text}. Credentials and presentations in hand wait until it is on` };
   };
 
   const sessions = startSessions({ kernel, wrap: deliveryOf });
@@ -349,7 +352,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   adminPort = server?.port;
   // only now: the mediator's answers may come at once
   const pickup = pickupMode(config, inbound.length > 0);
-  const mail = pickup && startPickup({ kernel, engine, outbound, mode: pickup });
+  const mail = pickup && startPickup({ kernel, engine, outbound, admission: gate, mode: pickup });
   const following = mediator ? followMediator(kernel, calls, BASE, mediator, log, leaving.signal) : undefined;
 
   return {

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { mayHoldEnvelope } from '../didcomm/media-types.ts';
 import { asAppError } from '../errors.ts';
 import type { Log } from '../ports/log.ts';
-import { type Door, PATIENCE, type Socket } from '../ports/transport.ts';
+import { type Admission, type Door, PATIENCE, type Socket } from '../ports/transport.ts';
 import { type Links, show } from './http-links.ts';
 import { rateLimit } from './rate-limit.ts';
 
@@ -23,7 +23,7 @@ export interface EnvelopeSink {
 }
 
 /** How many messages are in hand, and how fast an address may send more: one for all transports of a process. */
-export interface InboundGate {
+export interface InboundGate extends Admission {
   /** Whether this address sends no faster than it may. */
   mayCome(address: string): boolean;
   readonly full: boolean;
@@ -49,8 +49,28 @@ export function inboundGate(maxInFlight: number, perSecond: number): InboundGate
     leave() {
       inFlight--;
     },
+    async admit(address, what) {
+      const deadline = performance.now() + ADMIT_MS;
+      while (inFlight >= maxInFlight || !limit.take(address)) {
+        if (performance.now() > deadline) return undefined;
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      }
+      return await this.hold(what);
+    },
+    async hold(what) {
+      inFlight++;
+      try {
+        return await what();
+      } finally {
+        inFlight--;
+      }
+    },
   };
 }
+
+/** How long what came on a connection of ours waits for its turn, and how often it looks. */
+const ADMIT_MS = 10_000;
+const LOOK_MS = 50;
 
 export interface InboundOptions {
   readonly host: string;

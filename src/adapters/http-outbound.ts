@@ -4,8 +4,8 @@ import type { DeliveryResult, Outbound } from '../ports/transport.ts';
 import type { EgressGuard } from './egress.ts';
 import { wsNotify } from './ws-notify.ts';
 
-/** A peer that is asked for mail answers with a megabyte of it, sealed once more, or with one large message. */
-const MAX_ANSWER = 4 << 20;
+/** What a webhook may answer: nobody reads it. */
+const MAX_UNREAD = 1 << 16;
 
 interface Answer {
   status: number;
@@ -31,9 +31,10 @@ export function guardedConnector(guard: EgressGuard, timeoutMs: number): buildCo
 
 /**
  * Outbound HTTP by undici: envelopes through the egress guard, checked on the connected socket; no redirects; answers bounded in time and size.
+ * @param maxBytes of a peer's answer: as for any other message
  * @param timeoutMs for connecting, for the headers and between bytes of an answer; the whole answer may take half as long again
  */
-export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: number): Omit<Outbound, 'link'> {
+export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: number, maxBytes: number): Omit<Outbound, 'link'> {
   const guarded = new Agent({
     connections: 64,
     pipelining: 1,
@@ -47,12 +48,12 @@ export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: n
   return {
     async deliver(endpoint, envelope, type = mediaType, signal = undefined): Promise<DeliveryResult> {
       const url = guard.checkUrl(endpoint);
-      const answer = await post(guarded, url, { 'content-type': type }, envelope, timeoutMs, true, signal);
+      const answer = await post(guarded, url, { 'content-type': type }, envelope, timeoutMs, maxBytes, true, signal);
       return { status: answer.status, body: answer.body.length > 0 ? answer.body : undefined };
     },
     async notify(url, headers, body, signal) {
       if (/^wss?:/i.test(url)) return await wsNotify(new URL(url), headers, body, timeoutMs);
-      const answer = await post(free, new URL(url), headers, body, timeoutMs, false, signal);
+      const answer = await post(free, new URL(url), headers, body, timeoutMs, MAX_UNREAD, false, signal);
       return { status: answer.status };
     },
     async close() {
@@ -68,6 +69,7 @@ function post(
   headers: Readonly<Record<string, string>>,
   body: string,
   timeoutMs: number,
+  maxBytes: number,
   keep: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
@@ -116,8 +118,8 @@ function post(
         },
         onResponseData(controller, chunk) {
           size += chunk.length;
-          if (size > MAX_ANSWER || expired)
-            controller.abort(new AppError('delivery-failed', `${url.origin} answered with more than ${MAX_ANSWER} bytes`));
+          if (size > maxBytes || expired)
+            controller.abort(new AppError('delivery-failed', `${url.origin} answered with more than ${maxBytes} bytes`));
           else if (keep) chunks.push(Buffer.from(chunk));
         },
         onResponseEnd() {

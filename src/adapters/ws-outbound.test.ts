@@ -318,7 +318,7 @@ test('the address of an endpoint says what a message goes by', async () => {
   const port = await listening(server);
   const guard = egressGuard(['127.0.0.0/8']);
   const options = { heartbeatMs: 0, timeoutMs: 1000, answerMs: 2000, maxBytes: 1000, log: quiet, onFrame: async () => {} };
-  const both = outboundOf(httpOutbound(guard, 'application/didcomm-envelope-enc', 2000), wsOutbound(guard, options));
+  const both = outboundOf(httpOutbound(guard, 'application/didcomm-envelope-enc', 2000, 1 << 20), wsOutbound(guard, options));
   undo.push(() => both.close());
   assert.equal((await both.deliver(url.replace('ws:', 'WS:'), 'by socket')).status, 202);
   assert.equal((await both.deliver(`http://127.0.0.1:${port}`, 'posted', 'text/plain')).status, 202);

@@ -41,7 +41,7 @@ export interface Admin {
   /** Changes a tenant's settings, the base wallet's until the next start. @throws AppError `bad-request` */
   changeSettings(tenant: string, given: JsonObject): Promise<void>;
   /** Whether messages and calls can be taken: the store answers, and nothing is shutting down. */
-  ready(): Promise<{ ok: boolean; reason?: string }>;
+  ready(): Promise<{ ok: boolean; reason?: string; waits?: string }>;
   /** Undefined where there is no ledger. */
   ledgerHealth(): Promise<{ ok: boolean; reason?: string; round?: number } | undefined>;
   counters(): Record<string, number>;

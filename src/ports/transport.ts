@@ -46,6 +46,14 @@ export interface Outbound {
   close(): Promise<void>;
 }
 
+/** Bounds what is worked on of all that came, whoever opened the connection. */
+export interface Admission {
+  /** Does something with what a peer answered, when its address may send and there is room; undefined where that did not come in time. */
+  admit<T>(address: string, what: () => Promise<T>): Promise<T | undefined>;
+  /** Does something with what was let in already, and counts it while that lasts. */
+  hold<T>(what: () => Promise<T>): Promise<T>;
+}
+
 /** Bounds what has not arrived yet, of all HTTP servers of a process: connections, and bodies that are not complete. */
 export interface Door {
   /** Bounds the connections of a server, and the bodies of its requests. */

@@ -5,7 +5,7 @@ import type { Engine } from '../kernel/engine.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
 import type { Effects, StepContext } from '../kernel/protocol.ts';
 import type { ClaimedJob } from '../ports/store.ts';
-import type { Outbound } from '../ports/transport.ts';
+import type { Admission, Outbound } from '../ports/transport.ts';
 import type { Breaker } from './breaker.ts';
 import { standingOf } from './keylist.ts';
 import { backoff, type JobOutcome } from './runner.ts';
@@ -20,6 +20,7 @@ export function createDelivery(
   kernel: Kernel,
   engine: Engine,
   outbound: Outbound,
+  admission: Admission,
   breaker: Breaker,
 ): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
   /** Writes to the records that a message belongs to what became of it: to its connection, and where it has none, or there is no more hope, to its exchange. */
@@ -52,9 +53,12 @@ export function createDelivery(
   }
 
   /** What a peer answers is not part of the delivery: a message that breaks something must not have ours sent again. */
-  async function receiveAnswer(body: Uint8Array): Promise<void> {
+  async function receiveAnswer(body: Uint8Array, endpoint: string): Promise<void> {
     try {
-      await engine.receive(body, { canReply: false });
+      // it counts among all that its address sends: who answers each message with another one sets no pace of its own
+      const done = await admission.admit(new URL(endpoint).hostname, () => engine.receive(body, { canReply: false }));
+      if (!done)
+        kernel.log.warn({ endpoint: new URL(endpoint).origin }, 'an answer was dropped: its sender answers faster than it may send');
     } catch (thrown) {
       const error = asAppError(thrown);
       if (error.row.retry) throw error;
@@ -86,7 +90,7 @@ export function createDelivery(
         kernel.count('messages_delivered');
         if (job.attempts > 0) await tell(job, undefined, false);
         // a peer may answer on the same connection (RFC 0092)
-        if (result.body && result.body.length > 0) await receiveAnswer(result.body);
+        if (result.body && result.body.length > 0) await receiveAnswer(result.body, endpoint);
         return { state: 'done' };
       }
       const text = `The endpoint answered ${result.status}`;

@@ -8,7 +8,7 @@ import { MAX_BATCH } from '../kernel/mediated.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { type Exchange, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Outbound, Socket } from '../ports/transport.ts';
+import type { Admission, Outbound, Socket } from '../ports/transport.ts';
 
 /** How mail comes from mediators: `auto` finds out what each of them can do. */
 export type PickupMode = 'auto' | 'live' | 'implicit' | 'poll';
@@ -72,6 +72,8 @@ export interface PickupOptions {
   readonly kernel: Kernel;
   readonly engine: Engine;
   readonly outbound: Outbound;
+  /** Mail from a mediator counts like any other. */
+  readonly admission: Admission;
   readonly mode: PickupMode;
 }
 
@@ -81,7 +83,7 @@ export interface PickupOptions {
  * committed; repetitions have no second effect. So any process may die at any time, and several on one database may each have a socket of their own.
  * @returns what ends it, when the messages in hand are done
  */
-export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): { stop(): Promise<void> } {
+export function startPickup({ kernel, engine, outbound, admission, mode }: PickupOptions): { stop(): Promise<void> } {
   const { store, jobs, admin } = kernel.db;
   const { log } = kernel;
   const links = new Map<string, Link>();
@@ -315,7 +317,8 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
 
     async function take(frame: Uint8Array, socket: Socket): Promise<void> {
       try {
-        const { reply, sent, heard } = await engine.receive(frame, { canReply: true, socket, ours: { tenant, connection } });
+        const how = { canReply: true, socket, ours: { tenant, connection } };
+        const { reply, sent, heard } = await admission.hold(() => engine.receive(frame, how));
         kernel.count('mail_received', tenant);
         if (reply !== undefined) {
           socket.send(reply);
@@ -528,7 +531,10 @@ export function startPickup({ kernel, engine, outbound, mode }: PickupOptions): 
       if (!result.body?.length) break;
       answers++;
       try {
-        const received = await engine.receive(result.body, { canReply: true, ours: { tenant, connection } });
+        const { body } = result;
+        const ours = { canReply: true, ours: { tenant, connection } };
+        const received = await admission.admit(new URL(endpoint).hostname, () => engine.receive(body, ours));
+        if (!received) throw new AppError('busy', 'The mediator sends faster than it may');
         kernel.count('mail_received', tenant);
         if (received.heard?.tenant === tenant && received.heard.connection === connection) heard.push(received.heard);
         next = received.reply;

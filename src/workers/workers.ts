@@ -5,7 +5,7 @@ import type { Engine } from '../kernel/engine.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Ledger, LedgerSigner } from '../ports/ledger.ts';
 import type { ClaimedJob } from '../ports/store.ts';
-import type { Outbound } from '../ports/transport.ts';
+import type { Admission, Outbound } from '../ports/transport.ts';
 import { createBreaker } from './breaker.ts';
 import { createDelivery } from './delivery.ts';
 import { createEvents } from './events.ts';
@@ -26,6 +26,7 @@ export interface WorkersOptions {
   readonly engine: Engine;
   readonly calls: Calls;
   readonly outbound: Outbound;
+  readonly admission: Admission;
   readonly ledger: () => Ledger;
   readonly sign: (tenant: string) => LedgerSigner;
   /** Names this process as a holder of lanes. */
@@ -33,10 +34,12 @@ export interface WorkersOptions {
 }
 
 /** Runs every kind of job, each with as many lanes at once as it can use. @returns what stops it, when the jobs in hand are done */
-export function startWorkers({ kernel, engine, calls, outbound, ledger, sign, owner }: WorkersOptions): { stop(): Promise<void> } {
+export function startWorkers({ kernel, engine, calls, outbound, admission, ledger, sign, owner }: WorkersOptions): {
+  stop(): Promise<void>;
+} {
   const { db, trace } = kernel;
   const [peers, webhooks] = [createBreaker(), createBreaker()];
-  const deliver = createDelivery(kernel, engine, outbound, peers);
+  const deliver = createDelivery(kernel, engine, outbound, admission, peers);
   const notify = createEvents(kernel, outbound, pythonJson, kernel.base, webhooks);
   let stopping = false;
   const register = createKeylistWorker(kernel, engine, calls, owner, () => stopping);

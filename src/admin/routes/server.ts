@@ -15,9 +15,9 @@ export const serverRoutes: readonly AdminRoute[] = [
     summary: 'Readiness check',
     auth: 'none',
     async handle(admin) {
-      const { ok, reason } = await admin.ready();
+      const { ok, reason, waits } = await admin.ready();
       if (!ok) throw new AppError('unavailable', reason);
-      return { ready: true };
+      return { ready: true, ...(waits ? { waits } : {}) };
     },
   },
   {
