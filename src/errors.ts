@@ -69,6 +69,7 @@ const TABLE = {
     status: 501,
     text: 'AnonCreds is off: the library was not found; run ./flexid once with PyPI reachable or set LIB_ANONCREDS_PATH',
   },
+  unfinished: { status: 503, text: 'The work waits until this agent can do it', retry: true },
   'anoncreds-busy': { status: 503, text: 'The AnonCreds engine is busy or was restarted', retry: true },
   'anoncreds-failed': { status: 400, text: 'The AnonCreds operation failed' },
   'egress-refused': { status: 400, text: 'The endpoint is not allowed' },

@@ -17,6 +17,12 @@ const WAIT_MS = 15_000;
 const MAX_CLASHES = 8;
 /** Notice of progress is only a hint, so a waiting call also looks by itself. */
 const LOOK_MS = 200;
+/** Work that needs the AnonCreds library, and what of the ledger it reads. */
+const CRYPTOGRAPHIC = /^(?:anoncreds|credential|presentation)\//;
+/** How often a DID's server is asked, up to half a minute apart: a name that does not resolve now may in a while. */
+const MAX_RESOLVES = 20;
+/** How long a call waits for a record that is still being made, beyond its patience: before that there is nothing to answer with. */
+const MAKING_MS = 120_000;
 
 export interface ControllerCall {
   readonly record?: string;
@@ -55,6 +61,8 @@ export interface Calls {
 export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: (tenant: string) => WorkContext): Calls {
   const { registry, db } = kernel;
   const waits = new Set<() => void>();
+  /** Calls that wait in this process, by their cause. */
+  const asked = new Set<string>();
   let ending = false;
 
   async function call(tenant: string, protocolName: string, command: string, given: ControllerCall): Promise<JsonObject> {
@@ -86,7 +94,13 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       role: step.role,
       origin: { cause, callMark: key === undefined ? undefined : cause },
       otherwise: 'error',
-      step: (ctx) => step.step(ctx, input),
+      step(ctx) {
+        const effects = step.step(ctx, input);
+        // a new call hears at once what cannot be done now, and has changed nothing; what is in hand already waits
+        const { on, text } = work(tenant).anoncreds.status();
+        if (!on && effects.work?.some(({ op }) => CRYPTOGRAPHIC.test(op))) throw new AppError('anoncreds-off', text);
+        return effects;
+      },
       command: { name: command, input, routed: step.route !== undefined },
     };
     let first: Assembled;
@@ -99,7 +113,15 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       throw error;
     }
     const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
-    return first.spawned || pending ? await settled(tenant, cause, first.answer, pending, step.patience, first.withheld) : first.answer;
+    if (!first.spawned && !pending) return first.answer;
+    return await settled(tenant, cause, first.answer, pending, step.patience, first.withheld, first.answerRef);
+  }
+
+  /** Whether a record was begun and has none of its states yet: what would be answered is no exchange as a controller knows it. */
+  async function isMaking(tenant: string, ref: AnswerRef | undefined): Promise<boolean> {
+    if (!ref || !registry.records.get(ref.category)?.states.length) return false;
+    const [rows] = await db.store.load(tenant, [{ category: ref.category, id: ref.id }]);
+    return rows?.[0] !== undefined && !rows[0].state;
   }
 
   /** What a call that waits for its peer answers: the record once it left the pending states; undefined while it has not. */
@@ -118,12 +140,14 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     pending?: AnswerRef & { states: readonly string[] },
     patience = WAIT_MS,
     withheld = false,
+    ref?: AnswerRef,
   ): Promise<JsonObject> {
     kernel.turns?.pass();
     const deadline = Date.now() + patience;
     let nudge = (): void => {};
     const wake = (): void => nudge();
     waits.add(wake);
+    asked.add(cause);
     const stop = db.jobs.subscribe((hint) => {
       if (hint.causes.includes(cause) || (pending && hint.events.some(({ event }) => event.record === pending.id))) nudge();
     });
@@ -140,7 +164,10 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
             'timeout',
             'The mediator has not said yet that it knows the new key: the same call under the same idempotency-key is answered when it has',
           );
-        if (status.open === 0 || late) {
+        if (late && status.open > 0 && (await isMaking(tenant, ref))) {
+          if (ending || Date.now() >= deadline + MAKING_MS)
+            throw new AppError('timeout', 'What was asked for is still being made: it goes on, and the webhooks tell when it is there');
+        } else if (status.open === 0 || late) {
           const answer = pending ? await left(tenant, pending) : (status.snapshot ?? otherwise);
           if (answer) return answer;
           if (late) return status.snapshot ?? otherwise;
@@ -151,6 +178,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       }
     } finally {
       waits.delete(wake);
+      asked.delete(cause);
       stop();
     }
   }
@@ -228,10 +256,20 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       const error = asAppError(thrown);
       // a clash that does not go away with reloading is the job's own: two records that want to be one
       const clash = error.code === 'conflict' && job.attempts >= MAX_CLASHES;
+      if (passes(job, error)) throw new AppError('unfinished', error.message, { cause: error });
       if (error.code === 'lease-lost' || (error.row.retry && !clash) || (await kernel.profiles.gone(job.tenant, error))) throw error;
       if (error.code === 'internal') kernel.log.error({ job: job.id, kind: job.kind, err: error.cause ?? error }, 'a job failed');
       await fail(job, lease, about, error);
     }
+  }
+
+  /** Whether a failure is of this start or this hour, and nothing of the exchange: it waits. Whoever asks for something now is told instead. */
+  function passes(job: ClaimedJob, { code }: AppError): boolean {
+    const op = job.kind === 'work' ? (job.payload as unknown as WorkPayload).op : undefined;
+    if (op === undefined) return false;
+    if (code === 'anoncreds-off') return true;
+    if (job.cause !== undefined && asked.has(job.cause)) return false;
+    return (code === 'ledger-none' && CRYPTOGRAPHIC.test(op)) || (code === 'did-unavailable' && job.attempts < MAX_RESOLVES);
   }
 
   async function fail(
