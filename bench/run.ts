@@ -5,13 +5,14 @@ import { fileURLToPath } from 'node:url';
 
 const NAMES = ['envelope', 'messages', 'issue', 'verify', 'forward', 'start'];
 /** What takes minutes runs where it is named. */
-const ASKED = ['tenants', 'scale', 'oracle', 'sockets', 'backlog'];
+const ASKED = ['tenants', 'scale', 'oracle', 'sockets', 'backlog', 'fairness'];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 
 const HELP = `./flexid bench [name ...]     ${NAMES.join(', ')}; all of them without a name. By name alone: ${ASKED.join(', ')}
 
   --sizes 1000,10000,100000    tenants: how many there are, each time (default 1000,10000)
   --sockets 10000              sockets: how many there are (default 10000)
+  --quick                      fairness: a small one
   --replicas 1,2,3             scale: how many processes there are, each time (default 1,2,3)
 
 Prints a table and writes bench/results/NAME.json. Ratios are to R: opening a sealed box of 32 bytes with sodium-native, measured in the same run.
@@ -22,6 +23,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   const flags = argv.findIndex((arg) => arg.startsWith('-'));
   const [names, args] = flags < 0 ? [argv, []] : [argv.slice(0, flags), argv.slice(flags)];
   const help = args.some((arg) => arg === '--help' || arg === '-h');
+  if (help && names.length === 1 && names[0] === 'fairness') {
+    await (await import('./fairness.ts')).run(['--help']);
+    return 0;
+  }
   if (help || names.some((name) => !NAMES.includes(name) && !ASKED.includes(name))) {
     (help ? process.stdout : process.stderr).write(HELP);
     return help ? 0 : 2;
