@@ -97,8 +97,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       step(ctx) {
         const effects = step.step(ctx, input);
         // a new call hears at once what cannot be done now, and has changed nothing; what is in hand already waits
+        if (!effects.work?.some(({ op }) => CRYPTOGRAPHIC.test(op))) return effects;
         const { on, text } = work(tenant).anoncreds.status();
-        if (!on && effects.work?.some(({ op }) => CRYPTOGRAPHIC.test(op))) throw new AppError('anoncreds-off', text);
+        if (!on) throw new AppError('anoncreds-off', text);
         return effects;
       },
       command: { name: command, input, routed: step.route !== undefined },
