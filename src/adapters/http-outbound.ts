@@ -5,7 +5,7 @@ import type { EgressGuard } from './egress.ts';
 import { wsNotify } from './ws-notify.ts';
 
 /** What a webhook may answer: nobody reads it. */
-const MAX_UNREAD = 1 << 16;
+const MAX_UNREAD = 4 << 20;
 
 interface Answer {
   status: number;
