@@ -36,7 +36,7 @@ test('[A10-2] an SD-JWT of tens of thousands of claims is refused, and of nobody
   assert.equal((await sign(result.did, claims(1000))).status, 200);
   for (const payload of [claims(1001), claims(50_000), { list: Array.from({ length: 40_000 }, (_, i) => i) }]) {
     const refused = await sign(result.did, payload);
-    assert.ok([400, 422].includes(refused.status), `${refused.status} ${refused.text}`);
+    assert.ok([400, 422].includes(refused.status), `${refused.status} ${refused.text.slice(0, 200)}`);
   }
   // whoever has no such key hears that, and not how large the payload was
   const nobody = await sign('did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK', claims(1001));
