@@ -134,6 +134,7 @@ describe('PostgreSQL database', () => {
       assert.equal(rows.length, 2, 'that of before stays for the processes that were started before');
       await client.query(`DROP TABLE flexid.mail, flexid.mailbox; DROP FUNCTION flexid.expire_mail; DROP FUNCTION ${rows[1]!.name};
         DROP FUNCTION flexid.claim_fair, flexid.next_tenants, flexid.next_targets; ALTER TABLE flexid.lane DROP COLUMN target;
+        DROP TABLE flexid.blob, flexid.chunk, flexid.spare; DROP FUNCTION flexid.turn_blob, flexid.expire_blob;
         DELETE FROM flexid.migration WHERE number >= 4`);
     });
     const after = await openPostgres({ url, masterKey });
@@ -173,7 +174,13 @@ describe('PostgreSQL database', () => {
     );
     const others = rows.filter(({ first }) => first !== 't' && first !== '(t)::bigint' && first !== '((t)::bigint)');
     // upkeep over all tenants, which each part of a distributed table does for itself
-    assert.deepEqual(others.map(({ index }) => index).sort(), ['cause_expires', 'event_time', 'mail_expires', 'mark_expires']);
+    assert.deepEqual(others.map(({ index }) => index).sort(), [
+      'cause_expires',
+      'event_time',
+      'mail_expires',
+      'mark_expires',
+      'spare_since',
+    ]);
     assert.ok(others.every(({ single }) => !single));
     assert.ok(rows.length >= 12, `only ${rows.length} indexes were found`);
   });

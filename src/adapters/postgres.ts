@@ -16,6 +16,7 @@ import {
 import { createMaster, openMaster } from '../vault/master.ts';
 import { encodeCommit, NEVER } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
+import { postgresBlobs } from './postgres-blobs.ts';
 import { commitBatcher } from './postgres-commit.ts';
 import { TENANT_LOCK } from './postgres-commit-sql.ts';
 import { clientOf, whoCreates } from './postgres-create.ts';
@@ -350,5 +351,6 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   };
 
   const jobs = postgresJobs({ link: jobLink, reads, batch, from, tenantById, tenantByNumber, subscribe: board.subscribe });
-  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin), now: clock.now });
+  const blobs = postgresBlobs({ link: reader, tenantById });
+  return Object.freeze({ store: Object.freeze(store), jobs, blobs, admin: Object.freeze(admin), now: clock.now });
 }

@@ -80,10 +80,40 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     CREATE INDEX lane_fair ON lane (kind, t, target, due);
     `,
   },
+  {
+    // a content is what the name of a blob points to, in chunks; `spare` has those that no name points to, or not yet
+    name: 'blobs',
+    sql: `
+    CREATE TABLE blob (
+      t INTEGER NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, written INTEGER NOT NULL, PRIMARY KEY (t, name)
+    ) WITHOUT ROWID, STRICT;
+    CREATE TABLE chunk (i INTEGER PRIMARY KEY, content TEXT NOT NULL, n INTEGER NOT NULL, t INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+    CREATE UNIQUE INDEX chunk_content ON chunk (content, n);
+    CREATE INDEX chunk_tenant ON chunk (t);
+    CREATE TABLE spare (content TEXT PRIMARY KEY, t INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+    CREATE INDEX spare_since ON spare (since);
+    `,
+  },
 ];
 
 /** The tables that hold rows of a tenant by its number `t`. */
-export const TENANT_TABLES = ['record', 'tag', 'key', 'route', 'mark', 'lane', 'job', 'dead', 'event', 'cause', 'mail', 'mailbox'] as const;
+export const TENANT_TABLES = [
+  'record',
+  'tag',
+  'key',
+  'route',
+  'mark',
+  'lane',
+  'job',
+  'dead',
+  'event',
+  'cause',
+  'mail',
+  'mailbox',
+  'blob',
+  'chunk',
+  'spare',
+] as const;
 
 /**
  * Brings the database to this version's schema, in one transaction.

@@ -124,7 +124,8 @@ describe('SQLite file', () => {
     await before.admin.close();
     behind(path, (raw) =>
       raw.exec(
-        'DROP TABLE mail; DROP TABLE mailbox; DROP INDEX lane_fair; ALTER TABLE lane DROP COLUMN target; DELETE FROM migration WHERE number >= 3',
+        `DROP TABLE mail; DROP TABLE mailbox; DROP INDEX lane_fair; ALTER TABLE lane DROP COLUMN target; DROP TABLE blob; DROP TABLE chunk; DROP TABLE spare;
+          DELETE FROM migration WHERE number >= 3`,
       ),
     );
     const after = await openSqlite({ path });

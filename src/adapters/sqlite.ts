@@ -16,6 +16,7 @@ import { createMaster, newWalletKey, openMaster } from '../vault/master.ts';
 import { encodeCommit, NEVER } from '../vault/rows.ts';
 import { newKey, seal, tenantKeys, wrapDataKey } from '../vault/seal.ts';
 import { batchWriter } from './sqlite-batch.ts';
+import { sqliteBlobs } from './sqlite-blobs.ts';
 import { commitWriter, type Written } from './sqlite-commit.ts';
 import { generateWalletKey, lockFile, preparedPath, savedMaster, savedWalletKey, sqliteError } from './sqlite-file.ts';
 import { sqliteJobs } from './sqlite-jobs.ts';
@@ -60,7 +61,14 @@ const EXPIRE_ROWS = 1000;
 /** How many rows of an erased tenant one step removes: nobody else is held up. */
 const SWEEP_ROWS = 2000;
 /** What names a row, where the table has no number of its own for it. */
-const ROW_NAMES: Readonly<Record<string, string>> = { tag: 'hash, n', key: 'hash', route: 'hash', mailbox: 'box' };
+const ROW_NAMES: Readonly<Record<string, string>> = {
+  tag: 'hash, n',
+  key: 'hash',
+  route: 'hash',
+  mailbox: 'box',
+  blob: 'name',
+  spare: 'content',
+};
 
 /**
  * Opens an SQLite database, creates it when there is none, and keeps every other process off it.
@@ -354,5 +362,6 @@ function assemble(
   };
 
   const jobs = sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber, read, subscribe: board.subscribe });
-  return Object.freeze({ store: Object.freeze(store), jobs, admin: Object.freeze(admin), now: Date.now });
+  const blobs = sqliteBlobs({ db, batch, tenantById, read });
+  return Object.freeze({ store: Object.freeze(store), jobs, blobs, admin: Object.freeze(admin), now: Date.now });
 }

@@ -60,6 +60,9 @@ export function storeKit(opened: () => OpenedStore): StoreKit {
     get jobs() {
       return opened().db.jobs;
     },
+    get blobs() {
+      return opened().db.blobs;
+    },
     get admin() {
       return opened().db.admin;
     },

@@ -1,3 +1,4 @@
+import type { Blobs } from './blobs.ts';
 import type { JsonObject } from './json.ts';
 
 /**
@@ -146,6 +147,7 @@ export interface TenantLock {
 export interface Database {
   store: Store;
   jobs: Jobs;
+  blobs: Blobs;
   admin: StoreAdmin;
   /** The time by the clock that all who have the database open share. */
   now(): number;

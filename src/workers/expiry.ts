@@ -4,15 +4,16 @@ import { tellMailbox } from '../kernel/relay.ts';
 const EVERY_MS = 60_000;
 
 /**
- * Removes what is over: marks, causes, events, and mail that nobody has fetched, of which the controllers hear. Any number of processes may do it at once.
+ * Removes what is over: marks, causes, events, spare parts of blobs, and mail that nobody has fetched, of which the controllers hear. Any number of processes may do it at once.
  * @returns the function that ends it
  */
 export function startExpiry(kernel: Kernel): () => void {
-  const { admin, now } = kernel.db;
+  const { admin, blobs, now } = kernel.db;
   let ended = false;
 
   async function look(): Promise<void> {
     await admin.expire(now());
+    await blobs.expire(now());
     while (!ended) {
       const gone = await admin.expireMail(now());
       if (gone.length === 0) return;
