@@ -30,6 +30,7 @@ const TABLE = {
   'not-implemented': { status: 501, text: 'Not implemented' },
   busy: { status: 429, text: 'Too many calls and messages of this wallet wait already: come back in a moment', retry: true },
   'mailbox-full': { status: 429, text: 'The queue of the recipient is full: nothing was stored', retry: true },
+  'counter-full': { status: 409, text: 'The counter has given all its numbers: nothing was stored' },
   'mail-known': { status: 409, text: 'The message is kept already: nothing was stored' },
   unavailable: { status: 503, text: 'The agent is not ready' },
   conflict: { status: 409, text: 'The record was changed at the same time', retry: true },

@@ -5,6 +5,7 @@ export const FOREIGN_LANE = 'FX003';
 export const NO_TENANT = 'FX004';
 /** Its detail names the box: the tenant's number, a blank, the box. */
 export const MAILBOX_FULL = 'FX005';
+export const COUNTER_FULL = 'FX006';
 /** Any number of our own: the class of the advisory locks that commits of a tenant share, and its erasure takes alone. */
 export const TENANT_LOCK = 703_196;
 
@@ -34,7 +35,11 @@ export const COMMIT_SETS = {
   taken: ['t int', 'box text', 'id text'],
   missed: ['t int', 'box text', 'id text'],
   mail: ['t int', 'box text', 'id text', 'recipient bytea', 'size int', 'expires bigint', 'body bytea'],
+  counter: ['t int', 'hash bytea', 'up_to bigint', 'job text'],
 } as const;
+
+/** The sets of the function with mail, which stays as it is. */
+const { counter: _later, ...MAIL_SETS } = COMMIT_SETS;
 
 export type CommitSet = keyof typeof COMMIT_SETS;
 
@@ -218,9 +223,33 @@ END $$;
 /** Of the first schema. */
 export const COMMIT_FUNCTION = COMMIT_HELPERS + commitFunction(FIRST_SETS, ') RETURNS text[]', '', 'RETURN v_causes;');
 /** With mail. It has more parameters than the first one, which stays: a replica that was started before goes on with it. */
-export const COMMIT_MAIL_FUNCTION = commitFunction(
+export const COMMIT_MAIL_FUNCTION = commitFunction(MAIL_SETS, ', OUT causes text[], OUT waiting int[])', MAIL_STEPS, 'causes := v_causes;');
+
+const COUNTER_STEPS = `
+${when(
+  'counter',
+  `    -- in the order of their names, so that two batches never wait for each other's counters
+    FOR v_row IN SELECT x.t, x.hash, x.up_to, x.job FROM unnest(counter_t, counter_hash, counter_up_to, counter_job)
+      WITH ORDINALITY AS x(t, hash, up_to, job, o) ORDER BY x.t, x.hash, x.o
+    LOOP
+      v_count := NULL;
+      INSERT INTO flexid.counter AS c (t, hash, n) SELECT v_row.t, v_row.hash, 1 WHERE v_row.up_to >= 1
+        ON CONFLICT (t, hash) DO UPDATE SET n = c.n + 1 WHERE c.n < v_row.up_to RETURNING c.n INTO v_count;
+      IF v_count IS NULL THEN RAISE EXCEPTION 'A counter is full' USING ERRCODE = '${COUNTER_FULL}'; END IF;
+      INSERT INTO flexid.allocation (t, job, n) VALUES (v_row.t, v_row.job, v_count);
+    END LOOP;`,
+)}`;
+
+/** With counters; those before it stay for replicas that were started before. */
+export const COMMIT_COUNTER_FUNCTION = commitFunction(
   COMMIT_SETS,
   ', OUT causes text[], OUT waiting int[])',
-  MAIL_STEPS,
+  `${MAIL_STEPS}${COUNTER_STEPS}`,
   'causes := v_causes;',
 );
+
+/** A counter's number is given with a job, and stays with it. */
+export const COUNTER_TABLES = `
+CREATE TABLE flexid.counter (t int NOT NULL, hash bytea NOT NULL, n bigint NOT NULL, PRIMARY KEY (t, hash)) WITH (fillfactor = 60);
+CREATE TABLE flexid.allocation (t int NOT NULL, job text COLLATE "C" NOT NULL, n bigint NOT NULL, PRIMARY KEY (t, job));
+`;

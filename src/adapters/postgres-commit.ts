@@ -65,6 +65,7 @@ function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
   for (const { box, ids } of rows.taken) for (const id of ids) add(columns, 'taken', n, box, id);
   for (const { box, ids } of rows.missed) for (const id of ids) add(columns, 'missed', n, box, id);
   for (const m of rows.mail) add(columns, 'mail', n, m.box, m.id, m.recipient, m.size, m.expires, m.body);
+  for (const c of rows.counters) add(columns, 'counter', n, c.hash, c.upTo, c.job);
   for (const s of rows.snapshots) add(columns, 'cause', n, s.cause, s.value, null);
   for (const f of rows.failures) add(columns, 'cause', n, f.cause, null, f.value);
 }

@@ -10,7 +10,7 @@ import {
   type SettledLane,
   type Share,
 } from '../ports/store.ts';
-import { decodeJob, NEVER, sealDeath, wholeTime } from '../vault/rows.ts';
+import { decodeJob, NEVER, sealDeath, takeMark, wholeTime } from '../vault/rows.ts';
 import { type CommitBatcher, leaseParts, leaseToken } from './postgres-commit.ts';
 import { isTransient, type Link, type Statement } from './postgres-link.ts';
 import type { PostgresReads } from './postgres-read.ts';
@@ -63,6 +63,16 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     }
   }
 
+  /** Gives jobs the numbers that they took of a counter. */
+  async function number(t: number, jobs: readonly ClaimedJob[], counted: readonly string[]): Promise<void> {
+    if (counted.length === 0) return;
+    const scope = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: [String(t)] };
+    const text = 'SELECT job, n FROM flexid.allocation WHERE t = $1 AND job = ANY ($2)';
+    const [, rows] = await link.together([scope, { name: 'allocations', text, values: [t, counted] }]);
+    const numbers = new Map((rows as { job: string; n: number }[]).map(({ job, n }) => [job, n]));
+    for (const job of jobs) if (numbers.has(job.id)) job.allocated = numbers.get(job.id);
+  }
+
   /** The lane with those of its jobs that can be read; the first that cannot be is set aside, and the lane let go, when it is at the head. */
   async function readLane(rows: readonly ClaimRow[]): Promise<ClaimedLane | undefined> {
     const { lane, lane_kind: kind, t, lease } = rows[0]!;
@@ -73,10 +83,12 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
       return undefined;
     }
     const jobs: ClaimedJob[] = [];
+    const counted: string[] = [];
     const token = leaseToken({ id: lease, t, lane });
     for (const { id, attempts, cause, payload } of rows) {
       try {
         const plain = guarded(`job ${id}`, () => decodeJob(keys, { kind, id, lane, payload }));
+        if (takeMark(plain)) counted.push(id);
         jobs.push({ id, kind, tenant: keys.tenant, attempts, payload: plain, cause: cause ?? undefined });
       } catch (error) {
         if (asAppError(error).code !== 'store-corrupt') throw error;
@@ -85,6 +97,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
         return undefined;
       }
     }
+    await number(t, jobs, counted);
     return { lane, kind, tenant: keys.tenant, lease: token, jobs };
   }
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { AppError } from '../errors.ts';
-import { FOREIGN_LANE, LEASE_LOST, MAILBOX_FULL, NO_TENANT, VERSION_CLASH } from './postgres-commit-sql.ts';
+import { COUNTER_FULL, FOREIGN_LANE, LEASE_LOST, MAILBOX_FULL, NO_TENANT, VERSION_CLASH } from './postgres-commit-sql.ts';
 
 /** What the sessions of this agent are called in the database's own views. */
 export const APPLICATION = 'flexid';
@@ -45,6 +45,7 @@ export function postgresError(error: unknown): AppError {
   if (state === VERSION_CLASH) return new AppError('conflict', text, cause);
   if (state === LEASE_LOST) return new AppError('lease-lost', undefined, cause);
   if (state === MAILBOX_FULL) return new AppError('mailbox-full', undefined, cause);
+  if (state === COUNTER_FULL) return new AppError('counter-full', undefined, cause);
   if (state === NO_TENANT) return new AppError('not-found', text, cause);
   if (state === FOREIGN_LANE) return new AppError('internal', text, cause);
   if (state === '23505' && (error as pg.DatabaseError).constraint === 'mail_pkey') return new AppError('mail-known', undefined, cause);

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { AppError } from '../errors.ts';
 import { BLOB_FUNCTIONS, BLOB_TABLES } from './postgres-blobs.ts';
-import { COMMIT_FUNCTION, COMMIT_MAIL_FUNCTION, MAIL_FUNCTIONS } from './postgres-commit-sql.ts';
+import { COMMIT_COUNTER_FUNCTION, COMMIT_FUNCTION, COMMIT_MAIL_FUNCTION, COUNTER_TABLES, MAIL_FUNCTIONS } from './postgres-commit-sql.ts';
 import { FAIR_FUNCTIONS, JOB_FUNCTIONS } from './postgres-jobs-sql.ts';
 
 /**
@@ -53,12 +53,21 @@ ALTER TABLE flexid.job SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_va
 
 const MAIL_TABLES = ['mail', 'mailbox'] as const;
 const BLOB_TABLE_NAMES = ['blob', 'chunk', 'spare'] as const;
+const COUNTER_TABLE_NAMES = ['counter', 'allocation'] as const;
 
 /** Tables of the first schema whose rows only their tenant may see; lanes, jobs and routes are read across tenants by their nature. */
 const PRIVATE_TABLES = ['record', 'tag', 'key', 'mark', 'dead', 'event', 'cause'] as const;
 
 /** The tables that hold rows of a tenant by its number `t`. */
-export const TENANT_TABLES = [...PRIVATE_TABLES, ...MAIL_TABLES, ...BLOB_TABLE_NAMES, 'route', 'lane', 'job'] as const;
+export const TENANT_TABLES = [
+  ...PRIVATE_TABLES,
+  ...MAIL_TABLES,
+  ...BLOB_TABLE_NAMES,
+  ...COUNTER_TABLE_NAMES,
+  'route',
+  'lane',
+  'job',
+] as const;
 
 const secured = (table: string) => `
 ALTER TABLE flexid.${table} ENABLE ROW LEVEL SECURITY;
@@ -146,6 +155,7 @@ ${loadFunction('r.t = g.t AND r.n = g.n')}`,
   { name: 'mail that peers fetch', sql: MAIL },
   { name: 'lanes in turn by tenant and target', sql: FAIR_FUNCTIONS },
   { name: 'blobs', sql: BLOB_TABLES + BLOB_TABLE_NAMES.map(secured).join('') + BLOB_FUNCTIONS },
+  { name: 'counters', sql: COUNTER_TABLES + COUNTER_TABLE_NAMES.map(secured).join('') + COMMIT_COUNTER_FUNCTION },
 ];
 
 /** Any number of our own: the advisory lock under which only one process migrates. */

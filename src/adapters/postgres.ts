@@ -298,6 +298,10 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const old = `SELECT ctid FROM flexid.${table} WHERE ${column} <= ${end} ORDER BY ${column} LIMIT ${EXPIRE_ROWS}`;
     return `DELETE FROM flexid.${table} WHERE ctid = ANY (ARRAY(${old})) AND ${column} <= ${end}`;
   });
+  // the numbers of jobs that are gone
+  expiring.push(`DELETE FROM flexid.allocation WHERE ctid = ANY (ARRAY(SELECT a.ctid FROM flexid.allocation a
+    WHERE NOT EXISTS (SELECT 1 FROM flexid.job j WHERE j.id = a.job) AND NOT EXISTS (SELECT 1 FROM flexid.dead d WHERE d.t = a.t AND d.id = a.job)
+    LIMIT ${EXPIRE_ROWS})) AND $1::bigint > 0`);
 
   /** In steps of some rows, so that a large sweep holds nobody up. */
   async function expire(now: number): Promise<number> {

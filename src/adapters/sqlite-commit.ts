@@ -41,6 +41,9 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
   const routeInsert = db.prepare('INSERT INTO route (hash, t, kind, target) VALUES (?, ?, ?, ?)');
   const routeDelete = db.prepare('DELETE FROM route WHERE hash = ? AND t = ?');
   const markInsert = db.prepare('INSERT INTO mark (t, hash, expires, answer) VALUES (?, ?, ?, ?)');
+  const count = db.prepare(`INSERT INTO counter (t, hash, n) SELECT ?1, ?2, 1 WHERE ?3 >= 1
+    ON CONFLICT (t, hash) DO UPDATE SET n = n + 1 WHERE n < ?3 RETURNING n`);
+  const allocationInsert = db.prepare('INSERT INTO allocation (t, job, n) VALUES (?, ?, ?)');
   const eventInsert = db.prepare('INSERT INTO event (t, id, topic, category, record, time, value) VALUES (?, ?, ?, ?, ?, ?, ?)');
   const snapshotPut = db.prepare(`INSERT INTO cause (t, cause, expires, snapshot) VALUES (?, ?, ?, ?)
     ON CONFLICT (t, cause) DO UPDATE SET expires = excluded.expires, snapshot = excluded.snapshot`);
@@ -103,6 +106,11 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     for (const hash of rows.unroutes) routeDelete.run(hash, t);
     for (const route of rows.routes) routeInsert.run(route.hash, t, route.kind, route.target);
     for (const job of rows.jobs) lanes.insert(t, job, now);
+    for (const { job, hash, upTo } of rows.counters) {
+      const given = count.get(t, hash, upTo) as { n: number } | undefined;
+      if (!given) throw new AppError('counter-full');
+      allocationInsert.run(t, job, given.n);
+    }
     for (const e of rows.events) eventInsert.run(t, e.id, e.topic, e.category, e.record, now, e.value);
     for (const { cause, value } of rows.snapshots) snapshotPut.run(t, cause, now + CAUSE_MS, value);
     for (const { cause, value } of rows.failures) failurePut.run(t, cause, now + CAUSE_MS, value);

@@ -11,7 +11,7 @@ import {
   type Page,
   type Share,
 } from '../ports/store.ts';
-import { decodeJob, NEVER, sealDeath, wholeTime } from '../vault/rows.ts';
+import { decodeJob, NEVER, sealDeath, takeMark, wholeTime } from '../vault/rows.ts';
 import type { BatchWriter } from './sqlite-batch.ts';
 import type { Holds, LaneRow, LaneWrites } from './sqlite-lanes.ts';
 import { type Bounds, boundsOf, CROWD, fairly, windowOf } from './store-fair.ts';
@@ -49,6 +49,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
   const nextTarget = db.prepare('SELECT target FROM lane WHERE kind = ? AND t = ? AND target > ? ORDER BY target LIMIT 1');
   const targetLanes = db.prepare(`SELECT ${columns} FROM lane WHERE kind = ? AND t = ? AND target = ? AND due <= ? ORDER BY due LIMIT ?`);
   const laneJobs = db.prepare('SELECT id, kind, due, attempts, cause, payload FROM job WHERE lane = ? ORDER BY id LIMIT ?');
+  const allocation = db.prepare('SELECT n FROM allocation WHERE t = ? AND job = ?');
   const firstDue = db.prepare(`SELECT due FROM lane
     WHERE kind = ? AND due > ? AND due < ${NEVER} AND n NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT 1`);
   const deadRows = db.prepare('SELECT id, kind, lane, attempts, died, error, payload FROM dead WHERE t = ? ORDER BY n LIMIT ? OFFSET ?');
@@ -71,7 +72,9 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
       const { id, kind, attempts } = row;
       try {
         const payload = guarded(`job ${id}`, () => decodeJob(keys, { kind, id, lane: lane.name, payload: row.payload }));
-        jobs.push({ id, kind, tenant: keys.tenant, attempts, payload, cause: row.cause ?? undefined });
+        const job: ClaimedJob = { id, kind, tenant: keys.tenant, attempts, payload, cause: row.cause ?? undefined };
+        if (takeMark(payload)) job.allocated = (allocation.get(lane.t, id) as { n: number } | undefined)?.n;
+        jobs.push(job);
       } catch (error) {
         if (asAppError(error).code !== 'store-corrupt') throw error;
         // one damaged row must not stop its lane for ever, nor the claims of everyone

@@ -94,6 +94,14 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     CREATE INDEX spare_since ON spare (since);
     `,
   },
+  {
+    // a number stays with its job, also where that is a dead letter; one of a job that is gone is removed by the upkeep
+    name: 'counters',
+    sql: `
+    CREATE TABLE counter (t INTEGER NOT NULL, hash BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (t, hash)) WITHOUT ROWID, STRICT;
+    CREATE TABLE allocation (t INTEGER NOT NULL, job TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (t, job)) WITHOUT ROWID, STRICT;
+    `,
+  },
 ];
 
 /** The tables that hold rows of a tenant by its number `t`. */
@@ -113,6 +121,8 @@ export const TENANT_TABLES = [
   'blob',
   'chunk',
   'spare',
+  'counter',
+  'allocation',
 ] as const;
 
 /**

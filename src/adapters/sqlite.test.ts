@@ -124,7 +124,7 @@ describe('SQLite file', () => {
     await before.admin.close();
     behind(path, (raw) =>
       raw.exec(
-        `DROP TABLE mail; DROP TABLE mailbox; DROP INDEX lane_fair; ALTER TABLE lane DROP COLUMN target; DROP TABLE blob; DROP TABLE chunk; DROP TABLE spare;
+        `DROP TABLE mail; DROP TABLE mailbox; DROP INDEX lane_fair; ALTER TABLE lane DROP COLUMN target; DROP TABLE blob; DROP TABLE chunk; DROP TABLE spare; DROP TABLE counter; DROP TABLE allocation;
           DELETE FROM migration WHERE number >= 3`,
       ),
     );
@@ -166,7 +166,7 @@ describe('SQLite file', () => {
 
   it('stores nothing and acknowledges nothing when it is full, and goes on when there is room', async () => {
     const path = freshPath();
-    const db = await openSqlite({ path, maxPageCount: 60 });
+    const db = await openSqlite({ path, maxPageCount: 80 });
     await db.admin.ensureTenant('t', 'x');
     const acknowledged: string[] = [];
     const refused: string[] = [];

@@ -68,6 +68,8 @@ const ROW_NAMES: Readonly<Record<string, string>> = {
   mailbox: 'box',
   blob: 'name',
   spare: 'content',
+  counter: 'hash',
+  allocation: 'job',
 };
 
 /**
@@ -296,6 +298,9 @@ function assemble(
     db.prepare(`DELETE FROM cause WHERE n IN (SELECT n FROM cause WHERE expires <= ? ORDER BY expires LIMIT ${EXPIRE_ROWS})`),
     // events are numbered in the order of their time, so the oldest are the first
     db.prepare(`DELETE FROM event WHERE n IN (SELECT n FROM event ORDER BY n LIMIT ${EXPIRE_ROWS}) AND time <= ? - ${EVENT_MS}`),
+    // the numbers of jobs that are gone
+    db.prepare(`DELETE FROM allocation WHERE (t, job) IN (SELECT a.t, a.job FROM allocation a
+      WHERE NOT EXISTS (SELECT 1 FROM job WHERE id = a.job) AND NOT EXISTS (SELECT 1 FROM dead WHERE id = a.job) LIMIT ${EXPIRE_ROWS}) AND ? > 0`),
   ];
 
   /** In steps of some rows, each in a batch of its own, so that a large sweep holds nobody up. */

@@ -12,7 +12,16 @@ import {
   type StoreHint,
 } from '../ports/store.ts';
 import { lockDataKey, unlockDataKey, VaultBusy } from '../vault/master.ts';
-import { decodeEvent, decodeJob, decodeMail, decodeRecord, type MailColumns, openDeath, type RecordColumns } from '../vault/rows.ts';
+import {
+  decodeEvent,
+  decodeJob,
+  decodeMail,
+  decodeRecord,
+  type MailColumns,
+  openDeath,
+  type RecordColumns,
+  takeMark,
+} from '../vault/rows.ts';
 import { type TenantKeys, tenantKeys, unwrapDataKey, VaultError } from '../vault/seal.ts';
 
 /** How long what the databases keep by themselves lives: events for replay, outcomes for the REST call that waits for them. */
@@ -199,7 +208,9 @@ export function readDead(keys: TenantKeys, row: Omit<DeadJob, 'error' | 'payload
   const { id, kind, lane, attempts, died } = row;
   const rest = { id, kind, lane, attempts, died };
   try {
-    return { ...rest, error: openDeath(keys, id, row.error), payload: decodeJob(keys, row) };
+    const payload = decodeJob(keys, row);
+    takeMark(payload);
+    return { ...rest, error: openDeath(keys, id, row.error), payload };
   } catch (error) {
     if (!(error instanceof VaultError)) throw error;
     return { ...rest, error: DAMAGED_JOB, payload: {} };

@@ -6,7 +6,82 @@ import { type ClaimedLane, type Database, JOB_KINDS, type Share, type StoreHint,
 import { A, B, failsWith, ids, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
 
 /** The job side: lanes, their order and holds, and what a waiting REST call sees. */
-export function jobTests({ db, opened, one, claim, claimOf }: StoreKit): void {
+export function jobTests(kit: StoreKit): void {
+  laneTests(kit);
+  counterTests(kit);
+}
+
+/** Numbers that a commit takes of a counter, each with its job. */
+function counterTests({ db, one, claim }: StoreKit): void {
+  describe('counters', () => {
+    const counted = (lane: string, counter: string, upTo = 1000) => job(lane, { kind: 'work', allocate: { counter, upTo } });
+    const numbers = async (lane: string): Promise<(number | undefined)[]> => {
+      const held = await claim(lane);
+      if (held) await db.jobs.settle([{ lane, lease: held.lease, done: ids([held]) }]);
+      return held?.jobs.map(({ allocated }) => allocated) ?? [];
+    };
+
+    it('give each job the next number, beginning with 1, each tenant and each name its own', async () => {
+      const [lane, counter] = [`work:${randomUUID()}`, randomUUID()];
+      await db.store.commit(A, { jobs: [counted(lane, counter), job(lane, { kind: 'work' }), counted(lane, counter)] });
+      await db.store.commit(A, { jobs: [counted(lane, randomUUID())] });
+      const theirs = `work:${randomUUID()}`;
+      await db.store.commit(B, { jobs: [counted(theirs, counter)] });
+      const held = (await claim(lane))!;
+      assert.deepEqual(
+        held.jobs.map(({ allocated }) => allocated),
+        [1, undefined, 2, 1],
+      );
+      assert.deepEqual(held.jobs[0]!.payload, { to: lane }, 'the payload is as it was given');
+      await db.jobs.settle([{ lane, lease: held.lease, done: ids([held]) }]);
+      assert.deepEqual(await numbers(theirs), [1]);
+    });
+
+    it('give no number twice, whether the job is retried, set aside, revived or done', async () => {
+      const [lane, counter] = [`work:${randomUUID()}`, randomUUID()];
+      const first = counted(lane, counter);
+      await db.store.commit(A, { jobs: [first] });
+      const held = (await claim(lane))!;
+      await db.jobs.settle([{ lane, lease: held.lease, retry: [{ id: first.id, at: 0, error: 'x' }] }]);
+      const again = (await claim(lane))!;
+      assert.equal(again.jobs[0]!.allocated, 1);
+      await db.jobs.settle([{ lane, lease: again.lease, dead: [{ id: first.id, error: 'x' }] }]);
+      await db.admin.expire(Date.now());
+      assert.equal(await db.jobs.revive(A, [first.id]), 1);
+      assert.deepEqual(await numbers(lane), [1]);
+      await db.admin.expire(Date.now());
+      await db.store.commit(A, { jobs: [counted(lane, counter)] });
+      assert.deepEqual(await numbers(lane), [2]);
+    });
+
+    it('end: the commit fails as a whole, and takes nothing', async () => {
+      const [lane, counter, id] = [`work:${randomUUID()}`, randomUUID(), randomUUID()];
+      await db.store.commit(A, { jobs: [counted(lane, counter, 2)] });
+      const two = { jobs: [counted(lane, counter, 2), counted(lane, counter, 2)], records: [record(id, 0, {})] };
+      await assert.rejects(db.store.commit(A, two), failsWith('counter-full'));
+      assert.equal(await one(A, id), undefined);
+      await db.store.commit(A, { jobs: [counted(lane, counter, 2)] });
+      await assert.rejects(db.store.commit(A, { jobs: [counted(lane, counter, 2)] }), failsWith('counter-full'));
+      await assert.rejects(db.store.commit(A, { jobs: [counted(lane, randomUUID(), 0)] }), failsWith('counter-full'));
+      assert.deepEqual(await numbers(lane), [1, 2]);
+    });
+
+    it('give a clashing commit nothing, and of many at once each another number', async () => {
+      const [lane, counter] = [`work:${randomUUID()}`, randomUUID()];
+      await assert.rejects(
+        db.store.commit(A, { jobs: [counted(lane, counter)], records: [record(randomUUID(), 7, {})] }),
+        failsWith('conflict'),
+      );
+      await Promise.all(Array.from({ length: 10 }, () => db.store.commit(A, { jobs: [counted(lane, counter)] })));
+      assert.deepEqual(
+        (await numbers(lane)).sort((a, b) => a! - b!),
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+      );
+    });
+  });
+}
+
+function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
   describe('lanes', () => {
     it('gives the jobs of a lane in order, and the lane to one holder', async () => {
       const lane = `deliver:${randomUUID()}`;

@@ -11,7 +11,7 @@ import type { JsonObject } from './json.ts';
 export interface Store {
   /**
    * All or nothing, durable when the promise resolves.
-   * @throws AppError `conflict` when a version, a mark or a unique id clashes (nothing was written; reload and retry), `mail-known` and
+   * @throws AppError `counter-full` (see `JobWrite.allocate`), `conflict` when a version, a mark or a unique id clashes (nothing was written; reload and retry), `mail-known` and
    * `mailbox-full` (see `MailWrite`), `lease-lost` when a job of `done` is
    * no longer held under its lease, `store-full`, `store-unavailable`, `store-corrupt`.
    */
@@ -326,6 +326,11 @@ export interface JobWrite {
   payload: JsonObject;
   /** The controller's call that this job belongs to. */
   cause?: string;
+  /**
+   * A number of the tenant's counter of this name, from 1 on: taken in the commit, kept with the job, and given to nobody else, whatever becomes of the job. Where
+   * the counter has given `upTo`, the commit fails as a whole with `counter-full`.
+   */
+  allocate?: { counter: string; upTo: number };
   /** Not before this time (ms); 0 or absent: now. Infinity is written as `never`: it waits for `claim({lane})`. */
   notBefore?: number;
 }
@@ -358,6 +363,8 @@ export interface ClaimedJob {
   attempts: number;
   payload: JsonObject;
   cause?: string;
+  /** The number that the job's `allocate` took. */
+  allocated?: number;
 }
 
 export interface SettledLane {

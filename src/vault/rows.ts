@@ -20,6 +20,8 @@ export interface CommitRows {
   unroutes: Buffer[];
   marks: { hash: Buffer; answer: Buffer | null; expires: number }[];
   jobs: JobRow[];
+  /** What each job takes of which counter. */
+  counters: { job: string; hash: Buffer; upTo: number }[];
   events: { id: string; topic: string; category: string; record: string; value: Buffer }[];
   mail: { box: string; id: string; recipient: Buffer | null; size: number; expires: number; body: Buffer }[];
   /** What the mail adds to which box, each once. */
@@ -84,6 +86,9 @@ const eventParts = (event: { id: string; topic: string; category: string; record
 const mailParts = (box: string, id: string) => ['mail', box, id];
 const causeParts = (what: 'snapshot' | 'failure', cause: string) => [what, cause];
 
+/** Says in a job's payload, as it is sealed, that the job has a number. */
+export const ALLOCATED = '~allocated';
+
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 const parsed = (bytes: Buffer): JsonObject => JSON.parse(bytes.toString()) as JsonObject;
 
@@ -92,6 +97,7 @@ export const routeHash = (kid: string): Buffer => createHash('sha256').update(ki
 export const keyHash = (keys: TenantKeys, kid: string): Buffer => tagHash(keys, 'key', 'kid', kid);
 export const markHash = (keys: TenantKeys, mark: string): Buffer => tagHash(keys, 'mark', 'mark', mark);
 export const recipientHash = (keys: TenantKeys, recipient: string): Buffer => tagHash(keys, 'mail', 'recipient', recipient);
+export const counterHash = (keys: TenantKeys, counter: string): Buffer => tagHash(keys, 'counter', 'name', counter);
 export const recordTagHash = (keys: TenantKeys, category: string, name: string, value: string): Buffer =>
   tagHash(keys, `record ${category}`, name, value);
 
@@ -209,10 +215,13 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       id: j.id,
       kind: j.kind,
       lane: j.lane,
-      payload: seal(keys, jobParts(j.kind, j.id, j.lane), json(j.payload)),
+      payload: seal(keys, jobParts(j.kind, j.id, j.lane), json(j.allocate ? { ...j.payload, [ALLOCATED]: true } : j.payload)),
       cause: j.cause ?? null,
       due: wholeTime(j.notBefore ?? 0),
     })),
+    counters: (commit.jobs ?? []).flatMap(({ id, allocate }) =>
+      allocate ? [{ job: id, hash: counterHash(keys, allocate.counter), upTo: Math.trunc(allocate.upTo) }] : [],
+    ),
     events: (commit.events ?? []).map((e) => ({
       id: e.id,
       topic: e.topic,
@@ -276,6 +285,13 @@ export const decodeMark = (keys: TenantKeys, mark: string, answer: Uint8Array | 
 
 export const decodeJob = (keys: TenantKeys, job: { kind: string; id: string; lane: string; payload: Uint8Array }): JsonObject =>
   parsed(open(keys, jobParts(job.kind, job.id, job.lane), job.payload));
+
+/** Whether a job's payload says that the job has a number; that is taken out. */
+export function takeMark(payload: JsonObject): boolean {
+  if (payload[ALLOCATED] !== true) return false;
+  delete payload[ALLOCATED];
+  return true;
+}
 
 /** The error of a dead letter: it may quote a peer, so it is not kept in clear. */
 export const sealDeath = (keys: TenantKeys, id: string, error: string): Buffer => seal(keys, deathParts(id), Buffer.from(error));
