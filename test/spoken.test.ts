@@ -41,7 +41,8 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
     'didexchange/1.1': "the invitation that ACA-Py's introductions hold",
   },
   'src/records/out-of-band.ts': {
-    '(didcomm\\\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\\\.\\\\d+/invitation$': 'the schema of its own invitation',
+    '^(https://didcomm\\\\.org|did:sov:BzCbsNYhMrjHiqZDTUASHg;spec)/out-of-band/1\\\\.\\\\d+/invitation$':
+      'the schema of its own invitation',
   },
   'src/startup.ts': { 'https://didcomm.org/connections/1.0/invitation': 'the invitation of a mediator for wallets that know no other' },
   'src/workers/pickup.ts': {

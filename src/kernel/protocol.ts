@@ -433,8 +433,11 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly problem?: MessageStep<V>;
   /** Its messages are not for us: they are handed on to whom they name, unread (RFC 0094). */
   readonly relayed?: boolean;
-  /** It makes connections: an invitation may name it, and its command `accept-invitation` answers one. */
-  readonly handshake?: boolean;
+  /**
+   * It makes connections: an invitation may name it, and its command `accept-invitation` answers one. `names`: what ACA-Py's controllers call it besides, without a
+   * version.
+   */
+  readonly handshake?: { readonly names: readonly string[] };
   /** How the family spells its problem report, where it is not `problem-report`. */
   readonly problemName?: string;
   /**

@@ -38,14 +38,6 @@ export interface KnownCommand {
 /** Why a type has no step: it is unknown, or its family is known in another major version. */
 export type TypeMiss = 'unknown-type' | 'unknown-version';
 
-/** What else ACA-Py's controllers, and its demo, call the handshakes. */
-const ALIASES: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    'connections/1.0': ['connection', 'connections', 'conn', 'conns', 'rfc160', '160', 'old'],
-    'didexchange/1.0': ['didexchange', 'did-exchange', 'didx', 'didex', 'rfc23', 'rfc-23', '23', 'new'],
-  }).flatMap(([handshake, names]) => names.map((name) => [name, handshake] as const)),
-);
-
 /** Everything that was registered, frozen before the first message. */
 export interface Registry extends Spoken {
   readonly protocols: readonly Protocol[];
@@ -87,6 +79,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
   const records = new Map<string, RecordDef>();
   const routes = new Set<string>();
   const handshakes = new Map<string, string>();
+  const aliases = new Map<string, string>();
   const stateful = new Map<string, Protocol[]>();
   const says = new Map<string, ((message: JsonObject) => Said) | null>();
 
@@ -111,8 +104,12 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
             return { type: `${protocol.uris[0]}/${name}`, body };
           }),
       );
-    if (protocol.handshake)
-      for (const uri of protocol.uris) if (uri.startsWith(PREFIX)) handshakes.set(uri.slice(PREFIX.length), protocol.name);
+    if (protocol.handshake) {
+      const versions = protocol.uris.filter((uri) => uri.startsWith(PREFIX)).map((uri) => uri.slice(PREFIX.length));
+      for (const version of versions) handshakes.set(version, protocol.name);
+      // a name without a version means the oldest, as in ACA-Py
+      for (const name of protocol.handshake.names) aliases.set(name, versions.at(-1)!);
+    }
     const newest = protocol.uris[0] && typeOf(`${protocol.uris[0]}/x`);
     const prefix = protocol.uris[0] && parseMessageType(`${protocol.uris[0]}/x`)?.prefix;
     if (prefix) prefixes.add(canonicalPrefix(prefix));
@@ -154,7 +151,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
     handshakes,
     handshakeOf(name: string): string | undefined {
       const prefix = [PREFIX, OLD_PREFIX].find((known) => name.startsWith(known)) ?? '';
-      const bare = ALIASES.get(name.toLowerCase()) ?? name.slice(prefix.length);
+      const bare = aliases.get(name.toLowerCase()) ?? name.slice(prefix.length);
       return handshakes.has(bare) ? bare : undefined;
     },
     attachable: (name: string): readonly Attachable[] =>

@@ -48,7 +48,7 @@ export const connections = defineProtocol<ConnectionValue>({
   uris: [URI],
   roles: ['inviter', 'invitee'],
   binds: connection,
-  handshake: true,
+  handshake: { names: ['connection', 'connections', 'conn', 'conns', 'rfc160', '160', 'old'] },
   // RFC 0160 spells it with an underscore, as ACA-Py
   problemName: 'problem_report',
   messages: {

@@ -33,7 +33,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
   uris: URIS,
   roles: ['requester', 'responder'],
   binds: connection,
-  handshake: true,
+  handshake: { names: ['didexchange', 'did-exchange', 'didx', 'didex', 'rfc23', 'rfc-23', '23', 'new'] },
   // RFC 0023 spells it with an underscore, and ACA-Py knows no other
   problemName: 'problem_report',
   messages: {
