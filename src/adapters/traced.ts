@@ -110,8 +110,8 @@ export function tracedOutbound(outbound: Outbound, trace: Trace): Outbound {
   };
   return {
     // a peer is told nothing of the trace: it would learn which of its messages one call caused
-    deliver: (endpoint, envelope, mediaType, signal) =>
-      span('message send', {}, async () => noted(await outbound.deliver(endpoint, envelope, mediaType, signal)), { kind: 'client' }),
+    deliver: (endpoint, envelope, mediaType, signal, own) =>
+      span('message send', {}, async () => noted(await outbound.deliver(endpoint, envelope, mediaType, signal, own)), { kind: 'client' }),
     link: (endpoint, onFrame) => span('socket open', {}, () => outbound.link(endpoint, onFrame), { kind: 'client' }),
     notify: (url, headers, body, signal) =>
       span(

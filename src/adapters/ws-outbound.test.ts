@@ -85,6 +85,41 @@ test('a message is one frame, delivered when a ping behind it is answered; the s
   assert.deepEqual([frames.list, sockets.length], [['one', 'two'], 1]);
 });
 
+test('what is of one connection has a socket of its own', async () => {
+  const { url, frames, sockets } = await peer();
+  const { deliver } = outbound();
+  for (const own of ['one', 'other', undefined, 'one', undefined]) await deliver(url, String(own), undefined, undefined, own);
+  assert.deepEqual([frames.list.length, sockets.length], [5, 3]);
+});
+
+test('a peer that ends its sockets after a message gets one for each, and none twice', async () => {
+  const closing = (ws: WebSocket): void => {
+    // what is read while it says goodbye is handled and not confirmed
+    setTimeout(() => ws.close(), 20);
+  };
+  const { url, frames, sockets } = await peer(closing);
+  const { deliver } = outbound();
+  await deliver(url, 'first');
+  await new Promise((resolve) => sockets[0]!.once('close', resolve));
+  const sent = Array.from({ length: 12 }, (_none, i) => `message ${i}`);
+  await Promise.all(sent.map((text) => deliver(url, text)));
+  for (const text of ['a', 'b', 'c']) await deliver(url, text);
+  assert.deepEqual([...frames.list].sort(), ['first', ...sent, 'a', 'b', 'c'].sort());
+  assert.equal(sockets.length, frames.list.length);
+});
+
+test('a goodbye in good order to the first message on a socket says that it was read; any other end does not', async () => {
+  for (const code of [undefined, 1000]) {
+    const { url, sockets } = await peer((ws) => ws.close(code), { autoPong: false });
+    assert.deepEqual(await outbound().deliver(url, 'one'), { status: 202 });
+    assert.equal(sockets.length, 1);
+  }
+  for (const code of [1001, 1008, 1011, 1013]) {
+    const { url } = await peer((ws) => ws.close(code), { autoPong: false });
+    assert.match(await failure(outbound().deliver(url, 'one')), new RegExp(`closed the WebSocket \\(${code}\\)`));
+  }
+});
+
 test('many messages at once share few sockets, and each is delivered', async () => {
   const { url, frames, sockets } = await peer();
   const { deliver } = outbound();

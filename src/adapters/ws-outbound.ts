@@ -12,6 +12,10 @@ const MAX_UNCONFIRMED = 16;
 const MAX_PER_ENDPOINT = 4;
 /** Sockets to all endpoints: with one more, who was silent for the longest is let go. */
 const MAX_POOLED = 1000;
+/** A peer that ends a socket so soon after a message takes one for each, and what came on its heels may have been read and not confirmed. */
+const BRIEF_MS = 5000;
+/** Addresses of which that is remembered. */
+const KNOWN_BRIEF = 1000;
 /** How long a socket is kept that nobody says anything on. */
 const IDLE_MS = 30_000;
 /** How long a shutdown waits for what sockets have in hand, and for their goodbyes. */
@@ -44,12 +48,19 @@ interface Pooled {
   unconfirmed: number;
   bytes: number;
   lastUsed: number;
+  /** This side has ended it. */
+  left?: boolean;
 }
+
+/** Its peer ended it in good order (RFC 6455 section 7.4.1). */
+const saidGoodbye = ({ closeCode }: HeldSocket): boolean => closeCode === 1000 || closeCode === 1005;
 
 type Target = NetConnectOpts & { host: string };
 
+/** An address, and the sockets to it that anything may go on; or, by a name of its own, those of one connection. */
 interface Endpoint {
   readonly url: URL;
+  readonly name: string;
   readonly sockets: Set<Pooled>;
   opening?: Promise<Pooled>;
   /** Who waits for room on a socket. */
@@ -58,12 +69,15 @@ interface Endpoint {
 
 /**
  * Outbound WebSockets, through the egress guard as HTTP: no redirects, the connected address is checked, times and sizes are bounded. A message is delivered when
- * its peer has answered a ping behind it. RFC 6455 section 5.5.2 asks that of every peer; one that does not is taken for one that is not there.
+ * its peer has answered a ping behind it. RFC 6455 section 5.5.2 asks that of every peer; one that does not is taken for one that is not there. The first message
+ * on a socket is delivered as well when its peer ends that in good order: Credo does so where a message asks for no answer there, often before it reads the ping.
  */
 export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick<Outbound, 'deliver' | 'link' | 'close'> {
   const { answerMs, idleMs = IDLE_MS, maxBytes, onFrame } = options;
   const sockets = keepSockets({ ...options, takenMs: answerMs });
   const endpoints = new Map<string, Endpoint>();
+  /** Names of those whose peer ends a socket after a message, as Credo does where none asks for an answer on it. */
+  const brief = new Set<string>();
   let pooled = 0;
   let closed = false;
 
@@ -72,7 +86,7 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
   const idling = setInterval(
     () => {
       const now = performance.now();
-      for (const one of everyPooled()) if (isIdle(one) && now - one.lastUsed >= idleMs) one.socket.close(1000, 'idle');
+      for (const one of everyPooled()) if (isIdle(one) && now - one.lastUsed >= idleMs) leave(one);
     },
     Math.max(20, idleMs / 10),
   );
@@ -120,7 +134,11 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
     let one: Pooled | undefined;
     const onClosed = (): void => {
       pooled--;
-      if (one) endpoint.sockets.delete(one);
+      if (one) {
+        endpoint.sockets.delete(one);
+        const { left, sent, lastUsed } = one;
+        if (!left && sent > 0 && saidGoodbye(one.socket) && performance.now() - lastUsed < BRIEF_MS) remember(endpoint);
+      }
       tidy(endpoint);
     };
     const take: TakeFrame = (frame, socket) => {
@@ -140,40 +158,59 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
     return one;
   }
 
+  function remember({ name }: Endpoint): void {
+    if (brief.size >= KNOWN_BRIEF) brief.delete(brief.values().next().value!);
+    brief.add(name);
+  }
+
   function letGo(): void {
     let oldest: Pooled | undefined;
     for (const one of everyPooled()) if (isIdle(one) && (!oldest || one.lastUsed < oldest.lastUsed)) oldest = one;
-    oldest?.socket.close(1000, 'idle');
+    if (oldest) leave(oldest);
+  }
+
+  function leave(one: Pooled): void {
+    one.left = true;
+    one.socket.close(1000, 'idle');
   }
 
   /** After something became free: whoever waits looks again, and an endpoint without sockets is forgotten. */
   function tidy(endpoint: Endpoint): void {
     for (const look of endpoint.queue) look();
     endpoint.queue.clear();
-    if (endpoint.sockets.size === 0 && !endpoint.opening) endpoints.delete(endpoint.url.href);
+    if (endpoint.sockets.size === 0 && !endpoint.opening) endpoints.delete(endpoint.name);
   }
 
-  function endpointOf(url: URL): Endpoint {
-    const known = endpoints.get(url.href);
+  function endpointOf(url: URL, own: string | undefined): Endpoint {
+    const name = own === undefined ? url.href : `${url.href} ${own}`;
+    const known = endpoints.get(name);
     if (known) return known;
-    const endpoint: Endpoint = { url, sockets: new Set(), queue: new Set() };
-    endpoints.set(url.href, endpoint);
+    const endpoint: Endpoint = { url, name, sockets: new Set(), queue: new Set() };
+    endpoints.set(name, endpoint);
     return endpoint;
   }
 
   /** A socket with room for so many bytes, which is reserved; one is opened where none has. */
-  async function place(url: URL, bytes: number): Promise<{ endpoint: Endpoint; one: Pooled }> {
+  async function place(url: URL, own: string | undefined, bytes: number): Promise<{ endpoint: Endpoint; one: Pooled }> {
     const deadline = performance.now() + answerMs;
     for (;;) {
-      const endpoint = endpointOf(url);
+      const endpoint = endpointOf(url, own);
+      const each = brief.has(endpoint.name);
+      let open = 0;
       for (const one of endpoint.sockets) {
+        if (each && one.sent + one.unconfirmed > 0) {
+          // what was taken may be ended any time; nobody waits for that
+          if (one.unconfirmed > 0) open++;
+          continue;
+        }
+        open++;
         const room = one.unconfirmed === 0 || (one.unconfirmed < MAX_UNCONFIRMED && one.bytes + bytes <= MAX_BUFFERED);
         if (!one.socket.open || !room) continue;
         one.unconfirmed++;
         one.bytes += bytes;
         return { endpoint, one };
       }
-      if (endpoint.sockets.size < MAX_PER_ENDPOINT) {
+      if (open < MAX_PER_ENDPOINT) {
         endpoint.opening ??= openPooled(endpoint).finally(() => {
           endpoint.opening = undefined;
           tidy(endpoint);
@@ -193,9 +230,9 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
     }
   }
 
-  async function send(url: URL, envelope: string, again: boolean): Promise<DeliveryResult> {
+  async function send(url: URL, own: string | undefined, envelope: string, again: boolean): Promise<DeliveryResult> {
     const bytes = Buffer.byteLength(envelope);
-    const { endpoint, one } = await place(url, bytes);
+    const { endpoint, one } = await place(url, own, bytes);
     const { socket } = one;
     const reused = one.sent++ > 0;
     // its only frame: a goodbye is about this one
@@ -206,11 +243,12 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
     one.bytes -= bytes;
     one.lastUsed = performance.now();
     tidy(endpoint);
-    if (taken) return { status: 202 };
+    // nobody says goodbye to who has just come, unless what it came with was read
+    if (taken || (!reused && saidGoodbye(socket))) return { status: 202 };
     if (socket.closeCode === 1009 && alone) return { status: 413 };
     if (socket.open) throw new AppError('delivery-failed', `${url.host} did not answer a ping in ${answerMs / 1000} s`);
     // a kept socket may end at any time: that says nothing of a fresh one, unless the peer said so
-    if (reused && again && socket.closeCode !== 1013) return send(url, envelope, false);
+    if (reused && again && socket.closeCode !== 1013) return send(url, own, envelope, false);
     const { closeCode } = socket;
     throw new AppError('delivery-failed', `${url.host} closed the WebSocket${closeCode === undefined ? '' : ` (${closeCode})`}`);
   }
@@ -223,9 +261,9 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
   }
 
   return {
-    async deliver(endpoint, envelope) {
+    async deliver(endpoint, envelope, _mediaType, _signal, own) {
       try {
-        return await send(checked(endpoint), envelope, true);
+        return await send(checked(endpoint), own, envelope, true);
       } catch (error) {
         if (error instanceof Refused && error.status >= 400) return { status: error.status };
         throw error;
@@ -245,8 +283,10 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
 /** Messages to `ws` and `wss` go by WebSocket, all others by HTTP. */
 export function outboundOf(http: Omit<Outbound, 'link'>, ws: ReturnType<typeof wsOutbound>): Outbound {
   return {
-    deliver: (endpoint, envelope, mediaType, signal) =>
-      /^wss?:/i.test(endpoint) ? ws.deliver(endpoint, envelope) : http.deliver(endpoint, envelope, mediaType, signal),
+    deliver: (endpoint, envelope, mediaType, signal, own) =>
+      /^wss?:/i.test(endpoint)
+        ? ws.deliver(endpoint, envelope, mediaType, signal, own)
+        : http.deliver(endpoint, envelope, mediaType, signal),
     link: ws.link,
     notify: http.notify,
     async close() {

@@ -32,9 +32,10 @@ export interface Outbound {
   /**
    * Sends an envelope to a peer's endpoint: posts it, as DIDComm unless a media type is given, or sends it as a frame to a WebSocket, where 202 stands for `taken`.
    * @param signal ends an HTTP request early; a frame is not taken back
+   * @param own the connection whose answers come on the same WebSocket: nothing else goes on that. Peers may know one connection for each socket, as Credo does
    * @throws AppError `egress-refused` for an address that the guard does not allow, `delivery-failed` for anything that may pass
    */
-  deliver(endpoint: string, envelope: string, mediaType?: string, signal?: AbortSignal): Promise<DeliveryResult>;
+  deliver(endpoint: string, envelope: string, mediaType?: string, signal?: AbortSignal, own?: string): Promise<DeliveryResult>;
   /**
    * Opens a WebSocket to a peer and keeps it: for an agent that nobody can reach, whose mail comes on it.
    * @param onFrame what the peer sends, one frame after the other; `taken` of the other side waits for it to settle. It must not wait for `taken` of this one
