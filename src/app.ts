@@ -56,6 +56,7 @@ import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
 import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
 import { startExpiry } from './workers/expiry.ts';
+import { createLines } from './workers/lines.ts';
 import { type PickupMode, startPickup } from './workers/pickup.ts';
 import { startSessions } from './workers/sessions.ts';
 import { startSweeper } from './workers/sweeper.ts';
@@ -188,11 +189,13 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     ),
   );
 
+  const lines = createLines();
   const workers = startWorkers({
     kernel,
     engine,
     calls,
     outbound,
+    lines,
     admission: gate,
     owner,
     ledger: requireLedger,
@@ -352,7 +355,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   adminPort = server?.port;
   // only now: the mediator's answers may come at once
   const pickup = pickupMode(config, inbound.length > 0);
-  const mail = pickup && startPickup({ kernel, engine, outbound, admission: gate, mode: pickup });
+  const checkMs = Math.max(1, config.mediatorCheck) * 1000;
+  const mail = pickup && startPickup({ kernel, engine, outbound, lines, admission: gate, mode: pickup, checkMs });
   const following = mediator ? followMediator(kernel, calls, BASE, mediator, log, leaving.signal) : undefined;
 
   return {

@@ -181,6 +181,15 @@ const SETTINGS = {
     metavar: '<auto|live|implicit|poll|off>',
     help: 'How mail comes from mediators: auto (default) finds out what each can do, where this agent has no endpoint of its own, else off',
   },
+  mediatorCheck: {
+    flags: ['--mediator-check-interval'],
+    env: 'FLEXID_MEDIATOR_CHECK_INTERVAL',
+    group: 'Mediation',
+    kind: 'number',
+    default: 30,
+    metavar: '<seconds>',
+    help: 'How often a mediator that nothing came from is asked whether mail still comes by itself (default 30, at least 1)',
+  },
   noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations'),
 
   autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),

@@ -398,7 +398,8 @@ async function sealAll(
     const own = direct && (direct.own ?? { endpoint: ctx.settings.endpoint, routingKeys: [] });
     const addressed = own ? withService(composed, direct.key, own, bound?.value.parent_thread_id) : composed;
     const back = 'type' in out && out.back === true;
-    const message = (connection?.value.pulls && !back) || own?.pulls ? pulling(addressed) : addressed;
+    const pulls = (connection?.value.pulls && !back) || own?.pulls;
+    const message = pulls ? pulling(addressed) : addressed;
     const sender = to.sender === undefined ? undefined : await pairOf(kernel, ctx.tenant, to.sender, effects.keys);
     const recipients = await sealable(kernel, ctx.tenant, connection?.id, to);
     const sealed = pack({ message: JSON.stringify(message), recipients, sender });
@@ -407,6 +408,8 @@ async function sealAll(
       endpoint: to.endpoint,
       // whatever connection its thread names, it is none of that
       connection: back ? undefined : connection?.id,
+      // a mediator of the peer's answers nothing
+      ...(pulls && !to.routingKeys?.length ? { pulls: true as const } : {}),
       ...(out.transient ? { transient: true } : {}),
       ...(back ? { back: true } : {}),
       ...(record ? { record } : {}),

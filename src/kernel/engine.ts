@@ -76,12 +76,13 @@ export interface Received {
   readonly heard?: Heard;
 }
 
-/** A message of a connection's peer, by its type and thread. */
+/** A message of a connection's peer. */
 export interface Heard {
   readonly tenant: string;
   readonly connection: string;
   readonly type: string;
   readonly thid: string;
+  readonly body: JsonObject;
 }
 
 /** Some of the mail of a peer. */
@@ -274,7 +275,7 @@ export function createEngine(kernel: Kernel): Engine {
       session: channel && connection !== undefined && outcome.session ? { tenant, connection, ...outcome.session } : undefined,
       taken: connection !== undefined && taken ? { ...mail, ids: taken } : undefined,
       lent: connection !== undefined && lent ? { ...mail, ids: lent } : undefined,
-      heard: connection === undefined ? undefined : { tenant, connection, type: message.type, thid: message.thid },
+      heard: connection === undefined ? undefined : { tenant, connection, type: message.type, thid: message.thid, body: message.body },
     };
   }
 

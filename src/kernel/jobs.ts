@@ -20,6 +20,8 @@ export interface DeliverPayload {
   connection?: string;
   /** Where it is not that of DIDComm. */
   mediaType?: string;
+  /** It asks for its answers on the connection that it goes on. */
+  pulls?: true;
   /** It goes on the connection that asked for it, or not at all. */
   transient?: boolean;
   /** It may go the way that the message came, to who has no connection. */

@@ -134,7 +134,15 @@ function keyOf({ body }: Incoming): string | undefined {
   return key.startsWith('did:key:') ? (didKeyToVerkey(key) ?? key) : key;
 }
 
-function status(ctx: StepContext, message: Incoming, count: number, live?: boolean): NonNullable<Effects['send']>[number] {
+/** A client that may have lost live mode asks, and is told; only a socket can be in it. */
+const isLive = ({ channel }: StepContext): boolean | undefined => (channel?.socket === undefined ? undefined : channel.mode === 'live');
+
+function status(
+  ctx: StepContext,
+  message: Incoming,
+  count: number,
+  live: boolean | undefined = isLive(ctx),
+): NonNullable<Effects['send']>[number] {
   const { bytes, oldest, newest } = ctx.mail?.status ?? {};
   const there = count > 0;
   const time = (ms: number | undefined): string | undefined => (there && ms !== undefined ? new Date(ms).toISOString() : undefined);

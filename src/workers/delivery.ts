@@ -5,9 +5,10 @@ import type { Engine } from '../kernel/engine.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
 import type { Effects, StepContext } from '../kernel/protocol.ts';
 import type { ClaimedJob } from '../ports/store.ts';
-import type { Admission, Outbound } from '../ports/transport.ts';
+import type { Admission, DeliveryResult, Outbound } from '../ports/transport.ts';
 import type { Breaker } from './breaker.ts';
 import { standingOf } from './keylist.ts';
+import type { Lines } from './lines.ts';
 import { backoff, type JobOutcome } from './runner.ts';
 
 const CAP_MS = 10 * 60_000;
@@ -20,6 +21,7 @@ export function createDelivery(
   kernel: Kernel,
   engine: Engine,
   outbound: Outbound,
+  lines: Lines,
   admission: Admission,
   breaker: Breaker,
 ): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
@@ -67,7 +69,7 @@ export function createDelivery(
   }
 
   return async (job, signal) => {
-    const { envelope, endpoint, mediaType, awaits } = job.payload as unknown as DeliverPayload;
+    const { envelope, endpoint, connection, mediaType, awaits, pulls } = job.payload as unknown as DeliverPayload;
     // a peer without a connection and an address could only have it as the answer to its own request
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
     const known = awaits && (await standingOf(kernel.db, awaits));
@@ -84,7 +86,9 @@ export function createDelivery(
     if (wait !== undefined) return { state: 'later', at: now() + Math.round(wait) };
     const end = breaker.begin(target);
     try {
-      const result = await outbound.deliver(endpoint, envelope, mediaType, signal);
+      const own = pulls && connection;
+      const send = (): Promise<DeliveryResult> => outbound.deliver(endpoint, envelope, mediaType, signal, own);
+      const result = await (own ? lines.deliver(job.tenant, own, envelope, send) : send());
       end(result.status < 500 && result.status !== 429 ? true : undefined);
       if (result.status >= 200 && result.status < 300) {
         kernel.count('messages_delivered');

@@ -9,6 +9,7 @@ import { composeMessage } from '../kernel/message.ts';
 import { type Exchange, toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Admission, Outbound, Socket } from '../ports/transport.ts';
+import type { Lines } from './lines.ts';
 
 /** How mail comes from mediators: `auto` finds out what each of them can do. */
 export type PickupMode = 'auto' | 'live' | 'implicit' | 'poll';
@@ -23,9 +24,10 @@ const POLL_MS = 300;
 const IDLE_POLL_MS = 5000;
 /** How long a mediator may say nothing before it counts as one that does not know what it was asked. */
 const QUIET_MS = 5000;
-/** In live mode a mediator is asked what it has kept all the same: a moment after it began, for what came just before, and now and then. */
+/** In live mode a mediator is asked what it has kept all the same: first a moment after it began, for what came just before. */
 const CHECK_SOON_MS = 2000;
-const CHECK_MS = 5 * 60_000;
+/** How long its answer to that may take, before it counts as one that has forgotten this side. */
+const ANSWER_MS = 20_000;
 /** Mail that comes together: nothing for so long ends it, and no more than that is waited for. */
 const TOGETHER_MS = 50;
 const TOGETHER_MAX_MS = 1000;
@@ -59,6 +61,15 @@ interface Link {
   /** Found out, where `auto` leaves it open: no `live` on a socket; and how it is asked by HTTP. */
   implicit?: boolean;
   asked?: Asked;
+  /** Whether it says in its status that a socket is in live mode. */
+  tells?: boolean;
+  /** The WebSocket that is open. */
+  socket?: Socket;
+  /** Something was said to it elsewhere, which it may take for the end of live mode here; and what is told of that at once. */
+  elsewhere?: boolean;
+  wake?: () => void;
+  /** A request by pickup 1.0 whose answer did not come: only the same one again has it, the next one confirms it. */
+  unanswered?: string;
 }
 
 /** A mediator as it can be written to now. */
@@ -72,9 +83,12 @@ export interface PickupOptions {
   readonly kernel: Kernel;
   readonly engine: Engine;
   readonly outbound: Outbound;
+  readonly lines: Lines;
   /** Mail from a mediator counts like any other. */
   readonly admission: Admission;
   readonly mode: PickupMode;
+  /** How often a mediator that is live is asked whether it still is. */
+  readonly checkMs: number;
 }
 
 /**
@@ -83,7 +97,7 @@ export interface PickupOptions {
  * committed; repetitions have no second effect. So any process may die at any time, and several on one database may each have a socket of their own.
  * @returns what ends it, when the messages in hand are done
  */
-export function startPickup({ kernel, engine, outbound, admission, mode }: PickupOptions): { stop(): Promise<void> } {
+export function startPickup({ kernel, engine, outbound, lines, admission, mode, checkMs }: PickupOptions): { stop(): Promise<void> } {
   const { store, jobs, admin } = kernel.db;
   const { log } = kernel;
   const links = new Map<string, Link>();
@@ -204,6 +218,25 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
     sleep(ms, undefined, { signal: link.leaving.signal, ref: false }).catch(() => undefined) as Promise<void>;
 
   async function follow(link: Link): Promise<void> {
+    const elsewhere = (): void => {
+      link.elsewhere = true;
+      link.wake?.();
+    };
+    const line = {
+      get socket() {
+        return link.socket;
+      },
+      elsewhere,
+    };
+    const end = lines.keep(link.tenant, link.connection, line);
+    try {
+      await keepAttending(link);
+    } finally {
+      end();
+    }
+  }
+
+  async function keepAttending(link: Link): Promise<void> {
     const { signal } = link.leaving;
     while (!signal.aborted) {
       try {
@@ -252,12 +285,15 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
     const leave = (): void => socket.close(1000, 'no more mail');
     link.leaving.signal.addEventListener('abort', leave, { once: true });
     const closed = new Promise<void>((resolve) => socket.onClose(resolve));
+    socket.onClose(() => link.wake?.());
+    link.socket = socket;
     try {
       if (link.leaving.signal.aborted) return leave();
       await Promise.race([converse(link, socket, ws, talk), closed]);
       await closed;
     } finally {
       link.leaving.signal.removeEventListener('abort', leave);
+      link.socket = undefined;
       if (socket.open) socket.close(1000, 'no more mail');
       talk.end();
       // told to go for a reason that stays the same: not soon
@@ -300,11 +336,12 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
   interface Talk {
     take(frame: Uint8Array, socket: Socket): Promise<void>;
     /** Calls `matches` with what the mediator says, until it tells something, or nothing was said for a while. */
-    hear<T>(matches: (heard: Heard, answered: boolean) => T | undefined): Promise<T | undefined>;
+    hear<T>(matches: (heard: Heard, answered: boolean) => T | undefined, ms?: number): Promise<T | undefined>;
     /** How much mail came. */
     readonly mail: number;
-    /** Resolves when more than so much has come; false where none did in time, or the socket is closed. */
+    /** Resolves when more than so much has come; false where none did in time, it was told to go on, or the socket is closed. */
     more(than: number, ms: number): Promise<boolean>;
+    goOn(): void;
     end(): void;
   }
 
@@ -339,14 +376,14 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
     }
     return {
       take,
-      hear: (matches) =>
+      hear: (matches, ms = QUIET_MS) =>
         new Promise((resolve) => {
           const done = (value: ReturnType<typeof matches>): void => {
             clearTimeout(timer);
             listeners.delete(tell);
             resolve(value);
           };
-          let timer = setTimeout(() => done(undefined), QUIET_MS);
+          let timer = setTimeout(() => done(undefined), ms);
           const tell = (heard?: Heard, answered = false): void => {
             const found = heard && matches(heard, answered);
             if (!heard || found !== undefined) {
@@ -354,9 +391,10 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
               return;
             }
             clearTimeout(timer);
-            timer = setTimeout(() => done(undefined), QUIET_MS);
+            timer = setTimeout(() => done(undefined), ms);
           };
           listeners.add(tell);
+          if (ended) tell();
         }),
       get mail() {
         return mail;
@@ -371,6 +409,7 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
           };
           if (mail > than || ended) wake();
         }),
+      goOn: () => wake(),
       end() {
         ended = true;
         for (const tell of listeners) tell();
@@ -389,7 +428,7 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
 
   /** What is said on a fresh socket: what waits is fetched first, then what comes later is asked for. */
   async function converse(link: Link, socket: Socket, endpoint: string, talk: Talk): Promise<void> {
-    const say = async (uri: string, type: string, body: JsonObject): Promise<string> => {
+    const say: Say = async (uri, type, body) => {
       const { id, envelope } = await messageFor(link, uri, type, body);
       socket.send(envelope);
       return id;
@@ -401,13 +440,25 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
       came = false;
       return await talk.hear((heard, answered) => {
         came ||= isV2(heard) && heard.type.endsWith('/delivery');
+        if (heard.thid === id) link.tells = 'live_delivery' in heard.body;
         // a status that is not answered by a request for more says that there is none
         if (isV2(heard)) return heard.type.endsWith('/status') && !answered ? true : undefined;
         return heard.thid === id ? false : undefined;
       });
     };
+    /** Until so long has passed, something was said to the mediator elsewhere, or the socket is closed. */
     const meanwhile = (ms: number): Promise<void> =>
-      Promise.race([pause(link, ms), new Promise<void>((resolve) => socket.onClose(resolve))]);
+      new Promise((resolve) => {
+        const timer = setTimeout(() => link.wake?.(), ms);
+        timer.unref();
+        link.wake = () => {
+          clearTimeout(timer);
+          link.wake = undefined;
+          link.elsewhere = false;
+          resolve();
+        };
+        if (!socket.open || link.elsewhere) link.wake();
+      });
 
     if (mode === 'poll') {
       for (let wait = POLL_MS; socket.open; ) {
@@ -425,14 +476,14 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
       if (!socket.open) return;
       if (live) {
         up(link, 'live', endpoint);
-        for (let wait = CHECK_SOON_MS; socket.open; wait = CHECK_MS) {
+        for (let wait = CHECK_SOON_MS; socket.open; wait = checkMs) {
           await meanwhile(wait);
-          if (socket.open) await say(V2, 'status-request', {});
+          if (socket.open) await stayLive(link, say, talk);
         }
         return;
       }
       if (knows !== undefined) link.implicit = true;
-      await pinging(say, socket, talk, () => up(link, 'implicit', endpoint));
+      await pinging(link, say, socket, talk, () => up(link, 'implicit', endpoint));
       // where it only did not answer it may have been slow, and is asked once more
     }
   }
@@ -441,17 +492,14 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
    * Has mail by pings, until none came for a long time. ACA-Py hands over one message for each that it hears, and keeps what comes while that one is on its way:
    * so it is pinged again after mail has come.
    */
-  async function pinging(
-    say: (uri: string, type: string, body: JsonObject) => Promise<string>,
-    socket: Socket,
-    talk: Talk,
-    begun: () => void,
-  ): Promise<void> {
+  async function pinging(link: Link, say: Say, socket: Socket, talk: Talk, begun: () => void): Promise<void> {
+    link.wake = talk.goOn;
     while (socket.open) {
+      link.elsewhere = false;
       const before = talk.mail;
       await say(PING, 'ping', { response_requested: false });
       if (await socket.taken()) begun();
-      if (!(await talk.more(before, CHECK_MS))) return;
+      if (!(await talk.more(before, checkMs)) && !link.elsewhere) return;
       // one ping for what comes together
       const since = performance.now();
       for (let seen = before; seen !== talk.mail && performance.now() - since < TOGETHER_MAX_MS; ) {
@@ -461,10 +509,31 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
     }
   }
 
-  async function goLive(say: (uri: string, type: string, body: JsonObject) => Promise<string>, talk: Talk): Promise<boolean> {
+  async function goLive(say: Say, talk: Talk): Promise<boolean> {
     const id = await say(V2, 'live-delivery-change', { live_delivery: true });
     const live = await talk.hear((heard) => (heard.thid === id ? isV2(heard) && heard.type.endsWith('/status') : undefined));
     return live === true;
+  }
+
+  /**
+   * Makes sure of live mode, which may have ended without a word, and asks for what came meanwhile. A mediator that does not say whether it is live is told again
+   * that it be: for the others that would be something to remember, and the question costs them nothing.
+   * @throws AppError where the mediator does not answer
+   */
+  async function stayLive(link: Link, say: Say, talk: Talk): Promise<void> {
+    const again = async (): Promise<void> => {
+      if (!(await goLive(say, talk))) throw new AppError('delivery-failed', 'the mediator does not go on in live mode');
+    };
+    const isLive = async (): Promise<boolean> => {
+      const id = await say(V2, 'status-request', {});
+      const status = await talk.hear((heard) => (heard.thid === id && isV2(heard) ? heard : undefined), ANSWER_MS);
+      if (!status) throw new AppError('delivery-failed', 'the mediator does not answer');
+      return status.body.live_delivery !== false;
+    };
+    if (!link.tells) await again();
+    if (await isLive()) return;
+    await again();
+    if (!(await isLive())) throw new AppError('delivery-failed', 'the mediator does not stay in live mode');
   }
 
   // -- by HTTP -------------------------------------------------------------------------------------------------------------------------------
@@ -521,14 +590,19 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
     const { tenant, connection } = link;
     const heard: Heard[] = [];
     let answers = 0;
-    let next: string | undefined = (await messageFor(link, uri, type, body)).envelope;
+    let next: string | undefined = link.unanswered ?? (await messageFor(link, uri, type, body)).envelope;
     let sent: (() => Promise<void>) | undefined;
     for (let i = 0; next !== undefined && i < MAX_ROUND; i++) {
+      link.unanswered = uri === V1 ? next : undefined;
       const result = await outbound.deliver(endpoint, next);
+      if (result.status >= 400 && result.status < 500 && result.status !== 429) link.unanswered = undefined;
       if (result.status < 200 || result.status >= 300) throw new AppError('delivery-failed', `The mediator answered ${result.status}`);
       await sent?.();
       next = undefined;
-      if (!result.body?.length) break;
+      if (!result.body?.length) {
+        link.unanswered = undefined;
+        break;
+      }
       answers++;
       try {
         const { body } = result;
@@ -539,9 +613,11 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
         if (received.heard?.tenant === tenant && received.heard.connection === connection) heard.push(received.heard);
         next = received.reply;
         sent = received.sent;
+        link.unanswered = undefined;
       } catch (thrown) {
         const error = asAppError(thrown);
         if (error.row.retry) throw error;
+        link.unanswered = undefined;
         log.error({ err: error.cause ?? error }, 'a message from the mediator could not be handled');
       }
     }
@@ -559,5 +635,7 @@ export function startPickup({ kernel, engine, outbound, admission, mode }: Picku
     },
   };
 }
+
+type Say = (uri: string, type: string, body: JsonObject) => Promise<string>;
 
 const isV2 = ({ type }: Heard): boolean => /messagepickup\/2\.\d+\/\w/.test(type);

@@ -11,6 +11,7 @@ import { createDelivery } from './delivery.ts';
 import { createEvents } from './events.ts';
 import { createKeylistWorker } from './keylist.ts';
 import { createLedgerWorker } from './ledger.ts';
+import type { Lines } from './lines.ts';
 import { backoff, type JobOutcome, type RunnerOptions, startRunner } from './runner.ts';
 
 /** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
@@ -26,6 +27,7 @@ export interface WorkersOptions {
   readonly engine: Engine;
   readonly calls: Calls;
   readonly outbound: Outbound;
+  readonly lines: Lines;
   readonly admission: Admission;
   readonly ledger: () => Ledger;
   readonly sign: (tenant: string) => LedgerSigner;
@@ -34,12 +36,12 @@ export interface WorkersOptions {
 }
 
 /** Runs every kind of job, each with as many lanes at once as it can use. @returns what stops it, when the jobs in hand are done */
-export function startWorkers({ kernel, engine, calls, outbound, admission, ledger, sign, owner }: WorkersOptions): {
+export function startWorkers({ kernel, engine, calls, outbound, lines, admission, ledger, sign, owner }: WorkersOptions): {
   stop(): Promise<void>;
 } {
   const { db, trace } = kernel;
   const [peers, webhooks] = [createBreaker(), createBreaker()];
-  const deliver = createDelivery(kernel, engine, outbound, admission, peers);
+  const deliver = createDelivery(kernel, engine, outbound, lines, admission, peers);
   const notify = createEvents(kernel, outbound, pythonJson, kernel.base, webhooks);
   let stopping = false;
   const register = createKeylistWorker(kernel, engine, calls, owner, () => stopping);
