@@ -15,6 +15,7 @@ const CAP_MS = 10 * 60_000;
 const PROTOCOL = 'coordinate-mediation';
 
 type Telling = Extract<KeylistPayload, { keys: unknown }>;
+type Mediation = Telling['mediation'];
 
 /** What keys have come to at their mediator. */
 export type Standing = 'known' | 'unknown' | { readonly refused: string };
@@ -44,18 +45,42 @@ export function createKeylistWorker(
   const { db } = kernel;
   const awaited = ({ mediation, keys }: Telling): AwaitedKeys => ({ mediation, keys: keys.map(({ verkey }) => verkey) });
 
-  /** Looks until the keys are known or refused, or the time is up. */
-  async function settled(payload: Telling): Promise<Standing> {
+  /** The last update of each mediation that is out, or waits for the one before it. */
+  const updates = new Map<string, Promise<void>>();
+
+  /**
+   * Sends an update when the mediation's last one has ended, and waits until it has had its effect, or the time is up. A mediator that handles messages at the same
+   * time, as Credo can be told to, may lose one of two updates. Other processes are not waited for.
+   * @throws AppError `delivery-failed` where the time is up before its turn comes; what `send` throws
+   */
+  function update({ tenant, id }: Mediation, send: () => Promise<unknown>, isDone: () => Promise<boolean>): Promise<void> {
+    const name = `${tenant} ${id}`;
+    const deadline = Date.now() + WAIT_MS;
+    const mine = (updates.get(name) ?? Promise.resolve()).then(async () => {
+      if (Date.now() >= deadline || stopping())
+        throw new AppError('delivery-failed', 'the mediator has not answered what it was told before');
+      await send();
+      await until(isDone, deadline);
+    });
+    const last = mine
+      .catch(() => {})
+      .then(() => {
+        if (updates.get(name) === last) updates.delete(name);
+      });
+    updates.set(name, last);
+    return mine;
+  }
+
+  /** Looks until something is so, or the time is up. */
+  async function until(isSo: () => Promise<boolean>, deadline: number): Promise<void> {
     let nudge = (): void => {};
     const stop = db.jobs.subscribe(() => nudge());
-    const deadline = Date.now() + WAIT_MS;
     try {
       for (;;) {
         const moved = new Promise<void>((resolve) => {
           nudge = resolve;
         });
-        const now = await standingOf(db, awaited(payload));
-        if (now !== 'unknown' || Date.now() >= deadline || stopping()) return now;
+        if ((await isSo()) || Date.now() >= deadline || stopping()) return;
         const timer = setTimeout(() => nudge(), LOOK_MS);
         await moved;
         clearTimeout(timer);
@@ -116,8 +141,17 @@ export function createKeylistWorker(
         if (wallet_id === tenant && row.connection) known.set(row.connection, [...(known.get(row.connection) ?? []), verkey]);
       }
       for (const [connection, gone] of known) {
-        const input = { body: { keys: gone }, query: {} };
-        await calls.call(of, PROTOCOL, 'unregister', { record: mediationId('client', connection), input }).catch((thrown: unknown) => {
+        const id = mediationId('client', connection);
+        const unregister = (): Promise<unknown> =>
+          calls.call(of, PROTOCOL, 'unregister', { record: id, input: { body: { keys: gone }, query: {} } });
+        const isForgotten = async (): Promise<boolean> => {
+          const lists = await db.store.load(
+            of,
+            gone.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
+          );
+          return !lists.flat().some((row) => row.connection === connection);
+        };
+        await update({ tenant: of, id }, unregister, isForgotten).catch((thrown: unknown) => {
           // a mediation that is over knows no keys
           if (asAppError(thrown).row.retry) throw thrown;
         });
@@ -136,8 +170,10 @@ export function createKeylistWorker(
       let now = await standingOf(db, awaited(payload));
       if (now === 'unknown') {
         const input = { body: { keys }, query: {} };
-        await calls.call(mediation.tenant, PROTOCOL, 'register', { record: mediation.id, input });
-        now = await settled(payload);
+        const standing = (): Promise<Standing> => standingOf(db, awaited(payload));
+        const register = (): Promise<unknown> => calls.call(mediation.tenant, PROTOCOL, 'register', { record: mediation.id, input });
+        await update(mediation, register, async () => (await standing()) !== 'unknown');
+        now = await standing();
       }
       if (now === 'unknown') return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: 'the mediator has not answered' };
       await end(
