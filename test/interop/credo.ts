@@ -27,10 +27,23 @@ export const bringCredo = (): Promise<void> =>
 export const credoVersion = (): string =>
   (JSON.parse(readFileSync(join(FOLDER, 'node_modules/@credo-ts/didcomm/package.json'), 'utf8')) as { version: string }).version;
 
+/** How a mediator of Credo's hands mail over, whether it tells of WebSockets alone, and whether it handles messages at the same time. */
+export interface CredoMediation {
+  readonly strategy?: 'DirectDelivery' | 'QueueAndLiveModeDelivery';
+  readonly webSocketsAlone?: boolean;
+  readonly concurrently?: boolean;
+}
+
 /** Starts a Credo agent that ends with the world. A `wallet` listens on nothing, a `mediator` on a port more, for WebSockets. */
-export async function startCredo(world: World, name: string, kind?: 'wallet' | 'mediator'): Promise<Credo> {
+export async function startCredo(
+  world: World,
+  name: string,
+  kind?: 'wallet' | 'mediator',
+  { strategy = 'DirectDelivery', webSocketsAlone = false, concurrently = false }: CredoMediation = {},
+): Promise<Credo> {
   const port = await freePort();
-  const more = kind === 'mediator' ? [kind, String(await freePort())] : kind ? [kind] : [];
+  const mediates = [strategy, webSocketsAlone ? 'ws' : 'all', concurrently ? 'concurrently' : 'in order'];
+  const more = kind === 'mediator' ? [kind, String(await freePort()), ...mediates] : kind ? [kind] : [];
   const events = waiting<Body>();
   const answers = waiting<Body>();
   const peer = startPeer(process.execPath, [join(FOLDER, 'agent.mjs'), String(port), name, ...more], process.env, (line) => {

@@ -6,7 +6,9 @@ import {
   DidCommConnectionEventTypes,
   DidCommDiscoverFeaturesEventTypes,
   DidCommHttpOutboundTransport,
+  DidCommMediationRepository,
   DidCommMessageForwardingStrategy,
+  DidCommMessagePickupSessionService,
   DidCommModule,
   DidCommOutOfBandInvitation,
   DidCommTrustPingEventTypes,
@@ -16,15 +18,19 @@ import { dependencies, HttpDoor, MemoryModule, WebSocketDoor } from './kit.mjs';
 
 /**
  * A Credo agent in a process of its own: `node agent.mjs <port> <label> [wallet | mediator]`. A wallet has no door of its own; a mediator has one more, for
- * WebSockets on the next argument's port, and grants mediation to everybody. It reads a command per line, `{"id": 1, "do": "ping", ...}`, and writes
- * `{"id": 1, "ok": ...}` or `{"id": 1, "error": "..."}`; what happens by itself is a line `{"event": "message", ...}`. It ends with its standard input.
+ * WebSockets on the next argument's port, and grants mediation to everybody. More arguments say how it hands mail over, by `ws` that it tells of its WebSockets
+ * alone, and by `concurrently` that it handles messages at the same time, which Credo does only if told to. It reads a command per line,
+ * `{"id": 1, "do": "ping", ...}`, and writes `{"id": 1, "ok": ...}` or `{"id": 1, "error": "..."}`; what happens by itself is a line
+ * `{"event": "message", ...}`. It ends with its standard input.
  */
 
-const [port, label, kind, webSocketPort] = process.argv.slice(2);
+const [port, label, kind, webSocketPort, strategy = 'DirectDelivery', told, order] = process.argv.slice(2);
 const out = process.stdout;
 const tell = (line) => out.write(`${JSON.stringify(line)}\n`);
 const door = new HttpDoor(Number(port));
-const doors = kind === 'wallet' ? [] : kind === 'mediator' ? [door, new WebSocketDoor(Number(webSocketPort))] : [door];
+const webSocketDoor = kind === 'mediator' ? new WebSocketDoor(Number(webSocketPort)) : undefined;
+const doors = kind === 'wallet' ? [] : webSocketDoor ? [door, webSocketDoor] : [door];
+const endpoints = (told === 'ws' ? [webSocketDoor] : doors).map(({ url }) => url);
 const sockets = new DidCommWsOutboundTransport();
 // how long a wallet that polls waits between two questions
 const POLL_MS = 300;
@@ -38,9 +44,10 @@ const agent = new Agent({
   modules: {
     memory: new MemoryModule(),
     didcomm: new DidCommModule({
-      ...(doors.length > 0 ? { endpoints: doors.map(({ url }) => url) } : {}),
+      ...(doors.length > 0 ? { endpoints } : {}),
       transports: { inbound: doors, outbound: [new DidCommHttpOutboundTransport(), ...(kind ? [sockets] : [])] },
       connections: { autoAcceptConnections: true },
+      processDidCommMessagesConcurrently: order === 'concurrently',
       ...(kind === 'wallet'
         ? { mediationRecipient: { mediatorPollingInterval: POLL_MS, maximumMediatorReconnectionIntervalMs: 1000 } }
         : {}),
@@ -48,7 +55,7 @@ const agent = new Agent({
         ? {
             mediator: {
               autoAcceptMediationRequests: true,
-              messageForwardingStrategy: DidCommMessageForwardingStrategy.DirectDelivery,
+              messageForwardingStrategy: DidCommMessageForwardingStrategy[strategy],
             },
           }
         : {}),
@@ -130,6 +137,25 @@ const COMMANDS = {
     );
     return {};
   },
+  /** Takes no WebSockets for a while, and ends those that are open. */
+  async away({ ms }) {
+    await webSocketDoor.stop();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await webSocketDoor.start(agent.context);
+    return {};
+  },
+  /** The keys that it takes mail for, of all its clients. */
+  async keys() {
+    const mediations = await agent.context.resolve(DidCommMediationRepository).getAll(agent.context);
+    return { keys: mediations.flatMap(({ recipientKeys }) => recipientKeys) };
+  },
+  /** Leaves live mode with everybody, and tells nobody. */
+  async forgetLive() {
+    const sessions = agent.context.resolve(DidCommMessagePickupSessionService);
+    const gone = [...sessions.sessions];
+    for (const { connectionId } of gone) sessions.removeLiveSession(agent.context, { connectionId });
+    return { count: gone.length };
+  },
   async discover({ connection, version, match }) {
     const { features } = await agent.didcomm.discovery.queryFeatures({
       connectionId: connection,
@@ -191,7 +217,7 @@ agent.events.on(DidCommConnectionEventTypes.DidCommConnectionDidRotated, ({ payl
 agent.events.on(DidCommDiscoverFeaturesEventTypes.QueryReceived, ({ payload }) =>
   tell({ event: 'query', connection: payload.connection.id, version: payload.protocolVersion }),
 );
-tell({ event: 'ready', url: doors.length > 0 ? door.url : null });
+tell({ event: 'ready', url: endpoints[0] ?? null });
 
 const lines = createInterface({ input: process.stdin });
 lines.on('line', async (line) => {

@@ -130,7 +130,13 @@ class Keys {
   }
 }
 
-/** Records in memory. An id counts only within its type: an out-of-band record and a connection must not be taken for each other. */
+/** What a database takes at the least: others go on meanwhile. */
+const aMoment = () => new Promise((resolve) => setTimeout(resolve, 3));
+
+/**
+ * Records in memory, which answer as late as a database would. An id counts only within its type: an out-of-band record and a connection must not be taken for
+ * each other.
+ */
 class Records {
   supportsCursorPagination = false;
   #rows = new Map();
@@ -148,12 +154,14 @@ class Records {
   }
 
   async save(context, record) {
+    await aMoment();
     const key = this.#key(context, record.type, record.id);
     if (this.#rows.has(key)) throw new RecordDuplicateError('there is one already', { recordType: record.type });
     this.#put(key, record);
   }
 
   async update(context, record) {
+    await aMoment();
     const key = this.#key(context, record.type, record.id);
     if (!this.#rows.has(key)) throw new RecordNotFoundError('there is none', { recordType: record.type });
     this.#put(key, record);
@@ -168,6 +176,7 @@ class Records {
   }
 
   async getById(context, type, id) {
+    await aMoment();
     const row = this.#rows.get(this.#key(context, type.type, id));
     if (row) return this.#revive(row, type);
     // a store that begins now is of the framework's own version
@@ -180,6 +189,7 @@ class Records {
   }
 
   async findByQuery(context, type, query, { offset = 0, limit } = {}) {
+    await aMoment();
     const prefix = this.#key(context, type.type, '');
     const found = [...this.#rows].filter(([key, row]) => key.startsWith(prefix) && fits(row.tags, query)).map(([, row]) => row);
     return found.slice(offset, limit === undefined ? undefined : offset + limit).map((row) => this.#revive(row, type));
@@ -279,6 +289,7 @@ export class WebSocketDoor {
         id: randomUUID(),
         type: 'WebSocket',
         async send(_context, envelope) {
+          if (socket.readyState !== socket.OPEN) throw new Error('the socket is closed');
           socket.send(JSON.stringify(envelope));
         },
         async close() {
