@@ -94,7 +94,7 @@ test('an object whose bytes do not hash to its id, are torn or are of another ki
 });
 
 test('an object that is still being written is not there yet', async () => {
-  const reader = await world.start('early reader', { devnet });
+  const reader = await world.start('early-reader', { devnet });
   const made = (await finished(faber, schema())).schema_state;
   const box = await boxOf(made.schema_id);
   await box.put(Uint8Array.from(box.value, (byte, i) => (i === 0 ? byte | 0x80 : byte)));
