@@ -5,7 +5,7 @@ import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { destinationOf } from '../kernel/assemble.ts';
-import { recipientsOf } from '../kernel/identity.ts';
+import { shownKeys } from '../kernel/identity.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, NEW, type Outgoing, type StepContext } from '../kernel/protocol.ts';
 import type { Exchange } from '../kernel/record.ts';
@@ -65,7 +65,7 @@ export const didRotate = defineProtocol<DidRotationValue>({
         } catch {
           return { problem: NO_SERVICES };
         }
-        const { states, others, send } = followed(ctx, did, contact);
+        const { states, others, send } = followed(ctx, did, contact, message.sender!);
         return { record: { ...begun, states: ['rotate-received', ...states] }, others, send };
       },
     },
@@ -129,7 +129,7 @@ export const didRotate = defineProtocol<DidRotationValue>({
         } catch {
           return { record: { states: ['failed'], patch: { error: NO_SERVICES.code } }, problem: NO_SERVICES };
         }
-        const { states, others, send } = followed(ctx, new_did, contact);
+        const { states, others, send } = followed(ctx, new_did, contact, sender!);
         return { record: { states }, others, send };
       },
     },
@@ -219,11 +219,12 @@ const given = (verkey: string, mediated: boolean | undefined): Effects => ({
   unmediate: mediated ? [verkey] : undefined,
 });
 
-/** The peer is where it says: the connection follows, and the ack goes to where the peer was. */
-function followed(ctx: Ctx, did: string, contact: Contact): { states: string[]; others: Change[]; send: Outgoing[] } {
+/** The peer is where it says: the connection follows, and the ack goes to where the peer was. `sender`: the key that told it. */
+function followed(ctx: Ctx, did: string, contact: Contact, sender: string): { states: string[]; others: Change[]; send: Outgoing[] } {
   const peer = connectionOf(ctx);
   const before = peer.value;
-  const their_former = { keys: recipientsOf(before), until: ctx.now + UNDER_WAY_MS };
+  // what was only listed before this is nobody's yet
+  const their_former = { keys: [...new Set([...shownKeys(before), sender])], until: ctx.now + UNDER_WAY_MS };
   return {
     states: ['ack-sent'],
     // the old key vouches for the new one, which has not shown itself yet

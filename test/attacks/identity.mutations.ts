@@ -153,6 +153,15 @@ export const MUTATIONS: readonly Row[] = [
     },
   },
   {
+    id: 'A1-11',
+    text: 'a key that was only listed is no former key',
+    mutation: {
+      file: 'src/protocols/did-rotate.ts',
+      from: 'keys: [...new Set([...shownKeys(before), sender])]',
+      to: 'keys: [...new Set([...(before.their_keys ?? []), sender])]',
+    },
+  },
+  {
     id: 'A1-10',
     text: 'of several keys that a row from before lists none counts',
     mutation: { file: IDENTITY, from: 'shown_keys ?? (their_keys.length === 1 ? their_keys : []);', to: 'shown_keys ?? their_keys;' },

@@ -157,6 +157,20 @@ test('[A1-2] a peer that moves to a key of its own is known by it, once that has
   assert.equal((await alice.event('basicmessages', told('was under way'), 'mail under the old key')).connection_id, id);
 });
 
+test('[A1-11] who moves twice has as former keys those that it has shown, not what it listed in between', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const thief = await connectPublic(mallory, mallory.did);
+  for (const keys of [[mallory.pair.verkey, bob.pair.verkey], [mallory.pair.verkey]]) {
+    const rotate = message('did-rotate/1.0/rotate', { to_did: listing(keys, mallory.url) });
+    await mallory.send(shared, rotate);
+    await mallory.inbox.first(inThread(rotate['@id']), 'the ack');
+  }
+  await unheard(bob);
+  const own = await connectPublic(bob, bob.did);
+  await talks(bob, own);
+  await talks(mallory, thief);
+});
+
 test('[A1-3] a document of connections 1.0, signed by its own sender, gives no key of another either', async () => {
   const [bob, mallory] = [await stranger(), await stranger()];
   const { invitation } = await alice.post('/connections/create-invitation?auto_accept=true');
