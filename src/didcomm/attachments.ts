@@ -21,7 +21,7 @@ export interface JwsSignature {
   signature: string;
 }
 
-/** The content of an attachment: at least one of its members is there. */
+/** The content of an attachment: `base64` or `json`, or at least `links` to it. */
 export interface AttachmentData {
   base64?: string;
   json?: unknown;
@@ -80,6 +80,8 @@ export function readAttachment(value: unknown): Attachment {
   if (data.jws !== undefined) attachment.data.jws = readJws(data.jws);
   const { base64, json, links } = attachment.data;
   if (base64 === undefined && json === undefined && links === undefined) throw new MessageRefused('attachment without content');
+  // a signature and a hash are about the one, and the other would be read
+  if (base64 !== undefined && json !== undefined) throw new MessageRefused('attachment with two contents');
   return attachment;
 }
 

@@ -218,6 +218,8 @@ suite('attachments (RFC 0017)', () => {
       [{ base64: standard, sha256: sha256.replace(/./, (c) => (c === '0' ? '1' : '0')) }, /sha256/],
       [{ ...signed, base64: Buffer.from('{}').toString('base64') }, /jws signature/],
       [{ json: value, jws: signed.jws }, /not signed/],
+      [{ ...signed, json: value }, /two contents/],
+      [{ base64: standard, sha256, json: {} }, /two contents/],
       [{ base64: Buffer.from('[1]').toString('base64') }, /JSON object/],
       [{ json: 'text' }, /JSON object/],
       [{}, /without content/],

@@ -153,6 +153,15 @@ export const MUTATIONS: readonly Row[] = [
     },
   },
   {
+    id: 'A9-4',
+    text: 'what is signed of an attachment is what is read of it',
+    mutation: {
+      file: 'src/didcomm/attachments.ts',
+      from: "if (base64 !== undefined && json !== undefined) throw new MessageRefused('attachment with two contents');",
+      to: '',
+    },
+  },
+  {
     id: 'A1-11',
     text: 'a key that was only listed is no former key',
     mutation: {

@@ -489,7 +489,13 @@ async function invited(
 const signed = (by: Stranger, content: unknown) =>
   writeAttachment(signedAttachment(Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)), by.pair));
 
-test('[A9] what the key of an invitation has signed counts for the DID that it names alone', async () => {
+/** An attachment with a second content, which its signature is not about. */
+const besides = (attached: Record<string, unknown>, json: object): object => ({
+  ...attached,
+  data: { ...(attached.data as object), json },
+});
+
+test('[A9] [A9-4] what the key of an invitation has signed counts for the DID that it names alone', async () => {
   const peer = await stranger();
   const other = await stranger();
   const { id, request, to } = await invited(peer);
@@ -507,6 +513,7 @@ test('[A9] what the key of an invitation has signed counts for the DID that it n
     [did, { 'did_rotate~attach': signed(peer, peer.did) }],
     [other.did, { 'did_rotate~attach': signed(peer, peer.did) }],
     [other.did, { 'did_rotate~attach': signed(other, other.did) }],
+    [other.did, { 'did_doc~attach': besides(signed(peer, document(peer.did)), document(other.did)) }],
     [other.did, { 'did_doc~attach': signed(peer, document(other.did)), 'did_rotate~attach': signed(peer, peer.did) }],
   ] as const) {
     await respond(theirs, members);
