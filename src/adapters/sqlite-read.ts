@@ -1,6 +1,17 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { AppError } from '../errors.ts';
-import type { CauseStatus, Lookup, Page, Query, Route, StoredEvent, StoredKey, StoredMark, StoredRecord } from '../ports/store.ts';
+import {
+  type CauseStatus,
+  LOOKUP_ROWS,
+  type Lookup,
+  type Page,
+  type Query,
+  type Route,
+  type StoredEvent,
+  type StoredKey,
+  type StoredMark,
+  type StoredRecord,
+} from '../ports/store.ts';
 import {
   decodeCursor,
   decodeFailure,
@@ -14,7 +25,7 @@ import {
   recordTagHash,
   routeHash,
 } from '../vault/rows.ts';
-import { type KnownTenant, LOOKUP_ROWS, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from './store-shared.ts';
+import { type KnownTenant, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from './store-shared.ts';
 
 const COLUMNS = 'r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value';
 

@@ -27,8 +27,7 @@ import { type TenantKeys, tenantKeys, unwrapDataKey, VaultError } from '../vault
 /** How long what the databases keep by themselves lives: events for replay, outcomes for the REST call that waits for them. */
 export const EVENT_MS = 7 * 24 * 3600 * 1000;
 export const CAUSE_MS = 3600 * 1000;
-/** Rows per lookup by tag, and the bounds of a page. */
-export const LOOKUP_ROWS = 20;
+/** The bounds of a page. */
 export const PAGE_ROWS = 100;
 export const MAX_PAGE_ROWS = 10_000;
 const TENANTS_KEPT = 10_000;

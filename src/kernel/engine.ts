@@ -10,6 +10,7 @@ import { isInviter, isOpenInvitation, isPeer, pairwiseSender, sharedSender, show
 import { hashId, newId } from './ids.ts';
 import { createIngress, type Problem2018 } from './ingress.ts';
 import { type DeliverPayload, deliverJob, eventOf, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
+import { lookUp, lookUpMarked } from './lookups.ts';
 import { problemText, readMessage } from './message.ts';
 import {
   type Channel,
@@ -395,8 +396,8 @@ export function createEngine(kernel: Kernel): Engine {
     for (let attempt = 1; ; attempt++) {
       const { mark: seen, records } =
         mark === undefined
-          ? { mark: undefined, records: await store.load(tenant, lookups) }
-          : await store.loadMarked(tenant, mark, lookups);
+          ? { mark: undefined, records: await lookUp(store, tenant, lookups) }
+          : await lookUpMarked(store, tenant, mark, lookups);
       const rows = (name: string): StoredRecord[] => records.filter((_, index) => names[index] === name).flat();
       const found = pairwise
         ? rows('connection')[0] && pairwiseSender(toExchange(rows('connection')[0]!), message.sender)
@@ -624,7 +625,7 @@ export function createEngine(kernel: Kernel): Engine {
       ask('record', request.record ?? request.about);
       ask('connection', request.connection ? { category: 'connection', id: request.connection } : undefined);
       for (const [name, lookup] of Object.entries(request.load ?? {})) ask(`load ${name}`, lookup);
-      const records = lookups.length > 0 ? await store.load(tenant, lookups) : [];
+      const records = await lookUp(store, tenant, lookups);
       const first = (name: string): StoredRecord | undefined => records[names.indexOf(name)]?.[0];
       const candidates = names.includes('record') ? (records[names.indexOf('record')] ?? []) : [];
       // of several under one name it is that of the connection which is named
@@ -659,13 +660,11 @@ export function createEngine(kernel: Kernel): Engine {
         throw new AppError('bad-request', `Connection ${record.connection} not found: it was deleted`);
       // what the command of another protocol reads is known only now
       const others = request === given ? [] : Object.entries(request.load ?? {});
-      const theirs =
-        others.length > 0
-          ? await store.load(
-              tenant,
-              others.map(([, lookup]) => lookup),
-            )
-          : [];
+      const theirs = await lookUp(
+        store,
+        tenant,
+        others.map(([, lookup]) => lookup),
+      );
       const loaded = Object.fromEntries([
         ...names.flatMap((name, i) => (name.startsWith('load ') ? [[name.slice(5), meant(lookups[i]!, records[i]!)]] : [])),
         ...others.map(([name, lookup], i) => [name, meant(lookup, theirs[i] ?? [])]),

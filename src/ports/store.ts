@@ -17,7 +17,7 @@ export interface Store {
    */
   commit(tenant: string, commit: Commit): Promise<void>;
 
-  /** What several lookups find, in one round trip; by tag, the newest first and at most 20. */
+  /** What several lookups find, in one round trip; by tag, the newest first and at most `LOOKUP_ROWS`. */
   load(tenant: string, lookups: readonly Lookup[]): Promise<StoredRecord[][]>;
 
   /** The mark of a message that was handled before, or undefined. Part of the same round trip as `load` where both are asked in one turn is not promised. */
@@ -254,6 +254,9 @@ export interface StoredRecord {
   updated: number;
   value: JsonObject;
 }
+
+/** Rows that a lookup by tag brings at most. */
+export const LOOKUP_ROWS = 20;
 
 export type Lookup = { category: string; id: string } | { category: string; tag: string; equals: string };
 

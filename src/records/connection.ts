@@ -122,7 +122,7 @@ export const connection = defineRecord<ConnectionValue>({
     // where the peer's own key shows itself; a key that is only listed says nothing of who has it
     their_key: [...shownKeys(value), ...(value.their_former?.keys ?? [])],
     listed_key: listedKeys(value),
-    open_key: value.request_id === undefined ? value.invitation_key : undefined,
+    open_key: isOwnInvitation(value) ? value.invitation_key : undefined,
     alias: value.alias,
     connection_protocol: value.connection_protocol,
     invitation_key: value.invitation_key,

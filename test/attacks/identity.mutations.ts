@@ -171,6 +171,15 @@ export const MUTATIONS: readonly Row[] = [
     },
   },
   {
+    id: 'A2-8',
+    text: 'what was there first under a name is found, however much was added',
+    mutation: {
+      file: 'src/kernel/lookups.ts',
+      from: 'return [...newest, ...rows.toReversed().filter(({ id }) => !known.has(id))];',
+      to: 'return [...newest];',
+    },
+  },
+  {
     id: 'A1-10',
     text: 'of several keys that a row from before lists none counts',
     mutation: { file: IDENTITY, from: 'shown_keys ?? (their_keys.length === 1 ? their_keys : []);', to: 'shown_keys ?? their_keys;' },

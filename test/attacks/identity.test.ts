@@ -406,6 +406,89 @@ test('[A2-3] an invitation that was received has its id from a stranger: it stan
   assert.equal((await alice.call('POST', '/connections/receive-invitation', old)).status, 400);
 });
 
+test('[A2-8] offers of strangers that name the key of an invitation hide it from nobody', async () => {
+  const { invitation } = await alice.post('/connections/create-invitation?auto_accept=true');
+  const [key] = invitation.recipientKeys;
+  const mallory = await startPeer2018();
+  world.defer(mallory.close);
+  // more than one look brings
+  for (let i = 0; i < 21; i++) {
+    const id = randomUUID();
+    const sent = mallory.offer();
+    const offer = { ...sent, id, message: { ...sent.message, offer_nonce: id, offer_verkey: key } };
+    await alice.post('/legacy/connections/receive-offer', { offer, auto_accept: false });
+  }
+  const bob = await stranger();
+  const { did: DID, document: DIDDoc } = createLegacy({ verkey: bob.pair.verkey, endpoint: bob.url });
+  // who answers by the key alone, as before requests named their invitation
+  await comes(bob, { verkey: key, url: alice.inbound }, message('connections/1.0/request', { label: 'peer', connection: { DID, DIDDoc } }));
+});
+
+test('[A2-8] what others say in the thread of an exchange without a connection keeps its peer from nothing', async () => {
+  const { pres_ex_id, pres_request } = await alice.post('/present-proof-2.0/create-request', {
+    presentation_request: {
+      anoncreds: { name: 'p', version: '1', nonce: '1', requested_attributes: { a: { name: 'a' } }, requested_predicates: {} },
+    },
+  });
+  const { invitation } = await alice.post('/out-of-band/create-invitation', { attachments: [{ id: pres_ex_id, type: 'present-proof' }] });
+  const attached = {
+    '@id': 'a',
+    data: { base64: Buffer.from(JSON.stringify({ requested_attributes: {}, requested_predicates: {} })).toString('base64') },
+  };
+  const said = {
+    '~thread': { thid: pres_request['@id'] },
+    formats: [{ attach_id: 'a', format: 'anoncreds/proof-request@v1.0' }],
+  };
+  for (let i = 0; i < 21; i++) {
+    const mallory = await stranger();
+    const link = await connectStranger(alice, mallory);
+    await link.send(message('present-proof/2.0/propose-presentation', { ...said, 'proposals~attach': [attached] }));
+    await alice.event('present_proof_v2_0', (one) => one.connection_id === link.id && one.state === 'proposal-received', 'the proposal');
+  }
+  const bob = await stranger();
+  const report = message('present-proof/2.0/propose-presentation', {
+    ...said,
+    '~thread': { thid: pres_request['@id'], pthid: invitation['@id'] },
+    '~service': { recipientKeys: [bob.pair.verkey], routingKeys: [], serviceEndpoint: bob.url },
+    'proposals~attach': [attached],
+  });
+  await bob.send(serviceOf(invitation), report);
+  await alice.event(
+    'present_proof_v2_0',
+    (one) => one.pres_ex_id === pres_ex_id && one.state === 'proposal-received',
+    'what its peer says',
+  );
+});
+
+test('[A2-8] a DID of the 2018 protocol that a peer has is taken by nobody, however many others say that it is theirs', async () => {
+  const bob = await startPeer2018();
+  world.defer(bob.close);
+  const legacy = await alice.get('/legacy/endpoint');
+  const verkey = newKeyPair().verkey;
+  const its = createLegacy({ verkey }).did;
+  await bob.request(legacy, { did: its, verkey });
+  const { connection_id: id } = await alice.event('connections', (one) => one.their_did === its && one.state === 'request', 'the request');
+  const { invitation } = await alice.post('/connections/create-invitation?multi_use=true');
+  for (let i = 0; i < 21; i++) {
+    const mallory = await stranger();
+    const { document } = createLegacy({ verkey: mallory.pair.verkey, endpoint: mallory.url });
+    const DIDDoc = { ...document, id: `did:sov:${its}` };
+    await mallory.send(
+      { verkey: invitation.recipientKeys[0], url: alice.inbound },
+      message('connections/1.0/request', { label: 'thief', connection: { DID: its, DIDDoc }, '~thread': { pthid: invitation['@id'] } }),
+    );
+  }
+  const thief = await startPeer2018();
+  world.defer(thief.close);
+  await thief.request(legacy, { did: its, verkey });
+  await alice.event('legacy_problem', (one) => one.reason === 'did-in-use', 'the refusal');
+  const { results } = await alice.get(`/connections?their_did=${its}&limit=100`);
+  assert.deepEqual(
+    results.filter((one: Body) => one.legacy).map((one: Body) => one.connection_id),
+    [id],
+  );
+});
+
 test('[A2-4] what an invitation offered is for who came by it', async () => {
   const [bob, mallory] = [await stranger(), await stranger()];
   const { pres_ex_id, pres_request } = await alice.post('/present-proof-2.0/create-request', {

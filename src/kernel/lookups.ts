@@ -1,0 +1,38 @@
+import { LOOKUP_ROWS, type Lookup, type Store, type StoredMark, type StoredRecord } from '../ports/store.ts';
+
+type Reads = Pick<Store, 'load' | 'loadMarked' | 'find'>;
+
+/**
+ * What lookups find. Peers may put as many records as they like under a name that they know, as the id of a thread: where there are more than one look brings, the
+ * oldest are read too, so that none of theirs hides what was there before. The newest come first.
+ */
+export async function lookUp(store: Reads, tenant: string, lookups: readonly Lookup[]): Promise<StoredRecord[][]> {
+  return lookups.length === 0 ? [] : withOldest(store, tenant, lookups, await store.load(tenant, lookups));
+}
+
+/** The same, and the mark of a message that was handled before. */
+export async function lookUpMarked(
+  store: Reads,
+  tenant: string,
+  mark: string,
+  lookups: readonly Lookup[],
+): Promise<{ mark?: StoredMark; records: StoredRecord[][] }> {
+  const found = await store.loadMarked(tenant, mark, lookups);
+  return { mark: found.mark, records: await withOldest(store, tenant, lookups, found.records) };
+}
+
+const withOldest = (
+  store: Reads,
+  tenant: string,
+  lookups: readonly Lookup[],
+  found: readonly (readonly StoredRecord[])[],
+): Promise<StoredRecord[][]> =>
+  Promise.all(
+    lookups.map(async (lookup, i) => {
+      const newest = found[i] ?? [];
+      if (!('tag' in lookup) || newest.length < LOOKUP_ROWS) return [...newest];
+      const { rows } = await store.find(tenant, lookup.category, { tags: { [lookup.tag]: lookup.equals }, limit: LOOKUP_ROWS });
+      const known = new Set(newest.map(({ id }) => id));
+      return [...newest, ...rows.toReversed().filter(({ id }) => !known.has(id))];
+    }),
+  );
