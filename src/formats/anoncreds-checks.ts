@@ -94,7 +94,7 @@ interface Proof {
 
 function subProof(input: VerifyInput, index: number, refuse: Refuse): Proof | undefined {
   const { presentation, schemas, credentialDefinitions } = input;
-  const { schema_id: schemaId, cred_def_id: credentialDefinitionId, rev_reg_id: registry } = presentation.identifiers[index]!;
+  const { schema_id: schemaId, cred_def_id: credentialDefinitionId, rev_reg_id: registry, timestamp } = presentation.identifiers[index]!;
   const schema = own(schemas, schemaId);
   const definition = own(credentialDefinitions, credentialDefinitionId);
   if (!schema || !definition) {
@@ -105,7 +105,10 @@ function subProof(input: VerifyInput, index: number, refuse: Refuse): Proof | un
   const { eq_proof: equal, ge_proofs: predicates = [] } = presentation.proof.proofs[index]!.primary_proof;
   const revealed = new Map(Object.entries(equal.revealed_attrs).map(([name, encoded]) => [canonicalName(name), encoded]));
   const subject = subjectOf(schemaId, schema, credentialDefinitionId, definition, revealedValues(input, index));
-  if (registry) subject.revocationRegistryId = registry;
+  if (definition.value.revocation) subject.revocable = true;
+  // controllers read them as shown
+  else if (registry != null) refuse('identifier-mismatch', undefined, `${credentialDefinitionId} has no revocation registry`);
+  if (timestamp != null) refuse('identifier-mismatch', undefined, 'a time without a proof of non-revocation');
   for (const name of revealed.keys())
     if (!subject.attributes.has(name)) refuse('identifier-mismatch', undefined, `the schema has no attribute ${name}`);
   return {
@@ -242,7 +245,7 @@ export function subjectOf(
  * A request may name an interval for non-revocation; it means something only for credentials that can be revoked, which is not built yet.
  * @throws AppError `not-implemented`
  */
-export function assertNoRevocation(
+function assertNoRevocation(
   request: PresentationRequest,
   presentation: Pick<Presentation, 'identifiers'>,
   definitions: LedgerObjects['credentialDefinitions'],
@@ -250,8 +253,8 @@ export function assertNoRevocation(
   const referents = [...Object.values(request.requested_attributes), ...Object.values(request.requested_predicates)];
   const asked = [request, ...referents].some(({ non_revoked: interval }) => interval !== undefined && interval !== null);
   if (!asked) return;
-  for (const { cred_def_id: id, rev_reg_id: registry } of presentation.identifiers) {
-    if (registry || own(definitions, id)?.value.revocation) {
+  for (const { cred_def_id: id } of presentation.identifiers) {
+    if (own(definitions, id)?.value.revocation) {
       throw new AppError(
         'not-implemented',
         'Proofs of non-revocation are not supported yet: the request asks for one and the credential can be revoked',

@@ -120,6 +120,13 @@ suite('restrictions (WQL)', () => {
   ];
   for (const query of unmet) test(`not met: ${JSON.stringify(query)}`, () => assert.equal(meets(query, subject), false));
 
+  test('of which registry a credential is that can be revoked nothing proves', () => {
+    for (const query of [{ rev_reg_id: 'x' }, { $not: { rev_reg_id: 'x' } }, { rev_reg_id: { $neq: 'x' } }]) {
+      assert.equal(meets(query, { ...subject, revocable: true }), false);
+      assert.equal(meets(query, subject), !('rev_reg_id' in query) || typeof query.rev_reg_id !== 'string');
+    }
+  });
+
   test('what is outside the subset is said, not guessed', () => {
     let deep: unknown = { schema_name: 'degree' };
     for (let i = 0; i < 20; i++) deep = { $not: deep };

@@ -10,7 +10,8 @@ export interface Subject {
   schemaIssuerId: string;
   credentialDefinitionId: string;
   issuerId: string;
-  revocationRegistryId?: string;
+  /** It can be revoked: in which registry it is a proof of non-revocation would show, and nothing else does. */
+  revocable?: boolean;
   /** Canonical names of all its attributes. */
   attributes: ReadonlySet<string>;
   /** Raw values that are known, by canonical name: all for the holder, the revealed ones for the verifier. */
@@ -96,7 +97,7 @@ function tagValue(tag: string, subject: Subject): string | null | undefined {
     case 'issuer_id':
       return subject.issuerId;
     case 'rev_reg_id':
-      return subject.revocationRegistryId ?? null;
+      return subject.revocable ? undefined : null;
   }
   const match = /^attr::(.{1,256})::(marker|value)$/s.exec(tag);
   if (!match) throw new WqlUnsupported(`the tag ${tag.slice(0, 64)}`);

@@ -41,4 +41,9 @@ export const MUTATIONS: readonly Row[] = [
       to: 'hidden_attributes: list(text(64), 4)',
     },
   },
+  {
+    id: 'A0-7',
+    text: 'a presentation names no time that it does not prove',
+    mutation: { file: 'src/formats/anoncreds-checks.ts', from: 'if (timestamp != null) refuse(', to: 'if (timestamp === -1) refuse(' },
+  },
 ];

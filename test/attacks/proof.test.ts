@@ -55,6 +55,15 @@ suite('a holder that alters its proof', { skip }, () => {
       'proof-unbound: sub-proof 0: members that an equality proof does not have',
     ]));
 
+  test('[A0-7] a registry or a time that nothing proves is refused', async () => {
+    assert.deepEqual(await reasons((one) => Object.assign(one.identifiers[0]!, { rev_reg_id: 'did:example:registry' })), [
+      `identifier-mismatch: ${flow.cred_def_id} has no revocation registry`,
+    ]);
+    assert.deepEqual(await reasons((one) => Object.assign(one.identifiers[0]!, { timestamp: 1 })), [
+      'identifier-mismatch: a time without a proof of non-revocation',
+    ]);
+  });
+
   test('[A0-6] a request that hides more than the link secret gets no credential', async () => {
     const request = structuredClone(flow.request);
     request.blinded_ms.hidden_attributes.push('degree');
