@@ -46,6 +46,21 @@ const oldRequest = (peer: Stranger, pthid?: string): Body => {
   return message('connections/1.0/request', { label: 'old', connection: { DID: did, DIDDoc: document }, ...thread });
 };
 
+test('an invitation that many have answered is deleted as a whole, and takes nobody more', async () => {
+  const made = await create(HANDSHAKE, '?multi_use=true');
+  // more than one look brings
+  for (let i = 0; i < 21; i++) {
+    const peer = await stranger();
+    await peer.send(serviceOf(made.invitation), requestFor(peer, made.invitation));
+  }
+  await remove(made);
+  const late = await stranger();
+  const request = requestFor(late, made.invitation);
+  await late.send(serviceOf(made.invitation), request);
+  await reportFor(late, request);
+  assert.deepEqual((await alice.get(`/connections?invitation_msg_id=${made.invi_msg_id}`)).results, []);
+});
+
 test('a used, a deleted, a foreign and no invitation are one to whoever has the key of one: it hears that it is not open, and nothing more', async () => {
   const [first, peer] = [await stranger(), await stranger()];
   const used = await create();

@@ -3,6 +3,7 @@ import { urlOfInvitation } from '../../didcomm/invitation-url.ts';
 import { AppError } from '../../errors.ts';
 import { compact, isoTime, toExchange } from '../../kernel/record.ts';
 import { linkNames, shortUrl } from '../../kernel/short-links.ts';
+import type { Store, StoredRecord } from '../../ports/store.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
 import { did } from '../../records/did.ts';
 import { Invitation, type OutOfBandValue, outOfBand } from '../../records/out-of-band.ts';
@@ -66,13 +67,12 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
     summary: 'Delete records associated with invitation',
     async handle(admin, { tenant, params }) {
       const message = params.invi_msg_id!;
-      const [records, connections] = await admin.kernel.db.store.load(tenant, [
-        { category: outOfBand.category, tag: 'invi_msg_id', equals: message },
-        { category: connection.category, tag: 'invitation_msg_id', equals: message },
-      ]);
-      if (!records?.[0] && !connections?.[0])
+      const { store } = admin.kernel.db;
+      const records = await allOf(store, tenant, outOfBand.category, { invi_msg_id: message });
+      const connections = await allOf(store, tenant, connection.category, { invitation_msg_id: message });
+      if (records.length + connections.length === 0)
         throw new AppError('not-found', `Record not found: ${outOfBand.category}/${message}. WALLET_ITEM_NOT_FOUND`);
-      for (const row of records ?? []) {
+      for (const row of records) {
         const key = (row.value as unknown as OutOfBandValue).our_recipient_key;
         await admin.engine.transition({
           tenant,
@@ -100,7 +100,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
           },
         });
       }
-      for (const row of connections ?? []) {
+      for (const row of connections) {
         await admin.engine.transition({
           tenant,
           protocol: admin.kernel.registry.protocol('did-exchange'),
@@ -118,3 +118,14 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
     },
   },
 ];
+
+/** All records of a kind that have these tags, the oldest first: the connection that an invitation is goes before those of its guests. */
+async function allOf(store: Store, tenant: string, category: string, tags: Readonly<Record<string, string>>): Promise<StoredRecord[]> {
+  const all: StoredRecord[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const { rows, next } = await store.find(tenant, category, { tags, cursor });
+    all.push(...rows);
+    if (next === undefined) return all;
+    cursor = next;
+  }
+}
