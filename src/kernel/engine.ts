@@ -6,7 +6,7 @@ import type { Lookup, MailQuery, Page, Route, StoredRecord } from '../ports/stor
 import type { Socket } from '../ports/transport.ts';
 import { type Assembled, assemble, type InlineReply, type Origin } from './assemble.ts';
 import type { Kernel } from './context.ts';
-import { isInviter, isOpenInvitation, isPeer, pairwiseSender, sharedSender, shownKeys, withShown } from './identity.ts';
+import { isInviter, isOpenInvitation, isPeer, keysInUse, pairwiseSender, sharedSender, withKey } from './identity.ts';
 import { hashId, newId } from './ids.ts';
 import { createIngress, type Problem2018 } from './ingress.ts';
 import { type DeliverPayload, deliverJob, eventOf, inboxJob, inboxLane, shortHash, type TellPayload } from './jobs.ts';
@@ -408,7 +408,7 @@ export function createEngine(kernel: Kernel): Engine {
             kernel.now(),
           );
       // a key that shows itself here is written with whatever the message does
-      const connection = found?.shows === undefined ? found?.connection : withShown(found.connection, found.shows);
+      const connection = found && withKey(found);
       const isKnownPeer = connection !== undefined && isPeer(connection, message.sender, kernel.now());
       const again = seen && channel && isKnownPeer ? known?.step.again : undefined;
       if (seen && !again) return repeat(tenant, seen.answer, connection?.id, channel);
@@ -750,7 +750,7 @@ function isDirect(record: Exchange, message: Incoming): boolean {
 const madeBy = ({ records = [] }: Assembled['commit'], sender: string | undefined): string | undefined =>
   sender === undefined
     ? undefined
-    : records.find(({ category, value }) => category === 'connection' && shownKeys(value).includes(sender))?.id;
+    : records.find(({ category, value }) => category === 'connection' && keysInUse(value).includes(sender))?.id;
 
 /**
  * The way to the peer after its message: by the service that it tells; else under the key that sealed it, as mail that it fetches. Where our key is a shared

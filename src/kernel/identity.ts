@@ -13,6 +13,8 @@ interface Known {
   readonly their_keys?: readonly string[];
   /** Those of them that have sealed something here; absent in records from before that was kept. */
   readonly shown_keys?: readonly string[];
+  /** Those that count since nobody else had them when they sealed something here. */
+  readonly vouched_keys?: readonly string[];
   /** The keys from before the peer moved, and until when (ms) mail under them may be under way. */
   readonly their_former?: { readonly keys: readonly string[]; readonly until: number };
   readonly my_verkey?: string;
@@ -27,25 +29,31 @@ const knownOf = ({ value }: Pick<Exchange, 'value'>): Known => value as Known;
 export const shownKeys = ({ their_keys = [], shown_keys }: Known): readonly string[] =>
   shown_keys ?? (their_keys.length === 1 ? their_keys : []);
 
+/** The keys that messages of a peer come under. */
+export const keysInUse = (value: Known): readonly string[] => [...shownKeys(value), ...(value.vouched_keys ?? [])];
+
 /** The keys that a peer lists and that nobody has used yet. */
 export function listedKeys(value: Known): readonly string[] {
-  const shown = shownKeys(value);
-  return (value.their_keys ?? []).filter((key) => !shown.includes(key));
+  const used = keysInUse(value);
+  return (value.their_keys ?? []).filter((key) => !used.includes(key));
 }
 
-/** The keys to seal for: those that have shown themselves, or, where none has, those that the peer was vouched for with. */
+/** The keys to seal for: those that have sealed something, or, where none has, all that the peer lists. */
 export function recipientsOf(value: Known): readonly string[] {
-  const shown = shownKeys(value);
-  return shown.length > 0 ? shown : (value.their_keys ?? []);
+  const used = keysInUse(value);
+  return used.length > 0 ? used : (value.their_keys ?? []);
 }
 
-/** Whether a key is the connection's peer: one that has shown itself, or one from before the peer moved. */
-export function isPeer(connection: Exchange, sender: string | undefined, now: number): boolean {
+/** Whether a key has shown itself as the connection's peer, or did before the peer moved. */
+function hasShown(connection: Exchange, sender: string, now: number): boolean {
   const value = knownOf(connection);
-  if (sender === undefined) return false;
   const former = value.their_former;
   return shownKeys(value).includes(sender) || (former !== undefined && now < former.until && former.keys.includes(sender));
 }
+
+/** Whether a key is the connection's peer: one in use, or one from before the peer moved. */
+export const isPeer = (connection: Exchange, sender: string | undefined, now: number): boolean =>
+  sender !== undefined && (keysInUse(knownOf(connection)).includes(sender) || hasShown(connection, sender, now));
 
 /** Whether a key is the invitation's that a connection answered: until it tells its own, a rejection comes under it. */
 export function isInviter(connection: Exchange, sender: string | undefined): boolean {
@@ -56,16 +64,20 @@ export function isInviter(connection: Exchange, sender: string | undefined): boo
 const lists = (connection: Exchange, sender: string | undefined): boolean =>
   sender !== undefined && listedKeys(knownOf(connection)).includes(sender);
 
-/** The connection as it is once a listed key has shown itself. */
-export const withShown = (connection: Exchange, key: string): Exchange => ({
-  ...connection,
-  value: { ...connection.value, shown_keys: [...shownKeys(knownOf(connection)), key] },
-});
-
-/** The connection of a message, and whether its sender has shown a key by it that was only listed until now. */
+/** The connection of a message, and the key that was only listed until now and counts by it. */
 export interface Sender {
   readonly connection: Exchange;
   readonly shows?: string;
+  /** It does not show that its holder knows of this connection. */
+  readonly vouched?: true;
+}
+
+/** The connection as it is once a listed key counts. */
+export function withKey({ connection, shows, vouched }: Sender): Exchange {
+  if (shows === undefined) return connection;
+  const value = knownOf(connection);
+  const more = vouched ? { vouched_keys: [...(value.vouched_keys ?? []), shows] } : { shown_keys: [...shownKeys(value), shows] };
+  return { ...connection, value: { ...connection.value, ...more } };
 }
 
 /** The sender of a message to a key of ours that serves one connection alone: a listed key that knows it, and is listed there, is the peer's. */
@@ -77,7 +89,7 @@ export function pairwiseSender(connection: Exchange, sender: string | undefined)
  * The connection of a message to a key of ours that serves many: an invitation's, or a shared DID's. Who has shown the key goes before who lists it. Where the
  * holder of one key has several connections under one key of ours, the message's thread tells which; else the oldest that is complete: a later one may be a
  * repeated request. Of those who only list the key it is the one in whose own thread it speaks; or the only one whose peer has no other key, since it moved, or
- * answered under the invitation's.
+ * answered under the invitation's. That one gives way to a connection where the key shows itself later.
  * @param rows connections that name the sender's key, the newest first
  * @param threads records of the message's thread, of whatever kind
  */
@@ -93,19 +105,20 @@ export function sharedSender(
     ...new Map(some.filter(({ category }) => category === 'connection').map((row) => [row.id, toExchange(row)])).values(),
   ];
   const all = distinct(rows);
-  const shown = all.filter((one) => isPeer(one, sender, now));
+  const proven = all.filter((one) => hasShown(one, sender, now));
+  const peers = proven.length > 0 ? proven : all.filter((one) => isPeer(one, sender, now));
   const ofThread = (one: Exchange): boolean => threads.some((row) => row.connection === one.id || row.id === one.id);
   const addressed = (one: Exchange): boolean => knownOf(one).my_verkey === recipient;
   const complete = ({ state }: Exchange): boolean => state === 'active' || state === 'response';
   for (const fits of [ofThread, (one: Exchange) => addressed(one) && complete(one), addressed, complete, () => true]) {
-    const found = shown.findLast(fits);
+    const found = peers.findLast(fits);
     if (found) return { connection: found };
   }
   const own = distinct(threads).filter((one) => knownOf(one).request_id === thid && addressed(one));
   const speaking = own.filter((one) => lists(one, sender));
   if (speaking.length > 0) return speaking.length === 1 ? { connection: speaking[0]!, shows: sender } : undefined;
   const vouched = all.filter((one) => lists(one, sender) && addressed(one) && shownKeys(knownOf(one)).length === 0);
-  if (vouched.length === 1) return { connection: vouched[0]!, shows: sender };
+  if (vouched.length === 1) return { connection: vouched[0]!, shows: sender, vouched: true };
   const inviters = own.filter((one) => isInviter(one, sender));
   return inviters.length === 1 ? { connection: inviters[0]! } : undefined;
 }

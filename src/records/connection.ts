@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import { listedKeys, shownKeys } from '../kernel/identity.ts';
+import { keysInUse, listedKeys } from '../kernel/identity.ts';
 import { mediationId } from '../kernel/mediated.ts';
 import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
@@ -26,9 +26,10 @@ export interface ConnectionValue {
   my_verkey?: string;
   /** Our DID is one of the wallet's, with uses of its own: its key stays when the connection goes. */
   my_did_shared?: boolean;
-  /** All keys that the peer's document lists, and those of them that have sealed something here (`kernel/identity.ts`). */
+  /** All keys that the peer's document lists, those of them that have shown themselves, and those that count as long as nobody else shows them (`kernel/identity.ts`). */
   their_keys?: readonly string[];
   shown_keys?: readonly string[];
+  vouched_keys?: readonly string[];
   /** The keys from before their last rotation, and until when (ms) mail under them is taken. */
   their_former?: { readonly keys: readonly string[]; readonly until: number };
   their_routing_keys?: readonly string[];
@@ -120,7 +121,7 @@ export const connection = defineRecord<ConnectionValue>({
     thread: value.request_id,
     invites: isOwnInvitation(value) ? value.invitation_msg_id : undefined,
     // where the peer's own key shows itself; a key that is only listed says nothing of who has it
-    their_key: [...shownKeys(value), ...(value.their_former?.keys ?? [])],
+    their_key: [...keysInUse(value), ...(value.their_former?.keys ?? [])],
     listed_key: listedKeys(value),
     open_key: isOwnInvitation(value) ? value.invitation_key : undefined,
     alias: value.alias,
@@ -219,6 +220,7 @@ export const theirs = (peer: Peer, shown: string | undefined): Partial<Connectio
   their_did: peer.did,
   their_keys: peer.recipientKeys,
   shown_keys: peer.recipientKeys.filter((key) => key === shown),
+  vouched_keys: undefined,
   their_routing_keys: peer.routingKeys,
   their_endpoint: peer.endpoint,
   their_endpoints: peer.endpoints,

@@ -171,6 +171,11 @@ export const MUTATIONS: readonly Row[] = [
     },
   },
   {
+    id: 'A1-12',
+    text: 'a key that was only vouched for gives way to who shows it',
+    mutation: { file: IDENTITY, from: 'shows: sender, vouched: true };', to: 'shows: sender };' },
+  },
+  {
     id: 'A2-8',
     text: 'what was there first under a name is found, however much was added',
     mutation: {

@@ -171,6 +171,26 @@ test('[A1-11] who moves twice has as former keys those that it has shown, not wh
   await talks(mallory, thief);
 });
 
+test('[A1-12] a key that was only vouched for gives way to its holder, whenever that comes', async () => {
+  const [bob, mallory] = [await stranger(), await stranger()];
+  const thief = await connectPublic(mallory, mallory.did);
+  const first = await connectPublic(bob, bob.did);
+  assert.equal((await alice.call('DELETE', `/connections/${first}`)).status, 200);
+  const rotate = message('did-rotate/1.0/rotate', { to_did: listing([bob.pair.verkey], mallory.url) });
+  await mallory.send(shared, rotate);
+  await mallory.inbox.first(inThread(rotate['@id']), 'the ack');
+  // Bob does not know yet that his connection is gone
+  await bob.send(shared, says('late'));
+  await alice.event('basicmessages', told('late'), 'what nobody else can have said');
+  const own = await connectPublic(bob, bob.did);
+  await talks(bob, own);
+  const before = mallory.envelopes.length;
+  const said = await alice.call('POST', `/connections/${thief}/send-message`, { content: 'for Mallory' });
+  assert.deepEqual([said.status, mallory.envelopes.length], [400, before]);
+  await bob.send(shared, message('did-rotate/1.0/hangup'));
+  await alice.event('connections', (one) => one.connection_id === own && one.state === 'deleted', 'the end');
+});
+
 test('[A1-3] a document of connections 1.0, signed by its own sender, gives no key of another either', async () => {
   const [bob, mallory] = [await stranger(), await stranger()];
   const { invitation } = await alice.post('/connections/create-invitation?auto_accept=true');
