@@ -24,6 +24,6 @@ export function messageInUrl(given: string): { message: Record<string, unknown>;
   }
 }
 
-/** The URL of an invitation, as ACA-Py makes it. */
+/** The URL of an invitation, as ACA-Py makes it; the endpoint may have a query of its own. */
 export const urlOfInvitation = (endpoint: string, invitation: object, parameter = 'oob'): string =>
-  `${endpoint}?${parameter}=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
+  `${endpoint}${endpoint.includes('?') ? '&' : '?'}${parameter}=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;

@@ -20,6 +20,7 @@ import { lift, lower, threadId } from './decorators.ts';
 import { didKeyToVerkey, fromBase64, fromBase64url, toBase58, toBase64url, verkeyToDidKey } from './encoding.ts';
 import { type KeyPair, unpack } from './envelope-v1.ts';
 import { FORWARD_TYPE, readForward, wrapForward } from './forward.ts';
+import { messageInUrl, urlOfInvitation } from './invitation-url.ts';
 import { bareMediaType, mayHoldEnvelope, sendMediaType } from './media-types.ts';
 import { compatible, formatMessageType, messageKey, parseMessageType, parseProtocol, replyMinor } from './message-types.ts';
 import { signDecorator, verifyDecorator } from './signature-decorator.ts';
@@ -225,6 +226,14 @@ suite('attachments (RFC 0017)', () => {
       [{}, /without content/],
     ] as const)
       assert.throws(() => attachedMessage({ data }), refused(why), JSON.stringify(data));
+  });
+
+  test('the URL of an invitation is read back, whatever the endpoint has already', () => {
+    for (const endpoint of ['https://a.example', 'https://a.example/x?tenant=1']) {
+      const url = urlOfInvitation(endpoint, { '@id': '1' });
+      assert.equal(new URL(url).searchParams.get('tenant'), endpoint.includes('?') ? '1' : null);
+      assert.deepEqual(messageInUrl(url)?.message, { '@id': '1' });
+    }
   });
 
   test('a signed attachment names its signer, who must be the expected one', () => {
