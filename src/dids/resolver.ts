@@ -31,9 +31,9 @@ export interface ResolverOptions {
   now?: () => number;
 }
 
-/** Documents of the web may be as large as their servers like: of these, only so many are kept. */
 /** How many DIDs are remembered as written lately. */
 const MAX_MOVED = 10_000;
+/** Documents of the web may be as large as their servers like: of these, only so many are kept. */
 const MAX_WEB = 256;
 
 /** One resolver for all methods: bounded cache, one request at a time for one DID, errors never cached. */

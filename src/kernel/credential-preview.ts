@@ -21,7 +21,7 @@ export const Preview = Type.Object({
 export type Preview = Static<typeof Preview>;
 
 /** An attribute name as Indy and AnonCreds compare it: without blanks, in lower case. */
-const canonical = (name: string): string => name.replaceAll(' ', '').toLowerCase();
+export const canonicalName = (name: string): string => name.replaceAll(' ', '').toLowerCase();
 
 /** Names that mean something else to what works with credentials: the hidden link secret, and a member that JSON here never has. */
 const RESERVED: ReadonlySet<string> = new Set(['master_secret', '__proto__']);
@@ -33,7 +33,7 @@ const RESERVED: ReadonlySet<string> = new Set(['master_secret', '__proto__']);
 export function namesFault(names: readonly string[]): string | undefined {
   const seen = new Map<string, string>();
   for (const name of names) {
-    const one = canonical(name);
+    const one = canonicalName(name);
     const quoted = JSON.stringify(name.slice(0, 64));
     if (one === '') return 'an attribute name is empty';
     if (name.length > 256) return `the attribute name ${quoted} is longer than 256 characters`;

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
+import { canonicalName } from './credential-preview.ts';
 import { Members, validator } from './schema.ts';
 
 /** What a controller says of proofs, whichever version of present-proof carries it. */
@@ -62,9 +63,6 @@ interface Attribute {
   readonly restrictions?: unknown;
 }
 
-/** As `canonicalName` of the formats: blanks and case do not count. */
-const canonical = (name: string): string => name.replaceAll(' ', '').toLowerCase();
-
 /**
  * A proof request that can be answered: each attribute has `name` or `names`, and no two names of a group are one name for the proof, which would leave open
  * which of two values was proven.
@@ -80,12 +78,12 @@ export function checkRequest(request: JsonObject, code: ErrorCode): void {
     checkReferent(referent, code);
     if ((one.name === undefined) === (one.names === undefined)) refuse('one of name and names is needed');
     const names = one.names ?? [one.name!];
-    if (names.some((name) => canonical(name) === '')) refuse('a name is empty');
-    if (new Set(names.map(canonical)).size !== names.length) refuse('two names differ only in blanks or case');
+    if (names.some((name) => canonicalName(name) === '')) refuse('a name is empty');
+    if (new Set(names.map(canonicalName)).size !== names.length) refuse('two names differ only in blanks or case');
   }
   for (const [referent, { name }] of Object.entries(request.requested_predicates as Record<string, { name: string }>)) {
     checkReferent(referent, code);
-    if (canonical(name) === '') throw new AppError(code, `requested_predicates.${referent}: the name is empty`);
+    if (canonicalName(name) === '') throw new AppError(code, `requested_predicates.${referent}: the name is empty`);
   }
 }
 

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { base64Attachment } from '../didcomm/attachments.ts';
+import { canonicalName } from '../kernel/credential-preview.ts';
 import { composeMessage, onlyAttached, problemText } from '../kernel/message.ts';
 import { checkChoice, checkRequest, lookAgainAfter, Presentation, ProofRequest, type Wish } from '../kernel/proof-schemas.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type StepContext, type WorkOrder } from '../kernel/protocol.ts';
@@ -394,8 +395,6 @@ function sendRequest(ctx: Ctx, given: JsonObject, patch: Partial<PresentationExc
   };
 }
 
-const canonical = (name: string): string => name.replaceAll(' ', '').toLowerCase();
-
 /**
  * The proof request that asks for what a preview offers. Attributes under one referent are asked of one credential; one with a value and without a credential
  * definition is self-attested.
@@ -413,7 +412,7 @@ function requestOf(preview: Preview): JsonObject {
       group.id ??= cred_def_id;
       groups.set(referent, group);
     } else {
-      attributes[`${selfAttested ? 'self_' : ''}${Object.keys(attributes).length}_${canonical(name)}_uuid`] = {
+      attributes[`${selfAttested ? 'self_' : ''}${Object.keys(attributes).length}_${canonicalName(name)}_uuid`] = {
         name,
         ...restricted(cred_def_id),
       };
@@ -423,7 +422,7 @@ function requestOf(preview: Preview): JsonObject {
     attributes[referent] = { ...(names.length === 1 ? { name: names[0]! } : { names }), ...restricted(id) };
   const words = { '<': 'lt', '<=': 'le', '>=': 'ge', '>': 'gt' };
   for (const { name, cred_def_id, predicate, threshold } of preview.predicates) {
-    predicates[`${Object.keys(predicates).length}_${canonical(name)}_${words[predicate]}_uuid`] = {
+    predicates[`${Object.keys(predicates).length}_${canonicalName(name)}_${words[predicate]}_uuid`] = {
       name,
       p_type: predicate,
       p_value: threshold,
@@ -499,7 +498,7 @@ function otherThanProposed(preview: Preview, request: JsonObject, presentation: 
   ];
   for (const { referent, values, definition } of shown) {
     for (const [name, raw] of values) {
-      const specs = preview.attributes.filter((spec) => canonical(spec.name) === canonical(name));
+      const specs = preview.attributes.filter((spec) => canonicalName(spec.name) === canonicalName(name));
       // what is proposed for this group is not said of another
       const own = specs.filter((spec) => spec.referent === referent);
       const fits = (own.length > 0 ? own : specs).some(
@@ -511,7 +510,7 @@ function otherThanProposed(preview: Preview, request: JsonObject, presentation: 
   const predicates = members(request.requested_predicates);
   for (const [referent, one] of Object.entries(members(proof.predicates))) {
     const wanted = Object.hasOwn(predicates, referent) ? predicates[referent] : undefined;
-    const specs = preview.predicates.filter((spec) => canonical(spec.name) === canonical(String(wanted?.name)));
+    const specs = preview.predicates.filter((spec) => canonicalName(spec.name) === canonicalName(String(wanted?.name)));
     const fits = specs.some(
       ({ predicate, threshold, cred_def_id }) =>
         predicate === wanted?.p_type && threshold === wanted?.p_value && (!cred_def_id || cred_def_id === definitionAt(one)),
