@@ -44,6 +44,9 @@ export interface Attachment {
 /** Bytes of an attachment's JSON: the message around it is bounded before, by what its transport takes. */
 const MAX_JSON = 16 << 20;
 
+/** Bytes that the signatures of one attachment are over, all together: they are verified while everything else waits. */
+const MAX_VERIFIED = 2 << 20;
+
 const TEXTS = [
   ['@id', 'id'],
   ['description', 'description'],
@@ -174,6 +177,7 @@ export function verifySigned({ data }: Attachment): { payload: Buffer; signers: 
   // The signature is over base64url without padding, however the attachment spells it.
   const signed = toBase64url(payload);
   const signatures = 'signatures' in data.jws ? data.jws.signatures : [data.jws];
+  if (signatures.length * signed.length > MAX_VERIFIED) throw new MessageRefused('attachment with too much to verify');
   return { payload, signers: signatures.map((one) => verifyOne(one, signed)) };
 }
 

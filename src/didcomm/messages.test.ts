@@ -219,6 +219,7 @@ suite('attachments (RFC 0017)', () => {
       [{ base64: standard, sha256: sha256.replace(/./, (c) => (c === '0' ? '1' : '0')) }, /sha256/],
       [{ ...signed, base64: Buffer.from('{}').toString('base64') }, /jws signature/],
       [{ json: value, jws: signed.jws }, /not signed/],
+      [{ base64: Buffer.alloc(200_000, ' ').toString('base64'), jws: { signatures: Array(16).fill(signed.jws) } }, /too much to verify/],
       [{ ...signed, json: value }, /two contents/],
       [{ base64: standard, sha256, json: {} }, /two contents/],
       [{ base64: Buffer.from('[1]').toString('base64') }, /JSON object/],
