@@ -29,7 +29,10 @@ export interface Outcome {
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 /** What the tests need of the project. */
-const COPIED = ['src', 'test', 'devnet', 'contracts', 'examples', 'deploy', 'docs', 'flexid', 'package.json'];
+const COPIED = [
+  ...['src', 'test', 'devnet', 'contracts', 'examples', 'deploy', 'docs', 'bench', 'flexid', 'package.json'],
+  ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'LICENSE'],
+];
 /** What is large, and never written to. */
 const LINKED = ['node_modules', '.flexid', 'runtime'];
 /** How many mutations are tried at once, each in a copy of its own. */
@@ -158,7 +161,15 @@ export async function runMutations(options: {
   const folders = Array.from({ length: Math.min(COPIES, list.length) }, copyProject);
   try {
     const named = [...new Set(list.filter(({ tests }) => !tests).map(({ id }) => id))];
-    const sound = named.length > 0 ? await outcomes(folders[0]!, files, named) : [];
+    const others = list.flatMap(({ tests = [] }) => tests);
+    const sound = [
+      ...(named.length > 0 ? await outcomes(folders[0]!, files, named) : []),
+      ...(others.length > 0
+        ? await outcomes(folders[0]!, [...new Set(others.map(([file]) => file))], undefined, COPIES, [
+            ...new Map(others.map(([, title]) => [title, startOf(title)])).values(),
+          ])
+        : []),
+    ];
     const broken = sound.filter(({ passed }) => !passed);
     if (broken.length > 0) {
       for (const { title, why } of broken) say(`fails without any mutation: ${title}: ${why}`);

@@ -25,8 +25,8 @@ export const ROWS: readonly Row[] = [
     text: 'an agent is functionality and storage, and talks by messages',
     mutation: {
       file: 'src/app.ts',
-      from: 'const db = await openSqlite({ path, masterKey',
-      to: "const db = await openSqlite({ path: ':memory:', masterKey",
+      from: 'const db = await openSqlite({\n      path,\n',
+      to: "const db = await openSqlite({\n      path: ':memory:',\n",
     },
   },
   {
