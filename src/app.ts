@@ -282,7 +282,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       door,
       mediaType,
       links: { open: (code) => openLink(kernel, code) },
-      // off or not: a payload of the 2018 Agent Protocol is then answered like everything that is no envelope, as for a tenant that has it off
+      // off or not: a payload of the 2018 Agent Protocol is then answered like everything that is no envelope
       plain: true,
       log,
     });
@@ -386,6 +386,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await mail?.stop();
       await Promise.allSettled([...messages.map((one) => one.close()), sockets.close(), server?.close()]);
       await sessions.stop();
+      await engine.flush();
       await workers.stop();
       await outbound.close();
       await web.close();

@@ -175,7 +175,8 @@ const scratchSecret = new Uint8Array(32);
 const scratchCek = new Uint8Array(32);
 
 /**
- * Opens a parsed envelope with the key of one of its recipients.
+ * Opens a parsed envelope with the key of one of its recipients. Every step is taken whatever came of those before, so that it takes as long with a key that the
+ * envelope is not for.
  * @throws EnvelopeRefused for anything that does not authenticate; whatever was wrong, no part of the plaintext leaves
  */
 export function openEnvelope(parsed: ParsedEnvelope, key: KeyPair, cache: KeyCache = defaultKeyCache): OpenedEnvelope {
@@ -188,40 +189,52 @@ export function openEnvelope(parsed: ParsedEnvelope, key: KeyPair, cache: KeyCac
   if (iv.length !== 12 || tag.length !== 16) refuse('iv or tag has a wrong size');
   if (key.secretKey.length !== 64) refuse('our secret key has a wrong size');
 
+  let why = 'does not authenticate';
   try {
     sodium.crypto_sign_ed25519_sk_to_curve25519(scratchSecret, key.secretKey);
     const own = cache.x25519(key.verkey);
-    let sender: string | undefined;
-    if (parsed.authcrypt) sender = openAuthcryptKey(entry, encryptedKey, key.verkey, own, cache);
+    let opened: { sender?: string; why?: string } = {};
+    if (parsed.authcrypt) opened = openAuthcryptKey(entry, encryptedKey, key.verkey, own, cache);
     else if (encryptedKey.length !== 80 || !sodium.crypto_box_seal_open(scratchCek, encryptedKey, own, scratchSecret))
-      refuse('the key does not open');
+      opened = { why: 'the key does not open' };
+    why = opened.why ?? why;
     const message = Buffer.allocUnsafe(ciphertext.length);
     sodium.crypto_aead_chacha20poly1305_ietf_decrypt_detached(message, null, ciphertext, tag, parts.aad, iv, scratchCek);
+    if (opened.why !== undefined) return refuse(opened.why);
+    const { sender } = opened;
     return sender === undefined ? { message, recipient: key.verkey } : { message, sender, recipient: key.verkey };
   } catch (error) {
     if (error instanceof EnvelopeRefused) throw error;
-    return refuse('does not authenticate');
+    return refuse(why);
   } finally {
     scratchSecret.fill(0);
     scratchCek.fill(0);
   }
 }
 
-/** Opens the sealed sender, then the content key with it, into `scratchCek`. Answers the sender's verkey. */
-function openAuthcryptKey(entry: RecipientEntry, encryptedKey: Buffer, verkey: string, own: Uint8Array, cache: KeyCache): string {
+/** Opens the sealed sender, then the content key with it, into `scratchCek`. Answers the sender's verkey, or why that is in vain. */
+function openAuthcryptKey(
+  entry: RecipientEntry,
+  encryptedKey: Buffer,
+  verkey: string,
+  own: Uint8Array,
+  cache: KeyCache,
+): { sender?: string; why?: string } {
   const sealed = fromBase64url(entry.sender ?? '') ?? refuse('a sender is not base64url');
   const nonce = fromBase64url(entry.iv ?? '') ?? refuse('a nonce is not base64url');
   if (sealed.length < 48 + 32 || sealed.length > 48 + 44 || nonce.length !== 24 || encryptedKey.length !== 48)
     refuse('a recipient has a wrong size');
   const opened = Buffer.allocUnsafe(sealed.length - 48);
-  if (!sodium.crypto_box_seal_open(opened, sealed, own, scratchSecret)) refuse('the sender does not open');
+  if (!sodium.crypto_box_seal_open(opened, sealed, own, scratchSecret)) {
+    sodium.crypto_box_open_easy(scratchCek, encryptedKey, nonce, own, scratchSecret);
+    return { why: 'the sender does not open' };
+  }
   const sender = opened.toString('latin1');
   const shared = cache.shared(verkey, sender, scratchSecret);
   const fits = shared
     ? sodium.crypto_secretbox_open_easy(scratchCek, encryptedKey, nonce, shared)
     : sodium.crypto_box_open_easy(scratchCek, encryptedKey, nonce, cache.x25519(sender), scratchSecret);
-  if (!fits) refuse('the key is not from that sender');
-  return sender;
+  return fits ? { sender } : { why: 'the key is not from that sender' };
 }
 
 /**

@@ -37,6 +37,8 @@ const ATTEMPTS = 12;
 const LOOK_AGAIN_MS = 60_000;
 /** Problems of the 2018 Agent Protocol that a tenant's controller hears of in a minute; the others are only counted. */
 const TOLD_PER_MINUTE = 60;
+/** How long they are gathered. */
+const TOLD_AFTER_MS = 100;
 /** Ids of mail that one read passes over at most. */
 const MAX_WITHOUT = 1000;
 
@@ -135,6 +137,8 @@ export interface Engine {
   receive(body: Uint8Array, session: InboundSession): Promise<Received>;
   /** Handles the mail that was kept while a wallet was locked. */
   unpark(tenant: string): Promise<void>;
+  /** Writes the problems that controllers are still to be told of. */
+  flush(): Promise<void>;
   transition(request: Transition): Promise<Assembled>;
   /** A message that this agent hands to itself (rule 5), under the connection it belongs to, or with the way to the peer of an exchange without one. */
   deliverLocally(tenant: string, tell: TellPayload, origin: Origin): Promise<void>;
@@ -171,6 +175,8 @@ export function createEngine(kernel: Kernel): Engine {
   const ingress = createIngress(kernel);
   const relay = createRelay(kernel, ingress.routeOf, (body, session) => receive(body, session));
   const told = new Map<string, { minute: number; count: number }>();
+  const untold: Problem2018[] = [];
+  let telling: NodeJS.Timeout | undefined;
   const warned = new Set<string>();
   function warnOnce(text: string): void {
     if (!warned.has(text)) kernel.log.warn({}, text);
@@ -228,7 +234,7 @@ export function createEngine(kernel: Kernel): Engine {
     };
     const opened = await ingress.open(body);
     if ('refused' in opened) {
-      if (opened.told) await tellProblem(opened.told);
+      if (opened.told) tellProblem(opened.told);
       if (opened.locked !== undefined) await park(opened.locked, body, session);
       return refuse(opened.refused);
     }
@@ -264,7 +270,9 @@ export function createEngine(kernel: Kernel): Engine {
       const connection = route.kind === 'connection' ? route.target : undefined;
       const [drop, why = drop] = outcome.split(': ');
       if (message.wire === '2018')
-        await tellProblem({ tenant: route.tenant, reason: REASONS[drop!] ?? why!, type: message.raw.type as string, connection });
+        tellProblem({ tenant: route.tenant, reason: REASONS[drop!] ?? why!, type: message.raw.type as string, connection });
+      // see `lookInVain`: what came from memory is looked up as what is not known is
+      else await store.route(route.kid);
       return refuse(drop!);
     }
     const { reply, connection, taken, lent } = outcome;
@@ -332,19 +340,39 @@ export function createEngine(kernel: Kernel): Engine {
     }
   }
 
-  /** What was wrong with a message of the 2018 Agent Protocol, for its tenant's controller: within bounds, since any stranger can cause it. */
-  async function tellProblem({ tenant, reason, type, connection }: Problem2018): Promise<void> {
+  /**
+   * What was wrong with a message of the 2018 Agent Protocol, for its tenant's controller: within bounds, since any stranger can cause it. It is written a moment
+   * later, with others: were it written before the answer, how long that took would tell a stranger whose bounds are reached, and so whether he hit anybody.
+   */
+  function tellProblem(problem: Problem2018): void {
+    const { tenant } = problem;
     const minute = Math.floor(kernel.now() / 60_000);
     const count = told.get(tenant)?.minute === minute ? told.get(tenant)!.count + 1 : 1;
     told.set(tenant, { minute, count });
     if (count > TOLD_PER_MINUTE) return;
-    const { webhooks } = await kernel.profiles.of(tenant);
-    const payload: JsonObject = {
-      reason,
-      ...(type === undefined ? {} : { type }),
-      ...(connection === undefined ? {} : { connection_id: connection }),
-    };
-    await store.commit(tenant, eventOf(tenant, webhooks, 'legacy_problem', connection ?? newId(), payload));
+    untold.push(problem);
+    telling ??= setTimeout(() => void flush(), TOLD_AFTER_MS);
+  }
+
+  async function flush(): Promise<void> {
+    clearTimeout(telling);
+    telling = undefined;
+    for (const [tenant, problems] of Map.groupBy(untold.splice(0), (one) => one.tenant)) {
+      try {
+        const { webhooks } = await kernel.profiles.of(tenant);
+        const all = problems.map(({ reason, type, connection }) => {
+          const payload: JsonObject = {
+            reason,
+            ...(type === undefined ? {} : { type }),
+            ...(connection === undefined ? {} : { connection_id: connection }),
+          };
+          return eventOf(tenant, webhooks, 'legacy_problem', connection ?? newId(), payload);
+        });
+        await store.commit(tenant, { events: all.flatMap(({ events = [] }) => events), jobs: all.flatMap(({ jobs = [] }) => jobs) });
+      } catch (error) {
+        kernel.log.warn({ tenant, err: error, count: problems.length }, 'problems of messages could not be told');
+      }
+    }
   }
 
   // -- match, check, load, step, seal, commit ---------------------------------------------------------------------------------------------------
@@ -398,6 +426,7 @@ export function createEngine(kernel: Kernel): Engine {
         mark === undefined
           ? { mark: undefined, records: await lookUp(store, tenant, lookups) }
           : await lookUpMarked(store, tenant, mark, lookups);
+      if (message.unasked) return '2018_unknown_id: unknown-id';
       const rows = (name: string): StoredRecord[] => records.filter((_, index) => names[index] === name).flat();
       const found = pairwise
         ? rows('connection')[0] && pairwiseSender(toExchange(rows('connection')[0]!), message.sender)
@@ -710,7 +739,7 @@ export function createEngine(kernel: Kernel): Engine {
     });
   }
 
-  return { receive, unpark, transition, deliverLocally };
+  return { receive, unpark, flush, transition, deliverLocally };
 }
 
 /** The record that a lookup means. */

@@ -1,10 +1,12 @@
 import { openEnvelope, parseEnvelope } from '../didcomm/envelope-v1.ts';
 import type { KeyPair } from '../didcomm/key-cache.ts';
+import { newKeyPair } from '../didcomm/keys.ts';
 import { parseJsonObject } from '../didcomm/safe-json.ts';
 import { isLocked } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Route } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
+import { shortHash } from './jobs.ts';
 import { readMessage } from './message.ts';
 import type { Incoming } from './protocol.ts';
 import { open2018 } from './wire-2018.ts';
@@ -43,6 +45,8 @@ export interface Ingress {
 
 export function createIngress(kernel: Kernel): Ingress {
   const routes = new Map<string, Route>();
+  /** A key that nobody was ever told of. */
+  const decoy = newKeyPair();
   // keys that serve nothing any more, and tenants that are gone, in whatever process that was decided
   kernel.db.jobs.subscribe(({ forget }) => {
     for (const name of forget) {
@@ -63,14 +67,30 @@ export function createIngress(kernel: Kernel): Ingress {
     return route;
   }
 
+  /** What an envelope of a stranger costs where its key is one of ours, and the look-up that only another one needs: how long it took tells nobody which it was. */
+  async function lookInVain(kid: string, remembered: boolean): Promise<void> {
+    const equals = decoy.verkey;
+    const lookups = ['their_key', 'listed_key', 'thread'].map((tag) => ({ category: 'connection', tag, equals }));
+    await kernel.db.store.loadMarked(kernel.base, shortHash(equals), lookups);
+    if (remembered) await kernel.db.store.route(kid);
+  }
+
   /** RFC 0019: the envelope names its recipients. */
   async function openV1(body: Uint8Array, parsed: ReturnType<typeof parseEnvelope>): Promise<Opened | Refusal> {
     let route: Route | undefined;
+    let remembered = false;
     for (const kid of parsed.recipients) {
+      remembered = routes.has(kid);
       route = await routeOf(kid);
       if (route) break;
     }
-    if (!route) return { refused: 'unknown_key' };
+    if (!route) {
+      try {
+        openEnvelope({ ...parsed, recipients: [decoy.verkey] }, decoy);
+      } catch {}
+      await lookInVain(parsed.recipients[0]!, false);
+      return { refused: 'unknown_key' };
+    }
     const { tenant, kid } = route;
     let pair: KeyPair | undefined;
     try {
@@ -86,6 +106,7 @@ export function createIngress(kernel: Kernel): Ingress {
       const message = readMessage(parseJsonObject(opened.message, { maxBytes: body.length }) as JsonObject, opened.sender, route.kid);
       return { route, message };
     } catch {
+      await lookInVain(kid, remembered);
       return { refused: 'not_opened' };
     }
   }
@@ -97,7 +118,7 @@ export function createIngress(kernel: Kernel): Ingress {
       try {
         parsed = parseEnvelope(body);
       } catch {
-        return kernel.endpoints.all().length > 0 ? await open2018(kernel, routeOf, body) : { refused: 'envelope' };
+        return kernel.endpoints.all().length > 0 ? await open2018(kernel, body) : { refused: 'envelope' };
       }
       return await openV1(body, parsed);
     },

@@ -27,6 +27,8 @@ export interface Incoming {
   readonly wire?: '2018';
   /** In whose words, then. */
   readonly profile?: string;
+  /** Names nothing, and begins nothing here: it is looked at like any other, and dropped. */
+  readonly unasked?: boolean;
   /** Has no name of its own by which a repetition could be known: its step must bear being run again. */
   readonly unmarked?: boolean;
   /** The message as received: exchange records keep it for the controller. */

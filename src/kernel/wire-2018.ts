@@ -101,12 +101,11 @@ function typeOf(
 /**
  * A payload as an addressed message. Its outer seal names no recipient: the endpoint keys are tried. Then its `id`, a nonce or the sender's DID, names the
  * tenant, and the connection's own key opens the content. Whether the sender is the connection's peer is the engine's to compare.
+ *
+ * An `id` that names nothing costs what another costs: the same look-ups, and a decryption in vain. Anybody can seal to an endpoint key, and how long the answer
+ * took would tell him whether somebody here knows a DID.
  */
-export async function open2018(
-  kernel: Kernel,
-  routeOf: (kid: string) => Promise<Route | undefined>,
-  body: Uint8Array,
-): Promise<Opened | Refusal> {
+export async function open2018(kernel: Kernel, body: Uint8Array): Promise<Opened | Refusal> {
   const outer = await openOuter(kernel, body);
   if (!outer) return { refused: 'envelope' };
   const { endpoint } = outer;
@@ -118,10 +117,13 @@ export async function open2018(
   }
   // either a nonce of an offer or one of a request; both in one, as the specification's example can be read, count as the first
   const [id = base.id, second] = base.id.split('|');
-  const found = await routeOf(id2018(id));
+  const legacyOf = async (tenant: string) => (await kernel.profiles.of(tenant)).settings.legacy;
+  if ((await legacyOf(endpoint.tenant)) === 'off') return { refused: 'envelope' };
+  // never from memory, where only what is known is kept
+  const named = await kernel.db.store.route(id2018(id));
+  // who has it off has no such ids
+  const found = named && (await legacyOf(named.tenant)) !== 'off' ? named : undefined;
   const route: Route = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
-  const { legacy } = (await kernel.profiles.of(route.tenant)).settings;
-  if (legacy === 'off') return { refused: 'envelope' };
   const connection = found?.kind === 'connection' ? found.target : undefined;
   const refuse = (reason: string): Refusal => ({
     refused: `2018_${reason.replaceAll('-', '_')}`,
@@ -155,34 +157,38 @@ export async function open2018(
 
   if (inner === 'clear') {
     // who was asked for nothing takes it only where that was asked for
-    if (!found && legacy !== 'on') return refuse('unknown-id');
+    const unasked = !found && (await legacyOf(route.tenant)) !== 'on';
     const content = base.message ?? {};
-    if (typeof content !== 'object' || content === null || Array.isArray(content)) return refuse('malformed');
-    return { route, message: message(content as JsonObject, { recipient: endpoint.verkey }) };
+    if (typeof content !== 'object' || content === null || Array.isArray(content)) return refuse(unasked ? 'unknown-id' : 'malformed');
+    return { route, message: { ...message(content as JsonObject, { recipient: endpoint.verkey }), unasked } };
   }
-  if (connection === undefined) return { refused: '2018_unknown_id' };
   let pair: KeyPair | undefined;
   try {
-    pair = await pairwise(kernel, route.tenant, connection);
+    pair = connection === undefined ? await inVain(kernel, endpoint) : await pairwise(kernel, route.tenant, connection);
   } catch (error) {
     if (!isLocked(error)) throw error;
     return { refused: 'locked', locked: route.tenant };
   }
   const text = sealedText(base.message);
+  const opened = pair && text !== undefined ? openInner(pair, text, inner) : undefined;
+  if (connection === undefined) return { refused: '2018_unknown_id' };
   if (!pair || text === undefined) return refuse('malformed');
+  return opened ? { route, message: message(opened.content, { ...opened, recipient: pair.verkey }) } : refuse('not-opened');
+}
+
+/** Encrypted content; undefined where the key does not open it. */
+function openInner(
+  pair: KeyPair,
+  text: string,
+  inner: Inner | undefined,
+): { content: JsonObject; sender?: string; nonce?: string } | undefined {
   try {
-    if (inner === 'anon') return { route, message: message(contentOf(openAnon(pair, decodeText(text))), { recipient: pair.verkey }) };
-    const opened = openAuth(pair, decodeText(text));
-    return {
-      route,
-      message: message(contentOf(opened.message), {
-        sender: opened.sender,
-        nonce: encodeText(opened.nonce),
-        recipient: pair.verkey,
-      }),
-    };
+    const sealed = decodeText(text);
+    if (inner === 'anon') return { content: contentOf(openAnon(pair, sealed)) };
+    const { message, sender, nonce } = openAuth(pair, sealed);
+    return { content: contentOf(message), sender, nonce: encodeText(nonce) };
   } catch {
-    return refuse('not-opened');
+    return undefined;
   }
 }
 
@@ -195,6 +201,12 @@ const nonceOf = (message: unknown): unknown =>
 function sealedText(message: unknown): string | undefined {
   const text = typeof message === 'object' && message !== null ? (message as { encrypted?: unknown }).encrypted : message;
   return typeof text === 'string' ? text : undefined;
+}
+
+/** In the place of `pairwise` where there is no connection: a record and a key that are there, and belong to nobody's mail. */
+async function inVain(kernel: Kernel, { tenant, verkey, did }: Endpoint): Promise<KeyPair | undefined> {
+  await kernel.db.store.load(tenant, [{ category: 'legacy_endpoint', id: did }]);
+  return await kernel.keys.pair(tenant, verkey);
 }
 
 async function pairwise(kernel: Kernel, tenant: string, connection: string): Promise<KeyPair | undefined> {

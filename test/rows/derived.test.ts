@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { pack } from '../../src/didcomm/envelope-v1.ts';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { sodium } from '../../src/didcomm/sodium.ts';
+import { id2018 } from '../../src/kernel/wire-2018.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import {
   type Json,
@@ -80,6 +84,7 @@ test('[S2-02] the identity that controls the agent is asked: nothing is answered
   const { id, offer } = await offerOf(agent, { auto_accept: false });
   const pending = await peer.request(offer);
   assert.equal((await agent.get(`/connections/${id}`)).rfc23_state, 'request-received');
+  await agent.event('connections', (one) => one.connection_id === id && one.state === 'request', 'the request');
   assert.deepEqual(await agent.states('connections', id), ['invitation', 'request']);
   // another connection runs to its end meanwhile: what was to be said without being asked would be there by then
   await agentOffers(agent, peer);
@@ -173,6 +178,106 @@ test('[D-05] a DID without a method is of its verkey, in an offer, a request and
   assert.equal(await stateOf(agent, connection_id), 'request');
 });
 
+test('[D-06] what is known here costs a stranger what is not: the same answers, calls of the store and decryptions', async () => {
+  const work: string[] = [];
+  const kernel = await startInside(['one'], (call) => work.push(call));
+  world.defer(kernel.close);
+  const undo = watchDecryption((name) => work.push(name));
+  try {
+    const { offer } = await kernel.offer('one');
+    const [pairwise, theirs] = [makeKey(), makeKey()];
+    const value = { invitation_mode: 'once', protocol: 'connection-2018', my_verkey: pairwise.verkey, their_did: theirs.did } as const;
+    await kernel.db.store.commit('one', {
+      keys: [{ kid: pairwise.verkey, type: 'ed25519', secret: Buffer.from(pairwise.secret) }],
+      routes: ['their DID', 'a nonce'].map((name) => ({ kid: id2018(name), tenant: 'one', kind: 'connection', target: 'the connection' })),
+      records: [{ category: 'connection', id: 'the connection', expect: 0, state: 'active', role: 'invitee', value: value as never }],
+    });
+    const key = await kernel.keyOf('one');
+    const junk = (): string => randomBytes(120).toString('base64');
+    const request = (id: string) => () =>
+      kernel.receive({ id, type: typeOf('connection_request'), message: { did: 'x', nonce: 'one', request_nonce: 'another' } });
+    const sealed =
+      (id: string, name: Parameters<typeof typeOf>[0], message: Json = junk()) =>
+      () =>
+        kernel.receive({ id, type: typeOf(name), message });
+    const stranger = newKeyPair();
+    const ping = (verkey: string, sender?: typeof stranger) =>
+      JSON.parse(
+        pack({
+          message: JSON.stringify({ '@type': 'https://didcomm.org/trust_ping/1.0/ping', '@id': randomNonce() }),
+          recipients: [verkey],
+          sender,
+        }),
+      );
+    const post = (envelope: Json) => kernel.receiveRaw(Buffer.from(JSON.stringify(envelope)));
+    /** An envelope whose seal was made for another key. */
+    const broken = (verkey: string, sender?: typeof stranger): Json => {
+      const other = newKeyPair().verkey;
+      const envelope = ping(other, sender);
+      const head = Buffer.from(envelope.protected, 'base64url').toString().replace(other, verkey);
+      return { ...envelope, protected: Buffer.from(head).toString('base64url') };
+    };
+    const nobody = newKeyPair().verkey;
+    const cases: Record<string, readonly [known: () => Promise<unknown>, unknown: () => Promise<unknown>]> = {
+      'a request by the nonce of an offer': [request(offer.id), request('0'.repeat(32))],
+      'a request by the DID of a peer': [request('their DID'), request('nobody')],
+      'a request whose content is none': [sealed('their DID', 'connection_request', 'x'), sealed('nobody', 'connection_request', 'x')],
+      'an acknowledgement by the DID of a peer': [
+        sealed('their DID', 'connection_acknowledgement'),
+        sealed('nobody', 'connection_acknowledgement'),
+      ],
+      'a response by a nonce': [sealed('a nonce', 'connection_response'), sealed('no nonce', 'connection_response')],
+      'content that is not sealed at all': [sealed('their DID', 'proof', { x: 1 }), sealed('nobody', 'proof', { x: 1 })],
+      'a message of a type that nobody knows': [sealed('their DID', 'proof', 'x'), sealed('nobody', 'proof', 'x')],
+      'DIDComm, authenticated, of a stranger': [() => post(ping(key, stranger)), () => post(ping(nobody, stranger))],
+      'DIDComm, anonymous': [() => post(ping(key)), () => post(ping(nobody))],
+      'DIDComm, authenticated, with a seal that is broken': [() => post(broken(key, stranger)), () => post(broken(nobody, stranger))],
+      'DIDComm, anonymous, with a seal that is broken': [() => post(broken(key)), () => post(broken(nobody))],
+    };
+    const done = async (act: () => Promise<unknown>): Promise<string[]> => {
+      work.length = 0;
+      const refused = await act();
+      const seen = [refused === undefined ? 'taken' : refused === 'envelope' ? '400' : '202', ...work];
+      await kernel.flush();
+      return seen.sort();
+    };
+    for (const legacy of ['auto', 'on', 'off'] as const) {
+      kernel.changed.set('one', { legacy });
+      for (const [what, [known, unknown]] of Object.entries(cases)) {
+        // what keys and routes are remembered
+        await done(known);
+        const [here, nowhere] = [await done(known), await done(unknown)];
+        assert.deepEqual(here, nowhere, `${what}, with ${legacy}`);
+        assert.ok(here.includes('202') && here.includes('route'), here.join());
+        assert.ok(!here.includes('commit'), 'what a controller is told is written later');
+      }
+    }
+    assert.ok((await kernel.problems('one')).includes('not-opened'), 'the controller is told');
+  } finally {
+    undo();
+  }
+});
+
+/** Is told of each decryption with a key of ours. @returns what ends it */
+function watchDecryption(told: (name: string) => void): () => void {
+  const names = [
+    'crypto_box_seal_open',
+    'crypto_aead_chacha20poly1305_ietf_decrypt_detached',
+    'crypto_box_open_easy',
+    'crypto_secretbox_open_easy',
+  ] as const;
+  const before = names.map((name) => [name, sodium[name]] as const);
+  for (const [name, call] of before)
+    (sodium as unknown as Record<string, unknown>)[name] = (...args: never[]) => {
+      // either opens a box; which of them depends on what was seen of the sender before
+      told(name.includes('seal') || name.includes('aead') ? name : 'box');
+      return (call as (...args: never[]) => unknown)(...args);
+    };
+  return () => {
+    for (const [name, call] of before) (sodium as unknown as Record<string, unknown>)[name] = call;
+  };
+}
+
 test('[D-08] size, rate and depth have bounds, before anything is opened', async () => {
   const agent = await world.start('bounded', { flags: ['--legacy', 'on', '--message-rate', '5'] });
   const peer = await startPeer();
@@ -261,7 +366,7 @@ test('[D-11] it can be switched off, for the process and for a tenant', async ()
   const [one, other] = [await kernel.offer('tenant-0'), await kernel.offer('tenant-1')];
   kernel.changed.set('tenant-0', { legacy: 'off' });
   try {
-    assert.equal(await kernel.receive(requestFor(one.offer).base), 'envelope', 'answered 400');
+    assert.equal(await kernel.receive(requestFor(one.offer).base), '2018_unknown_id', 'as an offer that nobody has');
     assert.equal((await kernel.connection('tenant-0', one.id)).state, 'invitation');
     await assert.rejects(kernel.offer('tenant-0'), /is off/);
     assert.equal(await kernel.receive(requestFor(other.offer).base), undefined);

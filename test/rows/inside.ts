@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { openSqlite } from '../../src/adapters/sqlite.ts';
 import { BASE } from '../../src/app.ts';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { createCalls } from '../../src/kernel/calls.ts';
 import { createKeyRing, type Endpoint, type Kernel } from '../../src/kernel/context.ts';
 import { createEndpoints } from '../../src/kernel/endpoints.ts';
@@ -26,15 +27,34 @@ export interface Inside {
   offer(tenant: string, body?: Json): Promise<{ id: string; offer: Offer }>;
   /** A base message, sealed to the endpoint key and received; why it was refused, if it was. */
   receive(base: Json): Promise<string | undefined>;
+  /** The same of whatever bytes. */
+  receiveRaw(body: Uint8Array): Promise<string | undefined>;
+  /** Runs a command of a protocol for a tenant. */
+  call(tenant: string, protocol: string, command: string, body: Json, record?: string): Promise<Json>;
+  /** Makes a tenant's key known by which it is written to. */
+  keyOf(tenant: string): Promise<string>;
   connection(tenant: string, id: string): Promise<StoredRecord>;
   connections(tenant: string): Promise<readonly StoredRecord[]>;
+  /** Writes what controllers are still to be told. */
+  flush(): Promise<void>;
   /** Reasons that a tenant's controller was told, in their order. */
   problems(tenant: string): Promise<string[]>;
   close(): Promise<void>;
 }
 
-export async function startInside(tenants: readonly string[]): Promise<Inside> {
-  const db = await openSqlite({ path: ':memory:' });
+/** @param watched is told the name of each call of the store */
+export async function startInside(tenants: readonly string[], watched: (call: string) => void = () => {}): Promise<Inside> {
+  const opened = await openSqlite({ path: ':memory:' });
+  const store = Object.fromEntries(
+    Object.entries(opened.store).map(([name, call]) => [
+      name,
+      (...args: readonly never[]) => {
+        watched(name);
+        return (call as (...args: readonly never[]) => unknown)(...args);
+      },
+    ]),
+  ) as unknown as Database['store'];
+  const db: Database = { ...opened, store };
   for (const tenant of [BASE, ...tenants]) await db.admin.ensureTenant(tenant, tenant);
   const counters: Record<string, number> = {};
   const changed = new Map<string, Partial<Settings>>();
@@ -82,14 +102,27 @@ export async function startInside(tenants: readonly string[]): Promise<Inside> {
     },
     async receive(base) {
       const sealed = seal(inside.endpoint.verkey, new Uint8Array(Buffer.from(JSON.stringify(base))));
-      return (await engine.receive(Buffer.from(Buffer.from(sealed).toString('base64')), { canReply: false })).refused;
+      return await inside.receiveRaw(Buffer.from(Buffer.from(sealed).toString('base64')));
+    },
+    receiveRaw: async (body) => (await engine.receive(body, { canReply: false })).refused,
+    call: async (tenant, protocol, command, body, record) =>
+      (await calls.call(tenant, protocol, command, { input: { body, query: {} }, id: record } as never)) as Json,
+    async keyOf(tenant) {
+      const { verkey, secretKey } = newKeyPair();
+      await db.store.commit(tenant, {
+        keys: [{ kid: verkey, type: 'ed25519', secret: secretKey }],
+        routes: [{ kid: verkey, tenant, kind: 'public', target: 'did:key:of-this-test' }],
+      });
+      return verkey;
     },
     async connection(tenant, id) {
       const [rows] = await db.store.load(tenant, [{ category: 'connection', id }]);
       return rows?.[0] ?? assert.fail(`${tenant} has no connection ${id}`);
     },
     connections: async (tenant) => (await db.store.find(tenant, 'connection', { limit: 1000 })).rows,
+    flush: engine.flush,
     async problems(tenant) {
+      await engine.flush();
       const events = await db.store.events(tenant, { limit: 1000 });
       return events.filter(({ topic }) => topic === 'legacy_problem').map(({ value }) => (value as Json).payload.reason);
     },

@@ -227,8 +227,8 @@ export const ROWS: readonly Row[] = [
     text: 'an offer is sealed to the accepting agent',
     mutation: {
       file: WIRE,
-      from: "if (!found && legacy !== 'on') return refuse('unknown-id');",
-      to: "if (!found) return refuse('unknown-id');",
+      from: "const unasked = !found && (await legacyOf(route.tenant)) !== 'on';",
+      to: 'const unasked = !found;',
     },
   },
   {
@@ -596,14 +596,18 @@ export const ROWS: readonly Row[] = [
     text: 'DIDComm is not downgraded',
     mutation: {
       file: WIRE,
-      from: 'const found = await routeOf(id2018(id));',
-      to: "const found = (await routeOf(id2018(id))) ?? (await kernel.db.store.load(endpoint.tenant, [{ category: 'connection', tag: 'their_did', equals: id }])).flat().map((one): Route => ({ kid: id, tenant: endpoint.tenant, kind: 'connection', target: one.id }))[0];",
+      from: 'const named = await kernel.db.store.route(id2018(id));',
+      to: "const named = (await kernel.db.store.route(id2018(id))) ?? (await kernel.db.store.load(endpoint.tenant, [{ category: 'connection', tag: 'their_did', equals: id }])).flat().map((one): Route => ({ kid: id, tenant: endpoint.tenant, kind: 'connection', target: one.id }))[0];",
     },
   },
   {
     id: 'D-11',
     text: 'it can be switched off',
-    mutation: { file: WIRE, from: "if (legacy === 'off') return { refused: 'envelope' };", to: '' },
+    mutation: {
+      file: WIRE,
+      from: "const found = named && (await legacyOf(named.tenant)) !== 'off' ? named : undefined;",
+      to: 'const found = named;',
+    },
   },
   {
     id: 'D-14',
