@@ -32,7 +32,7 @@ test('the controller in Python connects, issues and verifies on agents of its ow
   const folder = mkdtempSync(join(tmpdir(), 'flexid-python-'));
   const listen = `127.0.0.1:${await freePort()}`;
   const stores = await openStores('sqlite', folder);
-  const network = await startNetwork(folder, stores.of, undefined, { url: `http://${listen}`, key: 'a key of the webhooks' });
+  const network = await startNetwork(folder, stores.of, undefined, { url: `http://${listen}`, key: 'key-of-the-webhooks' });
   try {
     const { issuer, holder, verifier } = network.admin;
     const args = ['--issuer', issuer.url, '--holder', holder.url, '--verifier', verifier.url, '--listen', listen];

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { packBase } from '../../src/didcomm/envelope-2018.ts';
-import { createWorld } from '../support/agents.ts';
-import { makeKey, startPeer2018, typeOf } from '../support/peer-2018.ts';
-import { MULTITENANT, newTenant } from '../support/tenants.ts';
+import { createWorld, until } from '../support/agents.ts';
+import { type Json, type Link, makeKey, proofRequest, startPeer2018, typeOf } from '../support/peer-2018.ts';
+import { MULTITENANT, newTenant, type Tenant } from '../support/tenants.ts';
 import { startInside } from './inside.ts';
 import { contact, offerOf, silent, uncounted } from './support.ts';
 
@@ -44,6 +44,37 @@ test('[S2-36] after a rotation what is sealed to the retired Endpoint DID is ope
   assert.equal((await offerOf(agent)).offer.message.verkey, now.verkey, 'new offers name the new one');
   const { status } = await peer.post(agent.inbound, packBase(makeKey().verkey, peer.offer()), 'text/plain');
   assert.equal(status, 400, 'a key that never was one');
+});
+
+test('[S2-37] among tenants a response finds the one that has asked, by the nonce of its request, and what follows by the DID of its sender', async () => {
+  const agent = await world.start('many', { noWebhook: true, flags: MULTITENANT });
+  const peer = await startPeer2018();
+  world.defer(peer.close);
+  const waiting = [];
+  for (const name of ['one', 'two', 'three']) {
+    const tenant = await newTenant(agent, name);
+    const offer = peer.offer();
+    const { connection_id } = await tenant.post('/legacy/connections/receive-offer', { offer, auto_accept: true });
+    waiting.push({ name, tenant, connection_id, request: await peer.requested(offer) });
+  }
+  const links: ((typeof waiting)[number] & { link: Link })[] = [];
+  for (const one of waiting.reverse()) links.push({ ...one, link: await peer.respond(one.request) });
+  for (const { name, tenant, connection_id, link } of links) {
+    await until(async () => (await tenant.get(`/connections/${connection_id}`)).state === 'active', `the connection of ${name}`);
+    const { results } = await tenant.get('/connections');
+    assert.deepEqual(
+      results.map((one: Json) => [one.connection_id, one.their_did]),
+      [[connection_id, link.mine.did]],
+      name,
+    );
+  }
+  const [first, ...others] = links;
+  const asked = async ({ tenant }: { tenant: Tenant }): Promise<string[]> =>
+    (await tenant.get('/present-proof-2.0/records')).results.map((one: Json) => one.connection_id);
+  await peer.say(first!.link, 'proof_request', proofRequest(['name']));
+  await until(async () => (await asked(first!)).length > 0, 'the proof request');
+  assert.deepEqual(await asked(first!), [first!.connection_id]);
+  for (const other of others) assert.deepEqual(await asked(other), []);
 });
 
 test('[S2-37] what was opened finds its tenant by the nonce of an offer; what names nothing is dropped, and counted once', async () => {

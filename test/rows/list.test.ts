@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const upTo = (paper: string, last: number): string[] =>
   Array.from({ length: last }, (_, i) => `${paper}-${String(i + 1).padStart(2, '0')}`);
 
-test('the list has each of the 175 rows once: met, by tests that are there, or not yet, with the reason', () => {
+test('the list has each of the 175 rows once: met, by tests that are there and by a mutation that they notice, or not yet, with the reason', () => {
   assert.deepEqual(
     LIST.map(({ id }) => id),
     [...upTo('S1', 36), ...upTo('S2', 121), ...upTo('D', 18)],
@@ -22,6 +22,7 @@ test('the list has each of the 175 rows once: met, by tests that are there, or n
       continue;
     }
     assert.ok(tests.length > 0, `${row.id} has no test`);
+    assert.ok(row.mutation, `${row.id} has no mutation`);
     for (const [file, title] of tests)
       assert.ok(
         titlesIn(texts.get(file) ?? '').some((one) => one.startsWith(title)),

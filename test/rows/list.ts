@@ -293,8 +293,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S2-37': {
     file: 'src/protocols/agent-2018-connection.ts',
-    from: "routes: [{ kid: id2018(nonce), kind: 'invitation', target: id }],",
-    to: 'routes: [],',
+    from: "    routes: [{ kid: id2018(did), kind: 'connection', target: id }],\n",
+    to: '    routes: [],\n',
   },
   'S2-38': {
     file: 'src/protocols/push-notifications-fcm.ts',
@@ -314,8 +314,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   'D-07': { file: 'src/adapters/egress.ts', from: "if (rule === 'never') refuse(`${address} is never allowed (${name})`);", to: '' },
   'D-12': {
     file: 'src/kernel/engine.ts',
-    from: '    await store.commit(tenant, assembled.commit);\n    return assembled;',
-    to: '    setTimeout(() => void store.commit(tenant, assembled.commit), 200);\n    return assembled;',
+    from: 'const assembled = await settle(await assemble(kernel, profile, protocol, ctx, effects, origin), tenant);',
+    to: 'const assembled = await assemble(kernel, profile, protocol, ctx, effects, origin);\n        setTimeout(() => void settle(assembled, tenant), 200);',
   },
   'D-13': {
     file: 'src/main.ts',
