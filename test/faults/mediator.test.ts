@@ -265,6 +265,32 @@ describe('two replicas', () => {
     assert.equal(lost, 1, 'the replica was always back before the mail came');
   });
 
+  test('[S2-31] what senders post to both, again until it is accepted, is there once though one of them is killed', {
+    timeout: 590_000,
+  }, async () => {
+    const phone = await wallet(one!);
+    let turn = 0;
+    await deliverAll(
+      phone,
+      () => (turn++ % 2 === 0 ? one! : other!).inbound,
+      400,
+      (done) => {
+        if (done === 150) void other!.process.kill();
+      },
+    );
+    const texts: string[] = [];
+    for (;;) {
+      const { reply } = await phone.say('messagepickup/2.0/delivery-request', { limit: 100 });
+      if (!reply['@type'].endsWith('/delivery')) break;
+      const delivered = phone.delivered(reply);
+      texts.push(...delivered.texts);
+      await phone.say('messagepickup/2.0/messages-received', { message_id_list: delivered.ids });
+    }
+    assertOrder(texts, 400);
+    assert.equal(texts.length, 400, 'each once');
+    await other!.process.start();
+  });
+
   test('when the one with the socket is killed, the rest comes by the first, in order', { timeout: 590_000 }, async () => {
     const phone = await wallet(one!);
     let at = other!;

@@ -7,7 +7,7 @@ import { MULTITENANT, newTenant, type Tenant } from '../support/tenants.ts';
 import { startInside } from './inside.ts';
 import { contact, offerOf, silent, uncounted } from './support.ts';
 
-/** Requirement rows S2-12, S2-36 and S2-37: what all users of an agency share, and how mail finds one of them. */
+/** Requirement rows S2-12 and S2-35 to S2-37: what all users of an agency share, and how mail finds one of them. */
 
 const world = createWorld();
 after(() => world.close());
@@ -44,6 +44,25 @@ test('[S2-36] after a rotation what is sealed to the retired Endpoint DID is ope
   assert.equal((await offerOf(agent)).offer.message.verkey, now.verkey, 'new offers name the new one');
   const { status } = await peer.post(agent.inbound, packBase(makeKey().verkey, peer.offer()), 'text/plain');
   assert.equal(status, 400, 'a key that never was one');
+});
+
+test('[S2-35] the agency has the keys of its endpoint: with them a request is a record, without them nothing opens it', async () => {
+  const inside = await startInside(['one']);
+  try {
+    const made = makeKey();
+    const where = { endpoint_did: made.did, endpoint_verkey: made.verkey, endpoint: 'http://127.0.0.1:9/' };
+    const message = { did: made.did, verkey: made.verkey, nonce: 'a'.repeat(32), request_nonce: 'a'.repeat(32), ...where };
+    const [first, second] = [await inside.offer('one'), await inside.offer('one')];
+    assert.equal(await inside.receive({ id: first.offer.id, type: typeOf('connection_request'), message }), undefined);
+    assert.equal((await inside.connection('one', first.id)).state, 'request');
+    const { verkey, tenant } = inside.endpoint;
+    await inside.db.store.commit(tenant, { unkeys: [verkey], forget: [verkey] });
+    assert.equal(await inside.receive({ id: second.offer.id, type: typeOf('connection_request'), message }), 'envelope', 'answered 400');
+    assert.equal((await inside.connection('one', second.id)).state, 'invitation');
+    assert.equal((await inside.connections('one')).length, 2, 'and no record');
+  } finally {
+    await inside.close();
+  }
 });
 
 test('[S2-37] among tenants a response finds the one that has asked, by the nonce of its request, and what follows by the DID of its sender', async () => {
