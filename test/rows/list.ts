@@ -232,7 +232,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: 'answer: { result: { ...view(value), seed: body.seed } },\n          ...(asAlgo',
   },
   'S1-13': { file: 'examples/python/controller.py', from: 'import argparse\n', to: 'import acapy_controller\nimport argparse\n' },
-  'S1-14': { file: 'README.md', from: './flexid devnet --port "$LEDGER" >', to: './flexid devnet --listen "$LEDGER" >' },
+  'S1-14': { file: 'README.md', from: `/wallet/did/create '{"method": "algo"}'`, to: `/wallet/did/create '{"method": "sov"}'` },
   'S1-15': {
     file: 'docs/SupportedRFCs.md',
     from: '| `https://didcomm.org/trust_ping/1.0` | sender, receiver |',
@@ -254,11 +254,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     from: "made = `${ctx.settings.algoPrefix}${Buffer.from(bytes).toString('hex')}`;",
     to: "made = `${ctx.settings.algoPrefix}${Buffer.alloc(32, 7).toString('hex')}`;",
   },
-  'S1-20': {
-    file: 'src/adapters/sqlite-read.ts',
-    from: "const where = ['r.t = ?', 'r.category = ?'];",
-    to: "const where = ['? IS NOT NULL', 'r.category = ?'];",
-  },
+  'S1-20': { file: 'src/profiles.ts', from: '    autoStoreCredential: config.autoStoreCredential,', to: '    autoStoreCredential: false,' },
   'S1-21': { file: 'src/app.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
   'S1-22': { file: 'docs/Multitenancy.md', from: '"label": "Alice"', to: '"name": "Alice"' },
   'S1-23': {

@@ -6,7 +6,18 @@ import { after, test } from 'node:test';
 import sodium from 'libsodium-wrappers';
 import { openAnon, packBase, parseBase, payloadOf } from '../../src/didcomm/envelope-2018.ts';
 import { createWorld, type TestAgent } from '../support/agents.ts';
-import { base58, type Json, makeKey, type Peer2018, PeerRefused, startPeer2018, typeOf, unbase58, unseal } from '../support/peer-2018.ts';
+import {
+  base58,
+  type Json,
+  makeKey,
+  type Peer2018,
+  PeerRefused,
+  proofRequest,
+  startPeer2018,
+  typeOf,
+  unbase58,
+  unseal,
+} from '../support/peer-2018.ts';
 import {
   agentOffers,
   connections,
@@ -185,13 +196,18 @@ test('[S2-64] [S2-77] without a ledger the offer itself tells them, or the confi
   const peer = await bob();
   const { did, verkey, endpoint } = peer.self;
   const plain = await world.start('plain', {});
-  const { id } = await peerOffers(plain, peer);
+  const { id, link } = await peerOffers(plain, peer);
   assert.equal((await plain.get(`/connections/${id}`)).legacy.trust, 'self-certified');
   const knowing = await world.start('knowing', { flags: ['--legacy-peer', `well-known=${verkey}@${endpoint}`] });
   const configured = await peerOffers(knowing, peer, {}, { did: 'well-known', verkey: undefined, endpoint: undefined });
   assert.equal((await knowing.get(`/connections/${configured.id}`)).legacy.trust, 'configuration');
+  // who has shown the key of its connection is known by its Endpoint DID from then on
   const bare = { ...peer.offer(), message: { did, offer_nonce: 'n'.repeat(32) }, id: 'n'.repeat(32) };
-  assert.equal((await plain.call('POST', '/legacy/connections/receive-offer', { offer: bare })).status, 200, 'known from the first');
+  const receive = async (): Promise<number> => (await plain.call('POST', '/legacy/connections/receive-offer', { offer: bare })).status;
+  assert.equal(await receive(), 400, 'not before');
+  await peer.say(link, 'proof_request', proofRequest(['name']));
+  await plain.event('present_proof_v2_0', (one) => one.connection_id === id, 'what it seals');
+  assert.equal(await receive(), 200, 'known from the first');
 });
 
 test('[S2-65] a request from nowhere is refused, and its offer is not used up', async () => {
