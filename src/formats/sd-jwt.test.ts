@@ -28,6 +28,32 @@ const CLAIMS = {
 const namesOf = (disclosures: string[]): string[] =>
   readDisclosures(disclosures).flatMap((one) => (one.length === 3 ? [one[1] as string] : ['[]']));
 
+for (const [paths, shown] of [
+  [['list[1:3]'], ['b', 'c']],
+  [
+    ['list[2:3]', 'list[0:1]'],
+    ['a', 'c'],
+  ],
+  [
+    ['list[0:9]', 'list[1:2]'],
+    ['a', 'b', 'c', 'd'],
+  ],
+  [
+    ['list[0:2]', 'list[1:3]', 'list[0]', 'list[3]'],
+    ['a', 'b', 'c', 'd'],
+  ],
+  [['list[2:2]', 'list[3:1]', 'list[9:10]', 'other[0:4]', 'list[:2]'], []],
+  [Array.from({ length: 1000 }, (_, i) => `list[${i % 2}:${(i % 2) + 1}]`), ['a', 'b']],
+] as const)
+  test(`elements that are named: ${paths.slice(0, 5).join(', ')}`, () => {
+    const { payload, disclosures } = concealed({ list: ['a', 'b', 'c', 'd'] }, ['list', ...paths]);
+    assert.deepEqual(
+      (payload.list as unknown[]).filter((one) => typeof one === 'string'),
+      shown,
+    );
+    assert.deepEqual(revealed(payload, disclosures), { list: ['a', 'b', 'c', 'd'] });
+  });
+
 test('everything is disclosable but what verifiers must see and what is named', () => {
   const all = concealed(CLAIMS, []);
   assert.deepEqual(Object.keys(all.payload), ['iss', 'cnf', '_sd', '_sd_alg']);

@@ -12,6 +12,8 @@ const HASHES: Readonly<Record<string, string>> = { 'sha-256': 'sha256', 'sha-384
 const OPEN = ['iss', 'iat', 'nbf', 'exp', 'cnf'];
 /** Things that one SD-JWT discloses or may disclose: each costs a hash, a random salt and a place. */
 const MAX_DISCLOSURES = 1000;
+/** Elements of arrays and members of objects: each is looked at, whether it may be disclosed or not. */
+const MAX_VALUES = 20_000;
 /** Objects and arrays within each other, disclosed ones included. */
 const MAX_DEPTH = 100;
 
@@ -31,37 +33,65 @@ function disclose(disclosures: string[], ...parts: Json[]): string {
   return digest('sha256', text);
 }
 
+/** The ranges of elements that paths name, by the path of their array: in order and none within another, so that one pass over the array is enough. */
+function rangesOf(paths: readonly string[]): Map<string, { from: number; to: number }[]> {
+  const ranges = paths.flatMap((path) => {
+    const [, of, from, to] = /^(.*)\[(\d+):(\d+)\]$/.exec(path) ?? [];
+    return of === undefined || Number(from) >= Number(to) ? [] : [{ of, from: Number(from), to: Number(to) }];
+  });
+  const byPath = new Map<string, { from: number; to: number }[]>();
+  for (const { of, from, to } of ranges.sort((a, b) => a.from - b.from)) {
+    const own = byPath.get(of) ?? [];
+    byPath.set(of, own);
+    const last = own.at(-1);
+    if (last && from <= last.to) last.to = Math.max(last.to, to);
+    else own.push({ from, to });
+  }
+  return byPath;
+}
+
 /**
  * A payload in which every claim and every plain element of an array is disclosable, but for what verifiers must see and what `open` names, as ACA-Py has it: paths as in
  * `address.street`, `nationalities[0]`, `nationalities[1:3]`.
- * @throws AppError `bad-request` for a claim that SD-JWT keeps for itself, `unprocessable` for more than 1,000 things to disclose
+ * @throws AppError `bad-request` for a claim that SD-JWT keeps for itself, `unprocessable` for more than 1,000 things to disclose, or 20,000 in all
  */
 export function concealed(payload: JsonObject, open: readonly string[]): { payload: JsonObject; disclosures: string[] } {
   const named = new Set(open);
-  const ranges = open.flatMap((path) => {
-    const [, of, from, to] = /^(.*)\[(\d+):(\d+)\]$/.exec(path) ?? [];
-    return of === undefined ? [] : [{ of, from: Number(from), to: Number(to) }];
-  });
+  const ranges = rangesOf(open);
+  // to look for a path means to read it, and names may be as long as the body: what is longer than all that is named is not looked for
+  const longest = Math.max(0, ...open.map((path) => path.length));
+  const isNamed = (path: string): boolean => path.length <= longest && named.has(path);
   const disclosures: string[] = [];
+  let values = 0;
+  const count = (more: number): void => {
+    values += more;
+    if (values > MAX_VALUES) throw new AppError('unprocessable', `The payload has more than ${MAX_VALUES} claims and elements`);
+  };
 
   const walk = (value: Json, path: string): Json => {
     if (Array.isArray(value)) {
+      count(value.length);
+      const own = (path.length <= longest && ranges.get(path)) || [];
+      let next = 0;
       return value.map((item, i) => {
         const at = `${path}[${i}]`;
         if (typeof item === 'object' && item !== null) return walk(item, at);
-        const shown = named.has(at) || ranges.some(({ of, from, to }) => of === path && i >= from && i < to);
+        while (next < own.length && own[next]!.to <= i) next++;
+        const shown = isNamed(at) || (next < own.length && own[next]!.from <= i);
         return shown ? item : { '...': disclose(disclosures, item) };
       });
     }
     if (!isObject(value)) return value;
     const out: JsonObject = {};
     const hidden: string[] = [];
-    for (const [name, member] of Object.entries(value)) {
+    const members = Object.entries(value);
+    count(members.length);
+    for (const [name, member] of members) {
       if (name === '_sd' || name === '...' || (name === '_sd_alg' && path === '')) refuse(`a claim is called ${name}`);
       const at = path === '' ? name : `${path}.${name}`;
       // what verifiers must see is shown whole, as the keys in `cnf`
       if (OPEN.includes(name)) out[name] = member;
-      else if (named.has(at)) out[name] = walk(member, at);
+      else if (isNamed(at)) out[name] = walk(member, at);
       else hidden.push(disclose(disclosures, name, walk(member, at)));
     }
     // in no order that tells which claim is which (section 4.2.4.1)

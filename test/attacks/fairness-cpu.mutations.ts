@@ -15,4 +15,9 @@ export const MUTATIONS: readonly Row[] = [
     text: 'the number of claims is bounded, and the key is looked for first',
     mutation: { file: 'src/formats/sd-jwt.ts', from: 'if (disclosures.length >= MAX_DISCLOSURES)', to: 'if (disclosures.length < 0)' },
   },
+  {
+    id: 'A10-3',
+    text: 'what of an SD-JWT is shown to all is bounded too',
+    mutation: { file: 'src/formats/sd-jwt.ts', from: 'if (values > MAX_VALUES)', to: 'if (values < 0)' },
+  },
 ];

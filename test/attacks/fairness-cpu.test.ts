@@ -42,3 +42,20 @@ test('[A10-2] an SD-JWT of tens of thousands of claims is refused, and of nobody
   const nobody = await sign('did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK', claims(1001));
   assert.equal(nobody.status, 404, nobody.text);
 });
+
+test('[A10-3] an SD-JWT of which hardly anything may be disclosed is bounded too', async () => {
+  const agent = await world.start('sd-jwt-shown');
+  const { result } = await agent.post('/wallet/did/create', { method: 'key', options: { key_type: 'ed25519' } });
+  const sign = (length: number) => {
+    const list = Array.from({ length }, () => 1);
+    // every element is held against each range
+    const ranges = Array.from({ length: 998 }, (_, i) => `list[${i}:${i + 1}]`);
+    return agent.call('POST', '/wallet/sd-jwt/sign', {
+      did: result.did,
+      payload: { list },
+      non_sd_list: [...ranges, 'list', `list[0:${length}]`],
+    });
+  };
+  assert.equal((await sign(10_000)).status, 200);
+  assert.equal((await sign(250_000)).status, 422);
+});
