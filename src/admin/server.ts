@@ -179,7 +179,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   app.get('/', async (_request, reply) => reply.redirect('/api/doc'));
   app.get('/api/doc', async (_request, reply) => reply.type('text/html; charset=utf-8').send(documentationPage(operations)));
   app.get('/api/docs/swagger.json', async (_request, reply) => reply.type('application/json; charset=utf-8').send(document));
-  const events = attachEvents(app.server, admin, authority, browsers);
+  const events = attachEvents(app.server, admin, authority, browsers, options.door);
 
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();

@@ -1,15 +1,18 @@
 import { type IncomingHttpHeaders, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { AppError, asAppError } from '../errors.ts';
 import { timeId } from '../kernel/ids.ts';
 import { pythonJson } from '../kernel/python-json.ts';
+import type { Door } from '../ports/transport.ts';
 import type { Authority, Caller } from './auth.ts';
 import type { BrowserRules } from './browser.ts';
 import type { Admin } from './route.ts';
 
 const PING_MS = 5000;
 const MAX_BUFFERED = 8 << 20;
+/** How long a socket that is ended may take to say goodbye. */
+const GOODBYE_MS = 1000;
 /** How far back is looked for events of other processes: commits become visible in another order than that of their ids. */
 const LOOK_BACK_MS = 10_000;
 const MAX_SEEN = 20_000;
@@ -54,28 +57,44 @@ interface Shown {
   readonly time: number;
 }
 
-/** Sockets that have not said who they are: counted by address, and let go when their time is over. */
+/**
+ * Sockets that have not said who they are: counted by address, and let go when their time is over. Where all places are taken, the one that is there longest of
+ * whoever has the most gives way, so that a few addresses keep no other out.
+ */
 function keylessSockets() {
-  const byAddress = new Map<string, number>();
+  const byAddress = new Map<string, Set<() => void>>();
   let all = 0;
   return {
-    mayCome: (address: string): boolean => all < MAX_KEYLESS && (byAddress.get(address) ?? 0) < MAX_KEYLESS_PER_ADDRESS,
+    mayCome(address: string): boolean {
+      const own = byAddress.get(address)?.size ?? 0;
+      if (own >= MAX_KEYLESS_PER_ADDRESS) return false;
+      if (all < MAX_KEYLESS) return true;
+      const most = [...byAddress.values()].reduce((one, other) => (other.size > one.size ? other : one));
+      if (most.size <= own) return false;
+      const [letGo] = most;
+      letGo?.();
+      return true;
+    },
     /** @returns the function that says that it is over, by a key or by its end; called again it does nothing */
     enter(address: string, onLate: () => void): () => void {
-      all++;
-      byAddress.set(address, (byAddress.get(address) ?? 0) + 1);
-      const timer = setTimeout(onLate, KEYLESS_MS);
+      const own = byAddress.get(address) ?? new Set();
+      byAddress.set(address, own);
+      // its place is free at once, however long it takes to say goodbye
+      const letGo = (): void => {
+        over();
+        onLate();
+      };
+      const timer = setTimeout(letGo, KEYLESS_MS);
       timer.unref();
-      let over = false;
-      return () => {
-        if (over) return;
-        over = true;
+      const over = (): void => {
+        if (!own.delete(letGo)) return;
         clearTimeout(timer);
         all--;
-        const left = byAddress.get(address)! - 1;
-        if (left === 0) byAddress.delete(address);
-        else byAddress.set(address, left);
+        if (own.size === 0) byAddress.delete(address);
       };
+      own.add(letGo);
+      all++;
+      return over;
     },
   };
 }
@@ -93,9 +112,17 @@ function refuse(stream: Duplex, error: AppError): void {
  * have ACA-Py's members and no other, since acapy-controller drops a frame with one more; `/ws?event_id=true` adds the event's id. Who has not shown a key or a
  * token that may read is told nothing and must soon show one; a socket ends with the token that opened it.
  */
-export function attachEvents(server: Server, admin: Admin, authority: Authority, browsers: BrowserRules): { close(): void } {
+export function attachEvents(
+  server: Server,
+  admin: Admin,
+  authority: Authority,
+  browsers: BrowserRules,
+  door: Pick<Door, 'nameOf'>,
+): { close(): void } {
   const { kernel, base } = admin;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: 64 << 10, perMessageDeflate: false });
+  // `closeTimeout` is missing in the library's types
+  const settings = { noServer: true, maxPayload: 64 << 10, perMessageDeflate: false, closeTimeout: GOODBYE_MS };
+  const sockets = new WebSocketServer(settings as ServerOptions);
   const clients = new Map<WebSocket, Client>();
   const keyless = keylessSockets();
   /** Events that were sent, so that one which is also found by looking is not sent again. */
@@ -190,7 +217,7 @@ export function attachEvents(server: Server, admin: Admin, authority: Authority,
     if (path !== '/ws') return stream.destroy();
     stream.on('error', () => stream.destroy());
     const ids = new URLSearchParams(query).get('event_id') === 'true';
-    const address = request.socket.remoteAddress ?? '';
+    const address = door.nameOf(request);
     const since = kernel.now();
     try {
       browsers.admit(request);

@@ -79,6 +79,16 @@ export const MUTATIONS: readonly Row[] = [
     },
   },
   {
+    id: 'A16-3',
+    text: 'its place is free when its time is over',
+    mutation: { file: WS, from: '        over();\n        onLate();', to: '        onLate();' },
+  },
+  {
+    id: 'A16-4',
+    text: 'whoever has the most gives way',
+    mutation: { file: WS, from: 'if (most.size <= own) return false;', to: 'return false;' },
+  },
+  {
     id: 'A19',
     text: 'locking drops the wrapped key',
     mutation: { file: ROUTES, from: '      await admin.kernel.db.admin.lockTenant(id);\n', to: '' },

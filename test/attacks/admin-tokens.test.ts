@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { startPostgres } from '../postgres.ts';
@@ -241,6 +241,43 @@ test('[A16-2] such sockets are few, and keep nobody out who has a key', async ()
   assert.ok(results.every((status) => status === 101 || status === 503));
   const known = open(two, { 'x-api-key': two.key });
   await known.frames.first((frame) => frame.payload?.authenticated, 'the settings');
+});
+
+/** A WebSocket of `/ws` that says what it is told to and no more: it answers nothing, goodbyes neither. */
+async function raw(agent: TestAgent, headers: Record<string, string>): Promise<{ socket: Socket; status: number; bytes: Buffer[] }> {
+  const socket = connect(Number(new URL(agent.admin).port), '127.0.0.1').on('error', () => {});
+  world.defer(() => socket.destroy());
+  const lines = ['GET /ws HTTP/1.1', 'host: x', 'connection: upgrade', 'upgrade: websocket', 'sec-websocket-version: 13'];
+  const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.write([...lines, 'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==', ...more, '', ''].join('\r\n'));
+  const bytes: Buffer[] = [];
+  const status = new Promise<number>((resolve) =>
+    socket.on('data', (data: Buffer) => {
+      bytes.push(data);
+      resolve(Number(/^HTTP\/1.1 (\d+)/.exec(Buffer.concat(bytes).toString('latin1'))?.[1]));
+    }),
+  );
+  return { socket, status: await status, bytes };
+}
+
+test('[A16-3] who never says goodbye has no place for longer', async () => {
+  const agent = await world.start('goodbye', { noWebhook: true });
+  const silent = await Promise.all(Array.from({ length: 32 }, () => raw(agent, {})));
+  assert.ok(silent.every(({ status }) => status === 101));
+  assert.equal((await raw(agent, {})).status, 503);
+  for (const { bytes } of silent) await until(() => Buffer.concat(bytes).includes('no key came'), 'the goodbye');
+  assert.equal((await raw(agent, {})).status, 101);
+});
+
+test('[A16-4] a few addresses with all the places they may have keep no other out, also behind a proxy', async () => {
+  const agent = await world.start('proxied', { noWebhook: true, flags: ['--trusted-proxy', '127.0.0.1'] });
+  const from = (address: string) => raw(agent, { 'x-forwarded-for': address });
+  for (let i = 0; i < 8; i++) {
+    const taken = await Promise.all(Array.from({ length: 32 }, () => from(`192.0.2.${i}`)));
+    assert.ok(taken.every(({ status }) => status === 101));
+    assert.equal((await from(`192.0.2.${i}`)).status, 503, 'its own are enough');
+  }
+  for (let i = 0; i < 8; i++) assert.equal((await from(`198.51.100.${i}`)).status, 101);
 });
 
 test('[A19] a wallet whose owner keeps the key is locked by a call, in every process', async () => {
