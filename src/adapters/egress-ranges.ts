@@ -38,6 +38,7 @@ export const IPV4_SPECIAL: readonly Range[] = [
   range('192.31.196.0/24', 'AS112-v4', 'open'),
   range('192.52.193.0/24', 'AMT', 'open'),
   range('192.88.99.0/24', '6to4 relay anycast, deprecated', 'closed'),
+  range('192.88.99.2/32', '6a44 relay anycast', 'closed'),
   range('192.168.0.0/16', 'private use', 'closed'),
   range('192.175.48.0/24', 'direct delegation AS112 service', 'open'),
   range('198.18.0.0/15', 'benchmarking', 'closed'),
@@ -50,7 +51,11 @@ export const IPV4_SPECIAL: readonly Range[] = [
   // metadata services of clouds that are not at link-local addresses
   range('100.100.100.200/32', 'cloud metadata', 'never'),
   range('168.63.129.16/32', 'cloud metadata', 'never'),
+  range('192.0.0.192/32', 'cloud metadata', 'never'),
 ];
+
+/** Its prefixes are chosen by whoever translates, and with them the place of the IPv4 address. */
+export const LOCAL_TRANSLATION = 'IPv4-IPv6 translation, local use';
 
 /** https://www.iana.org/assignments/iana-ipv6-special-registry; what is in none of these and not in 2000::/3 is nobody's yet, and closed. */
 export const IPV6_SPECIAL: readonly Range[] = [
@@ -58,7 +63,7 @@ export const IPV6_SPECIAL: readonly Range[] = [
   range('::/128', 'unspecified', 'never'),
   range('::ffff:0:0/96', 'IPv4-mapped', 'open', 96),
   range('64:ff9b::/96', 'IPv4-IPv6 translation', 'open', 96),
-  range('64:ff9b:1::/48', 'IPv4-IPv6 translation, local use', 'closed', 96),
+  range('64:ff9b:1::/48', LOCAL_TRANSLATION, 'closed', 96),
   range('100::/64', 'discard only', 'closed'),
   range('100:0:0:1::/64', 'dummy prefix', 'closed'),
   range('2001::/23', 'IETF protocol assignments', 'closed'),
@@ -86,7 +91,8 @@ export const IPV6_SPECIAL: readonly Range[] = [
   range('::/96', 'IPv4-compatible, deprecated', 'closed', 96),
   range('::ffff:0:0:0/96', 'IPv4-translated', 'closed', 96),
   range('fec0::/10', 'site local, deprecated', 'closed'),
-  range('fd00:ec2::254/128', 'cloud metadata', 'never'),
+  // metadata, credentials, names and time of instances are at several addresses of this prefix
+  range('fd00:ec2::/32', 'cloud metadata', 'never'),
   range('fd20:ce::254/128', 'cloud metadata', 'never'),
 ];
 

@@ -101,6 +101,27 @@ for (const { name, form, itself } of FORMS) {
   });
 }
 
+test('IPv4 in IPv6 wherever a translator of one’s own, or an interface, has it', () => {
+  const translators = egressGuard(['64:ff9b:1::/48']);
+  // 169.254.169.254 under prefixes of 48, 56, 64 and 96 bits
+  for (const address of ['64:ff9b:1:a9fe:a9:fe00::', '64:ff9b:1:a9:fe:a9fe::', '64:ff9b:1:0:a9:fea9:fe00:0', '64:ff9b:1::a9fe:a9fe'])
+    assert.ok(refuses(translators, address), address);
+  for (const address of [
+    '64:ff9b:1:808:8:800::',
+    '64:ff9b:1:8:8:808::',
+    '64:ff9b:1:0:8:808:800:0',
+    '64:ff9b:1::808:808',
+    '64:ff9b:1:7::a00:1',
+  ])
+    assert.equal(refuses(translators, address), false, address);
+  for (const prefix of ['2001:4860:4860:0:0', '2001:4860:4860:0:200']) {
+    assert.ok(refuses(closed, `${prefix}:5efe:a00:1`));
+    assert.ok(refuses(wide, `${prefix}:5efe:a9fe:a9fe`));
+    assert.equal(refuses(closed, `${prefix}:5efe:808:808`), false);
+  }
+  for (const address of ['fd00:ec2::23', 'fd00:ec2::253', '192.0.0.192']) assert.ok(refuses(wide, address), address);
+});
+
 test('what nobody was given of IPv6 is closed, and global addresses are open', () => {
   for (const address of ['4000::1', '1::1', '200::1', 'e000::1', '::2:0:0:1']) assert.ok(refuses(closed, address), address);
   for (const address of [

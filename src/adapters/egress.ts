@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import { AppError } from '../errors.ts';
-import { IPV4_SPECIAL, IPV6_GLOBAL, IPV6_SPECIAL, type Range } from './egress-ranges.ts';
+import { IPV4_SPECIAL, IPV6_GLOBAL, IPV6_SPECIAL, LOCAL_TRANSLATION, type Range } from './egress-ranges.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Net = readonly [Address, number];
@@ -54,7 +54,21 @@ function embedded(address: Address, { ipv4At, name }: Range): Address[] {
   const at = (byte: number): Address => ipaddr.fromByteArray(bytes.slice(byte, byte + 4));
   // RFC 4380 section 4: the server, and the client with every bit turned
   if (name === 'Teredo') return [at(4), ipaddr.fromByteArray(bytes.slice(12).map((byte) => byte ^ 0xff))];
-  return [at(ipv4At / 8)];
+  const last = at(ipv4At / 8);
+  if (name !== LOCAL_TRANSLATION || bytes[8] !== 0) return [last];
+  // RFC 8215 section 5: who translates chooses a prefix within this one. RFC 6052 section 2.2: the address may stand around byte 8, which is zero
+  const around = [6, 7, 8].map((byte) => bytes.slice(byte, byte + 5).filter((_, i) => byte + i !== 8));
+  const some = [...around, last.toByteArray()].filter(([first]) => first !== 0).map((four) => ipaddr.fromByteArray(four));
+  // where nothing stands none is meant, unless nothing stands anywhere
+  return some.length > 0 ? some : [last];
+}
+
+/** The IPv4 address that the second half of an IPv6 one holds under any prefix: ISATAP, RFC 5214 section 6.1. */
+function inInterface(address: Address): Address[] {
+  if (address.kind() !== 'ipv6') return [];
+  const bytes = address.toByteArray();
+  const isatap = (bytes[8]! & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe;
+  return isatap ? [ipaddr.fromByteArray(bytes.slice(12))] : [];
 }
 
 /** The rule of an address: of the ranges that hold it the strictest, and that of the IPv4 addresses in it. */
@@ -65,7 +79,7 @@ function ruleOf(address: Address): { rule: Range['rule']; name: string } {
   const [narrowest] = found.toSorted((a, b) => b.net[1] - a.net[1]);
   const outside: Pick<Range, 'rule' | 'name'>[] =
     address.kind() === 'ipv6' && !narrowest && !inNet(address, GLOBAL) ? [{ rule: 'closed', name: 'not handed out' }] : [];
-  const inner = narrowest ? embedded(address, narrowest).map(ruleOf) : [];
+  const inner = [...(narrowest ? embedded(address, narrowest) : []), ...inInterface(address)].map(ruleOf);
   const all = [...(narrowest ? [narrowest] : []), ...found.filter(({ rule }) => rule === 'never'), ...outside, ...inner];
   return all.reduce<{ rule: Range['rule']; name: string }>(
     (worst, { rule, name }) => (strictness[rule] > strictness[worst.rule] ? { rule, name } : worst),
