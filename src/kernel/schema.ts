@@ -22,7 +22,8 @@ export function validator<S extends TSchema>(schema: S): Validator<S> {
     check: (value: unknown): value is Static<S> => compiled.Check(value),
     parse(value: unknown, code: ErrorCode): Static<S> {
       if (compiled.Check(value)) return value as Static<S>;
-      throw new AppError(code, firstError(compiled.Errors(value)));
+      const part = headOf(value);
+      throw new AppError(code, firstError(part === undefined ? [] : compiled.Errors(part)));
     },
   });
 }
@@ -71,6 +72,26 @@ function marshalledOne(shapes: readonly Shape[], value: unknown): unknown {
   const kinds = kind === 'string' || kind === 'number' ? ['boolean', 'integer'] : [kind];
   const [only, ...others] = shapes.filter(({ type }) => type !== undefined && kinds.includes(type));
   return only && others.length === 0 ? marshalled(only, value) : value;
+}
+
+/** Of one list, and in all: what is looked at for the place of a fault. No schema allows a list of more elements than the first, of those that have a bound. */
+const MAX_ELEMENTS = 10_001;
+const MAX_LOOKED = 20_000;
+
+/**
+ * What of a value is looked at for its first fault: the library looks on when it has found one, for seconds where a list has hundreds of thousands of wrong
+ * elements. @returns undefined where even that is much
+ */
+function headOf(value: unknown): unknown {
+  let looked = 0;
+  const head = (part: unknown): unknown => {
+    looked++;
+    if (typeof part !== 'object' || part === null || looked > MAX_LOOKED) return part;
+    if (Array.isArray(part)) return part.slice(0, MAX_ELEMENTS).map(head);
+    return Object.fromEntries(Object.entries(part).map(([name, member]) => [name, head(member)]));
+  };
+  const part = head(value);
+  return looked > MAX_LOOKED ? undefined : part;
 }
 
 function firstError(errors: readonly { instancePath: string; message: string }[]): string {

@@ -20,4 +20,9 @@ export const MUTATIONS: readonly Row[] = [
     text: 'what of an SD-JWT is shown to all is bounded too',
     mutation: { file: 'src/formats/sd-jwt.ts', from: 'if (values > MAX_VALUES)', to: 'if (values < 0)' },
   },
+  {
+    id: 'A10-4',
+    text: 'what is wrong with a large value is looked for in a part of it',
+    mutation: { file: 'src/kernel/schema.ts', from: 'const part = headOf(value);', to: 'const part = value;' },
+  },
 ];

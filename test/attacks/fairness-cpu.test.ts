@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import Type from 'typebox';
+import { AppError } from '../../src/errors.ts';
+import { validator } from '../../src/kernel/schema.ts';
 import { createWorld } from '../support/agents.ts';
 import { MULTITENANT, newTenant } from '../support/tenants.ts';
 
@@ -58,4 +61,34 @@ test('[A10-3] an SD-JWT of which hardly anything may be disclosed is bounded too
   };
   assert.equal((await sign(10_000)).status, 200);
   assert.equal((await sign(250_000)).status, 422);
+});
+
+test('[A10-4] of hundreds of thousands of wrong elements a few are looked at for what is wrong', () => {
+  const list = validator(Type.Object({ list: Type.Array(Type.Array(Type.String()), { maxItems: 1000 }) }));
+  let looked = 0;
+  const counted = (item: unknown) =>
+    new Proxy(
+      Array.from({ length: 200_000 }, () => item),
+      {
+        get(target, name, receiver) {
+          looked++;
+          return Reflect.get(target, name, receiver);
+        },
+      },
+    );
+  const refusal = (value: unknown): string => {
+    looked = 0;
+    try {
+      list.parse(value, 'unprocessable');
+    } catch (error) {
+      assert.ok(error instanceof AppError && error.code === 'unprocessable');
+      assert.ok(looked < 25_000, `${looked} were looked at for: ${error.message}`);
+      return error.message;
+    }
+    return '';
+  };
+  assert.equal(refusal({ list: counted(1) }), 'list.0: must be array');
+  assert.equal(refusal({ list: [counted(1)] }), 'list.0.0: must be string');
+  assert.equal(refusal({ list: Array.from({ length: 200_000 }, () => []) }), 'list: must not have more than 1000 items');
+  assert.equal(refusal({ list: [...Array.from({ length: 3 }, () => Array(10_001).fill('')), 1] }), 'the value does not match its schema');
 });
