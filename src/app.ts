@@ -164,7 +164,13 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     if (!ledger) throw new AppError('ledger-none');
     return ledger;
   };
-  const work = (tenant: string): WorkContext => ({ tenant, store: db.store, anoncreds, resolver: dids, ledger: requireLedger });
+  const work = (tenant: string): WorkContext => ({
+    tenant,
+    store: db.store,
+    anoncreds,
+    resolver: { resolve: (did) => dids.resolve(did, { tenant }) },
+    ledger: requireLedger,
+  });
   const engine = createEngine(kernel);
   const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);

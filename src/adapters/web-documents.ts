@@ -7,8 +7,9 @@ import { guardedConnector } from './http-outbound.ts';
 /** Beyond what a DID document needs: did:web names the server, so its answer is a stranger's. */
 const MAX_BYTES = 64 * 1024;
 const DID_DOCUMENT = 'application/did+json, application/did+ld+json, application/json';
-/** Fetched at a time: slow servers must not take all the workers, whoever named them. */
-const MAX_FLYING = 8;
+/** Fetched at a time, for all and for one tenant: slow servers must not take all the workers, nor those whom one names keep the others from theirs. */
+const MAX_FLYING = 128;
+const MAX_FLYING_EACH = 8;
 
 /**
  * GET by undici, through the egress guard on the connected socket; no redirects.
@@ -22,14 +23,17 @@ export function webDocuments(guard: EgressGuard, timeoutMs: number): WebDocument
     maxOrigins: 256,
     connect: guardedConnector(guard, timeoutMs),
   });
-  let flying = 0;
+  const flying = new Map<string, number>();
+  let all = 0;
   return {
-    async get(given, { accept = DID_DOCUMENT, maxBytes = MAX_BYTES, failure = 'did-unavailable' } = {}) {
+    async get(given, { accept = DID_DOCUMENT, maxBytes = MAX_BYTES, failure = 'did-unavailable', tenant = '' } = {}) {
       const url = guard.checkUrl(given);
       const unavailable = (why: string, cause?: unknown): AppError =>
         new AppError(failure, `${url.origin} ${why}`, { cause: cause as Error });
-      if (flying >= MAX_FLYING) throw unavailable('was not asked: too many documents are being fetched');
-      flying++;
+      const own = flying.get(tenant) ?? 0;
+      if (all >= MAX_FLYING || own >= MAX_FLYING_EACH) throw unavailable('was not asked: too many documents are being fetched');
+      all++;
+      flying.set(tenant, own + 1);
       try {
         const asked = { dispatcher: agent, headers: { accept } };
         const { statusCode, headers, body } = await request(url, { ...asked, signal: AbortSignal.timeout(timeoutMs) });
@@ -50,7 +54,10 @@ export function webDocuments(guard: EgressGuard, timeoutMs: number): WebDocument
         if (name === 'TimeoutError') throw unavailable(`did not answer in ${timeoutMs / 1000} s`, error);
         throw unavailable(`could not be reached: ${code ?? message}`, error);
       } finally {
-        flying--;
+        all--;
+        const left = flying.get(tenant)! - 1;
+        if (left === 0) flying.delete(tenant);
+        else flying.set(tenant, left);
       }
     },
     close: () => agent.destroy(),

@@ -34,9 +34,9 @@ export function webDidUrl(did: string, overHttp = false): string {
 }
 
 /** Fetches the document of a did:web. @throws AppError `did-invalid`, `did-not-found`, `did-unavailable`, `egress-refused` */
-export async function resolveWeb(web: WebDocuments, did: string, overHttp?: boolean): Promise<DidDocument> {
+export async function resolveWeb(web: WebDocuments, did: string, overHttp?: boolean, tenant?: string): Promise<DidDocument> {
   const url = webDidUrl(did, overHttp);
-  const { status, body } = await web.get(url);
+  const { status, body } = await web.get(url, { tenant });
   if (status === 404 || status === 410) throw new AppError('did-not-found', `No document at ${url}`);
   if (status !== 200) throw new AppError('did-unavailable', `${url} answered ${status}`);
   try {

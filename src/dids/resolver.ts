@@ -10,9 +10,10 @@ import { resolveWeb } from './did-web.ts';
 export interface Resolver {
   /**
    * Resolves a DID. The answer is shared and frozen.
+   * @param options whether nothing in memory is believed, and who asks
    * @throws AppError `did-invalid`, `did-unsupported`, `did-not-found`, and what the ledger and the web throw
    */
-  resolve(did: string, options?: { fresh?: boolean }): Promise<ResolvedDid>;
+  resolve(did: string, options?: { fresh?: boolean; tenant?: string }): Promise<ResolvedDid>;
   /** Believes nothing of a DID that is in memory: it was written to the ledger, here or by another process. */
   forget(did: string): void;
 }
@@ -71,8 +72,8 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
     return keep(did, freeze({ document: checked, metadata: { canonicalId: did, ...metadata } }), now() + ttl);
   };
 
-  const fromWeb = async (did: string): Promise<ResolvedDid> =>
-    keep(did, freeze({ document: await resolveWeb(web!, did, webOverHttp), metadata: {} }), now() + ttl);
+  const fromWeb = async (did: string, tenant: string | undefined): Promise<ResolvedDid> =>
+    keep(did, freeze({ document: await resolveWeb(web!, did, webOverHttp, tenant), metadata: {} }), now() + ttl);
 
   return Object.freeze({
     forget(did: string): void {
@@ -80,7 +81,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
       if (moved.size >= MAX_MOVED) moved.clear();
       moved.add(did);
     },
-    async resolve(did: string, given: { fresh?: boolean } = {}): Promise<ResolvedDid> {
+    async resolve(did: string, given: { fresh?: boolean; tenant?: string } = {}): Promise<ResolvedDid> {
       if (!isDid(did)) throw new AppError('did-invalid', 'Not a DID');
       const method = did.slice(4, did.indexOf(':', 4));
       const name = method === 'algo' ? parseDidAlgo(did).did : did;
@@ -96,7 +97,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
       const slot = options.fresh ? `fresh ${name}` : name;
       const running = flying.get(slot);
       if (running) return running;
-      const request = (method === 'web' ? fromWeb(name) : fromLedger(name, options.fresh)).finally(() => flying.delete(slot));
+      const request = (method === 'web' ? fromWeb(name, given.tenant) : fromLedger(name, options.fresh)).finally(() => flying.delete(slot));
       flying.set(slot, request);
       return request;
     },

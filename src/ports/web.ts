@@ -6,6 +6,8 @@ export interface WebDocument {
 }
 
 export interface WebAsked {
+  /** Who asks: each may have a bounded number of answers to wait for. */
+  readonly tenant?: string;
   /** The media types that are asked for; those of DID documents by default. */
   readonly accept?: string;
   /** 64 KiB by default. */

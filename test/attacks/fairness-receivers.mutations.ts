@@ -15,4 +15,9 @@ export const MUTATIONS: readonly Row[] = [
     text: 'what takes long holds no place that others need',
     mutation: { file: 'src/workers/runner.ts', from: 'if (isSlow && extra > 0', to: 'if (false && extra > 0' },
   },
+  {
+    id: 'A4-3',
+    text: 'a tenant has its own bound of documents that are waited for',
+    mutation: { file: 'src/app.ts', from: 'dids.resolve(did, { tenant })', to: 'dids.resolve(did)' },
+  },
 ];

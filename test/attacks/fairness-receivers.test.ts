@@ -72,3 +72,26 @@ test('[A4-2] two hundred peers with endpoints that never answer keep no mail fro
   await connect(peer, agent);
   assert.deepEqual([silent.state.gone, silent.state.now], [0, 200], 'they still hang');
 });
+
+test('[A4-3] did:web of servers that never answer keep no other tenant from its own', async () => {
+  const silent = await startSilent();
+  const agent = await world.start('did-web', { noWebhook: true, flags: [...MULTITENANT, '--did-web-http'] });
+  const [noisy, quiet] = [await newTenant(agent, 'noisy'), await newTenant(agent, 'quiet')];
+  const path = (port: number, name: string): string => `/resolver/resolve/${encodeURIComponent(`did:web:127.0.0.1%3A${port}:${name}`)}`;
+  const asked = Array.from({ length: 12 }, (_, i) => noisy.call('GET', path(silent.port, `n${i}`)));
+  await until(() => silent.state.now >= 8, 'as many requests as one may have');
+  const server = createServer((_request, response) =>
+    response.end(
+      JSON.stringify({
+        '@context': ['https://www.w3.org/ns/did/v1'],
+        id: `did:web:127.0.0.1%3A${(server.address() as AddressInfo).port}:q`,
+      }),
+    ),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  world.defer(() => server.close());
+  const answer = await quiet.call('GET', path((server.address() as AddressInfo).port, 'q'));
+  assert.equal(answer.status, 200, answer.text);
+  assert.equal(silent.state.most, 8);
+  await Promise.all(asked);
+});
