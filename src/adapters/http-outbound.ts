@@ -52,7 +52,7 @@ export function httpOutbound(guard: EgressGuard, mediaType: string, timeoutMs: n
       return { status: answer.status, body: answer.body.length > 0 ? answer.body : undefined };
     },
     async notify(url, headers, body, signal) {
-      if (/^wss?:/i.test(url)) return await wsNotify(new URL(url), headers, body, timeoutMs);
+      if (/^wss?:/i.test(url)) return await wsNotify(new URL(url), headers, body, timeoutMs, signal);
       const answer = await post(free, new URL(url), headers, body, timeoutMs, MAX_UNREAD, false, signal);
       return { status: answer.status };
     },

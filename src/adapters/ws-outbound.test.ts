@@ -9,6 +9,7 @@ import { until, waiting } from '../../test/support/waiting.ts';
 import { AppError } from '../errors.ts';
 import { egressGuard } from './egress.ts';
 import { httpOutbound } from './http-outbound.ts';
+import { wsNotify } from './ws-notify.ts';
 import { outboundOf, type WsOutboundOptions, wsOutbound } from './ws-outbound.ts';
 
 const quiet = { info() {}, warn() {}, error() {} };
@@ -359,4 +360,20 @@ test('the address of an endpoint says what a message goes by', async () => {
   assert.equal((await both.deliver(`http://127.0.0.1:${port}`, 'posted', 'text/plain')).status, 202);
   assert.equal((await both.notify(`http://127.0.0.1:${port}`, { 'content-type': 'application/json' }, '{}')).status, 202);
   assert.deepEqual([frames.list, posted], [['by socket'], ['text/plain', 'application/json']]);
+});
+
+test('a webhook over a WebSocket ends when it is given up', async () => {
+  const server = createTcp();
+  // it takes connections and says nothing
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const taken = once(server, 'connection');
+  const { port } = server.address() as AddressInfo;
+  const early = new AbortController();
+  const sent = wsNotify(new URL(`ws://127.0.0.1:${port}/`), {}, '{}', 120_000, early.signal);
+  const [socket] = await taken;
+  early.abort();
+  await assert.rejects(sent, { code: 'delivery-failed' });
+  socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  await assert.rejects(wsNotify(new URL(`ws://127.0.0.1:${port}/`), {}, '{}', 120_000, early.signal), { code: 'delivery-failed' });
 });
