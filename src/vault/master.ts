@@ -63,7 +63,7 @@ export class VaultBusy extends Error {}
 
 let running = 0;
 /** Who waits, by wallet: each has its turn, so that many tries of one hold up no other. */
-const queues = new Map<string, (() => void)[]>();
+const queues = new Map<string, { go(): void; giveWay(): void }[]>();
 let waiting = 0;
 
 function next(): void {
@@ -71,19 +71,29 @@ function next(): void {
   if (!first || running >= AT_ONCE) return;
   const [tenant, queue] = first;
   queues.delete(tenant);
-  const go = queue.shift()!;
+  const { go } = queue.shift()!;
   if (queue.length > 0) queues.set(tenant, queue);
   waiting--;
   running++;
   go();
 }
 
+/** Where all places are taken, whoever came last of those who try most gives way to one who tries less. @returns whether there is a place now */
+function yieldOne(own: number): boolean {
+  const most = [...queues.values()].reduce((one, other) => (other.length > one.length ? other : one));
+  if (most.length <= own + 1) return false;
+  most.pop()!.giveWay();
+  waiting--;
+  return true;
+}
+
 /** `derived` beside the event loop, for wallets of tenants. @throws VaultBusy where too many wait */
 async function derivedFor(tenant: string, passphrase: string, kdf: Derivation): Promise<Buffer> {
   const queue = queues.get(tenant) ?? [];
-  if (waiting >= MAX_WAITING || queue.length >= MAX_WAITING_EACH) throw new VaultBusy('too many wallet keys are being tried');
-  await new Promise<void>((resolve) => {
-    queue.push(resolve);
+  const busy = (): VaultBusy => new VaultBusy('too many wallet keys are being tried');
+  if (queue.length >= MAX_WAITING_EACH || (waiting >= MAX_WAITING && !yieldOne(queue.length))) throw busy();
+  await new Promise<void>((resolve, reject) => {
+    queue.push({ go: resolve, giveWay: () => reject(busy()) });
     queues.set(tenant, queue);
     waiting++;
     next();

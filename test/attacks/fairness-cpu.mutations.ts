@@ -6,7 +6,7 @@ export const MUTATIONS: readonly Row[] = [
     text: 'wallet keys are tried beside the event loop, a few at a time',
     mutation: {
       file: 'src/vault/master.ts',
-      from: 'if (waiting >= MAX_WAITING || queue.length >= MAX_WAITING_EACH)',
+      from: 'if (queue.length >= MAX_WAITING_EACH || (waiting >= MAX_WAITING && !yieldOne(queue.length)))',
       to: 'if (waiting < 0)',
     },
   },
@@ -24,5 +24,10 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A10-4',
     text: 'what is wrong with a large value is looked for in a part of it',
     mutation: { file: 'src/kernel/schema.ts', from: 'const part = headOf(value);', to: 'const part = value;' },
+  },
+  {
+    id: 'A10-5',
+    text: 'who tries most gives way',
+    mutation: { file: 'src/vault/master.ts', from: '(waiting >= MAX_WAITING && !yieldOne(queue.length))', to: 'waiting >= MAX_WAITING' },
   },
 ];

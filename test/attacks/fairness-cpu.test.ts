@@ -3,6 +3,7 @@ import { after, test } from 'node:test';
 import Type from 'typebox';
 import { AppError } from '../../src/errors.ts';
 import { validator } from '../../src/kernel/schema.ts';
+import { lockDataKey, unlockDataKey, VaultBusy } from '../../src/vault/master.ts';
 import { createWorld } from '../support/agents.ts';
 import { MULTITENANT, newTenant } from '../support/tenants.ts';
 
@@ -91,4 +92,19 @@ test('[A10-4] of hundreds of thousands of wrong elements a few are looked at for
   assert.equal(refusal({ list: [counted(1)] }), 'list.0.0: must be string');
   assert.equal(refusal({ list: Array.from({ length: 200_000 }, () => []) }), 'list: must not have more than 1000 items');
   assert.equal(refusal({ list: [...Array.from({ length: 3 }, () => Array(10_001).fill('')), 1] }), 'the value does not match its schema');
+});
+
+test('[A10-5] wrong keys of many wallets keep none out whose own is tried', async () => {
+  const lock = JSON.parse(await lockDataKey('right', 'quiet', Buffer.alloc(32)));
+  const header = JSON.parse(lock.header);
+  // costs of a moment: no key opens it any more, but whether one is tried is what matters
+  const cheap = JSON.stringify({ ...lock, header: JSON.stringify({ ...header, kdf: { ...header.kdf, memory: 8, passes: 1 } }) });
+  const isTried = (wallet: string): Promise<boolean> =>
+    unlockDataKey('any', wallet, cheap).then(
+      () => true,
+      (error: unknown) => !(error instanceof VaultBusy),
+    );
+  const tries = Array.from({ length: 100 }, (_, i) => isTried(`noisy ${i % 17}`));
+  assert.ok(await isTried('quiet'));
+  assert.ok((await Promise.all(tries)).includes(false), 'there were too many');
 });
