@@ -57,8 +57,8 @@ export const MUTATIONS: readonly Row[] = [
     text: 'mail is sealed for the keys that have shown themselves',
     mutation: {
       file: IDENTITY,
-      from: 'return shown.length > 0 ? shown : (value.their_keys ?? []);',
-      to: 'return value.their_keys ?? shown;',
+      from: 'return used.length > 0 ? used : (value.their_keys ?? []);',
+      to: 'return value.their_keys ?? used;',
     },
   },
   {
@@ -73,7 +73,7 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A1-8',
     text: 'the thread tells which of several connections is meant, and never the newest',
-    mutation: { file: IDENTITY, from: 'const found = shown.findLast(fits);', to: 'const found = shown.find(() => fits.length >= 0);' },
+    mutation: { file: IDENTITY, from: 'const found = peers.findLast(fits);', to: 'const found = peers.find(() => fits.length >= 0);' },
   },
   {
     id: 'A1-9',
