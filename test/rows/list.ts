@@ -232,7 +232,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: 'answer: { result: { ...view(value), seed: body.seed } },\n          ...(asAlgo',
   },
   'S1-13': { file: 'examples/python/controller.py', from: 'import argparse\n', to: 'import acapy_controller\nimport argparse\n' },
-  'S1-14': { file: 'README.md', from: `/wallet/did/create '{"method": "algo"}'`, to: `/wallet/did/create '{"method": "sov"}'` },
+  'S1-14': { file: 'README.md', from: `/wallet/did/create '{"method": "algo"}'`, to: `/wallet/did/create '{"method": "ethr"}'` },
   'S1-15': {
     file: 'docs/SupportedRFCs.md',
     from: '| `https://didcomm.org/trust_ping/1.0` | sender, receiver |',
