@@ -45,6 +45,7 @@ const settings = (): Settings =>
   ({
     label: 'test',
     endpoint: 'http://127.0.0.1:1',
+    moreEndpoints: [],
     publicInvites: true,
     debugWebhooks: false,
     preserveExchangeRecords: true,
@@ -174,23 +175,11 @@ async function send(place: Place, message: JsonObject, sender: KeyPair | undefin
 
 /** Members that make a body pass its schema, whichever it is. */
 const BODY: JsonObject = {
-  formats: [
-    { attach_id: 'a', format: 'anoncreds/credential-offer@v1.0' },
-    { attach_id: 'b', format: 'anoncreds/proof-request@v1.0' },
-    { attach_id: 'c', format: 'anoncreds/proof@v1.0' },
-  ],
   did: 'did:peer:4zQmNobody',
   content: 'text',
   description: { code: 'x', en: 'y' },
   status: 'OK',
   presentation_proposal: { attributes: [], predicates: [] },
-  'offers~attach': [{ '@id': 'a', data: { json: { cred_def_id: 'd', schema_id: 's' } } }],
-  ...Object.fromEntries(
-    ['requests', 'credentials', 'request_presentations', 'presentations'].map((name) => [
-      `${name}~attach`,
-      [{ '@id': 'a', data: { json: {} } }],
-    ]),
-  ),
   name: 'x',
   request: { jsonrpc: '2.0', method: 'x', id: 1 },
   response: { jsonrpc: '2.0', result: 1, id: 1 },
@@ -212,11 +201,28 @@ const BODY: JsonObject = {
   protocols: [{ pid: 'x' }],
   disclosures: [{ 'feature-type': 'protocol', id: 'x' }],
 };
+/** What is attached to messages of credentials and proofs, and in which format, whatever their version. */
+const ATTACHED: Readonly<Record<string, readonly [field: string, format: string]>> = {
+  'propose-credential': ['filters', 'anoncreds/credential-filter@v1.0'],
+  'offer-credential': ['offers', 'anoncreds/credential-offer@v1.0'],
+  'request-credential': ['requests', 'anoncreds/credential-request@v1.0'],
+  'issue-credential': ['credentials', 'anoncreds/credential@v1.0'],
+  'propose-presentation': ['proposals', 'anoncreds/proof-request@v1.0'],
+  'request-presentation': ['request_presentations', 'anoncreds/proof-request@v1.0'],
+  presentation: ['presentations', 'anoncreds/proof@v1.0'],
+};
+function attachedTo(name: string): JsonObject {
+  const [field, format] = ATTACHED[name] ?? [];
+  if (field === undefined || format === undefined) return {};
+  const json: JsonObject = field === 'offers' ? { cred_def_id: 'd', schema_id: 's' } : {};
+  return { formats: [{ attach_id: 'a', format }], [`${field}~attach`]: [{ '@id': 'a', data: { json } }] };
+}
 const messageOf = (protocol: Protocol, name: string, { thread, peer }: Place): JsonObject => ({
   '@type': `${protocol.uris[0]}/${name}`,
   '@id': randomUUID(),
   '~thread': { thid: thread, pthid: thread },
   ...BODY,
+  ...attachedTo(name),
   // who moves to another DID is to be heard under the same key by this test
   to_did: ownPeer2({ verkey: peer.verkey, endpoint: 'http://127.0.0.1:1' }),
 });
@@ -236,6 +242,12 @@ const stepsOf = (protocol: Protocol): [string, MessageStep | undefined][] => [
   ['ack', protocol.acked],
   ['problem-report', protocol.problem],
 ];
+/** A record but for a problem that was noted in it. */
+function untroubled(record: unknown): object {
+  const { version: _version, updated: _updated, value, ...rest } = record as { version: number; updated: number; value: JsonObject };
+  const { error_msg: _told, ...members } = value;
+  return { ...rest, value: members };
+}
 const withoutId = ({ '@id': _id, ...message }: JsonObject): JsonObject => message;
 const isReport = (message: JsonObject): boolean => /problem[-_]report$/.test(String(message['@type']));
 
@@ -271,7 +283,9 @@ for (const automatic of [false, true]) {
                 (step.from === '*' || (step.from.includes(state) && (state === NEW || step.role === undefined || step.role === role)));
               if (isOutcome(name)) {
                 assert.ok(!first.mail.some(isReport), `${at}: an outcome was answered by a report`);
-                if (!listed) assert.deepEqual(first.records, before, `${at}: an effect that is not listed`);
+                // a problem that the protocol has no step for is noted in its record, and changes nothing else
+                const plain = name === 'ack' || step ? (one: unknown) => one : untroubled;
+                if (!listed) assert.deepEqual(first.records.map(plain), before.map(plain), `${at}: an effect that is not listed`);
               } else if (!listed) {
                 assert.deepEqual(first.records, before, `${at}: an effect that is not listed`);
                 assert.equal(first.events, 0, `${at}: an event`);
