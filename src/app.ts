@@ -153,7 +153,6 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     egressGuard(config.egressAllow, () => (adminPort === undefined ? undefined : { port: adminPort, host: admin?.host })),
   );
   const web = webDocuments(guard, WEB_MS);
-  const shortened = webDocuments(guard, WEB_MS);
   const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
   db.jobs.subscribe(({ forget }) => {
     const written = forget.filter((name) => name.startsWith('did:'));
@@ -228,7 +227,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await workers.stop();
-    await Promise.allSettled([outbound.close(), web.close(), shortened.close(), anoncreds.close()]);
+    await Promise.allSettled([outbound.close(), web.close(), anoncreds.close()]);
     await db.admin.close();
     throw error;
   }
@@ -315,7 +314,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       }
       return settings;
     },
-    invitationAt: (url) => invitationAt(shortened, url, config.maxMessageSize),
+    invitationAt: (tenant, url) => invitationAt(web, tenant, url, config.maxMessageSize),
     plugins,
     version: VERSION,
     acapyVersion: ACAPY_VERSION,
@@ -396,7 +395,6 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await workers.stop();
       await outbound.close();
       await web.close();
-      await shortened.close();
       await anoncreds.close();
       door.close();
       await db.admin.close();

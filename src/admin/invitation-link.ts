@@ -9,9 +9,10 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
  * The invitation that a URL holds, or leads to (RFC 0434, "URL Shortening"): as JSON, or by one redirect to a URL that holds it, which is read and not followed.
+ * @param tenant whose share of fetches at a time it is
  * @throws AppError `bad-request` where it holds and leads to none, `egress-refused`, `link-unavailable`
  */
-export async function invitationAt(web: Pick<WebDocuments, 'get'>, url: string, maxBytes: number): Promise<JsonObject> {
+export async function invitationAt(web: Pick<WebDocuments, 'get'>, tenant: string, url: string, maxBytes: number): Promise<JsonObject> {
   const refuse = (why: string): never => {
     throw new AppError('bad-request', `invitation_url: ${why}`);
   };
@@ -24,7 +25,7 @@ export async function invitationAt(web: Pick<WebDocuments, 'get'>, url: string, 
   };
   const there = held(url);
   if (there) return there;
-  const { status, body, location } = await web.get(url, { accept: 'application/json', maxBytes, failure: 'link-unavailable' });
+  const { status, body, location } = await web.get(url, { accept: 'application/json', maxBytes, failure: 'link-unavailable', tenant });
   if (REDIRECTS.has(status))
     return (
       (location !== undefined && URL.canParse(location, url) && held(new URL(location, url).href)) ||

@@ -27,7 +27,7 @@ export interface Admin {
   /** A tenant's settings, given by flag names or variables, under ACA-Py's names. @throws AppError `bad-request` */
   acapySettings(given: JsonObject): JsonObject;
   /** The invitation that a URL holds, or leads to. @throws AppError */
-  invitationAt(url: string): Promise<JsonObject>;
+  invitationAt(tenant: string, url: string): Promise<JsonObject>;
   /** What was loaded beside the agent's own protocols. */
   readonly plugins: readonly Plugin[];
   readonly version: string;

@@ -33,7 +33,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
       // nothing is fetched for a wallet that may not receive it
       if ((await kernel.profiles.of(tenant)).settings.noReceiveInvites)
         throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
-      const invitation = url === undefined ? body : await invitationAt(url as string);
+      const invitation = url === undefined ? body : await invitationAt(tenant, url as string);
       if (url !== undefined && !schema!.check(invitation))
         throw new AppError('bad-request', 'invitation_url: what it leads to is no out-of-band invitation');
       return await calls.call(tenant, protocol.name, name, { input: { body: invitation, query }, key });
