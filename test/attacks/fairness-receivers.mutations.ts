@@ -20,4 +20,13 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a tenant has its own bound of documents that are waited for',
     mutation: { file: 'src/app.ts', from: 'dids.resolve(did, { tenant })', to: 'dids.resolve(did)' },
   },
+  {
+    id: 'A4-4',
+    text: 'a short link is fetched within the bound of its tenant',
+    mutation: {
+      file: 'src/admin/invitation-link.ts',
+      from: "failure: 'link-unavailable', tenant });",
+      to: "failure: 'link-unavailable' });",
+    },
+  },
 ];

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
+import { verkeyToDidKey } from '../../src/didcomm/encoding.ts';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { connect, createWorld, startReceiver } from '../support/agents.ts';
 import { MULTITENANT, newTenant } from '../support/tenants.ts';
 import { until } from '../support/waiting.ts';
@@ -93,5 +96,31 @@ test('[A4-3] did:web of servers that never answer keep no other tenant from its 
   const answer = await quiet.call('GET', path((server.address() as AddressInfo).port, 'q'));
   assert.equal(answer.status, 200, answer.text);
   assert.equal(silent.state.most, 8);
+  await Promise.all(asked);
+});
+
+test('[A4-4] short links of servers that never answer keep no other tenant from receiving an invitation', async () => {
+  const silent = await startSilent();
+  const agent = await world.start('short-links', { noWebhook: true, flags: MULTITENANT });
+  const [noisy, quiet] = [await newTenant(agent, 'noisy'), await newTenant(agent, 'quiet')];
+  const receive = (tenant: typeof quiet, port: number) =>
+    tenant.call('POST', '/out-of-band/receive-invitation', { invitation_url: `http://127.0.0.1:${port}/i/x` });
+  const asked = Array.from({ length: 12 }, () => receive(noisy, silent.port));
+  await until(() => silent.state.now >= 8, 'as many requests as one may have');
+  const invitation = {
+    '@type': 'https://didcomm.org/out-of-band/1.1/invitation',
+    '@id': randomUUID(),
+    handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
+    services: [
+      { id: '#s', type: 'did-communication', recipientKeys: [verkeyToDidKey(newKeyPair().verkey)], serviceEndpoint: 'http://127.0.0.1:1' },
+    ],
+  };
+  const server = createServer((_request, response) =>
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(invitation)),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  world.defer(() => server.close());
+  const answer = await receive(quiet, (server.address() as AddressInfo).port);
+  assert.equal(answer.status, 200, answer.text);
   await Promise.all(asked);
 });
