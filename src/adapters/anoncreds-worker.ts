@@ -141,7 +141,7 @@ parentPort?.on('message', ({ id, operation, input }: Call) => {
 /** Lets this thread, and those that the library starts from it, wait for others: on Linux alone, where a thread has a priority of its own. */
 function standBack(): void {
   try {
-    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), 10);
+    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), 5);
   } catch {
     // then it is like the others
   }
