@@ -20,7 +20,7 @@ export interface JsonLimits {
 const MAX_BYTES = 1 << 20;
 const MAX_DEPTH = 64;
 /** Members of all objects together: what is made of them costs far more than their bytes. */
-const MAX_MEMBERS = 20_000;
+const MAX_MEMBERS = 50_000;
 
 /**
  * Parses JSON from someone we do not trust (RFC 8259 as narrowed by I-JSON, RFC 7493): bounded size, depth and number of members, valid UTF-8 without a byte order mark, no

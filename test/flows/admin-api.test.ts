@@ -133,7 +133,7 @@ test('/metrics is Prometheus text with the counters of /status, queues and the p
   for (const name of ['messages', 'calls']) assert.ok(samples.has(`flexid_tenant_${name}{tenant="other"}`), name);
   assert.ok(samples.get('flexid_admin_calls_total')! > 0);
   assert.ok(samples.get('process_resident_memory_bytes')! > 1e7);
-  assert.equal(samples.get(`flexid_info{version="${(await alice.get('/status')).version}"}`), 1);
+  assert.equal(samples.get(`flexid_info{version="${(await alice.get('/status')).flexid_version}"}`), 1);
   assert.equal((await alice.call('GET', '/metrics', undefined, { 'x-api-key': 'wrong' })).status, 401);
 });
 

@@ -82,7 +82,7 @@ test('POST /credential-definitions does the same for credential definitions', as
   assert.deepEqual(told, { ver: '1.0', id: credDefId, schemaId, type: 'CL', tag: 'first', value: same.value });
   assert.match(
     (await issuer.call('POST', '/credential-definitions', { schema_id: schemaId, tag: 'first' })).text,
-    /^400: Cred def for .* first already exists$/,
+    /^400: Cred def for .* first already exists: did:algo:/,
   );
   for (const [query, found] of [
     ['', 1],

@@ -34,6 +34,7 @@ const VALUES_OTHERWISE: ReadonlySet<string> = new Set([
   'POST /wallet/sd-jwt/sign',
   'ConnRecord connection_protocol',
   'V20PresRequest request_presentations~attach',
+  'AttachDecoratorData base64',
 ]);
 
 /** Members that are null where ACA-Py's document has no null, since ACA-Py's own answers are so too. */
