@@ -23,21 +23,23 @@ after(() => world.close());
 const PING = 'trust_ping/1.0/ping';
 const LIVE = 'messagepickup/2.0/live-delivery-change';
 
+type Receiver = Awaited<ReturnType<typeof startReceiver>>;
+
 interface Mediator extends Mediating {
   readonly process: Program;
 }
 
-/** A mediator as a process of its own. */
-async function mediatorAt(name: string, folder: string, store: readonly string[]): Promise<Mediator> {
+/** A mediator as a process of its own. Replicas share the address of their webhooks: any of them delivers what another has to tell. */
+async function mediatorAt(name: string, folder: string, store: readonly string[], shared?: Receiver): Promise<Mediator> {
   const [admin, port] = [await freePort(), await freePort()];
   const key = randomBytes(8).toString('hex');
-  const receiver = await startReceiver();
-  world.defer(() => receiver.close());
+  const receiver = shared ?? (await startReceiver());
+  if (!shared) world.defer(() => receiver.close());
   const args = [
     ...['start', '--label', name, '--admin', '127.0.0.1', String(admin), '--admin-api-key', key],
     ...['--inbound-transport', 'http', '127.0.0.1', String(port), '--inbound-transport', 'ws', '127.0.0.1', String(port)],
     ...['--endpoint', `http://127.0.0.1:${port}`, '--egress-allow', '127.0.0.0/8', '--no-ledger', '--open-mediation'],
-    ...['--webhook-url', `${receiver.url}/${name}#k`, '--log-level', 'warn', '--message-rate', '0', ...store],
+    ...['--webhook-url', `${receiver.url}/mediator#k`, '--log-level', 'warn', '--message-rate', '0', ...store],
   ];
   const process = program(name, folder, 'src/main.ts', args, () => answers(`http://127.0.0.1:${admin}/status/ready`));
   world.defer(() => process.stop());
@@ -220,8 +222,10 @@ describe('two replicas', () => {
     world.defer(() => database.stop());
     ({ adminUrl } = database);
     const [folder, store] = [folderOf(), ['--store', database.url, '--wallet-key', 'replicas']];
-    one = await mediatorAt('one', folder, store);
-    other = await mediatorAt('other', folder, store);
+    const receiver = await startReceiver();
+    world.defer(() => receiver.close());
+    one = await mediatorAt('one', folder, store, receiver);
+    other = await mediatorAt('other', folder, store, receiver);
   });
 
   /** The database's sessions that wait for hints, in the order in which the replicas were started. */
