@@ -129,10 +129,10 @@ test('what cannot be loaded, or claims what is taken, stops the start with one s
       [
         plugin(
           'type',
-          `protocols: [defineProtocol({ name: 't', uris: ['https://example.org/trust_ping/1.0'], binds: ${record('t')}, messages: { ping: { schema: Type.Object({}), from: '*', step: () => ({}) } } })]`,
+          `protocols: [defineProtocol({ name: 't', uris: ['https://didcomm.org/trust_ping/1.0'], binds: ${record('t')}, messages: { ping: { schema: Type.Object({}), from: '*', step: () => ({}) } } })]`,
         ),
       ],
-      /message type trust_ping\/1\/ping is registered by trust-ping and t/,
+      /message type https:\/\/didcomm\.org\/trust_ping\/1\/ping is registered by trust-ping and t/,
     ],
     [
       [plugin('route', `routes: [{ route: 'GET /connections/{other}', tag: 'x', summary: 'x', handle: async () => ({}) }]`)],
