@@ -47,7 +47,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   let failed = 0;
   let skipped = 0;
   const failures: string[] = [];
-  const stream = run({ files, concurrency: Math.max(2, availableParallelism()), timeout: 600_000 });
+  // one more than the cores: much of a test is waiting
+  const stream = run({ files, concurrency: Math.max(2, availableParallelism() + 1), timeout: 600_000 });
   stream.on('test:summary', (summary) => {
     if (summary.file !== undefined) return;
     passed = summary.counts.passed;
