@@ -68,8 +68,8 @@ const WEB_MS = 5000;
 const WATCHED_MS = 60_000;
 /** Messages that are worked on at once, whatever they came by. */
 const MAX_IN_FLIGHT = 1000;
-/** How long it is believed that the store can be written, or cannot. */
-const STORE_CHECK_MS = 2000;
+/** How long it is believed that the store can be written, or cannot, and that the ledger's node answers, or does not. */
+const HEALTH_MS = 2000;
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
 
@@ -242,7 +242,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   });
   let watched = 0;
   // anyone may ask, all the time: what it writes has a bound
-  const storeCheck = atMostEvery(STORE_CHECK_MS, () => db.admin.check());
+  const storeCheck = atMostEvery(HEALTH_MS, () => db.admin.check());
+  const ledgerHealth = atMostEvery(HEALTH_MS, async () => await ledger?.health());
   const ready = async (): Promise<{ ok: boolean; reason?: string; waits?: string }> => {
     watched = Date.now();
     if (draining || closing) return { ok: false, reason: 'Shutdown in progress' };
@@ -338,7 +339,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       }
     },
     ready,
-    ledgerHealth: async () => await ledger?.health(),
+    ledgerHealth,
     counters: () => ({ ...counters, ...db.admin.stats() }),
     busiest: () => Object.fromEntries(Object.entries(tallies).map(([name, tally]) => [name, tally.busiest(config.metricsTenants)])),
     resetCounters() {

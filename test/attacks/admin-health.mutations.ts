@@ -20,4 +20,13 @@ export const MUTATIONS: readonly Row[] = [
     text: 'failing webhooks are told, and not all the time',
     mutation: { file: 'src/workers/events.ts', from: 'if (kept !== undefined)', to: 'if (kept === -1)' },
   },
+  {
+    id: 'A15-4',
+    text: 'anybody may ask how the ledger is, and its node is asked seldom',
+    mutation: {
+      file: 'src/app.ts',
+      from: 'const ledgerHealth = atMostEvery(HEALTH_MS, async () => await ledger?.health());',
+      to: 'const ledgerHealth = async () => await ledger?.health();',
+    },
+  },
 ];

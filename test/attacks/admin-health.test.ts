@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
@@ -6,6 +8,7 @@ import { Client } from 'pg';
 import { openPostgres } from '../../src/adapters/postgres.ts';
 import { startPostgres } from '../postgres.ts';
 import { createWorld, HANDSHAKE, until } from '../support/agents.ts';
+import type { Devnet } from '../support/ledger.ts';
 
 /** Trouble that nobody sees is trouble for long: what is full, damaged or unreachable is told to whoever looks. */
 
@@ -131,4 +134,21 @@ test('[A15-3] a webhook that keeps failing is in the log, not once for each try,
   assert.match(told[0]!, /http:\/\/127\.0\.0\.1:9"/);
   assert.doesNotMatch(told[0]!, /a-path-like-a-key|key-of-it/);
   assert.match((await agent.call('GET', '/metrics')).text, /flexid_webhooks_failed_total \d/);
+});
+
+test('[A15-4] who asks without a key how the ledger is makes the agent ask its node seldom', async () => {
+  let asked = 0;
+  const node = createServer((_request, response) => {
+    asked++;
+    response.writeHead(503).end();
+  });
+  await new Promise<void>((resolve) => node.listen(0, '127.0.0.1', resolve));
+  world.defer(() => node.close());
+  const url = `http://127.0.0.1:${(node.address() as AddressInfo).port}`;
+  const devnet = { url, token: 'none', appId: 1001, genesisHash: Buffer.alloc(32, 7).toString('base64') } as Devnet;
+  const agent = await world.start('curious', { noWebhook: true, devnet });
+  const before = asked;
+  const answers = await Promise.all(Array.from({ length: 100 }, () => agent.call('GET', '/status/ledger', undefined, { 'x-api-key': '' })));
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([503]));
+  assert.ok(asked > before && asked - before < 10, `the node was asked ${asked - before} times`);
 });

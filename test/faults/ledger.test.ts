@@ -148,7 +148,7 @@ test('while the node is down a write waits and says why; when it is back the wri
   assert.equal((await call).schema_state.state, 'finished');
   const done = await finished(faber, body);
   assert.deepEqual(done.registration_metadata, {});
-  assert.equal((await faber.call('GET', '/status/ledger')).status, 200);
+  await until(async () => (await faber.call('GET', '/status/ledger')).status === 200, 'the ledger to be ready again');
 });
 
 test('while the node is down an agent starts, is ready, connects and writes; an issuer and a holder that need the ledger wait, and go on by themselves', async () => {
