@@ -99,3 +99,38 @@ test('a removed tenant leaves no blob behind', async () => {
     await db.admin.close();
   }
 });
+
+test('a value that is written while its tenant is erased is nobody’s', async () => {
+  const path = join(folder, 'erased.db');
+  const erase = "UPDATE tenant SET data_key = %, lock = NULL WHERE id = 'erased'";
+  const sqlite = await openSqlite({ path });
+  const postgres = await openPostgres({ url: server.url, masterKey });
+  const erased = {
+    sqlite() {
+      const raw = new DatabaseSync(path, { timeout: 1000 });
+      raw.exec(erase.replace('%', "x''"));
+      raw.close();
+    },
+    async postgres() {
+      const client = new pg.Client({ connectionString: server.adminUrl.replace(/postgres$/, 'flexid') });
+      await client.connect();
+      await client.query(erase.replace('tenant', 'flexid.tenant').replace('%', "''"));
+      await client.end();
+    },
+  };
+  for (const [db, behind] of [
+    [sqlite, erased.sqlite],
+    [postgres, erased.postgres],
+  ] as const) {
+    await db.admin.ensureTenant('erased', 'erased');
+    await db.blobs.put('erased', 'before', Buffer.from('x'));
+    // behind the agent's back: it still believes that the tenant is there, as one that began before the erasure does
+    await behind();
+    await assert.rejects(db.blobs.put('erased', 'after', Buffer.from('x')), { code: 'not-found' });
+    assert.deepEqual(
+      (await db.blobs.list('erased', {})).map(({ name }) => name),
+      ['before'],
+    );
+    await db.admin.close();
+  }
+});

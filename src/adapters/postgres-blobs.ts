@@ -14,6 +14,7 @@ import {
   sha256,
   unknownTenant,
 } from './blobs-shared.ts';
+import { NO_TENANT, TENANT_LOCK } from './postgres-commit-sql.ts';
 import type { Link } from './postgres-link.ts';
 import type { KnownTenant } from './store-shared.ts';
 
@@ -38,6 +39,10 @@ export const BLOB_FUNCTIONS = `
 CREATE FUNCTION flexid.turn_blob(p_t int, p_name text, p_content text, p_size bigint, p_sha256 text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('flexid.tenant', p_t::text, true);
+  -- an erasure waits for this, and nothing begins after it
+  PERFORM pg_advisory_xact_lock_shared(${TENANT_LOCK}, p_t);
+  PERFORM 1 FROM flexid.tenant WHERE n = p_t AND (length(data_key) > 0 OR lock IS NOT NULL);
+  IF NOT FOUND THEN RAISE EXCEPTION 'There is no such tenant' USING ERRCODE = '${NO_TENANT}'; END IF;
   PERFORM pg_advisory_xact_lock(p_t, hashtext(p_name));
   IF p_content IS NOT NULL THEN
     DELETE FROM flexid.spare WHERE t = p_t AND content = p_content;

@@ -48,6 +48,8 @@ export function sqliteBlobs({ db, batch, tenantById, read }: Parts): Blobs {
   const spares = db.prepare('SELECT content FROM spare WHERE since <= ? ORDER BY since LIMIT 1');
   const chunkDelete = db.prepare('DELETE FROM chunk WHERE (content, n) IN (SELECT content, n FROM chunk WHERE content = ? LIMIT ?)');
 
+  const alive = db.prepare('SELECT 1 FROM tenant WHERE n = ? AND (length(data_key) > 0 OR lock IS NOT NULL)');
+
   const find = (t: number, name: string): Row | undefined => one.get(t, name) as Row | undefined;
   const statOf = ({ name, size, sha256: hash, written }: Row): BlobStat => ({ name, size, sha256: hash, written });
 
@@ -65,6 +67,8 @@ export function sqliteBlobs({ db, batch, tenantById, read }: Parts): Blobs {
       });
     }
     await batch.write(() => {
+      // one that was erased meanwhile leaves its number to another
+      if (!alive.get(t)) throw new AppError('not-found', `There is no tenant ${tenant}`);
       const former = find(t, name);
       if (spareDelete.run(content).changes === 0) throw new AppError('conflict', 'The blob took too long to write');
       if (former) spareInsert.run(former.content, t, Date.now());
