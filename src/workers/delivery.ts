@@ -54,7 +54,11 @@ export function createDelivery(
     await engine.transition({ tenant, protocol, record, from: '*', origin: {}, otherwise: 'ignore', step });
   }
 
-  /** What a peer answers is not part of the delivery: a message that breaks something must not have ours sent again. */
+  /**
+   * What a peer answers is not part of the delivery: an answer that breaks something does not have ours sent again. Where it meets passing trouble ours is sent
+   * again, so that the answer comes again too.
+   * @throws AppError of passing trouble
+   */
   async function receiveAnswer(body: Uint8Array, endpoint: string): Promise<void> {
     try {
       // it counts among all that its address sends: who answers each message with another one sets no pace of its own
