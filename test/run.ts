@@ -12,7 +12,7 @@ export const APART = ['test/interop/'];
 const HELP = `./flexid test [part of a path ...]
 
 Runs every test, or those whose path holds one of the given texts: ./flexid test didcomm, ./flexid test faults
-Prints each test and closes with "N passed, N failed".
+Prints each test, then the files that took longest, and closes with "N passed, N failed".
 
 ./flexid test rows [--mutate] [id ...]
 
@@ -47,10 +47,14 @@ export async function main(argv: readonly string[]): Promise<number> {
   let failed = 0;
   let skipped = 0;
   const failures: string[] = [];
+  const seconds = new Map<string, number>();
   // one more than the cores: much of a test is waiting
   const stream = run({ files, concurrency: Math.max(2, availableParallelism() + 1), timeout: 600_000 });
   stream.on('test:summary', (summary) => {
-    if (summary.file !== undefined) return;
+    if (summary.file !== undefined) {
+      seconds.set(relative(ROOT, summary.file), summary.duration_ms / 1000);
+      return;
+    }
     passed = summary.counts.passed;
     skipped = summary.counts.skipped + summary.counts.todo;
     failed = summary.counts.tests - passed - skipped;
@@ -61,6 +65,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     stream.compose(spec).on('end', resolve).on('error', reject).pipe(process.stdout, { end: false });
   });
+  const slowest = [...seconds].sort(([, a], [, b]) => b - a).slice(0, 10);
+  if (files.length > 10)
+    process.stdout.write(`\nlongest:\n${slowest.map(([file, s]) => `${s.toFixed(0).padStart(5)} s  ${file}\n`).join('')}`);
   if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((one) => `  ${one}`).join('\n')}\n`);
   process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
   return failed === 0 && passed > 0 ? 0 : 1;

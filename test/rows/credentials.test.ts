@@ -296,11 +296,14 @@ test('[D-03] a message that is sent again, as it was or in a new seal, has no se
   assert.equal(mails(peer, 'credential_request').length, 2);
 });
 
-/** Another raw value than the one whose number was signed. */
-const changeCredential = (credential: Json): Json => {
-  const changed = structuredClone(credential);
-  changed.values.name.raw = 'Eve';
-  return changed;
+/** Offered and issued with another raw value than the one whose number was signed. */
+const ODD = {
+  changeOffer: (offer: Json): Json => ({ ...offer, data: { ...offer.data, name: 'Eve' } }),
+  changeCredential: (credential: Json): Json => {
+    const changed = structuredClone(credential);
+    changed.values.name.raw = 'Eve';
+    return changed;
+  },
 };
 
 test('[D-16] a value that does not fit its number is refused, unless the peer is marked as one with an encoding of its own', async () => {
@@ -311,12 +314,12 @@ test('[D-16] a value that does not fit its number is refused, unless the peer is
     const before = await eves();
     const strict = await connectWith(holder, peer);
     const next = later(holder);
-    await issue(peer, strict.link, await scripted(), THEIRS, { changeCredential });
+    await issue(peer, strict.link, await scripted(), THEIRS, ODD);
     const failed = await next(ISSUE, (one) => one.state === 'abandoned');
     assert.match(failed.error_msg, /value of name does not fit/);
     assert.equal(await eves(), before);
     const marked = await connectWith(holder, peer, { legacy_encoding: true });
-    await issuedTo(holder, peer, marked.link, { changeCredential });
+    await issuedTo(holder, peer, marked.link, ODD);
     assert.equal(await eves(), before + 1);
   }
 });
