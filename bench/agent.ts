@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { answers, freePort, program } from '../examples/demo/processes.ts';
+import { answers, freePort, program } from '../harness/processes.ts';
 
 export interface BenchAgent {
   readonly admin: string;

@@ -1,4 +1,4 @@
-import { openAnonCreds } from '../src/adapters/anoncreds.ts';
+import { openAnonCreds } from '../src/adapters/anoncreds/anoncreds.ts';
 import { checkPresentation } from '../src/formats/anoncreds-checks.ts';
 import { encodeValues, newNonce } from '../src/formats/anoncreds-values.ts';
 import type { AnonCreds, PresentationRequest } from '../src/ports/anoncreds.ts';

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eachOf, issueOne, type Prepared, prepare, presentOne } from '../examples/demo/flow.ts';
-import { type Network, ROLES, type Role, startNetwork } from '../examples/demo/network.ts';
-import { openStores } from '../examples/demo/stores.ts';
+import { type Network, ROLES, type Role, startNetwork } from '../harness/network.ts';
+import { openStores } from '../harness/stores.ts';
 import { BENCH_ROW, run as bareCalls } from './anoncreds.ts';
 import { cpuSeconds, printTable } from './reference.ts';
 

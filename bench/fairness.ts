@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { eachOf } from '../examples/demo/flow.ts';
-import { startLedger } from '../examples/demo/network.ts';
+import { startLedger } from '../harness/network.ts';
 import { startBenchAgent } from './agent.ts';
 import { printTable } from './reference.ts';
 

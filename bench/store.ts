@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSqlite } from '../src/adapters/sqlite.ts';
+import { openSqlite } from '../src/adapters/sqlite/sqlite.ts';
 import type { ClaimedLane, Database } from '../src/ports/store.ts';
 
 /**
@@ -16,8 +16,8 @@ const value = { my_did: 'did:peer:2.x', their_did: 'did:peer:2.y', text: 'x'.rep
 
 async function opened(): Promise<{ db: Database; stop: () => Promise<void> }> {
   if (kind === 'postgres') {
-    const { startPostgres } = await import('../src/adapters/embedded-postgres.ts');
-    const { openPostgres } = await import('../src/adapters/postgres.ts');
+    const { startPostgres } = await import('../src/adapters/postgres/embedded.ts');
+    const { openPostgres } = await import('../src/adapters/postgres/postgres.ts');
     const server = await startPostgres();
     const db = await openPostgres({ url: server.url, masterKey: new Uint8Array(32) });
     return { db, stop: () => db.admin.close().then(server.stop) };

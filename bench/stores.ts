@@ -1,4 +1,4 @@
-import { startPostgres } from '../src/adapters/embedded-postgres.ts';
+import { startPostgres } from '../src/adapters/postgres/embedded.ts';
 
 export interface BenchStore {
   readonly name: string;

@@ -1,24 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { algorandLedger } from './adapters/algorand.ts';
-import { openAnonCreds } from './adapters/anoncreds.ts';
-import { createDoor } from './adapters/door.ts';
-import { egressGuard } from './adapters/egress.ts';
-import { httpInbound, inboundGate } from './adapters/http-inbound.ts';
-import { httpOutbound } from './adapters/http-outbound.ts';
-import { openPostgres } from './adapters/postgres.ts';
-import { rotatePostgres } from './adapters/postgres-rotate.ts';
-import { openSqlite } from './adapters/sqlite.ts';
-import { rotateSqlite } from './adapters/sqlite-rotate.ts';
-import { webDocuments } from './adapters/web-documents.ts';
-import { type Frames, takeFrames, wsInbound } from './adapters/ws-inbound.ts';
-import { outboundOf, wsOutbound } from './adapters/ws-outbound.ts';
+import { algorandLedger } from './adapters/algorand/algorand.ts';
+import { openAnonCreds } from './adapters/anoncreds/anoncreds.ts';
+import { openPostgres } from './adapters/postgres/postgres.ts';
+import { rotatePostgres } from './adapters/postgres/rotate.ts';
+import { rotateSqlite } from './adapters/sqlite/rotate.ts';
+import { openSqlite } from './adapters/sqlite/sqlite.ts';
+import { createDoor } from './adapters/transport/door.ts';
+import { egressGuard } from './adapters/transport/egress.ts';
+import { httpInbound, inboundGate } from './adapters/transport/http-inbound.ts';
+import { httpOutbound } from './adapters/transport/http-outbound.ts';
+import { webDocuments } from './adapters/transport/web-documents.ts';
+import { type Frames, takeFrames, wsInbound } from './adapters/transport/ws-inbound.ts';
+import { outboundOf, wsOutbound } from './adapters/transport/ws-outbound.ts';
 import { createAuthority } from './admin/auth.ts';
 import { invitationAt } from './admin/invitation-link.ts';
 import { MAX_QR_BYTES, qrText } from './admin/qr.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
+import { PROTOCOLS, UNBOUND_RECORDS } from './builtin-protocols.ts';
 import { type Config, ConfigError, dataDir, liveConfig } from './config.ts';
 import { acapySettings } from './config-acapy.ts';
 import { signBytes } from './didcomm/keys.ts';
@@ -49,10 +50,9 @@ import type { Database } from './ports/store.ts';
 import { NO_TRACE, type Trace } from './ports/trace.ts';
 import type { Outbound, Socket } from './ports/transport.ts';
 import { type TenantProfiles, tenantProfiles } from './profiles.ts';
-import { legacyEndpoints } from './protocols/legacy-endpoint.ts';
 import { deliveryOf } from './protocols/message-pickup-2.ts';
-import { multitenancy } from './protocols/multitenancy.ts';
-import { EXTRA_RECORDS, PROTOCOLS } from './spoken.ts';
+import { legacyEndpoints } from './resources/legacy-endpoint.ts';
+import { multitenancy } from './resources/multitenancy.ts';
 import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
 import { startExpiry } from './workers/expiry.ts';
@@ -104,7 +104,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const { registry, ops } = asSetting('--plugin', () => {
     const protocols = plugins.flatMap((plugin) => plugin.protocols ?? []);
     const records = plugins.flatMap((plugin) => plugin.records ?? []);
-    const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [...EXTRA_RECORDS, ...records] as never);
+    const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [...UNBOUND_RECORDS, ...records] as never);
     operationsOf(registry, plugins, { multitenant: true, managesWallets: true });
     return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
@@ -425,7 +425,7 @@ async function tracing(config: Config, instance: string, log: Log) {
   if (!/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint)) throw new ConfigError('--otlp-endpoint takes a URL, http or https');
   if (share > 1) throw new ConfigError('--otlp-share takes a number from 0 to 1');
   // loaded here, not above: the SDK is larger than all the rest, and most agents run without it
-  const [{ otlpTrace }, traced] = await Promise.all([import('./adapters/otlp.ts'), import('./adapters/traced.ts')]);
+  const [{ otlpTrace }, traced] = await Promise.all([import('./adapters/telemetry/otlp.ts'), import('./adapters/telemetry/traced.ts')]);
   const trace = otlpTrace({ endpoint, share, version: VERSION, instance, log });
   return {
     trace,
@@ -444,7 +444,7 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await firstTenant(db, config, log);
-    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), db, log);
+    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never), db, log);
     const calls = createCalls(kernel, createEngine(kernel), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });

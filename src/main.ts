@@ -46,7 +46,11 @@ function show({ url, old, qr }: { readonly url: string; readonly old: string; re
 }
 
 async function configured(command: string, argv: readonly string[]) {
-  const [{ readConfig }, { jsonLog }, app] = await Promise.all([import('./config.ts'), import('./adapters/log.ts'), import('./app.ts')]);
+  const [{ readConfig }, { jsonLog }, app] = await Promise.all([
+    import('./config.ts'),
+    import('./adapters/telemetry/log.ts'),
+    import('./app.ts'),
+  ]);
   const { config, shown, ignored } = readConfig(argv, process.env, command);
   const log = jsonLog(config.logLevel);
   if (ignored.length > 0) log.warn({}, `taken for ACA-Py and without effect here: ${ignored.join(', ')}`);

@@ -16,10 +16,10 @@ import type { JsonObject } from './ports/json.ts';
 import type { Log } from './ports/log.ts';
 import { coordinateMediation } from './protocols/coordinate-mediation.ts';
 import { outOfBandProtocol } from './protocols/out-of-band.ts';
-import { walletDid } from './protocols/wallet-did.ts';
 import { type ConnectionValue, connection } from './records/connection.ts';
 import { type DidValue, did } from './records/did.ts';
 import { type OutOfBandValue, outOfBand } from './records/out-of-band.ts';
+import { walletDid } from './resources/wallet-did.ts';
 
 /** An inline service of an invitation of ours. */
 interface Service {

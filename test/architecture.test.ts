@@ -14,6 +14,7 @@ const MAY: Record<string, readonly string[]> = {
     'workers',
     'adapters',
     'protocols',
+    'resources',
     'records',
     'formats',
     'kernel',
@@ -24,7 +25,7 @@ const MAY: Record<string, readonly string[]> = {
     'config-acapy.ts',
     'startup.ts',
     'plugins.ts',
-    'spoken.ts',
+    'builtin-protocols.ts',
     'profiles.ts',
     'errors.ts',
     'version.ts',
@@ -32,8 +33,8 @@ const MAY: Record<string, readonly string[]> = {
   'config.ts': ['config-acapy.ts', 'kernel'],
   'config-acapy.ts': [],
   'relay-offer.ts': ['didcomm'],
-  'startup.ts': ['protocols', 'records', 'kernel', 'ports', 'dids', 'didcomm', 'config.ts', 'errors.ts'],
-  'spoken.ts': ['protocols', 'records'],
+  'startup.ts': ['protocols', 'resources', 'records', 'kernel', 'ports', 'dids', 'didcomm', 'config.ts', 'errors.ts'],
+  'builtin-protocols.ts': ['protocols', 'resources', 'records'],
   'plugins.ts': ['kernel', 'config.ts'],
   'profiles.ts': ['kernel', 'records', 'ports', 'config.ts', 'errors.ts'],
   'errors.ts': [],
@@ -46,12 +47,13 @@ const MAY: Record<string, readonly string[]> = {
   formats: ['kernel', 'dids', 'didcomm', 'ports', 'errors.ts'],
   records: ['kernel', 'ports', 'errors.ts'],
   protocols: ['kernel', 'records', 'dids', 'didcomm', 'ports', 'errors.ts'],
+  resources: ['kernel', 'records', 'dids', 'didcomm', 'ports', 'errors.ts'],
   adapters: ['ports', 'vault', 'didcomm', 'errors.ts'],
   admin: ['kernel', 'records', 'formats', 'dids', 'ports', 'didcomm', 'errors.ts'],
   workers: ['kernel', 'ports', 'errors.ts'],
 };
 /** Folders whose files must not import each other: each stands alone behind a port or in the registry. */
-const APART = ['protocols', 'records'];
+const APART = ['protocols', 'resources', 'records'];
 /** Files of vault that only know the types of a port. */
 const TYPES_ONLY: Record<string, readonly string[]> = { vault: ['ports'] };
 

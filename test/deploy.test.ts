@@ -349,7 +349,7 @@ test('the image is pinned, takes no secret, and has the packages that the agent 
   const { dependencies } = JSON.parse(read('package.json'));
   const missing = globSync('src/**/*.ts', { cwd: ROOT })
     // the server that tests and the demo bring
-    .filter((file) => !/\.(test|conformance)\.ts$/.test(file) && file !== 'src/adapters/embedded-postgres.ts')
+    .filter((file) => !/\.(test|conformance)\.ts$/.test(file) && file !== 'src/adapters/postgres/embedded.ts')
     .flatMap((file) =>
       [...read(file).matchAll(/^(?:import|export)(?! type)[^'";]*?from '([^'.][^']*)'|import\('([^'.][^']*)'\)/gm)].map(
         ([, a, b]) => [file, a ?? b!] as const,

@@ -3,8 +3,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { operationsOf } from '../src/admin/server.ts';
+import { PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
-import { EXTRA_RECORDS, PROTOCOLS } from '../src/spoken.ts';
 
 /**
  * Every member of a query or a body that is declared is read by what serves it: by the code of the file that declares it, or of one that this imports. What is
@@ -48,13 +48,13 @@ function reads(file: string, name: string): boolean {
 const behind = (file: string): string[] => {
   const text = sources.get(file)!;
   const records = [...text.matchAll(/from '[./]*(records\/[a-z0-9-]+\.ts)'/g)].map(([, path]) => `src/${path}`);
-  const protocols = [...text.matchAll(/'([a-z0-9-]+)'/g)].map(([, name]) => `src/protocols/${name}.ts`);
+  const protocols = [...text.matchAll(/'([a-z0-9-]+)'/g)].flatMap(([, name]) => [`src/protocols/${name}.ts`, `src/resources/${name}.ts`]);
   const routes = [...text.matchAll(/from '\.\/([a-z-]+\.ts)'/g)].map(([, path]) => `src/admin/routes/${path}`);
   return [...records, ...protocols, ...routes].filter((path) => sources.has(path));
 };
 
 test('every declared member of a query and of a body is read', () => {
-  const operations = operationsOf(createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never), [], {
+  const operations = operationsOf(createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never), [], {
     multitenant: true,
     managesWallets: true,
   });

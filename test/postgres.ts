@@ -1,1 +1,1 @@
-export { type PostgresServer, startPostgres } from '../src/adapters/embedded-postgres.ts';
+export { type PostgresServer, startPostgres } from '../src/adapters/postgres/embedded.ts';

@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const files = globSync('{src,devnet,contracts,test,bench,examples}/**/*.test.ts', {
+  const files = globSync('{src,devnet,contracts,test,bench,examples,harness}/**/*.test.ts', {
     cwd: ROOT,
     exclude: (name) => name === 'node_modules',
   })

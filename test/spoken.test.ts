@@ -3,11 +3,11 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
 import { OLD_PREFIX, parseMessageType, parseProtocol } from '../src/didcomm/message-types.ts';
 import { CREDENTIAL_FORMATS, PROOF_FORMATS } from '../src/kernel/format-ids.ts';
 import type { Protocol } from '../src/kernel/protocol.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
-import { EXTRA_RECORDS, PROTOCOLS } from '../src/spoken.ts';
 
 /**
  * Which protocols, messages and formats there are is said once: by the literal of a protocol, and by the table of formats. Everything else asks the registry. Here every
@@ -16,7 +16,7 @@ import { EXTRA_RECORDS, PROTOCOLS } from '../src/spoken.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const protocols = PROTOCOLS as unknown as Protocol[];
-const registry = createRegistry(protocols, EXTRA_RECORDS as never);
+const registry = createRegistry(protocols, UNBOUND_RECORDS as never);
 const familyOf = (uri: string): string => parseProtocol(uri)!.family;
 const families = new Set(protocols.flatMap(({ uris }) => uris.filter((uri) => !uri.startsWith('urn:')).map(familyOf)));
 const formats = new Set([...Object.values(CREDENTIAL_FORMATS), ...Object.values(PROOF_FORMATS)].flatMap((one) => Object.values(one)));
@@ -29,7 +29,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
   },
   'src/protocols/agent-2018-credential.ts': { 'https://didcomm.org/issue-credential/2.0': 'says its messages in the words of 2018' },
   'src/protocols/agent-2018-proof.ts': { 'https://didcomm.org/present-proof/2.0': 'says its messages in the words of 2018' },
-  'src/protocols/connection.ts': { 'connections/1.0': "ACA-Py's name of what a static connection came by" },
+  'src/resources/connection.ts': { 'connections/1.0': "ACA-Py's name of what a static connection came by" },
   'src/protocols/connections.ts': {
     'https://didcomm.org/trust_ping/1.0/ping': 'completes a connection (RFC 0160)',
     'https://didcomm.org/notification/1.0/ack': 'completes a connection (RFC 0160)',
@@ -82,7 +82,7 @@ async function declaredIn(file: string): Promise<Set<string>> {
 test("every message type and protocol in a text or a pattern is its own literal's, or is listed here and known", async () => {
   const found: Record<string, Record<string, string>> = {};
   for (const file of sources()) {
-    const own = dirname(file) === 'src/protocols' ? await declaredIn(file) : new Set<string>();
+    const own = ['src/protocols', 'src/resources'].includes(dirname(file)) ? await declaredIn(file) : new Set<string>();
     for (const text of textsOf(file)) {
       if (named(text).every((family) => own.has(family))) continue;
       found[file] ??= {};

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { PROTOCOLS } from '../src/builtin-protocols.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
 import { credential } from '../src/records/credential.ts';
-import { PROTOCOLS } from '../src/spoken.ts';
 import { titlesIn } from './rows/list.ts';
 import { APART } from './run.ts';
 

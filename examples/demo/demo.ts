@@ -4,11 +4,11 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parse } from 'csv-parse/sync';
+import { startNetwork } from '../../harness/network.ts';
+import { stopAll, unharmed } from '../../harness/processes.ts';
+import { openDatabase, openStores } from '../../harness/stores.ts';
 import { pause } from './controller.ts';
 import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table, type Watcher } from './flow.ts';
-import { startNetwork } from './network.ts';
-import { stopAll, unharmed } from './processes.ts';
-import { openDatabase, openStores } from './stores.ts';
 import { runTenants } from './tenants.ts';
 
 /** How long the mediator stays dead. */

@@ -1,6 +1,6 @@
+import type { Role } from '../../harness/network.ts';
 import type { Body, Controller } from './controller.ts';
 import { pause } from './controller.ts';
-import type { Role } from './network.ts';
 
 /** Rows of the input: attribute names and, per row, their values. */
 export interface Table {

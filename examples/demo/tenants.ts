@@ -1,3 +1,4 @@
+import { type Replicas, startLedger, startReplicas, type Tenant } from '../../harness/replicas.ts';
 import {
   anchor,
   connect,
@@ -10,7 +11,6 @@ import {
   type Table,
   type Watcher,
 } from './flow.ts';
-import { type Replicas, startLedger, startReplicas, type Tenant } from './replicas.ts';
 
 /** What each wallet does by itself. */
 const SETTINGS = {

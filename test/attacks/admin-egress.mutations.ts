@@ -1,6 +1,6 @@
 import type { Row } from '../rows/rows.ts';
 
-const EGRESS = 'src/adapters/egress.ts';
+const EGRESS = 'src/adapters/transport/egress.ts';
 
 export const MUTATIONS: readonly Row[] = [
   {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { after, test } from 'node:test';
-import { type EgressGuard, egressGuard } from '../../src/adapters/egress.ts';
+import { type EgressGuard, egressGuard } from '../../src/adapters/transport/egress.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { AppError } from '../../src/errors.ts';
 import { type Body, createWorld, until } from '../support/agents.ts';
 
-/** Peers name addresses that lead into the machine or the network of the agent. The whole table is in src/adapters/egress.test.ts. */
+/** Peers name addresses that lead into the machine or the network of the agent. The whole table is in src/adapters/transport/egress.test.ts. */
 
 const world = createWorld();
 after(() => world.close());

@@ -5,7 +5,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A15',
     text: 'readiness writes a little',
     mutation: {
-      file: 'src/adapters/sqlite.ts',
+      file: 'src/adapters/sqlite/sqlite.ts',
       from: 'check: () => read(writeALittle),',
       to: 'check: () => read(() => void tenantIds.get()),',
     },
@@ -13,7 +13,7 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A15-2',
     text: 'a damaged row hides no list',
-    mutation: { file: 'src/adapters/store-shared.ts', from: 'if (!(error instanceof DamagedRecord)) throw error;', to: 'throw error;' },
+    mutation: { file: 'src/adapters/store/shared.ts', from: 'if (!(error instanceof DamagedRecord)) throw error;', to: 'throw error;' },
   },
   {
     id: 'A15-3',

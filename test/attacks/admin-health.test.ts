@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { Client } from 'pg';
-import { openPostgres } from '../../src/adapters/postgres.ts';
+import { openPostgres } from '../../src/adapters/postgres/postgres.ts';
 import { startPostgres } from '../postgres.ts';
 import { createWorld, HANDSHAKE, until } from '../support/agents.ts';
 import type { Devnet } from '../support/ledger.ts';

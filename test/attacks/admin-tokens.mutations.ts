@@ -46,7 +46,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A8-2',
     text: 'a token that is not valid any more is not replaced',
     mutation: {
-      file: 'src/protocols/multitenancy.ts',
+      file: 'src/resources/multitenancy.ts',
       from: 'if (body.instead !== undefined && !liveTokens',
       to: 'if (body.instead === null && !liveTokens',
     },
@@ -97,7 +97,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A19-2',
     text: 'the time that a wallet is open does not only grow',
     mutation: {
-      file: 'src/adapters/postgres.ts',
+      file: 'src/adapters/postgres/postgres.ts',
       from: 'open_until = $3::bigint WHERE',
       to: 'open_until = greatest(open_until, $3::bigint) WHERE',
     },

@@ -5,7 +5,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A3',
     text: 'only a message that is there whole counts among those in hand',
     mutation: {
-      file: 'src/adapters/http-inbound.ts',
+      file: 'src/adapters/transport/http-inbound.ts',
       from: '    const body = await readBody(',
       to: "    if (gate.full) return answer(response, 503);\n    gate.enter();\n    request.once('close', gate.leave);\n    const body = await readBody(",
     },
@@ -18,6 +18,6 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A3-3',
     text: 'a WebSocket that nobody uses gives its place away',
-    mutation: { file: 'src/adapters/ws-inbound.ts', from: '    return true;', to: '    return sockets.size < maxSockets;' },
+    mutation: { file: 'src/adapters/transport/ws-inbound.ts', from: '    return true;', to: '    return sockets.size < maxSockets;' },
   },
 ];

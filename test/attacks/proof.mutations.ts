@@ -36,7 +36,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A0-6',
     text: 'a request for a credential hides the link secret alone',
     mutation: {
-      file: 'src/adapters/anoncreds-shapes.ts',
+      file: 'src/adapters/anoncreds/shapes.ts',
       from: 'hidden_attributes: list(literal(LINK_SECRET), 1, 1)',
       to: 'hidden_attributes: list(text(64), 4)',
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, suite, test } from 'node:test';
-import { openAnonCreds } from '../../src/adapters/anoncreds.ts';
+import { openAnonCreds } from '../../src/adapters/anoncreds/anoncreds.ts';
 import { checkPresentation } from '../../src/formats/anoncreds-checks.ts';
 import type { LedgerObjects, Presentation, PresentationRequest } from '../../src/ports/anoncreds.ts';
 

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import WebSocket from 'ws';
 import { connect, eachOf } from '../../examples/demo/flow.ts';
-import { type Replicas, startReplicas, type Tenant } from '../../examples/demo/replicas.ts';
+import { type Replicas, startReplicas, type Tenant } from '../../harness/replicas.ts';
 import { startPostgres } from '../postgres.ts';
 import { type Body, until, waiting } from '../support/agents.ts';
 import { eventsOf } from '../support/flows.ts';

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type PostgresServer, startPostgres } from '../../src/adapters/embedded-postgres.ts';
-import { openPostgres } from '../../src/adapters/postgres.ts';
+import { type PostgresServer, startPostgres } from '../../src/adapters/postgres/embedded.ts';
+import { openPostgres } from '../../src/adapters/postgres/postgres.ts';
 import { newWalletKey } from '../../src/vault/master.ts';
 
 const SCRIPT = fileURLToPath(new URL('../support/allocating.ts', import.meta.url));

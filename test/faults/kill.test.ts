@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import algosdk from 'algosdk';
 import { type Controller, pause } from '../../examples/demo/controller.ts';
 import { runFlow, type Table } from '../../examples/demo/flow.ts';
-import { type Network, ROLES, startNetwork } from '../../examples/demo/network.ts';
-import { openStores } from '../../examples/demo/stores.ts';
+import { type Network, ROLES, startNetwork } from '../../harness/network.ts';
+import { openStores } from '../../harness/stores.ts';
 
 const TABLE: Table = {
   columns: ['full_name', 'graduation_year'],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
 import algosdk from 'algosdk';
-import { canonical, formatObjectId, oidOf, parseObjectId, resourceBox } from '../../src/adapters/algorand-ids.ts';
+import { canonical, formatObjectId, oidOf, parseObjectId, resourceBox } from '../../src/adapters/algorand/ids.ts';
 import { anchor, type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { admin, type Devnet } from '../support/ledger.ts';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { WebSocket } from 'ws';
-import { answers, type Program, program } from '../../examples/demo/processes.ts';
+import { answers, type Program, program } from '../../harness/processes.ts';
 import { pack } from '../../src/didcomm/envelope-v1.ts';
 import { wrapForward } from '../../src/didcomm/forward.ts';
 import { startPostgres } from '../postgres.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { algorandLedger } from '../../src/adapters/algorand.ts';
-import { openAnonCreds } from '../../src/adapters/anoncreds.ts';
+import { algorandLedger } from '../../src/adapters/algorand/algorand.ts';
+import { openAnonCreds } from '../../src/adapters/anoncreds/anoncreds.ts';
 import { checkPresentation } from '../../src/formats/anoncreds-checks.ts';
 import type { AnonCreds } from '../../src/ports/anoncreds.ts';
 import { anchor, type Body, createWorld, type TestAgent } from '../support/agents.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startReplicas } from '../../examples/demo/replicas.ts';
+import { startReplicas } from '../../harness/replicas.ts';
 import { startPostgres } from '../postgres.ts';
 import { HANDSHAKE, type TestAgent } from '../support/agents.ts';
 import { eventsOf } from '../support/flows.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { openSqlite } from '../../src/adapters/sqlite.ts';
+import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
+import { PROTOCOLS } from '../../src/builtin-protocols.ts';
 import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import type { KeyPair } from '../../src/didcomm/key-cache.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
@@ -17,7 +18,6 @@ import type { JsonObject } from '../../src/ports/json.ts';
 import type { ClaimedJob, Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
 import { credential } from '../../src/records/credential.ts';
-import { PROTOCOLS } from '../../src/spoken.ts';
 
 /** What holds of every protocol, derived from its literal: nothing here knows one by name, but for bodies that pass its schema. */
 

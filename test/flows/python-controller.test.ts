@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { startNetwork } from '../../examples/demo/network.ts';
-import { freePort } from '../../examples/demo/processes.ts';
-import { openStores } from '../../examples/demo/stores.ts';
+import { startNetwork } from '../../harness/network.ts';
+import { freePort } from '../../harness/processes.ts';
+import { openStores } from '../../harness/stores.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const LIMIT_MS = 540_000;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { freePort } from '../../examples/demo/processes.ts';
+import { freePort } from '../../harness/processes.ts';
 import { startPostgres } from '../postgres.ts';
 import { until } from '../support/waiting.ts';
 

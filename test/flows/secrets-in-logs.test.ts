@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { answers, program } from '../../examples/demo/processes.ts';
+import { answers, program } from '../../harness/processes.ts';
 import { agentOffers } from '../rows/support.ts';
 import { anchor, createWorld, freePort, startReceiver, type TestAgent } from '../support/agents.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';

@@ -200,7 +200,7 @@ test('without the setting nothing of OpenTelemetry is loaded', () => {
     const loaded = () => Object.keys(createRequire(import.meta.url).cache).filter((path) => path.includes('@opentelemetry')).length;
     await import(pathToFileURL('src/app.ts'));
     const without = loaded();
-    await import(pathToFileURL('src/adapters/otlp.ts'));
+    await import(pathToFileURL('src/adapters/telemetry/otlp.ts'));
     console.log(JSON.stringify([without, loaded() > 0]));
   `;
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {

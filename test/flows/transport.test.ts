@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
 import { after, test } from 'node:test';
-import { openSqlite } from '../../src/adapters/sqlite.ts';
+import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { connect, createWorld, freePort, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';

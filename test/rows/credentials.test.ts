@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { openSqlite } from '../../src/adapters/sqlite.ts';
+import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
 import { BASE } from '../../src/app.ts';
 import { anchor, type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
 import {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { openSqlite } from '../../src/adapters/sqlite.ts';
+import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
 import { BASE } from '../../src/app.ts';
+import { PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { createCalls } from '../../src/kernel/calls.ts';
 import { createKeyRing, type Endpoint, type Kernel } from '../../src/kernel/context.ts';
@@ -11,8 +12,7 @@ import { createRegistry } from '../../src/kernel/registry.ts';
 import { createWebhookSecrets } from '../../src/kernel/webhook-secret.ts';
 import type { Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
-import { legacyEndpoints } from '../../src/protocols/legacy-endpoint.ts';
-import { EXTRA_RECORDS, PROTOCOLS } from '../../src/spoken.ts';
+import { legacyEndpoints } from '../../src/resources/legacy-endpoint.ts';
 import { type Json, type Offer, seal } from '../support/peer-2018.ts';
 
 /** Support for tests: the product's kernel in this process, with tenants, a clock and settings of the test's; no network, and no worker. */
@@ -70,7 +70,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     }) as Settings;
   const kernel: Kernel = {
     db,
-    registry: createRegistry(PROTOCOLS as never, EXTRA_RECORDS as never),
+    registry: createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never),
     now: () => inside.now,
     base: BASE,
     trace: NO_TRACE,

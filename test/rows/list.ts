@@ -209,7 +209,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: '{"text":${JSON.stringify(String(message))},"enc":"xchacha20poly1305_ietf","typ":"JWM/1.0",',
   },
   'S1-06': {
-    file: 'src/adapters/algorand-codec.ts',
+    file: 'src/adapters/algorand/codec.ts',
     from: "if (!same(oidOf(object), oid)) throw invalid('does not hash to its identifier');",
     to: '',
   },
@@ -227,7 +227,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: "return { state: 'dead', error: text };",
   },
   'S1-12': {
-    file: 'src/protocols/wallet-did.ts',
+    file: 'src/resources/wallet-did.ts',
     from: 'answer: { result: view(value) },\n          ...(asAlgo',
     to: 'answer: { result: { ...view(value), seed: body.seed } },\n          ...(asAlgo',
   },
@@ -250,7 +250,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: '  return out;\n}\n\n/** A tenant',
   },
   'S1-19': {
-    file: 'src/protocols/wallet-did.ts',
+    file: 'src/resources/wallet-did.ts',
     from: "made = `${ctx.settings.algoPrefix}${Buffer.from(bytes).toString('hex')}`;",
     to: "made = `${ctx.settings.algoPrefix}${Buffer.alloc(32, 7).toString('hex')}`;",
   },
@@ -323,7 +323,11 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     from: 'pair = connection === undefined ? await inVain(kernel, endpoint) : await',
     to: "if (connection === undefined) return { refused: '2018_unknown_id' };\n    pair = await",
   },
-  'D-07': { file: 'src/adapters/egress.ts', from: "if (rule === 'never') refuse(`${address} is never allowed (${name})`);", to: '' },
+  'D-07': {
+    file: 'src/adapters/transport/egress.ts',
+    from: "if (rule === 'never') refuse(`${address} is never allowed (${name})`);",
+    to: '',
+  },
   'D-12': {
     file: 'src/kernel/engine.ts',
     from: 'const assembled = await settle(await assemble(kernel, profile, protocol, ctx, effects, origin), tenant);',

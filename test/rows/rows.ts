@@ -577,7 +577,7 @@ export const ROWS: readonly Row[] = [
     id: 'D-08',
     text: 'bounds come before cryptography',
     mutation: {
-      file: 'src/adapters/http-inbound.ts',
+      file: 'src/adapters/transport/http-inbound.ts',
       from: 'mayCome: (address) => limit.take(address),',
       to: 'mayCome: () => true,',
     },

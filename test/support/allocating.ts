@@ -1,6 +1,6 @@
 /** A process that takes numbers of one counter until there are none left: `allocating.ts URL KEY TENANT COUNTER UPTO`. */
 import { randomUUID } from 'node:crypto';
-import { openPostgres } from '../../src/adapters/postgres.ts';
+import { openPostgres } from '../../src/adapters/postgres/postgres.ts';
 import { AppError } from '../../src/errors.ts';
 
 const [url = '', masterKey = '', tenant = '', counter = '', upTo = '0'] = process.argv.slice(2);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { anchor, connect, eachOf, type Step } from '../../examples/demo/flow.ts';
-import { type Replicas, type ReplicasOptions, startLedger, startReplicas, type Tenant } from '../../examples/demo/replicas.ts';
+import { type Replicas, type ReplicasOptions, startLedger, startReplicas, type Tenant } from '../../harness/replicas.ts';
 import { startPostgres } from '../postgres.ts';
 import type { Body } from './agents.ts';
 

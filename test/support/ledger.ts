@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, sign as signEd25519 } from 'node:crypto';
 import { base58 } from '@scure/base';
 import { type Devnet, startDevnet } from '../../devnet/main.ts';
-import { type AlgorandConfig, algorandLedger } from '../../src/adapters/algorand.ts';
+import { type AlgorandConfig, algorandLedger } from '../../src/adapters/algorand/algorand.ts';
 import type { DidDocument, Ledger, LedgerSigner, LedgerWrite, SignedWrite, WriteOutcome } from '../../src/ports/ledger.ts';
 
 /** Support for tests: a dev ledger, issuers with keys, and objects of the sizes that AnonCreds objects have. */

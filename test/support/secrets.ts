@@ -1,4 +1,4 @@
-import { openSqlite } from '../../src/adapters/sqlite.ts';
+import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
 import { toBase58 } from '../../src/didcomm/encoding.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';

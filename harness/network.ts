@@ -1,0 +1,193 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type Controller, PATIENCE_MS, pause, startWebhooks, type Webhooks } from '../examples/demo/controller.ts';
+import { answers, freePort, type Program, program } from './processes.ts';
+
+export const ROLES = ['issuer', 'holder', 'verifier'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** The flags that spare each controller what it would always say yes to. */
+const AUTO: Record<Role, readonly string[]> = {
+  issuer: ['--auto-accept-requests', '--auto-respond-credential-request'],
+  holder: ['--auto-accept-invites', '--auto-respond-credential-offer', '--auto-store-credential'],
+  verifier: ['--auto-accept-requests', '--auto-verify-presentation'],
+};
+
+export interface Network {
+  /** Where each agent's admin API is, and its key: for a controller that is not one of `controllers`. */
+  readonly admin: Readonly<Record<Role, { url: string; key: string }>>;
+  readonly ledger: Program;
+  readonly agents: Readonly<Record<Role, Program>>;
+  readonly controllers: Readonly<Record<Role, Controller>>;
+  readonly algod: string;
+  /** What holds the holder's mail, where nobody can reach the holder. */
+  readonly mediator?: Program;
+  stop(): Promise<void>;
+}
+
+/** How agents are stored: a SQLite file each, or a PostgreSQL database each. */
+export type StoreOf = (role: Role) => { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> };
+
+export interface LedgerFacts {
+  readonly program: Program;
+  readonly url: string;
+  readonly app: string;
+  readonly sponsor: string;
+  /** What an agent must be told of it. */
+  readonly flags: readonly string[];
+}
+
+/** The dev ledger as a process of its own. */
+export async function startLedger(folder: string): Promise<LedgerFacts> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  let printed = '';
+  const ledger = program(
+    'ledger',
+    folder,
+    'devnet/main.ts',
+    ['--port', String(port), '--journal', join(folder, 'ledger.journal')],
+    (output) => {
+      printed = output;
+      return output.includes('"ready":true');
+    },
+  );
+  await ledger.start();
+  const facts = JSON.parse(printed.split('\n').find((line) => line.includes('"ready":true'))!) as Record<string, string>;
+  const app = String(facts.appId);
+  return {
+    program: ledger,
+    url,
+    app,
+    sponsor: String(facts.sponsor),
+    flags: [
+      ...['--algod-url', url, '--algod-token', String(facts.token), '--algorand-app-id', app],
+      ...['--algorand-genesis-hash', String(facts.genesisHash)],
+    ],
+  };
+}
+
+interface Mediator {
+  readonly program: Program;
+  /** Whoever has it becomes a client. */
+  readonly invitation: string;
+}
+
+/** An agent as a mediator: it takes mail for agents that nobody can reach, by HTTP and on WebSockets, and has its records in a file of its own. */
+async function startMediator(folder: string, webhooks: Webhooks): Promise<Mediator> {
+  const [admin, inbound] = [await freePort(), await freePort()];
+  const key = randomBytes(16).toString('hex');
+  const url = `http://127.0.0.1:${admin}`;
+  const mediator = program(
+    'mediator',
+    folder,
+    'src/main.ts',
+    [
+      ...['start', '--label', 'demo mediator', '--admin', '127.0.0.1', String(admin), '--admin-api-key', key],
+      ...['--inbound-transport', 'http', '127.0.0.1', String(inbound), '--inbound-transport', 'ws', '127.0.0.1', String(inbound)],
+      ...['--endpoint', `http://127.0.0.1:${inbound}`, `ws://127.0.0.1:${inbound}`, '--egress-allow', '127.0.0.0/8'],
+      ...['--open-mediation', '--auto-accept-requests', '--no-ledger', '--anoncreds-workers', '1'],
+      ...['--store', `sqlite:${join(folder, 'mediator.db')}`],
+    ],
+    () => answers(`${url}/status/ready`),
+  );
+  try {
+    await mediator.start();
+    const operator = webhooks.controller('mediator', url, { 'x-api-key': key });
+    const made = await operator.post('/out-of-band/create-invitation?multi_use=true&auto_accept=true', {
+      handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
+    });
+    return { program: mediator, invitation: made.invitation_url };
+  } catch (error) {
+    await mediator.stop();
+    throw error;
+  }
+}
+
+/** Until the holder's mediator has granted: what the holder invites with before is for nobody. */
+async function granted(holder: Controller): Promise<void> {
+  for (const began = Date.now(); Date.now() - began < PATIENCE_MS; ) {
+    if ((await holder.get('/mediation/default-mediator')).state === 'granted') return;
+    await pause(200);
+  }
+  throw new Error('the mediator has not granted mediation to the holder');
+}
+
+/**
+ * A dev ledger and three agents as processes of their own, each with a controller. Everything listens on loopback only.
+ * @param webhooksTo another receiver: webhooks go to `<url>/<role>` under `key` instead of to `controllers`
+ * @param mediated nobody can reach the holder: it listens on its admin port alone, and has its mail from a mediator
+ */
+export async function startNetwork(
+  folder: string,
+  store: StoreOf,
+  onStarted: (name: string, detail: string) => void = () => {},
+  webhooksTo?: { readonly url: string; readonly key: string },
+  mediated = false,
+): Promise<Network> {
+  const running: Program[] = [];
+  const webhooks: Webhooks = await startWebhooks();
+  const stop = async (): Promise<void> => {
+    await Promise.allSettled([...running].reverse().map((one) => one.stop()));
+    await webhooks.close();
+  };
+  try {
+    const ledger = await startLedger(folder);
+    running.push(ledger.program);
+    onStarted('dev ledger', `${ledger.url}, app ${ledger.app}`);
+
+    const mediator = mediated ? await startMediator(folder, webhooks) : undefined;
+    if (mediator) {
+      running.push(mediator.program);
+      onStarted('mediator', `pid ${mediator.program.pid}`);
+    }
+
+    const agents = {} as Record<Role, Program>;
+    const controllers = {} as Record<Role, Controller>;
+    const admins = {} as Record<Role, { url: string; key: string }>;
+    for (const role of ROLES) {
+      const [admin, inbound] = [await freePort(), await freePort()];
+      const key = randomBytes(16).toString('hex');
+      const adminUrl = `http://127.0.0.1:${admin}`;
+      const reached =
+        mediator && role === 'holder'
+          ? ['--mediator-invitation', mediator.invitation]
+          : ['--inbound-transport', 'http', '127.0.0.1', String(inbound), '--endpoint', `http://127.0.0.1:${inbound}`];
+      // prettier-ignore
+      const args = [
+        'start',
+        '--label',
+        `demo ${role}`,
+        '--admin',
+        '127.0.0.1',
+        String(admin),
+        '--admin-api-key',
+        key,
+        ...reached,
+        '--webhook-url',
+        webhooksTo ? `${webhooksTo.url}/${role}#${webhooksTo.key}` : `http://127.0.0.1:${webhooks.port}/${role}#${key}`,
+        '--egress-allow',
+        '127.0.0.0/8',
+        '--preserve-exchange-records',
+        ...ledger.flags,
+        '--log-level',
+        'info',
+        ...AUTO[role],
+        ...store(role).args,
+      ];
+      // the words of the sponsor stand in no process list
+      const env = { ...store(role).env, ...(role === 'issuer' ? { FLEXID_SPONSOR_MNEMONIC: ledger.sponsor } : {}) };
+      agents[role] = program(role, folder, 'src/main.ts', args, () => answers(`${adminUrl}/status/ready`), env);
+      controllers[role] = webhooks.controller(role, adminUrl, { 'x-api-key': key });
+      admins[role] = { url: adminUrl, key };
+      running.push(agents[role]);
+    }
+    await Promise.all(ROLES.map((role) => agents[role].start()));
+    for (const role of ROLES) onStarted(role, `pid ${agents[role].pid}`);
+    if (mediator) await granted(controllers.holder);
+    return { mediator: mediator?.program, ledger: ledger.program, agents, controllers, admin: admins, algod: ledger.url, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,209 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+
+/** A program of the demo as a process of its own, that can be killed and started again. */
+export interface Program {
+  readonly name: string;
+  /** Resolves when it is ready: however long that takes, as long as it lives and makes progress. @throws Error with its last words where it does not */
+  start(): Promise<void>;
+  /** SIGKILL: nothing is said to it. Resolves when it is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM, and SIGKILL where that does not help. */
+  stop(): Promise<void>;
+  readonly pid?: number;
+  /** Of the last run, when it is over by itself or by SIGTERM. */
+  readonly exitCode?: number | null;
+}
+
+/** How long a program may be without a word and without a second of processor time. */
+const STUCK_MS = 180_000;
+/** How often somebody who waits for one is told so. */
+const STILL_MS = 15_000;
+/** Longer than an agent drains. */
+const STOP_MS = 40_000;
+const LAST_LINES = 15;
+/** Whatever was started and has not ended: nothing of it may outlive this process. */
+const running = new Set<Program>();
+let over = false;
+let lose = (_what: string): void => {};
+/** Never resolves. @throws Error of the first program that ended, once it was ready, though nobody told it to; with its last words */
+export const unharmed = new Promise<never>((_resolve, reject) => {
+  lose = (what) => reject(new Error(what));
+});
+// whoever is interested races with it
+unharmed.catch(() => {});
+
+/** Ports that were given: who got one may not listen on it yet, and the system may choose it again. */
+const given = new Set<number>();
+
+/** A port that nobody listens on now, and that was given to nobody before. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  if (given.has(port)) return freePort();
+  given.add(port);
+  return port;
+}
+
+/**
+ * A program of this repository. Its output goes to `<folder>/<name>.log`.
+ *
+ * @param isReady - asked again and again, of what it printed (or of its address): true, or why it is not ready yet
+ */
+export function program(
+  name: string,
+  folder: string,
+  script: string,
+  args: readonly string[],
+  isReady: (output: string) => boolean | string | Promise<boolean | string>,
+  env: Record<string, string> = {},
+): Program {
+  let child: ChildProcess | undefined;
+  let wanted = false;
+  const gone = (process: ChildProcess): Promise<void> =>
+    new Promise((resolve) => {
+      if (process.exitCode !== null || process.signalCode !== null) resolve();
+      else process.once('exit', () => resolve());
+    });
+  const one: Program = {
+    name,
+    get pid() {
+      return child?.pid;
+    },
+    get exitCode() {
+      return child?.exitCode;
+    },
+    async start() {
+      if (over) throw new Error(`${name} is not started: everything was stopped`);
+      const log = createWriteStream(join(folder, `${name}.log`), { flags: 'a' });
+      const started = spawn(process.execPath, [join(ROOT, script), ...args], {
+        cwd: folder,
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      child = started;
+      wanted = true;
+      running.add(one);
+      let output = '';
+      let tail = '';
+      for (const stream of [started.stdout, started.stderr]) {
+        stream?.on('data', (chunk: Buffer) => {
+          const text = chunk.toString('utf8');
+          if (!log.writableEnded) log.write(chunk);
+          if (output.length < 100_000) output += text;
+          tail = (tail + text).slice(-4000);
+        });
+      }
+      const words = (): string => lastWords(tail);
+      let ready = false;
+      // not `exit`: the last words may still be in the pipe then
+      started.once('close', (code, signal) => {
+        log.end();
+        if (child === started) running.delete(one);
+        if (ready && wanted && child === started) lose(`${name} ended ${howOf(code, signal)}; ${words()}`);
+      });
+      started.once('error', (error) => {
+        tail += error.message;
+      });
+      await untilReady(name, started, async () => await isReady(output), words);
+      ready = true;
+    },
+    async kill() {
+      if (!child) return;
+      wanted = false;
+      child.kill('SIGKILL');
+      await gone(child);
+    },
+    async stop() {
+      if (!child) return;
+      wanted = false;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child?.kill('SIGKILL'), STOP_MS);
+      await gone(child);
+      clearTimeout(timer);
+    },
+  };
+  return one;
+}
+
+/** Stops whatever runs, and lets nothing start after it: for somebody who interrupts. */
+export async function stopAll(): Promise<void> {
+  over = true;
+  await Promise.allSettled([...running].map((one) => one.stop()));
+}
+
+/**
+ * Waits for a process that starts. No time is too long for one that lives and does something: how fast the machine is, is not known here.
+ * @param words - what it said last
+ */
+export async function untilReady(
+  name: string,
+  child: ChildProcess,
+  isReady: () => Promise<boolean | string>,
+  words: () => string,
+  { stuckMs = STUCK_MS, stillMs = STILL_MS } = {},
+): Promise<void> {
+  const began = Date.now();
+  let [progress, told] = [began, began];
+  let seen = '';
+  let worked = 0;
+  for (;;) {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
+      // what it wrote at last comes after its end
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      throw new Error(`${name} ended ${howOf(child.exitCode, child.signalCode)} while it started; ${words()}`);
+    }
+    const answer = await isReady();
+    if (answer === true) return;
+    const now = Date.now();
+    const spent = processorSeconds(child.pid) ?? 0;
+    if (words() !== seen || spent >= worked + 1) [progress, seen, worked] = [now, words(), spent];
+    const why = typeof answer === 'string' ? answer : 'it has not said that it is ready';
+    const seconds = Math.round((now - began) / 1000);
+    if (now - progress > stuckMs) throw new Error(`${name} makes no progress: not ready after ${seconds} s, ${why}; ${words()}`);
+    if (now - told > stillMs) {
+      told = now;
+      process.stderr.write(`           ${name} is still starting after ${seconds} s: ${why}\n`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+const howOf = (code: number | null, signal: NodeJS.Signals | null): string =>
+  signal ? `by ${signal}` : code === null ? 'before it ran' : `with exit code ${code}`;
+
+/** The last lines of an output, for people. Never empty. */
+const lastWords = (output: string): string => {
+  const lines = output.trim().split('\n').slice(-LAST_LINES);
+  return lines.join('') === '' ? 'it printed nothing' : `its last lines:\n${lines.map((line) => `  ${line.slice(0, 400)}`).join('\n')}`;
+};
+
+/** What a process has had of the processor, in seconds; undefined where the system does not tell. */
+function processorSeconds(pid: number): number | undefined {
+  try {
+    // after the name, which may hold anything: fields 14 and 15 of proc(5), in ticks of 10 ms
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a URL answers 200; if not, why. */
+export const answers = async (url: string): Promise<true | string> => {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+    if (answer.ok) return true;
+    return `${url} answers ${answer.status} ${(await answer.text()).slice(0, 300)}`.trim();
+  } catch (error) {
+    const { cause, message } = error as Error;
+    return `${url} does not answer (${(cause as NodeJS.ErrnoException | undefined)?.code ?? message})`;
+  }
+};

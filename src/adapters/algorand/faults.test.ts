@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import algosdk from 'algosdk';
+import {
+  admin,
+  algorandLedger,
+  configOf,
+  type Devnet,
+  documentOf,
+  newIssuer,
+  objectWrite,
+  perform,
+  prepared,
+  published,
+  schemaOf,
+  startDevnet,
+} from '../../../test/support/ledger.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
+import type { Ledger, WriteOutcome } from '../../ports/ledger.ts';
+
+/** What happens when the node, the network or the money fails. */
+
+const fails = (act: Promise<unknown>, code: ErrorCode, detail = /./): Promise<void> =>
+  assert.rejects(act, (error) => {
+    assert.ok(error instanceof AppError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, detail);
+    return true;
+  });
+
+let devnet: Devnet;
+let ledger: Ledger;
+before(async () => {
+  devnet = await startDevnet();
+});
+beforeEach(async () => {
+  await admin(devnet, 'DELETE', 'faults');
+  ledger = algorandLedger(configOf(devnet));
+});
+after(() => devnet.close());
+
+const fault = (kind: string, more: object = {}): Promise<void> => admin(devnet, 'POST', 'faults', { kind, ...more });
+const SUBMIT = { path: '/v2/transactions' };
+
+describe('a node', () => {
+  test('that is down, slow or failing is a ledger that may be asked again', async () => {
+    const { did } = await published(ledger);
+    await fault('status', { status: 503 });
+    await fails(ledger.resolve(did, true), 'ledger-unavailable', /503/);
+    await fault('drop');
+    await fails(ledger.resolve(did, true), 'ledger-unavailable');
+    const hasty = algorandLedger(configOf(devnet, { timeoutMs: 100 }));
+    await fault('delay', { ms: 400 });
+    await fails(hasty.resolve(did), 'ledger-unavailable', /does not answer/);
+    assert.equal(new AppError('ledger-unavailable').row.retry, true);
+    assert.equal((await ledger.resolve(did, true)).document.id, did);
+    const closed = await startDevnet();
+    await closed.close();
+    const gone = algorandLedger(configOf(closed));
+    await fails(gone.resolve(did), 'ledger-unavailable', /ECONNREFUSED/);
+    assert.equal((await gone.health()).ok, false);
+    assert.equal((await ledger.health()).ok, true);
+    await fails(algorandLedger(configOf(devnet, { token: 'wrong' })).resolve(did), 'ledger-unavailable', /401/);
+  });
+
+  test('on another genesis is neither read nor written', async () => {
+    const other = await startDevnet({ salt: 'another network' });
+    try {
+      const confused = algorandLedger(configOf(devnet, { algodUrl: other.url }));
+      const issuer = newIssuer();
+      const did = confused.didOf(issuer.publicKey);
+      await fails(confused.resolve(did), 'ledger-wrong-network');
+      await fails(confused.read(confused.idOf(did, 'SCHEMA', schemaOf(did)), 'SCHEMA'), 'ledger-wrong-network');
+      await fails(confused.prepare({ kind: 'did-put', did, document: documentOf(did) }, 'x', issuer.sign), 'ledger-wrong-network');
+      const { ok, reason } = await confused.health();
+      assert.equal(ok, false);
+      assert.match(reason as string, /genesis/);
+      const trusting = algorandLedger(configOf(devnet, { algodUrl: other.url, genesisHash: undefined }));
+      await fails(trusting.resolve(did), 'did-not-found');
+      await fails(
+        algorandLedger(configOf(devnet, { network: 'testnet' })).resolve(did.replace('custom', 'testnet')),
+        'ledger-wrong-network',
+      );
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+describe('caches', () => {
+  test('keep objects for ever, documents for a minute, absences for five seconds', async () => {
+    let now = 1_000_000;
+    const own = await startDevnet();
+    const cached = algorandLedger(configOf(own, { clock: () => now }));
+    const { did, issuer } = await published(cached);
+    const schema = schemaOf(did);
+    const id = cached.idOf(did, 'SCHEMA', schema);
+    await fails(cached.read(id, 'SCHEMA'), 'object-not-found');
+    await perform(algorandLedger(configOf(own)), objectWrite(cached, did, 'SCHEMA', schema), issuer);
+    await fails(cached.read(id, 'SCHEMA'), 'object-not-found');
+    now += 5_001;
+    await cached.read(id, 'SCHEMA');
+    await cached.resolve(did);
+    await perform(algorandLedger(configOf(own)), { kind: 'did-put', did, document: documentOf(did, { a: 1 }) }, issuer);
+    assert.equal((await cached.resolve(did)).metadata.versionId, '1');
+    assert.equal((await cached.resolve(did, true)).metadata.versionId, '2');
+    assert.equal((await cached.resolve(did)).metadata.versionId, '2');
+    await own.close();
+    await cached.resolve(did);
+    now += 60_001;
+    await fails(cached.resolve(did), 'ledger-unavailable');
+    assert.equal((await cached.read(id, 'SCHEMA')).name, schema.name);
+  });
+
+  test('ask once for many who ask at the same time', async () => {
+    const { did } = await published(ledger);
+    const fresh = algorandLedger(configOf(devnet, { genesisHash: undefined }));
+    await fault('status', { status: 500, path: '/box' });
+    const answers = await Promise.allSettled(Array.from({ length: 10 }, () => fresh.resolve(did)));
+    assert.equal(answers.filter(({ status }) => status === 'rejected').length, 10);
+    await fresh.resolve(did);
+  });
+});
+
+describe('a write', () => {
+  const start = async () => {
+    const { did, issuer } = await published(ledger);
+    const write = objectWrite(ledger, did, 'SCHEMA', schemaOf(did));
+    return { write, issuer, signed: await prepared(ledger, write, issuer) };
+  };
+  const reason = (outcome: WriteOutcome): string => (outcome.state === 'rejected' ? outcome.reason : outcome.state);
+
+  test('whose answer is lost is found confirmed by whoever asks next', async () => {
+    const { signed, write, issuer } = await start();
+    await fault('drop-after', SUBMIT);
+    await fails(ledger.send(signed), 'ledger-unavailable');
+    const next = algorandLedger(configOf(devnet));
+    assert.equal((await next.outcome(signed)).state, 'confirmed');
+    assert.equal((await next.send(signed)).state, 'confirmed');
+    assert.deepEqual(await next.prepare(write, 'again', issuer.sign), { state: 'done' });
+  });
+
+  test('that never arrived is pending, and can be sent again', async () => {
+    const { signed } = await start();
+    await fault('drop', SUBMIT);
+    await fails(ledger.send(signed), 'ledger-unavailable');
+    assert.deepEqual(await ledger.outcome(signed), { state: 'pending' });
+    assert.equal((await ledger.send(signed)).state, 'confirmed');
+  });
+
+  test('that the node forgot is pending until its last round, then expired, and can be prepared anew', async () => {
+    const { signed, write, issuer } = await start();
+    await fault('hold', SUBMIT);
+    assert.deepEqual(await ledger.send(signed), { state: 'pending' });
+    await admin(devnet, 'POST', 'advance', { rounds: 40 });
+    assert.deepEqual(await ledger.outcome(signed), { state: 'expired' });
+    assert.deepEqual(await ledger.send(signed), { state: 'expired' });
+    assert.equal((await perform(ledger, write, issuer)).state, 'confirmed');
+  });
+
+  test('that expires on the way says so', async () => {
+    const { signed } = await start();
+    await fault('expire', SUBMIT);
+    assert.deepEqual(await ledger.send(signed), { state: 'expired' });
+  });
+
+  test('that landed long ago is known by its effect', async () => {
+    const { signed } = await start();
+    await ledger.send(signed);
+    await admin(devnet, 'POST', 'advance', { rounds: 1_100 });
+    assert.equal((await ledger.outcome(signed)).state, 'confirmed');
+  });
+
+  test('that is rejected carries the reason', async () => {
+    const { signed, write, issuer } = await start();
+    await fault('reject', { ...SUBMIT, message: 'TransactionPool.Remember: transaction X: account Y balance 1 below min 2 (0 assets)' });
+    const outcome = await ledger.send(signed);
+    assert.match(reason(outcome), /^deposit-short: /);
+    assert.equal(outcome.state === 'rejected' && outcome.rebuild, true);
+    const racing = await prepared(ledger, write, issuer);
+    assert.equal((await ledger.send(signed)).state, 'confirmed');
+    assert.match(reason(await ledger.send(racing)), /^exists: resource sealed/);
+  });
+
+  test('cannot be under way twice for one operation', async () => {
+    const { did, issuer } = await published(ledger);
+    const put = (a: number) => prepared(ledger, { kind: 'did-put', did, document: documentOf(did, { a }) }, issuer, 'one operation');
+    const [first, second] = [await put(1), await put(2)];
+    assert.equal((await ledger.send(first)).state, 'confirmed');
+    assert.match(reason(await ledger.send(second)), /^lease: /);
+  });
+
+  test('waits for money, signs nothing meanwhile, and goes on when there is some', async () => {
+    const poor = algosdk.generateAccount();
+    const own = algorandLedger(configOf(devnet, { sponsorMnemonic: algosdk.secretKeyToMnemonic(poor.sk) }));
+    const issuer = newIssuer();
+    const did = own.didOf(issuer.publicKey);
+    const write = { kind: 'did-put', did, document: documentOf(did) } as const;
+    const never = (): never => assert.fail('nothing is signed while there is no money');
+    const wait = await own.prepare(write, 'x', never);
+    assert.equal(wait.state, 'wait');
+    if (wait.state !== 'wait') return;
+    assert.equal(wait.held, 0);
+    const address = poor.addr.toString();
+    await admin(devnet, 'POST', 'fund', { address, amount: wait.needed - 1 });
+    assert.deepEqual(await own.prepare(write, 'x', never), { state: 'wait', needed: wait.needed, held: wait.needed - 1 });
+    await admin(devnet, 'POST', 'fund', { address, amount: 1 });
+    assert.equal((await perform(own, write, issuer)).state, 'confirmed');
+    const account = await new algosdk.Algodv2(devnet.token, devnet.url).accountInformation(address).do();
+    assert.equal(account.amount, 100_000n, 'exactly the minimum balance is left');
+  });
+
+  test('refunds go to who paid, also when another sponsor pays for the change', async () => {
+    const { did, issuer } = await published(ledger);
+    const rich = algosdk.generateAccount();
+    await admin(devnet, 'POST', 'fund', { address: rich.addr.toString(), amount: 5_000_000 });
+    const own = algorandLedger(configOf(devnet, { sponsorMnemonic: algosdk.secretKeyToMnemonic(rich.sk) }));
+    assert.equal((await perform(own, { kind: 'did-put', did, document: { id: did } }, issuer)).state, 'confirmed');
+    assert.equal(
+      (await perform(own, { kind: 'did-put', did, document: documentOf(did, { pad: 'p'.repeat(3_000) }) }, issuer)).state,
+      'confirmed',
+    );
+    assert.equal((await perform(own, { kind: 'did-deactivate', did }, issuer)).state, 'confirmed');
+  });
+
+  test('above the fee cap is not made', async () => {
+    const { did, issuer } = await published(ledger);
+    const careful = algorandLedger(configOf(devnet, { feeCap: 1_999 }));
+    await fails(
+      careful.prepare(objectWrite(careful, did, 'SCHEMA', schemaOf(did, 'x')), 'x', issuer.sign),
+      'ledger-waiting',
+      /above the cap/,
+    );
+  });
+});
+
+test('deposits are exact: after many writes the application holds its minimum balance and no more', async () => {
+  const algod = new algosdk.Algodv2(devnet.token, devnet.url);
+  const surplus = async (): Promise<bigint> => {
+    const { amount, minBalance } = await algod.accountInformation(algosdk.getApplicationAddress(devnet.appId)).do();
+    return amount - minBalance;
+  };
+  const before = await surplus();
+  const { did, issuer } = await published(ledger);
+  for (const pad of [10, 3_000, 12_000, 4_000, 5])
+    await perform(ledger, { kind: 'did-put', did, document: documentOf(did, { pad: 'p'.repeat(pad) }) }, issuer);
+  await perform(ledger, objectWrite(ledger, did, 'SCHEMA', schemaOf(did)), issuer);
+  await perform(ledger, { kind: 'did-deactivate', did }, issuer);
+  assert.equal(await surplus(), before);
+});

@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+
+/** Why the ledger refused a group. `rebuild` says that the same write, prepared anew, may succeed: something moved between reading and sending. */
+export interface Rejection {
+  code: RejectionCode;
+  detail: string;
+  rebuild: boolean;
+}
+
+export type RejectionCode =
+  | 'in-ledger'
+  | 'expired'
+  | 'version-conflict'
+  | 'exists'
+  | 'unauthorised'
+  | 'deactivated'
+  | 'deposit-short'
+  | 'funds-short'
+  | 'box-moved'
+  | 'lease'
+  | 'fee'
+  | 'budget'
+  | 'wrong-network'
+  | 'refused';
+
+interface Arc56 {
+  sourceInfo: { approval: { sourceInfo: { pc: number[]; errorMessage?: string }[] } };
+}
+
+const spec: Arc56 = JSON.parse(readFileSync(new URL('../../../contracts/artifacts/FlexidRegistry.arc56.json', import.meta.url), 'utf8'));
+const MESSAGES = new Map(
+  spec.sourceInfo.approval.sourceInfo.flatMap(({ pc, errorMessage }) => pc.map((at) => [at, errorMessage ?? ''] as const)),
+);
+
+const CONTRACT: Readonly<Record<string, readonly [RejectionCode, boolean]>> = {
+  'did version': ['version-conflict', true],
+  'did not active': ['deactivated', false],
+  'not the DID key or its operator': ['unauthorised', false],
+  'not the payer': ['unauthorised', false],
+  'resource sealed': ['exists', true],
+  'log exists': ['exists', true],
+};
+
+const LEDGER: readonly (readonly [RegExp, RejectionCode, boolean])[] = [
+  [/already in ledger/, 'in-ledger', false],
+  [/txn dead/, 'expired', true],
+  [/overlapping lease/, 'lease', true],
+  [/below min/, 'deposit-short', true],
+  [/overspend/, 'funds-short', true],
+  [/invalid Box reference|no such box/, 'box-moved', true],
+  [/should have been authorized|signature didn't pass|has no sig/, 'unauthorised', false],
+  [/budget exceeded/, 'budget', false],
+  [/GenesisHash|GenesisID/, 'wrong-network', false],
+  [/in fees|fee too small/, 'fee', true],
+];
+
+/** Reads algod's sentence: an assertion of the contract by its program counter, everything else by its words. */
+export const rejectionOf = (message: string): Rejection => {
+  const detail = message.replace(/^TransactionPool\.Remember: /, '').slice(0, 500);
+  const pc = /(?:assert failed|err opcode executed)[\s\S]*?pc=(\d+)/.exec(message)?.[1];
+  const said = pc === undefined ? undefined : MESSAGES.get(Number(pc));
+  if (said !== undefined) {
+    const [code, rebuild] = CONTRACT[said] ?? (['refused', false] as const);
+    return { code, detail: said, rebuild };
+  }
+  for (const [pattern, code, rebuild] of LEDGER) if (pattern.test(message)) return { code, detail, rebuild };
+  return { code: 'refused', detail, rebuild: false };
+};

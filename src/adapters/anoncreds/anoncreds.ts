@@ -1,0 +1,288 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { AppError } from '../../errors.ts';
+import {
+  type AnonCreds,
+  type AnonCredsSchema,
+  type Credential,
+  type CredentialDefinition,
+  type CredentialOffer,
+  type CredentialRequest,
+  KEY_MS,
+  type Presentation,
+  type PresentationCheck,
+  type PresentationRequest,
+  type Refusal,
+} from '../../ports/anoncreds.ts';
+import type { JsonObject } from '../../ports/json.ts';
+import * as shapes from './shapes.ts';
+import { workerPool } from './worker-pool.ts';
+
+export interface AnonCredsOptions {
+  /** The folder that holds the native library; without it the usual places are searched. */
+  libraryPath?: string;
+  /** The checks of `formats`, which this adapter may not import: a presentation that fails them is refused before the library sees it. */
+  checkPresentation: PresentationCheck;
+  /** Worker threads; default: one less than the cores, at least one. */
+  workers?: number;
+  /** Limits in milliseconds; default 30 s, 120 s for keys. */
+  timeoutMs?: number;
+  keyTimeoutMs?: number;
+  /** Jobs that may wait in all (1,000) and of one tenant (250). */
+  maxQueue?: number;
+  maxPerTenant?: number;
+  /** Another worker file, for tests of the pool. */
+  worker?: URL;
+}
+
+/** The engine over the official library, in worker threads. `close` ends the workers. */
+export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close(): Promise<void> } {
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  const pool = workerPool({
+    worker: options.worker ?? new URL('./worker.ts', import.meta.url),
+    env: options.libraryPath === undefined ? {} : { LIB_ANONCREDS_PATH: options.libraryPath },
+    size: Math.max(1, options.workers ?? availableParallelism() - 1),
+    maxQueue: options.maxQueue ?? 1000,
+    maxPerTenant: options.maxPerTenant ?? 250,
+  });
+  // keys take seconds to minutes of a core: they have threads of their own, of lower priority, which end when there is nothing to make
+  const keys = workerPool({
+    worker: options.worker ?? new URL('./worker.ts', import.meta.url),
+    env: options.libraryPath === undefined ? {} : { LIB_ANONCREDS_PATH: options.libraryPath },
+    size: Math.max(1, Math.floor((options.workers ?? availableParallelism() - 1) / 2)),
+    maxQueue: 100,
+    maxPerTenant: 4,
+    idleMs: 10_000,
+    background: true,
+  });
+  const present = options.worker !== undefined || libraryExists(options.libraryPath);
+
+  /** Runs an operation and checks what comes out of native code. */
+  const run = async <Value>(
+    tenant: string,
+    operation: string,
+    input: Record<string, unknown>,
+    shape: shapes.Shape,
+    limit = timeoutMs,
+    on = pool,
+  ): Promise<Value> => {
+    if (!present) throw new AppError('anoncreds-off');
+    const value = await on.run(tenant, operation, input, limit);
+    const fault = shape(value, '');
+    if (fault) throw new AppError('anoncreds-failed', `The AnonCreds library gave an unexpected result: ${fault}`);
+    return value as Value;
+  };
+
+  const engine: AnonCreds & { close(): Promise<void> } = {
+    async createSchema(tenant, schema) {
+      demand(shapes.schema, schema, 'schema');
+      const { name, version, issuerId, attrNames } = schema;
+      return run<AnonCredsSchema>(tenant, 'createSchema', { name, version, issuerId, attributeNames: [...attrNames] }, shapes.schema);
+    },
+
+    async createCredentialDefinition(tenant, { schemaId, schema, issuerId, tag, supportRevocation }) {
+      if (supportRevocation)
+        throw new AppError('not-implemented', 'Revocation is not supported yet: create the credential definition without it');
+      demand(shapes.id, schemaId, 'schemaId');
+      demand(shapes.schema, schema, 'schema');
+      demand(shapes.id, issuerId, 'issuerId');
+      demand(shapes.text(256), tag, 'tag');
+      return run<{ credentialDefinition: CredentialDefinition; private: JsonObject; keyCorrectnessProof: JsonObject }>(
+        tenant,
+        'createCredentialDefinition',
+        { schemaId, schema, issuerId, tag, signatureType: 'CL', supportRevocation: false },
+        shapes.object({
+          credentialDefinition: shapes.credentialDefinition,
+          private: shapes.privateKey,
+          keyCorrectnessProof: shapes.keyCorrectnessProof,
+        }),
+        options.keyTimeoutMs ?? KEY_MS,
+        keys,
+      );
+    },
+
+    async createOffer(tenant, { schemaId, credentialDefinitionId, keyCorrectnessProof }) {
+      demand(shapes.id, schemaId, 'schemaId');
+      demand(shapes.id, credentialDefinitionId, 'credentialDefinitionId');
+      demand(shapes.keyCorrectnessProof, keyCorrectnessProof, 'keyCorrectnessProof');
+      return run<CredentialOffer>(tenant, 'createOffer', { schemaId, credentialDefinitionId, keyCorrectnessProof }, shapes.offer);
+    },
+
+    createLinkSecret: (tenant) => run<string>(tenant, 'createLinkSecret', {}, shapes.linkSecret),
+
+    async createRequest(tenant, input) {
+      const { offer, credentialDefinition, linkSecret, linkSecretId } = input;
+      const entropy = 'entropy' in input ? input.entropy : undefined;
+      const proverDid = 'proverDid' in input ? input.proverDid : undefined;
+      demand(shapes.offer, offer, 'offer');
+      demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
+      demand(shapes.linkSecret, linkSecret, 'linkSecret');
+      demand(shapes.id, linkSecretId, 'linkSecretId');
+      if ((entropy === undefined) === (proverDid === undefined))
+        throw new AppError('bad-request', 'One of entropy and proverDid is needed');
+      demand(shapes.text(256), entropy ?? proverDid, 'entropy or proverDid');
+      return run<{ request: CredentialRequest; metadata: JsonObject }>(
+        tenant,
+        'createRequest',
+        {
+          ...(entropy === undefined ? { proverDid } : { entropy }),
+          credentialDefinition,
+          linkSecret,
+          linkSecretId,
+          credentialOffer: offer,
+        },
+        shapes.object({ request: shapes.request, metadata: shapes.requestMetadata }),
+      );
+    },
+
+    async createCredential(tenant, input) {
+      demand(shapes.credentialDefinition, input.credentialDefinition, 'credentialDefinition');
+      demand(shapes.privateKey, input.private, 'private');
+      demand(shapes.offer, input.offer, 'offer');
+      demand(shapes.request, input.request, 'request');
+      demand(shapes.values, input.values, 'values');
+      const entries = Object.entries(input.values);
+      return run<Credential>(
+        tenant,
+        'createCredential',
+        {
+          credentialDefinition: input.credentialDefinition,
+          credentialDefinitionPrivate: input.private,
+          credentialOffer: input.offer,
+          credentialRequest: input.request,
+          attributeRawValues: Object.fromEntries(entries.map(([name, { raw }]) => [name, raw])),
+          attributeEncodedValues: Object.fromEntries(entries.map(([name, { encoded }]) => [name, encoded])),
+        },
+        shapes.credential,
+      );
+    },
+
+    async processCredential(tenant, { credential, metadata, linkSecret, credentialDefinition }) {
+      demand(shapes.credential, credential, 'credential');
+      demand(shapes.requestMetadata, metadata, 'metadata');
+      demand(shapes.linkSecret, linkSecret, 'linkSecret');
+      demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
+      if (credential.rev_reg_id != null)
+        throw new AppError('not-implemented', 'Revocation is not supported yet: the credential is bound to a registry');
+      return run<Credential>(
+        tenant,
+        'processCredential',
+        { credential, credentialRequestMetadata: metadata, linkSecret, credentialDefinition },
+        shapes.credential,
+      );
+    },
+
+    async createPresentation(tenant, { request, credentials, selfAttested, linkSecret, schemas, credentialDefinitions }) {
+      demand(shapes.presentationRequest, request, 'request');
+      demand(shapes.list(shapes.object({ credential: shapes.credential }), 100), credentials, 'credentials');
+      demand(shapes.map(shapes.raw, 200), selfAttested, 'selfAttested');
+      demand(shapes.linkSecret, linkSecret, 'linkSecret');
+      demandObjects(schemas, credentialDefinitions);
+      return run<Presentation>(
+        tenant,
+        'createPresentation',
+        {
+          presentationRequest: bare(request),
+          credentials: credentials.map(({ credential }) => ({ credential })),
+          credentialsProve: credentials.flatMap(({ attributes, predicates }, entryIndex) => [
+            ...attributes.map(({ referent, reveal }) => ({ entryIndex, referent, isPredicate: false, reveal })),
+            ...predicates.map((referent) => ({ entryIndex, referent, isPredicate: true, reveal: true })),
+          ]),
+          selfAttest: { ...selfAttested },
+          linkSecret,
+          schemas: { ...schemas },
+          credentialDefinitions: { ...credentialDefinitions },
+        },
+        shapes.presentation,
+      );
+    },
+
+    async verifyPresentation(tenant, input) {
+      const { request, presentation, schemas, credentialDefinitions } = input;
+      demand(shapes.presentationRequest, request, 'request');
+      demandObjects(schemas, credentialDefinitions);
+      // The presentation is the holder's: what is wrong with it is the answer.
+      const fault = shapes.presentation(presentation, 'presentation');
+      if (fault) return refused([{ reason: 'malformed', detail: fault }]);
+      const refusals = options.checkPresentation(input);
+      if (refusals.length > 0) return refused(refusals);
+      if (presentation.identifiers.length === 0) return { verified: true, refusals: [] };
+      try {
+        const verified = await run<boolean>(
+          tenant,
+          'verifyPresentation',
+          {
+            presentation,
+            presentationRequest: bare(request),
+            schemas: { ...schemas },
+            credentialDefinitions: { ...credentialDefinitions },
+          },
+          shapes.literal(true, false),
+        );
+        return verified ? { verified, refusals: [] } : refused([{ reason: 'proof-invalid' }]);
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'anoncreds-failed')
+          return refused([{ reason: 'proof-invalid', detail: error.message }]);
+        throw error;
+      }
+    },
+
+    status() {
+      const reason = pool.off() ?? keys.off();
+      if (present && reason === undefined) return { on: true, text: 'AnonCreds is on' };
+      return { on: false, text: `${new AppError('anoncreds-off').message}${reason === undefined ? '' : ` (${reason.slice(0, 200)})`}` };
+    },
+
+    async close() {
+      await Promise.all([pool.close(), keys.close()]);
+    },
+  };
+  return Object.freeze(engine);
+}
+
+const refused = (refusals: Refusal[]): { verified: boolean; refusals: Refusal[] } => ({ verified: false, refusals });
+
+/**
+ * The request without restrictions and intervals, which `checkPresentation` has judged: the library would judge them again by its own, narrower idea (it takes
+ * `issuer_did` for unqualified DIDs only). Neither is bound into the proof.
+ */
+function bare(request: PresentationRequest): Record<string, unknown> {
+  const { name, version, nonce, requested_attributes: attributes, requested_predicates: predicates } = request;
+  return {
+    name,
+    version,
+    nonce,
+    requested_attributes: Object.fromEntries(
+      Object.entries(attributes).map(([referent, one]) => [referent, one.names ? { names: [...one.names] } : { name: one.name ?? '' }]),
+    ),
+    requested_predicates: Object.fromEntries(
+      Object.entries(predicates).map(([referent, one]) => [referent, { name: one.name, p_type: one.p_type, p_value: one.p_value }]),
+    ),
+  };
+}
+
+function demand(shape: shapes.Shape, value: unknown, name: string): void {
+  const fault = shape(value, name);
+  if (fault) throw new AppError('bad-request', fault);
+}
+
+function demandObjects(schemas: unknown, credentialDefinitions: unknown): void {
+  demand(shapes.map(shapes.schema, 100), schemas, 'schemas');
+  demand(shapes.map(shapes.credentialDefinition, 100), credentialDefinitions, 'credentialDefinitions');
+}
+
+/** Whether the wrapper will find the library, by its own search order: given folder, its package, the system. */
+function libraryExists(libraryPath: string | undefined): boolean {
+  const file = process.platform === 'win32' ? 'anoncreds.dll' : process.platform === 'darwin' ? 'libanoncreds.dylib' : 'libanoncreds.so';
+  const folders = libraryPath === undefined ? [] : [libraryPath];
+  try {
+    folders.push(join(dirname(createRequire(import.meta.url).resolve('@hyperledger/anoncreds-nodejs')), '..', 'native'));
+  } catch {
+    return false;
+  }
+  if (process.platform === 'win32') folders.push('c:\\windows\\system32');
+  else folders.push('/usr/lib', '/usr/local/lib', '/opt/homebrew/opt');
+  return folders.some((folder) => existsSync(join(folder, file)));
+}

@@ -1,0 +1,200 @@
+import { Worker } from 'node:worker_threads';
+import { AppError } from '../../errors.ts';
+import type { Reply } from './worker.ts';
+
+export interface PoolOptions {
+  worker: URL;
+  env: Record<string, string>;
+  /** How many workers at most. */
+  size: number;
+  /** How many jobs may wait, in all and of one tenant. */
+  maxQueue: number;
+  maxPerTenant: number;
+  /** A worker that has nothing to do for so long ends; without it none does. */
+  idleMs?: number;
+  /** Its threads have a lower priority than others of the machine. */
+  background?: boolean;
+}
+
+export interface Pool {
+  /**
+   * Runs an operation on a free worker, in turn by tenant.
+   * @throws AppError `anoncreds-busy` when the queue is full or the worker was lost, `anoncreds-off`, `anoncreds-failed`
+   */
+  run(tenant: string, operation: string, input: Record<string, unknown>, timeoutMs: number): Promise<unknown>;
+  /** Why the library does not load, once that is known. */
+  off(): string | undefined;
+  /** Ends all workers; what waits or runs fails. */
+  close(): Promise<void>;
+}
+
+interface Job {
+  operation: string;
+  input: Record<string, unknown>;
+  timeoutMs: number;
+  resolve(value: unknown): void;
+  reject(error: AppError): void;
+}
+
+interface Slot {
+  worker: Worker;
+  ready: boolean;
+  job?: Job;
+  timer?: NodeJS.Timeout;
+}
+
+const START_MS = 30_000;
+const MAX_STILLBORN = 3;
+
+/**
+ * A pool of worker threads for calls that block. Workers start when they are first needed and do not keep the process alive while idle. A worker that dies or
+ * takes too long is replaced: native code cannot be interrupted, so its thread may go on for a while, and no more than `size` such threads are allowed.
+ */
+export function workerPool(options: PoolOptions): Pool {
+  const slots = new Set<Slot>();
+  const queues = new Map<string, Job[]>();
+  let waiting = 0;
+  let lost = 0;
+  let nextId = 0;
+  let off: string | undefined;
+  /** Workers in a row that ended before they were ready. */
+  let stillborn = 0;
+  let closed = false;
+
+  /** The first job of the tenant whose turn it is; that tenant goes to the end of the line. */
+  const next = (): Job | undefined => {
+    const first = queues.entries().next().value;
+    if (!first) return undefined;
+    const [tenant, jobs] = first;
+    queues.delete(tenant);
+    const job = jobs.shift();
+    if (jobs.length > 0) queues.set(tenant, jobs);
+    waiting--;
+    return job;
+  };
+
+  const release = (slot: Slot): Job | undefined => {
+    const { job } = slot;
+    clearTimeout(slot.timer);
+    slot.job = undefined;
+    return job;
+  };
+
+  const retire = (slot: Slot, reason: string): void => {
+    if (!slots.delete(slot)) return;
+    const job = release(slot);
+    job?.reject(new AppError('anoncreds-busy', reason));
+    if (!slot.ready && ++stillborn >= MAX_STILLBORN) {
+      // Whatever keeps workers from starting will not go away by starting more of them.
+      stillborn = 0;
+      off ??= 'its worker does not start';
+      failAll(new AppError('anoncreds-off'));
+    }
+    lost++;
+    void slot.worker.terminate().finally(() => {
+      lost--;
+      pump();
+    });
+    pump();
+  };
+
+  const answered = (slot: Slot, reply: Reply): void => {
+    if ('ready' in reply) {
+      slot.ready = reply.ready;
+      if (!reply.ready) {
+        off = reply.reason;
+        failAll(new AppError('anoncreds-off'));
+        retire(slot, 'the library does not load');
+        return;
+      }
+      off = undefined;
+      stillborn = 0;
+      clearTimeout(slot.timer);
+    } else {
+      const job = release(slot);
+      if ('error' in reply) job?.reject(new AppError('anoncreds-failed', redact(reply.error)));
+      else job?.resolve(reply.value);
+    }
+    slot.worker.unref();
+    pump();
+    if (options.idleMs !== undefined && slot.ready && !slot.job && !closed) {
+      slot.timer = setTimeout(() => {
+        if (slots.delete(slot)) void slot.worker.terminate();
+      }, options.idleMs);
+      slot.timer.unref();
+    }
+  };
+
+  const start = (): void => {
+    const worker = new Worker(options.worker, {
+      env: options.env,
+      name: 'anoncreds',
+      workerData: { background: options.background === true },
+    });
+    const slot: Slot = { worker, ready: false };
+    slots.add(slot);
+    slot.timer = setTimeout(() => retire(slot, 'The AnonCreds worker did not start'), START_MS);
+    worker.on('message', (reply: Reply) => answered(slot, reply));
+    worker.on('error', () => retire(slot, 'The AnonCreds worker failed'));
+    worker.on('exit', () => retire(slot, 'The AnonCreds worker ended'));
+  };
+
+  const pump = (): void => {
+    if (closed) return;
+    for (const slot of slots) {
+      if (!slot.ready || slot.job) continue;
+      const job = next();
+      if (!job) return;
+      slot.job = job;
+      clearTimeout(slot.timer);
+      slot.worker.ref();
+      slot.timer = setTimeout(() => retire(slot, 'The AnonCreds operation took too long'), job.timeoutMs);
+      slot.worker.postMessage({ id: ++nextId, operation: job.operation, input: job.input });
+    }
+    const starting = [...slots].filter((slot) => !slot.ready).length;
+    for (let i = starting; i < waiting && slots.size < options.size && lost < options.size; i++) start();
+  };
+
+  const failAll = (error: AppError): void => {
+    for (let job = next(); job; job = next()) job.reject(error);
+  };
+
+  return Object.freeze({
+    run: (tenant: string, operation: string, input: Record<string, unknown>, timeoutMs: number) =>
+      new Promise<unknown>((resolve, reject) => {
+        const jobs = queues.get(tenant) ?? [];
+        if (closed) return reject(new AppError('anoncreds-busy', 'The AnonCreds engine is closed'));
+        if (waiting >= options.maxQueue || jobs.length >= options.maxPerTenant) {
+          return reject(new AppError('anoncreds-busy', 'Too many AnonCreds operations are waiting'));
+        }
+        jobs.push({ operation, input, timeoutMs, resolve, reject });
+        queues.set(tenant, jobs);
+        waiting++;
+        pump();
+      }),
+
+    off: () => off,
+
+    async close() {
+      closed = true;
+      const error = new AppError('anoncreds-busy', 'The AnonCreds engine is closed');
+      failAll(error);
+      await Promise.all(
+        [...slots].map((slot) => {
+          slots.delete(slot);
+          release(slot)?.reject(error);
+          return slot.worker.terminate();
+        }),
+      );
+    },
+  });
+}
+
+/** The library's words, without what may be secret or personal: long numbers, revealed and quoted values. */
+function redact(message: string): string {
+  return message
+    .replace(/Some\("(?:[^"\\]|\\.)*"\)/g, 'Some(…)')
+    .replace(/[0-9]{12,}/g, '…')
+    .replace(/(["'`])(?:(?!\1).){48,}\1/gs, '$1…$1')
+    .slice(0, 400);
+}

@@ -1,0 +1,211 @@
+import type { Client } from 'pg';
+import { AppError } from '../../errors.ts';
+import { BLOB_FUNCTIONS, BLOB_TABLES } from './blobs.ts';
+import { COMMIT_COUNTER_FUNCTION, COMMIT_FUNCTION, COMMIT_MAIL_FUNCTION, COUNTER_TABLES, MAIL_FUNCTIONS } from './commit-sql.ts';
+import { FAIR_FUNCTIONS, JOB_FUNCTIONS } from './jobs-sql.ts';
+
+/**
+ * Tables as in SQLite, with two differences: who holds a lane is in its row (`lease`; `due` is then the end of the hold, so that a lane is claimable when it is due,
+ * held or not), and row-level security keeps every statement to the tenants named in `flexid.tenant` (a list of numbers, `*` for upkeep, nothing: no row).
+ */
+const TABLES = `
+CREATE TABLE flexid.meta (name text PRIMARY KEY, value text NOT NULL);
+CREATE TABLE flexid.tenant (n int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text COLLATE "C" NOT NULL UNIQUE, name bytea NOT NULL, data_key bytea NOT NULL, created bigint NOT NULL);
+CREATE TABLE flexid.record (
+  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t int NOT NULL, category text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, version int NOT NULL,
+  state text, role text, connection text, created bigint NOT NULL, updated bigint NOT NULL, tags bytea NOT NULL, value bytea NOT NULL
+) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX record_id ON flexid.record (t, category, id);
+-- lists ask for t::bigint, look-ups for t: so a plan that was made while the table was small cannot use the index of lists to look up one record
+CREATE INDEX record_list ON flexid.record ((t::bigint), category, n);
+CREATE INDEX record_connection ON flexid.record ((t::bigint), connection, category, n) WHERE connection IS NOT NULL;
+CREATE TABLE flexid.tag (t int NOT NULL, hash bytea NOT NULL, n bigint NOT NULL, PRIMARY KEY (t, hash, n));
+CREATE TABLE flexid.key (t int NOT NULL, hash bytea NOT NULL, value bytea NOT NULL, PRIMARY KEY (t, hash));
+CREATE TABLE flexid.route (hash bytea PRIMARY KEY, t int NOT NULL, kind text NOT NULL, target text NOT NULL);
+CREATE TABLE flexid.mark (t int NOT NULL, hash bytea NOT NULL, expires bigint NOT NULL, answer bytea, PRIMARY KEY (t, hash));
+CREATE INDEX mark_expires ON flexid.mark (expires);
+CREATE TABLE flexid.lane (
+  name text COLLATE "C" PRIMARY KEY, kind text NOT NULL, t int NOT NULL, due bigint NOT NULL, head text COLLATE "C" NOT NULL, lease text
+) WITH (fillfactor = 60);
+CREATE INDEX lane_due ON flexid.lane (due);
+CREATE TABLE flexid.job (
+  id text COLLATE "C" PRIMARY KEY, lane text COLLATE "C" NOT NULL, t int NOT NULL, kind text NOT NULL, due bigint NOT NULL, attempts int NOT NULL, cause text,
+  payload bytea NOT NULL
+);
+CREATE INDEX job_lane ON flexid.job (lane, id);
+CREATE INDEX job_cause ON flexid.job (t, cause) WHERE cause IS NOT NULL AND kind NOT IN ('deliver', 'event');
+CREATE TABLE flexid.dead (
+  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text COLLATE "C" NOT NULL UNIQUE, lane text NOT NULL, t int NOT NULL, kind text NOT NULL,
+  attempts int NOT NULL, cause text, payload bytea NOT NULL, died bigint NOT NULL, error bytea NOT NULL
+);
+CREATE INDEX dead_tenant ON flexid.dead (t, n);
+CREATE TABLE flexid.event (
+  t int NOT NULL, id text COLLATE "C" NOT NULL, topic text NOT NULL, category text NOT NULL, record text NOT NULL, time bigint NOT NULL, value bytea NOT NULL,
+  PRIMARY KEY (t, id)
+);
+CREATE INDEX event_time ON flexid.event (time);
+CREATE TABLE flexid.cause (t int NOT NULL, cause text COLLATE "C" NOT NULL, expires bigint NOT NULL, snapshot bytea, failure bytea, PRIMARY KEY (t, cause));
+CREATE INDEX cause_expires ON flexid.cause (expires);
+-- queues change all the time: their dead rows must go before they slow down the claims
+ALTER TABLE flexid.lane SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE flexid.job SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+`;
+
+const MAIL_TABLES = ['mail', 'mailbox'] as const;
+const BLOB_TABLE_NAMES = ['blob', 'chunk', 'spare'] as const;
+const COUNTER_TABLE_NAMES = ['counter', 'allocation'] as const;
+
+/** Tables of the first schema whose rows only their tenant may see; lanes, jobs and routes are read across tenants by their nature. */
+const PRIVATE_TABLES = ['record', 'tag', 'key', 'mark', 'dead', 'event', 'cause'] as const;
+
+/** The tables that hold rows of a tenant by its number `t`. */
+export const TENANT_TABLES = [
+  ...PRIVATE_TABLES,
+  ...MAIL_TABLES,
+  ...BLOB_TABLE_NAMES,
+  ...COUNTER_TABLE_NAMES,
+  'route',
+  'lane',
+  'job',
+] as const;
+
+const secured = (table: string) => `
+ALTER TABLE flexid.${table} ENABLE ROW LEVEL SECURITY;
+ALTER TABLE flexid.${table} FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON flexid.${table} USING ((SELECT flexid.tenants()) IS NULL OR t = ANY ((SELECT flexid.tenants())::int[]));`;
+
+const SECURITY = `
+CREATE FUNCTION flexid.tenants() RETURNS int[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN current_setting('flexid.tenant', true) = '*' THEN NULL
+    ELSE coalesce(string_to_array(nullif(current_setting('flexid.tenant', true), ''), ',')::int[], '{}') END
+$$;
+${PRIVATE_TABLES.map(secured).join('')}
+`;
+
+const MAIL = `
+CREATE TABLE flexid.mail (
+  n bigint GENERATED ALWAYS AS IDENTITY, t int NOT NULL, box text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, recipient bytea, size int NOT NULL,
+  received bigint NOT NULL, expires bigint NOT NULL, attempts int NOT NULL, body bytea NOT NULL, PRIMARY KEY (t, id)
+);
+CREATE INDEX mail_box ON flexid.mail (t, box, n);
+-- our own messages are few among those that were forwarded, and asked for alone
+CREATE INDEX mail_own ON flexid.mail (t, box, n) WHERE recipient IS NULL;
+CREATE INDEX mail_expires ON flexid.mail (expires);
+CREATE INDEX mail_missed ON flexid.mail (t, n) WHERE attempts >= 20;
+-- what mail counts, exactly; changed with each message, in its own page where there is room
+CREATE TABLE flexid.mailbox (t int NOT NULL, box text COLLATE "C" NOT NULL, messages bigint NOT NULL, bytes bigint NOT NULL, PRIMARY KEY (t, box)) WITH (fillfactor = 60);
+${MAIL_TABLES.map(
+  (table) => `ALTER TABLE flexid.${table} SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);${secured(table)}
+`,
+).join('')}
+${MAIL_FUNCTIONS}
+${COMMIT_MAIL_FUNCTION}`;
+
+const CLOCK_FUNCTION = `
+CREATE FUNCTION flexid.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint $$;
+`;
+
+/** @param tagged how a tag's record is found: from the tag alone and by the record's own key, never from the tenant to all of its records */
+const loadFunction = (tagged: string): string => `
+-- Lookups of many calls at once: by id, by tag, and marks; ord is the caller's number of the lookup.
+CREATE OR REPLACE FUNCTION flexid.load(p_tenants text, i_ord int[], i_t int[], i_category text[], i_id text[], g_ord int[], g_t int[], g_hash bytea[], m_ord int[], m_t int[], m_hash bytea[])
+RETURNS TABLE (ord int, n bigint, category text, id text, version int, state text, role text, connection text, created bigint, updated bigint, value bytea)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('flexid.tenant', p_tenants, true);
+  IF cardinality(i_ord) > 0 THEN
+    RETURN QUERY SELECT u.ord, r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value
+      FROM unnest(i_ord, i_t, i_category, i_id) AS u(ord, t, category, id) JOIN flexid.record r ON r.t = u.t AND r.category = u.category AND r.id = u.id;
+  END IF;
+  IF cardinality(g_ord) > 0 THEN
+    RETURN QUERY SELECT u.ord, r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value
+      FROM unnest(g_ord, g_t, g_hash) AS u(ord, t, hash)
+      CROSS JOIN LATERAL (SELECT g.t, g.n FROM flexid.tag g WHERE g.t = u.t AND g.hash = u.hash ORDER BY g.n DESC LIMIT 20) g
+      JOIN flexid.record r ON ${tagged} ORDER BY u.ord, r.n DESC;
+  END IF;
+  IF cardinality(m_ord) > 0 THEN
+    RETURN QUERY SELECT u.ord, NULL::bigint, NULL, NULL, NULL::int, NULL, NULL, NULL, NULL::bigint, NULL::bigint, m.answer
+      FROM unnest(m_ord, m_t, m_hash) AS u(ord, t, hash) JOIN flexid.mark m ON m.t = u.t AND m.hash = u.hash;
+  END IF;
+END $$;
+`;
+
+/** Migrations in order; one is never changed after a release. */
+const MIGRATIONS: readonly { name: string; sql: string }[] = [
+  {
+    name: 'first',
+    sql: TABLES + SECURITY + CLOCK_FUNCTION + loadFunction('r.n = g.n AND r.t + 0 = u.t') + COMMIT_FUNCTION + JOB_FUNCTIONS,
+  },
+  {
+    name: 'wallets whose owner keeps the key',
+    sql: `
+ALTER TABLE flexid.tenant ADD COLUMN lock text, ADD COLUMN open_until bigint;
+CREATE INDEX tenant_open ON flexid.tenant (open_until) WHERE open_until IS NOT NULL;`,
+  },
+  {
+    // so that tables can be distributed by tenant (Citus): there a unique key must hold the column that rows are distributed by
+    name: 'the tenant first in every key',
+    sql: `
+ALTER TABLE flexid.record DROP CONSTRAINT record_pkey, ADD PRIMARY KEY (t, n);
+ALTER TABLE flexid.dead DROP CONSTRAINT dead_pkey, DROP CONSTRAINT dead_id_key, ADD PRIMARY KEY (t, n), ADD UNIQUE (t, id);
+DROP INDEX flexid.dead_tenant;
+${loadFunction('r.t = g.t AND r.n = g.n')}`,
+  },
+  { name: 'mail that peers fetch', sql: MAIL },
+  { name: 'lanes in turn by tenant and target', sql: FAIR_FUNCTIONS },
+  { name: 'blobs', sql: BLOB_TABLES + BLOB_TABLE_NAMES.map(secured).join('') + BLOB_FUNCTIONS },
+  { name: 'counters', sql: COUNTER_TABLES + COUNTER_TABLE_NAMES.map(secured).join('') + COMMIT_COUNTER_FUNCTION },
+];
+
+/** Any number of our own: the advisory lock under which only one process migrates. */
+const MIGRATION_LOCK = 7_031_961_001;
+
+/**
+ * Brings the database to this version's schema, in one transaction under an advisory lock.
+ * @throws AppError `store-unavailable` when a newer version of the agent has been here.
+ */
+export async function migratePostgres(client: Client): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    await client.query(`CREATE SCHEMA IF NOT EXISTS flexid;
+      CREATE TABLE IF NOT EXISTS flexid.migration (number int PRIMARY KEY, name text NOT NULL, applied timestamptz NOT NULL DEFAULT now())`);
+    const { rows } = await client.query<{ last: number }>('SELECT coalesce(max(number), 0)::int AS last FROM flexid.migration');
+    const last = rows[0]?.last ?? 0;
+    if (last > MIGRATIONS.length) {
+      throw new AppError(
+        'store-unavailable',
+        `The database has schema ${last}, this version of the agent knows schemas up to ${MIGRATIONS.length}: start a newer version`,
+      );
+    }
+    for (const [i, { name, sql }] of MIGRATIONS.entries()) {
+      if (i < last) continue;
+      await client.query(sql);
+      await client.query('INSERT INTO flexid.migration (number, name) VALUES ($1, $2)', [i + 1, name]);
+    }
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
+ * What each session of the agent must set on this server. Row-level security does not bind a superuser: then the agent works as a role of its own that it does
+ * bind. And what is acknowledged is durable, also where the server's default is otherwise.
+ */
+export async function sessionSettings(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ free: boolean; lazy: boolean }>(
+    `SELECT rolsuper OR rolbypassrls AS free, current_setting('synchronous_commit') = 'off' AS lazy FROM pg_roles WHERE rolname = current_user`,
+  );
+  const settings = rows[0]?.lazy ? ['synchronous_commit=on'] : [];
+  if (!rows[0]?.free) return settings;
+  await client.query(`DO $$ BEGIN
+      IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'flexid_agent') THEN CREATE ROLE flexid_agent NOLOGIN; END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+    GRANT USAGE ON SCHEMA flexid TO flexid_agent;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA flexid TO flexid_agent;
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA flexid TO flexid_agent`);
+  return [...settings, 'role=flexid_agent'];
+}

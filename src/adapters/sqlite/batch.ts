@@ -1,0 +1,104 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { AppError } from '../../errors.ts';
+import { type HintDraft, hintDraft } from '../store/shared.ts';
+import { sqliteError } from './file.ts';
+
+/** One write of a batch. */
+interface Member {
+  /** Runs inside the transaction; what it throws undoes this member alone. */
+  write: () => void;
+  /** Runs after the COMMIT, when the write is durable. */
+  committed: (draft: HintDraft) => void;
+  resolve: () => void;
+  reject: (error: AppError) => void;
+}
+
+export interface BatchWriter {
+  /** Queues a write for this turn's transaction; resolves when it is durable. */
+  write(write: () => void, committed?: (draft: HintDraft) => void): Promise<void>;
+  /** Commits what is queued, now. */
+  flush(): void;
+  /** Refuses further writes. */
+  end(): void;
+  readonly counters: { commits: number; statements: number; conflicts: number };
+}
+
+/**
+ * Group commit: all writes of one event-loop turn run in one synchronous transaction, each in its own savepoint, and nobody hears of a result before the COMMIT.
+ * One fsync then serves the whole turn.
+ */
+export function batchWriter(db: DatabaseSync, publish: (draft: HintDraft) => void): BatchWriter {
+  const begin = db.prepare('BEGIN IMMEDIATE');
+  const commit = db.prepare('COMMIT');
+  const rollback = db.prepare('ROLLBACK');
+  const savepoint = db.prepare('SAVEPOINT member');
+  const release = db.prepare('RELEASE member');
+  const undo = db.prepare('ROLLBACK TO member');
+  const counters = { commits: 0, statements: 0, conflicts: 0 };
+  let queue: Member[] = [];
+  let ended = false;
+
+  function failAll(batch: Member[], error: unknown): void {
+    if (db.isTransaction) rollback.run();
+    const reason = sqliteError(error);
+    for (const member of batch) member.reject(reason);
+  }
+
+  function runMember(member: Member): AppError | undefined {
+    savepoint.run();
+    try {
+      member.write();
+      release.run();
+      return undefined;
+    } catch (error) {
+      // a full or damaged database may have rolled back everything: a later savepoint would then be a transaction of its own, durable by itself
+      if (!db.isTransaction) throw error;
+      undo.run();
+      release.run();
+      return sqliteError(error);
+    }
+  }
+
+  function flush(): void {
+    const batch = queue;
+    if (batch.length === 0) return;
+    queue = [];
+    counters.statements += 1;
+    const errors: (AppError | undefined)[] = [];
+    try {
+      begin.run();
+      for (const member of batch) errors.push(runMember(member));
+      commit.run();
+    } catch (error) {
+      failAll(batch, error);
+      return;
+    }
+    const draft = hintDraft();
+    for (const [i, member] of batch.entries()) {
+      const error = errors[i];
+      if (error) {
+        if (error.code === 'conflict') counters.conflicts += 1;
+        member.reject(error);
+      } else {
+        counters.commits += 1;
+        member.committed(draft);
+        member.resolve();
+      }
+    }
+    publish(draft);
+  }
+
+  return {
+    counters,
+    flush,
+    end() {
+      ended = true;
+    },
+    write: (write, committed = () => undefined) =>
+      new Promise<void>((resolve, reject) => {
+        if (ended) return reject(new AppError('store-unavailable', 'The database is closed'));
+        if (queue.length === 0) setImmediate(flush);
+        queue.push({ write, committed, resolve, reject });
+      }),
+  };
+}

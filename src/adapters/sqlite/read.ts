@@ -1,0 +1,138 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { AppError } from '../../errors.ts';
+import {
+  type CauseStatus,
+  LOOKUP_ROWS,
+  type Lookup,
+  type Page,
+  type Query,
+  type Route,
+  type StoredEvent,
+  type StoredKey,
+  type StoredMark,
+  type StoredRecord,
+} from '../../ports/store.ts';
+import {
+  decodeCursor,
+  decodeFailure,
+  decodeKey,
+  decodeMark,
+  decodeSnapshot,
+  encodeCursor,
+  keyHash,
+  markHash,
+  type RecordColumns,
+  recordTagHash,
+  routeHash,
+} from '../../vault/rows.ts';
+import { type KnownTenant, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from '../store/shared.ts';
+
+const COLUMNS = 'r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value';
+
+type RecordRead = RecordColumns & { n: number };
+
+/** The reads of the store. All of them are synchronous: nothing of an unfinished batch can be seen between them. */
+export function sqliteReads(db: DatabaseSync, read: RowReader) {
+  const byId = db.prepare(`SELECT ${COLUMNS} FROM record r WHERE r.t = ? AND r.category = ? AND r.id = ?`);
+  const byTag = db.prepare(
+    `SELECT ${COLUMNS} FROM tag g JOIN record r ON r.n = g.n WHERE g.t = ? AND g.hash = ? ORDER BY g.n DESC LIMIT ${LOOKUP_ROWS}`,
+  );
+  const markGet = db.prepare('SELECT answer FROM mark WHERE t = ? AND hash = ?');
+  const keyGet = db.prepare('SELECT value FROM key WHERE t = ? AND hash = ?');
+  const routeGet = db.prepare(
+    'SELECT tenant.id AS tenant, route.kind, route.target FROM route JOIN tenant ON tenant.n = route.t WHERE hash = ?',
+  );
+  const eventsAfter = db.prepare('SELECT id, topic, category, record, time, value FROM event WHERE t = ? AND id > ? ORDER BY id LIMIT ?');
+  const eventsNamed = db.prepare(`SELECT id, topic, category, record, time, value FROM event
+    WHERE t = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?`);
+  const causeGet = db.prepare('SELECT snapshot, failure FROM cause WHERE t = ? AND cause = ?');
+  const causeOpen = db.prepare(`SELECT count(*) AS open FROM job INDEXED BY job_cause
+    WHERE t = ? AND cause = ? AND cause IS NOT NULL AND kind NOT IN ('deliver', 'event')`);
+  // one per shape of a query: the filters in use, the direction, with a position or without
+  const finds = new Map<string, { rows: StatementSync; total: StatementSync }>();
+
+  function lookup(tenant: KnownTenant, one: Lookup): StoredRecord[] {
+    const rows =
+      'id' in one
+        ? byId.all(tenant.n, one.category, one.id)
+        : byTag.all(tenant.n, recordTagHash(tenant.keys, one.category, one.tag, one.equals));
+    return (rows as unknown as RecordRead[]).map((row) => read.record(tenant.keys, row));
+  }
+
+  function find(tenant: KnownTenant, category: string, query: Query): Page<StoredRecord> {
+    const limit = Math.min(query.limit ?? PAGE_ROWS, MAX_PAGE_ROWS);
+    const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+    if (query.cursor !== undefined && cursor === undefined) throw new AppError('bad-request', 'The cursor is not one of this API');
+    const where = ['r.t = ?', 'r.category = ?'];
+    const values: SQLInputValue[] = [tenant.n, category];
+    for (const column of ['state', 'role', 'connection'] as const) {
+      const value = query[column];
+      if (value === undefined) continue;
+      where.push(`r.${column} = ?`);
+      values.push(value);
+    }
+    const tags = Object.entries(query.tags ?? {}).map(([name, value]) => recordTagHash(tenant.keys, category, name, value));
+    for (const hash of tags) {
+      where.push('r.n IN (SELECT n FROM tag WHERE t = ? AND hash = ?)');
+      values.push(tenant.n, hash);
+    }
+    const position = cursor === undefined ? '' : `AND r.n ${query.descending ? '<' : '>'} ?`;
+    const order = query.descending ? 'DESC' : 'ASC';
+    const index = tags.length > 0 ? '' : query.connection === undefined ? 'INDEXED BY record_list' : 'INDEXED BY record_connection';
+    const shape = `${index} ${where.join()} ${position} ${order}`;
+    let found = finds.get(shape);
+    if (!found) {
+      const source = `FROM record r ${index} WHERE ${where.join(' AND ')}`;
+      found = {
+        rows: db.prepare(`SELECT ${COLUMNS} ${source} ${position} ORDER BY r.n ${order} LIMIT ? OFFSET ?`),
+        total: db.prepare(`SELECT count(*) AS total ${source}`),
+      };
+      finds.set(shape, found);
+    }
+    const { total } = found.total.get(...values) as { total: number };
+    const at = cursor === undefined ? [] : [cursor];
+    // one more than asked for, to know whether there is a next page
+    const rows = found.rows.all(...values, ...at, limit + 1, cursor === undefined ? (query.offset ?? 0) : 0) as unknown as RecordRead[];
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      ...read.records(tenant.keys, page),
+      total,
+      next: rows.length > limit && last ? encodeCursor(last.n) : undefined,
+    };
+  }
+
+  return {
+    lookup,
+    find,
+    mark(tenant: KnownTenant, mark: string): StoredMark | undefined {
+      const row = markGet.get(tenant.n, markHash(tenant.keys, mark)) as { answer: Uint8Array | null } | undefined;
+      return row && read.decoded('a mark', () => decodeMark(tenant.keys, mark, row.answer));
+    },
+    key(tenant: KnownTenant, kid: string): StoredKey | undefined {
+      const row = keyGet.get(tenant.n, keyHash(tenant.keys, kid)) as { value: Uint8Array } | undefined;
+      return row && read.decoded(`key ${kid}`, () => decodeKey(tenant.keys, kid, row.value));
+    },
+    route(kid: string): Route | undefined {
+      const row = routeGet.get(routeHash(kid)) as { tenant: string; kind: string; target: string } | undefined;
+      return row && { kid, ...row };
+    },
+    events(tenant: KnownTenant, query: { ids?: readonly string[]; after?: string; limit?: number }): StoredEvent[] {
+      const limit = Math.min(query.limit ?? PAGE_ROWS, MAX_PAGE_ROWS);
+      const rows = query.ids
+        ? eventsNamed.all(tenant.n, JSON.stringify(query.ids), Math.max(limit, query.ids.length))
+        : eventsAfter.all(tenant.n, query.after ?? '', limit);
+      return (rows as unknown as Parameters<RowReader['event']>[1][]).map((row) => read.event(tenant.keys, row));
+    },
+    cause(tenant: KnownTenant, cause: string): CauseStatus {
+      const { open } = causeOpen.get(tenant.n, cause) as { open: number };
+      const row = causeGet.get(tenant.n, cause) as { snapshot: Uint8Array | null; failure: Uint8Array | null } | undefined;
+      const { snapshot, failure } = row ?? {};
+      return {
+        open,
+        snapshot: snapshot ? read.decoded(`cause ${cause}`, () => decodeSnapshot(tenant.keys, cause, snapshot)) : undefined,
+        failure: failure ? read.decoded(`cause ${cause}`, () => decodeFailure(tenant.keys, cause, failure)) : undefined,
+      };
+    },
+  };
+}

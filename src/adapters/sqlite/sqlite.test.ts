@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, describe, it } from 'node:test';
+import { AppError } from '../../errors.ts';
+import { storeSuite } from '../../ports/store.conformance.ts';
+import type { Database } from '../../ports/store.ts';
+import { newWalletKey } from '../../vault/master.ts';
+import { openSqlite } from './sqlite.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'flexid-sqlite-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+let files = 0;
+const freshPath = () => join(folder, `store-${files++}.db`);
+const failsWith =
+  (code: string, text = /./) =>
+  (error: unknown) =>
+    error instanceof AppError && error.code === code && text.test(error.message);
+
+/** Runs SQL on the file behind the agent's back. */
+function behind(path: string, run: (raw: DatabaseSync) => void): void {
+  const raw = new DatabaseSync(path, { timeout: 1000 });
+  try {
+    run(raw);
+  } finally {
+    raw.close();
+  }
+}
+
+function swapValues(raw: DatabaseSync, table: string, column: string, a: string, b: string): void {
+  const read = raw.prepare(`SELECT ${column} AS value FROM ${table} WHERE id = ?`);
+  const write = raw.prepare(`UPDATE ${table} SET ${column} = ? WHERE id = ?`);
+  const [ofA, ofB] = [a, b].map((id) => (read.get(id) as { value: Uint8Array }).value);
+  write.run(ofB!, a);
+  write.run(ofA!, b);
+}
+
+storeSuite('SQLite store', async () => {
+  const path = freshPath();
+  const opened = {
+    db: await openSqlite({ path }),
+    async reopen() {
+      await opened.db.admin.close();
+      opened.db = await openSqlite({ path });
+      return opened.db;
+    },
+    close: () => opened.db.admin.close(),
+    bytes: async () => Buffer.concat([path, `${path}-wal`].filter((file) => existsSync(file)).map((file) => readFileSync(file))),
+    swap: async (a: string, b: string) => behind(path, (raw) => swapValues(raw, 'record', 'value', a, b)),
+    swapMail: async (a: string, b: string) => behind(path, (raw) => swapValues(raw, 'mail', 'body', a, b)),
+    spoilJob: async (id: string) => behind(path, (raw) => void raw.prepare('UPDATE job SET payload = zeroblob(80) WHERE id = ?').run(id)),
+  };
+  return opened;
+});
+
+const connection = (id: string, value = {}) => ({ category: 'connection', id, expect: 0, value });
+
+describe('SQLite file', () => {
+  it('is refused to a second opener, and free again after the first closed', async () => {
+    const path = freshPath();
+    const db = await openSqlite({ path });
+    await assert.rejects(openSqlite({ path }), failsWith('store-locked', /Another process has this database open/));
+    const code = `import { openSqlite } from ${JSON.stringify(import.meta.resolve('./sqlite.ts'))};
+      await openSqlite({ path: ${JSON.stringify(path)} }).then(() => console.log('opened'), (error) => console.log(error.code))`;
+    const other = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+    assert.equal((await output(other)).trim(), 'store-locked');
+    await db.admin.close();
+    await (await openSqlite({ path })).admin.close();
+  });
+
+  it('gets a wallet key of its own when none is given, and tells a wrong one', async () => {
+    const path = freshPath();
+    const db = await openSqlite({ path });
+    await db.admin.ensureTenant('t', 'x');
+    await db.store.commit('t', { records: [connection('a', { n: 1 })] });
+    await db.admin.close();
+    assert.equal(statSync(`${path}.key`).mode & 0o777, 0o600);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    await assert.rejects(openSqlite({ path, masterKey: newWalletKey() }), failsWith('wrong-master-key', /does not open this database/));
+    await assert.rejects(openSqlite({ path, masterKey: 'a passphrase' }), failsWith('wrong-master-key'));
+    const saved = readFileSync(`${path}.key`, 'utf8').trim();
+    rmSync(`${path}.key`);
+    await assert.rejects(openSqlite({ path }), failsWith('wrong-master-key', /needs its wallet key/));
+    const again = await openSqlite({ path, masterKey: saved });
+    assert.deepEqual((await again.store.load('t', [{ category: 'connection', id: 'a' }]))[0]?.[0]?.value, { n: 1 });
+    await again.admin.close();
+  });
+
+  it('takes a passphrase', async () => {
+    const path = freshPath();
+    await (await openSqlite({ path, masterKey: 'insecure, for the test' })).admin.close();
+    assert.equal(existsSync(`${path}.key`), false);
+    await assert.rejects(openSqlite({ path, masterKey: 'insecure, for the tests' }), failsWith('wrong-master-key'));
+    await (await openSqlite({ path, masterKey: 'insecure, for the test' })).admin.close();
+  });
+
+  it('is refused when a newer version of the agent has changed it', async () => {
+    const path = freshPath();
+    await (await openSqlite({ path })).admin.close();
+    behind(path, (raw) => raw.exec("INSERT INTO migration VALUES (99, 'later', 0)"));
+    await assert.rejects(openSqlite({ path }), failsWith('store-unavailable', /schema 99.*start a newer version/));
+  });
+
+  it('is given what it does not have yet when an earlier version made it', async () => {
+    const path = freshPath();
+    const before = await openSqlite({ path });
+    await before.admin.ensureTenant('a', 'a');
+    await before.store.commit('a', { records: [connection('x')] });
+    await before.admin.close();
+    behind(path, (raw) =>
+      raw.exec(
+        `DROP TABLE mail; DROP TABLE mailbox; DROP INDEX lane_fair; ALTER TABLE lane DROP COLUMN target; DROP TABLE blob; DROP TABLE chunk; DROP TABLE spare; DROP TABLE counter; DROP TABLE allocation;
+          DELETE FROM migration WHERE number >= 3`,
+      ),
+    );
+    const after = await openSqlite({ path });
+    assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
+    await after.store.commit('a', { mail: [{ id: 'm', box: 'b', body: 'x', expires: Infinity }] });
+    assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
+    await after.admin.close();
+  });
+
+  it('is refused when it is no database', async () => {
+    const path = freshPath();
+    writeFileSync(path, Buffer.alloc(40_000, 'not a database '));
+    await assert.rejects(openSqlite({ path }), failsWith('store-corrupt', /damaged/));
+    await assert.rejects(openSqlite({ path: join(path, 'inside-a-file.db') }), failsWith('store-unavailable'));
+  });
+
+  it('says in one sentence that a page is damaged', async () => {
+    const path = freshPath();
+    const db = await openSqlite({ path });
+    await db.admin.ensureTenant('t', 'x');
+    for (let i = 0; i < 50; i++) await db.store.commit('t', { records: [connection(`r${i}`, { text: 'x'.repeat(3000) })] });
+    await db.admin.close();
+    const size = statSync(path).size;
+    const file = openSync(path, 'r+');
+    // the first page is left whole: it is what is read at the start
+    for (let at = 3 * 16_384; at < size; at += 16_384) writeSync(file, Buffer.alloc(16_384, 0xa5), 0, 16_384, at);
+    closeSync(file);
+    const readAll = async () => {
+      const damaged = await openSqlite({ path });
+      try {
+        await damaged.store.find('t', 'connection', {});
+      } finally {
+        await damaged.admin.close();
+      }
+    };
+    await assert.rejects(readAll(), failsWith('store-corrupt', /^The database (file )?is damaged/));
+  });
+
+  it('stores nothing and acknowledges nothing when it is full, and goes on when there is room', async () => {
+    const path = freshPath();
+    const db = await openSqlite({ path, maxPageCount: 80 });
+    await db.admin.ensureTenant('t', 'x');
+    const acknowledged: string[] = [];
+    const refused: string[] = [];
+    const write = (id: string) =>
+      db.store.commit('t', { records: [connection(id, { text: 'x'.repeat(9000) })], marks: [{ mark: id, expires: Infinity }] }).then(
+        () => acknowledged.push(id),
+        (error) => {
+          assert.ok(failsWith('store-full')(error), String(error));
+          refused.push(id);
+        },
+      );
+    for (let i = 0; i < 30; i++) await Promise.all(Array.from({ length: 5 }, (_, k) => write(`${i}-${k}`)));
+    assert.ok(acknowledged.length > 10 && refused.length > 10, `${acknowledged.length} and ${refused.length}`);
+    const stored = async (from: Database) => (await from.store.find('t', 'connection', { limit: 1000 })).rows.map((row) => row.id).sort();
+    assert.deepEqual(await stored(db), [...acknowledged].sort());
+    for (const id of refused) assert.equal((await db.store.loadMarked('t', id, [])).mark, undefined);
+    await db.store.commit('t', { deletes: acknowledged.map((id) => ({ category: 'connection', id, expect: 1 })) });
+    await write('after');
+    assert.equal(acknowledged.at(-1), 'after');
+    await db.admin.close();
+    const again = await openSqlite({ path });
+    assert.deepEqual(await stored(again), ['after']);
+    await again.admin.close();
+  });
+
+  it('refuses calls after it was closed, and finishes those before', async () => {
+    const path = freshPath();
+    const db = await openSqlite({ path });
+    await db.admin.ensureTenant('t', 'x');
+    const pending = db.store.commit('t', { records: [connection('last')] });
+    await db.admin.close();
+    await pending;
+    await assert.rejects(db.store.load('t', []), failsWith('store-unavailable'));
+    await assert.rejects(db.store.commit('t', { records: [connection('later')] }), failsWith('store-unavailable'));
+    const again = await openSqlite({ path });
+    assert.equal((await again.store.find('t', 'connection', {})).total, 1);
+    await again.admin.close();
+  });
+
+  it('leaves nothing behind beside the database, its key and its lock', async () => {
+    const path = freshPath();
+    await (await openSqlite({ path })).admin.close();
+    const name = path.slice(folder.length + 1);
+    assert.deepEqual(
+      readdirSync(folder)
+        .filter((file) => file.startsWith(name))
+        .sort(),
+      [name, `${name}.key`, `${name}.lock`],
+    );
+  });
+});
+
+async function output(child: ChildProcess): Promise<string> {
+  let text = '';
+  child.stdout!.on('data', (chunk) => {
+    text += chunk;
+  });
+  await once(child, 'close');
+  return text;
+}
+
+describe('SQLite after kill -9', () => {
+  it('has every commit that was acknowledged, and no half of one', { timeout: 60_000 }, async () => {
+    const path = freshPath();
+    const code = `import { openSqlite } from ${JSON.stringify(import.meta.resolve('./sqlite.ts'))};
+      import { writeSync } from 'node:fs';
+      const db = await openSqlite({ path: ${JSON.stringify(path)} });
+      await db.admin.ensureTenant('t', 'x');
+      const writer = async (w) => {
+        for (let i = 0; ; i++) {
+          const id = w + '-' + String(i).padStart(7, '0');
+          await db.store.commit('t', {
+            records: [{ category: 'c', id, expect: 0, value: { id } }],
+            marks: [{ mark: id, expires: Infinity }],
+            jobs: [{ id, kind: 'deliver', lane: 'deliver:' + w, payload: { id } }],
+          });
+          writeSync(1, id + '\\n');
+        }
+      };
+      for (let w = 0; w < 8; w++) void writer(w);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const text = output(child);
+    let printed = 0;
+    child.stdout!.on('data', (chunk: Buffer) => {
+      printed += chunk.length;
+      if (printed > 5000) child.kill('SIGKILL');
+    });
+    const acknowledged = (await text).split('\n').filter((line) => /^\d-\d{7}$/.test(line));
+    assert.ok(acknowledged.length > 300);
+    assert.equal(child.signalCode, 'SIGKILL');
+    const db = await openSqlite({ path });
+    const stored = new Set((await db.store.find('t', 'c', { limit: 10_000 })).rows.map((row) => row.id));
+    for (const id of acknowledged) assert.ok(stored.has(id), `${id} was acknowledged and is gone`);
+    const lanes = await db.jobs.claim({ owner: 'test', lanes: 10, perLane: 10_000, leaseMs: 1000 });
+    assert.deepEqual(new Set(lanes.flatMap((lane) => lane.jobs.map((job) => job.id))), stored);
+    for (const id of stored) assert.ok((await db.store.loadMarked('t', id, [])).mark);
+    await db.admin.close();
+  });
+});

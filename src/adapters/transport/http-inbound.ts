@@ -1,0 +1,199 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { mayHoldEnvelope } from '../../didcomm/media-types.ts';
+import { asAppError } from '../../errors.ts';
+import type { Log } from '../../ports/log.ts';
+import { type Admission, type Door, PATIENCE, type Socket } from '../../ports/transport.ts';
+import { type Links, show } from './http-links.ts';
+import { rateLimit } from './rate-limit.ts';
+
+/** What became of an envelope. `known`: it was its sender's, who has a connection. */
+export interface Received {
+  readonly status: number;
+  readonly reply?: string;
+  readonly sent?: () => Promise<void>;
+  readonly known?: boolean;
+}
+
+/** What takes envelopes: the engine, seen from a transport. */
+export interface EnvelopeSink {
+  /** @param socket where it came on one that stays open: answers may go on it later too */
+  receive(body: Uint8Array, socket?: Socket): Promise<Received>;
+}
+
+/** How many messages are in hand, and how fast an address may send more: one for all transports of a process. */
+export interface InboundGate extends Admission {
+  /** Whether this address sends no faster than it may. */
+  mayCome(address: string): boolean;
+  readonly full: boolean;
+  enter(): void;
+  leave(): void;
+}
+
+/**
+ * @param maxInFlight messages that may be in hand at once
+ * @param perSecond messages per second and address, on average; 0 for no limit
+ */
+export function inboundGate(maxInFlight: number, perSecond: number): InboundGate {
+  const limit = rateLimit(perSecond);
+  let inFlight = 0;
+  return {
+    mayCome: (address) => limit.take(address),
+    get full() {
+      return inFlight >= maxInFlight;
+    },
+    enter() {
+      inFlight++;
+    },
+    leave() {
+      inFlight--;
+    },
+    async admit(address, what) {
+      const deadline = performance.now() + ADMIT_MS;
+      while (inFlight >= maxInFlight || !limit.take(address)) {
+        if (performance.now() > deadline) return undefined;
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      }
+      return await this.hold(what);
+    },
+    async hold(what) {
+      inFlight++;
+      try {
+        return await what();
+      } finally {
+        inFlight--;
+      }
+    },
+  };
+}
+
+/** How long what came on a connection of ours waits for its turn, and how often it looks. */
+const ADMIT_MS = 10_000;
+const LOOK_MS = 50;
+
+export interface InboundOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly maxBytes: number;
+  readonly gate: InboundGate;
+  readonly door: Door;
+  readonly mediaType: string;
+  /** Also takes the forms of the 2018 Agent Protocol: text and raw bytes. */
+  readonly plain?: boolean;
+  /** Whether messages may be posted; without it the port is for WebSockets alone. */
+  readonly posts?: boolean;
+  /** Takes what asks to become a WebSocket; without it such a request is like any other. */
+  readonly upgrade?: (request: IncomingMessage, stream: Duplex, head: Buffer) => void;
+  /** Invitations that short links lead to. */
+  readonly links?: Links;
+  readonly log: Log;
+}
+
+/**
+ * The message port: DIDComm over HTTP (RFC 0025). 202 after commit, 200 with a reply on return-route; one empty 202 for everything that a stranger could
+ * probe; 400 and 413 for what is not an envelope at all.
+ */
+export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): Promise<{ port: number; close(): Promise<void> }> {
+  const { gate, door, posts = true, upgrade } = options;
+  const server = createServer(
+    {
+      ...PATIENCE,
+      requestTimeout: 30_000,
+      keepAliveTimeout: 30_000,
+      maxHeaderSize: 16_384,
+      // HTTP clients that would rather speak HTTP/2 ask for that in the same way: they go on as they are
+      shouldUpgradeCallback: ({ headers }) => upgrade !== undefined && headers.upgrade?.toLowerCase() === 'websocket',
+    },
+    (request, response) => {
+      if (!posts) {
+        response.setHeader('upgrade', 'websocket');
+        return answer(response, 426);
+      }
+      if (request.method === 'GET' || request.method === 'HEAD') return show(request, response, options);
+      if (request.method !== 'POST') return answer(response, 405);
+      if (!mayHoldEnvelope(request.headers['content-type'], options.plain)) return answer(response, 415);
+      if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
+      void take(request, response);
+    },
+  );
+  door.keep(server);
+  if (upgrade) server.on('upgrade', upgrade);
+
+  async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request, options.maxBytes, (bytes) => door.grew(request, bytes));
+    if (body === 'large') return refuseLarge(request, response);
+    if (body === 'broken') return;
+    // only what is there whole counts: who sends half of it keeps nobody out
+    const late = !gate.mayCome(door.nameOf(request)) ? 429 : gate.full ? 503 : undefined;
+    if (late) {
+      response.setHeader('retry-after', '1');
+      return answer(response, late);
+    }
+    gate.enter();
+    try {
+      const { status, reply, sent } = await sink.receive(body);
+      if (reply === undefined) return answer(response, status);
+      response.writeHead(200, { 'content-type': options.mediaType, 'content-length': Buffer.byteLength(reply) });
+      response.end(reply, () => {
+        // a reply that never left stays due; the transport only says what it saw go
+        if (!request.socket.destroyed)
+          void sent?.().catch((error: unknown) => options.log.warn({ err: error }, 'a sent reply could not be noted'));
+      });
+    } catch (error) {
+      const { code, row } = asAppError(error);
+      if (row.status >= 500) options.log.error({ err: error, code }, 'a message could not be handled');
+      if (row.status === 429) response.setHeader('retry-after', '1');
+      // RFC 0094 has no word for it: who forwards to a queue that is full is to come back
+      if (code === 'mailbox-full') answer(response, 429);
+      else answer(response, row.retry || row.status >= 500 ? 503 : 400);
+    } finally {
+      gate.leave();
+    }
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
+}
+
+function readBody(request: IncomingMessage, max: number, grew: (bytes: number) => void): Promise<Buffer | 'large' | 'broken'> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      grew(chunk.length);
+      if (size > max) {
+        resolve('large');
+        request.pause();
+      } else chunks.push(chunk);
+    });
+    request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    request.on('error', () => resolve('broken'));
+    request.on('aborted', () => resolve('broken'));
+    request.on('close', () => resolve('broken'));
+  });
+}
+
+function refuseLarge(request: IncomingMessage, response: ServerResponse): void {
+  response.setHeader('connection', 'close');
+  answer(response, 413);
+  request.resume();
+}
+
+function answer(response: ServerResponse, status: number, text = '', type?: string): void {
+  response.writeHead(status, { 'content-length': Buffer.byteLength(text), ...(type ? { 'content-type': type } : {}) });
+  response.end(text);
+}
+
+/** Stops listening, lets requests in hand finish, then drops idle connections. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), 5000).unref();
+  });
+}

@@ -1,0 +1,73 @@
+import { actionMenu } from './protocols/action-menu.ts';
+import { connection2018 } from './protocols/agent-2018-connection.ts';
+import { credential2018 } from './protocols/agent-2018-credential.ts';
+import { proof2018 } from './protocols/agent-2018-proof.ts';
+import { basicMessage } from './protocols/basic-message.ts';
+import { connections } from './protocols/connections.ts';
+import { coordinateMediation } from './protocols/coordinate-mediation.ts';
+import { didExchange } from './protocols/did-exchange.ts';
+import { didRotate } from './protocols/did-rotate.ts';
+import { discoverFeatures1 } from './protocols/discover-features-1.ts';
+import { discoverFeatures2 } from './protocols/discover-features-2.ts';
+import { drpc } from './protocols/drpc.ts';
+import { introduction } from './protocols/introduction.ts';
+import { issueCredential } from './protocols/issue-credential.ts';
+import { issueCredentialV1 } from './protocols/issue-credential-v1.ts';
+import { messagePickup1 } from './protocols/message-pickup-1.ts';
+import { messagePickup2 } from './protocols/message-pickup-2.ts';
+import { notification } from './protocols/notification.ts';
+import { outOfBandProtocol } from './protocols/out-of-band.ts';
+import { presentProof } from './protocols/present-proof.ts';
+import { presentProofV1 } from './protocols/present-proof-v1.ts';
+import { pushNotificationsFcm } from './protocols/push-notifications-fcm.ts';
+import { routing } from './protocols/routing.ts';
+import { trustPing } from './protocols/trust-ping.ts';
+import { credential } from './records/credential.ts';
+import { keylist } from './records/keylist.ts';
+import { routingKey } from './records/mediation.ts';
+import { pickup } from './records/pickup.ts';
+import { connectionCommands } from './resources/connection.ts';
+import { anoncredsCredentialDefinition } from './resources/credential-definition.ts';
+import { legacyEndpoints } from './resources/legacy-endpoint.ts';
+import { multitenancy } from './resources/multitenancy.ts';
+import { anoncredsSchema } from './resources/schema.ts';
+import { walletDid } from './resources/wallet-did.ts';
+import { walletKeys } from './resources/wallet-key.ts';
+
+/** What this agent speaks: a new protocol is its file and a line here. */
+export const PROTOCOLS = [
+  outOfBandProtocol,
+  didExchange,
+  connections,
+  trustPing,
+  basicMessage,
+  notification,
+  discoverFeatures1,
+  discoverFeatures2,
+  actionMenu,
+  didRotate,
+  drpc,
+  coordinateMediation,
+  routing,
+  messagePickup1,
+  messagePickup2,
+  pushNotificationsFcm,
+  introduction,
+  issueCredential,
+  presentProof,
+  connectionCommands,
+  issueCredentialV1,
+  presentProofV1,
+  walletDid,
+  walletKeys,
+  anoncredsSchema,
+  anoncredsCredentialDefinition,
+  legacyEndpoints,
+  connection2018,
+  credential2018,
+  proof2018,
+  multitenancy,
+];
+
+/** Records that no protocol binds. */
+export const UNBOUND_RECORDS = [credential, keylist, pickup, routingKey];
