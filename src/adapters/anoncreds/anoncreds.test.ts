@@ -22,7 +22,7 @@ const here = libraryPath !== undefined && existsSync(libraryPath);
 const skip = here ? false : 'LIB_ANONCREDS_PATH names no folder';
 
 const load = (name: string): Record<string, JsonObject & string> =>
-  JSON.parse(readFileSync(new URL(`../../test/vectors/anoncreds/${name}.json`, import.meta.url), 'utf8'));
+  JSON.parse(readFileSync(new URL(`../../../test/vectors/anoncreds/${name}.json`, import.meta.url), 'utf8'));
 const code = (wanted: ErrorCode, words?: RegExp) => (error: unknown) =>
   error instanceof AppError && error.code === wanted && (words?.test(error.message) ?? true);
 
