@@ -46,12 +46,10 @@ function show({ url, old, qr }: { readonly url: string; readonly old: string; re
 }
 
 async function configured(command: string, argv: readonly string[]) {
-  const [{ readConfig }, { jsonLog }, app] = await Promise.all([
-    import('./config.ts'),
-    import('./adapters/telemetry/log.ts'),
-    import('./app.ts'),
-  ]);
+  // help and a mistake in a flag need no more than the table of settings
+  const { readConfig } = await import('./config.ts');
   const { config, shown, ignored } = readConfig(argv, process.env, command);
+  const [{ jsonLog }, app] = await Promise.all([import('./adapters/telemetry/log.ts'), import('./app.ts')]);
   const log = jsonLog(config.logLevel);
   if (ignored.length > 0) log.warn({}, `taken for ACA-Py and without effect here: ${ignored.join(', ')}`);
   return { config, shown, log, app };

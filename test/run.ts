@@ -9,9 +9,10 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 /** Suites with needs of their own; they run only when they are named. */
 export const APART = ['test/interop/'];
 
-const HELP = `./flexid test [part of a path ...]
+const HELP = `./flexid test [--full] [part of a path ...]
 
 Runs every test, or those whose path holds one of the given texts: ./flexid test didcomm, ./flexid test faults
+With --full the long runs have their whole length: every process killed in every step, more rounds.
 Prints each test, then the files that took longest, and closes with "N passed, N failed".
 
 ./flexid test rows [--mutate] [id ...]
@@ -24,7 +25,9 @@ Scripted attacks on the agent; with --mutate, whether they notice when a defence
 `;
 
 /** \`./flexid test\`. @returns the exit code: 0 only when tests ran and none failed */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(given: readonly string[]): Promise<number> {
+  const argv = given.filter((one) => one !== '--full');
+  if (argv.length < given.length) process.env.FLEXID_FULL = '1';
   if (argv[0] === 'rows') return await (await import('./rows/run.ts')).main(argv.slice(1));
   if (argv[0] === 'attacks' && argv.some((one) => ['--mutate', '--help', '-h'].includes(one)))
     return await (await import('./attacks/run.ts')).main(argv.slice(1));
