@@ -144,6 +144,7 @@ describe('a mediator whose clients are copied', () => {
     const own = await line(phone, { confirms: false });
     for (const one of opening) own.ws.send(one);
     await until(async () => own.frames.filter((kind) => kind === 'status').length >= 2, 'both answers');
+    await until(async () => (await left(phone)) === 0, 'the pong to the answer of the ping');
     own.close();
     await kept(phone, '1', '2');
     await mediator.post(`/connections/${phone.id}/send-message`, { content: 'own' });
