@@ -19,20 +19,21 @@ import { invitationAt } from './admin/invitation-link.ts';
 import { MAX_QR_BYTES, qrText } from './admin/qr.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
-import { PROTOCOLS, UNBOUND_RECORDS } from './builtin-protocols.ts';
+import { legacyEndpoints } from './agent-2018/endpoint.ts';
+import { createEndpoints } from './agent-2018/endpoints.ts';
+import { agent2018Work } from './agent-2018/matching.ts';
+import { MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from './builtin-protocols.ts';
 import { type Config, ConfigError, dataDir, liveConfig } from './config.ts';
 import { acapySettings } from './config-acapy.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
 import { AppError } from './errors.ts';
-import { agent2018Work } from './formats/agent-2018.ts';
 import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
 import { createCalls } from './kernel/calls.ts';
 import { followClock } from './kernel/clock.ts';
-import { createKeyRing, type Kernel } from './kernel/context.ts';
-import { createEndpoints } from './kernel/endpoints.ts';
+import { createKeyRing, type Kernel, withFormats } from './kernel/context.ts';
 import { createEngine } from './kernel/engine.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
@@ -51,7 +52,6 @@ import { NO_TRACE, type Trace } from './ports/trace.ts';
 import type { Outbound, Socket } from './ports/transport.ts';
 import { type TenantProfiles, tenantProfiles } from './profiles.ts';
 import { deliveryOf } from './protocols/message-pickup-2.ts';
-import { legacyEndpoints } from './resources/legacy-endpoint.ts';
 import { multitenancy } from './resources/multitenancy.ts';
 import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
@@ -492,7 +492,7 @@ function kernelOf(
   const { counters, tallies, trace } = measures;
   const endpoints = createEndpoints(db, BASE, () => profiles.reset());
   const { profiles, change } = tenantProfiles({ db, base: BASE, config: withEndpoint(config), inbound: inboundOf(config)[0], endpoints });
-  const kernel: Kernel = {
+  const parts: Omit<Kernel, 'messageFormats' | 'routes'> = {
     db,
     registry,
     now: db.now,
@@ -509,7 +509,7 @@ function kernelOf(
     trace,
     log,
   };
-  return { kernel, change };
+  return { kernel: withFormats(parts, MESSAGE_FORMATS), change };
 }
 
 /** Peers reach an agent that was given no address on its first port; where that is for WebSockets alone, this says so. */

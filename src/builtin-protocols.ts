@@ -1,7 +1,10 @@
+import { connection2018 } from './agent-2018/connection.ts';
+import { credential2018 } from './agent-2018/credential.ts';
+import { legacyEndpoints } from './agent-2018/endpoint.ts';
+import { agent2018 } from './agent-2018/format.ts';
+import { proof2018 } from './agent-2018/proof.ts';
+import { didcommV1 } from './message-formats/didcomm-v1.ts';
 import { actionMenu } from './protocols/action-menu.ts';
-import { connection2018 } from './protocols/agent-2018-connection.ts';
-import { credential2018 } from './protocols/agent-2018-credential.ts';
-import { proof2018 } from './protocols/agent-2018-proof.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { connections } from './protocols/connections.ts';
 import { coordinateMediation } from './protocols/coordinate-mediation.ts';
@@ -28,11 +31,13 @@ import { routingKey } from './records/mediation.ts';
 import { pickup } from './records/pickup.ts';
 import { connectionCommands } from './resources/connection.ts';
 import { anoncredsCredentialDefinition } from './resources/credential-definition.ts';
-import { legacyEndpoints } from './resources/legacy-endpoint.ts';
 import { multitenancy } from './resources/multitenancy.ts';
 import { anoncredsSchema } from './resources/schema.ts';
 import { walletDid } from './resources/wallet-did.ts';
 import { walletKeys } from './resources/wallet-key.ts';
+
+/** Message formats, the default first: a new envelope is its file and a line here. */
+export const MESSAGE_FORMATS = [didcommV1, agent2018];
 
 /** What this agent speaks: a new protocol is its file and a line here. */
 export const PROTOCOLS = [

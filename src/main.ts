@@ -91,7 +91,7 @@ async function main(): Promise<void> {
     case 'upgrade':
       return await provision(command, argv);
     case 'relay-offer':
-      process.exitCode = await (await import('./relay-offer.ts')).relayOffer(argv);
+      process.exitCode = await (await import('./agent-2018/relay-offer.ts')).relayOffer(argv);
       return;
     case 'demo':
     case 'test':

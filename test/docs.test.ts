@@ -128,12 +128,7 @@ test('docs/operations.md names every flag of a group that it lists, and no other
 test('docs/AgentProtocol2018.md has every reason that its protocols refuse for, every attribute that they read, every route and every type', () => {
   const text = read('docs/AgentProtocol2018.md');
   const named = new Set([...text.matchAll(/`([^`\n]+)`/g)].map(([, name]) => name!));
-  const code = [
-    'protocols/agent-2018-connection.ts',
-    'protocols/agent-2018-credential.ts',
-    'protocols/agent-2018-proof.ts',
-    'kernel/wire-2018.ts',
-  ]
+  const code = ['agent-2018/connection.ts', 'agent-2018/credential.ts', 'agent-2018/proof.ts', 'agent-2018/format.ts']
     .map((file) => read(`src/${file}`))
     .join('\n');
   const reasons = [...code.matchAll(/(?:refuse\(|reason: |'bad-request', |code: )'([a-z]+(?:-[a-z]+)*)'/g)].map(([, reason]) => reason!);

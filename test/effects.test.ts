@@ -48,7 +48,11 @@ function reads(file: string, name: string): boolean {
 const behind = (file: string): string[] => {
   const text = sources.get(file)!;
   const records = [...text.matchAll(/from '[./]*(records\/[a-z0-9-]+\.ts)'/g)].map(([, path]) => `src/${path}`);
-  const protocols = [...text.matchAll(/'([a-z0-9-]+)'/g)].flatMap(([, name]) => [`src/protocols/${name}.ts`, `src/resources/${name}.ts`]);
+  const protocols = [...text.matchAll(/'([a-z0-9-]+)'/g)].flatMap(([, name]) => [
+    `src/protocols/${name}.ts`,
+    `src/resources/${name}.ts`,
+    `src/agent-2018/${name}.ts`,
+  ]);
   const routes = [...text.matchAll(/from '\.\/([a-z-]+\.ts)'/g)].map(([, path]) => `src/admin/routes/${path}`);
   return [...records, ...protocols, ...routes].filter((path) => sources.has(path));
 };

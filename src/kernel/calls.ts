@@ -2,9 +2,10 @@ import { AppError, asAppError, type ErrorCode, errorRow } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
-import { type Assembled, WITHHELD } from './assemble.ts';
+import type { StepOrder } from './commands.ts';
+import { type CommitPlan, WITHHELD } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
-import type { Engine, Transition } from './engine.ts';
+import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
 import { type AnswerRef, type CommandPayload, type LedgerPayload, shortHash, type TellPayload, type WorkPayload } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
@@ -82,7 +83,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const connection = step.connection
       ? (given.connection ?? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined))
       : undefined;
-    const request: Transition = {
+    const request: StepOrder = {
       tenant,
       protocol,
       record: given.record === undefined ? undefined : { category: protocol.binds.category, id: given.record },
@@ -104,7 +105,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       },
       command: { name: command, input, routed: step.route !== undefined },
     };
-    let first: Assembled;
+    let first: CommitPlan;
     try {
       first = await engine.transition(request);
     } catch (error) {

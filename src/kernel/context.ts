@@ -3,9 +3,11 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
+import type { MessageFormat } from './message-format.ts';
 import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
+import { createRoutes, type Routes } from './routes.ts';
 import type { Turns } from './turns.ts';
 import type { WebhookSecrets } from './webhook-secret.ts';
 
@@ -53,6 +55,9 @@ export interface Kernel {
   readonly base: string;
   readonly profiles: Profiles;
   readonly keys: KeyRing;
+  readonly routes: Routes;
+  /** Bytes are offered to them in this order; the format of a peer is looked for from the end, so that the first is the default. */
+  readonly messageFormats: readonly MessageFormat[];
   readonly webhookSecrets: WebhookSecrets;
   readonly endpoints: Endpoints;
   /** Absent: no bound. */
@@ -62,6 +67,17 @@ export interface Kernel {
   readonly trace: Trace;
   /** Tells the operator's log; never with secrets or message bodies. */
   readonly log: Log;
+}
+
+/** A kernel with its message formats, which are made for it. */
+export function withFormats(
+  parts: Omit<Kernel, 'messageFormats' | 'routes'>,
+  formats: readonly ((kernel: Kernel) => MessageFormat)[],
+): Kernel {
+  const messageFormats: MessageFormat[] = [];
+  const kernel: Kernel = { ...parts, routes: createRoutes(parts.db), messageFormats };
+  messageFormats.push(...formats.map((make) => make(kernel)));
+  return kernel;
 }
 
 /** Key pairs of tenants, from the store, cached in memory within a bound. */

@@ -23,9 +23,7 @@ export interface Incoming {
   readonly service?: { readonly recipientKeys: readonly string[]; readonly routingKeys: readonly string[]; readonly endpoint: string };
   readonly pleaseAck: boolean;
   readonly returnRoute: boolean;
-  /** Came in the 2018 Agent Protocol: `thid` is its `id`, and nobody can be told what was wrong with it. */
-  readonly wire?: '2018';
-  /** In whose words, then. */
+  /** Whose words it is written in, where its format has several. */
   readonly profile?: string;
   /** Names nothing, and begins nothing here: it is looked at like any other, and dropped. */
   readonly unasked?: boolean;

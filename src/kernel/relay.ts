@@ -3,13 +3,13 @@ import { readForward, wrapForward } from '../didcomm/forward.ts';
 import { asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, Route } from '../ports/store.ts';
-import { destinationOf } from './assemble.ts';
 import type { Kernel, Profile } from './context.ts';
-import type { InboundSession } from './engine.ts';
 import { commandJob, deliverJob, eventOf } from './jobs.ts';
 import { mediatedRoute } from './mediated.ts';
 import type { Incoming } from './protocol.ts';
+import type { InboundSession } from './received.ts';
 import { toExchange } from './record.ts';
+import { destinationOf } from './seal.ts';
 
 /** How many messages may lie in each other, where all of them are for keys of this instance. */
 export const MAX_DEPTH = 4;

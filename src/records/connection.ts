@@ -1,10 +1,25 @@
+import type { Profile2018 } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
 import { mediationId } from '../kernel/mediated.ts';
 import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
-import { id2018, type Wire2018 } from '../kernel/wire-2018.ts';
 import type { JsonObject } from '../ports/json.ts';
+
+/** The peer's endpoint and profile in the 2018 Agent Protocol, under `wire` in the record. */
+export interface Wire2018 {
+  readonly profile: Profile2018;
+  /** Whose words about the peer's keys were believed. */
+  readonly trust: 'ledger' | 'configuration' | 'self-certified';
+  /** The key of the outer seal. */
+  readonly endpoint_verkey: string;
+  readonly endpoint_did?: string;
+  /** The peer encodes attributes by a rule of its own. */
+  readonly encoding?: 'any';
+}
+
+/** Where the route table keeps a nonce or a DID: apart from keys. */
+export const id2018 = (id: string): string => `2018 ${id}`;
 
 /** A pairwise connection, under the names of ACA-Py's ConnRecord; the members after `error_msg` are this agent's own and never leave it. */
 export interface ConnectionValue {

@@ -1,6 +1,6 @@
 import { AppError, asAppError } from '../errors.ts';
-import { keptMail } from '../kernel/assemble.ts';
 import type { Calls } from '../kernel/calls.ts';
+import { keptMail } from '../kernel/commit-plan.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import type { AwaitedKeys, KeylistPayload } from '../kernel/jobs.ts';

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, asAppError } from '../errors.ts';
-import { sealTo } from '../kernel/assemble.ts';
 import type { Kernel } from '../kernel/context.ts';
-import type { Engine, Heard } from '../kernel/engine.ts';
+import type { Engine } from '../kernel/engine.ts';
 import { newId } from '../kernel/ids.ts';
 import { MAX_BATCH } from '../kernel/mediated.ts';
 import { composeMessage } from '../kernel/message.ts';
+import type { Heard } from '../kernel/received.ts';
 import { type Exchange, toExchange } from '../kernel/record.ts';
+import { sealTo } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Admission, Outbound, Socket } from '../ports/transport.ts';
 import type { Lines } from './lines.ts';

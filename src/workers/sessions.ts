@@ -1,9 +1,9 @@
 import { asAppError } from '../errors.ts';
-import { sealTo } from '../kernel/assemble.ts';
 import type { Kernel } from '../kernel/context.ts';
-import type { MailIds, MailSession, OpenSession } from '../kernel/engine.ts';
 import type { SessionMode } from '../kernel/protocol.ts';
+import type { MailIds, MailSession, OpenSession } from '../kernel/received.ts';
 import { type Exchange, toExchange } from '../kernel/record.ts';
+import { sealTo } from '../kernel/seal.ts';
 import type { Mail, StoreHint } from '../ports/store.ts';
 import type { Socket } from '../ports/transport.ts';
 

@@ -17,8 +17,8 @@ export const MUTATIONS: readonly Row[] = [
     text: 'an IPv4 address in an IPv6 one is judged',
     mutation: {
       file: EGRESS,
-      from: 'const inner = narrowest ? embedded(address, narrowest).map(ruleOf) : [];',
-      to: 'const inner: { rule: Range["rule"]; name: string }[] = [];',
+      from: 'const inner = [...(narrowest ? embedded(address, narrowest) : []), ...inInterface(address)].map(ruleOf);',
+      to: 'const inner = inInterface(address).map(ruleOf);',
     },
   },
   {

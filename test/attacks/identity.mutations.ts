@@ -1,8 +1,6 @@
 import type { Row } from '../rows/rows.ts';
 
 const IDENTITY = 'src/kernel/identity.ts';
-const ENGINE = 'src/kernel/engine.ts';
-const ASSEMBLE = 'src/kernel/assemble.ts';
 const RECORD = 'src/records/connection.ts';
 
 /** What each claim about identity in docs/ThreatModel.md hangs on, and how to break it. */
@@ -20,7 +18,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A1-2',
     text: 'nothing is sealed for a key that another connection has seen in use',
     mutation: {
-      file: ASSEMBLE,
+      file: 'src/kernel/seal.ts',
       from: 'to.recipientKeys.filter((key, i) => !heldByAnother(rows[i]!, key, connection))',
       to: 'to.recipientKeys',
     },
@@ -38,7 +36,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A1-4',
     text: 'a request in clear shows no key',
     mutation: {
-      file: 'src/protocols/agent-2018-connection.ts',
+      file: 'src/agent-2018/connection.ts',
       from: 'their_keys: [requester.verkey],\n        shown_keys: [],',
       to: 'their_keys: [requester.verkey],',
     },
@@ -47,7 +45,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A1-5',
     text: 'an answer to keys that are not known to be the peer’s is a refusal',
     mutation: {
-      file: ENGINE,
+      file: 'src/kernel/message-transition.ts',
       from: "if (error instanceof AppError && error.code === 'wrong-state') return",
       to: "if (error instanceof AppError && error.code === 'no-row') return",
     },
@@ -78,24 +76,28 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A1-9',
     text: 'an exchange without a connection is sealed for who answered',
-    mutation: { file: ENGINE, from: '...(shared ? [] : message.service.recipientKeys)', to: '...message.service.recipientKeys' },
+    mutation: {
+      file: 'src/kernel/trust.ts',
+      from: '...(shared ? [] : message.service.recipientKeys)',
+      to: '...message.service.recipientKeys',
+    },
   },
   {
     id: 'A2',
     text: 'an invitation of ours is found apart from the threads of strangers',
     mutation: {
-      file: ENGINE,
-      from: "for (const tag of message.pthid ? ['invites', 'thread'] : [])",
-      to: "for (const tag of message.pthid ? ['thread'] : [])",
+      file: 'src/kernel/message-transition.ts',
+      from: "for (const tag of ['invites', 'thread'])",
+      to: "for (const tag of ['thread'])",
     },
   },
   {
     id: 'A2-2',
     text: 'the parent thread of a request names an invitation and no request',
     mutation: {
-      file: ENGINE,
-      from: "const invitations = rows('invitation').filter((row) => isOpenInvitation(row, message.pthid!));",
-      to: "const invitations = rows('invitation');",
+      file: 'src/kernel/message-transition.ts',
+      from: "found.rows('invitation').filter((row) => isOpenInvitation(row, pthid))",
+      to: "found.rows('invitation')",
     },
   },
   {
@@ -111,7 +113,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A2-4',
     text: 'what an invitation offered is for who came by it',
     mutation: {
-      file: ENGINE,
+      file: 'src/kernel/trust.ts',
       from: "return free && (category === 'oob_record' || guest === undefined || guest.id === connection.id);",
       to: 'return free;',
     },
@@ -120,7 +122,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A2-5',
     text: 'what an invitation carries begins an exchange of its own',
     mutation: {
-      file: ENGINE,
+      file: 'src/kernel/commands.ts',
       from: 'rows.find((row) => (reply ? replyOf(toExchange(row))?.key === reply.key : row.connection === connection))',
       to: 'rows[0]',
     },
@@ -193,14 +195,18 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A2-6',
     text: 'an invitation from before is found by its old tag',
     mutation: {
-      file: ENGINE,
-      from: "for (const tag of message.pthid ? ['invites', 'thread'] : [])",
-      to: "for (const tag of message.pthid ? ['invites'] : [])",
+      file: 'src/kernel/message-transition.ts',
+      from: "for (const tag of ['invites', 'thread'])",
+      to: "for (const tag of ['invites'])",
     },
   },
   {
     id: 'A2-7',
     text: 'a request does not take the id of an invitation',
-    mutation: { file: ENGINE, from: 'if (anew && !message.wire && ofThread.some(', to: 'if (!anew && !message.wire && ofThread.some(' },
+    mutation: {
+      file: 'src/kernel/message-transition.ts',
+      from: 'if (anew && !traits.threadNamesInvitation && isInvitationsThread(',
+      to: 'if (!anew && !traits.threadNamesInvitation && isInvitationsThread(',
+    },
   },
 ];

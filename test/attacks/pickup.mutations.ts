@@ -1,7 +1,6 @@
 import type { Row } from '../rows/rows.ts';
 
 const PICKUP = 'src/protocols/message-pickup-1.ts';
-const ENGINE = 'src/kernel/engine.ts';
 
 /** How each correction that the tests beside this are about is taken out. */
 export const MUTATIONS: readonly Row[] = [
@@ -18,9 +17,9 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A7-2',
     text: 'a repeated request repeats its answer',
     mutation: {
-      file: ENGINE,
-      from: 'const again = seen && channel && isKnownPeer ? known?.step.again : undefined;',
-      to: 'const again = undefined;',
+      file: 'src/kernel/message-transition.ts',
+      from: 'const again = found.mark && arrival.channel && trust.isPeer ? known?.step.again : undefined;',
+      to: 'const again = undefined as NonNullable<typeof known>["step"]["again"];',
     },
   },
   {
@@ -31,7 +30,11 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A7-4',
     text: 'asking for a batch opens no session',
-    mutation: { file: ENGINE, from: 'mark === undefined || step.again ? undefined', to: 'mark === undefined ? undefined' },
+    mutation: {
+      file: 'src/kernel/message-transition.ts',
+      from: 'dedupKey === undefined || known?.step.again ? undefined',
+      to: 'dedupKey === undefined ? undefined',
+    },
   },
   {
     id: 'A7-5',

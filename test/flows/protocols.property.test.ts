@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
-import { PROTOCOLS } from '../../src/builtin-protocols.ts';
+import { MESSAGE_FORMATS, PROTOCOLS } from '../../src/builtin-protocols.ts';
 import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import type { KeyPair } from '../../src/didcomm/key-cache.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { ownPeer2 } from '../../src/dids/own-documents.ts';
 import { type Calls, createCalls } from '../../src/kernel/calls.ts';
-import { createKeyRing, type Kernel } from '../../src/kernel/context.ts';
+import { createKeyRing, type Kernel, withFormats } from '../../src/kernel/context.ts';
 import { createEngine, type Engine } from '../../src/kernel/engine.ts';
 import { type MessageStep, NEW, type Protocol, type Settings } from '../../src/kernel/protocol.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
@@ -55,7 +55,7 @@ const settings = (): Settings =>
 before(async () => {
   db = await openSqlite({ path: ':memory:' });
   await db.admin.ensureTenant(TENANT, 'test');
-  const kernel: Kernel = {
+  const parts: Omit<Kernel, 'messageFormats' | 'routes'> = {
     db,
     registry,
     now: Date.now,
@@ -68,6 +68,7 @@ before(async () => {
     trace: NO_TRACE,
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
   };
+  const kernel = withFormats(parts, MESSAGE_FORMATS);
   engine = createEngine(kernel);
   calls = createCalls(kernel, engine, {}, () => assert.fail('no work is done here'));
 });

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { pack } from '../../src/didcomm/envelope-v1.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { sodium } from '../../src/didcomm/sodium.ts';
-import { id2018 } from '../../src/kernel/wire-2018.ts';
+import { id2018 } from '../../src/records/connection.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import {
   type Json,
@@ -123,8 +123,8 @@ test('[D-01] such messages come by the one path that DIDComm comes by', async ()
       .filter((file) => !file.endsWith('.test.ts'))
       .flatMap((file) => [...readFileSync(join(ROOT, file), 'utf8').matchAll(pattern)].map(() => file.replaceAll('\\', '/')));
   assert.deepEqual(calls(/\bawait httpInbound\(/g), ['src/app.ts'], 'one listener');
-  assert.deepEqual(calls(/\bopen2018\(/g).sort(), ['src/kernel/ingress.ts', 'src/kernel/wire-2018.ts'], 'one door behind it');
-  assert.deepEqual(calls(/\bingress\.open\(/g), ['src/kernel/engine.ts'], 'and one dispatcher');
+  assert.deepEqual(new Set(calls(/\bopen2018\(/g)), new Set(['src/agent-2018/format.ts']), 'one door behind it');
+  assert.deepEqual(calls(/\bformat\.open\(/g), ['src/kernel/inbound.ts'], 'and one dispatcher');
   const agent = await alice();
   const [peer, stranger] = [await startPeer(), await startStranger()];
   world.defer(stranger.close);

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
+import { legacyEndpoints } from '../../src/agent-2018/endpoint.ts';
+import { createEndpoints } from '../../src/agent-2018/endpoints.ts';
 import { BASE } from '../../src/app.ts';
-import { PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
+import { MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { createCalls } from '../../src/kernel/calls.ts';
-import { createKeyRing, type Endpoint, type Kernel } from '../../src/kernel/context.ts';
-import { createEndpoints } from '../../src/kernel/endpoints.ts';
+import { createKeyRing, type Endpoint, type Kernel, withFormats } from '../../src/kernel/context.ts';
 import { createEngine } from '../../src/kernel/engine.ts';
 import type { Settings } from '../../src/kernel/protocol.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import { createWebhookSecrets } from '../../src/kernel/webhook-secret.ts';
 import type { Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
-import { legacyEndpoints } from '../../src/resources/legacy-endpoint.ts';
 import { type Json, type Offer, seal } from '../support/peer-2018.ts';
 
 /** Support for tests: the product's kernel in this process, with tenants, a clock and settings of the test's; no network, and no worker. */
@@ -68,7 +68,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
       legacyPeers: {},
       ...changed.get(tenant),
     }) as Settings;
-  const kernel: Kernel = {
+  const parts: Omit<Kernel, 'messageFormats' | 'routes'> = {
     db,
     registry: createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never),
     now: () => inside.now,
@@ -88,6 +88,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     },
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
   };
+  const kernel = withFormats(parts, MESSAGE_FORMATS);
   const engine = createEngine(kernel);
   const calls = createCalls(kernel, engine, {}, () => assert.fail('no work is done here'));
   const inside: Inside = {

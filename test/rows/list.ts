@@ -240,7 +240,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S1-16': { file: 'README.md', from: '[dependencies](docs/dependencies.md)', to: '[dependencies](docs/packages.md)' },
   'S1-17': {
-    file: 'src/kernel/engine.ts',
+    file: 'src/kernel/transition.ts',
     from: 'const { verkey, secretKey } = newKeyPair(seed);',
     to: 'const { verkey, secretKey } = newKeyPair(seed ?? Buffer.alloc(32, 7));',
   },
@@ -282,7 +282,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S2-11': { file: 'src/kernel/relay.ts', from: 'mail: [{ id, box, recipient, body, expires: now + life, limit }],', to: 'mail: [],' },
   'S2-12': {
-    file: 'src/protocols/agent-2018-connection.ts',
+    file: 'src/agent-2018/connection.ts',
     from: 'message: { did, verkey, endpoint, offer_nonce: nonce, label:',
     to: 'message: { did, verkey, endpoint: `${endpoint}?${id}`, offer_nonce: nonce, label:',
   },
@@ -294,17 +294,17 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   'S2-31': { file: 'src/app.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
   'S2-34': { file: 'src/kernel/relay.ts', from: '`${box} ${recipient} ${body}`', to: '`${body}`' },
   'S2-35': {
-    file: 'src/kernel/wire-2018.ts',
+    file: 'src/agent-2018/format.ts',
     from: 'if (pair) return { endpoint, bytes: openAnon(pair, sealed) };',
     to: 'if (pair) return undefined;',
   },
   'S2-36': {
-    file: 'src/kernel/endpoints.ts',
+    file: 'src/agent-2018/endpoints.ts',
     from: "'legacy_endpoint', { descending: true, limit: MAX_KEYS }",
     to: "'legacy_endpoint', { descending: true, limit: 1 }",
   },
   'S2-37': {
-    file: 'src/protocols/agent-2018-connection.ts',
+    file: 'src/agent-2018/connection.ts',
     from: "    routes: [{ kid: id2018(did), kind: 'connection', target: id }],\n",
     to: '    routes: [],\n',
   },
@@ -319,7 +319,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: 'return { taken: [], send: [status(ctx, message, left)] };',
   },
   'D-06': {
-    file: 'src/kernel/wire-2018.ts',
+    file: 'src/agent-2018/format.ts',
     from: 'pair = connection === undefined ? await inVain(kernel, endpoint) : await',
     to: "if (connection === undefined) return { refused: '2018_unknown_id' };\n    pair = await",
   },
@@ -329,9 +329,9 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: '',
   },
   'D-12': {
-    file: 'src/kernel/engine.ts',
-    from: 'const assembled = await settle(await assemble(kernel, profile, protocol, ctx, effects, origin), tenant);',
-    to: 'const assembled = await assemble(kernel, profile, protocol, ctx, effects, origin);\n        setTimeout(() => void settle(assembled, tenant), 200);',
+    file: 'src/kernel/transition.ts',
+    from: 'await store.commit(tenant, assembled.commit);',
+    to: 'setTimeout(() => void store.commit(tenant, assembled.commit), 200);',
   },
   'D-13': {
     file: 'src/main.ts',

@@ -9,14 +9,14 @@ export interface Row {
   readonly mutation: Mutation;
 }
 
-const CONNECTION = 'src/protocols/agent-2018-connection.ts';
+const CONNECTION = 'src/agent-2018/connection.ts';
 const OFFER = 'src/didcomm/offer-2018.ts';
-const CREDENTIAL = 'src/protocols/agent-2018-credential.ts';
-const PROOF = 'src/protocols/agent-2018-proof.ts';
+const CREDENTIAL = 'src/agent-2018/credential.ts';
+const PROOF = 'src/agent-2018/proof.ts';
 const ENVELOPE = 'src/didcomm/envelope-2018.ts';
 const TYPES = 'src/didcomm/urn-types.ts';
-const WIRE = 'src/kernel/wire-2018.ts';
-const ENGINE = 'src/kernel/engine.ts';
+const WIRE = 'src/agent-2018/format.ts';
+const TRANSITION = 'src/kernel/transition.ts';
 
 /** The rows of the 2018 Agent Protocol that are about messages between agents; docs/AgentProtocol2018.md says how each is met. */
 export const ROWS: readonly Row[] = [
@@ -148,7 +148,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-70',
     text: 'types are URNs',
     mutation: {
-      file: 'src/kernel/assemble.ts',
+      file: 'src/agent-2018/format.ts',
       from: 'parts = { ...out, type: `${protocol.uris[0]}/${out.type}` };',
       to: 'parts = out as MessageParts;',
     },
@@ -235,7 +235,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-81',
     text: 'a slim app relays an offer',
     mutation: {
-      file: 'src/relay-offer.ts',
+      file: 'src/agent-2018/relay-offer.ts',
       from: 'return { text: packBase(verkey, { id, type, message }),',
       to: 'return { text: encodeText(Buffer.from(JSON.stringify({ id, type, message }))),',
     },
@@ -479,7 +479,11 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-114',
     text: 'offer, request, response and acknowledgement come in order',
-    mutation: { file: ENGINE, from: 'const misplaced = !step.from.includes(state) || (record', to: 'const misplaced = (record' },
+    mutation: {
+      file: TRANSITION,
+      from: "(from.includes(record ? (record.state ?? '') : NEW) && (!record",
+      to: '((!record',
+    },
   },
   {
     id: 'S2-115',
@@ -499,7 +503,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-117',
     text: 'the credential request',
     mutation: {
-      file: 'src/formats/agent-2018.ts',
+      file: 'src/agent-2018/matching.ts',
       from: "if (await accepts(issue)) return { found: found(row, 'cred_offer'), echo: input.echo };",
       to: "return { found: found(row, 'cred_offer'), echo: input.echo, issue: typeof issue } as never;",
     },
@@ -526,7 +530,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-120',
     text: 'the proof request',
     mutation: {
-      file: ENGINE,
+      file: TRANSITION,
       from: "newNonce: () => BigInt(`0x${randomBytes(10).toString('hex')}`).toString(),",
       to: "newNonce: () => BigInt(`0x${randomBytes(8).toString('hex')}`).toString(),",
     },
@@ -549,9 +553,9 @@ export const ROWS: readonly Row[] = [
     id: 'D-02',
     text: 'the sender of an authcrypt is who the connection knows',
     mutation: {
-      file: ENGINE,
-      from: 'if (!step.handshake && !trusted && !direct) return',
-      to: 'if (!message.wire && !step.handshake && !trusted && !direct) return',
+      file: 'src/kernel/message-transition.ts',
+      from: 'if (!step.handshake && !trust.trusted && !trust.direct) return',
+      to: 'if (traits.didcomm && !step.handshake && !trust.trusted && !trust.direct) return',
     },
   },
   {
@@ -613,7 +617,7 @@ export const ROWS: readonly Row[] = [
     id: 'D-14',
     text: 'nonces are random, expire and are used once',
     mutation: {
-      file: ENGINE,
+      file: TRANSITION,
       from: "newToken: () => randomBytes(16).toString('hex'),",
       to: "newToken: () => `${randomBytes(8).toString('hex')}${'0'.repeat(16)}`,",
     },

@@ -68,7 +68,7 @@ async function opened(admin: Admin, id: string, body: JsonObject): Promise<numbe
   await admin.kernel.db.admin.unlockTenant(id, { walletKey, until });
   // what came meanwhile is handled while the caller has its answer already
   admin.engine
-    .unpark(id)
+    .processDeferred(id)
     .catch((error: unknown) => admin.kernel.log.warn({ err: error, wallet: id }, 'mail that was kept could not be handled'));
   return open;
 }

@@ -3,9 +3,9 @@ import { composeFormatted, type FormatName, PROOF_FORMATS } from '../kernel/form
 import { ProofRequest } from '../kernel/proof-schemas.ts';
 import { defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import { validator } from '../kernel/schema.ts';
-import { bodyOf2018, objectOf, URI_2018 } from '../kernel/wire-2018.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';
+import { bodyOf2018, objectOf, URI_2018 } from './format.ts';
 
 const PROVE = 'https://didcomm.org/present-proof/2.0';
 /** The records belong to present-proof 2.0: its steps, commands and webhooks serve both. */

@@ -1,5 +1,5 @@
+import type { Endpoint, Endpoints } from '../kernel/context.ts';
 import type { Database } from '../ports/store.ts';
-import type { Endpoint, Endpoints } from './context.ts';
 
 /** How many retired keys still open mail. */
 const MAX_KEYS = 8;

@@ -16,28 +16,20 @@ import { signBytes } from '../didcomm/keys.ts';
 import { parseJson } from '../didcomm/safe-json.ts';
 import { canonicalUrn, type Profile2018, parseUrnType, urn } from '../didcomm/urn-types.ts';
 import { AppError, isLocked } from '../errors.ts';
+import type { Endpoint, Kernel } from '../kernel/context.ts';
+import { attachmentsByFormat } from '../kernel/format-ids.ts';
+import type { DeliverPayload } from '../kernel/jobs.ts';
+import type { MessageFormat, Opened, Refusal, Sealing } from '../kernel/message-format.ts';
+import type { Incoming, Inner, MessageParts } from '../kernel/protocol.ts';
+import type { Exchange } from '../kernel/record.ts';
+import type { Validator } from '../kernel/schema.ts';
+import { compose, pairOf } from '../kernel/seal.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Route } from '../ports/store.ts';
-import type { Endpoint, Kernel } from './context.ts';
-import { attachmentsByFormat } from './format-ids.ts';
-import type { Opened, Refusal } from './ingress.ts';
-import type { Incoming, Inner, MessageParts } from './protocol.ts';
-import type { Exchange } from './record.ts';
-import type { Validator } from './schema.ts';
+import { id2018, type Wire2018 } from '../records/connection.ts';
+import { createNotices, type Notices } from './notices.ts';
 
-/** The 2018 Agent Protocol at the kernel's edge: from its bytes to a message, and back. What its messages mean is in protocols/agent-2018-*.ts. */
-
-/** What a connection that speaks it keeps, under `wire` in its record: its peer's endpoint, and how it writes. */
-export interface Wire2018 {
-  readonly profile: Profile2018;
-  /** Whose words about the peer's keys were believed. */
-  readonly trust: 'ledger' | 'configuration' | 'self-certified';
-  /** The key of the outer seal. */
-  readonly endpoint_verkey: string;
-  readonly endpoint_did?: string;
-  /** The peer encodes attributes by a rule of its own. */
-  readonly encoding?: 'any';
-}
+/** The message format of the 2018 Agent Protocol: from its bytes to a message, and back. The steps of its messages are in connection.ts, credential.ts and proof.ts. */
 
 export const wireOf = (connection: Exchange | undefined): Wire2018 | undefined => connection?.value.wire as Wire2018 | undefined;
 
@@ -64,11 +56,35 @@ export function objectOf(message: JsonObject): JsonObject {
   return object;
 }
 
+/** Why a message was dropped, as its controller reads it. */
+const REASONS: Readonly<Record<string, string>> = {
+  out_of_order: 'out-of-order',
+  stranger: 'sender-mismatch',
+  anonymous: 'sender-mismatch',
+  invalid: 'malformed',
+};
+/** Its envelopes hold no time: a message that comes again is known as long as its connection may live. */
+const REPLAY_WINDOW_MS = 100 * 365 * 24 * 3600_000;
+
+/** The message format of the 2018 Agent Protocol. */
+export function agent2018(kernel: Kernel): MessageFormat {
+  const notices = createNotices(kernel);
+  return {
+    name: 'agent-2018',
+    traits: { didcomm: false, problemTopic: 'legacy_problem', threadNamesInvitation: true, replayWindow: REPLAY_WINDOW_MS },
+    speaks: (connection) => wireOf(connection) !== undefined,
+    open: async (body) => (kernel.endpoints.all().length > 0 ? await open2018(kernel, notices, body) : 'not-mine'),
+    seal: (sealing) => seal(kernel, sealing),
+    dropped({ route, message, reason, detail }) {
+      const connection = route.kind === 'connection' ? route.target : undefined;
+      notices.add({ tenant: route.tenant, reason: REASONS[reason] ?? detail, type: message.raw.type as string, connection });
+    },
+    flush: () => notices.flush(),
+  };
+}
+
 /** The media type of a payload. */
 const TEXT = 'text/plain; charset=us-ascii';
-
-/** Where the route table keeps a nonce or a DID: apart from keys. */
-export const id2018 = (id: string): string => `2018 ${id}`;
 
 /** The base message under the endpoint key that opens its seal. */
 async function openOuter(kernel: Kernel, body: Uint8Array): Promise<{ endpoint: Endpoint; bytes: Buffer } | undefined> {
@@ -105,15 +121,16 @@ function typeOf(
  * An `id` that names nothing costs what another costs: the same look-ups, and a decryption in vain. Anybody can seal to an endpoint key, and how long the answer
  * took would tell him whether somebody here knows a DID.
  */
-export async function open2018(kernel: Kernel, body: Uint8Array): Promise<Opened | Refusal> {
+async function open2018(kernel: Kernel, notices: Notices, body: Uint8Array): Promise<Opened | Refusal | 'not-mine'> {
   const outer = await openOuter(kernel, body);
-  if (!outer) return { refused: 'envelope' };
+  if (!outer) return 'not-mine';
   const { endpoint } = outer;
   let base: ParsedBase;
   try {
     base = parseBase(outer.bytes);
   } catch {
-    return { refused: '2018_malformed', told: { tenant: endpoint.tenant, reason: 'malformed' } };
+    notices.add({ tenant: endpoint.tenant, reason: 'malformed' });
+    return { refused: '2018_malformed' };
   }
   // either a nonce of an offer or one of a request; both in one, as the specification's example can be read, count as the first
   const [id = base.id, second] = base.id.split('|');
@@ -125,10 +142,10 @@ export async function open2018(kernel: Kernel, body: Uint8Array): Promise<Opened
   const found = named && (await legacyOf(named.tenant)) !== 'off' ? named : undefined;
   const route: Route = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
   const connection = found?.kind === 'connection' ? found.target : undefined;
-  const refuse = (reason: string): Refusal => ({
-    refused: `2018_${reason.replaceAll('-', '_')}`,
-    told: { tenant: route.tenant, reason, type: base.type, connection },
-  });
+  const refuse = (reason: string): Refusal => {
+    notices.add({ tenant: route.tenant, reason, type: base.type, connection });
+    return { refused: `2018_${reason.replaceAll('-', '_')}` };
+  };
   const type = typeOf(base);
   if (typeof type === 'string') return refuse(type);
   const known = kernel.registry.message(type.type);
@@ -139,7 +156,6 @@ export async function open2018(kernel: Kernel, body: Uint8Array): Promise<Opened
   const message = (content: JsonObject, sealed: { sender?: string; nonce?: string; recipient: string }): Incoming => ({
     id: sealed.nonce ?? '',
     unmarked: sealed.nonce === undefined,
-    wire: '2018',
     profile: type.profile,
     type: type.type,
     name: type.name,
@@ -223,8 +239,27 @@ function contentOf(bytes: Buffer): JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : { text: value };
 }
 
-/** A message of this protocol, sealed: what goes on the wire, and where to. */
-export interface Sealed2018 {
+/** A message for a peer that speaks this protocol: one of the protocol itself, or another in its words; undefined where those leave it out. */
+async function seal(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload | undefined> {
+  const { protocol, ctx, out, fresh, connection } = sealing;
+  let parts: MessageParts;
+  if ('type' in out && protocol.uris[0]?.startsWith('urn:')) parts = { ...out, type: `${protocol.uris[0]}/${out.type}` };
+  else {
+    const message = await compose(kernel, sealing);
+    const said = kernel.registry.said(message);
+    if (said === undefined)
+      throw new AppError('bad-request', `The peer speaks the 2018 Agent Protocol, which has no message like ${message['@type']}`);
+    if (said === null) return undefined;
+    parts = said;
+  }
+  const known = kernel.registry.message(parts.type);
+  const inner = typeof known === 'string' ? undefined : known.step.inner;
+  const sealed = await sealParts(connection!, parts, inner, (verkey) => pairOf(kernel, ctx.tenant, verkey, fresh));
+  return { ...sealed, connection: connection!.id };
+}
+
+/** A sealed message, and its address. */
+interface Sealed {
   readonly envelope: string;
   readonly endpoint?: string;
   readonly mediaType: string;
@@ -234,12 +269,12 @@ export interface Sealed2018 {
  * Seals a message for a connection that speaks this protocol: content by `inner`, then the whole to the peer's endpoint.
  * @throws AppError `bad-request` where the protocol has no such message
  */
-export async function seal2018(
+async function sealParts(
   connection: Exchange,
   parts: Pick<MessageParts, 'type' | 'body' | 'text' | 'id' | 'signature'>,
   inner: Inner | undefined,
   pairOf: (verkey: string) => Promise<KeyPair>,
-): Promise<Sealed2018> {
+): Promise<Sealed> {
   const { my_did, my_verkey, their_keys, their_endpoint } = connection.value as Record<string, string & string[]>;
   const wire = wireOf(connection)!;
   const content: Record<string, unknown> = Object.fromEntries(Object.entries(parts.body ?? {}).filter(([, value]) => value !== undefined));

@@ -2,9 +2,9 @@ import Type from 'typebox';
 import { CREDENTIAL_FORMATS, composeFormatted, type FormatName } from '../kernel/format-ids.ts';
 import { defineProtocol, type Effects, type Said, type StepContext } from '../kernel/protocol.ts';
 import { Members, validator } from '../kernel/schema.ts';
-import { bodyOf2018, objectOf, URI_2018 } from '../kernel/wire-2018.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';
+import { bodyOf2018, objectOf, URI_2018 } from './format.ts';
 
 const ISSUE = 'https://didcomm.org/issue-credential/2.0';
 /** The records that these messages go on with belong to issue-credential 2.0: its steps, commands and webhooks serve both. */

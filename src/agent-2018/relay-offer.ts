@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { ArgumentParser } from 'argparse';
-import { looksLikeVerkey } from './didcomm/encoding.ts';
-import { encodeText, packBase, payloadOf } from './didcomm/envelope-2018.ts';
-import { OfferRefused, readOffer } from './didcomm/offer-2018.ts';
+import { looksLikeVerkey } from '../didcomm/encoding.ts';
+import { encodeText, packBase, payloadOf } from '../didcomm/envelope-2018.ts';
+import { OfferRefused, readOffer } from '../didcomm/offer-2018.ts';
 
 /** Long enough for an agent that is busy; somebody waits for it with a QR code in the hand. */
 const PATIENCE_MS = 20_000;

@@ -2,13 +2,13 @@ import { toBase58 } from '../didcomm/encoding.ts';
 import { contactOf } from '../dids/contact.ts';
 import { methodKey } from '../dids/did-doc.ts';
 import { AppError } from '../errors.ts';
+import { anoncredsWork } from '../formats/anoncreds.ts';
+import { encodeValues } from '../formats/anoncreds-values.ts';
 import { attachmentsByFormat, type FormatName } from '../kernel/format-ids.ts';
 import type { WorkContext, WorkOps } from '../kernel/work.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { DidDocument } from '../ports/ledger.ts';
 import type { StoredRecord } from '../ports/store.ts';
-import { anoncredsWork } from './anoncreds.ts';
-import { encodeValues } from './anoncreds-values.ts';
 
 /** Exchanges of one connection that may wait for the same kind of object. */
 const MAX_OPEN = 200;

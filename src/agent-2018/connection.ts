@@ -10,10 +10,10 @@ import { EndpointUrl } from '../kernel/addresses.ts';
 import { shownKeys } from '../kernel/identity.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
-import { id2018, URI_2018, type Wire2018 } from '../kernel/wire-2018.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type ConnectionValue, connection } from '../records/connection.ts';
+import { type ConnectionValue, connection, id2018, type Wire2018 } from '../records/connection.ts';
+import { URI_2018 } from './format.ts';
 
 const NAME = 'connection-2018';
 const DAY = 24 * 3600;

@@ -1,0 +1,348 @@
+import { AppError } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Commit, EventWrite, JobWrite, MailWrite, RecordWrite, Route } from '../ports/store.ts';
+import type { Kernel, Profile } from './context.ts';
+import { newId } from './ids.ts';
+import {
+  type AnswerRef,
+  type AwaitedKeys,
+  commandJob,
+  type DeliverPayload,
+  deliverJob,
+  eventOf,
+  keylistJob,
+  ledgerJob,
+  tellJob,
+  workJob,
+} from './jobs.ts';
+import { problemPayload } from './message-format.ts';
+import type { Change, Effects, Protocol, StepContext } from './protocol.ts';
+import type { Exchange, RecordDef } from './record.ts';
+import { formatOf, sealAll } from './seal.ts';
+
+/** How long a repeated message is known, unless its format says otherwise. */
+const MARK_LIFE_MS = 7 * 24 * 3600_000;
+const CALL_LIFE_MS = 24 * 3600_000;
+/** A reply that goes out on the connection it came from is delivered again after this time, unless its transport confirms it. */
+const INLINE_GRACE_MS = 10_000;
+/** Mail that waits for a mediator is looked at by itself after this time; the mediator's answer wakes it before. */
+const AWAITED_MS = 10_000;
+/** Under which a call's answer is remembered that is to be told only when a mediator knows the key that it shows. */
+export const WITHHELD = '~withheld';
+
+/** What started a transition, as far as its commit must know. */
+export interface Origin {
+  readonly cause?: string;
+  readonly answer?: AnswerRef;
+  readonly job?: { readonly id: string; readonly lease: string };
+  readonly mark?: string;
+  /** How long the mark is kept, in ms. */
+  readonly markLife?: number;
+  /** Of a controller's call that it may say again: kept with its answer. */
+  readonly callMark?: string;
+  /** Why the controller's call has failed for good; written for it to read. */
+  readonly failure?: { readonly code: string; readonly text: string };
+  /** The id of a record that this message begins. */
+  readonly recordId?: string;
+  /** Rows of the worker that go with its job. */
+  readonly deletes?: Commit['deletes'];
+  /** The controller that waits is to see the record as it stands, though its call is not done. */
+  readonly interim?: boolean;
+  readonly thid?: string;
+  /** The peer can take one reply on the connection it wrote on. */
+  readonly replyTo?: string;
+  /** The same of a sender that has no connection. */
+  readonly replies?: boolean;
+}
+
+export interface CommitPlan {
+  readonly commit: Commit;
+  readonly answer: JsonObject;
+  readonly answerRef?: AnswerRef;
+  /** Whether jobs were made that a waiting controller waits for. */
+  readonly spawned: boolean;
+  /** The answer shows a key that a mediator does not know yet: it is told when it does, or never. */
+  readonly withheld?: boolean;
+  readonly reply?: InlineReply;
+}
+
+/** A reply that may go back on the connection it came from; what of the commit is done with once it arrived. */
+export interface InlineReply {
+  readonly envelope: string;
+  readonly job?: string;
+  readonly kept?: { readonly box: string; readonly id: string };
+}
+
+/** A step with its surroundings, on its way to a commit. */
+interface Plan {
+  readonly kernel: Kernel;
+  readonly profile: Profile;
+  readonly protocol: Protocol;
+  readonly ctx: StepContext;
+  readonly effects: Effects;
+  readonly origin: Origin;
+}
+
+/** Record changes of a commit with their events. */
+interface Written {
+  readonly records: RecordWrite[];
+  readonly deletes: NonNullable<Commit['deletes']>[number][];
+  readonly events: EventWrite[];
+  readonly jobs: JobWrite[];
+  /** Records as the commit leaves them. */
+  readonly after: ReadonlyMap<string, { readonly def: RecordDef; readonly record: Exchange }>;
+  /** The step's own record. */
+  readonly bound?: Exchange;
+  /** The connection, as the commit leaves it. */
+  readonly peer?: Exchange;
+}
+
+/** Outgoing mail of a commit, by the way that it takes. */
+interface Posted {
+  readonly jobs: JobWrite[];
+  readonly kept: MailWrite[];
+  readonly reply?: InlineReply;
+}
+
+/** Turns a step's effects into one commit: records, events, sealed mail and jobs together. Nothing is written here. */
+export async function planCommit(
+  kernel: Kernel,
+  profile: Profile,
+  protocol: Protocol,
+  ctx: StepContext,
+  effects: Effects,
+  origin: Origin,
+): Promise<CommitPlan> {
+  const plan: Plan = { kernel, profile, protocol, ctx, effects, origin };
+  const written = write(plan);
+  const { after, bound, peer } = written;
+  const { cause } = origin;
+  const answerRef = origin.answer ?? (bound && !protocol.stateless ? { category: protocol.binds.category, id: bound.id } : undefined);
+  const orders = ordersOf(plan, bound, answerRef);
+  const awaits = awaitedOf(effects);
+  // orders may show the commit's new keys too: only a later one does not wait
+  const following = awaits ? orders.filter(({ notBefore }) => notBefore === undefined) : [];
+  const sealed = await sealAll(kernel, protocol, ctx, effects, origin.thid, peer, bound);
+  const mail = awaits ? sealed.map((payload): DeliverPayload => ({ ...payload, awaits })) : sealed;
+  const posted = awaits ? barred(plan, mail, awaits, following, written) : post(plan, mail);
+  const keylist = effects.unmediate?.length ? [keylistJob(ctx.tenant, { gone: [...effects.unmediate] })] : [];
+  const withheld = awaits !== undefined && !origin.job && mail.length === 0 && following.length === 0;
+
+  const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
+  const viewed = (def: RecordDef, record: Exchange): JsonObject =>
+    def.category === protocol.binds.category && protocol.answer ? protocol.answer(record) : def.view(record);
+  // made where somebody asks: a message's answer has no reader
+  const answerOf = (): JsonObject =>
+    effects.answer ?? (answered ? viewed(answered.def, answered.record) : bound ? viewed(protocol.binds, bound) : {});
+  const result = cause && (orders.length > 0 || origin.job || origin.interim) && (effects.answer || answered);
+
+  return {
+    get answer() {
+      return answerOf();
+    },
+    answerRef,
+    spawned: orders.length > 0 || awaits !== undefined,
+    withheld,
+    reply: posted.reply,
+    commit: {
+      records: written.records,
+      deletes: written.deletes,
+      keys: effects.keys,
+      unkeys: effects.unkeys,
+      routes: effects.routes?.map(({ mediation: _through, ...route }): Route => ({ ...route, tenant: ctx.tenant })),
+      unroutes: effects.unroutes,
+      forget: effects.forget,
+      events: written.events,
+      jobs: [...written.jobs, ...orders.filter((one) => !following.includes(one)), ...posted.jobs, ...keylist],
+      mail: posted.kept.length > 0 ? posted.kept : undefined,
+      taken: effects.taken?.length && ctx.connection ? [{ box: ctx.connection.id, ids: effects.taken }] : undefined,
+      done: origin.job ? [origin.job] : undefined,
+      marks: marksOf(origin, mail, () => (withheld ? { [WITHHELD]: answerOf() } : answerOf()), ctx.now),
+      snapshots: result ? [{ cause, value: answerOf() }] : undefined,
+      failures: cause && origin.failure ? [{ cause, ...origin.failure }] : undefined,
+    },
+  };
+}
+
+/** Applies the changes of records, and makes their events and the step's own. */
+function write({ profile: { settings, webhooks }, kernel, protocol, ctx, effects, origin }: Plan): Written {
+  const records: RecordWrite[] = [];
+  const deletes = [...(origin.deletes ?? [])];
+  const events: EventWrite[] = [];
+  const jobs: JobWrite[] = [];
+  const after = new Map<string, { def: RecordDef; record: Exchange }>();
+
+  const emit = (topic: string, category: string, record: string, payload: JsonObject): void => {
+    const event = eventOf(ctx.tenant, webhooks, topic, record, payload, category);
+    events.push(...event.events);
+    jobs.push(...event.jobs);
+  };
+
+  const applyChange = (change: Change): void => {
+    const applied = apply(change, ctx.now);
+    const { def, base } = change;
+    const announce = (record: Exchange): void => {
+      if (def.topic && !change.silent)
+        emit(def.topic, def.category, record.id, settings.debugWebhooks || !def.terse ? def.view(record) : def.terse(record));
+    };
+    for (const state of change.states ?? (base ? [] : [undefined])) announce({ ...applied, state });
+    if (change.remove) {
+      if (base) deletes.push({ category: def.category, id: applied.id, expect: base.version });
+      if (applied.state) announce({ ...applied, state: 'deleted' });
+    } else {
+      records.push({
+        category: def.category,
+        id: applied.id,
+        expect: base?.version ?? 0,
+        state: applied.state,
+        role: applied.role,
+        connection: applied.connection,
+        tags: def.tags(applied.value),
+        value: applied.value as JsonObject,
+      });
+    }
+    after.set(`${def.category} ${applied.id}`, { def, record: applied });
+  };
+
+  let bound = ctx.record;
+  if (effects.record) {
+    const change: Change = { ...effects.record, def: protocol.binds, base: ctx.record };
+    const id = change.base?.id ?? change.id ?? origin.recordId ?? newId(ctx.now);
+    applyChange({ ...change, id });
+    bound = after.get(`${protocol.binds.category} ${id}`)!.record;
+  }
+  for (const change of effects.others ?? []) applyChange(change);
+  // where no message tells the peer, a webhook tells the controller
+  const peer = after.get(`connection ${ctx.connection?.id}`)?.record ?? ctx.connection;
+  const topic = effects.problem && peer && formatOf(kernel, peer).traits.problemTopic;
+  if (topic) emit(topic, topic, peer.id, problemPayload(peer.id, effects.problem!));
+  // in the lane of their record, so that webhooks of one connection keep their order
+  for (const { topic, payload, about } of effects.emit ?? [])
+    emit(topic, about?.category ?? topic, about?.id ?? bound?.id ?? ctx.connection?.id ?? newId(), payload);
+  return { records, deletes, events, jobs, after, bound, peer };
+}
+
+/** Jobs that a step orders: commands, work, ledger writes, local messages. */
+function ordersOf(
+  { protocol, ctx, effects, origin: { cause } }: Plan,
+  bound: Exchange | undefined,
+  answer: AnswerRef | undefined,
+): JobWrite[] {
+  const { tenant } = ctx;
+  const common = { protocol: protocol.name, category: protocol.binds.category, id: bound?.id ?? ctx.connection?.id ?? tenant, answer };
+  return [
+    ...(effects.next ?? []).map(({ record, protocol: other, command, input = {}, after }) =>
+      commandJob(
+        tenant,
+        { ...common, ...record, protocol: other ?? protocol.name, command, input },
+        after === undefined ? cause : undefined,
+        after === undefined ? undefined : ctx.now + after,
+      ),
+    ),
+    ...(effects.work ?? []).map((order) => workJob(tenant, { ...common, ...order }, cause)),
+    ...(effects.ledger ?? []).map((order) => ledgerJob(tenant, { ...common, ...order }, cause)),
+    ...(effects.tell ?? []).map((tell) => tellJob(tenant, { ...tell, answer }, cause)),
+  ];
+}
+
+/** Mail on its way: a reply on the connection, the mailbox of a peer without an address, a delivery job. */
+function post({ profile: { settings }, ctx, origin }: Plan, mail: readonly DeliverPayload[]): Posted {
+  const jobs: JobWrite[] = [];
+  const kept: MailWrite[] = [];
+  let reply: InlineReply | undefined;
+  for (const payload of mail) {
+    const { envelope, endpoint, connection, transient, back } = payload;
+    const answers = connection === undefined ? origin.replies && back : connection === origin.replyTo;
+    const inline = !reply && answers === true;
+    if ((transient || back) && (!endpoint || (transient && inline))) {
+      if (inline) reply = { envelope };
+      continue;
+    }
+    if (!endpoint && connection !== undefined) {
+      const one = keptMail(connection, envelope, ctx.now, settings.mailbox.life);
+      kept.push(one);
+      // a socket has it from its delivery session, in its order among the others
+      if (inline && !ctx.channel?.socket) reply = { envelope, kept: { box: one.box, id: one.id } };
+      continue;
+    }
+    const job = deliverJob(ctx.tenant, payload, inline ? ctx.now + INLINE_GRACE_MS : undefined);
+    if (inline) reply = { envelope, job: job.id };
+    jobs.push(job);
+  }
+  return { jobs, kept, reply };
+}
+
+/**
+ * Mail of a commit whose new keys a mediator must know first: it holds its lanes, and is sent by the job that registers the keys. So does everything else that
+ * the commit orders.
+ */
+function barred(
+  { ctx, effects, origin }: Plan,
+  mail: readonly DeliverPayload[],
+  { mediation }: AwaitedKeys,
+  following: JobWrite[],
+  { after }: Written,
+): Posted {
+  const { tenant } = ctx;
+  const jobs = mail.filter(({ endpoint }) => endpoint).map((payload) => deliverJob(tenant, payload, ctx.now + AWAITED_MS));
+  const keys = effects.routes!.flatMap(({ kid, kind, target: of, mediation: through }) =>
+    through
+      ? [{ verkey: kid, connection: kind === 'connection' ? of : undefined, wallet: mediation.tenant === tenant ? undefined : tenant }]
+      : [],
+  );
+  const kept = mail.filter(({ endpoint, connection, transient }) => !endpoint && connection !== undefined && !transient);
+  const connection = [...after.values()].find(({ def }) => def.category === 'connection')?.record.id ?? ctx.connection?.id;
+  const lanes = [...new Set(jobs.map(({ lane }) => lane))];
+  return { jobs: [...jobs, keylistJob(tenant, { mediation, keys, lanes, kept, jobs: following, connection }, origin.cause)], kept: [] };
+}
+
+/** What is remembered of a message, or of a call with a key: its answer, to be given again. */
+function marksOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: () => JsonObject, now: number): Commit['marks'] {
+  if (origin.callMark !== undefined) return [{ mark: origin.callMark, answer: answerOf(), expires: now + CALL_LIFE_MS }];
+  if (origin.mark === undefined) return undefined;
+  const said = mail.filter(({ transient }) => !transient);
+  return [
+    {
+      mark: origin.mark,
+      answer: said.length > 0 ? { mail: said as unknown as JsonObject[] } : undefined,
+      expires: now + (origin.markLife ?? MARK_LIFE_MS),
+    },
+  ];
+}
+
+/** What of the commit is known to others only when a mediator knows it. @throws AppError where keys of one step go through two mediators */
+function awaitedOf({ routes = [] }: Effects): AwaitedKeys | undefined {
+  const mediated = routes.filter((route) => route.mediation);
+  const mediation = mediated[0]?.mediation;
+  if (!mediation) return undefined;
+  if (mediated.some((route) => route.mediation!.id !== mediation.id)) throw new AppError('internal', 'keys of one step have two mediators');
+  return { mediation: { tenant: mediation.tenant, id: mediation.id }, keys: mediated.map(({ kid }) => kid) };
+}
+
+/** A message of ours for a peer that has no address: it fetches it, or has it on a socket of its own. */
+export const keptMail = (box: string, body: string, now: number, life: number): MailWrite => ({
+  id: newId(now),
+  box,
+  body,
+  expires: now + life,
+});
+
+const DELIVERED = { undelivered: undefined, error_msg: undefined };
+
+/** The record after a change. */
+export function apply(change: Change, now: number): Exchange {
+  const { base, def } = change;
+  const state = change.states?.at(-1) ?? base?.state;
+  if (state !== undefined && !def.states.includes(state)) throw new AppError('internal', `${def.category} has no state ${state}`);
+  return {
+    id: base?.id ?? change.id ?? newId(now),
+    version: (base?.version ?? 0) + 1,
+    state,
+    role: change.role ?? base?.role,
+    connection: change.connection ?? base?.connection,
+    created: base?.created ?? now,
+    updated: now,
+    // what could not be delivered before is history when it goes on
+    value: { ...base?.value, ...(change.states?.length && base?.value.undelivered ? DELIVERED : {}), ...change.patch },
+  };
+}

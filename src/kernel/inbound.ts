@@ -1,0 +1,136 @@
+import { asAppError, isLocked } from '../errors.ts';
+import type { Route } from '../ports/store.ts';
+import type { InlineReply } from './commit-plan.ts';
+import type { Kernel } from './context.ts';
+import { deferForLockedWallet } from './deferred-inbox.ts';
+import { isPeer } from './identity.ts';
+import type { MessageFormat, Opened, Refusal } from './message-format.ts';
+import { type Arrival, arrivalOf, type Drop, type Handled, handle } from './message-transition.ts';
+import type { Channel, Incoming } from './protocol.ts';
+import type { InboundSession, MailIds, Received } from './received.ts';
+import type { KnownMessage } from './registry.ts';
+import { createRelay, MAX_DEPTH } from './relay.ts';
+import type { Transitions } from './transition.ts';
+
+/** Receives an envelope: open, address, match, and through the one loop to a commit. */
+export type Receive = (body: Uint8Array, session: InboundSession) => Promise<Received>;
+
+export function createInbound(kernel: Kernel, transition: Transitions): Receive {
+  const relay = createRelay(kernel, kernel.routes.of, (body, session) => receive(body, session));
+
+  const refuse = (reason: string): Received => {
+    kernel.count(`refused_${reason}`);
+    kernel.trace.note({ 'flexid.refused': reason });
+    return { refused: reason };
+  };
+
+  async function receiveTraced(body: Uint8Array, session: InboundSession): Promise<Received> {
+    const { format, opened } = await open(kernel.messageFormats, body);
+    if ('refused' in opened) {
+      if (opened.locked !== undefined) await deferForLockedWallet(kernel, opened.locked, body, session);
+      return refuse(opened.refused);
+    }
+    const { route, message } = opened;
+    kernel.count('messages_received', route.tenant);
+    const known = format!.traits.didcomm ? kernel.registry.message(message.type) : 'unknown-type';
+    if (typeof known !== 'string') {
+      if (known.protocol.relayed) {
+        const refused = await relay(route.tenant, message, session);
+        return refused === undefined ? {} : refuse(refused);
+      }
+      const confirmed = confirmedBy(kernel, route, message, known, session);
+      if (confirmed) return { confirmed };
+      await receiveCarried(message, known, session);
+    }
+    const arrival = arrivalOf(kernel, opened, format!.traits, channelOf(route, message, session), session.open);
+    let outcome: Handled | Drop;
+    try {
+      const take = (): Promise<Handled | Drop> => handle(kernel, transition, arrival);
+      outcome = await (kernel.turns?.run(route.tenant, take) ?? take());
+    } catch (error) {
+      if (isLocked(error)) {
+        // it was locked between the two
+        await deferForLockedWallet(kernel, route.tenant, body, session);
+        return refuse('locked');
+      }
+      // as if its key had been unknown all along
+      if (await kernel.profiles.gone(route.tenant, error)) return refuse('unknown_key');
+      throw error;
+    }
+    if (!('drop' in outcome)) return answerTo(kernel, arrival, outcome);
+    const { drop: reason, detail = reason } = outcome;
+    if (format!.dropped) format!.dropped({ route, message, reason, detail });
+    // a known key costs the look-up that an unknown one costs
+    else await kernel.db.store.route(route.kid);
+    return refuse(reason);
+  }
+
+  /** Receives the envelopes that a message brings. @throws AppError where one must come again later, and so must all */
+  async function receiveCarried(message: Incoming, { step, body }: KnownMessage, session: InboundSession): Promise<void> {
+    const depth = (session.depth ?? 0) + 1;
+    if (!step.carries || !body.check(message.body) || depth > MAX_DEPTH) return;
+    for (const envelope of step.carries(message)) {
+      try {
+        await receive(Buffer.from(envelope), { canReply: false, kept: session.kept, depth });
+      } catch (thrown) {
+        const error = asAppError(thrown);
+        if (error.row.retry) throw error;
+        kernel.log.error({ err: error.cause ?? error }, 'a message that was fetched could not be handled');
+      }
+    }
+  }
+
+  const receive: Receive = (body, session) =>
+    kernel.trace.span('message receive', {}, () => receiveTraced(body, session), { kind: 'server' });
+  return receive;
+}
+
+/** Asks each message format in turn. */
+async function open(formats: readonly MessageFormat[], body: Uint8Array): Promise<{ format?: MessageFormat; opened: Opened | Refusal }> {
+  for (const format of formats) {
+    const opened = await format.open(body);
+    if (opened !== 'not-mine') return { format, opened };
+  }
+  return { opened: { refused: 'envelope' } };
+}
+
+/** The way back on the connection that a message came on, where it asks for that (RFC 0092), or where the connection is ours and leads to its sender. */
+function channelOf(route: Route, message: Incoming, { canReply, ours, socket }: InboundSession): Channel | undefined {
+  const back = ours ? route.kind === 'connection' && route.tenant === ours.tenant && route.target === ours.connection : message.returnRoute;
+  return canReply && back ? { socket: socket?.id } : undefined;
+}
+
+/** The queued messages that an acknowledgement-only message names. In live mode the delivery session handles it in batches and the step is skipped. */
+function confirmedBy(
+  kernel: Kernel,
+  { kind, tenant, target: box }: Route,
+  message: Incoming,
+  { step, body }: KnownMessage,
+  session: InboundSession,
+): MailIds | undefined {
+  if (kind !== 'connection' || !step.confirms) return undefined;
+  const open = session.open?.(tenant, box);
+  if (open?.mode !== 'live' || !open.connection || !isPeer(open.connection, message.sender, kernel.now())) return undefined;
+  return body.check(message.body) ? { tenant, box, ids: step.confirms(message) } : undefined;
+}
+
+function answerTo(kernel: Kernel, { route: { tenant }, message, channel }: Arrival, outcome: Handled): Received {
+  const { reply, connection, session, taken, lent } = outcome;
+  const sent = reply && (() => arrived(kernel, tenant, reply));
+  if (connection === undefined) return { reply: reply?.envelope, sent };
+  const mailbox = { tenant, box: connection };
+  return {
+    reply: reply?.envelope,
+    sent,
+    session: channel && session ? { tenant, connection, ...session } : undefined,
+    taken: taken && { ...mailbox, ids: taken },
+    lent: lent && { ...mailbox, ids: lent },
+    heard: { tenant, connection, type: message.type, thid: message.thid, body: message.body },
+  };
+}
+
+/** Removes a reply from its lane or mailbox, now that it arrived on the connection. */
+async function arrived({ db }: Kernel, tenant: string, { job, kept }: InlineReply): Promise<void> {
+  if (job !== undefined) await db.jobs.drop(tenant, [job]);
+  if (kept) await db.store.commit(tenant, { taken: [{ box: kept.box, ids: [kept.id] }] });
+}

@@ -1,0 +1,133 @@
+import { openEnvelope, pack, parseEnvelope } from '../didcomm/envelope-v1.ts';
+import { wrapForward } from '../didcomm/forward.ts';
+import type { KeyPair } from '../didcomm/key-cache.ts';
+import { newKeyPair } from '../didcomm/keys.ts';
+import { parseJsonObject } from '../didcomm/safe-json.ts';
+import { AppError, isLocked } from '../errors.ts';
+import type { Kernel } from '../kernel/context.ts';
+import { type DeliverPayload, shortHash } from '../kernel/jobs.ts';
+import { readMessage } from '../kernel/message.ts';
+import type { MessageFormat, Opened, Refusal, Sealing } from '../kernel/message-format.ts';
+import type { Destination } from '../kernel/protocol.ts';
+import { type OwnAddress, type Reply, replyOf } from '../kernel/record.ts';
+import { compose, destinationOf, pairOf, sealable } from '../kernel/seal.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { Route } from '../ports/store.ts';
+
+/** RFC 0092's address of a peer without an endpoint: its mail waits for a session. */
+const QUEUE = 'didcomm:transport/queue';
+/** How long a message that comes again is known: 7 days. */
+const REPLAY_WINDOW_MS = 7 * 24 * 3600_000;
+
+type Parsed = ReturnType<typeof parseEnvelope>;
+
+/** DIDComm v1 (RFC 0019, RFC 0044): the envelope names its recipients' keys. It is what peers speak of whom nothing else is known. */
+export function didcommV1(kernel: Kernel): MessageFormat {
+  /** A key that nobody was ever given. */
+  const decoy = newKeyPair();
+
+  /** The work that an envelope for one of our keys costs, and the look-up that only another one needs: the time tells nobody which it was. */
+  async function lookInVain(kid: string, remembered: boolean): Promise<void> {
+    const equals = decoy.verkey;
+    const lookups = ['their_key', 'listed_key', 'thread'].map((tag) => ({ category: 'connection', tag, equals }));
+    await kernel.db.store.loadMarked(kernel.base, shortHash(equals), lookups);
+    if (remembered) await kernel.db.store.route(kid);
+  }
+
+  async function openFor(body: Uint8Array, parsed: Parsed): Promise<Opened | Refusal> {
+    let route: Route | undefined;
+    let remembered = false;
+    for (const kid of parsed.recipients) {
+      remembered = kernel.routes.remembered(kid);
+      route = await kernel.routes.of(kid);
+      if (route) break;
+    }
+    if (!route) {
+      try {
+        openEnvelope({ ...parsed, recipients: [decoy.verkey] }, decoy);
+      } catch {}
+      await lookInVain(parsed.recipients[0]!, false);
+      return { refused: 'unknown_key' };
+    }
+    const { tenant, kid } = route;
+    let pair: KeyPair | undefined;
+    try {
+      pair = await kernel.keys.pair(tenant, kid);
+    } catch (error) {
+      if (isLocked(error)) return { refused: 'locked', locked: tenant };
+      if (!(await kernel.profiles.gone(tenant, error))) throw error;
+    }
+    if (!pair) return { refused: 'unknown_key' };
+    try {
+      const opened = openEnvelope(parsed, pair);
+      // the transport has bounded the envelope, and the message in it is smaller
+      const message = readMessage(parseJsonObject(opened.message, { maxBytes: body.length }) as JsonObject, opened.sender, route.kid);
+      return { route, message };
+    } catch {
+      await lookInVain(kid, remembered);
+      return { refused: 'not_opened' };
+    }
+  }
+
+  return {
+    name: 'didcomm-v1',
+    traits: { didcomm: true, threadNamesInvitation: false, replayWindow: REPLAY_WINDOW_MS },
+    speaks: () => true,
+    async open(body) {
+      let parsed: Parsed;
+      try {
+        parsed = parseEnvelope(body);
+      } catch {
+        return 'not-mine';
+      }
+      return await openFor(body, parsed);
+    },
+    seal: (sealing) => sealV1(kernel, sealing),
+  };
+}
+
+async function sealV1(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload> {
+  const { protocol, ctx, out, fresh, connection, bound } = sealing;
+  const direct = !out.to && !connection ? replyOf(bound) : undefined;
+  const to = out.to ?? (connection ? destinationOf(connection) : directTo(direct));
+  if (!to) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
+  const composed = await compose(kernel, sealing);
+  const own = direct && (direct.own ?? { endpoint: ctx.settings.endpoint, routingKeys: [] });
+  const addressed = own ? withService(composed, direct.key, own, bound?.value.parent_thread_id) : composed;
+  const back = 'type' in out && out.back === true;
+  const pulls = (connection?.value.pulls && !back) || own?.pulls;
+  const message = pulls ? pulling(addressed) : addressed;
+  const sender = to.sender === undefined ? undefined : await pairOf(kernel, ctx.tenant, to.sender, fresh);
+  const recipients = await sealable(kernel, ctx.tenant, connection?.id, to);
+  const sealed = pack({ message: JSON.stringify(message), recipients, sender });
+  const ofConnection = protocol.stateless || protocol.binds.category === 'connection';
+  return {
+    envelope: wrapForward(sealed, recipients[0]!, to.routingKeys ?? []),
+    endpoint: to.endpoint,
+    // whatever connection its thread names, it is none of that
+    connection: back ? undefined : connection?.id,
+    // a mediator of the peer's answers nothing
+    ...(pulls && !to.routingKeys?.length ? { pulls: true as const } : {}),
+    ...(out.transient ? { transient: true } : {}),
+    ...(back ? { back: true } : {}),
+    ...(bound && !ofConnection ? { record: { category: protocol.binds.category, id: bound.id } } : {}),
+  };
+}
+
+const directTo = (reply: Reply | undefined): Destination | undefined =>
+  reply?.recipientKeys && {
+    recipientKeys: reply.recipientKeys,
+    routingKeys: reply.routingKeys,
+    endpoint: reply.endpoint,
+    sender: reply.key,
+  };
+
+/** A message without a connection says where its answer goes (RFC 0056), and which invitation it belongs to. */
+const withService = (message: JsonObject, key: string, own: OwnAddress, pthid: unknown): JsonObject => ({
+  ...message,
+  ...(typeof pthid === 'string' ? { '~thread': { ...(message['~thread'] as JsonObject | undefined), pthid } } : {}),
+  '~service': { recipientKeys: [key], routingKeys: [...own.routingKeys], serviceEndpoint: own.endpoint || QUEUE },
+});
+
+/** Asks for the answers on the connection that the message goes on (RFC 0092): nobody can write to us. */
+const pulling = (message: JsonObject): JsonObject => ({ ...message, '~transport': { return_route: 'all' } });
