@@ -251,7 +251,7 @@ test('a problem report finds an exchange whose protocol knows no report: its rec
 
 test('a thread with the id of an open invitation of ours stands in its place', () => {
   const invitation = (value: JsonObject) => around({ threads: new Map([['connection', [row({ id: 'i', role: 'invitee', value })]]]) });
-  const stands = (value: object) => isInvitationsThread(protocol('connection'), message(), invitation(value));
+  const stands = (value: JsonObject) => isInvitationsThread(protocol('connection'), message(), invitation(value));
   assert.deepEqual([stands({ invitation_msg_id: 'thread' }), stands({ invitation_msg_id: 'thread', request_id: 'r' })], [true, false]);
 });
 
