@@ -1,132 +1,215 @@
-import { Contract } from '@algorandfoundation/tealscript';
+import {
+  Account,
+  type arc4,
+  assert,
+  Bytes,
+  type bytes,
+  Contract,
+  contract,
+  Global,
+  gtxn,
+  itxn,
+  op,
+  Txn,
+  type uint64,
+} from '@algorandfoundation/algorand-typescript';
+
+/** Bit 7 of a resource's codec while parts are missing, and of a log's kind while its last record is incomplete. */
+const OPEN = 128;
+/** Bytes of a resource box before its payload: codec, type, time, round. */
+const RESOURCE_HEAD = 18;
+/** Bytes of a record before its data: length, time, round. */
+const RECORD_HEAD = 18;
+/** The most bytes of a segment. */
+const SEGMENT = 8192;
+/** Flag of a record: it begins a new segment. */
+const NEW_SEGMENT = 64;
+
+/** The minimum balance of the application's account, in microALGO: what its boxes lock. */
+function locked(): uint64 {
+  return op.minBalance(Global.currentApplicationAddress);
+}
+
+/** The account that pays for the group: the sender of its first transaction. */
+function sponsor(): bytes {
+  return gtxn.Transaction(0).sender.bytes;
+}
+
+/** Time of the last block and number of this one, 16 bytes. */
+function stamp(): bytes {
+  return op.itob(Global.latestTimestamp).concat(op.itob(Global.round));
+}
+
+function byte(value: uint64): bytes {
+  return op.extract(op.itob(value), 7, 1);
+}
+
+function exists(name: bytes): boolean {
+  const [_length, found] = op.Box.length(name);
+  return found;
+}
+
+/**
+ * Pays a freed deposit back by an inner payment whose fee the group pools. A payment that would leave the receiver under its minimum balance, as a small one to a closed
+ * account would, is left out: the protocol would refuse the group, and whoever closed the account would have blocked a write.
+ */
+function refund(amount: uint64, payer: bytes): void {
+  const receiver = Account(payer.toFixed({ length: 32, strategy: 'unsafe-cast' }));
+  if (amount > 0 && op.balance(receiver) + amount >= op.minBalance(receiver)) {
+    itxn.payment({ receiver, amount, fee: 0 }).submit();
+  }
+}
+
+/** Pays back what the locked money has fallen below `before`. */
+function settle(before: uint64, payer: bytes): void {
+  const after = locked();
+  if (after < before) {
+    refund(before - after, payer);
+  }
+}
+
+/**
+ * Deletes a box and pays its deposit back to `payer`, unless that is `next`, who pays for what follows: then the difference is settled at the end of the call.
+ * @returns what was paid back, which the end of the call must not count again
+ */
+function release(name: bytes, payer: bytes, next: bytes): uint64 {
+  const before = locked();
+  op.Box.delete(name);
+  if (payer === next) {
+    return 0;
+  }
+  const freed: uint64 = before - locked();
+  refund(freed, payer);
+  return freed;
+}
+
+/** The name of the data box for a version of a document: 64 bits of a hash. */
+function dataName(key: bytes, version: uint64, salt: uint64): bytes {
+  return op.extract(op.sha256(key.concat(op.itob(version)).concat(op.itob(salt))), 0, 8);
+}
+
+/** Creates a data box. One that is there already, whosever it is, is never touched: the caller takes another salt. */
+function createData(name: bytes, size: uint64): void {
+  assert(!exists(name), 'data box taken');
+  op.Box.create(name, size);
+}
+
+/** The DID must be ready. */
+function active(key: bytes): void {
+  assert(op.Box.extract(key, 16, 1) === byte(1), 'did not active');
+}
+
+/** The DID must be ready, its version the expected one. */
+function current(key: bytes, version: uint64): void {
+  active(key);
+  assert(op.Box.extract(key, 25, 8) === op.itob(version), 'did version');
+}
+
+/** The sender must be the DID's key or its operator, and the DID ready. */
+function writer(key: bytes): void {
+  active(key);
+  const sender = Txn.sender.bytes;
+  assert(sender === key || op.Box.extract(infoName(key), 24, 32) === sender, 'not the DID key or its operator');
+}
+
+function infoName(key: bytes): bytes {
+  return Bytes('d').concat(key);
+}
+
+function stagedName(key: bytes): bytes {
+  return Bytes('p').concat(key);
+}
+
+function segmentName(key: bytes, lid: bytes, number: uint64): bytes {
+  return Bytes('g')
+    .concat(key)
+    .concat(lid)
+    .concat(op.extract(op.itob(number), 4, 4));
+}
 
 /**
  * The FlexID registry: DID documents in the published did:algo box layout, write-once issuer resources, append-only status logs.
  *
- * Permissionless and immutable: the program has no update and no delete handler and no owner. Box names and values are tabulated in README.md; name lengths
- * (8, 32, 33, 57, 61) are disjoint, so a did:algo resolver never meets the boxes that are ours.
+ * Permissionless and immutable: no update, no delete, no owner, no global state. Box names and values are tabulated in README.md; name lengths (8, 32, 33, 57, 61) are
+ * disjoint, so a did:algo resolver meets none of the other boxes. What an attacker can and cannot do is in SECURITY.md.
  *
- * Deposits: the protocol refuses any transaction that leaves this application under its minimum balance, so a payment of the exact increase stands first in the
- * group and nothing is checked here. What a call frees goes back, exactly, to the payer recorded when the DID was created, by an inner payment whose fee
- * the group pools.
+ * Deposits: the protocol refuses a transaction that leaves this application under its minimum balance, so a payment of the exact increase stands first in the group and
+ * nothing is checked here. A freed deposit goes back to the account that paid it, by an inner payment whose fee the group pools.
  */
+@contract({ name: 'FlexidRegistry', avmVersion: 10 })
 export class FlexidRegistry extends Contract {
-  programVersion = 10;
-
-  /** The last data box number handed out; never goes back, so a number never names two documents. */
-  last = GlobalStateKey<uint64>({ key: 'n' });
-
-  /** Every box of the application, by its whole name. */
-  box = BoxMap<bytes, bytes>({ allowPotentialCollisions: true });
-
-  createApplication(): void {
-    this.last.value = 0;
-  }
-
-  /** A fresh data box of `size` zero bytes; returns its name. */
-  private newBox(size: uint64): bytes {
-    this.last.value = this.last.value + 1;
-    const name = itob(this.last.value);
-    this.box(name).create(size);
-    return name;
-  }
-
-  /** Time of the last block and number of this one, 16 bytes. */
-  private stamp(): bytes {
-    return concat(itob(globals.latestTimestamp), itob(globals.round));
-  }
-
-  /** Pays what the call freed (`before` = minimum balance at its start) to the payer. */
-  private refund(before: uint64, payer: bytes): void {
-    const after = this.app.address.minBalance;
-    if (after < before) {
-      sendPayment({ receiver: castBytes<Address>(payer), amount: before - after, fee: 0 });
-    }
-  }
-
-  /** The account that gets the deposits of a DID back. */
-  private payer(key: bytes): bytes {
-    return this.box(concat('d', key)).extract(56, 32);
-  }
-
-  /** Drops a staged document, if there is one. */
-  private unstage(staged: bytes): void {
-    if (this.box(staged).exists) {
-      this.box(this.box(staged).extract(0, 8)).delete();
-      this.box(staged).delete();
-    }
-  }
-
-  /** The DID must be ready, its version the expected one. */
-  private current(key: bytes, version: uint64): void {
-    assert(this.box(key).extract(16, 1) === hex('01'), 'did not active');
-    assert(this.box(key).extract(25, 8) === itob(version), 'did version');
-  }
-
-  /** The sender must be the DID's key or its operator, and the DID active. */
-  private writer(key: bytes): void {
-    assert(this.box(key).extract(16, 1) === hex('01'), 'did not active');
-    assert(
-      rawBytes(this.txn.sender) === key || this.box(concat('d', key)).extract(24, 32) === rawBytes(this.txn.sender),
-      'not the DID key or its operator',
-    );
-  }
-
   /**
-   * Stages a part of a document that does not fit one call. The part at offset 0 starts anew and drops what was staged before.
-   *
-   * @param size bytes of the whole document
-   * @param offset where this part goes
-   * @param data the part
-   */
-  didStage(size: uint64, offset: uint64, data: bytes): void {
-    const before = this.app.address.minBalance;
-    const key = rawBytes(this.txn.sender);
-    const staged = concat('p', key);
-    let payer = rawBytes(this.txnGroup[0].sender);
-    if (offset === 0) {
-      if (this.box(staged).exists) payer = this.box(staged).extract(16, 32);
-      this.unstage(staged);
-      const name = this.newBox(size);
-      this.box(staged).value = concat(concat(name, itob(size)), payer);
-    }
-    this.box(this.box(staged).extract(0, 8)).replace(offset, data);
-    this.refund(before, payer);
-  }
-
-  /**
-   * Creates or replaces the document of the sender's DID, in one step.
+   * Creates or replaces the document of the sender's DID. What is staged is left alone.
    *
    * @param version the version that is replaced; 0 creates
-   * @param data the document, or its last part if parts are staged
+   * @param salt any number for which the data box does not exist yet
+   * @param data the document
    */
-  didPut(version: uint64, data: bytes): void {
-    const before = this.app.address.minBalance;
-    const key = rawBytes(this.txn.sender);
-    const staged = concat('p', key);
-    let payer = rawBytes(this.txnGroup[0].sender);
-    let name: bytes;
-    let size = len(data);
-    if (this.box(staged).exists) {
-      name = this.box(staged).extract(0, 8);
-      size = btoi(this.box(staged).extract(8, 8));
-      payer = this.box(staged).extract(16, 32);
-      this.box(staged).delete();
-    } else {
-      name = this.newBox(size);
+  didPut(version: uint64, salt: uint64, data: bytes): void {
+    const before = locked();
+    const key = Txn.sender.bytes;
+    const name = dataName(key, version + 1, salt);
+    createData(name, data.length);
+    op.Box.replace(name, 0, data);
+    this.publish(key, version, name, data.length, sponsor(), before);
+  }
+
+  /**
+   * Starts a document that does not fit one call, and drops what was staged before.
+   *
+   * @param version the version that is to be replaced
+   * @param salt as for didPut
+   * @param size bytes of the whole document
+   * @param data its first part
+   */
+  didStage(version: uint64, salt: uint64, size: uint64, data: bytes): void {
+    let before = locked();
+    const key = Txn.sender.bytes;
+    const staged = stagedName(key);
+    if (exists(staged)) {
+      before -= this.unstage(staged, sponsor());
     }
-    this.box(name).replace(size - len(data), data);
-    if (this.box(key).exists) {
-      this.current(key, version);
-      this.box(this.box(key).extract(0, 8)).delete();
-      this.box(concat('d', key)).replace(8, this.stamp());
-      payer = this.payer(key);
-    } else {
-      assert(version === 0, 'did version');
-      this.box(concat('d', key)).value = concat(concat(concat(itob(globals.latestTimestamp), this.stamp()), bzero(32)), payer);
-    }
-    this.box(key).value = concat(concat(concat(concat(name, name), hex('01')), itob(size)), itob(version + 1));
-    this.refund(before, payer);
+    const name = dataName(key, version + 1, salt);
+    createData(name, size);
+    op.Box.put(staged, name.concat(op.itob(size)).concat(sponsor()));
+    op.Box.replace(name, 0, data);
+    settle(before, sponsor());
+  }
+
+  /**
+   * A further part of the staged document.
+   *
+   * @param offset where the part goes
+   * @param data the part
+   */
+  didMore(offset: uint64, data: bytes): void {
+    op.Box.replace(op.Box.extract(stagedName(Txn.sender.bytes), 0, 8), offset, data);
+  }
+
+  /**
+   * Creates or replaces the document of the sender's DID with the staged one.
+   *
+   * @param version the version that is replaced; 0 creates
+   * @param salt the salt that it was staged with
+   * @param data its last part
+   */
+  didCommit(version: uint64, salt: uint64, data: bytes): void {
+    const key = Txn.sender.bytes;
+    const staged = stagedName(key);
+    const name = dataName(key, version + 1, salt);
+    const pending = op.Box.extract(staged, 0, 48);
+    assert(op.extract(pending, 0, 8) === name, 'staged document');
+    const size = op.btoi(op.extract(pending, 8, 8));
+    const payer = op.extract(pending, 16, 32);
+    op.Box.replace(name, size - data.length, data);
+    let before = locked();
+    before -= release(staged, payer, sponsor());
+    this.publish(key, version, name, size, payer, before);
+  }
+
+  /** Drops the sender's staged document. */
+  didDrop(): void {
+    this.unstage(stagedName(Txn.sender.bytes), Bytes());
   }
 
   /**
@@ -135,14 +218,18 @@ export class FlexidRegistry extends Contract {
    * @param version the version that is ended
    */
   didDeactivate(version: uint64): void {
-    const before = this.app.address.minBalance;
-    const key = rawBytes(this.txn.sender);
-    this.current(key, version);
-    this.unstage(concat('p', key));
-    this.box(this.box(key).extract(0, 8)).delete();
-    this.box(key).value = concat(concat(concat(bzero(16), hex('02')), bzero(8)), itob(version + 1));
-    this.box(concat('d', key)).replace(8, this.stamp());
-    this.refund(before, this.payer(key));
+    const key = Txn.sender.bytes;
+    current(key, version);
+    release(op.Box.extract(key, 0, 8), op.Box.extract(infoName(key), 56, 32), Bytes());
+    op.Box.put(
+      key,
+      op
+        .bzero(16)
+        .concat(byte(2))
+        .concat(op.bzero(8))
+        .concat(op.itob(version + 1)),
+    );
+    op.Box.replace(infoName(key), 8, stamp());
   }
 
   /**
@@ -150,23 +237,12 @@ export class FlexidRegistry extends Contract {
    *
    * @param operator the account; all zeros for none
    */
-  setOperator(operator: Address): void {
-    this.box(concat('d', rawBytes(this.txn.sender))).replace(24, rawBytes(operator));
+  setOperator(operator: Account): void {
+    op.Box.replace(infoName(Txn.sender.bytes), 24, operator.bytes);
   }
 
   /**
-   * Hands the role of payer on; only the payer can.
-   *
-   * @param key the DID's key
-   * @param payer the account that gets refunds from now on
-   */
-  setPayer(key: Address, payer: Address): void {
-    assert(this.payer(rawBytes(key)) === rawBytes(this.txn.sender), 'not the payer');
-    this.box(concat('d', rawBytes(key))).replace(56, rawBytes(payer));
-  }
-
-  /**
-   * Starts a write-once resource; it is sealed at once if `data` is all of it. An unsealed one with this name is started anew.
+   * Starts a write-once resource; it is sealed at once if `data` is all of it. An unsealed one with this name is started anew, and what that frees goes to the sponsor.
    *
    * @param key the DID's key
    * @param oid 24 bytes that name the resource
@@ -174,21 +250,21 @@ export class FlexidRegistry extends Contract {
    * @param size bytes of the whole payload
    * @param data the first part
    */
-  resPut(key: Address, oid: bytes<24>, head: bytes<2>, size: uint64, data: bytes): void {
-    const before = this.app.address.minBalance;
-    this.writer(rawBytes(key));
-    const name = concat(concat('r', rawBytes(key)), rawBytes(oid));
-    const codec = getbyte(rawBytes(head), 0);
-    assert(codec < 128, 'codec');
-    if (this.box(name).exists) {
-      assert(btoi(this.box(name).extract(0, 1)) > 127, 'resource sealed');
-      this.box(name).delete();
+  resPut(key: Account, oid: bytes<24>, head: bytes<2>, size: uint64, data: bytes): void {
+    const before = locked();
+    writer(key.bytes);
+    const name = Bytes('r').concat(key.bytes).concat(oid);
+    const codec = op.getByte(head, 0);
+    assert(codec < OPEN, 'codec');
+    if (exists(name)) {
+      assert(op.btoi(op.Box.extract(name, 0, 1)) >= OPEN, 'resource sealed');
+      op.Box.delete(name);
     }
-    this.box(name).create(size + 18);
+    op.Box.create(name, size + RESOURCE_HEAD);
     // While open, bit 7 of the codec is set and the place of the time holds the offset of the next part.
-    this.box(name).replace(0, concat(setbyte(rawBytes(head), 0, codec + 128), itob(18)));
+    op.Box.replace(name, 0, op.setByte(head, 0, codec + OPEN).concat(op.itob(RESOURCE_HEAD)));
     this.write(name, data);
-    this.refund(before, this.payer(rawBytes(key)));
+    settle(before, sponsor());
   }
 
   /**
@@ -198,27 +274,9 @@ export class FlexidRegistry extends Contract {
    * @param oid 24 bytes that name the resource
    * @param data the part
    */
-  resMore(key: Address, oid: bytes<24>, data: bytes): void {
-    this.writer(rawBytes(key));
-    this.write(concat(concat('r', rawBytes(key)), rawBytes(oid)), data);
-  }
-
-  private write(name: bytes, data: bytes): void {
-    const codec = btoi(this.box(name).extract(0, 1));
-    assert(codec > 127, 'resource sealed');
-    const offset = btoi(this.box(name).extract(2, 8));
-    this.box(name).replace(offset, data);
-    const end = offset + len(data);
-    if (end === this.box(name).size) {
-      this.box(name).replace(2, this.stamp());
-      this.box(name).replace(0, extract3(itob(codec - 128), 7, 1));
-    } else {
-      this.box(name).replace(2, itob(end));
-    }
-  }
-
-  private segment(key: Address, lid: bytes<24>, number: bytes): bytes {
-    return concat(concat(concat('g', rawBytes(key)), rawBytes(lid)), extract3(number, 4, 4));
+  resMore(key: Account, oid: bytes<24>, data: bytes): void {
+    writer(key.bytes);
+    this.write(Bytes('r').concat(key.bytes).concat(oid), data);
   }
 
   /**
@@ -228,54 +286,56 @@ export class FlexidRegistry extends Contract {
    * @param lid 24 bytes that name the log
    * @param kind what its records are (below 128)
    */
-  logOpen(key: Address, lid: bytes<24>, kind: uint8): void {
-    this.writer(rawBytes(key));
-    assert(btoi(rawBytes(kind)) < 128, 'kind');
-    const head = concat(concat('l', rawBytes(key)), rawBytes(lid));
-    assert(!this.box(head).exists, 'log exists');
-    this.box(head).value = concat(concat(concat(rawBytes(kind), bzero(16)), itob(globals.latestTimestamp)), bzero(16));
-    this.box(this.segment(key, lid, bzero(8))).create(0);
+  logOpen(key: Account, lid: bytes<24>, kind: arc4.Uint8): void {
+    writer(key.bytes);
+    assert(kind.asUint64() < OPEN, 'kind');
+    const head = Bytes('l').concat(key.bytes).concat(lid);
+    assert(!exists(head), 'log exists');
+    op.Box.put(head, kind.bytes.concat(op.bzero(16)).concat(op.itob(Global.latestTimestamp)).concat(op.bzero(16)));
+    op.Box.put(segmentName(key.bytes, lid, 0), sponsor());
   }
 
   /**
-   * Appends a record, or the next part of one. The first byte of `data` is the record's flags: bit 7, more parts follow; bit 6, start a new segment.
+   * Appends a record, or the next part of one. The first byte of `data` is the record's flags: bit 7, more parts follow; bit 6, a new segment begins with this
+   * record, whatever the last one lacks.
    *
    * @param key the DID's key
    * @param lid 24 bytes that name the log
    * @param expected how many entries the writer has seen
    * @param data flags and payload
    */
-  logAppend(key: Address, lid: bytes<24>, expected: uint64, data: bytes): void {
-    this.writer(rawBytes(key));
-    const head = concat(concat('l', rawBytes(key)), rawBytes(lid));
-    const kind = btoi(this.box(head).extract(0, 1));
-    assert(this.box(head).extract(1, 8) === itob(expected), 'log entries');
-    let number = btoi(this.box(head).extract(9, 8));
-    let time = btoi(this.box(head).extract(25, 8));
-    const flags = getbyte(data, 0);
-    if (kind < 128) {
+  logAppend(key: Account, lid: bytes<24>, expected: uint64, data: bytes): void {
+    writer(key.bytes);
+    const head = Bytes('l').concat(key.bytes).concat(lid);
+    const kind = op.btoi(op.Box.extract(head, 0, 1));
+    assert(op.Box.extract(head, 1, 8) === op.itob(expected), 'log entries');
+    let number = op.btoi(op.Box.extract(head, 9, 8));
+    let time = op.btoi(op.Box.extract(head, 25, 8));
+    const flags = op.getByte(data, 0);
+    if (kind < OPEN || (flags & NEW_SEGMENT) > 0) {
       // A new record: its time must name it alone. The parts that continue one share its time.
-      assert(globals.latestTimestamp > time, 'log time');
-      time = globals.latestTimestamp;
+      assert(Global.latestTimestamp > time, 'log time');
+      time = Global.latestTimestamp;
     }
-    if ((flags & 64) > 0) {
-      number = number + 1;
-      this.box(this.segment(key, lid, itob(number))).create(0);
+    if ((flags & NEW_SEGMENT) > 0) {
+      number += 1;
+      op.Box.put(segmentName(key.bytes, lid, number), sponsor());
     }
-    const name = this.segment(key, lid, itob(number));
-    const offset = this.box(name).size;
-    const size = offset + len(data) + 18;
-    assert(size <= 8192, 'segment full');
-    this.box(name).resize(size);
-    this.box(name).replace(offset, concat(concat(concat(extract3(itob(len(data)), 6, 2), itob(time)), itob(globals.round)), data));
-    this.box(head).replace(
+    const name = segmentName(key.bytes, lid, number);
+    assert(op.Box.extract(name, 0, 32) === sponsor(), 'segment payer');
+    const [offset, _found] = op.Box.length(name);
+    const size: uint64 = offset + data.length + RECORD_HEAD;
+    assert(size <= SEGMENT, 'segment full');
+    op.Box.resize(name, size);
+    op.Box.replace(name, offset, op.extract(op.itob(data.length), 6, 2).concat(op.itob(time)).concat(op.itob(Global.round)).concat(data));
+    op.Box.replace(
+      head,
       0,
-      concat(
-        concat(concat(extract3(itob((kind & 127) | (flags & 128)), 7, 1), itob(expected + 1)), itob(number)),
-        this.box(head).extract(17, 8),
-      ),
+      byte((kind & 127) | (flags & OPEN))
+        .concat(op.itob(expected + 1))
+        .concat(op.itob(number)),
     );
-    this.box(head).replace(25, concat(itob(time), itob(globals.round)));
+    op.Box.replace(head, 25, op.itob(time).concat(op.itob(Global.round)));
   }
 
   /**
@@ -285,13 +345,64 @@ export class FlexidRegistry extends Contract {
    * @param lid 24 bytes that name the log
    * @param number the segment
    */
-  logPrune(key: Address, lid: bytes<24>, number: uint64): void {
-    const before = this.app.address.minBalance;
-    this.writer(rawBytes(key));
-    assert(number < btoi(this.box(concat(concat('l', rawBytes(key)), rawBytes(lid))).extract(9, 8)), 'current segment');
-    const name = this.segment(key, lid, itob(number));
-    assert(this.box(name).exists, 'no such segment');
-    this.box(name).delete();
-    this.refund(before, this.payer(rawBytes(key)));
+  logPrune(key: Account, lid: bytes<24>, number: uint64): void {
+    writer(key.bytes);
+    assert(number < op.btoi(op.Box.extract(Bytes('l').concat(key.bytes).concat(lid), 9, 8)), 'current segment');
+    const name = segmentName(key.bytes, lid, number);
+    assert(exists(name), 'no such segment');
+    release(name, op.Box.extract(name, 0, 32), Bytes());
+  }
+
+  /** Puts a document that is in its data box in the place of the present one. `before`: what was locked before the call, less what it paid back already. */
+  private publish(key: bytes, version: uint64, name: bytes, size: uint64, payer: bytes, before: uint64): void {
+    const info = infoName(key);
+    let held = before;
+    if (exists(key)) {
+      current(key, version);
+      held -= release(op.Box.extract(key, 0, 8), op.Box.extract(info, 56, 32), payer);
+      op.Box.replace(info, 8, stamp());
+      op.Box.replace(info, 56, payer);
+    } else {
+      assert(version === 0, 'did version');
+      op.Box.put(info, op.itob(Global.latestTimestamp).concat(stamp()).concat(op.bzero(32)).concat(payer));
+    }
+    op.Box.put(
+      key,
+      name
+        .concat(name)
+        .concat(byte(1))
+        .concat(op.itob(size))
+        .concat(op.itob(version + 1)),
+    );
+    settle(held, payer);
+  }
+
+  /** Drops a staged document and pays its deposit back, unless `next` is who paid it. @returns what was paid back */
+  private unstage(staged: bytes, next: bytes): uint64 {
+    const before = locked();
+    const payer = op.Box.extract(staged, 16, 32);
+    op.Box.delete(op.Box.extract(staged, 0, 8));
+    op.Box.delete(staged);
+    if (payer === next) {
+      return 0;
+    }
+    const freed: uint64 = before - locked();
+    refund(freed, payer);
+    return freed;
+  }
+
+  private write(name: bytes, data: bytes): void {
+    const codec = op.btoi(op.Box.extract(name, 0, 1));
+    assert(codec >= OPEN, 'resource sealed');
+    const offset = op.btoi(op.Box.extract(name, 2, 8));
+    op.Box.replace(name, offset, data);
+    const end: uint64 = offset + data.length;
+    const [size, _found] = op.Box.length(name);
+    if (end === size) {
+      op.Box.replace(name, 2, stamp());
+      op.Box.replace(name, 0, byte(codec - OPEN));
+    } else {
+      op.Box.replace(name, 2, op.itob(end));
+    }
   }
 }

@@ -2,70 +2,32 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import algosdk from 'algosdk';
 import { REGISTRY } from '../devnet/genesis.ts';
+import { accountOf, boxCost, dataName, filler, keyOf, named, sponsor, type TestCall, type TestNode, testNode } from '../devnet/testing.ts';
 import {
-  accountOf,
-  boxCost,
-  filler,
-  keyOf,
-  named,
-  type Signer,
-  sponsor,
-  type TestCall,
-  type TestNode,
-  testNode,
-} from '../devnet/testing.ts';
+  commit,
+  create,
+  data,
+  did,
+  drop,
+  end,
+  faucet,
+  INFO,
+  METADATA,
+  message,
+  metadataOf,
+  more,
+  nameOf,
+  put,
+  refused,
+  resMore,
+  resource,
+  resPut,
+  SALT,
+  STAGED,
+  stage,
+} from './calls.ts';
 
 /** The registry's bytecode as a black box: what it accepts, what it refuses, what it costs. */
-
-const dataName = (index: bigint): Uint8Array => algosdk.encodeUint64(index);
-const METADATA = boxCost(32, 33);
-const INFO = boxCost(33, 88);
-const STAGED = boxCost(33, 48);
-const data = (size: number): number => boxCost(8, size);
-
-const did = (signer: Signer) => {
-  const key = keyOf(signer);
-  return { key, info: named('d', key), staged: named('p', key) };
-};
-
-const put = (node: TestNode, from: Signer, version: number, document: Uint8Array, old: bigint[] = []): TestCall => {
-  const { key, info, staged } = did(from);
-  return {
-    method: 'didPut(uint64,byte[])void',
-    args: [version, document],
-    from,
-    boxes: [key, info, staged, dataName(node.lastIndex() + 1n), ...old.map(dataName)],
-  };
-};
-
-const create = (node: TestNode, from: Signer, document = filler(300)): number[] =>
-  node.send({ pay: METADATA + INFO + data(document.length), calls: [put(node, from, 0, document)] });
-
-const metadataOf = (node: TestNode, from: Signer): algosdk.ABIValue[] =>
-  algosdk.ABIType.from('(uint64,uint64,uint8,uint64,uint64)').decode(node.box(keyOf(from)) as Uint8Array) as algosdk.ABIValue[];
-
-const oid = filler(24, 7);
-const resource = (key: Uint8Array): Uint8Array => named('r', key, oid);
-const resPut = (key: Uint8Array, from: Signer, size: number, part: Uint8Array, more = 0): TestCall => ({
-  method: 'resPut(address,byte[24],byte[2],uint64,byte[])void',
-  args: [key, oid, Uint8Array.of(1, 2), size, part],
-  from,
-  boxes: [resource(key), key, named('d', key), ...new Array<Uint8Array>(more).fill(new Uint8Array())],
-});
-const resMore = (key: Uint8Array, from: Signer, part: Uint8Array): TestCall => ({
-  method: 'resMore(address,byte[24],byte[])void',
-  args: [key, oid, part],
-  from,
-  boxes: [],
-});
-
-const refused = (act: () => unknown, pattern: RegExp): void => {
-  assert.throws(act, (error) => error instanceof Error && error.name === 'Refused' && pattern.test(error.message));
-};
-const message = (text: string): RegExp => {
-  const spec = REGISTRY.messages.filter(({ errorMessage }) => errorMessage === text).flatMap(({ pc }) => pc);
-  return new RegExp(`assert failed.*pc=(${spec.join('|')})$`);
-};
 
 describe('DID documents', () => {
   const alice = accountOf('alice');
@@ -76,8 +38,9 @@ describe('DID documents', () => {
     const [cost] = create(node, alice);
     assert.ok((cost as number) < 250, `costs ${cost}`);
     assert.equal(node.box(keyOf(alice))?.length, 33);
-    assert.deepEqual(metadataOf(node, alice), [1n, 1n, 1n, 300n, 1n]);
-    assert.deepEqual(node.box(dataName(1n)), filler(300));
+    const name = nameOf(alice, 1);
+    assert.deepEqual(metadataOf(node, alice), [name, name, 1n, 300n, 1n]);
+    assert.deepEqual(node.box(algosdk.encodeUint64(name)), filler(300));
     assert.equal(node.surplus(), 0n);
     const info = node.box(named('d', keyOf(alice))) as Uint8Array;
     assert.equal(info.length, 88);
@@ -88,20 +51,20 @@ describe('DID documents', () => {
   test('are refused with one microALGO too little, and nothing stays behind', () => {
     const node = testNode();
     const before = node.account(sponsor).balance;
-    refused(() => node.send({ pay: METADATA + INFO + data(300) - 1, calls: [put(node, alice, 0, filler(300))] }), /below min/);
+    refused(() => node.send({ pay: METADATA + INFO + data(300) - 1, calls: [put(alice, 0, filler(300))] }), /below min/);
     assert.equal(node.box(keyOf(alice)), undefined);
-    assert.equal(node.lastIndex(), 0n);
+    assert.equal(node.box(dataName(keyOf(alice), 1, SALT)), undefined);
     assert.equal(node.account(sponsor).balance, before);
   });
 
-  test('are replaced in one step under a new number; the difference is paid or comes back', () => {
+  test('are replaced in one step under a new name; the difference is paid or comes back', () => {
     const node = testNode();
     create(node, alice);
-    node.send({ pay: 400 * 100, calls: [put(node, alice, 1, filler(400), [1n])] });
-    assert.deepEqual(metadataOf(node, alice), [2n, 2n, 1n, 400n, 2n]);
-    assert.equal(node.box(dataName(1n)), undefined);
+    node.send({ pay: 400 * 100, calls: [put(alice, 1, filler(400))] });
+    assert.deepEqual(metadataOf(node, alice), [nameOf(alice, 2), nameOf(alice, 2), 1n, 400n, 2n]);
+    assert.equal(node.box(dataName(keyOf(alice), 1, SALT)), undefined);
     const before = node.account(sponsor).balance;
-    node.send({ pay: 0, fee: 3000, calls: [put(node, alice, 2, filler(150), [2n])] });
+    node.send({ pay: 0, fee: 3000, calls: [put(alice, 2, filler(150))] });
     assert.equal(node.account(sponsor).balance, before - 3000n + 400n * 250n);
     assert.equal(node.surplus(), 0n);
   });
@@ -109,78 +72,85 @@ describe('DID documents', () => {
   test('need the fee of a refund in the group', () => {
     const node = testNode();
     create(node, alice);
-    refused(() => node.send({ pay: 0, fee: 2000, calls: [put(node, alice, 1, filler(100), [1n])] }), /fee too small/);
+    refused(() => node.send({ pay: 0, fee: 2000, calls: [put(alice, 1, filler(100))] }), /fee too small|too small \(needs/);
   });
 
   test('reject a stale version, a second creation and a version that is ahead', () => {
     const node = testNode();
     create(node, alice);
     for (const version of [0, 2]) {
-      refused(() => node.send({ pay: 100_000, calls: [put(node, alice, version, filler(300), [1n])] }), message('did version'));
+      const call = put(alice, version, filler(300), { salt: 8 });
+      refused(() => node.send({ pay: 500_000, calls: [call] }), message('did version'));
     }
-    refused(() => node.send({ pay: 500_000, calls: [put(node, bob, 1, filler(300))] }), message('did version'));
+    refused(() => node.send({ pay: 500_000, calls: [put(bob, 1, filler(300))] }), message('did version'));
   });
 
   test('are staged in parts when they are large, and put by the last part', () => {
     const node = testNode();
     const document = filler(5000, 3);
-    const { key, info, staged } = did(alice);
-    const stage = (offset: number, end: number, boxes: Uint8Array[]): TestCall => ({
-      method: 'didStage(uint64,uint64,byte[])void',
-      args: [5000, offset, document.slice(offset, end)],
-      from: alice,
-      boxes,
-    });
     const calls = [
-      stage(0, 1900, [staged, dataName(1n)]),
-      stage(1900, 3800, []),
-      { method: 'didPut(uint64,byte[])void', args: [0, document.slice(3800)], from: alice, boxes: [key, info] },
+      stage(alice, 5000, document.slice(0, 1900)),
+      more(alice, 1900, document.slice(1900, 3800)),
+      commit(alice, 0, document.slice(3800)),
     ];
-    node.send({ pay: data(5000) + METADATA + INFO, calls });
-    assert.deepEqual(node.box(dataName(1n)), document);
-    assert.deepEqual(metadataOf(node, alice), [1n, 1n, 1n, 5000n, 1n]);
-    assert.equal(node.box(staged), undefined);
+    node.send({ pay: STAGED + data(5000) + METADATA + INFO - STAGED, calls });
+    assert.deepEqual(node.box(dataName(keyOf(alice), 1, SALT)), document);
+    assert.deepEqual(metadataOf(node, alice), [nameOf(alice, 1), nameOf(alice, 1), 1n, 5000n, 1n]);
+    assert.equal(node.box(did(alice).staged), undefined);
     assert.equal(node.surplus(), 0n);
   });
 
-  test('a staging that was given up is dropped by the next one, and its deposit goes to who paid it', () => {
+  test('are replaced by a staged one, whose last part says which', () => {
+    const node = testNode();
+    create(node, alice);
+    const document = filler(3000, 5);
+    const old = dataName(keyOf(alice), 1, SALT);
+    const calls = (salt: number) => [
+      stage(alice, 3000, document.slice(0, 1500), { version: 1 }),
+      commit(alice, 1, document.slice(1500), { salt, boxes: [old, dataName(keyOf(alice), 2, salt)] }),
+    ];
+    refused(() => node.send({ pay: STAGED + data(3000), fee: 4000, calls: calls(8) }), message('staged document'));
+    const before = node.account(sponsor).balance;
+    node.send({ pay: STAGED + data(3000), fee: 4000, calls: calls(SALT) });
+    assert.deepEqual(node.box(dataName(keyOf(alice), 2, SALT)), document);
+    assert.equal(node.box(old), undefined);
+    assert.equal(node.account(sponsor).balance, before - 4000n - BigInt(data(3000) - data(300)));
+    assert.equal(node.surplus(), 0n);
+  });
+
+  test('that were staged and given up are dropped, also by the next one, and the deposit goes to who paid it', () => {
     const node = testNode();
     const rich = accountOf('another payer');
-    const { staged } = did(alice);
     node.node.submit(faucet(node, rich, 10_000_000));
-    const stage = (size: number, boxes: Uint8Array[], accounts: string[] = []): TestCall => ({
-      method: 'didStage(uint64,uint64,byte[])void',
-      args: [size, 0, filler(100)],
-      from: alice,
-      boxes,
-      accounts,
-    });
-    node.send({ pay: STAGED + data(2000), payer: rich, calls: [stage(2000, [staged, dataName(1n)])] });
+    const address = rich.addr.toString();
+    const locked = BigInt(STAGED + data(2000));
+    const given = (version: number) =>
+      node.send({ pay: Number(locked), payer: rich, calls: [stage(alice, 2000, filler(100), { version })] });
+    given(0);
     const before = node.account(rich).balance;
-    refused(() => node.send({ pay: 0, fee: 3000, calls: [stage(500, [staged, dataName(1n), dataName(2n)])] }), /unavailable Account/);
-    node.send({ pay: 0, fee: 3000, calls: [stage(500, [staged, dataName(1n), dataName(2n)], [rich.addr.toString()])] });
-    assert.equal(node.account(rich).balance, before + 400n * 1500n);
+    const next = (accounts: string[]) => stage(alice, 500, filler(100), { salt: 8, drops: [dataName(keyOf(alice), 1, SALT)], accounts });
+    refused(() => node.send({ pay: STAGED + data(500), fee: 3000, calls: [next([])] }), /unavailable Account/);
+    node.send({ pay: STAGED + data(500), fee: 3000, calls: [next([address])] });
+    assert.equal(node.account(rich).balance, before + locked);
+    const own = node.account(sponsor).balance;
+    node.send({ pay: 0, fee: 3000, calls: [drop(alice, { salt: 8 })] });
+    assert.equal(node.account(sponsor).balance, own - 3000n + BigInt(STAGED + data(500)));
+    refused(() => node.send({ pay: 0, fee: 3000, calls: [drop(alice, { salt: 8 })] }), /no such box/);
     assert.equal(node.surplus(), 0n);
   });
 
   test('end for good: the document goes, the metadata says so, nothing can be written again', () => {
     const node = testNode();
     create(node, alice);
-    const { key, info, staged } = did(alice);
-    const end = (version: number): TestCall => ({
-      method: 'didDeactivate(uint64)void',
-      args: [version],
-      from: alice,
-      boxes: [key, info, staged, dataName(1n)],
-    });
-    refused(() => node.send({ pay: 0, fee: 3000, calls: [end(2)] }), message('did version'));
+    const { key } = did(alice);
+    refused(() => node.send({ pay: 0, fee: 3000, calls: [end(alice, 2)] }), message('did version'));
     const before = node.account(sponsor).balance;
-    node.send({ pay: 0, fee: 3000, calls: [end(1)] });
+    node.send({ pay: 0, fee: 3000, calls: [end(alice, 1)] });
     assert.equal(node.account(sponsor).balance, before - 3000n + BigInt(data(300)));
     assert.deepEqual(metadataOf(node, alice), [0n, 0n, 2n, 0n, 2n]);
     assert.equal(node.surplus(), 0n);
     for (const version of [0, 2]) {
-      refused(() => node.send({ pay: 500_000, calls: [put(node, alice, version, filler(300), [0n])] }), message('did not active'));
+      refused(() => node.send({ pay: 500_000, calls: [put(alice, version, filler(300))] }), message('did not active'));
     }
     refused(() => node.send({ pay: 500_000, calls: [resPut(key, alice, 10, filler(10))] }), message('did not active'));
   });
@@ -259,28 +229,6 @@ describe('resources', () => {
   });
 });
 
-describe('the payer', () => {
-  const alice = accountOf('alice');
-  const next = accountOf('next payer');
-  const call = (from: Signer): TestCall => ({
-    method: 'setPayer(address,address)void',
-    args: [keyOf(alice), keyOf(next)],
-    from,
-    boxes: [named('d', keyOf(alice))],
-  });
-
-  test('hands its role on; nobody else can', () => {
-    const node = testNode();
-    create(node, alice);
-    refused(() => node.send({ pay: 0, calls: [call(alice)] }), message('not the payer'));
-    node.send({ pay: 0, calls: [call(sponsor)] });
-    assert.deepEqual((node.box(named('d', keyOf(alice))) as Uint8Array).slice(56), keyOf(next));
-    node.node.submit(faucet(node, next, 1_000_000));
-    node.send({ pay: 0, fee: 3000, calls: [{ ...put(node, alice, 1, filler(200), [1n]), accounts: [next.addr.toString()] }] });
-    assert.equal(node.account(next).balance, 1_000_000n + 400n * 100n);
-  });
-});
-
 describe('status logs', () => {
   const issuer = accountOf('issuer');
   const key = keyOf(issuer);
@@ -298,7 +246,7 @@ describe('status logs', () => {
     const node = testNode();
     create(node, issuer);
     node.send({
-      pay: boxCost(57, 41) + boxCost(61, 0),
+      pay: boxCost(57, 41) + boxCost(61, 32),
       calls: [{ method: 'logOpen(address,byte[24],uint8)void', args: [key, lid, 1], from: issuer, boxes: [key, head, segment(0)] }],
     });
     return node;
@@ -320,7 +268,9 @@ describe('status logs', () => {
     node.send({ pay: 400 * 118, calls: [append(0, record(0, 100), 0)] });
     refused(() => node.send({ pay: 400 * 118, calls: [append(0, record(0, 100), 0)] }), message('log entries'));
     node.send({ pay: 400 * 68, calls: [append(1, record(0, 50), 0)] });
-    const log = node.box(segment(0)) as Uint8Array;
+    const box = node.box(segment(0)) as Uint8Array;
+    assert.deepEqual(box.slice(0, 32), keyOf(sponsor), 'a segment begins with who paid for it');
+    const log = box.slice(32);
     const view = new DataView(log.buffer);
     assert.equal(log.length, 118 + 68);
     assert.equal(view.getUint16(0), 100);
@@ -334,7 +284,7 @@ describe('status logs', () => {
   test('give one time to the parts of a record, and refuse a second record at it', () => {
     const node = open();
     node.send({ pay: 400 * (118 + 68), calls: [append(0, record(0x80, 100), 0), append(1, record(0, 50), 0)] });
-    const view = new DataView((node.box(segment(0)) as Uint8Array).buffer);
+    const view = new DataView((node.box(segment(0)) as Uint8Array).slice(32).buffer);
     assert.equal(view.getBigUint64(120), view.getBigUint64(2));
     assert.equal(headOf(node).kind, 1);
     refused(() => node.send({ pay: 400 * 136, calls: [append(2, record(0, 50), 0), append(3, record(0, 50), 0)] }), message('log time'));
@@ -343,20 +293,33 @@ describe('status logs', () => {
   test('roll over to a new segment; a segment that is not current can be pruned, and its deposit comes back exactly', () => {
     const node = open();
     node.send({ pay: 400 * 118, calls: [append(0, record(0, 100), 0)] });
-    node.send({ pay: boxCost(61, 68), calls: [append(1, record(0x40, 50), 0, [segment(1)])] });
+    node.send({ pay: boxCost(61, 32 + 68), calls: [append(1, record(0x40, 50), 0, [segment(1)])] });
     assert.equal(headOf(node).segment, 1n);
     const prune = (number: number): TestCall => ({
       method: 'logPrune(address,byte[24],uint64)void',
       args: [key, lid, number],
       from: issuer,
       boxes: [key, head, named('d', key), segment(number)],
+      accounts: [],
     });
     refused(() => node.send({ pay: 0, fee: 3000, calls: [prune(1)] }), message('current segment'));
     const before = node.account(sponsor).balance;
     node.send({ pay: 0, fee: 3000, calls: [prune(0)] });
-    assert.equal(node.account(sponsor).balance, before - 3000n + BigInt(boxCost(61, 118)));
+    assert.equal(node.account(sponsor).balance, before - 3000n + BigInt(boxCost(61, 32 + 118)));
     assert.equal(node.surplus(), 0n);
     refused(() => node.send({ pay: 0, fee: 3000, calls: [prune(0)] }), message('no such segment'));
+  });
+
+  test('begin a new record with a new segment, whatever the last one lacks', () => {
+    const node = open();
+    node.send({ pay: 400 * 118, calls: [append(0, record(0x80, 100), 0)] });
+    assert.equal(headOf(node).kind, 0x81, 'the record is incomplete');
+    node.send({ pay: boxCost(61, 32 + 68), calls: [append(1, record(0x40, 50), 0, [segment(1)])] });
+    const view = new DataView((node.box(segment(1)) as Uint8Array).slice(32).buffer);
+    assert.equal(view.getBigUint64(2), node.ledger.blocks.at(-2)?.timestamp, 'it has a time of its own');
+    assert.equal(headOf(node).kind, 1);
+    const twice = [append(2, record(0x80, 50), 1), append(3, record(0x40, 50), 2)];
+    refused(() => node.send({ pay: boxCost(61, 32 + 68) + 400 * 68, calls: twice }), message('log time'));
   });
 
   test('keep a segment within 8,192 bytes', () => {
@@ -368,31 +331,21 @@ describe('status logs', () => {
 
 test('the program has no update and no delete', () => {
   const node = testNode();
-  for (const onComplete of [algosdk.OnApplicationComplete.UpdateApplicationOC, algosdk.OnApplicationComplete.DeleteApplicationOC]) {
-    const programs =
-      onComplete === algosdk.OnApplicationComplete.UpdateApplicationOC
-        ? { approvalProgram: REGISTRY.clear, clearProgram: REGISTRY.clear }
-        : {};
-    const txn = algosdk.makeApplicationCallTxnFromObject({
-      sender: sponsor.addr,
-      appIndex: 1001,
-      onComplete,
-      ...programs,
-      suggestedParams: node.params(1000),
-    });
-    refused(() => node.node.submit(node.sign([txn], [sponsor])), /err opcode executed/);
+  const { UpdateApplicationOC, DeleteApplicationOC } = algosdk.OnApplicationComplete;
+  const selectors = REGISTRY.methods.map((signature) => algosdk.ABIMethod.fromSignature(signature).getSelector());
+  assert.equal(selectors.length, 12);
+  for (const onComplete of [UpdateApplicationOC, DeleteApplicationOC]) {
+    for (const selector of [undefined, ...selectors]) {
+      const programs = onComplete === UpdateApplicationOC ? { approvalProgram: REGISTRY.clear, clearProgram: REGISTRY.clear } : {};
+      const txn = algosdk.makeApplicationCallTxnFromObject({
+        sender: sponsor.addr,
+        appIndex: 1001,
+        onComplete,
+        ...(selector && { appArgs: [selector] }),
+        ...programs,
+        suggestedParams: node.params(1000),
+      });
+      refused(() => node.node.submit(node.sign([txn], [sponsor])), /rejected by ApprovalProgram|assert failed/);
+    }
   }
 });
-
-const faucet = (node: TestNode, to: Signer, amount: number): Uint8Array =>
-  node.sign(
-    [
-      algosdk.makePaymentTxnWithSuggestedParamsFromObject({
-        sender: sponsor.addr,
-        receiver: to.addr,
-        amount,
-        suggestedParams: node.params(1000),
-      }),
-    ],
-    [sponsor],
-  );

@@ -21,8 +21,8 @@ test('assembles hand-checked forms', () => {
   assert.equal(hex('switch a b\na:\nerr\nb:\nreturn'), '0a8d02000000010043');
   assert.equal(hex('frame_dig -1\nframe_bury 2\nproto 3 1'), '0a8bff8c028a0301');
   assert.equal(
-    hex('txn ApplicationArgs 2\ntxna ApplicationArgs 2\nglobal Round\nacct_params_get AcctMinBalance'),
-    '0a361a02361a0232067301',
+    hex('txn ApplicationArgs 2\ntxna ApplicationArgs 2\nglobal Round\nacct_params_get AcctMinBalance\ngtxn 3 Sender'),
+    '0a361a02361a0232067301330300',
   );
 });
 

@@ -197,6 +197,10 @@ export const assemble = (source: string): Assembled => {
         want(1);
         out.push(field(rest[0] as string));
         break;
+      case 'gtxn':
+        want(2);
+        out.push(byteOf(rest[0] as string, line, 0, 255), field(rest[1] as string));
+        break;
       case 'txna':
         want(2);
         out.push(field(rest[0] as string), byteOf(rest[1] as string, line, 0, 255));

@@ -10,6 +10,10 @@ export const hostOps = ({ pop, popInt, popBytes, push, flag, byte, name }: Machi
       const field = name(TXN_FIELDS);
       push(host.txnField(host.groupIndex, field, byte()));
     },
+    gtxn: () => {
+      const index = byte();
+      push(host.txnField(index, name(TXN_FIELDS)));
+    },
     gtxns: () => {
       const field = name(TXN_FIELDS);
       push(host.txnField(Number(popInt()), field));

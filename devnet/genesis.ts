@@ -22,12 +22,14 @@ const TIMESTAMP = 1_767_225_600n;
 const artifact: {
   byteCode: { approval: string; clear: string };
   sourceInfo: { approval: { sourceInfo: { pc: number[]; errorMessage: string }[] } };
+  methods: { name: string; args: { type: string }[]; returns: { type: string } }[];
 } = JSON.parse(readFileSync(new URL('../contracts/artifacts/FlexidRegistry.arc56.json', import.meta.url), 'utf8'));
-/** The registry's programs as committed, and what its assertions say. */
+/** The registry's programs as committed, its methods' signatures and the messages of its assertions. */
 export const REGISTRY = Object.freeze({
   approval: Uint8Array.from(Buffer.from(artifact.byteCode.approval, 'base64')),
   clear: Uint8Array.from(Buffer.from(artifact.byteCode.clear, 'base64')),
   messages: artifact.sourceInfo.approval.sourceInfo,
+  methods: artifact.methods.map(({ name, args, returns }) => `${name}(${args.map(({ type }) => type).join(',')})${returns.type}`),
 });
 
 /** The application id of the registry: the first transaction of a chain creates application 1001. */
@@ -78,12 +80,11 @@ export const deployGroup = (genesis: Genesis): Uint8Array => {
       ...common,
       approvalProgram: REGISTRY.approval,
       clearProgram: REGISTRY.clear,
-      numGlobalInts: 1,
+      numGlobalInts: 0,
       numGlobalByteSlices: 0,
       numLocalInts: 0,
       numLocalByteSlices: 0,
       onComplete: algosdk.OnApplicationComplete.NoOpOC,
-      appArgs: [algosdk.ABIMethod.fromSignature('createApplication()void').getSelector()],
     }),
     algosdk.makePaymentTxnWithSuggestedParamsFromObject({ ...common, receiver: appAddress(REGISTRY_APP), amount: 100_000n }),
   ]);

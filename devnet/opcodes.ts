@@ -11,6 +11,7 @@ export type Immediate =
   | 'u8u8'
   | 'txn'
   | 'txna'
+  | 'gtxn'
   | 'itxn'
   | 'global'
   | 'acct'
@@ -68,6 +69,7 @@ const ROWS: readonly (readonly [number, string, Immediate?, number?])[] = [
   [0x2b, 'bytec_3'],
   [0x31, 'txn', 'txn'],
   [0x32, 'global', 'global'],
+  [0x33, 'gtxn', 'gtxn'],
   [0x34, 'load', 'u8'],
   [0x35, 'store', 'u8'],
   [0x36, 'txna', 'txna'],

@@ -19,6 +19,12 @@ export const keyOf = (signer: Signer): Uint8Array => signer.addr.publicKey;
 export const named = (prefix: string, ...parts: Uint8Array[]): Uint8Array =>
   Uint8Array.from(Buffer.concat([Buffer.from(prefix), ...parts]));
 export const filler = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_none, i) => (i * 31 + seed) & 0xff);
+/** The name of the data box for a version of a DID's document. */
+export const dataName = (key: Uint8Array, version: number | bigint, salt: number | bigint): Uint8Array =>
+  Uint8Array.from(
+    createHash('sha256').update(key).update(algosdk.encodeUint64(version)).update(algosdk.encodeUint64(salt)).digest().subarray(0, 8),
+  );
+/** The deposit of a box, in microALGO. */
 export const boxCost = (name: number, value: number): number => 2_500 + 400 * (name + value);
 
 export interface TestCall {
@@ -99,7 +105,11 @@ export const testNode = (node: DevNode = startNode({ genesis: makeGenesis() })) 
       const account = ledger.state.account(APP_ADDRESS.toString());
       return account.balance - minBalance(account);
     },
-    lastIndex: (): bigint => app().globals.get(Buffer.from('n').toString('hex')) as bigint,
+    /** Puts a box in place, as somebody who knew its name beforehand would have. */
+    plant: (name: Uint8Array, value: Uint8Array): void => {
+      ledger.state.setBox(app(), name, value);
+      ledger.state.settle();
+    },
   };
 };
 

@@ -1,4 +1,6 @@
 import { createHash, generateKeyPairSync, sign as signEd25519 } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { base58 } from '@scure/base';
 import { type Devnet, startDevnet } from '../../devnet/main.ts';
 import { type AlgorandConfig, algorandLedger } from '../../src/adapters/algorand/algorand.ts';
@@ -59,6 +61,42 @@ export const documentOf = (did: string, extra: Record<string, unknown> = {}): Di
   ],
   ...extra,
 });
+
+/** A node in front of a dev ledger: `hook` runs before a request goes on, and may answer it itself. */
+export const between = async (
+  devnet: Devnet,
+  hook: (path: string) => Promise<{ status: number; body: string | Uint8Array } | undefined>,
+): Promise<{ url: string; close(): Promise<void> }> => {
+  const server = createServer(async (request, response) => {
+    try {
+      const path = request.url ?? '/';
+      const own = await hook(path);
+      if (own) {
+        response.writeHead(own.status).end(own.body);
+        return;
+      }
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const answer = await fetch(devnet.url + path, {
+        method: request.method,
+        headers: { 'x-algo-api-token': String(request.headers['x-algo-api-token']) },
+        ...(request.method === 'POST' && { body: Buffer.concat(chunks) }),
+      });
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'application/json' });
+      response.end(Buffer.from(await answer.arrayBuffer()));
+    } catch {
+      response.destroy();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+};
 
 /** Decimal digits that do not compress to less than their information: a number of `bits` bits. */
 const number = (seed: string, bits = 2048): string => {

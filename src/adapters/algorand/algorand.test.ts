@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
+import algosdk from 'algosdk';
 import {
   admin,
   algorandLedger,
+  between,
   configOf,
   credDefOf,
   type Devnet,
@@ -19,7 +21,7 @@ import {
 import { AppError, type ErrorCode } from '../../errors.ts';
 import type { Ledger } from '../../ports/ledger.ts';
 import { packObject, unpackObject } from './codec.ts';
-import { canonical, oidOf, parseDid, parseObjectId, resourceBox } from './ids.ts';
+import { canonical, dataBox, dataIndex, oidOf, parseDid, parseObjectId, resourceBox } from './ids.ts';
 
 const fails = (act: Promise<unknown>, code: ErrorCode, detail = /./): Promise<void> =>
   assert.rejects(act, (error) => {
@@ -165,6 +167,52 @@ describe('DIDs', () => {
     const outcome = await ledger.send(mine);
     assert.deepEqual(outcome, { state: 'rejected', reason: outcome.state === 'rejected' ? outcome.reason : '', rebuild: true });
     assert.match(outcome.state === 'rejected' ? outcome.reason : '', /^(version-conflict|box-moved): /);
+  });
+
+  test('whose data box somebody has prepared take another salt, before the group is signed and after', async () => {
+    const issuer = newIssuer();
+    const did = ledger.didOf(issuer.publicKey);
+    const salts = [7n, 8n, 8n, 9n];
+    const own = algorandLedger(configOf(devnet, { salt: () => salts.shift() as bigint }));
+    const plant = (salt: bigint): Promise<void> => {
+      const name = Buffer.from(dataBox(dataIndex(issuer.publicKey, 1n, salt))).toString('base64');
+      return admin(devnet, 'POST', 'corrupt', { app: devnet.appId, name, value: Buffer.from('{}').toString('base64') });
+    };
+    // What a fault plants locks the application's money, which nobody paid in.
+    const address = algosdk.getApplicationAddress(devnet.appId).toString();
+    await admin(devnet, 'POST', 'fund', { address, amount: 20_000 });
+    await plant(7n);
+    const write = { kind: 'did-put', did, document: documentOf(did) } as const;
+    const early = await prepared(own, write, issuer);
+    assert.deepEqual(salts, [8n, 9n]);
+    await plant(8n);
+    const outcome = await own.send(early);
+    assert.deepEqual(outcome, { state: 'rejected', reason: 'box-taken: data box taken', rebuild: true });
+    assert.equal((await perform(own, write, issuer)).state, 'confirmed');
+    assert.deepEqual(salts, []);
+    assert.deepEqual((await own.resolve(did)).document, write.document);
+  });
+
+  test('that are replaced while they are read are read again, also where the box of the old one is another DID’s by then', async () => {
+    const { did, issuer } = await published(ledger);
+    const name = await dataBoxOf(issuer.publicKey);
+    const forged = Buffer.from(JSON.stringify(documentOf(did, { forged: true }))).toString('base64');
+    const document = documentOf(did, { a: 2 });
+    let boxes = 0;
+    const node = await between(devnet, async (path) => {
+      if (!path.includes('/box?') || ++boxes !== 2) return undefined;
+      await perform(ledger, { kind: 'did-put', did, document }, issuer);
+      await admin(devnet, 'POST', 'corrupt', { app: devnet.appId, name, value: forged });
+      return undefined;
+    });
+    try {
+      const reader = algorandLedger(configOf(devnet, { algodUrl: node.url, genesisHash: undefined }));
+      assert.deepEqual((await reader.resolve(did)).document, document);
+      assert.ok(boxes > 4, 'it was read twice');
+    } finally {
+      await node.close();
+    }
+    await admin(devnet, 'POST', 'corrupt', { app: devnet.appId, name, value: null });
   });
 
   test('carry their own id, or are refused at both ends', async () => {

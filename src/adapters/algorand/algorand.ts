@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, sign as signEd25519 } from 'node:crypto';
+import { createHash, createPrivateKey, randomBytes, sign as signEd25519 } from 'node:crypto';
 import { base58 } from '@scure/base';
 import algosdk from 'algosdk';
 import { AppError } from '../../errors.ts';
@@ -10,6 +10,7 @@ import {
   type AlgoDid,
   canonical,
   dataBox,
+  dataIndex,
   formatDid,
   formatObjectId,
   infoBox,
@@ -35,6 +36,8 @@ export interface AlgorandConfig {
   sponsorMnemonic?: string;
   /** The most that one group may cost in fees, in microALGO; 100,000 by default. */
   feeCap?: number;
+  /** A number for the name of a document's data box; random by default, so that nobody can prepare a box under it. */
+  salt?: () => bigint;
   /** Milliseconds; for the caches. */
   clock?: () => number;
   /** Milliseconds that one request may take; 10,000 by default. */
@@ -57,12 +60,14 @@ const MAX_DOCUMENT = 65_536;
 const WAIT_ROUNDS = 4;
 const LAG_NS = 30_000_000_000n;
 const TORN_READS = 3;
+/** Salts that are tried: 64 bits are taken once by a prepared collision, not by chance. */
+const SALTS = 8;
 
 type Missing = 'missing';
 
 /** The Ledger port on Algorand: did:algo documents and AnonCreds objects in the boxes of one registry application, read and written through algod. */
 export const algorandLedger = (config: AlgorandConfig): Ledger => {
-  const { network, token, feeCap = FEE_CAP, clock = Date.now } = config;
+  const { network, token, feeCap = FEE_CAP, clock = Date.now, salt = randomSalt } = config;
   const appId = BigInt(config.appId);
   const algod = algodClient(config.algodUrl, token, config.timeoutMs);
   const sponsor = config.sponsorMnemonic === undefined ? undefined : sponsorOf(config.sponsorMnemonic);
@@ -118,8 +123,9 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
         ours ? readBox(app, infoBox(key)) : undefined,
         ...names.map((name) => readBox(app, name)),
       ]);
-      // Numbers are never used twice: a box that is gone means that the document was replaced between the two reads.
-      if (parts.some((part) => part === undefined)) continue;
+      // The document was replaced between the two reads where a box is gone, or where the metadata is another now: then the box may be another DID's.
+      const after = await readBox(app, key);
+      if (parts.some((part) => part === undefined) || after === undefined || Buffer.compare(box, after) !== 0) continue;
       const bytes = Uint8Array.from(Buffer.concat(parts as Uint8Array[]));
       if (bytes.length > MAX_DOCUMENT) throw new AppError('did-invalid', `the document of ${did} is too large`);
       return { deactivated: false as const, metadata, ours, bytes, info: info && unpackInfo(info) };
@@ -191,28 +197,36 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     });
   };
 
+  /** A salt whose data box does not exist. */
+  const freeSalt = async (key: Uint8Array, version: bigint): Promise<bigint> => {
+    for (let tried = 0; tried < SALTS; tried++) {
+      const one = salt();
+      if (!(await readBox(appId, dataBox(dataIndex(key, version, one))))) return one;
+    }
+    throw new AppError('ledger-unavailable', 'the ledger shows a box under every name that was tried');
+  };
+
   /** What a DID write has to know, read afresh. */
   const didState = async ({ key, did }: AlgoDid, found: Awaited<ReturnType<typeof readDid>>): Promise<DidState> => {
     if (found?.deactivated) throw new AppError('did-invalid', `${did} is deactivated`);
-    const [staged, app] = await Promise.all([readBox(appId, stagedBox(key)), orMissing(algod.getApplicationByID(appId).do())]);
-    if (app === undefined) throw new AppError('ledger-wrong-network', `the node has no application ${appId}`);
-    const counter = app.params?.globalState?.find((entry) => Buffer.from(entry.key).toString() === 'n')?.value.uint;
+    const version = found?.metadata.fifth ?? 0n;
+    const [staged, free] = await Promise.all([readBox(appId, stagedBox(key)), freeSalt(key, version + 1n)]);
     const pending = staged && new DataView(staged.buffer, staged.byteOffset, staged.byteLength);
     return {
       key,
       current: found && {
-        version: found.metadata.fifth ?? 0n,
+        version,
         index: found.metadata.start,
         size: Number(found.metadata.endSize),
         operator: found.info?.operator ?? new Uint8Array(32),
+        payer: otherPayer(found.info?.payer),
       },
-      staged: pending && { index: pending.getBigUint64(0), size: Number(pending.getBigUint64(8)) },
-      lastIndex: BigInt(counter ?? 0),
-      payer: otherPayer(found?.info?.payer ?? staged?.slice(16)),
+      staged: pending && { index: pending.getBigUint64(0), size: Number(pending.getBigUint64(8)), payer: otherPayer(staged.slice(16)) },
+      salt: free,
     };
   };
 
-  /** A recorded payer that is not this sponsor must be named, or the program cannot pay it. */
+  /** A recorded payer that is not this sponsor: it must be named, or the program cannot pay it. */
   const otherPayer = (payer: Uint8Array | undefined): string | undefined => {
     const address = payer && algosdk.encodeAddress(payer);
     return address === sponsor?.addr.toString() ? undefined : address;
@@ -241,18 +255,16 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
       if (write.id !== formatObjectId(owner.did, write.type, oid))
         throw new AppError('object-invalid', `the object does not hash to ${write.id}`);
       const pieces = packObject(owner.did, write.type, write.object);
-      const [metadata, info, ...boxes] = await Promise.all([
+      const [metadata, ...boxes] = await Promise.all([
         readBox(appId, owner.key),
-        readBox(appId, infoBox(owner.key)),
         ...pieces.map((piece) => readBox(appId, resourceBox(owner.key, piece.oid))),
       ]);
       if (boxes.at(-1) && (await readObject(owner, write.type, oid))) return 'done';
       if (metadata === undefined) throw new AppError('did-not-found', `${owner.did} must be on the ledger before its objects`);
       if (unpackMetadata(metadata).status !== 1) throw new AppError('did-invalid', `${owner.did} is deactivated`);
-      const payer = otherPayer(info && unpackInfo(info)?.payer);
       const number = pieces.findIndex((piece, i) => !boxes[i] || !holdsPiece(piece, boxes[i]));
       const piece = pieces[number]!;
-      const plan = planObjectPut({ key: owner.key, ...piece, open: boxes[number]?.length, payer }, limits);
+      const plan = planObjectPut({ key: owner.key, ...piece, open: boxes[number]?.length }, limits);
       return pieces.length === 1 ? plan : { ...plan, piece: { number, more: number < pieces.length - 1 } };
     }
     const found = await readDid(owner);
@@ -381,6 +393,8 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     health,
   } satisfies Ledger);
 };
+
+const randomSalt = (): bigint => randomBytes(8).readBigUInt64BE();
 
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 

@@ -73,7 +73,11 @@ export const infoBox = (key: Uint8Array): Uint8Array => joined('d', key);
 export const stagedBox = (key: Uint8Array): Uint8Array => joined('p', key);
 export const resourceBox = (key: Uint8Array, oid: Uint8Array): Uint8Array => joined('r', key, oid);
 
-/** The name of a data box. */
+/** The number of the data box for a version of a document: the first 64 bits of SHA-256 over key, version and salt, as the registry computes it. */
+export const dataIndex = (key: Uint8Array, version: bigint, salt: bigint): bigint =>
+  createHash('sha256').update(key).update(dataBox(version)).update(dataBox(salt)).digest().readBigUInt64BE(0);
+
+/** The name of a data box: its number, 8 bytes. */
 export const dataBox = (index: bigint): Uint8Array => {
   const name = new Uint8Array(8);
   new DataView(name.buffer).setBigUint64(0, index);

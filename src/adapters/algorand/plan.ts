@@ -1,7 +1,7 @@
 import algosdk from 'algosdk';
 import { AppError } from '../../errors.ts';
 import { RESOURCE_HEAD } from './codec.ts';
-import { dataBox, infoBox, resourceBox, stagedBox } from './ids.ts';
+import { dataBox, dataIndex, infoBox, resourceBox, stagedBox } from './ids.ts';
 
 /** The limits that decide the shape of a group, by consensus version. */
 export interface Limits {
@@ -53,8 +53,11 @@ const data = (size: number): number => deposit(8, size);
 
 const selector = (signature: string): Uint8Array => algosdk.ABIMethod.fromSignature(signature).getSelector();
 const SELECTORS = Object.freeze({
-  didStage: selector('didStage(uint64,uint64,byte[])void'),
-  didPut: selector('didPut(uint64,byte[])void'),
+  didPut: selector('didPut(uint64,uint64,byte[])void'),
+  didStage: selector('didStage(uint64,uint64,uint64,byte[])void'),
+  didMore: selector('didMore(uint64,byte[])void'),
+  didCommit: selector('didCommit(uint64,uint64,byte[])void'),
+  didDrop: selector('didDrop()void'),
   setOperator: selector('setOperator(address)void'),
   didDeactivate: selector('didDeactivate(uint64)void'),
   resPut: selector('resPut(address,byte[24],byte[2],uint64,byte[])void'),
@@ -94,90 +97,93 @@ const withBudget = (calls: Call[], io: number, limits: Limits, filler?: () => Ca
   return all;
 };
 
-/** What the ledger holds of a DID, as far as a write needs it. */
+/** What the ledger holds of a DID, as far as a write needs it. A `payer` is named where it is another account than the sponsor, whom the group names anyway. */
 export interface DidState {
   key: Uint8Array;
-  /** Version, data box and size of the present document, and who may write beside the key; absent before the first. */
-  current?: { version: bigint; index: bigint; size: number; operator: Uint8Array };
-  /** A document that somebody began to stage. */
-  staged?: { index: bigint; size: number };
-  /** The last data box number handed out. */
-  lastIndex: bigint;
-  /** Who gets refunds, unless it is the sponsor, whom the group names anyway. */
-  payer?: string;
+  /** Version, data box and size of the present document, who paid for it, and who may write beside the key; absent before the first. */
+  current?: { version: bigint; index: bigint; size: number; operator: Uint8Array; payer?: string };
+  /** A document that was staged and given up. */
+  staged?: { index: bigint; size: number; payer?: string };
+  /** A number under which the data box of the next version does not exist. */
+  salt: bigint;
 }
 
 /** Appoints the operator that is appointed already: a large document that is read or deleted needs more references than one call has. */
 const fillerOf = ({ key, current }: DidState): (() => Call) | undefined =>
   current && (() => ({ args: [SELECTORS.setOperator, current.operator], boxes: [infoBox(key)], accounts: [] }));
 
-/** Creates or replaces a DID document: one call, or parts staged before it, all in one group, which holds 28,500 bytes at most. */
+const named = (payer: string | undefined): string[] => (payer === undefined ? [] : [payer]);
+
+/**
+ * What a call changes: `locks` and `frees` in microALGO. What another account than the sponsor paid for goes back to it whole; otherwise the difference is settled.
+ */
+const settled = (locks: number, frees: { amount: number; payer?: string }[]): { deposit: number; refunds: number } => {
+  const others = frees.filter(({ payer }) => payer !== undefined).length;
+  const net = locks - frees.reduce((sum, { amount, payer }) => sum + (payer === undefined ? amount : 0), 0);
+  return { deposit: Math.max(0, net), refunds: others + (net < 0 ? 1 : 0) };
+};
+
+/** Creates or replaces a DID document: one call, or a staged one, all in one group, which holds 28,500 bytes at most. */
 export const planDidPut = (state: DidState, document: Uint8Array, limits: Limits): Plan => {
-  const { key, current, staged, lastIndex } = state;
+  const { key, current, staged } = state;
   if (document.length > limits.box) throw new AppError('too-large', `the DID document has ${document.length} bytes`);
-  const accounts = state.payer === undefined ? [] : [state.payer];
+  const version = current?.version ?? 0n;
+  const [replaced, salt] = [uint64(version), uint64(state.salt)];
+  const name = dataBox(dataIndex(key, version + 1n, state.salt));
   const old = current ? [dataBox(current.index)] : [];
-  const version = uint64(current?.version ?? 0n);
+  const freed = current ? [{ amount: data(current.size), payer: current.payer }] : [];
   const base = current ? 0 : METADATA + INFO;
-  const freed = current ? data(current.size) : 0;
-  const io = 121 + document.length + (current?.size ?? 0) + (staged ? staged.size + 48 : 0) + 48;
-  // Other writers may take numbers between this reading and the call: the next few are named too.
-  const next = (room: number): Uint8Array[] => Array.from({ length: room }, (_none, i) => dataBox(lastIndex + 1n + BigInt(i)));
+  const io = 121 + document.length + (current?.size ?? 0);
   const parts = chunks(document, limits.chunk);
-  if (parts.length === 1 && !staged) {
-    const named = [key, infoBox(key), stagedBox(key), ...old];
-    const call = {
-      args: [SELECTORS.didPut, version, bytes(document)],
-      boxes: [...named, ...next(limits.references - named.length - accounts.length)],
-      accounts,
-    };
-    const net = base + data(document.length) - freed;
-    return { calls: withBudget([call], io, limits, fillerOf(state)), deposit: Math.max(0, net), refunds: net < 0 ? 1 : 0 };
+  const last = parts.pop() as Uint8Array;
+  if (parts.length === 0) {
+    const args = [SELECTORS.didPut, replaced, salt, bytes(last)];
+    const call = { args, boxes: [key, infoBox(key), name, ...old], accounts: named(current?.payer) };
+    return { calls: withBudget([call], io, limits, fillerOf(state)), ...settled(base + data(document.length), freed) };
   }
-  const last = parts.length > 1 ? (parts.pop() as Uint8Array) : NONE;
-  const dropped = staged ? [dataBox(staged.index)] : [];
-  const stages = parts.map((part, i): Call => {
-    const boxes = i === 0 ? [stagedBox(key), ...dropped, ...next(4)] : [];
-    return {
-      args: [SELECTORS.didStage, uint64(document.length), uint64(i * limits.chunk), bytes(part)],
-      boxes,
-      accounts: i === 0 ? accounts : [],
-    };
-  });
-  const put: Call = { args: [SELECTORS.didPut, version, bytes(last)], boxes: [key, infoBox(key), ...old], accounts };
-  // The first call swaps what was staged before for this document; the last one frees the note of staging and the old document.
-  const first = STAGED + data(document.length) - (staged ? STAGED + data(staged.size) : 0);
-  const end = base - STAGED - freed;
+  const [first, ...middle] = parts as [Uint8Array, ...Uint8Array[]];
+  const calls: Call[] = [
+    {
+      args: [SELECTORS.didStage, replaced, salt, uint64(document.length), bytes(first)],
+      boxes: [stagedBox(key), name, ...(staged ? [dataBox(staged.index)] : [])],
+      accounts: named(staged?.payer),
+    },
+    ...middle.map((part, i): Call => ({ args: [SELECTORS.didMore, uint64((i + 1) * limits.chunk), bytes(part)], boxes: [], accounts: [] })),
+    { args: [SELECTORS.didCommit, replaced, salt, bytes(last)], boxes: [key, infoBox(key), ...old], accounts: named(current?.payer) },
+  ];
+  const dropped = staged ? [{ amount: STAGED + data(staged.size), payer: staged.payer }] : [];
+  const begin = settled(STAGED + data(document.length), dropped);
+  const end = settled(base, [{ amount: STAGED }, ...freed]);
   return {
-    calls: withBudget([...stages, put], io, limits, fillerOf(state)),
-    deposit: Math.max(0, first) + Math.max(0, end),
-    refunds: (first < 0 ? 1 : 0) + (end < 0 ? 1 : 0),
+    calls: withBudget(calls, io + 96 + (staged?.size ?? 0), limits, fillerOf(state)),
+    deposit: begin.deposit + end.deposit,
+    refunds: begin.refunds + end.refunds,
   };
 };
 
-/** Ends a DID. */
+/** Ends a DID, and drops what is staged. */
 export const planDidDeactivate = (state: DidState, limits: Limits): Plan => {
   const { key, current, staged } = state;
   if (current === undefined) throw new AppError('did-not-found', 'a DID that does not exist cannot be deactivated');
-  const accounts = state.payer === undefined ? [] : [state.payer];
-  const boxes = [key, infoBox(key), stagedBox(key), dataBox(current.index), ...(staged ? [dataBox(staged.index)] : [])];
-  const calls = [{ args: [SELECTORS.didDeactivate, uint64(current.version)], boxes, accounts }];
-  return { calls: withBudget(calls, 169 + current.size + (staged?.size ?? 0), limits, fillerOf(state)), deposit: 0, refunds: 1 };
+  const args = [SELECTORS.didDeactivate, uint64(current.version)];
+  const calls: Call[] = [{ args, boxes: [key, infoBox(key), dataBox(current.index)], accounts: named(current.payer) }];
+  if (staged) calls.push({ args: [SELECTORS.didDrop], boxes: [stagedBox(key), dataBox(staged.index)], accounts: named(staged.payer) });
+  const io = 121 + current.size + (staged ? 48 + staged.size : 0);
+  return { calls: withBudget(calls, io, limits, fillerOf(state)), deposit: 0, refunds: calls.length };
 };
 
 /** Writes a resource; `open` is the size of an unsealed box of this name, which is started anew. */
 export const planObjectPut = (
-  target: { key: Uint8Array; oid: Uint8Array; head: Uint8Array; payload: Uint8Array; open?: number; payer?: string },
+  target: { key: Uint8Array; oid: Uint8Array; head: Uint8Array; payload: Uint8Array; open?: number },
   limits: Limits,
 ): Plan => {
   const { key, oid, head, payload, open } = target;
   const size = RESOURCE_HEAD + payload.length;
   if (size > limits.box) throw new AppError('too-large', `the object has ${payload.length} bytes when compressed`);
   const [first = NONE, ...rest] = chunks(payload, limits.chunk);
-  const accounts = target.payer === undefined ? [] : [target.payer];
   const name = resourceBox(key, oid);
   const calls: Call[] = [
-    { args: [SELECTORS.resPut, key, oid, head, uint64(payload.length), bytes(first)], boxes: [name, key, infoBox(key)], accounts },
+    { args: [SELECTORS.resPut, key, oid, head, uint64(payload.length), bytes(first)], boxes: [name, key, infoBox(key)], accounts: [] },
     ...rest.map((part): Call => ({ args: [SELECTORS.resMore, key, oid, bytes(part)], boxes: [], accounts: [] })),
   ];
   const net = deposit(name.length, size) - (open === undefined ? 0 : deposit(name.length, open));

@@ -17,6 +17,7 @@ export type RejectionCode =
   | 'deposit-short'
   | 'funds-short'
   | 'box-moved'
+  | 'box-taken'
   | 'lease'
   | 'fee'
   | 'budget'
@@ -36,7 +37,8 @@ const CONTRACT: Readonly<Record<string, readonly [RejectionCode, boolean]>> = {
   'did version': ['version-conflict', true],
   'did not active': ['deactivated', false],
   'not the DID key or its operator': ['unauthorised', false],
-  'not the payer': ['unauthorised', false],
+  'data box taken': ['box-taken', true],
+  'staged document': ['box-moved', true],
   'resource sealed': ['exists', true],
   'log exists': ['exists', true],
 };
