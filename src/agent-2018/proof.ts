@@ -1,6 +1,6 @@
 import Type from 'typebox';
+import { ProofRequest } from '../formats/proof-request.ts';
 import { composeFormatted, type FormatName, PROOF_FORMATS } from '../kernel/format-ids.ts';
-import { ProofRequest } from '../kernel/proof-schemas.ts';
 import { defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import { validator } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';

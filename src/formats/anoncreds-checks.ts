@@ -1,5 +1,4 @@
 import { AppError } from '../errors.ts';
-import { isUnrestricted } from '../kernel/proof-schemas.ts';
 import type {
   AnonCredsSchema,
   CredentialDefinition,
@@ -14,6 +13,7 @@ import type {
 } from '../ports/anoncreds.ts';
 import { proofFault } from './anoncreds-proof.ts';
 import { canonicalName, showsNumber } from './anoncreds-values.ts';
+import { isUnrestricted } from './proof-request.ts';
 import { meets, type Subject, WqlUnsupported } from './wql.ts';
 
 /** How the predicate of a request is named within a proof. */

@@ -1,6 +1,6 @@
-import { isUnrestricted, type Wish } from '../kernel/proof-schemas.ts';
 import type { EncodedValue, PredicateType, PresentationRequest } from '../ports/anoncreds.ts';
 import { canonicalName } from './anoncreds-values.ts';
+import { isUnrestricted, type Wish } from './proof-request.ts';
 import { meets, type Subject } from './wql.ts';
 
 /** A credential in the holder's wallet, with what restrictions ask about it. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { isUnrestricted, type Wish } from '../kernel/proof-schemas.ts';
 import type { PresentationRequest } from '../ports/anoncreds.ts';
 import { type HeldCredential, matchCredentials, provenApart, selectCredentials } from './anoncreds-match.ts';
 import { canonicalName, encodeValue, encodeValues, encodingFits, newNonce, showsNumber } from './anoncreds-values.ts';
+import { isUnrestricted, type Wish } from './proof-request.ts';
 import { meets, type Subject, WqlUnsupported } from './wql.ts';
 
 suite('attribute values', () => {

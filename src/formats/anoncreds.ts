@@ -1,5 +1,4 @@
 import { AppError } from '../errors.ts';
-import { type Choice, checkChoice, checkRequest, type Wish, weightOf } from '../kernel/proof-schemas.ts';
 import type { WorkContext, WorkOps } from '../kernel/work.ts';
 import type {
   AnonCredsSchema,
@@ -15,6 +14,7 @@ import type { StoredRecord } from '../ports/store.ts';
 import { type HeldCredential, type Matches, matchCredentials, provenApart, selectCredentials, whyNot } from './anoncreds-match.ts';
 import { verifiedMessages } from './anoncreds-messages.ts';
 import { canonicalName, encodeValues, encodingFits } from './anoncreds-values.ts';
+import { type Choice, checkChoice, checkRequest, type Wish, weightOf } from './proof-request.ts';
 import { WqlUnsupported } from './wql.ts';
 
 const LINK_SECRET = 'link-secret';

@@ -1,6 +1,6 @@
 import { canonicalAlgoId } from '../dids/did-algo.ts';
-import { isUnrestricted } from '../kernel/proof-schemas.ts';
 import { canonicalName } from './anoncreds-values.ts';
+import { isUnrestricted } from './proof-request.ts';
 
 /** What restrictions are asked about: one credential, as far as it is known to whoever asks. */
 export interface Subject {

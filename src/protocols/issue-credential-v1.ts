@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { base64Attachment } from '../didcomm/attachments.ts';
 import { AppError } from '../errors.ts';
-import { checkPreview, Preview } from '../kernel/credential-preview.ts';
+import { checkPreview, Preview } from '../formats/credential-preview.ts';
 import { composeMessage, onlyAttached, problemText } from '../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';

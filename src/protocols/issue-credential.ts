@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { AppError } from '../errors.ts';
-import { checkPreview, Preview } from '../kernel/credential-preview.ts';
+import { checkPreview, Preview } from '../formats/credential-preview.ts';
 import {
   attachmentsByFormat,
   CREDENTIAL_FORMATS,

@@ -1,8 +1,8 @@
 import Type, { type Static } from 'typebox';
 import { base64Attachment } from '../didcomm/attachments.ts';
-import { canonicalName } from '../kernel/credential-preview.ts';
+import { canonicalName } from '../formats/anoncreds-values.ts';
+import { checkChoice, checkRequest, lookAgainAfter, Presentation, ProofRequest, type Wish } from '../formats/proof-request.ts';
 import { composeMessage, onlyAttached, problemText } from '../kernel/message.ts';
-import { checkChoice, checkRequest, lookAgainAfter, Presentation, ProofRequest, type Wish } from '../kernel/proof-schemas.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type StepContext, type WorkOrder } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { readyConnection } from '../records/connection.ts';

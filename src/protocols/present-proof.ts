@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
+import { type Choice, checkChoice, checkRequest, lookAgainAfter, Presentation, ProofRequest, wishesOf } from '../formats/proof-request.ts';
 import {
   attachmentsByFormat,
   composeFormatted,
@@ -10,7 +11,6 @@ import {
   readFormatted,
 } from '../kernel/format-ids.ts';
 import { problemText } from '../kernel/message.ts';
-import { type Choice, checkChoice, checkRequest, lookAgainAfter, Presentation, ProofRequest, wishesOf } from '../kernel/proof-schemas.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type StepContext, type WorkOrder } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { peerAcks, readyConnection, threadOf } from '../records/connection.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
-import { MAX_ATTRIBUTES, namesFault } from '../kernel/credential-preview.ts';
+import { MAX_ATTRIBUTES, namesFault } from '../formats/credential-preview.ts';
 import { defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type SchemaValue, schemaRecord } from '../records/anoncreds-schema.ts';

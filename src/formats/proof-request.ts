@@ -1,8 +1,8 @@
 import Type from 'typebox';
 import { AppError, type ErrorCode } from '../errors.ts';
+import { Members, validator } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { canonicalName } from './credential-preview.ts';
-import { Members, validator } from './schema.ts';
+import { canonicalName } from './anoncreds-values.ts';
 
 /** What a controller says of proofs, whichever version of present-proof carries it. */
 

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { AppError, type ErrorCode } from '../errors.ts';
+import { canonicalName } from './anoncreds-values.ts';
 
 /** What is offered, and the names that can be: whichever version of issue-credential carries it. */
 
@@ -19,9 +20,6 @@ export const Preview = Type.Object({
   attributes: Type.Array(Attribute, { maxItems: MAX_ATTRIBUTES }),
 });
 export type Preview = Static<typeof Preview>;
-
-/** An attribute name as Indy and AnonCreds compare it: without blanks, in lower case. */
-export const canonicalName = (name: string): string => name.replaceAll(' ', '').toLowerCase();
 
 /** Names that mean something else to what works with credentials: the hidden link secret, and a member that JSON here never has. */
 const RESERVED: ReadonlySet<string> = new Set(['master_secret', '__proto__']);
