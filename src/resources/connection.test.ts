@@ -1,0 +1,117 @@
+import { CONNECTION, key, table } from '../../test/support/steps.ts';
+
+const create = 'POST /connections/create-static';
+
+table('connection', [
+  {
+    title: 'is added to what is there',
+    command: 'POST /connections/{conn_id}/metadata',
+    body: { metadata: { b: 2 } },
+    record: { ...CONNECTION, value: { ...CONNECTION.value, metadata: { a: 1, b: 1 } } },
+    effects: { answer: { results: { a: 1, b: 2 } }, record: { patch: { metadata: { a: 1, b: 2 } } } },
+  },
+  {
+    title: 'of two seeds',
+    command: create,
+    body: { my_seed: `${'0'.repeat(31)}1`, their_seed: `${'0'.repeat(31)}2`, alias: 'peer' },
+    effects: {
+      routes: [{ kid: '2y6oVqbnTeZ4tv6WUY7FMHhY6SouNixyeWKHPgFDCsY8', kind: 'connection', target: 'id-1' }],
+      answer: {
+        my_did: '4cLztgZYocjqTdAZM93t27',
+        my_verkey: '2y6oVqbnTeZ4tv6WUY7FMHhY6SouNixyeWKHPgFDCsY8',
+        my_endpoint: 'https://agent.example',
+        their_did: 'JDmZmbYJnRyz5mb5U9wCxK',
+        their_verkey: 'APN393PJb55Jyi94DtgkQPd9zxghPbFSPqheppei5Esf',
+        record: {
+          state: 'active',
+          created_at: '2030-01-02T03:04:05.000000Z',
+          updated_at: '2030-01-02T03:04:05.000000Z',
+          connection_id: 'id-1',
+          my_did: '4cLztgZYocjqTdAZM93t27',
+          their_did: 'JDmZmbYJnRyz5mb5U9wCxK',
+          connection_protocol: 'connections/1.0',
+          rfc23_state: 'completed',
+          accept: 'manual',
+          invitation_mode: 'static',
+          alias: 'peer',
+        },
+      },
+      record: {
+        id: 'id-1',
+        states: ['active'],
+        patch: {
+          invitation_mode: 'static',
+          alias: 'peer',
+          connection_protocol: 'connections/1.0',
+          my_did: '4cLztgZYocjqTdAZM93t27',
+          my_verkey: '2y6oVqbnTeZ4tv6WUY7FMHhY6SouNixyeWKHPgFDCsY8',
+          their_did: 'JDmZmbYJnRyz5mb5U9wCxK',
+          their_keys: ['APN393PJb55Jyi94DtgkQPd9zxghPbFSPqheppei5Esf'],
+        },
+      },
+      keys: ['2y6oVqbnTeZ4tv6WUY7FMHhY6SouNixyeWKHPgFDCsY8'],
+    },
+  },
+  {
+    title: 'of the DID and the key of the peer',
+    command: create,
+    body: { their_did: 'WgWxqztrNooG92RXvxSTWv', their_verkey: key(103), their_endpoint: 'https://peer.example' },
+    effects: {
+      routes: [{ kid: key(1), kind: 'connection', target: 'id-1' }],
+      answer: {
+        my_did: 'J7CUQvLhdTVhye2SHg6w9K',
+        my_verkey: key(1),
+        my_endpoint: 'https://agent.example',
+        their_did: 'WgWxqztrNooG92RXvxSTWv',
+        their_verkey: key(103),
+        record: {
+          state: 'active',
+          created_at: '2030-01-02T03:04:05.000000Z',
+          updated_at: '2030-01-02T03:04:05.000000Z',
+          connection_id: 'id-1',
+          my_did: 'J7CUQvLhdTVhye2SHg6w9K',
+          their_did: 'WgWxqztrNooG92RXvxSTWv',
+          connection_protocol: 'connections/1.0',
+          rfc23_state: 'completed',
+          accept: 'manual',
+          invitation_mode: 'static',
+        },
+      },
+      record: {
+        id: 'id-1',
+        states: ['active'],
+        patch: {
+          invitation_mode: 'static',
+          connection_protocol: 'connections/1.0',
+          my_did: 'J7CUQvLhdTVhye2SHg6w9K',
+          my_verkey: key(1),
+          their_did: 'WgWxqztrNooG92RXvxSTWv',
+          their_keys: [key(103)],
+          their_endpoint: 'https://peer.example',
+        },
+      },
+      keys: [key(1)],
+    },
+  },
+  {
+    title: 'without the key of the peer',
+    command: create,
+    body: { their_did: 'WgWxqztrNooG92RXvxSTWv' },
+    error: 'bad-request',
+    text: 'Either a verkey or seed must be provided for the other party',
+  },
+  {
+    title: 'with what is no key',
+    command: create,
+    body: { their_did: 'WgWxqztrNooG92RXvxSTWv', their_verkey: 'x' },
+    error: 'bad-request',
+    text: 'their_verkey is not a key in base58',
+  },
+  {
+    title: 'with a seed that is none',
+    command: create,
+    body: { their_seed: 'short' },
+    error: 'bad-request',
+    text: 'Seed value must be 32 bytes in length',
+  },
+]);

@@ -1,0 +1,149 @@
+import { key, REMOVED, table } from '../../test/support/steps.ts';
+
+const wanted = { issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default' };
+const body = { credential_definition: wanted };
+const issuer = (posture: string) => ({
+  issuer: {
+    category: 'did',
+    id: 'did:algo:issuer',
+    value: { did: 'did:algo:issuer', verkey: key(103), method: 'algo', posture, metadata: {} },
+  },
+});
+const record = (state: string, value = {}) => ({ id: 'r1', state, value: { ...wanted, verkey: key(103), ...value } });
+const made = {
+  id: 'cred-def-1',
+  object: { type: 'CL' },
+  schema: { issuerId: 'did:algo:issuer', name: 'degree', version: '1.0' },
+  secret: Buffer.from('secret'),
+};
+const register = 'POST /anoncreds/credential-definition';
+
+table('anoncreds-credential-definition', [
+  {
+    title: 'orders the key',
+    command: register,
+    body,
+    loaded: issuer('public'),
+    effects: {
+      work: [
+        {
+          op: 'anoncreds/credential-definition',
+          input: { issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default' },
+          result: 'made',
+        },
+      ],
+      record: {
+        id: '0482485db2887fc054f0ba27caa56723',
+        states: ['action'],
+        patch: { issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default', verkey: key(103) },
+      },
+    },
+  },
+  { title: 'is begun once', command: register, body, record: record('action'), effects: {} },
+  {
+    title: 'that failed before it had a key orders one',
+    command: register,
+    body,
+    record: record('failed', { error_msg: 'x' }),
+    loaded: issuer('posted'),
+    effects: {
+      work: [
+        {
+          op: 'anoncreds/credential-definition',
+          input: { issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default' },
+          result: 'made',
+        },
+      ],
+      record: {
+        id: '0482485db2887fc054f0ba27caa56723',
+        states: ['action'],
+        patch: { issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default', verkey: key(103), error_msg: REMOVED },
+      },
+    },
+  },
+  {
+    title: 'that failed on the ledger is written again, with the key that it has',
+    command: register,
+    body,
+    record: record('failed', { cred_def_id: 'cred-def-1', credential_definition: { type: 'CL' }, error_msg: 'x' }),
+    loaded: issuer('public'),
+    effects: {
+      ledger: [
+        {
+          write: { kind: 'object-put', id: 'cred-def-1', did: 'did:algo:issuer', type: 'CLAIM_DEF', object: { type: 'CL' } },
+          verkey: key(103),
+          result: 'written',
+        },
+      ],
+      record: { states: ['wait'], patch: { error_msg: REMOVED } },
+    },
+  },
+  {
+    title: 'of an issuer that is not in the wallet',
+    command: register,
+    body,
+    error: 'bad-request',
+    text: "The issuer's DID is not in this wallet: did:algo:issuer",
+  },
+  {
+    title: 'of an issuer that is not on the ledger',
+    command: register,
+    body,
+    loaded: issuer('wallet_only'),
+    error: 'bad-request',
+    text: "The issuer's DID is not published: POST /wallet/did/public?did=did:algo:issuer",
+  },
+  {
+    title: 'with revocation',
+    command: register,
+    body: { ...body, options: { support_revocation: true } },
+    loaded: issuer('public'),
+    error: 'not-implemented',
+    text: 'Revocation is not supported yet: support_revocation must be false',
+  },
+  {
+    title: 'without a tag',
+    command: register,
+    body: { credential_definition: { ...wanted, tag: '' } },
+    loaded: issuer('public'),
+    error: 'unprocessable',
+    text: 'credential_definition.tag: must not have fewer than 1 characters',
+  },
+  {
+    title: 'keeps the key before it is written to the ledger',
+    result: 'made',
+    record: record('action'),
+    output: made,
+    effects: {
+      ledger: [
+        {
+          write: { kind: 'object-put', id: 'cred-def-1', did: 'did:algo:issuer', type: 'CLAIM_DEF', object: { type: 'CL' } },
+          verkey: key(103),
+          result: 'written',
+        },
+      ],
+      record: {
+        states: ['wait'],
+        patch: {
+          cred_def_id: 'cred-def-1',
+          credential_definition: { type: 'CL' },
+          schema: { issuerId: 'did:algo:issuer', name: 'degree', version: '1.0' },
+        },
+      },
+      keys: ['cred-def:cred-def-1'],
+    },
+  },
+  { title: 'comes twice', result: 'made', record: record('wait'), output: made, error: 'wrong-state' },
+  {
+    title: 'finishes it',
+    result: 'written',
+    record: record('wait', { error_msg: 'waits' }),
+    effects: { record: { states: ['finished'], patch: { error_msg: REMOVED } } },
+  },
+  {
+    title: 'is told by the record',
+    failed: { result: 'written', code: 'ledger-rejected', text: 'refused' },
+    record: record('wait'),
+    effects: { record: { states: ['failed'], patch: { error_msg: 'refused' } } },
+  },
+]);
