@@ -16,7 +16,7 @@ import {
 } from '../../src/kernel/protocol.ts';
 import { type Exchange, replyOf } from '../../src/kernel/record.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
-import { URI_2018 } from '../../src/kernel/wire-2018.ts';
+import { URI_2018 } from '../../src/agent-2018/format.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import type { StoredRecord } from '../../src/ports/store.ts';
 
