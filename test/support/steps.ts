@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { URI_2018 } from '../../src/agent-2018/format.ts';
 import { PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { AppError, asAppError, type ErrorCode } from '../../src/errors.ts';
@@ -16,7 +17,6 @@ import {
 } from '../../src/kernel/protocol.ts';
 import { type Exchange, replyOf } from '../../src/kernel/record.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
-import { URI_2018 } from '../../src/agent-2018/format.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import type { StoredRecord } from '../../src/ports/store.ts';
 
@@ -115,7 +115,12 @@ export type What =
       readonly instead?: 'refuse' | 'again';
       readonly profile?: string;
     })
-  | { readonly command: string; readonly body?: Readonly<Record<string, unknown>>; readonly query?: Record<string, string>; readonly direct?: boolean }
+  | {
+      readonly command: string;
+      readonly body?: Readonly<Record<string, unknown>>;
+      readonly query?: Record<string, string>;
+      readonly direct?: boolean;
+    }
   | { readonly result: string; readonly output?: unknown }
   | { readonly acked: JsonObject; readonly thid?: string }
   | { readonly problem: JsonObject; readonly thid?: string }
