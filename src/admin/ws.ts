@@ -2,6 +2,7 @@ import { type IncomingHttpHeaders, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { AppError, asAppError } from '../errors.ts';
+import { BoundedMap } from '../kernel/bounded-map.ts';
 import { timeId } from '../kernel/ids.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Door } from '../ports/transport.ts';
@@ -126,7 +127,7 @@ export function attachEvents(
   const clients = new Map<WebSocket, Client>();
   const keyless = keylessSockets();
   /** Events that were sent, so that one which is also found by looking is not sent again. */
-  const seen = new Set<string>();
+  const seen = new BoundedMap<string, true>(MAX_SEEN);
   /** What is under way for a tenant: its events are shown in their order. */
   const turns = new Map<string, Promise<void>>();
 
@@ -263,8 +264,7 @@ export function attachEvents(
     await endVoid(tenant);
     for (const { id, topic, payload, time } of events) {
       if (seen.has(id)) continue;
-      seen.add(id);
-      if (seen.size > MAX_SEEN) seen.delete(seen.values().next().value!);
+      seen.set(id, true);
       for (const [socket, client] of clients) {
         const { admitted, since, ids } = client;
         if ((admitted.tenant !== tenant && !admitted.everyone) || time < since) continue;

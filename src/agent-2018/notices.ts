@@ -1,3 +1,4 @@
+import { BoundedMap } from '../kernel/bounded-map.ts';
 import type { Kernel } from '../kernel/context.ts';
 import { newId } from '../kernel/ids.ts';
 import { eventOf } from '../kernel/jobs.ts';
@@ -30,7 +31,7 @@ export interface Notices {
  * a wallet has what was asked about.
  */
 export function createNotices(kernel: Kernel): Notices {
-  const counts = new Map<string, { minute: number; count: number }>();
+  const counts = new BoundedMap<string, { minute: number; count: number }>(MAX_TENANTS);
   const gathered: Problem2018[] = [];
   let timer: NodeJS.Timeout | undefined;
 
@@ -39,9 +40,7 @@ export function createNotices(kernel: Kernel): Notices {
     const minute = Math.floor(kernel.now() / 60_000);
     const earlier = counts.get(tenant);
     const count = earlier?.minute === minute ? earlier.count + 1 : 1;
-    counts.delete(tenant);
     counts.set(tenant, { minute, count });
-    if (counts.size > MAX_TENANTS) counts.delete(counts.keys().next().value!);
     if (count > PER_MINUTE) return;
     gathered.push(problem);
     timer ??= setTimeout(() => void flush(), GATHERED_MS);

@@ -3,6 +3,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
+import { BoundedMap } from './bounded-map.ts';
 import type { MessageFormat } from './message-format.ts';
 import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
@@ -89,7 +90,7 @@ const KEY_CACHE = 20_000;
 
 /** A key ring over the store; the least recently used pair goes first, and its secret is overwritten. */
 export function createKeyRing(db: Database): KeyRing {
-  const cache = new Map<string, KeyPair>();
+  const cache = new BoundedMap<string, KeyPair>(KEY_CACHE, (pair) => pair.secretKey.fill(0));
   // a key that serves nothing any more, in whatever process that was decided, or all of a tenant's
   db.jobs.subscribe(({ forget }) => {
     for (const name of forget) {
@@ -105,7 +106,6 @@ export function createKeyRing(db: Database): KeyRing {
       const id = `${tenant} ${verkey}`;
       const hit = cache.get(id);
       if (hit) {
-        cache.delete(id);
         cache.set(id, hit);
         return hit;
       }
@@ -113,11 +113,6 @@ export function createKeyRing(db: Database): KeyRing {
       if (stored?.type !== 'ed25519') return undefined;
       const pair: KeyPair = { verkey, secretKey: stored.secret };
       cache.set(id, pair);
-      if (cache.size > KEY_CACHE) {
-        const [oldest, old] = cache.entries().next().value!;
-        cache.delete(oldest);
-        old.secretKey.fill(0);
-      }
       return pair;
     },
   };

@@ -1,5 +1,6 @@
 import { AppError, asAppError } from '../errors.ts';
 import type { Store } from '../ports/store.ts';
+import { BoundedMap } from './bounded-map.ts';
 import type { Profile } from './context.ts';
 import { type Exchange, toExchange } from './record.ts';
 
@@ -29,7 +30,7 @@ export interface Profiles {
  * @param derive a tenant's profile from its wallet record; without one, the base wallet's
  */
 export function createProfiles(store: Store, base: string, derive: (record?: Exchange) => Promise<Derived>): Profiles {
-  const cache = new Map<string, { profile: Profile; until: number }>();
+  const cache = new BoundedMap<string, { profile: Profile; until: number }>(MAX_PROFILES);
   const flying = new Map<string, Promise<Profile>>();
 
   async function read(tenant: string): Promise<Derived> {
@@ -49,10 +50,7 @@ export function createProfiles(store: Store, base: string, derive: (record?: Exc
     const reading: Promise<Profile> = read(tenant)
       .then(({ profile, passing }) => {
         // who forgot it meanwhile must not find it again
-        if (!passing && flying.get(tenant) === reading) {
-          if (cache.size >= MAX_PROFILES) cache.delete(cache.keys().next().value!);
-          cache.set(tenant, { profile, until: Date.now() + LIFE_MS });
-        }
+        if (!passing && flying.get(tenant) === reading) cache.set(tenant, { profile, until: Date.now() + LIFE_MS });
         return profile;
       })
       .finally(() => {

@@ -3,6 +3,7 @@ import { readForward, wrapForward } from '../didcomm/forward.ts';
 import { asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, Route } from '../ports/store.ts';
+import { BoundedMap } from './bounded-map.ts';
 import type { Kernel, Profile } from './context.ts';
 import { commandJob, deliverJob, eventOf } from './jobs.ts';
 import { mediatedRoute } from './mediated.ts';
@@ -37,10 +38,10 @@ export function createRelay(
   receive: (body: Uint8Array, session: InboundSession) => Promise<unknown>,
 ): Relay {
   const { store } = kernel.db;
-  const told = new Map<string, number>();
-  const devices = new Map<string, boolean>();
-  const called = new Map<string, number>();
-  const again = new Set<string>();
+  const told = new BoundedMap<string, number>(TOLD_BOXES);
+  const devices = new BoundedMap<string, boolean>(KNOWN_DEVICES);
+  const called = new BoundedMap<string, number>(KNOWN_DEVICES);
+  const again = new BoundedMap<string, true>(KNOWN_AGAIN);
   kernel.db.jobs.subscribe(({ forget }) => {
     for (const name of forget) name === '*' ? devices.clear() : devices.delete(name);
   });
@@ -51,7 +52,6 @@ export function createRelay(
     if (known !== undefined) return known;
     const [rows] = await store.load(tenant, [{ category: 'device', id: box }]);
     const found = rows?.[0] !== undefined;
-    if (devices.size >= KNOWN_DEVICES) devices.delete(devices.keys().next().value!);
     devices.set(deviceName(box), found);
     return found;
   }
@@ -67,7 +67,6 @@ export function createRelay(
     kernel.count('forwards_refused_full', tenant);
     const name = `${tenant} ${box}`;
     if (kernel.now() - (told.get(name) ?? 0) < TOLD_EVERY_MS) return;
-    if (told.size >= TOLD_BOXES) told.delete(told.keys().next().value!);
     told.set(name, kernel.now());
     const { messages, bytes } = await store.mailbox(tenant, box);
     await tellMailbox(kernel, tenant, { connection_id: box, reason: 'full', messages, bytes });
@@ -86,7 +85,6 @@ export function createRelay(
     const events = forwarded(profile, tenant, box, recipient);
     const jobs = [...(events.jobs ?? [])];
     if ((await hasDevice(tenant, box)) && now - (called.get(box) ?? 0) >= CALL_AFTER_MS) {
-      if (called.size >= KNOWN_DEVICES) called.delete(called.keys().next().value!);
       called.set(box, now);
       jobs.push(
         commandJob(
@@ -103,8 +101,7 @@ export function createRelay(
         jobs,
         mail: [{ id, box, recipient, body, expires: now + life, limit }],
       });
-      if (again.size >= KNOWN_AGAIN) again.delete(again.values().next().value!);
-      again.add(id);
+      again.set(id, true);
       kernel.count('forwards_kept', tenant);
     } catch (thrown) {
       const { code } = asAppError(thrown);

@@ -1,4 +1,5 @@
 import type { Database, Route } from '../ports/store.ts';
+import { BoundedMap } from './bounded-map.ts';
 
 const ROUTE_CACHE = 50_000;
 
@@ -12,7 +13,7 @@ export interface Routes {
 
 /** A cache over the route table, within a bound; a commit in whatever process that removes a key or a tenant clears it. */
 export function createRoutes(db: Database): Routes {
-  const routes = new Map<string, Route>();
+  const routes = new BoundedMap<string, Route>(ROUTE_CACHE);
   db.jobs.subscribe(({ forget }) => {
     for (const name of forget) {
       routes.delete(name);
@@ -26,10 +27,7 @@ export function createRoutes(db: Database): Routes {
       const hit = routes.get(kid);
       if (hit) return hit;
       const route = await db.store.route(kid);
-      if (route) {
-        if (routes.size >= ROUTE_CACHE) routes.delete(routes.keys().next().value!);
-        routes.set(kid, route);
-      }
+      if (route) routes.set(kid, route);
       return route;
     },
   };

@@ -1,19 +1,19 @@
+import { BoundedMap } from './bounded-map.ts';
+
 /**
  * Says whether something may be told again: each name once in `ms`, so that what goes on failing fills no log.
  * @param most names that are remembered; the oldest is forgotten first
  * @returns how often the name was kept back since it was told last, or undefined where it is to be kept back now
  */
 export function seldom(ms: number, most = 1000, now: () => number = Date.now): (name: string) => number | undefined {
-  const told = new Map<string, { at: number; kept: number }>();
+  const told = new BoundedMap<string, { at: number; kept: number }>(most);
   return (name) => {
     const last = told.get(name);
     if (last && now() - last.at < ms) {
       last.kept++;
       return undefined;
     }
-    told.delete(name);
     told.set(name, { at: now(), kept: 0 });
-    if (told.size > most) told.delete(told.keys().next().value!);
     return last?.kept ?? 0;
   };
 }

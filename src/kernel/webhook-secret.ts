@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { asAppError } from '../errors.ts';
 import type { Database } from '../ports/store.ts';
+import { BoundedMap } from './bounded-map.ts';
 
 /** Under this name the secret is among a tenant's keys: sealed, and the same for every process. */
 const NAME = 'webhook-secret';
@@ -16,7 +17,7 @@ export interface WebhookSecrets {
 
 /** @param fixed the operator's own for the base wallet, where one was given */
 export function createWebhookSecrets(db: Pick<Database, 'store' | 'jobs'>, base: string, fixed: string | undefined): WebhookSecrets {
-  const cache = new Map<string, string>();
+  const cache = new BoundedMap<string, string>(MAX_CACHED);
   db.jobs.subscribe(({ forget }) => {
     // a wallet that is locked, or gone, or was given another secret
     for (const name of forget) name === '*' ? cache.clear() : cache.delete(name);
@@ -42,7 +43,6 @@ export function createWebhookSecrets(db: Pick<Database, 'store' | 'jobs'>, base:
     if (known !== undefined) return known;
     const secret = await read(tenant);
     cache.set(tenant, secret);
-    if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value!);
     return secret;
   }
 

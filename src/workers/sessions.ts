@@ -1,4 +1,5 @@
 import { asAppError } from '../errors.ts';
+import { BoundedMap } from '../kernel/bounded-map.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { SessionMode } from '../kernel/protocol.ts';
 import type { MailIds, MailSession, OpenSession } from '../kernel/received.ts';
@@ -79,7 +80,7 @@ class Session {
   /** By id, in the order in which they were sent. Made when there is something to hold: most sockets are idle. */
   flight: Map<string, Sent> | undefined;
   bytes = 0;
-  done: Set<string> | undefined;
+  done: BoundedMap<string, true> | undefined;
   pinging = false;
   /** The connection as it was when its peer last said something, for a while. */
   peer: { readonly connection: Exchange; readonly until: number } | undefined;
@@ -109,9 +110,8 @@ class Session {
     for (const id of ids) {
       const sent = this.flight?.get(id);
       if (confirmed) {
-        this.done ??= new Set();
-        this.done.add(id);
-        if (this.done.size > REMEMBERED) this.done.delete(this.done.values().next().value!);
+        this.done ??= new BoundedMap(REMEMBERED);
+        this.done.set(id, true);
       }
       if (!sent) continue;
       this.flight!.delete(id);
