@@ -4,8 +4,9 @@ import { type ServerOptions, WebSocketServer } from 'ws';
 import { asAppError } from '../../errors.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Door } from '../../ports/transport.ts';
+import { type HeldSocket, type TakeFrame, WS_OPTIONS } from './held-socket.ts';
 import type { EnvelopeSink, InboundGate } from './http-inbound.ts';
-import { type HeldSocket, keepSockets, type SocketsOptions, type TakeFrame, WS_OPTIONS } from './ws-sockets.ts';
+import { keepSockets, type SocketsOptions } from './keeper.ts';
 
 /** Frames that are no envelope before a socket is closed. */
 const MAX_GARBAGE = 20;

@@ -5,7 +5,8 @@ import { AppError } from '../../errors.ts';
 import type { Log } from '../../ports/log.ts';
 import type { DeliveryResult, Outbound } from '../../ports/transport.ts';
 import type { EgressGuard } from './egress.ts';
-import { type Adopted, type HeldSocket, keepSockets, MAX_BUFFERED, type SocketsOptions, type TakeFrame, WS_OPTIONS } from './ws-sockets.ts';
+import { type Adopted, type HeldSocket, MAX_BUFFERED, type TakeFrame, WS_OPTIONS } from './held-socket.ts';
+import { keepSockets, type SocketsOptions } from './keeper.ts';
 
 /** Frames on one socket of an endpoint that its peer has not confirmed: with more another socket is opened, up to so many. */
 const MAX_UNCONFIRMED = 16;

@@ -5,7 +5,8 @@ import { type AddressInfo, connect, type Socket as NetSocket } from 'node:net';
 import { after, test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import { until } from '../../../test/support/waiting.ts';
-import { type HeldSocket, keepSockets, MAX_BUFFERED, type Sockets, type SocketsOptions, type TakeFrame, WS_OPTIONS } from './ws-sockets.ts';
+import { type HeldSocket, MAX_BUFFERED, type TakeFrame, WS_OPTIONS } from './held-socket.ts';
+import { keepSockets, type Sockets, type SocketsOptions } from './keeper.ts';
 
 const quiet = { info() {}, warn() {}, error() {} };
 const undo: (() => unknown)[] = [];
