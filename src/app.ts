@@ -43,6 +43,11 @@ import { createTally, type Tally } from './kernel/tally.ts';
 import { createTurns } from './kernel/turns.ts';
 import { createWebhookSecrets } from './kernel/webhook-secret.ts';
 import type { WorkContext } from './kernel/work.ts';
+import { startDeliverySessions } from './mediation/delivery-sessions.ts';
+import { createLines } from './mediation/mediator-lines.ts';
+import { startPickup } from './mediation/pickup-client.ts';
+import type { PickupMode } from './mediation/pickup-link.ts';
+import { createRelay } from './mediation/relay.ts';
 import { loadPlugin } from './plugins.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Ledger } from './ports/ledger.ts';
@@ -51,14 +56,11 @@ import type { Database } from './ports/store.ts';
 import { NO_TRACE, type Trace } from './ports/trace.ts';
 import type { Outbound, Socket } from './ports/transport.ts';
 import { type TenantProfiles, tenantProfiles } from './profiles.ts';
-import { deliveryOf } from './protocols/message-pickup-2.ts';
+import { deliveryOf } from './protocols/mediation/message-pickup-2.ts';
 import { multitenancy } from './resources/multitenancy.ts';
 import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
 import { startExpiry } from './workers/expiry.ts';
-import { createLines } from './workers/lines.ts';
-import { type PickupMode, startPickup } from './workers/pickup.ts';
-import { startSessions } from './workers/sessions.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
 
@@ -170,7 +172,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     resolver: { resolve: (did) => dids.resolve(did, { tenant }) },
     ledger: requireLedger,
   });
-  const engine = createEngine(kernel);
+  const engine = createEngine(kernel, createRelay);
   const calls = createCalls(kernel, engine, ops, work);
   const mediaType = sendMediaType(config.oldMimeType);
   const gate = inboundGate(MAX_IN_FLIGHT, config.messageRate);
@@ -257,7 +259,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     return { ok: true, waits: on ? undefined : `${text}. Credentials and presentations in hand wait until it is on` };
   };
 
-  const sessions = startSessions({ kernel, wrap: deliveryOf });
+  const sessions = startDeliverySessions({ kernel, wrap: deliveryOf });
   const sink = {
     async receive(body: Uint8Array, socket?: Socket) {
       // sockets take nothing new by themselves; what they had is finished
@@ -269,10 +271,10 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       });
       if (refused === 'envelope') return { status: 400 };
       const known = session !== undefined;
-      if (confirmed) await sessions.confirm(confirmed);
-      if (taken) sessions.taken(taken);
+      if (confirmed) await sessions.acknowledge(confirmed);
+      if (taken) sessions.acknowledged(taken);
       if (socket && session) sessions.attach(session, socket);
-      if (socket && lent) sessions.lent(lent, socket);
+      if (socket && lent) sessions.inFlight(lent, socket);
       if (reply !== undefined) return { status: 200, reply, sent, known };
       const mail = session && !socket ? await sessions.forRequest(session) : undefined;
       return mail ? { status: 200, ...mail } : { status: 202, known };
@@ -445,7 +447,7 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   try {
     await firstTenant(db, config, log);
     const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never), db, log);
-    const calls = createCalls(kernel, createEngine(kernel), {}, () => {
+    const calls = createCalls(kernel, createEngine(kernel, createRelay), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });
     return await seedDid(kernel, calls, BASE, config);

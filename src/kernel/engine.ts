@@ -1,6 +1,7 @@
 import { type Commands, createCommands } from './commands.ts';
 import type { Kernel } from './context.ts';
 import { processDeferred } from './deferred-inbox.ts';
+import type { CreateRelay } from './forwarding.ts';
 import { createInbound, type Receive } from './inbound.ts';
 import { createTransitions } from './transition.ts';
 
@@ -15,9 +16,9 @@ export interface Engine {
   flush(): Promise<void>;
 }
 
-export function createEngine(kernel: Kernel): Engine {
+export function createEngine(kernel: Kernel, createRelay: CreateRelay): Engine {
   const transitions = createTransitions(kernel);
-  const receive = createInbound(kernel, transitions);
+  const receive = createInbound(kernel, transitions, createRelay);
   const { run, deliverLocally } = createCommands(kernel, transitions);
   return {
     receive,

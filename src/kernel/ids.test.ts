@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { mediationId } from '../mediation/names.ts';
 import { hashId, newId, timeId } from './ids.ts';
-import { mediationId } from './mediated.ts';
 
 /** ACA-Py's pattern of a UUID, from its `messaging/valid.py`. */
 const UUID4 = /^[a-zA-Z0-9]{8}-[a-zA-Z0-9]{4}-4[a-zA-Z0-9]{3}-[89abAB][a-zA-Z0-9]{3}-[a-zA-Z0-9]{12}$/;

@@ -3,19 +3,19 @@ import type { Route } from '../ports/store.ts';
 import type { InlineReply } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import { deferForLockedWallet } from './deferred-inbox.ts';
+import { type CreateRelay, MAX_FORWARD_DEPTH } from './forwarding.ts';
 import { isPeer } from './identity.ts';
 import type { MessageFormat, Opened, Refusal } from './message-format.ts';
 import { type Arrival, arrivalOf, type Drop, type Handled, handle } from './message-transition.ts';
 import type { Channel, Incoming } from './protocol.ts';
 import type { InboundSession, MailIds, Received } from './received.ts';
 import type { KnownMessage } from './registry.ts';
-import { createRelay, MAX_DEPTH } from './relay.ts';
 import type { Transitions } from './transition.ts';
 
 /** Receives an envelope: open, address, match, and through the one loop to a commit. */
 export type Receive = (body: Uint8Array, session: InboundSession) => Promise<Received>;
 
-export function createInbound(kernel: Kernel, transition: Transitions): Receive {
+export function createInbound(kernel: Kernel, transition: Transitions, createRelay: CreateRelay): Receive {
   const relay = createRelay(kernel, kernel.routes.of, (body, session) => receive(body, session));
 
   const refuse = (reason: string): Received => {
@@ -68,7 +68,7 @@ export function createInbound(kernel: Kernel, transition: Transitions): Receive 
   /** Receives the envelopes that a message brings. @throws AppError where one must come again later, and so must all */
   async function receiveCarried(message: Incoming, { step, body }: KnownMessage, session: InboundSession): Promise<void> {
     const depth = (session.depth ?? 0) + 1;
-    if (!step.carries || !body.check(message.body) || depth > MAX_DEPTH) return;
+    if (!step.carries || !body.check(message.body) || depth > MAX_FORWARD_DEPTH) return;
     for (const envelope of step.carries(message)) {
       try {
         await receive(Buffer.from(envelope), { canReply: false, kept: session.kept, depth });

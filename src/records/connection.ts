@@ -1,9 +1,9 @@
 import type { Profile2018 } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
-import { mediationId } from '../kernel/mediated.ts';
 import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
+import { mediationId } from '../mediation/names.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** The peer's endpoint and profile in the 2018 Agent Protocol, under `wire` in the record. */

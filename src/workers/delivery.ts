@@ -2,14 +2,14 @@ import { asAppError } from '../errors.ts';
 import { now } from '../kernel/clock.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
+import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
 import type { Effects, StepContext } from '../kernel/protocol.ts';
+import { standingOf } from '../mediation/keylist.ts';
+import type { Lines } from '../mediation/mediator-lines.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Admission, DeliveryResult, Outbound } from '../ports/transport.ts';
 import type { Breaker } from './breaker.ts';
-import { standingOf } from './keylist.ts';
-import type { Lines } from './lines.ts';
-import { backoff, type JobOutcome } from './runner.ts';
 
 const CAP_MS = 10 * 60_000;
 /** A peer that is away for days is not given up; one that answers "wrong" a few times is. */

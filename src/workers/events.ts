@@ -1,12 +1,12 @@
 import { asAppError } from '../errors.ts';
 import type { Kernel } from '../kernel/context.ts';
+import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import type { EventPayload } from '../kernel/jobs.ts';
 import { seldom } from '../kernel/seldom.ts';
 import { signature } from '../kernel/webhook-secret.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
 import type { Breaker } from './breaker.ts';
-import { backoff, type JobOutcome } from './runner.ts';
 
 const CAP_MS = 60_000;
 /** About a day at one try a minute. */

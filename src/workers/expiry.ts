@@ -1,5 +1,5 @@
 import type { Kernel } from '../kernel/context.ts';
-import { tellMailbox } from '../kernel/relay.ts';
+import { tellMailbox } from '../mediation/relay.ts';
 
 const EVERY_MS = 60_000;
 

@@ -2,11 +2,11 @@ import { AppError, asAppError } from '../errors.ts';
 import type { Calls } from '../kernel/calls.ts';
 import { now } from '../kernel/clock.ts';
 import type { Kernel } from '../kernel/context.ts';
+import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import type { LedgerPayload } from '../kernel/jobs.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Ledger, LedgerSigner, SignedWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, RecordWrite, StoredRecord } from '../ports/store.ts';
-import { backoff, type JobOutcome } from './runner.ts';
 
 const CATEGORY = 'ledger_write';
 /** What a tenant has spent, by day. */

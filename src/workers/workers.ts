@@ -2,17 +2,18 @@ import { AppError, asAppError } from '../errors.ts';
 import type { Calls } from '../kernel/calls.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
+import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import { pythonJson } from '../kernel/python-json.ts';
+import { createKeylistWorker } from '../mediation/keylist.ts';
+import type { Lines } from '../mediation/mediator-lines.ts';
 import type { Ledger, LedgerSigner } from '../ports/ledger.ts';
 import type { ClaimedJob } from '../ports/store.ts';
 import type { Admission, Outbound } from '../ports/transport.ts';
 import { createBreaker } from './breaker.ts';
 import { createDelivery } from './delivery.ts';
 import { createEvents } from './events.ts';
-import { createKeylistWorker } from './keylist.ts';
 import { createLedgerWorker } from './ledger.ts';
-import type { Lines } from './lines.ts';
-import { backoff, type JobOutcome, type RunnerOptions, startRunner } from './runner.ts';
+import { type RunnerOptions, startRunner } from './runner.ts';
 
 /** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
 const LEASE_MS = 10_000;

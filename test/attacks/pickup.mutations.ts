@@ -1,6 +1,6 @@
 import type { Row } from '../rows/rows.ts';
 
-const PICKUP = 'src/protocols/message-pickup-1.ts';
+const PICKUP = 'src/protocols/mediation/message-pickup-1.ts';
 
 /** How each correction that the tests beside this are about is taken out. */
 export const MUTATIONS: readonly Row[] = [

@@ -5,7 +5,7 @@ import { FORWARD_TYPE, wrapForward } from '../../src/didcomm/forward.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { AppError, type ErrorCode } from '../../src/errors.ts';
 import type { Incoming } from '../../src/kernel/protocol.ts';
-import { createRelay } from '../../src/kernel/relay.ts';
+import { createRelay } from '../../src/mediation/relay.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import { connectStranger, message, startStranger } from '../support/stranger.ts';
 import { until } from '../support/waiting.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { verkeyToDidKey } from '../../src/didcomm/encoding.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
-import { mediatedRoute } from '../../src/kernel/mediated.ts';
+import { mediatedRoute } from '../../src/mediation/names.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import { connectStranger, type Link, message, type Stranger, startStranger } from '../support/stranger.ts';
 import { until } from '../support/waiting.ts';

@@ -14,6 +14,7 @@ import { createEngine, type Engine } from '../../src/kernel/engine.ts';
 import { type MessageStep, NEW, type Protocol, type Settings } from '../../src/kernel/protocol.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import { createWebhookSecrets } from '../../src/kernel/webhook-secret.ts';
+import { createRelay } from '../../src/mediation/relay.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import type { ClaimedJob, Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
@@ -69,7 +70,7 @@ before(async () => {
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
   };
   const kernel = withFormats(parts, MESSAGE_FORMATS);
-  engine = createEngine(kernel);
+  engine = createEngine(kernel, createRelay);
   calls = createCalls(kernel, engine, {}, () => assert.fail('no work is done here'));
 });
 after(() => db.admin.close());

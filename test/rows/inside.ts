@@ -11,6 +11,7 @@ import { createEngine } from '../../src/kernel/engine.ts';
 import type { Settings } from '../../src/kernel/protocol.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import { createWebhookSecrets } from '../../src/kernel/webhook-secret.ts';
+import { createRelay } from '../../src/mediation/relay.ts';
 import type { Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
 import { type Json, type Offer, seal } from '../support/peer-2018.ts';
@@ -89,7 +90,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
   };
   const kernel = withFormats(parts, MESSAGE_FORMATS);
-  const engine = createEngine(kernel);
+  const engine = createEngine(kernel, createRelay);
   const calls = createCalls(kernel, engine, {}, () => assert.fail('no work is done here'));
   const inside: Inside = {
     db,

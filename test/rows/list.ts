@@ -258,11 +258,11 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   'S1-21': { file: 'src/app.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
   'S1-22': { file: 'docs/Multitenancy.md', from: '"label": "Alice"', to: '"name": "Alice"' },
   'S1-23': {
-    file: 'src/protocols/coordinate-mediation.ts',
+    file: 'src/protocols/mediation/mediator-steps.ts',
     from: "next: ctx.settings.openMediation ? [{ command: 'grant' }] : [],",
     to: "next: [{ command: 'grant' }],",
   },
-  'S1-24': { file: 'src/protocols/coordinate-mediation.ts', from: "if (has === wanted) return 'no_change';", to: '' },
+  'S1-24': { file: 'src/protocols/mediation/mediator-steps.ts', from: "if (has === wanted) return 'no_change';", to: '' },
   'S1-25': {
     file: 'src/app.ts',
     from: 'const db = await openSqlite({\n      path,\n',
@@ -280,19 +280,19 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     from: 'for (const [op, run] of Object.entries(formats)) {',
     to: 'for (const [op, run] of Object.entries(formats).slice(1)) {',
   },
-  'S2-11': { file: 'src/kernel/relay.ts', from: 'mail: [{ id, box, recipient, body, expires: now + life, limit }],', to: 'mail: [],' },
+  'S2-11': { file: 'src/mediation/relay.ts', from: 'mail: [{ id, box, recipient, body, expires: now + life, limit }],', to: 'mail: [],' },
   'S2-12': {
     file: 'src/agent-2018/connection.ts',
     from: 'message: { did, verkey, endpoint, offer_nonce: nonce, label:',
     to: 'message: { did, verkey, endpoint: `${endpoint}?${id}`, offer_nonce: nonce, label:',
   },
   'S2-29': {
-    file: 'src/workers/pickup.ts',
+    file: 'src/mediation/pickup-client.ts',
     from: 'await pause(link, Math.min(SOON_MS * 2 ** link.failures, LATE_MS) * (0.5 + Math.random() / 2));',
     to: 'await pause(link, 2 ** 31 - 1);',
   },
   'S2-31': { file: 'src/app.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
-  'S2-34': { file: 'src/kernel/relay.ts', from: '`${box} ${recipient} ${body}`', to: '`${body}`' },
+  'S2-34': { file: 'src/mediation/relay.ts', from: '`${box} ${recipient} ${body}`', to: '`${body}`' },
   'S2-35': {
     file: 'src/agent-2018/format.ts',
     from: 'if (pair) return { endpoint, bytes: openAnon(pair, sealed) };',
@@ -309,12 +309,12 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: '    routes: [],\n',
   },
   'S2-38': {
-    file: 'src/protocols/push-notifications-fcm.ts',
+    file: 'src/protocols/mediation/push-notifications-fcm.ts',
     from: 'const forget = [deviceName(id)];',
     to: 'const forget: string[] = [];',
   },
   'S2-44': {
-    file: 'src/protocols/message-pickup-2.ts',
+    file: 'src/protocols/mediation/message-pickup-2.ts',
     from: 'return { taken: ids, send: [status(ctx, message, left)] };',
     to: 'return { taken: [], send: [status(ctx, message, left)] };',
   },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DeliveryResult, Socket } from '../ports/transport.ts';
-import { createLines } from './lines.ts';
+import { createLines } from './mediator-lines.ts';
 
 type How = 'takes' | 'is silent' | 'closes' | 'finds it too large';
 

@@ -3,10 +3,10 @@ import type { Calls } from '../kernel/calls.ts';
 import { keptMail } from '../kernel/commit-plan.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
+import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import type { AwaitedKeys, KeylistPayload } from '../kernel/jobs.ts';
-import { mediationId } from '../kernel/mediated.ts';
 import type { ClaimedJob, Database, StoredRecord } from '../ports/store.ts';
-import { backoff, type JobOutcome } from './runner.ts';
+import { mediationId } from './names.ts';
 
 /** How long a mediator's answer is waited for in one go. */
 const WAIT_MS = 8000;

@@ -1,22 +1,4 @@
-import type { Attachment } from '../didcomm/attachments.ts';
-import { attachmentJson } from '../didcomm/attachments.ts';
-import { hashId } from './ids.ts';
-
-/** How many messages, and bytes of them, go in one answer to a peer that fetches its mail: the first always does. */
-export const MAX_BATCH = 100;
-export const MAX_BATCH_BYTES = 1 << 20;
-
-/** The envelopes among attachments, as JSON text. */
-export function envelopesOf(attachments: readonly Attachment[] = []): string[] {
-  return attachments.flatMap((attachment) => {
-    try {
-      const value = attachmentJson(attachment);
-      return typeof value === 'object' && value !== null ? [JSON.stringify(value)] : [];
-    } catch {
-      return [];
-    }
-  });
-}
+import { hashId } from '../kernel/ids.ts';
 
 /** The kind of route that a mediator's own routing key has (RFC 0094). */
 export const MEDIATION = 'mediation';
@@ -30,3 +12,6 @@ export const mediatedRoute = (tenant: string, verkey: string): string => `mediat
  */
 export const mediationId = (role: 'server' | 'client', connection: string): string =>
   hashId(`mediation ${role} ${connection}`, connection[14] === '4' ? 4 : 8);
+
+/** What is invalidated when the devices of a connection change. */
+export const deviceName = (connection: string): string => `device:${connection}`;

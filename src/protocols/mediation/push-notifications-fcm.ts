@@ -1,7 +1,7 @@
 import Type from 'typebox';
-import { defineProtocol, type Effects } from '../kernel/protocol.ts';
-import { deviceName } from '../kernel/relay.ts';
-import { type DeviceValue, device } from '../records/device.ts';
+import { defineProtocol, type Effects } from '../../kernel/protocol.ts';
+import { deviceName } from '../../mediation/names.ts';
+import { type DeviceValue, device } from '../../records/device.ts';
 
 const Text = Type.Optional(Type.Union([Type.String({ maxLength: 4096 }), Type.Null()]));
 

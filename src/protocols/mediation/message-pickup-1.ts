@@ -1,10 +1,10 @@
 import Type from 'typebox';
-import { MAX_BATCH, MAX_BATCH_BYTES } from '../kernel/mediated.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
-import { compact, toExchange } from '../kernel/record.ts';
-import type { Json, JsonObject } from '../ports/json.ts';
-import { connection } from '../records/connection.ts';
-import { type PickupValue, pickup } from '../records/pickup.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../../kernel/protocol.ts';
+import { compact, toExchange } from '../../kernel/record.ts';
+import { MAX_BATCH, MAX_BATCH_BYTES } from '../../mediation/batch.ts';
+import type { Json, JsonObject } from '../../ports/json.ts';
+import { connection } from '../../records/connection.ts';
+import { type PickupValue, pickup } from '../../records/pickup.ts';
 
 /**
  * RFC 0212. It has no message that confirms: the next request says that the answer to the last one came, unless it comes on another socket, for then the answer

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import Type from 'typebox';
-import type { Attachment } from '../didcomm/attachments.ts';
-import { didKeyToVerkey } from '../didcomm/encoding.ts';
-import { envelopesOf, MAX_BATCH, MAX_BATCH_BYTES } from '../kernel/mediated.ts';
-import { defineProtocol, type Effects, type Incoming, type StepContext } from '../kernel/protocol.ts';
-import { compact } from '../kernel/record.ts';
-import type { Mail } from '../ports/store.ts';
-import { connection } from '../records/connection.ts';
+import type { Attachment } from '../../didcomm/attachments.ts';
+import { didKeyToVerkey } from '../../didcomm/encoding.ts';
+import { defineProtocol, type Effects, type Incoming, type StepContext } from '../../kernel/protocol.ts';
+import { compact } from '../../kernel/record.ts';
+import { envelopesOf, MAX_BATCH, MAX_BATCH_BYTES } from '../../mediation/batch.ts';
+import type { Mail } from '../../ports/store.ts';
+import { connection } from '../../records/connection.ts';
 
 const URIS = ['https://didcomm.org/messagepickup/2.0'];
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoff } from './runner.ts';
+import { backoff } from './job-outcome.ts';
 
 test('a job that failed is due later each time, up to the cap, at a whole millisecond', () => {
   for (let attempts = 0; attempts < 30; attempts++) {

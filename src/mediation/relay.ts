@@ -1,19 +1,17 @@
 import { hash } from 'node:crypto';
 import { readForward, wrapForward } from '../didcomm/forward.ts';
 import { asAppError } from '../errors.ts';
+import { BoundedMap } from '../kernel/bounded-map.ts';
+import type { Kernel, Profile } from '../kernel/context.ts';
+import { MAX_FORWARD_DEPTH, type Relay } from '../kernel/forwarding.ts';
+import { commandJob, deliverJob, eventOf } from '../kernel/jobs.ts';
+import type { InboundSession } from '../kernel/received.ts';
+import { toExchange } from '../kernel/record.ts';
+import { destinationOf } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, Route } from '../ports/store.ts';
-import { BoundedMap } from './bounded-map.ts';
-import type { Kernel, Profile } from './context.ts';
-import { commandJob, deliverJob, eventOf } from './jobs.ts';
-import { mediatedRoute } from './mediated.ts';
-import type { Incoming } from './protocol.ts';
-import type { InboundSession } from './received.ts';
-import { toExchange } from './record.ts';
-import { destinationOf } from './seal.ts';
+import { deviceName, mediatedRoute } from './names.ts';
 
-/** How many messages may lie in each other, where all of them are for keys of this instance. */
-export const MAX_DEPTH = 4;
 /** How many envelopes of the last time are known again after they were fetched. */
 const KNOWN_AGAIN = 50_000;
 /** How often a controller hears that one recipient's queue is full. */
@@ -22,9 +20,6 @@ const TOLD_BOXES = 10_000;
 const KNOWN_DEVICES = 50_000;
 /** How long mail lies before its owner's device is called: who is on a socket has it by then. */
 const CALL_AFTER_MS = 3000;
-
-/** Hands a forward message on. @returns why it was not, for the counters only: its sender learns nothing */
-export type Relay = (tenant: string, message: Incoming, session: InboundSession) => Promise<string | undefined>;
 
 /**
  * RFC 0094. What is forwarded to a key that a client of this mediator has registered is kept for it, or sent on where it has an address; to a key of this
@@ -127,7 +122,7 @@ export function createRelay(
   return async (tenant, message, session) => {
     const depth = (session.depth ?? 0) + 1;
     const forward = readForward(message.body);
-    if (!forward || depth > MAX_DEPTH) return 'forward_invalid';
+    if (!forward || depth > MAX_FORWARD_DEPTH) return 'forward_invalid';
     const { to, msg } = forward;
     const client = await routeOf(mediatedRoute(tenant, to));
     if (client) {
@@ -145,6 +140,3 @@ export async function tellMailbox(kernel: Kernel, tenant: string, payload: JsonO
   const { webhooks } = await kernel.profiles.of(tenant);
   await kernel.db.store.commit(tenant, eventOf(tenant, webhooks, 'mailbox', payload.connection_id, payload));
 }
-
-/** What is forgotten when the devices of a connection change. */
-export const deviceName = (connection: string): string => `device:${connection}`;

@@ -1,0 +1,21 @@
+import type { Route } from '../ports/store.ts';
+import type { Kernel } from './context.ts';
+import type { Incoming } from './protocol.ts';
+import type { InboundSession } from './received.ts';
+
+/** How many messages may lie in each other, where all of them are for keys of this instance. */
+export const MAX_FORWARD_DEPTH = 4;
+
+/** Hands a `forward` message on (RFC 0094). @returns the reason of a refusal, for the counters only: the sender's answer is the same */
+export type Relay = (tenant: string, message: Incoming, session: InboundSession) => Promise<string | undefined>;
+
+/**
+ * Makes the relay of an engine, which knows it by this type alone.
+ * @param routeOf what a key serves
+ * @param receive takes an envelope for a key of this instance
+ */
+export type CreateRelay = (
+  kernel: Kernel,
+  routeOf: (kid: string) => Promise<Route | undefined>,
+  receive: (body: Uint8Array, session: InboundSession) => Promise<unknown>,
+) => Relay;
