@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { operationsOf } from '../src/admin/server.ts';
@@ -53,7 +54,7 @@ const behind = (file: string): string[] => {
     `src/resources/${name}.ts`,
     `src/agent-2018/${name}.ts`,
   ]);
-  const routes = [...text.matchAll(/from '\.\/([a-z-]+\.ts)'/g)].map(([, path]) => `src/admin/routes/${path}`);
+  const routes = [...text.matchAll(/from '\.\/([a-z-]+\.ts)'/g)].map(([, path]) => `${dirname(file)}/${path}`);
   return [...records, ...protocols, ...routes].filter((path) => sources.has(path));
 };
 

@@ -59,7 +59,7 @@ async function peer(
 function outbound(options: Partial<WsOutboundOptions> = {}, allow: readonly string[] = ['127.0.0.0/8']) {
   const heard = waiting<string>();
   const ws = wsOutbound(egressGuard(allow), {
-    ...{ heartbeatMs: 0, timeoutMs: 1000, answerMs: 2000, maxBytes: 10_000, log: quiet },
+    ...{ heartbeatMs: 0, timeoutMs: 1000, answerMs: 60_000, maxBytes: 10_000, log: quiet },
     onFrame: async (frame) => heard.add(String(Buffer.from(frame))),
     ...options,
   });
