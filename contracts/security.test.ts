@@ -286,6 +286,20 @@ describe('what can be spent', () => {
     assert.equal(node.surplus(), 0n);
   });
 
+  test('[7] the note of staging goes back to who paid for it, also where another account pays for the first version', () => {
+    const node = withMallory();
+    node.send({ pay: STAGED + data(50), payer: mallory, calls: [stage(alice, 50, filler(50))] });
+    const rich = node.account(mallory).balance;
+    const call = commit(alice, 0, filler(0), {
+      boxes: [did(alice).staged, dataName(keyOf(alice), 1, SALT)],
+      accounts: [mallory.addr.toString()],
+    });
+    node.send({ pay: METADATA + INFO, fee: 3000, calls: [call] });
+    assert.equal(node.account(mallory).balance, rich + BigInt(STAGED));
+    assert.deepEqual(payerOf(node, alice), keyOf(mallory), 'the document is its');
+    assert.equal(node.surplus(), 0n);
+  });
+
   test('[8] a group costs its sponsor the same, whatever the author stages before it lands', () => {
     const node = withMallory();
     const deposit = STAGED + data(2000) + METADATA + INFO - STAGED;

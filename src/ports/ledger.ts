@@ -24,6 +24,18 @@ export type LedgerWrite =
   | { kind: 'did-deactivate'; did: string }
   | { kind: 'object-put'; id: string; did: string; type: ObjectType; object: Record<string, unknown> };
 
+/** A transaction of a group, in base64 of its MessagePack form: the account that must sign it, and its signed form once it has. */
+export interface PlannedPart {
+  by: 'sponsor' | 'account';
+  txn: string;
+  signed?: string;
+}
+
+/** A group of transactions that performs a write, with the signatures that it has so far: a value that can be stored, and handed from one signer to the next. */
+export interface PlannedWrite extends Omit<SignedWrite, 'group'> {
+  parts: PlannedPart[];
+}
+
 /**
  * A signed, not yet confirmed group of transactions: all of it is stored before anything is sent, so that a restart re-sends the same bytes.
  * `group` is the concatenated signed transactions in base64; `txids[0]` is the payment of the sponsor.
@@ -33,13 +45,13 @@ export interface SignedWrite {
   group: string;
   txids: string[];
   lastValid: number;
-  /** Which piece it writes, from 0, of a write that one group does not hold; with `more`, the same write is prepared again when it is confirmed. */
+  /** Which piece it writes, from 0, of a write that one group does not hold; with `more`, the same write is planned again when it is confirmed. */
   piece?: { number: number; more: boolean };
 }
 
 /**
  * What became of a signed write. `pending` may still land; `expired` provably never will; `rejected` carries the ledger's reason, and `rebuild` says that
- * the same write prepared anew may succeed (its version or a box number had moved, or money was missing). After `expired` it always may.
+ * the same write planned anew may succeed (its version or a box had moved, the fee had risen, or money was missing). After `expired` it always may.
  */
 export type WriteOutcome =
   | { state: 'confirmed'; round: number }
@@ -74,16 +86,26 @@ export interface Ledger {
   read(id: string, type: ObjectType): Promise<Record<string, unknown>>;
 
   /**
-   * Builds and signs the group that performs `write`, or says that the ledger already holds exactly that (`done`), or that the sponsor lacks funds
-   * (`wait`, with the amount needed and held, in microALGO; nothing is signed). `cost` is what the sponsor pays: fees and deposit, in microALGO. Two writes of one DID must not be under way at once.
+   * The unsigned group that performs `write`, or that the ledger already holds exactly that (`done`), or that the sponsor lacks funds (`wait`, with the amount needed
+   * and held, in microALGO). `cost` is what the sponsor pays: fees and deposit, in microALGO. Two writes of one DID must not be under way at once.
    * @throws AppError `ledger-none` (no sponsor), `did-not-found` (an object of a DID that is not written yet), `did-invalid` (deactivated, or a document of
    * another DID), `object-invalid`, `too-large`, `ledger-waiting` (fees above the cap), `ledger-unavailable`, `ledger-wrong-network`
    */
-  prepare(
+  plan(
     write: LedgerWrite,
     operationId: string,
-    sign: LedgerSigner,
-  ): Promise<{ state: 'signed'; signed: SignedWrite; cost: number } | { state: 'done' } | { state: 'wait'; needed: number; held: number }>;
+  ): Promise<
+    { state: 'planned'; planned: PlannedWrite; cost: number } | { state: 'done' } | { state: 'wait'; needed: number; held: number }
+  >;
+
+  /**
+   * Signs the parts of those who are given: the configured sponsor's, and with `account` those of the DID's control account. `signed` once every part is.
+   * @throws AppError `ledger-none` (no sponsor), `ledger-rejected` (a part is another account's)
+   */
+  sign(
+    planned: PlannedWrite,
+    signers: { sponsor?: true; account?: LedgerSigner },
+  ): Promise<{ planned: PlannedWrite; signed?: SignedWrite }>;
 
   /**
    * Sends the group and waits a few rounds for it. Sending it again is safe: "already in ledger" is success.

@@ -18,8 +18,8 @@ const WATCH_MS = 8_000;
 const LOOK_MS = 100;
 
 /**
- * Writes to the ledger through a write-ahead outbox: the signed group is stored before a byte is sent, so that whoever takes the job over sends the same bytes
- * (algorand.md 5.3). Nothing is signed while the sponsor lacks funds: the write waits, and its record shows what is needed.
+ * Writes to the ledger through a write-ahead outbox: the signed group is stored before a byte is sent, so that whoever takes the job over sends the same bytes.
+ * Nothing is signed while the sponsor lacks funds: the write waits, and its record shows what is needed.
  */
 export function createLedgerWorker(
   kernel: Kernel,
@@ -73,23 +73,25 @@ export function createLedgerWorker(
     const payload = job.payload as unknown as LedgerPayload;
     const row = await read(job);
     if (row?.state === 'signed') return { signed: row.value as unknown as SignedWrite, fresh: false };
-    const prepared = await ledger().prepare(payload.write, `${job.id}.${row?.version ?? 0}`, sign(job.tenant));
-    if (prepared.state === 'done') return await finish(job, lease, {});
-    if (prepared.state === 'wait') {
-      const text = `the sponsor account has ${prepared.held} microALGO and this write needs ${prepared.needed}`;
-      await note(job, row, 'wait', { needed: prepared.needed, held: prepared.held });
+    const plan = await ledger().plan(payload.write, `${job.id}.${row?.version ?? 0}`);
+    if (plan.state === 'done') return await finish(job, lease, {});
+    if (plan.state === 'wait') {
+      const text = `the sponsor account has ${plan.held} microALGO and this write needs ${plan.needed}`;
+      await note(job, row, 'wait', { needed: plan.needed, held: plan.held });
       await calls.ledgerWaits(job, text);
       return { state: 'retry', at: backoff(Math.min(job.attempts, 2), CAP_MS), error: text };
     }
     // a group that is signed anew, because the first never landed, was counted before
     const counted = row !== undefined && row.state !== 'wait' && row.state !== 'piece';
-    const spent = counted ? undefined : await spend(job.tenant, prepared.cost);
+    const spent = counted ? undefined : await spend(job.tenant, plan.cost);
     if (spent && 'over' in spent) {
       await calls.ledgerWaits(job, spent.over);
       return { state: 'retry', at: spent.until, error: spent.over };
     }
-    await note(job, row, 'signed', prepared.signed as unknown as JsonObject, spent?.record);
-    return { signed: prepared.signed, fresh: true };
+    const { signed } = await ledger().sign(plan.planned, { sponsor: true, account: sign(job.tenant) });
+    if (signed === undefined) throw new AppError('internal', 'a part of the group has no signer');
+    await note(job, row, 'signed', signed as unknown as JsonObject, spent?.record);
+    return { signed, fresh: true };
   }
 
   return async (job, lease) => {

@@ -144,6 +144,15 @@ export const objectWrite = (ledger: Ledger, did: string, type: 'SCHEMA' | 'CLAIM
 
 let operations = 0;
 
+/** Plans a write and signs the whole of it. */
+export const prepare = async (ledger: Ledger, write: LedgerWrite, operation: string, account: LedgerSigner) => {
+  const plan = await ledger.plan(write, operation);
+  if (plan.state !== 'planned') return plan;
+  const { signed } = await ledger.sign(plan.planned, { sponsor: true, account });
+  if (signed === undefined) throw new Error('a signature is missing');
+  return { state: 'signed' as const, signed, cost: plan.cost };
+};
+
 /** Prepares a write that must not be done or waiting. */
 export const prepared = async (
   ledger: Ledger,
@@ -151,7 +160,7 @@ export const prepared = async (
   issuer: Issuer,
   operation = `operation-${operations++}`,
 ): Promise<SignedWrite> => {
-  const result = await ledger.prepare(write, operation, issuer.sign);
+  const result = await prepare(ledger, write, operation, issuer.sign);
   if (result.state !== 'signed') throw new Error(`not signed but ${JSON.stringify(result)}`);
   return result.signed;
 };

@@ -13,6 +13,7 @@ import {
   newIssuer,
   objectWrite,
   perform,
+  prepare,
   prepared,
   published,
   schemaOf,
@@ -123,13 +124,16 @@ describe('DIDs', () => {
       assert.equal(now.metadata.versionId, version, 'a write of ours is seen at once');
       assert.deepEqual(now.document, documentOf(did, extra));
     }
-    assert.deepEqual(await ledger.prepare({ kind: 'did-put', did, document: documentOf(did, { alsoKnownAs: [] }) }, 'again', issuer.sign), {
-      state: 'done',
-    });
+    assert.deepEqual(
+      await prepare(ledger, { kind: 'did-put', did, document: documentOf(did, { alsoKnownAs: [] }) }, 'again', issuer.sign),
+      {
+        state: 'done',
+      },
+    );
     assert.equal((await perform(ledger, { kind: 'did-deactivate', did }, issuer)).state, 'confirmed');
     assert.deepEqual(await ledger.resolve(did), { document: { id: did }, metadata: { versionId: '4', deactivated: true } });
-    assert.deepEqual(await ledger.prepare({ kind: 'did-deactivate', did }, 'again', issuer.sign), { state: 'done' });
-    await fails(ledger.prepare({ kind: 'did-put', did, document }, 'revive', issuer.sign), 'did-invalid', /deactivated/);
+    assert.deepEqual(await prepare(ledger, { kind: 'did-deactivate', did }, 'again', issuer.sign), { state: 'done' });
+    await fails(prepare(ledger, { kind: 'did-put', did, document }, 'revive', issuer.sign), 'did-invalid', /deactivated/);
   });
 
   test('may have documents larger than a call, and shrink again', async () => {
@@ -145,7 +149,7 @@ describe('DIDs', () => {
       assert.deepEqual((await ledger.resolve(did)).document, document);
     }
     const huge = documentOf(did, { pad: 'p'.repeat(40_000) });
-    await fails(ledger.prepare({ kind: 'did-put', did, document: huge }, 'huge', issuer.sign), 'too-large');
+    await fails(prepare(ledger, { kind: 'did-put', did, document: huge }, 'huge', issuer.sign), 'too-large');
     assert.equal((await perform(ledger, { kind: 'did-deactivate', did }, issuer)).state, 'confirmed');
   });
 
@@ -219,7 +223,7 @@ describe('DIDs', () => {
     const issuer = newIssuer();
     const did = ledger.didOf(issuer.publicKey);
     await fails(
-      ledger.prepare({ kind: 'did-put', did, document: documentOf('did:algo:custom:app:1:00') }, 'x', issuer.sign),
+      prepare(ledger, { kind: 'did-put', did, document: documentOf('did:algo:custom:app:1:00') }, 'x', issuer.sign),
       'did-invalid',
     );
     await perform(ledger, { kind: 'did-put', did, document: documentOf(did) }, issuer);
@@ -275,7 +279,7 @@ describe('objects', () => {
       assert.equal(signed.txids.length, transactions);
       assert.equal((await ledger.send(signed)).state, 'confirmed');
       assert.equal((await ledger.send(signed)).state, 'confirmed', 'sending it again is harmless');
-      assert.deepEqual(await ledger.prepare(write, 'again', issuer.sign), { state: 'done' });
+      assert.deepEqual(await prepare(ledger, write, 'again', issuer.sign), { state: 'done' });
       const found = await ledger.read(ledger.idOf(did, type, object), type);
       assert.equal(canonical(found), canonical(object));
       assert.throws(() => Object.assign(found, { tag: 'x' }), TypeError);
@@ -289,15 +293,15 @@ describe('objects', () => {
     const { did, issuer } = await published(ledger);
     const other = newIssuer();
     const absent = ledger.didOf(other.publicKey);
-    await fails(ledger.prepare(objectWrite(ledger, absent, 'SCHEMA', schemaOf(absent)), 'x', other.sign), 'did-not-found');
-    await fails(ledger.prepare(objectWrite(ledger, did, 'SCHEMA', schemaOf(absent)), 'x', issuer.sign), 'object-invalid', /issuerId/);
+    await fails(prepare(ledger, objectWrite(ledger, absent, 'SCHEMA', schemaOf(absent)), 'x', other.sign), 'did-not-found');
+    await fails(prepare(ledger, objectWrite(ledger, did, 'SCHEMA', schemaOf(absent)), 'x', issuer.sign), 'object-invalid', /issuerId/);
     const write = objectWrite(ledger, did, 'SCHEMA', schemaOf(did));
     await fails(
-      ledger.prepare({ ...write, id: `${did}/anoncreds/v1/SCHEMA/${'a'.repeat(32)}` } as typeof write, 'x', issuer.sign),
+      prepare(ledger, { ...write, id: `${did}/anoncreds/v1/SCHEMA/${'a'.repeat(32)}` } as typeof write, 'x', issuer.sign),
       'object-invalid',
       /hash/,
     );
-    const forged = await ledger.prepare(write, 'x', async () => new Uint8Array(64).fill(1));
+    const forged = await prepare(ledger, write, 'x', async () => new Uint8Array(64).fill(1));
     assert.equal(forged.state, 'signed');
     const outcome = forged.state === 'signed' ? await ledger.send(forged.signed) : undefined;
     assert.equal(outcome?.state, 'rejected');
@@ -358,7 +362,7 @@ describe('objects', () => {
       assert.equal((await other.send(next)).state, 'confirmed');
       more = next.piece!.more;
     }
-    assert.equal((await other.prepare(write, 'again', issuer.sign)).state, 'done');
+    assert.equal((await prepare(other, write, 'again', issuer.sign)).state, 'done');
     assert.equal(canonical(await algorandLedger(configOf(devnet)).read(id, 'CLAIM_DEF')), canonical(object));
     // a part that a lying node changes is refused with the whole
     const [part] = packObject(did, 'CLAIM_DEF', object);
@@ -402,5 +406,32 @@ test('an agent with an empty cache resolves what another one wrote, byte for byt
   assert.equal(canonical((await reader.resolve(did)).document), canonical(documentOf(did)));
   assert.equal(canonical(await reader.read(schemaId, 'SCHEMA')), canonical(schema));
   assert.equal(canonical(await reader.read(credDefId, 'CLAIM_DEF')), canonical(credDef));
-  await fails(reader.prepare({ kind: 'did-deactivate', did }, 'x', issuer.sign), 'ledger-none');
+  await fails(prepare(reader, { kind: 'did-deactivate', did }, 'x', issuer.sign), 'ledger-none');
+});
+
+test('a group is planned, signed by who pays and by who writes, and sent, each by another agent if need be', async () => {
+  const author = algorandLedger(configOf(devnet, { sponsorMnemonic: undefined }));
+  const issuer = newIssuer();
+  const did = ledger.didOf(issuer.publicKey);
+  const plan = await ledger.plan({ kind: 'did-put', did, document: documentOf(did) }, 'two agents');
+  assert.equal(plan.state, 'planned');
+  if (plan.state !== 'planned') return;
+  assert.deepEqual(
+    plan.planned.parts.map(({ by, signed }) => [by, signed]),
+    [
+      ['sponsor', undefined],
+      ['account', undefined],
+    ],
+  );
+  await fails(author.sign(plan.planned, { sponsor: true }), 'ledger-none');
+  const paid = await ledger.sign(plan.planned, { sponsor: true });
+  assert.equal(paid.signed, undefined, 'the author has not signed');
+  const handed = JSON.parse(JSON.stringify(paid.planned)) as typeof paid.planned;
+  const thief = newIssuer();
+  const stolen = { ...handed, write: { ...handed.write, did: ledger.didOf(thief.publicKey) } };
+  await fails(author.sign(stolen, { account: thief.sign }), 'ledger-rejected', /is not .* to sign/);
+  const { signed } = await author.sign(handed, { account: issuer.sign });
+  assert.ok(signed);
+  assert.equal((await author.send(signed)).state, 'confirmed');
+  assert.deepEqual((await author.resolve(did)).document, documentOf(did));
 });

@@ -10,6 +10,7 @@ import {
   newIssuer,
   objectWrite,
   perform,
+  prepare,
   prepared,
   published,
   schemaOf,
@@ -71,7 +72,7 @@ describe('a node', () => {
       const did = confused.didOf(issuer.publicKey);
       await fails(confused.resolve(did), 'ledger-wrong-network');
       await fails(confused.read(confused.idOf(did, 'SCHEMA', schemaOf(did)), 'SCHEMA'), 'ledger-wrong-network');
-      await fails(confused.prepare({ kind: 'did-put', did, document: documentOf(did) }, 'x', issuer.sign), 'ledger-wrong-network');
+      await fails(prepare(confused, { kind: 'did-put', did, document: documentOf(did) }, 'x', issuer.sign), 'ledger-wrong-network');
       const { ok, reason } = await confused.health();
       assert.equal(ok, false);
       assert.match(reason as string, /genesis/);
@@ -137,7 +138,7 @@ describe('a write', () => {
     const next = algorandLedger(configOf(devnet));
     assert.equal((await next.outcome(signed)).state, 'confirmed');
     assert.equal((await next.send(signed)).state, 'confirmed');
-    assert.deepEqual(await next.prepare(write, 'again', issuer.sign), { state: 'done' });
+    assert.deepEqual(await prepare(next, write, 'again', issuer.sign), { state: 'done' });
   });
 
   test('that never arrived is pending, and can be sent again', async () => {
@@ -197,13 +198,13 @@ describe('a write', () => {
     const did = own.didOf(issuer.publicKey);
     const write = { kind: 'did-put', did, document: documentOf(did) } as const;
     const never = (): never => assert.fail('nothing is signed while there is no money');
-    const wait = await own.prepare(write, 'x', never);
+    const wait = await prepare(own, write, 'x', never);
     assert.equal(wait.state, 'wait');
     if (wait.state !== 'wait') return;
     assert.equal(wait.held, 0);
     const address = poor.addr.toString();
     await admin(devnet, 'POST', 'fund', { address, amount: wait.needed - 1 });
-    assert.deepEqual(await own.prepare(write, 'x', never), { state: 'wait', needed: wait.needed, held: wait.needed - 1 });
+    assert.deepEqual(await prepare(own, write, 'x', never), { state: 'wait', needed: wait.needed, held: wait.needed - 1 });
     await admin(devnet, 'POST', 'fund', { address, amount: 1 });
     assert.equal((await perform(own, write, issuer)).state, 'confirmed');
     const account = await new algosdk.Algodv2(devnet.token, devnet.url).accountInformation(address).do();
@@ -227,7 +228,7 @@ describe('a write', () => {
     const { did, issuer } = await published(ledger);
     const careful = algorandLedger(configOf(devnet, { feeCap: 1_999 }));
     await fails(
-      careful.prepare(objectWrite(careful, did, 'SCHEMA', schemaOf(did, 'x')), 'x', issuer.sign),
+      prepare(careful, objectWrite(careful, did, 'SCHEMA', schemaOf(did, 'x')), 'x', issuer.sign),
       'ledger-waiting',
       /above the cap/,
     );

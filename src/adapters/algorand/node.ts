@@ -1,0 +1,53 @@
+import algosdk from 'algosdk';
+import { AppError } from '../../errors.ts';
+import { algodClient, asLedgerError, orMissing } from './client.ts';
+
+/** One algod: its client, and what every read and write checks about it. */
+export interface AlgodNode {
+  readonly algod: algosdk.Algodv2;
+  /** @throws AppError `ledger-unavailable` */
+  readBox(app: bigint, name: Uint8Array): Promise<Uint8Array | undefined>;
+  /** The node's parameters; its genesis must be the expected one. @throws AppError `ledger-unavailable`, `ledger-wrong-network` */
+  parameters(): Promise<algosdk.modelsv2.TransactionParametersResponse>;
+  /** Checks the genesis unless it was checked within the last minute. @throws as `parameters` */
+  verify(): Promise<void>;
+}
+
+const MINUTE = 60_000;
+
+/** A node at `url` whose genesis hash (base64) must be `genesis`, where that is known. */
+export const algodNode = (url: string, token: string, genesis: string | undefined, clock: () => number, timeoutMs?: number): AlgodNode => {
+  const algod = algodClient(url, token, timeoutMs);
+  let verifiedUntil = 0;
+
+  const parameters: AlgodNode['parameters'] = async () => {
+    const answer = await algod.c.get({ relativePath: '/v2/transactions/params' }).catch((error: unknown) => {
+      throw asLedgerError(error);
+    });
+    const params = readParameters(answer.getJSONText());
+    const found = Buffer.from(params.genesisHash).toString('base64');
+    if (genesis !== undefined && found !== genesis) {
+      verifiedUntil = 0;
+      throw new AppError('ledger-wrong-network', `the node serves genesis ${found}, expected ${genesis}`);
+    }
+    verifiedUntil = clock() + MINUTE;
+    return params;
+  };
+
+  return {
+    algod,
+    readBox: async (app, name) => (await orMissing(algod.getApplicationBoxByName(app, name).do()))?.value,
+    parameters,
+    verify: async () => {
+      if (genesis !== undefined && clock() >= verifiedUntil) await parameters();
+    },
+  };
+};
+
+const readParameters = (text: string): algosdk.modelsv2.TransactionParametersResponse => {
+  try {
+    return algosdk.decodeJSON(text, algosdk.modelsv2.TransactionParametersResponse);
+  } catch (error) {
+    throw asLedgerError(error);
+  }
+};
