@@ -11,6 +11,7 @@ import { createDoor } from './adapters/transport/door.ts';
 import { egressGuard } from './adapters/transport/egress.ts';
 import { httpInbound, inboundGate } from './adapters/transport/http-inbound.ts';
 import { httpOutbound } from './adapters/transport/http-outbound.ts';
+import { publicHttp } from './adapters/transport/public-http.ts';
 import { webDocuments } from './adapters/transport/web-documents.ts';
 import { type Frames, takeFrames, wsInbound } from './adapters/transport/ws-inbound.ts';
 import { outboundOf, wsOutbound } from './adapters/transport/ws-outbound.ts';
@@ -36,9 +37,9 @@ import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel, withFormats } from './kernel/context.ts';
 import { createEngine } from './kernel/engine.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
+import { compilePublicRoutes, createPublicFace, publicCommand } from './kernel/public-face.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { atMostEvery, seldom } from './kernel/seldom.ts';
-import { openLink } from './kernel/short-links.ts';
 import { createTally, type Tally } from './kernel/tally.ts';
 import { createTurns } from './kernel/turns.ts';
 import { createWebhookSecrets } from './kernel/webhook-secret.ts';
@@ -103,12 +104,15 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     );
   const plugins: Plugin[] = [];
   for (const name of config.plugins) plugins.push(...(await loadPlugin(name)));
-  const { registry, ops } = asSetting('--plugin', () => {
+  const paths = (config.endpoints ?? []).flatMap((one) => (URL.canParse(one) ? [new URL(one).pathname] : []));
+  const { registry, ops, publicRoutes } = asSetting('--plugin', () => {
     const protocols = plugins.flatMap((plugin) => plugin.protocols ?? []);
     const records = plugins.flatMap((plugin) => plugin.records ?? []);
     const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [...UNBOUND_RECORDS, ...records] as never);
     operationsOf(registry, plugins, { multitenant: true, managesWallets: true });
-    return { registry, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
+    const routes = [...registry.protocols, ...plugins].flatMap((one) => one.publicRoutes ?? []);
+    const publicRoutes = compilePublicRoutes([...routes, ...registry.publicCommands.map(publicCommand)], ['/', ...paths]);
+    return { registry, publicRoutes, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
   const mediator = mediatorInvitation(config, registry);
@@ -282,6 +286,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   };
   frames = takeFrames(sink, gate, log);
   const sockets = wsInbound(frames, { ...heartbeat, gate, door, maxBytes: config.maxMessageSize, maxSockets: config.maxSockets, log });
+  const face = { routes: createPublicFace(kernel, calls, publicRoutes), http: publicHttp({ log }) };
   const messages = await openAll(inbound, async ({ host, port, posts, sockets: takes }) => {
     return await httpInbound(sink, {
       ...{ host, port, posts, upgrade: takes ? sockets.upgrade : undefined },
@@ -289,7 +294,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       gate,
       door,
       mediaType,
-      links: { open: (code) => openLink(kernel, code) },
+      face,
+      paths,
       // off or not: a payload of the 2018 Agent Protocol is then answered like everything that is no envelope
       plain: true,
       log,

@@ -33,6 +33,7 @@ import { connectionCommands } from './resources/connection.ts';
 import { anoncredsCredentialDefinition } from './resources/credential-definition.ts';
 import { multitenancy } from './resources/multitenancy.ts';
 import { anoncredsSchema } from './resources/schema.ts';
+import { shortLinks } from './resources/short-link.ts';
 import { walletDid } from './resources/wallet-did.ts';
 import { walletKeys } from './resources/wallet-key.ts';
 
@@ -72,6 +73,7 @@ export const PROTOCOLS = [
   credential2018,
   proof2018,
   multitenancy,
+  shortLinks,
 ];
 
 /** Records that no protocol binds. */

@@ -5,6 +5,7 @@ import type { Log } from '../ports/log.ts';
 import type { Database, Store } from '../ports/store.ts';
 import type { Calls } from './calls.ts';
 import { defineProtocol, NEW, type Protocol } from './protocol.ts';
+import { httpAnswer, type PublicRoute } from './public-route.ts';
 import { compact, defineRecord, type RecordDef, toExchange, viewHead } from './record.ts';
 import type { WorkOps } from './work.ts';
 
@@ -59,6 +60,8 @@ export interface Plugin {
   /** Slow work by name, as `WorkOrder.op` names it: what a credential format, or any other protocol, needs outside its steps. */
   readonly formats?: WorkOps;
   readonly routes?: readonly PluginRoute[];
+  /** Routes of the public HTTP face: for everyone, on the message ports. */
+  readonly publicRoutes?: readonly PublicRoute[];
   readonly migrations?: readonly Migration[];
 }
 
@@ -68,7 +71,7 @@ export function definePlugin(plugin: Plugin): Plugin {
 }
 
 /** What a plug-in needs at run time. A module that lies elsewhere may export a function, which is given this. */
-export const kit = Object.freeze({ definePlugin, defineProtocol, defineRecord, NEW, Type, compact, viewHead, AppError });
+export const kit = Object.freeze({ definePlugin, defineProtocol, defineRecord, NEW, Type, compact, viewHead, httpAnswer, AppError });
 export type Kit = typeof kit;
 
 /** A plug-in out of a module, whichever way it exports it. @throws Error in one clause, without a subject */
@@ -77,7 +80,7 @@ export async function pluginOf(module: Readonly<Record<string, unknown>>): Promi
   const plugin: unknown = typeof given === 'function' ? await given(kit) : given;
   if (typeof plugin !== 'object' || plugin === null || typeof (plugin as Plugin).name !== 'string' || (plugin as Plugin).name === '')
     throw new Error('its default export is no plug-in');
-  for (const list of ['protocols', 'records', 'routes', 'migrations'] as const) {
+  for (const list of ['protocols', 'records', 'routes', 'publicRoutes', 'migrations'] as const) {
     const value = (plugin as Plugin)[list];
     if (value !== undefined && !Array.isArray(value)) throw new Error(`its ${list} are no list`);
   }
@@ -125,6 +128,7 @@ export async function migrate(db: Database, tenant: string, plugin: Plugin, reco
 
 export type { JsonObject } from '../ports/json.ts';
 export type { Effects, Incoming, StepContext } from './protocol.ts';
+export type { PublicContext, PublicRoute } from './public-route.ts';
 export type { Exchange } from './record.ts';
 export type { WorkContext, WorkOps } from './work.ts';
-export { AppError, compact, defineProtocol, defineRecord, NEW, Type, viewHead };
+export { AppError, compact, defineProtocol, defineRecord, httpAnswer, NEW, Type, viewHead };

@@ -3,6 +3,7 @@ import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { KeyWrite, Lookup, Mail, MailboxStatus, MailQuery, Page, Query, Route, StoredRecord } from '../ports/store.ts';
+import type { PublicRoute } from './public-route.ts';
 import type { Exchange, RecordDef, RecordValue, Reply } from './record.ts';
 
 /** A message with its decorators lifted out (RFC 0008, 0015, 0017, 0092): protocols never see an `@` or a `~`. */
@@ -370,6 +371,13 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
 export interface CommandStep<V extends RecordValue = RecordValue> {
   /** ACA-Py's operation, as in `POST /didexchange/{conn_id}/accept-request`. A command without one is only for `next`. */
   readonly route?: string;
+  /**
+   * `public`: the route is one of the public HTTP face, for everyone, and none of the admin API. The parameter `tenant` of its path is the wallet id; the answer is what
+   * the step gives by `httpAnswer`.
+   */
+  readonly face?: 'public';
+  /** The bound of a public request's body; 64 KiB by default. */
+  readonly maxBytes?: number;
   readonly tag?: string;
   readonly summary?: string;
   /** The status of its answer, where that is not 200. */
@@ -403,6 +411,15 @@ export interface CommandInput {
   readonly query: Readonly<Record<string, string>>;
   /** Of what this agent does by itself: a connection with a mediator does not go through another one. */
   readonly direct?: boolean;
+  /** The request of a command with the face `public`. */
+  readonly http?: {
+    readonly method: string;
+    /** Path and query as they came. */
+    readonly url: string;
+    /** Names in lower case. */
+    readonly headers: Readonly<Record<string, string>>;
+    readonly params: Readonly<Record<string, string>>;
+  };
 }
 
 export interface ResultStep<V extends RecordValue = RecordValue> {
@@ -422,6 +439,8 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly roles?: readonly string[];
   readonly messages: Readonly<Record<string, MessageStep<V>>>;
   readonly commands?: Readonly<Record<string, CommandStep<V>>>;
+  /** Routes of the public HTTP face that only read, or stream. */
+  readonly publicRoutes?: readonly PublicRoute[];
   readonly results?: Readonly<Record<string, ResultStep<V>>>;
   /** What a failed work or ledger order does to the record; the engine tells the waiting controller by itself. */
   failed?(ctx: StepContext<V>, failure: { result: string; code: string; text: string }): Effects;

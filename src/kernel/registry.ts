@@ -57,6 +57,8 @@ export interface Registry extends Spoken {
   commandOf(owner: Protocol | undefined, name: string): KnownCommand | undefined;
   readonly routed: readonly KnownCommand[];
   protocol(name: string): Protocol;
+  /** Commands with a route of the public HTTP face. */
+  readonly publicCommands: readonly KnownCommand[];
   /** Categories whose records have threads of their own. */
   readonly threaded: readonly string[];
   /** What is spoken, of the protocols whose URI is `match`, or begins as it does before its `*` (RFC 0031). */
@@ -132,8 +134,9 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
         query: step.query ? validator(step.query) : undefined,
       };
       if (step.route) {
-        if (routes.has(step.route)) throw new Error(`route ${step.route} is registered twice`);
-        routes.add(step.route);
+        const place = `${step.face ?? 'admin'} ${step.route}`;
+        if (routes.has(place)) throw new Error(`route ${step.route} is registered twice`);
+        routes.add(place);
       }
       commands.set(`${protocol.name} ${name}`, known);
     }
@@ -162,7 +165,8 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
     },
     protocols: Object.freeze([...protocols]),
     records,
-    routed: Object.freeze([...commands.values()].filter((known) => known.step.route)),
+    routed: Object.freeze([...commands.values()].filter(({ step }) => step.route && step.face !== 'public')),
+    publicCommands: Object.freeze([...commands.values()].filter(({ step }) => step.route && step.face === 'public')),
     threaded: Object.freeze([...stateful.keys()]),
     message: messageOf,
     speaker(type: string): Protocol | undefined {

@@ -4,8 +4,9 @@ import type { Duplex } from 'node:stream';
 import { mayHoldEnvelope } from '../../didcomm/media-types.ts';
 import { asAppError } from '../../errors.ts';
 import type { Log } from '../../ports/log.ts';
+import type { PublicFace, PublicMatch } from '../../ports/public.ts';
 import { type Admission, type Door, PATIENCE, type Socket } from '../../ports/transport.ts';
-import { type Links, show } from './http-links.ts';
+import type { PublicHttp } from './public-http.ts';
 import { rateLimit } from './rate-limit.ts';
 
 /** What became of an envelope. `known`: it was its sender's, who has a connection. */
@@ -85,8 +86,10 @@ export interface InboundOptions {
   readonly posts?: boolean;
   /** Takes what asks to become a WebSocket; without it such a request is like any other. */
   readonly upgrade?: (request: IncomingMessage, stream: Duplex, head: Buffer) => void;
-  /** Invitations that short links lead to. */
-  readonly links?: Links;
+  /** The public HTTP routes, and what writes their answers. */
+  readonly face?: { readonly routes: PublicFace; readonly http: PublicHttp };
+  /** Paths of our endpoints, beside `/`: a GET there says what the port is. */
+  readonly paths?: readonly string[];
   readonly log: Log;
 }
 
@@ -110,9 +113,9 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
         response.setHeader('upgrade', 'websocket');
         return answer(response, 426);
       }
-      if (request.method === 'GET' || request.method === 'HEAD') return show(request, response, options);
-      if (request.method !== 'POST') return answer(response, 405);
-      if (!mayHoldEnvelope(request.headers['content-type'], options.plain)) return answer(response, 415);
+      const match = options.face?.routes.find(request.method!, request.url ?? '');
+      if (match) return void takePublic(match, request, response);
+      if (!isEnvelope(request, response)) return;
       if (Number(request.headers['content-length'] ?? 0) > options.maxBytes) return refuseLarge(request, response);
       void take(request, response);
     },
@@ -120,16 +123,54 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
   door.keep(server);
   if (upgrade) server.on('upgrade', upgrade);
 
-  async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request, options.maxBytes, (bytes) => door.grew(request, bytes));
-    if (body === 'large') return refuseLarge(request, response);
-    if (body === 'broken') return;
+  /** Whether a request may be a message; answers what is none. */
+  function isEnvelope(request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.method === 'POST' && mayHoldEnvelope(request.headers['content-type'], options.plain)) return true;
+    if (request.method === 'GET' || request.method === 'HEAD') showPort(request, response, options.paths);
+    else answer(response, request.method === 'POST' ? 415 : 405);
+    return false;
+  }
+
+  /** A body that came whole, at a rate that is allowed. What is refused is answered. */
+  async function admitted(request: IncomingMessage, response: ServerResponse, maxBytes: number): Promise<Buffer | undefined> {
+    const body = await readBody(request, maxBytes, (bytes) => door.grew(request, bytes));
+    if (body === 'broken') return undefined;
+    if (body === 'large') {
+      refuseLarge(request, response);
+      return undefined;
+    }
     // only what is there whole counts: who sends half of it keeps nobody out
     const late = !gate.mayCome(door.nameOf(request)) ? 429 : gate.full ? 503 : undefined;
-    if (late) {
-      response.setHeader('retry-after', '1');
-      return answer(response, late);
-    }
+    if (!late) return body;
+    response.setHeader('retry-after', '1');
+    answer(response, late);
+    return undefined;
+  }
+
+  /** A request on the public face; where its route does not know it, it is one like any other. */
+  async function takePublic(match: PublicMatch, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const maxBytes = Math.min(match.maxBytes, options.maxBytes);
+    if (Number(request.headers['content-length'] ?? 0) > maxBytes) return refuseLarge(request, response);
+    const body = await admitted(request, response, maxBytes);
+    if (body === undefined) return;
+    gate.enter();
+    let inHand = true;
+    // an answer on its way to a slow reader is no message in hand
+    const begun = (): void => {
+      if (inHand) gate.leave();
+      inHand = false;
+    };
+    const served = await options.face!.http.serve(match, request, response, body, door.nameOf(request), begun).finally(begun);
+    if (served || !isEnvelope(request, response)) return;
+    await receive(body, request, response);
+  }
+
+  async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await admitted(request, response, options.maxBytes);
+    if (body !== undefined) await receive(body, request, response);
+  }
+
+  async function receive(body: Buffer, request: IncomingMessage, response: ServerResponse): Promise<void> {
     gate.enter();
     try {
       const { status, reply, sent } = await sink.receive(body);
@@ -182,6 +223,15 @@ function refuseLarge(request: IncomingMessage, response: ServerResponse): void {
   response.setHeader('connection', 'close');
   answer(response, 413);
   request.resume();
+}
+
+/** Says by GET and HEAD what the port is; elsewhere there is nothing. */
+function showPort(request: IncomingMessage, response: ServerResponse, paths: readonly string[] = []): void {
+  const path = (request.url ?? '').split('?')[0]!;
+  response.setHeader('cache-control', 'no-store');
+  response.setHeader('x-content-type-options', 'nosniff');
+  if (path === '/' || paths.includes(path)) answer(response, 200, 'This is a DIDComm endpoint: POST messages to it.\n', 'text/plain');
+  else answer(response, 404, 'Not Found\n', 'text/plain; charset=utf-8');
 }
 
 function answer(response: ServerResponse, status: number, text = '', type?: string): void {
