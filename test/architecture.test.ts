@@ -92,6 +92,7 @@ test('every folder imports only what its rule allows', () => {
         continue;
       }
       const to = area(one.to);
+      // a folder within is a family that has parts in common
       const family = dirname(file) === dirname(one.to) && dirname(file) !== `src/${from}`;
       const apart = APART.includes(from) && to === from && !family;
       const types = one.typeOnly && TYPES_ONLY[from]?.includes(to);

@@ -161,15 +161,3 @@ export function wishesOf(proposal: JsonObject | undefined): Wish[] {
     restrictions,
   }));
 }
-
-/** How long a request that is answered by itself waits for a credential that is on its way, in ms. */
-const WAIT_MS = 3600_000;
-
-/**
- * After how many milliseconds the wallet is looked at again for a request that it could not answer: at once, then less and less often, up to once a minute.
- * Undefined when it has waited long enough.
- */
-export function lookAgainAfter(now: number, since: number | undefined): number | undefined {
-  const waited = now - (since ?? now);
-  return waited > WAIT_MS ? undefined : Math.min(60_000, Math.max(250, waited));
-}

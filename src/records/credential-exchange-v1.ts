@@ -10,6 +10,7 @@ export interface CredentialExchangeV1Value {
   auto_offer?: boolean;
   auto_issue?: boolean;
   auto_remove?: boolean;
+  auto_remove_on_failure?: boolean;
   error_msg?: string;
   credential_definition_id?: string;
   schema_id?: string;
@@ -71,6 +72,7 @@ export const credentialExchangeV1 = defineRecord<CredentialExchangeV1Value>({
   view: (record) =>
     compact({
       ...terse(record),
+      auto_remove_on_failure: record.value.auto_remove_on_failure,
       credential_proposal_dict: record.value.credential_proposal_dict,
       credential_offer_dict: record.value.credential_offer_dict,
       credential_offer: record.value.credential_offer,

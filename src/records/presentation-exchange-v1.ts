@@ -10,6 +10,7 @@ export interface PresentationExchangeV1Value {
   auto_present?: boolean;
   auto_verify?: boolean;
   auto_remove?: boolean;
+  auto_remove_on_failure?: boolean;
   error_msg?: string;
   verified?: 'true' | 'false';
   verified_msgs?: readonly string[];
@@ -62,6 +63,7 @@ export const presentationExchangeV1 = defineRecord<PresentationExchangeV1Value>(
     compact({
       ...terse(record),
       auto_remove: record.value.auto_remove,
+      auto_remove_on_failure: record.value.auto_remove_on_failure,
       presentation_proposal_dict: record.value.presentation_proposal_dict,
       presentation_request_dict: record.value.presentation_request_dict,
       presentation_request: record.value.presentation_request,

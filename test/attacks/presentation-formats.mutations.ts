@@ -7,8 +7,8 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A6',
     text: 'a presentation holds what was asked for and nothing else',
     mutation: {
-      file: 'src/protocols/present-proof.ts',
-      from: "readFormatted(message, 'presentations', ctx.record!.value.pres_request ?? {});",
+      file: 'src/protocols/credentials/present-proof.ts',
+      from: "readFormatted(message, 'presentations', (value.pres_request ?? {}) as JsonObject);",
       to: '',
     },
   },
@@ -26,8 +26,8 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A6-4',
     text: 'what is issued has the formats that were requested',
     mutation: {
-      file: 'src/protocols/issue-credential.ts',
-      from: "readFormatted(message, 'credentials', ctx.record!.value.cred_request ?? {});",
+      file: 'src/protocols/credentials/issue-credential.ts',
+      from: "readFormatted(message, 'credentials', (value.cred_request ?? {}) as JsonObject);",
       to: '',
     },
   },

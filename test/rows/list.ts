@@ -199,7 +199,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: '`${event}.${time}.${topic}.${wallet}.${body}`',
   },
   'S1-02': {
-    file: 'src/protocols/present-proof.ts',
+    file: 'src/protocols/credentials/presenting.ts',
     from: "const verified = made.verified ? 'true' : 'false';",
     to: "const verified = 'false';",
   },

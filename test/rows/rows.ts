@@ -539,7 +539,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-121',
     text: 'the proof',
     mutation: {
-      file: 'src/protocols/present-proof.ts',
+      file: 'src/protocols/credentials/presenting.ts',
       from: "const verified = made.verified ? 'true' : 'false';",
       to: "const verified = 'true';",
     },

@@ -1,0 +1,117 @@
+import type { TSchema } from 'typebox';
+import type { Preview } from '../../formats/credential-preview.ts';
+import type { ByFormat, FormatName } from '../../kernel/format-ids.ts';
+import type { Effects, Incoming, Protocol, StepContext } from '../../kernel/protocol.ts';
+import type { RecordDef } from '../../kernel/record.ts';
+import type { JsonObject } from '../../ports/json.ts';
+
+/** What the records of both versions have in common. */
+export interface IssuingValue {
+  [member: string]: unknown;
+  thread_id?: string;
+  parent_thread_id?: string;
+  initiator: 'self' | 'external';
+  auto_offer?: boolean;
+  auto_issue?: boolean;
+  auto_remove?: boolean;
+  auto_remove_on_failure?: boolean;
+  error_msg?: string;
+  /** What the controller asked to offer, until the offer is made. */
+  wanted?: JsonObject;
+  protocol?: string;
+}
+
+export type IssuingContext = StepContext<IssuingValue>;
+export type Patch = Partial<IssuingValue>;
+
+/** What an offer is made of: a filter for each format, and the values. */
+export interface Terms {
+  readonly filters: readonly { readonly format: FormatName; readonly filter: JsonObject }[];
+  readonly preview: JsonObject | null;
+}
+
+/** One object that a format made. */
+export interface Made {
+  readonly format: FormatName;
+  readonly value: JsonObject;
+}
+
+/** A message to be sent, and what the record holds of it. */
+export interface Written {
+  readonly message: JsonObject;
+  readonly patch: Patch;
+}
+
+/** The states of both versions, by RFC 0453's names. */
+type State =
+  | 'proposal-sent'
+  | 'proposal-received'
+  | 'offer-sent'
+  | 'offer-received'
+  | 'request-sent'
+  | 'request-received'
+  | 'credential-issued'
+  | 'credential-received'
+  | 'done';
+
+/** Which body a command has: that of a proposal, or that of an offer. */
+export type BodyKind = 'proposal' | 'offer';
+
+/** What one version of issue-credential has of its own: names, states, members of the record, and how messages carry their attachments. */
+export interface IssuingVersion {
+  readonly name: string;
+  readonly uri: string;
+  /** What its routes begin with. */
+  readonly path: string;
+  readonly tag: string;
+  readonly record: RecordDef<IssuingValue>;
+  readonly answer?: Protocol<IssuingValue>['answer'];
+  /** Its name of a state. */
+  state(name: State): string;
+  readonly messages: { readonly proposal: TSchema; readonly offer: TSchema; readonly other: TSchema };
+  /** Members of the commands' bodies; `created` is the body of what offers without a proposal and issues by itself. */
+  readonly bodies: {
+    readonly proposal: Readonly<Record<string, TSchema>>;
+    readonly created: Readonly<Record<string, TSchema>>;
+    readonly offer: Readonly<Record<string, TSchema>>;
+    readonly counter: Readonly<Record<string, TSchema>>;
+  };
+  readonly createdAs: BodyKind;
+  readonly summaries: { readonly created: string };
+  /** Flags that its records begin with. */
+  begun(ctx: IssuingContext, initiator: IssuingValue['initiator']): Patch;
+  /** What a message that came in brings to the record. @throws AppError `message-invalid` */
+  readonly reads: {
+    proposal(ctx: IssuingContext, message: Incoming): Patch;
+    offer(ctx: IssuingContext, message: Incoming, auto: boolean): Patch;
+    request(message: Incoming, value: IssuingValue): Patch;
+    credential(message: Incoming, value: IssuingValue): Patch;
+  };
+  /** The objects that the record holds, by format. */
+  readonly holds: {
+    offers(value: IssuingValue): ByFormat;
+    requests(value: IssuingValue): ByFormat;
+    credentials(value: IssuingValue): ByFormat;
+    preview(value: IssuingValue): Preview | null | undefined;
+  };
+  readonly writes: {
+    /** A proposal of what a controller's body names. @throws AppError `unprocessable` where no credential can be made of it */
+    proposal(id: string, body: JsonObject, kind: BodyKind): Written;
+    offer(ctx: IssuingContext, id: string, made: { offers: readonly Made[]; preview?: Preview }): Written;
+    request(ctx: IssuingContext, id: string, made: Made): Written;
+    credential(ctx: IssuingContext, id: string, made: readonly Made[]): Written;
+  };
+  /** What a proposal asks to be offered. @throws AppError `bad-request` */
+  terms(proposal: JsonObject): Terms;
+  /** The same, as the controller changed it. */
+  countered(ctx: IssuingContext, body: JsonObject): Terms & { readonly patch?: Patch };
+  /** What the controller asked for beside the terms. */
+  wanted(body: JsonObject): JsonObject;
+  /** What the record shows of a credential that was stored. */
+  stored(made: { id: string; info: JsonObject }): Patch;
+  /** What each format keeps about the exchange, and its webhooks. */
+  detailed?(
+    ctx: IssuingContext,
+    entries: readonly { format: FormatName; members?: JsonObject }[],
+  ): Required<Pick<Effects, 'emit'>> & { patch: Patch };
+}

@@ -1,0 +1,389 @@
+import Type from 'typebox';
+import { AppError } from '../../errors.ts';
+import type { Preview } from '../../formats/credential-preview.ts';
+import { type FormatName, sharedFormats } from '../../kernel/format-ids.ts';
+import { problemText } from '../../kernel/message.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
+import type { JsonObject } from '../../ports/json.ts';
+import type { Lookup } from '../../ports/store.ts';
+import { type ConnectionValue, peerAcks, readyConnection } from '../../records/connection.ts';
+import { credential } from '../../records/credential.ts';
+import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Made, Patch, Terms } from './issuing-version.ts';
+
+/** State of a record whose first message is not made yet. No webhook has announced it. */
+const MAKING = '';
+
+const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+const Flag = Type.Optional(Type.Boolean());
+
+/**
+ * A version of issue-credential (RFC 0036, RFC 0453). What a format computes is ordered as work and re-enters as a result.
+ */
+export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue> {
+  const { record, path, tag, state } = version;
+  return defineProtocol<IssuingValue>({
+    name: version.name,
+    uris: [version.uri],
+    roles: ['issuer', 'holder'],
+    binds: record,
+    messages: messagesOf(version),
+    acked: {
+      schema: Type.Object({}),
+      from: [state('credential-issued')],
+      role: 'issuer',
+      step: (ctx) => ({ record: { states: [state('done')], remove: ctx.record!.value.auto_remove } }),
+    },
+    problem: {
+      schema: Type.Object({}),
+      from: record.states.filter((one) => ![state('done'), 'abandoned', 'deleted'].includes(one)),
+      step: (_ctx, message) => ({ record: { states: ['abandoned'], patch: { error_msg: problemText(message) } } }),
+    },
+    answer: version.answer,
+    failed(ctx, failure) {
+      // what no peer has seen goes without a trace; what one waits for ends with a report to it
+      if ((ctx.record!.state ?? '') === MAKING) return { record: { remove: true, silent: true } };
+      const remove = ctx.record!.value.auto_remove_on_failure;
+      return {
+        record: { states: ['abandoned'], patch: { error_msg: failure.text }, remove },
+        problem: ctx.reachable ? { code: 'issuance-abandoned', text: 'The exchange was abandoned' } : undefined,
+      };
+    },
+    results: resultsOf(version),
+    commands: {
+      ...begunBy(version),
+      ...continuedBy(version),
+      'report-problem': {
+        route: `POST ${path}/records/{cred_ex_id}/problem-report`,
+        tag,
+        summary: 'Send a problem report for credential exchange',
+        body: Type.Object({ description: Type.String({ minLength: 1 }) }),
+        from: record.states.filter((one) => ![state('done'), 'deleted'].includes(one)),
+        step: (ctx, { body }) => ({
+          record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
+          problem: ctx.reachable ? { code: 'issuance-abandoned', text: body.description } : undefined,
+          answer: {},
+        }),
+      },
+    },
+  });
+}
+
+function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages'] {
+  const { state, reads, messages } = version;
+  /** What a first message brings to its new record; nothing where the record exists. */
+  const fresh = (ctx: IssuingContext, message: Incoming): Patch =>
+    ctx.record
+      ? {}
+      : {
+          ...version.begun(ctx, 'external'),
+          protocol: version.name,
+          thread_id: message.thid,
+          parent_thread_id: message.pthid,
+          initiator: 'external',
+          auto_remove: !ctx.settings.preserveExchangeRecords,
+        };
+  return {
+    'propose-credential': {
+      schema: messages.proposal,
+      from: [NEW, state('offer-sent')],
+      role: 'issuer',
+      step(ctx, message) {
+        const auto = ctx.settings.autoRespondCredentialProposal;
+        const read = reads.proposal(ctx, message);
+        return {
+          record: {
+            role: 'issuer',
+            connection: ctx.connection?.id,
+            states: [state('proposal-received')],
+            patch: { ...fresh(ctx, message), ...read, auto_offer: auto },
+          },
+          next: auto ? [{ command: 'send-offer' }] : [],
+        };
+      },
+    },
+    'offer-credential': {
+      schema: messages.offer,
+      standsAlone: true,
+      from: [NEW, state('proposal-sent')],
+      role: 'holder',
+      step(ctx, message) {
+        const auto = ctx.record?.value.auto_offer ?? ctx.settings.autoRespondCredentialOffer;
+        const read = reads.offer(ctx, message, auto);
+        return {
+          record: {
+            role: 'holder',
+            connection: ctx.connection?.id,
+            states: [state('offer-received')],
+            patch: { ...fresh(ctx, message), ...read },
+          },
+          next: auto ? [{ command: 'send-request' }] : [],
+        };
+      },
+    },
+    'request-credential': {
+      schema: messages.other,
+      from: [state('offer-sent')],
+      role: 'issuer',
+      step(ctx, message) {
+        const { value } = ctx.record!;
+        return {
+          record: { states: [state('request-received')], connection: ctx.connection?.id, patch: reads.request(message, value) },
+          next: value.auto_issue ? [{ command: 'issue' }] : [],
+        };
+      },
+    },
+    'issue-credential': {
+      schema: messages.other,
+      from: [state('request-sent')],
+      role: 'holder',
+      step: (ctx, message) => ({
+        record: { states: [state('credential-received')], patch: reads.credential(message, ctx.record!.value) },
+        next: ctx.settings.autoStoreCredential ? [{ command: 'store' }] : [],
+      }),
+    },
+  };
+}
+
+function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
+  const { state, writes } = version;
+  return {
+    offered: {
+      from: [MAKING, state('proposal-received')],
+      step(ctx, made: { offers: readonly Made[]; preview?: Preview }) {
+        const { message, patch } = writes.offer(ctx, ctx.newId(), made);
+        return {
+          record: { states: [state('offer-sent')], patch: { ...patch, wanted: undefined } },
+          send: ctx.reachable ? [{ message }] : [],
+        };
+      },
+    },
+    requested: {
+      from: [state('offer-received')],
+      step(ctx, made: Made & { metadata: Uint8Array }) {
+        const { message, patch } = writes.request(ctx, ctx.newId(), made);
+        const detail = version.detailed?.(ctx, [made]);
+        return {
+          record: { states: [state('request-sent')], patch: { ...patch, ...detail?.patch } },
+          emit: detail?.emit,
+          keys: [{ kid: `cred-request:${ctx.record!.id}`, type: 'cred-request', secret: made.metadata }],
+          send: [{ message }],
+        };
+      },
+    },
+    issued: {
+      from: [state('request-received')],
+      step(ctx, { credentials }: { credentials: readonly Made[] }) {
+        const { message, patch } = writes.credential(ctx, ctx.newId(), credentials);
+        const acks = peerAcks(ctx);
+        const detail = version.detailed?.(ctx, credentials);
+        return {
+          record: {
+            states: acks ? [state('credential-issued')] : [state('credential-issued'), state('done')],
+            patch: { ...patch, ...detail?.patch, wanted: undefined },
+            remove: !acks && ctx.record!.value.auto_remove,
+          },
+          emit: detail?.emit,
+          send: [{ message }],
+        };
+      },
+    },
+    stored: {
+      from: [state('credential-received')],
+      step(ctx, made: { format: FormatName; id: string; credential: JsonObject; info: JsonObject }) {
+        const { value, id } = ctx.record!;
+        const detail = version.detailed?.(ctx, [{ format: made.format, members: { cred_id_stored: made.id } }]);
+        const stored: Change = { def: credential, id: made.id, patch: { ...made.info, credential: made.credential }, silent: true };
+        return {
+          record: { states: [state('done')], patch: { ...version.stored(made), ...detail?.patch }, remove: value.auto_remove },
+          others: [stored],
+          unkeys: [`cred-request:${id}`],
+          emit: detail?.emit,
+          send: [{ type: 'ack', body: { status: 'OK' } }],
+        };
+      },
+    },
+  };
+}
+
+/** Commands that begin an exchange. */
+function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['commands']> {
+  const { path, tag, state, bodies, writes } = version;
+  const flags = (ctx: IssuingContext, body: { auto_remove?: boolean; auto_remove_on_failure?: boolean }): Patch => ({
+    ...version.begun(ctx, 'self'),
+    protocol: version.name,
+    initiator: 'self',
+    auto_remove: body.auto_remove ?? !ctx.settings.preserveExchangeRecords,
+    ...(body.auto_remove_on_failure !== undefined && { auto_remove_on_failure: body.auto_remove_on_failure }),
+  });
+  const makeOffer = (ctx: IssuingContext, body: JsonObject, kind: BodyKind, autoIssue?: boolean): Effects => {
+    // as in ACA-Py: what the controller asked for stands where a holder's proposal would
+    const { message, patch } = writes.proposal(ctx.newId(), body, kind);
+    return {
+      record: {
+        role: 'issuer',
+        connection: body.connection_id === undefined ? undefined : readyConnection(ctx.connection),
+        silent: true,
+        patch: {
+          ...flags(ctx, body),
+          ...patch,
+          auto_issue: autoIssue ?? (body.auto_issue as boolean | undefined) ?? ctx.settings.autoRespondCredentialRequest,
+          wanted: version.wanted(body),
+        },
+      },
+      work: [offerOrder(version.terms(message))],
+    };
+  };
+  const connected = { connection_id: Type.String() };
+  const common = { tag, picks: recordOf, from: [NEW] };
+  return {
+    'send-proposal': {
+      ...common,
+      route: `POST ${path}/send-proposal`,
+      summary: 'Send issuer a credential proposal',
+      body: Type.Object({ ...connected, ...bodies.proposal }),
+      connection: 'connection_id',
+      step(ctx, { body }) {
+        const { message, patch } = writes.proposal(ctx.newId(), body, 'proposal');
+        return {
+          record: {
+            role: 'holder',
+            connection: readyConnection(ctx.connection),
+            states: [state('proposal-sent')],
+            patch: {
+              ...flags(ctx, body),
+              ...patch,
+              thread_id: message['@id'] as string,
+              auto_offer: ctx.settings.autoRespondCredentialOffer,
+            },
+          },
+          send: [{ message }],
+        };
+      },
+    },
+    'create-offer': {
+      ...common,
+      route: `POST ${path}/create-offer`,
+      summary: 'Create a credential offer, independent of any proposal or connection',
+      body: Type.Object(bodies.offer),
+      step: (ctx, { body }) => makeOffer(ctx, body, 'offer'),
+    },
+    create: {
+      ...common,
+      route: `POST ${path}/create`,
+      summary: version.summaries.created,
+      body: Type.Object(bodies.created),
+      step: (ctx, { body }) => makeOffer(ctx, body, version.createdAs, true),
+    },
+    'send-free-offer': {
+      ...common,
+      route: `POST ${path}/send-offer`,
+      summary: 'Send holder a credential offer, independent of any proposal',
+      body: Type.Object({ ...connected, ...bodies.offer }),
+      connection: 'connection_id',
+      step: (ctx, { body }) => makeOffer(ctx, body, 'offer'),
+    },
+    send: {
+      ...common,
+      route: `POST ${path}/send`,
+      summary: 'Send holder a credential, automating the entire flow',
+      body: Type.Object({ ...connected, ...bodies.created }),
+      connection: 'connection_id',
+      step: (ctx, { body }) => makeOffer(ctx, body, version.createdAs, true),
+    },
+  };
+}
+
+/** Commands on an exchange that is there. */
+function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['commands']> {
+  const { path, tag, state, bodies, holds } = version;
+  return {
+    'send-offer': {
+      route: `POST ${path}/records/{cred_ex_id}/send-offer`,
+      picks: recordOf,
+      tag,
+      summary: 'Send holder a credential offer in reference to a proposal with preview',
+      body: Type.Object(bodies.counter),
+      from: [state('proposal-received')],
+      role: 'issuer',
+      step(ctx, { body }) {
+        const { patch, ...terms } = version.countered(ctx, body);
+        return { record: patch ? { patch } : {}, work: [offerOrder(terms)] };
+      },
+    },
+    'send-request': {
+      route: `POST ${path}/records/{cred_ex_id}/send-request`,
+      picks: recordOf,
+      tag,
+      summary: 'Send issuer a credential request',
+      body: Type.Object({ holder_did: Text, auto_remove: Flag, auto_remove_on_failure: Flag }),
+      from: [state('offer-received')],
+      role: 'holder',
+      step(ctx, { body }) {
+        const offers = holds.offers(ctx.record!.value);
+        const [format] = sharedFormats(offers);
+        const input = { format, offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id };
+        return { record: removal(body), work: [{ op: 'credential/request', input, result: 'requested' }] };
+      },
+    },
+    issue: {
+      route: `POST ${path}/records/{cred_ex_id}/issue`,
+      tag,
+      summary: 'Send holder a credential',
+      body: Type.Object({ comment: Text }),
+      from: [state('request-received')],
+      role: 'issuer',
+      step(ctx, { body }) {
+        const { value } = ctx.record!;
+        const [requests, offers] = [holds.requests(value), holds.offers(value)];
+        const entries = sharedFormats(requests, offers).map((format) => ({ format, offer: offers[format]!, request: requests[format]! }));
+        const values = Object.fromEntries((holds.preview(value)?.attributes ?? []).map((one) => [one.name, one.value]));
+        return {
+          record: body.comment ? { patch: { wanted: { comment: body.comment } } } : {},
+          work: [{ op: 'credential/issue', input: { entries, values }, result: 'issued' }],
+        };
+      },
+    },
+    store: {
+      route: `POST ${path}/records/{cred_ex_id}/store`,
+      tag,
+      summary: 'Store a received credential',
+      body: Type.Object({ credential_id: Type.Optional(Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()])) }),
+      from: [state('credential-received')],
+      role: 'holder',
+      load: ({ body }): Record<string, Lookup> =>
+        body.credential_id ? { named: { category: credential.category, id: body.credential_id } } : {},
+      step(ctx, { body }) {
+        if (ctx.loaded.named) throw new AppError('bad-request', `Credential ${body.credential_id} already exists in this wallet`);
+        const { value, id } = ctx.record!;
+        const [issued, offers] = [holds.credentials(value), holds.offers(value)];
+        const [format] = sharedFormats(issued, holds.requests(value), offers);
+        const offered = holds.preview(value)?.attributes;
+        const input = {
+          format,
+          exchange: id,
+          offer: offers[format]!,
+          credential: issued[format]!,
+          id: body.credential_id ?? ctx.newId(),
+          lax: (ctx.connection?.value as ConnectionValue | undefined)?.wire?.encoding === 'any',
+          ...(offered && { offered }),
+        };
+        return { record: {}, work: [{ op: 'credential/store', input, result: 'stored' }] };
+      },
+    },
+  };
+}
+
+const offerOrder = ({ filters, preview }: Terms): NonNullable<Effects['work']>[number] => ({
+  op: 'credential/offer',
+  input: { filters: [...filters], preview },
+  result: 'offered',
+});
+
+/** Whether the record is removed at its end, as a later call says. */
+function removal(body: { auto_remove?: boolean; auto_remove_on_failure?: boolean }): { patch?: Patch } {
+  const given = Object.entries({ auto_remove: body.auto_remove, auto_remove_on_failure: body.auto_remove_on_failure });
+  return { patch: Object.fromEntries(given.filter(([, value]) => value !== undefined)) };
+}
+
+/** Version 2 answers some calls with the record alone, and others with its details. */
+const recordOf = (answer: JsonObject): JsonObject => (answer.cred_ex_record as JsonObject | undefined) ?? answer;

@@ -1,0 +1,98 @@
+import type { TSchema } from 'typebox';
+import type { Wish } from '../../formats/proof-request.ts';
+import type { ByFormat, FormatName } from '../../kernel/format-ids.ts';
+import type { Incoming, StepContext } from '../../kernel/protocol.ts';
+import type { RecordDef } from '../../kernel/record.ts';
+import type { JsonObject } from '../../ports/json.ts';
+
+/** What the records of both versions have in common. */
+export interface PresentingValue {
+  [member: string]: unknown;
+  thread_id?: string;
+  parent_thread_id?: string;
+  initiator: 'self' | 'external';
+  auto_present?: boolean;
+  auto_verify?: boolean;
+  auto_remove?: boolean;
+  auto_remove_on_failure?: boolean;
+  error_msg?: string;
+  verified?: 'true' | 'false';
+  verified_msgs?: readonly string[];
+  /** Since when a request that nothing in the wallet answers waits for a credential that is on its way (ms). */
+  waiting_since?: number;
+  protocol?: string;
+}
+
+export type PresentingContext = StepContext<PresentingValue>;
+export type Patch = Partial<PresentingValue>;
+
+/** One object of a format. */
+export interface Formatted {
+  readonly format: FormatName;
+  readonly value: JsonObject;
+}
+
+/** A message to be sent, and what the record holds of it. */
+interface Written {
+  readonly message: JsonObject;
+  readonly patch: Patch;
+}
+
+/** The states of both versions, by RFC 0454's names; `verified` and `acked` are the ends of the verifier and the prover. */
+type State =
+  | 'proposal-sent'
+  | 'proposal-received'
+  | 'request-sent'
+  | 'request-received'
+  | 'presentation-sent'
+  | 'presentation-received'
+  | 'verified'
+  | 'acked';
+
+/** What one version of present-proof has of its own: names, states, members of the record, and how messages carry their attachments. */
+export interface PresentingVersion {
+  readonly name: string;
+  readonly uri: string;
+  /** What its routes begin with. */
+  readonly path: string;
+  readonly tag: string;
+  readonly record: RecordDef<PresentingValue>;
+  /** Its name of a state. */
+  state(name: State): string;
+  readonly messages: { readonly proposal: TSchema; readonly request: TSchema; readonly presentation: TSchema };
+  /** Members of the commands' bodies. */
+  readonly bodies: {
+    readonly proposal: Readonly<Record<string, TSchema>>;
+    readonly request: Readonly<Record<string, TSchema>>;
+    readonly presentation: Readonly<Record<string, TSchema>>;
+  };
+  readonly summaries: { readonly proposal: string };
+  /** Flags that its records begin with. */
+  begun(ctx: PresentingContext, initiator: PresentingValue['initiator']): Patch;
+  /** What a message that came in brings to the record. @throws AppError `message-invalid` */
+  readonly reads: {
+    proposal(message: Incoming): Patch;
+    request(message: Incoming): Patch;
+    presentation(message: Incoming, value: PresentingValue): Patch;
+  };
+  /** Why a presentation is not the one that was proposed. */
+  refused?(value: PresentingValue, patch: Patch): string | undefined;
+  /** The objects that the record holds, by format. */
+  readonly holds: {
+    requests(value: PresentingValue): ByFormat;
+    presentations(value: PresentingValue): ByFormat;
+    /** What the prover proposed of a format. */
+    wishes(value: PresentingValue, format: FormatName): readonly Wish[];
+  };
+  readonly writes: {
+    proposal(ctx: PresentingContext, id: string, body: JsonObject): Written;
+    request(id: string, thid: string, entries: readonly Formatted[], comment: string | undefined): Written;
+    presentation(ctx: PresentingContext, id: string, made: readonly Formatted[]): Written;
+  };
+  /** The requests of a controller's body, of each format. @throws AppError */
+  asked(body: JsonObject): readonly Formatted[];
+  /** The requests that a proposal leads to, and their comment. */
+  proposed(value: PresentingValue): { readonly entries: readonly Formatted[]; readonly comment?: string };
+  /** The controller's choice of credentials, by format. @throws AppError `bad-request` where it does not answer the requests */
+  chosen(body: JsonObject, requests: ByFormat): Partial<Record<FormatName, JsonObject>>;
+}

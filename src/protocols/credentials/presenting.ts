@@ -1,0 +1,371 @@
+import Type from 'typebox';
+import { AppError } from '../../errors.ts';
+import { checkRequest } from '../../formats/proof-request.ts';
+import { FORMAT_NAMES, type FormatName } from '../../kernel/format-ids.ts';
+import { problemText } from '../../kernel/message.ts';
+import { defineProtocol, type Effects, type Incoming, NEW, type Protocol, type WorkOrder } from '../../kernel/protocol.ts';
+import type { JsonObject } from '../../ports/json.ts';
+import { peerAcks, readyConnection, threadOf } from '../../records/connection.ts';
+import type { Formatted, Patch, PresentingContext, PresentingValue, PresentingVersion } from './presenting-version.ts';
+
+const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+const Flag = Type.Optional(Type.Boolean());
+/** Members of every body that begins an exchange. */
+const FLAGS = { auto_remove: Flag, auto_remove_on_failure: Flag, trace: Flag, comment: Text };
+type Flags = Partial<Record<'auto_verify' | 'auto_remove' | 'auto_remove_on_failure', boolean>>;
+
+/** How long a request that is answered by itself waits for a credential that is on its way, in ms. */
+const WAIT_MS = 3600_000;
+
+/**
+ * After how many milliseconds the wallet is looked at again for a request that it could not answer: at once, then less and less often, up to once a minute.
+ * Undefined when it has waited long enough.
+ */
+function lookAgainAfter(now: number, since: number | undefined): number | undefined {
+  const waited = now - (since ?? now);
+  return waited > WAIT_MS ? undefined : Math.min(60_000, Math.max(250, waited));
+}
+
+/** A version of present-proof (RFC 0037, RFC 0454). What a format computes is ordered as work and re-enters as a result. */
+export function presentingProtocol(version: PresentingVersion): Protocol<PresentingValue> {
+  const { record, state, path, tag } = version;
+  const ends = [state('verified'), state('acked')];
+  const presented = presentedBy(version);
+  return defineProtocol<PresentingValue>({
+    name: version.name,
+    uris: [version.uri],
+    roles: ['verifier', 'prover'],
+    binds: record,
+    messages: messagesOf(version),
+    acked: {
+      schema: Type.Object({}),
+      from: [state('presentation-sent')],
+      role: 'prover',
+      step(ctx, message) {
+        // beside the status, where the verifier is one of ACA-Py's kind
+        const result = message.body.verification_result;
+        const verified = result === 'true' || result === 'false' ? result : undefined;
+        return { record: { states: [state('acked')], remove: ctx.record!.value.auto_remove, patch: { verified } } };
+      },
+    },
+    problem: {
+      schema: Type.Object({}),
+      from: record.states.filter((one) => ![...ends, 'abandoned', 'deleted'].includes(one)),
+      step: (_ctx, message) => ({ record: { states: ['abandoned'], patch: { error_msg: problemText(message) } } }),
+    },
+    failed(ctx, failure) {
+      const { state: current, value } = ctx.record!;
+      // a choice of credentials that does not work is the controller's to mend; what ran by itself ends the exchange
+      if (current === state('request-received') && (failure.result === 'chosen' || !value.auto_present))
+        return { record: { patch: { error_msg: failure.text } } };
+      return {
+        record: { states: ['abandoned'], patch: { error_msg: failure.text }, remove: value.auto_remove_on_failure },
+        problem: ctx.reachable ? { code: 'abandoned', text: 'The exchange was abandoned' } : undefined,
+      };
+    },
+    results: {
+      /** Of what went by itself. */
+      presented: { from: [state('request-received')], step: presented },
+      /** Of what the controller called for. */
+      chosen: { from: [state('request-received')], step: presented },
+      checked: {
+        from: [state('presentation-received')],
+        step(ctx, made: { verified: boolean; reasons: string[] }) {
+          const verified = made.verified ? 'true' : 'false';
+          return {
+            record: {
+              states: [state('verified')],
+              patch: { verified, verified_msgs: made.reasons },
+              remove: ctx.record!.value.auto_remove,
+            },
+            // the result beside the status is ACA-Py's
+            send: ctx.reachable ? [{ type: 'ack', body: { status: 'OK', verification_result: verified } }] : [],
+          };
+        },
+      },
+    },
+    commands: {
+      ...verifierCommands(version),
+      ...proverCommands(version),
+      'report-problem': {
+        route: `POST ${path}/records/{pres_ex_id}/problem-report`,
+        tag,
+        summary: 'Send a problem report for presentation exchange',
+        body: Type.Object({ description: Type.String({ minLength: 1 }) }),
+        from: record.states.filter((one) => ![...ends, 'deleted'].includes(one)),
+        step: (ctx, { body }) => ({
+          record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
+          problem: ctx.reachable ? { code: 'abandoned', text: body.description } : undefined,
+          answer: {},
+        }),
+      },
+    },
+  });
+}
+
+function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['messages'] {
+  const { state, reads, messages } = version;
+  /** What a first message brings to its new record; nothing where the record exists. */
+  const fresh = (ctx: PresentingContext, message: Incoming): Patch =>
+    ctx.record
+      ? {}
+      : {
+          ...version.begun(ctx, 'external'),
+          protocol: version.name,
+          thread_id: message.thid,
+          parent_thread_id: message.pthid,
+          initiator: 'external',
+          auto_verify: ctx.settings.autoVerifyPresentation,
+          auto_remove: !ctx.settings.preserveExchangeRecords,
+        };
+  return {
+    'propose-presentation': {
+      schema: messages.proposal,
+      from: [NEW, state('request-sent')],
+      role: 'verifier',
+      step: (ctx, message) => ({
+        record: {
+          role: 'verifier',
+          connection: ctx.connection?.id,
+          states: [state('proposal-received')],
+          patch: { ...fresh(ctx, message), ...reads.proposal(message) },
+        },
+        next: ctx.settings.autoRespondPresentationProposal ? [{ command: 'send-request' }] : [],
+      }),
+    },
+    'request-presentation': {
+      schema: messages.request,
+      standsAlone: true,
+      from: [NEW, state('proposal-sent')],
+      role: 'prover',
+      step(ctx, message) {
+        const auto = ctx.record?.value.auto_present ?? ctx.settings.autoRespondPresentationRequest;
+        return {
+          record: {
+            role: 'prover',
+            connection: ctx.connection?.id,
+            states: [state('request-received')],
+            patch: { ...fresh(ctx, message), ...reads.request(message), auto_present: auto },
+          },
+          next: auto ? [{ command: 'present' }] : [],
+        };
+      },
+    },
+    presentation: {
+      schema: messages.presentation,
+      from: [state('request-sent')],
+      role: 'verifier',
+      step(ctx, message) {
+        const { value } = ctx.record!;
+        const patch = reads.presentation(message, value);
+        const refused = version.refused?.(value, patch);
+        if (refused) {
+          return {
+            record: { states: ['abandoned'], connection: ctx.connection?.id, patch: { error_msg: refused } },
+            problem: { code: 'abandoned', text: 'The presentation does not match its proposal' },
+          };
+        }
+        return {
+          record: { states: [state('presentation-received')], connection: ctx.connection?.id, patch },
+          next: value.auto_verify ? [{ command: 'verify' }] : [],
+        };
+      },
+    },
+  };
+}
+
+function verifierCommands(version: PresentingVersion): NonNullable<Protocol<PresentingValue>['commands']> {
+  const { path, tag, state, bodies, holds } = version;
+  const Request = { ...bodies.request, auto_verify: Flag, ...FLAGS };
+  const request = (ctx: PresentingContext, given: readonly Formatted[], patch: Patch, comment?: string | null): Effects => {
+    const id = ctx.newId();
+    const entries = completed(ctx, given);
+    const thid =
+      ctx.record?.value.thread_id ??
+      threadOf(
+        ctx,
+        id,
+        entries.map(({ format: name, value }) => ({ name, value })),
+      );
+    const written = version.writes.request(id, thid, entries, comment ?? undefined);
+    return {
+      record: {
+        role: 'verifier',
+        connection: ctx.connection?.id,
+        states: [state('request-sent')],
+        patch: { ...patch, thread_id: thid, ...written.patch },
+      },
+      send: ctx.reachable ? [{ message: written.message }] : [],
+    };
+  };
+  const freeRequest = (ctx: PresentingContext, body: JsonObject & Flags & { comment?: string | null }): Effects => {
+    if (body.connection_id !== undefined) readyConnection(ctx.connection);
+    const patch = { ...flags(version, ctx, body), auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation };
+    return request(ctx, version.asked(body), patch, body.comment);
+  };
+  return {
+    'create-request': {
+      route: `POST ${path}/create-request`,
+      tag,
+      summary: 'Creates a presentation request not bound to any proposal or connection',
+      body: Type.Object(Request),
+      from: [NEW],
+      step: (ctx, { body }) => freeRequest(ctx, body),
+    },
+    'send-free-request': {
+      route: `POST ${path}/send-request`,
+      tag,
+      summary: 'Sends a free presentation request not bound to any proposal',
+      body: Type.Object({ connection_id: Type.String(), ...Request }),
+      from: [NEW],
+      connection: 'connection_id',
+      step: (ctx, { body }) => freeRequest(ctx, body),
+    },
+    'send-request': {
+      route: `POST ${path}/records/{pres_ex_id}/send-request`,
+      tag,
+      summary: 'Sends a presentation request in reference to a proposal',
+      body: Type.Object({ auto_verify: Flag, auto_remove: Flag, trace: Flag }),
+      from: [state('proposal-received')],
+      role: 'verifier',
+      step(ctx, { body }) {
+        const { entries, comment } = version.proposed(ctx.record!.value);
+        const patch = { auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation, ...removal(body) };
+        return request(ctx, entries, patch, comment);
+      },
+    },
+    verify: {
+      route: `POST ${path}/records/{pres_ex_id}/verify-presentation`,
+      tag,
+      summary: 'Verify a received presentation',
+      from: [state('presentation-received')],
+      role: 'verifier',
+      step(ctx) {
+        const [asked, given] = [holds.requests(ctx.record!.value), holds.presentations(ctx.record!.value)];
+        // what was given is verified, all of it: nothing else is shown as presented
+        const entries = FORMAT_NAMES.flatMap((format) =>
+          given[format] ? [{ request: asked[format] ?? null, presentation: given[format] }] : [],
+        );
+        return { record: {}, work: [{ op: 'presentation/verify', input: { entries }, result: 'checked' }] };
+      },
+    },
+  };
+}
+
+function proverCommands(version: PresentingVersion): NonNullable<Protocol<PresentingValue>['commands']> {
+  const { path, tag, state, bodies } = version;
+  return {
+    'send-proposal': {
+      route: `POST ${path}/send-proposal`,
+      tag,
+      summary: version.summaries.proposal,
+      body: Type.Object({ connection_id: Type.String(), ...bodies.proposal, auto_present: Flag, ...FLAGS }),
+      from: [NEW],
+      connection: 'connection_id',
+      step(ctx, { body }) {
+        const id = ctx.newId();
+        const { message, patch } = version.writes.proposal(ctx, id, body);
+        return {
+          record: {
+            role: 'prover',
+            connection: readyConnection(ctx.connection),
+            states: [state('proposal-sent')],
+            patch: {
+              ...flags(version, ctx, body),
+              ...patch,
+              thread_id: id,
+              auto_present: body.auto_present ?? ctx.settings.autoRespondPresentationRequest,
+            },
+          },
+          send: [{ message }],
+        };
+      },
+    },
+    'send-presentation': {
+      route: `POST ${path}/records/{pres_ex_id}/send-presentation`,
+      tag,
+      summary: 'Sends a proof presentation',
+      body: Type.Object(bodies.presentation),
+      from: [state('request-received')],
+      role: 'prover',
+      step(ctx, { body }) {
+        // without a choice the work chooses the credentials
+        const chosen = version.chosen(body, version.holds.requests(ctx.record!.value));
+        return { record: { patch: removal(body) }, work: [toPresent(version, ctx, 'chosen', chosen)] };
+      },
+    },
+    /** What the automatic answer runs, and runs again while a credential is on its way into the wallet. */
+    present: {
+      from: [state('request-received')],
+      role: 'prover',
+      step: (ctx) => ({ record: {}, work: [toPresent(version, ctx, 'presented', {})] }),
+    },
+  };
+}
+
+/**
+ * Presentations in every format that was asked for and, where the controller chose, that it chose for. Without a choice the wallet chooses, with what was proposed
+ * in this thread in mind.
+ */
+function toPresent(
+  { holds }: PresentingVersion,
+  ctx: PresentingContext,
+  result: 'presented' | 'chosen',
+  chosen: Partial<Record<FormatName, JsonObject>>,
+): WorkOrder {
+  const { value } = ctx.record!;
+  const requests = holds.requests(value);
+  const isChosen = Object.keys(chosen).length > 0;
+  const entries = FORMAT_NAMES.flatMap((format) => {
+    const request = requests[format];
+    if (!request || (isChosen && !chosen[format])) return [];
+    return [{ format, request, chosen: chosen[format] ?? null, wishes: holds.wishes(value, format) as never }];
+  });
+  if (entries.length === 0) throw new AppError('bad-request', 'The request has no format that is supported');
+  const patient = result === 'presented' && lookAgainAfter(ctx.now, value.waiting_since) !== undefined;
+  return { op: 'presentation/create', input: { entries, patient }, result };
+}
+
+/** The step that takes presentations, or waits with them. */
+const presentedBy =
+  ({ state, writes }: PresentingVersion) =>
+  (ctx: PresentingContext, made: { presentations: readonly Formatted[] } | { waits: true }): Effects => {
+    const { value } = ctx.record!;
+    if ('waits' in made) {
+      const since = value.waiting_since ?? ctx.now;
+      return { record: { patch: { waiting_since: since } }, next: [{ command: 'present', after: lookAgainAfter(ctx.now, since) ?? 0 }] };
+    }
+    const { message, patch } = writes.presentation(ctx, ctx.newId(), made.presentations);
+    const acks = peerAcks(ctx);
+    return {
+      record: {
+        states: acks ? [state('presentation-sent')] : [state('presentation-sent'), state('acked')],
+        patch: { ...patch, error_msg: undefined, waiting_since: undefined },
+        remove: !acks && value.auto_remove,
+      },
+      send: [{ message }],
+    };
+  };
+
+const flags = ({ name, begun }: PresentingVersion, ctx: PresentingContext, body: Flags): PresentingValue => ({
+  ...begun(ctx, 'self'),
+  protocol: name,
+  initiator: 'self',
+  auto_remove: !ctx.settings.preserveExchangeRecords,
+  ...removal(body),
+});
+
+/** Whether the record is removed at its end, where a call says so. */
+const removal = (body: Flags): Patch => ({
+  ...(body.auto_remove !== undefined && { auto_remove: body.auto_remove }),
+  ...(body.auto_remove_on_failure !== undefined && { auto_remove_on_failure: body.auto_remove_on_failure }),
+});
+
+/** Requests with their name, version and nonce, which ACA-Py fills in too. @throws AppError for one that cannot be answered */
+export function completed(ctx: PresentingContext, entries: readonly Formatted[]): Formatted[] {
+  return entries.map(({ format, value: given }) => {
+    const value: JsonObject = { name: 'proof-request', version: '1.0', ...given, nonce: given.nonce ?? ctx.newNonce() };
+    checkRequest(value, ctx.record ? 'bad-request' : 'unprocessable');
+    return { format, value };
+  });
+}
