@@ -352,7 +352,7 @@ table('connections', [
     title: 'completes the side of the inviter',
     acked: { status: 'OK' },
     record: { ...asked, state: 'response' },
-    effects: { record: { states: ['active'], patch: {} } },
+    effects: { record: { states: ['active'] } },
   },
   {
     title: 'takes the mediated key of the invitation back',

@@ -478,7 +478,7 @@ table('coordinate-mediation', [
           },
         },
       ],
-      others: [{ def: 'keylist', base: 'k client', role: 'client', connection: 'c1', patch: {} }],
+      others: [{ def: 'keylist', base: 'k client', role: 'client', connection: 'c1' }],
     },
   },
   {

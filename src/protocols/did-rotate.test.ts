@@ -142,7 +142,7 @@ table('did-rotate', [
     connection: { ...CONNECTION, value: { ...CONNECTION.value, my_did_shared: true } },
     effects: {
       next: [{ command: 'retire', record: { category: 'did_rotate', id: 'r1' }, after: 259200000 }],
-      record: { states: ['ack-received'], patch: {} },
+      record: { states: ['ack-received'] },
       others: [{ def: 'connection', base: 'c1', patch: { my_did: /^did:peer:4[^:]+$/, my_verkey: key(103), my_did_shared: REMOVED } }],
     },
   },
