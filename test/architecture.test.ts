@@ -3,6 +3,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
+import { filesOf } from './run.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
@@ -127,4 +129,30 @@ test('only config.ts and the composition root read the environment', () => {
     (file) => !isTest(file) && readFileSync(join(ROOT, file), 'utf8').includes('process.env'),
   );
   assert.deepEqual(readers.sort(), ['src/app.ts', 'src/main.ts']);
+});
+
+test('unit tests start no process, no database and no agent', () => {
+  const starts =
+    /from '[^']*(?:node:child_process|\/(?:harness|examples|devnet|adapters)\/|\/app\.ts|support\/(?:agents|flows|ledger|wallet|stranger)\.ts)/;
+  const files = filesOf(['unit']);
+  assert.ok(files.length > 30, `only ${files.length} files were found`);
+  assert.deepEqual(
+    files.filter((file) => starts.test(readFileSync(join(ROOT, file), 'utf8'))),
+    [],
+  );
+});
+
+test('every protocol and resource has a table of its steps, and every record one of its views', () => {
+  const texts = filesOf(['unit']).map((file) => [file, readFileSync(join(ROOT, file), 'utf8')] as const);
+  const tables = texts.filter(([, text]) => text.includes('support/steps.ts')).map(([, text]) => text);
+  assert.deepEqual(
+    PROTOCOLS.map(({ name }) => name).filter((name) => !tables.some((text) => text.includes(`'${name}'`))),
+    [],
+  );
+  const views = texts.filter(([file]) => file.startsWith('src/records/')).map(([, text]) => text);
+  const records = [...PROTOCOLS.map(({ binds }) => binds.category), ...UNBOUND_RECORDS.map(({ category }) => category)];
+  assert.deepEqual(
+    [...new Set(records)].filter((category) => !views.some((text) => new RegExp(`\\b${category}\\b`).test(text))),
+    [],
+  );
 });

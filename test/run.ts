@@ -4,16 +4,26 @@ import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
+import { ArgumentParser } from 'argparse';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 /** Suites with needs of their own; they run only when they are named. */
 export const APART = ['test/interop/'];
+/** The tests beside src that start no process, no database and no agent: all but the adapters'. They run in one process, in seconds. */
+export const isUnit = (file: string): boolean => file.startsWith('src/') && !file.startsWith('src/adapters/');
 
-const HELP = `./flexid test [--full] [part of a path ...]
+const HELP = `./flexid test [--full] [part of a path ...] [--name REGEX] [--watch]
 
 Runs every test, or those whose path holds one of the given texts: ./flexid test didcomm, ./flexid test faults
 With --full the long runs have their whole length: every process killed in every step, more rounds.
 Prints each test, then the files that took longest, and closes with "N passed, N failed".
+
+  --name REGEX   only tests whose title matches: ./flexid test trust-ping --name 'completes a connection'
+  --watch        runs the files again that a change concerns, until it is interrupted: ./flexid test protocols/drpc --watch
+
+./flexid test unit [--name REGEX] [--watch]
+
+The tests beside src, but for those of the adapters: they start no process, no database and no agent, and take seconds.
 
 ./flexid test rows [--mutate] [id ...]
 
@@ -22,12 +32,45 @@ The requirement rows of the 2018 Agent Protocol, each with its tests; with --mut
 ./flexid test attacks [--mutate [id ...]]
 
 Scripted attacks on the agent; with --mutate, whether they notice when a defence is taken out. ./flexid test attacks --help
+
+docs/Debugging.md has more: one test, one step, the debugger, logs, traces.
 `;
 
+interface Options {
+  readonly words: readonly string[];
+  readonly name?: RegExp;
+  readonly watch: boolean;
+  readonly full: boolean;
+}
+
+/** @throws Error in one clause where a pattern is none */
+function optionsOf(argv: readonly string[]): Options {
+  const parser = new ArgumentParser({ prog: 'flexid test', add_help: false });
+  parser.add_argument('words', { nargs: '*' });
+  parser.add_argument('--name');
+  parser.add_argument('--watch', { action: 'store_true' });
+  parser.add_argument('--full', { action: 'store_true' });
+  const given = parser.parse_intermixed_args([...argv]) as { words: string[]; name?: string; watch: boolean; full: boolean };
+  try {
+    return { ...given, name: given.name === undefined ? undefined : new RegExp(given.name) };
+  } catch (error) {
+    throw new Error(`--name is no regular expression: ${(error as Error).message}`);
+  }
+}
+
+/** The test files that words choose: `unit` for the unit tests, else parts of paths; without words all but those apart. */
+export function filesOf(words: readonly string[]): string[] {
+  const chosen = (file: string, word: string): boolean => (word === 'unit' ? isUnit(file) : file.includes(word));
+  return globSync('{src,devnet,contracts,test,bench,examples,harness}/**/*.test.ts', {
+    cwd: ROOT,
+    exclude: (name) => name === 'node_modules',
+  })
+    .filter((file) => (words.length > 0 ? words.some((word) => chosen(file, word)) : !APART.some((prefix) => file.startsWith(prefix))))
+    .sort();
+}
+
 /** \`./flexid test\`. @returns the exit code: 0 only when tests ran and none failed */
-export async function main(given: readonly string[]): Promise<number> {
-  const argv = given.filter((one) => one !== '--full');
-  if (argv.length < given.length) process.env.FLEXID_FULL = '1';
+export async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === 'rows') return await (await import('./rows/run.ts')).main(argv.slice(1));
   if (argv[0] === 'attacks' && argv.some((one) => ['--mutate', '--help', '-h'].includes(one)))
     return await (await import('./attacks/run.ts')).main(argv.slice(1));
@@ -35,15 +78,18 @@ export async function main(given: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const files = globSync('{src,devnet,contracts,test,bench,examples,harness}/**/*.test.ts', {
-    cwd: ROOT,
-    exclude: (name) => name === 'node_modules',
-  })
-    .filter((file) => (argv.length > 0 ? argv.some((part) => file.includes(part)) : !APART.some((prefix) => file.startsWith(prefix))))
-    .sort()
-    .map((file) => join(ROOT, file));
+  let options: Options;
+  try {
+    options = optionsOf(argv);
+  } catch (error) {
+    process.stderr.write(`flexid test: ${(error as Error).message}\n`);
+    return 2;
+  }
+  const { words, name, watch, full } = options;
+  if (full) process.env.FLEXID_FULL = '1';
+  const files = filesOf(words);
   if (files.length === 0) {
-    process.stderr.write(`flexid test: no test file matches ${argv.join(', ')}\n`);
+    process.stderr.write(`flexid test: no test file matches ${words.join(', ')}\n`);
     return 2;
   }
   let passed = 0;
@@ -51,8 +97,17 @@ export async function main(given: readonly string[]): Promise<number> {
   let skipped = 0;
   const failures: string[] = [];
   const seconds = new Map<string, number>();
-  // one more than the cores: much of a test is waiting
-  const stream = run({ files, concurrency: Math.max(2, availableParallelism() + 1), timeout: 600_000 });
+  // most of what a unit test takes is its start: one process loads everything once
+  const together = !watch && files.every(isUnit);
+  const stream = run({
+    files: files.map((file) => join(ROOT, file)),
+    // one more than the cores: much of a test is waiting
+    ...(together
+      ? { isolation: 'none' as const }
+      : { concurrency: Math.max(2, availableParallelism() + 1), timeout: watch ? undefined : 600_000 }),
+    ...(name ? { testNamePatterns: name } : {}),
+    watch,
+  });
   stream.on('test:summary', (summary) => {
     if (summary.file !== undefined) {
       seconds.set(relative(ROOT, summary.file), summary.duration_ms / 1000);
@@ -62,16 +117,17 @@ export async function main(given: readonly string[]): Promise<number> {
     skipped = summary.counts.skipped + summary.counts.todo;
     failed = summary.counts.tests - passed - skipped;
   });
-  stream.on('test:fail', ({ name, file, nesting }) => {
-    if (file && nesting === 0) failures.push(`${relative(ROOT, file)}: ${name}`);
+  stream.on('test:fail', ({ name: title, file, nesting }) => {
+    if (file && nesting === 0) failures.push(`${relative(ROOT, file)}: ${title}`);
   });
   await new Promise<void>((resolve, reject) => {
     stream.compose(spec).on('end', resolve).on('error', reject).pipe(process.stdout, { end: false });
   });
   const slowest = [...seconds].sort(([, a], [, b]) => b - a).slice(0, 10);
-  if (files.length > 10)
+  if (seconds.size > 10)
     process.stdout.write(`\nlongest:\n${slowest.map(([file, s]) => `${s.toFixed(0).padStart(5)} s  ${file}\n`).join('')}`);
   if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((one) => `  ${one}`).join('\n')}\n`);
+  if (passed + failed + skipped === 0) process.stdout.write(`\nno test has a title that matches ${name}\n`);
   process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
 }

@@ -1,0 +1,609 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { registry, type Some } from '../../test/support/steps.ts';
+import type { Exchange, RecordDef } from '../kernel/record.ts';
+import { actionMenuRecord } from './action-menu.ts';
+
+/** What each kind of record shows of itself: to controllers, in ordinary webhooks, and to the search. Whatever is called SECRET is in no view. */
+
+const AT = Date.UTC(2030, 0, 2, 3, 4, 5);
+const TIME = '2030-01-02T03:04:05.000000Z';
+
+interface Row {
+  readonly category: string;
+  readonly record: Some;
+  readonly view: object;
+  /** The ordinary webhook, where it is less. */
+  readonly terse?: object;
+  readonly tags: object;
+  readonly hidden?: boolean;
+}
+
+const ROWS: readonly Row[] = [
+  {
+    category: 'action-menu',
+    record: { id: 'c1', state: 'active', value: { connection_id: 'c1', menu: { title: 'Menu' } } },
+    view: { result: { title: 'Menu' } },
+    tags: { connection_id: 'c1' },
+  },
+  {
+    category: 'cred_def',
+    record: {
+      id: 'r1',
+      state: 'finished',
+      value: {
+        issuerId: 'did:algo:i',
+        schemaId: 's1',
+        tag: 't',
+        cred_def_id: 'cd1',
+        credential_definition: { type: 'CL' },
+        schema: { issuerId: 'did:algo:i', name: 'degree', version: '1.0' },
+        verkey: 'V',
+      },
+    },
+    view: {
+      credential_definition_state: { state: 'finished', credential_definition_id: 'cd1', credential_definition: { type: 'CL' } },
+      registration_metadata: {},
+      credential_definition_metadata: {},
+    },
+    tags: {
+      cred_def_id: 'cd1',
+      issuer_id: 'did:algo:i',
+      schema_id: 's1',
+      schema_issuer_id: 'did:algo:i',
+      schema_name: 'degree',
+      schema_version: '1.0',
+    },
+  },
+  {
+    category: 'schema',
+    record: {
+      id: 'r1',
+      state: 'wait',
+      value: {
+        schema: { issuerId: 'did:algo:i', name: 'degree', version: '1.0', attrNames: ['a'] },
+        schema_id: 's1',
+        verkey: 'V',
+        error_msg: 'waits',
+      },
+    },
+    view: {
+      job_id: 'r1',
+      schema_state: {
+        state: 'wait',
+        schema_id: 's1',
+        schema: { issuerId: 'did:algo:i', name: 'degree', version: '1.0', attrNames: ['a'] },
+      },
+      registration_metadata: { reason: 'waits' },
+      schema_metadata: {},
+    },
+    tags: { schema_id: 's1', schema_issuer_id: 'did:algo:i', schema_name: 'degree', schema_version: '1.0' },
+  },
+  {
+    category: 'connection',
+    record: {
+      id: 'c1',
+      state: 'response',
+      role: 'invitee',
+      value: {
+        invitation_mode: 'once',
+        invitation_key: 'I',
+        invitation_msg_id: 'i1',
+        request_id: 'r1',
+        my_did: 'mine',
+        my_verkey: 'SECRET',
+        their_did: 'theirs',
+        their_label: 'Peer',
+        their_keys: ['K', 'L'],
+        shown_keys: ['K'],
+        their_former: { keys: ['F'], until: 1 },
+        connection_protocol: 'didexchange/1.1',
+        reusable: true,
+        their_public_did: 'did:web:p',
+        wire: { profile: 'spec', trust: 'ledger', endpoint_did: 'E', endpoint_verkey: 'X' },
+      },
+    },
+    view: {
+      state: 'response',
+      created_at: TIME,
+      updated_at: TIME,
+      connection_id: 'c1',
+      my_did: 'mine',
+      their_did: 'theirs',
+      their_label: 'Peer',
+      their_role: 'invitee',
+      connection_protocol: 'didexchange/1.1',
+      rfc23_state: 'response-sent',
+      invitation_key: 'I',
+      invitation_msg_id: 'i1',
+      request_id: 'r1',
+      accept: 'manual',
+      invitation_mode: 'once',
+      their_public_did: 'did:web:p',
+      legacy: { profile: 'spec', trust: 'ledger' },
+    },
+    tags: {
+      thread: 'r1',
+      their_key: ['K', 'F'],
+      listed_key: ['L'],
+      connection_protocol: 'didexchange/1.1',
+      invitation_key: 'I',
+      invitation_msg_id: 'i1',
+      my_did: 'mine',
+      their_did: 'theirs',
+      their_public_did: 'did:web:p',
+      reusable: 'did:web:p',
+      endpoint_did: 'E',
+    },
+  },
+  {
+    category: 'credential_exchange_v10',
+    record: {
+      id: 'x1',
+      state: 'offer_sent',
+      role: 'issuer',
+      connection: 'c1',
+      value: {
+        thread_id: 't1',
+        initiator: 'self',
+        auto_issue: true,
+        credential_offer: { nonce: '1' },
+        credential_offer_dict: { '@id': 'o' },
+        wanted: { comment: 'SECRET' },
+        protocol: 'p',
+      },
+    },
+    view: {
+      state: 'offer_sent',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      credential_exchange_id: 'x1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      initiator: 'self',
+      role: 'issuer',
+      auto_issue: true,
+      credential_offer_dict: { '@id': 'o' },
+      credential_offer: { nonce: '1' },
+    },
+    terse: {
+      state: 'offer_sent',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      credential_exchange_id: 'x1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      initiator: 'self',
+      role: 'issuer',
+      auto_issue: true,
+    },
+    tags: { thread: 't1', thread_id: 't1' },
+    hidden: false,
+  },
+  {
+    category: 'cred_ex_v20',
+    record: {
+      id: 'x1',
+      state: 'done',
+      role: 'holder',
+      connection: 'c1',
+      value: {
+        thread_id: 't1',
+        initiator: 'external',
+        cred_offer: { '@id': 'o' },
+        details: { indy: { a: 1 } },
+        wanted: { comment: 'SECRET' },
+        reply: { key: 'SECRET' },
+      },
+    },
+    view: {
+      state: 'done',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      cred_ex_id: 'x1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      initiator: 'external',
+      role: 'holder',
+      auto_offer: false,
+      auto_issue: false,
+      auto_remove: false,
+      auto_remove_on_failure: false,
+      cred_offer: { '@id': 'o' },
+      by_format: { cred_offer: {} },
+    },
+    terse: {
+      state: 'done',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      cred_ex_id: 'x1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      initiator: 'external',
+      role: 'holder',
+      auto_offer: false,
+      auto_issue: false,
+      auto_remove: false,
+    },
+    tags: { thread: 't1', thread_id: 't1' },
+    hidden: false,
+  },
+  {
+    category: 'credential',
+    record: {
+      id: 'cred-1',
+      value: {
+        schema_id: 's1',
+        cred_def_id: 'cd1',
+        rev_reg_id: null,
+        cred_rev_id: null,
+        attrs: { degree: 'Maths' },
+        credential: { signature: 'SECRET' },
+        subject: { a: 'SECRET' },
+      },
+    },
+    view: { referent: 'cred-1', schema_id: 's1', cred_def_id: 'cd1', rev_reg_id: null, cred_rev_id: null, attrs: { degree: 'Maths' } },
+    tags: { schema_id: 's1', cred_def_id: 'cd1' },
+  },
+  {
+    category: 'device',
+    record: { id: 'c1', value: { device_token: 'SECRET', device_platform: 'ios' } },
+    view: { device_platform: 'ios' },
+    tags: {},
+  },
+  {
+    category: 'did_rotate',
+    record: {
+      id: 'r1',
+      state: 'rotate-sent',
+      role: 'rotating',
+      value: { connection_id: 'c1', new_did: 'did:peer:4x', thread_id: 't1', verkey: 'SECRET', protocol: 'did-rotate' },
+    },
+    view: {
+      state: 'rotate-sent',
+      created_at: TIME,
+      updated_at: TIME,
+      record_id: 'r1',
+      role: 'rotating',
+      connection_id: 'c1',
+      new_did: 'did:peer:4x',
+      thread_id: 't1',
+    },
+    tags: { thread: 't1' },
+  },
+  {
+    category: 'did',
+    record: {
+      id: 'did:key:z',
+      state: 'stored',
+      value: {
+        did: 'did:key:z',
+        verkey: 'V',
+        method: 'key',
+        key_type: 'ed25519',
+        posture: 'wallet_only',
+        metadata: { a: 1 },
+        next_metadata: { b: 'SECRET' },
+      },
+    },
+    view: { did: 'did:key:z', verkey: 'V', posture: 'wallet_only', key_type: 'ed25519', method: 'key', metadata: { a: 1 } },
+    tags: { did: 'did:key:z', verkey: 'V', method: 'key', key_type: 'ed25519', posture: 'wallet_only' },
+  },
+  {
+    category: 'discovery_exchange_v10',
+    record: { id: 'd1', state: 'query-sent', connection: 'c1', value: { thread_id: 't1', connection_id: 'c1', query: { query: '*' } } },
+    view: {
+      state: 'query-sent',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      discovery_exchange_id: 'd1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      query_msg: { query: '*' },
+    },
+    tags: { thread: 't1', connection_id: 'c1' },
+  },
+  {
+    category: 'discovery_exchange_v20',
+    record: {
+      id: 'd1',
+      state: 'disclose-received',
+      connection: 'c1',
+      value: { thread_id: 't1', connection_id: 'c1', disclosed: { disclosures: [] } },
+    },
+    view: {
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      discovery_exchange_id: 'd1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      disclosures: { disclosures: [] },
+    },
+    tags: { thread: 't1', connection_id: 'c1' },
+  },
+  {
+    category: 'drpc_record',
+    record: {
+      id: 'r1',
+      state: 'completed',
+      role: 'server',
+      value: { connection_id: 'c1', thread_id: 't1', asked: 't1', request: { id: 1 }, response: { result: 2 } },
+    },
+    view: {
+      state: 'completed',
+      created_at: TIME,
+      updated_at: TIME,
+      request: { id: 1 },
+      response: { result: 2 },
+      id: 'r1',
+      tags: { connection_id: 'c1', thread_id: 't1' },
+    },
+    tags: { thread: 't1', thread_id: 't1', connection_id: 'c1', asked: 't1' },
+  },
+  {
+    category: 'introduction_record',
+    record: {
+      id: 'i1',
+      state: 'pending',
+      value: { init_connection_id: 'a', target_connection_id: 'b', thread_id: 't1', responder: 'SECRET' },
+    },
+    view: {},
+    tags: { thread: 't1' },
+  },
+  {
+    category: 'keylist',
+    record: { id: 'k1', role: 'client', value: { connection_id: 'c1', recipient_key: 'did:key:z', role: 'client', verkey: 'V' } },
+    view: { created_at: TIME, updated_at: TIME, record_id: 'k1', role: 'client', connection_id: 'c1', recipient_key: 'did:key:z' },
+    tags: { connection_id: 'c1', recipient_key: 'did:key:z', client: 'V' },
+    hidden: true,
+  },
+  {
+    category: 'legacy_endpoint',
+    record: { id: 'D', state: 'stored', value: { did: 'D', verkey: 'V' } },
+    view: { did: 'D', verkey: 'V' },
+    tags: {},
+  },
+  {
+    category: 'mediation',
+    record: {
+      id: 'm1',
+      state: 'granted',
+      role: 'client',
+      connection: 'c1',
+      value: {
+        connection_id: 'c1',
+        role: 'client',
+        endpoint: 'https://m.example',
+        routing_keys: ['did:key:z#z'],
+        routing_verkeys: ['V'],
+        is_default: true,
+        thread_id: 't1',
+      },
+    },
+    view: {
+      state: 'granted',
+      created_at: TIME,
+      updated_at: TIME,
+      mediation_id: 'm1',
+      role: 'client',
+      connection_id: 'c1',
+      routing_keys: ['did:key:z#z'],
+      endpoint: 'https://m.example',
+    },
+    tags: { thread: 't1', connection_id: 'c1', client: 'c1', default: 'yes' },
+  },
+  {
+    category: 'routing_key',
+    record: { id: 'default', value: { verkey: 'V' } },
+    view: { verkey: 'V' },
+    tags: {},
+  },
+  {
+    category: 'oob_record',
+    record: {
+      id: 'o1',
+      state: 'await-response',
+      role: 'receiver',
+      value: {
+        invi_msg_id: 'i1',
+        invitation: { '@id': 'i1' },
+        connection_id: 'c1',
+        our_recipient_key: 'V',
+        multi_use: false,
+        reuse_msg_id: 'u1',
+        short: 'SECRET',
+      },
+    },
+    view: {
+      state: 'await-response',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      oob_id: 'o1',
+      invi_msg_id: 'i1',
+      invitation: { '@id': 'i1' },
+      connection_id: 'c1',
+      our_recipient_key: 'V',
+      role: 'receiver',
+      multi_use: false,
+    },
+    tags: { thread: 'u1', invi_msg_id: 'i1', our_recipient_key: 'V' },
+  },
+  {
+    category: 'pickup',
+    record: { id: 'c1', value: { request: 'SECRET', ids: ['m1'] } },
+    view: { ids: ['m1'] },
+    tags: {},
+  },
+  {
+    category: 'presentation_exchange_v10',
+    record: {
+      id: 'x1',
+      state: 'verified',
+      role: 'verifier',
+      connection: 'c1',
+      value: { thread_id: 't1', initiator: 'self', verified: 'true', verified_msgs: [], presentation: { proof: 1 }, waiting_since: 5 },
+    },
+    view: {
+      state: 'verified',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      presentation_exchange_id: 'x1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      initiator: 'self',
+      role: 'verifier',
+      verified: 'true',
+      verified_msgs: [],
+      presentation: { proof: 1 },
+    },
+    terse: {
+      state: 'verified',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      presentation_exchange_id: 'x1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      initiator: 'self',
+      role: 'verifier',
+      verified: 'true',
+      verified_msgs: [],
+    },
+    tags: { thread: 't1', thread_id: 't1' },
+  },
+  {
+    category: 'pres_ex_v20',
+    record: {
+      id: 'x1',
+      state: 'request-sent',
+      role: 'verifier',
+      connection: 'c1',
+      value: { thread_id: 't1', initiator: 'self', auto_verify: true, pres_request: { '@id': 'q' }, reply: { key: 'SECRET' } },
+    },
+    view: {
+      state: 'request-sent',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      pres_ex_id: 'x1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      initiator: 'self',
+      role: 'verifier',
+      auto_present: false,
+      auto_verify: true,
+      auto_remove: false,
+      auto_remove_on_failure: false,
+      pres_request: { '@id': 'q' },
+      by_format: { pres_request: {} },
+    },
+    terse: {
+      state: 'request-sent',
+      created_at: TIME,
+      updated_at: TIME,
+      trace: false,
+      pres_ex_id: 'x1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      initiator: 'self',
+      role: 'verifier',
+      auto_present: false,
+      auto_verify: true,
+    },
+    tags: { thread: 't1', thread_id: 't1' },
+  },
+  {
+    category: 'wallet_key',
+    record: { id: 'z6', state: 'stored', value: { verkey: 'V', multikey: 'z6', kid: 'k' } },
+    view: { kid: 'k', multikey: 'z6' },
+    tags: { verkey: 'V', kid: 'k' },
+  },
+  {
+    category: 'wallet_record',
+    record: {
+      id: 'w1',
+      state: 'ready',
+      value: {
+        wallet_name: 'alice',
+        wallet_type: 'askar',
+        dispatch_type: 'both',
+        key_management_mode: 'managed',
+        webhook_urls: ['https://u:SECRET@hook.example/x#SECRET'],
+        tokens: [{ jti: 'SECRET', iat: 1 }],
+        extra_settings: { 'log.level': 'info' },
+      },
+    },
+    view: {
+      wallet_id: 'w1',
+      key_management_mode: 'managed',
+      created_at: TIME,
+      updated_at: TIME,
+      settings: {
+        'wallet.type': 'askar',
+        'wallet.name': 'alice',
+        'wallet.webhook_urls': ['https://***@hook.example/x#***'],
+        'wallet.dispatch_type': 'both',
+        'log.level': 'info',
+        'wallet.id': 'w1',
+      },
+    },
+    tags: { wallet_name: 'alice' },
+  },
+];
+
+/** Every kind: the menus that peers show are of no protocol alone. */
+const KINDS = new Map([...registry.records, [actionMenuRecord.category, actionMenuRecord as unknown as RecordDef]]);
+const of = ({ record }: Row): Exchange => ({ version: 1, created: AT, updated: AT, ...record }) as unknown as Exchange;
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+describe('records', () => {
+  for (const row of ROWS) {
+    test(row.category, () => {
+      const def = KINDS.get(row.category)!;
+      const record = of(row);
+      assert.deepEqual(plain(def.view(record)), row.view, 'view');
+      assert.deepEqual(def.terse && plain(def.terse(record)), row.terse, 'terse');
+      assert.deepEqual(plain(def.tags(record.value)), row.tags, 'tags');
+      assert.equal(def.hidden?.(record), row.hidden, 'hidden');
+      assert.ok(record.state === undefined || def.states.includes(record.state), 'its state is one of its own');
+      assert.ok(!JSON.stringify([def.view(record), def.terse?.(record), def.admin?.detail?.(record)]).includes('SECRET'));
+    });
+  }
+
+  test('what goes with a connection: its keys, what names it, and the mediations on it', () => {
+    const removed = (value: object, id = 'c1') => plain(KINDS.get('connection')!.removed!(of({ record: { id, value } } as Row)));
+    const none = { unroutes: [], unkeys: [], unmediate: [] };
+    assert.deepEqual(removed({}), none);
+    assert.deepEqual(removed({ my_verkey: 'K' }), { unroutes: ['K'], unkeys: ['K'], unmediate: [] });
+    // the key of a DID of the wallet has other uses
+    assert.deepEqual(removed({ my_verkey: 'K', my_did_shared: true, mediated: true }), none);
+    assert.deepEqual(removed({ my_verkey: 'K', mediated: true, invitation_mediated: true, invitation_key: 'I' }), {
+      unroutes: ['K'],
+      unkeys: ['K'],
+      unmediate: ['K', 'I'],
+    });
+    const names = (removed({ protocol: 'connection-2018', my_did: 'D', invitation_msg_id: 'n' }) as { unroutes: string[] }).unroutes;
+    assert.deepEqual(names, ['2018 D', '2018 n', '2018 offer n']);
+    const { next } = removed({ mediation: ['client'] }) as { next: { command: string; input: object }[] };
+    assert.deepEqual(
+      next.map(({ command, input }) => [command, input]),
+      [['purge', { connection: 'c1', role: 'client' }]],
+    );
+  });
+
+  test('the deletion of a credential has a webhook that names it by id', () => {
+    assert.deepEqual(KINDS.get('credential')!.removed!(of({ record: { id: 'cred-1' } } as Row)), {
+      emit: [{ topic: 'credential', payload: { id: 'cred-1', state: 'deleted' } }],
+    });
+  });
+
+  test('every kind has a row', () => assert.deepEqual([...KINDS.keys()].sort(), ROWS.map(({ category }) => category).sort()));
+});
