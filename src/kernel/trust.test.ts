@@ -269,7 +269,7 @@ test('a shown key is written with the message’s effects, once', () => {
   const connection = known('c', ['theirs']) as never;
   const plain = withShownKey({}, registry, protocol('cred_ex'), undefined, connection);
   assert.deepEqual(plain.others, [{ def, base: connection, silent: true }]);
-  const own = { record: { patch: {} } };
+  const own = { record: {} };
   assert.equal(withShownKey(own, registry, protocol('connection'), connection, connection), own);
   const others = { others: [{ def, base: connection }] } as never;
   assert.equal(withShownKey(others, registry, protocol('cred_ex'), undefined, connection), others);

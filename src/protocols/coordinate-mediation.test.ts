@@ -130,7 +130,7 @@ table('coordinate-mediation', [
           },
         },
       ],
-      record: { patch: {} },
+      record: {},
       others: [
         {
           def: 'keylist',
@@ -151,7 +151,7 @@ table('coordinate-mediation', [
     effects: {
       routes: [{ kid: `mediated tenant-1 ${key(103)}`, kind: 'keylist', target: 'c1' }],
       send: [{ type: 'keylist-update-response', body: { updated: [{ recipient_key: key(103), action: 'add', result: 'success' }] } }],
-      record: { patch: {} },
+      record: {},
       others: [
         {
           def: 'keylist',
@@ -197,7 +197,7 @@ table('coordinate-mediation', [
           },
         },
       ],
-      record: { patch: {} },
+      record: {},
       others: [{ def: 'keylist', base: 'k server', remove: true }],
     },
   },
