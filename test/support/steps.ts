@@ -286,7 +286,12 @@ export function shown(effects: Effects, record?: Some): Record<string, unknown> 
     const changed = Object.entries(patch ?? {}).flatMap(([member, value]) =>
       value !== undefined ? [[member, value]] : before[member] !== undefined ? [[member, REMOVED]] : [],
     );
-    return { ...(def && { def: def.category }), ...(of && { base: of.id }), ...rest, ...(changed.length > 0 && { patch: Object.fromEntries(changed) }) };
+    return {
+      ...(def && { def: def.category }),
+      ...(of && { base: of.id }),
+      ...rest,
+      ...(changed.length > 0 && { patch: Object.fromEntries(changed) }),
+    };
   };
   const { record: own, others, keys, ...rest } = effects;
   const all = {
