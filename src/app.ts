@@ -1,12 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { isIP } from 'node:net';
-import { join } from 'node:path';
 import { algorandLedger } from './adapters/algorand/algorand.ts';
 import { openAnonCreds } from './adapters/anoncreds/anoncreds.ts';
-import { openPostgres } from './adapters/postgres/postgres.ts';
-import { rotatePostgres } from './adapters/postgres/rotate.ts';
-import { rotateSqlite } from './adapters/sqlite/rotate.ts';
-import { openSqlite } from './adapters/sqlite/sqlite.ts';
 import { createDoor } from './adapters/transport/door.ts';
 import { egressGuard } from './adapters/transport/egress.ts';
 import { httpInbound, inboundGate } from './adapters/transport/http-inbound.ts';
@@ -24,8 +18,9 @@ import { legacyEndpoints } from './agent-2018/endpoint.ts';
 import { createEndpoints } from './agent-2018/endpoints.ts';
 import { agent2018Work } from './agent-2018/matching.ts';
 import { MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from './builtin-protocols.ts';
-import { type Config, ConfigError, dataDir, liveConfig } from './config.ts';
+import { type Config, ConfigError, liveConfig } from './config.ts';
 import { acapySettings } from './config-acapy.ts';
+import { BASE, firstTenant, openDatabase } from './database.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
@@ -44,8 +39,10 @@ import { createTally, type Tally } from './kernel/tally.ts';
 import { createTurns } from './kernel/turns.ts';
 import { createWebhookSecrets } from './kernel/webhook-secret.ts';
 import type { WorkContext } from './kernel/work.ts';
+import { adminOf, inboundOf, openAll, withEndpoint } from './listeners.ts';
 import { startDeliverySessions } from './mediation/delivery-sessions.ts';
 import { createLines } from './mediation/mediator-lines.ts';
+import { createMessageService } from './mediation/message-service.ts';
 import { startPickup } from './mediation/pickup-client.ts';
 import type { PickupMode } from './mediation/pickup-link.ts';
 import { createRelay } from './mediation/relay.ts';
@@ -55,11 +52,11 @@ import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { Database } from './ports/store.ts';
 import { NO_TRACE, type Trace } from './ports/trace.ts';
-import type { Outbound, Socket } from './ports/transport.ts';
 import { type TenantProfiles, tenantProfiles } from './profiles.ts';
 import { deliveryOf } from './protocols/mediation/message-pickup-2.ts';
 import { multitenancy } from './resources/multitenancy.ts';
 import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
+import { tracing } from './tracing.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
 import { startExpiry } from './workers/expiry.ts';
 import { startSweeper } from './workers/sweeper.ts';
@@ -73,9 +70,6 @@ const WATCHED_MS = 60_000;
 const MAX_IN_FLIGHT = 1000;
 /** How long it is believed that the store can be written, or cannot, and that the ledger's node answers, or does not. */
 const HEALTH_MS = 2000;
-/** The tenant of a single-tenant agent. */
-export const BASE = 'base';
-
 export interface Agent {
   /** For tests: what the agent is made of. */
   readonly kernel: Kernel;
@@ -264,31 +258,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   };
 
   const sessions = startDeliverySessions({ kernel, wrap: deliveryOf });
-  const sink = {
-    async receive(body: Uint8Array, socket?: Socket) {
-      // sockets take nothing new by themselves; what they had is finished
-      if (closing && !socket) return { status: 503 };
-      const { refused, reply, sent, session, taken, lent, confirmed } = await engine.receive(body, {
-        canReply: true,
-        socket,
-        open: socket && ((tenant, box) => sessions.open(socket, tenant, box)),
-      });
-      if (refused === 'envelope') return { status: 400 };
-      const known = session !== undefined;
-      if (confirmed) await sessions.acknowledge(confirmed);
-      if (taken) sessions.acknowledged(taken);
-      if (socket && session) sessions.attach(session, socket);
-      if (socket && lent) sessions.inFlight(lent, socket);
-      if (reply !== undefined) return { status: 200, reply, sent, known };
-      const mail = session && !socket ? await sessions.forRequest(session) : undefined;
-      return mail ? { status: 200, ...mail } : { status: 202, known };
-    },
-  };
-  frames = takeFrames(sink, gate, log);
+  const messageService = createMessageService(engine, sessions, () => closing);
+  frames = takeFrames(messageService, gate, log);
   const sockets = wsInbound(frames, { ...heartbeat, gate, door, maxBytes: config.maxMessageSize, maxSockets: config.maxSockets, log });
   const face = { routes: createPublicFace(kernel, calls, publicRoutes), http: publicHttp({ log }) };
   const messages = await openAll(inbound, async ({ host, port, posts, sockets: takes }) => {
-    return await httpInbound(sink, {
+    return await httpInbound(messageService, {
       ...{ host, port, posts, upgrade: takes ? sockets.upgrade : undefined },
       maxBytes: config.maxMessageSize,
       gate,
@@ -418,34 +393,6 @@ function pickupMode({ mediatorPickup: given, endpoints }: Config, listens: boole
   return off ? undefined : (given as PickupMode);
 }
 
-/** What puts spans around the ports: nothing at all, unless `--otlp-endpoint` says where they go. */
-async function tracing(config: Config, instance: string, log: Log) {
-  const same = <T>(port: T): T => port;
-  if (config.otlpEndpoint === undefined)
-    return {
-      trace: NO_TRACE,
-      database: same<Database>,
-      ledgered: same<Ledger | undefined>,
-      cryptographic: same<Cryptographer>,
-      outgoing: same<Outbound>,
-    };
-  const { otlpEndpoint: endpoint, otlpShare: share } = config;
-  if (!/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint)) throw new ConfigError('--otlp-endpoint takes a URL, http or https');
-  if (share > 1) throw new ConfigError('--otlp-share takes a number from 0 to 1');
-  // loaded here, not above: the SDK is larger than all the rest, and most agents run without it
-  const [{ otlpTrace }, traced] = await Promise.all([import('./adapters/telemetry/otlp.ts'), import('./adapters/telemetry/traced.ts')]);
-  const trace = otlpTrace({ endpoint, share, version: VERSION, instance, log });
-  return {
-    trace,
-    database: (db: Database) => traced.tracedDatabase(db, trace),
-    ledgered: (ledger: Ledger | undefined) => ledger && traced.tracedLedger(ledger, trace),
-    cryptographic: (anoncreds: Cryptographer) => traced.tracedAnonCreds(anoncreds, trace),
-    outgoing: (outbound: Outbound) => traced.tracedOutbound(outbound, trace),
-  };
-}
-
-type Cryptographer = ReturnType<typeof openAnonCreds>;
-
 /** Creates the database, or brings it to this version's schema, and with `--seed` creates the DID. @returns the DID where it was not public yet */
 export async function provision(config: Config, log: Log): Promise<string | undefined> {
   ledgerOf(config);
@@ -460,28 +407,6 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   } finally {
     await db.admin.close();
   }
-}
-
-/** The wallet of the operator; with `--recreate-wallet` a new one in the place of the one that is there. @throws ConfigError where that would erase more */
-async function firstTenant(db: Database, { recreateWallet, walletKey, walletName }: Config, log: Log): Promise<void> {
-  if (recreateWallet) {
-    if (walletKey === undefined) throw new ConfigError('--recreate-wallet erases the wallet: it needs its --wallet-key');
-    const tenants = (await db.admin.tenants()).filter((id) => id !== BASE).length;
-    if (tenants > 0)
-      throw new ConfigError(
-        `--recreate-wallet: ${tenants} wallets of tenants are in the database, which this does not erase: remove them first`,
-      );
-    await db.admin.eraseTenant(BASE);
-    while ((await db.admin.sweepTenant(BASE)) > 0);
-    log.warn({ wallet: walletName }, 'the wallet that was in the database is erased: --recreate-wallet');
-  }
-  await db.admin.ensureTenant(BASE, walletName);
-}
-
-/** Puts `--new-wallet-key`, or a generated key, in the place of the wallet key. @returns how many tenants there are */
-export async function rotateKey({ store, walletKey: masterKey, newWalletKey: nextKey, ...config }: Config): Promise<number> {
-  if (store !== undefined && /^postgres(ql)?:/.test(store)) return await rotatePostgres({ url: store, masterKey, nextKey });
-  return rotateSqlite({ path: sqlitePath(store, config as Config).path, masterKey, nextKey });
 }
 
 function kernelOf(
@@ -520,66 +445,6 @@ function kernelOf(
   return { kernel: withFormats(parts, MESSAGE_FORMATS), change };
 }
 
-/** Peers reach an agent that was given no address on its first port; where that is for WebSockets alone, this says so. */
-function withEndpoint(config: Config): Config {
-  const [first] = inboundOf(config);
-  return config.endpoints === undefined && first && !first.posts ? { ...config, endpoints: [`ws://${first.host}:${first.port}`] } : config;
-}
-
-/** A port for messages: posted, or on WebSockets, or both. */
-interface Listener {
-  readonly host: string;
-  readonly port: number;
-  readonly posts: boolean;
-  readonly sockets: boolean;
-}
-
-function inboundOf(config: Config): Listener[] {
-  const wrong = [...config.inbound.map(([module]) => module!), ...config.outbound].find((module) => module !== 'http' && module !== 'ws');
-  if (wrong !== undefined) throw new ConfigError(`the transport ${wrong} is not supported: use http, ws`);
-  const listeners = new Map<string, Listener>();
-  for (const [module, host, given] of config.noTransport ? [] : config.inbound) {
-    const port = portOf(given!, '--inbound-transport');
-    const { posts, sockets } = listeners.get(`${host} ${port}`) ?? { posts: false, sockets: false };
-    listeners.set(`${host} ${port}`, { host: host!, port, posts: posts || module === 'http', sockets: sockets || module === 'ws' });
-  }
-  return [...listeners.values()];
-}
-
-/** Opens everything, or nothing. @throws what the first one throws that cannot be opened */
-async function openAll<T, O extends { close(): Promise<void> }>(all: readonly T[], open: (one: T) => Promise<O>): Promise<O[]> {
-  const opened: O[] = [];
-  try {
-    for (const one of all) opened.push(await open(one));
-    return opened;
-  } catch (error) {
-    await Promise.allSettled(opened.map((one) => one.close()));
-    throw error;
-  }
-}
-
-function adminOf(config: Config, log: Log): { host: string; port: number; apiKey?: string } | undefined {
-  if (!config.admin) return undefined;
-  if (Boolean(config.adminApiKey) === config.adminInsecureMode)
-    throw new ConfigError('--admin needs either --admin-api-key or --admin-insecure-mode');
-  const [host, port] = config.admin as [string, string];
-  const wrong = config.adminCorsOrigins.find((origin) => origin !== '*' && !isOrigin(origin));
-  if (wrong !== undefined) throw new ConfigError(`--admin-cors-origin ${wrong}: must be an origin, as in https://console.example`);
-  if (config.adminInsecureMode && config.adminCorsOrigins.includes('*'))
-    throw new ConfigError('--admin-cors-origin * with --admin-insecure-mode would let every web page drive the agent: name the origins');
-  const loopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-  if (config.adminInsecureMode && !loopback) {
-    log.warn(
-      { host },
-      'THE ADMIN API IS OPEN TO EVERYONE WHO CAN REACH THIS MACHINE: --admin-insecure-mode on an address that is not loopback',
-    );
-  }
-  return { host, port: portOf(port, '--admin'), apiKey: config.adminApiKey };
-}
-
-/** As a browser says it: scheme, name and port. */
-const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text.toLowerCase().replace(/\/$/, '');
-
 /** What an adapter cannot make of a setting is the operator's to mend. @throws ConfigError */
 function asSetting<T>(name: string, make: () => T): T {
   try {
@@ -588,45 +453,6 @@ function asSetting<T>(name: string, make: () => T): T {
     if (error instanceof AppError) throw error;
     throw new ConfigError(`${name}: ${(error as Error).message}`);
   }
-}
-
-function portOf(text: string, name: string): number {
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new ConfigError(`${name}: ${text} is not a port`);
-  return port;
-}
-
-function sqlitePath(store: string | undefined, config: Config): { path: string; limit?: string } {
-  const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
-  return { path: given || join(dataDir(config), `${config.walletName}.db`), limit };
-}
-
-async function openDatabase(config: Config, log: Log, damaged?: (what: string) => void): Promise<Database> {
-  const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
-  const { store, walletKey } = config;
-  if (store === undefined || store.startsWith('sqlite:')) {
-    const { path, limit } = sqlitePath(store, config);
-    const db = await openSqlite({
-      path,
-      masterKey: walletKey,
-      maxPageCount: limit === undefined ? undefined : Number(limit),
-      report,
-      damaged,
-    });
-    if (walletKey === undefined)
-      log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');
-    return db;
-  }
-  if (/^postgres(ql)?:\/\//.test(store))
-    return await openPostgres({
-      url: store,
-      masterKey: walletKey,
-      poolSize: config.poolSize,
-      alone: config.recreateWallet,
-      report,
-      damaged,
-    });
-  throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);
 }
 
 function ledgerOf(config: Config): Ledger | undefined {

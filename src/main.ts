@@ -64,8 +64,9 @@ async function provision(command: 'provision' | 'upgrade', argv: readonly string
 
 /** Re-wraps what the wallet key seals under another one, then ends. */
 async function rotateKey(argv: readonly string[]): Promise<void> {
-  const { config, log, app } = await configured('rotate-key', argv);
-  const tenants = await app.rotateKey(config);
+  const { config, log } = await configured('rotate-key', argv);
+  const { rotateKey: rotate } = await import('./database.ts');
+  const tenants = await rotate(config);
   log.info({ tenants }, 'the wallet key was replaced: copies of the database from before need the one of before');
 }
 

@@ -10,7 +10,10 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** What each folder of `src` may import of ours, itself aside: docs/architecture.md says why. */
 const MAY: Record<string, readonly string[]> = {
-  'main.ts': ['app.ts', 'config.ts', 'agent-2018', 'errors.ts', 'adapters', 'version.ts'],
+  'main.ts': ['app.ts', 'config.ts', 'database.ts', 'agent-2018', 'errors.ts', 'adapters', 'version.ts'],
+  'database.ts': ['adapters', 'ports', 'config.ts'],
+  'listeners.ts': ['ports', 'config.ts'],
+  'tracing.ts': ['adapters', 'ports', 'config.ts', 'version.ts'],
   'app.ts': [
     'admin',
     'workers',
@@ -27,6 +30,9 @@ const MAY: Record<string, readonly string[]> = {
     'didcomm',
     'config.ts',
     'config-acapy.ts',
+    'database.ts',
+    'listeners.ts',
+    'tracing.ts',
     'startup.ts',
     'plugins.ts',
     'builtin-protocols.ts',

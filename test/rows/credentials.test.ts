@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
-import { BASE } from '../../src/app.ts';
+import { BASE } from '../../src/database.ts';
 import { anchor, type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
 import {
   askProof,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
-import { BASE } from '../../src/app.ts';
+import { BASE } from '../../src/database.ts';
 import { signBytes } from '../../src/didcomm/keys.ts';
 import { algoDocument } from '../../src/dids/own-documents.ts';
 import type { JsonObject } from '../../src/ports/json.ts';

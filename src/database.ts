@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { openPostgres } from './adapters/postgres/postgres.ts';
+import { rotatePostgres } from './adapters/postgres/rotate.ts';
+import { rotateSqlite } from './adapters/sqlite/rotate.ts';
+import { openSqlite } from './adapters/sqlite/sqlite.ts';
+import { type Config, ConfigError, dataDir } from './config.ts';
+import type { Log } from './ports/log.ts';
+import type { Database } from './ports/store.ts';
+
+/** The database of an agent, by its settings. */
+
+/** The tenant of a single-tenant agent. */
+export const BASE = 'base';
+
+function sqlitePath(store: string | undefined, config: Config): { path: string; limit?: string } {
+  const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
+  return { path: given || join(dataDir(config), `${config.walletName}.db`), limit };
+}
+
+/** Opens the database, or creates it. @throws ConfigError, or AppError where it cannot be had */
+export async function openDatabase(config: Config, log: Log, damaged?: (what: string) => void): Promise<Database> {
+  const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
+  const { store, walletKey } = config;
+  if (store === undefined || store.startsWith('sqlite:')) {
+    const { path, limit } = sqlitePath(store, config);
+    const db = await openSqlite({
+      path,
+      masterKey: walletKey,
+      maxPageCount: limit === undefined ? undefined : Number(limit),
+      report,
+      damaged,
+    });
+    if (walletKey === undefined)
+      log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');
+    return db;
+  }
+  if (/^postgres(ql)?:\/\//.test(store))
+    return await openPostgres({
+      url: store,
+      masterKey: walletKey,
+      poolSize: config.poolSize,
+      alone: config.recreateWallet,
+      report,
+      damaged,
+    });
+  throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);
+}
+
+/** The wallet of the operator; with `--recreate-wallet` a new one in the place of the one that is there. @throws ConfigError where that would erase more */
+export async function firstTenant(db: Database, { recreateWallet, walletKey, walletName }: Config, log: Log): Promise<void> {
+  if (recreateWallet) {
+    if (walletKey === undefined) throw new ConfigError('--recreate-wallet erases the wallet: it needs its --wallet-key');
+    const tenants = (await db.admin.tenants()).filter((id) => id !== BASE).length;
+    if (tenants > 0)
+      throw new ConfigError(
+        `--recreate-wallet: ${tenants} wallets of tenants are in the database, which this does not erase: remove them first`,
+      );
+    await db.admin.eraseTenant(BASE);
+    while ((await db.admin.sweepTenant(BASE)) > 0);
+    log.warn({ wallet: walletName }, 'the wallet that was in the database is erased: --recreate-wallet');
+  }
+  await db.admin.ensureTenant(BASE, walletName);
+}
+
+/** Puts `--new-wallet-key`, or a generated key, in the place of the wallet key. @returns how many tenants there are */
+export async function rotateKey({ store, walletKey: masterKey, newWalletKey: nextKey, ...config }: Config): Promise<number> {
+  if (store !== undefined && /^postgres(ql)?:/.test(store)) return await rotatePostgres({ url: store, masterKey, nextKey });
+  return rotateSqlite({ path: sqlitePath(store, config as Config).path, masterKey, nextKey });
+}
