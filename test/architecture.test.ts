@@ -4,7 +4,6 @@ import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
-import type { Protocol } from '../src/kernel/protocol.ts';
 import { filesOf } from './run.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -150,7 +149,7 @@ test('unit tests start no process, no database and no agent', () => {
 });
 
 /** Whether a literal has steps; public routes alone are tested over HTTP. */
-const hasSteps = ({ messages, commands = {}, results = {} }: Pick<Protocol, 'messages' | 'commands' | 'results'>): boolean =>
+const hasSteps = ({ messages, commands = {}, results = {} }: { messages: object; commands?: object; results?: object }): boolean =>
   [messages, commands, results].some((steps) => Object.keys(steps).length > 0);
 
 test('every protocol and resource has a table of its steps, and every record one of its views', () => {
