@@ -19,10 +19,10 @@ export const status = (ledger: Ledger): algosdk.modelsv2.NodeStatusResponse => {
   });
 };
 
-export const transactionParams = (ledger: Ledger): algosdk.modelsv2.TransactionParametersResponse =>
+export const transactionParams = (ledger: Ledger, feePerByte: number): algosdk.modelsv2.TransactionParametersResponse =>
   new models.TransactionParametersResponse({
     consensusVersion: LIMITS.consensus,
-    fee: 0,
+    fee: feePerByte,
     genesisHash: ledger.genesis.hash,
     genesisId: ledger.genesis.id,
     lastRound: ledger.last().round,
@@ -75,7 +75,7 @@ export const application = (ledger: Ledger, id: bigint): algosdk.modelsv2.Applic
   });
 };
 
-/** A page of an application's boxes in the order of their names. */
+/** A page of an application's boxes in the order of their names; the token is the last name given, and the next page begins after it. */
 export const boxPage = (
   ledger: Ledger,
   id: bigint,
@@ -84,16 +84,14 @@ export const boxPage = (
   const app = ledger.state.app(id);
   if (app === undefined) return undefined;
   const prefix = Buffer.from(query.prefix).toString('hex');
-  const names = [...app.boxes.keys()]
-    .filter((name) => name.startsWith(prefix) && (query.after === undefined || name >= query.after))
-    .sort();
+  const names = [...app.boxes.keys()].filter((name) => name.startsWith(prefix) && (query.after === undefined || name > query.after)).sort();
   const page = query.limit > 0 ? names.slice(0, query.limit) : names;
-  const next = names[page.length];
+  const last = page.length < names.length ? page.at(-1) : undefined;
   return new models.BoxesResponse({
     boxes: page.map(
       (name) => new models.BoxDescriptor({ name: Buffer.from(name, 'hex'), value: query.values ? app.boxes.get(name) : undefined }),
     ),
-    nextToken: next === undefined ? undefined : `b64:${Buffer.from(next, 'hex').toString('base64')}`,
+    nextToken: last === undefined ? undefined : `b64:${Buffer.from(last, 'hex').toString('base64')}`,
     round: ledger.last().round,
   });
 };

@@ -30,10 +30,15 @@ export interface Host {
 /** Why a program stopped: its counter and the reason, worded as the reference node does. */
 export class AvmError extends Error {
   readonly pc: number;
-  constructor(pc: number, text: string) {
+  /** The last opcodes, and what was on the stack. */
+  readonly opcodes: readonly string[];
+  readonly values: readonly Value[];
+  constructor(pc: number, text: string, opcodes: readonly string[] = [], values: readonly Value[] = []) {
     super(text);
     this.name = 'AvmError';
     this.pc = pc;
+    this.opcodes = opcodes;
+    this.values = values;
   }
 }
 

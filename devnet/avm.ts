@@ -41,6 +41,9 @@ export const run = (program: Uint8Array, host: Host): boolean => {
   if (version < 2n || version > 11n) throw new AvmError(0, `program version ${version} not supported here`);
   let pc = start;
   let at = pc;
+  let cost = 0;
+  /** The last opcodes, for the text of an error. */
+  let recent: string[] = [];
 
   const pop = (): Value => {
     if (stack.length === 0) throw new Error('stack underflow');
@@ -125,7 +128,7 @@ export const run = (program: Uint8Array, host: Host): boolean => {
       throw new Error('err opcode executed');
     },
     assert: () => {
-      if (popInt() === 0n) throw new Error('assert failed');
+      if (popInt() === 0n) throw new Error(`assert failed pc=${at}`);
     },
     intcblock: () => {
       ints = list(varuint);
@@ -254,7 +257,9 @@ export const run = (program: Uint8Array, host: Host): boolean => {
       const code = byte();
       const op = BY_CODE.get(code);
       if (op === undefined) throw new Error(`illegal opcode 0x${code.toString(16).padStart(2, '0')}`);
-      if (!host.charge(op.cost)) throw new Error(`dynamic cost budget exceeded, executing ${op.name}`);
+      recent = [...recent.slice(-2), op.name];
+      if (!host.charge(op.cost)) throw new Error(`dynamic cost budget exceeded, executing ${op.name}: local program cost was ${cost}`);
+      cost += op.cost;
       if (op.name === 'return') {
         const value = popInt();
         stack.length = 0;
@@ -268,7 +273,8 @@ export const run = (program: Uint8Array, host: Host): boolean => {
     if (stack.length !== 1) throw new Error(`stack len is ${stack.length} instead of 1`);
     return popIntLast(stack) !== 0n;
   } catch (error) {
-    throw error instanceof AvmError ? error : new AvmError(at, error instanceof Error ? error.message : String(error));
+    if (error instanceof AvmError) throw error;
+    throw new AvmError(at, error instanceof Error ? error.message : String(error), recent, stack);
   }
 };
 

@@ -1,6 +1,7 @@
 import algosdk from 'algosdk';
 import { cut, type Host, type Value } from './avm-values.ts';
 import { type App, minBalance, type State } from './state.ts';
+import { dump, money } from './texts.ts';
 
 /** An inner payment, as it is reported with the transaction that made it. */
 export interface InnerPayment {
@@ -280,8 +281,13 @@ export const hostOf = (
       amount: number('Amount', 0n),
       fee: number('Fee', MIN_FEE),
     };
-    if (payment.fee + context.credit < MIN_FEE)
-      throw new Error(`fee too small: inner fee ${payment.fee} and group credit ${context.credit}`);
+    const paid = payment.fee + context.credit;
+    if (paid < MIN_FEE) {
+      const subtxns = context.txns.map((one) => dump(new algosdk.SignedTransaction({ txn: one }))).join(', ');
+      throw new Error(
+        `group fee ${money(paid)} too small (needs ${money(MIN_FEE - paid)} more) []transactions.SignedTxnWithAD{${subtxns}}`,
+      );
+    }
     context.credit += payment.fee - MIN_FEE;
     // The minimum balance is the top-level transaction's business: it is checked when the whole call is over.
     spend(state, payment.sender, payment.fee);

@@ -64,23 +64,23 @@ describe('signatures', () => {
         new algosdk.SignedTransaction({ txn: decoded.txn, msig: decoded.msig, sgnr: algosdk.multisigAddress(metadata) }),
       );
     };
-    refused(() => node.node.submit(asSigned(one)), /too few signatures/);
+    refused(() => node.node.submit(asSigned(one)), /multisig validation failed: Invalid number of signatures$/);
     node.node.submit(asSigned(algosdk.appendSignMultisigTransaction(one, metadata, sponsor.sk).blob));
     assert.equal(node.account(bob).balance, 150_000n);
   });
 });
 
 describe('transactions', () => {
-  test('are canonical MessagePack', () => {
+  test('are MessagePack, whatever the order of their members', () => {
     const node = funded();
     const bytes = pay(node, alice, bob, 200_000).signTxn(alice.sk);
-    // A map of two: `sig` in 70 bytes, then `txn`; the other order says the same, but not canonically.
+    // A map of two: `sig` in 70 bytes, then `txn`; the other order is not canonical, and taken all the same.
     const swapped = Uint8Array.from([...bytes.slice(0, 1), ...bytes.slice(71), ...bytes.slice(1, 71)]);
     assert.deepEqual(algosdk.decodeSignedTransaction(swapped), algosdk.decodeSignedTransaction(bytes));
-    refused(() => node.node.submit(swapped), /not canonical/);
-    refused(() => node.node.submit(bytes.slice(0, -1)), /early|Offset|bounds/);
-    refused(() => node.node.submit(new Uint8Array()), /empty/);
+    refused(() => node.node.submit(bytes.slice(0, -1)), /^empty txgroup$/);
+    refused(() => node.node.submit(new Uint8Array()), /^empty txgroup$/);
     refused(() => node.node.submit(Uint8Array.of(0xc1)), /msgpack/);
+    node.node.submit(swapped);
   });
 
   test('live between their rounds, on this network, once', () => {
@@ -95,8 +95,14 @@ describe('transactions', () => {
     node.node.submit(once);
     refused(() => node.node.submit(once), /already in ledger/);
     refused(() => node.node.submit(late.signTxn(alice.sk)), /txn dead/);
-    refused(() => node.node.submit(pay(node, alice, bob, 1, { genesisHash: filler(32) }).signTxn(alice.sk)), /GenesisHash/);
-    refused(() => node.node.submit(pay(node, alice, bob, 1, { genesisID: 'other-v1' }).signTxn(alice.sk)), /GenesisID/);
+    refused(
+      () => node.node.submit(pay(node, alice, bob, 1, { genesisHash: filler(32) }).signTxn(alice.sk)),
+      /^tx\.GenesisHash <[A-Z2-7]{52}> does not match expected </,
+    );
+    refused(
+      () => node.node.submit(pay(node, alice, bob, 1, { genesisID: 'other-v1' }).signTxn(alice.sk)),
+      /^tx\.GenesisID <other-v1> does not match expected </,
+    );
     refused(() => node.node.submit(pay(node, alice, bob, 1, { lastValid: round + 1005n }).signTxn(alice.sk)), /window size excessive/);
   });
 
@@ -104,16 +110,22 @@ describe('transactions', () => {
     const node = funded();
     const lease = filler(32);
     const { round } = node.ledger.last();
-    node.node.submit(pay(node, alice, bob, 100_000, { lease, lastValid: round + 3n }).signTxn(alice.sk));
+    const leased = pay(node, alice, bob, 100_000, { lease, lastValid: round + 3n }).signTxn(alice.sk);
+    node.node.submit(leased);
+    // Of a confirmed transaction the lease is looked at before its id.
+    refused(() => node.node.submit(leased), /overlapping lease/);
     const again = () => node.node.submit(pay(node, alice, bob, 100_001, { lease }).signTxn(alice.sk));
-    refused(again, /overlapping lease/);
+    refused(again, /overlapping lease \(sender, lease\):\([A-Z2-7]{58}, [A-Z2-7]{58}\)$/);
     node.node.advance(2);
     again();
   });
 
   test('pay at least the minimum fee, pooled over the group', () => {
     const node = funded();
-    refused(() => node.node.submit(pay(node, alice, bob, 100_000, { fee: 999n }).signTxn(alice.sk)), /in fees/);
+    refused(
+      () => node.node.submit(pay(node, alice, bob, 100_000, { fee: 999n }).signTxn(alice.sk)),
+      /^txgroup with 999uA fees is less than 1mA /,
+    );
     const group = algosdk.assignGroupID([pay(node, alice, bob, 100_000, { fee: 0n }), pay(node, sponsor, bob, 1, { fee: 2000n })]);
     node.node.submit(node.sign(group, [alice, sponsor]));
     assert.equal(node.account(alice).balance, 900_000n);
@@ -153,7 +165,7 @@ describe('groups', () => {
       algosdk.Transaction,
       algosdk.Transaction,
     ];
-    refused(() => node.node.submit(first.signTxn(alice.sk)), /incomplete group/);
+    refused(() => node.node.submit(first.signTxn(alice.sk)), /^transactionGroup: incomplete group: [A-Z2-7]{52} != [A-Z2-7]{52} \(/);
     refused(() => node.node.submit(node.sign([second, first], [alice, alice])), /incomplete group/);
     refused(() => node.node.submit(node.sign([first, second], [alice, alice])), /overspend/);
     refused(() => node.node.submit(node.sign([pay(node, alice, bob, 1), pay(node, alice, bob, 2)], [alice, alice])), /zero Group/);
@@ -162,7 +174,7 @@ describe('groups', () => {
     const many = algosdk.assignGroupID(Array.from({ length: 16 }, (_none, i) => pay(node, alice, alice, i)));
     refused(
       () => node.node.submit(Uint8Array.from(Buffer.concat([...many, pay(node, alice, alice, 99)].map((txn) => txn.signTxn(alice.sk))))),
-      /exceeds maximum 16/,
+      /^max group size is 16$/,
     );
   });
 });
@@ -204,15 +216,21 @@ describe('application calls', () => {
 
   test('have 2,048 bytes of arguments and eight references', () => {
     const node = testNode();
-    refused(() => node.send({ pay: 2_000_000, calls: [call(2027, 0)] }), /args total length too long/);
+    refused(
+      () => node.send({ pay: 2_000_000, calls: [call(2027, 0)] }),
+      / invalid : tx\.ApplicationArgs total length is too long\. 2049 > 2048$/,
+    );
     node.send({ pay: 2_000_000, calls: [call(2026, 0)] });
-    refused(() => node.send({ pay: 2_000_000, calls: [call(10, 6)] }), /MaxAppTotalTxnReferences/);
+    refused(() => node.send({ pay: 2_000_000, calls: [call(10, 6)] }), /tx\.Boxes too long, max number of box references is 8$/);
   });
 
   test('have 700 units of opcode cost each', () => {
     const node = testNode();
     const loop = '#pragma version 10\nagain:\nb again';
-    refused(() => node.node.submit(node.sign([appWith(node, loop)], [sponsor])), /budget exceeded/);
+    refused(
+      () => node.node.submit(node.sign([appWith(node, loop)], [sponsor])),
+      /dynamic cost budget exceeded, executing b: local program cost was 700\. Details: /,
+    );
     const create = appWith(node, '#pragma version 10\npushint 1');
     node.node.submit(node.sign([create], [sponsor]));
     assert.equal(node.ledger.receipt(create.txID())?.createdApp, 1003n);

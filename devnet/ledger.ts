@@ -3,7 +3,8 @@ import { run } from './avm.ts';
 import { AvmError } from './avm-values.ts';
 import { type GroupContext, hostOf, type InnerPayment, MIN_FEE, spend } from './host.ts';
 import { appAddress, emptyState, type State } from './state.ts';
-import { authorizer, decodeCanonical, sha512_256, splitGroup } from './wire.ts';
+import { dump, money } from './texts.ts';
+import { authorizer, decodeSigned, sha512_256, splitGroup } from './wire.ts';
 
 /** The first block, before any transaction. */
 export interface Genesis {
@@ -38,9 +39,15 @@ export interface Receipt {
 
 /** Why a group is refused, worded as algod words it. */
 export class Refused extends Error {
-  constructor(text: string) {
+  /** Whether the pool found it, which puts its name before the reason, or whoever looked before. */
+  readonly pooled: boolean;
+  /** What algod adds for a program that failed: program counter and stack. */
+  readonly data: unknown;
+  constructor(text: string, { pooled = true, data }: { pooled?: boolean; data?: unknown } = {}) {
     super(text);
     this.name = 'Refused';
+    this.pooled = pooled;
+    this.data = data;
   }
 }
 
@@ -90,7 +97,8 @@ const wellFormed = (txn: algosdk.Transaction): void => {
   if (call === undefined) return;
   if (call.appArgs.length > LIMITS.args) throw new Error(`too many application args, max ${LIMITS.args}`);
   const bytes = call.appArgs.reduce((sum, arg) => sum + arg.length, 0);
-  if (bytes > LIMITS.argBytes) throw new Error(`application args total length too long, max len ${LIMITS.argBytes} bytes`);
+  if (bytes > LIMITS.argBytes) throw new Error(`tx.ApplicationArgs total length is too long. ${bytes} > ${LIMITS.argBytes}`);
+  if (call.boxes.length > LIMITS.references) throw new Error(`tx.Boxes too long, max number of box references is ${LIMITS.references}`);
   const references = call.accounts.length + call.foreignApps.length + call.foreignAssets.length + call.boxes.length;
   if (references > LIMITS.references) throw new Error(`tx references exceed MaxAppTotalTxnReferences = ${LIMITS.references}`);
   if (call.access.length > LIMITS.access) throw new Error(`tx.Access too long, max number of references is ${LIMITS.access}`);
@@ -117,7 +125,11 @@ const checkGroupId = (txns: readonly algosdk.Transaction[]): void => {
     delete copy.group;
     return copy;
   });
-  if (!sameBytes(algosdk.computeGroupID(bare), group)) throw new Refused('transactionGroup: incomplete group');
+  const whole = algosdk.computeGroupID(bare);
+  if (!sameBytes(whole, group)) {
+    const text = (bytes: Uint8Array): string => algosdk.encodeAddress(bytes).slice(0, 52);
+    throw new Refused(`transactionGroup: incomplete group: ${text(group)} != ${text(whole)} ({})`);
+  }
 };
 
 /** The resources that a group's transactions name, and the read budget they give. */
@@ -181,11 +193,18 @@ export const createLedger = (genesis: Genesis): Ledger => {
       throw new Refused(`txn dead: round ${round} outside of ${txn.firstValid}--${txn.lastValid}`);
     if (txn.genesisID && txn.genesisID !== genesis.id)
       throw new Refused(`tx.GenesisID <${txn.genesisID}> does not match expected <${genesis.id}>`);
-    if (!sameBytes(txn.genesisHash, genesis.hash)) throw new Refused('tx.GenesisHash does not match expected');
-    if (receipts.has(txid)) throw new Refused(`transaction already in ledger: ${txid}`);
+    if (!sameBytes(txn.genesisHash, genesis.hash)) {
+      const text = (hash: Uint8Array | undefined): string => algosdk.encodeAddress(hash ?? new Uint8Array(32)).slice(0, 52);
+      throw new Refused(`tx.GenesisHash <${text(txn.genesisHash)}> does not match expected <${text(genesis.hash)}>`);
+    }
+    // In the open block the id is looked at first; in confirmed ones the lease is.
+    if (open.receipts.includes(txid)) throw new Refused(`transaction already in ledger: ${txid}`);
     const lease = leaseKey(txn);
-    if (lease !== undefined && (leases.get(lease) ?? 0n) >= round)
-      throw new Refused(`transaction ${txid} using an overlapping lease ${lease}`);
+    if (lease !== undefined && (leases.get(lease) ?? 0n) >= round) {
+      const value = algosdk.encodeAddress(txn.lease as Uint8Array);
+      throw new Refused(`transaction ${txid} using an overlapping lease (sender, lease):(${txn.sender}, ${value})`);
+    }
+    if (receipts.has(txid)) throw new Refused(`transaction already in ledger: ${txid}`);
   };
 
   /** The first application call of a group pays for reading every box that the group names. */
@@ -248,7 +267,15 @@ export const createLedger = (genesis: Genesis): Ledger => {
       if (!run(app.approval, host)) throw new Error('transaction rejected by ApprovalProgram');
     } catch (error) {
       if (!(error instanceof AvmError)) throw error;
-      throw new Error(`logic eval error: ${error.message}. Details: app=${app.id}, pc=${error.pc}`);
+      const stack = error.values.map((value) =>
+        typeof value === 'bigint' ? { type: 2, uint: Number(value) } : { type: 1, bytes: Buffer.from(value).toString('base64') },
+      );
+      const data = { 'app-index': Number(app.id), 'eval-states': [{ stack }], 'group-index': index, pc: error.pc };
+      const opcodes = error.opcodes.join('; ');
+      throw new Refused(
+        `transaction ${context.txids[index]}: logic eval error: ${error.message}. Details: app=${app.id}, pc=${error.pc}, opcodes=${opcodes}`,
+        { data },
+      );
     }
     if (Number(fields.onComplete) !== 0) throw new Error('only NoOp calls are implemented here');
     return { cost: before - context.budget, logs: host.logs, payments: host.payments, createdApp };
@@ -262,17 +289,22 @@ export const createLedger = (genesis: Genesis): Ledger => {
       if (error instanceof Refused) throw error;
       throw new Refused(`transaction ${txids[index]}: ${error instanceof Error ? error.message : String(error)}`);
     };
-    txns.forEach((txn, index) => {
+    const authorizers = stxns.map((stxn) => {
       try {
-        wellFormed(txn);
+        wellFormed(stxn.txn);
+        return unsigned ? undefined : authorizer(stxn);
       } catch (error) {
-        fail(index, new Error(`malformed: ${error instanceof Error ? error.message : String(error)}`));
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason.startsWith('At least one signature')) throw new Refused(reason, { pooled: false });
+        throw new Refused(`transaction ${dump(stxn)} invalid : ${reason}`, { pooled: false });
       }
     });
     checkGroupId(txns);
     const need = MIN_FEE * BigInt(txns.length);
     if (feesOf(txns) < need)
-      throw new Refused(`txgroup had ${feesOf(txns)} in fees, which is less than the minimum ${txns.length} * ${MIN_FEE}`);
+      throw new Refused(
+        `txgroup with ${money(feesOf(txns))} fees is less than ${money(need)} (usage=${txns.length}.000000 * base=${money(MIN_FEE)})`,
+      );
     const context = contextOf(txns, txids, round, last().timestamp, genesis);
     return stxns.map((stxn, index) => {
       const { txn } = stxn;
@@ -281,8 +313,8 @@ export const createLedger = (genesis: Genesis): Ledger => {
       checkAlive(txn, txid, round);
       const receipt: Receipt = { txid, stxn, round, cost: 0, logs: [], payments: [] };
       try {
-        if (!unsigned) {
-          const actual = authorizer(stxn);
+        const actual = authorizers[index];
+        if (actual !== undefined) {
           const expected = state.account(sender).auth ?? sender;
           if (actual !== expected) throw new Error(`should have been authorized by ${expected} but was actually authorized by ${actual}`);
         }
@@ -331,9 +363,9 @@ export const createLedger = (genesis: Genesis): Ledger => {
       };
       try {
         const parts = splitGroup(group);
-        if (parts.length === 0) throw new Refused('empty transaction group');
-        if (parts.length > LIMITS.group) throw new Refused(`group size ${parts.length} exceeds maximum ${LIMITS.group}`);
-        const stxns = parts.map(unsigned ? algosdk.decodeSignedTransaction : decodeCanonical);
+        if (parts.length === 0) throw new Refused('empty txgroup', { pooled: false });
+        if (parts.length > LIMITS.group) throw new Refused(`max group size is ${LIMITS.group}`, { pooled: false });
+        const stxns = parts.map(unsigned ? algosdk.decodeSignedTransaction : decodeSigned);
         const done = runGroup(stxns, unsigned);
         if (!keep) rollback();
         return done;

@@ -1,6 +1,8 @@
+import algosdk from 'algosdk';
 import { deployGroup } from './genesis.ts';
 import type { Journal } from './journal.ts';
 import { type Block, createLedger, type Genesis, type Ledger, type Receipt, Refused } from './ledger.ts';
+import { splitGroup } from './wire.ts';
 
 /** Seconds between two blocks of the virtual clock. */
 const BLOCK_SECONDS = 3n;
@@ -14,19 +16,42 @@ export interface NodeOptions {
   idleMs?: number;
 }
 
+/** What a pool asks for and refuses, as a test or a demo sets it. */
+export interface Pool {
+  /** MicroALGO that each transaction's own fee must be for every byte of it; 0 while there is no congestion. */
+  feePerByte: number;
+  /** The pool is full, or the node is stopping or starting: every group is refused. */
+  refuse?: 'full' | 'stopping' | 'starting';
+  /** No empty block is closed for those who wait, as in algod's DevMode. */
+  silent: boolean;
+}
+
+export const OPEN_POOL: Pool = Object.freeze({ feePerByte: 0, silent: false });
+
+const REFUSALS: Record<NonNullable<Pool['refuse']>, string> = {
+  full: 'TransactionPool.checkPendingQueueSize: transaction pool has reached capacity',
+  stopping: 'transaction pool is shutting down',
+  starting: 'TransactionPool.ingest: no pending block evaluator',
+};
+
+/** How long algod lets somebody wait for a block. */
+const WAIT_MS = 60_000;
+
 /** A node of one: the ledger, its pool and its blocks. */
 export interface DevNode {
   readonly ledger: Ledger;
   /** The ledger that reads see: the present one, or one some rounds behind while `lag` is set. */
   view(): Ledger;
-  /** Takes a group; returns the id of its first transaction. @throws Refused */
-  submit(group: Uint8Array): string;
+  /** Takes a group; returns the id of its first transaction. The dev ledger's own go in whatever the pool asks for. @throws Refused */
+  submit(group: Uint8Array, own?: boolean): string;
+  /** What the pool asks for; assigned as a whole. */
+  pool: Pool;
   /** Closes empty blocks. */
   advance(rounds: number): void;
   /** Reads lag this many rounds behind; 0 ends it. */
   lag(rounds: number): void;
   pooled(txid: string): { receipt: Receipt; error: string } | undefined;
-  /** Resolves when a block after `round` exists; closes an empty one if nothing else would. */
+  /** Resolves when a block after `round` exists, or after a minute; closes an empty one if nothing else would, unless the pool is silent. */
   blockAfter(round: bigint): Promise<void>;
   close(): void;
 }
@@ -35,8 +60,8 @@ export interface DevNode {
 export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOptions): DevNode => {
   const ledger = createLedger(genesis);
   let replica: Ledger | undefined;
-  let pool: { group: Uint8Array; receipts: Receipt[]; error: string }[] = [];
-  let failed: typeof pool = [];
+  let pending: { group: Uint8Array; receipts: Receipt[]; error: string }[] = [];
+  let failed: typeof pending = [];
   let waiting: (() => void)[] = [];
   let lastClosed = Date.now();
 
@@ -75,8 +100,8 @@ export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOpt
   };
 
   const closePool = (): void => {
-    const entries = pool;
-    pool = [];
+    const entries = pending;
+    pending = [];
     const kept = entries.filter((entry) => {
       try {
         ledger.evaluate(entry.group, { keep: true });
@@ -103,16 +128,30 @@ export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOpt
         : undefined;
   timer?.unref();
 
-  return {
+  /** The pool wants its fee of each transaction: what others of the group pay too much counts for the minimum fee alone. */
+  const checkPool = (group: Uint8Array, { feePerByte, refuse }: Pool): void => {
+    if (refuse) throw new Refused(REFUSALS[refuse], { pooled: false });
+    if (feePerByte === 0) return;
+    for (const part of splitGroup(group)) {
+      const { fee } = algosdk.decodeSignedTransaction(part).txn;
+      const threshold = feePerByte * part.length;
+      if (fee < BigInt(threshold))
+        throw new Refused(`fee {${fee}} below threshold ${threshold} (${feePerByte} per byte * ${part.length} bytes)`);
+    }
+  };
+
+  const node: DevNode = {
     ledger,
+    pool: OPEN_POOL,
     view: () => replica ?? ledger,
-    submit: (group) => {
+    submit: (group, own = false) => {
+      if (!own) checkPool(group, node.pool);
       const receipts = ledger.evaluate(group, { keep: blockMs === 0 });
       const first = receipts[0] as Receipt;
       if (blockMs === 0) close([group]);
-      else if (pool.some((entry) => entry.receipts.some(({ txid }) => txid === first.txid)))
+      else if (pending.some((entry) => entry.receipts.some(({ txid }) => txid === first.txid)))
         throw new Refused(`transaction already in ledger: ${first.txid}`);
-      else pool.push({ group, receipts, error: '' });
+      else pending.push({ group, receipts, error: '' });
       return first.txid;
     },
     advance: (rounds) => {
@@ -127,7 +166,7 @@ export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOpt
       replica = old;
     },
     pooled: (txid) => {
-      for (const { receipts, error } of [...pool, ...failed]) {
+      for (const { receipts, error } of [...pending, ...failed]) {
         const receipt = receipts.find((one) => one.txid === txid);
         if (receipt) return { receipt, error };
       }
@@ -135,8 +174,17 @@ export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOpt
     },
     blockAfter: async (round) => {
       if (ledger.last().round > round) return;
-      if (blockMs === 0) close([]);
-      else await new Promise<void>((resolve) => waiting.push(resolve));
+      if (blockMs === 0 && !node.pool.silent) {
+        close([]);
+        return;
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, WAIT_MS);
+        waiting.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
     },
     close: () => {
       clearInterval(timer);
@@ -144,4 +192,5 @@ export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOpt
       journal?.close();
     },
   };
+  return node;
 };

@@ -73,6 +73,61 @@ test('refuses as algod does', async () => {
   await assert.rejects(algod.sendRawTransaction(bytes).do(), /TransactionPool\.Remember: transaction already in ledger/);
 });
 
+test('words what a program fails with as algod does: the stack first, then the reason with its opcodes', async () => {
+  const txn = algosdk.makeApplicationNoOpTxnFromObject({
+    sender: sponsor.addr,
+    appIndex: devnet.appId,
+    appArgs: [algosdk.ABIMethod.fromSignature('didPut(uint64,uint64,byte[])void').getSelector(), new Uint8Array(7)],
+    suggestedParams: await algod.getTransactionParams().do(),
+  });
+  const answer = await fetch(`${devnet.url}/v2/transactions`, {
+    method: 'POST',
+    headers: { 'x-algo-api-token': devnet.token },
+    body: Buffer.from(txn.signTxn(sponsor.sk)),
+  });
+  assert.equal(answer.status, 400);
+  const text = await answer.text();
+  assert.match(text, /^\{"data":\{"app-index":1001,"eval-states":\[\{"stack":/);
+  const { message } = JSON.parse(text) as { message: string };
+  assert.match(
+    message,
+    /^TransactionPool\.Remember: transaction [A-Z2-7]{52}: logic eval error: assert failed pc=(\d+)\. Details: app=1001, pc=\1, opcodes=.*assert$/,
+  );
+});
+
+test('lists boxes from the one after the token, which is the last name given, and never more than was asked for', async () => {
+  const own = await startDevnet();
+  try {
+    const base = `${own.url}/v2/applications/${own.appId}/boxes`;
+    const get = async (
+      query: string,
+    ): Promise<{ status: number; body: { boxes?: { name: string }[]; 'next-token'?: string; message?: string } }> => {
+      const answer = await fetch(`${base}${query}`, { headers: { 'x-algo-api-token': own.token } });
+      return { status: answer.status, body: (await answer.json()) as never };
+    };
+    for (const name of ['a', 'b', 'c']) {
+      const body = JSON.stringify({ app: own.appId, name: Buffer.from(name).toString('base64'), value: '' });
+      await fetch(`${own.url}/devnet/corrupt`, { method: 'POST', headers: { 'x-algo-api-token': own.token }, body });
+    }
+    const first = await get('?limit=2');
+    assert.deepEqual(
+      first.body.boxes?.map(({ name }) => Buffer.from(name, 'base64').toString()),
+      ['a', 'b'],
+    );
+    assert.equal(first.body['next-token'], `b64:${Buffer.from('b').toString('base64')}`);
+    const second = await get(`?limit=2&next=${encodeURIComponent(first.body['next-token'] as string)}`);
+    assert.deepEqual(
+      second.body.boxes?.map(({ name }) => Buffer.from(name, 'base64').toString()),
+      ['c'],
+    );
+    assert.equal(second.body['next-token'], undefined);
+    assert.deepEqual(await get('?max=1'), { status: 400, body: { message: 'Result limit exceeded' } });
+    assert.equal((await get('?round=0')).body.message, 'given round is no longer available; use a more recent round');
+  } finally {
+    await own.close();
+  }
+});
+
 test('plays the faults it is asked for, each as often as asked', async () => {
   await admin('POST', '/devnet/faults', { kind: 'status', status: 502, path: '/v2/status' });
   await assert.rejects(algod.status().do(), /502/);

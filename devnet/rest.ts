@@ -5,7 +5,7 @@ import { assemble, TealError } from './assembler.ts';
 import type { Fault, Faults } from './faults.ts';
 import { faucetGroup } from './genesis.ts';
 import { type Receipt, Refused } from './ledger.ts';
-import type { DevNode } from './node.ts';
+import { type DevNode, OPEN_POOL, type Pool } from './node.ts';
 import { sha512_256, splitGroup } from './wire.ts';
 
 const MAX_BODY = 1 << 20;
@@ -26,7 +26,11 @@ interface Request {
 
 type Handler = (request: Request, ...parts: string[]) => Answer | Promise<Answer>;
 
-const failure = (status: number, message: string): Answer => ({ status, json: { message } });
+/** algod puts the data of a program that failed before the message. */
+const failure = (status: number, message: string, data?: unknown): Answer => ({
+  status,
+  json: data === undefined ? { message } : { data, message },
+});
 const notFound = (message: string): Answer => failure(404, message);
 
 /** `b64:...`, `str:...`, `int:...`, `addr:...`: the forms in which algod takes a box name. */
@@ -82,7 +86,7 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
     try {
       return { model: new algosdk.modelsv2.PostTransactionsResponse({ txid: node.submit(body) }) };
     } catch (error) {
-      if (error instanceof Refused) throw new Refused(`TransactionPool.Remember: ${error.message}`);
+      if (error instanceof Refused && error.pooled) throw new Refused(`TransactionPool.Remember: ${error.message}`, { data: error.data });
       throw error;
     }
   };
@@ -98,10 +102,15 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
 
   const boxes: Handler = ({ query }, id) => {
     const next = query.get('next');
+    const max = Number(query.get('max') ?? 0);
+    const app = ledger.state.app(BigInt(id as string));
+    if (max > 0 && app !== undefined && app.boxes.size > max) return failure(400, 'Result limit exceeded');
+    if (query.get('round') !== null && BigInt(query.get('round') as string) < node.view().last().round)
+      return failure(400, 'given round is no longer available; use a more recent round');
     const page = answers.boxPage(node.view(), BigInt(id as string), {
       prefix: query.get('prefix') ? boxName(query.get('prefix') as string) : new Uint8Array(),
       after: next ? Buffer.from(boxName(next)).toString('hex') : undefined,
-      limit: Number(query.get('limit') ?? query.get('max') ?? 0),
+      limit: Number(query.get('limit') ?? 0),
       values: query.get('include') === 'values',
     });
     return page ? { model: page } : notFound('application does not exist');
@@ -123,7 +132,7 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
         return { model: answers.status(node.view()) };
       },
     ],
-    ['GET', /^\/v2\/transactions\/params$/, () => ({ model: answers.transactionParams(node.view()) })],
+    ['GET', /^\/v2\/transactions\/params$/, () => ({ model: answers.transactionParams(node.view(), node.pool.feePerByte) })],
     ['POST', /^\/v2\/transactions$/, submit],
     ['GET', /^\/v2\/transactions\/pending\/([A-Z2-7]+)$/, pendingOf],
     ['POST', /^\/v2\/transactions\/simulate$/, ({ body }) => ({ model: answers.simulate(ledger, body) })],
@@ -199,6 +208,15 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
       () => {
         faults.clear();
         node.lag(0);
+        node.pool = OPEN_POOL;
+        return { json: {} };
+      },
+    ],
+    [
+      'POST',
+      /^\/devnet\/pool$/,
+      ({ body }) => {
+        node.pool = { ...OPEN_POOL, ...jsonOf<Partial<Pool>>(body) };
         return { json: {} };
       },
     ],
@@ -223,7 +241,7 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
       /^\/devnet\/fund$/,
       ({ body }) => {
         const { address, amount } = jsonOf<{ address: string; amount: number }>(body);
-        return { json: { txId: node.submit(faucetGroup(ledger.genesis, ledger.last().round, address, BigInt(amount))) } };
+        return { json: { txId: node.submit(faucetGroup(ledger.genesis, ledger.last().round, address, BigInt(amount)), true) } };
       },
     ],
     [
@@ -314,6 +332,7 @@ export const createRest = (node: DevNode, faults: Faults, token: string): Server
         failure(
           error instanceof Refused || error instanceof TealError || error instanceof RangeError || error instanceof SyntaxError ? 400 : 500,
           text,
+          error instanceof Refused ? error.data : undefined,
         ),
         false,
       );

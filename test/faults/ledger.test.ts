@@ -200,6 +200,38 @@ for (const [what, kind, more] of [
   });
 }
 
+for (const [what, pool, text] of [
+  ['is full', { refuse: 'full' }, /reached capacity/],
+  ['stops', { refuse: 'stopping' }, /shutting down/],
+  ['starts', { refuse: 'starting' }, /no pending block evaluator/],
+] as const) {
+  test(`while a node ${what} a write waits and says why, and goes on by itself`, async () => {
+    await admin(devnet, 'POST', 'pool', pool);
+    const body = schema();
+    const call = faber.post('/anoncreds/schema', body);
+    const waiting = await reason(faber, body, text);
+    assert.equal(waiting.schema_state.state, 'wait');
+    await admin(devnet, 'DELETE', 'faults');
+    assert.equal((await call).schema_state.state, 'finished');
+  });
+}
+
+test('while the network is congested a DID, a schema and a definition are written at the price of their bytes', async () => {
+  await admin(devnet, 'POST', 'pool', { feePerByte: 2 });
+  const busy = await world.start('busy', { devnet, sponsor: true });
+  const { result } = await busy.post('/wallet/did/create', { method: 'algo' });
+  const published = await busy.post(`/wallet/did/public?did=${encodeURIComponent(result.did)}`);
+  assert.equal(published.result.posture, 'public');
+  const body = { schema: { issuerId: result.did, name: 'congested', version: '1', attrNames: ['a'] } };
+  const { schema_state } = await busy.post('/anoncreds/schema', body);
+  assert.equal(schema_state.state, 'finished');
+  const tag = { credential_definition: { issuerId: result.did, schemaId: schema_state.schema_id, tag: 'congested' }, options: {} };
+  await until(
+    async () => (await busy.post('/anoncreds/credential-definition', tag)).credential_definition_state.state === 'finished',
+    'it',
+  );
+});
+
 test('a transaction that the ledger rejects is an error with its reason; saying it again tries again', async () => {
   await fault('reject', { ...SUBMIT, message: 'logic eval error: assert failed', times: 20 });
   const body = schema();

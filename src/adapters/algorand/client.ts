@@ -4,12 +4,14 @@ import { AppError } from '../../errors.ts';
 /** How long a request may take, and how large an answer may be. */
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER = 4 << 20;
+/** How much of a refusal is read: it may quote a whole group, and has the program's stack before its reason. */
+const MAX_REFUSAL = 65_536;
 
 /** An answer of algod that is not a success; `status` 400 carries the ledger's reason. */
 export class AlgodError extends Error {
   readonly response: { status: number; body: Uint8Array; headers: Record<string, string> };
   constructor(response: AlgodError['response']) {
-    super(messageOf(new TextDecoder().decode(response.body.subarray(0, 4096))) ?? `algod answered ${response.status}`);
+    super(messageOf(new TextDecoder().decode(response.body.subarray(0, MAX_REFUSAL))) ?? `algod answered ${response.status}`);
     this.name = 'AlgodError';
     this.response = response;
   }

@@ -5,6 +5,7 @@ import {
   admin,
   algorandLedger,
   configOf,
+  credDefOf,
   type Devnet,
   documentOf,
   newIssuer,
@@ -17,7 +18,7 @@ import {
   startDevnet,
 } from '../../../test/support/ledger.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
-import type { Ledger, WriteOutcome } from '../../ports/ledger.ts';
+import type { Ledger, SignedWrite, WriteOutcome } from '../../ports/ledger.ts';
 
 /** What happens when the node, the network or the money fails. */
 
@@ -124,15 +125,10 @@ describe('caches', () => {
 });
 
 describe('a write', () => {
-  const start = async () => {
-    const { did, issuer } = await published(ledger);
-    const write = objectWrite(ledger, did, 'SCHEMA', schemaOf(did));
-    return { write, issuer, signed: await prepared(ledger, write, issuer) };
-  };
   const reason = (outcome: WriteOutcome): string => (outcome.state === 'rejected' ? outcome.reason : outcome.state);
 
   test('whose answer is lost is found confirmed by whoever asks next', async () => {
-    const { signed, write, issuer } = await start();
+    const { signed, write, issuer } = await startWrite();
     await fault('drop-after', SUBMIT);
     await fails(ledger.send(signed), 'ledger-unavailable');
     const next = algorandLedger(configOf(devnet));
@@ -142,7 +138,7 @@ describe('a write', () => {
   });
 
   test('that never arrived is pending, and can be sent again', async () => {
-    const { signed } = await start();
+    const { signed } = await startWrite();
     await fault('drop', SUBMIT);
     await fails(ledger.send(signed), 'ledger-unavailable');
     assert.deepEqual(await ledger.outcome(signed), { state: 'pending' });
@@ -150,7 +146,7 @@ describe('a write', () => {
   });
 
   test('that the node forgot is pending until its last round, then expired, and can be prepared anew', async () => {
-    const { signed, write, issuer } = await start();
+    const { signed, write, issuer } = await startWrite();
     await fault('hold', SUBMIT);
     assert.deepEqual(await ledger.send(signed), { state: 'pending' });
     await admin(devnet, 'POST', 'advance', { rounds: 40 });
@@ -160,20 +156,20 @@ describe('a write', () => {
   });
 
   test('that expires on the way says so', async () => {
-    const { signed } = await start();
+    const { signed } = await startWrite();
     await fault('expire', SUBMIT);
     assert.deepEqual(await ledger.send(signed), { state: 'expired' });
   });
 
   test('that landed long ago is known by its effect', async () => {
-    const { signed } = await start();
+    const { signed } = await startWrite();
     await ledger.send(signed);
     await admin(devnet, 'POST', 'advance', { rounds: 1_100 });
     assert.equal((await ledger.outcome(signed)).state, 'confirmed');
   });
 
   test('that is rejected carries the reason', async () => {
-    const { signed, write, issuer } = await start();
+    const { signed, write, issuer } = await startWrite();
     await fault('reject', { ...SUBMIT, message: 'TransactionPool.Remember: transaction X: account Y balance 1 below min 2 (0 assets)' });
     const outcome = await ledger.send(signed);
     assert.match(reason(outcome), /^deposit-short: /);
@@ -234,6 +230,108 @@ describe('a write', () => {
     );
   });
 });
+
+describe('a pool', () => {
+  const pool = (body: object): Promise<void> => admin(devnet, 'POST', 'pool', body);
+  const algod = (): algosdk.Algodv2 => new algosdk.Algodv2(devnet.token, devnet.url);
+  const addressOf = (issuer: { publicKey: Uint8Array }): string => algosdk.encodeAddress(issuer.publicKey);
+  const amountOf = async (address: string): Promise<bigint> => (await algod().accountInformation(address).do()).amount;
+
+  test('that is congested is paid by each transaction for itself, and the control account is left as it was', async () => {
+    const { did, issuer } = await published(ledger);
+    await pool({ feePerByte: 2 });
+    const sponsor = algosdk.mnemonicToSecretKey(devnet.sponsor.mnemonic).addr.toString();
+    for (const write of [
+      objectWrite(ledger, did, 'SCHEMA', schemaOf(did, 'congested')),
+      objectWrite(ledger, did, 'CLAIM_DEF', credDefOf(did, 'x')),
+      { kind: 'did-put', did, document: { id: did } },
+      { kind: 'did-put', did, document: documentOf(did, { pad: 'p'.repeat(4_000) }) },
+      { kind: 'did-deactivate', did },
+    ] as const) {
+      const before = await amountOf(sponsor);
+      const plan = await ledger.plan(write, `congested ${before}`);
+      assert.equal(plan.state, 'planned');
+      if (plan.state !== 'planned') return;
+      const { signed } = await ledger.sign(plan.planned, { sponsor: true, account: issuer.sign });
+      assert.equal((await ledger.send(signed as SignedWrite)).state, 'confirmed', write.kind);
+      const paid = before - (await amountOf(sponsor));
+      assert.ok(paid <= BigInt(plan.cost), `${write.kind} cost ${paid}, planned ${plan.cost}`);
+      assert.equal(await amountOf(addressOf(issuer)), 0n);
+    }
+    await admin(devnet, 'DELETE', 'faults');
+  });
+
+  test('that is congested leaves money that the control account has where it is', async () => {
+    const { did, issuer } = await published(ledger);
+    await admin(devnet, 'POST', 'fund', { address: addressOf(issuer), amount: 300_000 });
+    await pool({ feePerByte: 3 });
+    const outcome = await perform(ledger, objectWrite(ledger, did, 'CLAIM_DEF', credDefOf(did, 'y')), issuer);
+    assert.equal(outcome.state, 'confirmed');
+    assert.equal(await amountOf(addressOf(issuer)), 300_000n);
+    await admin(devnet, 'DELETE', 'faults');
+  });
+
+  test('whose fee rises after a group was signed refuses it, and takes it once it is planned anew', async () => {
+    const { write, issuer, signed } = await startWrite();
+    await pool({ feePerByte: 2 });
+    const outcome = await ledger.send(signed);
+    assert.deepEqual([outcome.state, outcome.state === 'rejected' && outcome.rebuild], ['rejected', true]);
+    assert.match(outcome.state === 'rejected' ? outcome.reason : '', /^fee: fee \{0\} below threshold \d+ \(2 per byte \* \d+ bytes\)$/);
+    assert.equal((await perform(ledger, write, issuer)).state, 'confirmed');
+    await admin(devnet, 'DELETE', 'faults');
+  });
+
+  test('that asks for more than the cap is waited for', async () => {
+    const { did } = await published(ledger);
+    await pool({ feePerByte: 100 });
+    await fails(ledger.plan(objectWrite(ledger, did, 'CLAIM_DEF', credDefOf(did, 'z')), 'x'), 'ledger-waiting', /above the cap/);
+    await admin(devnet, 'DELETE', 'faults');
+  });
+
+  for (const [refuse, text] of [
+    ['full', /reached capacity/],
+    ['stopping', /shutting down/],
+    ['starting', /no pending block evaluator/],
+  ] as const) {
+    test(`that is ${refuse} takes the same group later`, async () => {
+      const { signed } = await startWrite();
+      await pool({ refuse });
+      await fails(ledger.send(signed), 'ledger-unavailable', text);
+      assert.deepEqual(await ledger.outcome(signed), { state: 'pending' });
+      await admin(devnet, 'DELETE', 'faults');
+      assert.equal((await ledger.send(signed)).state, 'confirmed');
+    });
+  }
+
+  test('a confirmed group that is sent again meets its own lease, and is confirmed', async () => {
+    const { signed } = await startWrite();
+    assert.equal((await ledger.send(signed)).state, 'confirmed');
+    await assert.rejects(
+      algod()
+        .sendRawTransaction(Uint8Array.from(Buffer.from(signed.group, 'base64')))
+        .do(),
+      /overlapping lease/,
+    );
+    assert.equal((await ledger.send(signed)).state, 'confirmed');
+  });
+
+  test('a node that makes no empty blocks leaves a group pending', async () => {
+    const { signed } = await startWrite();
+    const patient = algorandLedger(configOf(devnet, { timeoutMs: 300 }));
+    await pool({ silent: true });
+    await fault('hold', SUBMIT);
+    assert.deepEqual(await patient.send(signed), { state: 'pending' });
+    await admin(devnet, 'DELETE', 'faults');
+    assert.equal((await ledger.send(signed)).state, 'confirmed');
+  });
+});
+
+/** A write of an object, signed and not sent. */
+const startWrite = async () => {
+  const { did, issuer } = await published(ledger);
+  const write = objectWrite(ledger, did, 'SCHEMA', schemaOf(did));
+  return { write, issuer, signed: await prepared(ledger, write, issuer) };
+};
 
 test('deposits are exact: after many writes the application holds its minimum balance and no more', async () => {
   const algod = new algosdk.Algodv2(devnet.token, devnet.url);

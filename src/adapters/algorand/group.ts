@@ -8,12 +8,13 @@ import type { Plan } from './plan.ts';
 /** What every transaction of a group has in common. */
 export interface GroupFrame {
   sponsor: string;
-  /** The account of the DID key. */
+  /** The account of the DID key, and what it holds, in microALGO; that matters under congestion only. */
   account: string;
+  held: bigint;
   appId: bigint;
   firstRound: bigint;
   minFee: number;
-  /** MicroALGO a byte; 0 while the network is not congested. */
+  /** MicroALGO a byte that the node's pool asks for; 0 while the network is not congested. */
   feePerByte: number;
   genesisHash: Uint8Array;
   genesisId: string;
@@ -22,20 +23,27 @@ export interface GroupFrame {
 
 /** Rounds that a group stays valid: about 85 seconds. */
 const LIFETIME = 30n;
-/** A signature and its MessagePack frame. */
-const SIGNATURE = 75;
+/** Bytes that a signature, the group's id and their MessagePack frames add to a transaction. */
+const SIGNED = 75 + 38;
+/** The minimum balance of an account. */
+const MIN_BALANCE = 100_000;
+const MAX_GROUP = 16;
 
-/** A group that is not signed yet: each transaction with who must sign it. `fee` is what the sponsor pays in fees, in microALGO. */
+/**
+ * A group that is not signed yet: each transaction with who must sign it. In microALGO, `fee` is what the sponsor pays in fees, and `advance` what it lends within the
+ * group and has back at its end.
+ */
 export interface BuiltGroup {
   txns: { txn: algosdk.Transaction; by: PlannedPart['by'] }[];
   fee: number;
+  advance: number;
   lastValid: bigint;
 }
 
-/** The transactions of a plan, grouped and unsigned: the sponsor's payment with all fees and the deposit, then the calls at no fee. */
-export const buildGroup = (plan: Plan, frame: GroupFrame): BuiltGroup => {
+/** Makes the transactions of a group, each for a fee in microALGO. */
+const maker = (plan: Plan, frame: GroupFrame) => {
   const lastValid = frame.firstRound + LIFETIME;
-  const suggested = (fee: number): algosdk.SuggestedParams => ({
+  const suggestedParams = (fee: number): algosdk.SuggestedParams => ({
     fee: BigInt(fee),
     flatFee: true,
     minFee: BigInt(frame.minFee),
@@ -44,31 +52,92 @@ export const buildGroup = (plan: Plan, frame: GroupFrame): BuiltGroup => {
     genesisHash: frame.genesisHash,
     genesisID: frame.genesisId,
   });
-  const calls = plan.calls.map(({ args, boxes, accounts }) =>
-    algosdk.makeApplicationNoOpTxnFromObject({
-      sender: frame.account,
-      appIndex: frame.appId,
-      appArgs: args,
-      boxes: boxes.map((name) => ({ appIndex: 0, name })),
-      accounts,
-      suggestedParams: suggested(0),
-    }),
-  );
-  const payment = (fee: number): algosdk.Transaction =>
-    algosdk.makePaymentTxnWithSuggestedParamsFromObject({
-      sender: frame.sponsor,
-      receiver: algosdk.getApplicationAddress(frame.appId),
-      amount: plan.deposit,
-      lease: frame.lease,
-      suggestedParams: suggested(fee),
-    });
-  const feeOf = (txn: algosdk.Transaction): number => Math.max(frame.minFee, frame.feePerByte * (txn.toByte().length + SIGNATURE));
-  const fee = [payment(frame.minFee), ...calls].reduce((sum, txn) => sum + feeOf(txn), plan.refunds * frame.minFee);
-  const txns = algosdk
-    .assignGroupID([payment(fee), ...calls])
-    .map((txn, i) => ({ txn, by: i === 0 ? ('sponsor' as const) : ('account' as const) }));
-  return { txns, fee, lastValid };
+  return {
+    lastValid,
+    calls: (feeOf: (nth: number) => number): algosdk.Transaction[] =>
+      plan.calls.map(({ args, boxes, accounts }, i) =>
+        algosdk.makeApplicationNoOpTxnFromObject({
+          sender: frame.account,
+          appIndex: frame.appId,
+          appArgs: args,
+          boxes: boxes.map((name) => ({ appIndex: 0, name })),
+          accounts,
+          suggestedParams: suggestedParams(feeOf(i)),
+        }),
+      ),
+    deposit: (fee: number): algosdk.Transaction =>
+      algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+        sender: frame.sponsor,
+        receiver: algosdk.getApplicationAddress(frame.appId),
+        amount: plan.deposit,
+        lease: frame.lease,
+        suggestedParams: suggestedParams(fee),
+      }),
+    /** What the control account pays its fees from. */
+    lend: (amount: number, fee: number): algosdk.Transaction =>
+      algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+        sender: frame.sponsor,
+        receiver: frame.account,
+        amount,
+        suggestedParams: suggestedParams(fee),
+      }),
+    /** Closes the control account again, in the sponsor's favour. */
+    giveBack: (fee: number): algosdk.Transaction =>
+      algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+        sender: frame.account,
+        receiver: frame.sponsor,
+        amount: 0,
+        closeRemainderTo: frame.sponsor,
+        suggestedParams: suggestedParams(fee),
+      }),
+  };
 };
+
+type By = BuiltGroup['txns'][number]['by'];
+const grouped = (txns: readonly (readonly [algosdk.Transaction, By])[]): BuiltGroup['txns'] =>
+  algosdk.assignGroupID(txns.map(([txn]) => txn)).map((txn, i) => ({ txn, by: txns[i]?.[1] as By }));
+
+/** While the network is idle the sponsor's payment carries the fees of all, and the calls have none: the control account needs no money. */
+const pooledFees = (plan: Plan, frame: GroupFrame): BuiltGroup => {
+  const make = maker(plan, frame);
+  const fee = frame.minFee * (1 + plan.calls.length + plan.refunds);
+  const calls = make.calls(() => 0).map((txn) => [txn, 'account'] as const);
+  return { txns: grouped([[make.deposit(fee), 'sponsor'], ...calls]), fee, advance: 0, lastValid: make.lastValid };
+};
+
+/**
+ * Under congestion the pool wants a fee of each transaction for its own bytes. The sponsor lends the control account what its calls pay, and where the account was empty
+ * the minimum balance too, which the last transaction gives back. An account that holds money is never closed: it may have been rekeyed, or hold more than a loan.
+ * @throws AppError `ledger-waiting` where the group has no room for that
+ */
+const ownFees = (plan: Plan, frame: GroupFrame): BuiltGroup => {
+  const make = maker(plan, frame);
+  const feeOf = (txn: algosdk.Transaction): number => Math.max(frame.minFee, frame.feePerByte * (txn.toByte().length + SIGNED));
+  const any = 1_000_000;
+  const empty = frame.held === 0n;
+  const callFees = make.calls(() => any).map(feeOf);
+  const backFee = empty ? feeOf(make.giveBack(any)) : 0;
+  const lendFee = feeOf(make.lend(any, any));
+  const depositFee = feeOf(make.deposit(any)) + plan.refunds * frame.minFee;
+  const loan = callFees.reduce((sum, fee) => sum + fee, backFee);
+  const advance = empty ? MIN_BALANCE : 0;
+  const txns: (readonly [algosdk.Transaction, By])[] = [
+    [make.deposit(depositFee), 'sponsor'],
+    [make.lend(loan + advance, lendFee), 'sponsor'],
+    ...make.calls((nth) => callFees[nth] as number).map((txn) => [txn, 'account'] as const),
+    ...(empty ? [[make.giveBack(backFee), 'account'] as const] : []),
+  ];
+  if (txns.length > MAX_GROUP)
+    throw new AppError(
+      'ledger-waiting',
+      'the network is congested, and the write does not fit one group while every transaction pays for itself',
+    );
+  return { txns: grouped(txns), fee: depositFee + lendFee + loan, advance, lastValid: make.lastValid };
+};
+
+/** The transactions of a plan, grouped and unsigned; first the sponsor's payment of the deposit, which has the lease. */
+export const buildGroup = (plan: Plan, frame: GroupFrame): BuiltGroup =>
+  frame.feePerByte === 0 ? pooledFees(plan, frame) : ownFees(plan, frame);
 
 /** The account that pays. */
 export interface Sponsor {

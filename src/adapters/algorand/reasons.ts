@@ -20,6 +20,7 @@ export type RejectionCode =
   | 'box-taken'
   | 'lease'
   | 'fee'
+  | 'busy'
   | 'budget'
   | 'wrong-network'
   | 'refused';
@@ -47,17 +48,23 @@ const LEDGER: readonly (readonly [RegExp, RejectionCode, boolean])[] = [
   [/already in ledger/, 'in-ledger', false],
   [/txn dead/, 'expired', true],
   [/overlapping lease/, 'lease', true],
+  [/reached capacity|pool is shutting down|no pending block evaluator/, 'busy', true],
+  [/below threshold|fees is less than|in fees|group fee \S+ too small|fee too small/, 'fee', true],
   [/below min/, 'deposit-short', true],
   [/overspend/, 'funds-short', true],
   [/invalid Box reference|no such box/, 'box-moved', true],
-  [/should have been authorized|signature didn't pass|has no sig/, 'unauthorised', false],
+  [/should have been authorized|signature didn't pass|has no sig|multisig validation failed/, 'unauthorised', false],
   [/budget exceeded/, 'budget', false],
-  [/GenesisHash|GenesisID/, 'wrong-network', false],
-  [/in fees|fee too small/, 'fee', true],
+  [/tx\.Genesis(Hash|ID) </, 'wrong-network', false],
 ];
 
-/** Reads algod's sentence: an assertion of the contract by its program counter, everything else by its words. */
-export const rejectionOf = (message: string): Rejection => {
+/**
+ * Reads algod's sentence: an assertion of the contract by its program counter, everything else by its words. Where it quotes whole transactions, kilobytes with the
+ * names of all their fields, only what stands before or after them is the reason.
+ */
+export const rejectionOf = (text: string): Rejection => {
+  const message =
+    /^transaction \{[\s\S]*\} invalid : ([\s\S]*)$/.exec(text)?.[1] ?? text.replace(/ \[\]transactions\.SignedTxnWithAD\{[\s\S]*/, '');
   const detail = message.replace(/^TransactionPool\.Remember: /, '').slice(0, 500);
   const pc = /(?:assert failed|err opcode executed)[\s\S]*?pc=(\d+)/.exec(message)?.[1];
   const said = pc === undefined ? undefined : MESSAGES.get(Number(pc));

@@ -117,31 +117,37 @@ export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign
   const { algod, parameters } = node;
   const { ownerOf, planOf } = createPlanner(context);
 
+  const balanceOf = async (address: string): Promise<{ amount: bigint; minBalance: bigint }> =>
+    await algod
+      .accountInformation(address)
+      .do()
+      .catch((error: unknown) => {
+        throw asLedgerError(error);
+      });
+
   const plan: Ledger['plan'] = async (write, operationId) => {
     const params = await parameters();
     const calls = await planOf(write, params.consensusVersion);
     if (calls === 'done') return { state: 'done' };
     if (sponsor === undefined) throw new AppError('ledger-none', 'no sponsor account is configured: the ledger can only be read');
     const { did, key } = ownerOf(write);
+    const account = algosdk.encodeAddress(key);
+    const feePerByte = Number(params.fee);
     const group = buildGroup(calls, {
       sponsor: sponsor.addr.toString(),
-      account: algosdk.encodeAddress(key),
+      account,
+      held: feePerByte === 0 ? 0n : (await balanceOf(account)).amount,
       appId,
       firstRound: params.lastRound,
       minFee: Number(params.minFee),
-      feePerByte: Number(params.fee),
+      feePerByte,
       genesisHash: params.genesisHash,
       genesisId: params.genesisId,
       lease: Uint8Array.from(createHash('sha256').update(operationId).digest()),
     });
     if (group.fee > feeCap) throw new AppError('ledger-waiting', `the fees of ${group.fee} microALGO are above the cap of ${feeCap}`);
-    const { amount, minBalance } = await algod
-      .accountInformation(sponsor.addr)
-      .do()
-      .catch((error: unknown) => {
-        throw asLedgerError(error);
-      });
-    const needed = calls.deposit + group.fee + Number(minBalance);
+    const { amount, minBalance } = await balanceOf(sponsor.addr.toString());
+    const needed = calls.deposit + group.fee + group.advance + Number(minBalance);
     if (Number(amount) < needed) return { state: 'wait', needed, held: Number(amount) };
     return {
       state: 'planned',
@@ -203,16 +209,24 @@ export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign
       await algod.sendRawTransaction(Uint8Array.from(Buffer.from(signed.group, 'base64'))).do();
     } catch (error) {
       if (!(error instanceof AlgodError) || error.response.status !== 400) throw asLedgerError(error);
-      const { code } = rejectionOf(error.message);
+      const { code, detail } = rejectionOf(error.message);
+      // The node takes nothing from anybody for the moment: what was signed is sent again later, and signed anew where it has expired by then.
+      if (code === 'busy') throw new AppError('ledger-unavailable', detail);
       if (code === 'in-ledger' || code === 'expired') return outcome(signed);
-      return rejected(error.message);
+      // A confirmed group that is sent again meets its own lease before its id.
+      return (code === 'lease' && (await lookUp(signed))) || rejected(error.message);
     }
     for (let waited = 0; waited < WAIT_ROUNDS; waited++) {
       const found = await lookUp(signed);
       if (found && found.state !== 'pending') return found;
       const round = await lastRound();
       if (round > BigInt(signed.lastValid)) return outcome(signed);
-      await orMissing(algod.statusAfterBlock(round).do());
+      // A node that makes no empty blocks answers when there is one: the group is there, and waits.
+      const block = await algod
+        .statusAfterBlock(round)
+        .do()
+        .catch(() => undefined);
+      if (block === undefined) break;
     }
     return (await lookUp(signed)) ?? { state: 'pending' };
   };
