@@ -1,4 +1,4 @@
-import type { TSchema } from 'typebox';
+import type { Static, TSchema } from 'typebox';
 import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
@@ -368,7 +368,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   refuse?(ctx: StepContext<V>, message: Incoming): Effects | undefined;
 }
 
-export interface CommandStep<V extends RecordValue = RecordValue> {
+export interface CommandStep<V extends RecordValue = RecordValue, Body = AnyBody> {
   /** ACA-Py's operation, as in `POST /didexchange/{conn_id}/accept-request`. A command without one is only for `next`. */
   readonly route?: string;
   /**
@@ -387,12 +387,12 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly from: readonly string[] | '*';
   readonly role?: string;
   /** What else it reads; `record` is the id in its path, `connection` that of the connection that is named. */
-  readonly load?: (input: CommandInput, record: string | undefined, connection: string | undefined, spoken: Spoken) => Loads;
-  readonly pages?: (input: CommandInput, record: string | undefined) => Pages;
+  readonly load?: (input: CommandInput<Body>, record: string | undefined, connection: string | undefined, spoken: Spoken) => Loads;
+  readonly pages?: (input: CommandInput<Body>, record: string | undefined) => Pages;
   /** Reads how much mail is kept for the connection whose id the record has. */
   readonly mail?: true;
   /** The record that the command is about, where it is named by the body and not the path. */
-  readonly about?: (input: CommandInput) => Lookup | undefined;
+  readonly about?: (input: CommandInput<Body>) => Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
   readonly pending?: readonly string[];
   /** How long it waits, in ms, where that is not 15 seconds. */
@@ -401,13 +401,15 @@ export interface CommandStep<V extends RecordValue = RecordValue> {
   readonly connection?: string;
   /** The part of the protocol's answer that this call tells, where that is not all of it. */
   picks?(answer: JsonObject): JsonObject;
-  step(ctx: StepContext<V>, input: CommandInput): Effects;
+  step(ctx: StepContext<V>, input: CommandInput<Body>): Effects;
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: of a command that is declared without `command`; its schema says what is inside, and the engine has checked it
+type AnyBody = any;
+
 /** Body, query and path of a command, as validated. */
-export interface CommandInput {
-  // biome-ignore lint/suspicious/noExplicitAny: each command's schema says what is inside; the engine has checked it
-  readonly body: any;
+export interface CommandInput<Body = AnyBody> {
+  readonly body: Body;
   readonly query: Readonly<Record<string, string>>;
   /** Of what this agent does by itself: a connection with a mediator does not go through another one. */
   readonly direct?: boolean;
@@ -470,3 +472,13 @@ export interface Protocol<V extends RecordValue = RecordValue> {
 export function defineProtocol<V extends RecordValue>(protocol: Protocol<V>): Protocol<V> {
   return Object.freeze(protocol);
 }
+
+/** Declares a command whose step has the body that its schema describes. */
+export function command<B extends TSchema, V extends RecordValue = RecordValue>(
+  step: CommandStep<V, Static<B>> & { readonly body: B },
+): CommandStep<V> {
+  return step;
+}
+
+/** A change of a record of another kind than the protocol's own, for `others`: its patch is checked against its definition. */
+export const changed = <V extends RecordValue>(change: Change<V>): Change => change as unknown as Change;

@@ -1,6 +1,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AppError, type ErrorCode } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
 
 /** A compiled check of one schema: `check` narrows, `parse` throws the table's error with the place and the reason. */
 export interface Validator<S extends TSchema> {
@@ -13,6 +14,9 @@ export interface Validator<S extends TSchema> {
 /** An object whose members others name, each of that schema. `Type.Record` is no such thing: its pattern lets names with a line break pass unchecked. */
 export const Members = <S extends TSchema>(schema: S, options: object = {}): Type.TUnsafe<Record<string, Static<S>>> =>
   Type.Unsafe<Record<string, Static<S>>>(Type.Object({}, { additionalProperties: schema, ...options }));
+
+/** An object of whatever members. */
+export const AnyObject = Type.Unsafe<JsonObject>(Type.Object({}));
 
 /** Compiles a schema once, at start-up. */
 export function validator<S extends TSchema>(schema: S): Validator<S> {

@@ -1,11 +1,11 @@
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
-import { type Change, defineProtocol, type Effects, type StepContext } from '../kernel/protocol.ts';
-import { toExchange } from '../kernel/record.ts';
+import { type Change, changed, command, defineProtocol, type Effects, type StepContext } from '../kernel/protocol.ts';
+import { compact, toExchange } from '../kernel/record.ts';
 import { Members } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
-import { actionMenuRecord } from '../records/action-menu.ts';
+import { type ActionMenuValue, actionMenuRecord } from '../records/action-menu.ts';
 import { connection } from '../records/connection.ts';
 
 const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
@@ -74,37 +74,41 @@ export const actionMenu = defineProtocol({
   },
   commands: {
     close: {
-      ...command('close', 'Close the active menu associated with a connection'),
+      ...ofMenu('close', 'Close the active menu associated with a connection'),
       load: (_input, id) => menuOf(id ?? ''),
       step(ctx) {
         const row = ctx.loaded.menu;
         if (!row) throw new AppError('not-found', `No action menu found for connection ID ${ctx.connection!.id}`);
-        return { others: [{ def: actionMenuRecord, base: toExchange(row), remove: true } as Change], emit: [told(ctx, null)], answer: {} };
+        return {
+          others: [changed({ def: actionMenuRecord, base: toExchange<ActionMenuValue>(row), remove: true })],
+          emit: [told(ctx, null)],
+          answer: {},
+        };
       },
     },
     fetch: {
-      ...command('fetch', 'Fetch the active menu'),
+      ...ofMenu('fetch', 'Fetch the active menu'),
       load: (_input, id) => menuOf(id ?? ''),
       step: (ctx) => ({ answer: { result: (ctx.loaded.menu?.value.menu ?? null) as Json } }),
     },
-    perform: {
-      ...command('perform', 'Perform an action associated with the active menu'),
+    perform: command({
+      ...ofMenu('perform', 'Perform an action associated with the active menu'),
       body: Type.Object({ name: Type.Optional(Name), params: Params }),
-      step: (ctx, { body }) => say(ctx, 'perform', { name: body.name, params: body.params ?? {} }),
-    },
+      step: (ctx, { body }) => say(ctx, 'perform', compact({ name: body.name, params: body.params ?? {} })),
+    }),
     request: {
-      ...command('request', 'Request the active menu'),
+      ...ofMenu('request', 'Request the active menu'),
       step: (ctx) => say(ctx, 'menu-request', {}),
     },
-    'send-menu': {
-      ...command('send-menu', 'Send an action menu to a connection'),
+    'send-menu': command({
+      ...ofMenu('send-menu', 'Send an action menu to a connection'),
       body: Type.Object({ menu: Menu }),
       step: (ctx, { body }) => say(ctx, 'menu', body.menu),
-    },
+    }),
   },
 });
 
-function command(name: string, summary: string): { route: string; tag: string; summary: string; from: '*' } {
+function ofMenu(name: string, summary: string): { route: string; tag: string; summary: string; from: '*' } {
   return { route: `POST /action-menu/{conn_id}/${name}`, tag: 'action-menu', summary, from: '*' };
 }
 
@@ -119,7 +123,7 @@ function shown(ctx: StepContext, menu: JsonObject): Change {
   const row = ctx.loaded.menu;
   const id = ctx.connection!.id;
   const patch = { connection_id: id, menu };
-  return { def: actionMenuRecord, base: row && toExchange(row), id, connection: id, states: ['active'], patch } as Change;
+  return changed({ def: actionMenuRecord, base: row && toExchange<ActionMenuValue>(row), id, connection: id, states: ['active'], patch });
 }
 
 const told = (ctx: StepContext, menu: JsonObject | null) => ({

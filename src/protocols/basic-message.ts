@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { defineProtocol } from '../kernel/protocol.ts';
+import { command, defineProtocol } from '../kernel/protocol.ts';
 import { connection } from '../records/connection.ts';
 
 /** RFC 0095. */
@@ -33,7 +33,7 @@ export const basicMessage = defineProtocol({
     },
   },
   commands: {
-    'send-message': {
+    'send-message': command({
       route: 'POST /connections/{conn_id}/send-message',
       tag: 'basicmessage',
       summary: 'Send a basic message to a connection',
@@ -43,7 +43,7 @@ export const basicMessage = defineProtocol({
         send: [{ type: 'message', body: { sent_time: sentTime(ctx.now), content: body.content } }],
         answer: {},
       }),
-    },
+    }),
   },
 });
 

@@ -8,7 +8,7 @@ import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { AppError, errorRow } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
-import { defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
+import { command, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -128,7 +128,7 @@ export const connections = defineProtocol<ConnectionValue>({
     }),
   },
   commands: {
-    'create-invitation': {
+    'create-invitation': command({
       route: 'POST /connections/create-invitation',
       tag: 'connection',
       summary: 'Create a new connection invitation',
@@ -190,8 +190,8 @@ export const connections = defineProtocol<ConnectionValue>({
           answer: compact({ connection_id: connectionId, invitation, invitation_url: url, alias: query.alias }),
         };
       },
-    },
-    'receive-invitation': {
+    }),
+    'receive-invitation': command({
       route: 'POST /connections/receive-invitation',
       tag: 'connection',
       summary: 'Receive a new connection invitation',
@@ -246,7 +246,7 @@ export const connections = defineProtocol<ConnectionValue>({
           next: auto ? [{ command: 'accept-invitation' }] : [],
         };
       },
-    },
+    }),
     'accept-invitation': {
       route: 'POST /connections/{conn_id}/accept-invitation',
       tag: 'connection',

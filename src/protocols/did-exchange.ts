@@ -8,7 +8,7 @@ import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError, errorRow } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
-import { defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
+import { command, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
@@ -232,7 +232,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         };
       },
     },
-    'receive-request': {
+    'receive-request': command({
       route: 'POST /didexchange/receive-request',
       tag: 'did-exchange',
       summary: "Receive request against public DID's implicit invitation",
@@ -268,7 +268,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         if (isRemote(body.did)) return { ...begun, ...resolved(body.did, 'requested', asked) };
         return received(ctx, unsealedPeer(message), asked, begun.record);
       },
-    },
+    }),
     'accept-request': {
       route: 'POST /didexchange/{conn_id}/accept-request',
       tag: 'did-exchange',
@@ -301,7 +301,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         };
       },
     },
-    reject: {
+    reject: command({
       route: 'POST /didexchange/{conn_id}/reject',
       tag: 'did-exchange',
       summary: 'Abandon or reject a DID Exchange',
@@ -315,7 +315,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
           problem: value.their_keys ? { code: 'request_not_accepted', text: reason, thid: value.request_id } : undefined,
         };
       },
-    },
+    }),
   },
 });
 

@@ -6,7 +6,7 @@ import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { shownKeys } from '../kernel/identity.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, NEW, type Outgoing, type StepContext } from '../kernel/protocol.ts';
+import { type Change, changed, command, defineProtocol, type Effects, NEW, type Outgoing, type StepContext } from '../kernel/protocol.ts';
 import type { Exchange } from '../kernel/record.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import type { DidDocument, ResolvedDid } from '../ports/ledger.ts';
@@ -140,7 +140,7 @@ export const didRotate = defineProtocol<DidRotationValue>({
     return { record: { states: ['failed'], patch: { error: problem.code } }, problem: ctx.connection && problem };
   },
   commands: {
-    rotate: {
+    rotate: command({
       route: 'POST /did-rotate/{conn_id}/rotate',
       tag: 'did-rotate',
       summary: 'Begin rotation of a DID as a rotator',
@@ -175,7 +175,7 @@ export const didRotate = defineProtocol<DidRotationValue>({
           answer: message,
         };
       },
-    },
+    }),
     hangup: {
       route: 'POST /did-rotate/{conn_id}/hangup',
       tag: 'did-rotate',
@@ -234,10 +234,9 @@ function followed(ctx: Ctx, did: string, contact: Contact, sender: string): { st
 }
 
 /** The connection after a move; as in ACA-Py only the rotation's own webhook tells of it. */
-const moved = (peer: Exchange<ConnectionValue>, patch: Partial<ConnectionValue>): Change =>
-  ({ def: connection, base: peer, patch }) as Change;
+const moved = (peer: Exchange<ConnectionValue>, patch: Partial<ConnectionValue>): Change => changed({ def: connection, base: peer, patch });
 
 function ended(ctx: Ctx): Effects {
   const peer = connectionOf(ctx);
-  return { others: [{ def: connection, base: peer, remove: true } as Change], ...connection.removed?.(peer) };
+  return { others: [changed({ def: connection, base: peer, remove: true })], ...connection.removed?.(peer) };
 }

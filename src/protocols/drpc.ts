@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { composeMessage } from '../kernel/message.ts';
-import { defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { Json } from '../ports/json.ts';
 import { type DrpcValue, drpcRecord } from '../records/drpc.ts';
 
@@ -72,7 +72,7 @@ export const drpc = defineProtocol<DrpcValue>({
     },
   },
   commands: {
-    request: {
+    request: command({
       route: 'POST /drpc/{conn_id}/request',
       tag: 'drpc',
       summary: 'Send a DIDComm RPC request message',
@@ -94,8 +94,8 @@ export const drpc = defineProtocol<DrpcValue>({
           answer: message,
         };
       },
-    },
-    response: {
+    }),
+    response: command({
       route: 'POST /drpc/{conn_id}/response',
       tag: 'drpc',
       summary: 'Send a DIDComm RPC response message',
@@ -112,7 +112,7 @@ export const drpc = defineProtocol<DrpcValue>({
         const message = composeMessage(drpc, { ...parts, body: { response: body.response } });
         return { record: { states: ['completed'], patch: { response: body.response } }, send: [{ message }], answer: message };
       },
-    },
+    }),
   },
 });
 

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 import { attachedMessage, type MessageRefused } from '../didcomm/attachments.ts';
 import { didKeyToVerkey, looksLikeVerkey, verkeyToDidKey } from '../didcomm/encoding.ts';
 import { urlOfInvitation } from '../didcomm/invitation-url.ts';
@@ -9,8 +9,9 @@ import { createPeer4, QUEUE_ENDPOINT, resolvePeer, shortPeerDid } from '../dids/
 import { ownPeer2, peer4Document, routingReference } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { composeMessage } from '../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, type Load, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
+import { type Change, command, defineProtocol, type Effects, type Load, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
 import { compact, type Exchange, isoTime, type OwnAddress, toExchange } from '../kernel/record.ts';
+import { AnyObject } from '../kernel/schema.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import { linkCode, linkRoute, shortUrl } from '../kernel/short-links.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -27,6 +28,23 @@ const REUSE_MS = 14_000;
 
 const Bool = Type.Boolean();
 const isTrue = (text: string | undefined): boolean | undefined => (text === undefined ? undefined : text === 'true');
+
+/** What a controller asks of an invitation. */
+const Wishes = Type.Object({
+  accept: Type.Optional(Type.Array(Type.String())),
+  alias: Type.Optional(Type.String()),
+  attachments: Type.Optional(Type.Array(Type.Object({ id: Type.String(), type: Type.String() }), { maxItems: 20 })),
+  goal: Type.Optional(Type.String()),
+  goal_code: Type.Optional(Type.String()),
+  handshake_protocols: Type.Optional(Type.Array(Type.String())),
+  mediation_id: Type.Optional(Type.String()),
+  metadata: Type.Optional(AnyObject),
+  my_label: Type.Optional(Type.String()),
+  protocol_version: Type.Optional(Type.String({ pattern: '^1\\.[01]$' })),
+  use_did: Type.Optional(Type.String()),
+  use_did_method: Type.Optional(Type.Union([Type.Literal('did:peer:2'), Type.Literal('did:peer:4')])),
+  use_public_did: Type.Optional(Type.Boolean()),
+});
 
 /** RFC 0434, versions 1.0 and 1.1: an invitation spawns a did-exchange, or reuses the connection that its DID names. */
 export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
@@ -93,31 +111,17 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
   },
   failed: () => ({ record: { remove: true } }),
   commands: {
-    'create-invitation': {
+    'create-invitation': command({
       route: 'POST /out-of-band/create-invitation',
       tag: 'out-of-band',
       summary: 'Create a new connection invitation',
       query: Type.Object({ auto_accept: Type.Optional(Bool), multi_use: Type.Optional(Bool), create_unique_did: Type.Optional(Bool) }),
-      body: Type.Object({
-        accept: Type.Optional(Type.Array(Type.String())),
-        alias: Type.Optional(Type.String()),
-        attachments: Type.Optional(Type.Array(Type.Object({ id: Type.String(), type: Type.String() }), { maxItems: 20 })),
-        goal: Type.Optional(Type.String()),
-        goal_code: Type.Optional(Type.String()),
-        handshake_protocols: Type.Optional(Type.Array(Type.String())),
-        mediation_id: Type.Optional(Type.String()),
-        metadata: Type.Optional(Type.Object({})),
-        my_label: Type.Optional(Type.String()),
-        protocol_version: Type.Optional(Type.String({ pattern: '^1\\.[01]$' })),
-        use_did: Type.Optional(Type.String()),
-        use_did_method: Type.Optional(Type.Union([Type.Literal('did:peer:2'), Type.Literal('did:peer:4')])),
-        use_public_did: Type.Optional(Type.Boolean()),
-      }),
+      body: Wishes,
       from: [NEW],
       load: ({ body }, _record, _connection, spoken) => ({
         ...mediationLookup(body.mediation_id),
         ...Object.fromEntries(
-          ((body.attachments ?? []) as { id: string; type: string }[]).flatMap(({ id, type }, i) =>
+          (body.attachments ?? []).flatMap(({ id, type }, i) =>
             spoken.attachable(type).map(({ def }): [string, Lookup] => [`attachment ${i} ${def.category}`, { category: def.category, id }]),
           ),
         ),
@@ -129,8 +133,8 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       }),
       step: (ctx, { body, query }) =>
         createInvitation(ctx, body, isTrue(query.auto_accept), query.multi_use === 'true', query.create_unique_did === 'true'),
-    },
-    'receive-invitation': {
+    }),
+    'receive-invitation': command({
       // its route takes URLs too, which are fetched before the command is called
       query: Type.Object({
         alias: Type.Optional(Type.String()),
@@ -195,18 +199,20 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         }
         return proceed({ ...ctx, record: { value } as Exchange<OutOfBandValue> }, ['initial']);
       },
-    },
+    }),
     // its first answer came on a connection that was there before
-    taken: {
+    taken: command({
+      body: Type.Object({ connection: Type.String() }),
       from: ['await-response'],
       role: 'sender',
       step: (_ctx, { body }) => ({ record: { states: ['done'], patch: { connection_id: body.connection } } }),
-    },
+    }),
     // the key of an invitation that was deleted: until now who answered the invitation was told so
-    'forget-key': {
+    'forget-key': command({
+      body: Type.Object({ verkey: Type.String() }),
       from: [NEW],
       step: (_ctx, { body }) => ({ unroutes: [body.verkey], unkeys: [body.verkey] }),
-    },
+    }),
     // an accepted reuse leaves no record; it goes only now, since the call that asked for it still reads it
     'end-reuse': {
       from: ['await-response', 'reuse-accepted'],
@@ -218,18 +224,18 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
 
 function createInvitation(
   ctx: StepContext<OutOfBandValue>,
-  body: JsonObject & Record<string, never>,
+  body: Static<typeof Wishes>,
   autoAccept: boolean | undefined,
   multi: boolean,
   unique: boolean,
 ): Effects {
-  const asked = (body.handshake_protocols ?? []) as string[];
+  const asked = body.handshake_protocols ?? [];
   const handshakes = asked.map((name) => {
     const known = ctx.spoken.handshakeOf(name);
     if (!known) throw new AppError('bad-request', `Unsupported handshake protocol: ${name}`);
     return `${PREFIX}${known}`;
   });
-  const attachments = (body.attachments ?? []) as { id: string; type: string }[];
+  const attachments = body.attachments ?? [];
   const refuse = (text: string): never => {
     throw new AppError('bad-request', text);
   };
@@ -267,7 +273,7 @@ function createInvitation(
     });
   }
 
-  const accept = body.protocol_version === '1.0' ? undefined : (body.accept as string[] | undefined);
+  const accept = body.protocol_version === '1.0' ? undefined : body.accept;
   const invitation = composeMessage(
     { uris: URIS },
     {
@@ -275,7 +281,7 @@ function createInvitation(
       id,
       minor: body.protocol_version === '1.0' ? 0 : 1,
       body: {
-        label: (body.my_label as string | undefined) ?? ctx.settings.label,
+        label: body.my_label ?? ctx.settings.label,
         imageUrl: ctx.settings.imageUrl,
         goal: body.goal,
         goal_code: body.goal_code,
@@ -359,7 +365,7 @@ interface InvitationKey {
 const addressOf = ({ endpoint, routingKeys, pulls }: OwnService): OwnAddress => ({ endpoint, routingKeys, ...(pulls ? { pulls } : {}) });
 
 /** The key that an invitation is answered to: a fresh one, or that of a DID of this wallet. */
-function invitationKey(ctx: StepContext, body: Record<string, unknown>, unique: boolean, own: OwnService): InvitationKey {
+function invitationKey(ctx: StepContext, body: Static<typeof Wishes>, unique: boolean, own: OwnService): InvitationKey {
   const row = ctx.loaded.own;
   if (body.use_did || body.use_public_did || (body.use_did_method && row && !unique)) {
     if (!row)
@@ -367,14 +373,14 @@ function invitationKey(ctx: StepContext, body: Record<string, unknown>, unique: 
         'bad-request',
         body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID',
       );
-    const { verkey, did: named } = row.value as unknown as DidValue;
+    const { verkey, did: named } = toExchange<DidValue>(row).value;
     // a mediator that is asked for by name is to know the key, wherever the document of the DID says that it is written to
     const moved = own.mediator ? { unroutes: [verkey], routes: [routeFor(own, verkey, 'public', named)] } : { routes: [] };
     return { verkey, service: named, keys: [], others: [], ...moved };
   }
   const key = ctx.newKey();
   if (body.use_did_method) {
-    const method = body.use_did_method as string;
+    const method = body.use_did_method;
     const spec = { verkey: key.verkey, more: own.more, ...addressOf(own) };
     const made = method === 'did:peer:2' ? ownPeer2(spec) : createPeer4(peer4Document(spec)).did;
     const patch: DidValue = {

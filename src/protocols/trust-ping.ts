@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { defineProtocol } from '../kernel/protocol.ts';
+import { command, defineProtocol } from '../kernel/protocol.ts';
 import type { Json } from '../ports/json.ts';
 import { connection } from '../records/connection.ts';
 
@@ -36,7 +36,7 @@ export const trustPing = defineProtocol({
     },
   },
   commands: {
-    'send-ping': {
+    'send-ping': command({
       route: 'POST /connections/{conn_id}/send-ping',
       tag: 'trustping',
       summary: 'Send a trust ping to a connection',
@@ -50,7 +50,7 @@ export const trustPing = defineProtocol({
           answer: { thread_id: id },
         };
       },
-    },
+    }),
   },
 });
 

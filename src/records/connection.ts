@@ -1,7 +1,7 @@
 import type { Profile2018 } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
-import type { Change, Effects, StepContext } from '../kernel/protocol.ts';
+import { type Change, changed, type Effects, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
 import { mediationId } from '../mediation/names.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -206,7 +206,9 @@ export function readyConnection(given: { readonly id: string; readonly state?: s
 
 /** A connection of the 2018 Agent Protocol is complete by the first message that only its peer can have sent, whether its acknowledgement came or not. */
 export const acknowledged = (ctx: StepContext): Change[] =>
-  ctx.connection?.state === 'response' ? [{ def: connection as never, base: ctx.connection, states: ['active'] }] : [];
+  ctx.connection?.state === 'response'
+    ? [changed({ def: connection, base: ctx.connection as Exchange<ConnectionValue>, states: ['active'] })]
+    : [];
 
 /** Whether the peer of a connection says that it took what it was sent; in the 2018 Agent Protocol nobody does. */
 export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.wire === undefined;

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import type { Effects, Load, StepContext } from '../kernel/protocol.ts';
+import { changed, type Effects, type Load, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type Exchange, toExchange, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 
@@ -71,7 +71,7 @@ export function used(ctx: StepContext, id: unknown, connection?: string): Pick<E
   const row = [ctx.loaded.invitation, ctx.loaded.keyed].find((one) => one !== undefined && one.id === id);
   if (row?.state !== 'await-response') return {};
   const base = toExchange<OutOfBandValue>(row as StoredRecord);
-  if (!base.value.multi_use) return { others: [{ def: outOfBand, base, states: ['done'] } as never] };
+  if (!base.value.multi_use) return { others: [changed({ def: outOfBand, base, states: ['done'] })] };
   return { emit: [usedAgain(ctx, base, connection)] };
 }
 

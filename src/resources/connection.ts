@@ -3,7 +3,7 @@ import { looksLikeVerkey, toBase58, verkeyBytes } from '../didcomm/encoding.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
-import { defineProtocol, NEW } from '../kernel/protocol.ts';
+import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
@@ -20,7 +20,7 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
   stateless: true,
   messages: {},
   commands: {
-    metadata: {
+    metadata: command({
       route: 'POST /connections/{conn_id}/metadata',
       tag: 'connection',
       summary: 'Set connection metadata',
@@ -30,8 +30,8 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
         const metadata = { ...ctx.record!.value.metadata, ...body.metadata };
         return { record: { patch: { metadata } }, answer: { results: metadata as JsonObject } };
       },
-    },
-    static: {
+    }),
+    static: command({
       route: 'POST /connections/create-static',
       tag: 'connection',
       summary: 'Create a new static connection',
@@ -50,7 +50,7 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
         if (!body.their_seed && !(body.their_did && body.their_verkey))
           throw new AppError('bad-request', 'Either a verkey or seed must be provided for the other party');
         const mine = ctx.newKey(body.my_seed ? seedBytes(body.my_seed) : undefined);
-        const theirs: string = body.their_verkey || newKeyPair(seedBytes(body.their_seed)).verkey;
+        const theirs: string = body.their_verkey || newKeyPair(seedBytes(body.their_seed!)).verkey;
         if (!looksLikeVerkey(theirs)) throw new AppError('bad-request', 'their_verkey is not a key in base58');
         const value: ConnectionValue = {
           invitation_mode: 'static',
@@ -88,6 +88,6 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
           },
         };
       },
-    },
+    }),
   },
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
-import { defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
+import { command, defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
 import { KEY_MS } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../records/anoncreds-credential-definition.ts';
@@ -32,7 +32,7 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
   binds: credentialDefinitionRecord,
   messages: {},
   commands: {
-    register: {
+    register: command({
       route: 'POST /anoncreds/credential-definition',
       tag: 'AnonCreds - Credential Definitions',
       summary: 'Create a credential definition on the connected datastore',
@@ -63,7 +63,7 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
           work: [{ op: 'anoncreds/credential-definition', input: { issuerId, schemaId, tag }, result: 'made' }],
         };
       },
-    },
+    }),
   },
   results: {
     made: {

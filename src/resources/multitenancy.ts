@@ -1,15 +1,36 @@
+import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { webhookUrls } from '../kernel/addresses.ts';
-import { defineProtocol, NEW } from '../kernel/protocol.ts';
+import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
+import { AnyObject } from '../kernel/schema.ts';
 import type { Lookup } from '../ports/store.ts';
 import { liveTokens, type WalletToken, type WalletValue, wallet } from '../records/wallet.ts';
 
 /** How many tokens of one tenant are valid at a time. */
 const MAX_TOKENS = 20;
 
+const Text = Type.Optional(Type.String());
+/** What a tenant is made of, and what of that may change; the routes have checked it. */
+const CHANGEABLE = {
+  label: Text,
+  image_url: Text,
+  wallet_webhook_urls: Type.Optional(Type.Array(Type.String())),
+  wallet_dispatch_type: Text,
+  extra_settings: Type.Optional(AnyObject),
+};
+const Token = Type.Unsafe<WalletToken>(Type.Object({ jti: Type.String(), iat: Type.Number() }));
+const Create = Type.Object({
+  wallet_id: Type.String(),
+  wallet_name: Text,
+  wallet_type: Text,
+  key_management_mode: Type.Optional(Type.Union([Type.Literal('managed'), Type.Literal('unmanaged')])),
+  token: Token,
+  ...CHANGEABLE,
+});
+
 const named = (name: string | undefined): Record<string, Lookup> =>
   name === undefined ? {} : { named: { category: wallet.category, tag: 'wallet_name', equals: name } };
-const CHANGES = ['label', 'image_url', 'wallet_webhook_urls', 'wallet_dispatch_type', 'extra_settings'];
+const CHANGES = Object.keys(CHANGEABLE) as (keyof typeof CHANGEABLE)[];
 
 /** ACA-Py's rule: URLs alone mean the tenant's own, no URL means the base wallet's. */
 const dispatchOf = (urls: readonly string[] | undefined, given: string | undefined): WalletValue['dispatch_type'] | undefined =>
@@ -22,12 +43,13 @@ export const multitenancy = defineProtocol<WalletValue>({
   binds: wallet,
   messages: {},
   commands: {
-    create: {
+    create: command({
+      body: Create,
       from: [NEW],
       load: ({ body }) => named(body.wallet_name),
       step(ctx, { body }) {
         if (ctx.loaded.named) throw new AppError('bad-request', `Wallet with name ${body.wallet_name} already exists`);
-        const id: string = body.wallet_id;
+        const id = body.wallet_id;
         const urls = webhookUrls(body.wallet_webhook_urls ?? []);
         const value: WalletValue = {
           wallet_name: body.wallet_name,
@@ -46,8 +68,9 @@ export const multitenancy = defineProtocol<WalletValue>({
           routes: body.wallet_name === undefined ? [] : [{ kid: nameRoute(body.wallet_name), kind: 'wallet', target: id }],
         };
       },
-    },
-    update: {
+    }),
+    update: command({
+      body: Type.Object(CHANGEABLE),
       from: ['ready'],
       step(ctx, { body }) {
         if (CHANGES.every((name) => body[name] === undefined)) throw new AppError('bad-request', 'At least one parameter is required.');
@@ -62,9 +85,10 @@ export const multitenancy = defineProtocol<WalletValue>({
         };
         return { record: { patch }, forget: [ctx.record!.id] };
       },
-    },
+    }),
     // a token is signed outside; what makes it valid is that its id stands here
-    admit: {
+    admit: command({
+      body: Type.Object({ token: Token, keep: Type.Optional(Type.Boolean()), instead: Text }),
       from: ['ready'],
       step(ctx, { body }) {
         const { tokens: before } = ctx.record!.value;
@@ -77,10 +101,10 @@ export const multitenancy = defineProtocol<WalletValue>({
             'bad-request',
             `The wallet has ${MAX_TOKENS} valid tokens: let some expire, or ask for one that replaces them`,
           );
-        const tokens = [...(body.keep ? live : []), body.token as WalletToken];
+        const tokens = [...(body.keep ? live : []), body.token];
         return { record: { patch: { tokens } }, forget: [ctx.record!.id] };
       },
-    },
+    }),
     // whoever opens the wallet again does so with a new token
     lock: { from: ['ready'], step: (ctx) => ({ record: { patch: { tokens: [] } }, forget: [ctx.record!.id] }) },
     erase: {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { MAX_ATTRIBUTES, namesFault } from '../formats/credential-preview.ts';
-import { defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
+import { command, defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type SchemaValue, schemaRecord } from '../records/anoncreds-schema.ts';
 import { did, ownIssuer } from '../records/did.ts';
@@ -30,7 +30,7 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
   binds: schemaRecord,
   messages: {},
   commands: {
-    register: {
+    register: command({
       route: 'POST /anoncreds/schema',
       tag: 'AnonCreds - Schemas',
       summary: 'Create a schema on the connected datastore',
@@ -54,9 +54,10 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
           work: [{ op: 'anoncreds/schema', input: { schema: value.schema as never }, result: 'made' }],
         };
       },
-    },
+    }),
     /** What the ledger holds of a DID of this wallet, as if it had been registered from here. */
-    adopt: {
+    adopt: command({
+      body: Type.Object({ schema: Body.properties.schema, schema_id: Type.String() }),
       from: [NEW, 'action', 'wait', 'finished', 'failed'],
       about: ({ body }) => ({ category: schemaRecord.category, id: idOf(body.schema) }),
       load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.schema.issuerId } }),
@@ -65,7 +66,7 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
         const { verkey } = ownIssuer(ctx.loaded.issuer, schema.issuerId);
         return { record: { id: idOf(schema), states: ['finished'], patch: { schema, schema_id, verkey, error_msg: undefined } } };
       },
-    },
+    }),
   },
   results: {
     made: {

@@ -7,7 +7,7 @@ import { algoDocument, ownPeer2, peer4Document } from '../dids/own-documents.ts'
 import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
-import { type Change, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import { type Change, command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { toExchange } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
@@ -50,7 +50,7 @@ export const walletDid = defineProtocol<DidValue>({
   binds: did,
   messages: {},
   commands: {
-    create: {
+    create: command({
       route: 'POST /wallet/did/create',
       tag: 'wallet',
       summary: 'Create a local DID',
@@ -107,7 +107,7 @@ export const walletDid = defineProtocol<DidValue>({
             : {}),
         };
       },
-    },
+    }),
     publish: {
       route: 'POST /wallet/did/public',
       tag: 'wallet',
@@ -142,7 +142,7 @@ export const walletDid = defineProtocol<DidValue>({
         };
       },
     },
-    endpoint: {
+    endpoint: command({
       route: 'POST /wallet/set-did-endpoint',
       tag: 'wallet',
       summary: 'Update endpoint in wallet and on ledger if posted to it',
@@ -177,7 +177,7 @@ export const walletDid = defineProtocol<DidValue>({
           answer: {},
         };
       },
-    },
+    }),
     rotate: {
       route: 'PATCH /wallet/did/local/rotate-keypair',
       tag: 'wallet',

@@ -3,7 +3,7 @@ import { verkeyBytes } from '../didcomm/encoding.ts';
 import { toMultikey } from '../dids/did-key.ts';
 import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
-import { defineProtocol, NEW } from '../kernel/protocol.ts';
+import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type WalletKeyValue, walletKey } from '../records/wallet-key.ts';
 
@@ -18,7 +18,7 @@ export const walletKeys = defineProtocol<WalletKeyValue>({
   binds: walletKey,
   messages: {},
   commands: {
-    create: {
+    create: command({
       route: 'POST /wallet/keys',
       tag: 'wallet',
       summary: 'Create a key pair',
@@ -39,8 +39,8 @@ export const walletKeys = defineProtocol<WalletKeyValue>({
           answer: { kid: body.kid ?? null, multikey },
         };
       },
-    },
-    update: {
+    }),
+    update: command({
       route: 'PUT /wallet/keys',
       tag: 'wallet',
       summary: "Update a key pair's kid",
@@ -53,6 +53,6 @@ export const walletKeys = defineProtocol<WalletKeyValue>({
         if (taken && taken.id !== ctx.record!.id) throw new AppError('bad-request', `kid '${body.kid}' already exists in wallet.`);
         return { record: { patch: { kid: body.kid } }, answer: { kid: body.kid, multikey: body.multikey } };
       },
-    },
+    }),
   },
 });
