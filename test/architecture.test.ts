@@ -75,18 +75,38 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
-function importsOf(file: string): Import[] {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  const found = text.matchAll(/^(import|export)( type)?[^'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/gm);
-  return [...found].map(([, , typeOnly, path, dynamic]) => ({
+function importsOf(file: string, text = readFileSync(join(ROOT, file), 'utf8')): Import[] {
+  // the last two: an import for its side effects, and one at run time
+  const found = text.matchAll(/^(import|export)( type)?[^'"]*?from\s+'(\.[^']+)'|^import\s+'(\.[^']+)'|import\('(\.[^']+)'\)/gm);
+  return [...found].map(([, , typeOnly, path, effects, dynamic]) => ({
     from: file,
-    to: relative(ROOT, join(ROOT, dirname(file), (path ?? dynamic)!)),
+    to: relative(ROOT, join(ROOT, dirname(file), (path ?? effects ?? dynamic)!)),
     typeOnly: typeOnly !== undefined,
   }));
 }
 
 const isTest = (file: string): boolean => /\.(test|conformance)\.ts$/.test(file);
 const area = (file: string): string => file.split('/')[1]!;
+
+test('imports are seen in every form', () => {
+  const text = [
+    "import { a } from './a.ts';",
+    "import type { b } from '../b.ts';",
+    "import './c.ts';",
+    "export { d } from './d.ts';",
+    "await import('./e.ts');",
+  ];
+  assert.deepEqual(
+    importsOf('src/x/y.ts', text.join('\n')).map(({ to, typeOnly }) => [to, typeOnly]),
+    [
+      ['src/x/a.ts', false],
+      ['src/b.ts', true],
+      ['src/x/c.ts', false],
+      ['src/x/d.ts', false],
+      ['src/x/e.ts', false],
+    ],
+  );
+});
 
 test('every folder imports only what its rule allows', () => {
   const wrong: string[] = [];
@@ -113,7 +133,7 @@ test('every folder imports only what its rule allows', () => {
 test('the dev ledger and the contracts know nothing of src', () => {
   const wrong = globSync('{devnet,contracts}/**/*.ts', { cwd: ROOT, exclude: (name) => name === 'node_modules' })
     .filter((file) => !isTest(file))
-    .flatMap(importsOf)
+    .flatMap((file) => importsOf(file))
     .filter((one) => one.to.startsWith('src/'));
   assert.deepEqual(wrong, []);
 });

@@ -877,6 +877,15 @@ const exchange1 = (role: string, state: string, value = {}) => ({
   connection: 'c1',
   value: { ...base1, presentation_request: REQUEST, presentation: PROOF, ...value },
 });
+const proposed = {
+  ...proposal1,
+  presentation_proposal: { ...preview, attributes: [{ name: 'degree', cred_def_id: 'cd1', value: 'Maths' }] },
+};
+const revealing = (raw: string) => ({
+  ...PROOF,
+  requested_proof: { ...PROOF.requested_proof, revealed_attrs: { a: { sub_proof_index: 0, raw, encoded: '1' } } },
+  identifiers: [{ cred_def_id: 'cd1' }],
+});
 const route1 = 'POST /present-proof/records/{pres_ex_id}';
 
 table('present-proof-1.0', [
@@ -1073,13 +1082,18 @@ table('present-proof-1.0', [
   {
     title: 'that is not what was proposed ends the exchange',
     message: 'presentation',
-    attachments: old('presentations', PROOF),
-    record: exchange1('verifier', 'request_sent', {
-      presentation_proposal_dict: {
-        ...proposal1,
-        presentation_proposal: { ...preview, attributes: [{ name: 'degree', cred_def_id: 'cd1', value: 'Maths' }] },
-      },
-    }),
+    attachments: old('presentations', revealing('Physics')),
+    record: exchange1('verifier', 'request_sent', { presentation_proposal_dict: proposed }),
+    effects: {
+      problem: { code: 'abandoned', text: 'The presentation does not match its proposal' },
+      record: { states: ['abandoned'], connection: 'c1', patch: { error_msg: 'Presentation degree=Physics mismatches proposal value' } },
+    },
+  },
+  {
+    title: 'that is what was proposed goes on',
+    message: 'presentation',
+    attachments: old('presentations', revealing('Maths')),
+    record: exchange1('verifier', 'request_sent', { presentation_proposal_dict: proposed }),
     effects: {
       record: {
         states: ['presentation_received'],
@@ -1087,14 +1101,18 @@ table('present-proof-1.0', [
         patch: {
           presentation: {
             proof: {},
-            requested_proof: { revealed_attrs: {}, self_attested_attrs: {}, unrevealed_attrs: {}, predicates: {} },
-            identifiers: [],
+            requested_proof: {
+              revealed_attrs: { a: { sub_proof_index: 0, raw: 'Maths', encoded: '1' } },
+              self_attested_attrs: {},
+              unrevealed_attrs: {},
+              predicates: {},
+            },
+            identifiers: [{ cred_def_id: 'cd1' }],
           },
         },
       },
     },
   },
-  { title: 'that nobody asked for', message: 'presentation', attachments: old('presentations', PROOF), error: 'wrong-state' },
   {
     title: 'ends the exchange, with what the verifier found',
     acked: { status: 'OK', verification_result: 'false' },

@@ -33,10 +33,16 @@ describe('a mailbox', () => {
     assert.equal((await phone.say(`${V2}/status-request`)).reply.message_count, 0);
     const none = await phone.say(`${V2}/delivery-request`, { limit: 10 });
     assert.deepEqual([kind(none.reply), none.reply.message_count], ['status', 0]);
+    const begun = Date.now();
     for (const text of ['one', 'two', 'three']) assert.equal(await phone.forward(text), 202);
     const status = await phone.say(`${V2}/status-request`);
+    const passed = Date.now() - begun;
     assert.deepEqual([kind(status.reply), status.reply.message_count], ['status', 3]);
-    assert.ok(status.reply.total_bytes > 500 && status.reply.oldest_received_time && status.reply.longest_waited_seconds >= 0);
+    const { total_bytes, oldest_received_time: oldest, newest_received_time: newest, longest_waited_seconds: waited } = status.reply;
+    assert.ok(total_bytes > 500, `${total_bytes} bytes`);
+    const [from, to] = [Date.parse(oldest) - begun, Date.parse(newest) - begun];
+    assert.ok(from >= 0 && from <= to && to <= passed, `received ${from} to ${to} ms after the beginning, of ${passed}`);
+    assert.ok(Number.isInteger(waited) && waited >= 0 && waited * 1000 <= passed, `${waited} s`);
     for (let again = 0; again < 2; again++) {
       const { reply } = await phone.say(`${V2}/delivery-request`, { limit: 2 });
       assert.equal(kind(reply), 'delivery');

@@ -139,11 +139,23 @@ test('large messages wait for each other instead of being too much for a socket'
   assert.equal(frames.list.length, 20);
 });
 
-test('what a peer says on such a socket is heard, and its pings are answered after that', async () => {
-  const { url } = await peer((ws, text) => ws.send(`re: ${text}`));
-  const { deliver, heard } = outbound();
+test('a frame of the peer is handled, and a ping behind it is answered after that', async () => {
+  const order = waiting<string>();
+  const { url } = await peer((ws, text) => {
+    ws.on('pong', () => order.add('pong'));
+    ws.send(`re: ${text}`);
+    ws.ping();
+  });
+  const { deliver } = outbound({
+    async onFrame(frame) {
+      order.add(`begun ${Buffer.from(frame)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      order.add('handled');
+    },
+  });
   await deliver(url, 'hello');
-  await heard.first((text) => text === 're: hello', 'the answer');
+  await order.first((one) => one === 'pong', 'the pong');
+  assert.deepEqual(order.list, ['begun re: hello', 'handled', 'pong']);
 });
 
 test('a socket that nobody uses is closed', async () => {
@@ -289,10 +301,27 @@ test('a link stays: what comes is handled one by one, and a ping behind it is an
 });
 
 test('a link whose peer is gone without a word is noticed', async () => {
-  const { url } = await peer(() => {}, { autoPong: false });
+  const { url, sockets } = await peer(() => {}, { autoPong: false });
   const { link } = outbound({ heartbeatMs: 80, timeoutMs: 80 });
   const socket = await link(url, async () => {});
+  const [there] = sockets;
+  let pings = 0;
+  there!.on('ping', () => pings++);
+  const end = once(there!, 'close');
   await new Promise<void>((resolve) => socket.onClose(resolve));
+  // no goodbye: nobody is there to answer it
+  assert.equal((await end)[0], 1006);
+  assert.ok(pings > 0, 'it was asked');
+});
+
+test('a link whose peer answers its pings stays', async () => {
+  const { url, sockets } = await peer();
+  const { link } = outbound({ heartbeatMs: 40, timeoutMs: 1000 });
+  const socket = await link(url, async () => {});
+  let pings = 0;
+  sockets[0]!.on('ping', () => pings++);
+  await until(() => pings >= 3, 'three pings');
+  assert.ok(socket.open);
 });
 
 test('closing: what waits for a pong has it, links are told, nothing opens any more', async () => {
