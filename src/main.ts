@@ -11,6 +11,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
   ./flexid rotate-key ...     put --new-wallet-key in the place of the wallet key; takes the flags of start
   ./flexid relay-offer FILE   hand a connection offer of the 2018 Agent Protocol on to an agent; needs no wallet
+  ./flexid ledger ...         deploy, fund and check the registry, show what it costs (./flexid ledger --help)
   ./flexid devnet             run the dev ledger alone, algod's API on port 4001
   ./flexid test [suite]       run the tests
   ./flexid bench [name]       run the benchmarks
@@ -93,6 +94,9 @@ async function main(): Promise<void> {
       return await provision(command, argv);
     case 'relay-offer':
       process.exitCode = await (await import('./agent-2018/relay-offer.ts')).relayOffer(argv);
+      return;
+    case 'ledger':
+      process.exitCode = await (await import('./ledger-command.ts')).ledgerCommand(argv, process.env);
       return;
     case 'demo':
     case 'test':

@@ -5,6 +5,7 @@ import { sponsorOf } from './group.ts';
 import { formatDid, formatObjectId, oidOf, parseDid } from './ids.ts';
 import { algodNode } from './node.ts';
 import { createReads } from './reads.ts';
+import { registryWatch } from './registry.ts';
 import { createWrites } from './writes.ts';
 
 /** Where the ledger is and who pays. */
@@ -34,6 +35,10 @@ const GENESIS: Readonly<Record<string, string>> = {
   betanet: 'mFgazF+2uRS1tMiL9dsj01hJGySEmPN28B/TjjvpVW0=',
 };
 
+/** The genesis hash of a network, in base64: built in for the public ones, `given` for `custom`, where nothing is checked without it. */
+export const networkGenesis = (network: string, given: string | undefined): string | undefined =>
+  network === 'custom' ? given : GENESIS[network];
+
 const FEE_CAP = 100_000;
 /** How old the last block of a healthy node may be, in nanoseconds. */
 const LAG_NS = 30_000_000_000n;
@@ -45,7 +50,8 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
   const { network, token, feeCap = FEE_CAP, clock = Date.now, salt = randomSalt } = config;
   const appId = BigInt(config.appId);
   const sponsor = config.sponsorMnemonic === undefined ? undefined : sponsorOf(config.sponsorMnemonic);
-  const node = algodNode(config.algodUrl, token, network === 'custom' ? config.genesisHash : GENESIS[network], clock, config.timeoutMs);
+  const node = algodNode(config.algodUrl, token, networkGenesis(network, config.genesisHash), clock, config.timeoutMs);
+  const registry = registryWatch(node, appId);
   const reads = createReads(node, network, appId, clock);
 
   const health: Ledger['health'] = async () => {
@@ -53,8 +59,10 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
       const [params, status] = await Promise.all([node.parameters(), node.algod.status().do()]);
       const round = Number(params.lastRound);
       if (status.catchupTime > 0n) return { ok: false, reason: 'the node is catching up', round };
-      if (status.timeSinceLastRound > LAG_NS) return { ok: false, reason: 'the node has seen no block for half a minute', round };
-      return { ok: true, round };
+      if (status.timeSinceLastRound > LAG_NS && !(await node.isDevMode()))
+        return { ok: false, reason: 'the node has seen no block for half a minute', round };
+      const found = await registry();
+      return found.state === 'ready' ? { ok: true, round } : { ok: false, reason: found.reason, round };
     } catch (error) {
       return { ok: false, reason: asLedgerError(error).message };
     }
@@ -67,7 +75,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     idOf: (did, type, object) => formatObjectId(parseDid(did).did, type, oidOf(object)),
     resolve: reads.resolve,
     read: reads.read,
-    ...createWrites({ node, reads, appId, sponsor, feeCap, salt }),
+    ...createWrites({ node, reads, registry, appId, sponsor, feeCap, salt }),
     health,
   } satisfies Ledger);
 };

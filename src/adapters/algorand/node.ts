@@ -11,6 +11,8 @@ export interface AlgodNode {
   parameters(): Promise<algosdk.modelsv2.TransactionParametersResponse>;
   /** Checks the genesis unless it was checked within the last minute. @throws as `parameters` */
   verify(): Promise<void>;
+  /** Whether the node makes blocks for transactions alone, and none while there are none. */
+  isDevMode(): Promise<boolean>;
 }
 
 const MINUTE = 60_000;
@@ -19,6 +21,7 @@ const MINUTE = 60_000;
 export const algodNode = (url: string, token: string, genesis: string | undefined, clock: () => number, timeoutMs?: number): AlgodNode => {
   const algod = algodClient(url, token, timeoutMs);
   let verifiedUntil = 0;
+  let devMode: boolean | undefined;
 
   const parameters: AlgodNode['parameters'] = async () => {
     const answer = await algod.c.get({ relativePath: '/v2/transactions/params' }).catch((error: unknown) => {
@@ -40,6 +43,15 @@ export const algodNode = (url: string, token: string, genesis: string | undefine
     parameters,
     verify: async () => {
       if (genesis !== undefined && clock() >= verifiedUntil) await parameters();
+    },
+    isDevMode: async () => {
+      devMode ??= await algod.c
+        .get({ relativePath: '/genesis' })
+        .then((answer) => (JSON.parse(answer.getJSONText()) as { devmode?: unknown } | null)?.devmode === true)
+        .catch((error: unknown) => {
+          throw asLedgerError(error);
+        });
+      return devMode;
     },
   };
 };

@@ -10,6 +10,7 @@ import type { AlgodNode } from './node.ts';
 import { type DidState, limitsOf, type Plan, planDidDeactivate, planDidPut, planObjectPut } from './plan.ts';
 import type { FoundDid, Reads } from './reads.ts';
 import { rejectionOf } from './reasons.ts';
+import type { RegistryState } from './registry.ts';
 
 /** Rounds that `send` waits for. */
 const WAIT_ROUNDS = 4;
@@ -23,6 +24,7 @@ type PiecePlan = Plan & Pick<SignedWrite, 'piece'>;
 export interface WriteContext {
   node: AlgodNode;
   reads: Reads;
+  registry: () => Promise<RegistryState>;
   appId: bigint;
   sponsor?: Sponsor;
   feeCap: number;
@@ -113,7 +115,7 @@ const createPlanner = ({ node, reads, appId, sponsor, salt }: WriteContext) => {
 
 /** Plans, signs, sends and follows writes. */
 export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign' | 'send' | 'outcome'> => {
-  const { node, reads, appId, sponsor, feeCap } = context;
+  const { node, reads, registry, appId, sponsor, feeCap } = context;
   const { algod, parameters } = node;
   const { ownerOf, planOf } = createPlanner(context);
 
@@ -127,6 +129,9 @@ export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign
 
   const plan: Ledger['plan'] = async (write, operationId) => {
     const params = await parameters();
+    // Nothing is paid to an application that is not the registry.
+    const found = await registry();
+    if (found.state !== 'ready') throw new AppError(found.state === 'unfunded' ? 'ledger-waiting' : 'ledger-wrong-network', found.reason);
     const calls = await planOf(write, params.consensusVersion);
     if (calls === 'done') return { state: 'done' };
     if (sponsor === undefined) throw new AppError('ledger-none', 'no sponsor account is configured: the ledger can only be read');

@@ -1,0 +1,195 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import algosdk from 'algosdk';
+import { AppError } from '../../errors.ts';
+import { asLedgerError, orMissing } from './client.ts';
+import { packObject } from './codec.ts';
+import type { Sponsor } from './group.ts';
+import type { AlgodNode } from './node.ts';
+import { deposit, limitsOf, planDidPut, planObjectPut } from './plan.ts';
+
+/** The registry application: what is deployed, whether it is there, and what its use costs. Amounts are microALGO. */
+
+const spec: { byteCode: { approval: string; clear: string } } = JSON.parse(
+  readFileSync(new URL('../../../contracts/artifacts/FlexidRegistry.arc56.json', import.meta.url), 'utf8'),
+);
+const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, 'base64'));
+const [APPROVAL, CLEAR] = [bytesOf(spec.byteCode.approval), bytesOf(spec.byteCode.clear)];
+
+/** The hash of a program, as algod and explorers show it: SHA-512/256 of `Program` and the bytes, as an address. */
+export const programHash = (program: Uint8Array): string =>
+  algosdk.encodeAddress(Uint8Array.from(createHash('sha512-256').update('Program').update(program).digest()));
+
+/** The published hash of the registry's approval program. */
+export const REGISTRY_HASH: string = programHash(APPROVAL);
+
+/** The minimum balance of an account, and what an application adds to its creator's. */
+const MIN_BALANCE = 100_000;
+const APPLICATION = 100_000;
+const ROUNDS = 10;
+
+/** What a node has under an application id; `missing` is what the registry's account lacks of its minimum balance. */
+export type RegistryState =
+  | { state: 'ready' }
+  | { state: 'absent'; reason: string }
+  | { state: 'foreign'; reason: string }
+  | { state: 'unfunded'; missing: number; reason: string };
+
+const balanceOf = async (node: AlgodNode, address: string | algosdk.Address): Promise<{ amount: bigint; minBalance: bigint }> =>
+  await node.algod
+    .accountInformation(address)
+    .do()
+    .catch((error: unknown) => {
+      throw asLedgerError(error);
+    });
+
+/** Looks an application up and compares its programs with the published ones. @throws AppError `ledger-unavailable` */
+export const inspectRegistry = async (node: AlgodNode, appId: bigint): Promise<RegistryState> => {
+  const app = await orMissing(node.algod.getApplicationByID(appId).do());
+  if (app === undefined) return { state: 'absent', reason: `the node has no application ${appId}` };
+  const { approvalProgram = new Uint8Array(), clearStateProgram = new Uint8Array() } = app.params ?? {};
+  const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+  if (!same(approvalProgram, APPROVAL) || !same(clearStateProgram, CLEAR))
+    return {
+      state: 'foreign',
+      reason: `application ${appId} is another program than the registry: its hash is ${programHash(approvalProgram)}, not ${REGISTRY_HASH}`,
+    };
+  const { amount, minBalance } = await balanceOf(node, algosdk.getApplicationAddress(appId));
+  const missing = Number(minBalance) - Number(amount);
+  if (missing > 0)
+    return {
+      state: 'unfunded',
+      missing,
+      reason: `the account of application ${appId} lacks ${missing} microALGO: ./flexid ledger fund pays them`,
+    };
+  return { state: 'ready' };
+};
+
+/** A look at the registry that is remembered once it was found right: its program never changes, and its account never falls under its minimum. */
+export const registryWatch = (node: AlgodNode, appId: bigint): (() => Promise<RegistryState>) => {
+  let ready: RegistryState | undefined;
+  return async () => {
+    if (ready) return ready;
+    const found = await inspectRegistry(node, appId);
+    if (found.state === 'ready') ready = found;
+    return found;
+  };
+};
+
+const confirmed = async (node: AlgodNode, sponsor: Sponsor, txn: algosdk.Transaction): Promise<bigint | undefined> => {
+  try {
+    await node.algod.sendRawTransaction(txn.attachSignature(sponsor.addr, sponsor.sign(txn.bytesToSign()))).do();
+    const { applicationIndex } = await algosdk.waitForConfirmation(node.algod, txn.txID(), ROUNDS);
+    return applicationIndex;
+  } catch (error) {
+    throw asLedgerError(error);
+  }
+};
+
+const parametersOf = async (node: AlgodNode): Promise<algosdk.SuggestedParams> => {
+  const { fee, minFee, lastRound, genesisHash, genesisId } = await node.parameters();
+  return { fee, minFee, flatFee: false, firstValid: lastRound, lastValid: lastRound + 100n, genesisHash, genesisID: genesisId };
+};
+
+/** What a deployment locks, and what it takes in fees while the network is idle. */
+export const DEPLOYMENT = Object.freeze({ creator: APPLICATION, account: MIN_BALANCE, fees: 2_000 });
+
+/** Creates the registry. Its account is funded by `fundRegistry`. @returns the application's id @throws AppError `ledger-waiting` (money), `ledger-unavailable` */
+export const createRegistry = async (node: AlgodNode, sponsor: Sponsor): Promise<bigint> => {
+  const { amount, minBalance } = await balanceOf(node, sponsor.addr);
+  const needed = Number(minBalance) + DEPLOYMENT.creator + DEPLOYMENT.account + DEPLOYMENT.fees;
+  if (Number(amount) < needed)
+    throw new AppError('ledger-waiting', `the account ${sponsor.addr} has ${amount} microALGO and a deployment needs ${needed}`);
+  const txn = algosdk.makeApplicationCreateTxnFromObject({
+    sender: sponsor.addr,
+    approvalProgram: APPROVAL,
+    clearProgram: CLEAR,
+    numGlobalInts: 0,
+    numGlobalByteSlices: 0,
+    numLocalInts: 0,
+    numLocalByteSlices: 0,
+    onComplete: algosdk.OnApplicationComplete.NoOpOC,
+    suggestedParams: await parametersOf(node),
+  });
+  const id = await confirmed(node, sponsor, txn);
+  if (!id) throw new AppError('ledger-unavailable', 'the node does not name the application that it created');
+  return id;
+};
+
+/** Pays what the registry's account lacks. @returns the amount; 0 where it lacks nothing @throws AppError `ledger-wrong-network` (no registry under this id), `ledger-unavailable` */
+export const fundRegistry = async (node: AlgodNode, sponsor: Sponsor, appId: bigint): Promise<number> => {
+  const found = await inspectRegistry(node, appId);
+  if (found.state === 'ready') return 0;
+  if (found.state !== 'unfunded') throw new AppError('ledger-wrong-network', found.reason);
+  const txn = algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+    sender: sponsor.addr,
+    receiver: algosdk.getApplicationAddress(appId),
+    amount: found.missing,
+    suggestedParams: await parametersOf(node),
+  });
+  await confirmed(node, sponsor, txn);
+  return found.missing;
+};
+
+/** What an account holds, and what of it may be spent. @throws AppError `ledger-unavailable` */
+export const spendable = async (node: AlgodNode, address: algosdk.Address): Promise<{ held: number; free: number }> => {
+  const { amount, minBalance } = await balanceOf(node, address);
+  return { held: Number(amount), free: Math.max(0, Number(amount) - Number(minBalance)) };
+};
+
+/** Deposit and fees of one object. */
+export interface Price {
+  what: string;
+  deposit: number;
+  fees: number;
+}
+
+const MIN_FEE = 1_000;
+/** A number of 2,048 bits, which is what no packing makes smaller. */
+const number = (): string => BigInt(`0x8${randomBytes(256).toString('hex').slice(1)}`).toString();
+
+/** What an issuer's objects cost, by the planner that plans them: a DID document with two keys and an endpoint, a schema and a definition of so many attributes. */
+export const prices = (attributes: number): Price[] => {
+  const key = new Uint8Array(32);
+  const did = `did:algo:mainnet:app:1000000000:${'a'.repeat(64)}`;
+  const limits = limitsOf(undefined);
+  const priced = (what: string, plan: { calls: unknown[]; deposit: number; refunds: number }): Price => ({
+    what,
+    deposit: plan.deposit,
+    fees: MIN_FEE * (1 + plan.calls.length + plan.refunds),
+  });
+  const names = Array.from({ length: attributes }, (_none, i) => `attribute ${i}`);
+  const object = (what: string, type: 'SCHEMA' | 'CLAIM_DEF', value: Record<string, unknown>): Price => {
+    const plans = packObject(did, type, value).map((piece) => planObjectPut({ key, ...piece }, limits));
+    const sum = (of: (plan: (typeof plans)[number]) => number): number => plans.reduce((total, plan) => total + of(plan), 0);
+    return {
+      what,
+      deposit: sum((plan) => plan.deposit),
+      fees: MIN_FEE * sum((plan) => 1 + plan.calls.length + plan.refunds),
+    };
+  };
+  const primary = {
+    n: number(),
+    s: number(),
+    r: Object.fromEntries([...names, 'master_secret'].map((name) => [name, number()])),
+    rctxt: number(),
+    z: number(),
+  };
+  return [
+    priced('DID', planDidPut({ key, salt: 0n }, new Uint8Array(DOCUMENT), limits)),
+    object(`schema of ${attributes} attributes`, 'SCHEMA', { issuerId: did, name: 'a name', version: '1.0', attrNames: names }),
+    object(`credential definition of ${attributes} attributes`, 'CLAIM_DEF', {
+      issuerId: did,
+      schemaId: `${did}/anoncreds/v1/SCHEMA/${'a'.repeat(32)}`,
+      type: 'CL',
+      tag: 'default',
+      value: { primary },
+    }),
+  ];
+};
+
+/** Bytes of a DID document with two keys and an endpoint. */
+const DOCUMENT = 933;
+
+/** The deposit of the two boxes of a DID that stay for ever. */
+export const DID_FOR_EVER: number = deposit(32, 33) + deposit(33, 88);
