@@ -3,23 +3,13 @@ import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import algosdk from 'algosdk';
 import { assemble } from '../devnet/assembler.ts';
-import {
-  admin,
-  algorandLedger,
-  between,
-  configOf,
-  type Devnet,
-  documentOf,
-  newIssuer,
-  perform,
-  startDevnet,
-} from '../test/support/ledger.ts';
-import { sponsorOf } from './adapters/algorand/group.ts';
-import { algodNode } from './adapters/algorand/node.ts';
-import { createRegistry, REGISTRY_HASH } from './adapters/algorand/registry.ts';
-import { ConfigError } from './config.ts';
-import { AppError } from './errors.ts';
-import { ledgerCommand } from './ledger-command.ts';
+import { sponsorOf } from '../src/adapters/algorand/group.ts';
+import { algodNode } from '../src/adapters/algorand/node.ts';
+import { createRegistry, REGISTRY_HASH } from '../src/adapters/algorand/registry.ts';
+import { ConfigError } from '../src/config.ts';
+import { AppError } from '../src/errors.ts';
+import { ledgerCommand } from '../src/ledger-command.ts';
+import { admin, algorandLedger, between, configOf, type Devnet, documentOf, newIssuer, perform, startDevnet } from './support/ledger.ts';
 
 let devnet: Devnet;
 before(async () => {
