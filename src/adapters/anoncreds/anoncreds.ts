@@ -37,9 +37,17 @@ export interface AnonCredsOptions {
   worker?: URL;
 }
 
+/** Runs an operation of the library for a tenant. `making`: it makes keys, which takes seconds to minutes of a core. */
+type Run = <Value>(
+  tenant: string,
+  operation: string,
+  input: Record<string, unknown>,
+  shape: shapes.Shape,
+  making?: boolean,
+) => Promise<Value>;
+
 /** The engine over the official library, in worker threads. `close` ends the workers. */
 export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close(): Promise<void> } {
-  const timeoutMs = options.timeoutMs ?? 30_000;
   const pool = workerPool({
     worker: options.worker ?? new URL('./worker.ts', import.meta.url),
     env: options.libraryPath === undefined ? {} : { LIB_ANONCREDS_PATH: options.libraryPath },
@@ -60,174 +68,26 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
   const present = options.worker !== undefined || libraryExists(options.libraryPath);
 
   /** Runs an operation and checks what comes out of native code. */
-  const run = async <Value>(
+  const run: Run = async <Value>(
     tenant: string,
     operation: string,
     input: Record<string, unknown>,
     shape: shapes.Shape,
-    limit = timeoutMs,
-    on = pool,
+    making = false,
   ): Promise<Value> => {
     if (!present) throw new AppError('anoncreds-off');
-    const value = await on.run(tenant, operation, input, limit);
+    const value = making
+      ? await keys.run(tenant, operation, input, options.keyTimeoutMs ?? KEY_MS)
+      : await pool.run(tenant, operation, input, options.timeoutMs ?? 30_000);
     const fault = shape(value, '');
     if (fault) throw new AppError('anoncreds-failed', `The AnonCreds library gave an unexpected result: ${fault}`);
     return value as Value;
   };
 
   const engine: AnonCreds & { close(): Promise<void> } = {
-    async createSchema(tenant, schema) {
-      demand(shapes.schema, schema, 'schema');
-      const { name, version, issuerId, attrNames } = schema;
-      return run<AnonCredsSchema>(tenant, 'createSchema', { name, version, issuerId, attributeNames: [...attrNames] }, shapes.schema);
-    },
-
-    async createCredentialDefinition(tenant, { schemaId, schema, issuerId, tag, supportRevocation }) {
-      if (supportRevocation)
-        throw new AppError('not-implemented', 'Revocation is not supported yet: create the credential definition without it');
-      demand(shapes.id, schemaId, 'schemaId');
-      demand(shapes.schema, schema, 'schema');
-      demand(shapes.id, issuerId, 'issuerId');
-      demand(shapes.text(256), tag, 'tag');
-      return run<{ credentialDefinition: CredentialDefinition; private: JsonObject; keyCorrectnessProof: JsonObject }>(
-        tenant,
-        'createCredentialDefinition',
-        { schemaId, schema, issuerId, tag, signatureType: 'CL', supportRevocation: false },
-        shapes.object({
-          credentialDefinition: shapes.credentialDefinition,
-          private: shapes.privateKey,
-          keyCorrectnessProof: shapes.keyCorrectnessProof,
-        }),
-        options.keyTimeoutMs ?? KEY_MS,
-        keys,
-      );
-    },
-
-    async createOffer(tenant, { schemaId, credentialDefinitionId, keyCorrectnessProof }) {
-      demand(shapes.id, schemaId, 'schemaId');
-      demand(shapes.id, credentialDefinitionId, 'credentialDefinitionId');
-      demand(shapes.keyCorrectnessProof, keyCorrectnessProof, 'keyCorrectnessProof');
-      return run<CredentialOffer>(tenant, 'createOffer', { schemaId, credentialDefinitionId, keyCorrectnessProof }, shapes.offer);
-    },
-
-    createLinkSecret: (tenant) => run<string>(tenant, 'createLinkSecret', {}, shapes.linkSecret),
-
-    async createRequest(tenant, input) {
-      const { offer, credentialDefinition, linkSecret, linkSecretId } = input;
-      const entropy = 'entropy' in input ? input.entropy : undefined;
-      const proverDid = 'proverDid' in input ? input.proverDid : undefined;
-      demand(shapes.offer, offer, 'offer');
-      demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
-      demand(shapes.linkSecret, linkSecret, 'linkSecret');
-      demand(shapes.id, linkSecretId, 'linkSecretId');
-      if ((entropy === undefined) === (proverDid === undefined))
-        throw new AppError('bad-request', 'One of entropy and proverDid is needed');
-      demand(shapes.text(256), entropy ?? proverDid, 'entropy or proverDid');
-      return run<{ request: CredentialRequest; metadata: JsonObject }>(
-        tenant,
-        'createRequest',
-        {
-          ...(entropy === undefined ? { proverDid } : { entropy }),
-          credentialDefinition,
-          linkSecret,
-          linkSecretId,
-          credentialOffer: offer,
-        },
-        shapes.object({ request: shapes.request, metadata: shapes.requestMetadata }),
-      );
-    },
-
-    async createCredential(tenant, input) {
-      demand(shapes.credentialDefinition, input.credentialDefinition, 'credentialDefinition');
-      demand(shapes.privateKey, input.private, 'private');
-      demand(shapes.offer, input.offer, 'offer');
-      demand(shapes.request, input.request, 'request');
-      demand(shapes.values, input.values, 'values');
-      const entries = Object.entries(input.values);
-      return run<Credential>(
-        tenant,
-        'createCredential',
-        {
-          credentialDefinition: input.credentialDefinition,
-          credentialDefinitionPrivate: input.private,
-          credentialOffer: input.offer,
-          credentialRequest: input.request,
-          attributeRawValues: Object.fromEntries(entries.map(([name, { raw }]) => [name, raw])),
-          attributeEncodedValues: Object.fromEntries(entries.map(([name, { encoded }]) => [name, encoded])),
-        },
-        shapes.credential,
-      );
-    },
-
-    async processCredential(tenant, { credential, metadata, linkSecret, credentialDefinition }) {
-      demand(shapes.credential, credential, 'credential');
-      demand(shapes.requestMetadata, metadata, 'metadata');
-      demand(shapes.linkSecret, linkSecret, 'linkSecret');
-      demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
-      if (credential.rev_reg_id != null)
-        throw new AppError('not-implemented', 'Revocation is not supported yet: the credential is bound to a registry');
-      return run<Credential>(
-        tenant,
-        'processCredential',
-        { credential, credentialRequestMetadata: metadata, linkSecret, credentialDefinition },
-        shapes.credential,
-      );
-    },
-
-    async createPresentation(tenant, { request, credentials, selfAttested, linkSecret, schemas, credentialDefinitions }) {
-      demand(shapes.presentationRequest, request, 'request');
-      demand(shapes.list(shapes.object({ credential: shapes.credential }), 100), credentials, 'credentials');
-      demand(shapes.map(shapes.raw, 200), selfAttested, 'selfAttested');
-      demand(shapes.linkSecret, linkSecret, 'linkSecret');
-      demandObjects(schemas, credentialDefinitions);
-      return run<Presentation>(
-        tenant,
-        'createPresentation',
-        {
-          presentationRequest: bare(request),
-          credentials: credentials.map(({ credential }) => ({ credential })),
-          credentialsProve: credentials.flatMap(({ attributes, predicates }, entryIndex) => [
-            ...attributes.map(({ referent, reveal }) => ({ entryIndex, referent, isPredicate: false, reveal })),
-            ...predicates.map((referent) => ({ entryIndex, referent, isPredicate: true, reveal: true })),
-          ]),
-          selfAttest: { ...selfAttested },
-          linkSecret,
-          schemas: { ...schemas },
-          credentialDefinitions: { ...credentialDefinitions },
-        },
-        shapes.presentation,
-      );
-    },
-
-    async verifyPresentation(tenant, input) {
-      const { request, presentation, schemas, credentialDefinitions } = input;
-      demand(shapes.presentationRequest, request, 'request');
-      demandObjects(schemas, credentialDefinitions);
-      // The presentation is the holder's: what is wrong with it is the answer.
-      const fault = shapes.presentation(presentation, 'presentation');
-      if (fault) return refused([{ reason: 'malformed', detail: fault }]);
-      const refusals = options.checkPresentation(input);
-      if (refusals.length > 0) return refused(refusals);
-      if (presentation.identifiers.length === 0) return { verified: true, refusals: [] };
-      try {
-        const verified = await run<boolean>(
-          tenant,
-          'verifyPresentation',
-          {
-            presentation,
-            presentationRequest: bare(request),
-            schemas: { ...schemas },
-            credentialDefinitions: { ...credentialDefinitions },
-          },
-          shapes.literal(true, false),
-        );
-        return verified ? { verified, refusals: [] } : refused([{ reason: 'proof-invalid' }]);
-      } catch (error) {
-        if (error instanceof AppError && error.code === 'anoncreds-failed')
-          return refused([{ reason: 'proof-invalid', detail: error.message }]);
-        throw error;
-      }
-    },
+    ...issuing(run),
+    ...holding(run),
+    ...verifying(run, options.checkPresentation),
 
     status() {
       const reason = pool.off() ?? keys.off();
@@ -241,6 +101,166 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
   };
   return Object.freeze(engine);
 }
+
+/** What an issuer makes. */
+const issuing = (run: Run): Pick<AnonCreds, 'createSchema' | 'createCredentialDefinition' | 'createOffer' | 'createCredential'> => ({
+  async createSchema(tenant, schema) {
+    demand(shapes.schema, schema, 'schema');
+    const { name, version, issuerId, attrNames } = schema;
+    return run<AnonCredsSchema>(tenant, 'createSchema', { name, version, issuerId, attributeNames: [...attrNames] }, shapes.schema);
+  },
+
+  async createCredentialDefinition(tenant, { schemaId, schema, issuerId, tag, supportRevocation }) {
+    if (supportRevocation)
+      throw new AppError('not-implemented', 'Revocation is not supported yet: create the credential definition without it');
+    demand(shapes.id, schemaId, 'schemaId');
+    demand(shapes.schema, schema, 'schema');
+    demand(shapes.id, issuerId, 'issuerId');
+    demand(shapes.text(256), tag, 'tag');
+    return run<{ credentialDefinition: CredentialDefinition; private: JsonObject; keyCorrectnessProof: JsonObject }>(
+      tenant,
+      'createCredentialDefinition',
+      { schemaId, schema, issuerId, tag, signatureType: 'CL', supportRevocation: false },
+      shapes.object({
+        credentialDefinition: shapes.credentialDefinition,
+        private: shapes.privateKey,
+        keyCorrectnessProof: shapes.keyCorrectnessProof,
+      }),
+      true,
+    );
+  },
+
+  async createOffer(tenant, { schemaId, credentialDefinitionId, keyCorrectnessProof }) {
+    demand(shapes.id, schemaId, 'schemaId');
+    demand(shapes.id, credentialDefinitionId, 'credentialDefinitionId');
+    demand(shapes.keyCorrectnessProof, keyCorrectnessProof, 'keyCorrectnessProof');
+    return run<CredentialOffer>(tenant, 'createOffer', { schemaId, credentialDefinitionId, keyCorrectnessProof }, shapes.offer);
+  },
+
+  async createCredential(tenant, input) {
+    demand(shapes.credentialDefinition, input.credentialDefinition, 'credentialDefinition');
+    demand(shapes.privateKey, input.private, 'private');
+    demand(shapes.offer, input.offer, 'offer');
+    demand(shapes.request, input.request, 'request');
+    demand(shapes.values, input.values, 'values');
+    const entries = Object.entries(input.values);
+    return run<Credential>(
+      tenant,
+      'createCredential',
+      {
+        credentialDefinition: input.credentialDefinition,
+        credentialDefinitionPrivate: input.private,
+        credentialOffer: input.offer,
+        credentialRequest: input.request,
+        attributeRawValues: Object.fromEntries(entries.map(([name, { raw }]) => [name, raw])),
+        attributeEncodedValues: Object.fromEntries(entries.map(([name, { encoded }]) => [name, encoded])),
+      },
+      shapes.credential,
+    );
+  },
+});
+
+/** What a holder makes and keeps. */
+const holding = (run: Run): Pick<AnonCreds, 'createLinkSecret' | 'createRequest' | 'processCredential' | 'createPresentation'> => ({
+  createLinkSecret: (tenant) => run<string>(tenant, 'createLinkSecret', {}, shapes.linkSecret),
+
+  async createRequest(tenant, input) {
+    const { offer, credentialDefinition, linkSecret, linkSecretId } = input;
+    const entropy = 'entropy' in input ? input.entropy : undefined;
+    const proverDid = 'proverDid' in input ? input.proverDid : undefined;
+    demand(shapes.offer, offer, 'offer');
+    demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
+    demand(shapes.linkSecret, linkSecret, 'linkSecret');
+    demand(shapes.id, linkSecretId, 'linkSecretId');
+    if ((entropy === undefined) === (proverDid === undefined)) throw new AppError('bad-request', 'One of entropy and proverDid is needed');
+    demand(shapes.text(256), entropy ?? proverDid, 'entropy or proverDid');
+    return run<{ request: CredentialRequest; metadata: JsonObject }>(
+      tenant,
+      'createRequest',
+      {
+        ...(entropy === undefined ? { proverDid } : { entropy }),
+        credentialDefinition,
+        linkSecret,
+        linkSecretId,
+        credentialOffer: offer,
+      },
+      shapes.object({ request: shapes.request, metadata: shapes.requestMetadata }),
+    );
+  },
+
+  async processCredential(tenant, { credential, metadata, linkSecret, credentialDefinition }) {
+    demand(shapes.credential, credential, 'credential');
+    demand(shapes.requestMetadata, metadata, 'metadata');
+    demand(shapes.linkSecret, linkSecret, 'linkSecret');
+    demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
+    if (credential.rev_reg_id != null)
+      throw new AppError('not-implemented', 'Revocation is not supported yet: the credential is bound to a registry');
+    return run<Credential>(
+      tenant,
+      'processCredential',
+      { credential, credentialRequestMetadata: metadata, linkSecret, credentialDefinition },
+      shapes.credential,
+    );
+  },
+
+  async createPresentation(tenant, { request, credentials, selfAttested, linkSecret, schemas, credentialDefinitions }) {
+    demand(shapes.presentationRequest, request, 'request');
+    demand(shapes.list(shapes.object({ credential: shapes.credential }), 100), credentials, 'credentials');
+    demand(shapes.map(shapes.raw, 200), selfAttested, 'selfAttested');
+    demand(shapes.linkSecret, linkSecret, 'linkSecret');
+    demandObjects(schemas, credentialDefinitions);
+    return run<Presentation>(
+      tenant,
+      'createPresentation',
+      {
+        presentationRequest: bare(request),
+        credentials: credentials.map(({ credential }) => ({ credential })),
+        credentialsProve: credentials.flatMap(({ attributes, predicates }, entryIndex) => [
+          ...attributes.map(({ referent, reveal }) => ({ entryIndex, referent, isPredicate: false, reveal })),
+          ...predicates.map((referent) => ({ entryIndex, referent, isPredicate: true, reveal: true })),
+        ]),
+        selfAttest: { ...selfAttested },
+        linkSecret,
+        schemas: { ...schemas },
+        credentialDefinitions: { ...credentialDefinitions },
+      },
+      shapes.presentation,
+    );
+  },
+});
+
+/** What a verifier finds. */
+const verifying = (run: Run, checkPresentation: PresentationCheck): Pick<AnonCreds, 'verifyPresentation'> => ({
+  async verifyPresentation(tenant, input) {
+    const { request, presentation, schemas, credentialDefinitions } = input;
+    demand(shapes.presentationRequest, request, 'request');
+    demandObjects(schemas, credentialDefinitions);
+    // The presentation is the holder's: what is wrong with it is the answer.
+    const fault = shapes.presentation(presentation, 'presentation');
+    if (fault) return refused([{ reason: 'malformed', detail: fault }]);
+    const refusals = checkPresentation(input);
+    if (refusals.length > 0) return refused(refusals);
+    if (presentation.identifiers.length === 0) return { verified: true, refusals: [] };
+    try {
+      const verified = await run<boolean>(
+        tenant,
+        'verifyPresentation',
+        {
+          presentation,
+          presentationRequest: bare(request),
+          schemas: { ...schemas },
+          credentialDefinitions: { ...credentialDefinitions },
+        },
+        shapes.literal(true, false),
+      );
+      return verified ? { verified, refusals: [] } : refused([{ reason: 'proof-invalid' }]);
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'anoncreds-failed')
+        return refused([{ reason: 'proof-invalid', detail: error.message }]);
+      throw error;
+    }
+  },
+});
 
 const refused = (refusals: Refusal[]): { verified: boolean; refusals: Refusal[] } => ({ verified: false, refusals });
 
