@@ -17,7 +17,7 @@ import { operationsOf, startAdmin } from './admin/server.ts';
 import { legacyEndpoints } from './agent-2018/endpoint.ts';
 import { createEndpoints } from './agent-2018/endpoints.ts';
 import { agent2018Work } from './agent-2018/matching.ts';
-import { MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from './builtin-protocols.ts';
+import { FORMATS, MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from './builtin-protocols.ts';
 import { type Config, ConfigError, liveConfig } from './config.ts';
 import { acapySettings } from './config-acapy.ts';
 import { BASE, firstTenant, openDatabase } from './database.ts';
@@ -25,12 +25,14 @@ import { signBytes } from './didcomm/keys.ts';
 import { sendMediaType } from './didcomm/media-types.ts';
 import { resolver } from './dids/resolver.ts';
 import { AppError } from './errors.ts';
-import { anoncredsWork, matchHeld } from './formats/anoncreds.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
+import { anoncredsObjectWork } from './formats/anoncreds-objects.ts';
+import { formerWork } from './formats/former-orders.ts';
 import { createCalls } from './kernel/calls.ts';
 import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel, withFormats } from './kernel/context.ts';
 import { createEngine } from './kernel/engine.ts';
+import { formatWork } from './kernel/format.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { compilePublicRoutes, createPublicFace, publicCommand } from './kernel/public-face.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
@@ -38,7 +40,7 @@ import { atMostEvery, seldom } from './kernel/seldom.ts';
 import { createTally, type Tally } from './kernel/tally.ts';
 import { createTurns } from './kernel/turns.ts';
 import { createWebhookSecrets } from './kernel/webhook-secret.ts';
-import type { WorkContext } from './kernel/work.ts';
+import { ownWork, type WorkContext } from './kernel/work.ts';
 import { adminOf, inboundOf, openAll, withEndpoint } from './listeners.ts';
 import { startDeliverySessions } from './mediation/delivery-sessions.ts';
 import { createLines } from './mediation/mediator-lines.ts';
@@ -102,11 +104,14 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const { registry, ops, publicRoutes } = asSetting('--plugin', () => {
     const protocols = plugins.flatMap((plugin) => plugin.protocols ?? []);
     const records = plugins.flatMap((plugin) => plugin.records ?? []);
-    const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [...UNBOUND_RECORDS, ...records] as never);
+    const formats = [...FORMATS, ...plugins.flatMap((plugin) => plugin.formats ?? [])];
+    const registry = createRegistry([...PROTOCOLS, ...protocols] as never, [...UNBOUND_RECORDS, ...records] as never, formats);
     operationsOf(registry, plugins, { multitenant: true, managesWallets: true });
     const routes = [...registry.protocols, ...plugins].flatMap((one) => one.publicRoutes ?? []);
     const publicRoutes = compilePublicRoutes([...routes, ...registry.publicCommands.map(publicCommand)], ['/', ...paths]);
-    return { registry, publicRoutes, ops: mergedWork({ ...anoncredsWork, ...agent2018Work }, plugins) };
+    const acts = formatWork(registry.formats, registry.records);
+    const own = { ...ownWork, ...acts, ...formerWork(acts), ...anoncredsObjectWork, ...agent2018Work };
+    return { registry, publicRoutes, ops: mergedWork(own, plugins) };
   });
   // what the configuration alone can refuse comes before the database is touched
   const mediator = mediatorInvitation(config, registry);
@@ -287,7 +292,6 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     engine,
     calls,
     work,
-    matchHeld: (tenant, request) => matchHeld(work(tenant), request as never),
     authority: () => authority,
     acapySettings(given) {
       const settings = acapySettings(given);
@@ -399,7 +403,7 @@ export async function provision(config: Config, log: Log): Promise<string | unde
   const db = await openDatabase(config, log);
   try {
     await firstTenant(db, config, log);
-    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never), db, log);
+    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never, FORMATS), db, log);
     const calls = createCalls(kernel, createEngine(kernel, createRelay), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });

@@ -3,6 +3,9 @@ import { credential2018 } from './agent-2018/credential.ts';
 import { legacyEndpoints } from './agent-2018/endpoint.ts';
 import { agent2018 } from './agent-2018/format.ts';
 import { proof2018 } from './agent-2018/proof.ts';
+import { anoncreds } from './formats/anoncreds.ts';
+import { indy } from './formats/indy.ts';
+import type { CredentialFormat } from './kernel/format.ts';
 import { didcommV1 } from './message-formats/didcomm-v1.ts';
 import { actionMenu } from './protocols/action-menu.ts';
 import { basicMessage } from './protocols/basic-message.ts';
@@ -74,6 +77,9 @@ export const PROTOCOLS = [
   multitenancy,
   shortLinks,
 ];
+
+/** The credential formats, in the order of preference: a new format is its file and a line here. */
+export const FORMATS: readonly CredentialFormat[] = [anoncreds, indy];
 
 /** Records that no protocol binds. */
 export const UNBOUND_RECORDS = [credential, keylist, pickup, routingKey];

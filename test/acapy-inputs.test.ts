@@ -3,14 +3,14 @@ import { test } from 'node:test';
 import type { TSchema } from 'typebox';
 import { inputOf, type Operation } from '../src/admin/operations.ts';
 import { operationsOf } from '../src/admin/server.ts';
-import { PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
+import { FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
 import { marshalled, validator } from '../src/kernel/schema.ts';
 import { acapyOperations, resolved, type Schema } from './support/acapy-document.ts';
 
 /** What every operation takes, held against ACA-Py's own document: its booleans, its whole numbers and their bounds, and members that nobody knows. */
 
-const operations = operationsOf(createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never), [], {
+const operations = operationsOf(createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never, FORMATS), [], {
   multitenant: true,
   managesWallets: true,
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Operation } from '../src/admin/operations.ts';
 import { operationsOf } from '../src/admin/server.ts';
-import { PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
+import { FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
 import { BEYOND, OF_PAGES } from './support/acapy-answers.ts';
 
@@ -22,7 +22,7 @@ const acapy = readFileSync(file('test/vectors/acapy/operations.tsv'), 'utf8')
   });
 const pathOf = (op: Operation): string => op.path.replace('*}', '}');
 const nameOf = (op: Operation): string => `${op.method} ${pathOf(op)}`;
-const operations = operationsOf(createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never), [], {
+const operations = operationsOf(createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never, FORMATS), [], {
   multitenant: true,
   managesWallets: true,
 });

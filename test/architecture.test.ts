@@ -44,7 +44,7 @@ const MAY: Record<string, readonly string[]> = {
   'config-acapy.ts': [],
   'ledger-command.ts': ['adapters', 'config.ts'],
   'startup.ts': ['protocols', 'resources', 'records', 'mediation', 'kernel', 'ports', 'dids', 'didcomm', 'config.ts', 'errors.ts'],
-  'builtin-protocols.ts': ['message-formats', 'agent-2018', 'protocols', 'resources', 'records'],
+  'builtin-protocols.ts': ['message-formats', 'agent-2018', 'protocols', 'resources', 'records', 'formats', 'kernel'],
   'plugins.ts': ['kernel', 'config.ts'],
   'profiles.ts': ['kernel', 'records', 'ports', 'config.ts', 'errors.ts'],
   'errors.ts': [],

@@ -3,23 +3,25 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
+import { FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
 import { OLD_PREFIX, parseMessageType, parseProtocol } from '../src/didcomm/message-types.ts';
-import { CREDENTIAL_FORMATS, PROOF_FORMATS } from '../src/kernel/format-ids.ts';
 import type { Protocol } from '../src/kernel/protocol.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
 
 /**
- * Which protocols, messages and formats there are is said once: by the literal of a protocol, and by the table of formats. Everything else asks the registry. Here every
+ * Which protocols, messages and formats there are is said once: by the literal of a protocol, or of a format. Everything else asks the registry. Here every
  * text and pattern of `src` that names one is looked at.
  */
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const protocols = PROTOCOLS as unknown as Protocol[];
-const registry = createRegistry(protocols, UNBOUND_RECORDS as never);
+const registry = createRegistry(protocols, UNBOUND_RECORDS as never, FORMATS);
 const familyOf = (uri: string): string => parseProtocol(uri)!.family;
 const families = new Set(protocols.flatMap(({ uris }) => uris.filter((uri) => !uri.startsWith('urn:')).map(familyOf)));
-const formats = new Set([...Object.values(CREDENTIAL_FORMATS), ...Object.values(PROOF_FORMATS)].flatMap((one) => Object.values(one)));
+const idsOf = ({ issuance, presentation }: (typeof FORMATS)[number]): string[] => [
+  ...Object.values(issuance?.ids ?? {}),
+  ...Object.values(presentation?.ids ?? {}),
+];
 
 /** Texts outside the protocol's own file: what a file has to say of a protocol that is not its own, and why it cannot ask. */
 const ELSEWHERE: Record<string, Record<string, string>> = {
@@ -101,11 +103,13 @@ test('what is listed here is spoken', () => {
   }
 });
 
-test('format identifiers stand in their table alone', () => {
-  const elsewhere = sources().filter(
-    (file) => file !== 'src/kernel/format-ids.ts' && textsOf(file).some((text) => formats.has(text as never)),
-  );
-  assert.deepEqual(elsewhere, []);
+test('format identifiers stand in the literal of their format alone', () => {
+  for (const format of FORMATS) {
+    const ids = new Set(idsOf(format));
+    assert.ok(ids.size > 0, format.name);
+    const files = sources().filter((file) => textsOf(file).some((text) => ids.has(text)));
+    assert.deepEqual(files, [`src/formats/${format.name}.ts`]);
+  }
 });
 
 test('what an invitation may name or carry is what protocols and records declare', () => {

@@ -86,7 +86,7 @@ const guestbook = defineProtocol<Entry>({
 export default definePlugin({
   name: 'guestbook',
   protocols: [guestbook],
-  formats: {
+  work: {
     'guestbook/count': async (_ctx, { text }: { text: string }) => text.split(/\s+/).filter(Boolean).length,
   },
   routes: [

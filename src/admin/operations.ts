@@ -1,7 +1,7 @@
 import Type, { type TSchema } from 'typebox';
 import { AppError, DamagedRecord } from '../errors.ts';
 import type { PluginRoute } from '../kernel/plugin.ts';
-import { type Exchange, type RecordDef, toExchange } from '../kernel/record.ts';
+import { type Exchange, type RecordDef, toExchange, viewOf } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
 import { LIMIT, marshalled, OFFSET, type Validator, validator } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
@@ -131,7 +131,8 @@ export function recordOperations(def: RecordDef): Operation[] {
             cursor: query.cursor,
             descending: query.descending === 'true',
           });
-          const view = (record: Exchange): JsonObject => routes.detail?.(record) ?? def.view(record);
+          const { formats } = admin.kernel.registry;
+          const view = (record: Exchange): JsonObject => routes.detail?.(record, formats) ?? viewOf(def, record, formats);
           const results = page.rows
             .map(toExchange)
             .filter((record) => !def.hidden?.(record))
@@ -153,7 +154,8 @@ export function recordOperations(def: RecordDef): Operation[] {
           const [rows] = await admin.kernel.db.store.load(tenant, [{ category: def.category, id }]);
           if (!rows?.[0]) throw missing(id);
           const record = toExchange(rows[0]);
-          return routes.detail ? routes.detail(record) : def.view(record);
+          const { formats } = admin.kernel.registry;
+          return routes.detail ? routes.detail(record, formats) : viewOf(def, record, formats);
         },
       }),
     );

@@ -6,7 +6,6 @@ import type { Plugin, RouteCall } from '../kernel/plugin.ts';
 import type { Tally } from '../kernel/tally.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
-import type { StoredRecord } from '../ports/store.ts';
 import type { Authority } from './auth.ts';
 
 /** What the admin API is given. */
@@ -17,11 +16,6 @@ export interface Admin {
   readonly engine: Engine;
   readonly calls: Calls;
   readonly work: (tenant: string) => WorkContext;
-  /** The credentials of a wallet and the referents of a request that each answers. */
-  matchHeld(
-    tenant: string,
-    request: JsonObject,
-  ): Promise<{ rows: StoredRecord[]; matches: { attributes: Record<string, string[]>; predicates: Record<string, string[]> } }>;
   /** Who may call. */
   authority(): Authority;
   /** A tenant's settings, given by flag names or variables, under ACA-Py's names. @throws AppError `bad-request` */

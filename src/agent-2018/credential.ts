@@ -1,10 +1,11 @@
 import Type from 'typebox';
-import { CREDENTIAL_FORMATS, composeFormatted, type FormatName } from '../kernel/format-ids.ts';
+import { composeFormatted } from '../kernel/format-attachments.ts';
 import { defineProtocol, type Effects, type Said, type StepContext } from '../kernel/protocol.ts';
 import { Members, validator } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';
-import { bodyOf2018, objectOf, URI_2018 } from './format.ts';
+import { bodyOf2018, URI_2018 } from './format.ts';
+import { entryOf, objectOf } from './objects.ts';
 
 const ISSUE = 'https://didcomm.org/issue-credential/2.0';
 /** The records that these messages go on with belong to issue-credential 2.0: its steps, commands and webhooks serve both. */
@@ -50,7 +51,7 @@ export const credential2018 = defineProtocol<ConnectionValue>({
             credential_preview: data && { '@type': `${ISSUE}/credential-preview`, attributes },
           },
           field: 'offers',
-          entries: [{ name: 'anoncreds', format: CREDENTIAL_FORMATS.anoncreds.offer, value: offer }],
+          entries: [entryOf('anoncreds', 'offer', offer)],
         });
         return { others: acknowledged(ctx), tell: [{ connection: ctx.connection!.id, message: modern }] };
       },
@@ -98,7 +99,7 @@ const KINDS = {
 } as const;
 
 /** The exchange that an object belongs to, and the format that it was begun in. */
-type Found = { readonly thid: string; readonly format: FormatName };
+type Found = { readonly thid: string; readonly format: string };
 
 function match(ctx: Ctx, name: keyof typeof KINDS, object: JsonObject): Effects {
   const input = { connection: ctx.connection!.id, echo: { name, object } };
@@ -109,7 +110,7 @@ function match(ctx: Ctx, name: keyof typeof KINDS, object: JsonObject): Effects 
 function goOn(ctx: Ctx, found: Found | null, { name, object }: { name: keyof typeof KINDS; object: JsonObject }): Effects {
   if (found === null) return { problem: { code: 'out-of-order', text: `No exchange of this connection waits for this ${name}` } };
   const { type, field, step } = KINDS[name];
-  const entries = [{ name: found.format, format: CREDENTIAL_FORMATS[found.format][step], value: object }];
+  const entries = [entryOf(found.format, step, object)];
   const modern = composeFormatted(MODERN, { type, id: ctx.newId(), thid: found.thid, field, entries });
   return { tell: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
 }

@@ -17,7 +17,6 @@ import { parseJson } from '../didcomm/safe-json.ts';
 import { canonicalUrn, type Profile2018, parseUrnType, urn } from '../didcomm/urn-types.ts';
 import { AppError, isLocked } from '../errors.ts';
 import type { Endpoint, Kernel } from '../kernel/context.ts';
-import { attachmentsByFormat } from '../kernel/format-ids.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
 import type { MessageFormat, Opened, Refusal, Sealing } from '../kernel/message-format.ts';
 import type { Incoming, Inner, MessageParts } from '../kernel/protocol.ts';
@@ -46,14 +45,6 @@ export function bodyOf2018<S extends TSchema>(content: Readonly<JsonObject>, che
   const body = format === undefined ? content : { ...bare, ...(data as JsonObject) };
   if (!check.check(body)) throw new AppError('bad-request', 'malformed');
   return body as JsonObject;
-}
-
-/** The AnonCreds object that a message of DIDComm carries. @throws AppError `bad-request` where it has another format */
-export function objectOf(message: JsonObject): JsonObject {
-  const { anoncreds, indy } = attachmentsByFormat(message);
-  const object = anoncreds ?? indy;
-  if (!object) throw new AppError('bad-request', 'The 2018 Agent Protocol carries AnonCreds objects only');
-  return object;
 }
 
 /** Why a message was dropped, as its controller reads it. */

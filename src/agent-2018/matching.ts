@@ -2,13 +2,13 @@ import { toBase58 } from '../didcomm/encoding.ts';
 import { contactOf } from '../dids/contact.ts';
 import { methodKey } from '../dids/did-doc.ts';
 import { AppError } from '../errors.ts';
-import { anoncredsWork } from '../formats/anoncreds.ts';
+import { verifyAnonCreds } from '../formats/anoncreds-presentation.ts';
 import { encodeValues } from '../formats/anoncreds-values.ts';
-import { attachmentsByFormat, type FormatName } from '../kernel/format-ids.ts';
 import type { WorkContext, WorkOps } from '../kernel/work.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { DidDocument } from '../ports/ledger.ts';
 import type { StoredRecord } from '../ports/store.ts';
+import { carriedBy } from './objects.ts';
 
 /** Exchanges of one connection that may wait for the same kind of object. */
 const MAX_OPEN = 200;
@@ -32,16 +32,13 @@ async function open(ctx: WorkContext, category: string, connection: string, stat
   return (await ctx.store.find(ctx.tenant, category, { connection, state, limit: MAX_OPEN })).rows;
 }
 
-const objectOf = (row: StoredRecord, member: string): JsonObject | undefined => {
-  const { anoncreds, indy } = attachmentsByFormat((row.value[member] ?? {}) as JsonObject);
-  return anoncreds ?? indy;
-};
+const objectOf = (row: StoredRecord, member: string): JsonObject | undefined => carriedBy((row.value[member] ?? {}) as JsonObject)?.object;
 
 /** The exchange that an object belongs to, as the protocol goes on with it: its thread and the format that it was begun in; null for none. */
-function found(row: StoredRecord | undefined, member: string): { thid: string; format: FormatName } | null {
+function found(row: StoredRecord | undefined, member: string): { thid: string; format: string } | null {
   const thid = row?.value.thread_id as string | undefined;
   if (row === undefined || thid === undefined) return null;
-  return { thid, format: attachmentsByFormat((row.value[member] ?? {}) as JsonObject).anoncreds ? 'anoncreds' : 'indy' };
+  return { thid, format: carriedBy((row.value[member] ?? {}) as JsonObject)?.name ?? 'indy' };
 }
 
 /** Whether a call of the engine accepts what it is given; an engine that is busy or away is no answer. */
@@ -124,8 +121,8 @@ export const agent2018Work: WorkOps = {
       return { found: found(named?.row, 'pres_request'), echo: input.echo };
     }
     for (const { row, request } of asked) {
-      const entries = [{ request, presentation: input.echo.object }];
-      const { verified } = (await anoncredsWork['presentation/verify']!(ctx, { entries })) as { verified: boolean };
+      if (!request) continue;
+      const { verified } = await verifyAnonCreds(ctx, request as never, input.echo.object as never);
       if (verified) return { found: found(row, 'pres_request'), echo: input.echo };
     }
     // a proof that verifies nowhere is a wrong answer to what was asked first

@@ -1,11 +1,12 @@
 import Type from 'typebox';
 import { ProofRequest } from '../formats/proof-request.ts';
-import { composeFormatted, type FormatName, PROOF_FORMATS } from '../kernel/format-ids.ts';
+import { composeFormatted } from '../kernel/format-attachments.ts';
 import { defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import { validator } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';
-import { bodyOf2018, objectOf, URI_2018 } from './format.ts';
+import { bodyOf2018, URI_2018 } from './format.ts';
+import { entryOf, objectOf } from './objects.ts';
 
 const PROVE = 'https://didcomm.org/present-proof/2.0';
 /** The records belong to present-proof 2.0: its steps, commands and webhooks serve both. */
@@ -25,7 +26,7 @@ const Proof = validator(
 );
 
 /** The exchange that a proof answers, and the format that it was asked for in. */
-type Found = { readonly thid: string; readonly format: FormatName };
+type Found = { readonly thid: string; readonly format: string };
 
 /** Proofs of the 2018 Agent Protocol: the request's nonce is its name, and comes back beside the presentation. */
 export const proof2018 = defineProtocol<ConnectionValue>({
@@ -45,7 +46,7 @@ export const proof2018 = defineProtocol<ConnectionValue>({
           thid: `${request.nonce}`,
           body: {},
           field: 'request_presentations',
-          entries: [{ name: 'anoncreds', format: PROOF_FORMATS.anoncreds.request, value: request }],
+          entries: [entryOf('anoncreds', 'proof-request', request)],
         });
         return { others: acknowledged(ctx), tell: [{ connection: ctx.connection!.id, message: modern }] };
       },
@@ -70,7 +71,7 @@ export const proof2018 = defineProtocol<ConnectionValue>({
           id: ctx.newId(),
           thid: found.thid,
           field: 'presentations',
-          entries: [{ name: found.format, format: PROOF_FORMATS[found.format].proof, value: echo.object }],
+          entries: [entryOf(found.format, 'proof', echo.object)],
         });
         return { tell: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
       },

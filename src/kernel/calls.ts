@@ -9,7 +9,7 @@ import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
 import { type AnswerRef, type CommandPayload, type LedgerPayload, shortHash, type TellPayload, type WorkPayload } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
-import { viewOf } from './registry.ts';
+import { toExchange, viewOf } from './record.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
 /** How long a controller's call waits for what it caused (rule 3), unless the command says otherwise. */
@@ -18,8 +18,6 @@ const WAIT_MS = 15_000;
 const MAX_CLASHES = 8;
 /** Notice of progress is only a hint, so a waiting call also looks by itself. */
 const LOOK_MS = 200;
-/** Work that needs the AnonCreds library, and what of the ledger it reads. */
-const CRYPTOGRAPHIC = /^(?:anoncreds|credential|presentation)\//;
 /** How often a DID's server is asked, up to half a minute apart: a name that does not resolve now may in a while. */
 const MAX_RESOLVES = 20;
 /** How long a call waits for a record that is still being made, beyond its patience: before that there is nothing to answer with. */
@@ -65,6 +63,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
   /** Calls that wait in this process, by their cause. */
   const asked = new Set<string>();
   let ending = false;
+  /** Whether work needs the AnonCreds library, and what of the ledger that reads: it is named after a format that does. */
+  const needsAnoncreds = (op: string): boolean => registry.formats.named(op.slice(0, op.indexOf('/')))?.needs === 'anoncreds';
 
   async function call(tenant: string, protocolName: string, command: string, given: ControllerCall): Promise<JsonObject> {
     const { protocol, step } = registry.command(protocolName, command);
@@ -98,7 +98,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       step(ctx) {
         const effects = step.step(ctx, input);
         // a new call hears at once what cannot be done now, and has changed nothing; what is in hand already waits
-        if (!effects.work?.some(({ op }) => CRYPTOGRAPHIC.test(op))) return effects;
+        if (!effects.work?.some(({ op }) => needsAnoncreds(op))) return effects;
         const { on, text } = work(tenant).anoncreds.status();
         if (!on) throw new AppError('anoncreds-off', text);
         return effects;
@@ -131,7 +131,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const [rows] = await db.store.load(tenant, [{ category: pending.category, id: pending.id }]);
     const row = rows?.[0];
     const def = registry.records.get(pending.category);
-    return row && def && !pending.states.includes(row.state ?? '') ? viewOf(def, row) : undefined;
+    return row && def && !pending.states.includes(row.state ?? '') ? viewOf(def, toExchange(row), registry.formats) : undefined;
   }
 
   /** Waits until a cause has no open job, then answers with what it wrote last. `withheld`: before that there is no answer. */
@@ -271,7 +271,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     if (op === undefined) return false;
     if (code === 'anoncreds-off') return true;
     if (job.cause !== undefined && asked.has(job.cause)) return false;
-    return (code === 'ledger-none' && CRYPTOGRAPHIC.test(op)) || (code === 'did-unavailable' && job.attempts < MAX_RESOLVES);
+    return (code === 'ledger-none' && needsAnoncreds(op)) || (code === 'did-unavailable' && job.attempts < MAX_RESOLVES);
   }
 
   async function fail(

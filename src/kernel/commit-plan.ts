@@ -17,7 +17,7 @@ import {
 } from './jobs.ts';
 import { problemPayload } from './message-format.ts';
 import type { Change, Effects, Protocol, StepContext } from './protocol.ts';
-import type { Exchange, RecordDef } from './record.ts';
+import { type Exchange, type RecordDef, viewOf } from './record.ts';
 import { formatOf, sealAll } from './seal.ts';
 
 /** How long a repeated message is known, unless its format says otherwise. */
@@ -128,9 +128,10 @@ export async function planCommit(
   const keylist = effects.unmediate?.length ? [keylistJob(ctx.tenant, { gone: [...effects.unmediate] })] : [];
   const withheld = awaits !== undefined && !origin.job && mail.length === 0 && following.length === 0;
 
+  const { formats } = kernel.registry;
   const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
   const viewed = (def: RecordDef, record: Exchange): JsonObject =>
-    def.category === protocol.binds.category && protocol.answer ? protocol.answer(record) : def.view(record);
+    def.category === protocol.binds.category && protocol.answer ? protocol.answer(record, formats) : viewOf(def, record, formats);
   // made where somebody asks: a message's answer has no reader
   const answerOf = (): JsonObject =>
     effects.answer ?? (answered ? viewed(answered.def, answered.record) : bound ? viewed(protocol.binds, bound) : {});
@@ -183,7 +184,12 @@ function write({ profile: { settings, webhooks }, kernel, protocol, ctx, effects
     const { def, base } = change;
     const announce = (record: Exchange): void => {
       if (def.topic && !change.silent)
-        emit(def.topic, def.category, record.id, settings.debugWebhooks || !def.terse ? def.view(record) : def.terse(record));
+        emit(
+          def.topic,
+          def.category,
+          record.id,
+          settings.debugWebhooks || !def.terse ? viewOf(def, record, kernel.registry.formats) : def.terse(record),
+        );
     };
     for (const state of change.states ?? (base ? [] : [undefined])) announce({ ...applied, state });
     if (change.remove) {

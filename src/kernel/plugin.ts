@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Database, Store } from '../ports/store.ts';
 import type { Calls } from './calls.ts';
+import { type CredentialFormat, defineFormat } from './format.ts';
 import { defineProtocol, NEW, type Protocol } from './protocol.ts';
 import { httpAnswer, type PublicRoute } from './public-route.ts';
 import { compact, defineRecord, type RecordDef, toExchange, viewHead } from './record.ts';
@@ -57,8 +58,10 @@ export interface Plugin {
   /** Kinds that no protocol binds. */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly records?: readonly RecordDef<any>[];
-  /** Slow work by name, as `WorkOrder.op` names it: what a credential format, or any other protocol, needs outside its steps. */
-  readonly formats?: WorkOps;
+  /** Credential formats, beside the agent's own. */
+  readonly formats?: readonly CredentialFormat[];
+  /** Slow work by name, as `WorkOrder.op` names it: what a protocol needs outside its steps. */
+  readonly work?: WorkOps;
   readonly routes?: readonly PluginRoute[];
   /** Routes of the public HTTP face: for everyone, on the message ports. */
   readonly publicRoutes?: readonly PublicRoute[];
@@ -71,7 +74,18 @@ export function definePlugin(plugin: Plugin): Plugin {
 }
 
 /** What a plug-in needs at run time. A module that lies elsewhere may export a function, which is given this. */
-export const kit = Object.freeze({ definePlugin, defineProtocol, defineRecord, NEW, Type, compact, viewHead, httpAnswer, AppError });
+export const kit = Object.freeze({
+  definePlugin,
+  defineFormat,
+  defineProtocol,
+  defineRecord,
+  NEW,
+  Type,
+  compact,
+  viewHead,
+  httpAnswer,
+  AppError,
+});
 export type Kit = typeof kit;
 
 /** A plug-in out of a module, whichever way it exports it. @throws Error in one clause, without a subject */
@@ -80,7 +94,7 @@ export async function pluginOf(module: Readonly<Record<string, unknown>>): Promi
   const plugin: unknown = typeof given === 'function' ? await given(kit) : given;
   if (typeof plugin !== 'object' || plugin === null || typeof (plugin as Plugin).name !== 'string' || (plugin as Plugin).name === '')
     throw new Error('its default export is no plug-in');
-  for (const list of ['protocols', 'records', 'routes', 'publicRoutes', 'migrations'] as const) {
+  for (const list of ['protocols', 'records', 'formats', 'routes', 'publicRoutes', 'migrations'] as const) {
     const value = (plugin as Plugin)[list];
     if (value !== undefined && !Array.isArray(value)) throw new Error(`its ${list} are no list`);
   }
@@ -90,8 +104,8 @@ export async function pluginOf(module: Readonly<Record<string, unknown>>): Promi
 /** The work of the agent and of its plug-ins under one roof. @throws Error where two are called the same */
 export function mergedWork(own: WorkOps, plugins: readonly Plugin[]): WorkOps {
   const all: Record<string, WorkOps[string]> = { ...own };
-  for (const { name, formats = {} } of plugins) {
-    for (const [op, run] of Object.entries(formats)) {
+  for (const { name, work = {} } of plugins) {
+    for (const [op, run] of Object.entries(work)) {
       if (Object.hasOwn(all, op)) throw new Error(`work ${op} of ${name} is registered already`);
       all[op] = run;
     }
@@ -127,8 +141,9 @@ export async function migrate(db: Database, tenant: string, plugin: Plugin, reco
 }
 
 export type { JsonObject } from '../ports/json.ts';
+export type { CredentialFormat } from './format.ts';
 export type { Effects, Incoming, StepContext } from './protocol.ts';
 export type { PublicContext, PublicRoute } from './public-route.ts';
 export type { Exchange } from './record.ts';
 export type { WorkContext, WorkOps } from './work.ts';
-export { AppError, compact, defineProtocol, defineRecord, httpAnswer, NEW, Type, viewHead };
+export { AppError, compact, defineFormat, defineProtocol, defineRecord, httpAnswer, NEW, Type, viewHead };

@@ -3,6 +3,7 @@ import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { KeyWrite, Lookup, Mail, MailboxStatus, MailQuery, Page, Query, Route, StoredRecord } from '../ports/store.ts';
+import type { Formats } from './format.ts';
 import type { PublicRoute } from './public-route.ts';
 import type { Exchange, RecordDef, RecordValue, Reply } from './record.ts';
 
@@ -221,8 +222,9 @@ export interface Attachable {
   readonly state: string;
 }
 
-/** What the protocols that were registered declare, for steps that speak of others. */
+/** What the protocols that were registered declare, for steps that speak of others, and the credential formats. */
 export interface Spoken {
+  readonly formats: Formats;
   /** Handshakes that an invitation may name, as in `didexchange/1.1`, and the protocol that speaks each; in the order of registration. */
   readonly handshakes: ReadonlyMap<string, string>;
   /** One of these as `handshake_protocols` names it, with or without a prefix; undefined for one that is not spoken here. */
@@ -382,7 +384,8 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = AnyBody
   readonly summary?: string;
   /** The status of its answer, where that is not 200. */
   readonly status?: number;
-  readonly body?: TSchema;
+  /** A function, where members follow from the registered credential formats. */
+  readonly body?: TSchema | ((formats: Formats) => TSchema);
   readonly query?: TSchema;
   readonly from: readonly string[] | '*';
   readonly role?: string;
@@ -447,7 +450,7 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   /** What a failed work or ledger order does to the record; the engine tells the waiting controller by itself. */
   failed?(ctx: StepContext<V>, failure: { result: string; code: string; text: string }): Effects;
   /** What its calls answer about their record, where that is not the record's view. */
-  answer?(record: Exchange<V>): JsonObject;
+  answer?(record: Exchange<V>, formats: Formats): JsonObject;
   /** What an ack of whatever family does, where the thread is ours. */
   readonly acked?: MessageStep<V>;
   /** What a problem report of whatever family does. */

@@ -1,5 +1,7 @@
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
+import type { Formats } from './format.ts';
+import { byFormat } from './format-attachments.ts';
 import type { NextCommand } from './protocol.ts';
 
 /** What a record's value may hold: JSON whose members may be absent. */
@@ -59,8 +61,12 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   /** Webhook topic; a record without one is silent. */
   readonly topic?: string;
   readonly states: readonly string[];
-  /** The record as `GET` answers it and as debug webhooks carry it. */
+  /** The record as `GET` answers it and as debug webhooks carry it, but for `formatted`. */
   view(record: Exchange<V>): JsonObject;
+  /** Members that hold messages whose attachments the view shows by format, under `by_format`. */
+  readonly formatted?: readonly string[];
+  /** States in which a credential is on its way into the wallet. */
+  readonly arriving?: readonly string[];
   /** What ordinary webhooks carry, where that is less than the view. */
   terse?(record: Exchange<V>): JsonObject;
   /** Hidden search tags. `thread` is what messages are matched by. */
@@ -95,13 +101,19 @@ export interface AdminRoutes<V extends RecordValue> {
   /** Other names of states and roles that the list's filters understand: RFC 0023 and RFC 0160 call them differently. */
   readonly aliases?: Readonly<Record<string, string>>;
   /** What `GET one` answers, where it is not the view. */
-  detail?(record: Exchange<V>): JsonObject;
+  detail?(record: Exchange<V>, formats: Formats): JsonObject;
   readonly notFound?: string;
 }
 
 /** Declares a record kind. */
 export function defineRecord<V extends RecordValue>(def: RecordDef<V>): RecordDef<V> {
   return Object.freeze(def);
+}
+
+/** A record as its controller sees it. */
+export function viewOf<V extends RecordValue>(def: RecordDef<V>, record: Exchange<V>, formats: Formats): JsonObject {
+  const view = def.view(record);
+  return def.formatted ? { ...view, by_format: byFormat(formats, record.value, def.formatted) } : view;
 }
 
 /** A stored row as an exchange. */

@@ -3,6 +3,7 @@ import { canonicalPrefix, OLD_PREFIX, PREFIX, parseMessageType } from '../didcom
 import { parseUrnType } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
+import { type CredentialFormat, createFormats } from './format.ts';
 import {
   type Attachable,
   type CommandStep,
@@ -13,7 +14,7 @@ import {
   type Said,
   type Spoken,
 } from './protocol.ts';
-import { type RecordDef, type RecordValue, toExchange } from './record.ts';
+import type { RecordDef, RecordValue } from './record.ts';
 import { type Validator, validator } from './schema.ts';
 
 /** A message type as the registry knows it: whose step takes it and the check its body passes first. */
@@ -69,9 +70,14 @@ export interface Registry extends Spoken {
 
 /**
  * Builds the registry.
- * @throws Error when two protocols claim one message type or one route: a start-up error, not a run-time one.
+ * @throws Error when two protocols claim one message type or one route, or two formats one name or identifier: a start-up error, not a run-time one.
  */
-export function createRegistry(protocols: readonly Protocol[], extraRecords: readonly RecordDef[] = []): Registry {
+export function createRegistry(
+  protocols: readonly Protocol[],
+  extraRecords: readonly RecordDef[] = [],
+  credentialFormats: readonly CredentialFormat[] = [],
+): Registry {
+  const formats = createFormats(credentialFormats);
   const messages = new Map<string, KnownMessage>();
   const families = new Set<string>();
   const versions = new Map<string, Protocol>();
@@ -130,7 +136,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
         protocol,
         name,
         step,
-        body: step.body ? validator(step.body) : undefined,
+        body: step.body ? validator(typeof step.body === 'function' ? step.body(formats) : step.body) : undefined,
         query: step.query ? validator(step.query) : undefined,
       };
       if (step.route) {
@@ -151,6 +157,7 @@ export function createRegistry(protocols: readonly Protocol[], extraRecords: rea
   };
 
   return Object.freeze({
+    formats,
     handshakes,
     handshakeOf(name: string): string | undefined {
       const prefix = [PREFIX, OLD_PREFIX].find((known) => name.startsWith(known)) ?? '';
@@ -217,9 +224,4 @@ function typeOf(type: string): { family: string; major: number; minor: number; n
   }
   const urn = parseUrnType(type);
   return urn && { family: `urn:${urn.domain}/${urn.family ?? ''}`, major: urn.major ?? 0, minor: urn.minor ?? 0, name: urn.name };
-}
-
-/** A stored record as its controller sees it. */
-export function viewOf(def: RecordDef, row: Parameters<typeof toExchange>[0]): JsonObject {
-  return def.view(toExchange(row));
 }

@@ -1,4 +1,5 @@
 import type { AnonCreds } from '../ports/anoncreds.ts';
+import type { JsonObject } from '../ports/json.ts';
 import type { Ledger } from '../ports/ledger.ts';
 import type { Resolver } from '../ports/resolver.ts';
 import type { Store } from '../ports/store.ts';
@@ -18,3 +19,8 @@ export interface WorkContext {
 export type WorkOp = (ctx: WorkContext, input: any) => Promise<unknown>;
 
 export type WorkOps = Readonly<Record<string, WorkOp>>;
+
+/** Work of the agent itself. `about` is what the step that takes the document must know of its own question. */
+export const ownWork: WorkOps = {
+  'dids/resolve': async (ctx, { did, about }: { did: string; about?: JsonObject }) => ({ ...(await ctx.resolver.resolve(did)), about }),
+};

@@ -1,9 +1,11 @@
-import { CONNECTION, REMOVED, table } from '../../test/support/steps.ts';
+import { act, CONNECTION, REMOVED, table } from '../../test/support/steps.ts';
 import { base64Attachment } from '../didcomm/attachments.ts';
 
 const ISSUE = 'https://didcomm.org/issue-credential';
 const attributes = [{ name: 'degree', value: 'Maths' }];
 const preview = (version: string) => ({ '@type': `${ISSUE}/${version}/credential-preview`, attributes });
+/** What was asked to be offered, as the record holds it until the offer is made. */
+const [PREVIEW, PREVIEW1] = [preview('2.0'), preview('1.0')];
 const IDS = {
   filters: 'credential-filter@v1.0',
   offers: 'credential-offer@v1.0',
@@ -430,8 +432,8 @@ table('issue-credential-2.0', [
   {
     title: 'sends the offer',
     result: 'offered',
-    output: { offers: [{ format: 'anoncreds', value: OFFER }], preview: { attributes } },
-    record: { ...exchange('issuer', ''), value: { initiator: 'self', wanted: { comment: 'hi', replacement_id: null } } },
+    output: { made: [{ format: 'anoncreds', value: OFFER }] },
+    record: { ...exchange('issuer', ''), value: { initiator: 'self', wanted: { comment: 'hi', replacement_id: null, preview: PREVIEW } } },
     effects: {
       send: [
         {
@@ -487,7 +489,7 @@ table('issue-credential-2.0', [
   {
     title: 'keeps an offer that no peer has yet',
     result: 'offered',
-    output: { offers: [{ format: 'anoncreds', value: OFFER }] },
+    output: { made: [{ format: 'anoncreds', value: OFFER }] },
     record: { ...exchange('issuer', ''), value: { initiator: 'self' } },
     connection: null,
     effects: {
@@ -514,7 +516,7 @@ table('issue-credential-2.0', [
   {
     title: 'sends the request, and keeps what blinds it as a key',
     result: 'requested',
-    output: { format: 'anoncreds', value: REQUEST, metadata: Buffer.from('m') },
+    output: { made: [{ format: 'anoncreds', value: REQUEST, secret: Buffer.from('m') }] },
     record: exchange('holder', 'offer-received'),
     effects: {
       emit: [
@@ -565,7 +567,7 @@ table('issue-credential-2.0', [
   {
     title: 'of a wallet of the Indy family tells that',
     result: 'requested',
-    output: { format: 'anoncreds', value: REQUEST, metadata: Buffer.from('m') },
+    output: { made: [{ format: 'anoncreds', value: REQUEST, secret: Buffer.from('m') }] },
     record: exchange('holder', 'offer-received'),
     settings: { walletType: 'askar' },
     effects: {
@@ -617,7 +619,7 @@ table('issue-credential-2.0', [
   {
     title: 'sends the credential and asks for an ack',
     result: 'issued',
-    output: { credentials: [{ format: 'anoncreds', value: CREDENTIAL }] },
+    output: { made: [{ format: 'anoncreds', value: CREDENTIAL }] },
     record: exchange('issuer', 'request-received', { wanted: { comment: 'hi' } }),
     effects: {
       emit: [
@@ -673,7 +675,7 @@ table('issue-credential-2.0', [
   {
     title: 'is the end for a peer that never acknowledges',
     result: 'issued',
-    output: { credentials: [{ format: 'anoncreds', value: CREDENTIAL }] },
+    output: { made: [{ format: 'anoncreds', value: CREDENTIAL }] },
     record: exchange('issuer', 'request-received'),
     connection: { ...CONNECTION, value: { ...CONNECTION.value, wire: { profile: 'spec' } } },
     effects: {
@@ -727,7 +729,7 @@ table('issue-credential-2.0', [
   {
     title: 'keeps the credential, and gives up what blinded it',
     result: 'stored',
-    output: { format: 'anoncreds', id: 'cred-1', credential: CREDENTIAL, info },
+    output: { made: [{ format: 'anoncreds', id: 'cred-1', credential: CREDENTIAL, info }] },
     record: exchange('holder', 'credential-received'),
     effects: {
       unkeys: ['cred-request:x1'],
@@ -780,7 +782,7 @@ table('issue-credential-2.0', [
   {
     title: 'comes twice',
     result: 'stored',
-    output: { format: 'anoncreds', id: 'cred-1', credential: CREDENTIAL, info },
+    output: { made: [{ format: 'anoncreds', id: 'cred-1', credential: CREDENTIAL, info }] },
     record: exchange('holder', 'done'),
     error: 'wrong-state',
   },
@@ -865,16 +867,7 @@ table('issue-credential-2.0', [
     body: { ...offer, auto_issue: true },
     connection: null,
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'anoncreds', filter: { cred_def_id: 'cd1' } }],
-            preview: { attributes: [{ name: 'degree', value: 'Maths' }] },
-          },
-          result: 'offered',
-        },
-      ],
+      work: [act('anoncreds/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
       record: {
         role: 'issuer',
         silent: true,
@@ -894,7 +887,7 @@ table('issue-credential-2.0', [
             formats: [{ attach_id: 'anoncreds', format: 'anoncreds/credential-filter@v1.0' }],
             'filters~attach': [{ '@id': 'anoncreds', 'mime-type': 'application/json', data: { base64: 'eyJjcmVkX2RlZl9pZCI6ImNkMSJ9' } }],
           },
-          wanted: { comment: null, replacement_id: null },
+          wanted: { comment: null, replacement_id: null, preview: PREVIEW },
         },
       },
     },
@@ -905,16 +898,7 @@ table('issue-credential-2.0', [
     body: offer,
     connection: null,
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'anoncreds', filter: { cred_def_id: 'cd1' } }],
-            preview: { attributes: [{ name: 'degree', value: 'Maths' }] },
-          },
-          result: 'offered',
-        },
-      ],
+      work: [act('anoncreds/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
       record: {
         role: 'issuer',
         silent: true,
@@ -934,7 +918,7 @@ table('issue-credential-2.0', [
             formats: [{ attach_id: 'anoncreds', format: 'anoncreds/credential-filter@v1.0' }],
             'filters~attach': [{ '@id': 'anoncreds', 'mime-type': 'application/json', data: { base64: 'eyJjcmVkX2RlZl9pZCI6ImNkMSJ9' } }],
           },
-          wanted: { comment: null, replacement_id: null },
+          wanted: { comment: null, replacement_id: null, preview: PREVIEW },
         },
       },
     },
@@ -945,16 +929,7 @@ table('issue-credential-2.0', [
     body: { connection_id: 'c1', ...offer, auto_remove: false },
     connection: CONNECTION,
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'anoncreds', filter: { cred_def_id: 'cd1' } }],
-            preview: { attributes: [{ name: 'degree', value: 'Maths' }] },
-          },
-          result: 'offered',
-        },
-      ],
+      work: [act('anoncreds/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
       record: {
         role: 'issuer',
         connection: 'c1',
@@ -975,7 +950,7 @@ table('issue-credential-2.0', [
             formats: [{ attach_id: 'anoncreds', format: 'anoncreds/credential-filter@v1.0' }],
             'filters~attach': [{ '@id': 'anoncreds', 'mime-type': 'application/json', data: { base64: 'eyJjcmVkX2RlZl9pZCI6ImNkMSJ9' } }],
           },
-          wanted: { comment: null, replacement_id: null },
+          wanted: { comment: null, replacement_id: null, preview: PREVIEW },
         },
       },
     },
@@ -994,16 +969,7 @@ table('issue-credential-2.0', [
     body: { connection_id: 'c1', ...offer },
     connection: CONNECTION,
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'anoncreds', filter: { cred_def_id: 'cd1' } }],
-            preview: { attributes: [{ name: 'degree', value: 'Maths' }] },
-          },
-          result: 'offered',
-        },
-      ],
+      work: [act('anoncreds/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
       record: {
         role: 'issuer',
         connection: 'c1',
@@ -1024,7 +990,7 @@ table('issue-credential-2.0', [
             formats: [{ attach_id: 'anoncreds', format: 'anoncreds/credential-filter@v1.0' }],
             'filters~attach': [{ '@id': 'anoncreds', 'mime-type': 'application/json', data: { base64: 'eyJjcmVkX2RlZl9pZCI6ImNkMSJ9' } }],
           },
-          wanted: { comment: null, replacement_id: null },
+          wanted: { comment: null, replacement_id: null, preview: PREVIEW },
         },
       },
     },
@@ -1034,20 +1000,8 @@ table('issue-credential-2.0', [
     command: 'POST /issue-credential-2.0/records/{cred_ex_id}/send-offer',
     record: exchange('issuer', 'proposal-received'),
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'anoncreds', filter: { cred_def_id: 'cd1' } }],
-            preview: {
-              '@type': 'https://didcomm.org/issue-credential/2.0/credential-preview',
-              attributes: [{ name: 'degree', value: 'Maths' }],
-            },
-          },
-          result: 'offered',
-        },
-      ],
-      record: {},
+      work: [act('anoncreds/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
+      record: { patch: { wanted: { preview: PREVIEW } } },
     },
   },
   {
@@ -1056,14 +1010,8 @@ table('issue-credential-2.0', [
     body: { filter: { indy: {} }, counter_preview: { attributes: [{ name: 'a', value: '1' }] } },
     record: exchange('issuer', 'proposal-received'),
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: { filters: [{ format: 'indy', filter: {} }], preview: { attributes: [{ name: 'a', value: '1' }] } },
-          result: 'offered',
-        },
-      ],
-      record: {},
+      work: [act('indy/offer', { filter: {}, preview: [{ name: 'a', value: '1' }] }, 'offered')],
+      record: { patch: { wanted: { preview: { attributes: [{ name: 'a', value: '1' }] } } } },
     },
   },
   {
@@ -1071,13 +1019,7 @@ table('issue-credential-2.0', [
     command: 'POST /issue-credential-2.0/records/{cred_ex_id}/send-request',
     record: exchange('holder', 'offer-received'),
     effects: {
-      work: [
-        {
-          op: /request$/,
-          input: { format: 'anoncreds', offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' }, entropy: 'c1' },
-          result: 'requested',
-        },
-      ],
+      work: [act('anoncreds/request', { offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' }, entropy: 'c1' }, 'requested')],
       record: {},
     },
   },
@@ -1094,14 +1036,11 @@ table('issue-credential-2.0', [
     record: exchange('issuer', 'request-received'),
     effects: {
       work: [
-        {
-          op: /issue$/,
-          input: {
-            entries: [{ format: 'anoncreds', offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' }, request: { blinded: 'r' } }],
-            values: { degree: 'Maths' },
-          },
-          result: 'issued',
-        },
+        act(
+          'anoncreds/issue',
+          { offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' }, request: { blinded: 'r' }, values: { degree: 'Maths' } },
+          'issued',
+        ),
       ],
       record: { patch: { wanted: { comment: 'hi' } } },
     },
@@ -1120,10 +1059,9 @@ table('issue-credential-2.0', [
     record: exchange('holder', 'credential-received'),
     effects: {
       work: [
-        {
-          op: /store$/,
-          input: {
-            format: 'anoncreds',
+        act(
+          'anoncreds/store',
+          {
             exchange: 'x1',
             offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' },
             credential: { values: 'c' },
@@ -1131,8 +1069,8 @@ table('issue-credential-2.0', [
             lax: false,
             offered: [{ name: 'degree', value: 'Maths' }],
           },
-          result: 'stored',
-        },
+          'stored',
+        ),
       ],
       record: {},
     },
@@ -1440,8 +1378,8 @@ table('issue-credential-1.0', [
   {
     title: 'sends the offer',
     result: 'offered',
-    output: { offers: [{ format: 'indy', value: OFFER }], preview: { attributes } },
-    record: { ...exchange1('issuer', ''), value: { initiator: 'self', wanted: { comment: 'hi' } } },
+    output: { made: [{ format: 'indy', value: OFFER }] },
+    record: { ...exchange1('issuer', ''), value: { initiator: 'self', wanted: { comment: 'hi', preview: PREVIEW1 } } },
     effects: {
       send: [
         {
@@ -1494,15 +1432,18 @@ table('issue-credential-1.0', [
   {
     title: 'sends the request, and keeps what blinds it as a key',
     result: 'requested',
-    output: { format: 'indy', value: REQUEST, metadata: Buffer.from('m') },
+    output: { made: [{ format: 'indy', value: REQUEST, secret: Buffer.from('m') }] },
     record: exchange1('holder', 'offer_received'),
     effects: {
       send: [
         {
-          type: 'request-credential',
-          thid: 'thread-1',
-          attachments: {
-            requests: [{ id: 'libindy-cred-request-0', mimeType: 'application/json', data: { base64: 'eyJibGluZGVkIjoiciJ9' } }],
+          message: {
+            '@type': 'https://didcomm.org/issue-credential/1.0/request-credential',
+            '@id': 'id-1',
+            '~thread': { thid: 'thread-1' },
+            'requests~attach': [
+              { '@id': 'libindy-cred-request-0', 'mime-type': 'application/json', data: { base64: 'eyJibGluZGVkIjoiciJ9' } },
+            ],
           },
         },
       ],
@@ -1513,25 +1454,28 @@ table('issue-credential-1.0', [
   {
     title: 'sends the credential and asks for an ack',
     result: 'issued',
-    output: { credentials: [{ format: 'indy', value: CREDENTIAL }] },
+    output: { made: [{ format: 'indy', value: CREDENTIAL }] },
     record: exchange1('issuer', 'request_received', { wanted: { comment: 'hi' } }),
     effects: {
       send: [
         {
-          type: 'issue-credential',
-          thid: 'thread-1',
-          body: { comment: 'hi' },
-          attachments: { credentials: [{ id: 'libindy-cred-0', mimeType: 'application/json', data: { base64: 'eyJ2YWx1ZXMiOiJjIn0=' } }] },
-          pleaseAck: true,
+          message: {
+            '@type': 'https://didcomm.org/issue-credential/1.0/issue-credential',
+            '@id': 'id-1',
+            '~thread': { thid: 'thread-1' },
+            '~please_ack': { on: ['OUTCOME'] },
+            comment: 'hi',
+            'credentials~attach': [{ '@id': 'libindy-cred-0', 'mime-type': 'application/json', data: { base64: 'eyJ2YWx1ZXMiOiJjIn0=' } }],
+          },
         },
       ],
-      record: { states: ['credential_issued'], patch: { credential: { values: 'c' }, wanted: REMOVED } },
+      record: { states: ['credential_issued'], remove: false, patch: { credential: { values: 'c' }, wanted: REMOVED } },
     },
   },
   {
     title: 'keeps the credential, and gives up what blinded it',
     result: 'stored',
-    output: { format: 'indy', id: 'cred-1', credential: CREDENTIAL, info },
+    output: { made: [{ format: 'indy', id: 'cred-1', credential: CREDENTIAL, info }] },
     record: exchange1('holder', 'credential_received'),
     effects: {
       unkeys: ['cred-request:x1'],
@@ -1626,19 +1570,7 @@ table('issue-credential-1.0', [
     body: { cred_def_id: 'cd1', credential_proposal: { attributes } },
     connection: null,
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'indy', filter: { cred_def_id: 'cd1' } }],
-            preview: {
-              '@type': 'https://didcomm.org/issue-credential/1.0/credential-preview',
-              attributes: [{ name: 'degree', value: 'Maths' }],
-            },
-          },
-          result: 'offered',
-        },
-      ],
+      work: [act('indy/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
       record: {
         role: 'issuer',
         silent: true,
@@ -1657,7 +1589,7 @@ table('issue-credential-1.0', [
             },
             cred_def_id: 'cd1',
           },
-          wanted: { comment: null },
+          wanted: { comment: null, preview: PREVIEW1 },
         },
       },
     },
@@ -1668,19 +1600,7 @@ table('issue-credential-1.0', [
     body: { connection_id: 'c1', cred_def_id: 'cd1', credential_proposal: { attributes } },
     connection: CONNECTION,
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'indy', filter: { cred_def_id: 'cd1' } }],
-            preview: {
-              '@type': 'https://didcomm.org/issue-credential/1.0/credential-preview',
-              attributes: [{ name: 'degree', value: 'Maths' }],
-            },
-          },
-          result: 'offered',
-        },
-      ],
+      work: [act('indy/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
       record: {
         role: 'issuer',
         connection: 'c1',
@@ -1700,7 +1620,7 @@ table('issue-credential-1.0', [
             },
             cred_def_id: 'cd1',
           },
-          wanted: { comment: null },
+          wanted: { comment: null, preview: PREVIEW1 },
         },
       },
     },
@@ -1711,19 +1631,7 @@ table('issue-credential-1.0', [
     body: ours1,
     connection: null,
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'indy', filter: { cred_def_id: 'cd1' } }],
-            preview: {
-              '@type': 'https://didcomm.org/issue-credential/1.0/credential-preview',
-              attributes: [{ name: 'degree', value: 'Maths' }],
-            },
-          },
-          result: 'offered',
-        },
-      ],
+      work: [act('indy/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
       record: {
         role: 'issuer',
         silent: true,
@@ -1742,7 +1650,7 @@ table('issue-credential-1.0', [
             },
             cred_def_id: 'cd1',
           },
-          wanted: { comment: null },
+          wanted: { comment: null, preview: PREVIEW1 },
         },
       },
     },
@@ -1753,19 +1661,7 @@ table('issue-credential-1.0', [
     body: { connection_id: 'c1', ...ours1, auto_issue: true },
     connection: CONNECTION,
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'indy', filter: { cred_def_id: 'cd1' } }],
-            preview: {
-              '@type': 'https://didcomm.org/issue-credential/1.0/credential-preview',
-              attributes: [{ name: 'degree', value: 'Maths' }],
-            },
-          },
-          result: 'offered',
-        },
-      ],
+      work: [act('indy/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
       record: {
         role: 'issuer',
         connection: 'c1',
@@ -1785,7 +1681,7 @@ table('issue-credential-1.0', [
             },
             cred_def_id: 'cd1',
           },
-          wanted: { comment: null },
+          wanted: { comment: null, preview: PREVIEW1 },
         },
       },
     },
@@ -1795,20 +1691,8 @@ table('issue-credential-1.0', [
     command: `${route1}/send-offer`,
     record: exchange1('issuer', 'proposal_received'),
     effects: {
-      work: [
-        {
-          op: /offer$/,
-          input: {
-            filters: [{ format: 'indy', filter: { cred_def_id: 'cd1' } }],
-            preview: {
-              '@type': 'https://didcomm.org/issue-credential/1.0/credential-preview',
-              attributes: [{ name: 'degree', value: 'Maths' }],
-            },
-          },
-          result: 'offered',
-        },
-      ],
-      record: { patch: { wanted: { comment: 'hi' } } },
+      work: [act('indy/offer', { filter: { cred_def_id: 'cd1' }, preview: [{ name: 'degree', value: 'Maths' }] }, 'offered')],
+      record: { patch: { wanted: { comment: 'hi', preview: PREVIEW1 } } },
     },
   },
   {
@@ -1824,13 +1708,7 @@ table('issue-credential-1.0', [
     body: { auto_remove: false },
     record: exchange1('holder', 'offer_received'),
     effects: {
-      work: [
-        {
-          op: /request$/,
-          input: { format: 'indy', offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' }, entropy: 'c1' },
-          result: 'requested',
-        },
-      ],
+      work: [act('indy/request', { offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' }, entropy: 'c1' }, 'requested')],
       record: { patch: { auto_remove: false } },
     },
   },
@@ -1840,14 +1718,11 @@ table('issue-credential-1.0', [
     record: exchange1('issuer', 'request_received'),
     effects: {
       work: [
-        {
-          op: /issue$/,
-          input: {
-            entries: [{ format: 'indy', offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' }, request: { blinded: 'r' } }],
-            values: { degree: 'Maths' },
-          },
-          result: 'issued',
-        },
+        act(
+          'indy/issue',
+          { offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' }, request: { blinded: 'r' }, values: { degree: 'Maths' } },
+          'issued',
+        ),
       ],
       record: {},
     },
@@ -1858,18 +1733,18 @@ table('issue-credential-1.0', [
     record: exchange1('holder', 'credential_received'),
     effects: {
       work: [
-        {
-          op: /store$/,
-          input: {
-            format: 'indy',
+        act(
+          'indy/store',
+          {
             exchange: 'x1',
             offer: { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' },
             credential: { values: 'c' },
             id: 'id-1',
+            lax: false,
             offered: [{ name: 'degree', value: 'Maths' }],
           },
-          result: 'stored',
-        },
+          'stored',
+        ),
       ],
       record: {},
     },

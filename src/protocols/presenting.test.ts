@@ -1,4 +1,4 @@
-import { CONNECTION, NOW, REMOVED, table } from '../../test/support/steps.ts';
+import { act, CONNECTION, NOW, REMOVED, table } from '../../test/support/steps.ts';
 import { base64Attachment } from '../didcomm/attachments.ts';
 
 const PROVE = 'https://didcomm.org/present-proof';
@@ -335,7 +335,7 @@ table('present-proof-2.0', [
   {
     title: 'sends the presentation',
     result: 'presented',
-    output: { presentations: [{ format: 'anoncreds', value: PROOF }] },
+    output: { made: [{ format: 'anoncreds', value: PROOF }] },
     record: exchange('prover', 'request-received', { error_msg: 'no', waiting_since: NOW }),
     effects: {
       send: [
@@ -373,14 +373,14 @@ table('present-proof-2.0', [
   {
     title: 'waits for a credential on its way',
     result: 'presented',
-    output: { waits: true },
+    output: { made: [{ format: 'indy', waits: true }] },
     record: exchange('prover', 'request-received'),
     effects: { next: [{ command: 'present', after: 250 }], record: { patch: { waiting_since: 1893553445000 } } },
   },
   {
     title: 'sends the presentation',
     result: 'chosen',
-    output: { presentations: [{ format: 'anoncreds', value: PROOF }] },
+    output: { made: [{ format: 'anoncreds', value: PROOF }] },
     record: exchange('prover', 'request-received'),
     effects: {
       send: [
@@ -416,7 +416,7 @@ table('present-proof-2.0', [
   {
     title: 'is the end for a peer that never acknowledges',
     result: 'chosen',
-    output: { presentations: [{ format: 'anoncreds', value: PROOF }] },
+    output: { made: [{ format: 'anoncreds', value: PROOF }] },
     record: exchange('prover', 'request-received'),
     connection: peer2018,
     effects: {
@@ -453,7 +453,7 @@ table('present-proof-2.0', [
   {
     title: 'ends the exchange and tells the prover',
     result: 'checked',
-    output: { verified: true, reasons: [] },
+    output: { made: [{ format: 'indy', verified: true, reasons: [] }] },
     record: exchange('verifier', 'presentation-received'),
     effects: {
       send: [{ type: 'ack', body: { status: 'OK', verification_result: 'true' } }],
@@ -463,7 +463,7 @@ table('present-proof-2.0', [
   {
     title: 'ends the exchange where nothing was proven',
     result: 'checked',
-    output: { verified: false, reasons: ['no'] },
+    output: { made: [{ format: 'indy', verified: false, reasons: ['no'] }] },
     record: exchange('verifier', 'presentation-received', { auto_remove: false }),
     effects: {
       send: [{ type: 'ack', body: { status: 'OK', verification_result: 'false' } }],
@@ -473,7 +473,7 @@ table('present-proof-2.0', [
   {
     title: 'comes twice',
     result: 'checked',
-    output: { verified: true, reasons: [] },
+    output: { made: [{ format: 'indy', verified: true, reasons: [] }] },
     record: exchange('verifier', 'done'),
     error: 'wrong-state',
   },
@@ -707,31 +707,26 @@ table('present-proof-2.0', [
     record: exchange('prover', 'request-received'),
     effects: {
       work: [
-        {
-          op: /create$/,
-          input: {
-            entries: [
-              {
-                format: 'anoncreds',
-                request: {
-                  name: 'proof',
-                  version: '1.0',
-                  nonce: '7',
-                  requested_attributes: { a: { name: 'degree' } },
-                  requested_predicates: {},
-                },
-                chosen: {
-                  requested_attributes: { a: { cred_id: 'cred-1', revealed: true } },
-                  requested_predicates: {},
-                  self_attested_attributes: {},
-                },
-                wishes: [{ names: ['degree'] }],
-              },
-            ],
+        act(
+          'anoncreds/present',
+          {
+            request: {
+              name: 'proof',
+              version: '1.0',
+              nonce: '7',
+              requested_attributes: { a: { name: 'degree' } },
+              requested_predicates: {},
+            },
+            choice: {
+              requested_attributes: { a: { cred_id: 'cred-1', revealed: true } },
+              requested_predicates: {},
+              self_attested_attributes: {},
+            },
+            proposal: REQUEST,
             patient: false,
           },
-          result: 'chosen',
-        },
+          'chosen',
+        ),
       ],
       record: { patch: { auto_remove: false } },
     },
@@ -758,27 +753,22 @@ table('present-proof-2.0', [
     record: exchange('prover', 'request-received'),
     effects: {
       work: [
-        {
-          op: /create$/,
-          input: {
-            entries: [
-              {
-                format: 'anoncreds',
-                request: {
-                  name: 'proof',
-                  version: '1.0',
-                  nonce: '7',
-                  requested_attributes: { a: { name: 'degree' } },
-                  requested_predicates: {},
-                },
-                chosen: null,
-                wishes: [{ names: ['degree'] }],
-              },
-            ],
+        act(
+          'anoncreds/present',
+          {
+            request: {
+              name: 'proof',
+              version: '1.0',
+              nonce: '7',
+              requested_attributes: { a: { name: 'degree' } },
+              requested_predicates: {},
+            },
+            choice: null,
+            proposal: REQUEST,
             patient: true,
           },
-          result: 'presented',
-        },
+          'presented',
+        ),
       ],
       record: {},
     },
@@ -789,27 +779,22 @@ table('present-proof-2.0', [
     record: exchange('prover', 'request-received', { waiting_since: NOW - 3_600_000 }),
     effects: {
       work: [
-        {
-          op: /create$/,
-          input: {
-            entries: [
-              {
-                format: 'anoncreds',
-                request: {
-                  name: 'proof',
-                  version: '1.0',
-                  nonce: '7',
-                  requested_attributes: { a: { name: 'degree' } },
-                  requested_predicates: {},
-                },
-                chosen: null,
-                wishes: [{ names: ['degree'] }],
-              },
-            ],
+        act(
+          'anoncreds/present',
+          {
+            request: {
+              name: 'proof',
+              version: '1.0',
+              nonce: '7',
+              requested_attributes: { a: { name: 'degree' } },
+              requested_predicates: {},
+            },
+            choice: null,
+            proposal: REQUEST,
             patient: true,
           },
-          result: 'presented',
-        },
+          'presented',
+        ),
       ],
       record: {},
     },
@@ -820,28 +805,24 @@ table('present-proof-2.0', [
     record: exchange('verifier', 'presentation-received'),
     effects: {
       work: [
-        {
-          op: /verify$/,
-          input: {
-            entries: [
-              {
-                request: {
-                  name: 'proof',
-                  version: '1.0',
-                  nonce: '7',
-                  requested_attributes: { a: { name: 'degree' } },
-                  requested_predicates: {},
-                },
-                presentation: {
-                  proof: {},
-                  requested_proof: { revealed_attrs: {}, self_attested_attrs: {}, unrevealed_attrs: {}, predicates: {} },
-                  identifiers: [],
-                },
-              },
-            ],
+        act(
+          'anoncreds/verify',
+          {
+            request: {
+              name: 'proof',
+              version: '1.0',
+              nonce: '7',
+              requested_attributes: { a: { name: 'degree' } },
+              requested_predicates: {},
+            },
+            presentation: {
+              proof: {},
+              requested_proof: { revealed_attrs: {}, self_attested_attrs: {}, unrevealed_attrs: {}, predicates: {} },
+              identifiers: [],
+            },
           },
-          result: 'checked',
-        },
+          'checked',
+        ),
       ],
       record: {},
     },
@@ -1149,22 +1130,28 @@ table('present-proof-1.0', [
   {
     title: 'sends the presentation',
     result: 'presented',
-    output: { presentations: [{ format: 'indy', value: PROOF }] },
+    output: { made: [{ format: 'indy', value: PROOF }] },
     record: exchange1('prover', 'request_received', { waiting_since: NOW }),
     effects: {
       send: [
         {
-          type: 'presentation',
-          thid: 'thread-1',
-          attachments: {
-            presentations: [
-              { id: 'libindy-presentation-0', mimeType: 'application/json', data: { base64: /^eyJwcm9vZiI6e30sInJlcXVlc3RlZF9wcm9vZiI6/ } },
+          message: {
+            '@type': 'https://didcomm.org/present-proof/1.0/presentation',
+            '@id': 'id-1',
+            '~thread': { thid: 'thread-1' },
+            'presentations~attach': [
+              {
+                '@id': 'libindy-presentation-0',
+                'mime-type': 'application/json',
+                data: { base64: /^eyJwcm9vZiI6e30sInJlcXVlc3RlZF9wcm9vZiI6/ },
+              },
             ],
           },
         },
       ],
       record: {
         states: ['presentation_sent'],
+        remove: false,
         patch: {
           presentation: {
             proof: {},
@@ -1179,29 +1166,35 @@ table('present-proof-1.0', [
   {
     title: 'waits for a credential on its way',
     result: 'presented',
-    output: { waits: true },
+    output: { made: [{ format: 'indy', waits: true }] },
     record: exchange1('prover', 'request_received'),
     effects: { next: [{ command: 'present', after: 250 }], record: { patch: { waiting_since: 1893553445000 } } },
   },
   {
     title: 'sends the presentation',
     result: 'chosen',
-    output: { presentations: [{ format: 'indy', value: PROOF }] },
+    output: { made: [{ format: 'indy', value: PROOF }] },
     record: exchange1('prover', 'request_received'),
     effects: {
       send: [
         {
-          type: 'presentation',
-          thid: 'thread-1',
-          attachments: {
-            presentations: [
-              { id: 'libindy-presentation-0', mimeType: 'application/json', data: { base64: /^eyJwcm9vZiI6e30sInJlcXVlc3RlZF9wcm9vZiI6/ } },
+          message: {
+            '@type': 'https://didcomm.org/present-proof/1.0/presentation',
+            '@id': 'id-1',
+            '~thread': { thid: 'thread-1' },
+            'presentations~attach': [
+              {
+                '@id': 'libindy-presentation-0',
+                'mime-type': 'application/json',
+                data: { base64: /^eyJwcm9vZiI6e30sInJlcXVlc3RlZF9wcm9vZiI6/ },
+              },
             ],
           },
         },
       ],
       record: {
         states: ['presentation_sent'],
+        remove: false,
         patch: {
           presentation: {
             proof: {},
@@ -1215,7 +1208,7 @@ table('present-proof-1.0', [
   {
     title: 'ends the exchange and tells the prover',
     result: 'checked',
-    output: { verified: true, reasons: [] },
+    output: { made: [{ format: 'indy', verified: true, reasons: [] }] },
     record: exchange1('verifier', 'presentation_received'),
     effects: {
       send: [{ type: 'ack', body: { status: 'OK', verification_result: 'true' } }],
@@ -1430,31 +1423,26 @@ table('present-proof-1.0', [
     record: exchange1('prover', 'request_received'),
     effects: {
       work: [
-        {
-          op: /create$/,
-          input: {
-            entries: [
-              {
-                format: 'indy',
-                request: {
-                  name: 'proof',
-                  version: '1.0',
-                  nonce: '7',
-                  requested_attributes: { a: { name: 'degree' } },
-                  requested_predicates: {},
-                },
-                chosen: {
-                  requested_attributes: { a: { cred_id: 'cred-1', revealed: true } },
-                  requested_predicates: {},
-                  self_attested_attributes: {},
-                },
-                wishes: [],
-              },
-            ],
+        act(
+          'indy/present',
+          {
+            request: {
+              name: 'proof',
+              version: '1.0',
+              nonce: '7',
+              requested_attributes: { a: { name: 'degree' } },
+              requested_predicates: {},
+            },
+            choice: {
+              requested_attributes: { a: { cred_id: 'cred-1', revealed: true } },
+              requested_predicates: {},
+              self_attested_attributes: {},
+            },
+            proposal: null,
             patient: false,
           },
-          result: 'chosen',
-        },
+          'chosen',
+        ),
       ],
       record: {},
     },
@@ -1465,27 +1453,22 @@ table('present-proof-1.0', [
     record: exchange1('prover', 'request_received', { presentation_proposal_dict: proposal1 }),
     effects: {
       work: [
-        {
-          op: /create$/,
-          input: {
-            entries: [
-              {
-                format: 'indy',
-                request: {
-                  name: 'proof',
-                  version: '1.0',
-                  nonce: '7',
-                  requested_attributes: { a: { name: 'degree' } },
-                  requested_predicates: {},
-                },
-                chosen: null,
-                wishes: [{ names: ['degree'], restrictions: { cred_def_id: 'cd1' } }],
-              },
-            ],
+        act(
+          'indy/present',
+          {
+            request: {
+              name: 'proof',
+              version: '1.0',
+              nonce: '7',
+              requested_attributes: { a: { name: 'degree' } },
+              requested_predicates: {},
+            },
+            choice: null,
+            proposal: preview,
             patient: true,
           },
-          result: 'presented',
-        },
+          'presented',
+        ),
       ],
       record: {},
     },
@@ -1496,28 +1479,24 @@ table('present-proof-1.0', [
     record: exchange1('verifier', 'presentation_received'),
     effects: {
       work: [
-        {
-          op: /verify$/,
-          input: {
-            entries: [
-              {
-                request: {
-                  name: 'proof',
-                  version: '1.0',
-                  nonce: '7',
-                  requested_attributes: { a: { name: 'degree' } },
-                  requested_predicates: {},
-                },
-                presentation: {
-                  proof: {},
-                  requested_proof: { revealed_attrs: {}, self_attested_attrs: {}, unrevealed_attrs: {}, predicates: {} },
-                  identifiers: [],
-                },
-              },
-            ],
+        act(
+          'indy/verify',
+          {
+            request: {
+              name: 'proof',
+              version: '1.0',
+              nonce: '7',
+              requested_attributes: { a: { name: 'degree' } },
+              requested_predicates: {},
+            },
+            presentation: {
+              proof: {},
+              requested_proof: { revealed_attrs: {}, self_attested_attrs: {}, unrevealed_attrs: {}, predicates: {} },
+              identifiers: [],
+            },
           },
-          result: 'checked',
-        },
+          'checked',
+        ),
       ],
       record: {},
     },

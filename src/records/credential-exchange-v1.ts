@@ -81,6 +81,7 @@ export const credentialExchangeV1 = defineRecord<CredentialExchangeV1Value>({
       credential: record.value.credential,
     }),
   terse,
+  arriving: ['request_sent', 'credential_received'],
   hidden: (record) => (record.state ?? '') === '',
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
   attachable: { as: 'credential-offer', member: 'credential_offer_dict', state: 'offer_sent' },

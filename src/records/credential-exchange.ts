@@ -1,5 +1,4 @@
-import { byFormat } from '../kernel/format-ids.ts';
-import { compact, defineRecord, type Exchange, type Reply, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type Exchange, type RecordDef, type Reply, viewHead, viewOf } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** An issue-credential exchange, under the names of ACA-Py's V20CredExRecord; `details` holds what each format keeps about it. */
@@ -53,11 +52,10 @@ function view(record: Exchange<CredentialExchangeValue>): JsonObject {
     auto_remove_on_failure: value.auto_remove_on_failure ?? false,
     cred_preview: value.cred_preview,
     ...Object.fromEntries(MESSAGES.map((name) => [name, value[name]])),
-    by_format: byFormat(value, MESSAGES),
   });
 }
 
-export const credentialExchange = defineRecord<CredentialExchangeValue>({
+export const credentialExchange: RecordDef<CredentialExchangeValue> = defineRecord<CredentialExchangeValue>({
   category: 'cred_ex_v20',
   idField: 'cred_ex_id',
   label: 'Credential exchange',
@@ -77,7 +75,9 @@ export const credentialExchange = defineRecord<CredentialExchangeValue>({
     'deleted',
   ],
   view,
+  formatted: MESSAGES,
   terse,
+  arriving: ['request-sent', 'credential-received'],
   hidden: (record) => (record.state ?? '') === '',
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
   attachable: { as: 'credential-offer', member: 'cred_offer', state: 'offer-sent' },
@@ -87,12 +87,10 @@ export const credentialExchange = defineRecord<CredentialExchangeValue>({
     tag: 'issue-credential v2.0',
     remove: true,
     filters: { thread_id: 'thread_id' },
-    detail: (record) => ({
-      cred_ex_record: view(record),
-      indy: record.value.details?.indy ?? null,
-      anoncreds: record.value.details?.anoncreds ?? null,
-      ld_proof: null,
-      vc_di: null,
+    detail: (record, formats): JsonObject => ({
+      cred_ex_record: viewOf(credentialExchange, record, formats),
+      ...{ ld_proof: null, vc_di: null },
+      ...Object.fromEntries(formats.issued.map(({ name }) => [name, record.value.details?.[name] ?? null])),
     }),
   },
 });

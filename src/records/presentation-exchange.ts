@@ -1,4 +1,3 @@
-import { byFormat } from '../kernel/format-ids.ts';
 import { compact, defineRecord, type Exchange, type Reply, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
@@ -67,8 +66,8 @@ export const presentationExchange = defineRecord<PresentationExchangeValue>({
       auto_remove: record.value.auto_remove ?? false,
       auto_remove_on_failure: record.value.auto_remove_on_failure ?? false,
       ...Object.fromEntries(MESSAGES.map((name) => [name, record.value[name]])),
-      by_format: byFormat(record.value, MESSAGES),
     }),
+  formatted: MESSAGES,
   terse,
   tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
   attachable: { as: 'present-proof', member: 'pres_request', state: 'request-sent' },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { registry, type Some } from '../../test/support/steps.ts';
-import type { Exchange, RecordDef } from '../kernel/record.ts';
+import { type Exchange, type RecordDef, viewOf } from '../kernel/record.ts';
 import { actionMenuRecord } from './action-menu.ts';
 
 /** What each kind of record shows of itself: to controllers, in ordinary webhooks, and to the search. Whatever is called SECRET is in no view. */
@@ -569,12 +569,13 @@ describe('records', () => {
     test(row.category, () => {
       const def = KINDS.get(row.category)!;
       const record = of(row);
-      assert.deepEqual(plain(def.view(record)), row.view, 'view');
+      const { formats } = registry;
+      assert.deepEqual(plain(viewOf(def, record, formats)), row.view, 'view');
       assert.deepEqual(def.terse && plain(def.terse(record)), row.terse, 'terse');
       assert.deepEqual(plain(def.tags(record.value)), row.tags, 'tags');
       assert.equal(def.hidden?.(record), row.hidden, 'hidden');
       assert.ok(record.state === undefined || def.states.includes(record.state), 'its state is one of its own');
-      assert.ok(!JSON.stringify([def.view(record), def.terse?.(record), def.admin?.detail?.(record)]).includes('SECRET'));
+      assert.ok(!JSON.stringify([def.view(record), def.terse?.(record), def.admin?.detail?.(record, formats)]).includes('SECRET'));
     });
   }
 
@@ -600,9 +601,13 @@ describe('records', () => {
   });
 
   test('the deletion of a credential has a webhook that names it by id', () => {
-    assert.deepEqual(KINDS.get('credential')!.removed!(of({ record: { id: 'cred-1' } } as Row)), {
-      emit: [{ topic: 'credential', payload: { id: 'cred-1', state: 'deleted' } }],
-    });
+    const emit = [{ topic: 'credential', payload: { id: 'cred-1', state: 'deleted' } }];
+    for (const [value, unkeys] of [
+      [{}, []],
+      // of another format than AnonCreds, with the key that it may be bound to
+      [{ format: 'sd_jwt' }, ['credential:cred-1']],
+    ])
+      assert.deepEqual(KINDS.get('credential')!.removed!(of({ record: { id: 'cred-1', value } } as Row)), { unkeys, emit });
   });
 
   test('every kind has a row', () => assert.deepEqual([...KINDS.keys()].sort(), ROWS.map(({ category }) => category).sort()));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
+import { FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import { anchor, type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
 
@@ -125,7 +125,7 @@ for (const version of VERSIONS) {
 }
 
 test('every command of an exchange that its state allows once was called so', () => {
-  const commands = createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never)
+  const commands = createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never, FORMATS)
     .routed.map(({ step }) => step.route!.replace(/\{(?:cred|pres)_ex_id\}/, '*'))
     .filter((route) => route.includes('/records/*/') && !route.endsWith('/problem-report'));
   assert.deepEqual([...raced].sort(), commands.sort());

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
-import { MESSAGE_FORMATS, PROTOCOLS } from '../../src/builtin-protocols.ts';
+import { FORMATS, MESSAGE_FORMATS, PROTOCOLS } from '../../src/builtin-protocols.ts';
 import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import type { KeyPair } from '../../src/didcomm/key-cache.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
@@ -24,7 +24,7 @@ import { credential } from '../../src/records/credential.ts';
 
 const TENANT = 'base';
 const protocols = PROTOCOLS as unknown as Protocol[];
-const registry = createRegistry(protocols, [credential as never]);
+const registry = createRegistry(protocols, [credential as never], FORMATS);
 let db: Database;
 let engine: Engine;
 let calls: Calls;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
 import { legacyEndpoints } from '../../src/agent-2018/endpoint.ts';
 import { createEndpoints } from '../../src/agent-2018/endpoints.ts';
-import { MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
+import { FORMATS, MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { BASE } from '../../src/database.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { createCalls } from '../../src/kernel/calls.ts';
@@ -71,7 +71,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     }) as Settings;
   const parts: Omit<Kernel, 'messageFormats' | 'routes'> = {
     db,
-    registry: createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never),
+    registry: createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never, FORMATS),
     now: () => inside.now,
     base: BASE,
     trace: NO_TRACE,

@@ -200,7 +200,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S1-02': {
     file: 'src/protocols/credentials/presenting.ts',
-    from: "const verified = made.verified ? 'true' : 'false';",
+    from: "const verified = made.every((one) => one.verified) ? 'true' : 'false';",
     to: "const verified = 'false';",
   },
   'S1-03': {
@@ -277,8 +277,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   'S1-29': { file: 'deploy/kubernetes/deployment.yaml', from: '          readinessProbe:\n', to: '          readinesProbe:\n' },
   'S1-36': {
     file: 'src/kernel/plugin.ts',
-    from: 'for (const [op, run] of Object.entries(formats)) {',
-    to: 'for (const [op, run] of Object.entries(formats).slice(1)) {',
+    from: 'for (const [op, run] of Object.entries(work)) {',
+    to: 'for (const [op, run] of Object.entries(work).slice(1)) {',
   },
   'S2-11': { file: 'src/mediation/relay.ts', from: 'mail: [{ id, box, recipient, body, expires: now + life, limit }],', to: 'mail: [],' },
   'S2-12': {

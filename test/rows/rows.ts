@@ -540,7 +540,7 @@ export const ROWS: readonly Row[] = [
     text: 'the proof',
     mutation: {
       file: 'src/protocols/credentials/presenting.ts',
-      from: "const verified = made.verified ? 'true' : 'false';",
+      from: "const verified = made.every((one) => one.verified) ? 'true' : 'false';",
       to: "const verified = 'true';",
     },
   },
@@ -634,7 +634,7 @@ export const ROWS: readonly Row[] = [
   {
     id: 'D-16',
     text: 'raw and encoded values fit',
-    mutation: { file: 'src/formats/anoncreds.ts', from: 'if (!input.lax && !encodingFits(value))', to: 'if (!value)' },
+    mutation: { file: 'src/formats/anoncreds-issuance.ts', from: 'if (!lax && !encodingFits(value))', to: 'if (!value)' },
   },
   {
     id: 'D-17',

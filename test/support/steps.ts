@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { URI_2018 } from '../../src/agent-2018/format.ts';
-import { PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
+import { FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { AppError, asAppError, type ErrorCode } from '../../src/errors.ts';
 import { composeMessage, readMessage } from '../../src/kernel/message.ts';
@@ -25,7 +25,7 @@ import type { StoredRecord } from '../../src/ports/store.ts';
  * What the engine checks before a step (schema, state, role, protocol of the record) is checked here too.
  */
 
-export const registry = createRegistry(PROTOCOLS as unknown as readonly Protocol[], UNBOUND_RECORDS as never);
+export const registry = createRegistry(PROTOCOLS as unknown as readonly Protocol[], UNBOUND_RECORDS as never, FORMATS);
 
 /** The time of every step, in ms. */
 export const NOW = Date.UTC(2030, 0, 2, 3, 4, 5);
@@ -136,6 +136,9 @@ export type Row = Given &
     readonly loads?: unknown;
     readonly about?: unknown;
   } & ({ readonly effects: Expected } | { readonly error: ErrorCode; readonly text?: string | RegExp });
+
+/** The order of an act of one format, and what takes its result. */
+export const act = (op: string, input: object, result: string) => ({ op, input: { input, rest: [], made: [], result }, result });
 
 /** A member that a patch removes from the record. */
 export const REMOVED = '(removed)';

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
-import { canonicalName } from '../../formats/anoncreds-values.ts';
-import { meets, type Subject, WqlUnsupported } from '../../formats/wql.ts';
+import { subjectOfRow } from '../../formats/anoncreds-presentation.ts';
+import { meets, WqlUnsupported } from '../../formats/wql.ts';
 import { toExchange } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -25,13 +25,6 @@ export function parsed(wql: string | undefined): JsonObject {
   throw new AppError('unprocessable', 'wql: the query is not JSON');
 }
 
-/** A credential as WQL asks about it. */
-export function subjectOf(row: StoredRecord): Subject {
-  const { subject, attrs } = row.value as unknown as CredentialValue;
-  const values = new Map(Object.entries(attrs).map(([name, value]) => [canonicalName(name), value]));
-  return { ...(subject as unknown as Subject), attributes: new Set(values.keys()), values };
-}
-
 /** Credentials that a WQL query is met by, from the one at `offset`; equality on hidden tags narrows what is read. */
 async function queried(admin: Admin, tenant: string, wql: JsonObject, offset: number, limit: number): Promise<StoredRecord[]> {
   const tags = Object.fromEntries(
@@ -41,7 +34,7 @@ async function queried(admin: Admin, tenant: string, wql: JsonObject, offset: nu
   let cursor: string | undefined;
   for (let scanned = 0; found.length < offset + limit; ) {
     const page = await admin.kernel.db.store.find(tenant, credential.category, { tags, limit: SCAN_PAGE, cursor });
-    found.push(...page.rows.filter((row) => meets(wql, subjectOf(row))));
+    found.push(...page.rows.filter((row) => meets(wql, subjectOfRow(row))));
     scanned += page.rows.length;
     cursor = page.next;
     if (cursor === undefined) break;

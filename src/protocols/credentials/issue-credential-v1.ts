@@ -51,12 +51,12 @@ export const issueCredentialV1 = issuingProtocol({
     offer: Type.Object({ comment: Optional, credential_preview: Type.Optional(Type.Union([Preview, Type.Null()])) }),
     other: Type.Object({ comment: Optional }),
   },
-  bodies: {
+  bodies: () => ({
     proposal: { ...Proposal, credential_proposal: Type.Optional(Preview) },
     created: Proposal,
     offer: { cred_def_id: Type.String(), credential_preview: Preview, auto_issue: Type.Optional(Type.Boolean()), ...Flags },
     counter: { counter_proposal: Type.Optional(Type.Union([ProposalMessage, Type.Null()])) },
-  },
+  }),
   createdAs: 'proposal',
   summaries: { created: 'Create a credential record without sending it (generally for use with out-of-band)' },
   begun: () => ({ auto_offer: false, auto_issue: false }),
@@ -90,29 +90,29 @@ export const issueCredentialV1 = issuingProtocol({
         schema_id,
       };
     },
-    request: (message) => ({ credential_request: onlyAttached(message, 'requests', 'request') }),
-    credential: (message) => ({ raw_credential: onlyAttached(message, 'credentials', 'credential') }),
+    request: (_ctx, message) => ({ credential_request: onlyAttached(message, 'requests', 'request') }),
+    credential: (_ctx, message) => ({ raw_credential: onlyAttached(message, 'credentials', 'credential') }),
   },
   holds: {
-    offers: (value) => ({ [FORMAT]: value.credential_offer as JsonObject | undefined }),
-    requests: (value) => ({ [FORMAT]: value.credential_request as JsonObject | undefined }),
-    credentials: (value) => ({ [FORMAT]: value.raw_credential as JsonObject | undefined }),
+    offers: ({ record }) => ({ [FORMAT]: record!.value.credential_offer as JsonObject | undefined }),
+    requests: ({ record }) => ({ [FORMAT]: record!.value.credential_request as JsonObject | undefined }),
+    credentials: ({ record }) => ({ [FORMAT]: record!.value.raw_credential as JsonObject | undefined }),
     preview: (value) => (value.credential_offer_dict as JsonObject | undefined)?.credential_preview as Preview | null | undefined,
   },
   writes: {
-    proposal(id, body, kind) {
-      const message = proposalOf(id, kind === 'proposal' ? body : asProposal(body));
+    proposal(ctx, body, kind) {
+      const message = proposalOf(ctx.newId(), kind === 'proposal' ? body : asProposal(body));
       return { message, patch: { credential_proposal_dict: message } };
     },
-    offer(ctx, id, made) {
+    offer(ctx, id, made, preview) {
       const { value } = ctx.record!;
-      const offer = made.offers[0]!.value;
+      const offer = made[0]!.value;
       const thid = value.thread_id ?? id;
       const message = composeMessage(PROTOCOL, {
         type: 'offer-credential',
         id,
         thid,
-        body: { comment: value.wanted?.comment ?? undefined, credential_preview: previewOf(made.preview) },
+        body: { comment: value.wanted?.comment ?? undefined, credential_preview: previewOf(preview as Preview | undefined) },
         attachments: { offers: [base64Attachment(offer, ATTACHED.offer)] },
       });
       return {
@@ -148,16 +148,14 @@ export const issueCredentialV1 = issuingProtocol({
       return { message, patch: { credential: made } };
     },
   },
-  terms,
+  terms: (_ctx, proposal) => terms(proposal),
   countered(ctx, { counter_proposal }) {
     const counter = counter_proposal ? proposalOf(ctx.newId(), counter_proposal as JsonObject) : undefined;
     const proposal = counter ?? ((ctx.record!.value.credential_proposal_dict ?? {}) as JsonObject);
     return { ...terms(proposal), patch: { wanted: { comment: proposal.comment ?? null, ...(counter && { proposal: counter }) } } };
   },
   wanted: (body) => ({ comment: body.comment ?? null }),
-  stored({ id, info: { subject: _subject, ...info } }) {
-    return { credential_id: id, credential: { referent: id, ...info } };
-  },
+  stored: (id, { subject: _asked, ...info }) => ({ credential_id: id, credential: { referent: id, ...info } }),
 });
 
 // -- helpers ----------------------------------------------------------------------------------------------------------------------------------------------

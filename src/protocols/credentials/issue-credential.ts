@@ -1,15 +1,15 @@
-import Type, { type Static } from 'typebox';
+import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { checkPreview, Preview } from '../../formats/credential-preview.ts';
+import type { Formats, Issuance } from '../../kernel/format.ts';
 import {
   attachmentsByFormat,
-  CREDENTIAL_FORMATS,
+  type ByFormat,
   composeFormatted,
-  FORMAT_NAMES,
-  type FormatName,
+  type FormatEntry,
   FormatsSchema,
   readFormatted,
-} from '../../kernel/format-ids.ts';
+} from '../../kernel/format-attachments.ts';
 import type { Incoming } from '../../kernel/protocol.ts';
 import { isoTime, type RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -31,41 +31,18 @@ const MessageWithPreview = Type.Object({
   credential_preview: Type.Optional(Type.Union([Preview, Type.Null()])),
 });
 
-const IndyFilter = Type.Partial(
-  Type.Object({
-    cred_def_id: Type.String(),
-    issuer_did: Type.String(),
-    schema_id: Type.String(),
-    schema_issuer_did: Type.String(),
-    schema_name: Type.String(),
-    schema_version: Type.String(),
-  }),
-);
-const AnonCredsFilter = Type.Partial(
-  Type.Object({
-    cred_def_id: Type.String(),
-    issuer_id: Type.String(),
-    schema_id: Type.String(),
-    schema_issuer_id: Type.String(),
-    schema_name: Type.String(),
-    schema_version: Type.String(),
-    epoch: Type.String(),
-  }),
-);
-const Filter = Type.Object({
-  anoncreds: Type.Optional(AnonCredsFilter),
-  indy: Type.Optional(IndyFilter),
-  ld_proof: Type.Optional(Type.Object({})),
-  vc_di: Type.Optional(Type.Object({})),
-});
+/** ACA-Py's formats that are not here: named, so that a call that wants one is told so. */
+const UNSUPPORTED = ['ld_proof', 'vc_di'];
+const filterOf = (formats: Formats) => {
+  const members = formats.issued.map(({ name, issuance }) => [name, Type.Optional(issuance.filterSchema)]);
+  return Type.Object(Object.fromEntries([...UNSUPPORTED.map((name) => [name, Type.Optional(Type.Object({}))]), ...members]));
+};
 const Flags = {
   auto_remove: Type.Optional(Type.Boolean()),
   auto_remove_on_failure: Type.Optional(Type.Boolean()),
   trace: Type.Optional(Type.Boolean()),
   comment: Comment,
 };
-const Proposal = { filter: Filter, credential_preview: Type.Optional(Preview), ...Flags };
-const Offer = { ...Proposal, auto_issue: Type.Optional(Type.Boolean()), replacement_id: Type.Optional(Type.String()) };
 
 // -- the version ----------------------------------------------------------------------------------------------------------------------------------------
 
@@ -80,11 +57,11 @@ export const issueCredential = issuingProtocol({
   answer: credentialExchange.admin!.detail as RecordDef<IssuingValue>['view'],
   state: (name) => name,
   messages: { proposal: MessageWithPreview, offer: MessageWithPreview, other: Type.Object({ formats: FormatsSchema, comment: Comment }) },
-  bodies: {
-    proposal: Proposal,
-    created: Offer,
-    offer: Offer,
-    counter: { counter_preview: Type.Optional(Preview), filter: Type.Optional(Filter) },
+  bodies(formats) {
+    const filter = filterOf(formats);
+    const proposal = { filter, credential_preview: Type.Optional(Preview), ...Flags };
+    const offer = { ...proposal, auto_issue: Type.Optional(Type.Boolean()), replacement_id: Type.Optional(Type.String()) };
+    return { proposal, created: offer, offer, counter: { counter_preview: Type.Optional(Preview), filter: Type.Optional(filter) } };
   },
   createdAs: 'offer',
   summaries: { created: 'Create a credential record without sending (generally for use with Out-Of-Band)' },
@@ -93,52 +70,53 @@ export const issueCredential = issuingProtocol({
     ...(initiator === 'external' && { auto_issue: ctx.settings.autoRespondCredentialRequest }),
   }),
   reads: {
-    proposal(_ctx, message) {
-      readFormatted(message, 'filters');
+    proposal(ctx, message) {
+      readFormatted(ctx.spoken.formats, message, 'filters');
       checkPreview(preview(message), 'message-invalid');
       return { cred_proposal: message.raw, cred_preview: preview(message) };
     },
-    offer(_ctx, message, auto) {
-      readFormatted(message, 'offers');
+    offer(ctx, message, auto) {
+      readFormatted(ctx.spoken.formats, message, 'offers');
       checkPreview(preview(message), 'message-invalid');
       return { cred_offer: message.raw, cred_preview: preview(message), auto_offer: auto };
     },
-    request(message, value) {
-      readFormatted(message, 'requests', (value.cred_offer ?? {}) as JsonObject);
+    request(ctx, message) {
+      readFormatted(ctx.spoken.formats, message, 'requests', messageIn(ctx, 'cred_offer'));
       return { cred_request: message.raw };
     },
-    credential(message, value) {
-      readFormatted(message, 'credentials', (value.cred_request ?? {}) as JsonObject);
+    credential(ctx, message) {
+      readFormatted(ctx.spoken.formats, message, 'credentials', messageIn(ctx, 'cred_request'));
       return { cred_issue: message.raw };
     },
   },
   holds: {
-    offers: (value) => attachmentsByFormat((value.cred_offer ?? {}) as JsonObject),
-    requests: (value) => attachmentsByFormat((value.cred_request ?? {}) as JsonObject),
-    credentials: (value) => attachmentsByFormat((value.cred_issue ?? {}) as JsonObject),
+    offers: (ctx) => held(ctx, 'cred_offer'),
+    requests: (ctx) => held(ctx, 'cred_request'),
+    credentials: (ctx) => held(ctx, 'cred_issue'),
     preview: (value) => value.cred_preview as Preview | undefined,
   },
   writes: {
-    proposal(id, { filter, credential_preview, comment }) {
+    proposal(ctx, { filter, credential_preview, comment }, kind) {
+      const { formats } = ctx.spoken;
       checkPreview(credential_preview as Preview | undefined, 'unprocessable');
       const message = composeFormatted(PROTOCOL, {
         type: 'propose-credential',
-        id,
+        id: ctx.newId(),
         body: { comment: comment ?? undefined, credential_preview: previewOf(credential_preview as Preview | undefined) },
         field: 'filters',
-        entries: filters(filter as Static<typeof Filter>).map((one) => ({
-          name: one.format,
-          format: CREDENTIAL_FORMATS[one.format].proposal,
-          value: one.filter,
-        })),
+        entries: entriesOf(
+          formats,
+          filters(formats, filter as JsonObject).map((one) => ({ format: one.format, value: one.filter })),
+          'proposal',
+        ),
       });
-      return { message, patch: { cred_proposal: message, cred_preview: message.credential_preview } };
+      return { message, patch: { cred_proposal: message, ...(kind === 'proposal' && { cred_preview: message.credential_preview }) } };
     },
-    offer(ctx, id, made) {
+    offer(ctx, id, made, given) {
       const { value } = ctx.record!;
-      const entries = entriesOf(made.offers, 'offer');
+      const entries = entriesOf(ctx.spoken.formats, made, 'offer');
       const thid = value.thread_id ?? threadOf(ctx, id, entries);
-      const offered = previewOf(made.preview);
+      const offered = previewOf(given as Preview | undefined);
       const { comment, replacement_id } = value.wanted ?? {};
       const message = composeFormatted(PROTOCOL, {
         type: 'offer-credential',
@@ -152,7 +130,7 @@ export const issueCredential = issuingProtocol({
     },
     request(ctx, id, made) {
       const { thread_id: thid, parent_thread_id: pthid } = ctx.record!.value;
-      const entries = entriesOf([made], 'request');
+      const entries = entriesOf(ctx.spoken.formats, [made], 'request');
       const message = composeFormatted(PROTOCOL, { type: 'request-credential', id, thid, pthid, field: 'requests', entries });
       return { message, patch: { cred_request: message } };
     },
@@ -164,38 +142,43 @@ export const issueCredential = issuingProtocol({
         thid,
         body: { comment: wanted?.comment ?? undefined },
         field: 'credentials',
-        entries: entriesOf(made, 'issue'),
+        entries: entriesOf(ctx.spoken.formats, made, 'issue'),
         // the ack ends the exchange
         pleaseAck: true,
       });
       return { message, patch: { cred_issue: message } };
     },
   },
-  terms: (proposal) => ({ filters: proposedFilters(proposal), preview: (proposal.credential_preview ?? null) as JsonObject | null }),
+  terms: (ctx, proposal) => ({
+    filters: proposedFilters(attachmentsByFormat(ctx.spoken.formats, proposal)),
+    preview: (proposal.credential_preview ?? null) as JsonObject | null,
+  }),
   countered(ctx, { filter, counter_preview }) {
-    const { cred_proposal, cred_preview } = ctx.record!.value;
     checkPreview(counter_preview as Preview | undefined, 'unprocessable');
     return {
-      filters: filter ? filters(filter as Static<typeof Filter>) : proposedFilters((cred_proposal ?? {}) as JsonObject),
-      preview: (counter_preview ?? cred_preview ?? null) as JsonObject | null,
+      filters: filter ? filters(ctx.spoken.formats, filter as JsonObject) : proposedFilters(held(ctx, 'cred_proposal')),
+      preview: (counter_preview ?? ctx.record!.value.cred_preview ?? null) as JsonObject | null,
     };
   },
   wanted: (body) => ({ comment: body.comment ?? null, replacement_id: body.replacement_id ?? null }),
   stored: () => ({}),
   detailed(ctx, entries) {
     const before = ctx.record!.value.details as Record<string, JsonObject> | undefined;
-    const made = Object.fromEntries(entries.map(({ format, members }) => [format, detailOf(ctx, format, members)]));
+    const made = Object.fromEntries(entries.map(({ format, detail }) => [format, detailOf(ctx, format, detail)]));
     return {
       patch: { details: { ...before, ...made } },
-      emit: Object.entries(made).map(([format, detail]) => detailEvent(ctx, format as FormatName, detail)),
+      emit: Object.entries(made).map(([format, detail]) => detailEvent(ctx, format, detail)),
     };
   },
 });
 
 // -- helpers ----------------------------------------------------------------------------------------------------------------------------------------------
 
-const entriesOf = (made: readonly Made[], step: 'offer' | 'request' | 'issue') =>
-  made.map(({ format, value }) => ({ name: format, format: CREDENTIAL_FORMATS[format][step], value }));
+const messageIn = (ctx: IssuingContext, member: string): JsonObject => (ctx.record!.value[member] ?? {}) as JsonObject;
+const held = (ctx: IssuingContext, member: string): ByFormat => attachmentsByFormat(ctx.spoken.formats, messageIn(ctx, member));
+
+const entriesOf = (formats: Formats, made: readonly Made[], step: keyof Issuance['ids']): FormatEntry[] =>
+  made.map(({ format, value }) => ({ name: format, format: formats.named(format)!.issuance!.ids[step], value }));
 
 const preview = (message: Incoming): (JsonObject & Preview) | undefined =>
   (message.body.credential_preview as (JsonObject & Preview) | null) ?? undefined;
@@ -203,33 +186,32 @@ const preview = (message: Incoming): (JsonObject & Preview) | undefined =>
 const previewOf = (given: Preview | undefined): JsonObject | undefined =>
   given && { '@type': PREVIEW_TYPE, attributes: given.attributes as JsonObject[] };
 
-function filters(filter: Static<typeof Filter>): Terms['filters'] {
-  if (filter.ld_proof || filter.vc_di) throw new AppError('not-implemented', 'The formats ld_proof and vc_di are not supported yet');
-  const asked = FORMAT_NAMES.flatMap((format) => (filter[format] ? [{ format, filter: filter[format] as JsonObject }] : []));
-  if (asked.length === 0) throw new AppError('unprocessable', 'filter: one of anoncreds, indy is required');
+function filters(formats: Formats, filter: JsonObject): Terms['filters'] {
+  if (UNSUPPORTED.some((name) => filter[name] && !formats.named(name)))
+    throw new AppError('not-implemented', `The formats ${UNSUPPORTED.join(' and ')} are not supported yet`);
+  const asked = formats.issued.flatMap(({ name }) => (filter[name] ? [{ format: name, filter: filter[name] as JsonObject }] : []));
+  if (asked.length === 0)
+    throw new AppError('unprocessable', `filter: one of ${formats.issued.map(({ name }) => name).join(', ')} is required`);
   return asked;
 }
 
-function proposedFilters(proposal: JsonObject): Terms['filters'] {
-  const asked = Object.entries(attachmentsByFormat(proposal)).map(([format, filter]) => ({
-    format: format as FormatName,
-    filter: filter as JsonObject,
-  }));
+function proposedFilters(proposed: ByFormat): Terms['filters'] {
+  const asked = Object.entries(proposed).map(([format, filter]) => ({ format, filter: filter! }));
   if (asked.length === 0) throw new AppError('bad-request', 'The proposal has no format that is supported');
   return asked;
 }
 
 /** What a format keeps about the exchange, as ACA-Py's detail records show it: each side has one from its first cryptographic act. */
-function detailOf(ctx: IssuingContext, format: FormatName, members: JsonObject = {}): JsonObject {
+function detailOf(ctx: IssuingContext, format: string, members: JsonObject = {}): JsonObject {
   const name = `cred_ex_${format}_id`;
   const before = (ctx.record!.value.details as Record<string, JsonObject> | undefined)?.[format];
   const time = isoTime(ctx.now);
   return { created_at: time, [name]: ctx.newId(), cred_ex_id: ctx.record!.id, ...before, updated_at: time, ...members };
 }
 
-/** The webhook of a detail record: as in ACA-Py its family follows from the type of the wallet, which controllers chose their calls by. */
-function detailEvent(ctx: IssuingContext, format: FormatName, detail: JsonObject): { topic: string; payload: JsonObject } {
-  const family = ctx.settings.walletType === 'askar' ? 'indy' : 'anoncreds';
+/** The webhook of a detail record, which a format may have under the name of another. */
+function detailEvent(ctx: IssuingContext, format: string, detail: JsonObject): { topic: string; payload: JsonObject } {
+  const family = ctx.spoken.formats.named(format)?.issuance?.detailName?.(ctx.settings) ?? format;
   const { [`cred_ex_${format}_id`]: id, ...rest } = detail;
   return { topic: `issue_credential_v2_0_${family}`, payload: { ...rest, [`cred_ex_${family}_id`]: id! } };
 }

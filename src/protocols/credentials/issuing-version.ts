@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox';
 import type { Preview } from '../../formats/credential-preview.ts';
-import type { ByFormat, FormatName } from '../../kernel/format-ids.ts';
+import type { Formats } from '../../kernel/format.ts';
+import type { ByFormat } from '../../kernel/format-attachments.ts';
 import type { Effects, Incoming, Protocol, StepContext } from '../../kernel/protocol.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -26,13 +27,13 @@ export type Patch = Partial<IssuingValue>;
 
 /** What an offer is made of: a filter for each format, and the values. */
 export interface Terms {
-  readonly filters: readonly { readonly format: FormatName; readonly filter: JsonObject }[];
+  readonly filters: readonly { readonly format: string; readonly filter: JsonObject }[];
   readonly preview: JsonObject | null;
 }
 
 /** One object that a format made. */
 export interface Made {
-  readonly format: FormatName;
+  readonly format: string;
   readonly value: JsonObject;
 }
 
@@ -70,12 +71,7 @@ export interface IssuingVersion {
   state(name: State): string;
   readonly messages: { readonly proposal: TSchema; readonly offer: TSchema; readonly other: TSchema };
   /** Members of the commands' bodies; `created` is the body of what offers without a proposal and issues by itself. */
-  readonly bodies: {
-    readonly proposal: Readonly<Record<string, TSchema>>;
-    readonly created: Readonly<Record<string, TSchema>>;
-    readonly offer: Readonly<Record<string, TSchema>>;
-    readonly counter: Readonly<Record<string, TSchema>>;
-  };
+  bodies(formats: Formats): Readonly<Record<'proposal' | 'created' | 'offer' | 'counter', Readonly<Record<string, TSchema>>>>;
   readonly createdAs: BodyKind;
   readonly summaries: { readonly created: string };
   /** Flags that its records begin with. */
@@ -84,34 +80,34 @@ export interface IssuingVersion {
   readonly reads: {
     proposal(ctx: IssuingContext, message: Incoming): Patch;
     offer(ctx: IssuingContext, message: Incoming, auto: boolean): Patch;
-    request(message: Incoming, value: IssuingValue): Patch;
-    credential(message: Incoming, value: IssuingValue): Patch;
+    request(ctx: IssuingContext, message: Incoming): Patch;
+    credential(ctx: IssuingContext, message: Incoming): Patch;
   };
   /** The objects that the record holds, by format. */
   readonly holds: {
-    offers(value: IssuingValue): ByFormat;
-    requests(value: IssuingValue): ByFormat;
-    credentials(value: IssuingValue): ByFormat;
+    offers(ctx: IssuingContext): ByFormat;
+    requests(ctx: IssuingContext): ByFormat;
+    credentials(ctx: IssuingContext): ByFormat;
     preview(value: IssuingValue): Preview | null | undefined;
   };
   readonly writes: {
     /** A proposal of what a controller's body names. @throws AppError `unprocessable` where no credential can be made of it */
-    proposal(id: string, body: JsonObject, kind: BodyKind): Written;
-    offer(ctx: IssuingContext, id: string, made: { offers: readonly Made[]; preview?: Preview }): Written;
+    proposal(ctx: IssuingContext, body: JsonObject, kind: BodyKind): Written;
+    offer(ctx: IssuingContext, id: string, made: readonly Made[], preview: JsonObject | undefined): Written;
     request(ctx: IssuingContext, id: string, made: Made): Written;
     credential(ctx: IssuingContext, id: string, made: readonly Made[]): Written;
   };
   /** What a proposal asks to be offered. @throws AppError `bad-request` */
-  terms(proposal: JsonObject): Terms;
+  terms(ctx: IssuingContext, proposal: JsonObject): Terms;
   /** The same, as the controller changed it. */
   countered(ctx: IssuingContext, body: JsonObject): Terms & { readonly patch?: Patch };
   /** What the controller asked for beside the terms. */
   wanted(body: JsonObject): JsonObject;
   /** What the record shows of a credential that was stored. */
-  stored(made: { id: string; info: JsonObject }): Patch;
+  stored(id: string, info: JsonObject): Patch;
   /** What each format keeps about the exchange, and its webhooks. */
   detailed?(
     ctx: IssuingContext,
-    entries: readonly { format: FormatName; members?: JsonObject }[],
+    entries: readonly { format: string; detail?: JsonObject }[],
   ): Required<Pick<Effects, 'emit'>> & { patch: Patch };
 }

@@ -1,14 +1,17 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
-import type { Preview } from '../../formats/credential-preview.ts';
-import { type FormatName, sharedFormats } from '../../kernel/format-ids.ts';
+import { type ActOutput, type FormatResult, formatOrder, type Issuance } from '../../kernel/format.ts';
+import { sharedFormats } from '../../kernel/format-attachments.ts';
 import { problemText } from '../../kernel/message.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
+import { type Change, defineProtocol, type Effects, type Incoming, NEW, type Protocol, type WorkOrder } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { type ConnectionValue, peerAcks, readyConnection } from '../../records/connection.ts';
 import { credential } from '../../records/credential.ts';
-import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Made, Patch, Terms } from './issuing-version.ts';
+import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Patch, Terms } from './issuing-version.ts';
+
+/** What the wallet holds of a credential, and under which id. */
+type Stored = Awaited<ReturnType<Issuance['store']>> & { readonly id: string };
 
 /** State of a record whose first message is not made yet. No webhook has announced it. */
 const MAKING = '';
@@ -93,7 +96,7 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
         return {
           record: {
             role: 'issuer',
-            connection: ctx.connection?.id,
+            connection: ctx.record ? undefined : ctx.connection?.id,
             states: [state('proposal-received')],
             patch: { ...fresh(ctx, message), ...read, auto_offer: auto },
           },
@@ -112,7 +115,7 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
         return {
           record: {
             role: 'holder',
-            connection: ctx.connection?.id,
+            connection: ctx.record ? undefined : ctx.connection?.id,
             states: [state('offer-received')],
             patch: { ...fresh(ctx, message), ...read },
           },
@@ -125,10 +128,9 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
       from: [state('offer-sent')],
       role: 'issuer',
       step(ctx, message) {
-        const { value } = ctx.record!;
         return {
-          record: { states: [state('request-received')], connection: ctx.connection?.id, patch: reads.request(message, value) },
-          next: value.auto_issue ? [{ command: 'issue' }] : [],
+          record: { states: [state('request-received')], connection: ctx.connection?.id, patch: reads.request(ctx, message) },
+          next: ctx.record!.value.auto_issue ? [{ command: 'issue' }] : [],
         };
       },
     },
@@ -137,7 +139,7 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
       from: [state('request-sent')],
       role: 'holder',
       step: (ctx, message) => ({
-        record: { states: [state('credential-received')], patch: reads.credential(message, ctx.record!.value) },
+        record: { states: [state('credential-received')], patch: reads.credential(ctx, message) },
         next: ctx.settings.autoStoreCredential ? [{ command: 'store' }] : [],
       }),
     },
@@ -149,8 +151,11 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
   return {
     offered: {
       from: [MAKING, state('proposal-received')],
-      step(ctx, made: { offers: readonly Made[]; preview?: Preview }) {
-        const { message, patch } = writes.offer(ctx, ctx.newId(), made);
+      // `preview`: of an order from before the record held it
+      step(ctx, { made, next, preview = null }: ActOutput<FormatResult> & { preview?: JsonObject | null }) {
+        if (next) return { work: [next] };
+        const offered = (ctx.record!.value.wanted?.preview ?? preview) as JsonObject | null;
+        const { message, patch } = writes.offer(ctx, ctx.newId(), made, offered ?? undefined);
         return {
           record: { states: [state('offer-sent')], patch: { ...patch, wanted: undefined } },
           send: ctx.reachable ? [{ message }] : [],
@@ -159,23 +164,24 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
     },
     requested: {
       from: [state('offer-received')],
-      step(ctx, made: Made & { metadata: Uint8Array }) {
-        const { message, patch } = writes.request(ctx, ctx.newId(), made);
-        const detail = version.detailed?.(ctx, [made]);
+      step(ctx, { made: [made] }: ActOutput<FormatResult & { secret: Uint8Array }>) {
+        const { message, patch } = writes.request(ctx, ctx.newId(), made!);
+        const detail = version.detailed?.(ctx, [made!]);
         return {
           record: { states: [state('request-sent')], patch: { ...patch, ...detail?.patch } },
           emit: detail?.emit,
-          keys: [{ kid: `cred-request:${ctx.record!.id}`, type: 'cred-request', secret: made.metadata }],
+          keys: [{ kid: `cred-request:${ctx.record!.id}`, type: 'cred-request', secret: made!.secret }],
           send: [{ message }],
         };
       },
     },
     issued: {
       from: [state('request-received')],
-      step(ctx, { credentials }: { credentials: readonly Made[] }) {
-        const { message, patch } = writes.credential(ctx, ctx.newId(), credentials);
+      step(ctx, { made, next }: ActOutput<FormatResult>) {
+        if (next) return { work: [next] };
+        const { message, patch } = writes.credential(ctx, ctx.newId(), made);
         const acks = peerAcks(ctx);
-        const detail = version.detailed?.(ctx, credentials);
+        const detail = version.detailed?.(ctx, made);
         return {
           record: {
             states: acks ? [state('credential-issued')] : [state('credential-issued'), state('done')],
@@ -189,14 +195,17 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
     },
     stored: {
       from: [state('credential-received')],
-      step(ctx, made: { format: FormatName; id: string; credential: JsonObject; info: JsonObject }) {
-        const { value, id } = ctx.record!;
-        const detail = version.detailed?.(ctx, [{ format: made.format, members: { cred_id_stored: made.id } }]);
-        const stored: Change = { def: credential, id: made.id, patch: { ...made.info, credential: made.credential }, silent: true };
+      step(ctx, { made: [made] }: ActOutput<Stored>) {
+        const { value } = ctx.record!;
+        const { format, id, info, secret } = made!;
+        const detail = version.detailed?.(ctx, [{ format, detail: { ...made!.detail, cred_id_stored: id } }]);
+        const named = ctx.spoken.formats.named(format)?.asCredInfo ? {} : { format };
+        const stored: Change = { def: credential, id, patch: { ...named, ...info, credential: made!.credential }, silent: true };
         return {
-          record: { states: [state('done')], patch: { ...version.stored(made), ...detail?.patch }, remove: value.auto_remove },
+          record: { states: [state('done')], patch: { ...version.stored(id, info), ...detail?.patch }, remove: value.auto_remove },
           others: [stored],
-          unkeys: [`cred-request:${id}`],
+          keys: secret && [{ kid: `credential:${id}`, type: 'credential', secret }],
+          unkeys: [`cred-request:${ctx.record!.id}`],
           emit: detail?.emit,
           send: [{ type: 'ack', body: { status: 'OK' } }],
         };
@@ -208,6 +217,7 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
 /** Commands that begin an exchange. */
 function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['commands']> {
   const { path, tag, state, bodies, writes } = version;
+  const connection_id = Type.String();
   const flags = (ctx: IssuingContext, body: { auto_remove?: boolean; auto_remove_on_failure?: boolean }): Patch => ({
     ...version.begun(ctx, 'self'),
     protocol: version.name,
@@ -217,7 +227,8 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
   });
   const makeOffer = (ctx: IssuingContext, body: JsonObject, kind: BodyKind, autoIssue?: boolean): Effects => {
     // as in ACA-Py: what the controller asked for stands where a holder's proposal would
-    const { message, patch } = writes.proposal(ctx.newId(), body, kind);
+    const { message, patch } = writes.proposal(ctx, body, kind);
+    const terms = version.terms(ctx, message);
     return {
       record: {
         role: 'issuer',
@@ -227,23 +238,22 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
           ...flags(ctx, body),
           ...patch,
           auto_issue: autoIssue ?? (body.auto_issue as boolean | undefined) ?? ctx.settings.autoRespondCredentialRequest,
-          wanted: version.wanted(body),
+          wanted: { ...version.wanted(body), preview: terms.preview },
         },
       },
-      work: [offerOrder(version.terms(message))],
+      work: [offerOrder(terms)],
     };
   };
-  const connected = { connection_id: Type.String() };
   const common = { tag, picks: recordOf, from: [NEW] };
   return {
     'send-proposal': {
       ...common,
       route: `POST ${path}/send-proposal`,
       summary: 'Send issuer a credential proposal',
-      body: Type.Object({ ...connected, ...bodies.proposal }),
+      body: (formats) => Type.Object({ connection_id, ...bodies(formats).proposal }),
       connection: 'connection_id',
       step(ctx, { body }) {
-        const { message, patch } = writes.proposal(ctx.newId(), body, 'proposal');
+        const { message, patch } = writes.proposal(ctx, body, 'proposal');
         return {
           record: {
             role: 'holder',
@@ -264,21 +274,21 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
       ...common,
       route: `POST ${path}/create-offer`,
       summary: 'Create a credential offer, independent of any proposal or connection',
-      body: Type.Object(bodies.offer),
+      body: (formats) => Type.Object(bodies(formats).offer),
       step: (ctx, { body }) => makeOffer(ctx, body, 'offer'),
     },
     create: {
       ...common,
       route: `POST ${path}/create`,
       summary: version.summaries.created,
-      body: Type.Object(bodies.created),
+      body: (formats) => Type.Object(bodies(formats).created),
       step: (ctx, { body }) => makeOffer(ctx, body, version.createdAs, true),
     },
     'send-free-offer': {
       ...common,
       route: `POST ${path}/send-offer`,
       summary: 'Send holder a credential offer, independent of any proposal',
-      body: Type.Object({ ...connected, ...bodies.offer }),
+      body: (formats) => Type.Object({ connection_id, ...bodies(formats).offer }),
       connection: 'connection_id',
       step: (ctx, { body }) => makeOffer(ctx, body, 'offer'),
     },
@@ -286,7 +296,7 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
       ...common,
       route: `POST ${path}/send`,
       summary: 'Send holder a credential, automating the entire flow',
-      body: Type.Object({ ...connected, ...bodies.created }),
+      body: (formats) => Type.Object({ connection_id, ...bodies(formats).created }),
       connection: 'connection_id',
       step: (ctx, { body }) => makeOffer(ctx, body, version.createdAs, true),
     },
@@ -302,12 +312,13 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
       picks: recordOf,
       tag,
       summary: 'Send holder a credential offer in reference to a proposal with preview',
-      body: Type.Object(bodies.counter),
+      body: (formats) => Type.Object(bodies(formats).counter),
       from: [state('proposal-received')],
       role: 'issuer',
       step(ctx, { body }) {
         const { patch, ...terms } = version.countered(ctx, body);
-        return { record: patch ? { patch } : {}, work: [offerOrder(terms)] };
+        const wanted = { ...patch?.wanted, preview: terms.preview };
+        return { record: { patch: { ...patch, wanted } }, work: [offerOrder(terms)] };
       },
     },
     'send-request': {
@@ -319,10 +330,10 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
       from: [state('offer-received')],
       role: 'holder',
       step(ctx, { body }) {
-        const offers = holds.offers(ctx.record!.value);
-        const [format] = sharedFormats(offers);
-        const input = { format, offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id };
-        return { record: removal(body), work: [{ op: 'credential/request', input, result: 'requested' }] };
+        const offers = holds.offers(ctx);
+        const [format] = sharedFormats(ctx.spoken.formats, offers);
+        const input = { offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id };
+        return { record: removal(body), work: [formatOrder('request', [{ format, input }], 'requested')] };
       },
     },
     issue: {
@@ -333,13 +344,15 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
       from: [state('request-received')],
       role: 'issuer',
       step(ctx, { body }) {
-        const { value } = ctx.record!;
-        const [requests, offers] = [holds.requests(value), holds.offers(value)];
-        const entries = sharedFormats(requests, offers).map((format) => ({ format, offer: offers[format]!, request: requests[format]! }));
-        const values = Object.fromEntries((holds.preview(value)?.attributes ?? []).map((one) => [one.name, one.value]));
+        const [requests, offers] = [holds.requests(ctx), holds.offers(ctx)];
+        const values = Object.fromEntries((holds.preview(ctx.record!.value)?.attributes ?? []).map((one) => [one.name, one.value]));
+        const tasks = sharedFormats(ctx.spoken.formats, requests, offers).map((format) => ({
+          format,
+          input: { offer: offers[format]!, request: requests[format]!, values },
+        }));
         return {
           record: body.comment ? { patch: { wanted: { comment: body.comment } } } : {},
-          work: [{ op: 'credential/issue', input: { entries, values }, result: 'issued' }],
+          work: [formatOrder('issue', tasks, 'issued')],
         };
       },
     },
@@ -355,11 +368,10 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
       step(ctx, { body }) {
         if (ctx.loaded.named) throw new AppError('bad-request', `Credential ${body.credential_id} already exists in this wallet`);
         const { value, id } = ctx.record!;
-        const [issued, offers] = [holds.credentials(value), holds.offers(value)];
-        const [format] = sharedFormats(issued, holds.requests(value), offers);
+        const [issued, offers] = [holds.credentials(ctx), holds.offers(ctx)];
+        const [format] = sharedFormats(ctx.spoken.formats, issued, holds.requests(ctx), offers);
         const offered = holds.preview(value)?.attributes;
         const input = {
-          format,
           exchange: id,
           offer: offers[format]!,
           credential: issued[format]!,
@@ -367,17 +379,20 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
           lax: (ctx.connection?.value as ConnectionValue | undefined)?.wire?.encoding === 'any',
           ...(offered && { offered }),
         };
-        return { record: {}, work: [{ op: 'credential/store', input, result: 'stored' }] };
+        return { record: {}, work: [formatOrder('store', [{ format, input }], 'stored')] };
       },
     },
   };
 }
 
-const offerOrder = ({ filters, preview }: Terms): NonNullable<Effects['work']>[number] => ({
-  op: 'credential/offer',
-  input: { filters: [...filters], preview },
-  result: 'offered',
-});
+const offerOrder = ({ filters, preview }: Terms): WorkOrder => {
+  const attributes = (preview?.attributes ?? null) as JsonObject[] | null;
+  return formatOrder(
+    'offer',
+    filters.map(({ format, filter }) => ({ format, input: { filter, preview: attributes } })),
+    'offered',
+  );
+};
 
 /** Whether the record is removed at its end, as a later call says. */
 function removal(body: { auto_remove?: boolean; auto_remove_on_failure?: boolean }): { patch?: Patch } {

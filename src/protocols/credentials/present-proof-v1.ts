@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { base64Attachment } from '../../didcomm/attachments.ts';
-import { otherThanProposed, PresentationPreview, requestOfPreview, wishesOfPreview } from '../../formats/presentation-preview.ts';
-import { type Choice, checkChoice, Presentation, ProofRequest } from '../../formats/proof-request.ts';
+import { otherThanProposed, PresentationPreview, requestOfPreview } from '../../formats/presentation-preview.ts';
+import { Presentation, ProofRequest } from '../../formats/proof-request.ts';
 import { composeMessage, onlyAttached } from '../../kernel/message.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -35,7 +35,7 @@ export const presentProofV1 = presentingProtocol({
     request: Message,
     presentation: Message,
   },
-  bodies: {
+  bodies: () => ({
     proposal: { presentation_proposal: PresentationPreview },
     request: { proof_request: ProofRequest },
     presentation: {
@@ -44,28 +44,25 @@ export const presentProofV1 = presentingProtocol({
       auto_remove_on_failure: Type.Optional(Type.Boolean()),
       trace: Type.Optional(Type.Boolean()),
     },
-  },
+  }),
   summaries: { proposal: 'Sends a presentation proposal' },
   begun: () => ({ auto_present: false, auto_verify: false }),
   reads: {
-    proposal: (message) => ({ presentation_proposal_dict: message.raw }),
-    request: (message) => ({
+    proposal: (_ctx, message) => ({ presentation_proposal_dict: message.raw }),
+    request: (_ctx, message) => ({
       presentation_request: onlyAttached(message, 'request_presentations', 'proof request'),
       presentation_request_dict: message.raw,
     }),
-    presentation: (message) => ({ presentation: onlyAttached(message, 'presentations', 'presentation') }),
+    presentation: (_ctx, message) => ({ presentation: onlyAttached(message, 'presentations', 'presentation') }),
   },
   refused(value, { presentation }) {
     const preview = previewOf(value);
     return preview && otherThanProposed(preview, (value.presentation_request ?? {}) as JsonObject, presentation as JsonObject);
   },
   holds: {
-    requests: (value) => ({ [FORMAT]: value.presentation_request as JsonObject | undefined }),
-    presentations: (value) => ({ [FORMAT]: value.presentation as JsonObject | undefined }),
-    wishes(value) {
-      const preview = previewOf(value);
-      return preview ? wishesOfPreview(preview) : [];
-    },
+    requests: ({ record }) => ({ [FORMAT]: record!.value.presentation_request as JsonObject | undefined }),
+    presentations: ({ record }) => ({ [FORMAT]: record!.value.presentation as JsonObject | undefined }),
+    proposals: ({ record }) => ({ [FORMAT]: previewOf(record!.value) as JsonObject | undefined }),
   },
   writes: {
     proposal(_ctx, id, { presentation_proposal, comment }) {
@@ -79,12 +76,11 @@ export const presentProofV1 = presentingProtocol({
       });
       return { message, patch: { presentation_proposal_dict: message } };
     },
-    request(id, thid, requests, comment) {
+    request(_ctx, ids, requests, comment) {
       const request = requests[0]!.value;
       const message = composeMessage(PROTOCOL, {
         type: 'request-presentation',
-        id,
-        thid,
+        ...ids,
         body: { comment },
         attachments: { request_presentations: [base64Attachment(request, ATTACHED.request)] },
       });
@@ -100,14 +96,13 @@ export const presentProofV1 = presentingProtocol({
       };
     },
   },
-  asked: ({ proof_request }) => [{ format: FORMAT, value: proof_request as JsonObject }],
-  proposed(value) {
+  asked: (_ctx, { proof_request }) => [{ format: FORMAT, value: proof_request as JsonObject }],
+  proposed({ record }) {
+    const { value } = record!;
     const { comment } = value.presentation_proposal_dict as { comment?: string };
     return { entries: [{ format: FORMAT, value: requestOfPreview(previewOf(value)!) }], comment };
   },
-  chosen({ requested_attributes, requested_predicates, self_attested_attributes }, requests) {
-    const choice = { requested_attributes, requested_predicates, self_attested_attributes } as unknown as Choice;
-    checkChoice(requests[FORMAT]!, choice);
-    return { [FORMAT]: choice as unknown as JsonObject };
-  },
+  chosen: (_ctx, { requested_attributes, requested_predicates, self_attested_attributes }) => ({
+    [FORMAT]: { requested_attributes, requested_predicates, self_attested_attributes } as JsonObject,
+  }),
 });

@@ -1,30 +1,30 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
-import { type Choice, checkChoice, Presentation, ProofRequest, wishesOf } from '../../formats/proof-request.ts';
+import type { Formats, Presentation } from '../../kernel/format.ts';
 import {
   attachmentsByFormat,
+  type ByFormat,
   composeFormatted,
-  FORMAT_NAMES,
-  type FormatName,
+  type FormatEntry,
   FormatsSchema,
-  PROOF_FORMATS,
   readFormatted,
-} from '../../kernel/format-ids.ts';
+} from '../../kernel/format-attachments.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { presentationExchange } from '../../records/presentation-exchange.ts';
 import { completed, presentingProtocol } from './presenting.ts';
-import type { Formatted, PresentingValue } from './presenting-version.ts';
+import type { Formatted, PresentingContext, PresentingValue } from './presenting-version.ts';
 
 const URI = 'https://didcomm.org/present-proof/2.0';
 const PROTOCOL = { uris: [URI] };
 
 const Comment = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const Message = Type.Object({ formats: FormatsSchema, comment: Comment });
-const ByFormat = Type.Object({
-  anoncreds: Type.Optional(ProofRequest),
-  indy: Type.Optional(ProofRequest),
-  dif: Type.Optional(Type.Object({})),
+/** ACA-Py's format that is not here: named, so that a call that wants it is told so. */
+const UNSUPPORTED = 'dif';
+const membersOf = (formats: Formats, which: 'requestSchema' | 'choiceSchema') => ({
+  [UNSUPPORTED]: Type.Optional(Type.Object({})),
+  ...Object.fromEntries(formats.presented.map(({ name, presentation }) => [name, Type.Optional(presentation[which])])),
 });
 
 /** RFC 0454: an attachment for each format. */
@@ -40,39 +40,37 @@ export const presentProof = presentingProtocol({
     request: Type.Object({ formats: FormatsSchema, comment: Comment, will_confirm: Type.Optional(Type.Boolean()) }),
     presentation: Message,
   },
-  bodies: {
-    proposal: { presentation_proposal: ByFormat },
-    request: { presentation_request: ByFormat },
+  bodies: (formats) => ({
+    proposal: { presentation_proposal: Type.Object(membersOf(formats, 'requestSchema')) },
+    request: { presentation_request: Type.Object(membersOf(formats, 'requestSchema')) },
     presentation: {
-      anoncreds: Type.Optional(Presentation),
-      indy: Type.Optional(Presentation),
-      dif: Type.Optional(Type.Object({})),
+      ...membersOf(formats, 'choiceSchema'),
       auto_remove: Type.Optional(Type.Boolean()),
       auto_remove_on_failure: Type.Optional(Type.Boolean()),
       trace: Type.Optional(Type.Boolean()),
       comment: Comment,
     },
-  },
+  }),
   summaries: { proposal: 'Send a presentation proposal' },
   begun: () => ({ auto_remove_on_failure: false }),
   reads: {
-    proposal(message) {
-      readFormatted(message, 'proposals');
+    proposal(ctx, message) {
+      readFormatted(ctx.spoken.formats, message, 'proposals');
       return { pres_proposal: message.raw };
     },
-    request(message) {
-      readFormatted(message, 'request_presentations');
+    request(ctx, message) {
+      readFormatted(ctx.spoken.formats, message, 'request_presentations');
       return { pres_request: message.raw };
     },
-    presentation(message, value) {
-      readFormatted(message, 'presentations', (value.pres_request ?? {}) as JsonObject);
+    presentation(ctx, message) {
+      readFormatted(ctx.spoken.formats, message, 'presentations', (ctx.record!.value.pres_request ?? {}) as JsonObject);
       return { pres: message.raw };
     },
   },
   holds: {
-    requests: (value) => attachmentsByFormat((value.pres_request ?? {}) as JsonObject),
-    presentations: (value) => attachmentsByFormat((value.pres ?? {}) as JsonObject),
-    wishes: (value, format) => wishesOf(attachmentsByFormat((value.pres_proposal ?? {}) as JsonObject)[format]),
+    requests: (ctx) => held(ctx, 'pres_request'),
+    presentations: (ctx) => held(ctx, 'pres'),
+    proposals: (ctx) => held(ctx, 'pres_proposal'),
   },
   writes: {
     proposal(ctx, id, { presentation_proposal, comment }) {
@@ -81,46 +79,50 @@ export const presentProof = presentingProtocol({
         id,
         body: { comment: comment ?? undefined },
         field: 'proposals',
-        entries: entriesOf(completed(ctx, given(presentation_proposal as JsonObject)), 'request'),
+        entries: entriesOf(ctx, completed(ctx, given(ctx, presentation_proposal as ByFormat)), 'request'),
       });
       return { message, patch: { pres_proposal: message } };
     },
-    request(id, thid, requests, comment) {
+    request(ctx, ids, requests, comment) {
       const message = composeFormatted(PROTOCOL, {
         type: 'request-presentation',
-        id,
-        thid,
+        ...ids,
         body: { will_confirm: true, comment },
         field: 'request_presentations',
-        entries: entriesOf(requests, 'request'),
+        entries: entriesOf(ctx, requests, 'request'),
       });
       return { message, patch: { pres_request: message } };
     },
     presentation(ctx, id, made) {
       const { thread_id: thid, parent_thread_id: pthid } = ctx.record!.value;
-      const entries = entriesOf(made, 'proof');
+      const entries = entriesOf(ctx, made, 'proof');
       const message = composeFormatted(PROTOCOL, { type: 'presentation', id, thid, pthid, field: 'presentations', entries });
       return { message, patch: { pres: message } };
     },
   },
-  asked: ({ presentation_request }) => given(presentation_request as JsonObject),
-  proposed: (value) => ({ entries: given(attachmentsByFormat((value.pres_proposal ?? {}) as JsonObject) as JsonObject) }),
-  chosen(body, requests) {
-    for (const format of [...FORMAT_NAMES, 'dif'] as FormatName[]) {
-      if (body[format] && !requests[format]) throw new AppError('bad-request', `The request does not ask for the format ${format}`);
-      if (body[format]) checkChoice(requests[format]!, body[format] as unknown as Choice);
-    }
-    return Object.fromEntries(FORMAT_NAMES.flatMap((format) => (body[format] ? [[format, body[format]]] : [])));
+  asked: (ctx, { presentation_request }) => given(ctx, presentation_request as ByFormat),
+  proposed: (ctx) => ({ entries: given(ctx, held(ctx, 'pres_proposal')) }),
+  chosen(ctx, body, requests) {
+    const chosen = [...namesOf(ctx.spoken.formats), UNSUPPORTED].filter((name) => body[name]);
+    const other = chosen.find((name) => !requests[name]);
+    if (other !== undefined) throw new AppError('bad-request', `The request does not ask for the format ${other}`);
+    return Object.fromEntries(chosen.map((name) => [name, body[name] as JsonObject]));
   },
 });
 
-const entriesOf = (made: readonly Formatted[], step: 'request' | 'proof') =>
-  made.map(({ format: name, value }) => ({ name, format: PROOF_FORMATS[name][step], value }));
+const namesOf = ({ presented }: Formats): string[] => presented.map(({ name }) => name);
+
+const held = ({ spoken, record }: PresentingContext, member: string): ByFormat =>
+  attachmentsByFormat(spoken.formats, (record!.value[member] ?? {}) as JsonObject);
+
+const entriesOf = (ctx: PresentingContext, made: readonly Formatted[], step: keyof Presentation['ids']): FormatEntry[] =>
+  made.map(({ format, value }) => ({ name: format, format: ctx.spoken.formats.named(format)!.presentation!.ids[step], value }));
 
 /** What was given of each format. */
-function given(byFormat: JsonObject): Formatted[] {
-  if (byFormat.dif) throw new AppError('not-implemented', 'The format dif is not supported yet');
-  const entries = FORMAT_NAMES.flatMap((format) => (byFormat[format] ? [{ format, value: byFormat[format] as JsonObject }] : []));
-  if (entries.length === 0) throw new AppError('unprocessable', 'presentation_request: one of anoncreds, indy is required');
+function given({ spoken: { formats } }: PresentingContext, byFormat: ByFormat): Formatted[] {
+  if (byFormat[UNSUPPORTED] && !formats.named(UNSUPPORTED))
+    throw new AppError('not-implemented', `The format ${UNSUPPORTED} is not supported yet`);
+  const entries = namesOf(formats).flatMap((format) => (byFormat[format] ? [{ format, value: byFormat[format] }] : []));
+  if (entries.length === 0) throw new AppError('unprocessable', `presentation_request: one of ${namesOf(formats).join(', ')} is required`);
   return entries;
 }

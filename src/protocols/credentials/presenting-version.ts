@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
-import type { Wish } from '../../formats/proof-request.ts';
-import type { ByFormat, FormatName } from '../../kernel/format-ids.ts';
+import type { Formats } from '../../kernel/format.ts';
+import type { ByFormat } from '../../kernel/format-attachments.ts';
 import type { Incoming, StepContext } from '../../kernel/protocol.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -28,7 +28,7 @@ export type Patch = Partial<PresentingValue>;
 
 /** One object of a format. */
 export interface Formatted {
-  readonly format: FormatName;
+  readonly format: string;
   readonly value: JsonObject;
 }
 
@@ -61,38 +61,34 @@ export interface PresentingVersion {
   state(name: State): string;
   readonly messages: { readonly proposal: TSchema; readonly request: TSchema; readonly presentation: TSchema };
   /** Members of the commands' bodies. */
-  readonly bodies: {
-    readonly proposal: Readonly<Record<string, TSchema>>;
-    readonly request: Readonly<Record<string, TSchema>>;
-    readonly presentation: Readonly<Record<string, TSchema>>;
-  };
+  bodies(formats: Formats): Readonly<Record<'proposal' | 'request' | 'presentation', Readonly<Record<string, TSchema>>>>;
   readonly summaries: { readonly proposal: string };
   /** Flags that its records begin with. */
   begun(ctx: PresentingContext, initiator: PresentingValue['initiator']): Patch;
   /** What a message that came in brings to the record. @throws AppError `message-invalid` */
   readonly reads: {
-    proposal(message: Incoming): Patch;
-    request(message: Incoming): Patch;
-    presentation(message: Incoming, value: PresentingValue): Patch;
+    proposal(ctx: PresentingContext, message: Incoming): Patch;
+    request(ctx: PresentingContext, message: Incoming): Patch;
+    presentation(ctx: PresentingContext, message: Incoming): Patch;
   };
   /** Why a presentation is not the one that was proposed. */
   refused?(value: PresentingValue, patch: Patch): string | undefined;
   /** The objects that the record holds, by format. */
   readonly holds: {
-    requests(value: PresentingValue): ByFormat;
-    presentations(value: PresentingValue): ByFormat;
-    /** What the prover proposed of a format. */
-    wishes(value: PresentingValue, format: FormatName): readonly Wish[];
+    requests(ctx: PresentingContext): ByFormat;
+    presentations(ctx: PresentingContext): ByFormat;
+    /** What was proposed in this thread. */
+    proposals(ctx: PresentingContext): ByFormat;
   };
   readonly writes: {
     proposal(ctx: PresentingContext, id: string, body: JsonObject): Written;
-    request(id: string, thid: string, entries: readonly Formatted[], comment: string | undefined): Written;
+    request(ctx: PresentingContext, ids: { id: string; thid: string }, entries: readonly Formatted[], comment: string | undefined): Written;
     presentation(ctx: PresentingContext, id: string, made: readonly Formatted[]): Written;
   };
   /** The requests of a controller's body, of each format. @throws AppError */
-  asked(body: JsonObject): readonly Formatted[];
+  asked(ctx: PresentingContext, body: JsonObject): readonly Formatted[];
   /** The requests that a proposal leads to, and their comment. */
-  proposed(value: PresentingValue): { readonly entries: readonly Formatted[]; readonly comment?: string };
-  /** The controller's choice of credentials, by format. @throws AppError `bad-request` where it does not answer the requests */
-  chosen(body: JsonObject, requests: ByFormat): Partial<Record<FormatName, JsonObject>>;
+  proposed(ctx: PresentingContext): { readonly entries: readonly Formatted[]; readonly comment?: string };
+  /** The controller's choice of credentials, by format. @throws AppError `bad-request` for a format that was not requested */
+  chosen(ctx: PresentingContext, body: JsonObject, requests: ByFormat): ByFormat;
 }

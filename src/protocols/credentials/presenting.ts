@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
-import { checkRequest } from '../../formats/proof-request.ts';
-import { FORMAT_NAMES, type FormatName } from '../../kernel/format-ids.ts';
+import { type ActOutput, formatOrder } from '../../kernel/format.ts';
+import type { ByFormat } from '../../kernel/format-attachments.ts';
 import { problemText } from '../../kernel/message.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type Protocol, type WorkOrder } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -70,12 +70,14 @@ export function presentingProtocol(version: PresentingVersion): Protocol<Present
       chosen: { from: [state('request-received')], step: presented },
       checked: {
         from: [state('presentation-received')],
-        step(ctx, made: { verified: boolean; reasons: string[] }) {
-          const verified = made.verified ? 'true' : 'false';
+        step(ctx, { made, next }: ActOutput<{ verified: boolean; reasons: readonly string[] }>) {
+          if (next) return { work: [next] };
+          const verified = made.every((one) => one.verified) ? 'true' : 'false';
+          const verified_msgs = [...new Set(made.flatMap(({ reasons }) => reasons))];
           return {
             record: {
               states: [state('verified')],
-              patch: { verified, verified_msgs: made.reasons },
+              patch: { verified, verified_msgs },
               remove: ctx.record!.value.auto_remove,
             },
             // the result beside the status is ACA-Py's
@@ -128,7 +130,7 @@ function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['mess
           role: 'verifier',
           connection: ctx.connection?.id,
           states: [state('proposal-received')],
-          patch: { ...fresh(ctx, message), ...reads.proposal(message) },
+          patch: { ...fresh(ctx, message), ...reads.proposal(ctx, message) },
         },
         next: ctx.settings.autoRespondPresentationProposal ? [{ command: 'send-request' }] : [],
       }),
@@ -145,7 +147,7 @@ function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['mess
             role: 'prover',
             connection: ctx.connection?.id,
             states: [state('request-received')],
-            patch: { ...fresh(ctx, message), ...reads.request(message), auto_present: auto },
+            patch: { ...fresh(ctx, message), ...reads.request(ctx, message), auto_present: auto },
           },
           next: auto ? [{ command: 'present' }] : [],
         };
@@ -157,7 +159,7 @@ function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['mess
       role: 'verifier',
       step(ctx, message) {
         const { value } = ctx.record!;
-        const patch = reads.presentation(message, value);
+        const patch = reads.presentation(ctx, message);
         const refused = version.refused?.(value, patch);
         if (refused) {
           return {
@@ -176,7 +178,6 @@ function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['mess
 
 function verifierCommands(version: PresentingVersion): NonNullable<Protocol<PresentingValue>['commands']> {
   const { path, tag, state, bodies, holds } = version;
-  const Request = { ...bodies.request, auto_verify: Flag, ...FLAGS };
   const request = (ctx: PresentingContext, given: readonly Formatted[], patch: Patch, comment?: string | null): Effects => {
     const id = ctx.newId();
     const entries = completed(ctx, given);
@@ -187,7 +188,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
         id,
         entries.map(({ format: name, value }) => ({ name, value })),
       );
-    const written = version.writes.request(id, thid, entries, comment ?? undefined);
+    const written = version.writes.request(ctx, { id, thid }, entries, comment ?? undefined);
     return {
       record: {
         role: 'verifier',
@@ -201,14 +202,14 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
   const freeRequest = (ctx: PresentingContext, body: JsonObject & Flags & { comment?: string | null }): Effects => {
     if (body.connection_id !== undefined) readyConnection(ctx.connection);
     const patch = { ...flags(version, ctx, body), auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation };
-    return request(ctx, version.asked(body), patch, body.comment);
+    return request(ctx, version.asked(ctx, body), patch, body.comment);
   };
   return {
     'create-request': {
       route: `POST ${path}/create-request`,
       tag,
       summary: 'Creates a presentation request not bound to any proposal or connection',
-      body: Type.Object(Request),
+      body: (formats) => Type.Object({ ...bodies(formats).request, auto_verify: Flag, ...FLAGS }),
       from: [NEW],
       step: (ctx, { body }) => freeRequest(ctx, body),
     },
@@ -216,7 +217,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       route: `POST ${path}/send-request`,
       tag,
       summary: 'Sends a free presentation request not bound to any proposal',
-      body: Type.Object({ connection_id: Type.String(), ...Request }),
+      body: (formats) => Type.Object({ connection_id: Type.String(), ...bodies(formats).request, auto_verify: Flag, ...FLAGS }),
       from: [NEW],
       connection: 'connection_id',
       step: (ctx, { body }) => freeRequest(ctx, body),
@@ -229,7 +230,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       from: [state('proposal-received')],
       role: 'verifier',
       step(ctx, { body }) {
-        const { entries, comment } = version.proposed(ctx.record!.value);
+        const { entries, comment } = version.proposed(ctx);
         const patch = { auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation, ...removal(body) };
         return request(ctx, entries, patch, comment);
       },
@@ -241,12 +242,12 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       from: [state('presentation-received')],
       role: 'verifier',
       step(ctx) {
-        const [asked, given] = [holds.requests(ctx.record!.value), holds.presentations(ctx.record!.value)];
+        const [asked, given] = [holds.requests(ctx), holds.presentations(ctx)];
         // what was given is verified, all of it: nothing else is shown as presented
-        const entries = FORMAT_NAMES.flatMap((format) =>
-          given[format] ? [{ request: asked[format] ?? null, presentation: given[format] }] : [],
+        const tasks = ctx.spoken.formats.presented.flatMap(({ name: format }) =>
+          given[format] ? [{ format, input: { request: asked[format] ?? null, presentation: given[format] } }] : [],
         );
-        return { record: {}, work: [{ op: 'presentation/verify', input: { entries }, result: 'checked' }] };
+        return { record: {}, work: [formatOrder('verify', tasks, 'checked')] };
       },
     },
   };
@@ -259,7 +260,7 @@ function proverCommands(version: PresentingVersion): NonNullable<Protocol<Presen
       route: `POST ${path}/send-proposal`,
       tag,
       summary: version.summaries.proposal,
-      body: Type.Object({ connection_id: Type.String(), ...bodies.proposal, auto_present: Flag, ...FLAGS }),
+      body: (formats) => Type.Object({ connection_id: Type.String(), ...bodies(formats).proposal, auto_present: Flag, ...FLAGS }),
       from: [NEW],
       connection: 'connection_id',
       step(ctx, { body }) {
@@ -285,12 +286,15 @@ function proverCommands(version: PresentingVersion): NonNullable<Protocol<Presen
       route: `POST ${path}/records/{pres_ex_id}/send-presentation`,
       tag,
       summary: 'Sends a proof presentation',
-      body: Type.Object(bodies.presentation),
+      body: (formats) => Type.Object(bodies(formats).presentation),
       from: [state('request-received')],
       role: 'prover',
       step(ctx, { body }) {
         // without a choice the work chooses the credentials
-        const chosen = version.chosen(body, version.holds.requests(ctx.record!.value));
+        const requests = version.holds.requests(ctx);
+        const chosen = version.chosen(ctx, body, requests);
+        for (const [format, choice] of Object.entries(chosen))
+          ctx.spoken.formats.named(format)!.presentation!.checkChoice(requests[format]!, choice!);
         return { record: { patch: removal(body) }, work: [toPresent(version, ctx, 'chosen', chosen)] };
       },
     },
@@ -307,35 +311,30 @@ function proverCommands(version: PresentingVersion): NonNullable<Protocol<Presen
  * Presentations in every format that was asked for and, where the controller chose, that it chose for. Without a choice the wallet chooses, with what was proposed
  * in this thread in mind.
  */
-function toPresent(
-  { holds }: PresentingVersion,
-  ctx: PresentingContext,
-  result: 'presented' | 'chosen',
-  chosen: Partial<Record<FormatName, JsonObject>>,
-): WorkOrder {
-  const { value } = ctx.record!;
-  const requests = holds.requests(value);
+function toPresent({ holds }: PresentingVersion, ctx: PresentingContext, result: 'presented' | 'chosen', chosen: ByFormat): WorkOrder {
+  const [requests, proposals] = [holds.requests(ctx), holds.proposals(ctx)];
   const isChosen = Object.keys(chosen).length > 0;
-  const entries = FORMAT_NAMES.flatMap((format) => {
+  const patient = result === 'presented' && lookAgainAfter(ctx.now, ctx.record!.value.waiting_since) !== undefined;
+  const tasks = ctx.spoken.formats.presented.flatMap(({ name: format }) => {
     const request = requests[format];
     if (!request || (isChosen && !chosen[format])) return [];
-    return [{ format, request, chosen: chosen[format] ?? null, wishes: holds.wishes(value, format) as never }];
+    return [{ format, input: { request, choice: chosen[format] ?? null, proposal: proposals[format] ?? null, patient } }];
   });
-  if (entries.length === 0) throw new AppError('bad-request', 'The request has no format that is supported');
-  const patient = result === 'presented' && lookAgainAfter(ctx.now, value.waiting_since) !== undefined;
-  return { op: 'presentation/create', input: { entries, patient }, result };
+  if (tasks.length === 0) throw new AppError('bad-request', 'The request has no format that is supported');
+  return formatOrder('present', tasks, result);
 }
 
 /** The step that takes presentations, or waits with them. */
 const presentedBy =
   ({ state, writes }: PresentingVersion) =>
-  (ctx: PresentingContext, made: { presentations: readonly Formatted[] } | { waits: true }): Effects => {
+  (ctx: PresentingContext, { made, next }: ActOutput<{ value: JsonObject } | { waits: true }>): Effects => {
     const { value } = ctx.record!;
-    if ('waits' in made) {
+    if (made.some((one) => 'waits' in one)) {
       const since = value.waiting_since ?? ctx.now;
       return { record: { patch: { waiting_since: since } }, next: [{ command: 'present', after: lookAgainAfter(ctx.now, since) ?? 0 }] };
     }
-    const { message, patch } = writes.presentation(ctx, ctx.newId(), made.presentations);
+    if (next) return { work: [next] };
+    const { message, patch } = writes.presentation(ctx, ctx.newId(), made as readonly Formatted[]);
     const acks = peerAcks(ctx);
     return {
       record: {
@@ -361,11 +360,11 @@ const removal = (body: Flags): Patch => ({
   ...(body.auto_remove_on_failure !== undefined && { auto_remove_on_failure: body.auto_remove_on_failure }),
 });
 
-/** Requests with their name, version and nonce, which ACA-Py fills in too. @throws AppError for one that cannot be answered */
+/** Requests with what was left out. @throws AppError for one that cannot be answered */
 export function completed(ctx: PresentingContext, entries: readonly Formatted[]): Formatted[] {
+  const code = ctx.record ? 'bad-request' : 'unprocessable';
   return entries.map(({ format, value: given }) => {
-    const value: JsonObject = { name: 'proof-request', version: '1.0', ...given, nonce: given.nonce ?? ctx.newNonce() };
-    checkRequest(value, ctx.record ? 'bad-request' : 'unprocessable');
+    const value = ctx.spoken.formats.named(format)!.presentation!.request(given, code, ctx.newNonce);
     return { format, value };
   });
 }

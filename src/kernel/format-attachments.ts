@@ -2,56 +2,33 @@ import Type from 'typebox';
 import { attachmentJson, base64Attachment, readAttachment } from '../didcomm/attachments.ts';
 import { AppError } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
+import type { Formats } from './format.ts';
 import { attachedValue, composeMessage } from './message.ts';
 import type { Incoming } from './protocol.ts';
-
-/** The credential formats of issue-credential 2.0 and present-proof 2.0 (RFC 0592, RFC 0771), under ACA-Py's short names. */
-export const CREDENTIAL_FORMATS = {
-  anoncreds: {
-    proposal: 'anoncreds/credential-filter@v1.0',
-    offer: 'anoncreds/credential-offer@v1.0',
-    request: 'anoncreds/credential-request@v1.0',
-    issue: 'anoncreds/credential@v1.0',
-  },
-  indy: {
-    proposal: 'hlindy/cred-filter@v2.0',
-    offer: 'hlindy/cred-abstract@v2.0',
-    request: 'hlindy/cred-req@v2.0',
-    issue: 'hlindy/cred@v2.0',
-  },
-} as const;
-
-export const PROOF_FORMATS = {
-  anoncreds: { request: 'anoncreds/proof-request@v1.0', proof: 'anoncreds/proof@v1.0' },
-  indy: { request: 'hlindy/proof-req@v2.0', proof: 'hlindy/proof@v2.0' },
-} as const;
-
-export type FormatName = keyof typeof CREDENTIAL_FORMATS;
-export const FORMAT_NAMES = Object.keys(CREDENTIAL_FORMATS) as FormatName[];
-
-const API_NAMES: ReadonlyMap<string, FormatName> = new Map(
-  FORMAT_NAMES.flatMap((name) =>
-    [...Object.values(CREDENTIAL_FORMATS[name]), ...Object.values(PROOF_FORMATS[name])].map((id): [string, FormatName] => [id, name]),
-  ),
-);
-
-/** ACA-Py's short name of a format identifier, where we know it. */
-export const formatName = (id: unknown): FormatName | undefined => (typeof id === 'string' ? API_NAMES.get(id) : undefined);
 
 /** Where the messages of RFC 0453 and RFC 0454 hold what their `formats` name. */
 const FIELDS = ['filters', 'offers', 'requests', 'credentials', 'proposals', 'request_presentations', 'presentations'] as const;
 type Field = (typeof FIELDS)[number];
+const ISSUING: readonly string[] = FIELDS.slice(0, 4);
 
-export type ByFormat = Partial<Record<FormatName, JsonObject>>;
+/** The format of an attachment, where it is one of those that a message with this field may have. */
+function nameOf(formats: Formats, id: unknown, field: string): string | undefined {
+  const format = formats.ofId(id);
+  return (ISSUING.includes(field) ? format?.issuance : format?.presentation) && format!.name;
+}
 
-/** The attachment of each known format in a stored message, decoded. Damaged ones are left out: they were refused when they came. */
-export function attachmentsByFormat(message: JsonObject): ByFormat {
-  const out: ByFormat = {};
-  const field = FIELDS.map((name) => `${name}~attach`).find((name) => Object.hasOwn(message, name));
+/** Attachments by the name of their format. */
+export type ByFormat = Readonly<Record<string, JsonObject | undefined>>;
+
+/** The attachment of each registered format in a stored message, decoded. Damaged ones are left out: they were refused when they came. */
+export function attachmentsByFormat(formats: Formats, message: JsonObject): Record<string, JsonObject> {
+  const out: Record<string, JsonObject> = {};
+  const field = FIELDS.find((name) => Object.hasOwn(message, `${name}~attach`));
+  if (!field) return out;
   // one that stands alone, without its list, is read like a list of one when it comes
-  const attached = field ? ([message[field]].flat() as Json[]) : [];
+  const attached = [message[`${field}~attach`]].flat() as Json[];
   for (const { attach_id, format } of (message.formats ?? []) as { attach_id: string; format: string }[]) {
-    const name = formatName(format);
+    const name = nameOf(formats, format, field);
     const wire = attached.find((one) => (one as JsonObject | null)?.['@id'] === attach_id);
     if (!name || wire === undefined) continue;
     try {
@@ -62,11 +39,11 @@ export function attachmentsByFormat(message: JsonObject): ByFormat {
 }
 
 /** ACA-Py's `by_format`: the attachments of all messages of an exchange by message and format. */
-export function byFormat(value: Readonly<Record<string, unknown>>, messages: readonly string[]): JsonObject {
+export function byFormat(formats: Formats, value: Readonly<Record<string, unknown>>, messages: readonly string[]): JsonObject {
   const out: JsonObject = {};
   for (const name of messages) {
     const message = value[name] as JsonObject | undefined;
-    if (message) out[name] = attachmentsByFormat(message) as JsonObject;
+    if (message) out[name] = attachmentsByFormat(formats, message);
   }
   return out;
 }
@@ -80,23 +57,23 @@ export const FormatsSchema = Type.Array(
 /**
  * What a message that comes in attaches, by format: each attachment has one format and each format one attachment, so that nothing is kept, and later shown,
  * that nobody looks at. With `asked`, only formats of that earlier message may be there.
- * @throws AppError `message-invalid`, also where no format is known
+ * @throws AppError `message-invalid`, also where no format is registered
  */
-export function readFormatted(message: Incoming, field: Field, asked?: JsonObject): ByFormat {
+export function readFormatted(formats: Formats, message: Incoming, field: Field, asked?: JsonObject): ByFormat {
   const refuse = (what: string): never => {
     throw new AppError('message-invalid', what);
   };
   if (FIELDS.some((name) => name !== field && Object.hasOwn(message.attachments, name))) refuse(`attachments beside ${field}`);
   const attached = message.attachments[field] ?? [];
-  const formats = message.body.formats as { attach_id: string; format: string }[];
-  if (new Set(formats.map((one) => one.attach_id)).size !== formats.length || formats.length !== attached.length)
+  const entries = message.body.formats as { attach_id: string; format: string }[];
+  if (new Set(entries.map((one) => one.attach_id)).size !== entries.length || entries.length !== attached.length)
     refuse('formats and attachments are not one to one');
-  const allowed = asked && Object.keys(attachmentsByFormat(asked));
-  const out: ByFormat = {};
-  for (const { attach_id, format } of formats) {
+  const allowed = asked && Object.keys(attachmentsByFormat(formats, asked));
+  const out: Record<string, JsonObject> = {};
+  for (const { attach_id, format } of entries) {
     const found = attached.filter(({ id }) => id === attach_id);
     if (found.length !== 1) refuse('formats and attachments are not one to one');
-    const name = formatName(format);
+    const name = nameOf(formats, format, field);
     if (allowed && (name === undefined || !allowed.includes(name))) refuse('an attachment has a format that was not asked for');
     if (name === undefined) continue;
     if (Object.hasOwn(out, name)) refuse('two attachments have the same format');
@@ -106,11 +83,18 @@ export function readFormatted(message: Incoming, field: Field, asked?: JsonObjec
   return out;
 }
 
-/** The formats that every one of the messages has, ours first. @throws AppError `bad-request` where there is none */
-export function sharedFormats(...attached: ByFormat[]): [FormatName, ...FormatName[]] {
-  const [first, ...rest] = FORMAT_NAMES.filter((name) => attached.every((one) => one[name]));
+/** The formats that every one of the messages has, in the order of registration. @throws AppError `bad-request` where there is none */
+export function sharedFormats({ names }: Formats, ...attached: ByFormat[]): [string, ...string[]] {
+  const [first, ...rest] = names.filter((name) => attached.every((one) => one[name]));
   if (!first) throw new AppError('bad-request', 'The messages have no supported format in common');
   return [first, ...rest];
+}
+
+/** An attachment of a message: the name of its format, the identifier of that, and the object. */
+export interface FormatEntry {
+  readonly name: string;
+  readonly format: string;
+  readonly value: JsonObject;
 }
 
 /** A message with an attachment per format: `formats` names them, `field` holds them in base64. */
@@ -123,7 +107,7 @@ export function composeFormatted(
     pthid?: unknown;
     body?: Record<string, unknown>;
     field: string;
-    entries: readonly { name: FormatName; format: string; value: unknown }[];
+    entries: readonly FormatEntry[];
     pleaseAck?: boolean;
   },
 ): JsonObject {

@@ -1,0 +1,134 @@
+import { AppError } from '../errors.ts';
+import type { Issuance, PreviewAttribute } from '../kernel/format.ts';
+import type { WorkContext } from '../kernel/work.ts';
+import type { Credential } from '../ports/anoncreds.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { StoredRecord } from '../ports/store.ts';
+import { bytes, json, linkSecret, readDefinition, readSchema } from './anoncreds-objects.ts';
+import { canonicalName, encodeValues, encodingFits } from './anoncreds-values.ts';
+
+const LINK_SECRET_ID = 'default';
+
+/** What ACA-Py's filters name, and the hidden tag of a credential definition's record that answers it. */
+const FILTER_TAGS: Readonly<Record<string, string>> = {
+  cred_def_id: 'cred_def_id',
+  schema_id: 'schema_id',
+  issuer_id: 'issuer_id',
+  issuer_did: 'issuer_id',
+  schema_issuer_id: 'schema_issuer_id',
+  schema_issuer_did: 'schema_issuer_id',
+  schema_name: 'schema_name',
+  schema_version: 'schema_version',
+};
+
+/** The newest finished credential definition of this wallet that a filter allows. */
+async function ownDefinition(ctx: WorkContext, filter: JsonObject): Promise<StoredRecord> {
+  const tags: Record<string, string> = {};
+  for (const [name, value] of Object.entries(filter)) {
+    const tag = Object.hasOwn(FILTER_TAGS, name) ? FILTER_TAGS[name] : undefined;
+    if (tag !== undefined && typeof value === 'string') tags[tag] = value;
+  }
+  const { rows } = await ctx.store.find(ctx.tenant, 'cred_def', { state: 'finished', tags, descending: true, limit: 1 });
+  if (!rows[0]) throw new AppError('bad-request', `No issuable credential definition found for ${JSON.stringify(filter)}`);
+  return rows[0];
+}
+
+/** The attribute whose value is not the one that was offered; undefined where all are. */
+function unlikeOffer({ values }: Credential, offered: readonly PreviewAttribute[]): string | undefined {
+  const wanted = new Map(offered.map(({ name, value }) => [canonicalName(name), value]));
+  const given = new Map(Object.entries(values ?? {}).map(([name, value]) => [canonicalName(name), value?.raw]));
+  return [...new Set([...wanted.keys(), ...given.keys()])].find((name) => wanted.get(name) !== given.get(name));
+}
+
+/** Issuing AnonCreds: the same for both formats, whose objects are the same and whose attachments have other names. */
+export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
+  // as in ACA-Py the type of the wallet says which family's detail it is, which controllers chose their calls by
+  detailName: ({ walletType }) => (walletType === 'askar' ? 'indy' : 'anoncreds'),
+
+  async offer(ctx, { filter, preview }) {
+    const row = await ownDefinition(ctx, filter);
+    const id = row.value.cred_def_id as string;
+    const schemaId = row.value.schemaId as string;
+    const { attrNames } = await readSchema(ctx, schemaId);
+    const names = preview?.map(({ name }) => canonicalName(name)).sort();
+    if (names && JSON.stringify(names) !== JSON.stringify(attrNames.map(canonicalName).sort()))
+      throw new AppError(
+        'bad-request',
+        `Preview attributes ${names.join(', ')} mismatch corresponding schema attributes ${[...attrNames].sort().join(', ')}`,
+      );
+    const key = await ctx.store.key(ctx.tenant, `cred-def:${id}`);
+    if (!key) throw new AppError('internal', 'the key of a credential definition is missing');
+    const value = await ctx.anoncreds.createOffer(ctx.tenant, {
+      schemaId,
+      credentialDefinitionId: id,
+      keyCorrectnessProof: json(key.secret).proof as JsonObject,
+    });
+    return { value };
+  },
+
+  async request(ctx, { offer, entropy }) {
+    const credentialDefinition = await readDefinition(ctx, String(offer.cred_def_id));
+    if (credentialDefinition.schemaId !== offer.schema_id)
+      throw new AppError('bad-request', 'The offer names another schema than its credential definition');
+    const { request, metadata } = await ctx.anoncreds.createRequest(ctx.tenant, {
+      offer,
+      credentialDefinition,
+      linkSecret: await linkSecret(ctx),
+      linkSecretId: LINK_SECRET_ID,
+      entropy,
+    });
+    return { value: request, secret: bytes(metadata) };
+  },
+
+  async issue(ctx, { offer, request, values }) {
+    const id = String(offer.cred_def_id);
+    if (request.cred_def_id !== id) throw new AppError('bad-request', 'The request names another credential definition than the offer');
+    const key = await ctx.store.key(ctx.tenant, `cred-def:${id}`);
+    if (!key) throw new AppError('bad-request', 'This wallet does not hold the key of the credential definition');
+    const value = await ctx.anoncreds.createCredential(ctx.tenant, {
+      credentialDefinition: await readDefinition(ctx, id),
+      private: json(key.secret).private as JsonObject,
+      offer,
+      request,
+      values: encodeValues(values),
+    });
+    return { value };
+  },
+
+  async store(ctx, { offer, credential: received, secret, offered, lax }) {
+    const id = String(offer.cred_def_id);
+    const given = received as unknown as Credential;
+    if (given.cred_def_id !== id || given.schema_id !== offer.schema_id)
+      throw new AppError('bad-request', 'The credential is of another definition than the one offered');
+    for (const [name, value] of Object.entries(given.values ?? {})) {
+      // implementations of the 2018 Agent Protocol had encodings of their own: a connection may be marked as one of such a peer
+      if (!lax && !encodingFits(value)) throw new AppError('bad-request', `The value of ${name} does not fit the number that was signed`);
+    }
+    const unlike = offered && unlikeOffer(given, offered);
+    if (unlike !== undefined) throw new AppError('bad-request', `The credential has another ${unlike} than the one offered`);
+    const credentialDefinition = await readDefinition(ctx, id);
+    const schema = await readSchema(ctx, given.schema_id);
+    const credential = await ctx.anoncreds.processCredential(ctx.tenant, {
+      credential: received,
+      metadata: json(secret),
+      linkSecret: await linkSecret(ctx),
+      credentialDefinition,
+    });
+    const info = {
+      schema_id: credential.schema_id,
+      cred_def_id: credential.cred_def_id,
+      rev_reg_id: null,
+      cred_rev_id: null,
+      attrs: Object.fromEntries(Object.entries(credential.values).map(([name, { raw }]) => [name, raw])),
+      subject: {
+        schemaId: credential.schema_id,
+        schemaName: schema.name,
+        schemaVersion: schema.version,
+        schemaIssuerId: schema.issuerId,
+        credentialDefinitionId: credential.cred_def_id,
+        issuerId: credentialDefinition.issuerId,
+      },
+    };
+    return { credential: credential as unknown as JsonObject, info };
+  },
+};
