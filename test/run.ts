@@ -97,14 +97,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   let skipped = 0;
   const failures: string[] = [];
   const seconds = new Map<string, number>();
-  // most of what a unit test takes is its start: one process loads everything once
-  const together = !watch && files.every(isUnit);
+  const together = !watch && filesOf(['unit']).every((file) => files.includes(file));
   const stream = run({
-    files: files.map((file) => join(ROOT, file)),
+    files: (together ? [...files.filter((file) => !isUnit(file)), 'test/unit.ts'] : files).map((file) => join(ROOT, file)),
     // one more than the cores: much of a test is waiting
-    ...(together
-      ? { isolation: 'none' as const }
-      : { concurrency: Math.max(2, availableParallelism() + 1), timeout: watch ? undefined : 600_000 }),
+    concurrency: Math.max(2, availableParallelism() + 1),
+    timeout: watch ? undefined : 600_000,
     ...(name ? { testNamePatterns: name } : {}),
     watch,
   });
