@@ -62,7 +62,7 @@ const post = (path: string, body: string, type = 'application/json', more: Recor
   fetch(at(path), { method: 'POST', headers: { 'content-type': type, ...more }, body });
 const orders = async (): Promise<number> => (await seller.get('/shop/orders')).total;
 
-test('a command for everyone: its answer is of the step, and its commit is done before', async () => {
+test('[A20-2] a command for everyone: its answer is of the step, and its commit is done before', async () => {
   const placed = await post(`/shop/${seller.id}/orders?times=2`, '{"text": "bread"}', 'application/json; charset=utf-8', {
     'x-api-key': agent.key,
     authorization: 'DPoP token',
@@ -94,13 +94,13 @@ test('a command for everyone: its answer is of the step, and its commit is done 
   );
 });
 
-test('a record is never the answer', async () => {
+test('[A20-5] a record is never the answer', async () => {
   const { id } = (await (await post(`/shop/${seller.id}/orders`, '{"text": "salt"}')).json()) as { id: string };
   const silent = await fetch(at(`/shop/${seller.id}/orders/${id}`), { method: 'PUT' });
   assert.deepEqual([silent.status, await silent.text()], [204, '']);
 });
 
-test('what a step or a schema refuses has its status and no words, and nothing is stored', async () => {
+test('[A20-3] [A20-4] what a step or a schema refuses has its status and no words, and nothing is stored', async () => {
   const before = await orders();
   for (const [path, body, type, status] of [
     [`/shop/${seller.id}/orders`, '{"text": ""}', 'application/json', 422],
@@ -127,7 +127,7 @@ test('what a step or a schema refuses has its status and no words, and nothing i
   assert.equal(await orders(), before);
 });
 
-test('a wallet that there is not, one that is locked and one that is gone are a path that there is not', async () => {
+test('[A20] a wallet that there is not, one that is locked and one that is gone are a path that there is not', async () => {
   const owner = await agent.post('/multitenancy/wallet', {
     wallet_name: 'locked',
     wallet_key: 'a key of hers',
@@ -158,7 +158,7 @@ test('a wallet that there is not, one that is locked and one that is gone are a 
   assert.equal((await fetch(at(`/shop/${seller.id}/static`))).status, 200);
 });
 
-test('the admin port has none of it, and the message port nothing of the admin API', async () => {
+test('[A20-6] the admin port has none of it, and the message port nothing of the admin API', async () => {
   for (const path of [`/shop/${seller.id}/static`, '/shop/here', '/shop/stream']) {
     const answer = await agent.call('GET', path);
     assert.equal(answer.status, 404, path);
