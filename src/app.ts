@@ -159,8 +159,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   );
   const web = webDocuments(guard, WEB_MS);
   const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
-  db.jobs.subscribe(({ forget }) => {
-    const written = forget.filter((name) => name.startsWith('did:'));
+  db.jobs.subscribe(({ invalidate }) => {
+    const written = invalidate.filter((name) => name.startsWith('did:'));
     for (const did of written) dids.forget(did);
     if (written.length > 0) rereadEndpoints();
   });

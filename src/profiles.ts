@@ -71,8 +71,8 @@ export function tenantProfiles(given: {
     };
   }
 
-  jobs.subscribe(({ forget }) => {
-    for (const name of forget) name === '*' ? profiles.reset() : profiles.forget(name);
+  jobs.subscribe(({ invalidate }) => {
+    for (const name of invalidate) name === '*' ? profiles.reset() : profiles.forget(name);
   });
   return {
     profiles,

@@ -287,7 +287,7 @@ export function attachEvents(
 
   const stop = kernel.db.jobs.subscribe((hint) => {
     if (clients.size === 0) return;
-    for (const name of hint.forget)
+    for (const name of hint.invalidate)
       if (name === '*' || [...clients.values()].some(({ admitted }) => admitted.tenant === name)) inTurn(name, () => endVoid(name));
     const now = kernel.now();
     const byTenant = Map.groupBy(hint.events, ({ tenant }) => tenant);

@@ -259,7 +259,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       // a clash that does not go away with reloading is the job's own: two records that want to be one
       const clash = error.code === 'conflict' && job.attempts >= MAX_CLASHES;
       if (passes(job, error)) throw new AppError('unfinished', error.message, { cause: error });
-      if (error.code === 'lease-lost' || (error.row.retry && !clash) || (await kernel.profiles.gone(job.tenant, error))) throw error;
+      if (error.code === 'lease-lost' || (error.row.retry && !clash) || (await kernel.profiles.isTenantDeleted(job.tenant, error)))
+        throw error;
       if (error.code === 'internal') kernel.log.error({ job: job.id, kind: job.kind, err: error.cause ?? error }, 'a job failed');
       await fail(job, lease, about, error);
     }

@@ -98,7 +98,7 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
       // another protocol's command reads what only the record names
       loaded: { ...found.meant(given.load ?? {}), ...(order === given || !allowed ? {} : await found.also(order.load ?? {})) },
       pages: order.pages,
-      mail: order.mail === undefined ? undefined : { box: order.mail, query: { limit: 0 } },
+      mail: order.mail === undefined ? undefined : { mailbox: order.mail, query: { limit: 0 } },
       from: allowed ? order.from : [],
       role: order.role,
       command: order.command?.name,

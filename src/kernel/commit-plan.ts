@@ -1,15 +1,15 @@
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Commit, EventWrite, JobWrite, MailWrite, RecordWrite, Route } from '../ports/store.ts';
+import type { Commit, EventWrite, JobWrite, QueuedMessageWrite, RecordWrite, Route } from '../ports/store.ts';
 import type { Kernel, Profile } from './context.ts';
 import { newId } from './ids.ts';
 import {
   type AnswerRef,
-  type AwaitedKeys,
   commandJob,
   type DeliverPayload,
   deliverJob,
   eventOf,
+  type KeyRegistrationBarrier,
   keylistJob,
   ledgerJob,
   tellJob,
@@ -70,7 +70,7 @@ export interface CommitPlan {
 export interface InlineReply {
   readonly envelope: string;
   readonly job?: string;
-  readonly kept?: { readonly box: string; readonly id: string };
+  readonly kept?: { readonly mailbox: string; readonly id: string };
 }
 
 /** A step with its surroundings, on its way to a commit. */
@@ -100,7 +100,7 @@ interface Written {
 /** Outgoing mail of a commit, by the way that it takes. */
 interface Posted {
   readonly jobs: JobWrite[];
-  readonly kept: MailWrite[];
+  readonly kept: QueuedMessageWrite[];
   readonly reply?: InlineReply;
 }
 
@@ -125,7 +125,7 @@ export async function planCommit(
   const sealed = await sealAll(kernel, protocol, ctx, effects, origin.thid, peer, bound);
   const mail = awaits ? sealed.map((payload): DeliverPayload => ({ ...payload, awaits })) : sealed;
   const posted = awaits ? barred(plan, mail, awaits, following, written) : post(plan, mail);
-  const keylist = effects.unmediate?.length ? [keylistJob(ctx.tenant, { gone: [...effects.unmediate] })] : [];
+  const keylist = effects.deregisterKeys?.length ? [keylistJob(ctx.tenant, { gone: [...effects.deregisterKeys] })] : [];
   const withheld = awaits !== undefined && !origin.job && mail.length === 0 && following.length === 0;
 
   const { formats } = kernel.registry;
@@ -152,11 +152,12 @@ export async function planCommit(
       unkeys: effects.unkeys,
       routes: effects.routes?.map(({ mediation: _through, ...route }): Route => ({ ...route, tenant: ctx.tenant })),
       unroutes: effects.unroutes,
-      forget: effects.forget,
+      invalidate: effects.forget,
       events: written.events,
       jobs: [...written.jobs, ...orders.filter((one) => !following.includes(one)), ...posted.jobs, ...keylist],
       mail: posted.kept.length > 0 ? posted.kept : undefined,
-      taken: effects.taken?.length && ctx.connection ? [{ box: ctx.connection.id, ids: effects.taken }] : undefined,
+      acknowledged:
+        effects.acknowledged?.length && ctx.connection ? [{ mailbox: ctx.connection.id, ids: effects.acknowledged }] : undefined,
       done: origin.job ? [origin.job] : undefined,
       marks: marksOf(origin, mail, () => (withheld ? { [WITHHELD]: answerOf() } : answerOf()), ctx.now),
       snapshots: result ? [{ cause, value: answerOf() }] : undefined,
@@ -254,7 +255,7 @@ function ordersOf(
 /** Mail on its way: a reply on the connection, the mailbox of a peer without an address, a delivery job. */
 function post({ profile: { settings }, ctx, origin }: Plan, mail: readonly DeliverPayload[]): Posted {
   const jobs: JobWrite[] = [];
-  const kept: MailWrite[] = [];
+  const kept: QueuedMessageWrite[] = [];
   let reply: InlineReply | undefined;
   for (const payload of mail) {
     const { envelope, endpoint, connection, transient, back } = payload;
@@ -268,7 +269,7 @@ function post({ profile: { settings }, ctx, origin }: Plan, mail: readonly Deliv
       const one = keptMail(connection, envelope, ctx.now, settings.mailbox.life);
       kept.push(one);
       // a socket has it from its delivery session, in its order among the others
-      if (inline && !ctx.channel?.socket) reply = { envelope, kept: { box: one.box, id: one.id } };
+      if (inline && !ctx.channel?.socket) reply = { envelope, kept: { mailbox: one.mailbox, id: one.id } };
       continue;
     }
     const job = deliverJob(ctx.tenant, payload, inline ? ctx.now + INLINE_GRACE_MS : undefined);
@@ -285,7 +286,7 @@ function post({ profile: { settings }, ctx, origin }: Plan, mail: readonly Deliv
 function barred(
   { ctx, effects, origin }: Plan,
   mail: readonly DeliverPayload[],
-  { mediation }: AwaitedKeys,
+  { mediation }: KeyRegistrationBarrier,
   following: JobWrite[],
   { after }: Written,
 ): Posted {
@@ -317,7 +318,7 @@ function marksOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: () =
 }
 
 /** What of the commit is known to others only when a mediator knows it. @throws AppError where keys of one step go through two mediators */
-function awaitedOf({ routes = [] }: Effects): AwaitedKeys | undefined {
+function awaitedOf({ routes = [] }: Effects): KeyRegistrationBarrier | undefined {
   const mediated = routes.filter((route) => route.mediation);
   const mediation = mediated[0]?.mediation;
   if (!mediation) return undefined;
@@ -326,9 +327,9 @@ function awaitedOf({ routes = [] }: Effects): AwaitedKeys | undefined {
 }
 
 /** A message of ours for a peer that has no address: it fetches it, or has it on a socket of its own. */
-export const keptMail = (box: string, body: string, now: number, life: number): MailWrite => ({
+export const keptMail = (mailbox: string, body: string, now: number, life: number): QueuedMessageWrite => ({
   id: newId(now),
-  box,
+  mailbox,
   body,
   expires: now + life,
 });

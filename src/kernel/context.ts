@@ -92,8 +92,8 @@ const KEY_CACHE = 20_000;
 export function createKeyRing(db: Database): KeyRing {
   const cache = new BoundedMap<string, KeyPair>(KEY_CACHE, (pair) => pair.secretKey.fill(0));
   // a key that serves nothing any more, in whatever process that was decided, or all of a tenant's
-  db.jobs.subscribe(({ forget }) => {
-    for (const name of forget) {
+  db.jobs.subscribe(({ invalidate }) => {
+    for (const name of invalidate) {
       for (const [id, pair] of cache) {
         if (name !== '*' && !id.startsWith(`${name} `) && !id.endsWith(` ${name}`)) continue;
         cache.delete(id);

@@ -39,7 +39,7 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
         return refused === undefined ? {} : refuse(refused);
       }
       const confirmed = confirmedBy(kernel, route, message, known, session);
-      if (confirmed) return { confirmed };
+      if (confirmed) return { acknowledging: confirmed };
       await receiveCarried(message, known, session);
     }
     const arrival = arrivalOf(kernel, opened, format!.traits, channelOf(route, message, session), session.open);
@@ -54,7 +54,7 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
         return refuse('locked');
       }
       // as if its key had been unknown all along
-      if (await kernel.profiles.gone(route.tenant, error)) return refuse('unknown_key');
+      if (await kernel.profiles.isTenantDeleted(route.tenant, error)) return refuse('unknown_key');
       throw error;
     }
     if (!('drop' in outcome)) return answerTo(kernel, arrival, outcome);
@@ -103,34 +103,34 @@ function channelOf(route: Route, message: Incoming, { canReply, ours, socket }: 
 /** The queued messages that an acknowledgement-only message names. In live mode the delivery session handles it in batches and the step is skipped. */
 function confirmedBy(
   kernel: Kernel,
-  { kind, tenant, target: box }: Route,
+  { kind, tenant, target: mailbox }: Route,
   message: Incoming,
   { step, body }: KnownMessage,
   session: InboundSession,
 ): MailIds | undefined {
   if (kind !== 'connection' || !step.confirms) return undefined;
-  const open = session.open?.(tenant, box);
+  const open = session.open?.(tenant, mailbox);
   if (open?.mode !== 'live' || !open.connection || !isPeer(open.connection, message.sender, kernel.now())) return undefined;
-  return body.check(message.body) ? { tenant, box, ids: step.confirms(message) } : undefined;
+  return body.check(message.body) ? { tenant, mailbox, ids: step.confirms(message) } : undefined;
 }
 
 function answerTo(kernel: Kernel, { route: { tenant }, message, channel }: Arrival, outcome: Handled): Received {
-  const { reply, connection, session, taken, lent } = outcome;
+  const { reply, connection, session, acknowledged, inFlight } = outcome;
   const sent = reply && (() => arrived(kernel, tenant, reply));
   if (connection === undefined) return { reply: reply?.envelope, sent };
-  const mailbox = { tenant, box: connection };
+  const mailbox = { tenant, mailbox: connection };
   return {
     reply: reply?.envelope,
     sent,
     session: channel && session ? { tenant, connection, ...session } : undefined,
-    taken: taken && { ...mailbox, ids: taken },
-    lent: lent && { ...mailbox, ids: lent },
-    heard: { tenant, connection, type: message.type, thid: message.thid, body: message.body },
+    acknowledged: acknowledged && { ...mailbox, ids: acknowledged },
+    inFlight: inFlight && { ...mailbox, ids: inFlight },
+    message: { tenant, connection, type: message.type, thid: message.thid, body: message.body },
   };
 }
 
 /** Removes a reply from its lane or mailbox, now that it arrived on the connection. */
 async function arrived({ db }: Kernel, tenant: string, { job, kept }: InlineReply): Promise<void> {
   if (job !== undefined) await db.jobs.drop(tenant, [job]);
-  if (kept) await db.store.commit(tenant, { taken: [{ box: kept.box, ids: [kept.id] }] });
+  if (kept) await db.store.commit(tenant, { acknowledged: [{ mailbox: kept.mailbox, ids: [kept.id] }] });
 }

@@ -29,11 +29,11 @@ export interface DeliverPayload {
   /** The exchange that it belongs to: its controller is told there what could not be delivered. */
   record?: AnswerRef;
   /** It shows keys of ours, and does not leave before their mediator has said that it knows them. */
-  awaits?: AwaitedKeys;
+  awaits?: KeyRegistrationBarrier;
 }
 
 /** Keys of ours, and the mediation through which mail for them comes. */
-export interface AwaitedKeys {
+export interface KeyRegistrationBarrier {
   mediation: { tenant: string; id: string };
   keys: string[];
 }

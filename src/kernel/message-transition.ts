@@ -39,8 +39,8 @@ export interface Handled {
   readonly connection?: string;
   /** Absent where the message may be a copy that somebody else sends: its sender is then not known to be at the other end. */
   readonly session?: Omit<MailSession, 'tenant' | 'connection'>;
-  readonly taken?: readonly string[];
-  readonly lent?: readonly string[];
+  readonly acknowledged?: readonly string[];
+  readonly inFlight?: readonly string[];
 }
 
 /** Why a message was dropped: for the counters, and for its format. */
@@ -127,13 +127,13 @@ export async function handle(kernel: Kernel, transition: Transitions, arrival: A
     const outcome = await transition<Outcome>({ tenant: route.tenant, reads, dedupKey, choose });
     if (isEnd<Outcome>(outcome)) return outcome.end;
     const { assembled, effects } = outcome;
-    const { session: mode, taken, lent } = effects;
+    const { session: mode, acknowledged, inFlight } = effects;
     return {
       reply: assembled.reply,
       connection: chosen!.believed ? chosen!.connection : madeBy(assembled.commit.records, message.sender),
       session: dedupKey === undefined || known?.step.again ? undefined : { mode, expects: assembled.spawned },
-      taken,
-      lent,
+      acknowledged,
+      inFlight,
     };
   } catch (error) {
     // the answer would go to keys that are not known to be the peer's
@@ -228,7 +228,7 @@ function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, l
   return {
     ...{ protocol, record, connection: party, loaded, origin, from: step.from, role: step.role },
     pages: step.pages?.(message, pairwise ? route.target : undefined),
-    mail: query && { box: connection!.id, query, without: open?.sent },
+    mail: query && { mailbox: connection!.id, query, without: open?.sent },
     channel: channel && { ...channel, mode: open?.mode },
     step: (ctx) => step.step(ctx, message),
     refused: (ctx, refusal) => refused(kernel, arrival, choice, ctx, refusal.because === 'error' ? refusal.error : undefined),

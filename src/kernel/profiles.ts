@@ -19,7 +19,7 @@ export interface Profiles {
   /** @throws AppError `not-found` for a tenant that does not exist, or is being erased */
   of(tenant: string): Profile | Promise<Profile>;
   /** Whether an error only says that its tenant is gone meanwhile: what was under way for it has come to nothing, and nobody is to mend that. */
-  gone(tenant: string, error: unknown): Promise<boolean>;
+  isTenantDeleted(tenant: string, error: unknown): Promise<boolean>;
   /** A tenant's has changed; with the base wallet's, what every other one inherits. */
   forget(tenant: string): void;
   reset(): void;
@@ -67,7 +67,7 @@ export function createProfiles(store: Store, base: string, derive: (record?: Exc
 
   return {
     of,
-    async gone(tenant, error) {
+    async isTenantDeleted(tenant, error) {
       const missing = (thrown: unknown): boolean => asAppError(thrown).code === 'not-found';
       if (tenant === base || !missing(error)) return false;
       cache.delete(tenant);

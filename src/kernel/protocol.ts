@@ -2,7 +2,7 @@ import type { Static, TSchema } from 'typebox';
 import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
-import type { KeyWrite, Lookup, Mail, MailboxStatus, MailQuery, Page, Query, Route, StoredRecord } from '../ports/store.ts';
+import type { KeyWrite, Lookup, MailboxStatus, MailQuery, Page, Query, QueuedMessage, Route, StoredRecord } from '../ports/store.ts';
 import type { Formats } from './format.ts';
 import type { PublicRoute } from './public-route.ts';
 import type { Exchange, RecordDef, RecordValue, Reply } from './record.ts';
@@ -156,7 +156,7 @@ export interface Effects {
   readonly routes?: readonly OwnRoute[];
   readonly unroutes?: readonly string[];
   /** Keys of ours that nobody writes to any more and that a mediator may know: it is told. */
-  readonly unmediate?: readonly string[];
+  readonly deregisterKeys?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
   readonly forget?: readonly string[];
   /** Webhooks that are not a record's; or of the record `about`, which stays as it is. */
@@ -165,10 +165,10 @@ export interface Effects {
     readonly payload: JsonObject;
     readonly about?: { readonly category: string; readonly id: string };
   }[];
-  /** Of the mail that is kept for the connection: what its owner has. */
-  readonly taken?: readonly string[];
-  /** Of that mail: what is in a message of `send`. On a socket it does not go once more by itself before it is confirmed, or lost. */
-  readonly lent?: readonly string[];
+  /** Messages of the connection's mailbox that its owner has acknowledged: the commit removes them. */
+  readonly acknowledged?: readonly string[];
+  /** Messages of the mailbox in a message of `send`: a session of the same socket does not send them before they are acknowledged, or lost. */
+  readonly inFlight?: readonly string[];
   /** How the mail that is kept for the connection goes on the socket that the message came on, from now on. */
   readonly session?: SessionMode;
   /** What the operator should know of how a call was taken: the log has the same sentence once. */
@@ -194,7 +194,7 @@ export interface Channel {
 
 /** The mail that is kept for the peer of a connection, as far as a step asked for it. */
 export interface KeptMail {
-  readonly messages: readonly Mail[];
+  readonly messages: readonly QueuedMessage[];
   readonly status: MailboxStatus;
 }
 

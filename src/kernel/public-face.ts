@@ -124,7 +124,7 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
       return await (kernel.turns?.run(tenant, run) ?? run());
     } catch (error) {
       if (isLocked(error)) return route.locked?.(request);
-      if (await kernel.profiles.gone(tenant, error)) return route.unowned?.(request);
+      if (await kernel.profiles.isTenantDeleted(tenant, error)) return route.unowned?.(request);
       throw error;
     }
   }

@@ -17,7 +17,7 @@ export interface InboundSession {
    */
   readonly ours?: { readonly tenant: string; readonly connection: string };
   /** The delivery session that it already is for a peer's mailbox. */
-  readonly open?: (tenant: string, box: string) => OpenSession | undefined;
+  readonly open?: (tenant: string, mailbox: string) => OpenSession | undefined;
   /** The envelope comes from where mail for locked wallets is deferred. */
   readonly kept?: boolean;
   /** How many forward messages it was in. */
@@ -35,16 +35,16 @@ export interface Received {
   /** The connection whose mail may go back the same way, with its tenant. */
   readonly session?: MailSession;
   /** Messages of the mailbox that the peer has acknowledged, and those that are in the reply. */
-  readonly taken?: MailIds;
-  readonly lent?: MailIds;
-  /** The same as `taken`, but nothing is written yet. */
-  readonly confirmed?: MailIds;
+  readonly acknowledged?: MailIds;
+  readonly inFlight?: MailIds;
+  /** The same as `acknowledged`, but nothing is written yet. */
+  readonly acknowledging?: MailIds;
   /** The message, where its sender is the peer of a connection. */
-  readonly heard?: Heard;
+  readonly message?: ReceivedMessage;
 }
 
 /** A message of a connection's peer. */
-export interface Heard {
+export interface ReceivedMessage {
   readonly tenant: string;
   readonly connection: string;
   readonly type: string;
@@ -55,7 +55,7 @@ export interface Heard {
 /** Some of the mail of a peer. */
 export interface MailIds {
   readonly tenant: string;
-  readonly box: string;
+  readonly mailbox: string;
   readonly ids: readonly string[];
 }
 

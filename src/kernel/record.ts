@@ -80,7 +80,7 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   removed?(record: Exchange<V>): {
     readonly unroutes?: readonly string[];
     readonly unkeys?: readonly string[];
-    readonly unmediate?: readonly string[];
+    readonly deregisterKeys?: readonly string[];
     readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
     /** What is too much for the same commit. */
     readonly next?: readonly NextCommand[];

@@ -14,8 +14,8 @@ export interface Routes {
 /** A cache over the route table, within a bound; a commit in whatever process that removes a key or a tenant clears it. */
 export function createRoutes(db: Database): Routes {
   const routes = new BoundedMap<string, Route>(ROUTE_CACHE);
-  db.jobs.subscribe(({ forget }) => {
-    for (const name of forget) {
+  db.jobs.subscribe(({ invalidate }) => {
+    for (const name of invalidate) {
       routes.delete(name);
       if (name === '*') routes.clear();
       else for (const [kid, { tenant }] of routes) if (tenant === name) routes.delete(kid);

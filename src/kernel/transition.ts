@@ -49,7 +49,7 @@ export interface Run<T> {
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
   readonly pages?: Pages;
   /** The mailbox that the step reads, with the ids that it passes over. */
-  readonly mail?: { readonly box: string; readonly query: MailQuery; readonly without?: readonly string[] };
+  readonly mail?: { readonly mailbox: string; readonly query: MailQuery; readonly without?: readonly string[] };
   readonly channel?: Channel;
   readonly from: readonly string[] | '*';
   readonly role?: string;
@@ -129,7 +129,7 @@ export function createTransitions(kernel: Kernel): Transitions {
     return Object.fromEntries(await Promise.all(found));
   }
 
-  async function mailOf(tenant: string, { box, query, without = [] }: NonNullable<Run<unknown>['mail']>): Promise<KeptMail> {
+  async function mailOf(tenant: string, { mailbox: box, query, without = [] }: NonNullable<Run<unknown>['mail']>): Promise<KeptMail> {
     const passed = [...(query.without ?? []), ...without].slice(0, MAX_WITHOUT);
     const [messages, status] = await Promise.all([
       query.limit > 0 ? store.mail(tenant, box, { ...query, without: passed }) : [],

@@ -18,9 +18,9 @@ export interface WebhookSecrets {
 /** @param fixed the operator's own for the base wallet, where one was given */
 export function createWebhookSecrets(db: Pick<Database, 'store' | 'jobs'>, base: string, fixed: string | undefined): WebhookSecrets {
   const cache = new BoundedMap<string, string>(MAX_CACHED);
-  db.jobs.subscribe(({ forget }) => {
+  db.jobs.subscribe(({ invalidate }) => {
     // a wallet that is locked, or gone, or was given another secret
-    for (const name of forget) name === '*' ? cache.clear() : cache.delete(name);
+    for (const name of invalidate) name === '*' ? cache.clear() : cache.delete(name);
   });
 
   async function read(tenant: string): Promise<string> {
@@ -50,11 +50,11 @@ export function createWebhookSecrets(db: Pick<Database, 'store' | 'jobs'>, base:
     of,
     async renew(tenant) {
       // whoever reads in between makes the new one
-      await db.store.commit(tenant, { unkeys: [NAME], forget: [tenant] });
+      await db.store.commit(tenant, { unkeys: [NAME], invalidate: [tenant] });
       cache.delete(tenant);
       const secret = await of(tenant);
       // a process that read the old one while it went forgets it now
-      await db.store.commit(tenant, { forget: [tenant] });
+      await db.store.commit(tenant, { invalidate: [tenant] });
       return secret;
     },
   };

@@ -1,8 +1,9 @@
 import type { Kernel } from '../kernel/context.ts';
 import type { MailIds, MailSession, OpenSession } from '../kernel/received.ts';
-import type { Mail, StoreHint } from '../ports/store.ts';
+import type { ChangeNotification, QueuedMessage } from '../ports/store.ts';
 import type { Socket } from '../ports/transport.ts';
-import { activeSession, createMailboxReader, DeliverySession, type Mailbox } from './mailbox-reader.ts';
+import { activeSession, DeliverySession, type Mailbox } from './mailbox.ts';
+import { createMailboxReader, type MailboxReader } from './mailbox-reader.ts';
 import { expireInFlight, type RequestMail, replyTo } from './request-replies.ts';
 
 /** A message of this age that was the oldest in flight when a socket broke counts as undelivered; a younger one may have met a bad network. */
@@ -33,7 +34,7 @@ export interface DeliverySessions {
 export interface DeliverySessionsOptions {
   readonly kernel: Kernel;
   /** Messages as a `delivery` (RFC 0685), in JSON text. */
-  readonly wrap: (messages: readonly Mail[]) => string;
+  readonly wrap: (messages: readonly QueuedMessage[]) => string;
 }
 
 const nameOf = (tenant: string, mailbox: string): string => `${tenant} ${mailbox}`;
@@ -45,7 +46,7 @@ const nameOf = (tenant: string, mailbox: string): string => `${tenant} ${mailbox
  * out unread.
  */
 export function startDeliverySessions({ kernel, wrap }: DeliverySessionsOptions): DeliverySessions {
-  const { store, jobs } = kernel.db;
+  const { jobs } = kernel.db;
   const mailboxes = new Map<string, Mailbox>();
   let stopped = false;
   const reader = createMailboxReader({ kernel, wrap, settled: tidy });
@@ -67,7 +68,7 @@ export function startDeliverySessions({ kernel, wrap }: DeliverySessionsOptions)
 
   // -- change notifications --------------------------------------------------------------------------------------------------------------------
 
-  function changed({ tenant, box: name, mail, waiting }: StoreHint['boxes'][number]): void {
+  function changed({ tenant, mailbox: name, mail, waiting }: ChangeNotification['mailboxes'][number]): void {
     if (name === '*') {
       for (const mailbox of mailboxes.values()) wake(mailbox);
       return;
@@ -85,7 +86,10 @@ export function startDeliverySessions({ kernel, wrap }: DeliverySessionsOptions)
     const now = kernel.now();
     reader.deliver(
       session,
-      mail.map((one): Mail => ({ ...one, received: now, attempts: 0 })),
+      mail.map(({ id, recipient, body }): QueuedMessage => {
+        const origin = recipient === undefined ? 'agent' : 'forwarded';
+        return { id, origin, recipient, body, received: now, attempts: 0 };
+      }),
     );
   }
 
@@ -94,17 +98,87 @@ export function startDeliverySessions({ kernel, wrap }: DeliverySessionsOptions)
     reader.read(mailbox);
   }
 
-  const unsubscribe = jobs.subscribe(({ boxes }) => {
-    for (const one of boxes) changed(one);
+  const unsubscribe = jobs.subscribe((notification) => {
+    for (const one of notification.mailboxes) changed(one);
   });
 
-  // -- what was not acknowledged ---------------------------------------------------------------------------------------------------------------
+  const retries = watchRetries(kernel, mailboxes, reader, tidy);
+
+  function closed(session: DeliverySession): void {
+    const { mailbox, window } = session;
+    const at = mailbox.sessions.indexOf(session);
+    if (at >= 0) mailbox.sessions.splice(at, 1);
+    // only the first can be what its peer broke at; the others may never have been read
+    const first = window.oldest();
+    window.clear();
+    if (first && !stopped && kernel.now() - first[1].received >= BREAKS_MS) void retries.unacknowledged(mailbox, [first[0]]);
+    if (mailbox.sessions.length > 0) reader.read(mailbox);
+    else tidy(mailbox);
+  }
+
+  const sessionOn = (socket: Socket, tenant: string, mailbox: string): DeliverySession | undefined =>
+    mailboxes.get(nameOf(tenant, mailbox))?.sessions.find((one) => one.socket === socket);
+
+  return {
+    open(socket, tenant, name) {
+      const session = sessionOn(socket, tenant, name);
+      if (!session) return undefined;
+      const { mode, window, peer } = session;
+      return { mode, sent: window.ids(), connection: peer && kernel.now() < peer.until ? peer.connection : undefined };
+    },
+    inFlight({ tenant, mailbox: name, ids }, socket) {
+      const session = sessionOn(socket, tenant, name);
+      const at = kernel.now();
+      for (const id of ids) session?.window.add(id, { at, received: at, size: 0, pinged: false });
+    },
+    attach({ tenant, connection, mode }, socket) {
+      if (stopped || !socket.open) return;
+      const mailbox = mailboxOf(tenant, connection);
+      let session = mailbox.sessions.find((one) => one.socket === socket);
+      if (!session) {
+        session = new DeliverySession(mailbox, socket);
+        mailbox.sessions.push(session);
+        const known = session;
+        socket.onClose(() => closed(known));
+        if (mailbox.sessions.length > MAX_SOCKETS) mailbox.sessions[0]!.socket.close(1008, 'too many sockets');
+      }
+      // a ping does not end live mode
+      if (mode !== undefined && !(mode === 'implicit' && session.mode === 'live')) session.mode = mode;
+      session.peer = undefined;
+      reader.read(mailbox);
+    },
+    async acknowledge({ tenant, mailbox: name, ids }) {
+      await reader.acknowledge(mailboxOf(tenant, name), ids);
+    },
+    acknowledged({ tenant, mailbox: name, ids }) {
+      const mailbox = mailboxes.get(nameOf(tenant, name));
+      if (mailbox) reader.acknowledged(mailbox, ids);
+    },
+    forRequest: (session) => replyTo(kernel, reader, mailboxOf(session.tenant, session.connection), session, tidy, () => stopped),
+    async stop() {
+      stopped = true;
+      unsubscribe();
+      retries.stop();
+      for (const { waiting } of mailboxes.values()) if (waiting) for (const go of waiting) go();
+      await reader.stop();
+    },
+  };
+}
+
+/** Sends again what was not acknowledged in time, and reads mailboxes now and then whose change notification may be lost. */
+function watchRetries(
+  kernel: Kernel,
+  mailboxes: ReadonlyMap<string, Mailbox>,
+  reader: MailboxReader,
+  tidy: (mailbox: Mailbox) => void,
+): { unacknowledged(mailbox: Mailbox, ids: readonly string[]): Promise<void>; stop(): void } {
+  const { store } = kernel.db;
 
   /** Messages that a peer had time to acknowledge: they are sent again, and given up after too many attempts. */
-  async function unacknowledged({ tenant, id: box }: Mailbox, ids: readonly string[]): Promise<void> {
+  async function unacknowledged({ tenant, id: mailbox }: Mailbox, ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     kernel.count('mail_missed');
-    await store.commit(tenant, { missed: [{ box, ids }] }).catch((error: unknown) => {
+    await store.commit(tenant, { unacknowledged: [{ mailbox, ids }] }).catch((error: unknown) => {
       kernel.log.warn({ err: error }, 'it could not be noted that mail was not confirmed');
     });
   }
@@ -128,63 +202,5 @@ export function startDeliverySessions({ kernel, wrap }: DeliverySessionsOptions)
   }, TICK_MS);
   ticking.unref();
 
-  function closed(session: DeliverySession): void {
-    const { mailbox, window } = session;
-    const at = mailbox.sessions.indexOf(session);
-    if (at >= 0) mailbox.sessions.splice(at, 1);
-    // only the first can be what its peer broke at; the others may never have been read
-    const first = window.oldest();
-    window.clear();
-    if (first && !stopped && kernel.now() - first[1].received >= BREAKS_MS) void unacknowledged(mailbox, [first[0]]);
-    if (mailbox.sessions.length > 0) reader.read(mailbox);
-    else tidy(mailbox);
-  }
-
-  const sessionOn = (socket: Socket, tenant: string, mailbox: string): DeliverySession | undefined =>
-    mailboxes.get(nameOf(tenant, mailbox))?.sessions.find((one) => one.socket === socket);
-
-  return {
-    open(socket, tenant, name) {
-      const session = sessionOn(socket, tenant, name);
-      if (!session) return undefined;
-      const { mode, window, peer } = session;
-      return { mode, sent: window.ids(), connection: peer && kernel.now() < peer.until ? peer.connection : undefined };
-    },
-    inFlight({ tenant, box: name, ids }, socket) {
-      const session = sessionOn(socket, tenant, name);
-      const at = kernel.now();
-      for (const id of ids) session?.window.add(id, { at, received: at, size: 0, pinged: false });
-    },
-    attach({ tenant, connection, mode }, socket) {
-      if (stopped || !socket.open) return;
-      const mailbox = mailboxOf(tenant, connection);
-      let session = mailbox.sessions.find((one) => one.socket === socket);
-      if (!session) {
-        session = new DeliverySession(mailbox, socket);
-        mailbox.sessions.push(session);
-        const known = session;
-        socket.onClose(() => closed(known));
-        if (mailbox.sessions.length > MAX_SOCKETS) mailbox.sessions[0]!.socket.close(1008, 'too many sockets');
-      }
-      // a ping does not end live mode
-      if (mode !== undefined && !(mode === 'implicit' && session.mode === 'live')) session.mode = mode;
-      session.peer = undefined;
-      reader.read(mailbox);
-    },
-    async acknowledge({ tenant, box: name, ids }) {
-      await reader.acknowledge(mailboxOf(tenant, name), ids);
-    },
-    acknowledged({ tenant, box: name, ids }) {
-      const mailbox = mailboxes.get(nameOf(tenant, name));
-      if (mailbox) reader.acknowledged(mailbox, ids);
-    },
-    forRequest: (session) => replyTo(kernel, reader, mailboxOf(session.tenant, session.connection), session, tidy, () => stopped),
-    async stop() {
-      stopped = true;
-      unsubscribe();
-      clearInterval(ticking);
-      for (const { waiting } of mailboxes.values()) if (waiting) for (const go of waiting) go();
-      await reader.stop();
-    },
-  };
+  return { unacknowledged, stop: () => clearInterval(ticking) };
 }

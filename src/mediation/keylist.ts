@@ -4,24 +4,21 @@ import { keptMail } from '../kernel/commit-plan.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
-import type { AwaitedKeys, KeylistPayload } from '../kernel/jobs.ts';
+import type { KeylistPayload, KeyRegistrationBarrier } from '../kernel/jobs.ts';
 import type { ClaimedJob, Database, StoredRecord } from '../ports/store.ts';
 import { mediationId } from './names.ts';
+import { createUpdateQueue, type UpdateQueue } from './update-queue.ts';
 
-/** How long a mediator's answer is waited for in one go. */
-const WAIT_MS = 8000;
-const LOOK_MS = 200;
 const CAP_MS = 10 * 60_000;
 const PROTOCOL = 'coordinate-mediation';
 
-type Telling = Extract<KeylistPayload, { keys: unknown }>;
-type Mediation = Telling['mediation'];
+type Registration = Extract<KeylistPayload, { keys: unknown }>;
 
-/** What keys have come to at their mediator. */
+/** The state of keys at their mediator. */
 export type Standing = 'known' | 'unknown' | { readonly refused: string };
 
-/** Whether a mediator has said that it knows keys of ours, as far as the database tells. */
-export async function standingOf({ store }: Pick<Database, 'store'>, { mediation, keys }: AwaitedKeys): Promise<Standing> {
+/** Whether a mediator has confirmed keys of ours, by the database. */
+export async function standingOf({ store }: Pick<Database, 'store'>, { mediation, keys }: KeyRegistrationBarrier): Promise<Standing> {
   const rows = await store.load(mediation.tenant, [
     { category: 'mediation', id: mediation.id },
     ...keys.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
@@ -34,7 +31,7 @@ export async function standingOf({ store }: Pick<Database, 'store'>, { mediation
   return found.every((list) => of(list)?.value.confirmed === true) ? 'known' : 'unknown';
 }
 
-/** Tells mediators of keys, and lets what shows them go when they are known. */
+/** Registers keys with mediators, and releases what shows them when they are registered. */
 export function createKeylistWorker(
   kernel: Kernel,
   engine: Engine,
@@ -43,55 +40,12 @@ export function createKeylistWorker(
   stopping: () => boolean,
 ): (job: ClaimedJob, lease: string) => Promise<JobOutcome> {
   const { db } = kernel;
-  const awaited = ({ mediation, keys }: Telling): AwaitedKeys => ({ mediation, keys: keys.map(({ verkey }) => verkey) });
+  const awaited = ({ mediation, keys }: Registration): KeyRegistrationBarrier => ({ mediation, keys: keys.map(({ verkey }) => verkey) });
 
-  /** The last update of each mediation that is out, or waits for the one before it. */
-  const updates = new Map<string, Promise<void>>();
+  const update = createUpdateQueue(db, stopping);
 
-  /**
-   * Sends an update when the mediation's last one has ended, and waits until it has had its effect, or the time is up. A mediator that handles messages at the same
-   * time, as Credo can be told to, may lose one of two updates. Other processes are not waited for.
-   * @throws AppError `delivery-failed` where the time is up before its turn comes; what `send` throws
-   */
-  function update({ tenant, id }: Mediation, send: () => Promise<unknown>, isDone: () => Promise<boolean>): Promise<void> {
-    const name = `${tenant} ${id}`;
-    const deadline = Date.now() + WAIT_MS;
-    const mine = (updates.get(name) ?? Promise.resolve()).then(async () => {
-      if (Date.now() >= deadline || stopping())
-        throw new AppError('delivery-failed', 'the mediator has not answered what it was told before');
-      await send();
-      await until(isDone, deadline);
-    });
-    const last = mine
-      .catch(() => {})
-      .then(() => {
-        if (updates.get(name) === last) updates.delete(name);
-      });
-    updates.set(name, last);
-    return mine;
-  }
-
-  /** Looks until something is so, or the time is up. */
-  async function until(isSo: () => Promise<boolean>, deadline: number): Promise<void> {
-    let nudge = (): void => {};
-    const stop = db.jobs.subscribe(() => nudge());
-    try {
-      for (;;) {
-        const moved = new Promise<void>((resolve) => {
-          nudge = resolve;
-        });
-        if ((await isSo()) || Date.now() >= deadline || stopping()) return;
-        const timer = setTimeout(() => nudge(), LOOK_MS);
-        await moved;
-        clearTimeout(timer);
-      }
-    } finally {
-      stop();
-    }
-  }
-
-  /** Ends a job: with what waited on its way, or with why it never will be. */
-  async function end(job: ClaimedJob, lease: string, payload: Telling, failure?: { code: string; text: string }): Promise<void> {
+  /** Ends a job: what waited for it goes on its way, or fails for good. */
+  async function end(job: ClaimedJob, lease: string, payload: Registration, failure?: { code: string; text: string }): Promise<void> {
     const held = { id: job.id, lease };
     const failures = failure && job.cause ? [{ cause: job.cause, ...failure }] : undefined;
     // where mail waits, its delivery finds out the same, and tells the connection
@@ -128,41 +82,10 @@ export function createKeylistWorker(
     await db.jobs.settle([{ lane, lease, ...(head && waits ? { retry: [{ id: head.id, at: db.now(), error: 'awaited' }] } : {}) }]);
   }
 
-  /** Tells the mediators that know keys of a tenant, its own or the base wallet's, that nobody writes to them any more. */
-  async function takeBack(tenant: string, keys: readonly string[]): Promise<void> {
-    for (const of of new Set([tenant, kernel.base])) {
-      const rows = await db.store.load(
-        of,
-        keys.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
-      );
-      const known = new Map<string, string[]>();
-      for (const row of rows.flat()) {
-        const { verkey, wallet_id = of } = row.value as { verkey: string; wallet_id?: string };
-        if (wallet_id === tenant && row.connection) known.set(row.connection, [...(known.get(row.connection) ?? []), verkey]);
-      }
-      for (const [connection, gone] of known) {
-        const id = mediationId('client', connection);
-        const unregister = (): Promise<unknown> =>
-          calls.call(of, PROTOCOL, 'unregister', { record: id, input: { body: { keys: gone }, query: {} } });
-        const isForgotten = async (): Promise<boolean> => {
-          const lists = await db.store.load(
-            of,
-            gone.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
-          );
-          return !lists.flat().some((row) => row.connection === connection);
-        };
-        await update({ tenant: of, id }, unregister, isForgotten).catch((thrown: unknown) => {
-          // a mediation that is over knows no keys
-          if (asAppError(thrown).row.retry) throw thrown;
-        });
-      }
-    }
-  }
-
   return async (job, lease) => {
     const payload = job.payload as unknown as KeylistPayload;
     if ('gone' in payload) {
-      await takeBack(job.tenant, payload.gone);
+      await deregister(kernel, calls, update, job.tenant, payload.gone);
       return { state: 'done' };
     }
     const { mediation, keys } = payload;
@@ -186,9 +109,41 @@ export function createKeylistWorker(
     } catch (thrown) {
       const error = asAppError(thrown);
       if (error.code === 'lease-lost') return { state: 'committed' };
-      if (error.row.retry || (await kernel.profiles.gone(job.tenant, error))) throw thrown instanceof AppError ? thrown : error;
-      await end(job, lease, payload, { code: error.code, text: `The mediator cannot be told of the key: ${error.message}` });
+      if (error.row.retry || (await kernel.profiles.isTenantDeleted(job.tenant, error))) throw thrown instanceof AppError ? thrown : error;
+      await end(job, lease, payload, { code: error.code, text: `The key cannot be registered with the mediator: ${error.message}` });
       return { state: 'committed' };
     }
   };
+}
+
+/** Deregisters keys of a tenant with the mediators that have them, its own or the base wallet's. */
+async function deregister(kernel: Kernel, calls: Calls, update: UpdateQueue, tenant: string, keys: readonly string[]): Promise<void> {
+  const { db } = kernel;
+  for (const of of new Set([tenant, kernel.base])) {
+    const rows = await db.store.load(
+      of,
+      keys.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
+    );
+    const known = new Map<string, string[]>();
+    for (const row of rows.flat()) {
+      const { verkey, wallet_id = of } = row.value as { verkey: string; wallet_id?: string };
+      if (wallet_id === tenant && row.connection) known.set(row.connection, [...(known.get(row.connection) ?? []), verkey]);
+    }
+    for (const [connection, gone] of known) {
+      const id = mediationId('client', connection);
+      const unregister = (): Promise<unknown> =>
+        calls.call(of, PROTOCOL, 'unregister', { record: id, input: { body: { keys: gone }, query: {} } });
+      const isForgotten = async (): Promise<boolean> => {
+        const lists = await db.store.load(
+          of,
+          gone.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
+        );
+        return !lists.flat().some((row) => row.connection === connection);
+      };
+      await update({ tenant: of, id }, unregister, isForgotten).catch((thrown: unknown) => {
+        // a mediation that is over knows no keys
+        if (asAppError(thrown).row.retry) throw thrown;
+      });
+    }
+  }
 }

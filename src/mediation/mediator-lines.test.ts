@@ -18,7 +18,7 @@ function socketThat(how: How): Socket & { readonly sent: string[] } {
     closeCode: how === 'finds it too large' ? 1009 : undefined,
     buffered: 0,
     send: (frame) => void sent.push(frame),
-    taken: async () => how === 'takes',
+    acknowledged: async () => how === 'takes',
     close: () => {},
     onClose: () => {},
   };

@@ -39,7 +39,7 @@ export function createLines(): Lines {
       const { socket } = line;
       if (socket?.open) {
         socket.send(envelope);
-        if (await socket.taken()) return { status: 202 };
+        if (await socket.acknowledged()) return { status: 202 };
         if (socket.open) throw new AppError('delivery-failed', 'the mediator did not answer a ping in time');
         if (socket.closeCode === 1009) return { status: 413 };
       }

@@ -23,17 +23,17 @@ export function createMessageService(engine: Engine, sessions: DeliverySessions,
   return {
     async receive(body, socket) {
       if (closing() && !socket) return { status: 503 };
-      const { refused, reply, sent, session, taken, lent, confirmed } = await engine.receive(body, {
+      const { refused, reply, sent, session, acknowledged, inFlight, acknowledging } = await engine.receive(body, {
         canReply: true,
         socket,
-        open: socket && ((tenant, box) => sessions.open(socket, tenant, box)),
+        open: socket && ((tenant, mailbox) => sessions.open(socket, tenant, mailbox)),
       });
       if (refused === 'envelope') return { status: 400 };
       const known = session !== undefined;
-      if (confirmed) await sessions.acknowledge(confirmed);
-      if (taken) sessions.acknowledged(taken);
+      if (acknowledging) await sessions.acknowledge(acknowledging);
+      if (acknowledged) sessions.acknowledged(acknowledged);
       if (socket && session) sessions.attach(session, socket);
-      if (socket && lent) sessions.inFlight(lent, socket);
+      if (socket && inFlight) sessions.inFlight(inFlight, socket);
       if (reply !== undefined) return { status: 200, reply, sent, known };
       const mail = session && !socket ? await sessions.forRequest(session) : undefined;
       return mail ? { status: 200, ...mail } : { status: 202, known };

@@ -92,7 +92,7 @@ export function startPickup(options: PickupOptions): { stop(): Promise<void> } {
     }
   }
 
-  const unsubscribe = jobs.subscribe(({ forget: invalidated }) => {
+  const unsubscribe = jobs.subscribe(({ invalidate: invalidated }) => {
     for (const name of invalidated) {
       if (name === '*') void refreshAll();
       // the names of keys, DIDs and devices are there too

@@ -1,5 +1,5 @@
 import { AppError, asAppError } from '../errors.ts';
-import type { Heard } from '../kernel/received.ts';
+import type { ReceivedMessage } from '../kernel/received.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { MAX_BATCH } from './batch.ts';
 import { IDLE_POLL_MS, isV2, type Link, messageFor, PING, type PickupContext, POLL_MS, pause, reportUp, V1, V2 } from './pickup-link.ts';
@@ -47,7 +47,7 @@ async function findOut(context: PickupContext, link: Link, endpoint: string): Pr
 
 /** What came of a request: the mediator's own messages, whether it handed mail over, and how many responses had a body. */
 interface Asked {
-  readonly received: Heard[];
+  readonly received: ReceivedMessage[];
   readonly carried: boolean;
   readonly answers: number;
 }
@@ -56,7 +56,7 @@ interface Asked {
 async function ask(context: PickupContext, link: Link, endpoint: string, uri: string, type: string, body: JsonObject): Promise<Asked> {
   const { kernel, engine, outbound, admission } = context;
   const { tenant, connection } = link;
-  const received: Heard[] = [];
+  const received: ReceivedMessage[] = [];
   let answers = 0;
   let next: string | undefined = link.unanswered ?? (await messageFor(kernel, link, uri, type, body)).envelope;
   let sent: (() => Promise<void>) | undefined;
@@ -78,7 +78,7 @@ async function ask(context: PickupContext, link: Link, endpoint: string, uri: st
       const outcome = await admission.admit(new URL(endpoint).hostname, () => engine.receive(bytes, ours));
       if (!outcome) throw new AppError('busy', 'The mediator sends faster than it may');
       kernel.count('mail_received', tenant);
-      if (outcome.heard?.tenant === tenant && outcome.heard.connection === connection) received.push(outcome.heard);
+      if (outcome.message?.tenant === tenant && outcome.message.connection === connection) received.push(outcome.message);
       next = outcome.reply;
       sent = outcome.sent;
       link.unanswered = undefined;

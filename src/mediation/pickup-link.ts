@@ -4,7 +4,7 @@ import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import { newId } from '../kernel/ids.ts';
 import { composeMessage } from '../kernel/message.ts';
-import type { Heard } from '../kernel/received.ts';
+import type { ReceivedMessage } from '../kernel/received.ts';
 import { type Exchange, toExchange } from '../kernel/record.ts';
 import { sealTo } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -26,7 +26,7 @@ export const POLL_MS = 300;
 export const IDLE_POLL_MS = 5000;
 
 /** Whether a message is of message pickup 2. */
-export const isV2 = ({ type }: Heard): boolean => /messagepickup\/2\.\d+\/\w/.test(type);
+export const isV2 = ({ type }: ReceivedMessage): boolean => /messagepickup\/2\.\d+\/\w/.test(type);
 
 /** One granted mediation, and the state of the contact with its mediator. Nothing of it is stored. */
 export interface Link {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, asAppError } from '../errors.ts';
-import type { Heard } from '../kernel/received.ts';
+import type { ReceivedMessage } from '../kernel/received.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Socket } from '../ports/transport.ts';
@@ -23,7 +23,7 @@ export interface Dialogue {
    * Calls `matches` with each message of the mediator until it returns a value, or the mediator is silent for `ms`.
    * `replied`: the message was answered at once.
    */
-  awaitMessage<T>(matches: (received: Heard, replied: boolean) => T | undefined, ms?: number): Promise<T | undefined>;
+  awaitMessage<T>(matches: (received: ReceivedMessage, replied: boolean) => T | undefined, ms?: number): Promise<T | undefined>;
   /** The number of envelopes of others that came. */
   readonly mail: number;
   /** Resolves when `mail` exceeds `than`; false after `ms`, after `goOn`, or when the socket is closed. */
@@ -37,7 +37,7 @@ type SendMessage = (uri: string, type: string, body: JsonObject) => Promise<stri
 /** Receives frames of the mediator of `link`: its own messages, and mail of others. */
 export function createDialogue({ kernel, engine, admission }: PickupContext, link: Link): Dialogue {
   const { tenant, connection } = link;
-  const listeners = new Set<(received?: Heard, replied?: boolean) => void>();
+  const listeners = new Set<(received?: ReceivedMessage, replied?: boolean) => void>();
   let mail = 0;
   let ended = false;
   let wake = (): void => {};
@@ -45,7 +45,7 @@ export function createDialogue({ kernel, engine, admission }: PickupContext, lin
   async function take(frame: Uint8Array, socket: Socket): Promise<void> {
     try {
       const how = { canReply: true, socket, ours: { tenant, connection } };
-      const { reply, sent, heard: received } = await admission.hold(() => engine.receive(frame, how));
+      const { reply, sent, message: received } = await admission.hold(() => engine.receive(frame, how));
       kernel.count('mail_received', tenant);
       if (reply !== undefined) {
         socket.send(reply);
@@ -75,7 +75,7 @@ export function createDialogue({ kernel, engine, admission }: PickupContext, lin
           resolve(value);
         };
         let timer = setTimeout(() => done(undefined), ms);
-        const listener = (received?: Heard, replied = false): void => {
+        const listener = (received?: ReceivedMessage, replied = false): void => {
           const found = received && matches(received, replied);
           if (!received || found !== undefined) {
             done(found);
@@ -111,7 +111,7 @@ export function createDialogue({ kernel, engine, admission }: PickupContext, lin
 
 async function confirmSent(log: Log, socket: Socket, sent: () => Promise<void>): Promise<void> {
   try {
-    if (await socket.taken()) await sent();
+    if (await socket.acknowledged()) await sent();
   } catch (error) {
     log.warn({ err: error }, 'a sent reply could not be noted');
   }
@@ -217,7 +217,7 @@ async function pinging(
     link.elsewhere = false;
     const before = dialogue.mail;
     await send(PING, 'ping', { response_requested: false });
-    if (await socket.taken()) begun();
+    if (await socket.acknowledged()) begun();
     if (!(await dialogue.awaitMail(before, checkMs)) && !link.elsewhere) return;
     // one ping for mail that comes together
     const since = performance.now();

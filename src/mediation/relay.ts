@@ -12,13 +12,13 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Commit, Route } from '../ports/store.ts';
 import { deviceName, mediatedRoute } from './names.ts';
 
-/** How many envelopes of the last time are known again after they were fetched. */
-const KNOWN_AGAIN = 50_000;
-/** How often a controller hears that one recipient's queue is full. */
-const TOLD_EVERY_MS = 60_000;
-const TOLD_BOXES = 10_000;
+/** Envelopes that are known again after they were fetched. */
+const RECENT_ENVELOPES = 50_000;
+/** The interval of webhooks that one mailbox is full. */
+const NOTIFY_EVERY_MS = 60_000;
+const NOTIFIED_MAILBOXES = 10_000;
 const KNOWN_DEVICES = 50_000;
-/** How long mail lies before its owner's device is called: who is on a socket has it by then. */
+/** How long a message waits before the device of its owner is called: a wallet on a socket has it by then. */
 const CALL_AFTER_MS = 3000;
 
 /**
@@ -33,58 +33,58 @@ export function createRelay(
   receive: (body: Uint8Array, session: InboundSession) => Promise<unknown>,
 ): Relay {
   const { store } = kernel.db;
-  const told = new BoundedMap<string, number>(TOLD_BOXES);
+  const notified = new BoundedMap<string, number>(NOTIFIED_MAILBOXES);
   const devices = new BoundedMap<string, boolean>(KNOWN_DEVICES);
   const called = new BoundedMap<string, number>(KNOWN_DEVICES);
-  const again = new BoundedMap<string, true>(KNOWN_AGAIN);
-  kernel.db.jobs.subscribe(({ forget }) => {
-    for (const name of forget) name === '*' ? devices.clear() : devices.delete(name);
+  const recent = new BoundedMap<string, true>(RECENT_ENVELOPES);
+  kernel.db.jobs.subscribe(({ invalidate }) => {
+    for (const name of invalidate) name === '*' ? devices.clear() : devices.delete(name);
   });
 
-  /** Whether the owner of a box has told of a device that can be called. */
-  async function hasDevice(tenant: string, box: string): Promise<boolean> {
-    const known = devices.get(deviceName(box));
+  /** Whether the owner of a mailbox has notified of a device that can be called. */
+  async function hasDevice(tenant: string, mailbox: string): Promise<boolean> {
+    const known = devices.get(deviceName(mailbox));
     if (known !== undefined) return known;
-    const [rows] = await store.load(tenant, [{ category: 'device', id: box }]);
+    const [rows] = await store.load(tenant, [{ category: 'device', id: mailbox }]);
     const found = rows?.[0] !== undefined;
-    devices.set(deviceName(box), found);
+    devices.set(deviceName(mailbox), found);
     return found;
   }
 
-  function forwarded({ settings, webhooks }: Profile, tenant: string, box: string, recipient: string): Pick<Commit, 'events' | 'jobs'> {
+  function forwarded({ settings, webhooks }: Profile, tenant: string, mailbox: string, recipient: string): Pick<Commit, 'events' | 'jobs'> {
     if (!settings.monitorForward) return {};
-    const payload: JsonObject = { connection_id: box, recipient_key: recipient, status: 'queued_for_delivery' };
-    return eventOf(tenant, webhooks, 'forward', box, payload);
+    const payload: JsonObject = { connection_id: mailbox, recipient_key: recipient, status: 'queued_for_delivery' };
+    return eventOf(tenant, webhooks, 'forward', mailbox, payload);
   }
 
-  /** Tells the controller, now and then, that a recipient fetches nothing any more. */
-  async function full(tenant: string, box: string): Promise<void> {
+  /** A webhook, now and then, for a mailbox whose owner fetches nothing any more. */
+  async function full(tenant: string, mailbox: string): Promise<void> {
     kernel.count('forwards_refused_full', tenant);
-    const name = `${tenant} ${box}`;
-    if (kernel.now() - (told.get(name) ?? 0) < TOLD_EVERY_MS) return;
-    told.set(name, kernel.now());
-    const { messages, bytes } = await store.mailbox(tenant, box);
-    await tellMailbox(kernel, tenant, { connection_id: box, reason: 'full', messages, bytes });
+    const name = `${tenant} ${mailbox}`;
+    if (kernel.now() - (notified.get(name) ?? 0) < NOTIFY_EVERY_MS) return;
+    notified.set(name, kernel.now());
+    const { messages, bytes } = await store.mailbox(tenant, mailbox);
+    await emitMailbox(kernel, tenant, { connection_id: mailbox, reason: 'full', messages, bytes });
   }
 
-  async function keep(tenant: string, box: string, recipient: string, body: string): Promise<void> {
+  async function keep(tenant: string, mailbox: string, recipient: string, body: string): Promise<void> {
     const profile = await kernel.profiles.of(tenant);
     const { life, ...limit } = profile.settings.mailbox;
     const now = kernel.now();
-    // a sender that heard no answer sends it again: while it lies in the box, its id is taken
-    const id = hash('sha256', `${box} ${recipient} ${body}`, 'base64url').slice(0, 32);
-    if (again.has(id)) {
+    // a sender without an answer sends it again: while it is in the mailbox, its id is in use
+    const id = hash('sha256', `${mailbox} ${recipient} ${body}`, 'base64url').slice(0, 32);
+    if (recent.has(id)) {
       kernel.count('forwards_repeated');
       return;
     }
-    const events = forwarded(profile, tenant, box, recipient);
+    const events = forwarded(profile, tenant, mailbox, recipient);
     const jobs = [...(events.jobs ?? [])];
-    if ((await hasDevice(tenant, box)) && now - (called.get(box) ?? 0) >= CALL_AFTER_MS) {
-      called.set(box, now);
+    if ((await hasDevice(tenant, mailbox)) && now - (called.get(mailbox) ?? 0) >= CALL_AFTER_MS) {
+      called.set(mailbox, now);
       jobs.push(
         commandJob(
           tenant,
-          { protocol: 'push-notifications-fcm', command: 'call', category: 'device', id: box, input: {} },
+          { protocol: 'push-notifications-fcm', command: 'call', category: 'device', id: mailbox, input: {} },
           undefined,
           now + CALL_AFTER_MS,
         ),
@@ -94,13 +94,13 @@ export function createRelay(
       await store.commit(tenant, {
         ...events,
         jobs,
-        mail: [{ id, box, recipient, body, expires: now + life, limit }],
+        mail: [{ id, mailbox, recipient, body, expires: now + life, limit }],
       });
-      again.set(id, true);
+      recent.set(id, true);
       kernel.count('forwards_kept', tenant);
     } catch (thrown) {
       const { code } = asAppError(thrown);
-      if (code === 'mailbox-full') await full(tenant, box);
+      if (code === 'mailbox-full') await full(tenant, mailbox);
       if (code !== 'mail-known') throw thrown;
       kernel.count('forwards_repeated');
     }
@@ -135,8 +135,8 @@ export function createRelay(
   };
 }
 
-/** Tells a controller what became of mail that was kept for a peer: `full`, `expired`, `undeliverable`. */
-export async function tellMailbox(kernel: Kernel, tenant: string, payload: JsonObject & { connection_id: string }): Promise<void> {
+/** The webhook `mailbox`: `full`, `expired`, `undeliverable`. */
+export async function emitMailbox(kernel: Kernel, tenant: string, payload: JsonObject & { connection_id: string }): Promise<void> {
   const { webhooks } = await kernel.profiles.of(tenant);
   await kernel.db.store.commit(tenant, eventOf(tenant, webhooks, 'mailbox', payload.connection_id, payload));
 }

@@ -1,7 +1,8 @@
 import type { Kernel } from '../kernel/context.ts';
 import type { MailSession } from '../kernel/received.ts';
-import type { Mail } from '../ports/store.ts';
-import type { Mailbox, MailboxReader } from './mailbox-reader.ts';
+import type { QueuedMessage } from '../ports/store.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { MailboxReader } from './mailbox-reader.ts';
 
 /** How long a message that went out as the answer to a request is not given to another. */
 const IN_FLIGHT_MS = 10_000;
@@ -36,10 +37,10 @@ export async function replyTo(
   isStopping: () => boolean,
 ): Promise<RequestMail | undefined> {
   const { store } = kernel.db;
-  const own = mode === 'implicit' ? undefined : true;
+  const origin = mode === 'implicit' ? undefined : 'agent';
   const deadline = performance.now() + EXPECTED_MS;
 
-  function take({ id, body }: Mail): RequestMail {
+  function take({ id, body }: QueuedMessage): RequestMail {
     mailbox.inFlight ??= new Map();
     mailbox.inFlight.set(id, kernel.now() + IN_FLIGHT_MS);
     return {
@@ -63,7 +64,7 @@ export async function replyTo(
       try {
         const flying = mailbox.sessions.flatMap(({ window }) => window.ids());
         const without = [...(mailbox.inFlight?.keys() ?? []), ...flying].slice(0, MAX_WITHOUT);
-        const [first] = await store.mail(tenant, connection, { limit: 1, own, without });
+        const [first] = await store.mail(tenant, connection, { limit: 1, origin, without });
         // another request may have had it at the same time
         if (first && !mailbox.inFlight?.has(first.id)) return take(first);
         const left = deadline - performance.now();

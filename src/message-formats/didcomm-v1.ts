@@ -55,7 +55,7 @@ export function didcommV1(kernel: Kernel): MessageFormat {
       pair = await kernel.keys.pair(tenant, kid);
     } catch (error) {
       if (isLocked(error)) return { refused: 'locked', locked: tenant };
-      if (!(await kernel.profiles.gone(tenant, error))) throw error;
+      if (!(await kernel.profiles.isTenantDeleted(tenant, error))) throw error;
     }
     if (!pair) return { refused: 'unknown_key' };
     try {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClaimedLane, type Database, JOB_KINDS, type Share, type StoreHint, targetOf } from './store.ts';
+import { type ChangeNotification, type ClaimedLane, type Database, JOB_KINDS, type Share, targetOf } from './store.ts';
 import { A, B, failsWith, ids, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
 
 /** The job side: lanes, their order and holds, and what a waiting REST call sees. */
@@ -393,7 +393,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
     it('tells listeners after a commit what it announced', async () => {
       const cause = randomUUID();
       const lane = `command:${cause}`;
-      const hints: StoreHint[] = [];
+      const hints: ChangeNotification[] = [];
       const end = db.jobs.subscribe((hint) => hints.push(hint));
       const event = { id: nextId(), topic: 't', category: 'c', record: 'r', value: {} };
       await db.store.commit(A, { jobs: [job(lane, { kind: 'command', cause })], events: [event] });

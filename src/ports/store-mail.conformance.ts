@@ -3,7 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
-import { type Commit, type Database, MAIL_ATTEMPTS, type Mail, type MailQuery, type MailWrite, type StoreHint } from './store.ts';
+import {
+  type ChangeNotification,
+  type Commit,
+  type Database,
+  MAIL_ATTEMPTS,
+  type MailQuery,
+  type QueuedMessage,
+  type QueuedMessageWrite,
+} from './store.ts';
 import { A, B, failsWith, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
 
 const DAY = 24 * 3600 * 1000;
@@ -11,9 +19,9 @@ const newBox = (): string => `box-${randomUUID()}`;
 const idsOf = (mail: readonly { id: string }[]): string[] => mail.map(({ id }) => id);
 
 /** A message of a box. */
-export function mailTo(box: string, more: Partial<MailWrite> = {}): MailWrite {
+export function mailTo(box: string, more: Partial<QueuedMessageWrite> = {}): QueuedMessageWrite {
   const id = more.id ?? nextId();
-  return { id, box, body: `{"of":"${id}"}`, expires: Date.now() + DAY, ...more };
+  return { id, mailbox: box, body: `{"of":"${id}"}`, expires: Date.now() + DAY, ...more };
 }
 
 /** Mail that is kept until its owner fetches it. */
@@ -22,7 +30,7 @@ export function mailTests(kit: StoreKit): void {
   leavingTests(kit);
   limitTests(kit);
   restingTests(kit);
-  hintTests(kit);
+  notificationTests(kit);
   crowdTests(kit);
 }
 
@@ -33,7 +41,7 @@ function mailKit({ db }: StoreKit) {
     read,
     readIds: async (box: string, query: Partial<MailQuery> = {}, tenant = A) => idsOf(await read(box, query, tenant)),
     /** Puts messages into a box, each by a commit of its own. */
-    async put(box: string, count: number, more: Partial<MailWrite> = {}): Promise<MailWrite[]> {
+    async put(box: string, count: number, more: Partial<QueuedMessageWrite> = {}): Promise<QueuedMessageWrite[]> {
       const all = Array.from({ length: count }, () => mailTo(box, more));
       for (const mail of all) await db.store.commit(A, { mail: [mail] });
       return all;
@@ -64,8 +72,10 @@ function readingTests(kit: StoreKit): void {
       await db.store.commit(A, { mail: [second, third], records: [record(box, 0, {})] });
       await db.store.commit(A, { mail: [fourth] });
       const found = await read(box);
-      const plain = ({ id, recipient, body }: Mail | MailWrite) => ({ id, recipient, body });
+      const plain = ({ id, recipient, body }: QueuedMessage | QueuedMessageWrite) => ({ id, recipient, body });
       assert.deepEqual(found.map(plain), [first, second, third, fourth].map(plain));
+      const origins = found.map(({ origin }) => origin);
+      assert.deepEqual(origins, ['forwarded', 'agent', 'agent', 'forwarded']);
       assert.ok(found.every(({ attempts, received }) => attempts === 0 && Math.abs(received - started) < 60_000));
       assert.deepEqual(await read(box), found, 'reading changes nothing');
       assert.deepEqual(await readIds(box, {}, B), []);
@@ -105,13 +115,13 @@ function readingTests(kit: StoreKit): void {
       const some = (remainder: number) => idsOf(mail.filter((_, i) => i % 3 === remainder));
       assert.deepEqual(await readIds(box, { recipient: 'one' }), some(1));
       assert.deepEqual(await readIds(box, { recipient: 'two', limit: 2 }), some(2).slice(0, 2));
-      assert.deepEqual(await readIds(box, { own: true }), some(0));
-      assert.deepEqual(await readIds(box, { own: true, limit: 1 }), some(0).slice(0, 1));
-      assert.deepEqual(await readIds(box, { own: false }), idsOf(mail));
-      assert.deepEqual(await readIds(box, { own: true, recipient: 'one' }), []);
+      assert.deepEqual(await readIds(box, { origin: 'agent' }), some(0));
+      assert.deepEqual(await readIds(box, { origin: 'agent', limit: 1 }), some(0).slice(0, 1));
+      assert.deepEqual(await readIds(box, { origin: undefined }), idsOf(mail));
+      assert.deepEqual(await readIds(box, { origin: 'agent', recipient: 'one' }), []);
       assert.deepEqual(await readIds(box, { recipient: 'three' }), []);
       assert.deepEqual(await readIds(box, { recipient: 'one', without: some(1).slice(0, 2) }), some(1).slice(2));
-      assert.deepEqual(await readIds(box, { own: true, without: some(0).slice(1), limit: 3 }), some(0).slice(0, 1));
+      assert.deepEqual(await readIds(box, { origin: 'agent', without: some(0).slice(1), limit: 3 }), some(0).slice(0, 1));
     });
 
     it('passes over what the caller has, without counting it', async () => {
@@ -143,10 +153,10 @@ function readingTests(kit: StoreKit): void {
       assert.deepEqual(await db.store.mailbox(A, box, 'one'), { messages: 3, bytes: 8, oldest: times[0], newest: times[3] });
       assert.deepEqual(await db.store.mailbox(A, box, 'two'), { messages: 0, bytes: 0 });
       assert.deepEqual(await db.store.mailbox(B, box), { messages: 0, bytes: 0 });
-      await db.store.commit(A, { taken: [{ box, ids: [first!.id] }] });
+      await db.store.commit(A, { acknowledged: [{ mailbox: box, ids: [first!.id] }] });
       assert.deepEqual(await db.store.mailbox(A, box), { messages: 3, bytes: 11, oldest: times[1], newest: times[3] });
       assert.deepEqual(await db.store.mailbox(A, box, 'one'), { messages: 2, bytes: 6, oldest: times[2], newest: times[3] });
-      await db.store.commit(A, { taken: [{ box, ids: await readIds(box) }] });
+      await db.store.commit(A, { acknowledged: [{ mailbox: box, ids: await readIds(box) }] });
       assert.deepEqual(await db.store.mailbox(A, box), { messages: 0, bytes: 0 });
     });
   });
@@ -159,7 +169,7 @@ function leavingTests(kit: StoreKit): void {
     const told: Awaited<ReturnType<Database['admin']['expireMail']>> = [];
     for (let more = -1; more !== 0; ) {
       const gone = await db.admin.expireMail(now);
-      told.push(...gone.filter((some) => some.box === box));
+      told.push(...gone.filter((some) => some.mailbox === box));
       more = gone.length;
     }
     return told;
@@ -171,27 +181,27 @@ function leavingTests(kit: StoreKit): void {
       const mine = idsOf(await put(box, 5));
       const others = idsOf(await put(other, 2));
       await db.store.commit(B, { mail: [mailTo(box, { id: mine[0]! })] });
-      await db.store.commit(A, { taken: [{ box, ids: [mine[1]!, 'unknown', others[0]!, mine[1]!, mine[3]!] }] });
+      await db.store.commit(A, { acknowledged: [{ mailbox: box, ids: [mine[1]!, 'unknown', others[0]!, mine[1]!, mine[3]!] }] });
       assert.deepEqual(await readIds(box), [mine[0], mine[2], mine[4]]);
       assert.equal(await counted(box), 3);
       await db.store.commit(A, {
-        taken: [
-          { box, ids: [mine[1]!, mine[2]!] },
-          { box: newBox(), ids: [mine[0]!] },
-          { box: other, ids: [others[1]!] },
-          { box, ids: [mine[2]!] },
-          { box, ids: [] },
+        acknowledged: [
+          { mailbox: box, ids: [mine[1]!, mine[2]!] },
+          { mailbox: newBox(), ids: [mine[0]!] },
+          { mailbox: other, ids: [others[1]!] },
+          { mailbox: box, ids: [mine[2]!] },
+          { mailbox: box, ids: [] },
         ],
       });
       assert.deepEqual(await readIds(box), [mine[0], mine[4]]);
       assert.deepEqual([await counted(box), await counted(other)], [2, 1]);
-      await db.store.commit(B, { taken: [{ box: other, ids: others }] });
+      await db.store.commit(B, { acknowledged: [{ mailbox: other, ids: others }] });
       assert.equal(await counted(other), 1, "another tenant's");
       assert.equal(await counted(box, B), 1, 'one of the same id');
       // at once, so that both tenants come into one transaction
       await Promise.all([
-        db.store.commit(A, { taken: [{ box, ids: [mine[0]!] }], missed: [{ box, ids: [mine[0]!] }] }),
-        db.store.commit(B, { taken: [{ box, ids: [mine[4]!] }], missed: [{ box, ids: [mine[4]!] }] }),
+        db.store.commit(A, { acknowledged: [{ mailbox: box, ids: [mine[0]!] }], unacknowledged: [{ mailbox: box, ids: [mine[0]!] }] }),
+        db.store.commit(B, { acknowledged: [{ mailbox: box, ids: [mine[4]!] }], unacknowledged: [{ mailbox: box, ids: [mine[4]!] }] }),
       ]);
       assert.deepEqual(
         (await read(box)).map(({ id, attempts }) => [id, attempts]),
@@ -209,7 +219,7 @@ function leavingTests(kit: StoreKit): void {
       const [first, second] = await put(box, 2);
       await assert.rejects(db.store.commit(A, { mail: [mailTo(newBox(), { id: first!.id })] }), failsWith('mail-known'));
       const fresh = mailTo(box, { limit: { messages: 2, bytes: 1000 } });
-      await db.store.commit(A, { taken: [{ box, ids: [first!.id] }], mail: [fresh], records: [record(box, 0, {})] });
+      await db.store.commit(A, { acknowledged: [{ mailbox: box, ids: [first!.id] }], mail: [fresh], records: [record(box, 0, {})] });
       assert.deepEqual(await readIds(box), [second!.id, fresh.id]);
       await db.store.commit(A, { mail: [first!] });
       assert.deepEqual(await readIds(box), [second!.id, fresh.id, first!.id]);
@@ -222,7 +232,7 @@ function leavingTests(kit: StoreKit): void {
       const other = (await kit.opened().second?.()) ?? db;
       const taking = [db, other, db, other, db, other].map((from, i) =>
         from.store.commit(A, {
-          taken: [{ box, ids: i % 2 ? ids.slice(0, 5).reverse() : ids.slice(0, 5) }],
+          acknowledged: [{ mailbox: box, ids: i % 2 ? ids.slice(0, 5).reverse() : ids.slice(0, 5) }],
           records: [record(`${box}-${i}`, 0, {})],
         }),
       );
@@ -235,7 +245,12 @@ function leavingTests(kit: StoreKit): void {
       const box = newBox();
       const ids = idsOf(await put(box, 2));
       await db.store.commit(A, { records: [record(box, 0, {})] });
-      const clash: Commit = { taken: [{ box, ids }], missed: [{ box, ids }], mail: [mailTo(box)], records: [record(box, 0, {})] };
+      const clash: Commit = {
+        acknowledged: [{ mailbox: box, ids }],
+        unacknowledged: [{ mailbox: box, ids }],
+        mail: [mailTo(box)],
+        records: [record(box, 0, {})],
+      };
       await assert.rejects(db.store.commit(A, clash), failsWith('conflict'));
       const found = await read(box);
       assert.deepEqual(idsOf(found), ids);
@@ -246,10 +261,10 @@ function leavingTests(kit: StoreKit): void {
     it('is given up after too many attempts, and told as undeliverable exactly once', async () => {
       const box = newBox();
       const [never, often, few] = idsOf(await put(box, 3, { body: '1234' }));
-      const miss = (ids: string[], at = box) => db.store.commit(A, { missed: [{ box: at, ids }] });
+      const miss = (ids: string[], at = box) => db.store.commit(A, { unacknowledged: [{ mailbox: at, ids }] });
       await miss([few!, often!, 'unknown', few!]);
       await miss([often!], newBox());
-      await db.store.commit(B, { missed: [{ box, ids: [often!] }] });
+      await db.store.commit(B, { unacknowledged: [{ mailbox: box, ids: [often!] }] });
       assert.deepEqual(
         (await read(box)).map(({ attempts }) => attempts),
         [0, 1, 1],
@@ -265,7 +280,7 @@ function leavingTests(kit: StoreKit): void {
       assert.deepEqual(await readIds(box), [never, few]);
       assert.equal((await db.store.mailbox(A, box)).messages, 3, 'it lies there until it is removed');
       const told = await Promise.all([0, 1].map(() => expireAll(Date.now(), box)));
-      assert.deepEqual(told.flat(), [{ tenant: A, box, messages: 1, reason: 'undeliverable' }]);
+      assert.deepEqual(told.flat(), [{ tenant: A, mailbox: box, messages: 1, reason: 'undeliverable' }]);
       assert.deepEqual(await expireAll(Date.now(), box), []);
       assert.equal(await counted(box), 2);
     });
@@ -288,12 +303,12 @@ function leavingTests(kit: StoreKit): void {
         (await read(box)).map(({ recipient }) => recipient),
         ['x', undefined],
       );
-      assert.deepEqual(await expireAll(Date.now(), box), [{ tenant: A, box, messages: 1, reason: 'expired' }]);
+      assert.deepEqual(await expireAll(Date.now(), box), [{ tenant: A, mailbox: box, messages: 1, reason: 'expired' }]);
       assert.equal(await counted(box), 2);
-      await db.store.commit(A, { taken: [{ box: own, ids: await readIds(own) }] });
+      await db.store.commit(A, { acknowledged: [{ mailbox: own, ids: await readIds(own) }] });
       const second = (await kit.opened().second?.()) ?? db;
       const told = (await Promise.all([db, second, db, second].map((from) => from.admin.expireMail(soon + 1)))).flat();
-      const sorted = told.map(({ tenant, box, messages, reason }) => `${tenant} ${box} ${messages} ${reason}`).sort();
+      const sorted = told.map(({ tenant, mailbox: box, messages, reason }) => `${tenant} ${box} ${messages} ${reason}`).sort();
       assert.deepEqual(sorted, [`${A} ${box} 1 expired`, `${A} ${other} 1 expired`, `${B} ${other} 2 expired`].sort());
       assert.deepEqual([await counted(box), await counted(other), await counted(other, B)], [1, 0, 0]);
     });
@@ -303,7 +318,7 @@ function leavingTests(kit: StoreKit): void {
       const mail = Array.from({ length: 2300 }, () => mailTo(box, { expires: Date.now() + 1000, body: 'x' }));
       await db.store.commit(A, { mail });
       const ids = idsOf(mail).slice(0, 300);
-      for (let i = 0; i < MAIL_ATTEMPTS; i++) await db.store.commit(A, { missed: [{ box, ids }] });
+      for (let i = 0; i < MAIL_ATTEMPTS; i++) await db.store.commit(A, { unacknowledged: [{ mailbox: box, ids }] });
       const told = await expireAll(Date.now() + 2000, box);
       const sum = (reason: string) => told.reduce((total, one) => total + (one.reason === reason ? one.messages : 0), 0);
       assert.deepEqual([sum('expired'), sum('undeliverable')], [2000, 300]);
@@ -323,7 +338,7 @@ function leavingTests(kit: StoreKit): void {
       await assert.rejects(readIds(box, {}, gone), failsWith('wallet-locked'));
       await assert.rejects(db.store.mailbox(gone, box), failsWith('wallet-locked'));
       await assert.rejects(db.store.commit(gone, { mail: [mailTo(box)] }), failsWith('wallet-locked'));
-      assert.deepEqual(await expireAll(Date.now() + 2000, box), [{ tenant: gone, box, messages: 1, reason: 'expired' }]);
+      assert.deepEqual(await expireAll(Date.now() + 2000, box), [{ tenant: gone, mailbox: box, messages: 1, reason: 'expired' }]);
       await db.admin.unlockTenant(gone, { ...lock, until: Date.now() + 60_000 });
       assert.deepEqual(await readIds(box, {}, gone), idsOf(mail));
       assert.equal(await counted(box, gone), 3);
@@ -345,7 +360,7 @@ function limitTests(kit: StoreKit): void {
   const { readIds, put, counted } = mailKit(kit);
 
   describe('a box that is full', () => {
-    const all = (box: string, mail: MailWrite[]): Commit => ({
+    const all = (box: string, mail: QueuedMessageWrite[]): Commit => ({
       mail,
       records: [record(box, 0, {})],
       jobs: [job(`deliver:${box}`)],
@@ -367,7 +382,7 @@ function limitTests(kit: StoreKit): void {
         { messages: 1000, bytes: 30 },
       ]) {
         const [box, open] = [newBox(), newBox()];
-        const full = (more: Partial<MailWrite> = {}) => mailTo(box, { body: '0123456789', limit, ...more });
+        const full = (more: Partial<QueuedMessageWrite> = {}) => mailTo(box, { body: '0123456789', limit, ...more });
         await put(box, 2, { body: '0123456789', limit });
         await assert.rejects(db.store.commit(A, all(box, [mailTo(open), full(), full()])), failsWith('mailbox-full'));
         await nothingOf(box);
@@ -378,7 +393,7 @@ function limitTests(kit: StoreKit): void {
         await db.store.commit(A, { mail: [full({ limit: undefined })] });
         await assert.rejects(db.store.commit(A, { mail: [full()] }), failsWith('mailbox-full'), 'beyond it already');
         const ids = await readIds(box);
-        await db.store.commit(A, { taken: [{ box, ids: ids.slice(0, 2) }], mail: [full()] });
+        await db.store.commit(A, { acknowledged: [{ mailbox: box, ids: ids.slice(0, 2) }], mail: [full()] });
         assert.equal(await counted(box), 3);
       }
     });
@@ -392,7 +407,7 @@ function limitTests(kit: StoreKit): void {
         failsWith('mailbox-full'),
       );
       const bytes = { limit: { messages: 9, bytes: 5 } };
-      const five = (more: Partial<MailWrite>) => mailTo(box, { body: '12345', ...more });
+      const five = (more: Partial<QueuedMessageWrite>) => mailTo(box, { body: '12345', ...more });
       await assert.rejects(db.store.commit(A, { mail: [five({}), five(bytes), five(limit(9))] }), failsWith('mailbox-full'));
       await db.store.commit(A, { mail: [mailTo(box, limit(1)), mailTo(box), mailTo(box, limit(3))] });
       assert.equal(await counted(box), 3);
@@ -446,14 +461,17 @@ function restingTests(kit: StoreKit): void {
       await opened().swapMail(ids[0]!, ids[2]!);
       assert.deepEqual(await readIds(box), ids);
       await opened().swapMail(ids[0]!, ids[2]!);
-      await db.store.commit(A, { taken: [{ box, ids }] });
+      await db.store.commit(A, { acknowledged: [{ mailbox: box, ids }] });
       assert.equal(await counted(box), 0);
     });
 
     it('is all there after the database was closed and opened', async () => {
       const box = newBox();
       const ids = idsOf(await put(box, 3, { recipient: 'x' }));
-      await db.store.commit(A, { missed: [{ box, ids: ids.slice(1, 2) }], taken: [{ box, ids: ids.slice(0, 1) }] });
+      await db.store.commit(A, {
+        unacknowledged: [{ mailbox: box, ids: ids.slice(1, 2) }],
+        acknowledged: [{ mailbox: box, ids: ids.slice(0, 1) }],
+      });
       const before = await read(box);
       const status = await db.store.mailbox(A, box);
       await opened().reopen();
@@ -473,18 +491,18 @@ function restingTests(kit: StoreKit): void {
   });
 }
 
-function hintTests(kit: StoreKit): void {
+function notificationTests(kit: StoreKit): void {
   const { db } = kit;
   const { readIds, put, counted } = mailKit(kit);
-  const heard = async (from: Database, run: () => Promise<void>): Promise<StoreHint[]> => {
-    const hints: StoreHint[] = [];
+  const heard = async (from: Database, run: () => Promise<void>): Promise<ChangeNotification[]> => {
+    const hints: ChangeNotification[] = [];
     const end = from.jobs.subscribe((hint) => hints.push(hint));
     await run();
     end();
     return hints;
   };
 
-  describe('hints of mail', () => {
+  describe('change notifications of mail', () => {
     it('name what came, in order, and how much the box holds then', async () => {
       const [box, other] = [newBox(), newBox()];
       const before = await put(box, 2);
@@ -494,24 +512,27 @@ function hintTests(kit: StoreKit): void {
         {
           kinds: [],
           causes: [],
-          forget: [],
+          invalidate: [],
           tenants: [],
           events: [],
-          boxes: [
-            { tenant: A, box, mail: [two[0], two[2]], waiting: 4 },
-            { tenant: A, box: other, mail: [two[1]], waiting: 1 },
+          mailboxes: [
+            { tenant: A, mailbox: box, mail: [two[0], two[2]], waiting: 4 },
+            { tenant: A, mailbox: other, mail: [two[1]], waiting: 1 },
           ],
         },
       ]);
       const silent = await heard(db, async () => {
-        await db.store.commit(A, { taken: [{ box, ids: idsOf(before) }], missed: [{ box, ids: [two[0]!.id] }] });
+        await db.store.commit(A, {
+          acknowledged: [{ mailbox: box, ids: idsOf(before) }],
+          unacknowledged: [{ mailbox: box, ids: [two[0]!.id] }],
+        });
         await assert.rejects(db.store.commit(A, { mail: [mailTo(box, { limit: { messages: 1, bytes: 1 } })] }), failsWith('mailbox-full'));
         await assert.rejects(db.store.commit(A, { mail: [mailTo(box, { id: two[0]!.id })] }), failsWith('mail-known'));
       });
       assert.deepEqual(silent, []);
       const last = mailTo(box);
-      const [hint] = await heard(db, () => db.store.commit(A, { mail: [last], taken: [{ box, ids: [two[0]!.id] }] }));
-      assert.deepEqual(hint?.boxes, [{ tenant: A, box, mail: [last], waiting: 2 }]);
+      const [hint] = await heard(db, () => db.store.commit(A, { mail: [last], acknowledged: [{ mailbox: box, ids: [two[0]!.id] }] }));
+      assert.deepEqual(hint?.mailboxes, [{ tenant: A, mailbox: box, mail: [last], waiting: 2 }]);
     });
 
     it('come in the order in which the mail is read, also of many commits at once, some of which fail', async () => {
@@ -527,7 +548,7 @@ function hintTests(kit: StoreKit): void {
           await Promise.allSettled(commits);
         }
       });
-      const told = hints.flatMap(({ boxes }) => boxes).filter((one) => one.box === box);
+      const told = hints.flatMap(({ mailboxes }) => mailboxes).filter((one) => one.mailbox === box);
       const order = told.flatMap(({ mail }) => idsOf(mail!));
       assert.equal(order.length, 85);
       assert.deepEqual(await readIds(box), order);
@@ -549,9 +570,9 @@ function hintTests(kit: StoreKit): void {
       });
       assert.equal(hints.length, 1);
       assert.equal(hints[0]!.elsewhere, true);
-      assert.deepEqual(hints[0]!.boxes, [
-        { tenant: A, box },
-        { tenant: A, box: second },
+      assert.deepEqual(hints[0]!.mailboxes, [
+        { tenant: A, mailbox: box },
+        { tenant: A, mailbox: second },
       ]);
       assert.deepEqual(hints[0]!.causes, []);
       assert.equal(await counted(box), 2);
@@ -560,12 +581,12 @@ function hintTests(kit: StoreKit): void {
         await sleep(200);
       });
       assert.deepEqual(
-        many.flatMap(({ boxes }) => boxes),
-        [{ tenant: '*', box: '*' }],
+        many.flatMap(({ mailboxes }) => mailboxes),
+        [{ tenant: '*', mailbox: '*' }],
         'too many to be named',
       );
       assert.deepEqual(
-        many.flatMap(({ forget }) => forget),
+        many.flatMap(({ invalidate }) => invalidate),
         [],
       );
     });
@@ -617,7 +638,7 @@ function crowdTests(kit: StoreKit): void {
             from.store.commit(A, { mail, marks: [{ mark: `${boxes[0]}-${w}-${i}`, expires: Infinity }] }),
             from.store.commit(w % 2 ? B : A, { mail: [mailTo(boxes[(i + w) % 8]!)] }),
           ]);
-          for (const { box } of mail) put.set(box, put.get(box)! + 1);
+          for (const { mailbox: box } of mail) put.set(box, put.get(box)! + 1);
           if (w % 2 === 0) put.set(boxes[(i + w) % 8]!, put.get(boxes[(i + w) % 8]!)! + 1);
         }
         writing -= 1;
@@ -625,9 +646,14 @@ function crowdTests(kit: StoreKit): void {
       const take = async (from: Database, r: number) => {
         while (writing > 0) {
           const some = r ? boxes.slice(2).toReversed() : boxes.slice(0, 6);
-          const taken = await Promise.all(some.map(async (box) => ({ box, ids: idsOf(await from.store.mail(A, box, { limit: 5 })) })));
-          await from.store.commit(A, { taken, missed: taken.map(({ box, ids }) => ({ box, ids: ids.slice(0, 1) })) });
-          for (const { box, ids } of taken) for (const id of ids) had.get(box)!.add(id);
+          const taken = await Promise.all(
+            some.map(async (mailbox) => ({ mailbox, ids: idsOf(await from.store.mail(A, mailbox, { limit: 5 })) })),
+          );
+          await from.store.commit(A, {
+            acknowledged: taken,
+            unacknowledged: taken.map(({ mailbox, ids }) => ({ mailbox, ids: ids.slice(0, 1) })),
+          });
+          for (const { mailbox, ids } of taken) for (const id of ids) had.get(mailbox)!.add(id);
           await from.admin.expireMail(Date.now());
         }
       };
@@ -650,24 +676,24 @@ function crowdTests(kit: StoreKit): void {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
           const boxes = [newBox(), newBox()];
-          let model: { box: string; write: MailWrite; attempts: number }[] = [];
-          const all: MailWrite[] = [];
+          let model: { box: string; write: QueuedMessageWrite; attempts: number }[] = [];
+          const all: QueuedMessageWrite[] = [];
           for (const { put, limit, take, miss } of steps) {
             const mail = put.map(({ box, size, to }) => mailTo(boxes[box]!, { body: 'x'.repeat(size), recipient: to ?? undefined, limit }));
             const chosen = (numbers: number[]) => numbers.flatMap((n) => all[n] ?? []);
-            const listed = (numbers: number[]) => chosen(numbers).map(({ box, id }) => ({ box, ids: [id] }));
+            const listed = (numbers: number[]) => chosen(numbers).map(({ mailbox, id }) => ({ mailbox, ids: [id] }));
             const goes = new Set(idsOf(chosen(take)));
             const missed = new Set(idsOf(chosen(miss)));
             const next = model
               .filter(({ write }) => !goes.has(write.id))
               .map((one) => ({ ...one, attempts: one.attempts + (missed.has(one.write.id) ? 1 : 0) }));
-            next.push(...mail.map((write) => ({ box: write.box, write, attempts: 0 })));
+            next.push(...mail.map((write) => ({ box: write.mailbox, write, attempts: 0 })));
             const fits = boxes.every((box) => {
               const held = next.filter((one) => one.box === box);
               const bytes = held.reduce((sum, { write }) => sum + write.body.length, 0);
-              return !mail.some((write) => write.box === box) || (held.length <= limit.messages && bytes <= limit.bytes);
+              return !mail.some((write) => write.mailbox === box) || (held.length <= limit.messages && bytes <= limit.bytes);
             });
-            const attempt = db.store.commit(A, { mail, taken: listed(take), missed: listed(miss) });
+            const attempt = db.store.commit(A, { mail, acknowledged: listed(take), unacknowledged: listed(miss) });
             if (!fits) {
               await assert.rejects(attempt, failsWith('mailbox-full'));
               continue;

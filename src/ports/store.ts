@@ -43,9 +43,9 @@ export interface Store {
 
   /**
    * The first messages of a box, in the order in which they were committed; those that have expired, or were given up, are not among them. With `recipient` only
-   * those for this key; `own` only those that are not forwarded. Reading changes nothing: a message is there until a commit takes it. An unknown box is empty.
+   * those for this key; `origin` only the agent's own. Reading changes nothing: a message is there until a commit takes it. An unknown box is empty.
    */
-  mail(tenant: string, box: string, query: MailQuery): Promise<Mail[]>;
+  mail(tenant: string, box: string, query: MailQuery): Promise<QueuedMessage[]>;
 
   /** How much lies in a box, or of it for one recipient. */
   mailbox(tenant: string, box: string, recipient?: string): Promise<MailboxStatus>;
@@ -94,7 +94,7 @@ export interface Jobs {
   revive(tenant: string, ids: readonly string[]): Promise<number>;
 
   /** Calls `listener` after commits, here or (as a hint that may be lost) in another process. Returns the function that ends it. */
-  subscribe(listener: (hint: StoreHint) => void): () => void;
+  subscribe(listener: (hint: ChangeNotification) => void): () => void;
 }
 
 /** Tenants and the life of the database. */
@@ -125,7 +125,7 @@ export interface StoreAdmin {
    * Removes some of the mail whose time is over, or that was given up after too many attempts: how many messages of which box. Empty when there is no more. What
    * it answers is gone: of two that ask at once only one hears of a message.
    */
-  expireMail(now: number): Promise<{ tenant: string; box: string; messages: number; reason: 'expired' | 'undeliverable' }[]>;
+  expireMail(now: number): Promise<{ tenant: string; mailbox: string; messages: number; reason: 'expired' | 'undeliverable' }[]>;
   /** Writes a little, to see that it can. @throws AppError when the database does not answer, or has no room. */
   check(): Promise<void>;
   /** How many jobs are open, of every kind, and how many are dead, over all tenants. */
@@ -164,15 +164,15 @@ export interface Commit {
   routes?: readonly Route[];
   unroutes?: readonly string[];
   /** Tenants whose profile this changes, and DIDs whose document is another now: told to the listeners of every process. */
-  forget?: readonly string[];
+  invalidate?: readonly string[];
   marks?: readonly MarkWrite[];
   jobs?: readonly JobWrite[];
   /** Messages that are kept for peers who fetch them. */
-  mail?: readonly MailWrite[];
+  mail?: readonly QueuedMessageWrite[];
   /** Messages that their owner has: they go. Ids that are not in the box are passed over. */
-  taken?: readonly { box: string; ids: readonly string[] }[];
+  acknowledged?: readonly { mailbox: string; ids: readonly string[] }[];
   /** Messages that were sent and not confirmed: attempts + 1. At `MAIL_ATTEMPTS` it is given up: nobody reads it again, and `expireMail` removes it. */
-  missed?: readonly { box: string; ids: readonly string[] }[];
+  unacknowledged?: readonly { mailbox: string; ids: readonly string[] }[];
   events?: readonly EventWrite[];
   /** Jobs that this commit completes; each must still be held under its lease. */
   done?: readonly { id: string; lease: string }[];
@@ -186,11 +186,11 @@ export interface Commit {
 export const MAIL_ATTEMPTS = 20;
 
 /** A message to be kept for a peer that fetches its mail. */
-export interface MailWrite {
+export interface QueuedMessageWrite {
   /** Unique in the tenant among what is kept; where one is there already, the commit fails as a whole with `mail-known`. */
   id: string;
   /** Whose it is: a connection's id. */
-  box: string;
+  mailbox: string;
   /** The verkey that it was forwarded to; absent for a message of our own. Kept as a keyed hash, and in the encrypted row. */
   recipient?: string;
   /** An envelope as it came. Encrypted at rest under the tenant's data key, with associated data of its id. */
@@ -201,8 +201,10 @@ export interface MailWrite {
   limit?: { messages: number; bytes: number };
 }
 
-export interface Mail {
+export interface QueuedMessage {
   id: string;
+  /** An envelope that was forwarded to its mailbox, or a message of the agent's own. */
+  origin: 'forwarded' | 'agent';
   recipient?: string;
   body: string;
   /** When it was committed, ms. */
@@ -217,7 +219,8 @@ export interface MailQuery {
   /** No more than that together, but always the first. */
   maxBytes?: number;
   recipient?: string;
-  own?: boolean;
+  /** `agent`: only messages of the agent's own. */
+  origin?: 'agent';
   /** Ids that the caller has already: passed over, and not counted. At most 1,000. */
   without?: readonly string[];
 }
@@ -417,7 +420,7 @@ export interface CauseStatus {
   failure?: { code: string; text: string };
 }
 
-export interface StoreHint {
+export interface ChangeNotification {
   /** Told by another process, which works on the jobs that it committed. */
   elsewhere?: boolean;
   /** Kinds of the jobs that were committed. */
@@ -425,7 +428,7 @@ export interface StoreHint {
   /** Causes that may have moved. */
   causes: readonly string[];
   /** What this and other processes must not keep in memory any longer: tenants, DIDs, and keys that serve nothing any more. `*` for everything. */
-  forget: readonly string[];
+  invalidate: readonly string[];
   /** Tenants of which another process committed events. */
   tenants: readonly string[];
   /** Events that were committed here (not given for other processes). */
@@ -434,5 +437,5 @@ export interface StoreHint {
    * Boxes that got mail, here or in another process. Here, `mail` is what came, in order, and `waiting` how many messages the box holds with the last of them:
    * who has sent all but these has sent all.
    */
-  boxes: readonly { tenant: string; box: string; mail?: readonly MailWrite[]; waiting?: number }[];
+  mailboxes: readonly { tenant: string; mailbox: string; mail?: readonly QueuedMessageWrite[]; waiting?: number }[];
 }

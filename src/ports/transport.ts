@@ -8,7 +8,7 @@ export interface DeliveryResult {
 
 /**
  * A connection on which envelopes go both ways, whoever opened it. Frames arrive in the order of `send`. A socket that is closed takes nothing and says nothing:
- * what was not `taken` is to be sent again elsewhere.
+ * what was not `acknowledged` is to be sent again elsewhere.
  */
 export interface Socket {
   /** Unique, over all processes too. */
@@ -20,7 +20,7 @@ export interface Socket {
   readonly buffered: number;
   send(frame: string): void;
   /** Resolves when the peer has answered a ping that went out after all that was sent before; false when the socket closed first, or no answer came in time. */
-  taken(): Promise<boolean>;
+  acknowledged(): Promise<boolean>;
   /** @param code RFC 6455 section 7.4: 1001 going away, 1008 policy, 1009 too large, 1013 try again later */
   close(code: number, reason: string): void;
   /** Calls `listener` once, when the socket is closed; at once where it is. */
@@ -30,7 +30,7 @@ export interface Socket {
 /** Sends to addresses: one guarded way to what peers and tenants name, one free way to what the operator named. */
 export interface Outbound {
   /**
-   * Sends an envelope to a peer's endpoint: posts it, as DIDComm unless a media type is given, or sends it as a frame to a WebSocket, where 202 stands for `taken`.
+   * Sends an envelope to a peer's endpoint: posts it, as DIDComm unless a media type is given, or sends it as a frame to a WebSocket, where 202 stands for `acknowledged`.
    * @param signal ends an HTTP request early; a frame is not taken back
    * @param own the connection whose answers come on the same WebSocket: nothing else goes on that. Peers may know one connection for each socket, as Credo does
    * @throws AppError `egress-refused` for an address that the guard does not allow, `delivery-failed` for anything that may pass
@@ -38,7 +38,7 @@ export interface Outbound {
   deliver(endpoint: string, envelope: string, mediaType?: string, signal?: AbortSignal, own?: string): Promise<DeliveryResult>;
   /**
    * Opens a WebSocket to a peer and keeps it: for an agent that nobody can reach, whose mail comes on it.
-   * @param onFrame what the peer sends, one frame after the other; `taken` of the other side waits for it to settle. It must not wait for `taken` of this one
+   * @param onFrame what the peer sends, one frame after the other; `acknowledged` of the other side waits for it to settle. It must not wait for `acknowledged` of this one
    * @throws AppError `egress-refused`, `delivery-failed`
    */
   link(endpoint: string, onFrame: (frame: Uint8Array, socket: Socket) => Promise<void>): Promise<Socket>;

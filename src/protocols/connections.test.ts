@@ -358,7 +358,7 @@ table('connections', [
     title: 'takes the mediated key of the invitation back',
     acked: { status: 'OK' },
     record: { ...asked, state: 'response', value: { ...asked.value, invitation_mediated: true } },
-    effects: { unmediate: [key(103)], record: { states: ['active'], patch: { invitation_mediated: REMOVED } } },
+    effects: { deregisterKeys: [key(103)], record: { states: ['active'], patch: { invitation_mediated: REMOVED } } },
   },
   {
     title: 'ends the handshake',

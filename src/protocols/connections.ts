@@ -115,8 +115,8 @@ export const connections = defineProtocol<ConnectionValue>({
     from: ['response'],
     role: 'invitee',
     step(ctx) {
-      const { patch, unmediate } = completed(ctx.record!);
-      return { record: { states: ['active'], patch }, unmediate };
+      const { patch, deregisterKeys } = completed(ctx.record!);
+      return { record: { states: ['active'], patch }, deregisterKeys };
     },
   },
   problem: {

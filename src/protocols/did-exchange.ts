@@ -99,8 +99,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
       from: ['response'],
       role: 'invitee',
       step(ctx) {
-        const { patch, unmediate } = completed(ctx.record!);
-        return { record: { states: ['active'], patch: { ...patch, my_did: shortPeerDid(ctx.record!.value.my_did!) } }, unmediate };
+        const { patch, deregisterKeys } = completed(ctx.record!);
+        return { record: { states: ['active'], patch: { ...patch, my_did: shortPeerDid(ctx.record!.value.my_did!) } }, deregisterKeys };
       },
     },
   },

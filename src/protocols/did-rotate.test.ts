@@ -306,7 +306,7 @@ table('did-rotate', [
     title: 'gives the former key up',
     command: 'retire',
     record: { ...rotating, state: 'ack-received', value: { ...rotating.value, former_verkey: OUR_KEY, former_mediated: true } },
-    effects: { unroutes: [OUR_KEY], unkeys: [OUR_KEY], unmediate: [OUR_KEY], record: { remove: true, silent: true } },
+    effects: { unroutes: [OUR_KEY], unkeys: [OUR_KEY], deregisterKeys: [OUR_KEY], record: { remove: true, silent: true } },
   },
   {
     title: 'has no key to give up',

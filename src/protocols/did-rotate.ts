@@ -216,7 +216,7 @@ function destination(ctx: Ctx, to: string): { did: string; verkey: string; key?:
 const given = (verkey: string, mediated: boolean | undefined): Effects => ({
   unroutes: [verkey],
   unkeys: [verkey],
-  unmediate: mediated ? [verkey] : undefined,
+  deregisterKeys: mediated ? [verkey] : undefined,
 });
 
 /** The peer is where it says: the connection follows, and the ack goes to where the peer was. `sender`: the key that told it. */

@@ -156,7 +156,7 @@ export const connection = defineRecord<ConnectionValue>({
     return {
       unroutes: [...key, ...of2018.filter((name) => name !== undefined).map(id2018)],
       unkeys: key,
-      unmediate: [...(value.mediated ? key : []), ...invitationMediated(value)],
+      deregisterKeys: [...(value.mediated ? key : []), ...invitationMediated(value)],
       next: value.mediation?.map((role) => ({
         protocol: 'coordinate-mediation',
         command: 'purge',
@@ -193,9 +193,9 @@ export const invitationMediated = ({ invitation_mediated, invitation_key }: Conn
   invitation_mediated && invitation_key ? [invitation_key] : [];
 
 /** A connection is complete: nobody writes to the key of its invitation any more. */
-export const completed = ({ value }: Exchange<ConnectionValue>): { patch: Partial<ConnectionValue>; unmediate: string[] } => ({
+export const completed = ({ value }: Exchange<ConnectionValue>): { patch: Partial<ConnectionValue>; deregisterKeys: string[] } => ({
   patch: { invitation_mediated: undefined },
-  unmediate: invitationMediated(value),
+  deregisterKeys: invitationMediated(value),
 });
 
 /** The id of a connection that can be written to. @throws AppError ACA-Py's refusal of one that cannot yet */

@@ -1,7 +1,16 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../ports/json.ts';
-import type { Commit, JobKind, Mail, MailWrite, StoredEvent, StoredKey, StoredMark, StoredRecord } from '../ports/store.ts';
+import type {
+  Commit,
+  JobKind,
+  QueuedMessage,
+  QueuedMessageWrite,
+  StoredEvent,
+  StoredKey,
+  StoredMark,
+  StoredRecord,
+} from '../ports/store.ts';
 import { open, seal, TAG_BYTES, type TenantKeys, tagHash, VaultError } from './seal.ts';
 
 /** Due time of what waits to be asked for by name (`notBefore: Infinity`): the largest time a Date holds. */
@@ -139,7 +148,7 @@ function sealedSecret(keys: TenantKeys, kid: string, type: string, secret: Uint8
 }
 
 /** The envelope stays text as it is: as JSON each of its quotation marks would be written twice. */
-function sealedMail(keys: TenantKeys, { box, id, recipient = '', body }: MailWrite, size: number): Buffer {
+function sealedMail(keys: TenantKeys, { mailbox: box, id, recipient = '', body }: QueuedMessageWrite, size: number): Buffer {
   const head = Buffer.byteLength(recipient);
   const plain = Buffer.allocUnsafe(4 + head + size);
   plain.writeUInt32BE(head);
@@ -156,10 +165,10 @@ export function addToBox(sum: BoxRow, more: BoxRow): void {
   sum.maxBytes = Math.min(sum.maxBytes + more.bytes, more.maxBytes);
 }
 
-function mailRows(keys: TenantKeys, mail: readonly MailWrite[]): Pick<CommitRows, 'mail' | 'boxes'> {
+function mailRows(keys: TenantKeys, mail: readonly QueuedMessageWrite[]): Pick<CommitRows, 'mail' | 'boxes'> {
   const boxes = new Map<string, BoxRow>();
   const rows = mail.map((m) => {
-    const { box, id, limit } = m;
+    const { mailbox: box, id, limit } = m;
     const size = Buffer.byteLength(m.body);
     const one = { box, messages: 1, bytes: size, maxMessages: limit?.messages ?? Infinity, maxBytes: limit?.bytes ?? Infinity };
     const sum = boxes.get(box);
@@ -172,9 +181,9 @@ function mailRows(keys: TenantKeys, mail: readonly MailWrite[]): Pick<CommitRows
 }
 
 /** A commit names a message once, however often it says so. */
-function idsByBox(named: readonly { box: string; ids: readonly string[] }[]): BoxIds[] {
+function idsByBox(named: readonly { mailbox: string; ids: readonly string[] }[]): BoxIds[] {
   const boxes = new Map<string, Set<string>>();
-  for (const { box, ids } of named) {
+  for (const { mailbox: box, ids } of named) {
     const found = boxes.get(box) ?? new Set<string>();
     for (const id of ids) found.add(id);
     if (found.size > 0) boxes.set(box, found);
@@ -230,8 +239,8 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       value: seal(keys, eventParts(e), json(e.value)),
     })),
     ...mailRows(keys, commit.mail ?? []),
-    taken: idsByBox(commit.taken ?? []),
-    missed: idsByBox(commit.missed ?? []),
+    taken: idsByBox(commit.acknowledged ?? []),
+    missed: idsByBox(commit.unacknowledged ?? []),
     done: [...(commit.done ?? [])],
     snapshots: (commit.snapshots ?? []).map((s) => ({
       cause: s.cause,
@@ -315,10 +324,11 @@ export interface MailColumns {
   body: Uint8Array;
 }
 
-export function decodeMail(keys: TenantKeys, box: string, { id, received, attempts, body }: MailColumns): Mail {
+export function decodeMail(keys: TenantKeys, box: string, { id, received, attempts, body }: MailColumns): QueuedMessage {
   const plain = open(keys, mailParts(box, id), body);
   const end = 4 + plain.readUInt32BE();
-  return { id, recipient: end > 4 ? plain.toString('utf8', 4, end) : undefined, body: plain.toString('utf8', end), received, attempts };
+  const recipient = end > 4 ? plain.toString('utf8', 4, end) : undefined;
+  return { id, origin: recipient === undefined ? 'agent' : 'forwarded', recipient, body: plain.toString('utf8', end), received, attempts };
 }
 
 export const decodeSnapshot = (keys: TenantKeys, cause: string, sealed: Uint8Array): JsonObject =>

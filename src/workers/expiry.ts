@@ -1,5 +1,5 @@
 import type { Kernel } from '../kernel/context.ts';
-import { tellMailbox } from '../mediation/relay.ts';
+import { emitMailbox } from '../mediation/relay.ts';
 
 const EVERY_MS = 60_000;
 
@@ -17,11 +17,11 @@ export function startExpiry(kernel: Kernel): () => void {
     while (!ended) {
       const gone = await admin.expireMail(now());
       if (gone.length === 0) return;
-      for (const { tenant, box, messages, reason } of gone) {
+      for (const { tenant, mailbox, messages, reason } of gone) {
         kernel.count(`mail_${reason}`);
         // a wallet that is locked or removed has nobody to tell
-        await tellMailbox(kernel, tenant, { connection_id: box, reason, messages }).catch((error: unknown) =>
-          kernel.log.info({ tenant, connection: box, reason, messages, err: error }, 'mail is gone that nobody has fetched'),
+        await emitMailbox(kernel, tenant, { connection_id: mailbox, reason, messages }).catch((error: unknown) =>
+          kernel.log.info({ tenant, connection: mailbox, reason, messages, err: error }, 'mail is gone that nobody has fetched'),
         );
       }
     }

@@ -95,7 +95,7 @@ export function startWorkers({ kernel, engine, calls, outbound, lines, admission
       try {
         return await run(job, lease, signal);
       } catch (error) {
-        if (await kernel.profiles.gone(job.tenant, error)) return { state: 'done' };
+        if (await kernel.profiles.isTenantDeleted(job.tenant, error)) return { state: 'done' };
         throw error;
       }
     };

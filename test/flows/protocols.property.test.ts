@@ -61,7 +61,12 @@ before(async () => {
     registry,
     now: Date.now,
     base: TENANT,
-    profiles: { of: () => ({ settings: settings(), webhooks: [], shown: {} }), forget() {}, gone: async () => false, reset() {} },
+    profiles: {
+      of: () => ({ settings: settings(), webhooks: [], shown: {} }),
+      forget() {},
+      isTenantDeleted: async () => false,
+      reset() {},
+    },
     keys: createKeyRing(db),
     webhookSecrets: createWebhookSecrets(db, TENANT, undefined),
     endpoints: { all: () => [], refresh: async () => {} },

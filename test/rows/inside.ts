@@ -78,7 +78,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     profiles: {
       of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }),
       forget() {},
-      gone: async () => false,
+      isTenantDeleted: async () => false,
       reset() {},
     },
     keys: createKeyRing(db),

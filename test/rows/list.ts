@@ -255,7 +255,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: "made = `${ctx.settings.algoPrefix}${Buffer.alloc(32, 7).toString('hex')}`;",
   },
   'S1-20': { file: 'src/profiles.ts', from: '    autoStoreCredential: config.autoStoreCredential,', to: '    autoStoreCredential: false,' },
-  'S1-21': { file: 'src/app.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
+  'S1-21': { file: 'src/database.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
   'S1-22': { file: 'docs/Multitenancy.md', from: '"label": "Alice"', to: '"name": "Alice"' },
   'S1-23': {
     file: 'src/protocols/mediation/mediator-steps.ts',
@@ -264,7 +264,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S1-24': { file: 'src/protocols/mediation/mediator-steps.ts', from: "if (has === wanted) return 'no_change';", to: '' },
   'S1-25': {
-    file: 'src/app.ts',
+    file: 'src/database.ts',
     from: 'const db = await openSqlite({\n      path,\n',
     to: "const db = await openSqlite({\n      path: ':memory:',\n",
   },
@@ -273,14 +273,18 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     from: 'const messages = await openAll(inbound, async',
     to: "const messages = await openAll([...inbound, { host: '127.0.0.1', port: 0, posts: true, sockets: false }], async",
   },
-  'S1-27': { file: 'src/app.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
+  'S1-27': { file: 'src/database.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
   'S1-29': { file: 'deploy/kubernetes/deployment.yaml', from: '          readinessProbe:\n', to: '          readinesProbe:\n' },
   'S1-36': {
     file: 'src/kernel/plugin.ts',
     from: 'for (const [op, run] of Object.entries(work)) {',
     to: 'for (const [op, run] of Object.entries(work).slice(1)) {',
   },
-  'S2-11': { file: 'src/mediation/relay.ts', from: 'mail: [{ id, box, recipient, body, expires: now + life, limit }],', to: 'mail: [],' },
+  'S2-11': {
+    file: 'src/mediation/relay.ts',
+    from: 'mail: [{ id, mailbox, recipient, body, expires: now + life, limit }],',
+    to: 'mail: [],',
+  },
   'S2-12': {
     file: 'src/agent-2018/connection.ts',
     from: 'message: { did, verkey, endpoint, offer_nonce: nonce, label:',
@@ -291,8 +295,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     from: 'await pause(link, Math.min(SOON_MS * 2 ** link.failures, LATE_MS) * (0.5 + Math.random() / 2));',
     to: 'await pause(link, 2 ** 31 - 1);',
   },
-  'S2-31': { file: 'src/app.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
-  'S2-34': { file: 'src/mediation/relay.ts', from: '`${box} ${recipient} ${body}`', to: '`${body}`' },
+  'S2-31': { file: 'src/database.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
+  'S2-34': { file: 'src/mediation/relay.ts', from: '`${mailbox} ${recipient} ${body}`', to: '`${body}`' },
   'S2-35': {
     file: 'src/agent-2018/format.ts',
     from: 'if (pair) return { endpoint, bytes: openAnon(pair, sealed) };',
@@ -315,7 +319,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S2-44': {
     file: 'src/protocols/mediation/message-pickup-2.ts',
-    from: 'return { taken: ids, send: [status(ctx, message, left)] };',
+    from: 'return { acknowledged: ids, send: [status(ctx, message, left)] };',
     to: 'return { taken: [], send: [status(ctx, message, left)] };',
   },
   'D-06': {

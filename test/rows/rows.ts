@@ -24,7 +24,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-01',
     text: 'an agent is functionality and storage, and talks by messages',
     mutation: {
-      file: 'src/app.ts',
+      file: 'src/database.ts',
       from: 'const db = await openSqlite({\n      path,\n',
       to: "const db = await openSqlite({\n      path: ':memory:',\n",
     },

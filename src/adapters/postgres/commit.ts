@@ -1,7 +1,7 @@
 import type { AppError } from '../../errors.ts';
 import type { Commit, JobKind } from '../../ports/store.ts';
 import { addToBox, type BoxRow, type CommitRows } from '../../vault/rows.ts';
-import { draftCommit, draftWaiting, type HintDraft, hintDraft, type KnownTenant, toldCauses } from '../store/shared.ts';
+import { draftCommit, draftWaiting, type KnownTenant, type NotificationDraft, notificationDraft, notifiedCauses } from '../store/shared.ts';
 import { COMMIT_SETS, type CommitSet } from './commit-sql.ts';
 import { fullBox, type Link, type Statement } from './link.ts';
 
@@ -92,9 +92,9 @@ function boxesOf(members: readonly Member[]): BatchBox[] {
 const bound = (max: number): number | null => (Number.isFinite(max) ? Math.trunc(max) : null);
 
 /** One call for all members; the draft holds what they announce. */
-function statement(members: readonly Member[], from: string): { call: Statement; draft: HintDraft; boxes: BatchBox[] } {
+function statement(members: readonly Member[], from: string): { call: Statement; draft: NotificationDraft; boxes: BatchBox[] } {
   const columns = Object.fromEntries(SETS.map(([set, names]) => [set, names.map(() => [])])) as unknown as Columns;
-  const draft = hintDraft();
+  const draft = notificationDraft();
   for (const member of members) {
     addMember(columns, member);
     draftCommit(draft, member.tenant.keys.tenant, member.commit);
@@ -103,7 +103,7 @@ function statement(members: readonly Member[], from: string): { call: Statement;
   const boxes = boxesOf(members);
   for (const b of boxes) add(columns, 'box', b.tenant.n, b.box, b.messages, b.bytes, bound(b.maxMessages), bound(b.maxBytes));
   const tenants = [...new Set(members.map((member) => member.tenant.n))];
-  const values = [tenants, from, [...draft.kinds], toldCauses(draft), ...SETS.flatMap(([set]) => columns[set])];
+  const values = [tenants, from, [...draft.kinds], notifiedCauses(draft), ...SETS.flatMap(([set]) => columns[set])];
   return { call: { name: 'commit', text: TEXT, values }, draft, boxes };
 }
 
@@ -128,7 +128,7 @@ const ofOneMember = (error: AppError): boolean => !['store-unavailable', 'store-
  * Group commit: what was asked for in one turn, or while the call before was under way, goes to the database in one call and one transaction. When that fails for
  * a reason that may be one member's, nothing of it is stored, and each member is tried by itself.
  */
-export function commitBatcher(link: Link, from: string, publish: (draft: HintDraft) => void) {
+export function commitBatcher(link: Link, from: string, publish: (draft: NotificationDraft) => void) {
   const counters = { commits: 0, conflicts: 0 };
   const queue: Member[] = [];
   let working: Promise<void> | undefined;
@@ -184,7 +184,7 @@ export function commitBatcher(link: Link, from: string, publish: (draft: HintDra
     },
     /** For hints that come from elsewhere. */
     announce(causes: readonly string[], kinds: readonly JobKind[]): void {
-      const draft = hintDraft();
+      const draft = notificationDraft();
       for (const cause of causes) draft.causes.add(cause);
       for (const kind of kinds) draft.kinds.add(kind);
       publish(draft);

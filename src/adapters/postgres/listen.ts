@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { JOB_KINDS, type JobKind } from '../../ports/store.ts';
-import { forgetName, type HintDraft, heardDraft } from '../store/shared.ts';
+import { invalidateName, type NotificationDraft, receivedDraft } from '../store/shared.ts';
 import { plainClient } from './link.ts';
 
 const FIRST_WAIT_MS = 100;
@@ -14,7 +14,7 @@ export function listen(options: {
   url: string;
   settings: readonly string[];
   from: string;
-  publish: (draft: HintDraft) => void;
+  publish: (draft: NotificationDraft) => void;
 }): () => Promise<void> {
   let ended = false;
   let client: Client | undefined;
@@ -26,7 +26,7 @@ export function listen(options: {
     try {
       const hint = JSON.parse(payload ?? '') as { from: string; kinds: JobKind[]; causes: string[] };
       if (hint.from === options.from) return;
-      options.publish(heardDraft(hint.kinds, hint.causes));
+      options.publish(receivedDraft(hint.kinds, hint.causes));
     } catch {
       // a notification that is not ours; it would only have been a hint
     }
@@ -52,7 +52,7 @@ export function listen(options: {
       if (ended) return void fresh.end();
       await fresh.query('LISTEN flexid');
       wait = FIRST_WAIT_MS;
-      if (before) options.publish(heardDraft(JOB_KINDS, [forgetName('*')]));
+      if (before) options.publish(receivedDraft(JOB_KINDS, [invalidateName('*')]));
       before = true;
     } catch {
       again();

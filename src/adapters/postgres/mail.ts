@@ -1,6 +1,6 @@
-import { MAIL_ATTEMPTS, type Mail, type MailboxStatus, type MailQuery, type StoreAdmin } from '../../ports/store.ts';
+import { MAIL_ATTEMPTS, type MailboxStatus, type MailQuery, type QueuedMessage, type StoreAdmin } from '../../ports/store.ts';
 import { type MailColumns, recipientHash } from '../../vault/rows.ts';
-import { boxStatus, type KnownTenant, readMail } from '../store/shared.ts';
+import { type KnownTenant, mailboxStatus, readMail } from '../store/shared.ts';
 import type { Link } from './link.ts';
 
 type Expired = Awaited<ReturnType<StoreAdmin['expireMail']>>;
@@ -18,7 +18,7 @@ const pageText = (filter: string) => `SELECT n, id, size, received, attempts, bo
   WHERE total <= $6::bigint OR (place = 1 AND $7) ORDER BY n`;
 const SHAPES = {
   all: pageText(''),
-  own: pageText('AND recipient IS NULL'),
+  agent: pageText('AND recipient IS NULL'),
   recipient: pageText('AND recipient = $8'),
 } as const;
 
@@ -31,13 +31,13 @@ export function postgresMail(link: () => Link) {
   }
 
   return {
-    async mail(tenant: KnownTenant, box: string, query: MailQuery): Promise<Mail[]> {
-      const { limit, maxBytes = ANY_BYTES, recipient, own, without = [] } = query;
-      // the messages of one key are none of our own
-      if (own && recipient !== undefined) return [];
-      const shape = recipient !== undefined ? 'recipient' : own ? 'own' : 'all';
+    async mail(tenant: KnownTenant, box: string, query: MailQuery): Promise<QueuedMessage[]> {
+      const { limit, maxBytes = ANY_BYTES, recipient, origin, without = [] } = query;
+      // the messages of one key are forwarded ones
+      if (origin === 'agent' && recipient !== undefined) return [];
+      const shape = recipient !== undefined ? 'recipient' : (origin ?? 'all');
       const hash = recipient === undefined ? [] : [recipientHash(tenant.keys, recipient)];
-      const found: Mail[] = [];
+      const found: QueuedMessage[] = [];
       let after = 0;
       let room = Math.min(Math.trunc(maxBytes), ANY_BYTES);
       for (;;) {
@@ -64,13 +64,18 @@ export function postgresMail(link: () => Link) {
           : `SELECT count(*) AS messages, coalesce(sum(size), 0)::bigint AS bytes, min(received) AS oldest, max(received) AS newest
              FROM flexid.mail WHERE t = $1 AND box = $2 AND recipient = $3`;
       const values = [tenant.n, box, ...(recipient === undefined ? [] : [recipientHash(tenant.keys, recipient)])];
-      const [row] = await scoped<Parameters<typeof boxStatus>[0]>(tenant, recipient === undefined ? 'mailbox' : 'mailbox-of', text, values);
-      return boxStatus(row);
+      const [row] = await scoped<Parameters<typeof mailboxStatus>[0]>(
+        tenant,
+        recipient === undefined ? 'mailbox' : 'mailbox-of',
+        text,
+        values,
+      );
+      return mailboxStatus(row);
     },
     expire: (now: number): Promise<Expired> =>
       link().query<Expired[number]>({
         name: 'expire-mail',
-        text: 'SELECT * FROM flexid.expire_mail($1, $2)',
+        text: 'SELECT tenant, box AS mailbox, messages, reason FROM flexid.expire_mail($1, $2)',
         values: [Math.trunc(now), EXPIRE_ROWS],
       }),
   };

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError } from '../../errors.ts';
 import { storeSuite } from '../../ports/store.conformance.ts';
-import { type Database, JOB_KINDS, type StoreHint } from '../../ports/store.ts';
+import { type ChangeNotification, type Database, JOB_KINDS } from '../../ports/store.ts';
 import { newWalletKey } from '../../vault/master.ts';
 import { type PostgresServer, startPostgres } from './embedded.ts';
 import { openPostgres } from './postgres.ts';
@@ -139,7 +139,7 @@ describe('PostgreSQL database', () => {
     });
     const after = await openPostgres({ url, masterKey });
     assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
-    await after.store.commit('a', { mail: [{ id: 'm', box: 'b', body: 'x', expires: Infinity }], records: [connection('y')] });
+    await after.store.commit('a', { mail: [{ id: 'm', mailbox: 'b', body: 'x', expires: Infinity }], records: [connection('y')] });
     assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
     assert.deepEqual(await after.admin.expireMail(Date.now()), []);
     await after.admin.close();
@@ -224,30 +224,30 @@ describe('PostgreSQL database', () => {
   it('hears of the commits of another process', async () => {
     const other = await openPostgres({ url, masterKey });
     await sleep(100);
-    const hints: StoreHint[] = [];
-    const own: StoreHint[] = [];
+    const hints: ChangeNotification[] = [];
+    const own: ChangeNotification[] = [];
     const ends = [other.jobs.subscribe((hint) => hints.push(hint)), db.jobs.subscribe((hint) => own.push(hint))];
     await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, cause: 'the-cause' }] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
     await sleep(50);
     assert.deepEqual(hints, [
-      { kinds: ['ledger'], causes: ['the-cause'], forget: [], tenants: [], events: [], boxes: [], elsewhere: true },
+      { kinds: ['ledger'], causes: ['the-cause'], invalidate: [], tenants: [], events: [], mailboxes: [], elsewhere: true },
     ]);
     const without = hints.map(({ elsewhere: _told, ...hint }) => hint);
     assert.deepEqual(own, without, 'once, not again by the notification');
     hints.length = 0;
     const event = { id: 'h2', topic: 't', category: 'connection', record: 'r', value: {} };
-    await db.store.commit('a', { events: [event], forget: ['a tenant'], unroutes: ['a key'] });
+    await db.store.commit('a', { events: [event], invalidate: ['a tenant'], unroutes: ['a key'] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
     assert.deepEqual(hints, [
-      { kinds: [], causes: [], forget: ['a tenant', 'a key'], tenants: ['a'], events: [], boxes: [], elsewhere: true },
+      { kinds: [], causes: [], invalidate: ['a tenant', 'a key'], tenants: ['a'], events: [], mailboxes: [], elsewhere: true },
     ]);
     for (const end of ends) end();
     await other.admin.close();
   });
 
   it('fails calls while the connection is lost, and recovers by itself', async () => {
-    const hints: StoreHint[] = [];
+    const hints: ChangeNotification[] = [];
     const end = db.jobs.subscribe((hint) => hints.push(hint));
     const cut = () =>
       behind(name, (client) =>
@@ -340,10 +340,10 @@ describe('PostgreSQL database', () => {
     const without = ['x'];
     const look = async (db: Database) => {
       const found = [];
-      for (const query of [{ limit: 10 }, { limit: 10, without, maxBytes: 1000 }, { limit: 10, own: true }])
+      for (const query of [{ limit: 10 }, { limit: 10, without, maxBytes: 1000 }, { limit: 10, origin: 'agent' as const }])
         found.push((await db.store.mail('large', 'box', query)).length);
-      const last = (from: number) => [{ box: 'box', ids: Array.from({ length: 3 }, (_, i) => `2-${from + i}`) }];
-      await db.store.commit('large', { taken: last(taken), missed: last(taken + 3), records: [] });
+      const last = (from: number) => [{ mailbox: 'box', ids: Array.from({ length: 3 }, (_, i) => `2-${from + i}`) }];
+      await db.store.commit('large', { acknowledged: last(taken), unacknowledged: last(taken + 3), records: [] });
       taken += 3;
       assert.deepEqual(await db.admin.expireMail(Date.now()), []);
       return [...found, (await db.store.mailbox('large', 'box')).messages];
@@ -354,10 +354,10 @@ describe('PostgreSQL database', () => {
     assert.deepEqual(await look(early), [0, 0, 0, 0]);
     const opened = await sessions();
     const filler = await openPostgres({ url, masterKey });
-    for (const [k, box] of ['box', 'box', 'box', 'other', 'third'].entries()) {
+    for (const [k, mailbox] of ['box', 'box', 'box', 'other', 'third'].entries()) {
       const mail = Array.from({ length: 1000 }, (_, i) => {
         const recipient = i < 999 ? `key ${i % 9}` : undefined;
-        return { id: `${k}-${i}`, box, body: 'x', recipient, expires: Infinity };
+        return { id: `${k}-${i}`, mailbox, body: 'x', recipient, expires: Infinity };
       });
       await filler.store.commit('large', { mail });
     }
@@ -389,7 +389,9 @@ describe('PostgreSQL database', () => {
     const send = async (length: number, size: number) => {
       const before = own.admin.stats().statements!;
       const ids = Array.from({ length }, (_, i) => `${size}-${i}`);
-      await Promise.all(ids.map((id) => own.store.commit('a', { mail: [{ id, box: 'b', body: 'x'.repeat(size), expires: Infinity }] })));
+      await Promise.all(
+        ids.map((id) => own.store.commit('a', { mail: [{ id, mailbox: 'b', body: 'x'.repeat(size), expires: Infinity }] })),
+      );
       return own.admin.stats().statements! - before;
     };
     assert.equal(await send(12, 100), 1);
@@ -409,13 +411,13 @@ describe('PostgreSQL database', () => {
       const boxes = Array.from({ length: 30 }, (_, i) => `box ${(i * 7) % 30}`);
       const work = both.flatMap((db, k) => {
         const order = k ? boxes.toReversed() : boxes;
-        const mail = order.map((box) => ({ id: `${id++}`, box, body: 'x', expires: round % 2 ? Infinity : 1 }));
+        const mail = order.map((mailbox) => ({ id: `${id++}`, mailbox, body: 'x', expires: round % 2 ? Infinity : 1 }));
         const marks = order.map((box) => ({ mark: `${round} ${box}`, expires: Infinity }));
-        const taken = order.map((box) => ({ box, ids: [`${id - 90}`, `${id - 70}`] }));
+        const taken = order.map((mailbox) => ({ mailbox, ids: [`${id - 90}`, `${id - 70}`] }));
         return [
           db.store.commit(k ? 'a' : 'b', { mail }),
           db.store.commit('a', { mail: mail.map((one) => ({ ...one, id: `${id++}` })), marks }),
-          db.store.commit('a', { taken, missed: taken }),
+          db.store.commit('a', { acknowledged: taken, unacknowledged: taken }),
           db.admin.expireMail(Date.now()),
         ];
       });

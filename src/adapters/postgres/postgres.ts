@@ -20,17 +20,17 @@ import {
   closeLock,
   EVENT_MS,
   guardedMaster,
-  type HintDraft,
-  hintBoard,
-  hintDraft,
   type KnownTenant,
+  type NotificationDraft,
+  notificationBoard,
+  notificationDraft,
+  notifiedCauses,
   openJobs,
   openLock,
   openTenant,
   rowReader,
   type TenantRow,
   tenantCache,
-  toldCauses,
 } from '../store/shared.ts';
 import { postgresBlobs } from './blobs.ts';
 import { commitBatcher } from './commit.ts';
@@ -149,7 +149,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   const readers = Array.from({ length: Math.max(1, options.poolSize ?? 2) }, link);
   let turn = 0;
   const reader = () => readers[turn++ % readers.length]!;
-  const board = hintBoard(options.report ?? (() => undefined));
+  const board = notificationBoard(options.report ?? (() => undefined));
   const batch = commitBatcher(writer, from, board.publish);
   const readRows = rowReader(options.damaged ?? (() => undefined));
   const load = loadBatcher(loader, readRows);
@@ -157,8 +157,8 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   const mail = postgresMail(reader);
   const cache = tenantCache();
   const stopListening = listen({ url, settings, from, publish: board.publish });
-  board.subscribe(({ forget }) => {
-    for (const name of forget) cache.forget(name);
+  board.subscribe(({ invalidate }) => {
+    for (const name of invalidate) cache.forget(name);
   });
   let closed = false;
   const clock = databaseClock(skew, async () =>
@@ -223,7 +223,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     await reader().query({ name: 'tenant-unlock', text: unlock, values: [row.n, wrapped, until] });
     cache.forget(id);
     await announce((draft) => {
-      draft.forget.add(id);
+      draft.invalidate.add(id);
       for (const kind of JOB_KINDS) draft.kinds.add(kind);
     });
   }
@@ -233,7 +233,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const locked = await reader().query<{ id: string }>({ name: 'tenant-lock', text, values: [id] });
     if (locked.length === 0) throw new AppError('not-found', `There is no locked tenant ${id}`);
     cache.forget(id);
-    await announce((draft) => void draft.forget.add(id));
+    await announce((draft) => void draft.invalidate.add(id));
   }
 
   async function lockTenants(now: number): Promise<number> {
@@ -244,18 +244,18 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
       await announce((draft) => {
         for (const { id } of over) {
           cache.forget(id);
-          draft.forget.add(id);
+          draft.invalidate.add(id);
         }
       });
     return over.length;
   }
 
   /** Tells listeners here and in other processes. */
-  async function announce(fill: (draft: HintDraft) => void): Promise<void> {
-    const draft = hintDraft();
+  async function announce(fill: (draft: NotificationDraft) => void): Promise<void> {
+    const draft = notificationDraft();
     fill(draft);
     board.publish(draft);
-    await reader().query({ name: 'tell', text: 'SELECT flexid.hint($1, $2, $3)', values: [from, [...draft.kinds], toldCauses(draft)] });
+    await reader().query({ name: 'tell', text: 'SELECT flexid.hint($1, $2, $3)', values: [from, [...draft.kinds], notifiedCauses(draft)] });
   }
 
   const rowOf = async (id: string): Promise<{ n: number; erased: boolean } | undefined> => {
@@ -271,7 +271,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const text = `DO $$ BEGIN PERFORM pg_advisory_xact_lock(${TENANT_LOCK}, ${row.n}); UPDATE flexid.tenant SET data_key = '', name = '', lock = NULL, open_until = NULL WHERE n = ${row.n}; ${body} END $$`;
     await reader().query({ name: '', text });
     cache.forget(id);
-    await announce((draft) => void draft.forget.add(id));
+    await announce((draft) => void draft.invalidate.add(id));
   }
 
   async function sweepTenant(id: string): Promise<number> {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../../errors.ts';
-import { type HintDraft, hintDraft } from '../store/shared.ts';
+import { type NotificationDraft, notificationDraft } from '../store/shared.ts';
 import { sqliteError } from './file.ts';
 
 /** One write of a batch. */
@@ -8,14 +8,14 @@ interface Member {
   /** Runs inside the transaction; what it throws undoes this member alone. */
   write: () => void;
   /** Runs after the COMMIT, when the write is durable. */
-  committed: (draft: HintDraft) => void;
+  committed: (draft: NotificationDraft) => void;
   resolve: () => void;
   reject: (error: AppError) => void;
 }
 
 export interface BatchWriter {
   /** Queues a write for this turn's transaction; resolves when it is durable. */
-  write(write: () => void, committed?: (draft: HintDraft) => void): Promise<void>;
+  write(write: () => void, committed?: (draft: NotificationDraft) => void): Promise<void>;
   /** Commits what is queued, now. */
   flush(): void;
   /** Refuses further writes. */
@@ -27,7 +27,7 @@ export interface BatchWriter {
  * Group commit: all writes of one event-loop turn run in one synchronous transaction, each in its own savepoint, and nobody hears of a result before the COMMIT.
  * One fsync then serves the whole turn.
  */
-export function batchWriter(db: DatabaseSync, publish: (draft: HintDraft) => void): BatchWriter {
+export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft) => void): BatchWriter {
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
@@ -73,7 +73,7 @@ export function batchWriter(db: DatabaseSync, publish: (draft: HintDraft) => voi
       failAll(batch, error);
       return;
     }
-    const draft = hintDraft();
+    const draft = notificationDraft();
     for (const [i, member] of batch.entries()) {
       const error = errors[i];
       if (error) {

@@ -13,7 +13,7 @@ import {
 } from '../../ports/store.ts';
 import { decodeJob, NEVER, sealDeath, takeMark, wholeTime } from '../../vault/rows.ts';
 import { type Bounds, boundsOf, CROWD, fairly, windowOf } from '../store/fair.ts';
-import { DAMAGED_JOB, guarded, type HintDraft, type KnownTenant, readDead } from '../store/shared.ts';
+import { DAMAGED_JOB, guarded, type KnownTenant, type NotificationDraft, readDead } from '../store/shared.ts';
 import type { BatchWriter } from './batch.ts';
 import type { Holds, LaneRow, LaneWrites } from './lanes.ts';
 
@@ -55,7 +55,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
   const deadRows = db.prepare('SELECT id, kind, lane, attempts, died, error, payload FROM dead WHERE t = ? ORDER BY n LIMIT ? OFFSET ?');
   const deadCount = db.prepare('SELECT count(*) AS total FROM dead WHERE t = ?');
 
-  function announce(draft: HintDraft, causes: readonly string[], kinds: readonly JobKind[]): void {
+  function announce(draft: NotificationDraft, causes: readonly string[], kinds: readonly JobKind[]): void {
     for (const cause of causes) draft.causes.add(cause);
     for (const kind of kinds) draft.kinds.add(kind);
   }

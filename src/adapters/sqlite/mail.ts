@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../../errors.ts';
-import { MAIL_ATTEMPTS, type Mail, type MailboxStatus, type MailQuery, type StoreAdmin } from '../../ports/store.ts';
+import { MAIL_ATTEMPTS, type MailboxStatus, type MailQuery, type QueuedMessage, type StoreAdmin } from '../../ports/store.ts';
 import { type CommitRows, type MailColumns, recipientHash } from '../../vault/rows.ts';
-import { boxStatus, type KnownTenant, readMail } from '../store/shared.ts';
+import { type KnownTenant, mailboxStatus, readMail } from '../store/shared.ts';
 
 const EXPIRE_ROWS = 1000;
 /** Written out, so that the index of what was given up is used. */
@@ -69,14 +69,14 @@ export function mailReads(db: DatabaseSync) {
     FROM mail INDEXED BY mail_box WHERE t = ? AND box = ? AND recipient = ?`);
 
   return {
-    mail(tenant: KnownTenant, box: string, query: MailQuery): Mail[] {
-      const { limit, maxBytes = Infinity, recipient, own, without: passed = [] } = query;
-      // the messages of one key are none of our own
-      if (own && recipient !== undefined) return [];
-      const [plain, passing] = shapes[recipient !== undefined ? 1 : own ? 2 : 0]!;
+    mail(tenant: KnownTenant, box: string, query: MailQuery): QueuedMessage[] {
+      const { limit, maxBytes = Infinity, recipient, origin, without: passed = [] } = query;
+      // the messages of one key are forwarded ones
+      if (origin === 'agent' && recipient !== undefined) return [];
+      const [plain, passing] = shapes[recipient !== undefined ? 1 : origin === 'agent' ? 2 : 0]!;
       const values = [tenant.n, box, Date.now(), ...(recipient === undefined ? [] : [recipientHash(tenant.keys, recipient)])];
       const rows = passed.length === 0 ? plain.iterate(...values) : passing.iterate(...values, JSON.stringify(passed));
-      const found: Mail[] = [];
+      const found: QueuedMessage[] = [];
       let bytes = 0;
       for (const row of rows as Iterable<unknown> as Iterable<MailColumns>) {
         if (found.length > 0 && bytes + row.size > maxBytes) break;
@@ -90,11 +90,11 @@ export function mailReads(db: DatabaseSync) {
     },
     mailbox(tenant: KnownTenant, box: string, recipient?: string): MailboxStatus {
       if (recipient !== undefined) {
-        return boxStatus(ofRecipient.get(tenant.n, box, recipientHash(tenant.keys, recipient)) as Parameters<typeof boxStatus>[0]);
+        return mailboxStatus(ofRecipient.get(tenant.n, box, recipientHash(tenant.keys, recipient)) as Parameters<typeof mailboxStatus>[0]);
       }
       const row = counted.get(tenant.n, box) as Counted | undefined;
       const time = (of: typeof oldest) => (of!.get(tenant.n, box) as { received: number } | undefined)?.received;
-      return boxStatus(row && { ...row, oldest: time(oldest), newest: time(newest) });
+      return mailboxStatus(row && { ...row, oldest: time(oldest), newest: time(newest) });
     },
   };
 }
@@ -125,7 +125,7 @@ export function mailExpiry(db: DatabaseSync): (now: number) => Expired {
     }
     return [...sums.values()].map(({ of: { t, box }, reason, messages, bytes }) => {
       add.get(t, box, -messages, -bytes);
-      return { tenant: (tenantId.get(t) as { id: string }).id, box, messages, reason };
+      return { tenant: (tenantId.get(t) as { id: string }).id, mailbox: box, messages, reason };
     });
   };
 }

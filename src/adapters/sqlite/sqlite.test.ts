@@ -130,7 +130,7 @@ describe('SQLite file', () => {
     );
     const after = await openSqlite({ path });
     assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
-    await after.store.commit('a', { mail: [{ id: 'm', box: 'b', body: 'x', expires: Infinity }] });
+    await after.store.commit('a', { mail: [{ id: 'm', mailbox: 'b', body: 'x', expires: Infinity }] });
     assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
     await after.admin.close();
   });

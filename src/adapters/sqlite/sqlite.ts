@@ -21,8 +21,8 @@ import {
   draftWaiting,
   EVENT_MS,
   guardedMaster,
-  hintBoard,
   type KnownTenant,
+  notificationBoard,
   openJobs,
   openLock,
   openTenant,
@@ -126,7 +126,7 @@ function assemble(
   unlock: () => void,
   { report = () => undefined, damaged = () => undefined }: Pick<SqliteOptions, 'report' | 'damaged'>,
 ): Database {
-  const board = hintBoard(report);
+  const board = notificationBoard(report);
   const batch = batchWriter(db, board.publish);
   const cache = tenantCache();
   const held = holds();
@@ -240,7 +240,7 @@ function assemble(
       () => void tenantLock.run(row.n),
       (draft) => {
         cache.forget(tenant);
-        draft.forget.add(tenant);
+        draft.invalidate.add(tenant);
       },
     );
   }
@@ -255,7 +255,7 @@ function assemble(
       (draft) => {
         for (const { id } of over) {
           cache.forget(id);
-          draft.forget.add(id);
+          draft.invalidate.add(id);
         }
       },
     );
@@ -272,7 +272,7 @@ function assemble(
       },
       (draft) => {
         cache.forget(tenant);
-        draft.forget.add(tenant);
+        draft.invalidate.add(tenant);
       },
     );
   }

@@ -1,15 +1,15 @@
 import { AppError, DamagedRecord } from '../../errors.ts';
 import {
+  type ChangeNotification,
   type Commit,
   type DeadJob,
   JOB_KINDS,
   type JobKind,
-  type Mail,
   type MailboxStatus,
-  type MailWrite,
+  type QueuedMessage,
+  type QueuedMessageWrite,
   type StoredEvent,
   type StoredRecord,
-  type StoreHint,
 } from '../../ports/store.ts';
 import { lockDataKey, unlockDataKey, VaultBusy } from '../../vault/master.ts';
 import {
@@ -217,24 +217,24 @@ export function readDead(keys: TenantKeys, row: Omit<DeadJob, 'error' | 'payload
 }
 
 /** What one batch changed, gathered for the listeners. */
-export interface HintDraft {
+export interface NotificationDraft {
   elsewhere?: boolean;
   kinds: Set<JobKind>;
   causes: Set<string>;
-  forget: Set<string>;
+  invalidate: Set<string>;
   tenants: Set<string>;
-  events: StoreHint['events'][number][];
+  events: ChangeNotification['events'][number][];
   /** By the name under which the box is told. */
-  boxes: Map<string, { tenant: string; box: string; mail?: MailWrite[]; waiting?: number }>;
+  mailboxes: Map<string, { tenant: string; mailbox: string; mail?: QueuedMessageWrite[]; waiting?: number }>;
 }
 
-export const hintDraft = (): HintDraft => ({
+export const notificationDraft = (): NotificationDraft => ({
   kinds: new Set(),
   causes: new Set(),
-  forget: new Set(),
+  invalidate: new Set(),
   tenants: new Set(),
   events: [],
-  boxes: new Map(),
+  mailboxes: new Map(),
 });
 
 /** What is to be forgotten, whose events there are, and which boxes got mail, travels to other processes among the causes, which are random ids, under these prefixes. */
@@ -242,44 +242,44 @@ const FORGET = 'forget:';
 const EVENTS = 'events:';
 const MAIL = 'mail:';
 /** Beyond that the names of boxes are told as `*`: a notification has room for 8000 bytes, and one that is too large makes everybody forget everything. */
-const TOLD_BYTES = 4000;
-const boxName = (tenant: string, box: string): string => MAIL + JSON.stringify([tenant, box]);
-const ANY_BOX = boxName('*', '*');
+const NOTIFIED_BYTES = 4000;
+const mailboxName = (tenant: string, box: string): string => MAIL + JSON.stringify([tenant, box]);
+const ANY_MAILBOX = mailboxName('*', '*');
 
-function toldBoxes(draft: HintDraft): string[] {
-  const names = [...draft.boxes.keys()];
+function notifiedMailboxes(draft: NotificationDraft): string[] {
+  const names = [...draft.mailboxes.keys()];
   // a quotation mark of a name is two bytes in the notification
-  return names.reduce((sum, name) => sum + 2 * name.length, 0) > TOLD_BYTES ? [ANY_BOX] : names;
+  return names.reduce((sum, name) => sum + 2 * name.length, 0) > NOTIFIED_BYTES ? [ANY_MAILBOX] : names;
 }
-export const forgetName = (name: string): string => FORGET + name;
+export const invalidateName = (name: string): string => FORGET + name;
 /** The causes of a draft, and what travels among them. */
-export const toldCauses = (draft: HintDraft): string[] => [
+export const notifiedCauses = (draft: NotificationDraft): string[] => [
   ...draft.causes,
-  ...[...draft.forget].map(forgetName),
+  ...[...draft.invalidate].map(invalidateName),
   ...new Set(draft.events.map(({ tenant }) => EVENTS + tenant)),
-  ...toldBoxes(draft),
+  ...notifiedMailboxes(draft),
 ];
 
-function hearBox(draft: HintDraft, name: string): void {
+function addMailbox(draft: NotificationDraft, name: string): void {
   const [tenant = '', box = ''] = JSON.parse(name.slice(MAIL.length)) as string[];
-  draft.boxes.set(name, { tenant, box });
+  draft.mailboxes.set(name, { tenant, mailbox: box });
 }
 
 /** A notification of another process as a draft; where everything is to be forgotten, any box may have got mail. */
-export function heardDraft(kinds: readonly JobKind[], causes: readonly string[]): HintDraft {
-  const draft = { ...hintDraft(), elsewhere: true, kinds: new Set(kinds) };
+export function receivedDraft(kinds: readonly JobKind[], causes: readonly string[]): NotificationDraft {
+  const draft = { ...notificationDraft(), elsewhere: true, kinds: new Set(kinds) };
   for (const cause of causes) {
-    if (cause.startsWith(FORGET)) draft.forget.add(cause.slice(FORGET.length));
+    if (cause.startsWith(FORGET)) draft.invalidate.add(cause.slice(FORGET.length));
     else if (cause.startsWith(EVENTS)) draft.tenants.add(cause.slice(EVENTS.length));
-    else if (cause.startsWith(MAIL)) hearBox(draft, cause);
+    else if (cause.startsWith(MAIL)) addMailbox(draft, cause);
     else draft.causes.add(cause);
   }
-  if (draft.forget.has('*')) hearBox(draft, ANY_BOX);
+  if (draft.invalidate.has('*')) addMailbox(draft, ANY_MAILBOX);
   return draft;
 }
 
 /** Adds what a commit announces. */
-export function draftCommit(draft: HintDraft, tenant: string, commit: Commit): void {
+export function draftCommit(draft: NotificationDraft, tenant: string, commit: Commit): void {
   for (const job of commit.jobs ?? []) {
     draft.kinds.add(job.kind);
     if (job.cause !== undefined) draft.causes.add(job.cause);
@@ -288,22 +288,22 @@ export function draftCommit(draft: HintDraft, tenant: string, commit: Commit): v
   for (const failure of commit.failures ?? []) draft.causes.add(failure.cause);
   for (const event of commit.events ?? []) draft.events.push({ tenant, event });
   for (const mail of commit.mail ?? []) {
-    const name = boxName(tenant, mail.box);
-    const found = draft.boxes.get(name);
+    const name = mailboxName(tenant, mail.mailbox);
+    const found = draft.mailboxes.get(name);
     if (found?.mail) found.mail.push(mail);
-    else draft.boxes.set(name, { tenant, box: mail.box, mail: [mail] });
+    else draft.mailboxes.set(name, { tenant, mailbox: mail.mailbox, mail: [mail] });
   }
-  for (const name of [...(commit.forget ?? []), ...(commit.unroutes ?? []), ...(commit.unkeys ?? [])]) draft.forget.add(name);
+  for (const name of [...(commit.invalidate ?? []), ...(commit.unroutes ?? []), ...(commit.unkeys ?? [])]) draft.invalidate.add(name);
 }
 
 /** Notes how many messages a box of the draft holds. */
-export function draftWaiting(draft: HintDraft, tenant: string, box: string, waiting: number): void {
-  const found = draft.boxes.get(boxName(tenant, box));
+export function draftWaiting(draft: NotificationDraft, tenant: string, box: string, waiting: number): void {
+  const found = draft.mailboxes.get(mailboxName(tenant, box));
   if (found) found.waiting = waiting;
 }
 
 /** A message, or undefined where it fails its integrity check: one damaged row must not keep the rest of its box from being read. It goes when its time is over. */
-export function readMail(keys: TenantKeys, box: string, row: MailColumns): Mail | undefined {
+export function readMail(keys: TenantKeys, box: string, row: MailColumns): QueuedMessage | undefined {
   try {
     return decodeMail(keys, box, row);
   } catch (error) {
@@ -313,7 +313,7 @@ export function readMail(keys: TenantKeys, box: string, row: MailColumns): Mail 
 }
 
 /** The counters of a box from their row; where there is none, or no message, it has no times. */
-export function boxStatus(
+export function mailboxStatus(
   row: { messages: number; bytes: number; oldest?: number | null; newest?: number | null } | undefined,
 ): MailboxStatus {
   const { messages = 0, bytes = 0, oldest, newest } = row ?? {};
@@ -321,23 +321,23 @@ export function boxStatus(
 }
 
 /** Listeners of commits. One that throws does not keep the others from hearing. */
-export function hintBoard(report: (error: unknown) => void) {
-  const listeners = new Set<(hint: StoreHint) => void>();
+export function notificationBoard(report: (error: unknown) => void) {
+  const listeners = new Set<(hint: ChangeNotification) => void>();
   return {
-    subscribe(listener: (hint: StoreHint) => void): () => void {
+    subscribe(listener: (hint: ChangeNotification) => void): () => void {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    publish(draft: HintDraft): void {
-      const { kinds, causes, forget, tenants, events, boxes } = draft;
+    publish(draft: NotificationDraft): void {
+      const { kinds, causes, invalidate: forget, tenants, events, mailboxes: boxes } = draft;
       if (kinds.size + causes.size + forget.size + tenants.size + events.length + boxes.size === 0) return;
-      const hint: StoreHint = {
+      const hint: ChangeNotification = {
         kinds: [...kinds],
         causes: [...causes],
-        forget: [...forget],
+        invalidate: [...forget],
         tenants: [...tenants],
         events,
-        boxes: [...boxes.values()],
+        mailboxes: [...boxes.values()],
         ...(draft.elsewhere ? { elsewhere: true } : {}),
       };
       for (const listener of listeners) {

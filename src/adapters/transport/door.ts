@@ -146,74 +146,88 @@ export function createDoor(options: DoorOptions): Door {
   }, TICK_MS);
   ticking.unref();
 
-  /** The connections of one server. */
-  function keep(server: Server): void {
-    const callers = new Map<string, Caller>();
-    const whose = new Map<Socket, { readonly name: string; readonly caller: Caller; state: 'unfinished' | 'idle' | 'working' }>();
-
-    function move(socket: Socket, state?: 'unfinished' | 'idle' | 'working'): void {
-      const known = whose.get(socket);
-      if (!known) return;
-      const { caller, name } = known;
-      if (known.state === 'working') caller.working--;
-      else caller[known.state].delete(socket);
-      if (state === undefined) {
-        whose.delete(socket);
-        if (caller.working + caller.idle.size + caller.unfinished.size === 0) callers.delete(name);
-        return;
-      }
-      known.state = state;
-      if (state === 'working') caller.working++;
-      else caller[state].add(socket);
-    }
-
-    /** Ends the connection that has waited longest. @returns false where all are at work */
-    function yieldOne(caller: Caller | undefined, name: string): boolean {
-      const [victim = caller && [...caller.idle][0]] = caller?.unfinished ?? [];
-      if (!victim) return false;
-      say(name, 'a connection was ended: too many are open');
-      goodbye(victim);
-      move(victim);
-      return true;
-    }
-
-    server.on('connection', (socket: Socket) => {
-      const direct = plain(socket.remoteAddress ?? '');
-      const name = networkOf(direct);
-      let caller = callers.get(name);
-      const count = caller ? caller.working + caller.idle.size + caller.unfinished.size : 0;
-      const own = perAddress > 0 && count >= perAddress && !trusted(direct);
-      if (own && !yieldOne(caller, name)) return void socket.destroy();
-      if (whose.size >= maxConnections) {
-        const heaviest = most(callers.entries(), ([, one]) => one.unfinished.size) ?? most(callers.entries(), ([, one]) => one.idle.size);
-        if (!heaviest || !yieldOne(heaviest[1], heaviest[0])) return void socket.destroy();
-      }
-      // who had none left by then is not listed any more
-      caller = callers.get(name) ?? { unfinished: new Set(), idle: new Set(), working: 0 };
-      callers.set(name, caller);
-      whose.set(socket, { name, caller, state: 'unfinished' });
-      caller.unfinished.add(socket);
-      socket.once('close', () => move(socket));
-    });
-    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-      const { socket } = request;
-      response.once('close', () => {
-        forget(request);
-        move(socket, 'idle');
-      });
-      const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
-      if (coding === undefined && Number(length ?? 0) === 0) return move(socket, 'working');
-      begin(request);
-      request.once('end', () => {
-        forget(request);
-        move(socket, 'working');
-      });
-    });
-    // what became a WebSocket is bounded as one
-    server.prependListener('upgrade', ({ socket }: IncomingMessage) => move(socket));
-  }
+  const keep = (server: Server): void => boundConnections(server, { perAddress, maxConnections, trusted, say, begin, forget });
 
   return Object.freeze({ keep, nameOf, grew, close: () => clearInterval(ticking) });
+}
+
+/** What the connections of one server need of the door. */
+interface Bounds {
+  readonly perAddress: number;
+  readonly maxConnections: number;
+  /** Whether an address is a reverse proxy's. */
+  trusted(address: string): boolean;
+  say(name: string, text: string): void;
+  /** A body begins, and is over. */
+  begin(request: IncomingMessage): void;
+  forget(request: IncomingMessage): void;
+}
+
+/** Bounds the connections of one server. */
+function boundConnections(server: Server, { perAddress, maxConnections, trusted, say, begin, forget }: Bounds): void {
+  const callers = new Map<string, Caller>();
+  const whose = new Map<Socket, { readonly name: string; readonly caller: Caller; state: 'unfinished' | 'idle' | 'working' }>();
+
+  function move(socket: Socket, state?: 'unfinished' | 'idle' | 'working'): void {
+    const known = whose.get(socket);
+    if (!known) return;
+    const { caller, name } = known;
+    if (known.state === 'working') caller.working--;
+    else caller[known.state].delete(socket);
+    if (state === undefined) {
+      whose.delete(socket);
+      if (caller.working + caller.idle.size + caller.unfinished.size === 0) callers.delete(name);
+      return;
+    }
+    known.state = state;
+    if (state === 'working') caller.working++;
+    else caller[state].add(socket);
+  }
+
+  /** Ends the connection that has waited longest. @returns false where all are at work */
+  function yieldOne(caller: Caller | undefined, name: string): boolean {
+    const [victim = caller && [...caller.idle][0]] = caller?.unfinished ?? [];
+    if (!victim) return false;
+    say(name, 'a connection was ended: too many are open');
+    goodbye(victim);
+    move(victim);
+    return true;
+  }
+
+  server.on('connection', (socket: Socket) => {
+    const direct = plain(socket.remoteAddress ?? '');
+    const name = networkOf(direct);
+    let caller = callers.get(name);
+    const count = caller ? caller.working + caller.idle.size + caller.unfinished.size : 0;
+    const own = perAddress > 0 && count >= perAddress && !trusted(direct);
+    if (own && !yieldOne(caller, name)) return void socket.destroy();
+    if (whose.size >= maxConnections) {
+      const heaviest = most(callers.entries(), ([, one]) => one.unfinished.size) ?? most(callers.entries(), ([, one]) => one.idle.size);
+      if (!heaviest || !yieldOne(heaviest[1], heaviest[0])) return void socket.destroy();
+    }
+    // who had none left by then is not listed any more
+    caller = callers.get(name) ?? { unfinished: new Set(), idle: new Set(), working: 0 };
+    callers.set(name, caller);
+    whose.set(socket, { name, caller, state: 'unfinished' });
+    caller.unfinished.add(socket);
+    socket.once('close', () => move(socket));
+  });
+  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    response.once('close', () => {
+      forget(request);
+      move(socket, 'idle');
+    });
+    const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+    if (coding === undefined && Number(length ?? 0) === 0) return move(socket, 'working');
+    begin(request);
+    request.once('end', () => {
+      forget(request);
+      move(socket, 'working');
+    });
+  });
+  // what became a WebSocket is bounded as one
+  server.prependListener('upgrade', ({ socket }: IncomingMessage) => move(socket));
 }
 
 /** Ends a connection that has asked for nothing whole: as the HTTP server does itself when the time is over. */

@@ -37,29 +37,9 @@ export interface FrameQueue {
 }
 
 export function createFrameQueue({ log, memory, mayBegin, finished, rested, isClosing }: FrameQueueOptions): FrameQueue {
-  /** Sockets whose next frame is held back. */
-  const held = new Set<HeldSocket>();
-  /** Sockets with a pong of this turn: only the last of many pings needs an answer (RFC 6455 section 5.5.3). */
-  const ponging = new Set<HeldSocket>();
+  const schedulePong = createPongs(rested);
+  const { hold, stop } = createHolding(advance);
   let pending = 0;
-  let holding: NodeJS.Timeout | undefined;
-
-  function hold(socket: HeldSocket): void {
-    if (socket.held) return;
-    socket.held = true;
-    held.add(socket);
-    holding ??= setInterval(() => {
-      for (const one of [...held]) {
-        held.delete(one);
-        one.held = false;
-        one.controls = 0;
-        advance(one);
-      }
-      if (held.size > 0) return;
-      clearInterval(holding);
-      holding = undefined;
-    }, HELD_MS);
-  }
 
   function finish(socket: HeldSocket): void {
     socket.pending--;
@@ -123,25 +103,6 @@ export function createFrameQueue({ log, memory, mayBegin, finished, rested, isCl
       });
   }
 
-  function schedulePong(socket: HeldSocket, ping: Buffer): void {
-    socket.pong = ping;
-    if (ponging.size === 0) setImmediate(sendPongs);
-    ponging.add(socket);
-  }
-
-  function sendPongs(): void {
-    const now = [...ponging];
-    ponging.clear();
-    for (const socket of now) {
-      const { pong } = socket;
-      socket.pong = undefined;
-      if (pong === undefined || !socket.open) continue;
-      if (socket.buffered > MAX_BUFFERED) socket.close(1013, 'too slow');
-      else socket.ws.pong(pong);
-      rested(socket);
-    }
-  }
-
   function addControl(socket: HeldSocket): void {
     if (++socket.controls > TOO_MANY_CONTROLS) socket.terminate();
     else if (socket.controls > MANY_CONTROLS && !socket.held) {
@@ -188,6 +149,55 @@ export function createFrameQueue({ log, memory, mayBegin, finished, rested, isCl
       // its closing handshake is still read
       if (socket.paused) socket.ws.resume();
     },
-    stop: () => clearInterval(holding),
+    stop,
+  };
+}
+
+/** Answers pings, once a turn for each socket: only the last of many pings needs an answer (RFC 6455 section 5.5.3). */
+function createPongs(rested: (socket: HeldSocket) => void): (socket: HeldSocket, ping: Buffer) => void {
+  const ponging = new Set<HeldSocket>();
+
+  function sendPongs(): void {
+    const now = [...ponging];
+    ponging.clear();
+    for (const socket of now) {
+      const { pong } = socket;
+      socket.pong = undefined;
+      if (pong === undefined || !socket.open) continue;
+      if (socket.buffered > MAX_BUFFERED) socket.close(1013, 'too slow');
+      else socket.ws.pong(pong);
+      rested(socket);
+    }
+  }
+
+  return (socket, ping) => {
+    socket.pong = ping;
+    if (ponging.size === 0) setImmediate(sendPongs);
+    ponging.add(socket);
+  };
+}
+
+/** Sockets whose next frame is held back; all of them are tried again every `HELD_MS`. */
+function createHolding(advance: (socket: HeldSocket) => void): { hold(socket: HeldSocket): void; stop(): void } {
+  const held = new Set<HeldSocket>();
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    hold(socket) {
+      if (socket.held) return;
+      socket.held = true;
+      held.add(socket);
+      timer ??= setInterval(() => {
+        for (const one of [...held]) {
+          held.delete(one);
+          one.held = false;
+          one.controls = 0;
+          advance(one);
+        }
+        if (held.size > 0) return;
+        clearInterval(timer);
+        timer = undefined;
+      }, HELD_MS);
+    },
+    stop: () => clearInterval(timer),
   };
 }

@@ -19,7 +19,7 @@ const CLOSE_MS = 5000;
 export const WS_OPTIONS = { perMessageDeflate: false, autoPong: false, closeTimeout: CLOSE_MS };
 
 /**
- * Takes one frame. What it throws is only logged: whoever closes the socket does that before. It must not wait for `taken` of its own socket: the pong may stand
+ * Takes one frame. What it throws is only logged: whoever closes the socket does that before. It must not wait for `acknowledged` of its own socket: the pong may stand
  * behind frames that are not read while it waits.
  */
 export type TakeFrame = (frame: Uint8Array, socket: HeldSocket) => Promise<void>;
@@ -142,7 +142,7 @@ export class HeldSocket implements Socket {
     });
   }
 
-  taken(): Promise<boolean> {
+  acknowledged(): Promise<boolean> {
     if (!this.open) return Promise.resolve(false);
     return new Promise((resolve) => {
       // whichever ping goes out next stands behind all that was sent before

@@ -185,7 +185,7 @@ test('a socket that was refused takes nothing more: no frame that waits, and no 
   assert.equal((await closed)[0], 1013);
   assert.ok(begun.length > 0 && begun.length <= 16, `${begun.length} were begun`);
   const [socket] = held;
-  assert.deepEqual([socket!.open, await socket!.taken(), socket!.waiting, socket!.pending], [false, false, 0, 0]);
+  assert.deepEqual([socket!.open, await socket!.acknowledged(), socket!.waiting, socket!.pending], [false, false, 0, 0]);
   let told = 0;
   socket!.onClose(() => told++);
   assert.equal(told, 1);
@@ -228,17 +228,17 @@ test('taken: by the pong behind it, or never', async () => {
   await until(() => held.length === 3, 'three sockets');
   const got = once(answers, 'message');
   held[0]!.send('something');
-  assert.ok(await held[0]!.taken());
+  assert.ok(await held[0]!.acknowledged());
   assert.equal((await got)[0].toString(), 'something');
-  assert.equal(await held[1]!.taken(), false, 'no answer in time');
+  assert.equal(await held[1]!.acknowledged(), false, 'no answer in time');
   // an answer to the last of several is one to all; one that nobody asked for is none
-  const both = [held[1]!.taken(), held[1]!.taken()];
+  const both = [held[1]!.acknowledged(), held[1]!.acknowledged()];
   silent.once('ping', (data) => {
     silent.pong('77');
     silent.pong(data);
   });
   assert.deepEqual(await Promise.all(both), [true, true]);
-  const waits = held[2]!.taken();
+  const waits = held[2]!.acknowledged();
   leaves.terminate();
   assert.equal(await waits, false);
 });
@@ -249,11 +249,11 @@ test('many who wait share a ping, and a peer that answers none is not sent more 
   const pings: string[] = [];
   ws.on('ping', (data) => pings.push(data.toString()));
   const [socket] = held;
-  const first = Array.from({ length: 100 }, () => socket!.taken());
+  const first = Array.from({ length: 100 }, () => socket!.acknowledged());
   await until(() => pings.length > 0, 'a ping');
   const more: Promise<boolean>[] = [];
   for (let i = 0; i < 50; i++) {
-    more.push(socket!.taken());
+    more.push(socket!.acknowledged());
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   const got = once(ws, 'message');

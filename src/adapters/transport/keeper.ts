@@ -9,7 +9,7 @@ import { createHeartbeat } from './socket-heartbeat.ts';
 const MAX_HELD = 128 << 20;
 /** How long a frame may take to arrive. */
 const FRAME_MS = 30_000;
-/** How long a peer has to answer the ping behind `taken`. */
+/** How long a peer has to answer the ping behind `acknowledged`. */
 const TAKEN_MS = 20_000;
 
 /** The bounds of sockets: frames, silence, memory. */
@@ -44,6 +44,12 @@ function unfinishedOf(ws: WebSocket): number {
   return frame! + fragments!;
 }
 
+/** A quarter of the shortest time that is to be noticed. */
+const tickOf = (...times: readonly number[]): number => Math.max(20, Math.min(1000, ...times.map((ms) => ms / 4)));
+
+/** After an error the library closes the socket with the fitting code by itself. */
+function ignore(): void {}
+
 /**
  * Keeps WebSockets: takes their frames in order, a bounded number at once, answers a ping when all frames before it are done, and pings by itself. All timers
  * are shared by all sockets, so that an idle one costs its place in memory and a ping now and then.
@@ -51,7 +57,7 @@ function unfinishedOf(ws: WebSocket): number {
 export function keepSockets(options: SocketsOptions): Sockets {
   const { heartbeatMs, timeoutMs, takenMs = TAKEN_MS, frameMs = FRAME_MS, maxHeld = MAX_HELD, log } = options;
   const all = new Map<WebSocket, HeldSocket>();
-  const tickMs = Math.max(20, Math.min(1000, frameMs / 4, ...(heartbeatMs > 0 ? [heartbeatMs / 4, timeoutMs / 4] : [])));
+  const tickMs = tickOf(frameMs, ...(heartbeatMs > 0 ? [heartbeatMs, timeoutMs] : []));
   let closing = false;
   let late = false;
   let emptied: (() => void) | undefined;
@@ -111,8 +117,6 @@ export function keepSockets(options: SocketsOptions): Sockets {
     socket.onClosed?.(socket);
     if (all.size === 0 && (late || queue.pending === 0)) emptied?.();
   }
-  // the library closes the socket with the fitting code by itself
-  function onError(): void {}
 
   function onBytes(socket: HeldSocket, { length }: Buffer): void {
     if (socket.closed) {
@@ -140,7 +144,7 @@ export function keepSockets(options: SocketsOptions): Sockets {
       ws.on('ping', onPing);
       ws.on('pong', onPong);
       ws.on('close', onClosed);
-      ws.on('error', onError);
+      ws.on('error', ignore);
       // behind the library's own listener: bytes that are no frame by then are unfinished
       how.raw.on('data', (chunk: Buffer) => onBytes(socket, chunk));
       if (ws.readyState > ws.OPEN) queueMicrotask(() => onClosed.call(ws, 1006));

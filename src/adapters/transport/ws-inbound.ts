@@ -32,7 +32,7 @@ export function takeFrames(sink: EnvelopeSink, gate: InboundGate, log: Log): Fra
   /** Not part of taking the frame: the pong may stand behind frames that wait for this one. */
   function note(socket: HeldSocket, sent: () => Promise<void>): void {
     const done = socket
-      .taken()
+      .acknowledged()
       .then((taken) => (taken ? sent() : undefined))
       .catch((error: unknown) => log.warn({ err: error }, 'a sent reply could not be noted'))
       .finally(() => noting.delete(done));

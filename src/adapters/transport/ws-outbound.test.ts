@@ -290,14 +290,14 @@ test('a link stays: what comes is handled one by one, and a ping behind it is an
   assert.deepEqual(log, [...Array.from({ length: 30 }, (_none, i) => String(i)), 'pong']);
   const got = once(there!, 'message');
   socket.send('from the client');
-  assert.ok(await socket.taken());
+  assert.ok(await socket.acknowledged());
   assert.equal(String((await got)[0]), 'from the client');
   assert.ok(socket.open, 'however long nobody says anything');
   let told = 0;
   socket.onClose(() => told++);
   there!.close(1001);
   await until(() => told === 1, 'the end');
-  assert.equal(await socket.taken(), false);
+  assert.equal(await socket.acknowledged(), false);
 });
 
 test('a link whose peer is gone without a word is noticed', async () => {

@@ -239,7 +239,7 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
     // its only frame: a goodbye is about this one
     const alone = one.unconfirmed === 1;
     socket.send(envelope);
-    const taken = await socket.taken();
+    const taken = await socket.acknowledged();
     one.unconfirmed--;
     one.bytes -= bytes;
     one.lastUsed = performance.now();

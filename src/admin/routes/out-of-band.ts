@@ -89,7 +89,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
               record: { remove: true },
               unroutes: linkNames(ctx.record!.value.short),
               // its slot at a mediator is given up at once; here it is kept, so that who answers the invitation hears that it is not open
-              unmediate: ctx.record!.value.mediated ? gone : undefined,
+              deregisterKeys: ctx.record!.value.mediated ? gone : undefined,
               next: gone.map((verkey) => ({
                 command: 'forget-key',
                 record: { category: outOfBand.category, id: row.id },

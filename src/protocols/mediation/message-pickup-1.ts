@@ -53,7 +53,7 @@ export const messagePickup1 = defineProtocol({
       step(ctx, message): Effects {
         const wanted = new Set(message.body.message_ids as string[]);
         const mail = (ctx.mail?.messages ?? []).filter(({ id }) => wanted.has(id)).slice(0, MAX_BATCH);
-        return { send: [batchOf(mail)], lent: mail.map(({ id }) => id) };
+        return { send: [batchOf(mail)], inFlight: mail.map(({ id }) => id) };
       },
     },
     // it only opens the way for what is kept
@@ -100,7 +100,7 @@ function batch(ctx: StepContext, message: Incoming): Effects {
   const changed: Change = last
     ? { def: pickup as never, base: toExchange(last), patch }
     : { def: pickup as never, id: ctx.connection!.id, connection: ctx.connection!.id, patch };
-  return { others: same ? [] : [changed], taken: has, lent: ids, send: [batchOf(mail)] };
+  return { others: same ? [] : [changed], acknowledged: has, inFlight: ids, send: [batchOf(mail)] };
 }
 
 /** Not the attachments of RFC 0017, though named like them: as RFC 0212 has it, and with the id under the name that Credo reads. */

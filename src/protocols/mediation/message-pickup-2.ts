@@ -5,7 +5,7 @@ import { didKeyToVerkey } from '../../didcomm/encoding.ts';
 import { defineProtocol, type Effects, type Incoming, type StepContext } from '../../kernel/protocol.ts';
 import { compact } from '../../kernel/record.ts';
 import { envelopesOf, MAX_BATCH, MAX_BATCH_BYTES } from '../../mediation/batch.ts';
-import type { Mail } from '../../ports/store.ts';
+import type { QueuedMessage } from '../../ports/store.ts';
 import { connection } from '../../records/connection.ts';
 
 const URIS = ['https://didcomm.org/messagepickup/2.0'];
@@ -43,7 +43,7 @@ export const messagePickup2 = defineProtocol({
         const body = compact({ recipient_key: message.body.recipient_key as string | undefined });
         return {
           send: [{ type: 'delivery', body, attachments: { '': attached(mail) }, transient: true }],
-          lent: mail.map(({ id }) => id),
+          inFlight: mail.map(({ id }) => id),
         };
       },
     },
@@ -56,10 +56,10 @@ export const messagePickup2 = defineProtocol({
       step(ctx, message): Effects {
         const ids = receivedIds(message);
         // in live mode what is left is on its way, and nobody asks how much that is
-        if (ctx.channel?.mode === 'live') return { taken: ids };
+        if (ctx.channel?.mode === 'live') return { acknowledged: ids };
         // some of them may have gone before, so that what is left is no difference
         const left = ctx.mail?.messages.length ? Math.max(1, ctx.mail.status.messages - ids.length) : 0;
-        return { taken: ids, send: [status(ctx, message, left)] };
+        return { acknowledged: ids, send: [status(ctx, message, left)] };
       },
     },
     'live-delivery-change': {
@@ -107,7 +107,7 @@ export const messagePickup2 = defineProtocol({
 });
 
 /** What is kept for a peer, as a message to it, in JSON text: the envelopes are JSON already and go in as they are. */
-export function deliveryOf(mail: readonly Mail[]): string {
+export function deliveryOf(mail: readonly QueuedMessage[]): string {
   const items = mail.map(
     ({ id, body, received }) =>
       `{"@id":${JSON.stringify(id)},"lastmod_time":"${new Date(received).toISOString()}","data":{"json":${body}}}`,
@@ -115,7 +115,7 @@ export function deliveryOf(mail: readonly Mail[]): string {
   return `{"@type":"${URIS[0]}/delivery","@id":"${randomUUID()}","~attach":[${items.join(',')}]}`;
 }
 
-const attached = (mail: readonly Mail[]): Attachment[] =>
+const attached = (mail: readonly QueuedMessage[]): Attachment[] =>
   mail.map(({ id, body, received }) => ({
     id,
     lastmodTime: new Date(received).toISOString(),

@@ -1,4 +1,4 @@
-import { REMOVED, table } from '../../test/support/steps.ts';
+import { REMOVED, table } from '../../../test/support/steps.ts';
 
 const ABOUT = { category: 'device', id: 'c1' };
 const DEVICE = { id: 'c1', value: { device_token: 'token', device_platform: 'android' } };

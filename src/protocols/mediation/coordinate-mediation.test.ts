@@ -1,6 +1,6 @@
-import { CONNECTION, key, NOW, OUR_KEY, REMOVED, table } from '../../test/support/steps.ts';
-import { verkeyToDidKey } from '../didcomm/encoding.ts';
-import { routingReference } from '../dids/own-documents.ts';
+import { CONNECTION, key, NOW, OUR_KEY, REMOVED, table } from '../../../test/support/steps.ts';
+import { verkeyToDidKey } from '../../didcomm/encoding.ts';
+import { routingReference } from '../../dids/own-documents.ts';
 
 const [A, B] = [key(103), key(104)];
 const DID_A = verkeyToDidKey(A);

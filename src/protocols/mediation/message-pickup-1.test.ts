@@ -1,4 +1,4 @@
-import { NOW, table } from '../../test/support/steps.ts';
+import { NOW, table } from '../../../test/support/steps.ts';
 
 const envelope = (n: number) => JSON.stringify({ protected: `p${n}` });
 const mail = (...ids: number[]) => ({
@@ -30,7 +30,7 @@ table('messagepickup-1', [
     channel: {},
     loads: { last: { category: 'pickup', id: 'c1' } },
     effects: {
-      lent: ['m1'],
+      inFlight: ['m1'],
       send: [{ type: 'batch', body: { 'messages~attach': [{ '@id': 'm1', id: 'm1', message: { protected: 'p1' } }] }, transient: true }],
       others: [{ def: 'pickup', id: 'c1', connection: 'c1', patch: { request: 'message-1', ids: ['m1'] } }],
     },
@@ -43,8 +43,8 @@ table('messagepickup-1', [
     channel: {},
     loaded: last(['m1']),
     effects: {
-      taken: ['m1'],
-      lent: ['m2'],
+      acknowledged: ['m1'],
+      inFlight: ['m2'],
       send: [{ type: 'batch', body: { 'messages~attach': [{ '@id': 'm2', id: 'm2', message: { protected: 'p2' } }] }, transient: true }],
       others: [{ def: 'pickup', base: 'c1', patch: { request: 'message-1', ids: ['m2'] } }],
     },
@@ -57,7 +57,7 @@ table('messagepickup-1', [
     channel: { socket: 's2' },
     loaded: last(['m1'], 's1'),
     effects: {
-      lent: ['m1', 'm2'],
+      inFlight: ['m1', 'm2'],
       send: [
         {
           type: 'batch',
@@ -121,7 +121,7 @@ table('messagepickup-1', [
     mail: mail(1, 2),
     effects: {
       send: [{ type: 'batch', body: { 'messages~attach': [{ '@id': 'm2', id: 'm2', message: { protected: 'p2' } }] }, transient: true }],
-      lent: ['m2'],
+      inFlight: ['m2'],
     },
   },
   { title: 'has no effect of its own', message: 'noop', effects: {} },

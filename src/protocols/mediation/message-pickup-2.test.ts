@@ -1,4 +1,4 @@
-import { NOW, table } from '../../test/support/steps.ts';
+import { NOW, table } from '../../../test/support/steps.ts';
 
 const mail = (messages: number[], kept = messages.length) => ({
   messages: messages.map((n) => ({ id: `m${n}`, body: `{"protected":"p${n}"}`, received: NOW - n * 1000 })) as never,
@@ -60,7 +60,7 @@ table('messagepickup-2', [
           transient: true,
         },
       ],
-      lent: ['m1', 'm2'],
+      inFlight: ['m1', 'm2'],
     },
   },
   {
@@ -77,7 +77,7 @@ table('messagepickup-2', [
     body: { message_id_list: ['m1', 'm1', 'm2'] },
     mail: mail([3], 5),
     effects: {
-      taken: ['m1', 'm2'],
+      acknowledged: ['m1', 'm2'],
       send: [
         {
           type: 'status',
@@ -99,7 +99,7 @@ table('messagepickup-2', [
     body: { message_id_list: ['m1', 'm2'] },
     mail: mail([3], 2),
     effects: {
-      taken: ['m1', 'm2'],
+      acknowledged: ['m1', 'm2'],
       send: [
         {
           type: 'status',
@@ -120,14 +120,14 @@ table('messagepickup-2', [
     message: 'messages-received',
     body: { message_id_list: ['m1'] },
     mail: mail([], 1),
-    effects: { taken: ['m1'], send: [{ type: 'status', transient: true, body: { message_count: 0, total_bytes: 0 } }] },
+    effects: { acknowledged: ['m1'], send: [{ type: 'status', transient: true, body: { message_count: 0, total_bytes: 0 } }] },
   },
   {
     title: 'is not answered in live mode',
     message: 'messages-received',
     body: { message_id_list: ['m1'] },
     channel: live,
-    effects: { taken: ['m1'] },
+    effects: { acknowledged: ['m1'] },
   },
   {
     title: 'begins on a socket',

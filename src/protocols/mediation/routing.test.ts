@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { registry, table } from '../../test/support/steps.ts';
+import { registry, table } from '../../../test/support/steps.ts';
 
 table('routing', [{ title: 'has no effect of its own', message: 'forward', body: { to: 'key', msg: {} }, effects: {} }]);
 
