@@ -581,15 +581,15 @@ describe('records', () => {
 
   test('what goes with a connection: its keys, what names it, and the mediations on it', () => {
     const removed = (value: object, id = 'c1') => plain(KINDS.get('connection')!.removed!(of({ record: { id, value } } as Row)));
-    const none = { unroutes: [], unkeys: [], unmediate: [] };
+    const none = { unroutes: [], unkeys: [], deregisterKeys: [] };
     assert.deepEqual(removed({}), none);
-    assert.deepEqual(removed({ my_verkey: 'K' }), { unroutes: ['K'], unkeys: ['K'], unmediate: [] });
+    assert.deepEqual(removed({ my_verkey: 'K' }), { unroutes: ['K'], unkeys: ['K'], deregisterKeys: [] });
     // the key of a DID of the wallet has other uses
     assert.deepEqual(removed({ my_verkey: 'K', my_did_shared: true, mediated: true }), none);
     assert.deepEqual(removed({ my_verkey: 'K', mediated: true, invitation_mediated: true, invitation_key: 'I' }), {
       unroutes: ['K'],
       unkeys: ['K'],
-      unmediate: ['K', 'I'],
+      deregisterKeys: ['K', 'I'],
     });
     const names = (removed({ protocol: 'connection-2018', my_did: 'D', invitation_msg_id: 'n' }) as { unroutes: string[] }).unroutes;
     assert.deepEqual(names, ['2018 D', '2018 n', '2018 offer n']);
