@@ -1,4 +1,4 @@
-import { AppError, asAppError, type ErrorCode, errorRow } from '../errors.ts';
+import { AppError, asAppError, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
@@ -7,19 +7,16 @@ import { type CommitPlan, WITHHELD } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
-import { type AnswerRef, type CommandPayload, type LedgerPayload, shortHash, type TellPayload, type WorkPayload } from './jobs.ts';
+import { ledgerDone, ledgerWaits, type On, runJob } from './job-steps.ts';
+import { type AnswerRef, shortHash } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
 import { toExchange, viewOf } from './record.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
 /** How long a controller's call waits for what it caused (rule 3), unless the command says otherwise. */
 const WAIT_MS = 15_000;
-/** A job that lost its race so often has no race but a contradiction. */
-const MAX_CLASHES = 8;
 /** Notice of progress is only a hint, so a waiting call also looks by itself. */
 const LOOK_MS = 200;
-/** How often a DID's server is asked, up to half a minute apart: a name that does not resolve now may in a while. */
-const MAX_RESOLVES = 20;
 /** How long a call waits for a record that is still being made, beyond its patience: before that there is nothing to answer with. */
 const MAKING_MS = 120_000;
 
@@ -185,174 +182,17 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     }
   }
 
-  async function run(job: ClaimedJob, lease: string): Promise<void> {
-    const held = { id: job.id, lease };
-    if (job.kind === 'tell') {
-      const tell = job.payload as unknown as TellPayload;
-      await orFail(job, lease, undefined, () =>
-        engine.deliverLocally(job.tenant, tell, { job: held, cause: job.cause, answer: tell.answer }),
-      );
-    } else if (job.kind === 'command') {
-      const payload = job.payload as unknown as CommandPayload;
-      const { protocol, step } = registry.command(payload.protocol, payload.command);
-      const input: CommandInput = { body: payload.input, query: {} };
-      await orFail(job, lease, { ...payload, result: payload.command }, () =>
-        engine.transition({
-          tenant: job.tenant,
-          protocol,
-          record: { category: payload.category, id: payload.id },
-          load: step.load?.(input, payload.id, undefined, registry),
-          pages: step.pages?.(input, payload.id),
-          mail: step.mail && payload.id,
-          from: step.from,
-          role: step.role,
-          origin: { cause: job.cause, answer: payload.answer, job: held },
-          otherwise: 'ignore',
-          step: (ctx) => step.step(ctx, input),
-        }),
-      );
-    } else {
-      const payload = job.payload as unknown as WorkPayload;
-      await orFail(job, lease, payload, async () => {
-        const op = ops[payload.op];
-        if (!op) throw new AppError('internal', `no work is called ${payload.op}`);
-        const output = await op(work(job.tenant), payload.input);
-        await resultOf(job, held, payload, output);
-      });
-    }
-  }
-
-  async function resultOf(
-    job: ClaimedJob,
-    held: { id: string; lease: string },
-    payload: { protocol: string; category: string; id: string; result: string; answer?: AnswerRef },
-    output: unknown,
-    deletes?: Commit['deletes'],
-  ): Promise<void> {
-    const protocol = registry.protocol(payload.protocol);
-    const step = protocol.results?.[payload.result];
-    if (!step) throw new AppError('internal', `${payload.protocol} has no result ${payload.result}`);
-    await engine.transition({
-      tenant: job.tenant,
-      protocol,
-      record: { category: payload.category, id: payload.id },
-      load: step.load?.(output as JsonObject),
-      from: step.from,
-      origin: { cause: job.cause, answer: payload.answer, job: held, deletes },
-      otherwise: 'ignore',
-      late: true,
-      step: (ctx) => step.step(ctx, output),
-    });
-  }
-
-  /** Runs a job; a failure that no retry can mend becomes the record's error and the waiting call's answer, in one commit with the job's end. */
-  async function orFail(
-    job: ClaimedJob,
-    lease: string,
-    about: { protocol: string; category: string; id: string; result: string; answer?: AnswerRef } | undefined,
-    action: () => Promise<unknown>,
-  ): Promise<void> {
-    try {
-      await action();
-    } catch (thrown) {
-      const error = asAppError(thrown);
-      // a clash that does not go away with reloading is the job's own: two records that want to be one
-      const clash = error.code === 'conflict' && job.attempts >= MAX_CLASHES;
-      if (passes(job, error)) throw new AppError('unfinished', error.message, { cause: error });
-      if (error.code === 'lease-lost' || (error.row.retry && !clash) || (await kernel.profiles.isTenantDeleted(job.tenant, error)))
-        throw error;
-      if (error.code === 'internal') kernel.log.error({ job: job.id, kind: job.kind, err: error.cause ?? error }, 'a job failed');
-      await fail(job, lease, about, error);
-    }
-  }
-
-  /** Whether a failure is of this start or this hour, and nothing of the exchange: it waits. Whoever asks for something now is told instead. */
-  function passes(job: ClaimedJob, { code }: AppError): boolean {
-    const op = job.kind === 'work' ? (job.payload as unknown as WorkPayload).op : undefined;
-    if (op === undefined) return false;
-    if (code === 'anoncreds-off') return true;
-    if (job.cause !== undefined && asked.has(job.cause)) return false;
-    return (code === 'ledger-none' && needsAnoncreds(op)) || (code === 'did-unavailable' && job.attempts < MAX_RESOLVES);
-  }
-
-  async function fail(
-    job: ClaimedJob,
-    lease: string,
-    about: { protocol: string; category: string; id: string; result: string; answer?: AnswerRef } | undefined,
-    error: AppError,
-    deletes?: Commit['deletes'],
-  ): Promise<void> {
-    const held = { id: job.id, lease };
-    const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
-    const protocol = about && registry.protocol(about.protocol);
-    const told = job.kind === 'tell' ? (job.payload as unknown as TellPayload).answer : undefined;
-    const [[row] = []] = told ? await db.store.load(job.tenant, [told]) : [];
-    const owner = row && registry.owner(row.category, row.value);
-    const alone = (): Promise<unknown> =>
-      db.store.commit(job.tenant, { done: [held], deletes, failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
-    const { failed } = protocol ?? {};
-    const end = { tenant: job.tenant, from: '*', otherwise: 'ignore' } as const;
-    try {
-      if (about && protocol && failed)
-        await engine.transition({
-          ...end,
-          protocol,
-          record: { category: about.category, id: about.id },
-          // a failure of work that came too late is not the record's, which went on without it
-          from: protocol.results?.[about.result]?.from ?? '*',
-          late: true,
-          origin: { cause: job.cause, answer: about.answer, job: held, failure, deletes },
-          step: (ctx) => failed(ctx, { result: about.result, ...failure }),
-        });
-      // what was attached to something and cannot be taken leaves its trace there
-      else if (told && owner)
-        await engine.transition({
-          ...end,
-          protocol: owner,
-          record: told,
-          origin: { cause: job.cause, answer: told, job: held, failure, deletes },
-          step: () => ({ record: { patch: { error_msg: `An attached message was not taken: ${failure.text}` } } }),
-        });
-      else await alone();
-    } catch (thrown) {
-      const { code, row } = asAppError(thrown);
-      if (row.retry || code === 'lease-lost') throw thrown;
-      // what a failure does to its record is broken itself: the job must end all the same
-      kernel.log.error({ job: job.id, kind: job.kind, err: thrown }, 'a failure could not be written to its record');
-      await alone();
-    }
-  }
-
-  async function ledgerDone(
-    job: ClaimedJob,
-    lease: string,
-    result: { round?: number; write: LedgerWrite } | AppError,
-    deletes: Commit['deletes'] = [],
-  ): Promise<void> {
-    const payload = job.payload as unknown as LedgerPayload;
-    const held = { id: job.id, lease };
-    if (result instanceof AppError) await fail(job, lease, payload, result, deletes);
-    else await orFail(job, lease, payload, () => resultOf(job, held, payload, result, deletes));
-  }
-
-  async function ledgerWaits(job: ClaimedJob, reason: string): Promise<void> {
-    const payload = job.payload as unknown as LedgerPayload;
-    const protocol = registry.protocol(payload.protocol);
-    await engine.transition({
-      tenant: job.tenant,
-      protocol,
-      record: { category: payload.category, id: payload.id },
-      from: protocol.binds.states,
-      origin: { cause: job.cause, answer: payload.answer, interim: true },
-      otherwise: 'ignore',
-      step: (ctx) => (ctx.record?.value.error_msg === reason ? {} : { record: { patch: { error_msg: reason } } }),
-    });
-  }
-
   function end(): void {
     ending = true;
     for (const wake of waits) wake();
   }
 
-  return { call, run, ledgerDone, ledgerWaits, end };
+  const on: On = { kernel, engine, ops, work, needsAnoncreds, isWaiting: (cause) => asked.has(cause) };
+  return {
+    call,
+    end,
+    run: (job, lease) => runJob(on, job, lease),
+    ledgerDone: (job, lease, result, deletes) => ledgerDone(on, job, lease, result, deletes),
+    ledgerWaits: (job, reason) => ledgerWaits(on, job, reason),
+  };
 }

@@ -1,0 +1,205 @@
+import { AppError, asAppError, errorRow } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { LedgerWrite } from '../ports/ledger.ts';
+import type { ClaimedJob, Commit } from '../ports/store.ts';
+import type { Kernel } from './context.ts';
+import type { Engine } from './engine.ts';
+import type { AnswerRef, CommandPayload, LedgerPayload, TellPayload, WorkPayload } from './jobs.ts';
+import type { CommandInput } from './protocol.ts';
+import type { WorkContext, WorkOps } from './work.ts';
+
+/** The steps that follow from jobs: commands, local messages, results of work and of ledger writes, and failures. */
+
+/** A job that lost its race so often has no race but a contradiction. */
+const MAX_CLASHES = 8;
+/** How often a DID's server is asked, up to half a minute apart: a name that does not resolve now may in a while. */
+const MAX_RESOLVES = 20;
+
+/** The surroundings of job steps. */
+export interface On {
+  readonly kernel: Kernel;
+  readonly engine: Engine;
+  readonly ops: WorkOps;
+  readonly work: (tenant: string) => WorkContext;
+  /** Whether a call of this process waits for what the cause orders. */
+  isWaiting(cause: string): boolean;
+  /** Whether work needs the AnonCreds library. */
+  needsAnoncreds(op: string): boolean;
+}
+
+/** A step that a job is about. */
+interface About {
+  protocol: string;
+  category: string;
+  id: string;
+  result: string;
+  answer?: AnswerRef;
+}
+
+/**
+ * Runs a claimed job of kind command, tell or work to its commit, which also completes it.
+ * @throws what the job may be retried for; everything else has been written as the job's failure
+ */
+export async function runJob(on: On, job: ClaimedJob, lease: string): Promise<void> {
+  const held = { id: job.id, lease };
+  if (job.kind === 'tell') {
+    const tell = job.payload as unknown as TellPayload;
+    await orFail(on, job, lease, undefined, () =>
+      on.engine.deliverLocally(job.tenant, tell, { job: held, cause: job.cause, answer: tell.answer }),
+    );
+  } else if (job.kind === 'command') {
+    const payload = job.payload as unknown as CommandPayload;
+    const { protocol, step } = on.kernel.registry.command(payload.protocol, payload.command);
+    const input: CommandInput = { body: payload.input, query: {} };
+    await orFail(on, job, lease, { ...payload, result: payload.command }, () =>
+      on.engine.transition({
+        tenant: job.tenant,
+        protocol,
+        record: { category: payload.category, id: payload.id },
+        load: step.load?.(input, payload.id, undefined, on.kernel.registry),
+        pages: step.pages?.(input, payload.id),
+        mail: step.mail && payload.id,
+        from: step.from,
+        role: step.role,
+        origin: { cause: job.cause, answer: payload.answer, job: held },
+        otherwise: 'ignore',
+        step: (ctx) => step.step(ctx, input),
+      }),
+    );
+  } else {
+    const payload = job.payload as unknown as WorkPayload;
+    await orFail(on, job, lease, payload, async () => {
+      const op = on.ops[payload.op];
+      if (!op) throw new AppError('internal', `no work is called ${payload.op}`);
+      const output = await op(on.work(job.tenant), payload.input);
+      await resultOf(on, job, held, payload, output);
+    });
+  }
+}
+
+async function resultOf(
+  on: On,
+  job: ClaimedJob,
+  held: { id: string; lease: string },
+  payload: About,
+  output: unknown,
+  deletes?: Commit['deletes'],
+): Promise<void> {
+  const protocol = on.kernel.registry.protocol(payload.protocol);
+  const step = protocol.results?.[payload.result];
+  if (!step) throw new AppError('internal', `${payload.protocol} has no result ${payload.result}`);
+  await on.engine.transition({
+    tenant: job.tenant,
+    protocol,
+    record: { category: payload.category, id: payload.id },
+    load: step.load?.(output as JsonObject),
+    from: step.from,
+    origin: { cause: job.cause, answer: payload.answer, job: held, deletes },
+    otherwise: 'ignore',
+    late: true,
+    step: (ctx) => step.step(ctx, output),
+  });
+}
+
+/** Runs a job; a failure that no retry can mend becomes the record's error and the waiting call's answer, in one commit with the job's end. */
+async function orFail(on: On, job: ClaimedJob, lease: string, about: About | undefined, action: () => Promise<unknown>): Promise<void> {
+  try {
+    await action();
+  } catch (thrown) {
+    const error = asAppError(thrown);
+    // a clash that does not go away with reloading is the job's own: two records that want to be one
+    const clash = error.code === 'conflict' && job.attempts >= MAX_CLASHES;
+    if (passes(on, job, error)) throw new AppError('unfinished', error.message, { cause: error });
+    if (error.code === 'lease-lost' || (error.row.retry && !clash) || (await on.kernel.profiles.isTenantDeleted(job.tenant, error)))
+      throw error;
+    if (error.code === 'internal') on.kernel.log.error({ job: job.id, kind: job.kind, err: error.cause ?? error }, 'a job failed');
+    await fail(on, job, lease, about, error);
+  }
+}
+
+/** Whether a failure is of this start or this hour, and nothing of the exchange: it waits. Whoever asks for something now is told instead. */
+function passes(on: On, job: ClaimedJob, { code }: AppError): boolean {
+  const op = job.kind === 'work' ? (job.payload as unknown as WorkPayload).op : undefined;
+  if (op === undefined) return false;
+  if (code === 'anoncreds-off') return true;
+  if (job.cause !== undefined && on.isWaiting(job.cause)) return false;
+  return (code === 'ledger-none' && on.needsAnoncreds(op)) || (code === 'did-unavailable' && job.attempts < MAX_RESOLVES);
+}
+
+async function fail(
+  on: On,
+  job: ClaimedJob,
+  lease: string,
+  about: About | undefined,
+  error: AppError,
+  deletes?: Commit['deletes'],
+): Promise<void> {
+  const held = { id: job.id, lease };
+  const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
+  const protocol = about && on.kernel.registry.protocol(about.protocol);
+  const told = job.kind === 'tell' ? (job.payload as unknown as TellPayload).answer : undefined;
+  const [[row] = []] = told ? await on.kernel.db.store.load(job.tenant, [told]) : [];
+  const owner = row && on.kernel.registry.owner(row.category, row.value);
+  const alone = (): Promise<unknown> =>
+    on.kernel.db.store.commit(job.tenant, { done: [held], deletes, failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
+  const { failed } = protocol ?? {};
+  const end = { tenant: job.tenant, from: '*', otherwise: 'ignore' } as const;
+  try {
+    if (about && protocol && failed)
+      await on.engine.transition({
+        ...end,
+        protocol,
+        record: { category: about.category, id: about.id },
+        // a failure of work that came too late is not the record's, which went on without it
+        from: protocol.results?.[about.result]?.from ?? '*',
+        late: true,
+        origin: { cause: job.cause, answer: about.answer, job: held, failure, deletes },
+        step: (ctx) => failed(ctx, { result: about.result, ...failure }),
+      });
+    // what was attached to something and cannot be taken leaves its trace there
+    else if (told && owner)
+      await on.engine.transition({
+        ...end,
+        protocol: owner,
+        record: told,
+        origin: { cause: job.cause, answer: told, job: held, failure, deletes },
+        step: () => ({ record: { patch: { error_msg: `An attached message was not taken: ${failure.text}` } } }),
+      });
+    else await alone();
+  } catch (thrown) {
+    const { code, row } = asAppError(thrown);
+    if (row.retry || code === 'lease-lost') throw thrown;
+    // what a failure does to its record is broken itself: the job must end all the same
+    on.kernel.log.error({ job: job.id, kind: job.kind, err: thrown }, 'a failure could not be written to its record');
+    await alone();
+  }
+}
+
+/** Completes a ledger job with its result, or its failure. */
+export async function ledgerDone(
+  on: On,
+  job: ClaimedJob,
+  lease: string,
+  result: { round?: number; write: LedgerWrite } | AppError,
+  deletes: Commit['deletes'] = [],
+): Promise<void> {
+  const payload = job.payload as unknown as LedgerPayload;
+  const held = { id: job.id, lease };
+  if (result instanceof AppError) await fail(on, job, lease, payload, result, deletes);
+  else await orFail(on, job, lease, payload, () => resultOf(on, job, held, payload, result, deletes));
+}
+
+/** Lets the controller see why a ledger write is not done yet. */
+export async function ledgerWaits(on: On, job: ClaimedJob, reason: string): Promise<void> {
+  const payload = job.payload as unknown as LedgerPayload;
+  const protocol = on.kernel.registry.protocol(payload.protocol);
+  await on.engine.transition({
+    tenant: job.tenant,
+    protocol,
+    record: { category: payload.category, id: payload.id },
+    from: protocol.binds.states,
+    origin: { cause: job.cause, answer: payload.answer, interim: true },
+    otherwise: 'ignore',
+    step: (ctx) => (ctx.record?.value.error_msg === reason ? {} : { record: { patch: { error_msg: reason } } }),
+  });
+}
