@@ -6,6 +6,7 @@ import { composeMessage, onlyAttached } from '../../kernel/message.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { credentialExchangeV1 } from '../../records/credential-exchange-v1.ts';
+import { FLAGS, Text } from './exchange-parts.ts';
 import { issuingProtocol } from './issuing.ts';
 import type { IssuingValue, Terms } from './issuing-version.ts';
 
@@ -19,22 +20,15 @@ const FORMAT = 'indy';
 
 // -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
 
-const Optional = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const FILTER_NAMES = ['cred_def_id', 'issuer_did', 'schema_id', 'schema_issuer_did', 'schema_name', 'schema_version'] as const;
-const Filter = Object.fromEntries(FILTER_NAMES.map((name) => [name, Optional])) as Record<(typeof FILTER_NAMES)[number], typeof Optional>;
+const Filter = Object.fromEntries(FILTER_NAMES.map((name) => [name, Text])) as Record<(typeof FILTER_NAMES)[number], typeof Text>;
 
 const ProposalMessage = Type.Object({
-  comment: Optional,
+  comment: Text,
   credential_proposal: Type.Optional(Type.Union([Preview, Type.Null()])),
   ...Filter,
 });
-const Flags = {
-  auto_remove: Type.Optional(Type.Boolean()),
-  auto_remove_on_failure: Type.Optional(Type.Boolean()),
-  trace: Type.Optional(Type.Boolean()),
-  comment: Optional,
-};
-const Proposal = { ...Filter, ...Flags, credential_proposal: Preview };
+const Proposal = { ...Filter, ...FLAGS, credential_proposal: Preview };
 
 // -- the version ----------------------------------------------------------------------------------------------------------------------------------------
 
@@ -48,13 +42,13 @@ export const issueCredentialV1 = issuingProtocol({
   state: (name) => (name === 'done' ? 'credential_acked' : name.replaceAll('-', '_')),
   messages: {
     proposal: ProposalMessage,
-    offer: Type.Object({ comment: Optional, credential_preview: Type.Optional(Type.Union([Preview, Type.Null()])) }),
-    other: Type.Object({ comment: Optional }),
+    offer: Type.Object({ comment: Text, credential_preview: Type.Optional(Type.Union([Preview, Type.Null()])) }),
+    other: Type.Object({ comment: Text }),
   },
   bodies: () => ({
     proposal: { ...Proposal, credential_proposal: Type.Optional(Preview) },
     created: Proposal,
-    offer: { cred_def_id: Type.String(), credential_preview: Preview, auto_issue: Type.Optional(Type.Boolean()), ...Flags },
+    offer: { cred_def_id: Type.String(), credential_preview: Preview, auto_issue: Type.Optional(Type.Boolean()), ...FLAGS },
     counter: { counter_proposal: Type.Optional(Type.Union([ProposalMessage, Type.Null()])) },
   }),
   createdAs: 'proposal',

@@ -15,6 +15,7 @@ import { isoTime, type RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { threadOf } from '../../records/connection.ts';
 import { credentialExchange } from '../../records/credential-exchange.ts';
+import { FLAGS, Text } from './exchange-parts.ts';
 import { issuingProtocol } from './issuing.ts';
 import type { IssuingContext, IssuingValue, Made, Terms } from './issuing-version.ts';
 
@@ -24,10 +25,9 @@ const PROTOCOL = { uris: [URI] };
 
 // -- what comes over the wire and from the controller ------------------------------------------------------------------------------------------------
 
-const Comment = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const MessageWithPreview = Type.Object({
   formats: FormatsSchema,
-  comment: Comment,
+  comment: Text,
   credential_preview: Type.Optional(Type.Union([Preview, Type.Null()])),
 });
 
@@ -36,12 +36,6 @@ const UNSUPPORTED = ['ld_proof', 'vc_di'];
 const filterOf = (formats: Formats) => {
   const members = formats.issued.map(({ name, issuance }) => [name, Type.Optional(issuance.filterSchema)]);
   return Type.Object(Object.fromEntries([...UNSUPPORTED.map((name) => [name, Type.Optional(Type.Object({}))]), ...members]));
-};
-const Flags = {
-  auto_remove: Type.Optional(Type.Boolean()),
-  auto_remove_on_failure: Type.Optional(Type.Boolean()),
-  trace: Type.Optional(Type.Boolean()),
-  comment: Comment,
 };
 
 // -- the version ----------------------------------------------------------------------------------------------------------------------------------------
@@ -56,10 +50,10 @@ export const issueCredential = issuingProtocol({
   // ACA-Py answers with details when a credential is issued and stored, and with the record alone before
   answer: credentialExchange.admin!.detail as RecordDef<IssuingValue>['view'],
   state: (name) => name,
-  messages: { proposal: MessageWithPreview, offer: MessageWithPreview, other: Type.Object({ formats: FormatsSchema, comment: Comment }) },
+  messages: { proposal: MessageWithPreview, offer: MessageWithPreview, other: Type.Object({ formats: FormatsSchema, comment: Text }) },
   bodies(formats) {
     const filter = filterOf(formats);
-    const proposal = { filter, credential_preview: Type.Optional(Preview), ...Flags };
+    const proposal = { filter, credential_preview: Type.Optional(Preview), ...FLAGS };
     const offer = { ...proposal, auto_issue: Type.Optional(Type.Boolean()), replacement_id: Type.Optional(Type.String()) };
     return { proposal, created: offer, offer, counter: { counter_preview: Type.Optional(Preview), filter: Type.Optional(filter) } };
   },

@@ -2,12 +2,12 @@ import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { type ActOutput, type FormatResult, formatOrder, type Issuance } from '../../kernel/format.ts';
 import { sharedFormats } from '../../kernel/format-attachments.ts';
-import { problemText } from '../../kernel/message.ts';
 import { type Change, defineProtocol, type Effects, type Incoming, NEW, type Protocol, type WorkOrder } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { type ConnectionValue, peerAcks, readyConnection } from '../../records/connection.ts';
 import { credential } from '../../records/credential.ts';
+import { abandonment, Flag, type Removal, removal, Text } from './exchange-parts.ts';
 import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Patch, Terms } from './issuing-version.ts';
 
 /** What the wallet holds of a credential, and under which id. */
@@ -16,14 +16,17 @@ type Stored = Awaited<ReturnType<Issuance['store']>> & { readonly id: string };
 /** State of a record whose first message is not made yet. No webhook has announced it. */
 const MAKING = '';
 
-const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Flag = Type.Optional(Type.Boolean());
-
 /**
  * A version of issue-credential (RFC 0036, RFC 0453). What a format computes is ordered as work and re-enters as a result.
  */
 export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue> {
-  const { record, path, tag, state } = version;
+  const { record, state } = version;
+  const { problem, reportProblem } = abandonment(version, {
+    param: 'cred_ex_id',
+    what: 'credential',
+    code: 'issuance-abandoned',
+    ends: [state('done')],
+  });
   return defineProtocol<IssuingValue>({
     name: version.name,
     uris: [version.uri],
@@ -36,11 +39,7 @@ export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue>
       role: 'issuer',
       step: (ctx) => ({ record: { states: [state('done')], remove: ctx.record!.value.auto_remove } }),
     },
-    problem: {
-      schema: Type.Object({}),
-      from: record.states.filter((one) => ![state('done'), 'abandoned', 'deleted'].includes(one)),
-      step: (_ctx, message) => ({ record: { states: ['abandoned'], patch: { error_msg: problemText(message) } } }),
-    },
+    problem,
     answer: version.answer,
     failed(ctx, failure) {
       // what no peer has seen goes without a trace; what one waits for ends with a report to it
@@ -55,18 +54,7 @@ export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue>
     commands: {
       ...begunBy(version),
       ...continuedBy(version),
-      'report-problem': {
-        route: `POST ${path}/records/{cred_ex_id}/problem-report`,
-        tag,
-        summary: 'Send a problem report for credential exchange',
-        body: Type.Object({ description: Type.String({ minLength: 1 }) }),
-        from: record.states.filter((one) => ![state('done'), 'deleted'].includes(one)),
-        step: (ctx, { body }) => ({
-          record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
-          problem: ctx.reachable ? { code: 'issuance-abandoned', text: body.description } : undefined,
-          answer: {},
-        }),
-      },
+      'report-problem': reportProblem,
     },
   });
 }
@@ -218,12 +206,12 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
 function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['commands']> {
   const { path, tag, state, bodies, writes } = version;
   const connection_id = Type.String();
-  const flags = (ctx: IssuingContext, body: { auto_remove?: boolean; auto_remove_on_failure?: boolean }): Patch => ({
+  const flags = (ctx: IssuingContext, body: Removal): Patch => ({
     ...version.begun(ctx, 'self'),
     protocol: version.name,
     initiator: 'self',
-    auto_remove: body.auto_remove ?? !ctx.settings.preserveExchangeRecords,
-    ...(body.auto_remove_on_failure !== undefined && { auto_remove_on_failure: body.auto_remove_on_failure }),
+    auto_remove: !ctx.settings.preserveExchangeRecords,
+    ...removal(body),
   });
   const makeOffer = (ctx: IssuingContext, body: JsonObject, kind: BodyKind, autoIssue?: boolean): Effects => {
     // as in ACA-Py: what the controller asked for stands where a holder's proposal would
@@ -333,7 +321,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
         const offers = holds.offers(ctx);
         const [format] = sharedFormats(ctx.spoken.formats, offers);
         const input = { offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id };
-        return { record: removal(body), work: [formatOrder('request', [{ format, input }], 'requested')] };
+        return { record: { patch: removal(body) }, work: [formatOrder('request', [{ format, input }], 'requested')] };
       },
     },
     issue: {
@@ -393,12 +381,6 @@ const offerOrder = ({ filters, preview }: Terms): WorkOrder => {
     'offered',
   );
 };
-
-/** Whether the record is removed at its end, as a later call says. */
-function removal(body: { auto_remove?: boolean; auto_remove_on_failure?: boolean }): { patch?: Patch } {
-  const given = Object.entries({ auto_remove: body.auto_remove, auto_remove_on_failure: body.auto_remove_on_failure });
-  return { patch: Object.fromEntries(given.filter(([, value]) => value !== undefined)) };
-}
 
 /** Version 2 answers some calls with the record alone, and others with its details. */
 const recordOf = (answer: JsonObject): JsonObject => (answer.cred_ex_record as JsonObject | undefined) ?? answer;

@@ -6,6 +6,7 @@ import { composeMessage, onlyAttached } from '../../kernel/message.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { presentationExchangeV1 } from '../../records/presentation-exchange-v1.ts';
+import { Flag, Text } from './exchange-parts.ts';
 import { presentingProtocol } from './presenting.ts';
 import type { PresentingValue } from './presenting-version.ts';
 
@@ -17,8 +18,7 @@ const ATTACHED = { request: 'libindy-request-presentation-0', presentation: 'lib
 /** The one format of this version: Indy's objects are AnonCreds' objects. */
 const FORMAT = 'indy';
 
-const Optional = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Message = Type.Object({ comment: Optional });
+const Message = Type.Object({ comment: Text });
 const previewOf = ({ presentation_proposal_dict: proposal }: PresentingValue): PresentationPreview | undefined =>
   (proposal as JsonObject | undefined)?.presentation_proposal as PresentationPreview | undefined;
 
@@ -31,7 +31,7 @@ export const presentProofV1 = presentingProtocol({
   record: presentationExchangeV1 as RecordDef<PresentingValue>,
   state: (name) => (name === 'acked' ? 'presentation_acked' : name.replaceAll('-', '_')),
   messages: {
-    proposal: Type.Object({ comment: Optional, presentation_proposal: PresentationPreview }),
+    proposal: Type.Object({ comment: Text, presentation_proposal: PresentationPreview }),
     request: Message,
     presentation: Message,
   },
@@ -40,9 +40,9 @@ export const presentProofV1 = presentingProtocol({
     request: { proof_request: ProofRequest },
     presentation: {
       ...Presentation.properties,
-      auto_remove: Type.Optional(Type.Boolean()),
-      auto_remove_on_failure: Type.Optional(Type.Boolean()),
-      trace: Type.Optional(Type.Boolean()),
+      auto_remove: Flag,
+      auto_remove_on_failure: Flag,
+      trace: Flag,
     },
   }),
   summaries: { proposal: 'Sends a presentation proposal' },

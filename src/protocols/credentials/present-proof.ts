@@ -12,14 +12,14 @@ import {
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { presentationExchange } from '../../records/presentation-exchange.ts';
+import { Flag, Text } from './exchange-parts.ts';
 import { completed, presentingProtocol } from './presenting.ts';
 import type { Formatted, PresentingContext, PresentingValue } from './presenting-version.ts';
 
 const URI = 'https://didcomm.org/present-proof/2.0';
 const PROTOCOL = { uris: [URI] };
 
-const Comment = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Message = Type.Object({ formats: FormatsSchema, comment: Comment });
+const Message = Type.Object({ formats: FormatsSchema, comment: Text });
 /** ACA-Py's format that is not here: named, so that a call that wants it is told so. */
 const UNSUPPORTED = 'dif';
 const membersOf = (formats: Formats, which: 'requestSchema' | 'choiceSchema') => ({
@@ -37,7 +37,7 @@ export const presentProof = presentingProtocol({
   state: (name) => (name === 'verified' || name === 'acked' ? 'done' : name),
   messages: {
     proposal: Message,
-    request: Type.Object({ formats: FormatsSchema, comment: Comment, will_confirm: Type.Optional(Type.Boolean()) }),
+    request: Type.Object({ formats: FormatsSchema, comment: Text, will_confirm: Type.Optional(Type.Boolean()) }),
     presentation: Message,
   },
   bodies: (formats) => ({
@@ -45,10 +45,10 @@ export const presentProof = presentingProtocol({
     request: { presentation_request: Type.Object(membersOf(formats, 'requestSchema')) },
     presentation: {
       ...membersOf(formats, 'choiceSchema'),
-      auto_remove: Type.Optional(Type.Boolean()),
-      auto_remove_on_failure: Type.Optional(Type.Boolean()),
-      trace: Type.Optional(Type.Boolean()),
-      comment: Comment,
+      auto_remove: Flag,
+      auto_remove_on_failure: Flag,
+      trace: Flag,
+      comment: Text,
     },
   }),
   summaries: { proposal: 'Send a presentation proposal' },

@@ -2,17 +2,11 @@ import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { type ActOutput, formatOrder } from '../../kernel/format.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
-import { problemText } from '../../kernel/message.ts';
 import { defineProtocol, type Effects, type Incoming, NEW, type Protocol, type WorkOrder } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { peerAcks, readyConnection, threadOf } from '../../records/connection.ts';
+import { abandonment, FLAGS, Flag, type Removal, removal } from './exchange-parts.ts';
 import type { Formatted, Patch, PresentingContext, PresentingValue, PresentingVersion } from './presenting-version.ts';
-
-const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Flag = Type.Optional(Type.Boolean());
-/** Members of every body that begins an exchange. */
-const FLAGS = { auto_remove: Flag, auto_remove_on_failure: Flag, trace: Flag, comment: Text };
-type Flags = Partial<Record<'auto_verify' | 'auto_remove' | 'auto_remove_on_failure', boolean>>;
 
 /** How long a request that is answered by itself waits for a credential that is on its way, in ms. */
 const WAIT_MS = 3600_000;
@@ -28,8 +22,13 @@ function lookAgainAfter(now: number, since: number | undefined): number | undefi
 
 /** A version of present-proof (RFC 0037, RFC 0454). What a format computes is ordered as work and re-enters as a result. */
 export function presentingProtocol(version: PresentingVersion): Protocol<PresentingValue> {
-  const { record, state, path, tag } = version;
-  const ends = [state('verified'), state('acked')];
+  const { record, state } = version;
+  const { problem, reportProblem } = abandonment(version, {
+    param: 'pres_ex_id',
+    what: 'presentation',
+    code: 'abandoned',
+    ends: [state('verified'), state('acked')],
+  });
   const presented = presentedBy(version);
   return defineProtocol<PresentingValue>({
     name: version.name,
@@ -48,11 +47,7 @@ export function presentingProtocol(version: PresentingVersion): Protocol<Present
         return { record: { states: [state('acked')], remove: ctx.record!.value.auto_remove, patch: { verified } } };
       },
     },
-    problem: {
-      schema: Type.Object({}),
-      from: record.states.filter((one) => ![...ends, 'abandoned', 'deleted'].includes(one)),
-      step: (_ctx, message) => ({ record: { states: ['abandoned'], patch: { error_msg: problemText(message) } } }),
-    },
+    problem,
     failed(ctx, failure) {
       const { state: current, value } = ctx.record!;
       // a choice of credentials that does not work is the controller's to mend; what ran by itself ends the exchange
@@ -89,18 +84,7 @@ export function presentingProtocol(version: PresentingVersion): Protocol<Present
     commands: {
       ...verifierCommands(version),
       ...proverCommands(version),
-      'report-problem': {
-        route: `POST ${path}/records/{pres_ex_id}/problem-report`,
-        tag,
-        summary: 'Send a problem report for presentation exchange',
-        body: Type.Object({ description: Type.String({ minLength: 1 }) }),
-        from: record.states.filter((one) => ![...ends, 'deleted'].includes(one)),
-        step: (ctx, { body }) => ({
-          record: { states: ['abandoned'], patch: { error_msg: `created problem report: ${body.description}` } },
-          problem: ctx.reachable ? { code: 'abandoned', text: body.description } : undefined,
-          answer: {},
-        }),
-      },
+      'report-problem': reportProblem,
     },
   });
 }
@@ -199,7 +183,10 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       send: ctx.reachable ? [{ message: written.message }] : [],
     };
   };
-  const freeRequest = (ctx: PresentingContext, body: JsonObject & Flags & { comment?: string | null }): Effects => {
+  const freeRequest = (
+    ctx: PresentingContext,
+    body: JsonObject & Removal & { auto_verify?: boolean; comment?: string | null },
+  ): Effects => {
     if (body.connection_id !== undefined) readyConnection(ctx.connection);
     const patch = { ...flags(version, ctx, body), auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation };
     return request(ctx, version.asked(ctx, body), patch, body.comment);
@@ -346,18 +333,12 @@ const presentedBy =
     };
   };
 
-const flags = ({ name, begun }: PresentingVersion, ctx: PresentingContext, body: Flags): PresentingValue => ({
+const flags = ({ name, begun }: PresentingVersion, ctx: PresentingContext, body: Removal): PresentingValue => ({
   ...begun(ctx, 'self'),
   protocol: name,
   initiator: 'self',
   auto_remove: !ctx.settings.preserveExchangeRecords,
   ...removal(body),
-});
-
-/** Whether the record is removed at its end, where a call says so. */
-const removal = (body: Flags): Patch => ({
-  ...(body.auto_remove !== undefined && { auto_remove: body.auto_remove }),
-  ...(body.auto_remove_on_failure !== undefined && { auto_remove_on_failure: body.auto_remove_on_failure }),
 });
 
 /** Requests with what was left out. @throws AppError for one that cannot be answered */

@@ -1,0 +1,47 @@
+import Type from 'typebox';
+import { problemText } from '../../kernel/message.ts';
+import type { CommandStep, MessageStep } from '../../kernel/protocol.ts';
+import type { RecordDef, RecordValue } from '../../kernel/record.ts';
+
+/** What exchanges of credentials and of presentations have in common. */
+
+export const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+export const Flag = Type.Optional(Type.Boolean());
+/** Members of every body that begins an exchange. */
+export const FLAGS = { auto_remove: Flag, auto_remove_on_failure: Flag, trace: Flag, comment: Text };
+
+export type Removal = { readonly auto_remove?: boolean; readonly auto_remove_on_failure?: boolean };
+
+/** Whether the record is removed at its end, where a call says so. */
+export const removal = ({ auto_remove, auto_remove_on_failure }: Removal): Removal => ({
+  ...(auto_remove !== undefined && { auto_remove }),
+  ...(auto_remove_on_failure !== undefined && { auto_remove_on_failure }),
+});
+
+/** How an exchange is abandoned before its end: by the peer's problem report, or by the controller's, under `code` (RFC 0035). */
+export function abandonment<V extends RecordValue>(
+  { path, tag, record }: { readonly path: string; readonly tag: string; readonly record: RecordDef<V> },
+  { param, what, code, ends }: { readonly param: string; readonly what: string; readonly code: string; readonly ends: readonly string[] },
+): { readonly problem: MessageStep<V>; readonly reportProblem: CommandStep<V> } {
+  const before = (...states: string[]): string[] => record.states.filter((one) => ![...ends, ...states, 'deleted'].includes(one));
+  const abandoned = (error_msg: string) => ({ states: ['abandoned'], patch: { error_msg } as unknown as Partial<V> });
+  return {
+    problem: {
+      schema: Type.Object({}),
+      from: before('abandoned'),
+      step: (_ctx, message) => ({ record: abandoned(problemText(message)) }),
+    },
+    reportProblem: {
+      route: `POST ${path}/records/{${param}}/problem-report`,
+      tag,
+      summary: `Send a problem report for ${what} exchange`,
+      body: Type.Object({ description: Type.String({ minLength: 1 }) }),
+      from: before(),
+      step: (ctx, { body }) => ({
+        record: abandoned(`created problem report: ${body.description}`),
+        problem: ctx.reachable ? { code, text: body.description } : undefined,
+        answer: {},
+      }),
+    },
+  };
+}
