@@ -152,7 +152,7 @@ export async function planCommit(
       unkeys: effects.unkeys,
       routes: effects.routes?.map(({ mediation: _through, ...route }): Route => ({ ...route, tenant: ctx.tenant })),
       unroutes: effects.unroutes,
-      invalidate: effects.forget,
+      invalidate: effects.invalidate,
       events: written.events,
       jobs: [...written.jobs, ...orders.filter((one) => !following.includes(one)), ...posted.jobs, ...keylist],
       mail: posted.kept.length > 0 ? posted.kept : undefined,

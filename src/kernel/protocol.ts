@@ -158,7 +158,7 @@ export interface Effects {
   /** Keys of ours that nobody writes to any more and that a mediator may know: it is told. */
   readonly deregisterKeys?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
-  readonly forget?: readonly string[];
+  readonly invalidate?: readonly string[];
   /** Webhooks that are not a record's; or of the record `about`, which stays as it is. */
   readonly emit?: readonly {
     readonly topic: string;

@@ -63,7 +63,7 @@ table('multitenancy', [
     body: { label: 'A' },
     record: wallet({ image_url: 'https://a.example', extra_settings: { a: 1 } }),
     effects: {
-      forget: ['w1'],
+      invalidate: ['w1'],
       record: { patch: { label: 'A', image_url: 'https://a.example', dispatch_type: 'base', extra_settings: { a: 1 } } },
     },
   },
@@ -72,7 +72,7 @@ table('multitenancy', [
     command: 'update',
     body: { wallet_webhook_urls: [], wallet_dispatch_type: 'both' },
     record: wallet({ webhook_urls: ['https://hook.example'] }),
-    effects: { forget: ['w1'], record: { patch: { webhook_urls: [], dispatch_type: 'base', extra_settings: {} } } },
+    effects: { invalidate: ['w1'], record: { patch: { webhook_urls: [], dispatch_type: 'base', extra_settings: {} } } },
   },
   { title: 'of nothing', command: 'update', record: wallet(), error: 'bad-request', text: 'At least one parameter is required.' },
   {
@@ -80,7 +80,7 @@ table('multitenancy', [
     command: 'admit',
     body: { token: token('t2') },
     record: wallet(),
-    effects: { forget: ['w1'], record: { patch: { tokens: [{ jti: 't2', iat: 1893553345 }] } } },
+    effects: { invalidate: ['w1'], record: { patch: { tokens: [{ jti: 't2', iat: 1893553345 }] } } },
   },
   {
     title: 'stands beside the others, but for what has ended',
@@ -88,7 +88,7 @@ table('multitenancy', [
     body: { token: token('t2'), keep: true },
     record: wallet({ tokens: [token('t0', second - 1), token('t1')] }),
     effects: {
-      forget: ['w1'],
+      invalidate: ['w1'],
       record: {
         patch: {
           tokens: [
@@ -105,7 +105,7 @@ table('multitenancy', [
     body: { token: token('t2'), keep: true, instead: 't1' },
     record: wallet({ tokens: [token('t0'), token('t1')] }),
     effects: {
-      forget: ['w1'],
+      invalidate: ['w1'],
       record: {
         patch: {
           tokens: [
@@ -132,14 +132,14 @@ table('multitenancy', [
     error: 'bad-request',
     text: 'The wallet has 20 valid tokens: let some expire, or ask for one that replaces them',
   },
-  { title: 'voids the tokens', command: 'lock', record: wallet(), effects: { forget: ['w1'], record: { patch: { tokens: [] } } } },
+  { title: 'voids the tokens', command: 'lock', record: wallet(), effects: { invalidate: ['w1'], record: { patch: { tokens: [] } } } },
   {
     title: 'gives the name free',
     command: 'erase',
     record: wallet(),
     effects: {
       unroutes: ['wallet name alice'],
-      forget: ['w1'],
+      invalidate: ['w1'],
       record: { states: ['erasing'], patch: { tokens: [], wallet_name: REMOVED, erasing: true } },
     },
   },

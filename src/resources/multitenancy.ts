@@ -83,7 +83,7 @@ export const multitenancy = defineProtocol<WalletValue>({
           dispatch_type: dispatchOf(urls, body.wallet_dispatch_type) ?? value.dispatch_type,
           extra_settings: { ...value.extra_settings, ...body.extra_settings },
         };
-        return { record: { patch }, forget: [ctx.record!.id] };
+        return { record: { patch }, invalidate: [ctx.record!.id] };
       },
     }),
     // a token is signed outside; what makes it valid is that its id stands here
@@ -102,11 +102,11 @@ export const multitenancy = defineProtocol<WalletValue>({
             `The wallet has ${MAX_TOKENS} valid tokens: let some expire, or ask for one that replaces them`,
           );
         const tokens = [...(body.keep ? live : []), body.token];
-        return { record: { patch: { tokens } }, forget: [ctx.record!.id] };
+        return { record: { patch: { tokens } }, invalidate: [ctx.record!.id] };
       },
     }),
     // whoever opens the wallet again does so with a new token
-    lock: { from: ['ready'], step: (ctx) => ({ record: { patch: { tokens: [] } }, forget: [ctx.record!.id] }) },
+    lock: { from: ['ready'], step: (ctx) => ({ record: { patch: { tokens: [] } }, invalidate: [ctx.record!.id] }) },
     erase: {
       from: ['ready', 'erasing'],
       step(ctx) {
@@ -114,7 +114,7 @@ export const multitenancy = defineProtocol<WalletValue>({
         return {
           record: { states: ['erasing'], patch: { tokens: [], wallet_name: undefined, erasing: true } },
           unroutes: value.wallet_name === undefined ? [] : [nameRoute(value.wallet_name)],
-          forget: [id],
+          invalidate: [id],
         };
       },
     },

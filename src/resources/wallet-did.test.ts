@@ -475,7 +475,7 @@ table('wallet-did', [
     result: 'moved',
     record: record({ next_metadata: { endpoint: 'https://other.example' }, error_msg: 'waits' }, 'publishing'),
     effects: {
-      forget: ['did:algo:testnet:app:7:aa'],
+      invalidate: ['did:algo:testnet:app:7:aa'],
       answer: {},
       record: {
         states: ['stored'],
@@ -489,7 +489,7 @@ table('wallet-did', [
     record: record({ next_metadata: { endpoint: 'https://other.example' } }, 'publishing'),
     loaded: { public: { ...record({ posture: 'public' }), id: 'did:algo:other' } },
     effects: {
-      forget: ['did:algo:testnet:app:7:aa'],
+      invalidate: ['did:algo:testnet:app:7:aa'],
       answer: {
         result: {
           did: 'did:algo:testnet:app:7:aa',
@@ -510,7 +510,7 @@ table('wallet-did', [
     record: record({}, 'publishing'),
     loaded: { public: record({ posture: 'public' }) },
     effects: {
-      forget: ['did:algo:testnet:app:7:aa'],
+      invalidate: ['did:algo:testnet:app:7:aa'],
       answer: {
         result: {
           did: 'did:algo:testnet:app:7:aa',

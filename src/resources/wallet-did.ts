@@ -200,7 +200,7 @@ export const walletDid = defineProtocol<DidValue>({
         const { next_metadata: metadata, next_mediator: mediator } = ctx.record!.value;
         return {
           record: { states: ['stored'], patch: { metadata, mediator, ...SETTLED } },
-          forget: [ctx.record!.value.did],
+          invalidate: [ctx.record!.value.did],
           answer: {},
         };
       },
@@ -216,7 +216,7 @@ export const walletDid = defineProtocol<DidValue>({
         return {
           record: { states: ['stored'], patch },
           others: formerPublic(ctx),
-          forget: [before.did],
+          invalidate: [before.did],
           answer: { result: view(value) },
         };
       },

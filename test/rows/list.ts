@@ -314,8 +314,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S2-38': {
     file: 'src/protocols/mediation/push-notifications-fcm.ts',
-    from: 'const forget = [deviceName(id)];',
-    to: 'const forget: string[] = [];',
+    from: 'const invalidate = [deviceName(id)];',
+    to: 'const invalidate: string[] = [];',
   },
   'S2-44': {
     file: 'src/protocols/mediation/message-pickup-2.ts',

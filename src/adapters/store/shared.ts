@@ -237,11 +237,13 @@ export const notificationDraft = (): NotificationDraft => ({
   mailboxes: new Map(),
 });
 
-/** What is to be forgotten, whose events there are, and which boxes got mail, travels to other processes among the causes, which are random ids, under these prefixes. */
+/**
+ * Names to be invalidated, tenants with events, and mailboxes with messages travel to other processes among the causes, which are random ids, under these prefixes.
+ */
 const FORGET = 'forget:';
 const EVENTS = 'events:';
 const MAIL = 'mail:';
-/** Beyond that the names of boxes are told as `*`: a notification has room for 8000 bytes, and one that is too large makes everybody forget everything. */
+/** Beyond that `*` stands for all mailboxes: a notification has room for 8000 bytes, and one that is too large invalidates everything everywhere. */
 const NOTIFIED_BYTES = 4000;
 const mailboxName = (tenant: string, box: string): string => MAIL + JSON.stringify([tenant, box]);
 const ANY_MAILBOX = mailboxName('*', '*');
@@ -329,15 +331,15 @@ export function notificationBoard(report: (error: unknown) => void) {
       return () => listeners.delete(listener);
     },
     publish(draft: NotificationDraft): void {
-      const { kinds, causes, invalidate: forget, tenants, events, mailboxes: boxes } = draft;
-      if (kinds.size + causes.size + forget.size + tenants.size + events.length + boxes.size === 0) return;
+      const { kinds, causes, invalidate, tenants, events, mailboxes } = draft;
+      if (kinds.size + causes.size + invalidate.size + tenants.size + events.length + mailboxes.size === 0) return;
       const hint: ChangeNotification = {
         kinds: [...kinds],
         causes: [...causes],
-        invalidate: [...forget],
+        invalidate: [...invalidate],
         tenants: [...tenants],
         events,
-        mailboxes: [...boxes.values()],
+        mailboxes: [...mailboxes.values()],
         ...(draft.elsewhere ? { elsewhere: true } : {}),
       };
       for (const listener of listeners) {

@@ -336,7 +336,7 @@ table('coordinate-mediation', [
     body: { endpoint: 'https://mediator.example', routing_keys: [routingReference(B)] },
     record: served('request'),
     effects: {
-      forget: ['tenant-1'],
+      invalidate: ['tenant-1'],
       record: {
         states: ['granted'],
         patch: {
@@ -353,7 +353,7 @@ table('coordinate-mediation', [
     body: { endpoint: 'https://mediator.example', routing_keys: [A] },
     record: granted,
     effects: {
-      forget: ['tenant-1'],
+      invalidate: ['tenant-1'],
       record: {
         patch: {
           endpoint: 'https://mediator.example',
@@ -381,7 +381,7 @@ table('coordinate-mediation', [
     title: 'ends the request',
     message: 'mediate-deny',
     record: served('request'),
-    effects: { forget: ['tenant-1'], record: { states: ['denied'] } },
+    effects: { invalidate: ['tenant-1'], record: { states: ['denied'] } },
   },
   {
     title: 'confirms a key',
@@ -608,7 +608,7 @@ table('coordinate-mediation', [
           input: { connection: 'c1', role: 'server', before: 1893553445000 },
         },
       ],
-      forget: ['tenant-1'],
+      invalidate: ['tenant-1'],
       answer: {
         state: 'granted',
         created_at: '2030-01-02T03:04:04.000000Z',
@@ -644,7 +644,7 @@ table('coordinate-mediation', [
     body: { connection: 'c1', role: 'client' },
     record: granted,
     pages: keys(1, entry(A, 'client')),
-    effects: { forget: ['tenant-1'], record: { remove: true }, others: [{ def: 'keylist', base: 'k client', remove: true }] },
+    effects: { invalidate: ['tenant-1'], record: { remove: true }, others: [{ def: 'keylist', base: 'k client', remove: true }] },
   },
   {
     title: 'tells the mediator',
@@ -747,7 +747,7 @@ table('coordinate-mediation', [
     record: granted,
     loaded: current,
     effects: {
-      forget: ['tenant-1'],
+      invalidate: ['tenant-1'],
       record: { patch: { is_default: true } },
       others: [{ def: 'mediation', base: 'm0', patch: { is_default: REMOVED } }],
     },
@@ -757,7 +757,7 @@ table('coordinate-mediation', [
     title: 'is adopted once',
     command: 'adopt',
     record: granted,
-    effects: { forget: ['tenant-1'], record: { patch: { is_default: true, adopted: true } } },
+    effects: { invalidate: ['tenant-1'], record: { patch: { is_default: true, adopted: true } } },
   },
   { title: 'that was adopted before stays as it is', command: 'adopt', record: served('granted', { adopted: true }), effects: {} },
   {
@@ -765,7 +765,7 @@ table('coordinate-mediation', [
     command: 'DELETE /mediation/default-mediator',
     loaded: current,
     effects: {
-      forget: ['tenant-1'],
+      invalidate: ['tenant-1'],
       answer: {
         state: 'granted',
         created_at: '2030-01-02T03:04:04.000000Z',

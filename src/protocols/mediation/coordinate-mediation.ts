@@ -97,7 +97,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       from: ['request', 'granted'],
       role: 'client',
       about: (_message, connection) => mediationOf('client', connection),
-      step: (ctx) => ({ record: { states: ['denied'] }, forget: [ctx.tenant] }),
+      step: (ctx) => ({ record: { states: ['denied'] }, invalidate: [ctx.tenant] }),
     },
     'keylist-update-response': {
       schema: Type.Object({
@@ -164,7 +164,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       tag: 'mediation',
       summary: 'Delete mediation request by ID',
       from: ['request', 'granted', 'denied'],
-      step: (ctx) => ({ record: { remove: true }, next: [purging(ctx)], forget: [ctx.tenant], answer: mediation.view(ctx.record!) }),
+      step: (ctx) => ({ record: { remove: true }, next: [purging(ctx)], invalidate: [ctx.tenant], answer: mediation.view(ctx.record!) }),
     },
     // the keys of a mediation that is over, some at a time; with its connection the mediation itself goes too
     purge: {
@@ -178,7 +178,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         const gone = rows.filter(({ created }) => created <= before);
         const over = body.before === undefined && ctx.record !== undefined;
         return {
-          ...(over && { record: { remove: true }, forget: [ctx.tenant] }),
+          ...(over && { record: { remove: true }, invalidate: [ctx.tenant] }),
           others: gone.map((row) => ({ def: keylist as never, base: toExchange(row), remove: true })),
           unroutes: body.role === 'server' ? gone.map(({ value }) => mediatedRoute(ctx.tenant, String(value.verkey))) : [],
           next:
@@ -252,7 +252,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         return {
           record: { patch: { is_default: true } },
           others: ctx.loaded.current?.id === ctx.record.id ? [] : undefaulted(ctx),
-          forget: [ctx.tenant],
+          invalidate: [ctx.tenant],
         };
       },
     },
@@ -267,7 +267,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
           : {
               record: { patch: { is_default: true, adopted: true } },
               others: ctx.loaded.current?.id === ctx.record!.id ? [] : undefaulted(ctx),
-              forget: [ctx.tenant],
+              invalidate: [ctx.tenant],
             },
     },
     'clear-default': {
@@ -277,7 +277,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       status: 201,
       from: [NEW],
       load: () => ({ current: defaultMediation }),
-      step: (ctx) => ({ others: undefaulted(ctx), forget: [ctx.tenant], answer: currentView(ctx) }),
+      step: (ctx) => ({ others: undefaulted(ctx), invalidate: [ctx.tenant], answer: currentView(ctx) }),
     },
     // tells the mediator of keys, unless it knows them, or was told a moment ago
     register: {

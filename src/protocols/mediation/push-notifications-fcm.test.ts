@@ -12,7 +12,7 @@ table('push-notifications-fcm', [
     about: ABOUT,
     effects: {
       record: { id: 'c1', connection: 'c1', patch: { device_token: 'token', device_platform: 'ios' } },
-      forget: ['device:c1'],
+      invalidate: ['device:c1'],
     },
   },
   {
@@ -22,7 +22,7 @@ table('push-notifications-fcm', [
     body: { device_token: 'other', device_platform: null },
     effects: {
       record: { id: 'c1', connection: 'c1', patch: { device_token: 'other', device_platform: REMOVED } },
-      forget: ['device:c1'],
+      invalidate: ['device:c1'],
     },
   },
   {
@@ -30,7 +30,7 @@ table('push-notifications-fcm', [
     message: 'set-device-info',
     record: DEVICE,
     body: { device_token: null },
-    effects: { record: { remove: true }, forget: ['device:c1'] },
+    effects: { record: { remove: true }, invalidate: ['device:c1'] },
   },
   { title: 'without a token has no effect where no device is known', message: 'set-device-info', body: { device_token: '' }, effects: {} },
   {

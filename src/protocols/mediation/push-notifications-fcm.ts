@@ -22,9 +22,9 @@ export const pushNotificationsFcm = defineProtocol<DeviceValue>({
           device_token?: string | null;
           device_platform?: string | null;
         };
-        const forget = [deviceName(id)];
-        if (!token) return ctx.record ? { record: { remove: true }, forget } : {};
-        return { record: { id, connection: id, patch: { device_token: token, device_platform: platform ?? undefined } }, forget };
+        const invalidate = [deviceName(id)];
+        if (!token) return ctx.record ? { record: { remove: true }, invalidate } : {};
+        return { record: { id, connection: id, patch: { device_token: token, device_platform: platform ?? undefined } }, invalidate };
       },
     },
     'get-device-info': {

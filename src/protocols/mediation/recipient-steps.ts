@@ -42,7 +42,7 @@ export function granted(ctx: Ctx, { body }: Incoming): Effects {
       states: ctx.record!.state === 'granted' ? undefined : ['granted'],
       patch: { endpoint: body.endpoint as string, routing_keys: keys.map(routingReference), routing_verkeys: keys },
     },
-    forget: [ctx.tenant],
+    invalidate: [ctx.tenant],
   };
 }
 
