@@ -188,7 +188,7 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
         const { format, id, info, secret } = made!;
         const detail = version.detailed?.(ctx, [{ format, detail: { ...made!.detail, cred_id_stored: id } }]);
         const named = ctx.spoken.formats.named(format)?.asCredInfo ? {} : { format };
-        const stored: Change = { def: credential, id, patch: { ...named, ...info, credential: made!.credential }, silent: true };
+        const stored: Change = { def: credential, id, patch: { ...info, ...named, credential: made!.credential }, silent: true };
         return {
           record: { states: [state('done')], patch: { ...version.stored(id, info), ...detail?.patch }, remove: value.auto_remove },
           others: [stored],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { anoncreds } from '../../formats/anoncreds.ts';
 import { indy } from '../../formats/indy.ts';
-import { createFormats } from '../../kernel/format.ts';
+import { createFormats, defineFormat } from '../../kernel/format.ts';
 import type { Effects, Incoming, Protocol, StepContext } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { issueCredential } from './issue-credential.ts';
@@ -14,7 +14,7 @@ import { presentProofV1 } from './present-proof-v1.ts';
 
 const ISSUING = [issueCredential, issueCredentialV1] as unknown as [Protocol, Protocol];
 const PROVING = [presentProof, presentProofV1] as unknown as [Protocol, Protocol];
-const FORMATS = createFormats([anoncreds, indy]);
+const FORMATS = createFormats([anoncreds, indy, defineFormat({ name: 'other' })]);
 
 /** One test for each protocol, so that each shows what breaks it. `one`: of two cases, the one of its version. */
 function each(protocols: readonly Protocol[], title: string, run: (protocol: Protocol, one: <T>(second: T, first: T) => T) => void): void {
@@ -114,6 +114,11 @@ each(ISSUING, 'what a result makes of the record', (protocol) => {
   assert.deepEqual([stored.unkeys, stored.send], [['cred-request:r'], [{ type: 'ack', body: { status: 'OK' } }]]);
   const [{ id, patch }] = stored.others as unknown as [{ id: string; patch: JsonObject }];
   assert.deepEqual([id, patch], ['i', { cred_def_id: 'd', subject: {}, credential: { c: 1 } }]);
+  // whatever a format tells of a credential, it is that format's
+  const ofOther = { made: [{ format: 'other', id: 'i', credential: { c: 1 }, info: { format: 'indy', credential: 'x', a: 1 }, secret }] };
+  const other = result(protocol, 'stored', context(protocol, 'credential-received', {}), ofOther);
+  assert.deepEqual((other.others as unknown as [{ patch: JsonObject }])[0].patch, { format: 'other', a: 1, credential: { c: 1 } });
+  assert.deepEqual(other.keys, [{ kid: 'credential:i', type: 'credential', secret }]);
 });
 
 each(PROVING, 'a choice that does not work stays with the controller; what ran by itself ends the exchange', (protocol) => {
