@@ -67,27 +67,30 @@ const params = (genesis: Genesis, last: bigint): algosdk.SuggestedParams => ({
   genesisHash: genesis.hash,
 });
 
-const sign = (txns: algosdk.Transaction[]): Uint8Array => {
-  if (txns.length > 1) algosdk.assignGroupID(txns);
+const sign = (txns: algosdk.Transaction[], grouped = true): Uint8Array => {
+  if (grouped && txns.length > 1) algosdk.assignGroupID(txns);
   return Uint8Array.from(Buffer.concat(txns.map((txn) => txn.signTxn(sponsor.sk))));
 };
 
-/** The group of round 1: creates the registry and gives its account the base minimum balance. */
-export const deployGroup = (genesis: Genesis): Uint8Array => {
+/** The transactions of round 1: the creation of the registry, and the base minimum balance of its account. */
+export const deployGroup = (genesis: Genesis, { grouped = true } = {}): Uint8Array => {
   const common = { sender: sponsor.addr, suggestedParams: params(genesis, 0n) };
-  return sign([
-    algosdk.makeApplicationCreateTxnFromObject({
-      ...common,
-      approvalProgram: REGISTRY.approval,
-      clearProgram: REGISTRY.clear,
-      numGlobalInts: 0,
-      numGlobalByteSlices: 0,
-      numLocalInts: 0,
-      numLocalByteSlices: 0,
-      onComplete: algosdk.OnApplicationComplete.NoOpOC,
-    }),
-    algosdk.makePaymentTxnWithSuggestedParamsFromObject({ ...common, receiver: appAddress(REGISTRY_APP), amount: 100_000n }),
-  ]);
+  return sign(
+    [
+      algosdk.makeApplicationCreateTxnFromObject({
+        ...common,
+        approvalProgram: REGISTRY.approval,
+        clearProgram: REGISTRY.clear,
+        numGlobalInts: 0,
+        numGlobalByteSlices: 0,
+        numLocalInts: 0,
+        numLocalByteSlices: 0,
+        onComplete: algosdk.OnApplicationComplete.NoOpOC,
+      }),
+      algosdk.makePaymentTxnWithSuggestedParamsFromObject({ ...common, receiver: appAddress(REGISTRY_APP), amount: 100_000n }),
+    ],
+    grouped,
+  );
 };
 
 /** A payment from the sponsor; the faucet of the dev ledger. */

@@ -16,7 +16,8 @@ const AUTO: Record<Role, readonly string[]> = {
 export interface Network {
   /** Where each agent's admin API is, and its key: for a controller that is not one of `controllers`. */
   readonly admin: Readonly<Record<Role, { url: string; key: string }>>;
-  readonly ledger: Program;
+  /** The dev ledger; undefined where the agents use a node that was there before. */
+  readonly ledger?: Program;
   readonly agents: Readonly<Record<Role, Program>>;
   readonly controllers: Readonly<Record<Role, Controller>>;
   readonly algod: string;
@@ -29,7 +30,8 @@ export interface Network {
 export type StoreOf = (role: Role) => { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> };
 
 export interface LedgerFacts {
-  readonly program: Program;
+  /** Its process, where it is one of ours. */
+  readonly program?: Program;
   readonly url: string;
   readonly app: string;
   readonly sponsor: string;
@@ -38,7 +40,7 @@ export interface LedgerFacts {
 }
 
 /** The dev ledger as a process of its own. */
-export async function startLedger(folder: string): Promise<LedgerFacts> {
+export async function startLedger(folder: string): Promise<LedgerFacts & { readonly program: Program }> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   let printed = '';
@@ -116,6 +118,7 @@ async function granted(holder: Controller): Promise<void> {
 /**
  * A dev ledger and three agents as processes of their own, each with a controller. Everything listens on loopback only.
  * @param webhooksTo another receiver: webhooks go to `<url>/<role>` under `key` instead of to `controllers`
+ * @param external a node that is there already, in the place of the dev ledger
  * @param mediated nobody can reach the holder: it listens on its admin port alone, and has its mail from a mediator
  */
 export async function startNetwork(
@@ -124,6 +127,7 @@ export async function startNetwork(
   onStarted: (name: string, detail: string) => void = () => {},
   webhooksTo?: { readonly url: string; readonly key: string },
   mediated = false,
+  external?: LedgerFacts,
 ): Promise<Network> {
   const running: Program[] = [];
   const webhooks: Webhooks = await startWebhooks();
@@ -132,9 +136,9 @@ export async function startNetwork(
     await webhooks.close();
   };
   try {
-    const ledger = await startLedger(folder);
-    running.push(ledger.program);
-    onStarted('dev ledger', `${ledger.url}, app ${ledger.app}`);
+    const ledger = external ?? (await startLedger(folder));
+    if (ledger.program) running.push(ledger.program);
+    onStarted(external ? 'with ledger' : 'dev ledger', `${ledger.url}, app ${ledger.app}`);
 
     const mediator = mediated ? await startMediator(folder, webhooks) : undefined;
     if (mediator) {

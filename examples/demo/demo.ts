@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import algosdk from 'algosdk';
 import { parse } from 'csv-parse/sync';
-import { startNetwork } from '../../harness/network.ts';
+import { type LedgerFacts, startNetwork } from '../../harness/network.ts';
 import { stopAll, unharmed } from '../../harness/processes.ts';
 import { openDatabase, openStores } from '../../harness/stores.ts';
 import { pause } from './controller.ts';
@@ -19,6 +20,8 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --input FILE      CSV with a heading line; one credential is issued per row (default: ${'examples/demo/graduates.csv'})
   --rows N          only the first N rows
   --protocol NAME   didexchange (default): the agents connect and write to each other by DIDComm; 2018: by the 2018 Agent Protocol
+  --ledger URL      an algod that is there already instead of a dev ledger, on LocalNet or TestNet; its token, the registry and the sponsor are
+                    in the variables of ./flexid start: FLEXID_ALGOD_TOKEN, FLEXID_ALGORAND_APP_ID, FLEXID_SPONSOR_MNEMONIC and so on
   --mediated        nobody can reach the holder: it has its mail from a mediator, which gets SIGKILL before the presentations and is started again
   --store KIND      sqlite (default), postgres (starts a server of its own), or a postgres:// URL (uses databases flexid_demo_* there)
   --replicas N      N interchangeable agents on one PostgreSQL database behind a proxy, and wallets made through their API
@@ -36,6 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     store?: string;
     protocol?: string;
     mediated?: boolean;
+    ledger?: string;
     keep?: string;
     replicas?: string;
     tenants?: string;
@@ -45,6 +49,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   let shared: { replicas: number; tenants: number; kill: boolean } | undefined;
   let table: Table;
   let protocol: Protocol;
+  let external: External | undefined;
   try {
     ({ values } = parseArgs({
       args: [...argv],
@@ -54,6 +59,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         store: { type: 'string' },
         protocol: { type: 'string', default: 'didexchange' },
         mediated: { type: 'boolean' },
+        ledger: { type: 'string' },
         keep: { type: 'string' },
         replicas: { type: 'string' },
         tenants: { type: 'string' },
@@ -69,6 +75,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     table = readTable(values.input ?? fileURLToPath(new URL('graduates.csv', import.meta.url)), values.rows);
     integerColumn(table);
     shared = sharedOf(values);
+    external = values.ledger === undefined ? undefined : ledgerFrom(values.ledger, process.env);
+    if (external && shared) throw new Error('--ledger does not go with --replicas');
     if (values.mediated && protocol === '2018')
       throw new Error('--mediated goes with --protocol didexchange: the 2018 Agent Protocol has no mediators');
     if (values.mediated && shared) throw new Error('--mediated does not go with --replicas');
@@ -99,7 +107,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     screen.begin('start');
     const run = shared
       ? runShared(table, { ...shared, folder }, values, screen, open)
-      : runThree(table, { ...values, protocol }, folder, screen, open);
+      : runThree(table, { ...values, protocol, external }, folder, screen, open);
     // a process that dies is the reason, not what it no longer answers
     const right = await Promise.race([run, unharmed, interruption]);
     process.stdout.write(`verified: ${right}\n`);
@@ -118,6 +126,34 @@ export async function main(argv: readonly string[]): Promise<number> {
     // a part of the run that was interrupted may still wait for something
     if (interrupted) process.exit(130);
   }
+}
+
+/** A node that is there already, and what its sponsor holds in microALGO. */
+interface External {
+  readonly facts: LedgerFacts;
+  held(): Promise<number>;
+}
+
+/** The ledger at `url`, by the variables of an agent. @throws Error that names what is missing */
+function ledgerFrom(url: string, env: Readonly<Record<string, string | undefined>>): External {
+  const needed = (name: string): string => {
+    const value = env[name];
+    if (!value) throw new Error(`--ledger needs ${name}`);
+    return value;
+  };
+  const { FLEXID_ALGOD_TOKEN: token = '', FLEXID_ALGORAND_NETWORK: name = 'custom', FLEXID_ALGORAND_GENESIS_HASH: genesis } = env;
+  if (name === 'mainnet') throw new Error('--ledger is for LocalNet and TestNet: what a demo writes to mainnet stays there for good');
+  const [app, sponsor] = [needed('FLEXID_ALGORAND_APP_ID'), needed('FLEXID_SPONSOR_MNEMONIC')];
+  const { addr } = algosdk.mnemonicToSecretKey(sponsor);
+  const flags = ['--algod-url', url, '--algod-token', token, '--algorand-app-id', app, '--algorand-network', name];
+  return {
+    facts: { url, app, sponsor, flags: genesis ? [...flags, '--algorand-genesis-hash', genesis] : flags },
+    held: async () => {
+      const answer = await fetch(`${url.replace(/\/$/, '')}/v2/accounts/${addr}`, { headers: { 'x-algo-api-token': token } });
+      if (!answer.ok) throw new Error(`the node at ${url} answers ${answer.status}`);
+      return ((await answer.json()) as { amount: number }).amount;
+    },
+  };
 }
 
 type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
@@ -155,14 +191,23 @@ async function runShared(
 /** An issuer, a holder and a verifier. @returns whether every row was issued, presented and verified */
 async function runThree(
   table: Table,
-  { store = 'sqlite', protocol, mediated, keep }: { store?: string; protocol: Protocol; mediated?: boolean; keep?: string },
+  {
+    store = 'sqlite',
+    protocol,
+    mediated,
+    keep,
+    external,
+  }: { store?: string; protocol: Protocol; mediated?: boolean; keep?: string; external?: External },
   folder: string,
   screen: Screen,
   open: Open,
 ): Promise<boolean> {
   const started = performance.now();
   const stores = await open(openStores(store, folder));
-  const network = await open(startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail), undefined, mediated));
+  const held = await external?.held();
+  const network = await open(
+    startNetwork(folder, stores.of, (name, detail) => screen.line(`start ${name}`, detail), undefined, mediated, external?.facts),
+  );
   const { controllers, mediator } = network;
   const watcher = { begin: screen.begin, end: screen.line, row: screen.row };
   let back: Promise<unknown> | undefined;
@@ -193,6 +238,7 @@ async function runThree(
     ['admin calls', each.map((one) => `${one.name} ${one.calls}`).join(', ')],
     ['webhooks', each.map((one) => `${one.name} ${one.received.length}`).join(', ')],
     ...(mediator ? [['mediator killed', `pid ${pids[0]}, started again as pid ${pids[1]}`] as [string, string]] : []),
+    ...(external && held ? [['deposits and fees', `${((held - (await external.held())) / 1e6).toFixed(4)} ALGO`] as [string, string]] : []),
     ['time', `${((performance.now() - started) / 1000).toFixed(1)} s`],
     ...(keep ? [['stores and logs', folder] as [string, string]] : []),
   ]);

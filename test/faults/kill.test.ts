@@ -44,7 +44,7 @@ async function runWithKills(
     let killing: Promise<void> | undefined;
     const kill = async (after: number): Promise<void> => {
       const victim = victims[kills.length % victims.length]!;
-      const target = victim === 'ledger' ? ledger : agents[victim];
+      const target = victim === 'ledger' ? ledger! : agents[victim];
       await pause(after);
       await target.kill();
       await target.start();

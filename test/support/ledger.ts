@@ -2,7 +2,8 @@ import { createHash, generateKeyPairSync, sign as signEd25519 } from 'node:crypt
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { base58 } from '@scure/base';
-import { type Devnet, startDevnet } from '../../devnet/main.ts';
+import { startAlgod } from '../../devnet/algod.ts';
+import { type Devnet, type DevnetOptions, startDevnet as startDevLedger } from '../../devnet/main.ts';
 import { type AlgorandConfig, algorandLedger } from '../../src/adapters/algorand/algorand.ts';
 import type { DidDocument, Ledger, LedgerSigner, LedgerWrite, SignedWrite, WriteOutcome } from '../../src/ports/ledger.ts';
 
@@ -177,4 +178,14 @@ export const published = async (ledger: Ledger): Promise<{ did: string; issuer: 
   return { did, issuer };
 };
 
-export { algorandLedger, type Devnet, startDevnet };
+/** The path of a real algod, if tests are to run on one instead of the dev ledger; FLEXID_TEST_CONSENSUS names its protocol, v41 otherwise. */
+const ALGOD = process.env.FLEXID_TEST_ALGOD;
+
+/** A ledger for tests: the dev ledger, or a real algod. */
+export const startDevnet = async (options: DevnetOptions = {}): Promise<Devnet> =>
+  ALGOD === undefined
+    ? await startDevLedger(options)
+    : await startAlgod(ALGOD, { salt: options.salt, consensus: process.env.FLEXID_TEST_CONSENSUS });
+
+export { devLedgerOnly } from '../../devnet/testing.ts';
+export { algorandLedger, type Devnet };
