@@ -108,11 +108,8 @@ for (const store of ['sqlite', 'postgres']) {
     });
   });
 
-  for (const victim of VICTIMS) {
-    test(`on ${store}, kill -9 of the ${victim} in every step: the same`, {
-      timeout: 590_000,
-      skip: !process.env.FLEXID_FULL,
-    }, async () => {
+  for (const victim of process.env.FLEXID_FULL ? VICTIMS : []) {
+    test(`on ${store}, kill -9 of the ${victim} in every step: the same`, { timeout: 590_000 }, async () => {
       await runWithKills({ victims: [victim], every: 1, store }, async (network, kills) => {
         assert.ok(kills.length >= 8, `only ${kills.length} kills`);
         await assertNothingTwice(network);
