@@ -37,7 +37,7 @@ const SHOP = `export default ({ definePlugin, defineProtocol, defineRecord, NEW,
     ],
   });
   return definePlugin({
-    name: 'shop', protocols: [shop], formats: { 'shop/count': async (_ctx, { text }) => text.length },
+    name: 'shop', protocols: [shop], work: { 'shop/count': async (_ctx, { text }) => text.length },
     publicRoutes: [
       { route: 'GET /shop/break', handle: () => { throw new Error('inner words'); } },
       { route: 'GET /shop/here', handle: ({ tenant }) => ({ status: 200, body: tenant }) },
