@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const NAMES = ['envelope', 'messages', 'issue', 'verify', 'forward', 'start'];
+const NAMES = ['envelope', 'messages', 'issue', 'verify', 'forward', 'start', 'ledger'];
 /** What takes minutes runs where it is named. */
 const ASKED = ['tenants', 'scale', 'oracle', 'sockets', 'backlog', 'fairness'];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));

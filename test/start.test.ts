@@ -71,7 +71,7 @@ test('a start that fails after the database was opened ends the process', async 
   assert.match(stderr, /address already in use/);
 });
 
-for (const command of ['start', 'provision', 'upgrade', 'rotate-key', 'relay-offer', 'demo', 'devnet', 'test', 'bench', 'fuzz']) {
+for (const command of ['start', 'provision', 'upgrade', 'rotate-key', 'relay-offer', 'demo', 'ledger', 'devnet', 'test', 'bench', 'fuzz']) {
   test(`./flexid ${command} --help explains itself`, () => {
     const { status, stdout } = run(command, '--help');
     assert.equal(status, 0);
