@@ -18,8 +18,19 @@ export const Members = <S extends TSchema>(schema: S, options: object = {}): Typ
 /** An object of whatever members. */
 export const AnyObject = Type.Unsafe<JsonObject>(Type.Object({}));
 
-/** Compiles a schema once, at start-up. */
+/** What was compiled, by its schema: agents of one process, and several registries, share it. */
+const known = new WeakMap<TSchema, Validator<TSchema>>();
+
+/** Compiles a schema once, at start-up. The schema is a literal, which nobody changes. */
 export function validator<S extends TSchema>(schema: S): Validator<S> {
+  const before = known.get(schema);
+  if (before) return before as Validator<S>;
+  const made = compiledOf(schema);
+  known.set(schema, made as Validator<TSchema>);
+  return made;
+}
+
+function compiledOf<S extends TSchema>(schema: S): Validator<S> {
   const compiled = Compile(schema);
   return Object.freeze({
     schema,
