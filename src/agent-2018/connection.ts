@@ -8,8 +8,9 @@ import { certifies, didOfKey, keysOf } from '../dids/self-certifying.ts';
 import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { shownKeys } from '../kernel/identity.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
+import { type Change, command, defineProtocol, type Effects, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
+import { AnyObject } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, id2018, type Wire2018 } from '../records/connection.ts';
@@ -217,7 +218,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
     },
   },
   commands: {
-    'create-offer': {
+    'create-offer': command({
       route: 'POST /legacy/connections/offers',
       tag: 'legacy',
       summary: 'Create a connection offer of the 2018 Agent Protocol',
@@ -264,13 +265,13 @@ export const connection2018 = defineProtocol<ConnectionValue>({
           answer: compact({ connection_id: id, alias: body.alias, offer, offer_text: text, offer_url: url }),
         };
       },
-    },
-    'receive-offer': {
+    }),
+    'receive-offer': command({
       route: 'POST /legacy/connections/receive-offer',
       tag: 'legacy',
       summary: 'Receive a connection offer of the 2018 Agent Protocol, as JSON, as text or as a URL',
       body: Type.Object({
-        offer: Type.Union([Type.Object({}), Type.String({ maxLength: 20_000 })]),
+        offer: Type.Union([AnyObject, Type.String({ maxLength: 20_000 })]),
         alias: Type.Optional(Type.String()),
         auto_accept: Type.Optional(Type.Boolean()),
         legacy_encoding: Type.Optional(Type.Boolean()),
@@ -287,8 +288,8 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         const { alias, auto_accept: auto, legacy_encoding: lax } = body;
         return offered(ctx, id, message, { alias, auto, encoding: lax ? 'any' : undefined });
       },
-    },
-    request: {
+    }),
+    request: command({
       route: 'POST /legacy/connections/requests',
       tag: 'legacy',
       summary: 'Ask the owner of an Endpoint DID for a connection, without an offer',
@@ -311,7 +312,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
           work: [{ op: 'agent-2018/resolve', input: { dids, echo: body }, result: 'peer-located' }],
         };
       },
-    },
+    }),
     // the names that other handshakes have for it: a controller that accepts by their routes is understood
     'accept-invitation': {
       route: 'POST /legacy/connections/{conn_id}/accept-offer',

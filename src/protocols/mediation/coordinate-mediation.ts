@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import { EndpointUrl } from '../../kernel/addresses.ts';
-import { defineProtocol, NEW } from '../../kernel/protocol.ts';
+import { command, defineProtocol, NEW } from '../../kernel/protocol.ts';
 import { toExchange } from '../../kernel/record.ts';
 import { OFFSET } from '../../kernel/schema.ts';
 import { mediatedRoute, mediationId } from '../../mediation/names.ts';
@@ -123,7 +123,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
     },
   },
   commands: {
-    request: {
+    request: command({
       route: 'POST /mediation/request/{conn_id}',
       tag: 'mediation',
       summary: 'Request mediation from connection',
@@ -133,7 +133,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       connection: 'conn_id',
       load: (_input, _record, connection): Record<string, Lookup> => (connection ? { known: mediationOf('client', connection)! } : {}),
       step: request,
-    },
+    }),
     grant: {
       route: 'POST /mediation/requests/{mediation_id}/grant',
       tag: 'mediation',
@@ -144,7 +144,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       load: () => ({ routing: { category: routingKey.category, id: ONLY } }),
       step: grant,
     },
-    deny: {
+    deny: command({
       route: 'POST /mediation/requests/{mediation_id}/deny',
       tag: 'mediation',
       summary: 'Deny a stored mediation request',
@@ -158,7 +158,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         // what was granted is over
         next: [purging(ctx)],
       }),
-    },
+    }),
     remove: {
       route: 'DELETE /mediation/requests/{mediation_id}',
       tag: 'mediation',
@@ -194,7 +194,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         };
       },
     },
-    'update-keylist': {
+    'update-keylist': command({
       route: 'POST /mediation/keylists/{mediation_id}/send-keylist-update',
       tag: 'mediation',
       summary: 'Send keylist update to mediator',
@@ -205,8 +205,8 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       from: ['granted'],
       role: 'client',
       step: sendUpdate,
-    },
-    'query-keylist': {
+    }),
+    'query-keylist': command({
       route: 'POST /mediation/keylists/{mediation_id}/send-keylist-query',
       tag: 'mediation',
       summary: 'Send keylist query to mediator',
@@ -219,8 +219,8 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       from: ['granted'],
       role: 'client',
       step: sendQuery,
-    },
-    'route-connection': {
+    }),
+    'route-connection': command({
       route: 'POST /mediation/update-keylist/{conn_id}',
       tag: 'mediation',
       summary: 'Update keylist for a connection',
@@ -229,7 +229,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       connection: 'conn_id',
       load: ({ body }) => mediationLookup(body.mediation_id),
       step: routeConnection,
-    },
+    }),
     default: {
       route: 'GET /mediation/default-mediator',
       tag: 'mediation',
