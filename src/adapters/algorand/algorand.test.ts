@@ -411,30 +411,3 @@ test('an agent with an empty cache resolves what another one wrote, byte for byt
   assert.equal(canonical(await reader.read(credDefId, 'CLAIM_DEF')), canonical(credDef));
   await fails(prepare(reader, { kind: 'did-deactivate', did }, 'x', issuer.sign), 'ledger-none');
 });
-
-test('a group is planned, signed by who pays and by who writes, and sent, each by another agent if need be', async () => {
-  const author = algorandLedger(configOf(devnet, { sponsorMnemonic: undefined }));
-  const issuer = newIssuer();
-  const did = ledger.didOf(issuer.publicKey);
-  const plan = await ledger.plan({ kind: 'did-put', did, document: documentOf(did) }, 'two agents');
-  assert.equal(plan.state, 'planned');
-  if (plan.state !== 'planned') return;
-  assert.deepEqual(
-    plan.planned.parts.map(({ by, signed }) => [by, signed]),
-    [
-      ['sponsor', undefined],
-      ['account', undefined],
-    ],
-  );
-  await fails(author.sign(plan.planned, { sponsor: true }), 'ledger-none');
-  const paid = await ledger.sign(plan.planned, { sponsor: true });
-  assert.equal(paid.signed, undefined, 'the author has not signed');
-  const handed = JSON.parse(JSON.stringify(paid.planned)) as typeof paid.planned;
-  const thief = newIssuer();
-  const stolen = { ...handed, write: { ...handed.write, did: ledger.didOf(thief.publicKey) } };
-  await fails(author.sign(stolen, { account: thief.sign }), 'ledger-rejected', /is not .* to sign/);
-  const { signed } = await author.sign(handed, { account: issuer.sign });
-  assert.ok(signed);
-  assert.equal((await author.send(signed)).state, 'confirmed');
-  assert.deepEqual((await author.resolve(did)).document, documentOf(did));
-});

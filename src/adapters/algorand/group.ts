@@ -154,31 +154,48 @@ export const sponsorOf = (mnemonic: string): Sponsor => {
   return { addr, sign: (bytes) => Uint8Array.from(signEd25519(null, bytes, key)) };
 };
 
+/**
+ * What the control account signs: calls of the registry, and the end of a loan. It never hands its authority on, and pays nobody.
+ * @throws AppError `ledger-rejected`
+ */
+const checkOwn = (txn: algosdk.Transaction, appId: bigint, payer: string | undefined): void => {
+  const { applicationCall: call, payment } = txn;
+  const calls = call !== undefined && call.appIndex === appId && Number(call.onComplete) === 0;
+  const givesBack = payment !== undefined && payment.amount === 0n && payment.closeRemainderTo?.toString() === payer;
+  if (txn.rekeyTo !== undefined || (!calls && !givesBack))
+    throw new AppError('ledger-rejected', 'the group holds a transaction that no write needs of the control account');
+};
+
 /** A group's transactions as values that can be stored and sent to another signer. */
 export const partsOf = ({ txns }: BuiltGroup): PlannedPart[] =>
   txns.map(({ txn, by }) => ({ by, txn: Buffer.from(algosdk.encodeUnsignedTransaction(txn)).toString('base64') }));
 
 /**
  * Signs the parts of those who are given, each only where it is that account's own transaction.
- * @throws AppError `ledger-rejected` if a part is another account's
+ * @throws AppError `ledger-rejected` if a part is another account's, or is none that a write needs of the control account
  */
 export const signParts = async (
   parts: readonly PlannedPart[],
   key: Uint8Array,
+  appId: bigint,
   signers: { sponsor?: Sponsor; account?: LedgerSigner },
 ): Promise<PlannedPart[]> => {
   const account = algosdk.encodeAddress(key);
+  const decoded = (part: PlannedPart | undefined): algosdk.Transaction | undefined =>
+    part && algosdk.decodeUnsignedTransaction(Uint8Array.from(Buffer.from(part.txn, 'base64')));
+  const payer = decoded(parts[0])?.sender.toString();
   const signed: PlannedPart[] = [];
   for (const part of parts) {
     if (part.signed !== undefined || signers[part.by] === undefined) {
       signed.push(part);
       continue;
     }
-    const txn = algosdk.decodeUnsignedTransaction(Uint8Array.from(Buffer.from(part.txn, 'base64')));
+    const txn = decoded(part) as algosdk.Transaction;
     const { sponsor } = signers;
     const signer = part.by === 'sponsor' ? (sponsor as Sponsor).addr.toString() : account;
     if (txn.sender.toString() !== signer)
       throw new AppError('ledger-rejected', `a transaction of ${txn.sender} is not ${signer}'s to sign`);
+    if (part.by === 'account') checkOwn(txn, appId, payer);
     const bytes = txn.bytesToSign();
     const signature =
       part.by === 'sponsor' ? (sponsor as Sponsor).sign(bytes) : await (signers.account as LedgerSigner)(base58.encode(key), bytes);

@@ -170,7 +170,7 @@ export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign
   const sign: Ledger['sign'] = async (planned, signers) => {
     if (signers.sponsor && sponsor === undefined) throw new AppError('ledger-none', 'no sponsor account is configured');
     const { key } = ownerOf(planned.write);
-    const parts = await signParts(planned.parts, key, {
+    const parts = await signParts(planned.parts, key, appId, {
       sponsor: signers.sponsor ? sponsor : undefined,
       account: signers.account,
     });
