@@ -28,10 +28,10 @@ test('./flexid test unit is the tests beside src, but for the adapters', () => {
 });
 
 test('./flexid test WORD --name REGEX runs the tests whose title matches, and fails where none does', () => {
-  const one = flexidTest('protocols/routing', '--name', 'handed on before');
+  const one = flexidTest('mediation/routing', '--name', 'handed on before');
   assert.equal(one.status, 0, one.out + one.err);
   assert.match(one.out, /\n1 passed, 0 failed\n$/);
-  const none = flexidTest('protocols/routing', '--name', 'no such title');
+  const none = flexidTest('mediation/routing', '--name', 'no such title');
   assert.equal(none.status, 1);
   assert.match(none.out, /no test has a title that matches/);
 });
