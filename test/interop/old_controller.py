@@ -113,25 +113,23 @@ async def main(issuer_url: str, holder_url: str):
 
         issuer_id = await onboard(issuer)
         did("onboard", did=issuer_id)
-        # this agent's own way, and the way of an issuer whose wallet is not of the AnonCreds type, on the same agent
-        _, cred_def = await indy_anoncred_credential_artifacts(issuer, ATTRIBUTES, issuer_id=issuer_id)
-        did("artifacts anoncreds", cred_def_id=cred_def.credential_definition_id)
-        wallet_type, issuer.wallet_type = issuer.wallet_type, "askar"
-        _, indy_cred_def = await indy_anoncred_credential_artifacts(issuer, ATTRIBUTES)
-        issuer.wallet_type = wallet_type
-        did("artifacts indy", cred_def_id=indy_cred_def.credential_definition_id)
+        # the helpers choose the family by the wallet's type, as they do with ACA-Py
+        indy = issuer.wallet_type == "askar"
+        _, cred_def = await indy_anoncred_credential_artifacts(issuer, ATTRIBUTES, issuer_id=None if indy else issuer_id)
+        did("artifacts", cred_def_id=cred_def.credential_definition_id)
 
         public = await oob_invitation(issuer, use_public_did=True)
         public_conns = await didexchange(issuer, holder, invite=public)
         did("didexchange public", states=[one.rfc23_state for one in public_conns])
 
-        for step, definition, issue, prove in (
-            ("anoncreds v2", cred_def, anoncreds_issue_credential_v2, anoncreds_present_proof_v2),
-            ("indy v2", indy_cred_def, indy_issue_credential_v2, indy_present_proof_v2),
-            ("indy v1", indy_cred_def, indy_issue_credential_v1, indy_present_proof_v1),
-        ):
+        ways = (
+            (("indy v2", indy_issue_credential_v2, indy_present_proof_v2), ("indy v1", indy_issue_credential_v1, indy_present_proof_v1))
+            if indy
+            else (("anoncreds v2", anoncreds_issue_credential_v2, anoncreds_present_proof_v2),)
+        )
+        for step, issue, prove in ways:
             values = {"name": f"Alice of {step}", "degree": "Maths", "age": "24"}
-            await issue_and_prove(step, issuer, holder, conns, definition.credential_definition_id, issue, prove, values)
+            await issue_and_prove(step, issuer, holder, conns, cred_def.credential_definition_id, issue, prove, values)
         held = (await holder.get("/credentials"))["results"]
         did("models", issuer=await read_typed(issuer), holder=await read_typed(holder))
         did("credentials", names=sorted(one["attrs"]["name"] for one in held))
