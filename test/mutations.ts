@@ -75,7 +75,7 @@ export async function outcomes(
     files: chosen,
     cwd: root,
     concurrency,
-    timeout: 300_000,
+    timeout: 120_000,
     ...((ids ?? titles) && { testNamePatterns: titles ?? ids!.map((id) => new RegExp(`\\[${id}\\]`)) }),
   });
   stream.on('test:pass', ({ name, skip, todo }) => {

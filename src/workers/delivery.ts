@@ -16,6 +16,8 @@ const CAP_MS = 10 * 60_000;
 const MAX_ATTEMPTS = 400;
 const MAX_REFUSALS = 6;
 
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Delivers sealed mail. The records that it belongs to tell their controller when that does not work (RFC 0023 has no message for it). */
 export function createDelivery(
   kernel: Kernel,
@@ -25,6 +27,7 @@ export function createDelivery(
   admission: Admission,
   breaker: Breaker,
 ): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
+  const notes = new Map<string, Promise<void>>();
   /** Writes to the records that a message belongs to what became of it: to its connection, and where it has none, or there is no more hope, to its exchange. */
   async function tell(job: ClaimedJob, text: string | undefined, final: boolean): Promise<void> {
     const { connection, record } = job.payload as unknown as DeliverPayload;
@@ -51,7 +54,22 @@ export function createDelivery(
     const protocol = row && kernel.registry.owner(record.category, row.value);
     if (!row || !protocol || row.value.error_msg === text) return;
     const step = (ctx: StepContext): Effects => ({ record: change(ctx) });
-    await engine.transition({ tenant, protocol, record, from: '*', origin: {}, otherwise: 'ignore', step });
+    await inTurn(tenant, () => engine.transition({ tenant, protocol, record, from: '*', origin: {}, otherwise: 'ignore', step }));
+  }
+
+  /** One write after the other for each tenant, each in its own turn of the event loop: peers that are given up by the hundred hold up nobody else. */
+  function inTurn(tenant: string, write: () => Promise<unknown>): Promise<void> {
+    const before = notes.get(tenant) ?? Promise.resolve();
+    const next = before
+      .then(() => nextTurn())
+      .then(write)
+      .then(() => {});
+    const settled = next.catch(() => {});
+    notes.set(tenant, settled);
+    void settled.then(() => {
+      if (notes.get(tenant) === settled) notes.delete(tenant);
+    });
+    return next;
   }
 
   /**
