@@ -37,6 +37,8 @@ const COPIED = [
 const LINKED = ['node_modules', '.flexid', 'runtime'];
 /** How many mutations are tried at once, each in a copy of its own. */
 const COPIES = 2;
+/** How long one test file may take. */
+const LIMIT_MS = 120_000;
 /** A mutation often makes something not happen, for which tests then wait in vain. */
 const PATIENCE_MS = '6000';
 
@@ -75,7 +77,9 @@ export async function outcomes(
     files: chosen,
     cwd: root,
     concurrency,
-    timeout: 120_000,
+    timeout: LIMIT_MS,
+    // what hangs in an open handle outlives its limit: it is ended
+    signal: AbortSignal.timeout(chosen.length * LIMIT_MS),
     ...((ids ?? titles) && { testNamePatterns: titles ?? ids!.map((id) => new RegExp(`\\[${id}\\]`)) }),
   });
   stream.on('test:pass', ({ name, skip, todo }) => {
