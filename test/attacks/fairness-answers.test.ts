@@ -28,8 +28,8 @@ test('[A13] what a peer answers counts among what its address sends: it sets no 
   };
   await agent.post(`/connections/${link.id}/send-ping`);
   await until(() => answers > 12, 'as many answers as the address may send at once, and some more');
-  // all at once: one after the other they may be slow enough for the rate
-  const statuses = (await Promise.all(Array.from({ length: 30 }, () => stranger.post(agent.inbound, '{}')))).map(({ status }) => status);
+  // at once, and so few that they alone are within the rate
+  const statuses = (await Promise.all(Array.from({ length: 5 }, () => stranger.post(agent.inbound, '{}')))).map(({ status }) => status);
   assert.ok(statuses.includes(429), `answered ${statuses}`);
 });
 

@@ -86,9 +86,9 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A2',
     text: 'an invitation of ours is found apart from the threads of strangers',
     mutation: {
-      file: 'src/kernel/message-transition.ts',
-      from: "for (const tag of ['invites', 'thread'])",
-      to: "for (const tag of ['thread'])",
+      file: RECORD,
+      from: 'invites: isOwnInvitation(value) ? value.invitation_msg_id : undefined,',
+      to: 'thread: isOwnInvitation(value) ? value.invitation_msg_id : value.request_id,',
     },
   },
   {
@@ -142,7 +142,7 @@ export const MUTATIONS: readonly Row[] = [
     mutation: {
       file: 'src/protocols/did-exchange.ts',
       from: "isOf(attachedObject(attachment, 'DID document'), did);",
-      to: "!proven || isOf(attachedObject(attachment, 'DID document'), did);",
+      to: 'true;',
     },
   },
   {
@@ -190,15 +190,6 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A1-10',
     text: 'of several keys that a row from before lists none counts',
     mutation: { file: IDENTITY, from: 'shown_keys ?? (their_keys.length === 1 ? their_keys : []);', to: 'shown_keys ?? their_keys;' },
-  },
-  {
-    id: 'A2-6',
-    text: 'an invitation from before is found by its old tag',
-    mutation: {
-      file: 'src/kernel/message-transition.ts',
-      from: "for (const tag of ['invites', 'thread'])",
-      to: "for (const tag of ['invites'])",
-    },
   },
   {
     id: 'A2-7',

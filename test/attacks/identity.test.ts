@@ -702,4 +702,6 @@ test('[A2-6] [A2-7] an invitation from before is found, however many requests ha
   }
   const bob = await stranger();
   await comes(bob, serviceOf(invitation), asks(bob, invitation['@id']));
+  const taken = (await alice.get('/connections?limit=1000')).results.filter((one: Body) => one.request_id === invitation['@id']);
+  assert.deepEqual(taken, [], 'requests that have the id of the invitation');
 });
