@@ -192,6 +192,15 @@ export const MUTATIONS: readonly Row[] = [
     mutation: { file: IDENTITY, from: 'shown_keys ?? (their_keys.length === 1 ? their_keys : []);', to: 'shown_keys ?? their_keys;' },
   },
   {
+    id: 'A2-6',
+    text: 'an invitation from before is found by its old tag',
+    mutation: {
+      file: 'src/kernel/message-transition.ts',
+      from: "for (const tag of ['invites', 'thread'])",
+      to: "for (const tag of ['invites'])",
+    },
+  },
+  {
     id: 'A2-7',
     text: 'a request does not take the id of an invitation',
     mutation: {
