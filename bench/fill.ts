@@ -5,6 +5,7 @@ import { createPeer4 } from '../src/dids/did-peer.ts';
 import { peer4Document } from '../src/dids/own-documents.ts';
 import { newId } from '../src/kernel/ids.ts';
 import { toExchange } from '../src/kernel/record.ts';
+import { linkCode, linkRoute } from '../src/kernel/short-links.ts';
 import type { Database, StoredKey, StoredRecord } from '../src/ports/store.ts';
 import { connection } from '../src/records/connection.ts';
 import { did as ownDid } from '../src/records/did.ts';
@@ -85,6 +86,7 @@ async function fillOne(db: Database, pattern: Pattern, where: { readonly agent: 
   const did = (verkey: string, endpoint: string): string => createPeer4(peer4Document({ verkey, endpoint })).did;
   const [myDid, theirDid, invitedDid] = [did(own.verkey, where.agent), did(theirs.verkey, where.peers), did(invited.verkey, where.agent)];
   const [connectionId, oobId, invitationId] = [newId(), newId(), randomUUID()];
+  const short = linkCode(randomBytes(16).toString('hex'));
 
   const walletValue = { ...pattern.wallet.value, wallet_name: name, tokens: [{ jti, iat: Math.floor(Date.now() / 1000) }] };
   const walletRecord = { ...pattern.wallet, id, value: walletValue };
@@ -97,6 +99,7 @@ async function fillOne(db: Database, pattern: Pattern, where: { readonly agent: 
     request_id: asked,
     their_did: theirDid,
     their_keys: [theirs.verkey],
+    shown_keys: [theirs.verkey],
     their_endpoint: where.peers,
     oob_id: oobId,
   };
@@ -104,6 +107,7 @@ async function fillOne(db: Database, pattern: Pattern, where: { readonly agent: 
     ...pattern.invitation.value,
     invi_msg_id: invitationId,
     connection_id: connectionId,
+    short,
     invitation: { ...(pattern.invitation.value.invitation as object), '@id': invitationId },
   };
   const didValue = { ...pattern.did.value, did: invitedDid, verkey: invited.verkey };
@@ -144,6 +148,7 @@ async function fillOne(db: Database, pattern: Pattern, where: { readonly agent: 
       routes: [
         { kid: own.verkey, tenant: id, kind: 'connection', target: connectionId },
         { kid: invited.verkey, tenant: id, kind: 'invitation', target: oobId },
+        { ...linkRoute(short, oobId), tenant: id },
       ],
     }),
   ]);
