@@ -24,7 +24,7 @@ import { formatOf, sealAll } from './seal.ts';
 const MARK_LIFE_MS = 7 * 24 * 3600_000;
 const CALL_LIFE_MS = 24 * 3600_000;
 /** A reply that goes out on the connection it came from is delivered again after this time, unless its transport confirms it. */
-const INLINE_GRACE_MS = 10_000;
+export const INLINE_GRACE_MS = 10_000;
 /** Mail that waits for a mediator is looked at by itself after this time; the mediator's answer wakes it before. */
 const AWAITED_MS = 10_000;
 /** Under which a call's answer is remembered that is to be told only when a mediator knows the key that it shows. */

@@ -1,7 +1,7 @@
 import { AppError, asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
-import type { CommitPlan, Origin } from './commit-plan.ts';
+import { type CommitPlan, INLINE_GRACE_MS, type Origin } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import { isOpenInvitation } from './identity.ts';
 import { hashId } from './ids.ts';
@@ -26,8 +26,6 @@ import {
   withShownKey,
 } from './trust.ts';
 
-/** A reply on the connection that a message came on is delivered again after this time, unless its transport confirms it. */
-const INLINE_GRACE_MS = 10_000;
 /** Kinds of keys of ours that whoever is invited knows. */
 const INVITING: ReadonlySet<string> = new Set(['invitation', 'public']);
 /** How protocol families spell acks and problem reports. */

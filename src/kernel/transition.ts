@@ -6,7 +6,17 @@ import { type CommitPlan, type Origin, planCommit } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import { newId } from './ids.ts';
 import { lookUp, lookUpMarked } from './lookups.ts';
-import { type Channel, type Effects, type KeptMail, type Load, NEW, type Pages, type Protocol, type StepContext } from './protocol.ts';
+import {
+  type Channel,
+  type Effects,
+  type KeptMail,
+  type Load,
+  NEW,
+  type Pages,
+  type Protocol,
+  type Settings,
+  type StepContext,
+} from './protocol.ts';
 import { type Exchange, replyOf } from './record.ts';
 
 /** How often a transition that lost a race loads again. */
@@ -122,7 +132,7 @@ export function createTransitions(kernel: Kernel): Transitions {
     };
   }
 
-  async function pagesOf(tenant: string, wanted: Pages = {}): Promise<Record<string, Page<StoredRecord>>> {
+  async function pagesOf(tenant: string, wanted: Pages): Promise<Record<string, Page<StoredRecord>>> {
     const found = Object.entries(wanted).map(
       async ([name, { category, query }]) => [name, await store.find(tenant, category, query)] as const,
     );
@@ -138,9 +148,8 @@ export function createTransitions(kernel: Kernel): Transitions {
     return { messages, status };
   }
 
-  async function contextOf<T>(tenant: string, run: Run<T>): Promise<StepContext> {
+  async function contextOf<T>(tenant: string, settings: Settings, run: Run<T>): Promise<StepContext> {
     const { protocol, record, connection, loaded, channel } = run;
-    const { settings } = await kernel.profiles.of(tenant);
     return {
       tenant,
       now: kernel.now(),
@@ -151,7 +160,7 @@ export function createTransitions(kernel: Kernel): Transitions {
       loaded,
       mail: run.mail && (await mailOf(tenant, run.mail)),
       channel,
-      pages: await pagesOf(tenant, run.pages),
+      pages: run.pages ? await pagesOf(tenant, run.pages) : {},
       spoken: kernel.registry,
       reachable: connection !== undefined || replyOf(record)?.recipientKeys !== undefined,
       features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.legacy !== 'off' || !uri.startsWith('urn:')),
@@ -177,7 +186,7 @@ export function createTransitions(kernel: Kernel): Transitions {
 
   async function runOnce<T>(tenant: string, run: Run<T>): Promise<Committed | End<T>> {
     const profile = await kernel.profiles.of(tenant);
-    const ctx = await contextOf(tenant, run);
+    const ctx = await contextOf(tenant, profile.settings, run);
     const outcome = await outcomeOf(run, ctx);
     if (isEnd<T>(outcome)) return outcome;
     const effects = run.completed?.(outcome) ?? outcome;
