@@ -142,14 +142,15 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
     find(method, url) {
       const at = url.indexOf('?');
       const path = at < 0 ? url : url.slice(0, at);
-      const query = new URLSearchParams(at < 0 ? '' : url.slice(at));
+      // most of what comes is no request on this face: its query is read by nobody
+      let query: URLSearchParams | undefined;
       const wanted = method === 'HEAD' ? 'GET' : method;
       const parts = partsOf(path);
       if (parts === undefined) return undefined;
       for (const pass of ['route', 'also'] as const) {
         for (const { route, method, segments } of routes) {
           if (method !== wanted) continue;
-          const params = pass === 'route' ? paramsOf(segments, parts) : route.also?.(path, query);
+          const params = pass === 'route' ? paramsOf(segments, parts) : route.also?.(path, (query ??= new URLSearchParams(at < 0 ? '' : url.slice(at))));
           if (params === undefined) continue;
           return {
             maxBytes: route.maxBytes ?? MAX_BYTES,

@@ -68,6 +68,7 @@ export function createDoor(options: DoorOptions): Door {
   let told = 0;
 
   const trusted = (address: string): boolean => {
+    if (!options.trusted?.length) return false;
     const family = isIP(address);
     return family !== 0 && proxies.check(address, family === 6 ? 'ipv6' : 'ipv4');
   };

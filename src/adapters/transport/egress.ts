@@ -94,6 +94,16 @@ function isOwn(address: Address, bound: string | undefined): boolean {
   return [...own, ...(bound !== undefined && isIP(bound) ? [bound] : [])].some((one) => addressOf(one).toNormalizedString() === text);
 }
 
+/** What the ranges say of one address, whatever its port. */
+interface Verdict {
+  readonly address: Address;
+  /** Not public, and not allowed by a setting: the reason. */
+  readonly refused?: string;
+  readonly closed: boolean;
+}
+/** Addresses whose verdict is kept: it depends on settings alone. */
+const MAX_VERDICTS = 4096;
+
 /** What admin port this agent has, once it is bound, and at which address. */
 export interface AdminPort {
   readonly port: number;
@@ -112,15 +122,27 @@ export function egressGuard(allow: readonly string[], admin: () => AdminPort | u
   };
   const isAllowed = (address: Address): boolean => allowed.some((net) => inNet(address, net));
 
-  function checkAddress(given: string, port: number): void {
+  const verdicts = new Map<string, Verdict>();
+
+  function verdictOf(given: string): Verdict {
     if (!isIP(given)) refuse('it is no address');
     const address = addressOf(given);
     const { rule, name } = ruleOf(address);
-    if (rule === 'never') refuse(`${address} is never allowed (${name})`);
-    if (rule === 'closed' && !isAllowed(address) && !translatesAllowed(address))
-      refuse(`${address} is a private address (${name}; see --egress-allow)`);
+    const closed = rule === 'closed';
+    if (rule === 'never') return { address, closed, refused: `${address} is never allowed (${name})` };
+    if (closed && !isAllowed(address) && !translatesAllowed(address))
+      return { address, closed, refused: `${address} is a private address (${name}; see --egress-allow)` };
+    return { address, closed };
+  }
+
+  function checkAddress(given: string, port: number): void {
+    const verdict = verdicts.get(given) ?? verdictOf(given);
+    if (verdicts.size >= MAX_VERDICTS) verdicts.clear();
+    verdicts.set(given, verdict);
+    const { address, closed, refused } = verdict;
+    if (refused !== undefined) refuse(refused);
     const own = admin();
-    if (own && port === own.port && (rule === 'closed' || isOwn(address, own.host))) refuse('it is the admin port of this agent');
+    if (own && port === own.port && (closed || isOwn(address, own.host))) refuse('it is the admin port of this agent');
   }
 
   /** A translation of an IPv4 address that is allowed is allowed, where nothing but that address is closed about it. */
