@@ -140,17 +140,16 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
 
   return {
     find(method, url) {
+      const wanted = routes.filter((route) => route.method === (method === 'HEAD' ? 'GET' : method));
+      if (wanted.length === 0) return undefined;
       const at = url.indexOf('?');
       const path = at < 0 ? url : url.slice(0, at);
-      // most of what comes is no request on this face: its query is read by nobody
-      let query: URLSearchParams | undefined;
-      const wanted = method === 'HEAD' ? 'GET' : method;
+      const query = new URLSearchParams(at < 0 ? '' : url.slice(at));
       const parts = partsOf(path);
       if (parts === undefined) return undefined;
       for (const pass of ['route', 'also'] as const) {
-        for (const { route, method, segments } of routes) {
-          if (method !== wanted) continue;
-          const params = pass === 'route' ? paramsOf(segments, parts) : route.also?.(path, (query ??= new URLSearchParams(at < 0 ? '' : url.slice(at))));
+        for (const { route, segments } of wanted) {
+          const params = pass === 'route' ? paramsOf(segments, parts) : route.also?.(path, query);
           if (params === undefined) continue;
           return {
             maxBytes: route.maxBytes ?? MAX_BYTES,
