@@ -4,7 +4,7 @@ import { newKeyPair } from '../src/didcomm/keys.ts';
 import { createPeer4 } from '../src/dids/did-peer.ts';
 import { peer4Document } from '../src/dids/own-documents.ts';
 import { newId } from '../src/kernel/ids.ts';
-import { toExchange } from '../src/kernel/record.ts';
+import { loadedRecord } from '../src/kernel/record.ts';
 import { linkCode, linkRoute } from '../src/kernel/short-links.ts';
 import type { Database, StoredKey, StoredRecord } from '../src/ports/store.ts';
 import { connection } from '../src/records/connection.ts';
@@ -122,7 +122,7 @@ async function fillOne(db: Database, pattern: Pattern, where: { readonly agent: 
           expect: 0,
           state: 'ready',
           value: walletValue,
-          tags: wallet.tags(toExchange(walletRecord).value as never),
+          tags: wallet.tags(loadedRecord(walletRecord).value as never),
         },
       ],
       routes: [{ kid: `wallet name ${name}`, tenant: BASE, kind: 'wallet', target: id }],

@@ -48,13 +48,13 @@ async function client(first: number): Promise<void> {
   for (let turn = first; next < total; turn = (turn + width) % CONNECTIONS) {
     const n = next++;
     const connection = id(turn);
-    const found = await db.store.loadMarked('t', `m${n}`, [{ category: 'connection', id: connection }]);
+    const found = await db.store.loadWithDedupKey('t', `m${n}`, [{ category: 'connection', id: connection }]);
     const { version } = found.records[0]![0]!;
     await db.store.commit('t', {
       records: [
         { category: 'connection', id: connection, expect: version, value, state: 'active', tags: { key: `k${turn}`, did: `d${turn}` } },
       ],
-      marks: [{ mark: `m${n}`, expires: Date.now() + 7 * 86_400_000 }],
+      dedupKeys: [{ dedupKey: `m${n}`, expires: Date.now() + 7 * 86_400_000 }],
       jobs: [{ id: id(n), kind: 'deliver', lane: `deliver:${connection}`, payload }],
     });
   }

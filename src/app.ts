@@ -37,8 +37,8 @@ import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { compilePublicRoutes, createPublicFace, publicCommand } from './kernel/public-face.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { atMostEvery, seldom } from './kernel/seldom.ts';
-import { createTally, type Tally } from './kernel/tally.ts';
-import { createTurns } from './kernel/turns.ts';
+import { createTenantLimiter } from './kernel/tenant-limiter.ts';
+import { createTenantMeter, type TenantMeter } from './kernel/tenant-meter.ts';
 import { createWebhookSecrets } from './kernel/webhook-secret.ts';
 import { ownWork, type WorkContext } from './kernel/work.ts';
 import { adminOf, inboundOf, openAll, withEndpoint } from './listeners.ts';
@@ -130,7 +130,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   );
   followClock(db.now);
   const started = Date.now();
-  const tallies = { messages_received: createTally(Date.now), admin_calls: createTally(Date.now) };
+  const tallies = { messages_received: createTenantMeter(Date.now), admin_calls: createTenantMeter(Date.now) };
   const anoncreds = cryptographic(
     openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation, workers: config.anoncredsWorkers }),
   );
@@ -161,7 +161,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const dids = resolver({ ledger, web, webOverHttp: config.didWebHttp });
   db.jobs.subscribe(({ invalidate }) => {
     const written = invalidate.filter((name) => name.startsWith('did:'));
-    for (const did of written) dids.forget(did);
+    for (const did of written) dids.invalidate(did);
     if (written.length > 0) rereadEndpoints();
   });
   const requireLedger = (): Ledger => {
@@ -318,7 +318,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
         else {
           const input = { body: { extra_settings: changes }, query: {} };
           await calls.call(BASE, multitenancy.name, 'update', { record: tenant, input });
-          kernel.profiles.forget(tenant);
+          kernel.profiles.invalidate(tenant);
         }
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;
@@ -328,7 +328,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     ready,
     ledgerHealth,
     counters: () => ({ ...counters, ...db.admin.stats() }),
-    busiest: () => Object.fromEntries(Object.entries(tallies).map(([name, tally]) => [name, tally.busiest(config.metricsTenants)])),
+    busiest: () =>
+      Object.fromEntries(Object.entries(tallies).map(([name, tenantMeter]) => [name, tenantMeter.busiest(config.metricsTenants)])),
     resetCounters() {
       for (const name of Object.keys(counters)) delete counters[name];
     },
@@ -420,7 +421,7 @@ function kernelOf(
   log: Log,
   measures: {
     readonly counters: Record<string, number>;
-    readonly tallies: Readonly<Record<string, Tally>>;
+    readonly tallies: Readonly<Record<string, TenantMeter>>;
     readonly trace: Trace;
   } = { counters: {}, tallies: {}, trace: NO_TRACE },
 ): { kernel: Kernel; change: TenantProfiles['change'] } {
@@ -438,7 +439,7 @@ function kernelOf(
     keys: createKeyRing(db),
     webhookSecrets: createWebhookSecrets(db, BASE, config.webhookSecret),
     endpoints,
-    turns: config.multitenant ? createTurns(config.tenantAtOnce) : undefined,
+    tenantLimiter: config.multitenant ? createTenantLimiter(config.tenantAtOnce) : undefined,
     count(name, tenant) {
       counters[name] = (counters[name] ?? 0) + 1;
       if (tenant !== undefined) tallies[name]?.add(tenant);

@@ -4,7 +4,7 @@ import { isLocked } from './errors.ts';
 import type { Endpoints, Profile, WebhookTarget } from './kernel/context.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { Settings } from './kernel/protocol.ts';
-import { compact, type Exchange } from './kernel/record.ts';
+import { compact, type LoadedRecord } from './kernel/record.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Database } from './ports/store.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
@@ -30,12 +30,12 @@ export function tenantProfiles(given: {
   let live = given.config;
 
   /** Which mediator a tenant's new keys go through; while its wallet is locked nobody can say. */
-  async function mediatorFor(tenant: string): Promise<{ mediator?: Mediator; passing?: boolean }> {
+  async function mediatorFor(tenant: string): Promise<{ mediator?: Mediator; uncacheable?: boolean }> {
     try {
       const [rows] = await store.load(tenant, [defaultMediation]);
       return { mediator: mediatorOf(tenant, rows?.[0]) };
     } catch (error) {
-      if (isLocked(error)) return { passing: true };
+      if (isLocked(error)) return { uncacheable: true };
       throw error;
     }
   }
@@ -53,7 +53,7 @@ export function tenantProfiles(given: {
     shown: shownSettings(live),
   });
 
-  function tenantProfile(record: Exchange, mediator: Mediator | undefined): Profile {
+  function tenantProfile(record: LoadedRecord, mediator: Mediator | undefined): Profile {
     const wallet = record.value as WalletValue;
     const config: Config = {
       ...live,
@@ -72,7 +72,7 @@ export function tenantProfiles(given: {
   }
 
   jobs.subscribe(({ invalidate }) => {
-    for (const name of invalidate) name === '*' ? profiles.reset() : profiles.forget(name);
+    for (const name of invalidate) name === '*' ? profiles.reset() : profiles.invalidate(name);
   });
   return {
     profiles,

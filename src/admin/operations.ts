@@ -1,7 +1,7 @@
 import Type, { type TSchema } from 'typebox';
 import { AppError, DamagedRecord } from '../errors.ts';
 import type { PluginRoute } from '../kernel/plugin.ts';
-import { type Exchange, type RecordDef, toExchange, viewOf } from '../kernel/record.ts';
+import { type LoadedRecord, loadedRecord, type RecordDef, viewOf } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
 import { LIMIT, marshalled, OFFSET, type Validator, validator } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
@@ -84,7 +84,7 @@ export function commandOperation(known: KnownCommand): Operation {
         input: { body, query },
         key,
       });
-      return step.picks ? step.picks(answer) : answer;
+      return step.selectResponse ? step.selectResponse(answer) : answer;
     },
   });
 }
@@ -132,9 +132,9 @@ export function recordOperations(def: RecordDef): Operation[] {
             descending: query.descending === 'true',
           });
           const { formats } = admin.kernel.registry;
-          const view = (record: Exchange): JsonObject => routes.detail?.(record, formats) ?? viewOf(def, record, formats);
+          const view = (record: LoadedRecord): JsonObject => routes.detail?.(record, formats) ?? viewOf(def, record, formats);
           const results = page.rows
-            .map(toExchange)
+            .map(loadedRecord)
             .filter((record) => !def.hidden?.(record))
             .map(view);
           return listed(results, page);
@@ -153,7 +153,7 @@ export function recordOperations(def: RecordDef): Operation[] {
           const id = params[param]!;
           const [rows] = await admin.kernel.db.store.load(tenant, [{ category: def.category, id }]);
           if (!rows?.[0]) throw missing(id);
-          const record = toExchange(rows[0]);
+          const record = loadedRecord(rows[0]);
           const { formats } = admin.kernel.registry;
           return routes.detail ? routes.detail(record, formats) : viewOf(def, record, formats);
         },

@@ -3,7 +3,7 @@ import type { Calls } from '../kernel/calls.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import type { Plugin, RouteCall } from '../kernel/plugin.ts';
-import type { Tally } from '../kernel/tally.ts';
+import type { TenantMeter } from '../kernel/tenant-meter.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Authority } from './auth.ts';
@@ -40,7 +40,7 @@ export interface Admin {
   ledgerHealth(): Promise<{ ok: boolean; reason?: string; round?: number } | undefined>;
   counters(): Record<string, number>;
   /** Happenings of the last full minute by tenant, of the busiest ones: by their name as counted. */
-  busiest(): Record<string, ReturnType<Tally['busiest']>>;
+  busiest(): Record<string, ReturnType<TenantMeter['busiest']>>;
   /** Sets the counters of happenings to nothing; those of the database go on. */
   resetCounters(): void;
   shutdown(): void;

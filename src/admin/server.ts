@@ -164,8 +164,8 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
           return await handle();
         };
         // the operator's calls, and what a probe asks, wait for no tenant
-        const { turns } = admin.kernel;
-        const inTurn = (): Promise<Json> => (op.auth === 'tenant' && turns ? turns.run(caller.tenant, begin) : begin());
+        const { tenantLimiter } = admin.kernel;
+        const inTurn = (): Promise<Json> => (op.auth === 'tenant' && tenantLimiter ? tenantLimiter.run(caller.tenant, begin) : begin());
         // what needs no key is asked all the time, and by anyone
         const answer = op.auth === 'none' ? await handle() : await traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
         if (!op.endsToken) await stillAdmitted();

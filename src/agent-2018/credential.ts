@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { composeFormatted } from '../kernel/format-attachments.ts';
-import { defineProtocol, type Effects, type Said, type StepContext } from '../kernel/protocol.ts';
+import { defineProtocol, type Effects, type StepContext, type Translation } from '../kernel/protocol.ts';
 import { Members, validator } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';
@@ -53,7 +53,7 @@ export const credential2018 = defineProtocol<ConnectionValue>({
           field: 'offers',
           entries: [entryOf('anoncreds', 'offer', offer)],
         });
-        return { others: acknowledged(ctx), tell: [{ connection: ctx.connection!.id, message: modern }] };
+        return { others: acknowledged(ctx), dispatch: [{ connection: ctx.connection!.id, message: modern }] };
       },
     },
     credential_request: {
@@ -74,8 +74,8 @@ export const credential2018 = defineProtocol<ConnectionValue>({
         goOn(ctx, found, echo),
     },
   },
-  says: {
-    [`${ISSUE}/offer-credential`](message): Said {
+  translate: {
+    [`${ISSUE}/offer-credential`](message): Translation {
       const preview = message.credential_preview as { attributes?: { name: string; value: string }[] } | undefined;
       return {
         type: 'credential_offer',
@@ -112,5 +112,5 @@ function goOn(ctx: Ctx, found: Found | null, { name, object }: { name: keyof typ
   const { type, field, step } = KINDS[name];
   const entries = [entryOf(found.format, step, object)];
   const modern = composeFormatted(MODERN, { type, id: ctx.newId(), thid: found.thid, field, entries });
-  return { tell: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
+  return { dispatch: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
 }

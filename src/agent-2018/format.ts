@@ -20,7 +20,7 @@ import type { Endpoint, Kernel } from '../kernel/context.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
 import type { MessageFormat, Opened, Refusal, Sealing } from '../kernel/message-format.ts';
 import type { Incoming, Inner, MessageParts } from '../kernel/protocol.ts';
-import type { Exchange } from '../kernel/record.ts';
+import type { LoadedRecord } from '../kernel/record.ts';
 import type { Validator } from '../kernel/schema.ts';
 import { compose, pairOf } from '../kernel/seal.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
@@ -30,7 +30,7 @@ import { createNotices, type Notices } from './notices.ts';
 
 /** The message format of the 2018 Agent Protocol: from its bytes to a message, and back. The steps of its messages are in connection.ts, credential.ts and proof.ts. */
 
-export const wireOf = (connection: Exchange | undefined): Wire2018 | undefined => connection?.value.wire as Wire2018 | undefined;
+export const wireOf = (connection: LoadedRecord | undefined): Wire2018 | undefined => connection?.value.wire as Wire2018 | undefined;
 
 /** The family of all nine messages: credentials and proofs stand under it too. */
 export const URI_2018 = urn('connection_offer').replace(/\/[^/]*$/, '');
@@ -146,7 +146,7 @@ async function open2018(kernel: Kernel, notices: Notices, body: Uint8Array): Pro
   if (second !== undefined && (inner !== 'clear' || second !== nonceOf(base.message))) return refuse('malformed');
   const message = (content: JsonObject, sealed: { sender?: string; nonce?: string; recipient: string }): Incoming => ({
     id: sealed.nonce ?? '',
-    unmarked: sealed.nonce === undefined,
+    repeatable: sealed.nonce === undefined,
     profile: type.profile,
     type: type.type,
     name: type.name,
@@ -237,7 +237,7 @@ async function seal(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload | 
   if ('type' in out && protocol.uris[0]?.startsWith('urn:')) parts = { ...out, type: `${protocol.uris[0]}/${out.type}` };
   else {
     const message = await compose(kernel, sealing);
-    const said = kernel.registry.said(message);
+    const said = kernel.registry.translation(message);
     if (said === undefined)
       throw new AppError('bad-request', `The peer speaks the 2018 Agent Protocol, which has no message like ${message['@type']}`);
     if (said === null) return undefined;
@@ -261,7 +261,7 @@ interface Sealed {
  * @throws AppError `bad-request` where the protocol has no such message
  */
 async function sealParts(
-  connection: Exchange,
+  connection: LoadedRecord,
   parts: Pick<MessageParts, 'type' | 'body' | 'text' | 'id' | 'signature'>,
   inner: Inner | undefined,
   pairOf: (verkey: string) => Promise<KeyPair>,

@@ -48,7 +48,7 @@ export const proof2018 = defineProtocol<ConnectionValue>({
           field: 'request_presentations',
           entries: [entryOf('anoncreds', 'proof-request', request)],
         });
-        return { others: acknowledged(ctx), tell: [{ connection: ctx.connection!.id, message: modern }] };
+        return { others: acknowledged(ctx), dispatch: [{ connection: ctx.connection!.id, message: modern }] };
       },
     },
     proof: {
@@ -73,11 +73,11 @@ export const proof2018 = defineProtocol<ConnectionValue>({
           field: 'presentations',
           entries: [entryOf(found.format, 'proof', echo.object)],
         });
-        return { tell: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
+        return { dispatch: [{ connection: ctx.connection!.id, continues: true, message: modern }] };
       },
     },
   },
-  says: {
+  translate: {
     [`${PROVE}/request-presentation`]: (message) => ({ type: 'proof_request', body: objectOf(message) }),
     [`${PROVE}/presentation`]: (message) => ({
       type: 'proof',

@@ -15,7 +15,7 @@ export interface Resolver {
    */
   resolve(did: string, options?: { fresh?: boolean; tenant?: string }): Promise<ResolvedDid>;
   /** Believes nothing of a DID that is in memory: it was written to the ledger, here or by another process. */
-  forget(did: string): void;
+  invalidate(did: string): void;
 }
 
 export interface ResolverOptions {
@@ -76,7 +76,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
     keep(did, freeze({ document: await resolveWeb(web!, did, webOverHttp, tenant), metadata: {} }), now() + ttl);
 
   return Object.freeze({
-    forget(did: string): void {
+    invalidate(did: string): void {
       cacheOf(did)[0].delete(did);
       if (moved.size >= MAX_MOVED) moved.clear();
       moved.add(did);

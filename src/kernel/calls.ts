@@ -3,14 +3,14 @@ import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
 import type { StepOrder } from './commands.ts';
-import { type CommitPlan, WITHHELD } from './commit-plan.ts';
+import { type CommitPlan, DEFERRED_ANSWER } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
 import { ledgerDone, ledgerWaits, type On, runJob } from './job-steps.ts';
 import { type AnswerRef, shortHash } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
-import { toExchange, viewOf } from './record.ts';
+import { loadedRecord, viewOf } from './record.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
 /** How long a controller's call waits for what it caused (rule 3), unless the command says otherwise. */
@@ -66,13 +66,20 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
   async function call(tenant: string, protocolName: string, command: string, given: ControllerCall): Promise<JsonObject> {
     const { protocol, step } = registry.command(protocolName, command);
     const { input, key } = given;
-    const cause = key === undefined ? newId() : shortHash(`${protocolName} ${command} ${given.record ?? given.connection ?? ''} ${key}`);
+    const callId = key === undefined ? newId() : shortHash(`${protocolName} ${command} ${given.record ?? given.connection ?? ''} ${key}`);
     const answered = async (): Promise<JsonObject | undefined> => {
       if (key === undefined) return undefined;
-      const { mark } = await db.store.loadMarked(tenant, cause, []);
-      if (!mark) return undefined;
-      const withheld = mark.answer?.[WITHHELD] as JsonObject | undefined;
-      return await settled(tenant, cause, withheld ?? mark.answer ?? {}, undefined, step.patience, withheld !== undefined);
+      const { repeated } = await db.store.loadWithDedupKey(tenant, callId, []);
+      if (!repeated) return undefined;
+      const deferredAnswer = repeated.answer?.[DEFERRED_ANSWER] as JsonObject | undefined;
+      return await settled(
+        tenant,
+        callId,
+        deferredAnswer ?? repeated.answer ?? {},
+        undefined,
+        step.timeoutMs,
+        deferredAnswer !== undefined,
+      );
     };
     const known = await answered();
     if (known) return known;
@@ -90,7 +97,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       pages: step.pages?.(input, given.record),
       from: step.from,
       role: step.role,
-      origin: { cause, callMark: key === undefined ? undefined : cause },
+      origin: { callId, callDedupKey: key === undefined ? undefined : callId },
       otherwise: 'error',
       step(ctx) {
         const effects = step.step(ctx, input);
@@ -111,9 +118,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       if (other) return other;
       throw error;
     }
-    const pending = step.pending && first.answerRef ? { states: step.pending, ...first.answerRef } : undefined;
-    if (!first.spawned && !pending) return first.answer;
-    return await settled(tenant, cause, first.answer, pending, step.patience, first.withheld, first.answerRef);
+    const waitWhile = step.waitWhile && first.answerRef ? { states: step.waitWhile, ...first.answerRef } : undefined;
+    if (!first.spawned && !waitWhile) return first.answer;
+    return await settled(tenant, callId, first.answer, waitWhile, step.timeoutMs, first.deferredAnswer, first.answerRef);
   }
 
   /** Whether a record was begun and has none of its states yet: what would be answered is no exchange as a controller knows it. */
@@ -124,41 +131,41 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
   }
 
   /** What a call that waits for its peer answers: the record once it left the pending states; undefined while it has not. */
-  async function left(tenant: string, pending: AnswerRef & { states: readonly string[] }): Promise<JsonObject | undefined> {
-    const [rows] = await db.store.load(tenant, [{ category: pending.category, id: pending.id }]);
+  async function left(tenant: string, waitWhile: AnswerRef & { states: readonly string[] }): Promise<JsonObject | undefined> {
+    const [rows] = await db.store.load(tenant, [{ category: waitWhile.category, id: waitWhile.id }]);
     const row = rows?.[0];
-    const def = registry.records.get(pending.category);
-    return row && def && !pending.states.includes(row.state ?? '') ? viewOf(def, toExchange(row), registry.formats) : undefined;
+    const def = registry.records.get(waitWhile.category);
+    return row && def && !waitWhile.states.includes(row.state ?? '') ? viewOf(def, loadedRecord(row), registry.formats) : undefined;
   }
 
   /** Waits until a cause has no open job, then answers with what it wrote last. `withheld`: before that there is no answer. */
   async function settled(
     tenant: string,
-    cause: string,
+    callId: string,
     otherwise: JsonObject,
-    pending?: AnswerRef & { states: readonly string[] },
-    patience = WAIT_MS,
-    withheld = false,
+    waitWhile?: AnswerRef & { states: readonly string[] },
+    timeoutMs = WAIT_MS,
+    deferredAnswer = false,
     ref?: AnswerRef,
   ): Promise<JsonObject> {
-    kernel.turns?.pass();
-    const deadline = Date.now() + patience;
+    kernel.tenantLimiter?.pass();
+    const deadline = Date.now() + timeoutMs;
     let nudge = (): void => {};
     const wake = (): void => nudge();
     waits.add(wake);
-    asked.add(cause);
+    asked.add(callId);
     const stop = db.jobs.subscribe((hint) => {
-      if (hint.causes.includes(cause) || (pending && hint.events.some(({ event }) => event.record === pending.id))) nudge();
+      if (hint.callIds.includes(callId) || (waitWhile && hint.events.some(({ event }) => event.record === waitWhile.id))) nudge();
     });
     try {
       for (;;) {
         const moved = new Promise<void>((resolve) => {
           nudge = resolve;
         });
-        const status = await db.store.cause(tenant, cause);
+        const status = await db.store.callStatus(tenant, callId);
         if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
         const late = ending || Date.now() >= deadline;
-        if (late && withheld && status.open > 0)
+        if (late && deferredAnswer && status.open > 0)
           throw new AppError(
             'timeout',
             'The mediator has not said yet that it knows the new key: the same call under the same idempotency-key is answered when it has',
@@ -167,9 +174,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
           if (ending || Date.now() >= deadline + MAKING_MS)
             throw new AppError('timeout', 'What was asked for is still being made: it goes on, and the webhooks tell when it is there');
         } else if (status.open === 0 || late) {
-          const answer = pending ? await left(tenant, pending) : (status.snapshot ?? otherwise);
+          const answer = waitWhile ? await left(tenant, waitWhile) : (status.result ?? otherwise);
           if (answer) return answer;
-          if (late) return status.snapshot ?? otherwise;
+          if (late) return status.result ?? otherwise;
         }
         const timer = setTimeout(() => nudge(), LOOK_MS);
         await moved;
@@ -177,7 +184,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       }
     } finally {
       waits.delete(wake);
-      asked.delete(cause);
+      asked.delete(callId);
       stop();
     }
   }
@@ -187,7 +194,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     for (const wake of waits) wake();
   }
 
-  const on: On = { kernel, engine, ops, work, needsAnoncreds, isWaiting: (cause) => asked.has(cause) };
+  const on: On = { kernel, engine, ops, work, needsAnoncreds, isWaiting: (callId) => asked.has(callId) };
   return {
     call,
     end,

@@ -2,12 +2,12 @@ import { AppError } from '../errors.ts';
 import type { Lookup, StoredRecord } from '../ports/store.ts';
 import type { CommitPlan, Origin } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
-import type { TellPayload } from './jobs.ts';
+import type { LocalMessagePayload } from './jobs.ts';
 import { readMessage } from './message.ts';
 import { type CommandInput, type Effects, type Load, NEW, type Pages, type Protocol, type StepContext } from './protocol.ts';
-import { type Exchange, replyOf, toExchange } from './record.ts';
+import { connectionlessPeerOf, type LoadedRecord, loadedRecord } from './record.ts';
 import { type Found, isEnd, isExpected, isForeign, type Reads, type Run, readsOf, type Transitions } from './transition.ts';
-import { withReply } from './trust.ts';
+import { withReplyTo } from './trust.ts';
 
 /** A step that this agent itself orders: a controller's command, a result of work, a message that one protocol hands to another. */
 export interface StepOrder {
@@ -39,7 +39,7 @@ export interface Commands {
   /** @throws AppError `not-found`, `wrong-state`, and what the step throws */
   run(order: StepOrder): Promise<CommitPlan>;
   /** A message that this agent hands to itself (rule 5), under its connection, or with the way to the peer of an exchange without one. */
-  deliverLocally(tenant: string, tell: TellPayload, origin: Origin): Promise<void>;
+  deliverLocally(tenant: string, local: LocalMessagePayload, origin: Origin): Promise<void>;
 }
 
 export function createCommands(kernel: Kernel, transition: Transitions): Commands {
@@ -58,7 +58,7 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
   }
 
   /** The command as the protocol that drives the record has it: controllers accept requests of every handshake by the same routes. */
-  function ofOwner(order: StepOrder, record: Exchange | undefined): StepOrder {
+  function ofOwner(order: StepOrder, record: LoadedRecord | undefined): StepOrder {
     if (!order.command || !isForeign(order.protocol, record)) return order;
     const { name, input } = order.command;
     const known = kernel.registry.commandOf(kernel.registry.owner(order.protocol.binds.category, record!.value), name);
@@ -68,10 +68,10 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
     return { ...order, protocol, load, from: step.from, role: step.role, step: (ctx) => step.step(ctx, input) };
   }
 
-  async function ignored(order: StepOrder, record: Exchange | undefined): Promise<CommitPlan> {
-    const { job, deletes, cause, failure: known } = order.origin;
+  async function ignored(order: StepOrder, record: LoadedRecord | undefined): Promise<CommitPlan> {
+    const { job, deletes, callId, failure: known } = order.origin;
     const failure = overtaken(order, record) ?? known;
-    const commit = { done: job ? [job] : undefined, deletes, failures: cause && failure ? [{ cause, ...failure }] : undefined };
+    const commit = { done: job ? [job] : undefined, deletes, failures: callId && failure ? [{ callId, ...failure }] : undefined };
     await store.commit(order.tenant, commit);
     return { commit, answer: {}, spawned: false };
   }
@@ -82,7 +82,7 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
     const row = given.among
       ? given.among(candidates)
       : (candidates.find((one) => given.connection !== undefined && one.connection === given.connection) ?? candidates[0]);
-    const record = row && toExchange(row);
+    const record = row && loadedRecord(row);
     const order = ofOwner(given, record);
     const { protocol, origin } = order;
     const connection = await connectionOf(order, found, row);
@@ -94,7 +94,7 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
     return {
       protocol,
       record,
-      connection: connection && toExchange(connection),
+      connection: connection && loadedRecord(connection),
       // another protocol's command reads what only the record names
       loaded: { ...found.meant(given.load ?? {}), ...(order === given || !allowed ? {} : await found.also(order.load ?? {})) },
       pages: order.pages,
@@ -125,8 +125,8 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
     return isEnd<CommitPlan>(outcome) ? outcome.end : outcome.assembled;
   }
 
-  async function deliverLocally(tenant: string, tell: TellPayload, origin: Origin): Promise<void> {
-    const { connection, reply, message: json } = tell;
+  async function deliverLocally(tenant: string, local: LocalMessagePayload, origin: Origin): Promise<void> {
+    const { connection, reply, message: json } = local;
     const message = readMessage(json);
     const known = kernel.registry.message(message.type);
     if (typeof known === 'string') throw new AppError('message-unknown', `no protocol takes ${message.type}`);
@@ -140,14 +140,15 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
       connection,
       load: step.load?.(message, connection),
       // its author must not reach another peer's exchange, nor be kept from his own by one; and unless that was decided before, it only begins one
-      among: (rows) => rows.find((row) => (reply ? replyOf(toExchange(row))?.key === reply.key : row.connection === connection)),
-      role: tell.continues ? step.role : undefined,
-      from: tell.continues ? step.from : begins ? [NEW] : [],
+      among: (rows) =>
+        rows.find((row) => (reply ? connectionlessPeerOf(loadedRecord(row))?.key === reply.key : row.connection === connection)),
+      role: local.continues ? step.role : undefined,
+      from: local.continues ? step.from : begins ? [NEW] : [],
       origin: { ...origin, thid: message.thid },
       otherwise: 'ignore',
       step(ctx) {
         const effects = step.step(ctx, message);
-        return reply ? withReply(effects, reply) : effects;
+        return reply ? withReplyTo(effects, reply) : effects;
       },
     });
   }
@@ -159,12 +160,12 @@ const missing = ({ protocol: { binds }, record }: StepOrder): string =>
   binds.admin?.notFound ?? `Record not found: ${binds.category}/${record?.id}`;
 
 /** The failure of a call whose work came too late: another was quicker, and the record went on, or is gone. */
-function overtaken(order: StepOrder, record: Exchange | undefined): Origin['failure'] {
+function overtaken(order: StepOrder, record: LoadedRecord | undefined): Origin['failure'] {
   if (!order.late) return undefined;
   return record ? { code: 'wrong-state', text: wrongState(order.protocol, record, order) } : { code: 'not-found', text: missing(order) };
 }
 
-function wrongState(protocol: Protocol, record: Exchange, { role, from }: Pick<StepOrder, 'role' | 'from'>): string {
+function wrongState(protocol: Protocol, record: LoadedRecord, { role, from }: Pick<StepOrder, 'role' | 'from'>): string {
   const label = protocol.binds.label ?? 'Record';
   if (isForeign(protocol, record)) return `${label} ${record.id} is of protocol ${record.value.protocol}, not ${protocol.name}`;
   if (role && record.role !== role) return `${label} ${record.id} role is ${record.role}, must be ${role}`;

@@ -12,34 +12,34 @@ import {
   type KeyRegistrationBarrier,
   keylistJob,
   ledgerJob,
-  tellJob,
+  localMessageJob,
   workJob,
 } from './jobs.ts';
 import { problemPayload } from './message-format.ts';
 import type { Change, Effects, Protocol, StepContext } from './protocol.ts';
-import { type Exchange, type RecordDef, viewOf } from './record.ts';
+import { type LoadedRecord, type RecordDef, viewOf } from './record.ts';
 import { formatOf, sealAll } from './seal.ts';
 
 /** How long a repeated message is known, unless its format says otherwise. */
-const MARK_LIFE_MS = 7 * 24 * 3600_000;
+const DEDUP_LIFE_MS = 7 * 24 * 3600_000;
 const CALL_LIFE_MS = 24 * 3600_000;
 /** A reply that goes out on the connection it came from is delivered again after this time, unless its transport confirms it. */
 export const INLINE_GRACE_MS = 10_000;
 /** Mail that waits for a mediator is looked at by itself after this time; the mediator's answer wakes it before. */
 const AWAITED_MS = 10_000;
 /** Under which a call's answer is remembered that is to be told only when a mediator knows the key that it shows. */
-export const WITHHELD = '~withheld';
+export const DEFERRED_ANSWER = '~withheld';
 
 /** What started a transition, as far as its commit must know. */
 export interface Origin {
-  readonly cause?: string;
+  readonly callId?: string;
   readonly answer?: AnswerRef;
   readonly job?: { readonly id: string; readonly lease: string };
-  readonly mark?: string;
+  readonly dedupKey?: string;
   /** How long the mark is kept, in ms. */
-  readonly markLife?: number;
+  readonly dedupLife?: number;
   /** Of a controller's call that it may say again: kept with its answer. */
-  readonly callMark?: string;
+  readonly callDedupKey?: string;
   /** Why the controller's call has failed for good; written for it to read. */
   readonly failure?: { readonly code: string; readonly text: string };
   /** The id of a record that this message begins. */
@@ -62,7 +62,7 @@ export interface CommitPlan {
   /** Whether jobs were made that a waiting controller waits for. */
   readonly spawned: boolean;
   /** The answer shows a key that a mediator does not know yet: it is told when it does, or never. */
-  readonly withheld?: boolean;
+  readonly deferredAnswer?: boolean;
   readonly reply?: InlineReply;
 }
 
@@ -90,11 +90,11 @@ interface Written {
   readonly events: EventWrite[];
   readonly jobs: JobWrite[];
   /** Records as the commit leaves them. */
-  readonly after: ReadonlyMap<string, { readonly def: RecordDef; readonly record: Exchange }>;
+  readonly after: ReadonlyMap<string, { readonly def: RecordDef; readonly record: LoadedRecord }>;
   /** The step's own record. */
-  readonly bound?: Exchange;
+  readonly bound?: LoadedRecord;
   /** The connection, as the commit leaves it. */
-  readonly peer?: Exchange;
+  readonly peer?: LoadedRecord;
 }
 
 /** Outgoing mail of a commit, by the way that it takes. */
@@ -116,7 +116,7 @@ export async function planCommit(
   const plan: Plan = { kernel, profile, protocol, ctx, effects, origin };
   const written = write(plan);
   const { after, bound, peer } = written;
-  const { cause } = origin;
+  const { callId } = origin;
   const answerRef = origin.answer ?? (bound && !protocol.stateless ? { category: protocol.binds.category, id: bound.id } : undefined);
   const orders = ordersOf(plan, bound, answerRef);
   const awaits = awaitedOf(effects);
@@ -126,16 +126,16 @@ export async function planCommit(
   const mail = awaits ? sealed.map((payload): DeliverPayload => ({ ...payload, awaits })) : sealed;
   const posted = awaits ? barred(plan, mail, awaits, following, written) : post(plan, mail);
   const keylist = effects.deregisterKeys?.length ? [keylistJob(ctx.tenant, { gone: [...effects.deregisterKeys] })] : [];
-  const withheld = awaits !== undefined && !origin.job && mail.length === 0 && following.length === 0;
+  const deferredAnswer = awaits !== undefined && !origin.job && mail.length === 0 && following.length === 0;
 
   const { formats } = kernel.registry;
   const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
-  const viewed = (def: RecordDef, record: Exchange): JsonObject =>
+  const viewed = (def: RecordDef, record: LoadedRecord): JsonObject =>
     def.category === protocol.binds.category && protocol.answer ? protocol.answer(record, formats) : viewOf(def, record, formats);
   // made where somebody asks: a message's answer has no reader
   const answerOf = (): JsonObject =>
     effects.answer ?? (answered ? viewed(answered.def, answered.record) : bound ? viewed(protocol.binds, bound) : {});
-  const result = cause && (orders.length > 0 || origin.job || origin.interim) && (effects.answer || answered);
+  const result = callId && (orders.length > 0 || origin.job || origin.interim) && (effects.answer || answered);
 
   return {
     get answer() {
@@ -143,7 +143,7 @@ export async function planCommit(
     },
     answerRef,
     spawned: orders.length > 0 || awaits !== undefined,
-    withheld,
+    deferredAnswer,
     reply: posted.reply,
     commit: {
       records: written.records,
@@ -159,9 +159,9 @@ export async function planCommit(
       acknowledged:
         effects.acknowledged?.length && ctx.connection ? [{ mailbox: ctx.connection.id, ids: effects.acknowledged }] : undefined,
       done: origin.job ? [origin.job] : undefined,
-      marks: marksOf(origin, mail, () => (withheld ? { [WITHHELD]: answerOf() } : answerOf()), ctx.now),
-      snapshots: result ? [{ cause, value: answerOf() }] : undefined,
-      failures: cause && origin.failure ? [{ cause, ...origin.failure }] : undefined,
+      dedupKeys: dedupKeysOf(origin, mail, () => (deferredAnswer ? { [DEFERRED_ANSWER]: answerOf() } : answerOf()), ctx.now),
+      results: result ? [{ callId, value: answerOf() }] : undefined,
+      failures: callId && origin.failure ? [{ callId, ...origin.failure }] : undefined,
     },
   };
 }
@@ -172,7 +172,7 @@ function write({ profile: { settings, webhooks }, kernel, protocol, ctx, effects
   const deletes = [...(origin.deletes ?? [])];
   const events: EventWrite[] = [];
   const jobs: JobWrite[] = [];
-  const after = new Map<string, { def: RecordDef; record: Exchange }>();
+  const after = new Map<string, { def: RecordDef; record: LoadedRecord }>();
 
   const emit = (topic: string, category: string, record: string, payload: JsonObject): void => {
     const event = eventOf(ctx.tenant, webhooks, topic, record, payload, category);
@@ -183,7 +183,7 @@ function write({ profile: { settings, webhooks }, kernel, protocol, ctx, effects
   const applyChange = (change: Change): void => {
     const applied = apply(change, ctx.now);
     const { def, base } = change;
-    const announce = (record: Exchange): void => {
+    const announce = (record: LoadedRecord): void => {
       if (def.topic && !change.silent)
         emit(
           def.topic,
@@ -231,8 +231,8 @@ function write({ profile: { settings, webhooks }, kernel, protocol, ctx, effects
 
 /** Jobs that a step orders: commands, work, ledger writes, local messages. */
 function ordersOf(
-  { protocol, ctx, effects, origin: { cause } }: Plan,
-  bound: Exchange | undefined,
+  { protocol, ctx, effects, origin: { callId } }: Plan,
+  bound: LoadedRecord | undefined,
   answer: AnswerRef | undefined,
 ): JobWrite[] {
   const { tenant } = ctx;
@@ -242,13 +242,13 @@ function ordersOf(
       commandJob(
         tenant,
         { ...common, ...record, protocol: other ?? protocol.name, command, input },
-        after === undefined ? cause : undefined,
+        after === undefined ? callId : undefined,
         after === undefined ? undefined : ctx.now + after,
       ),
     ),
-    ...(effects.work ?? []).map((order) => workJob(tenant, { ...common, ...order }, cause)),
-    ...(effects.ledger ?? []).map((order) => ledgerJob(tenant, { ...common, ...order }, cause)),
-    ...(effects.tell ?? []).map((tell) => tellJob(tenant, { ...tell, answer }, cause)),
+    ...(effects.work ?? []).map((order) => workJob(tenant, { ...common, ...order }, callId)),
+    ...(effects.ledger ?? []).map((order) => ledgerJob(tenant, { ...common, ...order }, callId)),
+    ...(effects.dispatch ?? []).map((local) => localMessageJob(tenant, { ...local, answer }, callId)),
   ];
 }
 
@@ -300,19 +300,19 @@ function barred(
   const kept = mail.filter(({ endpoint, connection, transient }) => !endpoint && connection !== undefined && !transient);
   const connection = [...after.values()].find(({ def }) => def.category === 'connection')?.record.id ?? ctx.connection?.id;
   const lanes = [...new Set(jobs.map(({ lane }) => lane))];
-  return { jobs: [...jobs, keylistJob(tenant, { mediation, keys, lanes, kept, jobs: following, connection }, origin.cause)], kept: [] };
+  return { jobs: [...jobs, keylistJob(tenant, { mediation, keys, lanes, kept, jobs: following, connection }, origin.callId)], kept: [] };
 }
 
 /** What is remembered of a message, or of a call with a key: its answer, to be given again. */
-function marksOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: () => JsonObject, now: number): Commit['marks'] {
-  if (origin.callMark !== undefined) return [{ mark: origin.callMark, answer: answerOf(), expires: now + CALL_LIFE_MS }];
-  if (origin.mark === undefined) return undefined;
+function dedupKeysOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: () => JsonObject, now: number): Commit['dedupKeys'] {
+  if (origin.callDedupKey !== undefined) return [{ dedupKey: origin.callDedupKey, answer: answerOf(), expires: now + CALL_LIFE_MS }];
+  if (origin.dedupKey === undefined) return undefined;
   const said = mail.filter(({ transient }) => !transient);
   return [
     {
-      mark: origin.mark,
+      dedupKey: origin.dedupKey,
       answer: said.length > 0 ? { mail: said as unknown as JsonObject[] } : undefined,
-      expires: now + (origin.markLife ?? MARK_LIFE_MS),
+      expires: now + (origin.dedupLife ?? DEDUP_LIFE_MS),
     },
   ];
 }
@@ -337,7 +337,7 @@ export const keptMail = (mailbox: string, body: string, now: number, life: numbe
 const DELIVERED = { undelivered: undefined, error_msg: undefined };
 
 /** The record after a change. */
-export function apply(change: Change, now: number): Exchange {
+export function apply(change: Change, now: number): LoadedRecord {
   const { base, def } = change;
   const state = change.states?.at(-1) ?? base?.state;
   if (state !== undefined && !def.states.includes(state)) throw new AppError('internal', `${def.category} has no state ${state}`);

@@ -9,7 +9,7 @@ import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
 import { createRoutes, type Routes } from './routes.ts';
-import type { Turns } from './turns.ts';
+import type { TenantLimiter } from './tenant-limiter.ts';
 import type { WebhookSecrets } from './webhook-secret.ts';
 
 /** Where a tenant's events go: `id` is short, stable and names the lane; `key` is sent as `x-api-key`. */
@@ -62,7 +62,7 @@ export interface Kernel {
   readonly webhookSecrets: WebhookSecrets;
   readonly endpoints: Endpoints;
   /** Absent: no bound. */
-  readonly turns?: Turns;
+  readonly tenantLimiter?: TenantLimiter;
   /** Counts a happening by name, for `/status` and metrics; those that name their tenant are told apart by it too. */
   count(name: string, tenant?: string): void;
   readonly trace: Trace;

@@ -1,6 +1,6 @@
 import type { StoredRecord } from '../ports/store.ts';
 import type { Incoming } from './protocol.ts';
-import { type Exchange, toExchange } from './record.ts';
+import { type LoadedRecord, loadedRecord } from './record.ts';
 
 /**
  * Which key is whose. A key that a peer names in a document is a claim: anybody can list anybody's key. It counts once it has sealed something that is this
@@ -23,7 +23,7 @@ interface Known {
   readonly request_id?: string;
 }
 
-const knownOf = ({ value }: Pick<Exchange, 'value'>): Known => value as Known;
+const knownOf = ({ value }: Pick<LoadedRecord, 'value'>): Known => value as Known;
 
 /** The keys of a peer that have shown themselves. Of a record from before that was kept: its key, where it lists one alone. */
 export const shownKeys = ({ their_keys = [], shown_keys }: Known): readonly string[] =>
@@ -45,35 +45,35 @@ export function recipientsOf(value: Known): readonly string[] {
 }
 
 /** Whether a key has shown itself as the connection's peer, or did before the peer moved. */
-function hasShown(connection: Exchange, sender: string, now: number): boolean {
+function hasShown(connection: LoadedRecord, sender: string, now: number): boolean {
   const value = knownOf(connection);
   const former = value.their_former;
   return shownKeys(value).includes(sender) || (former !== undefined && now < former.until && former.keys.includes(sender));
 }
 
 /** Whether a key is the connection's peer: one in use, or one from before the peer moved. */
-export const isPeer = (connection: Exchange, sender: string | undefined, now: number): boolean =>
+export const isPeer = (connection: LoadedRecord, sender: string | undefined, now: number): boolean =>
   sender !== undefined && (keysInUse(knownOf(connection)).includes(sender) || hasShown(connection, sender, now));
 
 /** Whether a key is the invitation's that a connection answered: until it tells its own, a rejection comes under it. */
-export function isInviter(connection: Exchange, sender: string | undefined): boolean {
+export function isInviter(connection: LoadedRecord, sender: string | undefined): boolean {
   const { their_keys, invitation_key } = knownOf(connection);
   return sender !== undefined && their_keys === undefined && connection.role === 'inviter' && sender === invitation_key;
 }
 
-const lists = (connection: Exchange, sender: string | undefined): boolean =>
+const lists = (connection: LoadedRecord, sender: string | undefined): boolean =>
   sender !== undefined && listedKeys(knownOf(connection)).includes(sender);
 
 /** The connection of a message, and the key that was only listed until now and counts by it. */
 export interface Sender {
-  readonly connection: Exchange;
+  readonly connection: LoadedRecord;
   readonly shows?: string;
   /** It does not show that its holder knows of this connection. */
   readonly vouched?: true;
 }
 
 /** The connection as it is once a listed key counts. */
-export function withKey({ connection, shows, vouched }: Sender): Exchange {
+export function withKey({ connection, shows, vouched }: Sender): LoadedRecord {
   if (shows === undefined) return connection;
   const value = knownOf(connection);
   const more = vouched ? { vouched_keys: [...(value.vouched_keys ?? []), shows] } : { shown_keys: [...shownKeys(value), shows] };
@@ -81,7 +81,7 @@ export function withKey({ connection, shows, vouched }: Sender): Exchange {
 }
 
 /** The sender of a message to a key of ours that serves one connection alone: a listed key that knows it, and is listed there, is the peer's. */
-export function pairwiseSender(connection: Exchange, sender: string | undefined): Sender {
+export function pairwiseSender(connection: LoadedRecord, sender: string | undefined): Sender {
   return lists(connection, sender) ? { connection, shows: sender } : { connection };
 }
 
@@ -101,16 +101,16 @@ export function sharedSender(
 ): Sender | undefined {
   const { sender, recipient, thid } = message;
   if (sender === undefined) return undefined;
-  const distinct = (some: readonly StoredRecord[]): Exchange[] => [
-    ...new Map(some.filter(({ category }) => category === 'connection').map((row) => [row.id, toExchange(row)])).values(),
+  const distinct = (some: readonly StoredRecord[]): LoadedRecord[] => [
+    ...new Map(some.filter(({ category }) => category === 'connection').map((row) => [row.id, loadedRecord(row)])).values(),
   ];
   const all = distinct(rows);
   const proven = all.filter((one) => hasShown(one, sender, now));
   const peers = proven.length > 0 ? proven : all.filter((one) => isPeer(one, sender, now));
-  const ofThread = (one: Exchange): boolean => threads.some((row) => row.connection === one.id || row.id === one.id);
-  const addressed = (one: Exchange): boolean => knownOf(one).my_verkey === recipient;
-  const complete = ({ state }: Exchange): boolean => state === 'active' || state === 'response';
-  for (const fits of [ofThread, (one: Exchange) => addressed(one) && complete(one), addressed, complete, () => true]) {
+  const ofThread = (one: LoadedRecord): boolean => threads.some((row) => row.connection === one.id || row.id === one.id);
+  const addressed = (one: LoadedRecord): boolean => knownOf(one).my_verkey === recipient;
+  const complete = ({ state }: LoadedRecord): boolean => state === 'active' || state === 'response';
+  for (const fits of [ofThread, (one: LoadedRecord) => addressed(one) && complete(one), addressed, complete, () => true]) {
     const found = peers.findLast(fits);
     if (found) return { connection: found };
   }

@@ -46,7 +46,7 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
     let outcome: Handled | Drop;
     try {
       const take = (): Promise<Handled | Drop> => handle(kernel, transition, arrival);
-      outcome = await (kernel.turns?.run(route.tenant, take) ?? take());
+      outcome = await (kernel.tenantLimiter?.run(route.tenant, take) ?? take());
     } catch (error) {
       if (isLocked(error)) {
         // it was locked between the two
@@ -95,8 +95,10 @@ async function open(formats: readonly MessageFormat[], body: Uint8Array): Promis
 }
 
 /** The way back on the connection that a message came on, where it asks for that (RFC 0092), or where the connection is ours and leads to its sender. */
-function channelOf(route: Route, message: Incoming, { canReply, ours, socket }: InboundSession): Channel | undefined {
-  const back = ours ? route.kind === 'connection' && route.tenant === ours.tenant && route.target === ours.connection : message.returnRoute;
+function channelOf(route: Route, message: Incoming, { canReply, outbound, socket }: InboundSession): Channel | undefined {
+  const back = outbound
+    ? route.kind === 'connection' && route.tenant === outbound.tenant && route.target === outbound.connection
+    : message.returnRoute;
   return canReply && back ? { socket: socket?.id } : undefined;
 }
 

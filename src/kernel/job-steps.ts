@@ -4,7 +4,7 @@ import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
-import type { AnswerRef, CommandPayload, LedgerPayload, TellPayload, WorkPayload } from './jobs.ts';
+import type { AnswerRef, CommandPayload, LedgerPayload, LocalMessagePayload, WorkPayload } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
@@ -22,7 +22,7 @@ export interface On {
   readonly ops: WorkOps;
   readonly work: (tenant: string) => WorkContext;
   /** Whether a call of this process waits for what the cause orders. */
-  isWaiting(cause: string): boolean;
+  isWaiting(callId: string): boolean;
   /** Whether work needs the AnonCreds library. */
   needsAnoncreds(op: string): boolean;
 }
@@ -43,9 +43,9 @@ interface About {
 export async function runJob(on: On, job: ClaimedJob, lease: string): Promise<void> {
   const held = { id: job.id, lease };
   if (job.kind === 'tell') {
-    const tell = job.payload as unknown as TellPayload;
+    const local = job.payload as unknown as LocalMessagePayload;
     await orFail(on, job, lease, undefined, () =>
-      on.engine.deliverLocally(job.tenant, tell, { job: held, cause: job.cause, answer: tell.answer }),
+      on.engine.deliverLocally(job.tenant, local, { job: held, callId: job.callId, answer: local.answer }),
     );
   } else if (job.kind === 'command') {
     const payload = job.payload as unknown as CommandPayload;
@@ -61,7 +61,7 @@ export async function runJob(on: On, job: ClaimedJob, lease: string): Promise<vo
         mail: step.mail && payload.id,
         from: step.from,
         role: step.role,
-        origin: { cause: job.cause, answer: payload.answer, job: held },
+        origin: { callId: job.callId, answer: payload.answer, job: held },
         otherwise: 'ignore',
         step: (ctx) => step.step(ctx, input),
       }),
@@ -94,7 +94,7 @@ async function resultOf(
     record: { category: payload.category, id: payload.id },
     load: step.load?.(output as JsonObject),
     from: step.from,
-    origin: { cause: job.cause, answer: payload.answer, job: held, deletes },
+    origin: { callId: job.callId, answer: payload.answer, job: held, deletes },
     otherwise: 'ignore',
     late: true,
     step: (ctx) => step.step(ctx, output),
@@ -122,7 +122,7 @@ function passes(on: On, job: ClaimedJob, { code }: AppError): boolean {
   const op = job.kind === 'work' ? (job.payload as unknown as WorkPayload).op : undefined;
   if (op === undefined) return false;
   if (code === 'anoncreds-off') return true;
-  if (job.cause !== undefined && on.isWaiting(job.cause)) return false;
+  if (job.callId !== undefined && on.isWaiting(job.callId)) return false;
   return (code === 'ledger-none' && on.needsAnoncreds(op)) || (code === 'did-unavailable' && job.attempts < MAX_RESOLVES);
 }
 
@@ -137,11 +137,11 @@ async function fail(
   const held = { id: job.id, lease };
   const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
   const protocol = about && on.kernel.registry.protocol(about.protocol);
-  const told = job.kind === 'tell' ? (job.payload as unknown as TellPayload).answer : undefined;
+  const told = job.kind === 'tell' ? (job.payload as unknown as LocalMessagePayload).answer : undefined;
   const [[row] = []] = told ? await on.kernel.db.store.load(job.tenant, [told]) : [];
   const owner = row && on.kernel.registry.owner(row.category, row.value);
   const alone = (): Promise<unknown> =>
-    on.kernel.db.store.commit(job.tenant, { done: [held], deletes, failures: job.cause ? [{ cause: job.cause, ...failure }] : [] });
+    on.kernel.db.store.commit(job.tenant, { done: [held], deletes, failures: job.callId ? [{ callId: job.callId, ...failure }] : [] });
   const { failed } = protocol ?? {};
   const end = { tenant: job.tenant, from: '*', otherwise: 'ignore' } as const;
   try {
@@ -153,7 +153,7 @@ async function fail(
         // a failure of work that came too late is not the record's, which went on without it
         from: protocol.results?.[about.result]?.from ?? '*',
         late: true,
-        origin: { cause: job.cause, answer: about.answer, job: held, failure, deletes },
+        origin: { callId: job.callId, answer: about.answer, job: held, failure, deletes },
         step: (ctx) => failed(ctx, { result: about.result, ...failure }),
       });
     // what was attached to something and cannot be taken leaves its trace there
@@ -162,7 +162,7 @@ async function fail(
         ...end,
         protocol: owner,
         record: told,
-        origin: { cause: job.cause, answer: told, job: held, failure, deletes },
+        origin: { callId: job.callId, answer: told, job: held, failure, deletes },
         step: () => ({ record: { patch: { error_msg: `An attached message was not taken: ${failure.text}` } } }),
       });
     else await alone();
@@ -198,7 +198,7 @@ export async function ledgerWaits(on: On, job: ClaimedJob, reason: string): Prom
     protocol,
     record: { category: payload.category, id: payload.id },
     from: protocol.binds.states,
-    origin: { cause: job.cause, answer: payload.answer, interim: true },
+    origin: { callId: job.callId, answer: payload.answer, interim: true },
     otherwise: 'ignore',
     step: (ctx) => (ctx.record?.value.error_msg === reason ? {} : { record: { patch: { error_msg: reason } } }),
   });

@@ -3,7 +3,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { EventWrite, JobWrite } from '../ports/store.ts';
 import { newId } from './ids.ts';
-import type { Reply } from './record.ts';
+import type { ConnectionlessPeer } from './record.ts';
 
 /** The record that a REST call answers with; jobs carry it so that each later step can write the snapshot. */
 export interface AnswerRef {
@@ -70,9 +70,9 @@ export interface CommandPayload {
   answer?: AnswerRef;
 }
 
-export interface TellPayload {
+export interface LocalMessagePayload {
   connection?: string;
-  reply?: Reply;
+  reply?: ConnectionlessPeer;
   continues?: boolean;
   message: JsonObject;
   answer?: AnswerRef;
@@ -101,12 +101,12 @@ export interface LedgerPayload {
 /** A short, stable name for a lane or a mark. */
 export const shortHash = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
 
-const job = (kind: JobWrite['kind'], lane: string, payload: object, cause?: string, notBefore?: number): JobWrite => ({
+const job = (kind: JobWrite['kind'], lane: string, payload: object, callId?: string, notBefore?: number): JobWrite => ({
   id: newId(),
   kind,
   lane,
   payload: payload as JsonObject,
-  cause,
+  callId,
   notBefore,
 });
 
@@ -137,14 +137,20 @@ export function eventOf(
 }
 
 /** A command that is due later has a lane of its own: it must not hold up what the controller does meanwhile. */
-export const commandJob = (tenant: string, payload: CommandPayload, cause?: string, notBefore?: number): JobWrite =>
-  job('command', `command:${tenant}:${payload.category}:${payload.id}${notBefore ? `:${payload.command}` : ''}`, payload, cause, notBefore);
+export const commandJob = (tenant: string, payload: CommandPayload, callId?: string, notBefore?: number): JobWrite =>
+  job(
+    'command',
+    `command:${tenant}:${payload.category}:${payload.id}${notBefore ? `:${payload.command}` : ''}`,
+    payload,
+    callId,
+    notBefore,
+  );
 
-export const tellJob = (tenant: string, payload: TellPayload, cause?: string): JobWrite =>
-  job('tell', `tell:${tenant}:${payload.connection ?? payload.reply?.key}`, payload, cause);
+export const localMessageJob = (tenant: string, payload: LocalMessagePayload, callId?: string): JobWrite =>
+  job('tell', `tell:${tenant}:${payload.connection ?? payload.reply?.key}`, payload, callId);
 
-export const workJob = (tenant: string, payload: WorkPayload, cause?: string): JobWrite =>
-  job('work', `work:${tenant}:${payload.category}:${payload.id}`, payload, cause);
+export const workJob = (tenant: string, payload: WorkPayload, callId?: string): JobWrite =>
+  job('work', `work:${tenant}:${payload.category}:${payload.id}`, payload, callId);
 
 /** An envelope for a wallet that is locked: kept as it came, by the instance, until it can be opened. It is looked at again by itself, and when the wallet is opened. */
 export const inboxJob = (tenant: string, body: Uint8Array, notBefore: number): JobWrite =>
@@ -152,8 +158,8 @@ export const inboxJob = (tenant: string, body: Uint8Array, notBefore: number): J
 export const inboxLane = (tenant: string): string => `inbox:${tenant}`;
 
 /** Writes of one DID keep their order: the ledger compares versions. */
-export const ledgerJob = (tenant: string, payload: LedgerPayload, cause?: string): JobWrite =>
-  job('ledger', `ledger:${tenant}:${payload.write.did}`, payload, cause);
+export const ledgerJob = (tenant: string, payload: LedgerPayload, callId?: string): JobWrite =>
+  job('ledger', `ledger:${tenant}:${payload.write.did}`, payload, callId);
 
-export const keylistJob = (tenant: string, payload: KeylistPayload, cause?: string): JobWrite =>
-  job('keylist', `keylist:${tenant}:${'gone' in payload ? `gone ${payload.gone[0]}` : payload.keys[0]!.verkey}`, payload, cause);
+export const keylistJob = (tenant: string, payload: KeylistPayload, callId?: string): JobWrite =>
+  job('keylist', `keylist:${tenant}:${'gone' in payload ? `gone ${payload.gone[0]}` : payload.keys[0]!.verkey}`, payload, callId);

@@ -1,4 +1,4 @@
-import { LOOKUP_ROWS, type Lookup, type Store, type StoredMark, type StoredRecord } from '../ports/store.ts';
+import { LOOKUP_ROWS, type Lookup, type Store, type StoredDedupKey, type StoredRecord } from '../ports/store.ts';
 
 type Reads = Pick<Store, 'load' | 'loadMarked' | 'find'>;
 
@@ -11,14 +11,14 @@ export async function lookUp(store: Reads, tenant: string, lookups: readonly Loo
 }
 
 /** The same, and the mark of a message that was handled before. */
-export async function lookUpMarked(
+export async function lookUpWithDedupKey(
   store: Reads,
   tenant: string,
-  mark: string,
+  dedupKey: string,
   lookups: readonly Lookup[],
-): Promise<{ mark?: StoredMark; records: StoredRecord[][] }> {
-  const found = await store.loadMarked(tenant, mark, lookups);
-  return { mark: found.mark, records: await withOldest(store, tenant, lookups, found.records) };
+): Promise<{ repeated?: StoredDedupKey; records: StoredRecord[][] }> {
+  const found = await store.loadWithDedupKey(tenant, dedupKey, lookups);
+  return { repeated: found.repeated, records: await withOldest(store, tenant, lookups, found.records) };
 }
 
 const withOldest = (

@@ -2,7 +2,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { KeyWrite, Route } from '../ports/store.ts';
 import type { DeliverPayload } from './jobs.ts';
 import type { Incoming, Outgoing, Protocol, StepContext } from './protocol.ts';
-import type { Exchange } from './record.ts';
+import type { LoadedRecord } from './record.ts';
 
 /** A message that was opened, and the key or name that it was addressed to. */
 export interface Opened {
@@ -25,9 +25,9 @@ export interface Sealing {
   /** Keys that the same commit makes. */
   readonly fresh?: readonly KeyWrite[];
   /** The peer's connection as the commit leaves it. */
-  readonly connection?: Exchange;
+  readonly connection?: LoadedRecord;
   /** The step's record as the commit leaves it. */
-  readonly bound?: Exchange;
+  readonly bound?: LoadedRecord;
   /** The thread of the message or call that started the step. */
   readonly thid?: string;
 }
@@ -62,7 +62,7 @@ export interface MessageFormat {
   /** @returns `not-mine` where the bytes are of another format */
   open(body: Uint8Array): Promise<Opened | Refusal | 'not-mine'>;
   /** Whether messages to the peer of this connection, or to one without a connection, have this format. */
-  speaks(connection: Exchange | undefined): boolean;
+  speaks(connection: LoadedRecord | undefined): boolean;
   /**
    * A message as its delivery job holds it; undefined where the format leaves it out.
    * @throws AppError `bad-request` where the format has no such message, `wrong-state` where the peer has no keys yet

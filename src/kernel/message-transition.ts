@@ -9,20 +9,20 @@ import { type DeliverPayload, deliverJob, shortHash } from './jobs.ts';
 import type { MessageTraits, Opened } from './message-format.ts';
 import type { Channel, Effects, Incoming, MessageStep, Protocol, StepContext } from './protocol.ts';
 import type { InboundSession, MailSession } from './received.ts';
-import { type Exchange, replyOf } from './record.ts';
+import { connectionlessPeerOf, type LoadedRecord } from './record.ts';
 import type { KnownMessage } from './registry.ts';
 import { type End, type Found, isEnd, type Reads, type Run, readsOf, type Transitions } from './transition.ts';
 import {
+  connectionlessPeerFrom,
   isInvitationsThread,
   madeBy,
   ownerOf,
-  replyFrom,
   type Surroundings,
   subjectOf,
   type Trust,
   takenUp,
   trustOf,
-  withReply,
+  withReplyTo,
   withShownKey,
 } from './trust.ts';
 
@@ -68,7 +68,7 @@ export interface Arrival extends Opened {
 interface Choice {
   readonly protocol: Protocol;
   readonly step: MessageStep;
-  readonly record: Exchange | undefined;
+  readonly record: LoadedRecord | undefined;
   /** It is a handshake to a key that serves many. */
   readonly anew: boolean;
   /** The sender is its connection's peer, whose answer may go back to it. */
@@ -94,11 +94,11 @@ export function arrivalOf(
   trace.note({ 'flexid.tenant': route.tenant, 'flexid.protocol': known?.protocol.name, 'flexid.message': known?.name });
   const outcome = traits.didcomm && OUTCOMES.has(message.name) && registry.kindred(message.type);
   const bound = known && !known.protocol.stateless ? [known.protocol.binds.category] : [];
-  const unmarked = message.unmarked || known?.step.unmarked;
+  const repeatable = message.repeatable || known?.step.repeatable;
   return {
     ...{ route, message, traits, channel, openOf, known, outcome },
     pairwise: route.kind === 'connection',
-    dedupKey: unmarked ? undefined : shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`),
+    dedupKey: repeatable ? undefined : shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`),
     categories: outcome && registry.threaded.length > 0 ? registry.threaded : bound,
   };
 }
@@ -114,8 +114,8 @@ export async function handle(kernel: Kernel, transition: Transitions, arrival: A
     if (message.unasked) return dropped('2018_unknown_id', 'unknown-id');
     const around = surroundingsOf(arrival, found);
     const trust = trustOf(message, pairwise, around, kernel.now());
-    const again = found.mark && arrival.channel && trust.isPeer ? known?.step.again : undefined;
-    if (found.mark && !again) return { end: await repeat(kernel, arrival, found.mark.answer, trust.connection?.id) };
+    const again = found.repeated && arrival.channel && trust.isPeer ? known?.step.again : undefined;
+    if (found.repeated && !again) return { end: await repeat(kernel, arrival, found.repeated.answer, trust.connection?.id) };
     const next = choiceOf(kernel, arrival, trust, around);
     if (isEnd<Drop>(next)) return next;
     chosen = again ? { ...next, step: { ...next.step, step: (ctx) => ({ send: again(ctx, message) }) }, repeats: true } : next;
@@ -180,19 +180,19 @@ function surroundingsOf({ message, categories }: Arrival, found: Found): Surroun
 /** The step that takes a message, and the record that it is about; or why there is none. */
 function choiceOf({ registry }: Kernel, arrival: Arrival, trust: Trust, around: Surroundings): Choice | End<Drop> {
   const { message, known, outcome, pairwise, traits } = arrival;
-  const choice = (protocol: Protocol, step: MessageStep, record?: Exchange): Choice => {
+  const choice = (protocol: Protocol, step: MessageStep, record?: LoadedRecord): Choice => {
     const anew = step.handshake === true && !pairwise;
     return { protocol, step, record, anew, believed: trust.trusted && !anew, connection: trust.connection?.id };
   };
   if (outcome) {
-    if (!trust.party && !trust.direct) return dropped('stranger');
+    if (!trust.party && !trust.connectionless) return dropped('stranger');
     const owner = ownerOf(registry, message, trust, around);
     if (owner) return choice(owner.protocol, owner.step, owner.record);
     return trust.connection ? choice(registry.protocol('notification'), strayOutcome(message)) : dropped('stranger');
   }
   if (!known) return trust.trusted ? choice(registry.protocol('notification'), refusing('message-unknown')) : dropped('stranger');
   const { step, protocol } = known;
-  if (!step.handshake && !trust.trusted && !trust.direct) return dropped(message.sender ? 'stranger' : 'anonymous');
+  if (!step.handshake && !trust.trusted && !trust.connectionless) return dropped(message.sender ? 'stranger' : 'anonymous');
   const anew = step.handshake === true && !pairwise;
   if (!known.body.check(message.body)) {
     if (!trust.trusted || anew || traits.problemTopic !== undefined) return dropped('invalid');
@@ -207,7 +207,7 @@ function choiceOf({ registry }: Kernel, arrival: Arrival, trust: Trust, around: 
 function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, loaded: Run<unknown>['loaded']): Run<Outcome> {
   const { route, message, channel, openOf, dedupKey, pairwise, traits } = arrival;
   const { protocol, step, anew, believed } = choice;
-  const { connection, direct } = trust;
+  const { connection, connectionless } = trust;
   const ofConnection = protocol.binds.category === 'connection';
   const record = ofConnection && choice.record?.id === connection?.id ? connection : choice.record;
   // a handshake to a key that serves many is about the connection that its thread names, whoever has the key elsewhere
@@ -215,8 +215,8 @@ function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, l
   const open = believed && connection && channel?.socket ? openOf?.(route.tenant, connection.id) : undefined;
   const query = believed && connection ? step.mail?.(message, open?.mode) : undefined;
   const origin: Origin = {
-    mark: choice.repeats ? undefined : dedupKey,
-    markLife: traits.replayWindow,
+    dedupKey: choice.repeats ? undefined : dedupKey,
+    dedupLife: traits.replayWindow,
     // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
     recordId: party && !record ? hashId(`${protocol.binds.category} ${party.id} ${message.thid}`) : undefined,
     thid: message.thid,
@@ -234,7 +234,8 @@ function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, l
       let all = effects;
       const offeredIn = record?.connection === undefined && all.record?.connection && record?.value.oob_id;
       if (typeof offeredIn === 'string') all = takenUp(all, offeredIn, all.record!.connection!);
-      if (direct && record && all.record) all = withReply(all, replyFrom(replyOf(direct)!, message, route.kind === 'public'));
+      if (connectionless && record && all.record)
+        all = withReplyTo(all, connectionlessPeerFrom(connectionlessPeerOf(connectionless)!, message, route.kind === 'public'));
       if (party && trust.shows !== undefined && party.id === connection?.id)
         all = withShownKey(all, kernel.registry, protocol, record, party);
       return all;

@@ -7,7 +7,7 @@ import type { Calls } from './calls.ts';
 import { type CredentialFormat, defineFormat } from './format.ts';
 import { defineProtocol, NEW, type Protocol } from './protocol.ts';
 import { httpAnswer, type PublicRoute } from './public-route.ts';
-import { compact, defineRecord, type RecordDef, toExchange, viewHead } from './record.ts';
+import { compact, defineRecord, loadedRecord, type RecordDef, viewHead } from './record.ts';
 import type { WorkOps } from './work.ts';
 
 /** A call of a route, as validated. */
@@ -127,7 +127,7 @@ export async function migrate(db: Database, tenant: string, plugin: Plugin, reco
     let cursor: string | undefined;
     do {
       const page = await db.store.find(tenant, category, { limit: PAGE, cursor });
-      const writes = page.rows.map(toExchange).flatMap((record) => {
+      const writes = page.rows.map(loadedRecord).flatMap((record) => {
         const value = up(record.value as JsonObject);
         if (!value) return [];
         const { id, version, state, role, connection } = record;
@@ -144,6 +144,6 @@ export type { JsonObject } from '../ports/json.ts';
 export type { CredentialFormat } from './format.ts';
 export type { Effects, Incoming, StepContext } from './protocol.ts';
 export type { PublicContext, PublicRoute } from './public-route.ts';
-export type { Exchange } from './record.ts';
+export type { LoadedRecord } from './record.ts';
 export type { WorkContext, WorkOps } from './work.ts';
 export { AppError, compact, defineFormat, defineProtocol, defineRecord, httpAnswer, NEW, Type, viewHead };

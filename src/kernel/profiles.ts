@@ -2,12 +2,12 @@ import { AppError, asAppError } from '../errors.ts';
 import type { Store } from '../ports/store.ts';
 import { BoundedMap } from './bounded-map.ts';
 import type { Profile } from './context.ts';
-import { type Exchange, toExchange } from './record.ts';
+import { type LoadedRecord, loadedRecord } from './record.ts';
 
 /** A profile; one that is not to be kept could not be read as a whole. */
 export interface Derived {
   readonly profile: Profile;
-  readonly passing?: boolean;
+  readonly uncacheable?: boolean;
 }
 
 const MAX_PROFILES = 10_000;
@@ -21,7 +21,7 @@ export interface Profiles {
   /** Whether an error only says that its tenant is gone meanwhile: what was under way for it has come to nothing, and nobody is to mend that. */
   isTenantDeleted(tenant: string, error: unknown): Promise<boolean>;
   /** A tenant's has changed; with the base wallet's, what every other one inherits. */
-  forget(tenant: string): void;
+  invalidate(tenant: string): void;
   reset(): void;
 }
 
@@ -29,7 +29,7 @@ export interface Profiles {
  * @param base the tenant that the instance itself is
  * @param derive a tenant's profile from its wallet record; without one, the base wallet's
  */
-export function createProfiles(store: Store, base: string, derive: (record?: Exchange) => Promise<Derived>): Profiles {
+export function createProfiles(store: Store, base: string, derive: (record?: LoadedRecord) => Promise<Derived>): Profiles {
   const cache = new BoundedMap<string, { profile: Profile; until: number }>(MAX_PROFILES);
   const flying = new Map<string, Promise<Profile>>();
 
@@ -38,7 +38,7 @@ export function createProfiles(store: Store, base: string, derive: (record?: Exc
     const [rows] = await store.load(base, [{ category: 'wallet_record', id: tenant }]);
     const row = rows?.[0];
     if (!row || row.state === 'erasing') throw new AppError('not-found', `There is no wallet ${tenant}`);
-    return await derive(toExchange(row));
+    return await derive(loadedRecord(row));
   }
 
   function of(tenant: string): Profile | Promise<Profile> {
@@ -48,9 +48,9 @@ export function createProfiles(store: Store, base: string, derive: (record?: Exc
     const running = flying.get(tenant);
     if (running) return running;
     const reading: Promise<Profile> = read(tenant)
-      .then(({ profile, passing }) => {
+      .then(({ profile, uncacheable }) => {
         // who forgot it meanwhile must not find it again
-        if (!passing && flying.get(tenant) === reading) cache.set(tenant, { profile, until: Date.now() + LIFE_MS });
+        if (!uncacheable && flying.get(tenant) === reading) cache.set(tenant, { profile, until: Date.now() + LIFE_MS });
         return profile;
       })
       .finally(() => {
@@ -73,7 +73,7 @@ export function createProfiles(store: Store, base: string, derive: (record?: Exc
       cache.delete(tenant);
       return await Promise.resolve(of(tenant)).then(() => false, missing);
     },
-    forget(tenant) {
+    invalidate(tenant) {
       if (tenant === base) return reset();
       cache.delete(tenant);
       flying.delete(tenant);

@@ -5,7 +5,7 @@ import type { LedgerWrite } from '../ports/ledger.ts';
 import type { KeyWrite, Lookup, MailboxStatus, MailQuery, Page, Query, QueuedMessage, Route, StoredRecord } from '../ports/store.ts';
 import type { Formats } from './format.ts';
 import type { PublicRoute } from './public-route.ts';
-import type { Exchange, RecordDef, RecordValue, Reply } from './record.ts';
+import type { ConnectionlessPeer, LoadedRecord, RecordDef, RecordValue } from './record.ts';
 
 /** A message with its decorators lifted out (RFC 0008, 0015, 0017, 0092): protocols never see an `@` or a `~`. */
 export interface Incoming {
@@ -30,7 +30,7 @@ export interface Incoming {
   /** Names nothing, and begins nothing here: it is looked at like any other, and dropped. */
   readonly unasked?: boolean;
   /** Has no name of its own by which a repetition could be known: its step must bear being run again. */
-  readonly unmarked?: boolean;
+  readonly repeatable?: boolean;
   /** The message as received: exchange records keep it for the controller. */
   readonly raw: JsonObject;
   /** Who sealed it (authcrypt), and which of our keys opened it. Absent for a message that this agent hands over to itself. */
@@ -82,7 +82,7 @@ export interface MessageParts {
 export type Inner = 'clear' | 'anon';
 
 /** A message in the words of another protocol: its name there, and its content. */
-export interface Said {
+export interface Translation {
   readonly type: string;
   readonly body: JsonObject;
 }
@@ -90,7 +90,7 @@ export interface Said {
 /** A change of one record. Without `base` it is created. */
 export interface Change<V extends RecordValue = RecordValue> {
   readonly def: RecordDef<V>;
-  readonly base?: Exchange<V>;
+  readonly base?: LoadedRecord<V>;
   /** For a new record whose id must be known in the step. */
   readonly id?: string;
   /** The states it passes through in this commit; each makes an event, the last one stays. Default: unchanged. */
@@ -133,9 +133,9 @@ export interface NextCommand {
  * A message handed to its protocol as if it had come in: an attached offer after its connection is complete, or, with `reply`, without one; or one that came
  * in the words of another protocol.
  */
-export interface Tell {
+export interface LocalMessage {
   readonly connection?: string;
-  readonly reply?: Reply;
+  readonly reply?: ConnectionlessPeer;
   /** It may go on with an exchange of that connection, by its thread, where others only ever begin one. */
   readonly continues?: boolean;
   readonly message: JsonObject;
@@ -149,7 +149,7 @@ export interface Effects {
   readonly next?: readonly NextCommand[];
   readonly work?: readonly WorkOrder[];
   readonly ledger?: readonly LedgerOrder[];
-  readonly tell?: readonly Tell[];
+  readonly dispatch?: readonly LocalMessage[];
   readonly keys?: readonly KeyWrite[];
   /** Secrets that are used up. */
   readonly unkeys?: readonly string[];
@@ -241,8 +241,8 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly now: number;
   readonly settings: Settings;
   readonly protocol: string;
-  readonly record?: Exchange<V>;
-  readonly connection?: Exchange;
+  readonly record?: LoadedRecord<V>;
+  readonly connection?: LoadedRecord;
   /** What the step's `load` asked for, by name. */
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
   /** What the step's `mail` asked for. */
@@ -353,7 +353,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
    */
   readonly confirms?: (message: Incoming) => readonly string[];
   /** Its step bears being run again: no mark is kept of it. */
-  readonly unmarked?: boolean;
+  readonly repeatable?: boolean;
   /**
    * What goes back on the connection when it comes again, where its mark holds no answer. Somebody else may send the copy: so this is all that follows, nothing
    * is written, and its sender is not taken for the peer. Such a message opens no session the first time either.
@@ -397,13 +397,13 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = AnyBody
   /** The record that the command is about, where it is named by the body and not the path. */
   readonly about?: (input: CommandInput<Body>) => Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
-  readonly pending?: readonly string[];
+  readonly waitWhile?: readonly string[];
   /** How long it waits, in ms, where that is not 15 seconds. */
-  readonly patience?: number;
+  readonly timeoutMs?: number;
   /** The parameter of the path, or the member of the body or the query, that names the connection. */
   readonly connection?: string;
   /** The part of the protocol's answer that this call tells, where that is not all of it. */
-  picks?(answer: JsonObject): JsonObject;
+  selectResponse?(answer: JsonObject): JsonObject;
   step(ctx: StepContext<V>, input: CommandInput<Body>): Effects;
 }
 
@@ -450,7 +450,7 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   /** What a failed work or ledger order does to the record; the engine tells the waiting controller by itself. */
   failed?(ctx: StepContext<V>, failure: { result: string; code: string; text: string }): Effects;
   /** What its calls answer about their record, where that is not the record's view. */
-  answer?(record: Exchange<V>, formats: Formats): JsonObject;
+  answer?(record: LoadedRecord<V>, formats: Formats): JsonObject;
   /** What an ack of whatever family does, where the thread is ours. */
   readonly acked?: MessageStep<V>;
   /** What a problem report of whatever family does. */
@@ -468,7 +468,7 @@ export interface Protocol<V extends RecordValue = RecordValue> {
    * Messages of other protocols in the words of this one, by their type: for connections that speak only this one. `null` for what it leaves unsaid. It is how
    * a controller's commands work over either.
    */
-  readonly says?: Readonly<Record<string, ((message: JsonObject) => Said) | null>>;
+  readonly translate?: Readonly<Record<string, ((message: JsonObject) => Translation) | null>>;
 }
 
 /** Declares a protocol. */

@@ -121,7 +121,7 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
       return await route.handle(ctx, request);
     };
     try {
-      return await (kernel.turns?.run(tenant, run) ?? run());
+      return await (kernel.tenantLimiter?.run(tenant, run) ?? run());
     } catch (error) {
       if (isLocked(error)) return route.locked?.(request);
       if (await kernel.profiles.isTenantDeleted(tenant, error)) return route.unowned?.(request);

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../ports/json.ts';
 import type { Socket } from '../ports/transport.ts';
 import type { SessionMode } from './protocol.ts';
-import type { Exchange } from './record.ts';
+import type { LoadedRecord } from './record.ts';
 
 /** The two ends of receiving an envelope: the connection that it came on, and its answer. */
 
@@ -15,7 +15,7 @@ export interface InboundSession {
    * We opened it, to the peer of this connection: answers to it go back without being asked for. What it hands over of others is answered elsewhere, whatever
    * they ask for: they are not at the other end.
    */
-  readonly ours?: { readonly tenant: string; readonly connection: string };
+  readonly outbound?: { readonly tenant: string; readonly connection: string };
   /** The delivery session that it already is for a peer's mailbox. */
   readonly open?: (tenant: string, mailbox: string) => OpenSession | undefined;
   /** The envelope comes from where mail for locked wallets is deferred. */
@@ -74,5 +74,5 @@ export interface OpenSession {
   readonly mode: SessionMode;
   readonly sent: readonly string[];
   /** The connection as it was a moment ago, where that is known. */
-  readonly connection?: Exchange;
+  readonly connection?: LoadedRecord;
 }

@@ -8,7 +8,7 @@ import type { NextCommand } from './protocol.ts';
 export type RecordValue = { [member: string]: unknown };
 
 /** A record as a step sees it: what is stored plain, and its value. */
-export interface Exchange<V extends RecordValue = RecordValue> {
+export interface LoadedRecord<V extends RecordValue = RecordValue> {
   readonly id: string;
   /** 0 until it is stored. */
   readonly version: number;
@@ -24,7 +24,7 @@ export interface Exchange<V extends RecordValue = RecordValue> {
  * The way to the peer of an exchange without a connection (RFC 0434, RFC 0056), kept in its value under `reply`: our key that this exchange is answered to, and,
  * once the peer has told them, its keys and address. Whoever answers first is the peer from then on.
  */
-export interface Reply {
+export interface ConnectionlessPeer {
   readonly key: string;
   readonly recipientKeys?: readonly string[];
   readonly routingKeys?: readonly string[];
@@ -44,8 +44,8 @@ export interface OwnAddress {
 }
 
 /** That way, where the record has no connection. */
-export const replyOf = (record: Exchange | undefined): Reply | undefined =>
-  record && record.connection === undefined ? (record.value.reply as Reply | undefined) : undefined;
+export const connectionlessPeerOf = (record: LoadedRecord | undefined): ConnectionlessPeer | undefined =>
+  record && record.connection === undefined ? (record.value.reply as ConnectionlessPeer | undefined) : undefined;
 
 /**
  * One record kind that a controller sees: its place in the store, its names in the admin API and its webhook topic.
@@ -62,22 +62,22 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   readonly topic?: string;
   readonly states: readonly string[];
   /** The record as `GET` answers it and as debug webhooks carry it, but for `formatted`. */
-  view(record: Exchange<V>): JsonObject;
+  view(record: LoadedRecord<V>): JsonObject;
   /** Members that hold messages whose attachments the view shows by format, under `by_format`. */
   readonly formatted?: readonly string[];
   /** States in which a credential is on its way into the wallet. */
   readonly arriving?: readonly string[];
   /** What ordinary webhooks carry, where that is less than the view. */
-  terse?(record: Exchange<V>): JsonObject;
+  terse?(record: LoadedRecord<V>): JsonObject;
   /** Hidden search tags. `thread` is what messages are matched by. */
   tags(value: Readonly<V>): Record<string, string | readonly string[] | undefined>;
   readonly admin?: AdminRoutes<V>;
   /** An invitation can carry its first message: the name that controllers give that, the member that holds it, and the state in which nobody has it yet. */
   readonly attachable?: { readonly as: string; readonly member: string; readonly state: string };
   /** A record that is only in the making: no list shows it. */
-  hidden?(record: Exchange<V>): boolean;
+  hidden?(record: LoadedRecord<V>): boolean;
   /** What goes with a record that is deleted: keys and routes that nothing else uses. */
-  removed?(record: Exchange<V>): {
+  removed?(record: LoadedRecord<V>): {
     readonly unroutes?: readonly string[];
     readonly unkeys?: readonly string[];
     readonly deregisterKeys?: readonly string[];
@@ -101,7 +101,7 @@ export interface AdminRoutes<V extends RecordValue> {
   /** Other names of states and roles that the list's filters understand: RFC 0023 and RFC 0160 call them differently. */
   readonly aliases?: Readonly<Record<string, string>>;
   /** What `GET one` answers, where it is not the view. */
-  detail?(record: Exchange<V>, formats: Formats): JsonObject;
+  detail?(record: LoadedRecord<V>, formats: Formats): JsonObject;
   readonly notFound?: string;
 }
 
@@ -111,14 +111,14 @@ export function defineRecord<V extends RecordValue>(def: RecordDef<V>): RecordDe
 }
 
 /** A record as its controller sees it. */
-export function viewOf<V extends RecordValue>(def: RecordDef<V>, record: Exchange<V>, formats: Formats): JsonObject {
+export function viewOf<V extends RecordValue>(def: RecordDef<V>, record: LoadedRecord<V>, formats: Formats): JsonObject {
   const view = def.view(record);
   return def.formatted ? { ...view, by_format: byFormat(formats, record.value, def.formatted) } : view;
 }
 
 /** A stored row as an exchange. */
-export function toExchange<V extends RecordValue>(row: StoredRecord): Exchange<V> {
-  return row as unknown as Exchange<V>;
+export function loadedRecord<V extends RecordValue>(row: StoredRecord): LoadedRecord<V> {
+  return row as unknown as LoadedRecord<V>;
 }
 
 /** ACA-Py's form of a time: `2026-01-31T12:00:00.000000Z`. */
@@ -134,7 +134,7 @@ export function compact(object: Record<string, unknown>): JsonObject {
 }
 
 /** What every view of ACA-Py begins with. */
-export const viewHead = (record: Exchange): Record<string, unknown> => ({
+export const viewHead = (record: LoadedRecord): Record<string, unknown> => ({
   state: record.state,
   created_at: isoTime(record.created),
   updated_at: isoTime(record.updated),

@@ -11,8 +11,8 @@ import {
   type MessageStep,
   NEW,
   type Protocol,
-  type Said,
   type Spoken,
+  type Translation,
 } from './protocol.ts';
 import type { RecordDef, RecordValue } from './record.ts';
 import { type Validator, validator } from './schema.ts';
@@ -52,7 +52,7 @@ export interface Registry extends Spoken {
    * How the protocol of the 2018 Agent Protocol says a DIDComm message: its whole type and content; null where it leaves it unsaid, undefined where it has no
    * such message.
    */
-  said(message: JsonObject): Said | null | undefined;
+  translation(message: JsonObject): Translation | null | undefined;
   command(protocol: string, name: string): KnownCommand;
   /** The command of this name, where the protocol that drives a record has one: several protocols that bind one kind may share its routes. */
   commandOf(owner: Protocol | undefined, name: string): KnownCommand | undefined;
@@ -89,7 +89,7 @@ export function createRegistry(
   const handshakes = new Map<string, string>();
   const aliases = new Map<string, string>();
   const stateful = new Map<string, Protocol[]>();
-  const says = new Map<string, ((message: JsonObject) => Said) | null>();
+  const translations = new Map<string, ((message: JsonObject) => Translation) | null>();
 
   const addRecord = (def: RecordDef): void => {
     const known = records.get(def.category);
@@ -103,8 +103,8 @@ export function createRegistry(
     byName.set(protocol.name, protocol);
     addRecord(protocol.binds as RecordDef);
     if (!protocol.stateless) stateful.set(protocol.binds.category, [...(stateful.get(protocol.binds.category) ?? []), protocol]);
-    for (const [type, say] of Object.entries(protocol.says ?? {}))
-      says.set(
+    for (const [type, say] of Object.entries(protocol.translate ?? {}))
+      translations.set(
         type,
         say &&
           ((message) => {
@@ -184,8 +184,8 @@ export function createRegistry(
       const parsed = parseMessageType(type);
       return parsed !== undefined && prefixes.has(canonicalPrefix(parsed.prefix));
     },
-    said(message: JsonObject): Said | null | undefined {
-      const say = says.get(String(message['@type']));
+    translation(message: JsonObject): Translation | null | undefined {
+      const say = translations.get(String(message['@type']));
       return say === undefined || say === null ? say : say(message);
     },
     command(protocol: string, name: string): KnownCommand {

@@ -12,7 +12,7 @@ import type { DeliverPayload } from './jobs.ts';
 import { composeMessage } from './message.ts';
 import type { Sealing } from './message-format.ts';
 import type { Destination, Effects, Outgoing, Protocol, StepContext } from './protocol.ts';
-import type { Exchange } from './record.ts';
+import type { LoadedRecord } from './record.ts';
 
 /** Sealing what a step sends, so that the store only ever holds ciphertext. */
 
@@ -26,8 +26,8 @@ export async function sealAll(
   ctx: StepContext,
   effects: Effects,
   thid: string | undefined,
-  connection: Exchange | undefined,
-  bound: Exchange | undefined,
+  connection: LoadedRecord | undefined,
+  bound: LoadedRecord | undefined,
 ): Promise<DeliverPayload[]> {
   const format = formatOf(kernel, connection);
   const reports = effects.problem && format.traits.problemTopic === undefined ? [problemReport(protocol, effects.problem)] : [];
@@ -40,14 +40,14 @@ export async function sealAll(
 }
 
 /** The format of messages to the peer of a connection, or to one without a connection. */
-export function formatOf({ messageFormats }: Kernel, connection: Exchange | undefined): Kernel['messageFormats'][number] {
+export function formatOf({ messageFormats }: Kernel, connection: LoadedRecord | undefined): Kernel['messageFormats'][number] {
   const found = messageFormats.findLast((format) => format.speaks(connection));
   if (!found) throw new AppError('internal', 'no message format speaks to this peer');
   return found;
 }
 
 /** The keys and the address of a connection's peer; undefined while it has told neither. */
-export function destinationOf(connection: Pick<Exchange, 'role' | 'value'>): Destination | undefined {
+export function destinationOf(connection: Pick<LoadedRecord, 'role' | 'value'>): Destination | undefined {
   const { value } = connection;
   const { their_routing_keys, their_endpoint, my_verkey, invitation_key } = value;
   const recipientKeys = recipientsOf(value);
@@ -84,7 +84,7 @@ export async function sealable(
 }
 
 /** Seals a message, as JSON text, to the peer of a connection; undefined while that has no keys. */
-export async function sealTo(kernel: Kernel, tenant: string, connection: Exchange, message: string): Promise<string | undefined> {
+export async function sealTo(kernel: Kernel, tenant: string, connection: LoadedRecord, message: string): Promise<string | undefined> {
   const to = destinationOf(connection);
   if (!to) return undefined;
   const sender = to.sender === undefined ? undefined : await pairOf(kernel, tenant, to.sender, undefined);

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { AppError } from '../errors.ts';
-import type { MailQuery, Page, StoredMark, StoredRecord } from '../ports/store.ts';
+import type { MailQuery, Page, StoredDedupKey, StoredRecord } from '../ports/store.ts';
 import { type CommitPlan, type Origin, planCommit } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import { newId } from './ids.ts';
-import { lookUp, lookUpMarked } from './lookups.ts';
+import { lookUp, lookUpWithDedupKey } from './lookups.ts';
 import {
   type Channel,
   type Effects,
@@ -17,7 +17,7 @@ import {
   type Settings,
   type StepContext,
 } from './protocol.ts';
-import { type Exchange, replyOf } from './record.ts';
+import { connectionlessPeerOf, type LoadedRecord } from './record.ts';
 
 /** How often a transition that lost a race loads again. */
 const ATTEMPTS = 12;
@@ -34,7 +34,7 @@ export const readsOf = (loads: Readonly<Record<string, Load>> = {}): Reads =>
 /** The records that a transition has read. */
 export interface Found {
   /** Set where the message or call was handled before. */
-  readonly mark?: StoredMark;
+  readonly repeated?: StoredDedupKey;
   /** All rows that were read under a name, the newest first. */
   rows(name: string): StoredRecord[];
   /** The record that each of these loads means, by its name. */
@@ -54,8 +54,8 @@ export interface End<T> {
 /** One step on one record. */
 export interface Run<T> {
   readonly protocol: Protocol;
-  readonly record?: Exchange;
-  readonly connection?: Exchange;
+  readonly record?: LoadedRecord;
+  readonly connection?: LoadedRecord;
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
   readonly pages?: Pages;
   /** The mailbox that the step reads, with the ids that it passes over. */
@@ -96,13 +96,13 @@ export const isExpected = (
   protocol: Protocol,
   from: readonly string[] | '*',
   role: string | undefined,
-  record: Exchange | undefined,
+  record: LoadedRecord | undefined,
 ): boolean =>
   from === '*' ||
   (from.includes(record ? (record.state ?? '') : NEW) && (!record || !role || record.role === role) && !isForeign(protocol, record));
 
 /** Whether another protocol drives the record: two may bind one kind, and the first message says which of them it is. */
-export const isForeign = (protocol: Protocol, record: Exchange | undefined): boolean =>
+export const isForeign = (protocol: Protocol, record: LoadedRecord | undefined): boolean =>
   !protocol.stateless && typeof record?.value.protocol === 'string' && record.value.protocol !== protocol.name;
 
 /** The one path of messages, commands, results and local messages to a commit: load, choose, check, step, seal, commit; after a lost race from the start. */
@@ -118,11 +118,11 @@ export function createTransitions(kernel: Kernel): Transitions {
 
   async function read({ tenant, reads, dedupKey }: Pick<Transition<unknown>, 'tenant' | 'reads' | 'dedupKey'>): Promise<Found> {
     const loads = reads.map(([, load]) => load);
-    const { mark, records }: { mark?: StoredMark; records: StoredRecord[][] } =
-      dedupKey === undefined ? { records: await lookUp(store, tenant, loads) } : await lookUpMarked(store, tenant, dedupKey, loads);
+    const { repeated, records }: { repeated?: StoredDedupKey; records: StoredRecord[][] } =
+      dedupKey === undefined ? { records: await lookUp(store, tenant, loads) } : await lookUpWithDedupKey(store, tenant, dedupKey, loads);
     const rowsOf = (load: Load): StoredRecord[] => records[loads.indexOf(load)] ?? [];
     return {
-      mark,
+      repeated,
       rows: (name) => records.filter((_, i) => reads[i]![0] === name).flat(),
       meant: (wanted) => Object.fromEntries(Object.entries(wanted).map(([name, load]) => [name, meant(load, rowsOf(load))])),
       async also(wanted) {
@@ -162,7 +162,7 @@ export function createTransitions(kernel: Kernel): Transitions {
       channel,
       pages: run.pages ? await pagesOf(tenant, run.pages) : {},
       spoken: kernel.registry,
-      reachable: connection !== undefined || replyOf(record)?.recipientKeys !== undefined,
+      reachable: connection !== undefined || connectionlessPeerOf(record)?.recipientKeys !== undefined,
       features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.legacy !== 'off' || !uri.startsWith('urn:')),
       newId: () => newId(),
       newNonce: () => BigInt(`0x${randomBytes(10).toString('hex')}`).toString(),

@@ -4,10 +4,10 @@ import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import type { Incoming } from './protocol.ts';
 import {
+  connectionlessPeerFrom,
   isInvitationsThread,
   madeBy,
   ownerOf,
-  replyFrom,
   type Surroundings,
   subjectOf,
   type Trust,
@@ -35,7 +35,7 @@ interface Case {
   readonly pairwise?: boolean;
   readonly message?: Partial<Incoming>;
   readonly around: Partial<Surroundings>;
-  readonly expect: { connection?: string; direct?: string; isPeer: boolean; trusted: boolean; party: boolean; shows?: string };
+  readonly expect: { connection?: string; connectionless?: string; isPeer: boolean; trusted: boolean; party: boolean; shows?: string };
 }
 
 const NOBODY = { isPeer: false, trusted: false, party: false };
@@ -126,12 +126,12 @@ const CASES: readonly Case[] = [
   {
     of: 'an exchange without a connection that nobody has answered',
     around: { threads: new Map([['cred_ex', [exchange('x', {})]]]) },
-    expect: { direct: 'x', ...NOBODY },
+    expect: { connectionless: 'x', ...NOBODY },
   },
   {
     of: 'an exchange without a connection by its peer',
     around: { threads: new Map([['cred_ex', [exchange('x', { recipientKeys: ['theirs'] })]]]) },
-    expect: { direct: 'x', isPeer: false, trusted: true, party: true },
+    expect: { connectionless: 'x', isPeer: false, trusted: true, party: true },
   },
   {
     of: 'an exchange without a connection by another',
@@ -153,8 +153,8 @@ const CASES: readonly Case[] = [
 
 for (const { of, pairwise = false, message: given, around: read, expect } of CASES) {
   test(`a message for ${of}`, () => {
-    const { connection, direct, shows, isPeer, trusted, party } = trustOf(message(given), pairwise, around(read), NOW);
-    const found = { connection: connection?.id, direct: direct?.id, shows, isPeer, trusted, party };
+    const { connection, connectionless, shows, isPeer, trusted, party } = trustOf(message(given), pairwise, around(read), NOW);
+    const found = { connection: connection?.id, connectionless: connectionless?.id, shows, isPeer, trusted, party };
     assert.deepEqual(JSON.parse(JSON.stringify(found)), { ...expect });
   });
 }
@@ -257,10 +257,10 @@ test('a thread with the id of an open invitation of ours stands in its place', (
 
 test('an answer goes to the service that the peer names and to the key that sealed; under a shared DID to that key alone', () => {
   const service = { recipientKeys: ['listed'], routingKeys: [], endpoint: 'http://peer' };
-  const keys = (shared: boolean) => replyFrom({ key: OURS }, message({ service }), shared).recipientKeys;
+  const keys = (shared: boolean) => connectionlessPeerFrom({ key: OURS }, message({ service }), shared).recipientKeys;
   assert.deepEqual([keys(false), keys(true)], [['listed', 'theirs'], ['theirs']]);
-  assert.deepEqual(replyFrom({ key: OURS }, message(), false), { key: OURS, recipientKeys: ['theirs'] });
-  assert.deepEqual(replyFrom({ key: OURS, recipientKeys: ['first'] }, message(), false).recipientKeys, ['first']);
+  assert.deepEqual(connectionlessPeerFrom({ key: OURS }, message(), false), { key: OURS, recipientKeys: ['theirs'] });
+  assert.deepEqual(connectionlessPeerFrom({ key: OURS, recipientKeys: ['first'] }, message(), false).recipientKeys, ['first']);
 });
 
 test('a shown key is written with the message’s effects, once', () => {

@@ -2,7 +2,7 @@ import type { StoredRecord } from '../ports/store.ts';
 import { isInviter, isOpenInvitation, isPeer, keysInUse, pairwiseSender, type Sender, sharedSender, withKey } from './identity.ts';
 import { problemText } from './message.ts';
 import type { Change, Effects, Incoming, MessageStep, Protocol } from './protocol.ts';
-import { type Exchange, type Reply, replyOf, toExchange } from './record.ts';
+import { type ConnectionlessPeer, connectionlessPeerOf, type LoadedRecord, loadedRecord } from './record.ts';
 import type { Registry } from './registry.ts';
 import { isExpected } from './transition.ts';
 
@@ -27,11 +27,11 @@ export interface Surroundings {
 /** A sender as the records know it. */
 export interface Trust {
   /** The sender's connection, with the key that the message shows. */
-  readonly connection?: Exchange;
+  readonly connection?: LoadedRecord;
   /** The key that was only listed until now, and counts by this message. */
   readonly shows?: string;
   /** The exchange without a connection that the message answers. */
-  readonly direct?: Exchange;
+  readonly connectionless?: LoadedRecord;
   /** The sealing key is in use by the connection's peer. */
   readonly isPeer: boolean;
   /** The sender is a known peer: it gets answers, also about its mistakes. */
@@ -49,17 +49,17 @@ export function trustOf(message: Incoming, pairwise: boolean, around: Surroundin
   // a key that shows itself here is written with whatever the message does
   const connection = found && withKey(found);
   const known = connection !== undefined && isPeer(connection, message.sender, now);
-  const direct = connection
+  const connectionless = connection
     ? undefined
     : [...around.threads.values()]
         .flat()
-        .map((row) => toExchange(row))
-        .find((one) => isDirect(one, message));
-  const trusted = direct ? replyOf(direct)?.recipientKeys !== undefined : known;
+        .map((row) => loadedRecord(row))
+        .find((one) => answersConnectionless(one, message));
+  const trusted = connectionless ? connectionlessPeerOf(connectionless)?.recipientKeys !== undefined : known;
   return {
     connection,
     shows: found?.shows,
-    direct,
+    connectionless,
     isPeer: known,
     trusted,
     party: trusted || (connection !== undefined && isInviter(connection, message.sender)),
@@ -68,13 +68,13 @@ export function trustOf(message: Incoming, pairwise: boolean, around: Surroundin
 
 function senderOf(message: Incoming, pairwise: boolean, around: Surroundings, now: number): Sender | undefined {
   const [first] = around.connections;
-  if (pairwise) return first && pairwiseSender(toExchange(first), message.sender);
+  if (pairwise) return first && pairwiseSender(loadedRecord(first), message.sender);
   return sharedSender(around.connections, [...around.ownThread, ...[...around.threads.values()].flat()], message, now);
 }
 
 /** Whether a message answers an exchange without a connection: to its own key, by its peer, or by the first who does. */
-function isDirect(record: Exchange, message: Incoming): boolean {
-  const reply = replyOf(record);
+function answersConnectionless(record: LoadedRecord, message: Incoming): boolean {
+  const reply = connectionlessPeerOf(record);
   if (!reply || !message.sender || message.recipient !== reply.key) return false;
   return reply.recipientKeys === undefined || reply.recipientKeys.includes(message.sender);
 }
@@ -87,14 +87,14 @@ function isDirect(record: Exchange, message: Incoming): boolean {
 export function subjectOf(
   { protocol, step }: { protocol: Protocol; step: MessageStep },
   message: Incoming,
-  { connection, direct }: Trust,
+  { connection, connectionless }: Trust,
   around: Surroundings,
   anew: boolean,
-): Exchange | undefined {
+): LoadedRecord | undefined {
   if (protocol.stateless) return connection;
-  if (direct) return direct;
+  if (connectionless) return connectionless;
   const rows = [...around.invitations, ...(around.threads.get(protocol.binds.category) ?? []), ...around.about];
-  const fits = (one: Exchange): boolean => isExpected(protocol, step.from, step.role, one);
+  const fits = (one: LoadedRecord): boolean => isExpected(protocol, step.from, step.role, one);
   return threadRecord(rows, message, connection, { anew, fits, invited: around.invited });
 }
 
@@ -102,39 +102,39 @@ export function subjectOf(
 function threadRecord(
   rows: readonly StoredRecord[],
   message: Incoming,
-  connection: Exchange | undefined,
-  { anew = false, fits = () => true, invited }: { anew?: boolean; fits?: (one: Exchange) => boolean; invited: readonly StoredRecord[] },
-): Exchange | undefined {
+  connection: LoadedRecord | undefined,
+  { anew = false, fits = () => true, invited }: { anew?: boolean; fits?: (one: LoadedRecord) => boolean; invited: readonly StoredRecord[] },
+): LoadedRecord | undefined {
   // an invitation's offer is for who came by it, once somebody has
   const guest = invited.find((row) => row.role === 'invitee' && row.value.request_id !== undefined);
-  const own = (one: Exchange, category: string): boolean => {
+  const own = (one: LoadedRecord, category: string): boolean => {
     if (category === 'connection') return anew || one.id === connection?.id;
     if (!connection || one.connection === connection.id) return connection !== undefined;
     const free = one.connection === undefined && isOfInvitation(one, message.pthid ?? cameBy(connection));
     return free && (category === 'oob_record' || guest === undefined || guest.id === connection.id);
   };
-  const eligible = rows.filter((row) => own(toExchange(row), row.category)).map((row) => toExchange(row));
+  const eligible = rows.filter((row) => own(loadedRecord(row), row.category)).map((row) => loadedRecord(row));
   return eligible.find(fits) ?? eligible[0];
 }
 
 /** ACA-Py's problem report about an invitation's offer names no parent thread: then the connection says which invitation it came by. */
-const cameBy = (connection: Exchange): string | undefined => connection.value.invitation_msg_id as string | undefined;
+const cameBy = (connection: LoadedRecord): string | undefined => connection.value.invitation_msg_id as string | undefined;
 
 /** Whether a record that belongs to no connection yet was offered in the invitation of this id, or is that invitation. */
-const isOfInvitation = (record: Exchange, pthid: string | undefined): boolean =>
+const isOfInvitation = (record: LoadedRecord, pthid: string | undefined): boolean =>
   pthid !== undefined && (record.value.parent_thread_id === pthid || record.value.invi_msg_id === pthid);
 
 /** The exchange that an ack or a problem report is about, with its protocol's step for it. */
 export function ownerOf(
   registry: Registry,
   message: Incoming,
-  { connection, direct }: Trust,
+  { connection, connectionless }: Trust,
   around: Surroundings,
-): { protocol: Protocol; step: MessageStep; record: Exchange } | undefined {
+): { protocol: Protocol; step: MessageStep; record: LoadedRecord } | undefined {
   const owners = registry.threaded.flatMap((category) => {
     const rows = around.threads.get(category) ?? [];
-    const record = direct
-      ? rows.map((row) => toExchange(row)).find((one) => one.id === direct.id)
+    const record = connectionless
+      ? rows.map((row) => loadedRecord(row)).find((one) => one.id === connectionless.id)
       : threadRecord(rows, message, connection, { invited: around.invited });
     const protocol = record && registry.owner(category, record.value);
     const step = message.name === 'ack' ? protocol?.acked : (protocol?.problem ?? TROUBLED);
@@ -162,7 +162,7 @@ export const isInvitationsThread = (protocol: Protocol, message: Incoming, aroun
  * The way to the peer after its message: the service that it names; else the key that sealed it, whose mail it fetches. Where our key is a shared DID's, nothing
  * is sealed for a key that only the service lists: its holder may know ours from elsewhere.
  */
-export const replyFrom = (known: Reply, message: Incoming, shared: boolean): Reply =>
+export const connectionlessPeerFrom = (known: ConnectionlessPeer, message: Incoming, shared: boolean): ConnectionlessPeer =>
   message.service
     ? {
         key: known.key,
@@ -173,7 +173,7 @@ export const replyFrom = (known: Reply, message: Incoming, shared: boolean): Rep
     : { ...known, recipientKeys: known.recipientKeys ?? [message.sender!] };
 
 /** Effects whose record keeps the way to its peer. */
-export const withReply = (effects: Effects, reply: Reply): Effects => ({
+export const withReplyTo = (effects: Effects, reply: ConnectionlessPeer): Effects => ({
   ...effects,
   record: effects.record && { ...effects.record, patch: { ...effects.record.patch, reply } },
 });
@@ -183,8 +183,8 @@ export function withShownKey(
   effects: Effects,
   registry: Registry,
   protocol: Protocol,
-  record: Exchange | undefined,
-  connection: Exchange,
+  record: LoadedRecord | undefined,
+  connection: LoadedRecord,
 ): Effects {
   const { others = [] } = effects;
   const bound = protocol.binds.category === 'connection' && record?.id === connection.id;

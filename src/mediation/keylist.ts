@@ -47,7 +47,7 @@ export function createKeylistWorker(
   /** Ends a job: what waited for it goes on its way, or fails for good. */
   async function end(job: ClaimedJob, lease: string, payload: Registration, failure?: { code: string; text: string }): Promise<void> {
     const held = { id: job.id, lease };
-    const failures = failure && job.cause ? [{ cause: job.cause, ...failure }] : undefined;
+    const failures = failure && job.callId ? [{ callId: job.callId, ...failure }] : undefined;
     // where mail waits, its delivery finds out the same, and tells the connection
     const told = failure && payload.lanes.length === 0 ? payload.connection : undefined;
     const [rows] = told ? await db.store.load(job.tenant, [{ category: 'connection', id: told }]) : [];
@@ -64,7 +64,7 @@ export function createKeylistWorker(
         protocol,
         record: { category: 'connection', id: row.id },
         from: '*',
-        origin: { cause: job.cause, job: held, failure },
+        origin: { callId: job.callId, job: held, failure },
         otherwise: 'ignore',
         step: () => ({ record: { patch: { error_msg: failure.text } } }),
       });

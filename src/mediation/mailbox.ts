@@ -1,5 +1,5 @@
 import type { SessionMode } from '../kernel/protocol.ts';
-import type { Exchange } from '../kernel/record.ts';
+import type { LoadedRecord } from '../kernel/record.ts';
 import type { Socket } from '../ports/transport.ts';
 import { DeliveryWindow } from './delivery-window.ts';
 
@@ -11,7 +11,7 @@ export class DeliverySession {
   mode: SessionMode = 'route';
   pinging = false;
   /** The connection as it was at the peer's last message, for a while. */
-  peer: { readonly connection: Exchange; readonly until: number } | undefined;
+  peer: { readonly connection: LoadedRecord; readonly until: number } | undefined;
 
   constructor(mailbox: Mailbox, socket: Socket) {
     this.mailbox = mailbox;

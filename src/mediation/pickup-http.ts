@@ -74,8 +74,8 @@ async function ask(context: PickupContext, link: Link, endpoint: string, uri: st
     answers++;
     try {
       const { body: bytes } = result;
-      const ours = { canReply: true, ours: { tenant, connection } };
-      const outcome = await admission.admit(new URL(endpoint).hostname, () => engine.receive(bytes, ours));
+      const channel = { canReply: true, ours: { tenant, connection } };
+      const outcome = await admission.admit(new URL(endpoint).hostname, () => engine.receive(bytes, channel));
       if (!outcome) throw new AppError('busy', 'The mediator sends faster than it may');
       kernel.count('mail_received', tenant);
       if (outcome.message?.tenant === tenant && outcome.message.connection === connection) received.push(outcome.message);

@@ -5,7 +5,7 @@ import type { Engine } from '../kernel/engine.ts';
 import { newId } from '../kernel/ids.ts';
 import { composeMessage } from '../kernel/message.ts';
 import type { ReceivedMessage } from '../kernel/received.ts';
-import { type Exchange, toExchange } from '../kernel/record.ts';
+import { type LoadedRecord, loadedRecord } from '../kernel/record.ts';
 import { sealTo } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
@@ -55,7 +55,7 @@ export interface Link {
 
 /** The addresses of a mediator, and the connection with it. */
 export interface Mediator {
-  readonly peer: Exchange;
+  readonly peer: LoadedRecord;
   readonly ws?: string;
   readonly http?: string;
 }
@@ -89,7 +89,7 @@ export async function mediatorOf(store: Pick<Store, 'load'>, { tenant, mediation
   // the endpoint of the grant is an address of the mediator too
   const all = [their_endpoint, ...their_endpoints, granted?.[0]?.value.endpoint].filter((one) => typeof one === 'string');
   return {
-    peer: toExchange(row),
+    peer: loadedRecord(row),
     ws: all.find((one) => /^wss:/i.test(one)) ?? all.find((one) => /^ws:/i.test(one)),
     http: all.find((one) => /^https?:/i.test(one)),
   };

@@ -6,7 +6,7 @@ import type { Kernel, Profile } from '../kernel/context.ts';
 import { MAX_FORWARD_DEPTH, type Relay } from '../kernel/forwarding.ts';
 import { commandJob, deliverJob, eventOf } from '../kernel/jobs.ts';
 import type { InboundSession } from '../kernel/received.ts';
-import { toExchange } from '../kernel/record.ts';
+import { loadedRecord } from '../kernel/record.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, Route } from '../ports/store.ts';
@@ -109,7 +109,7 @@ export function createRelay(
   /** To a client that has an address: its mail goes there, and is kept where it has none any more. */
   async function sendOn(tenant: string, connection: string, recipient: string, body: string): Promise<void> {
     const [rows] = await store.load(tenant, [{ category: 'connection', id: connection }]);
-    const to = rows?.[0] && destinationOf(toExchange(rows[0]));
+    const to = rows?.[0] && destinationOf(loadedRecord(rows[0]));
     if (!to?.endpoint) return keep(tenant, connection, recipient, body);
     const profile = await kernel.profiles.of(tenant);
     // a client behind a mediator of its own is known there by the key of its connection with us

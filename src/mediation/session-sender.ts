@@ -1,5 +1,5 @@
 import type { Kernel } from '../kernel/context.ts';
-import { type Exchange, toExchange } from '../kernel/record.ts';
+import { type LoadedRecord, loadedRecord } from '../kernel/record.ts';
 import { sealTo } from '../kernel/seal.ts';
 import type { QueuedMessage } from '../ports/store.ts';
 import type { DeliverySession, Mailbox } from './mailbox.ts';
@@ -77,12 +77,12 @@ export function createSessionSender({
     return true;
   }
 
-  async function peerOf(session: DeliverySession, now: number): Promise<Exchange | undefined> {
+  async function peerOf(session: DeliverySession, now: number): Promise<LoadedRecord | undefined> {
     if (session.peer && now < session.peer.until) return session.peer.connection;
     const { tenant, id } = session.mailbox;
     const [rows] = await store.load(tenant, [{ category: 'connection', id }]);
     if (!rows?.[0]) return undefined;
-    const connection = toExchange(rows[0]);
+    const connection = loadedRecord(rows[0]);
     session.peer = { connection, until: now + PEER_MS };
     return connection;
   }

@@ -9,7 +9,7 @@ import { type DeliverPayload, shortHash } from '../kernel/jobs.ts';
 import { readMessage } from '../kernel/message.ts';
 import type { MessageFormat, Opened, Refusal, Sealing } from '../kernel/message-format.ts';
 import type { Destination } from '../kernel/protocol.ts';
-import { type OwnAddress, type Reply, replyOf } from '../kernel/record.ts';
+import { type ConnectionlessPeer, connectionlessPeerOf, type OwnAddress } from '../kernel/record.ts';
 import { compose, destinationOf, pairOf, sealable } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Route } from '../ports/store.ts';
@@ -30,7 +30,7 @@ export function didcommV1(kernel: Kernel): MessageFormat {
   async function lookInVain(kid: string, remembered: boolean): Promise<void> {
     const equals = decoy.verkey;
     const lookups = ['their_key', 'listed_key', 'thread'].map((tag) => ({ category: 'connection', tag, equals }));
-    await kernel.db.store.loadMarked(kernel.base, shortHash(equals), lookups);
+    await kernel.db.store.loadWithDedupKey(kernel.base, shortHash(equals), lookups);
     if (remembered) await kernel.db.store.route(kid);
   }
 
@@ -88,7 +88,7 @@ export function didcommV1(kernel: Kernel): MessageFormat {
 
 async function sealV1(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload> {
   const { protocol, ctx, out, fresh, connection, bound } = sealing;
-  const direct = !out.to && !connection ? replyOf(bound) : undefined;
+  const direct = !out.to && !connection ? connectionlessPeerOf(bound) : undefined;
   const to = out.to ?? (connection ? destinationOf(connection) : directTo(direct));
   if (!to) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
   const composed = await compose(kernel, sealing);
@@ -114,7 +114,7 @@ async function sealV1(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload>
   };
 }
 
-const directTo = (reply: Reply | undefined): Destination | undefined =>
+const directTo = (reply: ConnectionlessPeer | undefined): Destination | undefined =>
   reply?.recipientKeys && {
     recipientKeys: reply.recipientKeys,
     routingKeys: reply.routingKeys,

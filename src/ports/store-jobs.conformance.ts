@@ -85,7 +85,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
   describe('lanes', () => {
     it('gives the jobs of a lane in order, and the lane to one holder', async () => {
       const lane = `deliver:${randomUUID()}`;
-      const jobs = [1, 2, 3, 4, 5].map((n) => job(lane, { payload: { n }, cause: n === 1 ? 'a-cause' : undefined }));
+      const jobs = [1, 2, 3, 4, 5].map((n) => job(lane, { payload: { n }, callId: n === 1 ? 'a-call' : undefined }));
       await db.store.commit(A, { jobs });
       const mine = await claim(lane, 60_000, 3);
       assert.deepEqual(
@@ -93,7 +93,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
         jobs.slice(0, 3).map((j) => j.id),
       );
       const { id } = jobs[0]!;
-      assert.deepEqual(mine?.jobs[0], { id, kind: 'deliver', tenant: A, attempts: 0, payload: { n: 1 }, cause: 'a-cause' });
+      assert.deepEqual(mine?.jobs[0], { id, kind: 'deliver', tenant: A, attempts: 0, payload: { n: 1 }, callId: 'a-call' });
       assert.deepEqual([mine.lane, mine.kind, mine.tenant], [lane, 'deliver', A]);
       assert.equal(await claim(lane), undefined, 'held');
       const late = job(lane);
@@ -371,39 +371,45 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
 
   describe('causes', () => {
     it('counts the open jobs of a call, not deliveries, and keeps its last snapshot and failure', async () => {
-      const cause = randomUUID();
-      const lane = `command:${cause}`;
-      assert.deepEqual(await db.store.cause(A, cause), { open: 0, snapshot: undefined, failure: undefined });
-      const jobs = [job(lane, { kind: 'command', cause }), job(lane, { kind: 'command', cause })];
-      await db.store.commit(A, { jobs: [...jobs, job(`deliver:${cause}`, { cause }), job(`event:${cause}`, { kind: 'event', cause })] });
-      assert.equal((await db.store.cause(A, cause)).open, 2);
-      assert.equal((await db.store.cause(B, cause)).open, 0);
+      const callId = randomUUID();
+      const lane = `command:${callId}`;
+      assert.deepEqual(await db.store.callStatus(A, callId), { open: 0, result: undefined, failure: undefined });
+      const jobs = [job(lane, { kind: 'command', callId }), job(lane, { kind: 'command', callId })];
+      await db.store.commit(A, {
+        jobs: [...jobs, job(`deliver:${callId}`, { callId }), job(`event:${callId}`, { kind: 'event', callId })],
+      });
+      assert.equal((await db.store.callStatus(A, callId)).open, 2);
+      assert.equal((await db.store.callStatus(B, callId)).open, 0);
       const mine = await claim(lane);
-      await db.store.commit(A, { done: [{ id: jobs[0]!.id, lease: mine!.lease }], snapshots: [{ cause, value: { state: 'a' } }] });
-      assert.deepEqual(await db.store.cause(A, cause), { open: 1, snapshot: { state: 'a' }, failure: undefined });
+      await db.store.commit(A, { done: [{ id: jobs[0]!.id, lease: mine!.lease }], results: [{ callId, value: { state: 'a' } }] });
+      assert.deepEqual(await db.store.callStatus(A, callId), { open: 1, result: { state: 'a' }, failure: undefined });
       const failure = { code: 'not-found', text: 'no' };
-      await db.store.commit(A, { failures: [{ cause, ...failure }] });
-      assert.deepEqual(await db.store.cause(A, cause), { open: 1, snapshot: { state: 'a' }, failure });
-      await db.store.commit(A, { snapshots: ['x', 'b'].map((state) => ({ cause, value: { state } })) });
+      await db.store.commit(A, { failures: [{ callId, ...failure }] });
+      assert.deepEqual(await db.store.callStatus(A, callId), { open: 1, result: { state: 'a' }, failure });
+      await db.store.commit(A, { results: ['x', 'b'].map((state) => ({ callId, value: { state } })) });
       await db.jobs.settle([{ lane, lease: mine!.lease, dead: [{ id: jobs[1]!.id, error: 'no' }] }]);
-      assert.deepEqual(await db.store.cause(A, cause), { open: 0, snapshot: { state: 'b' }, failure: { code: 'not-found', text: 'no' } });
-      assert.equal((await db.store.cause(B, cause)).snapshot, undefined);
+      assert.deepEqual(await db.store.callStatus(A, callId), {
+        open: 0,
+        result: { state: 'b' },
+        failure: { code: 'not-found', text: 'no' },
+      });
+      assert.equal((await db.store.callStatus(B, callId)).result, undefined);
     });
 
     it('tells listeners after a commit what it announced', async () => {
-      const cause = randomUUID();
-      const lane = `command:${cause}`;
+      const callId = randomUUID();
+      const lane = `command:${callId}`;
       const hints: ChangeNotification[] = [];
       const end = db.jobs.subscribe((hint) => hints.push(hint));
       const event = { id: nextId(), topic: 't', category: 'c', record: 'r', value: {} };
-      await db.store.commit(A, { jobs: [job(lane, { kind: 'command', cause })], events: [event] });
-      assert.ok(hints.some((hint) => hint.kinds.includes('command') && hint.causes.includes(cause)));
+      await db.store.commit(A, { jobs: [job(lane, { kind: 'command', callId })], events: [event] });
+      assert.ok(hints.some((hint) => hint.kinds.includes('command') && hint.callIds.includes(callId)));
       assert.deepEqual(
         hints.flatMap((hint) => hint.events),
         [{ tenant: A, event }],
       );
       for (const by of ['settle', 'commit', 'drop']) {
-        await db.store.commit(A, { jobs: [job(lane, { kind: 'command', cause })] });
+        await db.store.commit(A, { jobs: [job(lane, { kind: 'command', callId })] });
         const mine = await claim(lane);
         const [id] = ids([mine!]);
         hints.length = 0;
@@ -413,7 +419,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
         await db.jobs.settle([{ lane, lease: mine!.lease, done: [id!] }]);
         const told = by === 'settle' ? hints : hints.slice(0, before);
         assert.ok(
-          told.some((hint) => hint.causes.includes(cause)),
+          told.some((hint) => hint.callIds.includes(callId)),
           `a job that ends by ${by} moves its cause`,
         );
       }

@@ -364,16 +364,16 @@ function limitTests(kit: StoreKit): void {
       mail,
       records: [record(box, 0, {})],
       jobs: [job(`deliver:${box}`)],
-      marks: [{ mark: box, expires: Infinity }],
+      dedupKeys: [{ dedupKey: box, expires: Infinity }],
       routes: [{ kid: box, tenant: A, kind: 'mediation', target: box }],
-      snapshots: [{ cause: box, value: {} }],
+      results: [{ callId: box, value: {} }],
     });
     const nothingOf = async (box: string) => {
       assert.equal(await one(A, box), undefined);
       assert.equal(await claim(`deliver:${box}`), undefined);
-      assert.equal((await db.store.loadMarked(A, box, [])).mark, undefined);
+      assert.equal((await db.store.loadWithDedupKey(A, box, [])).repeated, undefined);
       assert.equal(await db.store.route(box), undefined);
-      assert.equal((await db.store.cause(A, box)).snapshot, undefined);
+      assert.equal((await db.store.callStatus(A, box)).result, undefined);
     };
 
     it('refuses a commit as a whole, by number or by bytes', async () => {
@@ -511,7 +511,7 @@ function notificationTests(kit: StoreKit): void {
       assert.deepEqual(hints, [
         {
           kinds: [],
-          causes: [],
+          callIds: [],
           invalidate: [],
           tenants: [],
           events: [],
@@ -574,7 +574,7 @@ function notificationTests(kit: StoreKit): void {
         { tenant: A, mailbox: box },
         { tenant: A, mailbox: second },
       ]);
-      assert.deepEqual(hints[0]!.causes, []);
+      assert.deepEqual(hints[0]!.callIds, []);
       assert.equal(await counted(box), 2);
       const many = await heard(other, async () => {
         await db.store.commit(A, { mail: Array.from({ length: 300 }, () => mailTo(newBox())) });
@@ -601,9 +601,9 @@ function crowdTests(kit: StoreKit): void {
     it('is stored once where it came twice at once', async () => {
       const box = newBox();
       const other = (await kit.opened().second?.()) ?? db;
-      const marks = Array.from({ length: 12 }, () => randomUUID());
-      const once = (from: Database, mark: string) =>
-        from.store.commit(A, { mail: [mailTo(box)], marks: [{ mark, expires: Infinity }] }).then(
+      const dedupKeys = Array.from({ length: 12 }, () => randomUUID());
+      const once = (from: Database, dedupKey: string) =>
+        from.store.commit(A, { mail: [mailTo(box)], dedupKeys: [{ dedupKey, expires: Infinity }] }).then(
           () => 1,
           (error: unknown) => {
             assert.ok(failsWith('conflict')(error), String(error));
@@ -611,9 +611,9 @@ function crowdTests(kit: StoreKit): void {
           },
         );
       const results = await Promise.all([
-        ...marks.map((mark) => once(db, mark)),
-        ...marks.toReversed().map((mark) => once(other, mark)),
-        ...marks.map((mark) => once(db, mark)),
+        ...dedupKeys.map((dedupKey) => once(db, dedupKey)),
+        ...dedupKeys.toReversed().map((dedupKey) => once(other, dedupKey)),
+        ...dedupKeys.map((dedupKey) => once(db, dedupKey)),
       ]);
       assert.equal(
         results.reduce<number>((sum, n) => sum + n, 0),
@@ -635,7 +635,7 @@ function crowdTests(kit: StoreKit): void {
           const some = [boxes[(i * 3 + w) % 8]!, boxes[(i * 5 + w * 2) % 8]!, boxes[0]!];
           const mail = (w % 2 ? some : some.toReversed()).map((box) => mailTo(box));
           await Promise.all([
-            from.store.commit(A, { mail, marks: [{ mark: `${boxes[0]}-${w}-${i}`, expires: Infinity }] }),
+            from.store.commit(A, { mail, dedupKeys: [{ dedupKey: `${boxes[0]}-${w}-${i}`, expires: Infinity }] }),
             from.store.commit(w % 2 ? B : A, { mail: [mailTo(boxes[(i + w) % 8]!)] }),
           ]);
           for (const { mailbox: box } of mail) put.set(box, put.get(box)! + 1);

@@ -46,17 +46,17 @@ export function restTests({ db, opened, one, claim }: StoreKit): void {
       const hour = 3_600_000;
       const event = { id: nextId(), topic: 't', category: 'c', record: 'r', value: {} };
       await db.store.commit(A, {
-        marks: [
-          { mark: `${id}-short`, expires: Date.now() + hour },
-          { mark: `${id}-long`, expires: Infinity },
+        dedupKeys: [
+          { dedupKey: `${id}-short`, expires: Date.now() + hour },
+          { dedupKey: `${id}-long`, expires: Infinity },
         ],
-        snapshots: [{ cause: id, value: { kept: true } }],
+        results: [{ callId: id, value: { kept: true } }],
         events: [event],
       });
       const state = async () => [
-        (await db.store.loadMarked(A, `${id}-short`, [])).mark !== undefined,
-        (await db.store.loadMarked(A, `${id}-long`, [])).mark !== undefined,
-        (await db.store.cause(A, id)).snapshot !== undefined,
+        (await db.store.loadWithDedupKey(A, `${id}-short`, [])).repeated !== undefined,
+        (await db.store.loadWithDedupKey(A, `${id}-long`, [])).repeated !== undefined,
+        (await db.store.callStatus(A, id)).result !== undefined,
         (await db.store.events(A, { ids: [event.id] })).length === 1,
       ];
       await db.admin.expire(Date.now());
@@ -79,11 +79,11 @@ export function restTests({ db, opened, one, claim }: StoreKit): void {
         records: [record(randomUUID(), 0, value, { tags: { m: marker } })],
         keys: [{ kid: marker, type: 'ed25519', secret: Buffer.from(marker), meta: value }],
         routes: [{ kid: marker, tenant: A, kind: 'connection', target: 'x' }],
-        marks: [{ mark: marker, answer: value, expires: Infinity }],
+        dedupKeys: [{ dedupKey: marker, answer: value, expires: Infinity }],
         jobs: [doomed],
         events: [{ id: nextId(), topic: 't', category: 'c', record: 'r', value }],
-        snapshots: [{ cause: randomUUID(), value }],
-        failures: [{ cause: randomUUID(), code: 'internal', text: marker }],
+        results: [{ callId: randomUUID(), value }],
+        failures: [{ callId: randomUUID(), code: 'internal', text: marker }],
       });
       const mine = await claim(lane);
       await db.jobs.settle([{ lane, lease: mine!.lease, dead: [{ id: doomed.id, error: marker }] }]);
@@ -110,7 +110,7 @@ export function restTests({ db, opened, one, claim }: StoreKit): void {
       const jobs = [job(lane, { kind: 'work' }), job(lane, { kind: 'work' })];
       await db.store.commit(A, {
         records: [record(id, 0, { kept: 1 }, { tags: { id } })],
-        marks: [{ mark: id, expires: Infinity }],
+        dedupKeys: [{ dedupKey: id, expires: Infinity }],
         keys: [{ kid: id, type: 'ed25519', secret: new Uint8Array(3) }],
         routes: [{ kid: id, tenant: A, kind: 'connection', target: id }],
         jobs,
@@ -121,7 +121,7 @@ export function restTests({ db, opened, one, claim }: StoreKit): void {
       await sleep(60);
       assert.deepEqual((await one(A, id))?.value, { kept: 1 });
       assert.equal((await db.store.load(A, [{ category: 'connection', tag: 'id', equals: id }]))[0]?.length, 1);
-      assert.deepEqual((await db.store.loadMarked(A, id, [])).mark, {});
+      assert.deepEqual((await db.store.loadWithDedupKey(A, id, [])).repeated, {});
       assert.equal((await db.store.key(A, id))?.secret.length, 3);
       assert.equal((await db.store.route(id))?.target, id);
       const mine = await claim(lane);

@@ -84,7 +84,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
       const event = { id: nextId(), topic: 'connections', category: 'connection', record: taken, value: {} };
       await db.store.commit(A, {
         records: [record(taken, 0, {})],
-        marks: [{ mark: taken, expires: Date.now() + 60_000 }],
+        dedupKeys: [{ dedupKey: taken, expires: Date.now() + 60_000 }],
         keys: [{ kid, type: 'ed25519', secret: new Uint8Array(32) }],
         routes: [{ kid, tenant: A, kind: 'connection', target: taken }],
         jobs: [first],
@@ -92,18 +92,18 @@ function recordTests({ db, one, claim }: StoreKit): void {
       });
       const good: Commit = {
         records: [record(free, 0, {}, { tags: { free } })],
-        marks: [{ mark: free, expires: Date.now() + 60_000 }],
+        dedupKeys: [{ dedupKey: free, expires: Date.now() + 60_000 }],
         keys: [{ kid: free, type: 'ed25519', secret: new Uint8Array(32) }],
         routes: [{ kid: free, tenant: A, kind: 'connection', target: free }],
         unroutes: [kid],
         jobs: [job(`deliver:${free}`)],
         events: [{ ...event, id: nextId(), record: free }],
-        snapshots: [{ cause: free, value: {} }],
+        results: [{ callId: free, value: {} }],
       };
       const clashes: [string, Partial<Commit>][] = [
         ['conflict', { records: [...good.records!, record(taken, 7, {})] }],
         ['conflict', { deletes: [{ category: 'connection', id: randomUUID(), expect: 1 }] }],
-        ['conflict', { marks: [...good.marks!, { mark: taken, expires: Date.now() }] }],
+        ['conflict', { dedupKeys: [...good.dedupKeys!, { dedupKey: taken, expires: Date.now() }] }],
         ['conflict', { keys: [...good.keys!, { kid, type: 'ed25519', secret: new Uint8Array(32) }] }],
         ['conflict', { unroutes: [], routes: [...good.routes!, { kid, tenant: A, kind: 'connection', target: taken }] }],
         ['conflict', { jobs: [...good.jobs!, { ...job('deliver:x'), id: first.id }] }],
@@ -115,12 +115,12 @@ function recordTests({ db, one, claim }: StoreKit): void {
       }
       assert.equal(await one(A, free), undefined);
       assert.deepEqual(await db.store.load(A, [{ category: 'connection', tag: 'free', equals: free }]), [[]]);
-      assert.equal((await db.store.loadMarked(A, free, [])).mark, undefined);
+      assert.equal((await db.store.loadWithDedupKey(A, free, [])).repeated, undefined);
       assert.equal(await db.store.key(A, free), undefined);
       assert.equal(await db.store.route(free), undefined);
       assert.equal((await db.store.route(kid))?.target, taken);
       assert.equal(await claim(`deliver:${free}`), undefined);
-      assert.deepEqual(await db.store.cause(A, free), { open: 0, snapshot: undefined, failure: undefined });
+      assert.deepEqual(await db.store.callStatus(A, free), { open: 0, result: undefined, failure: undefined });
       await db.store.commit(A, good);
       assert.ok(await one(A, free));
       assert.equal(await db.store.route(kid), undefined);
@@ -239,18 +239,21 @@ function recordTests({ db, one, claim }: StoreKit): void {
     });
   });
 
-  describe('marks, keys, routes', () => {
+  describe('dedup keys, keys, routes', () => {
     it('keeps a mark with its answer, and refuses it a second time', async () => {
-      const mark = randomUUID();
+      const dedupKey = randomUUID();
       const answer = { sealed: 'reply' };
-      await db.store.commit(A, { marks: [{ mark, answer, expires: Date.now() + 60_000 }], records: [record(mark, 0, { n: 1 })] });
-      const found = await db.store.loadMarked(A, mark, [{ category: 'connection', id: mark }]);
-      assert.deepEqual(found.mark, { answer });
+      await db.store.commit(A, {
+        dedupKeys: [{ dedupKey, answer, expires: Date.now() + 60_000 }],
+        records: [record(dedupKey, 0, { n: 1 })],
+      });
+      const found = await db.store.loadWithDedupKey(A, dedupKey, [{ category: 'connection', id: dedupKey }]);
+      assert.deepEqual(found.repeated, { answer });
       assert.deepEqual(found.records[0]?.[0]?.value, { n: 1 });
-      await assert.rejects(db.store.commit(A, { marks: [{ mark, expires: Date.now() + 60_000 }] }), failsWith('conflict'));
-      assert.equal((await db.store.loadMarked(B, mark, [])).mark, undefined);
-      await db.store.commit(B, { marks: [{ mark, expires: Date.now() + 60_000 }] });
-      assert.deepEqual((await db.store.loadMarked(B, mark, [])).mark, {});
+      await assert.rejects(db.store.commit(A, { dedupKeys: [{ dedupKey, expires: Date.now() + 60_000 }] }), failsWith('conflict'));
+      assert.equal((await db.store.loadWithDedupKey(B, dedupKey, [])).repeated, undefined);
+      await db.store.commit(B, { dedupKeys: [{ dedupKey, expires: Date.now() + 60_000 }] });
+      assert.deepEqual((await db.store.loadWithDedupKey(B, dedupKey, [])).repeated, {});
     });
 
     it('keeps a secret with its type and metadata', async () => {
@@ -324,7 +327,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
 
     it('are created once and removed with all they have', async () => {
       const gone = randomUUID();
-      const cause = randomUUID();
+      const callId = randomUUID();
       await db.admin.ensureTenant(gone, 'x');
       await db.admin.ensureTenant(gone, 'x');
       const lane = `command:${gone}`;
@@ -332,7 +335,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
         records: [record(gone, 0, {}, { tags: { gone } })],
         routes: [{ kid: gone, tenant: gone, kind: 'connection', target: gone }],
         keys: [{ kid: gone, type: 'ed25519', secret: new Uint8Array(32) }],
-        jobs: [job(lane, { kind: 'command', cause })],
+        jobs: [job(lane, { kind: 'command', callId })],
       });
       assert.equal((await db.admin.tenants()).filter((id) => id === gone).length, 1);
       assert.equal(await db.admin.sweepTenant(gone), 0, 'only what was erased is swept');
@@ -349,7 +352,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
       assert.ok(!(await db.admin.tenants()).includes(gone));
       await db.admin.ensureTenant(gone, 'new');
       assert.equal((await db.store.find(gone, 'connection', {})).total, 0);
-      assert.equal((await db.store.cause(gone, cause)).open, 0);
+      assert.equal((await db.store.callStatus(gone, callId)).open, 0);
     });
   });
 }

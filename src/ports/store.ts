@@ -21,7 +21,11 @@ export interface Store {
   load(tenant: string, lookups: readonly Lookup[]): Promise<StoredRecord[][]>;
 
   /** The mark of a message that was handled before, or undefined. Part of the same round trip as `load` where both are asked in one turn is not promised. */
-  loadMarked(tenant: string, mark: string, lookups: readonly Lookup[]): Promise<{ mark?: StoredMark; records: StoredRecord[][] }>;
+  loadWithDedupKey(
+    tenant: string,
+    dedupKey: string,
+    lookups: readonly Lookup[],
+  ): Promise<{ repeated?: StoredDedupKey; records: StoredRecord[][] }>;
 
   /** One page of a category, oldest first unless `descending`; `total` counts all that match. What cannot be read any more is not among the rows, but named. */
   find(tenant: string, category: string, query: Query): Promise<Page<StoredRecord>>;
@@ -39,7 +43,7 @@ export interface Store {
   events(tenant: string, query: { ids?: readonly string[]; after?: string; limit?: number }): Promise<StoredEvent[]>;
 
   /** How far a controller's call has come: how many of its jobs are open, and what it wrote or why it failed. */
-  cause(tenant: string, cause: string): Promise<CauseStatus>;
+  callStatus(tenant: string, callId: string): Promise<CallStatus>;
 
   /**
    * The first messages of a box, in the order in which they were committed; those that have expired, or were given up, are not among them. With `recipient` only
@@ -165,7 +169,7 @@ export interface Commit {
   unroutes?: readonly string[];
   /** Tenants whose profile this changes, and DIDs whose document is another now: told to the listeners of every process. */
   invalidate?: readonly string[];
-  marks?: readonly MarkWrite[];
+  dedupKeys?: readonly DedupKeyWrite[];
   jobs?: readonly JobWrite[];
   /** Messages that are kept for peers who fetch them. */
   mail?: readonly QueuedMessageWrite[];
@@ -177,9 +181,9 @@ export interface Commit {
   /** Jobs that this commit completes; each must still be held under its lease. */
   done?: readonly { id: string; lease: string }[];
   /** The record as a controller sees it after this commit, kept for the REST call that caused it. */
-  snapshots?: readonly { cause: string; value: JsonObject }[];
+  results?: readonly { callId: string; value: JsonObject }[];
   /** Why a controller's call failed for good. */
-  failures?: readonly { cause: string; code: string; text: string }[];
+  failures?: readonly { callId: string; code: string; text: string }[];
 }
 
 /** How often a message is sent to somebody who does not say that it came. */
@@ -310,13 +314,13 @@ export interface Route {
 }
 
 /** A mark says that a message was handled; `answer` is what was answered, kept to answer a repetition the same way. */
-export interface MarkWrite {
-  mark: string;
+export interface DedupKeyWrite {
+  dedupKey: string;
   answer?: JsonObject;
   expires: number;
 }
 
-export interface StoredMark {
+export interface StoredDedupKey {
   answer?: JsonObject;
 }
 
@@ -331,7 +335,7 @@ export interface JobWrite {
   lane: string;
   payload: JsonObject;
   /** The controller's call that this job belongs to. */
-  cause?: string;
+  callId?: string;
   /**
    * A number of the tenant's counter of this name, from 1 on: taken in the commit, kept with the job, and given to nobody else, whatever becomes of the job. Where
    * the counter has given `upTo`, the commit fails as a whole with `counter-full`.
@@ -368,7 +372,7 @@ export interface ClaimedJob {
   tenant: string;
   attempts: number;
   payload: JsonObject;
-  cause?: string;
+  callId?: string;
   /** The number that the job's `allocate` took. */
   allocated?: number;
 }
@@ -413,10 +417,10 @@ export interface StoredEvent {
   damaged?: true;
 }
 
-export interface CauseStatus {
+export interface CallStatus {
   /** Jobs of this cause that are neither done nor dead (deliver and event jobs do not count). */
   open: number;
-  snapshot?: JsonObject;
+  result?: JsonObject;
   failure?: { code: string; text: string };
 }
 
@@ -426,7 +430,7 @@ export interface ChangeNotification {
   /** Kinds of the jobs that were committed. */
   kinds: readonly JobKind[];
   /** Causes that may have moved. */
-  causes: readonly string[];
+  callIds: readonly string[];
   /** What this and other processes must not keep in memory any longer: tenants, DIDs, and keys that serve nothing any more. `*` for everything. */
   invalidate: readonly string[];
   /** Tenants of which another process committed events. */

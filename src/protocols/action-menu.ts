@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { type Change, changed, command, defineProtocol, type Effects, type StepContext } from '../kernel/protocol.ts';
-import { compact, toExchange } from '../kernel/record.ts';
+import { compact, loadedRecord } from '../kernel/record.ts';
 import { Members } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
@@ -80,7 +80,7 @@ export const actionMenu = defineProtocol({
         const row = ctx.loaded.menu;
         if (!row) throw new AppError('not-found', `No action menu found for connection ID ${ctx.connection!.id}`);
         return {
-          others: [changed({ def: actionMenuRecord, base: toExchange<ActionMenuValue>(row), remove: true })],
+          others: [changed({ def: actionMenuRecord, base: loadedRecord<ActionMenuValue>(row), remove: true })],
           emit: [told(ctx, null)],
           answer: {},
         };
@@ -123,7 +123,7 @@ function shown(ctx: StepContext, menu: JsonObject): Change {
   const row = ctx.loaded.menu;
   const id = ctx.connection!.id;
   const patch = { connection_id: id, menu };
-  return changed({ def: actionMenuRecord, base: row && toExchange<ActionMenuValue>(row), id, connection: id, states: ['active'], patch });
+  return changed({ def: actionMenuRecord, base: row && loadedRecord<ActionMenuValue>(row), id, connection: id, states: ['active'], patch });
 }
 
 const told = (ctx: StepContext, menu: JsonObject | null) => ({

@@ -105,7 +105,7 @@ export const connections = defineProtocol<ConnectionValue>({
               ? { type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }
               : { type: ACK, thid: message.thid, body: { status: 'OK' }, to },
           ],
-          tell: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
+          dispatch: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
         };
       },
     },

@@ -484,7 +484,7 @@ function answered(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): 
         ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }]
         : []),
     ],
-    tell: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
+    dispatch: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
   };
 }
 

@@ -7,7 +7,7 @@ import { AppError } from '../errors.ts';
 import { shownKeys } from '../kernel/identity.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
 import { type Change, changed, command, defineProtocol, type Effects, NEW, type Outgoing, type StepContext } from '../kernel/protocol.ts';
-import type { Exchange } from '../kernel/record.ts';
+import type { LoadedRecord } from '../kernel/record.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import type { DidDocument, ResolvedDid } from '../ports/ledger.ts';
 import type { KeyWrite, Lookup } from '../ports/store.ts';
@@ -25,7 +25,7 @@ const NO_SERVICES = { code: 'e.did.unresolvable_services', text: 'Unable to reso
 
 type Ctx = StepContext<DidRotationValue>;
 
-const connectionOf = (ctx: Ctx): Exchange<ConnectionValue> => ctx.connection as Exchange<ConnectionValue>;
+const connectionOf = (ctx: Ctx): LoadedRecord<ConnectionValue> => ctx.connection as LoadedRecord<ConnectionValue>;
 
 /**
  * RFC 0794: a side moves to a new DID, told under the old one. The other side answers under the old one too, and writes to the new one from then on; both take what
@@ -234,7 +234,8 @@ function followed(ctx: Ctx, did: string, contact: Contact, sender: string): { st
 }
 
 /** The connection after a move; as in ACA-Py only the rotation's own webhook tells of it. */
-const moved = (peer: Exchange<ConnectionValue>, patch: Partial<ConnectionValue>): Change => changed({ def: connection, base: peer, patch });
+const moved = (peer: LoadedRecord<ConnectionValue>, patch: Partial<ConnectionValue>): Change =>
+  changed({ def: connection, base: peer, patch });
 
 function ended(ctx: Ctx): Effects {
   const peer = connectionOf(ctx);

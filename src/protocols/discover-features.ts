@@ -63,8 +63,8 @@ function discoveryProtocol({ name, uri, record, query, disclosure, ...version }:
         from: [NEW, 'query-sent', 'disclose-received'],
         connection: 'connection_id',
         about: (input) => about(input.query.connection_id),
-        pending: ['query-sent'],
-        patience: 5000,
+        waitWhile: ['query-sent'],
+        timeoutMs: 5000,
         step(ctx, { query: given }) {
           const id = ctx.newId();
           const body = version.bodyOf(given);

@@ -10,7 +10,7 @@ import { ownPeer2, peer4Document, routingReference } from '../dids/own-documents
 import { AppError } from '../errors.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { type Change, command, defineProtocol, type Effects, type Load, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
-import { compact, type Exchange, isoTime, type OwnAddress, toExchange } from '../kernel/record.ts';
+import { compact, isoTime, type LoadedRecord, loadedRecord, type OwnAddress } from '../kernel/record.ts';
 import { AnyObject } from '../kernel/schema.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import { linkCode, linkRoute, shortUrl } from '../kernel/short-links.ts';
@@ -144,7 +144,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       }),
       body: Invitation,
       from: [NEW],
-      pending: ['await-response'],
+      waitWhile: ['await-response'],
       load: ({ body, query }): Record<string, Load> => {
         const named = serviceOf(body);
         return {
@@ -165,7 +165,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         // one with its id would be taken for it
         if (ctx.loaded.ours || ctx.loaded.own) throw new AppError('bad-request', 'The invitation is one of this wallet itself');
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
-        const known = row && row.state === 'active' ? (toExchange(row) as Exchange<ConnectionValue>) : undefined;
+        const known = row && row.state === 'active' ? (loadedRecord(row) as LoadedRecord<ConnectionValue>) : undefined;
         const value: Partial<OutOfBandValue> = {
           invi_msg_id: body['@id'],
           invitation: body,
@@ -180,7 +180,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
           if (attached.length > 0) {
             return {
               record: { role: 'receiver', states: ['initial', 'done'], patch: { ...value, connection_id: known.id }, connection: known.id },
-              tell: attached.map((message) => ({ connection: known.id, message })),
+              dispatch: attached.map((message) => ({ connection: known.id, message })),
             };
           }
           const id = ctx.newId();
@@ -197,7 +197,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
             next: [{ command: 'end-reuse', record: { category: outOfBand.category, id: record }, after: REUSE_MS }],
           };
         }
-        return proceed({ ...ctx, record: { value } as Exchange<OutOfBandValue> }, ['initial']);
+        return proceed({ ...ctx, record: { value } as LoadedRecord<OutOfBandValue> }, ['initial']);
       },
     }),
     // its first answer came on a connection that was there before
@@ -268,7 +268,7 @@ function createInvitation(
     const reply = handshakes.length === 0 ? { reply: { key: own.verkey, own: addressOf(service) } } : {};
     others.push({
       def: kind.def,
-      base: toExchange(row),
+      base: loadedRecord(row),
       patch: { parent_thread_id: id, oob_id: oobId, [kind.member]: threaded, ...reply },
     });
   }
@@ -373,7 +373,7 @@ function invitationKey(ctx: StepContext, body: Static<typeof Wishes>, unique: bo
         'bad-request',
         body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID',
       );
-    const { verkey, did: named } = toExchange<DidValue>(row).value;
+    const { verkey, did: named } = loadedRecord<DidValue>(row).value;
     // a mediator that is asked for by name is to know the key, wherever the document of the DID says that it is written to
     const moved = own.mediator ? { unroutes: [verkey], routes: [routeFor(own, verkey, 'public', named)] } : { routes: [] };
     return { verkey, service: named, keys: [], others: [], ...moved };
@@ -470,7 +470,7 @@ function connectionless(ctx: StepContext<OutOfBandValue>, service: Contact, firs
     },
     keys: [key.write],
     routes: [routeFor(own, key.verkey, 'invitation', id)],
-    tell: [
+    dispatch: [
       {
         reply: { key: key.verkey, ...service, own: addressOf(own) },
         message: { ...attached, '~thread': { ...thread, pthid: value.invi_msg_id } },

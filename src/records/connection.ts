@@ -2,7 +2,7 @@ import type { Profile2018 } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
 import { type Change, changed, type Effects, type StepContext } from '../kernel/protocol.ts';
-import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
 import { mediationId } from '../mediation/names.ts';
 import type { JsonObject } from '../ports/json.ts';
 
@@ -193,7 +193,7 @@ export const invitationMediated = ({ invitation_mediated, invitation_key }: Conn
   invitation_mediated && invitation_key ? [invitation_key] : [];
 
 /** A connection is complete: nobody writes to the key of its invitation any more. */
-export const completed = ({ value }: Exchange<ConnectionValue>): { patch: Partial<ConnectionValue>; deregisterKeys: string[] } => ({
+export const completed = ({ value }: LoadedRecord<ConnectionValue>): { patch: Partial<ConnectionValue>; deregisterKeys: string[] } => ({
   patch: { invitation_mediated: undefined },
   deregisterKeys: invitationMediated(value),
 });
@@ -207,7 +207,7 @@ export function readyConnection(given: { readonly id: string; readonly state?: s
 /** A connection of the 2018 Agent Protocol is complete by the first message that only its peer can have sent, whether its acknowledgement came or not. */
 export const acknowledged = (ctx: StepContext): Change[] =>
   ctx.connection?.state === 'response'
-    ? [changed({ def: connection, base: ctx.connection as Exchange<ConnectionValue>, states: ['active'] })]
+    ? [changed({ def: connection, base: ctx.connection as LoadedRecord<ConnectionValue>, states: ['active'] })]
     : [];
 
 /** Whether the peer of a connection says that it took what it was sent; in the 2018 Agent Protocol nobody does. */

@@ -1,4 +1,4 @@
-import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** An issue-credential 1.0 exchange, under the names of ACA-Py's V10CredentialExchange: messages end in `_dict`, the rest are their attachments, decoded. */
@@ -28,7 +28,7 @@ export interface CredentialExchangeV1Value {
   protocol?: string;
 }
 
-function terse(record: Exchange<CredentialExchangeV1Value>): JsonObject {
+function terse(record: LoadedRecord<CredentialExchangeV1Value>): JsonObject {
   const { value } = record;
   return compact({
     ...viewHead(record),

@@ -1,4 +1,4 @@
-import { compact, defineRecord, type Exchange, type RecordDef, type Reply, viewHead, viewOf } from '../kernel/record.ts';
+import { type ConnectionlessPeer, compact, defineRecord, type LoadedRecord, type RecordDef, viewHead, viewOf } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** An issue-credential exchange, under the names of ACA-Py's V20CredExRecord; `details` holds what each format keeps about it. */
@@ -22,12 +22,12 @@ export interface CredentialExchangeValue {
   details?: Readonly<Record<string, JsonObject>>;
   protocol?: string;
   /** Of an exchange without a connection. */
-  reply?: Reply;
+  reply?: ConnectionlessPeer;
 }
 
 const MESSAGES = ['cred_proposal', 'cred_offer', 'cred_request', 'cred_issue'] as const;
 
-function terse(record: Exchange<CredentialExchangeValue>): JsonObject {
+function terse(record: LoadedRecord<CredentialExchangeValue>): JsonObject {
   const { value } = record;
   return compact({
     ...viewHead(record),
@@ -45,7 +45,7 @@ function terse(record: Exchange<CredentialExchangeValue>): JsonObject {
   });
 }
 
-function view(record: Exchange<CredentialExchangeValue>): JsonObject {
+function view(record: LoadedRecord<CredentialExchangeValue>): JsonObject {
   const { value } = record;
   return compact({
     ...terse(record),

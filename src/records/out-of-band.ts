@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { changed, type Effects, type Load, type StepContext } from '../kernel/protocol.ts';
-import { compact, defineRecord, type Exchange, toExchange, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type LoadedRecord, loadedRecord, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 
 /** An out-of-band invitation made or received (RFC 0434), under the names of ACA-Py's OobRecord. */
@@ -70,7 +70,7 @@ export const invitationLookups = (pthid: string | undefined, key: string | undef
 export function used(ctx: StepContext, id: unknown, connection?: string): Pick<Effects, 'others' | 'emit'> {
   const row = [ctx.loaded.invitation, ctx.loaded.keyed].find((one) => one !== undefined && one.id === id);
   if (row?.state !== 'await-response') return {};
-  const base = toExchange<OutOfBandValue>(row as StoredRecord);
+  const base = loadedRecord<OutOfBandValue>(row as StoredRecord);
   if (!base.value.multi_use) return { others: [changed({ def: outOfBand, base, states: ['done'] })] };
   return { emit: [usedAgain(ctx, base, connection)] };
 }
@@ -78,7 +78,7 @@ export function used(ctx: StepContext, id: unknown, connection?: string): Pick<E
 /** The webhook of a use of an invitation of many. */
 export function usedAgain(
   ctx: StepContext,
-  base: Exchange<OutOfBandValue>,
+  base: LoadedRecord<OutOfBandValue>,
   connection = base.value.connection_id,
 ): NonNullable<Effects['emit']>[number] {
   const payload = outOfBand.view({ ...base, state: 'done', updated: ctx.now, value: { ...base.value, connection_id: connection } });

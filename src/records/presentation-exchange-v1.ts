@@ -1,4 +1,4 @@
-import { compact, defineRecord, type Exchange, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A present-proof 1.0 exchange, under the names of ACA-Py's V10PresentationExchange. */
@@ -24,7 +24,7 @@ export interface PresentationExchangeV1Value {
   protocol?: string;
 }
 
-function terse(record: Exchange<PresentationExchangeV1Value>): JsonObject {
+function terse(record: LoadedRecord<PresentationExchangeV1Value>): JsonObject {
   const { value } = record;
   return compact({
     ...viewHead(record),

@@ -1,4 +1,4 @@
-import { compact, defineRecord, type Exchange, type Reply, viewHead } from '../kernel/record.ts';
+import { type ConnectionlessPeer, compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A present-proof exchange, under the names of ACA-Py's V20PresExRecord. */
@@ -21,12 +21,12 @@ export interface PresentationExchangeValue {
   waiting_since?: number;
   protocol?: string;
   /** Of an exchange without a connection. */
-  reply?: Reply;
+  reply?: ConnectionlessPeer;
 }
 
 const MESSAGES = ['pres_proposal', 'pres_request', 'pres'] as const;
 
-function terse(record: Exchange<PresentationExchangeValue>): JsonObject {
+function terse(record: LoadedRecord<PresentationExchangeValue>): JsonObject {
   const { value } = record;
   return compact({
     ...viewHead(record),

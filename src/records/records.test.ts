@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { registry, type Some } from '../../test/support/steps.ts';
-import { type Exchange, type RecordDef, viewOf } from '../kernel/record.ts';
+import { type LoadedRecord, type RecordDef, viewOf } from '../kernel/record.ts';
 import { actionMenuRecord } from './action-menu.ts';
 
 /** What each kind of record shows of itself: to controllers, in ordinary webhooks, and to the search. Whatever is called SECRET is in no view. */
@@ -561,7 +561,7 @@ const ROWS: readonly Row[] = [
 
 /** Every kind: the menus that peers show are of no protocol alone. */
 const KINDS = new Map([...registry.records, [actionMenuRecord.category, actionMenuRecord as unknown as RecordDef]]);
-const of = ({ record }: Row): Exchange => ({ version: 1, created: AT, updated: AT, ...record }) as unknown as Exchange;
+const of = ({ record }: Row): LoadedRecord => ({ version: 1, created: AT, updated: AT, ...record }) as unknown as LoadedRecord;
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 describe('records', () => {

@@ -1,5 +1,5 @@
 import { shownUrl } from '../kernel/addresses.ts';
-import { compact, defineRecord, type Exchange, isoTime } from '../kernel/record.ts';
+import { compact, defineRecord, isoTime, type LoadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A token of a tenant: known by its id alone, and what it allows. */
@@ -34,7 +34,7 @@ export interface WalletValue {
 }
 
 /** ACA-Py's names of a tenant's settings; of the webhooks' URLs without what only their receivers may know. */
-export const walletSettings = ({ id, value }: Pick<Exchange<WalletValue>, 'id' | 'value'>): JsonObject =>
+export const walletSettings = ({ id, value }: Pick<LoadedRecord<WalletValue>, 'id' | 'value'>): JsonObject =>
   compact({
     'wallet.type': value.wallet_type,
     'wallet.name': value.wallet_name,

@@ -4,7 +4,7 @@ import { newKeyPair } from '../didcomm/keys.ts';
 import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
-import { toExchange } from '../kernel/record.ts';
+import { loadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 
@@ -75,7 +75,7 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
             their_did: value.their_did!,
             their_verkey: theirs,
             record: connection.view(
-              toExchange({
+              loadedRecord({
                 category: 'connection',
                 id,
                 version: 1,

@@ -39,9 +39,9 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
       body: Body,
       // primes are a matter of luck: ACA-Py answers when they are found, however long that takes, and its controllers count on a finished definition
       // (KEY_MS bounds it), and the ledger has its time behind that
-      patience: KEY_MS + 60_000,
+      timeoutMs: KEY_MS + 60_000,
       // said again, the call waits for what the first one began
-      pending: ['action', 'wait'],
+      waitWhile: ['action', 'wait'],
       from: [NEW, 'action', 'wait', 'finished', 'failed'],
       about: ({ body }) => ({ category: credentialDefinitionRecord.category, id: idOf(body.credential_definition) }),
       load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.credential_definition.issuerId } }),

@@ -8,7 +8,7 @@ import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { type Change, command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
-import { toExchange } from '../kernel/record.ts';
+import { loadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type DidValue, did } from '../records/did.ts';
@@ -229,5 +229,5 @@ export const walletDid = defineProtocol<DidValue>({
 /** The DID that was public until now stays on the ledger. */
 function formerPublic(ctx: StepContext<DidValue>): Change<DidValue>[] {
   const row = ctx.loaded.public;
-  return row && row.id !== ctx.record!.id ? [{ def: did, base: toExchange<DidValue>(row), patch: { posture: 'posted' } }] : [];
+  return row && row.id !== ctx.record!.id ? [{ def: did, base: loadedRecord<DidValue>(row), patch: { posture: 'posted' } }] : [];
 }

@@ -6,9 +6,9 @@ import type {
   JobKind,
   QueuedMessage,
   QueuedMessageWrite,
+  StoredDedupKey,
   StoredEvent,
   StoredKey,
-  StoredMark,
   StoredRecord,
 } from '../ports/store.ts';
 import { open, seal, TAG_BYTES, type TenantKeys, tagHash, VaultError } from './seal.ts';
@@ -27,7 +27,7 @@ export interface CommitRows {
   unkeys: Buffer[];
   routes: { hash: Buffer; kind: string; target: string }[];
   unroutes: Buffer[];
-  marks: { hash: Buffer; answer: Buffer | null; expires: number }[];
+  dedupKeys: { hash: Buffer; answer: Buffer | null; expires: number }[];
   jobs: JobRow[];
   /** What each job takes of which counter. */
   counters: { job: string; hash: Buffer; upTo: number }[];
@@ -39,8 +39,8 @@ export interface CommitRows {
   taken: BoxIds[];
   missed: BoxIds[];
   done: { id: string; lease: string }[];
-  snapshots: { cause: string; value: Buffer }[];
-  failures: { cause: string; value: Buffer }[];
+  results: { callId: string; value: Buffer }[];
+  failures: { callId: string; value: Buffer }[];
 }
 
 export interface RecordRow {
@@ -74,14 +74,14 @@ export interface JobRow {
   kind: JobKind;
   lane: string;
   payload: Buffer;
-  cause: string | null;
+  callId: string | null;
   due: number;
 }
 
 // the first part names the table, so that no value of one table opens as a value of another
 const recordParts = (category: string, id: string) => ['record', category, id];
 const keyParts = (kid: string) => ['key', kid];
-const markParts = (mark: string) => ['mark', mark];
+const dedupKeyParts = (dedupKey: string) => ['mark', dedupKey];
 const jobParts = (kind: string, id: string, lane: string) => ['job', kind, id, lane];
 const deathParts = (id: string) => ['death', id];
 const eventParts = (event: { id: string; topic: string; category: string; record: string }) => [
@@ -93,7 +93,7 @@ const eventParts = (event: { id: string; topic: string; category: string; record
 ];
 // with its box: a row that was moved to another box does not open there
 const mailParts = (box: string, id: string) => ['mail', box, id];
-const causeParts = (what: 'snapshot' | 'failure', cause: string) => [what, cause];
+const callParts = (what: 'snapshot' | 'failure', callId: string) => [what, callId];
 
 /** Says in a job's payload, as it is sealed, that the job has a number. */
 export const ALLOCATED = '~allocated';
@@ -104,7 +104,7 @@ const parsed = (bytes: Buffer): JsonObject => JSON.parse(bytes.toString()) as Js
 /** The hash under which a route is found: SHA-256 of the key id, without a tenant, since the tenant is what is asked for. */
 export const routeHash = (kid: string): Buffer => createHash('sha256').update(kid).digest();
 export const keyHash = (keys: TenantKeys, kid: string): Buffer => tagHash(keys, 'key', 'kid', kid);
-export const markHash = (keys: TenantKeys, mark: string): Buffer => tagHash(keys, 'mark', 'mark', mark);
+export const dedupKeyHash = (keys: TenantKeys, dedupKey: string): Buffer => tagHash(keys, 'mark', 'mark', dedupKey);
 export const recipientHash = (keys: TenantKeys, recipient: string): Buffer => tagHash(keys, 'mail', 'recipient', recipient);
 export const counterHash = (keys: TenantKeys, counter: string): Buffer => tagHash(keys, 'counter', 'name', counter);
 export const recordTagHash = (keys: TenantKeys, category: string, name: string, value: string): Buffer =>
@@ -215,9 +215,9 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       return { hash: routeHash(r.kid), kind: r.kind, target: r.target };
     }),
     unroutes: (commit.unroutes ?? []).map(routeHash),
-    marks: (commit.marks ?? []).map((m) => ({
-      hash: markHash(keys, m.mark),
-      answer: m.answer ? seal(keys, markParts(m.mark), json(m.answer)) : null,
+    dedupKeys: (commit.dedupKeys ?? []).map((m) => ({
+      hash: dedupKeyHash(keys, m.dedupKey),
+      answer: m.answer ? seal(keys, dedupKeyParts(m.dedupKey), json(m.answer)) : null,
       expires: wholeTime(m.expires),
     })),
     jobs: (commit.jobs ?? []).map((j) => ({
@@ -225,7 +225,7 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       kind: j.kind,
       lane: j.lane,
       payload: seal(keys, jobParts(j.kind, j.id, j.lane), json(j.allocate ? { ...j.payload, [ALLOCATED]: true } : j.payload)),
-      cause: j.cause ?? null,
+      callId: j.callId ?? null,
       due: wholeTime(j.notBefore ?? 0),
     })),
     counters: (commit.jobs ?? []).flatMap(({ id, allocate }) =>
@@ -242,13 +242,13 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
     taken: idsByBox(commit.acknowledged ?? []),
     missed: idsByBox(commit.unacknowledged ?? []),
     done: [...(commit.done ?? [])],
-    snapshots: (commit.snapshots ?? []).map((s) => ({
-      cause: s.cause,
-      value: seal(keys, causeParts('snapshot', s.cause), json(s.value)),
+    results: (commit.results ?? []).map((s) => ({
+      callId: s.callId,
+      value: seal(keys, callParts('snapshot', s.callId), json(s.value)),
     })),
     failures: (commit.failures ?? []).map((f) => ({
-      cause: f.cause,
-      value: seal(keys, causeParts('failure', f.cause), json({ code: f.code, text: f.text })),
+      callId: f.callId,
+      value: seal(keys, callParts('failure', f.callId), json({ code: f.code, text: f.text })),
     })),
   };
 }
@@ -289,14 +289,14 @@ export function decodeKey(keys: TenantKeys, kid: string, sealed: Uint8Array): St
   return { kid, type: head.type, secret, meta: head.meta };
 }
 
-export const decodeMark = (keys: TenantKeys, mark: string, answer: Uint8Array | null): StoredMark =>
-  answer ? { answer: parsed(open(keys, markParts(mark), answer)) } : {};
+export const decodeDedupKey = (keys: TenantKeys, dedupKey: string, answer: Uint8Array | null): StoredDedupKey =>
+  answer ? { answer: parsed(open(keys, dedupKeyParts(dedupKey), answer)) } : {};
 
 export const decodeJob = (keys: TenantKeys, job: { kind: string; id: string; lane: string; payload: Uint8Array }): JsonObject =>
   parsed(open(keys, jobParts(job.kind, job.id, job.lane), job.payload));
 
 /** Whether a job's payload says that the job has a number; that is taken out. */
-export function takeMark(payload: JsonObject): boolean {
+export function takeAllocated(payload: JsonObject): boolean {
   if (payload[ALLOCATED] !== true) return false;
   delete payload[ALLOCATED];
   return true;
@@ -331,11 +331,11 @@ export function decodeMail(keys: TenantKeys, box: string, { id, received, attemp
   return { id, origin: recipient === undefined ? 'agent' : 'forwarded', recipient, body: plain.toString('utf8', end), received, attempts };
 }
 
-export const decodeSnapshot = (keys: TenantKeys, cause: string, sealed: Uint8Array): JsonObject =>
-  parsed(open(keys, causeParts('snapshot', cause), sealed));
+export const decodeResult = (keys: TenantKeys, callId: string, sealed: Uint8Array): JsonObject =>
+  parsed(open(keys, callParts('snapshot', callId), sealed));
 
-export const decodeFailure = (keys: TenantKeys, cause: string, sealed: Uint8Array): { code: string; text: string } =>
-  parsed(open(keys, causeParts('failure', cause), sealed)) as { code: string; text: string };
+export const decodeFailure = (keys: TenantKeys, callId: string, sealed: Uint8Array): { code: string; text: string } =>
+  parsed(open(keys, callParts('failure', callId), sealed)) as { code: string; text: string };
 
 /** A page's cursor: the last row's number, in a form that invites nobody to calculate with it. */
 export const encodeCursor = (n: number): string => Buffer.from(`n${n}`).toString('base64url');

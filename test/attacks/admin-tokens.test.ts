@@ -132,9 +132,9 @@ test('[A5-3] a token that may not read gets no events', async () => {
 
 test('[A5-4] a call that waits for its turn when its token ends has no effect', async () => {
   const wallet = await newTenant(one, 'waits');
-  const { turns } = one.agent.kernel;
+  const { tenantLimiter } = one.agent.kernel;
   const held = Promise.withResolvers<void>();
-  const busy = Array.from({ length: 16 }, () => turns!.run(wallet.id, () => held.promise));
+  const busy = Array.from({ length: 16 }, () => tenantLimiter!.run(wallet.id, () => held.promise));
   let calls = (await one.get('/status')).conductor.admin_calls;
   const waits = [wallet.call('GET', '/connections'), wallet.call('POST', '/out-of-band/create-invitation', HANDSHAKE)];
   // looking is a call too

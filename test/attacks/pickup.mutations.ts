@@ -10,7 +10,7 @@ export const MUTATIONS: readonly Row[] = [
     mutation: {
       file: PICKUP,
       from: "schema: Type.Object({ batch_size: Type.Integer({ minimum: 1 }) }),\n      from: '*',",
-      to: "schema: Type.Object({ batch_size: Type.Integer({ minimum: 1 }) }),\n      from: '*',\n      unmarked: true,",
+      to: "schema: Type.Object({ batch_size: Type.Integer({ minimum: 1 }) }),\n      from: '*',\n      repeatable: true,",
     },
   },
   {
@@ -18,7 +18,7 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a repeated request repeats its answer',
     mutation: {
       file: 'src/kernel/message-transition.ts',
-      from: 'const again = found.mark && arrival.channel && trust.isPeer ? known?.step.again : undefined;',
+      from: 'const again = found.repeated && arrival.channel && trust.isPeer ? known?.step.again : undefined;',
       to: 'const again = undefined as NonNullable<typeof known>["step"]["again"];',
     },
   },

@@ -63,7 +63,7 @@ before(async () => {
     base: TENANT,
     profiles: {
       of: () => ({ settings: settings(), webhooks: [], shown: {} }),
-      forget() {},
+      invalidate() {},
       isTenantDeleted: async () => false,
       reset() {},
     },
@@ -307,7 +307,7 @@ for (const automatic of [false, true]) {
               assert.deepEqual(second.records, first.records, `${at}: a second effect`);
               assert.equal(second.events, 0, `${at}: told twice`);
               // what has no mark is answered anew, and says the same
-              const [again, answer] = step?.unmarked ? [second, first].map(({ mail }) => mail.map(withoutId)) : [second.mail, first.mail];
+              const [again, answer] = step?.repeatable ? [second, first].map(({ mail }) => mail.map(withoutId)) : [second.mail, first.mail];
               assert.deepEqual(again, answer, `${at}: another answer`);
               assert.deepEqual(
                 second.jobs.filter((job) => job.kind !== 'deliver'),

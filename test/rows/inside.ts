@@ -77,7 +77,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     trace: NO_TRACE,
     profiles: {
       of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }),
-      forget() {},
+      invalidate() {},
       isTenantDeleted: async () => false,
       reset() {},
     },

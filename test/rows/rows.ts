@@ -554,14 +554,14 @@ export const ROWS: readonly Row[] = [
     text: 'the sender of an authcrypt is who the connection knows',
     mutation: {
       file: 'src/kernel/message-transition.ts',
-      from: 'if (!step.handshake && !trust.trusted && !trust.direct) return',
-      to: 'if (traits.didcomm && !step.handshake && !trust.trusted && !trust.direct) return',
+      from: 'if (!step.handshake && !trust.trusted && !trust.connectionless) return',
+      to: 'if (traits.didcomm && !step.handshake && !trust.trusted && !trust.connectionless) return',
     },
   },
   {
     id: 'D-03',
     text: 'nothing is done twice, in whatever seal',
-    mutation: { file: WIRE, from: 'unmarked: sealed.nonce === undefined,', to: 'unmarked: true,' },
+    mutation: { file: WIRE, from: 'repeatable: sealed.nonce === undefined,', to: 'repeatable: true,' },
   },
   {
     id: 'D-04',

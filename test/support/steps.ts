@@ -15,7 +15,7 @@ import {
   type Settings,
   type StepContext,
 } from '../../src/kernel/protocol.ts';
-import { type Exchange, replyOf } from '../../src/kernel/record.ts';
+import { connectionlessPeerOf, type LoadedRecord } from '../../src/kernel/record.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import type { StoredRecord } from '../../src/ports/store.ts';
@@ -167,8 +167,8 @@ export function contextOf(protocol: Protocol, given: Given): StepContext {
     return counts.get(what)!;
   };
   const settings = { ...SETTINGS, ...given.settings };
-  const record = given.record && (stored(given.record, protocol.binds.category) as unknown as Exchange);
-  const connection = given.connection && (stored(given.connection, 'connection') as unknown as Exchange);
+  const record = given.record && (stored(given.record, protocol.binds.category) as unknown as LoadedRecord);
+  const connection = given.connection && (stored(given.connection, 'connection') as unknown as LoadedRecord);
   return {
     tenant: 'tenant-1',
     now: NOW,
@@ -183,7 +183,7 @@ export function contextOf(protocol: Protocol, given: Given): StepContext {
       Object.entries(given.pages ?? {}).map(([name, { rows, total }]) => [name, { rows: rows.map((row) => stored(row, 'page')), total }]),
     ) as StepContext['pages'],
     spoken: registry,
-    reachable: Boolean(connection) || replyOf(record)?.recipientKeys !== undefined,
+    reachable: Boolean(connection) || connectionlessPeerOf(record)?.recipientKeys !== undefined,
     features: (match) => registry.features(match),
     newId: () => `id-${next('id')}`,
     newNonce: () => String(1000 + next('nonce')),
@@ -213,7 +213,11 @@ export function incoming(protocol: Protocol, what: Extract<What, { message: stri
   return readMessage({ ...composed, ...(raw as JsonObject) }, sender, recipient);
 }
 
-const fits = (protocol: Protocol, { from, role }: { from: readonly string[] | '*'; role?: string }, record: Exchange | undefined): void => {
+const fits = (
+  protocol: Protocol,
+  { from, role }: { from: readonly string[] | '*'; role?: string },
+  record: LoadedRecord | undefined,
+): void => {
   const foreign = !protocol.stateless && typeof record?.value.protocol === 'string' && record.value.protocol !== protocol.name;
   const state = record ? (record.state ?? '') : NEW;
   if (from !== '*' && (!from.includes(state) || (record && role && record.role !== role) || foreign)) throw new AppError('wrong-state');

@@ -1,7 +1,7 @@
 import type { AppError } from '../../errors.ts';
 import type { Commit, JobKind } from '../../ports/store.ts';
 import { addToBox, type BoxRow, type CommitRows } from '../../vault/rows.ts';
-import { draftCommit, draftWaiting, type KnownTenant, type NotificationDraft, notificationDraft, notifiedCauses } from '../store/shared.ts';
+import { draftCommit, draftWaiting, type KnownTenant, type NotificationDraft, notificationDraft, notifiedNames } from '../store/shared.ts';
 import { COMMIT_SETS, type CommitSet } from './commit-sql.ts';
 import { fullBox, type Link, type Statement } from './link.ts';
 
@@ -40,10 +40,10 @@ function add(columns: Columns, set: CommitSet, ...row: unknown[]): void {
 }
 
 /** Marks in the order of their hashes, so that two batches that bring the same ones never wait for each other in a circle. */
-function addMarks(columns: Columns, members: readonly Member[]): void {
-  const marks = members.flatMap(({ tenant: { n }, rows }) => rows.marks.map((mark) => ({ n, ...mark })));
-  marks.sort((a, b) => a.n - b.n || Buffer.compare(a.hash, b.hash));
-  for (const m of marks) add(columns, 'mark', m.n, m.hash, m.expires, m.answer);
+function addDedupKeys(columns: Columns, members: readonly Member[]): void {
+  const dedupKeys = members.flatMap(({ tenant: { n }, rows }) => rows.dedupKeys.map((dedupKey) => ({ n, ...dedupKey })));
+  dedupKeys.sort((a, b) => a.n - b.n || Buffer.compare(a.hash, b.hash));
+  for (const m of dedupKeys) add(columns, 'mark', m.n, m.hash, m.expires, m.answer);
 }
 
 function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
@@ -60,14 +60,14 @@ function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
   for (const hash of rows.unkeys) add(columns, 'unkey', n, hash);
   for (const hash of rows.unroutes) add(columns, 'unroute', n, hash);
   for (const r of rows.routes) add(columns, 'route', n, r.hash, r.kind, r.target);
-  for (const j of rows.jobs) add(columns, 'job', n, j.id, j.kind, j.lane, j.due, j.cause, j.payload);
+  for (const j of rows.jobs) add(columns, 'job', n, j.id, j.kind, j.lane, j.due, j.callId, j.payload);
   for (const e of rows.events) add(columns, 'event', n, e.id, e.topic, e.category, e.record, e.value);
   for (const { box, ids } of rows.taken) for (const id of ids) add(columns, 'taken', n, box, id);
   for (const { box, ids } of rows.missed) for (const id of ids) add(columns, 'missed', n, box, id);
   for (const m of rows.mail) add(columns, 'mail', n, m.box, m.id, m.recipient, m.size, m.expires, m.body);
   for (const c of rows.counters) add(columns, 'counter', n, c.hash, c.upTo, c.job);
-  for (const s of rows.snapshots) add(columns, 'cause', n, s.cause, s.value, null);
-  for (const f of rows.failures) add(columns, 'cause', n, f.cause, null, f.value);
+  for (const s of rows.results) add(columns, 'cause', n, s.callId, s.value, null);
+  for (const f of rows.failures) add(columns, 'cause', n, f.callId, null, f.value);
 }
 
 /** A box of a batch: what all commits of the batch add to it. */
@@ -99,11 +99,11 @@ function statement(members: readonly Member[], from: string): { call: Statement;
     addMember(columns, member);
     draftCommit(draft, member.tenant.keys.tenant, member.commit);
   }
-  addMarks(columns, members);
+  addDedupKeys(columns, members);
   const boxes = boxesOf(members);
   for (const b of boxes) add(columns, 'box', b.tenant.n, b.box, b.messages, b.bytes, bound(b.maxMessages), bound(b.maxBytes));
   const tenants = [...new Set(members.map((member) => member.tenant.n))];
-  const values = [tenants, from, [...draft.kinds], notifiedCauses(draft), ...SETS.flatMap(([set]) => columns[set])];
+  const values = [tenants, from, [...draft.kinds], notifiedNames(draft), ...SETS.flatMap(([set]) => columns[set])];
   return { call: { name: 'commit', text: TEXT, values }, draft, boxes };
 }
 
@@ -136,7 +136,7 @@ export function commitBatcher(link: Link, from: string, publish: (draft: Notific
   async function send(members: readonly Member[]): Promise<void> {
     const { call, draft, boxes } = statement(members, from);
     const [row] = await link.query<{ causes: string[]; waiting: number[] }>(call);
-    for (const cause of row?.causes ?? []) draft.causes.add(cause);
+    for (const callId of row?.causes ?? []) draft.callIds.add(callId);
     for (const [i, waiting] of (row?.waiting ?? []).entries()) draftWaiting(draft, boxes[i]!.tenant.keys.tenant, boxes[i]!.box, waiting);
     counters.commits += members.length;
     publish(draft);
@@ -183,9 +183,9 @@ export function commitBatcher(link: Link, from: string, publish: (draft: Notific
       while (working) await working;
     },
     /** For hints that come from elsewhere. */
-    announce(causes: readonly string[], kinds: readonly JobKind[]): void {
+    announce(callIds: readonly string[], kinds: readonly JobKind[]): void {
       const draft = notificationDraft();
-      for (const cause of causes) draft.causes.add(cause);
+      for (const callId of callIds) draft.callIds.add(callId);
       for (const kind of kinds) draft.kinds.add(kind);
       publish(draft);
     },

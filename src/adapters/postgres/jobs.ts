@@ -10,7 +10,7 @@ import {
   type SettledLane,
   type Share,
 } from '../../ports/store.ts';
-import { decodeJob, NEVER, sealDeath, takeMark, wholeTime } from '../../vault/rows.ts';
+import { decodeJob, NEVER, sealDeath, takeAllocated, wholeTime } from '../../vault/rows.ts';
 import { DAMAGED_JOB, guarded, type KnownTenant, readDead } from '../store/shared.ts';
 import { type CommitBatcher, leaseParts, leaseToken } from './commit.ts';
 import { isTransient, type Link, type Statement } from './link.ts';
@@ -85,11 +85,11 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     const jobs: ClaimedJob[] = [];
     const counted: string[] = [];
     const token = leaseToken({ id: lease, t, lane });
-    for (const { id, attempts, cause, payload } of rows) {
+    for (const { id, attempts, cause: callId, payload } of rows) {
       try {
         const plain = guarded(`job ${id}`, () => decodeJob(keys, { kind, id, lane, payload }));
-        if (takeMark(plain)) counted.push(id);
-        jobs.push({ id, kind, tenant: keys.tenant, attempts, payload: plain, cause: cause ?? undefined });
+        if (takeAllocated(plain)) counted.push(id);
+        jobs.push({ id, kind, tenant: keys.tenant, attempts, payload: plain, callId: callId ?? undefined });
       } catch (error) {
         if (asAppError(error).code !== 'store-corrupt') throw error;
         if (jobs.length > 0) break;

@@ -115,12 +115,12 @@ export function openLink({ url, settings, sent }: LinkOptions): Link {
     if (current) return current;
     const client = new pg.Client({ ...clientOptions(url, settings), pipeline: true, query_timeout: QUERY_MS });
     const attempt = client.connect().then(() => client);
-    const forget = () => {
+    const remove = () => {
       if (current === attempt) current = undefined;
     };
-    client.on('error', forget);
-    client.on('end', forget);
-    attempt.catch(forget);
+    client.on('error', remove);
+    client.on('end', remove);
+    attempt.catch(remove);
     current = attempt;
     return attempt;
   }

@@ -227,11 +227,11 @@ describe('PostgreSQL database', () => {
     const hints: ChangeNotification[] = [];
     const own: ChangeNotification[] = [];
     const ends = [other.jobs.subscribe((hint) => hints.push(hint)), db.jobs.subscribe((hint) => own.push(hint))];
-    await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, cause: 'the-cause' }] });
+    await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, callId: 'the-call' }] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
     await sleep(50);
     assert.deepEqual(hints, [
-      { kinds: ['ledger'], causes: ['the-cause'], invalidate: [], tenants: [], events: [], mailboxes: [], elsewhere: true },
+      { kinds: ['ledger'], callIds: ['the-call'], invalidate: [], tenants: [], events: [], mailboxes: [], elsewhere: true },
     ]);
     const without = hints.map(({ elsewhere: _told, ...hint }) => hint);
     assert.deepEqual(own, without, 'once, not again by the notification');
@@ -240,7 +240,7 @@ describe('PostgreSQL database', () => {
     await db.store.commit('a', { events: [event], invalidate: ['a tenant'], unroutes: ['a key'] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
     assert.deepEqual(hints, [
-      { kinds: [], causes: [], invalidate: ['a tenant', 'a key'], tenants: ['a'], events: [], mailboxes: [], elsewhere: true },
+      { kinds: [], callIds: [], invalidate: ['a tenant', 'a key'], tenants: ['a'], events: [], mailboxes: [], elsewhere: true },
     ]);
     for (const end of ends) end();
     await other.admin.close();
@@ -412,11 +412,11 @@ describe('PostgreSQL database', () => {
       const work = both.flatMap((db, k) => {
         const order = k ? boxes.toReversed() : boxes;
         const mail = order.map((mailbox) => ({ id: `${id++}`, mailbox, body: 'x', expires: round % 2 ? Infinity : 1 }));
-        const marks = order.map((box) => ({ mark: `${round} ${box}`, expires: Infinity }));
+        const dedupKeys = order.map((box) => ({ dedupKey: `${round} ${box}`, expires: Infinity }));
         const taken = order.map((mailbox) => ({ mailbox, ids: [`${id - 90}`, `${id - 70}`] }));
         return [
           db.store.commit(k ? 'a' : 'b', { mail }),
-          db.store.commit('a', { mail: mail.map((one) => ({ ...one, id: `${id++}` })), marks }),
+          db.store.commit('a', { mail: mail.map((one) => ({ ...one, id: `${id++}` })), dedupKeys }),
           db.store.commit('a', { acknowledged: taken, unacknowledged: taken }),
           db.admin.expireMail(Date.now()),
         ];

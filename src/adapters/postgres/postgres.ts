@@ -24,7 +24,7 @@ import {
   type NotificationDraft,
   notificationBoard,
   notificationDraft,
-  notifiedCauses,
+  notifiedNames,
   openJobs,
   openLock,
   openTenant,
@@ -158,7 +158,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
   const cache = tenantCache();
   const stopListening = listen({ url, settings, from, publish: board.publish });
   board.subscribe(({ invalidate }) => {
-    for (const name of invalidate) cache.forget(name);
+    for (const name of invalidate) cache.invalidate(name);
   });
   let closed = false;
   const clock = databaseClock(skew, async () =>
@@ -181,7 +181,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
       await batch.commit(known, encodeCommit(known.keys, what), what);
     } catch (error) {
       // another process removed it
-      if (error instanceof AppError && error.code === 'not-found') cache.forget(id);
+      if (error instanceof AppError && error.code === 'not-found') cache.invalidate(id);
       throw postgresError(error);
     }
   }
@@ -192,12 +192,12 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
       const known = await tenantById(id);
       return lookups.length === 0 ? [] : (await load(known, lookups)).records;
     },
-    loadMarked: async (id: string, mark: string, lookups: readonly Lookup[]) => load(await tenantById(id), lookups, mark),
+    loadWithDedupKey: async (id: string, dedupKey: string, lookups: readonly Lookup[]) => load(await tenantById(id), lookups, dedupKey),
     find: async (id: string, category: string, query: Query) => reads.find(await tenantById(id), category, query),
     key: async (id: string, kid: string) => reads.key(await tenantById(id), kid),
     route: (kid: string) => reads.route(kid),
     events: async (id: string, query: Parameters<Store['events']>[1]) => reads.events(await tenantById(id), query),
-    cause: async (id: string, cause: string) => reads.cause(await tenantById(id), cause),
+    callStatus: async (id: string, callId: string) => reads.callStatus(await tenantById(id), callId),
     mail: async (id: string, box: string, query: MailQuery) => mail.mail(await tenantById(id), box, query),
     mailbox: async (id: string, box: string, recipient?: string) => mail.mailbox(await tenantById(id), box, recipient),
   };
@@ -221,7 +221,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const unlock = `WITH opened AS (UPDATE flexid.tenant SET data_key = $2, open_until = $3::bigint WHERE n = $1 AND lock IS NOT NULL)
       UPDATE flexid.lane SET due = flexid.now_ms() WHERE t = $1 AND due >= ${NEVER} AND lease IS NULL`;
     await reader().query({ name: 'tenant-unlock', text: unlock, values: [row.n, wrapped, until] });
-    cache.forget(id);
+    cache.invalidate(id);
     await announce((draft) => {
       draft.invalidate.add(id);
       for (const kind of JOB_KINDS) draft.kinds.add(kind);
@@ -232,7 +232,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const text = `UPDATE flexid.tenant SET data_key = '', open_until = NULL WHERE id = $1 AND lock IS NOT NULL RETURNING id`;
     const locked = await reader().query<{ id: string }>({ name: 'tenant-lock', text, values: [id] });
     if (locked.length === 0) throw new AppError('not-found', `There is no locked tenant ${id}`);
-    cache.forget(id);
+    cache.invalidate(id);
     await announce((draft) => void draft.invalidate.add(id));
   }
 
@@ -243,7 +243,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     if (over.length > 0)
       await announce((draft) => {
         for (const { id } of over) {
-          cache.forget(id);
+          cache.invalidate(id);
           draft.invalidate.add(id);
         }
       });
@@ -255,7 +255,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const draft = notificationDraft();
     fill(draft);
     board.publish(draft);
-    await reader().query({ name: 'tell', text: 'SELECT flexid.hint($1, $2, $3)', values: [from, [...draft.kinds], notifiedCauses(draft)] });
+    await reader().query({ name: 'tell', text: 'SELECT flexid.hint($1, $2, $3)', values: [from, [...draft.kinds], notifiedNames(draft)] });
   }
 
   const rowOf = async (id: string): Promise<{ n: number; erased: boolean } | undefined> => {
@@ -270,7 +270,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     const body = ['route', 'job', 'lane'].map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
     const text = `DO $$ BEGIN PERFORM pg_advisory_xact_lock(${TENANT_LOCK}, ${row.n}); UPDATE flexid.tenant SET data_key = '', name = '', lock = NULL, open_until = NULL WHERE n = ${row.n}; ${body} END $$`;
     await reader().query({ name: '', text });
-    cache.forget(id);
+    cache.invalidate(id);
     await announce((draft) => void draft.invalidate.add(id));
   }
 

@@ -1,14 +1,14 @@
 import { AppError } from '../../errors.ts';
-import type { CauseStatus, Lookup, Page, Query, Route, StoredEvent, StoredKey, StoredMark, StoredRecord } from '../../ports/store.ts';
+import type { CallStatus, Lookup, Page, Query, Route, StoredDedupKey, StoredEvent, StoredKey, StoredRecord } from '../../ports/store.ts';
 import {
   decodeCursor,
+  decodeDedupKey,
   decodeFailure,
   decodeKey,
-  decodeMark,
-  decodeSnapshot,
+  decodeResult,
+  dedupKeyHash,
   encodeCursor,
   keyHash,
-  markHash,
   type RecordColumns,
   recordTagHash,
   routeHash,
@@ -18,12 +18,12 @@ import { type Link, postgresError } from './link.ts';
 
 type RecordRead = RecordColumns & { n: number };
 type LoadRow = Omit<RecordRead, 'n' | 'value'> & { ord: number; n: number | null; value: Uint8Array | null };
-type Loaded = { mark?: StoredMark; records: StoredRecord[][] };
+type Loaded = { repeated?: StoredDedupKey; records: StoredRecord[][] };
 
 interface Pending {
   tenant: KnownTenant;
   lookups: readonly Lookup[];
-  mark: string | undefined;
+  dedupKey: string | undefined;
   resolve: (loaded: Loaded) => void;
   reject: (error: AppError) => void;
 }
@@ -40,11 +40,11 @@ export function loadBatcher(link: Link, read: RowReader) {
     queue = [];
     const byId: [number[], number[], string[], string[]] = [[], [], [], []];
     const byTag: [number[], number[], Buffer[]] = [[], [], []];
-    const byMark: [number[], number[], Buffer[]] = [[], [], []];
+    const byDedupKey: [number[], number[], Buffer[]] = [[], [], []];
     const found: LoadRow[][] = [];
     const number = () => found.push([]) - 1;
     // each pending call has one number per lookup, and one for its mark, in this order
-    for (const { tenant, lookups, mark } of batch) {
+    for (const { tenant, lookups, dedupKey } of batch) {
       for (const one of lookups) {
         if ('id' in one) {
           const row = [number(), tenant.n, one.category, one.id] as const;
@@ -54,14 +54,14 @@ export function loadBatcher(link: Link, read: RowReader) {
           for (const [i, value] of row.entries()) (byTag[i] as unknown[]).push(value);
         }
       }
-      if (mark !== undefined) {
-        const row = [number(), tenant.n, markHash(tenant.keys, mark)] as const;
-        for (const [i, value] of row.entries()) (byMark[i] as unknown[]).push(value);
+      if (dedupKey !== undefined) {
+        const row = [number(), tenant.n, dedupKeyHash(tenant.keys, dedupKey)] as const;
+        for (const [i, value] of row.entries()) (byDedupKey[i] as unknown[]).push(value);
       }
     }
     const tenants = [...new Set(batch.map(({ tenant }) => tenant.n))].join(',');
     try {
-      const values = [tenants, ...byId, ...byTag, ...byMark];
+      const values = [tenants, ...byId, ...byTag, ...byDedupKey];
       for (const row of await link.query<LoadRow>({ name: 'load', text: LOAD, values })) found[row.ord]!.push(row);
     } catch (error) {
       for (const pending of batch) pending.reject(postgresError(error));
@@ -69,7 +69,7 @@ export function loadBatcher(link: Link, read: RowReader) {
     }
     let at = 0;
     for (const pending of batch) {
-      const count = pending.lookups.length + (pending.mark === undefined ? 0 : 1);
+      const count = pending.lookups.length + (pending.dedupKey === undefined ? 0 : 1);
       try {
         pending.resolve(decode(pending, found.slice(at, at + count)));
       } catch (error) {
@@ -79,16 +79,16 @@ export function loadBatcher(link: Link, read: RowReader) {
     }
   }
 
-  function decode({ tenant, lookups, mark }: Pending, found: LoadRow[][]): Loaded {
+  function decode({ tenant, lookups, dedupKey }: Pending, found: LoadRow[][]): Loaded {
     const records = lookups.map((_, i) => found[i]!.map((row) => read.record(tenant.keys, row as RecordColumns)));
-    const marked = mark === undefined ? undefined : found[lookups.length]![0];
-    return { mark: marked && read.decoded('a mark', () => decodeMark(tenant.keys, mark!, marked.value)), records };
+    const seen = dedupKey === undefined ? undefined : found[lookups.length]![0];
+    return { repeated: seen && read.decoded('a dedup key', () => decodeDedupKey(tenant.keys, dedupKey!, seen.value)), records };
   }
 
-  return (tenant: KnownTenant, lookups: readonly Lookup[], mark?: string): Promise<Loaded> =>
+  return (tenant: KnownTenant, lookups: readonly Lookup[], dedupKey?: string): Promise<Loaded> =>
     new Promise((resolve, reject) => {
       if (queue.length === 0) setImmediate(flush);
-      queue.push({ tenant, lookups, mark, resolve, reject });
+      queue.push({ tenant, lookups, dedupKey, resolve, reject });
     });
 }
 
@@ -163,19 +163,19 @@ export function postgresReads(link: () => Link, read: RowReader) {
         : scoped(tenant, 'events-after', `${columns} WHERE t = $1 AND id > $2 ORDER BY id LIMIT $3`, [tenant.n, query.after ?? '', limit]);
       return ((await rows) as Parameters<RowReader['event']>[1][]).map((row) => read.event(tenant.keys, row));
     },
-    async cause(tenant: KnownTenant, cause: string): Promise<CauseStatus> {
+    async callStatus(tenant: KnownTenant, callId: string): Promise<CallStatus> {
       const text = `SELECT
           (SELECT count(*) FROM flexid.job WHERE t = $1 AND cause = $2 AND cause IS NOT NULL AND kind NOT IN ('deliver', 'event')) AS open, c.snapshot, c.failure
         FROM (SELECT 1) one LEFT JOIN flexid.cause c ON c.t = $1 AND c.cause = $2`;
       const [row] = await scoped<{ open: number; snapshot: Uint8Array | null; failure: Uint8Array | null }>(tenant, 'cause', text, [
         tenant.n,
-        cause,
+        callId,
       ]);
       const { open = 0, snapshot, failure } = row ?? {};
       return {
         open,
-        snapshot: snapshot ? read.decoded(`cause ${cause}`, () => decodeSnapshot(tenant.keys, cause, snapshot)) : undefined,
-        failure: failure ? read.decoded(`cause ${cause}`, () => decodeFailure(tenant.keys, cause, failure)) : undefined,
+        result: snapshot ? read.decoded(`call ${callId}`, () => decodeResult(tenant.keys, callId, snapshot)) : undefined,
+        failure: failure ? read.decoded(`call ${callId}`, () => decodeFailure(tenant.keys, callId, failure)) : undefined,
       };
     },
   };

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../../errors.ts';
 import { type CommitRows, type RecordRow, splitTags } from '../../vault/rows.ts';
-import { CAUSE_MS } from '../store/shared.ts';
+import { CALL_MS } from '../store/shared.ts';
 import type { Holds, LaneWrites } from './lanes.ts';
 import { mailWrites } from './mail.ts';
 
@@ -18,7 +18,7 @@ const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.leng
 
 /** What the hints need of a commit that was written: the causes of the jobs it completed, and how much lies in the boxes that got mail. */
 export interface Written {
-  causes: string[];
+  callIds: string[];
   boxes: { box: string; waiting: number }[];
 }
 export type CommitWriter = (t: number, rows: CommitRows, now: number) => Written;
@@ -40,12 +40,12 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
   const keyDelete = db.prepare('DELETE FROM key WHERE t = ? AND hash = ?');
   const routeInsert = db.prepare('INSERT INTO route (hash, t, kind, target) VALUES (?, ?, ?, ?)');
   const routeDelete = db.prepare('DELETE FROM route WHERE hash = ? AND t = ?');
-  const markInsert = db.prepare('INSERT INTO mark (t, hash, expires, answer) VALUES (?, ?, ?, ?)');
+  const dedupKeyInsert = db.prepare('INSERT INTO mark (t, hash, expires, answer) VALUES (?, ?, ?, ?)');
   const count = db.prepare(`INSERT INTO counter (t, hash, n) SELECT ?1, ?2, 1 WHERE ?3 >= 1
     ON CONFLICT (t, hash) DO UPDATE SET n = n + 1 WHERE n < ?3 RETURNING n`);
   const allocationInsert = db.prepare('INSERT INTO allocation (t, job, n) VALUES (?, ?, ?)');
   const eventInsert = db.prepare('INSERT INTO event (t, id, topic, category, record, time, value) VALUES (?, ?, ?, ?, ?, ?, ?)');
-  const snapshotPut = db.prepare(`INSERT INTO cause (t, cause, expires, snapshot) VALUES (?, ?, ?, ?)
+  const resultPut = db.prepare(`INSERT INTO cause (t, cause, expires, snapshot) VALUES (?, ?, ?, ?)
     ON CONFLICT (t, cause) DO UPDATE SET expires = excluded.expires, snapshot = excluded.snapshot`);
   const writeMail = mailWrites(db);
   const failurePut = db.prepare(`INSERT INTO cause (t, cause, expires, failure) VALUES (?, ?, ?, ?)
@@ -93,12 +93,12 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
   }
 
   return (t, rows, now) => {
-    const causes: string[] = [];
+    const callIds: string[] = [];
     for (const done of rows.done) {
-      const cause = complete(done);
-      if (cause !== null) causes.push(cause);
+      const callId = complete(done);
+      if (callId !== null) callIds.push(callId);
     }
-    for (const mark of rows.marks) markInsert.run(t, mark.hash, mark.expires, mark.answer);
+    for (const dedupKey of rows.dedupKeys) dedupKeyInsert.run(t, dedupKey.hash, dedupKey.expires, dedupKey.answer);
     for (const row of rows.deletes) deleteRecord(t, row);
     for (const row of rows.records) row.expect === 0 ? insertRecord(t, row, now) : updateRecord(t, row, now);
     for (const key of rows.keys) keyInsert.run(t, key.hash, key.value);
@@ -112,8 +112,8 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
       allocationInsert.run(t, job, given.n);
     }
     for (const e of rows.events) eventInsert.run(t, e.id, e.topic, e.category, e.record, now, e.value);
-    for (const { cause, value } of rows.snapshots) snapshotPut.run(t, cause, now + CAUSE_MS, value);
-    for (const { cause, value } of rows.failures) failurePut.run(t, cause, now + CAUSE_MS, value);
-    return { causes, boxes: writeMail(t, rows, now) };
+    for (const { callId, value } of rows.results) resultPut.run(t, callId, now + CALL_MS, value);
+    for (const { callId, value } of rows.failures) failurePut.run(t, callId, now + CALL_MS, value);
+    return { callIds, boxes: writeMail(t, rows, now) };
   };
 }

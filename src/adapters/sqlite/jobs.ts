@@ -11,7 +11,7 @@ import {
   type Page,
   type Share,
 } from '../../ports/store.ts';
-import { decodeJob, NEVER, sealDeath, takeMark, wholeTime } from '../../vault/rows.ts';
+import { decodeJob, NEVER, sealDeath, takeAllocated, wholeTime } from '../../vault/rows.ts';
 import { type Bounds, boundsOf, CROWD, fairly, windowOf } from '../store/fair.ts';
 import { DAMAGED_JOB, guarded, type KnownTenant, type NotificationDraft, readDead } from '../store/shared.ts';
 import type { BatchWriter } from './batch.ts';
@@ -55,8 +55,8 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
   const deadRows = db.prepare('SELECT id, kind, lane, attempts, died, error, payload FROM dead WHERE t = ? ORDER BY n LIMIT ? OFFSET ?');
   const deadCount = db.prepare('SELECT count(*) AS total FROM dead WHERE t = ?');
 
-  function announce(draft: NotificationDraft, causes: readonly string[], kinds: readonly JobKind[]): void {
-    for (const cause of causes) draft.causes.add(cause);
+  function announce(draft: NotificationDraft, callIds: readonly string[], kinds: readonly JobKind[]): void {
+    for (const callId of callIds) draft.callIds.add(callId);
     for (const kind of kinds) draft.kinds.add(kind);
   }
 
@@ -72,8 +72,8 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
       const { id, kind, attempts } = row;
       try {
         const payload = guarded(`job ${id}`, () => decodeJob(keys, { kind, id, lane: lane.name, payload: row.payload }));
-        const job: ClaimedJob = { id, kind, tenant: keys.tenant, attempts, payload, cause: row.cause ?? undefined };
-        if (takeMark(payload)) job.allocated = (allocation.get(lane.t, id) as { n: number } | undefined)?.n;
+        const job: ClaimedJob = { id, kind, tenant: keys.tenant, attempts, payload, callId: row.cause ?? undefined };
+        if (takeAllocated(payload)) job.allocated = (allocation.get(lane.t, id) as { n: number } | undefined)?.n;
         jobs.push(job);
       } catch (error) {
         if (asAppError(error).code !== 'store-corrupt') throw error;
@@ -182,7 +182,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
   }
 
   function settle(settled: Parameters<Jobs['settle']>[0]): Promise<void> {
-    const causes: string[] = [];
+    const callIds: string[] = [];
     const kinds: JobKind[] = [];
     const ended: string[] = [];
     const write = () => {
@@ -195,7 +195,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
           ...(one.done ?? []).map((id) => lanes.remove(lane.n, id)),
           ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(tenantByNumber(lane.t).keys, id, error), now)),
         ];
-        for (const removed of gone) if (removed?.cause) causes.push(removed.cause);
+        for (const removed of gone) if (removed?.cause) callIds.push(removed.cause);
         for (const { id, at, untried } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at), untried);
         if (lanes.refresh(lane.n, now) !== undefined) kinds.push(lane.kind);
         ended.push(one.lease);
@@ -203,12 +203,12 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     };
     return batch.write(write, (draft) => {
       for (const lease of ended) held.release(lease);
-      announce(draft, causes, kinds);
+      announce(draft, callIds, kinds);
     });
   }
 
   function drop(tenant: string, ids: readonly string[]): Promise<void> {
-    const causes: string[] = [];
+    const callIds: string[] = [];
     return batch.write(
       () => {
         const now = Date.now();
@@ -217,11 +217,11 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         for (const id of ids) {
           const removed = lanes.drop(n, id);
           if (removed) touched.add(removed.lane);
-          if (removed?.cause) causes.push(removed.cause);
+          if (removed?.cause) callIds.push(removed.cause);
         }
         for (const lane of touched) if (!held.isHeld(lane, now)) lanes.refresh(lane, now);
       },
-      (draft) => announce(draft, causes, []),
+      (draft) => announce(draft, callIds, []),
     );
   }
 

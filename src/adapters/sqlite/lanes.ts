@@ -102,7 +102,7 @@ export function laneWrites(db: DatabaseSync) {
       lane = found.n;
       if (job.id < found.head) laneUpdate.run(due, job.id, lane);
     }
-    jobInsert.run(job.id, lane, t, job.kind, due, job.cause, job.payload);
+    jobInsert.run(job.id, lane, t, job.kind, due, job.callId, job.payload);
   }
 
   return {

@@ -1,26 +1,26 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { AppError } from '../../errors.ts';
 import {
-  type CauseStatus,
+  type CallStatus,
   LOOKUP_ROWS,
   type Lookup,
   type Page,
   type Query,
   type Route,
+  type StoredDedupKey,
   type StoredEvent,
   type StoredKey,
-  type StoredMark,
   type StoredRecord,
 } from '../../ports/store.ts';
 import {
   decodeCursor,
+  decodeDedupKey,
   decodeFailure,
   decodeKey,
-  decodeMark,
-  decodeSnapshot,
+  decodeResult,
+  dedupKeyHash,
   encodeCursor,
   keyHash,
-  markHash,
   type RecordColumns,
   recordTagHash,
   routeHash,
@@ -37,7 +37,7 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
   const byTag = db.prepare(
     `SELECT ${COLUMNS} FROM tag g JOIN record r ON r.n = g.n WHERE g.t = ? AND g.hash = ? ORDER BY g.n DESC LIMIT ${LOOKUP_ROWS}`,
   );
-  const markGet = db.prepare('SELECT answer FROM mark WHERE t = ? AND hash = ?');
+  const dedupKeyGet = db.prepare('SELECT answer FROM mark WHERE t = ? AND hash = ?');
   const keyGet = db.prepare('SELECT value FROM key WHERE t = ? AND hash = ?');
   const routeGet = db.prepare(
     'SELECT tenant.id AS tenant, route.kind, route.target FROM route JOIN tenant ON tenant.n = route.t WHERE hash = ?',
@@ -45,8 +45,8 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
   const eventsAfter = db.prepare('SELECT id, topic, category, record, time, value FROM event WHERE t = ? AND id > ? ORDER BY id LIMIT ?');
   const eventsNamed = db.prepare(`SELECT id, topic, category, record, time, value FROM event
     WHERE t = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?`);
-  const causeGet = db.prepare('SELECT snapshot, failure FROM cause WHERE t = ? AND cause = ?');
-  const causeOpen = db.prepare(`SELECT count(*) AS open FROM job INDEXED BY job_cause
+  const callGet = db.prepare('SELECT snapshot, failure FROM cause WHERE t = ? AND cause = ?');
+  const callOpen = db.prepare(`SELECT count(*) AS open FROM job INDEXED BY job_cause
     WHERE t = ? AND cause = ? AND cause IS NOT NULL AND kind NOT IN ('deliver', 'event')`);
   // one per shape of a query: the filters in use, the direction, with a position or without
   const finds = new Map<string, { rows: StatementSync; total: StatementSync }>();
@@ -105,9 +105,9 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
   return {
     lookup,
     find,
-    mark(tenant: KnownTenant, mark: string): StoredMark | undefined {
-      const row = markGet.get(tenant.n, markHash(tenant.keys, mark)) as { answer: Uint8Array | null } | undefined;
-      return row && read.decoded('a mark', () => decodeMark(tenant.keys, mark, row.answer));
+    storedDedupKey(tenant: KnownTenant, dedupKey: string): StoredDedupKey | undefined {
+      const row = dedupKeyGet.get(tenant.n, dedupKeyHash(tenant.keys, dedupKey)) as { answer: Uint8Array | null } | undefined;
+      return row && read.decoded('a dedup key', () => decodeDedupKey(tenant.keys, dedupKey, row.answer));
     },
     key(tenant: KnownTenant, kid: string): StoredKey | undefined {
       const row = keyGet.get(tenant.n, keyHash(tenant.keys, kid)) as { value: Uint8Array } | undefined;
@@ -124,14 +124,14 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
         : eventsAfter.all(tenant.n, query.after ?? '', limit);
       return (rows as unknown as Parameters<RowReader['event']>[1][]).map((row) => read.event(tenant.keys, row));
     },
-    cause(tenant: KnownTenant, cause: string): CauseStatus {
-      const { open } = causeOpen.get(tenant.n, cause) as { open: number };
-      const row = causeGet.get(tenant.n, cause) as { snapshot: Uint8Array | null; failure: Uint8Array | null } | undefined;
+    callStatus(tenant: KnownTenant, callId: string): CallStatus {
+      const { open } = callOpen.get(tenant.n, callId) as { open: number };
+      const row = callGet.get(tenant.n, callId) as { snapshot: Uint8Array | null; failure: Uint8Array | null } | undefined;
       const { snapshot, failure } = row ?? {};
       return {
         open,
-        snapshot: snapshot ? read.decoded(`cause ${cause}`, () => decodeSnapshot(tenant.keys, cause, snapshot)) : undefined,
-        failure: failure ? read.decoded(`cause ${cause}`, () => decodeFailure(tenant.keys, cause, failure)) : undefined,
+        result: snapshot ? read.decoded(`call ${callId}`, () => decodeResult(tenant.keys, callId, snapshot)) : undefined,
+        failure: failure ? read.decoded(`call ${callId}`, () => decodeFailure(tenant.keys, callId, failure)) : undefined,
       };
     },
   };

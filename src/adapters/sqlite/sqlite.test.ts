@@ -171,18 +171,20 @@ describe('SQLite file', () => {
     const acknowledged: string[] = [];
     const refused: string[] = [];
     const write = (id: string) =>
-      db.store.commit('t', { records: [connection(id, { text: 'x'.repeat(9000) })], marks: [{ mark: id, expires: Infinity }] }).then(
-        () => acknowledged.push(id),
-        (error) => {
-          assert.ok(failsWith('store-full')(error), String(error));
-          refused.push(id);
-        },
-      );
+      db.store
+        .commit('t', { records: [connection(id, { text: 'x'.repeat(9000) })], dedupKeys: [{ dedupKey: id, expires: Infinity }] })
+        .then(
+          () => acknowledged.push(id),
+          (error) => {
+            assert.ok(failsWith('store-full')(error), String(error));
+            refused.push(id);
+          },
+        );
     for (let i = 0; i < 30; i++) await Promise.all(Array.from({ length: 5 }, (_, k) => write(`${i}-${k}`)));
     assert.ok(acknowledged.length > 10 && refused.length > 10, `${acknowledged.length} and ${refused.length}`);
     const stored = async (from: Database) => (await from.store.find('t', 'connection', { limit: 1000 })).rows.map((row) => row.id).sort();
     assert.deepEqual(await stored(db), [...acknowledged].sort());
-    for (const id of refused) assert.equal((await db.store.loadMarked('t', id, [])).mark, undefined);
+    for (const id of refused) assert.equal((await db.store.loadWithDedupKey('t', id, [])).repeated, undefined);
     await db.store.commit('t', { deletes: acknowledged.map((id) => ({ category: 'connection', id, expect: 1 })) });
     await write('after');
     assert.equal(acknowledged.at(-1), 'after');
@@ -240,7 +242,7 @@ describe('SQLite after kill -9', () => {
           const id = w + '-' + String(i).padStart(7, '0');
           await db.store.commit('t', {
             records: [{ category: 'c', id, expect: 0, value: { id } }],
-            marks: [{ mark: id, expires: Infinity }],
+            dedupKeys: [{ dedupKey: id, expires: Infinity }],
             jobs: [{ id, kind: 'deliver', lane: 'deliver:' + w, payload: { id } }],
           });
           writeSync(1, id + '\\n');
@@ -262,7 +264,7 @@ describe('SQLite after kill -9', () => {
     for (const id of acknowledged) assert.ok(stored.has(id), `${id} was acknowledged and is gone`);
     const lanes = await db.jobs.claim({ owner: 'test', lanes: 10, perLane: 10_000, leaseMs: 1000 });
     assert.deepEqual(new Set(lanes.flatMap((lane) => lane.jobs.map((job) => job.id))), stored);
-    for (const id of stored) assert.ok((await db.store.loadMarked('t', id, [])).mark);
+    for (const id of stored) assert.ok((await db.store.loadWithDedupKey('t', id, [])).repeated);
     await db.admin.close();
   });
 });

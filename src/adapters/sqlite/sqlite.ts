@@ -180,7 +180,7 @@ function assemble(
       },
       (draft) => {
         draftCommit(draft, tenant, what);
-        for (const cause of written?.causes ?? []) draft.causes.add(cause);
+        for (const callId of written?.callIds ?? []) draft.callIds.add(callId);
         for (const { box, waiting } of written?.boxes ?? []) draftWaiting(draft, tenant, box, waiting);
       },
     );
@@ -193,16 +193,16 @@ function assemble(
         const known = tenantById(tenant);
         return lookups.map((one) => reads.lookup(known, one));
       }),
-    loadMarked: (tenant: string, mark: string, lookups: readonly Lookup[]) =>
+    loadWithDedupKey: (tenant: string, dedupKey: string, lookups: readonly Lookup[]) =>
       read(() => {
         const known = tenantById(tenant);
-        return { mark: reads.mark(known, mark), records: lookups.map((one) => reads.lookup(known, one)) };
+        return { repeated: reads.storedDedupKey(known, dedupKey), records: lookups.map((one) => reads.lookup(known, one)) };
       }),
     find: (tenant: string, category: string, query: Query) => read(() => reads.find(tenantById(tenant), category, query)),
     key: (tenant: string, kid: string) => read(() => reads.key(tenantById(tenant), kid)),
     route: (kid: string) => read(() => reads.route(kid)),
     events: (tenant: string, query: Parameters<Store['events']>[1]) => read(() => reads.events(tenantById(tenant), query)),
-    cause: (tenant: string, cause: string) => read(() => reads.cause(tenantById(tenant), cause)),
+    callStatus: (tenant: string, callId: string) => read(() => reads.callStatus(tenantById(tenant), callId)),
     mail: (tenant: string, box: string, query: MailQuery) => read(() => mail.mail(tenantById(tenant), box, query)),
     mailbox: (tenant: string, box: string, recipient?: string) => read(() => mail.mailbox(tenantById(tenant), box, recipient)),
   };
@@ -227,7 +227,7 @@ function assemble(
         lanesAwake.run(Date.now(), row.n, NEVER);
       },
       (draft) => {
-        cache.forget(tenant);
+        cache.invalidate(tenant);
         for (const kind of JOB_KINDS) draft.kinds.add(kind);
       },
     );
@@ -239,7 +239,7 @@ function assemble(
     await batch.write(
       () => void tenantLock.run(row.n),
       (draft) => {
-        cache.forget(tenant);
+        cache.invalidate(tenant);
         draft.invalidate.add(tenant);
       },
     );
@@ -254,7 +254,7 @@ function assemble(
       },
       (draft) => {
         for (const { id } of over) {
-          cache.forget(id);
+          cache.invalidate(id);
           draft.invalidate.add(id);
         }
       },
@@ -271,7 +271,7 @@ function assemble(
         for (const table of ['route', 'job', 'lane']) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
       },
       (draft) => {
-        cache.forget(tenant);
+        cache.invalidate(tenant);
         draft.invalidate.add(tenant);
       },
     );

@@ -20,13 +20,13 @@ import {
   type MailColumns,
   openDeath,
   type RecordColumns,
-  takeMark,
+  takeAllocated,
 } from '../../vault/rows.ts';
 import { type TenantKeys, tenantKeys, unwrapDataKey, VaultError } from '../../vault/seal.ts';
 
 /** How long what the databases keep by themselves lives: events for replay, outcomes for the REST call that waits for them. */
 export const EVENT_MS = 7 * 24 * 3600 * 1000;
-export const CAUSE_MS = 3600 * 1000;
+export const CALL_MS = 3600 * 1000;
 /** The bounds of a page. */
 export const PAGE_ROWS = 100;
 export const MAX_PAGE_ROWS = 10_000;
@@ -164,7 +164,7 @@ export function tenantCache() {
     byId(id: string): KnownTenant | undefined {
       const known = byId.get(id);
       if (known?.until === undefined || known.until > Date.now()) return known;
-      this.forget(id);
+      this.invalidate(id);
       return undefined;
     },
     byNumber(n: number): KnownTenant | undefined {
@@ -176,12 +176,12 @@ export function tenantCache() {
       byNumber.set(tenant.n, tenant);
       if (byId.size > TENANTS_KEPT) {
         const [oldest] = byId.values();
-        if (oldest) this.forget(oldest.keys.tenant);
+        if (oldest) this.invalidate(oldest.keys.tenant);
       }
       return tenant;
     },
     /** `*` for all. */
-    forget(id: string): void {
+    invalidate(id: string): void {
       if (id === '*') {
         byId.clear();
         byNumber.clear();
@@ -208,7 +208,7 @@ export function readDead(keys: TenantKeys, row: Omit<DeadJob, 'error' | 'payload
   const rest = { id, kind, lane, attempts, died };
   try {
     const payload = decodeJob(keys, row);
-    takeMark(payload);
+    takeAllocated(payload);
     return { ...rest, error: openDeath(keys, id, row.error), payload };
   } catch (error) {
     if (!(error instanceof VaultError)) throw error;
@@ -220,7 +220,7 @@ export function readDead(keys: TenantKeys, row: Omit<DeadJob, 'error' | 'payload
 export interface NotificationDraft {
   elsewhere?: boolean;
   kinds: Set<JobKind>;
-  causes: Set<string>;
+  callIds: Set<string>;
   invalidate: Set<string>;
   tenants: Set<string>;
   events: ChangeNotification['events'][number][];
@@ -230,7 +230,7 @@ export interface NotificationDraft {
 
 export const notificationDraft = (): NotificationDraft => ({
   kinds: new Set(),
-  causes: new Set(),
+  callIds: new Set(),
   invalidate: new Set(),
   tenants: new Set(),
   events: [],
@@ -255,8 +255,8 @@ function notifiedMailboxes(draft: NotificationDraft): string[] {
 }
 export const invalidateName = (name: string): string => FORGET + name;
 /** The causes of a draft, and what travels among them. */
-export const notifiedCauses = (draft: NotificationDraft): string[] => [
-  ...draft.causes,
+export const notifiedNames = (draft: NotificationDraft): string[] => [
+  ...draft.callIds,
   ...[...draft.invalidate].map(invalidateName),
   ...new Set(draft.events.map(({ tenant }) => EVENTS + tenant)),
   ...notifiedMailboxes(draft),
@@ -268,13 +268,13 @@ function addMailbox(draft: NotificationDraft, name: string): void {
 }
 
 /** A notification of another process as a draft; where everything is to be forgotten, any box may have got mail. */
-export function receivedDraft(kinds: readonly JobKind[], causes: readonly string[]): NotificationDraft {
+export function receivedDraft(kinds: readonly JobKind[], callIds: readonly string[]): NotificationDraft {
   const draft = { ...notificationDraft(), elsewhere: true, kinds: new Set(kinds) };
-  for (const cause of causes) {
-    if (cause.startsWith(FORGET)) draft.invalidate.add(cause.slice(FORGET.length));
-    else if (cause.startsWith(EVENTS)) draft.tenants.add(cause.slice(EVENTS.length));
-    else if (cause.startsWith(MAIL)) addMailbox(draft, cause);
-    else draft.causes.add(cause);
+  for (const callId of callIds) {
+    if (callId.startsWith(FORGET)) draft.invalidate.add(callId.slice(FORGET.length));
+    else if (callId.startsWith(EVENTS)) draft.tenants.add(callId.slice(EVENTS.length));
+    else if (callId.startsWith(MAIL)) addMailbox(draft, callId);
+    else draft.callIds.add(callId);
   }
   if (draft.invalidate.has('*')) addMailbox(draft, ANY_MAILBOX);
   return draft;
@@ -284,10 +284,10 @@ export function receivedDraft(kinds: readonly JobKind[], causes: readonly string
 export function draftCommit(draft: NotificationDraft, tenant: string, commit: Commit): void {
   for (const job of commit.jobs ?? []) {
     draft.kinds.add(job.kind);
-    if (job.cause !== undefined) draft.causes.add(job.cause);
+    if (job.callId !== undefined) draft.callIds.add(job.callId);
   }
-  for (const snapshot of commit.snapshots ?? []) draft.causes.add(snapshot.cause);
-  for (const failure of commit.failures ?? []) draft.causes.add(failure.cause);
+  for (const result of commit.results ?? []) draft.callIds.add(result.callId);
+  for (const failure of commit.failures ?? []) draft.callIds.add(failure.callId);
   for (const event of commit.events ?? []) draft.events.push({ tenant, event });
   for (const mail of commit.mail ?? []) {
     const name = mailboxName(tenant, mail.mailbox);
@@ -331,11 +331,11 @@ export function notificationBoard(report: (error: unknown) => void) {
       return () => listeners.delete(listener);
     },
     publish(draft: NotificationDraft): void {
-      const { kinds, causes, invalidate, tenants, events, mailboxes } = draft;
-      if (kinds.size + causes.size + invalidate.size + tenants.size + events.length + mailboxes.size === 0) return;
+      const { kinds, callIds, invalidate, tenants, events, mailboxes } = draft;
+      if (kinds.size + callIds.size + invalidate.size + tenants.size + events.length + mailboxes.size === 0) return;
       const hint: ChangeNotification = {
         kinds: [...kinds],
-        causes: [...causes],
+        callIds: [...callIds],
         invalidate: [...invalidate],
         tenants: [...tenants],
         events,

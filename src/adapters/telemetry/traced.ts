@@ -46,11 +46,11 @@ export function tracedDatabase(db: Database, trace: Trace): Database {
         span('store load', { 'flexid.tenant': tenant, 'flexid.records': categories(lookups) }, () => store.load(tenant, lookups), {
           kind: 'client',
         }),
-      loadMarked: (tenant, mark, lookups) =>
+      loadWithDedupKey: (tenant, dedupKey, lookups) =>
         span(
           'store load',
           { 'flexid.tenant': tenant, 'flexid.records': categories(lookups) },
-          () => store.loadMarked(tenant, mark, lookups),
+          () => store.loadWithDedupKey(tenant, dedupKey, lookups),
           { kind: 'client' },
         ),
       find: (tenant, category, query) =>
@@ -61,7 +61,7 @@ export function tracedDatabase(db: Database, trace: Trace): Database {
       route: (kid) => span('store route', {}, () => store.route(kid), { kind: 'client' }),
       events: (tenant, query) => span('store events', { 'flexid.tenant': tenant }, () => store.events(tenant, query), { kind: 'client' }),
       // asked again and again while a call waits
-      cause: (tenant, cause) => store.cause(tenant, cause),
+      callStatus: (tenant, callId) => store.callStatus(tenant, callId),
       mail: (tenant, box, query) =>
         span('store mail', { 'flexid.tenant': tenant }, () => store.mail(tenant, box, query), { kind: 'client' }),
       mailbox: (tenant, box, recipient) =>

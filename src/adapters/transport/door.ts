@@ -99,7 +99,7 @@ export function createDoor(options: DoorOptions): Door {
     if (!oldest) return;
     say(oldest.of.name, 'an unfinished request was ended: too many of them, or too large');
     goodbye(oldest.socket);
-    for (const [request, body] of bodies) if (body === oldest) forget(request);
+    for (const [request, body] of bodies) if (body === oldest) release(request);
   }
 
   function begin(request: IncomingMessage): void {
@@ -113,7 +113,7 @@ export function createDoor(options: DoorOptions): Door {
     else if (bodies.size > maxBodies) cutOldest(most(groups.values(), (one) => one.bodies.size));
   }
 
-  function forget(request: IncomingMessage): void {
+  function release(request: IncomingMessage): void {
     const body = bodies.get(request);
     if (!body) return;
     bodies.delete(request);
@@ -142,12 +142,12 @@ export function createDoor(options: DoorOptions): Door {
       if (socket.bytesRead - start >= (age / 1000) * MIN_RATE) continue;
       say(of.name, 'an unfinished request was ended: it came too slowly');
       goodbye(socket);
-      forget(request);
+      release(request);
     }
   }, TICK_MS);
   ticking.unref();
 
-  const keep = (server: Server): void => boundConnections(server, { perAddress, maxConnections, trusted, say, begin, forget });
+  const keep = (server: Server): void => boundConnections(server, { perAddress, maxConnections, trusted, say, begin, release });
 
   return Object.freeze({ keep, nameOf, grew, close: () => clearInterval(ticking) });
 }
@@ -161,11 +161,11 @@ interface Bounds {
   say(name: string, text: string): void;
   /** A body begins, and is over. */
   begin(request: IncomingMessage): void;
-  forget(request: IncomingMessage): void;
+  release(request: IncomingMessage): void;
 }
 
 /** Bounds the connections of one server. */
-function boundConnections(server: Server, { perAddress, maxConnections, trusted, say, begin, forget }: Bounds): void {
+function boundConnections(server: Server, { perAddress, maxConnections, trusted, say, begin, release }: Bounds): void {
   const callers = new Map<string, Caller>();
   const whose = new Map<Socket, { readonly name: string; readonly caller: Caller; state: 'unfinished' | 'idle' | 'working' }>();
 
@@ -216,14 +216,14 @@ function boundConnections(server: Server, { perAddress, maxConnections, trusted,
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     response.once('close', () => {
-      forget(request);
+      release(request);
       move(socket, 'idle');
     });
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
     if (coding === undefined && Number(length ?? 0) === 0) return move(socket, 'working');
     begin(request);
     request.once('end', () => {
-      forget(request);
+      release(request);
       move(socket, 'working');
     });
   });

@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { subjectOfRow } from '../../formats/anoncreds-presentation.ts';
 import { meets, WqlUnsupported } from '../../formats/wql.ts';
-import { toExchange } from '../../kernel/record.ts';
+import { loadedRecord } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { StoredRecord } from '../../ports/store.ts';
@@ -67,7 +67,7 @@ export const credentialRoutes: readonly AdminRoute[] = [
       const limit = Number(paged ? (query.limit ?? 100) : (query.count ?? 10));
       const offset = Number((paged ? query.offset : query.start) ?? 0);
       const wql = parsed(query.wql);
-      const view = (row: StoredRecord): JsonObject => credential.view(toExchange<CredentialValue>(row));
+      const view = (row: StoredRecord): JsonObject => credential.view(loadedRecord<CredentialValue>(row));
       if (Object.keys(wql).length > 0) {
         try {
           return { results: (await queried(admin, tenant, wql, offset, limit)).map(view) };

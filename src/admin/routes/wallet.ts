@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { toBase58 } from '../../didcomm/encoding.ts';
 import { fromMultikey } from '../../dids/did-key.ts';
 import { AppError } from '../../errors.ts';
-import { toExchange } from '../../kernel/record.ts';
+import { loadedRecord } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type DidValue, did } from '../../records/did.ts';
 import { type WalletKeyValue, walletKey } from '../../records/wallet-key.ts';
@@ -27,7 +27,7 @@ export const walletRoutes: readonly AdminRoute[] = [
       const { sovAsAlgo } = (await admin.kernel.profiles.of(tenant)).settings;
       const tags = query.method === 'sov' && sovAsAlgo ? { ...query, method: 'algo' } : query;
       const { rows } = await admin.kernel.db.store.find(tenant, did.category, { tags, limit: 10_000 });
-      return { results: rows.map((row) => did.view(toExchange<DidValue>(row))) };
+      return { results: rows.map((row) => did.view(loadedRecord<DidValue>(row))) };
     },
   },
   {
@@ -53,7 +53,7 @@ export const walletRoutes: readonly AdminRoute[] = [
     async handle(admin, { tenant }) {
       const [rows] = await admin.kernel.db.store.load(tenant, [{ category: did.category, tag: 'posture', equals: 'public' }]);
       const row = rows?.[0];
-      return { result: row ? did.view(toExchange<DidValue>(row)) : null } satisfies JsonObject;
+      return { result: row ? did.view(loadedRecord<DidValue>(row)) : null } satisfies JsonObject;
     },
   },
   {
@@ -80,7 +80,7 @@ export const walletRoutes: readonly AdminRoute[] = [
         { category: walletKey.category, id: multikey },
         { category: did.category, tag: 'verkey', equals: toBase58(key.bytes) },
       ]);
-      if (own?.[0]) return walletKey.view(toExchange<WalletKeyValue>(own[0]));
+      if (own?.[0]) return walletKey.view(loadedRecord<WalletKeyValue>(own[0]));
       if (!ofDid?.[0]) throw new AppError('not-found', 'No key of this multikey is in the wallet');
       return { kid: null, multikey };
     },

@@ -297,7 +297,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
   return {
     'send-offer': {
       route: `POST ${path}/records/{cred_ex_id}/send-offer`,
-      picks: recordOf,
+      selectResponse: recordOf,
       tag,
       summary: 'Send holder a credential offer in reference to a proposal with preview',
       body: (formats) => Type.Object(bodies(formats).counter),
@@ -311,7 +311,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
     },
     'send-request': {
       route: `POST ${path}/records/{cred_ex_id}/send-request`,
-      picks: recordOf,
+      selectResponse: recordOf,
       tag,
       summary: 'Send issuer a credential request',
       body: Type.Object({ holder_did: Text, auto_remove: Flag, auto_remove_on_failure: Flag }),

@@ -3,7 +3,7 @@ import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import { EndpointUrl } from '../../kernel/addresses.ts';
 import { command, defineProtocol, NEW } from '../../kernel/protocol.ts';
-import { toExchange } from '../../kernel/record.ts';
+import { loadedRecord } from '../../kernel/record.ts';
 import { OFFSET } from '../../kernel/schema.ts';
 import { mediatedRoute, mediationId } from '../../mediation/names.ts';
 import type { Lookup } from '../../ports/store.ts';
@@ -179,7 +179,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         const over = body.before === undefined && ctx.record !== undefined;
         return {
           ...(over && { record: { remove: true }, invalidate: [ctx.tenant] }),
-          others: gone.map((row) => ({ def: keylist as never, base: toExchange(row), remove: true })),
+          others: gone.map((row) => ({ def: keylist as never, base: loadedRecord(row), remove: true })),
           unroutes: body.role === 'server' ? gone.map(({ value }) => mediatedRoute(ctx.tenant, String(value.verkey))) : [],
           next:
             gone.length > 0 && total > gone.length

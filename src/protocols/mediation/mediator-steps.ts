@@ -2,7 +2,7 @@ import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { routingReference } from '../../dids/own-documents.ts';
 import { AppError } from '../../errors.ts';
 import type { Change, Effects, Incoming, OwnRoute } from '../../kernel/protocol.ts';
-import { toExchange } from '../../kernel/record.ts';
+import { loadedRecord } from '../../kernel/record.ts';
 import { MEDIATION, mediatedRoute, mediationId } from '../../mediation/names.ts';
 import { type KeylistValue, keylist } from '../../records/keylist.ts';
 import { type MediationValue, ONLY, routingKey } from '../../records/mediation.ts';
@@ -132,7 +132,7 @@ export function updated(ctx: Ctx, updates: readonly Update[]): Effects {
       others.push({ def: keylist, role: 'server', connection: peer.id, patch });
       routes.push({ kid, kind, target: peer.id });
     } else if (!wanted && row) {
-      others.push({ def: keylist, base: toExchange(row), remove: true });
+      others.push({ def: keylist, base: loadedRecord(row), remove: true });
       unroutes.push(kid);
     }
   }

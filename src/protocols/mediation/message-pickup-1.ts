@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../../kernel/protocol.ts';
-import { compact, toExchange } from '../../kernel/record.ts';
+import { compact, loadedRecord } from '../../kernel/record.ts';
 import { MAX_BATCH, MAX_BATCH_BYTES } from '../../mediation/batch.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
 import { connection } from '../../records/connection.ts';
@@ -20,7 +20,7 @@ export const messagePickup1 = defineProtocol({
     'status-request': {
       schema: Type.Object({}),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       mail: () => ({ limit: 0 }),
       step(ctx): Effects {
         const { messages = 0, bytes = 0, newest } = ctx.mail?.status ?? {};
@@ -48,7 +48,7 @@ export const messagePickup1 = defineProtocol({
     'list-pickup': {
       schema: Type.Object({ message_ids: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }) }),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       mail: () => ({ limit: 1000, maxBytes: 4 * MAX_BATCH_BYTES }),
       step(ctx, message): Effects {
         const wanted = new Set(message.body.message_ids as string[]);
@@ -58,11 +58,11 @@ export const messagePickup1 = defineProtocol({
     },
     // it only opens the way for what is kept
     noop: { schema: Type.Object({}), from: '*', step: () => ({}) },
-    status: { schema: Type.Object({}), from: '*', unmarked: true, step: () => ({}) },
+    status: { schema: Type.Object({}), from: '*', repeatable: true, step: () => ({}) },
     batch: {
       schema: Type.Object({}),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       carries: (message) => envelopesOf(message.raw['messages~attach']),
       // only as the answer to a request of ours: asked for because of a copy, the next one would confirm what may not have come
       step: (ctx, message): Effects =>
@@ -98,7 +98,7 @@ function batch(ctx: StepContext, message: Incoming): Effects {
   const same = before !== undefined && before.ids.length === 0 && ids.length === 0;
   const patch: PickupValue = { request: message.id, ids, socket };
   const changed: Change = last
-    ? { def: pickup as never, base: toExchange(last), patch }
+    ? { def: pickup as never, base: loadedRecord(last), patch }
     : { def: pickup as never, id: ctx.connection!.id, connection: ctx.connection!.id, patch };
   return { others: same ? [] : [changed], acknowledged: has, inFlight: ids, send: [batchOf(mail)] };
 }

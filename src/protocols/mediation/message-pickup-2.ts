@@ -23,14 +23,14 @@ export const messagePickup2 = defineProtocol({
     'status-request': {
       schema: Type.Object({ recipient_key: RecipientKey }),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       mail: (message) => ({ limit: 0, recipient: keyOf(message) }),
       step: (ctx, message) => ({ send: [status(ctx, message, ctx.mail?.status.messages ?? 0)] }),
     },
     'delivery-request': {
       schema: Type.Object({ limit: Type.Integer({ minimum: 1 }), recipient_key: RecipientKey }),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       mail: (message) => ({
         limit: Math.min(Number(message.body.limit) || 1, MAX_BATCH),
         maxBytes: MAX_BATCH_BYTES,
@@ -50,7 +50,7 @@ export const messagePickup2 = defineProtocol({
     'messages-received': {
       schema: Type.Object({ message_id_list: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }) }),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       confirms: receivedIds,
       mail: (message, mode) => (mode === 'live' ? undefined : { limit: 1, without: receivedIds(message) }),
       step(ctx, message): Effects {
@@ -79,7 +79,7 @@ export const messagePickup2 = defineProtocol({
     status: {
       schema: Type.Object({ message_count: Type.Integer({ minimum: 0 }) }),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       step: (_ctx, message) => {
         const count = Number(message.body.message_count);
         return count > 0 && message.body.live_delivery !== true
@@ -90,7 +90,7 @@ export const messagePickup2 = defineProtocol({
     delivery: {
       schema: Type.Object({}),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       carries: (message) => envelopesOf(message.attachments['']),
       step: (_ctx, message) => ({
         send: [

@@ -30,7 +30,7 @@ export const pushNotificationsFcm = defineProtocol<DeviceValue>({
     'get-device-info': {
       schema: Type.Object({}),
       from: '*',
-      unmarked: true,
+      repeatable: true,
       about: (_message, by) => (by === undefined ? undefined : { category: device.category, id: by }),
       step: (ctx) => ({
         send: [

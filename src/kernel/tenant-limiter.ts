@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts';
 const WAITING = 50;
 
 /** A bound on what one tenant may have in hand at once, so that one that asks for much makes only itself wait. */
-export interface Turns {
+export interface TenantLimiter {
   /** Runs a call or a message when it is its turn. @throws AppError `busy` where too many of the tenant wait already */
   run<T>(tenant: string, what: () => Promise<T>): Promise<T>;
   /** Whoever runs now only waits from here on, and lets the next one work. */
@@ -18,7 +18,7 @@ interface Queue {
 }
 
 /** @param atOnce 0 for no bound */
-export function createTurns(atOnce: number): Turns {
+export function createTenantLimiter(atOnce: number): TenantLimiter {
   // only tenants that have something in hand are in memory
   const queues = new Map<string, Queue>();
   const current = new AsyncLocalStorage<() => void>();

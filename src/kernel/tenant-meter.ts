@@ -3,7 +3,7 @@ const MAX_TENANTS = 10_000;
 const MINUTE_MS = 60_000;
 
 /** Happenings by tenant in the last full minute. What is older is forgotten: a tenant that does nothing costs nothing. */
-export interface Tally {
+export interface TenantMeter {
   add(tenant: string): void;
   /** The busiest tenants of the last full minute, the first one first, and how many happenings were of all others. */
   busiest(count: number): { readonly top: readonly (readonly [tenant: string, count: number])[]; readonly other: number };
@@ -15,7 +15,7 @@ interface Minute {
   rest: number;
 }
 
-export function createTally(now: () => number): Tally {
+export function createTenantMeter(now: () => number): TenantMeter {
   const fresh = (at: number): Minute => ({ at, of: new Map(), rest: 0 });
   let present = fresh(0);
   let last = fresh(0);
