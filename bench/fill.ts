@@ -5,7 +5,7 @@ import { createPeer4 } from '../src/dids/did-peer.ts';
 import { peer4Document } from '../src/dids/own-documents.ts';
 import { newId } from '../src/kernel/ids.ts';
 import { loadedRecord } from '../src/kernel/record.ts';
-import { linkCode, linkRoute } from '../src/kernel/short-links.ts';
+import { linkCode, linkOwner } from '../src/kernel/short-links.ts';
 import type { Database, StoredKey, StoredRecord } from '../src/ports/store.ts';
 import { connection } from '../src/records/connection.ts';
 import { did as ownDid } from '../src/records/did.ts';
@@ -125,7 +125,7 @@ async function fillOne(db: Database, pattern: Pattern, where: { readonly agent: 
           tags: wallet.tags(loadedRecord(walletRecord).value as never),
         },
       ],
-      routes: [{ kid: `wallet name ${name}`, tenant: BASE, kind: 'wallet', target: id }],
+      keyOwners: [{ kid: `wallet name ${name}`, tenant: BASE, kind: 'wallet', target: id }],
     }),
     db.store.commit(id, {
       records: [
@@ -145,10 +145,10 @@ async function fillOne(db: Database, pattern: Pattern, where: { readonly agent: 
         secret: pair.secretKey,
         meta: pattern.keys[i]!.meta,
       })),
-      routes: [
+      keyOwners: [
         { kid: own.verkey, tenant: id, kind: 'connection', target: connectionId },
         { kid: invited.verkey, tenant: id, kind: 'invitation', target: oobId },
-        { ...linkRoute(short, oobId), tenant: id },
+        { ...linkOwner(short, oobId), tenant: id },
       ],
     }),
   ]);

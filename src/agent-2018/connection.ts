@@ -140,7 +140,7 @@ const problem = (ctx: Ctx, reason: string): NonNullable<Effects['emit']> => [
 
 /**
  * Connections of the 2018 Agent Protocol: offer, request, response, acknowledgement, on the same record as every other handshake. An offer's nonce, a request's
- * nonce and then the peer's pairwise DID are what messages are addressed by; each is in the route table while it means something.
+ * nonce and then the peer's pairwise DID are what messages are addressed by; each has a stored key owner while it means something.
  */
 export const connection2018 = defineProtocol<ConnectionValue>({
   name: NAME,
@@ -261,7 +261,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
             },
           },
           keys: [key.write],
-          routes: [{ kid: id2018(nonce), kind: 'invitation', target: id }],
+          keyOwners: [{ kid: id2018(nonce), kind: 'invitation', target: id }],
           answer: compact({ connection_id: id, alias: body.alias, offer, offer_text: text, offer_url: url }),
         };
       },
@@ -334,7 +334,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         return {
           record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey } },
           keys: mine.keys,
-          routes: [{ kid: id2018(ctx.record!.value.their_did!), kind: 'connection', target: id }],
+          keyOwners: [{ kid: id2018(ctx.record!.value.their_did!), kind: 'connection', target: id }],
           send: [responseOf(ctx, mine)],
         };
       },
@@ -349,7 +349,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       role: 'inviter',
       step: (ctx) => ({
         record: { states: ['error'], patch: { error_msg: 'The peer did not answer the request' } },
-        unroutes: [id2018(ctx.record!.value.request_id!)],
+        removedKeyOwners: [id2018(ctx.record!.value.request_id!)],
       }),
     },
   },
@@ -390,13 +390,13 @@ function offered(ctx: Ctx, id: string, offer: Static<typeof Offer>, wishes: Wish
       invitation_key: offer.offer_verkey,
     },
   };
-  const routes = [{ kid: id2018(`offer ${id}`), kind: 'offer', target: id }];
+  const keyOwners = [{ kid: id2018(`offer ${id}`), kind: 'offer', target: id }];
   const dids = networkDids(offer.did);
   const echo = { offer, auto, encoding: wishes.encoding };
-  if (dids.length === 0) return { ...merge(begun, invited(ctx, offer, {}, echo)), routes };
+  if (dids.length === 0) return { ...merge(begun, invited(ctx, offer, {}, echo)), keyOwners };
   return {
     record: { ...begun, states: ['init'], silent: true },
-    routes,
+    keyOwners,
     work: [{ op: 'agent-2018/resolve', input: { dids, echo: JSON.parse(JSON.stringify(echo)) }, result: 'offer-located' }],
   };
 }
@@ -457,7 +457,7 @@ function sendRequest(ctx: Ctx): Effects {
     record: { states: ['request'], patch: { request_id: nonce, my_did: mine.did, my_verkey: mine.verkey } },
     keys: mine.keys,
     // the reference implementation of 2018 addresses its response by our DID
-    routes: [nonce, mine.did].map((name) => ({ kid: id2018(name), kind: 'connection', target: id })),
+    keyOwners: [nonce, mine.did].map((name) => ({ kid: id2018(name), kind: 'connection', target: id })),
     send: [
       {
         type: 'connection_request',
@@ -593,8 +593,8 @@ function responseReceived(ctx: Ctx, message: Incoming): Effects {
       states: ['response', 'active'],
       patch: { their_did: did, their_keys: [told.verkey], wire: { ...wired, profile: message.profile ?? 'spec' }, shown_keys: [] },
     },
-    unroutes: [id2018(nonce)],
-    routes: [{ kid: id2018(did), kind: 'connection', target: id }],
+    removedKeyOwners: [id2018(nonce)],
+    keyOwners: [{ kid: id2018(did), kind: 'connection', target: id }],
     send: [{ type: 'connection_acknowledgement', text: 'success' }],
   };
 }

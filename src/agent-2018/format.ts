@@ -24,7 +24,7 @@ import type { LoadedRecord } from '../kernel/record.ts';
 import type { Validator } from '../kernel/schema.ts';
 import { compose, pairOf } from '../kernel/seal.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
-import type { Route } from '../ports/store.ts';
+import type { KeyOwner } from '../ports/store.ts';
 import { id2018, type Wire2018 } from '../records/connection.ts';
 import { createNotices, type Notices } from './notices.ts';
 
@@ -66,9 +66,9 @@ export function agent2018(kernel: Kernel): MessageFormat {
     speaks: (connection) => wireOf(connection) !== undefined,
     open: async (body) => (kernel.endpoints.all().length > 0 ? await open2018(kernel, notices, body) : 'not-mine'),
     seal: (sealing) => seal(kernel, sealing),
-    dropped({ route, message, reason, detail }) {
-      const connection = route.kind === 'connection' ? route.target : undefined;
-      notices.add({ tenant: route.tenant, reason: REASONS[reason] ?? detail, type: message.raw.type as string, connection });
+    dropped({ owner, message, reason, detail }) {
+      const connection = owner.kind === 'connection' ? owner.target : undefined;
+      notices.add({ tenant: owner.tenant, reason: REASONS[reason] ?? detail, type: message.raw.type as string, connection });
     },
     flush: () => notices.flush(),
   };
@@ -128,13 +128,13 @@ async function open2018(kernel: Kernel, notices: Notices, body: Uint8Array): Pro
   const legacyOf = async (tenant: string) => (await kernel.profiles.of(tenant)).settings.legacy;
   if ((await legacyOf(endpoint.tenant)) === 'off') return { refused: 'envelope' };
   // never from memory, where only what is known is kept
-  const named = await kernel.db.store.route(id2018(id));
+  const named = await kernel.db.store.keyOwner(id2018(id));
   // who has it off has no such ids
   const found = named && (await legacyOf(named.tenant)) !== 'off' ? named : undefined;
-  const route: Route = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
+  const owner: KeyOwner = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
   const connection = found?.kind === 'connection' ? found.target : undefined;
   const refuse = (reason: string): Refusal => {
-    notices.add({ tenant: route.tenant, reason, type: base.type, connection });
+    notices.add({ tenant: owner.tenant, reason, type: base.type, connection });
     return { refused: `2018_${reason.replaceAll('-', '_')}` };
   };
   const type = typeOf(base);
@@ -164,23 +164,23 @@ async function open2018(kernel: Kernel, notices: Notices, body: Uint8Array): Pro
 
   if (inner === 'clear') {
     // who was asked for nothing takes it only where that was asked for
-    const unasked = !found && (await legacyOf(route.tenant)) !== 'on';
+    const unasked = !found && (await legacyOf(owner.tenant)) !== 'on';
     const content = base.message ?? {};
     if (typeof content !== 'object' || content === null || Array.isArray(content)) return refuse(unasked ? 'unknown-id' : 'malformed');
-    return { route, message: { ...message(content as JsonObject, { recipient: endpoint.verkey }), unasked } };
+    return { owner, message: { ...message(content as JsonObject, { recipient: endpoint.verkey }), unasked } };
   }
   let pair: KeyPair | undefined;
   try {
-    pair = connection === undefined ? await inVain(kernel, endpoint) : await pairwise(kernel, route.tenant, connection);
+    pair = connection === undefined ? await inVain(kernel, endpoint) : await pairwise(kernel, owner.tenant, connection);
   } catch (error) {
     if (!isLocked(error)) throw error;
-    return { refused: 'locked', locked: route.tenant };
+    return { refused: 'locked', locked: owner.tenant };
   }
   const text = sealedText(base.message);
   const opened = pair && text !== undefined ? openInner(pair, text, inner) : undefined;
   if (connection === undefined) return { refused: '2018_unknown_id' };
   if (!pair || text === undefined) return refuse('malformed');
-  return opened ? { route, message: message(opened.content, { ...opened, recipient: pair.verkey }) } : refuse('not-opened');
+  return opened ? { owner, message: message(opened.content, { ...opened, recipient: pair.verkey }) } : refuse('not-opened');
 }
 
 /** Encrypted content; undefined where the key does not open it. */

@@ -63,7 +63,7 @@ table('connection-2018', [
     connection: null,
     settings,
     effects: {
-      routes: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
+      keyOwners: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
       record: {
         role: 'inviter',
         states: ['invitation'],
@@ -89,7 +89,7 @@ table('connection-2018', [
     settings: { ...settings, autoAcceptInvites: true },
     effects: {
       next: [{ command: 'accept-invitation' }],
-      routes: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
+      keyOwners: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
       record: {
         role: 'inviter',
         states: ['invitation'],
@@ -114,7 +114,7 @@ table('connection-2018', [
     connection: null,
     settings,
     effects: {
-      routes: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
+      keyOwners: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
       work: [
         {
           op: 'agent-2018/resolve',
@@ -332,8 +332,8 @@ table('connection-2018', [
     ...answering,
     body: { ...response, sig: signature(103) },
     effects: {
-      unroutes: ['2018 r1'],
-      routes: [{ kid: '2018 7WVJxbpefaGYGkNTxBkCTn', kind: 'connection', target: 'c1' }],
+      removedKeyOwners: ['2018 r1'],
+      keyOwners: [{ kid: '2018 7WVJxbpefaGYGkNTxBkCTn', kind: 'connection', target: 'c1' }],
       send: [{ type: 'connection_acknowledgement', text: 'success' }],
       record: {
         states: ['response', 'active'],
@@ -351,8 +351,8 @@ table('connection-2018', [
     ...answering,
     body: response,
     effects: {
-      unroutes: ['2018 r1'],
-      routes: [{ kid: '2018 7WVJxbpefaGYGkNTxBkCTn', kind: 'connection', target: 'c1' }],
+      removedKeyOwners: ['2018 r1'],
+      keyOwners: [{ kid: '2018 7WVJxbpefaGYGkNTxBkCTn', kind: 'connection', target: 'c1' }],
       send: [{ type: 'connection_acknowledgement', text: 'success' }],
       record: {
         states: ['response', 'active'],
@@ -396,8 +396,8 @@ table('connection-2018', [
     thid: didOfKey(OUR_KEY),
     body: response,
     effects: {
-      unroutes: ['2018 r1'],
-      routes: [{ kid: '2018 7WVJxbpefaGYGkNTxBkCTn', kind: 'connection', target: 'c1' }],
+      removedKeyOwners: ['2018 r1'],
+      keyOwners: [{ kid: '2018 7WVJxbpefaGYGkNTxBkCTn', kind: 'connection', target: 'c1' }],
       send: [{ type: 'connection_acknowledgement', text: 'success' }],
       record: {
         states: ['response', 'active'],
@@ -562,7 +562,7 @@ table('connection-2018', [
     settings,
     connection: null,
     effects: {
-      routes: [{ kid: '2018 00000000000000000000000000000001', kind: 'invitation', target: 'id-1' }],
+      keyOwners: [{ kid: '2018 00000000000000000000000000000001', kind: 'invitation', target: 'id-1' }],
       answer: {
         connection_id: 'id-1',
         alias: 'bob',
@@ -626,7 +626,7 @@ table('connection-2018', [
     settings,
     connection: null,
     effects: {
-      routes: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
+      keyOwners: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
       record: {
         role: 'inviter',
         states: ['invitation'],
@@ -728,7 +728,7 @@ table('connection-2018', [
     record: record('inviter', 'invitation', { invitation_msg_id: 'n1', invitation_key: ENDPOINT, their_endpoint: 'https://peer.example' }),
     settings,
     effects: {
-      routes: [
+      keyOwners: [
         { kid: '2018 00000000000000000000000000000001', kind: 'connection', target: 'c1' },
         { kid: '2018 J7CUQvLhdTVhye2SHg6w9K', kind: 'connection', target: 'c1' },
       ],
@@ -762,7 +762,7 @@ table('connection-2018', [
     record: requested,
     settings,
     effects: {
-      routes: [{ kid: '2018 7WVJxbpefaGYGkNTxBkCTn', kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: '2018 7WVJxbpefaGYGkNTxBkCTn', kind: 'connection', target: 'c1' }],
       send: [
         {
           type: 'connection_response',
@@ -795,7 +795,7 @@ table('connection-2018', [
     title: 'ends a request without an answer',
     command: 'give-up',
     record: requesting,
-    effects: { unroutes: ['2018 r1'], record: { states: ['error'], patch: { error_msg: 'The peer did not answer the request' } } },
+    effects: { removedKeyOwners: ['2018 r1'], record: { states: ['error'], patch: { error_msg: 'The peer did not answer the request' } } },
   },
 ]);
 

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Commit, EventWrite, JobWrite, QueuedMessageWrite, RecordWrite, Route } from '../ports/store.ts';
+import type { Commit, EventWrite, JobWrite, KeyOwner, QueuedMessageWrite, RecordWrite } from '../ports/store.ts';
 import type { Kernel, Profile } from './context.ts';
 import { newId } from './ids.ts';
 import {
@@ -149,9 +149,9 @@ export async function planCommit(
       records: written.records,
       deletes: written.deletes,
       keys: effects.keys,
-      unkeys: effects.unkeys,
-      routes: effects.routes?.map(({ mediation: _through, ...route }): Route => ({ ...route, tenant: ctx.tenant })),
-      unroutes: effects.unroutes,
+      removedKeys: effects.removedKeys,
+      keyOwners: effects.keyOwners?.map(({ mediation: _through, ...owner }): KeyOwner => ({ ...owner, tenant: ctx.tenant })),
+      removedKeyOwners: effects.removedKeyOwners,
       invalidate: effects.invalidate,
       events: written.events,
       jobs: [...written.jobs, ...orders.filter((one) => !following.includes(one)), ...posted.jobs, ...keylist],
@@ -292,7 +292,7 @@ function barred(
 ): Posted {
   const { tenant } = ctx;
   const jobs = mail.filter(({ endpoint }) => endpoint).map((payload) => deliverJob(tenant, payload, ctx.now + AWAITED_MS));
-  const keys = effects.routes!.flatMap(({ kid, kind, target: of, mediation: through }) =>
+  const keys = effects.keyOwners!.flatMap(({ kid, kind, target: of, mediation: through }) =>
     through
       ? [{ verkey: kid, connection: kind === 'connection' ? of : undefined, wallet: mediation.tenant === tenant ? undefined : tenant }]
       : [],
@@ -318,11 +318,11 @@ function dedupKeysOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: 
 }
 
 /** What of the commit is known to others only when a mediator knows it. @throws AppError where keys of one step go through two mediators */
-function awaitedOf({ routes = [] }: Effects): KeyRegistrationBarrier | undefined {
-  const mediated = routes.filter((route) => route.mediation);
+function awaitedOf({ keyOwners = [] }: Effects): KeyRegistrationBarrier | undefined {
+  const mediated = keyOwners.filter((owner) => owner.mediation);
   const mediation = mediated[0]?.mediation;
   if (!mediation) return undefined;
-  if (mediated.some((route) => route.mediation!.id !== mediation.id)) throw new AppError('internal', 'keys of one step have two mediators');
+  if (mediated.some((owner) => owner.mediation!.id !== mediation.id)) throw new AppError('internal', 'keys of one step have two mediators');
   return { mediation: { tenant: mediation.tenant, id: mediation.id }, keys: mediated.map(({ kid }) => kid) };
 }
 

@@ -4,11 +4,11 @@ import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
 import { BoundedMap } from './bounded-map.ts';
+import { createKeyOwners, type KeyOwners } from './key-owners.ts';
 import type { MessageFormat } from './message-format.ts';
 import type { Profiles } from './profiles.ts';
 import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
-import { createRoutes, type Routes } from './routes.ts';
 import type { TenantLimiter } from './tenant-limiter.ts';
 import type { WebhookSecrets } from './webhook-secret.ts';
 
@@ -56,7 +56,7 @@ export interface Kernel {
   readonly base: string;
   readonly profiles: Profiles;
   readonly keys: KeyRing;
-  readonly routes: Routes;
+  readonly keyOwners: KeyOwners;
   /** Bytes are offered to them in this order; the format of a peer is looked for from the end, so that the first is the default. */
   readonly messageFormats: readonly MessageFormat[];
   readonly webhookSecrets: WebhookSecrets;
@@ -72,11 +72,11 @@ export interface Kernel {
 
 /** A kernel with its message formats, which are made for it. */
 export function withFormats(
-  parts: Omit<Kernel, 'messageFormats' | 'routes'>,
+  parts: Omit<Kernel, 'messageFormats' | 'keyOwners'>,
   formats: readonly ((kernel: Kernel) => MessageFormat)[],
 ): Kernel {
   const messageFormats: MessageFormat[] = [];
-  const kernel: Kernel = { ...parts, routes: createRoutes(parts.db), messageFormats };
+  const kernel: Kernel = { ...parts, keyOwners: createKeyOwners(parts.db), messageFormats };
   messageFormats.push(...formats.map((make) => make(kernel)));
   return kernel;
 }

@@ -1,4 +1,4 @@
-import type { Route } from '../ports/store.ts';
+import type { KeyOwner } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
 import type { Incoming } from './protocol.ts';
 import type { InboundSession } from './received.ts';
@@ -16,6 +16,6 @@ export type Relay = (tenant: string, message: Incoming, session: InboundSession)
  */
 export type CreateRelay = (
   kernel: Kernel,
-  routeOf: (kid: string) => Promise<Route | undefined>,
+  ownerOf: (kid: string) => Promise<KeyOwner | undefined>,
   receive: (body: Uint8Array, session: InboundSession) => Promise<unknown>,
 ) => Relay;

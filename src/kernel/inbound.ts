@@ -1,5 +1,5 @@
 import { asAppError, isLocked } from '../errors.ts';
-import type { Route } from '../ports/store.ts';
+import type { KeyOwner } from '../ports/store.ts';
 import type { InlineReply } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import { deferForLockedWallet } from './deferred-inbox.ts';
@@ -16,7 +16,7 @@ import type { Transitions } from './transition.ts';
 export type Receive = (body: Uint8Array, session: InboundSession) => Promise<Received>;
 
 export function createInbound(kernel: Kernel, transition: Transitions, createRelay: CreateRelay): Receive {
-  const relay = createRelay(kernel, kernel.routes.of, (body, session) => receive(body, session));
+  const relay = createRelay(kernel, kernel.keyOwners.of, (body, session) => receive(body, session));
 
   const refuse = (reason: string): Received => {
     kernel.count(`refused_${reason}`);
@@ -30,38 +30,38 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
       if (opened.locked !== undefined) await deferForLockedWallet(kernel, opened.locked, body, session);
       return refuse(opened.refused);
     }
-    const { route, message } = opened;
-    kernel.count('messages_received', route.tenant);
+    const { owner, message } = opened;
+    kernel.count('messages_received', owner.tenant);
     const known = format!.traits.didcomm ? kernel.registry.message(message.type) : 'unknown-type';
     if (typeof known !== 'string') {
       if (known.protocol.relayed) {
-        const refused = await relay(route.tenant, message, session);
+        const refused = await relay(owner.tenant, message, session);
         return refused === undefined ? {} : refuse(refused);
       }
-      const confirmed = confirmedBy(kernel, route, message, known, session);
+      const confirmed = confirmedBy(kernel, owner, message, known, session);
       if (confirmed) return { acknowledging: confirmed };
       await receiveCarried(message, known, session);
     }
-    const arrival = arrivalOf(kernel, opened, format!.traits, channelOf(route, message, session), session.open);
+    const arrival = arrivalOf(kernel, opened, format!.traits, channelOf(owner, message, session), session.open);
     let outcome: Handled | Drop;
     try {
       const take = (): Promise<Handled | Drop> => handle(kernel, transition, arrival);
-      outcome = await (kernel.tenantLimiter?.run(route.tenant, take) ?? take());
+      outcome = await (kernel.tenantLimiter?.run(owner.tenant, take) ?? take());
     } catch (error) {
       if (isLocked(error)) {
         // it was locked between the two
-        await deferForLockedWallet(kernel, route.tenant, body, session);
+        await deferForLockedWallet(kernel, owner.tenant, body, session);
         return refuse('locked');
       }
       // as if its key had been unknown all along
-      if (await kernel.profiles.isTenantDeleted(route.tenant, error)) return refuse('unknown_key');
+      if (await kernel.profiles.isTenantDeleted(owner.tenant, error)) return refuse('unknown_key');
       throw error;
     }
     if (!('drop' in outcome)) return answerTo(kernel, arrival, outcome);
     const { drop: reason, detail = reason } = outcome;
-    if (format!.dropped) format!.dropped({ route, message, reason, detail });
+    if (format!.dropped) format!.dropped({ owner, message, reason, detail });
     // a known key costs the look-up that an unknown one costs
-    else await kernel.db.store.route(route.kid);
+    else await kernel.db.store.keyOwner(owner.kid);
     return refuse(reason);
   }
 
@@ -95,9 +95,9 @@ async function open(formats: readonly MessageFormat[], body: Uint8Array): Promis
 }
 
 /** The way back on the connection that a message came on, where it asks for that (RFC 0092), or where the connection is ours and leads to its sender. */
-function channelOf(route: Route, message: Incoming, { canReply, outbound, socket }: InboundSession): Channel | undefined {
+function channelOf(owner: KeyOwner, message: Incoming, { canReply, outbound, socket }: InboundSession): Channel | undefined {
   const back = outbound
-    ? route.kind === 'connection' && route.tenant === outbound.tenant && route.target === outbound.connection
+    ? owner.kind === 'connection' && owner.tenant === outbound.tenant && owner.target === outbound.connection
     : message.returnRoute;
   return canReply && back ? { socket: socket?.id } : undefined;
 }
@@ -105,7 +105,7 @@ function channelOf(route: Route, message: Incoming, { canReply, outbound, socket
 /** The queued messages that an acknowledgement-only message names. In live mode the delivery session handles it in batches and the step is skipped. */
 function confirmedBy(
   kernel: Kernel,
-  { kind, tenant, target: mailbox }: Route,
+  { kind, tenant, target: mailbox }: KeyOwner,
   message: Incoming,
   { step, body }: KnownMessage,
   session: InboundSession,
@@ -116,7 +116,7 @@ function confirmedBy(
   return body.check(message.body) ? { tenant, mailbox, ids: step.confirms(message) } : undefined;
 }
 
-function answerTo(kernel: Kernel, { route: { tenant }, message, channel }: Arrival, outcome: Handled): Received {
+function answerTo(kernel: Kernel, { owner: { tenant }, message, channel }: Arrival, outcome: Handled): Received {
   const { reply, connection, session, acknowledged, inFlight } = outcome;
   const sent = reply && (() => arrived(kernel, tenant, reply));
   if (connection === undefined) return { reply: reply?.envelope, sent };

@@ -1,12 +1,12 @@
 import type { JsonObject } from '../ports/json.ts';
-import type { KeyWrite, Route } from '../ports/store.ts';
+import type { KeyOwner, KeyWrite } from '../ports/store.ts';
 import type { DeliverPayload } from './jobs.ts';
 import type { Incoming, Outgoing, Protocol, StepContext } from './protocol.ts';
 import type { LoadedRecord } from './record.ts';
 
 /** A message that was opened, and the key or name that it was addressed to. */
 export interface Opened {
-  readonly route: Route;
+  readonly owner: KeyOwner;
   readonly message: Incoming;
 }
 
@@ -34,7 +34,7 @@ export interface Sealing {
 
 /** A dropped message, for its format: the reason is the engine's, the detail that of the step. */
 export interface Dropped {
-  readonly route: Route;
+  readonly owner: KeyOwner;
   readonly message: Incoming;
   readonly reason: string;
   readonly detail: string;

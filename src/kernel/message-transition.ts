@@ -83,7 +83,7 @@ const dropped = (drop: string, detail?: string): End<Drop> => ({ end: { drop, de
 /** Matches a message with its protocol. */
 export function arrivalOf(
   { registry, trace }: Kernel,
-  { route, message }: Opened,
+  { owner, message }: Opened,
   traits: MessageTraits,
   channel: Channel | undefined,
   openOf: InboundSession['open'],
@@ -91,13 +91,13 @@ export function arrivalOf(
   const found = registry.message(message.type);
   const known = typeof found === 'string' ? undefined : found;
   // our own names alone: a type that nobody knows is a stranger's text
-  trace.note({ 'flexid.tenant': route.tenant, 'flexid.protocol': known?.protocol.name, 'flexid.message': known?.name });
+  trace.note({ 'flexid.tenant': owner.tenant, 'flexid.protocol': known?.protocol.name, 'flexid.message': known?.name });
   const outcome = traits.didcomm && OUTCOMES.has(message.name) && registry.kindred(message.type);
   const bound = known && !known.protocol.stateless ? [known.protocol.binds.category] : [];
   const repeatable = message.repeatable || known?.step.repeatable;
   return {
-    ...{ route, message, traits, channel, openOf, known, outcome },
-    pairwise: route.kind === 'connection',
+    ...{ owner, message, traits, channel, openOf, known, outcome },
+    pairwise: owner.kind === 'connection',
     dedupKey: repeatable ? undefined : shortHash(`${message.sender ?? ''} ${message.recipient ?? ''} ${message.id}`),
     categories: outcome && registry.threaded.length > 0 ? registry.threaded : bound,
   };
@@ -105,8 +105,8 @@ export function arrivalOf(
 
 /** Runs a message to its commit. */
 export async function handle(kernel: Kernel, transition: Transitions, arrival: Arrival): Promise<Outcome> {
-  const { route, message, dedupKey, known, pairwise } = arrival;
-  const by = pairwise ? route.target : undefined;
+  const { owner, message, dedupKey, known, pairwise } = arrival;
+  const by = pairwise ? owner.target : undefined;
   const loads = known?.step.load?.(message, by) ?? {};
   const reads = [...readsFor(arrival, known?.step.about?.(message, by)), ...readsOf(loads)];
   let chosen: Choice | undefined;
@@ -122,7 +122,7 @@ export async function handle(kernel: Kernel, transition: Transitions, arrival: A
     return runOf(kernel, arrival, trust, chosen, found.meant(loads));
   };
   try {
-    const outcome = await transition<Outcome>({ tenant: route.tenant, reads, dedupKey, choose });
+    const outcome = await transition<Outcome>({ tenant: owner.tenant, reads, dedupKey, choose });
     if (isEnd<Outcome>(outcome)) return outcome.end;
     const { assembled, effects } = outcome;
     const { session: mode, acknowledged, inFlight } = effects;
@@ -141,10 +141,10 @@ export async function handle(kernel: Kernel, transition: Transitions, arrival: A
 }
 
 /** The records that a message may be about or come from, read in one round trip. */
-function readsFor({ route, message, pairwise, categories }: Arrival, about: Lookup | undefined): Reads {
+function readsFor({ owner, message, pairwise, categories }: Arrival, about: Lookup | undefined): Reads {
   const { sender, thid, pthid } = message;
   const reads: (readonly [string, Lookup])[] = [];
-  if (pairwise) reads.push(['connection', { category: 'connection', id: route.target }]);
+  if (pairwise) reads.push(['connection', { category: 'connection', id: owner.target }]);
   else if (sender) {
     for (const tag of ['their_key', 'listed_key']) reads.push(['connection', { category: 'connection', tag, equals: sender }]);
     reads.push(['own thread', { category: 'connection', tag: 'thread', equals: thid }]);
@@ -205,14 +205,14 @@ function choiceOf({ registry }: Kernel, arrival: Arrival, trust: Trust, around: 
 
 /** The transition of a chosen step. */
 function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, loaded: Run<unknown>['loaded']): Run<Outcome> {
-  const { route, message, channel, openOf, dedupKey, pairwise, traits } = arrival;
+  const { owner, message, channel, openOf, dedupKey, pairwise, traits } = arrival;
   const { protocol, step, anew, believed } = choice;
   const { connection, connectionless } = trust;
   const ofConnection = protocol.binds.category === 'connection';
   const record = ofConnection && choice.record?.id === connection?.id ? connection : choice.record;
   // a handshake to a key that serves many is about the connection that its thread names, whoever has the key elsewhere
   const party = anew ? (ofConnection ? record : undefined) : trust.party || step.handshake ? connection : undefined;
-  const open = believed && connection && channel?.socket ? openOf?.(route.tenant, connection.id) : undefined;
+  const open = believed && connection && channel?.socket ? openOf?.(owner.tenant, connection.id) : undefined;
   const query = believed && connection ? step.mail?.(message, open?.mode) : undefined;
   const origin: Origin = {
     dedupKey: choice.repeats ? undefined : dedupKey,
@@ -225,7 +225,7 @@ function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, l
   };
   return {
     ...{ protocol, record, connection: party, loaded, origin, from: step.from, role: step.role },
-    pages: step.pages?.(message, pairwise ? route.target : undefined),
+    pages: step.pages?.(message, pairwise ? owner.target : undefined),
     mail: query && { mailbox: connection!.id, query, without: open?.sent },
     channel: channel && { ...channel, mode: open?.mode },
     step: (ctx) => step.step(ctx, message),
@@ -235,7 +235,7 @@ function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, l
       const offeredIn = record?.connection === undefined && all.record?.connection && record?.value.oob_id;
       if (typeof offeredIn === 'string') all = takenUp(all, offeredIn, all.record!.connection!);
       if (connectionless && record && all.record)
-        all = withReplyTo(all, connectionlessPeerFrom(connectionlessPeerOf(connectionless)!, message, route.kind === 'public'));
+        all = withReplyTo(all, connectionlessPeerFrom(connectionlessPeerOf(connectionless)!, message, owner.kind === 'public'));
       if (party && trust.shows !== undefined && party.id === connection?.id)
         all = withShownKey(all, kernel.registry, protocol, record, party);
       return all;
@@ -248,11 +248,11 @@ function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, l
  * @param thrown what the step threw; undefined where the record's state or role does not allow it
  */
 function refused({ log }: Kernel, arrival: Arrival, { step, believed }: Choice, ctx: StepContext, thrown: unknown): Effects | End<Drop> {
-  const { message, outcome, traits, route } = arrival;
+  const { message, outcome, traits, owner } = arrival;
   const error = thrown === undefined ? undefined : asAppError(thrown);
   // a step is a function of its input: one that breaks would break again, so its peer gets a report instead of a request to repeat
-  if (error?.code === 'internal') log.error({ tenant: route.tenant, type: message.type, err: thrown }, 'a step broke');
-  else if (error) log.info({ tenant: route.tenant, type: message.type, reason: error.message }, 'message refused');
+  if (error?.code === 'internal') log.error({ tenant: owner.tenant, type: message.type, err: thrown }, 'a step broke');
+  else if (error) log.info({ tenant: owner.tenant, type: message.type, reason: error.message }, 'message refused');
   const report = !error || error.code === 'invitation-closed' ? invitationReport(arrival, step, ctx) : undefined;
   if (report) return report;
   if (!believed || outcome || traits.problemTopic !== undefined)
@@ -261,8 +261,8 @@ function refused({ log }: Kernel, arrival: Arrival, { step, believed }: Choice, 
 }
 
 /** The answer to who sealed for a key that invites, and so has the invitation: it is not open, always in the same words. */
-function invitationReport({ route, message }: Arrival, step: MessageStep, ctx: StepContext): Effects | undefined {
-  if (!INVITING.has(route.kind) || !message.sender) return undefined;
+function invitationReport({ owner, message }: Arrival, step: MessageStep, ctx: StepContext): Effects | undefined {
+  if (!INVITING.has(owner.kind) || !message.sender) return undefined;
   try {
     return step.refuse?.(ctx, message);
   } catch {
@@ -273,7 +273,7 @@ function invitationReport({ route, message }: Arrival, step: MessageStep, ctx: S
 /** A message that was handled before: the same answer, no second effect (rule 6). */
 async function repeat(
   { count, db, now }: Kernel,
-  { route: { tenant }, channel }: Arrival,
+  { owner: { tenant }, channel }: Arrival,
   answer: JsonObject | undefined,
   connection: string | undefined,
 ): Promise<Handled> {

@@ -2,7 +2,7 @@ import type { Static, TSchema } from 'typebox';
 import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
-import type { KeyWrite, Lookup, MailboxStatus, MailQuery, Page, Query, QueuedMessage, Route, StoredRecord } from '../ports/store.ts';
+import type { KeyOwner, KeyWrite, Lookup, MailboxStatus, MailQuery, Page, Query, QueuedMessage, StoredRecord } from '../ports/store.ts';
 import type { Formats } from './format.ts';
 import type { PublicRoute } from './public-route.ts';
 import type { ConnectionlessPeer, LoadedRecord, RecordDef, RecordValue } from './record.ts';
@@ -152,9 +152,9 @@ export interface Effects {
   readonly dispatch?: readonly LocalMessage[];
   readonly keys?: readonly KeyWrite[];
   /** Secrets that are used up. */
-  readonly unkeys?: readonly string[];
-  readonly routes?: readonly OwnRoute[];
-  readonly unroutes?: readonly string[];
+  readonly removedKeys?: readonly string[];
+  readonly keyOwners?: readonly NewKeyOwner[];
+  readonly removedKeyOwners?: readonly string[];
   /** Keys of ours that nobody writes to any more and that a mediator may know: it is told. */
   readonly deregisterKeys?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
@@ -199,7 +199,7 @@ export interface KeptMail {
 }
 
 /** A key of ours and what it serves. Nothing that shows a mediated key leaves before its mediator has said that it knows the key. */
-export interface OwnRoute extends Omit<Route, 'tenant'> {
+export interface NewKeyOwner extends Omit<KeyOwner, 'tenant'> {
   readonly mediation?: { readonly tenant: string; readonly id: string };
 }
 

@@ -42,7 +42,7 @@ test('a route that is malformed, comes twice, or would take messages stops the s
 
 /** Which route a request has, by its number and its parameters. */
 function finder(routes: readonly PublicRoute[]): (method: string, url: string) => Promise<unknown> {
-  const store = { load: async () => [], route: async () => undefined };
+  const store = { load: async () => [], keyOwner: async () => undefined };
   const kernel = {
     base: 'base',
     db: { store, blobs: {} },

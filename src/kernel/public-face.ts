@@ -94,7 +94,7 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
   async function ownerOf({ owner }: PublicRoute, params: Params): Promise<{ tenant: string; target?: string } | undefined> {
     if (!owner) return { tenant: params.tenant ?? kernel.base };
     const name = owner.name(params);
-    const found = name === undefined ? undefined : await store.route(name);
+    const found = name === undefined ? undefined : await store.keyOwner(name);
     return found?.kind === owner.kind ? { tenant: found.tenant, target: found.target } : undefined;
   }
 

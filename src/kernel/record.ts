@@ -78,8 +78,8 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   hidden?(record: LoadedRecord<V>): boolean;
   /** What goes with a record that is deleted: keys and routes that nothing else uses. */
   removed?(record: LoadedRecord<V>): {
-    readonly unroutes?: readonly string[];
-    readonly unkeys?: readonly string[];
+    readonly removedKeyOwners?: readonly string[];
+    readonly removedKeys?: readonly string[];
     readonly deregisterKeys?: readonly string[];
     readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
     /** What is too much for the same commit. */

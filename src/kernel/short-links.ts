@@ -1,15 +1,15 @@
-import type { OwnRoute, Settings } from './protocol.ts';
+import type { NewKeyOwner, Settings } from './protocol.ts';
 
 /** Short links to invitations of ours (RFC 0434, "URL Shortening"): `resources/short-link.ts` serves them. */
 
-/** The kind of route that a short link has. */
+/** The `kind` of a short link's name. */
 export const LINK = 'link';
 
-/** The name of a code in the table of routes: no key has such a name. */
+/** The name under which a code's owner is stored; no key has such a name. */
 export const linkName = (code: string): string => `link ${code}`;
 
 /** A link's way to its invitation, as the step that makes one returns it. */
-export const linkRoute = (code: string, record: string): OwnRoute => ({ kid: linkName(code), kind: LINK, target: record });
+export const linkOwner = (code: string, record: string): NewKeyOwner => ({ kid: linkName(code), kind: LINK, target: record });
 
 /** The names that go with an invitation that is deleted. */
 export const linkNames = (code: unknown): string[] => (typeof code === 'string' ? [linkName(code)] : []);

@@ -50,7 +50,7 @@ export function createWebhookSecrets(db: Pick<Database, 'store' | 'jobs'>, base:
     of,
     async renew(tenant) {
       // whoever reads in between makes the new one
-      await db.store.commit(tenant, { unkeys: [NAME], invalidate: [tenant] });
+      await db.store.commit(tenant, { removedKeys: [NAME], invalidate: [tenant] });
       cache.delete(tenant);
       const secret = await of(tenant);
       // a process that read the old one while it went forgets it now

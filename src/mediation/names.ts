@@ -1,10 +1,10 @@
 import { hashId } from '../kernel/ids.ts';
 
-/** The kind of route that a mediator's own routing key has (RFC 0094). */
+/** The `kind` of a mediator's own routing key (RFC 0094). */
 export const MEDIATION = 'mediation';
 
-/** What a mediated key is called in the table of routes: forwards for it are looked up there, and no key of this agent's own has such a name. */
-export const mediatedRoute = (tenant: string, verkey: string): string => `mediated ${tenant} ${verkey}`;
+/** The name under which a mediated key's owner is stored; forwards look it up. No key of this agent has such a name. */
+export const mediatedName = (tenant: string, verkey: string): string => `mediated ${tenant} ${verkey}`;
 
 /**
  * The mediation of a connection, one for each role: the same connection has the same id, so that two requests at once are one. Connections of before ids had

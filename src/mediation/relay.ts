@@ -9,8 +9,8 @@ import type { InboundSession } from '../kernel/received.ts';
 import { loadedRecord } from '../kernel/record.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Commit, Route } from '../ports/store.ts';
-import { deviceName, mediatedRoute } from './names.ts';
+import type { Commit, KeyOwner } from '../ports/store.ts';
+import { deviceName, mediatedName } from './names.ts';
 
 /** Envelopes that are known again after they were fetched. */
 const RECENT_ENVELOPES = 50_000;
@@ -24,12 +24,12 @@ const CALL_AFTER_MS = 3000;
 /**
  * RFC 0094. What is forwarded to a key that a client of this mediator has registered is kept for it, or sent on where it has an address; to a key of this
  * instance, it is received as if it had come by itself. It is in the database before its sender hears that it was accepted.
- * @param routeOf what a key serves
+ * @param ownerOf what a key serves
  * @param receive takes an envelope for a key of this instance
  */
 export function createRelay(
   kernel: Kernel,
-  routeOf: (kid: string) => Promise<Route | undefined>,
+  ownerOf: (kid: string) => Promise<KeyOwner | undefined>,
   receive: (body: Uint8Array, session: InboundSession) => Promise<unknown>,
 ): Relay {
   const { store } = kernel.db;
@@ -124,12 +124,12 @@ export function createRelay(
     const forward = readForward(message.body);
     if (!forward || depth > MAX_FORWARD_DEPTH) return 'forward_invalid';
     const { to, msg } = forward;
-    const client = await routeOf(mediatedRoute(tenant, to));
+    const client = await ownerOf(mediatedName(tenant, to));
     if (client) {
       await (client.kind === 'relay' ? sendOn : keep)(tenant, client.target, to, msg);
       return undefined;
     }
-    if (!(await routeOf(to))) return 'forward_unknown';
+    if (!(await ownerOf(to))) return 'forward_unknown';
     await receive(Buffer.from(msg), { canReply: false, kept: session.kept, depth });
     return undefined;
   };

@@ -12,7 +12,7 @@ import type { Destination } from '../kernel/protocol.ts';
 import { type ConnectionlessPeer, connectionlessPeerOf, type OwnAddress } from '../kernel/record.ts';
 import { compose, destinationOf, pairOf, sealable } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Route } from '../ports/store.ts';
+import type { KeyOwner } from '../ports/store.ts';
 
 /** RFC 0092's address of a peer without an endpoint: its mail waits for a session. */
 const QUEUE = 'didcomm:transport/queue';
@@ -31,25 +31,25 @@ export function didcommV1(kernel: Kernel): MessageFormat {
     const equals = decoy.verkey;
     const lookups = ['their_key', 'listed_key', 'thread'].map((tag) => ({ category: 'connection', tag, equals }));
     await kernel.db.store.loadWithDedupKey(kernel.base, shortHash(equals), lookups);
-    if (remembered) await kernel.db.store.route(kid);
+    if (remembered) await kernel.db.store.keyOwner(kid);
   }
 
   async function openFor(body: Uint8Array, parsed: Parsed): Promise<Opened | Refusal> {
-    let route: Route | undefined;
+    let owner: KeyOwner | undefined;
     let remembered = false;
     for (const kid of parsed.recipients) {
-      remembered = kernel.routes.remembered(kid);
-      route = await kernel.routes.of(kid);
-      if (route) break;
+      remembered = kernel.keyOwners.remembered(kid);
+      owner = await kernel.keyOwners.of(kid);
+      if (owner) break;
     }
-    if (!route) {
+    if (!owner) {
       try {
         openEnvelope({ ...parsed, recipients: [decoy.verkey] }, decoy);
       } catch {}
       await lookInVain(parsed.recipients[0]!, false);
       return { refused: 'unknown_key' };
     }
-    const { tenant, kid } = route;
+    const { tenant, kid } = owner;
     let pair: KeyPair | undefined;
     try {
       pair = await kernel.keys.pair(tenant, kid);
@@ -61,8 +61,8 @@ export function didcommV1(kernel: Kernel): MessageFormat {
     try {
       const opened = openEnvelope(parsed, pair);
       // the transport has bounded the envelope, and the message in it is smaller
-      const message = readMessage(parseJsonObject(opened.message, { maxBytes: body.length }) as JsonObject, opened.sender, route.kid);
-      return { route, message };
+      const message = readMessage(parseJsonObject(opened.message, { maxBytes: body.length }) as JsonObject, opened.sender, owner.kid);
+      return { owner, message };
     } catch {
       await lookInVain(kid, remembered);
       return { refused: 'not_opened' };

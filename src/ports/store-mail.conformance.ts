@@ -365,14 +365,14 @@ function limitTests(kit: StoreKit): void {
       records: [record(box, 0, {})],
       jobs: [job(`deliver:${box}`)],
       dedupKeys: [{ dedupKey: box, expires: Infinity }],
-      routes: [{ kid: box, tenant: A, kind: 'mediation', target: box }],
+      keyOwners: [{ kid: box, tenant: A, kind: 'mediation', target: box }],
       results: [{ callId: box, value: {} }],
     });
     const nothingOf = async (box: string) => {
       assert.equal(await one(A, box), undefined);
       assert.equal(await claim(`deliver:${box}`), undefined);
       assert.equal((await db.store.loadWithDedupKey(A, box, [])).repeated, undefined);
-      assert.equal(await db.store.route(box), undefined);
+      assert.equal(await db.store.keyOwner(box), undefined);
       assert.equal((await db.store.callStatus(A, box)).result, undefined);
     };
 

@@ -78,7 +78,7 @@ export function restTests({ db, opened, one, claim }: StoreKit): void {
       await db.store.commit(A, {
         records: [record(randomUUID(), 0, value, { tags: { m: marker } })],
         keys: [{ kid: marker, type: 'ed25519', secret: Buffer.from(marker), meta: value }],
-        routes: [{ kid: marker, tenant: A, kind: 'connection', target: 'x' }],
+        keyOwners: [{ kid: marker, tenant: A, kind: 'connection', target: 'x' }],
         dedupKeys: [{ dedupKey: marker, answer: value, expires: Infinity }],
         jobs: [doomed],
         events: [{ id: nextId(), topic: 't', category: 'c', record: 'r', value }],
@@ -112,7 +112,7 @@ export function restTests({ db, opened, one, claim }: StoreKit): void {
         records: [record(id, 0, { kept: 1 }, { tags: { id } })],
         dedupKeys: [{ dedupKey: id, expires: Infinity }],
         keys: [{ kid: id, type: 'ed25519', secret: new Uint8Array(3) }],
-        routes: [{ kid: id, tenant: A, kind: 'connection', target: id }],
+        keyOwners: [{ kid: id, tenant: A, kind: 'connection', target: id }],
         jobs,
       });
       const held = await claim(lane, 50);
@@ -123,7 +123,7 @@ export function restTests({ db, opened, one, claim }: StoreKit): void {
       assert.equal((await db.store.load(A, [{ category: 'connection', tag: 'id', equals: id }]))[0]?.length, 1);
       assert.deepEqual((await db.store.loadWithDedupKey(A, id, [])).repeated, {});
       assert.equal((await db.store.key(A, id))?.secret.length, 3);
-      assert.equal((await db.store.route(id))?.target, id);
+      assert.equal((await db.store.keyOwner(id))?.target, id);
       const mine = await claim(lane);
       assert.deepEqual(
         mine?.jobs.map((j) => j.id),

@@ -86,7 +86,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
         records: [record(taken, 0, {})],
         dedupKeys: [{ dedupKey: taken, expires: Date.now() + 60_000 }],
         keys: [{ kid, type: 'ed25519', secret: new Uint8Array(32) }],
-        routes: [{ kid, tenant: A, kind: 'connection', target: taken }],
+        keyOwners: [{ kid, tenant: A, kind: 'connection', target: taken }],
         jobs: [first],
         events: [event],
       });
@@ -94,8 +94,8 @@ function recordTests({ db, one, claim }: StoreKit): void {
         records: [record(free, 0, {}, { tags: { free } })],
         dedupKeys: [{ dedupKey: free, expires: Date.now() + 60_000 }],
         keys: [{ kid: free, type: 'ed25519', secret: new Uint8Array(32) }],
-        routes: [{ kid: free, tenant: A, kind: 'connection', target: free }],
-        unroutes: [kid],
+        keyOwners: [{ kid: free, tenant: A, kind: 'connection', target: free }],
+        removedKeyOwners: [kid],
         jobs: [job(`deliver:${free}`)],
         events: [{ ...event, id: nextId(), record: free }],
         results: [{ callId: free, value: {} }],
@@ -105,7 +105,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
         ['conflict', { deletes: [{ category: 'connection', id: randomUUID(), expect: 1 }] }],
         ['conflict', { dedupKeys: [...good.dedupKeys!, { dedupKey: taken, expires: Date.now() }] }],
         ['conflict', { keys: [...good.keys!, { kid, type: 'ed25519', secret: new Uint8Array(32) }] }],
-        ['conflict', { unroutes: [], routes: [...good.routes!, { kid, tenant: A, kind: 'connection', target: taken }] }],
+        ['conflict', { removedKeyOwners: [], keyOwners: [...good.keyOwners!, { kid, tenant: A, kind: 'connection', target: taken }] }],
         ['conflict', { jobs: [...good.jobs!, { ...job('deliver:x'), id: first.id }] }],
         ['conflict', { events: [...good.events!, event] }],
         ['lease-lost', { done: [{ id: first.id, lease: randomUUID() }] }],
@@ -117,13 +117,13 @@ function recordTests({ db, one, claim }: StoreKit): void {
       assert.deepEqual(await db.store.load(A, [{ category: 'connection', tag: 'free', equals: free }]), [[]]);
       assert.equal((await db.store.loadWithDedupKey(A, free, [])).repeated, undefined);
       assert.equal(await db.store.key(A, free), undefined);
-      assert.equal(await db.store.route(free), undefined);
-      assert.equal((await db.store.route(kid))?.target, taken);
+      assert.equal(await db.store.keyOwner(free), undefined);
+      assert.equal((await db.store.keyOwner(kid))?.target, taken);
       assert.equal(await claim(`deliver:${free}`), undefined);
       assert.deepEqual(await db.store.callStatus(A, free), { open: 0, result: undefined, failure: undefined });
       await db.store.commit(A, good);
       assert.ok(await one(A, free));
-      assert.equal(await db.store.route(kid), undefined);
+      assert.equal(await db.store.keyOwner(kid), undefined);
     });
 
     it('fails only the clashing ones of commits made at once', async () => {
@@ -239,7 +239,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
     });
   });
 
-  describe('dedup keys, keys, routes', () => {
+  describe('dedup keys, keys, key owners', () => {
     it('keeps a mark with its answer, and refuses it a second time', async () => {
       const dedupKey = randomUUID();
       const answer = { sealed: 'reply' };
@@ -266,14 +266,14 @@ function recordTests({ db, one, claim }: StoreKit): void {
 
     it('tells whose a key is, and can move it in one commit', async () => {
       const kid = randomUUID();
-      await db.store.commit(A, { routes: [{ kid, tenant: A, kind: 'invitation', target: 'one' }] });
-      assert.deepEqual(await db.store.route(kid), { kid, tenant: A, kind: 'invitation', target: 'one' });
-      await assert.rejects(db.store.commit(B, { routes: [{ kid, tenant: B, kind: 'connection', target: 'b' }] }), failsWith('conflict'));
-      await assert.rejects(db.store.commit(B, { routes: [{ kid: randomUUID(), tenant: A, kind: 'connection', target: 'b' }] }));
-      await db.store.commit(B, { unroutes: [kid] });
-      assert.equal((await db.store.route(kid))?.tenant, A, "another tenant's route stays");
-      await db.store.commit(A, { unroutes: [kid], routes: [{ kid, tenant: A, kind: 'connection', target: 'two' }] });
-      assert.equal((await db.store.route(kid))?.target, 'two');
+      await db.store.commit(A, { keyOwners: [{ kid, tenant: A, kind: 'invitation', target: 'one' }] });
+      assert.deepEqual(await db.store.keyOwner(kid), { kid, tenant: A, kind: 'invitation', target: 'one' });
+      await assert.rejects(db.store.commit(B, { keyOwners: [{ kid, tenant: B, kind: 'connection', target: 'b' }] }), failsWith('conflict'));
+      await assert.rejects(db.store.commit(B, { keyOwners: [{ kid: randomUUID(), tenant: A, kind: 'connection', target: 'b' }] }));
+      await db.store.commit(B, { removedKeyOwners: [kid] });
+      assert.equal((await db.store.keyOwner(kid))?.tenant, A, "another tenant's key owner stays");
+      await db.store.commit(A, { removedKeyOwners: [kid], keyOwners: [{ kid, tenant: A, kind: 'connection', target: 'two' }] });
+      assert.equal((await db.store.keyOwner(kid))?.target, 'two');
     });
   });
 
@@ -333,7 +333,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
       const lane = `command:${gone}`;
       await db.store.commit(gone, {
         records: [record(gone, 0, {}, { tags: { gone } })],
-        routes: [{ kid: gone, tenant: gone, kind: 'connection', target: gone }],
+        keyOwners: [{ kid: gone, tenant: gone, kind: 'connection', target: gone }],
         keys: [{ kid: gone, type: 'ed25519', secret: new Uint8Array(32) }],
         jobs: [job(lane, { kind: 'command', callId })],
       });
@@ -343,7 +343,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
       await assert.rejects(db.store.load(gone, []), failsWith('not-found'));
       await db.admin.ensureTenant(gone, 'too early');
       await assert.rejects(db.store.load(gone, []), failsWith('not-found'));
-      assert.equal(await db.store.route(gone), undefined);
+      assert.equal(await db.store.keyOwner(gone), undefined);
       assert.equal(await claim(lane), undefined);
       await db.admin.eraseTenant(gone);
       let rows = 0;

@@ -34,7 +34,7 @@ export interface Store {
   key(tenant: string, kid: string): Promise<StoredKey | undefined>;
 
   /** Whose key this is, over all tenants: the only read without a tenant. */
-  route(kid: string): Promise<Route | undefined>;
+  keyOwner(kid: string): Promise<KeyOwner | undefined>;
 
   /**
    * Events of a tenant in the order of their ids after `after` (an event id), or the named ones. Commits made at once may become visible in another order than
@@ -115,7 +115,7 @@ export interface StoreAdmin {
   /** Locks the tenants whose time is over: every call about them is `wallet-locked` then, and their lanes wait. How many. */
   lockTenants(now: number): Promise<number>;
   /**
-   * Makes a tenant unreadable: its data key is overwritten, its routes, lanes and jobs are gone, in one transaction. Its other rows stay until they are swept.
+   * Makes a tenant unreadable: its data key is overwritten, its key owners, lanes and jobs are gone, in one transaction. Its other rows stay until they are swept.
    * Does nothing when there is none.
    */
   eraseTenant(tenant: string): Promise<void>;
@@ -163,10 +163,10 @@ export interface Commit {
   /** New keys only; a key id that the tenant has is a `conflict`. */
   keys?: readonly KeyWrite[];
   /** Key ids to forget; unknown ones are passed over. */
-  unkeys?: readonly string[];
-  /** Of this tenant only; removals (`unroutes`) come first, so that a commit can move a key. */
-  routes?: readonly Route[];
-  unroutes?: readonly string[];
+  removedKeys?: readonly string[];
+  /** Of this tenant only; removals (`removedKeyOwners`) come first, so that a commit can move a key. */
+  keyOwners?: readonly KeyOwner[];
+  removedKeyOwners?: readonly string[];
   /** Tenants whose profile this changes, and DIDs whose document is another now: told to the listeners of every process. */
   invalidate?: readonly string[];
   dedupKeys?: readonly DedupKeyWrite[];
@@ -304,7 +304,7 @@ export interface StoredKey {
   meta: JsonObject;
 }
 
-export interface Route {
+export interface KeyOwner {
   kid: string;
   tenant: string;
   /** What the key serves: `connection`, `invitation`, `public`, `mediation`. */

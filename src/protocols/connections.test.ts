@@ -377,7 +377,7 @@ table('connections', [
     command: 'POST /connections/create-invitation',
     query: { alias: 'bob', auto_accept: 'true' },
     effects: {
-      routes: [{ kid: key(1), kind: 'invitation', target: 'id-2' }],
+      keyOwners: [{ kid: key(1), kind: 'invitation', target: 'id-2' }],
       answer: {
         connection_id: 'id-2',
         invitation: {
@@ -413,7 +413,7 @@ table('connections', [
     query: { multi_use: 'true' },
     body: { my_label: 'Us', service_endpoint: 'https://other.example' },
     effects: {
-      routes: [{ kid: key(1), kind: 'invitation', target: 'id-2' }],
+      keyOwners: [{ kid: key(1), kind: 'invitation', target: 'id-2' }],
       answer: {
         connection_id: 'id-2',
         invitation: {
@@ -536,7 +536,7 @@ table('connections', [
     command: 'POST /connections/{conn_id}/accept-invitation',
     record: received,
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [
         {
           type: 'request',
@@ -596,7 +596,7 @@ table('connections', [
     command: 'POST /connections/{conn_id}/accept-request',
     record: asked,
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [
         {
           type: 'response',

@@ -13,7 +13,7 @@ import { compact } from '../kernel/record.ts';
 import { destinationOf } from '../kernel/seal.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
-import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
+import { keyOwnerFor, mediationLookup, type OwnService, ownService, servedBy } from '../records/mediation.ts';
 import { invitationLookups, used } from '../records/out-of-band.ts';
 
 const URI = 'https://didcomm.org/connections/1.0';
@@ -186,7 +186,7 @@ export const connections = defineProtocol<ConnectionValue>({
             },
           },
           keys: [key.write],
-          routes: [routeFor(service, key.verkey, 'invitation', connectionId)],
+          keyOwners: [keyOwnerFor(service, key.verkey, 'invitation', connectionId)],
           answer: compact({ connection_id: connectionId, invitation, invitation_url: url, alias: query.alias }),
         };
       },
@@ -271,7 +271,7 @@ export const connections = defineProtocol<ConnectionValue>({
         return {
           record: { states: ['request'], patch: { request_id: id, my_did: mine.did, my_verkey: mine.verkey, ...servedBy(through) } },
           keys: mine.keys,
-          routes: [routeFor(through, mine.verkey, 'connection', ctx.record!.id)],
+          keyOwners: [keyOwnerFor(through, mine.verkey, 'connection', ctx.record!.id)],
           send: [
             {
               type: 'request',
@@ -299,7 +299,7 @@ export const connections = defineProtocol<ConnectionValue>({
         return {
           record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey, ...servedBy(through) } },
           keys: mine.keys,
-          routes: [routeFor(through, mine.verkey, 'connection', ctx.record!.id)],
+          keyOwners: [keyOwnerFor(through, mine.verkey, 'connection', ctx.record!.id)],
           send: [
             {
               type: 'response',

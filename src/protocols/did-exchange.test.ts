@@ -594,7 +594,7 @@ table('did-exchange', [
     record: init,
     output: found(),
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [
         {
           type: 'request',
@@ -685,7 +685,7 @@ table('did-exchange', [
     query: { my_label: 'Us' },
     record: received,
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [
         {
           type: 'request',
@@ -715,7 +715,7 @@ table('did-exchange', [
     command: 'accept-invitation',
     record: { ...received, value: { ...received.value, connection_protocol: 'didexchange/1.0' } },
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [
         {
           type: 'request',
@@ -895,7 +895,7 @@ table('did-exchange', [
     command: 'POST /didexchange/{conn_id}/accept-request',
     record: asked,
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [
         {
           type: 'response',
@@ -916,7 +916,7 @@ table('did-exchange', [
     command: 'accept-request',
     record: { ...asked, value: { ...asked.value, connection_protocol: 'didexchange/1.0' } },
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [
         {
           type: 'response',

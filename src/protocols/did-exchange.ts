@@ -14,7 +14,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
 import { contactDid, type DidValue, did } from '../records/did.ts';
-import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
+import { keyOwnerFor, mediationLookup, type OwnService, ownService, servedBy } from '../records/mediation.ts';
 import { invitationLookups, used } from '../records/out-of-band.ts';
 
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
@@ -499,7 +499,7 @@ interface Own {
   readonly document?: object;
   readonly served: Partial<ConnectionValue>;
   /** What is stored of a new one that serves this connection. */
-  keys(connection: string): Pick<Effects, 'keys' | 'routes'>;
+  keys(connection: string): Pick<Effects, 'keys' | 'keyOwners'>;
 }
 
 /** Our DID for a connection: the one of the wallet that was asked for, else a new pairwise one with one key. */
@@ -517,7 +517,7 @@ function ownDid(ctx: StepContext, minor: number, service: OwnService, own?: { di
     ...made,
     verkey: key.verkey,
     served: servedBy(service),
-    keys: (connection) => ({ keys: [key.write], routes: [routeFor(service, key.verkey, 'connection', connection)] }),
+    keys: (connection) => ({ keys: [key.write], keyOwners: [keyOwnerFor(service, key.verkey, 'connection', connection)] }),
   };
 }
 

@@ -116,7 +116,7 @@ table('did-rotate', [
   {
     title: 'removes the connection',
     message: 'hangup',
-    effects: { unroutes: [OUR_KEY], unkeys: [OUR_KEY], others: [{ def: 'connection', base: 'c1', remove: true }] },
+    effects: { removedKeyOwners: [OUR_KEY], removedKeys: [OUR_KEY], others: [{ def: 'connection', base: 'c1', remove: true }] },
   },
   {
     title: 'under a key of the DID before the last',
@@ -156,7 +156,11 @@ table('did-rotate', [
     title: 'ends the rotation, and gives the new key up',
     problem: { description: { code: 'e.did.unresolvable', en: 'no' } },
     record: rotating,
-    effects: { unroutes: [key(103)], unkeys: [key(103)], record: { states: ['failed'], patch: { error: 'e.did.unresolvable: no' } } },
+    effects: {
+      removedKeyOwners: [key(103)],
+      removedKeys: [key(103)],
+      record: { states: ['failed'], patch: { error: 'e.did.unresolvable: no' } },
+    },
   },
   {
     title: 'leaves the key of a DID of the wallet',
@@ -240,7 +244,7 @@ table('did-rotate', [
     title: 'moves to a new did:peer:4',
     command: 'POST /did-rotate/{conn_id}/rotate',
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'c1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [{ message: { '@type': 'https://didcomm.org/did-rotate/1.0/rotate', '@id': 'id-1', to_did: /^did:peer:4/ } }],
       answer: { '@type': 'https://didcomm.org/did-rotate/1.0/rotate', '@id': 'id-1', to_did: /^did:peer:4/ },
       record: {
@@ -295,8 +299,8 @@ table('did-rotate', [
     title: 'removes the connection and tells the peer',
     command: 'POST /did-rotate/{conn_id}/hangup',
     effects: {
-      unroutes: [OUR_KEY],
-      unkeys: [OUR_KEY],
+      removedKeyOwners: [OUR_KEY],
+      removedKeys: [OUR_KEY],
       send: [{ message: { '@type': 'https://didcomm.org/did-rotate/1.0/hangup', '@id': 'id-1' } }],
       answer: { '@type': 'https://didcomm.org/did-rotate/1.0/hangup', '@id': 'id-1' },
       others: [{ def: 'connection', base: 'c1', remove: true }],
@@ -306,7 +310,7 @@ table('did-rotate', [
     title: 'gives the former key up',
     command: 'retire',
     record: { ...rotating, state: 'ack-received', value: { ...rotating.value, former_verkey: OUR_KEY, former_mediated: true } },
-    effects: { unroutes: [OUR_KEY], unkeys: [OUR_KEY], deregisterKeys: [OUR_KEY], record: { remove: true, silent: true } },
+    effects: { removedKeyOwners: [OUR_KEY], removedKeys: [OUR_KEY], deregisterKeys: [OUR_KEY], record: { remove: true, silent: true } },
   },
   {
     title: 'has no key to give up',

@@ -14,7 +14,7 @@ import type { KeyWrite, Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, readyConnection, theirs } from '../records/connection.ts';
 import { contactDid, did } from '../records/did.ts';
 import { type DidRotationValue, didRotation } from '../records/did-rotation.ts';
-import { type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
+import { keyOwnerFor, type OwnService, ownService, servedBy } from '../records/mediation.ts';
 
 /** How long mail is still taken under the keys from before a rotation: as long as a delivery to a peer that is away is tried. */
 const UNDER_WAY_MS = 3 * 24 * 3600_000;
@@ -170,7 +170,7 @@ export const didRotate = defineProtocol<DidRotationValue>({
             },
           },
           // the peer may write to the new key as soon as it has heard of it
-          ...(mine.key && { keys: [mine.key], routes: [routeFor(mine.service, mine.verkey, 'connection', peer)] }),
+          ...(mine.key && { keys: [mine.key], keyOwners: [keyOwnerFor(mine.service, mine.verkey, 'connection', peer)] }),
           send: [{ message }],
           answer: message,
         };
@@ -214,8 +214,8 @@ function destination(ctx: Ctx, to: string): { did: string; verkey: string; key?:
 
 /** A key that is given up. */
 const given = (verkey: string, mediated: boolean | undefined): Effects => ({
-  unroutes: [verkey],
-  unkeys: [verkey],
+  removedKeyOwners: [verkey],
+  removedKeys: [verkey],
   deregisterKeys: mediated ? [verkey] : undefined,
 });
 

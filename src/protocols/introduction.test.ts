@@ -32,7 +32,7 @@ table('introduction', [
         some({ def: 'did', silent: true, patch: some({ did: /^did:peer:4/, verkey: key(1), posture: 'wallet_only' }) }),
       ],
       keys: [key(1)],
-      routes: [{ kid: key(1), kind: 'invitation', target: 'id-3' }],
+      keyOwners: [{ kid: key(1), kind: 'invitation', target: 'id-3' }],
       send: [
         {
           type: 'invitation',

@@ -10,7 +10,7 @@ import type { StoredRecord } from '../ports/store.ts';
 import { connection } from '../records/connection.ts';
 import { did } from '../records/did.ts';
 import { type IntroductionValue, introductionRecord } from '../records/introduction.ts';
-import { ownService, routeFor, servedBy } from '../records/mediation.ts';
+import { keyOwnerFor, ownService, servedBy } from '../records/mediation.ts';
 import { Invitation, outOfBand } from '../records/out-of-band.ts';
 
 type Ctx = StepContext<IntroductionValue>;
@@ -174,7 +174,7 @@ function invited(ctx: Ctx, comment: unknown): Effects {
       },
     ],
     keys: [key.write],
-    routes: [routeFor(service, key.verkey, 'invitation', oobId)],
+    keyOwners: [keyOwnerFor(service, key.verkey, 'invitation', oobId)],
     send: [{ type: 'invitation', body: compact({ invitation, message: comment }) }],
   };
 }

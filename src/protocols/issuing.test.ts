@@ -732,7 +732,7 @@ table('issue-credential-2.0', [
     output: { made: [{ format: 'anoncreds', id: 'cred-1', credential: CREDENTIAL, info }] },
     record: exchange('holder', 'credential-received'),
     effects: {
-      unkeys: ['cred-request:x1'],
+      removedKeys: ['cred-request:x1'],
       emit: [
         {
           topic: 'issue_credential_v2_0_anoncreds',
@@ -1478,7 +1478,7 @@ table('issue-credential-1.0', [
     output: { made: [{ format: 'indy', id: 'cred-1', credential: CREDENTIAL, info }] },
     record: exchange1('holder', 'credential_received'),
     effects: {
-      unkeys: ['cred-request:x1'],
+      removedKeys: ['cred-request:x1'],
       send: [{ type: 'ack', body: { status: 'OK' } }],
       record: {
         states: ['credential_acked'],

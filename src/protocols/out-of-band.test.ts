@@ -246,7 +246,7 @@ table('out-of-band', [
     body: { handshake_protocols: ['didexchange/1.1'], alias: 'bob', goal: 'x' },
     query: { auto_accept: 'true' },
     effects: {
-      routes: [
+      keyOwners: [
         { kid: key(1), kind: 'invitation', target: 'id-2' },
         { kid: 'link AAAAAAAAAAAAAAAAAAAAAQ', kind: 'link', target: 'id-2' },
       ],
@@ -329,7 +329,7 @@ table('out-of-band', [
     body: { handshake_protocols: ['rfc23'], protocol_version: '1.0', accept: ['didcomm/aip1'] },
     query: { multi_use: 'true' },
     effects: {
-      routes: [
+      keyOwners: [
         { kid: key(1), kind: 'invitation', target: 'id-2' },
         { kid: 'link AAAAAAAAAAAAAAAAAAAAAQ', kind: 'link', target: 'id-2' },
       ],
@@ -410,7 +410,7 @@ table('out-of-band', [
     settings: { publicInvites: true },
     loaded: { own },
     effects: {
-      routes: [{ kid: 'link AAAAAAAAAAAAAAAAAAAAAQ', kind: 'link', target: 'id-2' }],
+      keyOwners: [{ kid: 'link AAAAAAAAAAAAAAAAAAAAAQ', kind: 'link', target: 'id-2' }],
       answer: {
         state: 'initial',
         created_at: '2030-01-02T03:04:05.000000Z',
@@ -471,7 +471,7 @@ table('out-of-band', [
     command: create,
     body: { handshake_protocols: HANDSHAKE, use_did_method: 'did:peer:4' },
     effects: {
-      routes: [
+      keyOwners: [
         { kid: key(1), kind: 'invitation', target: 'id-2' },
         { kid: 'link AAAAAAAAAAAAAAAAAAAAAQ', kind: 'link', target: 'id-2' },
       ],
@@ -551,7 +551,7 @@ table('out-of-band', [
     body: free,
     loaded: loadedFree,
     effects: {
-      routes: [
+      keyOwners: [
         { kid: key(1), kind: 'invitation', target: 'id-2' },
         { kid: 'link AAAAAAAAAAAAAAAAAAAAAQ', kind: 'link', target: 'id-2' },
       ],
@@ -904,7 +904,7 @@ table('out-of-band', [
     command: 'receive-invitation',
     body: { ...invitation, handshake_protocols: undefined, 'requests~attach': attach(offer) },
     effects: {
-      routes: [{ kid: key(1), kind: 'invitation', target: 'id-1' }],
+      keyOwners: [{ kid: key(1), kind: 'invitation', target: 'id-1' }],
       tell: [
         {
           reply: {
@@ -1137,7 +1137,12 @@ table('out-of-band', [
     record: sent,
     effects: { record: { states: ['done'], patch: { connection_id: 'c1' } } },
   },
-  { title: 'forgets the key', command: 'forget-key', body: { verkey: OUR_KEY }, effects: { unroutes: [OUR_KEY], unkeys: [OUR_KEY] } },
+  {
+    title: 'forgets the key',
+    command: 'forget-key',
+    body: { verkey: OUR_KEY },
+    effects: { removedKeyOwners: [OUR_KEY], removedKeys: [OUR_KEY] },
+  },
   {
     title: 'removes an accepted reuse',
     command: 'end-reuse',

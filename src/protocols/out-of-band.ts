@@ -9,17 +9,26 @@ import { createPeer4, QUEUE_ENDPOINT, resolvePeer, shortPeerDid } from '../dids/
 import { ownPeer2, peer4Document, routingReference } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import { composeMessage } from '../kernel/message.ts';
-import { type Change, command, defineProtocol, type Effects, type Load, NEW, type OwnRoute, type StepContext } from '../kernel/protocol.ts';
+import {
+  type Change,
+  command,
+  defineProtocol,
+  type Effects,
+  type Load,
+  NEW,
+  type NewKeyOwner,
+  type StepContext,
+} from '../kernel/protocol.ts';
 import { compact, isoTime, type LoadedRecord, loadedRecord, type OwnAddress } from '../kernel/record.ts';
 import { AnyObject } from '../kernel/schema.ts';
 import { destinationOf } from '../kernel/seal.ts';
-import { linkCode, linkRoute, shortUrl } from '../kernel/short-links.ts';
+import { linkCode, linkOwner, shortUrl } from '../kernel/short-links.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { ResolvedDid } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 import { type DidValue, did } from '../records/did.ts';
-import { mediationLookup, type OwnService, ownService, routeFor, servedBy } from '../records/mediation.ts';
+import { keyOwnerFor, mediationLookup, type OwnService, ownService, servedBy } from '../records/mediation.ts';
 import { type InlineServiceForm, Invitation, isOurs, type OutOfBandValue, outOfBand, usedAgain } from '../records/out-of-band.ts';
 
 const URIS = ['https://didcomm.org/out-of-band/1.1', 'https://didcomm.org/out-of-band/1.0'];
@@ -211,7 +220,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
     'forget-key': command({
       body: Type.Object({ verkey: Type.String() }),
       from: [NEW],
-      step: (_ctx, { body }) => ({ unroutes: [body.verkey], unkeys: [body.verkey] }),
+      step: (_ctx, { body }) => ({ removedKeyOwners: [body.verkey], removedKeys: [body.verkey] }),
     }),
     // an accepted reuse leaves no record; it goes only now, since the call that asked for it still reads it
     'end-reuse': {
@@ -332,10 +341,10 @@ function createInvitation(
       ...others,
     ],
     keys: own.keys,
-    unroutes: own.unroutes,
-    routes: [
-      ...own.routes.map((route) => (typeof route === 'string' ? routeFor(service, route, 'invitation', oobId) : route)),
-      ...(short ? [linkRoute(code, oobId)] : []),
+    removedKeyOwners: own.removedKeyOwners,
+    keyOwners: [
+      ...own.keyOwners.map((owner) => (typeof owner === 'string' ? keyOwnerFor(service, owner, 'invitation', oobId) : owner)),
+      ...(short ? [linkOwner(code, oobId)] : []),
     ],
     answer: compact({
       state: 'initial',
@@ -355,9 +364,9 @@ interface InvitationKey {
   readonly verkey: string;
   readonly service: string | JsonObject;
   readonly keys: NonNullable<Effects['keys']>;
-  /** Keys that are the invitation's own, or a whole route. */
-  readonly routes: readonly (string | OwnRoute)[];
-  readonly unroutes?: readonly string[];
+  /** Keys that are the invitation's own, or a whole key owner. */
+  readonly keyOwners: readonly (string | NewKeyOwner)[];
+  readonly removedKeyOwners?: readonly string[];
   readonly others: Change[];
 }
 
@@ -375,7 +384,7 @@ function invitationKey(ctx: StepContext, body: Static<typeof Wishes>, unique: bo
       );
     const { verkey, did: named } = loadedRecord<DidValue>(row).value;
     // a mediator that is asked for by name is to know the key, wherever the document of the DID says that it is written to
-    const moved = own.mediator ? { unroutes: [verkey], routes: [routeFor(own, verkey, 'public', named)] } : { routes: [] };
+    const moved = own.mediator ? { removedKeyOwners: [verkey], keyOwners: [keyOwnerFor(own, verkey, 'public', named)] } : { keyOwners: [] };
     return { verkey, service: named, keys: [], others: [], ...moved };
   }
   const key = ctx.newKey();
@@ -396,7 +405,7 @@ function invitationKey(ctx: StepContext, body: Static<typeof Wishes>, unique: bo
       verkey: key.verkey,
       service: made,
       keys: [key.write],
-      routes: [key.verkey],
+      keyOwners: [key.verkey],
       others: [{ def: did, states: ['stored'], patch, silent: true }],
     };
   }
@@ -407,7 +416,7 @@ function invitationKey(ctx: StepContext, body: Static<typeof Wishes>, unique: bo
     ...(own.routingKeys.length > 0 ? { routingKeys: own.routingKeys.map(routingReference) } : {}),
     serviceEndpoint: own.endpoint || QUEUE_ENDPOINT,
   };
-  return { verkey: key.verkey, service, keys: [key.write], routes: [key.verkey], others: [] };
+  return { verkey: key.verkey, service, keys: [key.write], keyOwners: [key.verkey], others: [] };
 }
 
 /**
@@ -469,7 +478,7 @@ function connectionless(ctx: StepContext<OutOfBandValue>, service: Contact, firs
       patch: { ...value, our_recipient_key: key.verkey, attach_thread_id: (thread?.thid ?? attached['@id']) as string | undefined },
     },
     keys: [key.write],
-    routes: [routeFor(own, key.verkey, 'invitation', id)],
+    keyOwners: [keyOwnerFor(own, key.verkey, 'invitation', id)],
     dispatch: [
       {
         reply: { key: key.verkey, ...service, own: addressOf(own) },

@@ -18,7 +18,7 @@ export interface Wire2018 {
   readonly encoding?: 'any';
 }
 
-/** Where the route table keeps a nonce or a DID: apart from keys. */
+/** The name under which the owner of a nonce or a DID is stored, apart from keys. */
 export const id2018 = (id: string): string => `2018 ${id}`;
 
 /** A pairwise connection, under the names of ACA-Py's ConnRecord; the members after `error_msg` are this agent's own and never leave it. */
@@ -154,8 +154,8 @@ export const connection = defineRecord<ConnectionValue>({
     const of2018 = value.protocol === 'connection-2018' ? [my_did, their_did, request_id, offer, offer && `offer ${offer}`] : [];
     const key = my_verkey && !value.my_did_shared ? [my_verkey] : [];
     return {
-      unroutes: [...key, ...of2018.filter((name) => name !== undefined).map(id2018)],
-      unkeys: key,
+      removedKeyOwners: [...key, ...of2018.filter((name) => name !== undefined).map(id2018)],
+      removedKeys: key,
       deregisterKeys: [...(value.mediated ? key : []), ...invitationMediated(value)],
       next: value.mediation?.map((role) => ({
         protocol: 'coordinate-mediation',

@@ -30,7 +30,7 @@ export const credential = defineRecord<CredentialValue>({
   },
   tags: (value) => ({ schema_id: value.schema_id, cred_def_id: value.cred_def_id, format: value.format }),
   removed: ({ id, value }) => ({
-    unkeys: value.format === undefined ? [] : [`credential:${id}`],
+    removedKeys: value.format === undefined ? [] : [`credential:${id}`],
     // ACA-Py's webhook of a deletion names the credential by `id`, as none of its other webhooks does
     emit: [{ topic: 'credential', payload: { id, state: 'deleted' } }],
   }),

@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import type { OwnRoute, StepContext } from '../kernel/protocol.ts';
+import type { NewKeyOwner, StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type OwnAddress, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 
@@ -134,8 +134,8 @@ export function ownService(
 export const mediationLookup = (id: unknown): Record<string, { category: string; id: string }> =>
   typeof id === 'string' && id ? { mediation: { category: mediation.category, id } } : {};
 
-/** A route for a new key of ours, which its mediator must know before anybody else does. */
-export const routeFor = (service: OwnService, kid: string, kind: string, target: string): OwnRoute => ({
+/** The owner of a new key of ours. Where the key is mediated, its mediator registers it first. */
+export const keyOwnerFor = (service: OwnService, kid: string, kind: string, target: string): NewKeyOwner => ({
   kid,
   kind,
   target,

@@ -581,17 +581,18 @@ describe('records', () => {
 
   test('what goes with a connection: its keys, what names it, and the mediations on it', () => {
     const removed = (value: object, id = 'c1') => plain(KINDS.get('connection')!.removed!(of({ record: { id, value } } as Row)));
-    const none = { unroutes: [], unkeys: [], deregisterKeys: [] };
+    const none = { removedKeyOwners: [], removedKeys: [], deregisterKeys: [] };
     assert.deepEqual(removed({}), none);
-    assert.deepEqual(removed({ my_verkey: 'K' }), { unroutes: ['K'], unkeys: ['K'], deregisterKeys: [] });
+    assert.deepEqual(removed({ my_verkey: 'K' }), { removedKeyOwners: ['K'], removedKeys: ['K'], deregisterKeys: [] });
     // the key of a DID of the wallet has other uses
     assert.deepEqual(removed({ my_verkey: 'K', my_did_shared: true, mediated: true }), none);
     assert.deepEqual(removed({ my_verkey: 'K', mediated: true, invitation_mediated: true, invitation_key: 'I' }), {
-      unroutes: ['K'],
-      unkeys: ['K'],
+      removedKeyOwners: ['K'],
+      removedKeys: ['K'],
       deregisterKeys: ['K', 'I'],
     });
-    const names = (removed({ protocol: 'connection-2018', my_did: 'D', invitation_msg_id: 'n' }) as { unroutes: string[] }).unroutes;
+    const names = (removed({ protocol: 'connection-2018', my_did: 'D', invitation_msg_id: 'n' }) as { removedKeyOwners: string[] })
+      .removedKeyOwners;
     assert.deepEqual(names, ['2018 D', '2018 n', '2018 offer n']);
     const { next } = removed({ mediation: ['client'] }) as { next: { command: string; input: object }[] };
     assert.deepEqual(
@@ -602,12 +603,12 @@ describe('records', () => {
 
   test('the deletion of a credential has a webhook that names it by id', () => {
     const emit = [{ topic: 'credential', payload: { id: 'cred-1', state: 'deleted' } }];
-    for (const [value, unkeys] of [
+    for (const [value, removedKeys] of [
       [{}, []],
       // of another format than AnonCreds, with the key that it may be bound to
       [{ format: 'sd_jwt' }, ['credential:cred-1']],
     ])
-      assert.deepEqual(KINDS.get('credential')!.removed!(of({ record: { id: 'cred-1', value } } as Row)), { unkeys, emit });
+      assert.deepEqual(KINDS.get('credential')!.removed!(of({ record: { id: 'cred-1', value } } as Row)), { removedKeys, emit });
   });
 
   test('every kind has a row', () => assert.deepEqual([...KINDS.keys()].sort(), ROWS.map(({ category }) => category).sort()));

@@ -15,7 +15,7 @@ table('connection', [
     command: create,
     body: { my_seed: `${'0'.repeat(31)}1`, their_seed: `${'0'.repeat(31)}2`, alias: 'peer' },
     effects: {
-      routes: [{ kid: '2y6oVqbnTeZ4tv6WUY7FMHhY6SouNixyeWKHPgFDCsY8', kind: 'connection', target: 'id-1' }],
+      keyOwners: [{ kid: '2y6oVqbnTeZ4tv6WUY7FMHhY6SouNixyeWKHPgFDCsY8', kind: 'connection', target: 'id-1' }],
       answer: {
         my_did: '4cLztgZYocjqTdAZM93t27',
         my_verkey: '2y6oVqbnTeZ4tv6WUY7FMHhY6SouNixyeWKHPgFDCsY8',
@@ -57,7 +57,7 @@ table('connection', [
     command: create,
     body: { their_did: 'WgWxqztrNooG92RXvxSTWv', their_verkey: key(103), their_endpoint: 'https://peer.example' },
     effects: {
-      routes: [{ kid: key(1), kind: 'connection', target: 'id-1' }],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: 'id-1' }],
       answer: {
         my_did: 'J7CUQvLhdTVhye2SHg6w9K',
         my_verkey: key(1),

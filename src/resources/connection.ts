@@ -67,7 +67,7 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
         return {
           record: { id, states: ['active'], patch: value },
           keys: [mine.write],
-          routes: [{ kid: mine.verkey, kind: 'connection', target: id }],
+          keyOwners: [{ kid: mine.verkey, kind: 'connection', target: id }],
           answer: {
             my_did: value.my_did!,
             my_verkey: mine.verkey,

@@ -15,7 +15,7 @@ table('multitenancy', [
     body: { wallet_id: 'w1', wallet_name: 'alice', token: token('t1') },
     loads: { named: { category: 'wallet_record', tag: 'wallet_name', equals: 'alice' } },
     effects: {
-      routes: [{ kid: 'wallet name alice', kind: 'wallet', target: 'w1' }],
+      keyOwners: [{ kid: 'wallet name alice', kind: 'wallet', target: 'w1' }],
       record: {
         id: 'w1',
         states: ['ready'],
@@ -138,7 +138,7 @@ table('multitenancy', [
     command: 'erase',
     record: wallet(),
     effects: {
-      unroutes: ['wallet name alice'],
+      removedKeyOwners: ['wallet name alice'],
       invalidate: ['w1'],
       record: { states: ['erasing'], patch: { tokens: [], wallet_name: REMOVED, erasing: true } },
     },

@@ -65,7 +65,7 @@ export const multitenancy = defineProtocol<WalletValue>({
         return {
           record: { id, states: ['ready'], patch: value },
           // two of one name at once: the second finds the name taken, and reads that
-          routes: body.wallet_name === undefined ? [] : [{ kid: nameRoute(body.wallet_name), kind: 'wallet', target: id }],
+          keyOwners: body.wallet_name === undefined ? [] : [{ kid: walletOwnerName(body.wallet_name), kind: 'wallet', target: id }],
         };
       },
     }),
@@ -113,7 +113,7 @@ export const multitenancy = defineProtocol<WalletValue>({
         const { id, value } = ctx.record!;
         return {
           record: { states: ['erasing'], patch: { tokens: [], wallet_name: undefined, erasing: true } },
-          unroutes: value.wallet_name === undefined ? [] : [nameRoute(value.wallet_name)],
+          removedKeyOwners: value.wallet_name === undefined ? [] : [walletOwnerName(value.wallet_name)],
           invalidate: [id],
         };
       },
@@ -122,5 +122,5 @@ export const multitenancy = defineProtocol<WalletValue>({
   },
 });
 
-/** Where the route table keeps names of wallets, which are unique. */
-const nameRoute = (name: string): string => `wallet name ${name}`;
+/** The name under which the owner of a wallet's unique name is stored. */
+const walletOwnerName = (name: string): string => `wallet name ${name}`;

@@ -16,7 +16,7 @@ table('wallet-did', [
     command: create,
     settings: algo,
     effects: {
-      routes: [
+      keyOwners: [
         { kid: key(1), kind: 'public', target: 'did:algo:testnet:app:7:8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c' },
       ],
       answer: {
@@ -48,7 +48,7 @@ table('wallet-did', [
     title: 'of method key, where there is no ledger',
     command: create,
     effects: {
-      routes: [{ kid: key(1), kind: 'public', target: 'did:key:z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX' }],
+      keyOwners: [{ kid: key(1), kind: 'public', target: 'did:key:z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX' }],
       answer: {
         result: {
           did: 'did:key:z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX',
@@ -80,7 +80,7 @@ table('wallet-did', [
     body: { method: 'sov' },
     settings: { ...algo, sovAsAlgo: true },
     effects: {
-      routes: [
+      keyOwners: [
         { kid: key(1), kind: 'public', target: 'did:algo:testnet:app:7:8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c' },
       ],
       answer: {
@@ -115,7 +115,7 @@ table('wallet-did', [
     body: { method: 'did:peer:4' },
     settings: { mediator },
     effects: {
-      routes: [{ kid: key(1), kind: 'public', target: /^did:peer:4/, mediation: { tenant: 'base', id: 'm1' } }],
+      keyOwners: [{ kid: key(1), kind: 'public', target: /^did:peer:4/, mediation: { tenant: 'base', id: 'm1' } }],
       answer: {
         result: {
           did: /^did:peer:4/,
@@ -146,7 +146,7 @@ table('wallet-did', [
     command: create,
     body: { method: 'did:peer:2' },
     effects: {
-      routes: [{ kid: key(1), kind: 'public', target: /^did:peer:2/ }],
+      keyOwners: [{ kid: key(1), kind: 'public', target: /^did:peer:2/ }],
       answer: {
         result: { did: /^did:peer:2/, verkey: key(1), posture: 'wallet_only', key_type: 'ed25519', method: /^did:peer:2/, metadata: {} },
       },
@@ -281,8 +281,8 @@ table('wallet-did', [
     record: record(),
     settings: { mediator },
     effects: {
-      unroutes: [key(103)],
-      routes: [{ kid: key(103), kind: 'public', target: 'did:algo:testnet:app:7:aa', mediation: { tenant: 'base', id: 'm1' } }],
+      removedKeyOwners: [key(103)],
+      keyOwners: [{ kid: key(103), kind: 'public', target: 'did:algo:testnet:app:7:aa', mediation: { tenant: 'base', id: 'm1' } }],
       ledger: [
         {
           write: {

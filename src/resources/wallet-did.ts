@@ -12,7 +12,7 @@ import { loadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type DidValue, did } from '../records/did.ts';
-import { type Mediator, mediationLookup, type OwnService, ownService, routeFor } from '../records/mediation.ts';
+import { keyOwnerFor, type Mediator, mediationLookup, type OwnService, ownService } from '../records/mediation.ts';
 
 const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, version: 0, created: 0, updated: 0, value }) });
 
@@ -33,7 +33,7 @@ const mediatorIn = (ctx: StepContext, service: OwnService): Mediator | undefined
 
 /** The key of a DID whose mediator is to know it before the ledger says that mail goes there. */
 const routed = (service: OwnService, { verkey, did: name }: DidValue) =>
-  service.mediation ? { unroutes: [verkey], routes: [routeFor(service, verkey, 'public', name)] } : {};
+  service.mediation ? { removedKeyOwners: [verkey], keyOwners: [keyOwnerFor(service, verkey, 'public', name)] } : {};
 
 /** A DID of the ledger is written by its own key. @throws AppError `not-implemented` where an endorser is asked for */
 function noEndorser(query: Readonly<Record<string, string>>): void {
@@ -100,7 +100,7 @@ export const walletDid = defineProtocol<DidValue>({
           record: { id: made, states: ['stored'], patch: value },
           keys: [key.write],
           // invitations may name any DID of the wallet, and any number of them
-          routes: [service ? routeFor(service, key.verkey, 'public', made) : { kid: key.verkey, kind: 'public', target: made }],
+          keyOwners: [service ? keyOwnerFor(service, key.verkey, 'public', made) : { kid: key.verkey, kind: 'public', target: made }],
           answer: { result: view(value) },
           ...(asAlgo
             ? { warn: 'DIDs of method sov are asked for: the ledger has none, and DIDs of its own are made (--sov-as-algo)' }

@@ -24,9 +24,9 @@ export interface CommitRows {
   records: RecordRow[];
   deletes: { category: string; id: string; expect: number }[];
   keys: { hash: Buffer; value: Buffer }[];
-  unkeys: Buffer[];
-  routes: { hash: Buffer; kind: string; target: string }[];
-  unroutes: Buffer[];
+  removedKeys: Buffer[];
+  keyOwners: { hash: Buffer; kind: string; target: string }[];
+  removedKeyOwners: Buffer[];
   dedupKeys: { hash: Buffer; answer: Buffer | null; expires: number }[];
   jobs: JobRow[];
   /** What each job takes of which counter. */
@@ -101,8 +101,8 @@ export const ALLOCATED = '~allocated';
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 const parsed = (bytes: Buffer): JsonObject => JSON.parse(bytes.toString()) as JsonObject;
 
-/** The hash under which a route is found: SHA-256 of the key id, without a tenant, since the tenant is what is asked for. */
-export const routeHash = (kid: string): Buffer => createHash('sha256').update(kid).digest();
+/** The hash under which a key's owner is found: SHA-256 of the key id, without a tenant, since the tenant is the answer. */
+export const keyOwnerHash = (kid: string): Buffer => createHash('sha256').update(kid).digest();
 export const keyHash = (keys: TenantKeys, kid: string): Buffer => tagHash(keys, 'key', 'kid', kid);
 export const dedupKeyHash = (keys: TenantKeys, dedupKey: string): Buffer => tagHash(keys, 'mark', 'mark', dedupKey);
 export const recipientHash = (keys: TenantKeys, recipient: string): Buffer => tagHash(keys, 'mail', 'recipient', recipient);
@@ -209,12 +209,12 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       hash: keyHash(keys, k.kid),
       value: sealedSecret(keys, k.kid, k.type, k.secret, k.meta ?? {}),
     })),
-    unkeys: (commit.unkeys ?? []).map((kid) => keyHash(keys, kid)),
-    routes: (commit.routes ?? []).map((r) => {
-      if (r.tenant !== keys.tenant) throw new VaultError('a commit writes a route of another tenant');
-      return { hash: routeHash(r.kid), kind: r.kind, target: r.target };
+    removedKeys: (commit.removedKeys ?? []).map((kid) => keyHash(keys, kid)),
+    keyOwners: (commit.keyOwners ?? []).map((r) => {
+      if (r.tenant !== keys.tenant) throw new VaultError('a commit writes a key owner of another tenant');
+      return { hash: keyOwnerHash(r.kid), kind: r.kind, target: r.target };
     }),
-    unroutes: (commit.unroutes ?? []).map(routeHash),
+    removedKeyOwners: (commit.removedKeyOwners ?? []).map(keyOwnerHash),
     dedupKeys: (commit.dedupKeys ?? []).map((m) => ({
       hash: dedupKeyHash(keys, m.dedupKey),
       answer: m.answer ? seal(keys, dedupKeyParts(m.dedupKey), json(m.answer)) : null,

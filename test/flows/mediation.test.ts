@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { verkeyToDidKey } from '../../src/didcomm/encoding.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
-import { mediatedRoute } from '../../src/mediation/names.ts';
+import { mediatedName } from '../../src/mediation/names.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import { connectStranger, type Link, message, type Stranger, startStranger } from '../support/stranger.ts';
 import { until } from '../support/waiting.ts';
@@ -37,7 +37,7 @@ describe('a mediator', () => {
     mediator = await world.start('mediator', { flags: ['--open-mediation'] });
   });
 
-  const routed = async (verkey: string) => await mediator.agent.kernel.db.store.route(mediatedRoute('base', verkey));
+  const routed = async (verkey: string) => await mediator.agent.kernel.db.store.keyOwner(mediatedName('base', verkey));
 
   async function granted(options: { endpoint?: boolean } = {}): Promise<{ peer: Stranger; link: Link; grant: Body }> {
     const peer = await stranger(options);

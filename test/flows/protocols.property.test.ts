@@ -118,7 +118,7 @@ async function placed(protocol: Protocol, state: string, role: string | undefine
   };
   await db.store.commit(TENANT, {
     keys: [mine, moved].map((pair) => ({ kid: pair.verkey, type: 'ed25519', secret: pair.secretKey })),
-    routes: [{ kid: mine.verkey, tenant: TENANT, kind: 'connection', target: connection }],
+    keyOwners: [{ kid: mine.verkey, tenant: TENANT, kind: 'connection', target: connection }],
     records: [
       {
         category: 'connection',

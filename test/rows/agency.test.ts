@@ -56,7 +56,7 @@ test('[S2-35] the agency has the keys of its endpoint: with them a request is a 
     assert.equal(await inside.receive({ id: first.offer.id, type: typeOf('connection_request'), message }), undefined);
     assert.equal((await inside.connection('one', first.id)).state, 'request');
     const { verkey, tenant } = inside.endpoint;
-    await inside.db.store.commit(tenant, { unkeys: [verkey], invalidate: [verkey] });
+    await inside.db.store.commit(tenant, { removedKeys: [verkey], invalidate: [verkey] });
     assert.equal(await inside.receive({ id: second.offer.id, type: typeOf('connection_request'), message }), 'envelope', 'answered 400');
     assert.equal((await inside.connection('one', second.id)).state, 'invitation');
     assert.equal((await inside.connections('one')).length, 2, 'and no record');

@@ -189,7 +189,12 @@ test('[D-06] what is known here costs a stranger what is not: the same answers, 
     const value = { invitation_mode: 'once', protocol: 'connection-2018', my_verkey: pairwise.verkey, their_did: theirs.did } as const;
     await kernel.db.store.commit('one', {
       keys: [{ kid: pairwise.verkey, type: 'ed25519', secret: Buffer.from(pairwise.secret) }],
-      routes: ['their DID', 'a nonce'].map((name) => ({ kid: id2018(name), tenant: 'one', kind: 'connection', target: 'the connection' })),
+      keyOwners: ['their DID', 'a nonce'].map((name) => ({
+        kid: id2018(name),
+        tenant: 'one',
+        kind: 'connection',
+        target: 'the connection',
+      })),
       records: [{ category: 'connection', id: 'the connection', expect: 0, state: 'active', role: 'invitee', value: value as never }],
     });
     const key = await kernel.keyOf('one');

@@ -113,7 +113,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
       const { verkey, secretKey } = newKeyPair();
       await db.store.commit(tenant, {
         keys: [{ kid: verkey, type: 'ed25519', secret: secretKey }],
-        routes: [{ kid: verkey, tenant, kind: 'public', target: 'did:key:of-this-test' }],
+        keyOwners: [{ kid: verkey, tenant, kind: 'public', target: 'did:key:of-this-test' }],
       });
       return verkey;
     },

@@ -309,8 +309,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S2-37': {
     file: 'src/agent-2018/connection.ts',
-    from: "    routes: [{ kid: id2018(did), kind: 'connection', target: id }],\n",
-    to: '    routes: [],\n',
+    from: "    keyOwners: [{ kid: id2018(did), kind: 'connection', target: id }],\n",
+    to: '    keyOwners: [],\n',
   },
   'S2-38': {
     file: 'src/protocols/mediation/push-notifications-fcm.ts',

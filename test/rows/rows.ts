@@ -227,7 +227,7 @@ export const ROWS: readonly Row[] = [
     text: 'an offer is sealed to the accepting agent',
     mutation: {
       file: WIRE,
-      from: "const unasked = !found && (await legacyOf(route.tenant)) !== 'on';",
+      from: "const unasked = !found && (await legacyOf(owner.tenant)) !== 'on';",
       to: 'const unasked = !found;',
     },
   },
@@ -248,7 +248,7 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-83',
     text: 'the nonce of an offer routes among tenants',
-    mutation: { file: CONNECTION, from: "routes: [{ kid: id2018(nonce), kind: 'invitation', target: id }],", to: 'routes: [],' },
+    mutation: { file: CONNECTION, from: "keyOwners: [{ kid: id2018(nonce), kind: 'invitation', target: id }],", to: 'keyOwners: [],' },
   },
   {
     id: 'S2-84',
@@ -390,12 +390,12 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-101',
     text: 'the id of a response is the request nonce',
-    mutation: { file: CONNECTION, from: 'routes: [nonce, mine.did].map((name)', to: 'routes: [mine.did].map((name)' },
+    mutation: { file: CONNECTION, from: 'keyOwners: [nonce, mine.did].map((name)', to: 'keyOwners: [mine.did].map((name)' },
   },
   {
     id: 'S2-102',
     text: 'the request nonce is used up',
-    mutation: { file: CONNECTION, from: '    unroutes: [id2018(nonce)],\n', to: '    unroutes: [],\n' },
+    mutation: { file: CONNECTION, from: '    removedKeyOwners: [id2018(nonce)],\n', to: '    removedKeyOwners: [],\n' },
   },
   {
     id: 'S2-103',
@@ -600,8 +600,8 @@ export const ROWS: readonly Row[] = [
     text: 'DIDComm is not downgraded',
     mutation: {
       file: WIRE,
-      from: 'const named = await kernel.db.store.route(id2018(id));',
-      to: "const named = (await kernel.db.store.route(id2018(id))) ?? (await kernel.db.store.load(endpoint.tenant, [{ category: 'connection', tag: 'their_did', equals: id }])).flat().map((one): Route => ({ kid: id, tenant: endpoint.tenant, kind: 'connection', target: one.id }))[0];",
+      from: 'const named = await kernel.db.store.keyOwner(id2018(id));',
+      to: "const named = (await kernel.db.store.keyOwner(id2018(id))) ?? (await kernel.db.store.load(endpoint.tenant, [{ category: 'connection', tag: 'their_did', equals: id }])).flat().map((one): Route => ({ kid: id, tenant: endpoint.tenant, kind: 'connection', target: one.id }))[0];",
     },
   },
   {

@@ -60,7 +60,7 @@ export async function vectorStore(
     const keys = [endpoint, ...(place?.key ? [place.key] : [])];
     await db.store.commit(BASE, {
       keys: keys.map(({ verkey, secret }) => ({ kid: verkey, type: 'ed25519', secret: Buffer.from(secret) })),
-      routes: (place?.ids ?? []).map((one) => ({
+      keyOwners: (place?.ids ?? []).map((one) => ({
         kid: id2018(one),
         tenant: BASE,
         kind: place!.state === 'invitation' ? 'invitation' : 'connection',

@@ -57,9 +57,9 @@ function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
     else add(columns, 'changed', n, r.category, r.id, r.expect, r.state, r.role, r.connection, r.tags, r.value);
   }
   for (const k of rows.keys) add(columns, 'key', n, k.hash, k.value);
-  for (const hash of rows.unkeys) add(columns, 'unkey', n, hash);
-  for (const hash of rows.unroutes) add(columns, 'unroute', n, hash);
-  for (const r of rows.routes) add(columns, 'route', n, r.hash, r.kind, r.target);
+  for (const hash of rows.removedKeys) add(columns, 'unkey', n, hash);
+  for (const hash of rows.removedKeyOwners) add(columns, 'unroute', n, hash);
+  for (const r of rows.keyOwners) add(columns, 'route', n, r.hash, r.kind, r.target);
   for (const j of rows.jobs) add(columns, 'job', n, j.id, j.kind, j.lane, j.due, j.callId, j.payload);
   for (const e of rows.events) add(columns, 'event', n, e.id, e.topic, e.category, e.record, e.value);
   for (const { box, ids } of rows.taken) for (const id of ids) add(columns, 'taken', n, box, id);

@@ -237,7 +237,7 @@ describe('PostgreSQL database', () => {
     assert.deepEqual(own, without, 'once, not again by the notification');
     hints.length = 0;
     const event = { id: 'h2', topic: 't', category: 'connection', record: 'r', value: {} };
-    await db.store.commit('a', { events: [event], invalidate: ['a tenant'], unroutes: ['a key'] });
+    await db.store.commit('a', { events: [event], invalidate: ['a tenant'], removedKeyOwners: ['a key'] });
     for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
     assert.deepEqual(hints, [
       { kinds: [], callIds: [], invalidate: ['a tenant', 'a key'], tenants: ['a'], events: [], mailboxes: [], elsewhere: true },

@@ -195,7 +195,7 @@ function assemble(options: PostgresOptions, master: Uint8Array, settings: readon
     loadWithDedupKey: async (id: string, dedupKey: string, lookups: readonly Lookup[]) => load(await tenantById(id), lookups, dedupKey),
     find: async (id: string, category: string, query: Query) => reads.find(await tenantById(id), category, query),
     key: async (id: string, kid: string) => reads.key(await tenantById(id), kid),
-    route: (kid: string) => reads.route(kid),
+    keyOwner: (kid: string) => reads.keyOwner(kid),
     events: async (id: string, query: Parameters<Store['events']>[1]) => reads.events(await tenantById(id), query),
     callStatus: async (id: string, callId: string) => reads.callStatus(await tenantById(id), callId),
     mail: async (id: string, box: string, query: MailQuery) => mail.mail(await tenantById(id), box, query),

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts';
-import type { CallStatus, Lookup, Page, Query, Route, StoredDedupKey, StoredEvent, StoredKey, StoredRecord } from '../../ports/store.ts';
+import type { CallStatus, KeyOwner, Lookup, Page, Query, StoredDedupKey, StoredEvent, StoredKey, StoredRecord } from '../../ports/store.ts';
 import {
   decodeCursor,
   decodeDedupKey,
@@ -9,9 +9,9 @@ import {
   dedupKeyHash,
   encodeCursor,
   keyHash,
+  keyOwnerHash,
   type RecordColumns,
   recordTagHash,
-  routeHash,
 } from '../../vault/rows.ts';
 import { type KnownTenant, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from '../store/shared.ts';
 import { type Link, postgresError } from './link.ts';
@@ -150,9 +150,9 @@ export function postgresReads(link: () => Link, read: RowReader) {
       const [row] = await scoped<{ value: Uint8Array }>(tenant, 'key', text, [tenant.n, keyHash(tenant.keys, kid)]);
       return row && read.decoded(`key ${kid}`, () => decodeKey(tenant.keys, kid, row.value));
     },
-    async route(kid: string): Promise<Route | undefined> {
+    async keyOwner(kid: string): Promise<KeyOwner | undefined> {
       const text = 'SELECT x.id AS tenant, r.kind, r.target FROM flexid.route r JOIN flexid.tenant x ON x.n = r.t WHERE r.hash = $1';
-      const [row] = await link().query<Omit<Route, 'kid'>>({ name: 'route', text, values: [routeHash(kid)] });
+      const [row] = await link().query<Omit<KeyOwner, 'kid'>>({ name: 'route', text, values: [keyOwnerHash(kid)] });
       return row && { kid, ...row };
     },
     async events(tenant: KnownTenant, query: { ids?: readonly string[]; after?: string; limit?: number }): Promise<StoredEvent[]> {

@@ -38,8 +38,8 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
   const tagDelete = db.prepare('DELETE FROM tag WHERE t = ? AND hash = ? AND n = ?');
   const keyInsert = db.prepare('INSERT INTO key (t, hash, value) VALUES (?, ?, ?)');
   const keyDelete = db.prepare('DELETE FROM key WHERE t = ? AND hash = ?');
-  const routeInsert = db.prepare('INSERT INTO route (hash, t, kind, target) VALUES (?, ?, ?, ?)');
-  const routeDelete = db.prepare('DELETE FROM route WHERE hash = ? AND t = ?');
+  const keyOwnerInsert = db.prepare('INSERT INTO route (hash, t, kind, target) VALUES (?, ?, ?, ?)');
+  const keyOwnerDelete = db.prepare('DELETE FROM route WHERE hash = ? AND t = ?');
   const dedupKeyInsert = db.prepare('INSERT INTO mark (t, hash, expires, answer) VALUES (?, ?, ?, ?)');
   const count = db.prepare(`INSERT INTO counter (t, hash, n) SELECT ?1, ?2, 1 WHERE ?3 >= 1
     ON CONFLICT (t, hash) DO UPDATE SET n = n + 1 WHERE n < ?3 RETURNING n`);
@@ -102,9 +102,9 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     for (const row of rows.deletes) deleteRecord(t, row);
     for (const row of rows.records) row.expect === 0 ? insertRecord(t, row, now) : updateRecord(t, row, now);
     for (const key of rows.keys) keyInsert.run(t, key.hash, key.value);
-    for (const hash of rows.unkeys) keyDelete.run(t, hash);
-    for (const hash of rows.unroutes) routeDelete.run(hash, t);
-    for (const route of rows.routes) routeInsert.run(route.hash, t, route.kind, route.target);
+    for (const hash of rows.removedKeys) keyDelete.run(t, hash);
+    for (const hash of rows.removedKeyOwners) keyOwnerDelete.run(hash, t);
+    for (const owner of rows.keyOwners) keyOwnerInsert.run(owner.hash, t, owner.kind, owner.target);
     for (const job of rows.jobs) lanes.insert(t, job, now);
     for (const { job, hash, upTo } of rows.counters) {
       const given = count.get(t, hash, upTo) as { n: number } | undefined;

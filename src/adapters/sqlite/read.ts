@@ -2,11 +2,11 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { AppError } from '../../errors.ts';
 import {
   type CallStatus,
+  type KeyOwner,
   LOOKUP_ROWS,
   type Lookup,
   type Page,
   type Query,
-  type Route,
   type StoredDedupKey,
   type StoredEvent,
   type StoredKey,
@@ -21,9 +21,9 @@ import {
   dedupKeyHash,
   encodeCursor,
   keyHash,
+  keyOwnerHash,
   type RecordColumns,
   recordTagHash,
-  routeHash,
 } from '../../vault/rows.ts';
 import { type KnownTenant, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from '../store/shared.ts';
 
@@ -39,7 +39,7 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
   );
   const dedupKeyGet = db.prepare('SELECT answer FROM mark WHERE t = ? AND hash = ?');
   const keyGet = db.prepare('SELECT value FROM key WHERE t = ? AND hash = ?');
-  const routeGet = db.prepare(
+  const keyOwnerGet = db.prepare(
     'SELECT tenant.id AS tenant, route.kind, route.target FROM route JOIN tenant ON tenant.n = route.t WHERE hash = ?',
   );
   const eventsAfter = db.prepare('SELECT id, topic, category, record, time, value FROM event WHERE t = ? AND id > ? ORDER BY id LIMIT ?');
@@ -113,8 +113,8 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
       const row = keyGet.get(tenant.n, keyHash(tenant.keys, kid)) as { value: Uint8Array } | undefined;
       return row && read.decoded(`key ${kid}`, () => decodeKey(tenant.keys, kid, row.value));
     },
-    route(kid: string): Route | undefined {
-      const row = routeGet.get(routeHash(kid)) as { tenant: string; kind: string; target: string } | undefined;
+    keyOwner(kid: string): KeyOwner | undefined {
+      const row = keyOwnerGet.get(keyOwnerHash(kid)) as { tenant: string; kind: string; target: string } | undefined;
       return row && { kid, ...row };
     },
     events(tenant: KnownTenant, query: { ids?: readonly string[]; after?: string; limit?: number }): StoredEvent[] {

@@ -200,7 +200,7 @@ function assemble(
       }),
     find: (tenant: string, category: string, query: Query) => read(() => reads.find(tenantById(tenant), category, query)),
     key: (tenant: string, kid: string) => read(() => reads.key(tenantById(tenant), kid)),
-    route: (kid: string) => read(() => reads.route(kid)),
+    keyOwner: (kid: string) => read(() => reads.keyOwner(kid)),
     events: (tenant: string, query: Parameters<Store['events']>[1]) => read(() => reads.events(tenantById(tenant), query)),
     callStatus: (tenant: string, callId: string) => read(() => reads.callStatus(tenantById(tenant), callId)),
     mail: (tenant: string, box: string, query: MailQuery) => read(() => mail.mail(tenantById(tenant), box, query)),

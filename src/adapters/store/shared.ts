@@ -295,7 +295,8 @@ export function draftCommit(draft: NotificationDraft, tenant: string, commit: Co
     if (found?.mail) found.mail.push(mail);
     else draft.mailboxes.set(name, { tenant, mailbox: mail.mailbox, mail: [mail] });
   }
-  for (const name of [...(commit.invalidate ?? []), ...(commit.unroutes ?? []), ...(commit.unkeys ?? [])]) draft.invalidate.add(name);
+  for (const name of [...(commit.invalidate ?? []), ...(commit.removedKeyOwners ?? []), ...(commit.removedKeys ?? [])])
+    draft.invalidate.add(name);
 }
 
 /** Notes how many messages a box of the draft holds. */

@@ -58,7 +58,7 @@ export function tracedDatabase(db: Database, trace: Trace): Database {
           kind: 'client',
         }),
       key: (tenant, kid) => span('store key', { 'flexid.tenant': tenant }, () => store.key(tenant, kid), { kind: 'client' }),
-      route: (kid) => span('store route', {}, () => store.route(kid), { kind: 'client' }),
+      keyOwner: (kid) => span('store route', {}, () => store.keyOwner(kid), { kind: 'client' }),
       events: (tenant, query) => span('store events', { 'flexid.tenant': tenant }, () => store.events(tenant, query), { kind: 'client' }),
       // asked again and again while a call waits
       callStatus: (tenant, callId) => store.callStatus(tenant, callId),

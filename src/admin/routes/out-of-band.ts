@@ -87,7 +87,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
             const gone = key !== undefined && ctx.record!.role === 'sender' && !ctx.loaded.own ? [key] : [];
             return {
               record: { remove: true },
-              unroutes: linkNames(ctx.record!.value.short),
+              removedKeyOwners: linkNames(ctx.record!.value.short),
               // its slot at a mediator is given up at once; here it is kept, so that who answers the invitation hears that it is not open
               deregisterKeys: ctx.record!.value.mediated ? gone : undefined,
               next: gone.map((verkey) => ({

@@ -193,7 +193,7 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
           record: { states: [state('done')], patch: { ...version.stored(id, info), ...detail?.patch }, remove: value.auto_remove },
           others: [stored],
           keys: secret && [{ kid: `credential:${id}`, type: 'credential', secret }],
-          unkeys: [`cred-request:${ctx.record!.id}`],
+          removedKeys: [`cred-request:${ctx.record!.id}`],
           emit: detail?.emit,
           send: [{ type: 'ack', body: { status: 'OK' } }],
         };

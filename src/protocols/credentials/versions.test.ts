@@ -111,7 +111,7 @@ each(ISSUING, 'what a result makes of the record', (protocol) => {
   const held = made({ id: 'i', credential: { c: 1 }, info: { cred_def_id: 'd', subject: {} } });
   const stored = result(protocol, 'stored', context(protocol, 'credential-received', { auto_remove: true }), held);
   assert.deepEqual([stored.record!.states, stored.record!.remove], [[stateOf(protocol, 'done')], true]);
-  assert.deepEqual([stored.unkeys, stored.send], [['cred-request:r'], [{ type: 'ack', body: { status: 'OK' } }]]);
+  assert.deepEqual([stored.removedKeys, stored.send], [['cred-request:r'], [{ type: 'ack', body: { status: 'OK' } }]]);
   const [{ id, patch }] = stored.others as unknown as [{ id: string; patch: JsonObject }];
   assert.deepEqual([id, patch], ['i', { cred_def_id: 'd', subject: {}, credential: { c: 1 } }]);
   // whatever a format tells of a credential, it is that format's

@@ -121,7 +121,7 @@ table('coordinate-mediation', [
     pages: keys(0),
     loads: { [`key ${A}`]: { category: 'keylist', tag: 'server', equals: A } },
     effects: {
-      routes: [{ kid: `mediated tenant-1 ${key(103)}`, kind: 'relay', target: 'c1' }],
+      keyOwners: [{ kid: `mediated tenant-1 ${key(103)}`, kind: 'relay', target: 'c1' }],
       send: [
         {
           type: 'keylist-update-response',
@@ -149,7 +149,7 @@ table('coordinate-mediation', [
     pages: keys(0),
     connection: { ...CONNECTION, value: {} },
     effects: {
-      routes: [{ kid: `mediated tenant-1 ${key(103)}`, kind: 'keylist', target: 'c1' }],
+      keyOwners: [{ kid: `mediated tenant-1 ${key(103)}`, kind: 'keylist', target: 'c1' }],
       send: [{ type: 'keylist-update-response', body: { updated: [{ recipient_key: key(103), action: 'add', result: 'success' }] } }],
       record: {},
       others: [
@@ -188,7 +188,7 @@ table('coordinate-mediation', [
     pages: keys(1),
     loaded: known('server'),
     effects: {
-      unroutes: [`mediated tenant-1 ${key(103)}`],
+      removedKeyOwners: [`mediated tenant-1 ${key(103)}`],
       send: [
         {
           type: 'keylist-update-response',
@@ -538,7 +538,7 @@ table('coordinate-mediation', [
     command: 'POST /mediation/requests/{mediation_id}/grant',
     record: serving('request'),
     effects: {
-      routes: [{ kid: key(1), kind: 'mediation', target: 'default' }],
+      keyOwners: [{ kid: key(1), kind: 'mediation', target: 'default' }],
       send: [
         {
           type: 'mediate-grant',
@@ -627,7 +627,7 @@ table('coordinate-mediation', [
     body: { connection: 'c1', role: 'server', before: NOW },
     pages: keys(3, entry(A, 'server'), { ...entry(B, 'server'), created: NOW + 1 }),
     effects: {
-      unroutes: [`mediated tenant-1 ${key(103)}`],
+      removedKeyOwners: [`mediated tenant-1 ${key(103)}`],
       next: [
         {
           command: 'purge',

@@ -5,7 +5,7 @@ import { EndpointUrl } from '../../kernel/addresses.ts';
 import { command, defineProtocol, NEW } from '../../kernel/protocol.ts';
 import { loadedRecord } from '../../kernel/record.ts';
 import { OFFSET } from '../../kernel/schema.ts';
-import { mediatedRoute, mediationId } from '../../mediation/names.ts';
+import { mediatedName, mediationId } from '../../mediation/names.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { keylist } from '../../records/keylist.ts';
 import { defaultMediation, type MediationValue, mediation, mediationLookup, ONLY, routingKey } from '../../records/mediation.ts';
@@ -180,7 +180,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         return {
           ...(over && { record: { remove: true }, invalidate: [ctx.tenant] }),
           others: gone.map((row) => ({ def: keylist as never, base: loadedRecord(row), remove: true })),
-          unroutes: body.role === 'server' ? gone.map(({ value }) => mediatedRoute(ctx.tenant, String(value.verkey))) : [],
+          removedKeyOwners: body.role === 'server' ? gone.map(({ value }) => mediatedName(ctx.tenant, String(value.verkey))) : [],
           next:
             gone.length > 0 && total > gone.length
               ? [

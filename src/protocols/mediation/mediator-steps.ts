@@ -1,9 +1,9 @@
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { routingReference } from '../../dids/own-documents.ts';
 import { AppError } from '../../errors.ts';
-import type { Change, Effects, Incoming, OwnRoute } from '../../kernel/protocol.ts';
+import type { Change, Effects, Incoming, NewKeyOwner } from '../../kernel/protocol.ts';
 import { loadedRecord } from '../../kernel/record.ts';
-import { MEDIATION, mediatedRoute, mediationId } from '../../mediation/names.ts';
+import { MEDIATION, mediatedName, mediationId } from '../../mediation/names.ts';
 import { type KeylistValue, keylist } from '../../records/keylist.ts';
 import { type MediationValue, ONLY, routingKey } from '../../records/mediation.ts';
 import { bound, type Ctx, MAX_UPDATES, type Update, verkeyOf } from './keylist-updates.ts';
@@ -71,7 +71,7 @@ export function grant(ctx: Ctx): Effects {
     ...(fresh && {
       others: [{ def: routingKey as never, id: ONLY, patch: { verkey } }],
       keys: [fresh.write],
-      routes: [{ kid: verkey, kind: MEDIATION, target: ONLY }],
+      keyOwners: [{ kid: verkey, kind: MEDIATION, target: ONLY }],
     }),
     send: [granting(ctx, verkey)],
   };
@@ -120,28 +120,28 @@ export function updated(ctx: Ctx, updates: readonly Update[]): Effects {
     result: carryOut(update, index),
   }));
   const others: Change<KeylistValue>[] = [];
-  const routes: OwnRoute[] = [];
-  const unroutes: string[] = [];
+  const keyOwners: NewKeyOwner[] = [];
+  const removedKeyOwners: string[] = [];
   // a peer that can be written to has its mail sent on; another fetches it
   const kind = peer.value.their_endpoint ? 'relay' : 'keylist';
   for (const [verkey, wanted] of held) {
     const row = ctx.loaded[`key ${verkey}`];
-    const kid = mediatedRoute(ctx.tenant, verkey);
+    const kid = mediatedName(ctx.tenant, verkey);
     if (wanted && !row) {
       const patch: KeylistValue = { connection_id: peer.id, recipient_key: verkey, role: 'server', verkey };
       others.push({ def: keylist, role: 'server', connection: peer.id, patch });
-      routes.push({ kid, kind, target: peer.id });
+      keyOwners.push({ kid, kind, target: peer.id });
     } else if (!wanted && row) {
       others.push({ def: keylist, base: loadedRecord(row), remove: true });
-      unroutes.push(kid);
+      removedKeyOwners.push(kid);
     }
   }
   return {
     // the version of the mediation guards the count
     record: others.length > 0 ? { patch: {} } : undefined,
     others: others as Change[],
-    routes,
-    unroutes,
+    keyOwners,
+    removedKeyOwners,
     send: [{ type: 'keylist-update-response', body: { updated: results } }],
   };
 }

@@ -1,0 +1,34 @@
+import type { Database, KeyOwner } from '../ports/store.ts';
+import { BoundedMap } from './bounded-map.ts';
+
+const KEY_OWNER_CACHE = 50_000;
+
+/** Owners of keys and of other names that messages are addressed by. */
+export interface KeyOwners {
+  /** The tenant and purpose of a key; from memory where it was asked for lately. */
+  of(kid: string): Promise<KeyOwner | undefined>;
+  /** Whether the next look-up of the key is answered from memory. */
+  remembered(kid: string): boolean;
+}
+
+/** A bounded cache over the stored key owners; a commit of any process that removes a key or a tenant clears its entries. */
+export function createKeyOwners(db: Database): KeyOwners {
+  const keyOwners = new BoundedMap<string, KeyOwner>(KEY_OWNER_CACHE);
+  db.jobs.subscribe(({ invalidate }) => {
+    for (const name of invalidate) {
+      keyOwners.delete(name);
+      if (name === '*') keyOwners.clear();
+      else for (const [kid, { tenant }] of keyOwners) if (tenant === name) keyOwners.delete(kid);
+    }
+  });
+  return {
+    remembered: (kid) => keyOwners.has(kid),
+    async of(kid) {
+      const hit = keyOwners.get(kid);
+      if (hit) return hit;
+      const owner = await db.store.keyOwner(kid);
+      if (owner) keyOwners.set(kid, owner);
+      return owner;
+    },
+  };
+}
