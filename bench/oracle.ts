@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { agent2018Type } from '../src/didcomm/agent-2018-types.ts';
 import { didKeyToVerkey } from '../src/didcomm/encoding.ts';
 import { packBase } from '../src/didcomm/envelope-2018.ts';
 import { pack } from '../src/didcomm/envelope-v1.ts';
 import { newKeyPair } from '../src/didcomm/keys.ts';
 import { ENVELOPE_V1 } from '../src/didcomm/media-types.ts';
-import { urn } from '../src/didcomm/urn-types.ts';
 import { startBenchAgent } from './agent.ts';
 
 const TRIES = 200;
@@ -47,7 +47,7 @@ export async function run(): Promise<{ seen: readonly Seen[]; failures: readonly
 
     const wrong = (id: string): [string, string] => {
       const message = { did: 'GpHFXEYFMBgnm2jSzQm9ki', nonce: 'one', request_nonce: 'another' };
-      return [packBase(offer.message.verkey, { id, type: urn('connection_request'), message }), 'text/plain'];
+      return [packBase(offer.message.verkey, { id, type: agent2018Type('connection_request'), message }), 'text/plain'];
     };
     const stranger = newKeyPair();
     const unasked = (verkey: string): [string, string] => [

@@ -14,7 +14,7 @@ import { invitationAt } from './admin/invitation-link.ts';
 import { MAX_QR_BYTES, qrText } from './admin/qr.ts';
 import type { Admin } from './admin/route.ts';
 import { operationsOf, startAdmin } from './admin/server.ts';
-import { legacyEndpoints } from './agent-2018/endpoint.ts';
+import { agent2018Endpoints } from './agent-2018/endpoint.ts';
 import { createEndpoints } from './agent-2018/endpoints.ts';
 import { agent2018Work } from './agent-2018/matching.ts';
 import { FORMATS, MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from './builtin-protocols.ts';
@@ -223,7 +223,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   try {
     if (config.legacy !== 'off') {
       await endpoints.refresh();
-      if (endpoints.all().length === 0) await calls.call(BASE, legacyEndpoints.name, 'make', { input: { body: {}, query: {} } });
+      if (endpoints.all().length === 0) await calls.call(BASE, agent2018Endpoints.name, 'make', { input: { body: {}, query: {} } });
       await endpoints.refresh();
     }
     const made = await seedDid(kernel, calls, BASE, config);

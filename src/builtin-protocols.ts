@@ -1,6 +1,6 @@
 import { connection2018 } from './agent-2018/connection.ts';
 import { credential2018 } from './agent-2018/credential.ts';
-import { legacyEndpoints } from './agent-2018/endpoint.ts';
+import { agent2018Endpoints } from './agent-2018/endpoint.ts';
 import { agent2018 } from './agent-2018/format.ts';
 import { proof2018 } from './agent-2018/proof.ts';
 import { anoncreds } from './formats/anoncreds.ts';
@@ -70,7 +70,7 @@ export const PROTOCOLS = [
   walletKeys,
   anoncredsSchema,
   anoncredsCredentialDefinition,
-  legacyEndpoints,
+  agent2018Endpoints,
   connection2018,
   credential2018,
   proof2018,

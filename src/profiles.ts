@@ -168,16 +168,16 @@ function settingsOf(
     mediator,
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
-    legacy: config.legacy as Settings['legacy'],
-    legacyEndpoint: endpoints.all()[0],
-    legacyPeers: legacyPeers(config.legacyPeers),
-    legacyRequireSigned: config.legacyRequireSigned,
+    agent2018: config.legacy as Settings['agent2018'],
+    agent2018Endpoint: endpoints.all()[0],
+    agent2018Peers: agent2018Peers(config.legacyPeers),
+    agent2018RequireSigned: config.legacyRequireSigned,
     algoPrefix: ledgered ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
   });
 }
 
 /** Endpoint DIDs that the operator vouches for: `DID=VERKEY@URL`. */
-function legacyPeers(given: readonly string[]): Settings['legacyPeers'] {
+function agent2018Peers(given: readonly string[]): Settings['agent2018Peers'] {
   const peers = given.map((text) => {
     const [, did, verkey, endpoint] = /^([^=]{1,2000})=([1-9A-HJ-NP-Za-km-z]{43,44})@(\S{1,2000})$/.exec(text) ?? [];
     if (!did || !verkey || !endpoint) throw new ConfigError(`--legacy-peer ${text}: must be DID=VERKEY@URL`);

@@ -149,7 +149,7 @@ test('docs/AgentProtocol2018.md has every reason that its protocols refuse for, 
   const schemas = [...code.matchAll(/^const (?:Offer|Request|Response) = Type\.Object\(\{\n(.*?)^\}\);/gms)].map(([, members]) => members!);
   const attributes = schemas.flatMap((members) => [...members.matchAll(/^ {2}(\w+):/gm)].map(([, name]) => name!));
   assert.ok(attributes.length > 15, 'the attributes were not found in the code');
-  const types = /NAMES = \[(.*?)\]/s.exec(read('src/didcomm/urn-types.ts'))![1]!.match(/\w+/g)!;
+  const types = /NAMES = \[(.*?)\]/s.exec(read('src/didcomm/agent-2018-types.ts'))![1]!.match(/\w+/g)!;
   const routes = [...(code + read('src/admin/routes/legacy.ts')).matchAll(/route: '([A-Z]+ \/legacy[^']*)'/g)].map(([, route]) => route!);
   assert.ok(routes.length >= 8, 'the routes were not found in the code');
   const missing = [...reasons, ...keys, ...attributes, ...types, ...routes].filter((name) => !named.has(name));

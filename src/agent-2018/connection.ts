@@ -1,10 +1,10 @@
 import Type, { type Static } from 'typebox';
+import { agent2018Type } from '../didcomm/agent-2018-types.ts';
 import { looksLikeVerkey } from '../didcomm/encoding.ts';
 import { verifyBytes } from '../didcomm/keys.ts';
 import { OfferRefused, readOffer, writeOffer } from '../didcomm/offer-2018.ts';
-import { urn } from '../didcomm/urn-types.ts';
-import { bareDid } from '../dids/legacy.ts';
 import { certifies, didOfKey, keysOf } from '../dids/self-certifying.ts';
+import { bareDid } from '../dids/unqualified.ts';
 import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { shownKeys } from '../kernel/identity.ts';
@@ -13,7 +13,7 @@ import { compact } from '../kernel/record.ts';
 import { AnyObject } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type ConnectionValue, connection, id2018, type Wire2018 } from '../records/connection.ts';
+import { type Agent2018Peer, type ConnectionValue, connection, id2018 } from '../records/connection.ts';
 import { URI_2018 } from './format.ts';
 
 const NAME = 'connection-2018';
@@ -61,7 +61,7 @@ type Request = Static<typeof Request>;
 /** What the ledger, or any other network, holds of DIDs; `null` for one that it does not have. */
 type Resolved = Readonly<Record<string, { readonly verkey: string; readonly endpoint?: string } | null>>;
 /** An endpoint whose key somebody vouches for. */
-type Located = { readonly verkey: string; readonly endpoint?: string; readonly trust: Wire2018['trust'] };
+type Located = { readonly verkey: string; readonly endpoint?: string; readonly trust: Agent2018Peer['trust'] };
 
 const refuse = (reason: string): never => {
   throw new AppError('bad-request', reason);
@@ -93,15 +93,15 @@ function locate(
     if (told.verkey !== undefined && told.verkey !== known.verkey) refuse(`${what}-key-mismatch`);
     return { ...known, endpoint: known.endpoint ?? told.endpoint };
   }
-  const wire = earlier?.wire as Wire2018 | undefined;
-  const verkey = told.verkey ?? keysOf(told.did)[0] ?? wire?.endpoint_verkey ?? refuse(`${what}-key-unknown`);
-  if (!certifies(told.did, verkey) && wire?.endpoint_verkey !== verkey)
+  const before = earlier?.wire as Agent2018Peer | undefined;
+  const verkey = told.verkey ?? keysOf(told.did)[0] ?? before?.endpoint_verkey ?? refuse(`${what}-key-unknown`);
+  if (!certifies(told.did, verkey) && before?.endpoint_verkey !== verkey)
     refuse(told.verkey ? `${what}-key-mismatch` : `${what}-key-unknown`);
   return { verkey, endpoint: told.endpoint ?? earlier?.their_endpoint, trust: 'self-certified' };
 }
 
 const configured = (ctx: Ctx, did: string): Located | undefined => {
-  const peer = Object.hasOwn(ctx.settings.legacyPeers, did) ? ctx.settings.legacyPeers[did] : undefined;
+  const peer = Object.hasOwn(ctx.settings.agent2018Peers, did) ? ctx.settings.agent2018Peers[did] : undefined;
   return peer && { ...peer, trust: 'configuration' };
 };
 
@@ -112,9 +112,10 @@ const keyOf = (endpoint: Static<typeof Endpoint> | undefined): string | undefine
 
 /** Our own Endpoint DID. @throws AppError where this protocol is off */
 function ownEndpoint(ctx: Ctx): { did: string; verkey: string; endpoint: string } {
-  const { legacy, legacyEndpoint, endpoint } = ctx.settings;
-  if (legacy === 'off' || !legacyEndpoint) throw new AppError('bad-request', 'The 2018 Agent Protocol is off: start with --legacy on');
-  return { ...legacyEndpoint, endpoint };
+  const { agent2018, agent2018Endpoint, endpoint } = ctx.settings;
+  if (agent2018 === 'off' || !agent2018Endpoint)
+    throw new AppError('bad-request', 'The 2018 Agent Protocol is off: start with --legacy on');
+  return { ...agent2018Endpoint, endpoint };
 }
 
 /** A pairwise key of ours and its DID. */
@@ -238,7 +239,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         const key = ctx.newKey();
         const offer = {
           id: nonce,
-          type: urn('connection_offer'),
+          type: agent2018Type('connection_offer'),
           message: { did, verkey, endpoint, offer_nonce: nonce, label: body.my_label ?? ctx.settings.label, offer_verkey: key.verkey },
         };
         const { text, url } = writeOffer(offer, endpoint);
@@ -413,14 +414,14 @@ function invited(ctx: Ctx, offer: Static<typeof Offer>, found: Resolved, wishes:
         invitation_key: offer.offer_verkey ?? located.verkey,
         their_public_did: isNetworkDid(offer.did) ? offer.did : undefined,
         their_endpoint: located.endpoint,
-        wire: wire(located, offer.did, 'spec', wishes.encoding),
+        wire: peerIn2018(located, offer.did, 'spec', wishes.encoding),
       },
     },
     next: wishes.auto ? [{ command: 'accept-invitation' }] : [],
   };
 }
 
-const wire = (located: Located, did: string | undefined, profile: string, encoding: 'any' | undefined): JsonObject =>
+const peerIn2018 = (located: Located, did: string | undefined, profile: string, encoding: 'any' | undefined): JsonObject =>
   compact({ profile, trust: located.trust, endpoint_verkey: located.verkey, endpoint_did: did, encoding });
 
 /** What a new record begins with, and what was found out about it. */
@@ -441,7 +442,7 @@ function requesting(ctx: Ctx, told: { did: string; verkey?: string; endpoint?: s
         invitation_key: located.verkey,
         their_public_did: isNetworkDid(told.did) ? told.did : undefined,
         their_endpoint: located.endpoint,
-        wire: wire(located, told.did, 'spec', undefined),
+        wire: peerIn2018(located, told.did, 'spec', undefined),
       },
     },
     next: [{ command: 'accept-invitation' }],
@@ -512,7 +513,7 @@ function requestTaken(ctx: Ctx, told: Request, nonce: string, found: Resolved, p
   if (ctx.loaded.known) refuse('did-in-use');
   const earlier = loadedValue(ctx, 'earlier');
   const requester = locate(ctx, 'requester', { did: told.did, verkey: told.verkey }, found);
-  const endpointDid = told.endpoint_did ?? (earlier?.wire as Wire2018 | undefined)?.endpoint_did;
+  const endpointDid = told.endpoint_did ?? (earlier?.wire as Agent2018Peer | undefined)?.endpoint_did;
   const endpoint =
     endpointDid === undefined
       ? // no Endpoint DID: the ledger may tell where the pairwise DID is reached
@@ -543,7 +544,7 @@ function requestTaken(ctx: Ctx, told: Request, nonce: string, found: Resolved, p
         shown_keys: [],
         their_label: told.label ?? undefined,
         their_endpoint: endpoint.endpoint,
-        wire: wire(
+        wire: peerIn2018(
           { ...endpoint, trust: requester.trust },
           endpointDid,
           profile ?? 'spec',
@@ -563,7 +564,7 @@ const signedText = (did: string, verkey: string, nonce: string): string => `lega
 function responseOf(ctx: Ctx, mine: { did: string; verkey: string }): NonNullable<Effects['send']>[number] {
   const { value } = ctx.record!;
   const nonce = value.request_id!;
-  const signer = value.invitation_key ?? ctx.settings.legacyEndpoint?.verkey;
+  const signer = value.invitation_key ?? ctx.settings.agent2018Endpoint?.verkey;
   return {
     type: 'connection_response',
     id: nonce,
@@ -580,14 +581,14 @@ function responseReceived(ctx: Ctx, message: Incoming): Effects {
   if (message.thid !== nonce && !(message.profile === 'indy-node' && message.thid === value.my_did)) refuse('nonce-mismatch');
   const did = bareDid(told.did);
   if (!looksLikeVerkey(told.verkey) || !certifies(told.did, told.verkey)) refuse('responder-key-mismatch');
-  const wired = value.wire as unknown as Wire2018;
+  const wired = value.wire as unknown as Agent2018Peer;
   if (did === wired.endpoint_did || told.verkey === wired.endpoint_verkey) refuse('not-pairwise');
   if (ctx.loaded.known) refuse('did-in-use');
   if (told.sig) {
     const text = Buffer.from(signedText(told.did, told.verkey, nonce));
     const signature = Buffer.from(told.sig.signature, 'base64');
     if (told.sig.verkey !== value.invitation_key || !verifyBytes(signature, text, told.sig.verkey)) refuse('signature-invalid');
-  } else if (ctx.settings.legacyRequireSigned) refuse('signature-missing');
+  } else if (ctx.settings.agent2018RequireSigned) refuse('signature-missing');
   return {
     record: {
       states: ['response', 'active'],

@@ -1,6 +1,6 @@
 import { key, table } from '../../test/support/steps.ts';
 
-table('legacy-endpoint', [
+table('agent-2018-endpoint', [
   {
     title: 'has the DID of its key',
     command: 'make',

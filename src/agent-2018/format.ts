@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox';
+import { agent2018Type, canonicalAgent2018Type, type Profile2018, parseAgent2018Type } from '../didcomm/agent-2018-types.ts';
 import {
   decodeText,
   encodeText,
@@ -14,7 +15,6 @@ import {
 import type { KeyPair } from '../didcomm/key-cache.ts';
 import { signBytes } from '../didcomm/keys.ts';
 import { parseJson } from '../didcomm/safe-json.ts';
-import { canonicalUrn, type Profile2018, parseUrnType, urn } from '../didcomm/urn-types.ts';
 import { AppError, isLocked } from '../errors.ts';
 import type { Endpoint, Kernel } from '../kernel/context.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
@@ -25,15 +25,16 @@ import type { Validator } from '../kernel/schema.ts';
 import { compose, pairOf } from '../kernel/seal.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { KeyOwner } from '../ports/store.ts';
-import { id2018, type Wire2018 } from '../records/connection.ts';
+import { type Agent2018Peer, id2018 } from '../records/connection.ts';
 import { createNotices, type Notices } from './notices.ts';
 
 /** The message format of the 2018 Agent Protocol: from its bytes to a message, and back. The steps of its messages are in connection.ts, credential.ts and proof.ts. */
 
-export const wireOf = (connection: LoadedRecord | undefined): Wire2018 | undefined => connection?.value.wire as Wire2018 | undefined;
+export const agent2018PeerOf = (connection: LoadedRecord | undefined): Agent2018Peer | undefined =>
+  connection?.value.wire as Agent2018Peer | undefined;
 
 /** The family of all nine messages: credentials and proofs stand under it too. */
-export const URI_2018 = urn('connection_offer').replace(/\/[^/]*$/, '');
+export const URI_2018 = agent2018Type('connection_offer').replace(/\/[^/]*$/, '');
 
 /**
  * What the content of a credential or proof message says: the AnonCreds object itself, or one that names its format.
@@ -63,7 +64,7 @@ export function agent2018(kernel: Kernel): MessageFormat {
   return {
     name: 'agent-2018',
     traits: { didcomm: false, problemTopic: 'legacy_problem', threadNamesInvitation: true, replayWindow: REPLAY_WINDOW_MS },
-    speaks: (connection) => wireOf(connection) !== undefined,
+    speaks: (connection) => agent2018PeerOf(connection) !== undefined,
     open: async (body) => (kernel.endpoints.all().length > 0 ? await open2018(kernel, notices, body) : 'not-mine'),
     seal: (sealing) => seal(kernel, sealing),
     dropped({ owner, message, reason, detail }) {
@@ -98,10 +99,10 @@ async function openOuter(kernel: Kernel, body: Uint8Array): Promise<{ endpoint: 
 function typeOf(
   base: ParsedBase,
 ): { type: string; name: string; minor: number; profile: Profile2018 } | 'unrecognized-type' | 'unsupported-version' {
-  const parsed = parseUrnType(base.type);
-  const known = parsed && canonicalUrn(parsed);
+  const parsed = parseAgent2018Type(base.type);
+  const known = parsed && canonicalAgent2018Type(parsed);
   if (known === 'unsupported-version') return known;
-  if (known) return { type: urn(known.name), name: known.name, minor: known.minor, profile: known.profile };
+  if (known) return { type: agent2018Type(known.name), name: known.name, minor: known.minor, profile: known.profile };
   return parsed ? { type: base.type, name: parsed.name, minor: parsed.minor ?? 0, profile: 'spec' } : 'unrecognized-type';
 }
 
@@ -125,12 +126,12 @@ async function open2018(kernel: Kernel, notices: Notices, body: Uint8Array): Pro
   }
   // either a nonce of an offer or one of a request; both in one, as the specification's example can be read, count as the first
   const [id = base.id, second] = base.id.split('|');
-  const legacyOf = async (tenant: string) => (await kernel.profiles.of(tenant)).settings.legacy;
-  if ((await legacyOf(endpoint.tenant)) === 'off') return { refused: 'envelope' };
+  const settingOf = async (tenant: string) => (await kernel.profiles.of(tenant)).settings.agent2018;
+  if ((await settingOf(endpoint.tenant)) === 'off') return { refused: 'envelope' };
   // never from memory, where only what is known is kept
   const named = await kernel.db.store.keyOwner(id2018(id));
   // who has it off has no such ids
-  const found = named && (await legacyOf(named.tenant)) !== 'off' ? named : undefined;
+  const found = named && (await settingOf(named.tenant)) !== 'off' ? named : undefined;
   const owner: KeyOwner = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
   const connection = found?.kind === 'connection' ? found.target : undefined;
   const refuse = (reason: string): Refusal => {
@@ -164,7 +165,7 @@ async function open2018(kernel: Kernel, notices: Notices, body: Uint8Array): Pro
 
   if (inner === 'clear') {
     // who was asked for nothing takes it only where that was asked for
-    const unasked = !found && (await legacyOf(owner.tenant)) !== 'on';
+    const unasked = !found && (await settingOf(owner.tenant)) !== 'on';
     const content = base.message ?? {};
     if (typeof content !== 'object' || content === null || Array.isArray(content)) return refuse(unasked ? 'unknown-id' : 'malformed');
     return { owner, message: { ...message(content as JsonObject, { recipient: endpoint.verkey }), unasked } };
@@ -267,7 +268,7 @@ async function sealParts(
   pairOf: (verkey: string) => Promise<KeyPair>,
 ): Promise<Sealed> {
   const { my_did, my_verkey, their_keys, their_endpoint } = connection.value as Record<string, string & string[]>;
-  const wire = wireOf(connection)!;
+  const peer = agent2018PeerOf(connection)!;
   const content: Record<string, unknown> = Object.fromEntries(Object.entries(parts.body ?? {}).filter(([, value]) => value !== undefined));
   if (parts.signature) {
     const { field, value, verkey } = parts.signature;
@@ -281,5 +282,5 @@ async function sealParts(
     return encodeText(inner === 'anon' ? sealAnon(theirs, bytes) : sealAuth(await pairOf(my_verkey!), theirs, bytes));
   };
   const base = { id: parts.id ?? my_did!, type: parts.type, message: await seal() };
-  return { envelope: packBase(wire.endpoint_verkey, base), endpoint: their_endpoint, mediaType: TEXT };
+  return { envelope: packBase(peer.endpoint_verkey, base), endpoint: their_endpoint, mediaType: TEXT };
 }

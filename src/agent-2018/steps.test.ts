@@ -4,7 +4,7 @@ import { didOfKey } from '../dids/self-certifying.ts';
 
 /** The peer's endpoint key is `key(103)`, ours `key(104)`. */
 const [ENDPOINT, OURS] = [key(103), key(104)] as const;
-const settings = { legacyEndpoint: { did: didOfKey(OURS), verkey: OURS } };
+const settings = { agent2018Endpoint: { did: didOfKey(OURS), verkey: OURS } };
 const PEER = didOfKey(PEER_KEY);
 const endpoint = { did: didOfKey(ENDPOINT), verkey: ENDPOINT, endpoint: 'https://peer.example' };
 const offer = { ...endpoint, offer_nonce: 'n1', label: 'Peer' };
@@ -173,7 +173,7 @@ table('connection-2018', [
     thid: 'n1',
     body: offer,
     connection: null,
-    settings: { ...settings, legacyPeers: { [endpoint.did]: { verkey: key(105), endpoint: 'https://x.example' } } },
+    settings: { ...settings, agent2018Peers: { [endpoint.did]: { verkey: key(105), endpoint: 'https://x.example' } } },
     error: 'bad-request',
     text: 'endpoint-key-mismatch',
   },
@@ -369,7 +369,7 @@ table('connection-2018', [
     title: 'without a signature, where one is required',
     ...answering,
     body: response,
-    settings: { ...settings, legacyRequireSigned: true },
+    settings: { ...settings, agent2018RequireSigned: true },
     error: 'bad-request',
     text: 'signature-missing',
   },
@@ -614,7 +614,7 @@ table('connection-2018', [
   {
     title: 'where the protocol is off',
     command: 'create-offer',
-    settings: { ...settings, legacy: 'off' },
+    settings: { ...settings, agent2018: 'off' },
     connection: null,
     error: 'bad-request',
     text: 'The 2018 Agent Protocol is off: start with --legacy on',

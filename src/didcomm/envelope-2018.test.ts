@@ -5,6 +5,7 @@ import { suite, test } from 'node:test';
 import { encode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import wasm from 'libsodium-wrappers';
+import { agent2018Type, NAMES } from './agent-2018-types.ts';
 import { toBase58, verkeyBytes } from './encoding.ts';
 import {
   decodeText,
@@ -25,7 +26,6 @@ import {
 import { pack } from './envelope-v1.ts';
 import { keyCache } from './key-cache.ts';
 import { newKeyPair } from './keys.ts';
-import { NAMES, urn } from './urn-types.ts';
 
 await wasm.ready;
 
@@ -581,7 +581,7 @@ suite('the body of a POST', () => {
 });
 
 suite('base messages', () => {
-  const type = urn('connection_offer');
+  const type = agent2018Type('connection_offer');
   const read = (value: unknown) => parseBase(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)));
 
   test('what is packed has exactly the three members, and is read again', () => {
@@ -594,7 +594,7 @@ suite('base messages', () => {
         (id, name, message) => {
           // a key of it may not hold a backslash
           fc.pre(id.isWellFormed() && !/__proto__|\\/.test(JSON.stringify(message)));
-          const base = { id, type: urn(name), message: JSON.parse(JSON.stringify(message)) };
+          const base = { id, type: agent2018Type(name), message: JSON.parse(JSON.stringify(message)) };
           const opened = openAnon(pair, payloadOf(Buffer.from(packBase(pair.verkey, { ...base, more: 1 } as typeof base))));
           assert.deepEqual(Object.keys(JSON.parse(opened.toString())), ['id', 'type', 'message']);
           assert.deepEqual(parseBase(opened), { ...base, idFrom: 'id', ignored: [] });
@@ -676,7 +676,7 @@ suite('base messages', () => {
   });
 
   suite('of the indy-node profile, which has no id', () => {
-    const node = (name: Parameters<typeof urn>[0]) => urn(name, 'indy-node');
+    const node = (name: Parameters<typeof agent2018Type>[0]) => agent2018Type(name, 'indy-node');
 
     test('the sender, the nonce or the recipient stands for it', () => {
       const request = { type: node('connection_request'), message: { did: 'd', endpointDid: 'e', nonce: 'n' } };

@@ -271,7 +271,7 @@ function json(bytes: Uint8Array, limits: { maxBytes: number; maxDepth: number })
 export interface BaseMessage {
   /** A pairwise DID of the sender, a nonce, or another identifier. */
   readonly id: string;
-  /** A URN, see urn-types.ts. */
+  /** A URN, see agent-2018-types.ts. */
   readonly type: string;
   /** An object where it is not encrypted, base64 where it is; absent where a type allows that. */
   readonly message?: unknown;

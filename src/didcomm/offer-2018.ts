@@ -1,5 +1,5 @@
+import { agent2018Type } from './agent-2018-types.ts';
 import { parseJsonObject } from './safe-json.ts';
-import { urn } from './urn-types.ts';
 
 /** A connection offer of the 2018 Agent Protocol, as far as whoever hands it on has to know it. */
 export interface Offer2018 {
@@ -31,7 +31,7 @@ export function readOffer(given: object | string): Offer2018 {
   const { id, type, message } = value;
   if (typeof id !== 'string' || typeof type !== 'string' || typeof message !== 'object' || message === null || Array.isArray(message))
     return refuse('The offer has no id, type and message');
-  if (type.replace(/ /, '') !== urn('connection_offer') && !/\/(?:connection_)?offer$/.test(type))
+  if (type.replace(/ /, '') !== agent2018Type('connection_offer') && !/\/(?:connection_)?offer$/.test(type))
     refuse(`This is no connection offer: ${type}`);
   for (const name of ['did', 'offer_nonce'] as const)
     if (typeof (message as Record<string, unknown>)[name] !== 'string') refuse(`The offer has no ${name}`);

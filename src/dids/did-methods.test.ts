@@ -10,8 +10,8 @@ import { didcommServices, findMethod, methodKey, verkeysFor } from './did-doc.ts
 import { createDidKey, didKeyPublicKey, ed25519ToX25519, fromJwk, resolveDidKey, toJwk, toMultikey } from './did-key.ts';
 import { createPeer2, createPeer4, isOwnDocument, type Purpose, peer4ShortDocument, resolvePeer, shortPeerDid } from './did-peer.ts';
 import { webDidUrl } from './did-web.ts';
-import { attachedContact } from './legacy.ts';
 import { peer4Document } from './own-documents.ts';
+import { attachedContact } from './unqualified.ts';
 
 const load = <T>(path: string): T => JSON.parse(readFileSync(new URL(`../../test/vectors/${path}`, import.meta.url), 'utf8')) as T;
 const peer = (name: string) => load<DidDocument>(`did-peer/peer/__tests__/__fixtures__/${name}.json`);

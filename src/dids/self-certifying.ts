@@ -2,7 +2,7 @@ import { didKeyToVerkey, toBase58, verkeyBytes } from '../didcomm/encoding.ts';
 import { contactOf } from './contact.ts';
 import { parseDidAlgo } from './did-algo.ts';
 import { resolvePeer } from './did-peer.ts';
-import { bareDid } from './legacy.ts';
+import { bareDid } from './unqualified.ts';
 
 const UNQUALIFIED = /^[1-9A-HJ-NP-Za-km-z]{21,22}$/;
 

@@ -310,13 +310,13 @@ export interface Settings {
   readonly ledgerWritesPerDay: number;
   readonly ledgerAlgoPerDay: number;
   /** The 2018 Agent Protocol: `on`, `off`, or `auto`, which takes only what answers an offer or a request of ours. */
-  readonly legacy: 'on' | 'off' | 'auto';
+  readonly agent2018: 'on' | 'off' | 'auto';
   /** Its Endpoint DID and key, one for all tenants. */
-  readonly legacyEndpoint?: { readonly did: string; readonly verkey: string };
+  readonly agent2018Endpoint?: { readonly did: string; readonly verkey: string };
   /** Endpoint DIDs that the operator vouches for. */
-  readonly legacyPeers: Readonly<Record<string, { readonly verkey: string; readonly endpoint: string }>>;
+  readonly agent2018Peers: Readonly<Record<string, { readonly verkey: string; readonly endpoint: string }>>;
   /** Refuses connection responses without the offerer's signature. */
-  readonly legacyRequireSigned: boolean;
+  readonly agent2018RequireSigned: boolean;
 }
 
 /** The state a record is in before it exists. */

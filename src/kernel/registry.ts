@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
+import { parseAgent2018Type } from '../didcomm/agent-2018-types.ts';
 import { canonicalPrefix, OLD_PREFIX, PREFIX, parseMessageType } from '../didcomm/message-types.ts';
-import { parseUrnType } from '../didcomm/urn-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type CredentialFormat, createFormats } from './format.ts';
@@ -222,6 +222,8 @@ function typeOf(type: string): { family: string; major: number; minor: number; n
     const parsed = parseMessageType(type);
     return parsed && { ...parsed, family: `${canonicalPrefix(parsed.prefix)}${parsed.family}` };
   }
-  const urn = parseUrnType(type);
-  return urn && { family: `urn:${urn.domain}/${urn.family ?? ''}`, major: urn.major ?? 0, minor: urn.minor ?? 0, name: urn.name };
+  const named = parseAgent2018Type(type);
+  return (
+    named && { family: `urn:${named.domain}/${named.family ?? ''}`, major: named.major ?? 0, minor: named.minor ?? 0, name: named.name }
+  );
 }

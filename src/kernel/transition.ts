@@ -163,7 +163,7 @@ export function createTransitions(kernel: Kernel): Transitions {
       pages: run.pages ? await pagesOf(tenant, run.pages) : {},
       spoken: kernel.registry,
       reachable: connection !== undefined || connectionlessPeerOf(record)?.recipientKeys !== undefined,
-      features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.legacy !== 'off' || !uri.startsWith('urn:')),
+      features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.agent2018 !== 'off' || !uri.startsWith('urn:')),
       newId: () => newId(),
       newNonce: () => BigInt(`0x${randomBytes(10).toString('hex')}`).toString(),
       newToken: () => randomBytes(16).toString('hex'),

@@ -1,13 +1,13 @@
 import { key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../test/support/steps.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { signDecorator } from '../didcomm/signature-decorator.ts';
-import { createLegacy } from '../dids/legacy.ts';
+import { unqualifiedDid } from '../dids/unqualified.ts';
 
 /** The invitation's key is `key(103)`. */
 const INVITING = newKeyPair(Buffer.alloc(32, 103));
-const PEER = createLegacy({ verkey: PEER_KEY, endpoint: 'https://peer.example' });
+const PEER = unqualifiedDid({ verkey: PEER_KEY, endpoint: 'https://peer.example' });
 const connection = { DID: PEER.did, DIDDoc: PEER.document };
-const other = createLegacy({ verkey: key(104), endpoint: 'https://other.example' });
+const other = unqualifiedDid({ verkey: key(104), endpoint: 'https://other.example' });
 const signed = (value: object, pair = INVITING) => ({ 'connection~sig': signDecorator(value, pair, 1_800_000_000) });
 
 const base = {

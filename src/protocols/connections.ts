@@ -4,7 +4,7 @@ import { urlOfInvitation } from '../didcomm/invitation-url.ts';
 import { verifyDecorator } from '../didcomm/signature-decorator.ts';
 import type { Contact } from '../dids/contact.ts';
 import { QUEUE_ENDPOINT } from '../dids/did-peer.ts';
-import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
+import { attachedContact, bareDid, unqualifiedDid } from '../dids/unqualified.ts';
 import { AppError, errorRow } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { composeMessage, problemText } from '../kernel/message.ts';
@@ -323,7 +323,7 @@ function ownDid(
   { endpoint, more, routingKeys }: OwnService,
 ): { did: string; document: object; verkey: string; keys: NonNullable<Effects['keys']> } {
   const key = ctx.newKey();
-  return { ...createLegacy({ verkey: key.verkey, endpoint, more, routingKeys }), verkey: key.verkey, keys: [key.write] };
+  return { ...unqualifiedDid({ verkey: key.verkey, endpoint, more, routingKeys }), verkey: key.verkey, keys: [key.write] };
 }
 
 /**

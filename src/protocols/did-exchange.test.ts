@@ -2,13 +2,13 @@ import { CONNECTION, key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../test/s
 import { signedAttachment } from '../didcomm/attachments.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { createPeer4, shortPeerDid } from '../dids/did-peer.ts';
-import { createLegacy } from '../dids/legacy.ts';
 import { peer4Document } from '../dids/own-documents.ts';
+import { unqualifiedDid } from '../dids/unqualified.ts';
 
 /** The invitation's key is `key(103)`. */
 const INVITING = newKeyPair(Buffer.alloc(32, 103));
 const PEER_DID = createPeer4(peer4Document({ verkey: PEER_KEY, endpoint: 'https://peer.example' })).did;
-const OLD = createLegacy({ verkey: PEER_KEY, endpoint: 'https://peer.example' });
+const OLD = unqualifiedDid({ verkey: PEER_KEY, endpoint: 'https://peer.example' });
 const rotation = (did: string, pair = INVITING) => ({ did_rotate: [signedAttachment(Buffer.from(did), pair, 'a')] });
 const attached = (document: object, pair = INVITING) => ({ did_doc: [signedAttachment(Buffer.from(JSON.stringify(document)), pair, 'a')] });
 const WEB = 'did:web:peer.example';

@@ -3,8 +3,8 @@ import { verifySignedBy } from '../didcomm/attachments.ts';
 import { contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
 import { didcommServices } from '../dids/did-doc.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
-import { attachedContact, bareDid, createLegacy } from '../dids/legacy.ts';
 import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
+import { attachedContact, bareDid, unqualifiedDid } from '../dids/unqualified.ts';
 import { AppError, errorRow } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
@@ -511,7 +511,7 @@ function ownDid(ctx: StepContext, minor: number, service: OwnService, own?: { di
     method === 'did:peer:2'
       ? { did: ownPeer2(spec) }
       : minor === 0 && !method
-        ? createLegacy(spec)
+        ? unqualifiedDid(spec)
         : { did: createPeer4(peer4Document(spec)).did };
   return {
     ...made,

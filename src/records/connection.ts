@@ -1,4 +1,4 @@
-import type { Profile2018 } from '../didcomm/urn-types.ts';
+import type { Profile2018 } from '../didcomm/agent-2018-types.ts';
 import { AppError } from '../errors.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
 import { type Change, changed, type Effects, type StepContext } from '../kernel/protocol.ts';
@@ -7,7 +7,7 @@ import { mediationId } from '../mediation/names.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** The peer's endpoint and profile in the 2018 Agent Protocol, under `wire` in the record. */
-export interface Wire2018 {
+export interface Agent2018Peer {
   readonly profile: Profile2018;
   /** Whose words about the peer's keys were believed. */
   readonly trust: 'ledger' | 'configuration' | 'self-certified';
@@ -56,7 +56,7 @@ export interface ConnectionValue {
   /** As a receiver: what the invitation attached, handed over once the connection is complete. */
   attached?: readonly { readonly [member: string]: unknown }[];
   /** Where the peer speaks the 2018 Agent Protocol: how it is written to. */
-  wire?: Wire2018;
+  wire?: Agent2018Peer;
   /** Our own offer in that protocol, and until when (ms) it is good. */
   offer?: JsonObject;
   offer_expires?: number;

@@ -8,8 +8,8 @@ import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { signDecorator } from '../../src/didcomm/signature-decorator.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { createPeer4, resolvePeer } from '../../src/dids/did-peer.ts';
-import { createLegacy } from '../../src/dids/legacy.ts';
 import { ownPeer2 } from '../../src/dids/own-documents.ts';
+import { unqualifiedDid } from '../../src/dids/unqualified.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import { type ConnectionValue, connection } from '../../src/records/connection.ts';
 import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
@@ -194,7 +194,7 @@ test('[A1-12] a key that was only vouched for gives way to its holder, whenever 
 test('[A1-3] a document of connections 1.0, signed by its own sender, gives no key of another either', async () => {
   const [bob, mallory] = [await stranger(), await stranger()];
   const { invitation } = await alice.post('/connections/create-invitation?auto_accept=true');
-  const { did: theirs, document } = createLegacy({ verkey: mallory.pair.verkey, endpoint: mallory.url });
+  const { did: theirs, document } = unqualifiedDid({ verkey: mallory.pair.verkey, endpoint: mallory.url });
   const service = { ...(document.service as object[])[0]!, recipientKeys: [bob.pair.verkey, mallory.pair.verkey] };
   const request = message('connections/1.0/request', {
     label: 'thief',
@@ -217,7 +217,7 @@ test('[A1-4] a request of the 2018 protocol, which is in clear, shows no key', a
   const mallory = await startPeer2018();
   world.defer(mallory.close);
   // a DID that is made of the key which it names
-  const claimed = createLegacy({ verkey: bob.pair.verkey }).did;
+  const claimed = unqualifiedDid({ verkey: bob.pair.verkey }).did;
   await mallory.request(await alice.get('/legacy/endpoint'), { did: claimed, verkey: bob.pair.verkey });
   await alice.event('connections', (one) => one.their_did === claimed && one.state === 'request', 'the request');
   await unheard(bob);
@@ -390,7 +390,7 @@ test('[A2] requests of connections 1.0 that name an invitation as their own thre
   const to = { verkey: invitation.recipientKeys[0], url: alice.inbound };
   const [bob, mallory] = [await stranger(), await stranger()];
   const request = (peer: Stranger, id: string = randomUUID()): Body => {
-    const { did: DID, document: DIDDoc } = createLegacy({ verkey: peer.pair.verkey, endpoint: peer.url });
+    const { did: DID, document: DIDDoc } = unqualifiedDid({ verkey: peer.pair.verkey, endpoint: peer.url });
     return message('connections/1.0/request', { label: 'peer', connection: { DID, DIDDoc }, '~thread': { pthid: invitation['@id'] } }, id);
   };
   await mallory.send(to, request(mallory, invitation['@id']));
@@ -442,7 +442,7 @@ test('[A2-8] offers of strangers that name the key of an invitation hide it from
     await alice.post('/legacy/connections/receive-offer', { offer, auto_accept: false });
   }
   const bob = await stranger();
-  const { did: DID, document: DIDDoc } = createLegacy({ verkey: bob.pair.verkey, endpoint: bob.url });
+  const { did: DID, document: DIDDoc } = unqualifiedDid({ verkey: bob.pair.verkey, endpoint: bob.url });
   // who answers by the key alone, as before requests named their invitation
   await comes(bob, { verkey: key, url: alice.inbound }, message('connections/1.0/request', { label: 'peer', connection: { DID, DIDDoc } }));
 });
@@ -488,13 +488,13 @@ test('[A2-8] a DID of the 2018 protocol that a peer has is taken by nobody, howe
   world.defer(bob.close);
   const legacy = await alice.get('/legacy/endpoint');
   const verkey = newKeyPair().verkey;
-  const its = createLegacy({ verkey }).did;
+  const its = unqualifiedDid({ verkey }).did;
   await bob.request(legacy, { did: its, verkey });
   const { connection_id: id } = await alice.event('connections', (one) => one.their_did === its && one.state === 'request', 'the request');
   const { invitation } = await alice.post('/connections/create-invitation?multi_use=true');
   for (let i = 0; i < 21; i++) {
     const mallory = await stranger();
-    const { document } = createLegacy({ verkey: mallory.pair.verkey, endpoint: mallory.url });
+    const { document } = unqualifiedDid({ verkey: mallory.pair.verkey, endpoint: mallory.url });
     const DIDDoc = { ...document, id: `did:sov:${its}` };
     await mallory.send(
       { verkey: invitation.recipientKeys[0], url: alice.inbound },
@@ -643,7 +643,7 @@ for (const handshake of ['connections/1.0', 'didexchange/1.0'] as const) {
   test(`[A9-3] a response of ${handshake} tells of another DID than is signed, or under another key: it is refused`, async () => {
     const [peer, other] = [await stranger(), await stranger()];
     const { id, request, to } = await invited(peer, handshake);
-    const [mine, its] = [peer, other].map(({ pair, url }) => createLegacy({ verkey: pair.verkey, endpoint: url }));
+    const [mine, its] = [peer, other].map(({ pair, url }) => unqualifiedDid({ verkey: pair.verkey, endpoint: url }));
     const respond = (DID: string, DIDDoc: object, by: Stranger): Promise<unknown> =>
       peer.send(
         to,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { signDecorator, verifyDecorator } from '../../src/didcomm/signature-decorator.ts';
-import { createLegacy } from '../../src/dids/legacy.ts';
+import { unqualifiedDid } from '../../src/dids/unqualified.ts';
 import { type Body, connect, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { message, type Stranger, startStranger } from '../support/stranger.ts';
 
@@ -28,7 +28,7 @@ const stranger = async (): Promise<Stranger> => {
   return peer;
 };
 const told = (peer: Stranger): Body => {
-  const { did, document } = createLegacy({ verkey: peer.pair.verkey, endpoint: peer.url });
+  const { did, document } = unqualifiedDid({ verkey: peer.pair.verkey, endpoint: peer.url });
   return { DID: did, DIDDoc: document };
 };
 const to = (invitation: Body): { verkey: string; url: string } => ({

@@ -4,8 +4,8 @@ import { signedAttachment, writeAttachment } from '../../src/didcomm/attachments
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { createPeer4, resolvePeer } from '../../src/dids/did-peer.ts';
-import { createLegacy } from '../../src/dids/legacy.ts';
 import { peer4Document } from '../../src/dids/own-documents.ts';
+import { unqualifiedDid } from '../../src/dids/unqualified.ts';
 import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { connectStranger, message, requestFor, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 
@@ -41,7 +41,7 @@ const reportFor = (peer: Stranger, request: Body) =>
 
 /** A request of RFC 0160 for an invitation of ours. */
 const oldRequest = (peer: Stranger, pthid?: string): Body => {
-  const { did, document } = createLegacy({ verkey: peer.pair.verkey, endpoint: peer.url });
+  const { did, document } = unqualifiedDid({ verkey: peer.pair.verkey, endpoint: peer.url });
   const thread = pthid === undefined ? {} : { '~thread': { pthid } };
   return message('connections/1.0/request', { label: 'old', connection: { DID: did, DIDDoc: document }, ...thread });
 };

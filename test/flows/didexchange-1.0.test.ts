@@ -5,8 +5,8 @@ import { signedAttachment, writeAttachment } from '../../src/didcomm/attachments
 import { toBase58 } from '../../src/didcomm/encoding.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
-import { createLegacy } from '../../src/dids/legacy.ts';
 import { ownPeer2 } from '../../src/dids/own-documents.ts';
+import { unqualifiedDid } from '../../src/dids/unqualified.ts';
 import { type Body, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { message, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 
@@ -29,7 +29,7 @@ const refusals = async (): Promise<number> => (await alice.get('/status')).condu
 const attach = (document: object, signer = newKeyPair()): object =>
   writeAttachment(signedAttachment(Buffer.from(JSON.stringify(document)), signer));
 
-const oldDocument = (peer: Stranger, id = createLegacy({ verkey: peer.pair.verkey }).did): Body => ({
+const oldDocument = (peer: Stranger, id = unqualifiedDid({ verkey: peer.pair.verkey }).did): Body => ({
   '@context': 'https://w3id.org/did/v1',
   id,
   publicKey: [{ id: `${id}#1`, type: 'Ed25519VerificationKey2018', controller: id, publicKeyBase58: peer.pair.verkey }],
@@ -76,7 +76,7 @@ for (const [what, qualify] of [
     const peer = await startStranger();
     world.defer(peer.close);
     const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true', V10);
-    const { did } = createLegacy({ verkey: peer.pair.verkey });
+    const { did } = unqualifiedDid({ verkey: peer.pair.verkey });
     const request = message('didexchange/1.0/request', {
       label: 'old',
       did,
@@ -139,8 +139,8 @@ test('a document that another key signed, of another DID, or unsigned is not tak
   const peer = await startStranger();
   world.defer(peer.close);
   const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true', V10);
-  const { did } = createLegacy({ verkey: peer.pair.verkey });
-  const other = createLegacy({ verkey: newKeyPair().verkey }).did;
+  const { did } = unqualifiedDid({ verkey: peer.pair.verkey });
+  const other = unqualifiedDid({ verkey: newKeyPair().verkey }).did;
   const unsigned = { '@id': 'a', data: { base64: Buffer.from(JSON.stringify(oldDocument(peer))).toString('base64url') } };
   for (const attached of [attach(oldDocument(peer)), attach(oldDocument(peer, other), peer.pair), unsigned]) {
     const before = await refusals();
@@ -162,7 +162,7 @@ test('a response whose document is not signed by the invitation key connects nob
   const got = await alice.post('/out-of-band/receive-invitation?auto_accept=true', invitation);
   const { message: request, sender } = await peer.inbox.first((mail) => mail.message['@type'].endsWith('1.0/request'), 'the request');
   assert.ok(request['did_doc~attach'].data.jws, 'our document is signed');
-  const { did } = createLegacy({ verkey: peer.pair.verkey });
+  const { did } = unqualifiedDid({ verkey: peer.pair.verkey });
   const respond = (attached: object): Promise<unknown> =>
     peer.send(
       { verkey: sender!, url: alice.inbound },

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { signedAttachment, writeAttachment } from '../../src/didcomm/attachments.ts';
 import type { KeyPair } from '../../src/didcomm/key-cache.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
-import { createLegacy } from '../../src/dids/legacy.ts';
+import { unqualifiedDid } from '../../src/dids/unqualified.ts';
 import { type Body, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { message, startStranger } from '../support/stranger.ts';
 
@@ -125,7 +125,7 @@ test('a request that the controller hands in is answered to the keys of its DID 
   await alice.event('connections', (one) => one.connection_id === body.connection_id && one.state === 'active', 'the connection');
   const remote = await hand(asked(dids.bob!), alice, '?auto_accept=false');
   assert.deepEqual([remote.body.state, remote.body.their_did], ['request', dids.bob]);
-  const { did, document } = createLegacy({ verkey: peer.pair.verkey, endpoint: peer.url });
+  const { did, document } = unqualifiedDid({ verkey: peer.pair.verkey, endpoint: peer.url });
   const attached = (by: KeyPair): object => ({
     'did_doc~attach': writeAttachment(signedAttachment(Buffer.from(JSON.stringify(document)), by)),
   });

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { didKeyToVerkey } from '../../src/didcomm/encoding.ts';
 import { verifyDecorator } from '../../src/didcomm/signature-decorator.ts';
-import { createLegacy } from '../../src/dids/legacy.ts';
+import { unqualifiedDid } from '../../src/dids/unqualified.ts';
 import { startPostgres } from '../postgres.ts';
 import { type Body, createWorld, freePort } from '../support/agents.ts';
 import { message, startStranger } from '../support/stranger.ts';
@@ -97,7 +97,7 @@ test('old wallets connect by the other form of it', async () => {
   assert.equal(didKeyToVerkey(oob.services[0].recipientKeys[0]), verkey);
   const peer = await startStranger({ endpoint: false });
   world.defer(() => peer.close());
-  const { did, document } = createLegacy({ verkey: peer.pair.verkey, endpoint: 'didcomm:transport/queue' });
+  const { did, document } = unqualifiedDid({ verkey: peer.pair.verkey, endpoint: 'didcomm:transport/queue' });
   const request = message('connections/1.0/request', { label: 'old', connection: { DID: did, DIDDoc: document }, ...ALL });
   const { reply } = await peer.send({ verkey, url: endpoint }, request);
   assert.equal(reply['@type'], 'https://didcomm.org/connections/1.0/response');

@@ -247,7 +247,7 @@ test('[D-06] what is known here costs a stranger what is not: the same answers, 
       return seen.sort();
     };
     for (const legacy of ['auto', 'on', 'off'] as const) {
-      kernel.changed.set('one', { legacy });
+      kernel.changed.set('one', { agent2018: legacy });
       for (const [what, [known, unknown]] of Object.entries(cases)) {
         // what keys and routes are remembered
         await done(known);
@@ -369,7 +369,7 @@ test('[D-11] it can be switched off, for the process and for a tenant', async ()
   // one tenant has it off, another has not
   const kernel = await inside();
   const [one, other] = [await kernel.offer('tenant-0'), await kernel.offer('tenant-1')];
-  kernel.changed.set('tenant-0', { legacy: 'off' });
+  kernel.changed.set('tenant-0', { agent2018: 'off' });
   try {
     assert.equal(await kernel.receive(requestFor(one.offer).base), '2018_unknown_id', 'as an offer that nobody has');
     assert.equal((await kernel.connection('tenant-0', one.id)).state, 'invitation');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
-import { legacyEndpoints } from '../../src/agent-2018/endpoint.ts';
+import { agent2018Endpoints } from '../../src/agent-2018/endpoint.ts';
 import { createEndpoints } from '../../src/agent-2018/endpoints.ts';
 import { FORMATS, MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { BASE } from '../../src/database.ts';
@@ -64,9 +64,9 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     ({
       label: tenant,
       endpoint: 'http://127.0.0.1:9/',
-      legacy: 'auto',
-      legacyEndpoint: endpoints.all()[0],
-      legacyPeers: {},
+      agent2018: 'auto',
+      agent2018Endpoint: endpoints.all()[0],
+      agent2018Peers: {},
       ...changed.get(tenant),
     }) as Settings;
   const parts: Omit<Kernel, 'messageFormats' | 'routes'> = {
@@ -130,7 +130,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     },
     close: () => db.admin.close(),
   };
-  await calls.call(BASE, legacyEndpoints.name, 'make', { input: { body: {}, query: {} } });
+  await calls.call(BASE, agent2018Endpoints.name, 'make', { input: { body: {}, query: {} } });
   await endpoints.refresh();
   Object.assign(inside, { endpoint: endpoints.all()[0] });
   return inside;

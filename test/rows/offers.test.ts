@@ -9,8 +9,8 @@ import fc from 'fast-check';
 import jsqr from 'jsqr';
 import { PNG } from 'pngjs';
 import { WebSocket } from 'ws';
+import { parseAgent2018Type } from '../../src/didcomm/agent-2018-types.ts';
 import { packBase } from '../../src/didcomm/envelope-2018.ts';
-import { parseUrnType } from '../../src/didcomm/urn-types.ts';
 import { createWorld, type TestAgent } from '../support/agents.ts';
 import { type Json, makeKey, type Offer, type Peer2018, randomNonce, startPeer2018, typeOf } from '../support/peer-2018.ts';
 import {
@@ -95,9 +95,9 @@ test('[S2-71] a type is prefix, domain, family, version and name; the stray spac
   fc.assert(
     fc.property(parts, ({ space, ...one }) => {
       const text = `urn:${one.nid}:${one.nss}:message_type:${one.domain}/${space}${one.family}/${one.major}.${one.minor}/${one.name}`;
-      assert.deepEqual({ ...parseUrnType(text) }, one);
+      assert.deepEqual({ ...parseAgent2018Type(text) }, one);
       for (const wrong of [`x${text}`, `${text}/x`, `${text} `, text.replace('message_type', 'messages'), text.replace('/', '/  ')])
-        assert.equal(parseUrnType(wrong), undefined, wrong);
+        assert.equal(parseAgent2018Type(wrong), undefined, wrong);
     }),
   );
   const agent = await alice();

@@ -14,7 +14,7 @@ const OFFER = 'src/didcomm/offer-2018.ts';
 const CREDENTIAL = 'src/agent-2018/credential.ts';
 const PROOF = 'src/agent-2018/proof.ts';
 const ENVELOPE = 'src/didcomm/envelope-2018.ts';
-const TYPES = 'src/didcomm/urn-types.ts';
+const TYPES = 'src/didcomm/agent-2018-types.ts';
 const WIRE = 'src/agent-2018/format.ts';
 const TRANSITION = 'src/kernel/transition.ts';
 
@@ -89,7 +89,7 @@ export const ROWS: readonly Row[] = [
     text: 'the outer seal is to a well-known Endpoint DID',
     mutation: {
       file: WIRE,
-      from: 'envelope: packBase(wire.endpoint_verkey, base)',
+      from: 'envelope: packBase(peer.endpoint_verkey, base)',
       to: 'envelope: packBase(their_keys?.[0] ?? wire.endpoint_verkey, base)',
     },
   },
@@ -227,7 +227,7 @@ export const ROWS: readonly Row[] = [
     text: 'an offer is sealed to the accepting agent',
     mutation: {
       file: WIRE,
-      from: "const unasked = !found && (await legacyOf(owner.tenant)) !== 'on';",
+      from: "const unasked = !found && (await settingOf(owner.tenant)) !== 'on';",
       to: 'const unasked = !found;',
     },
   },
@@ -255,8 +255,8 @@ export const ROWS: readonly Row[] = [
     text: 'the type of an offer',
     mutation: {
       file: CONNECTION,
-      from: "          type: urn('connection_offer'),\n",
-      to: "          type: urn('connection_offer', 'indy-node'),\n",
+      from: "          type: agent2018Type('connection_offer'),\n",
+      to: "          type: agent2018Type('connection_offer', 'indy-node'),\n",
     },
   },
   {
@@ -282,8 +282,8 @@ export const ROWS: readonly Row[] = [
     text: 'an offer has a verkey unless the ledger does',
     mutation: {
       file: CONNECTION,
-      from: 'wire?.endpoint_verkey ?? refuse(`${what}-key-unknown`);',
-      to: "wire?.endpoint_verkey ?? refuse('malformed');",
+      from: 'before?.endpoint_verkey ?? refuse(`${what}-key-unknown`);',
+      to: "before?.endpoint_verkey ?? refuse('malformed');",
     },
   },
   {
@@ -575,7 +575,11 @@ export const ROWS: readonly Row[] = [
   {
     id: 'D-05',
     text: 'a DID without a method certifies its key',
-    mutation: { file: CONNECTION, from: 'if (!certifies(told.did, verkey) && wire?.endpoint_verkey !== verkey)', to: "if (verkey === '')" },
+    mutation: {
+      file: CONNECTION,
+      from: 'if (!certifies(told.did, verkey) && before?.endpoint_verkey !== verkey)',
+      to: "if (verkey === '')",
+    },
   },
   {
     id: 'D-08',
@@ -609,7 +613,7 @@ export const ROWS: readonly Row[] = [
     text: 'it can be switched off',
     mutation: {
       file: WIRE,
-      from: "const found = named && (await legacyOf(named.tenant)) !== 'off' ? named : undefined;",
+      from: "const found = named && (await settingOf(named.tenant)) !== 'off' ? named : undefined;",
       to: 'const found = named;',
     },
   },

@@ -6,8 +6,8 @@ import { BASE } from '../../src/database.ts';
 import { signBytes } from '../../src/didcomm/keys.ts';
 import { algoDocument } from '../../src/dids/own-documents.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
+import { agent2018Endpoint } from '../../src/records/agent-2018-endpoint.ts';
 import { type ConnectionValue, connection, id2018 } from '../../src/records/connection.ts';
-import { legacyEndpoint } from '../../src/records/legacy-endpoint.ts';
 import type { Body, TestAgent, Webhook } from '../support/agents.ts';
 import { algorandLedger, configOf, type Devnet, objectWrite, perform } from '../support/ledger.ts';
 import {
@@ -67,7 +67,7 @@ export async function vectorStore(
         target: id,
       })),
       records: [
-        { category: legacyEndpoint.category, id: own.did, expect: 0, state: 'stored', tags: legacyEndpoint.tags(own), value: own },
+        { category: agent2018Endpoint.category, id: own.did, expect: 0, state: 'stored', tags: agent2018Endpoint.tags(own), value: own },
         ...(place
           ? [
               {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decode, encode } from '@msgpack/msgpack';
+import { agent2018Type } from '../../src/didcomm/agent-2018-types.ts';
 import {
   encodeText,
   looksLike2018,
@@ -15,7 +16,6 @@ import {
   sealAuth,
   sealedIn,
 } from '../../src/didcomm/envelope-2018.ts';
-import { urn } from '../../src/didcomm/urn-types.ts';
 import {
   askProof,
   auth,
@@ -259,7 +259,7 @@ suite('the scripted peer and the codec of the agent', () => {
       assert.deepEqual([base.id, opened.sender, opened.message.toString()], [b.mine.did, b.mine.verkey, '"success"']);
     }
     const message = encodeText(sealAuth(pair, b.mine.verkey, Buffer.from('"success"')));
-    const payload = packBase(bob.endpoint.verkey, { id: a.mine.did, type: urn('connection_acknowledgement'), message });
+    const payload = packBase(bob.endpoint.verkey, { id: a.mine.did, type: agent2018Type('connection_acknowledgement'), message });
     assert.equal((await alice.post(bob.url, payload, 'text/plain; charset=us-ascii')).status, 202);
     assert.equal((await bob.heard(b, 'connection_acknowledgement')).text, '"success"');
   });

@@ -65,9 +65,9 @@ export const SETTINGS: Settings = {
   monitorForward: false,
   ledgerWritesPerDay: 0,
   ledgerAlgoPerDay: 0,
-  legacy: 'on',
-  legacyPeers: {},
-  legacyRequireSigned: false,
+  agent2018: 'on',
+  agent2018Peers: {},
+  agent2018RequireSigned: false,
 };
 
 /** A record, of which a row names what matters. */

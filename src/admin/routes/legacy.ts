@@ -6,9 +6,9 @@ import { MAX_QR_BYTES, qrPng } from '../qr.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
 async function current(admin: Admin, tenant: string): Promise<JsonObject> {
-  const { legacyEndpoint, legacy, endpoint } = (await admin.kernel.profiles.of(tenant)).settings;
-  if (legacy === 'off' || !legacyEndpoint) throw new AppError('not-found', 'The 2018 Agent Protocol is off: start with --legacy on');
-  return { did: legacyEndpoint.did, verkey: legacyEndpoint.verkey, endpoint };
+  const { agent2018Endpoint, agent2018, endpoint } = (await admin.kernel.profiles.of(tenant)).settings;
+  if (agent2018 === 'off' || !agent2018Endpoint) throw new AppError('not-found', 'The 2018 Agent Protocol is off: start with --legacy on');
+  return { did: agent2018Endpoint.did, verkey: agent2018Endpoint.verkey, endpoint };
 }
 
 /** The 2018 Agent Protocol, beside the commands of its connections. */
@@ -45,7 +45,7 @@ export const legacyRoutes: readonly AdminRoute[] = [
     auth: 'admin',
     async handle(admin, { tenant, key }) {
       const { endpoint } = await current(admin, tenant);
-      const made = await admin.calls.call(tenant, 'legacy-endpoint', 'make', { input: { body: {}, query: {} }, key });
+      const made = await admin.calls.call(tenant, 'agent-2018-endpoint', 'make', { input: { body: {}, query: {} }, key });
       await admin.kernel.endpoints.refresh();
       return { did: made.did!, verkey: made.verkey!, endpoint: endpoint! };
     },

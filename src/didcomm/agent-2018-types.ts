@@ -9,7 +9,7 @@ const GRAMMAR =
   /^urn:(?<nid>[a-z0-9][a-z0-9-]{0,31}):(?<nss>[A-Za-z0-9_.:-]+):message_type:(?<domain>[A-Za-z0-9.-]+)\/ ?(?:(?<family>[A-Za-z0-9_.-]+)\/(?<major>\d{1,4})\.(?<minor>\d{1,4})\/)?(?<name>[A-Za-z0-9_.-]+)$/;
 
 /** A message type in its parts. */
-export interface UrnType {
+export interface Agent2018Type {
   readonly nid: string;
   readonly nss: string;
   readonly domain: string;
@@ -20,7 +20,7 @@ export interface UrnType {
 }
 
 /** The parts of a type; undefined when it is none. Any organisation's types are read, not only those that are known. */
-export function parseUrnType(text: string): UrnType | undefined {
+export function parseAgent2018Type(text: string): Agent2018Type | undefined {
   if (text.length > MAX_LENGTH) return undefined;
   const groups = GRAMMAR.exec(text)?.groups;
   if (!groups) return undefined;
@@ -47,7 +47,7 @@ export type Name2018 = (typeof NAMES)[number];
 export type Profile2018 = 'spec' | 'indy-node' | 'quindy' | 'findy';
 
 /** A known type. */
-export interface CanonicalUrn {
+export interface CanonicalType {
   readonly name: Name2018;
   readonly profile: Profile2018;
   /** Above 0 there may be attributes that are to be ignored. */
@@ -89,7 +89,7 @@ const lookup = (names: Aliases, name: string): Name2018 | undefined => (Object.h
  * Which of the nine messages a type means, and in whose words. Undefined for a type that is not known; 'unsupported-version' where the family is known and its
  * major version, a breaking change, is not.
  */
-export function canonicalUrn(type: UrnType): CanonicalUrn | 'unsupported-version' | undefined {
+export function canonicalAgent2018Type(type: Agent2018Type): CanonicalType | 'unsupported-version' | undefined {
   const prefix = `${type.nid}:${type.nss}`;
   if (type.family === undefined) {
     const name = prefix === 'sovrin:agent' && type.domain === 'sovrin.org' ? lookup(INDY_NODE, type.name) : undefined;
@@ -103,7 +103,7 @@ export function canonicalUrn(type: UrnType): CanonicalUrn | 'unsupported-version
 }
 
 /** What this agent sends as a message's type: the specification's, or that of the reference implementation of 2018. */
-export function urn(name: Name2018, profile: 'spec' | 'indy-node' = 'spec'): string {
+export function agent2018Type(name: Name2018, profile: 'spec' | 'indy-node' = 'spec'): string {
   if (profile === 'spec') return `urn:indy:sov:agent:message_type:sovrin.org/connection/1.0/${name}`;
   return `urn:sovrin:agent:message_type:sovrin.org/${name === 'connection_acknowledgement' ? 'connection_acknowledge' : name}`;
 }

@@ -19,7 +19,7 @@ export const bareDid = (did: string): string => did.replace(/^did:sov:(?=[1-9A-H
 const qualified = (did: string): string => (UNQUALIFIED.test(did) ? `did:sov:${did}` : did);
 
 /** Our pairwise DID of a key and the document that goes with it, in ACA-Py's shape; its routing keys in base58. */
-export function createLegacy(own: OwnEndpoint): {
+export function unqualifiedDid(own: OwnEndpoint): {
   did: string;
   document: DidDocument;
 } {

@@ -2,29 +2,29 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalUrn, NAMES, type Profile2018, parseUrnType, urn } from './urn-types.ts';
+import { agent2018Type, canonicalAgent2018Type, NAMES, type Profile2018, parseAgent2018Type } from './agent-2018-types.ts';
 
 const canonical = (text: string) => {
-  const parsed = parseUrnType(text);
-  return parsed && canonicalUrn(parsed);
+  const parsed = parseAgent2018Type(text);
+  return parsed && canonicalAgent2018Type(parsed);
 };
 const SPEC = 'urn:indy:sov:agent:message_type:sovrin.org/connection';
 
 suite('type URNs', () => {
   test('what is sent is what the specification prints', () => {
     assert.deepEqual(
-      NAMES.map((name) => urn(name)),
+      NAMES.map((name) => agent2018Type(name)),
       NAMES.map((name) => `${SPEC}/1.0/${name}`),
     );
     // RFC 8141 section 2: a namespace and what is specific to it.
-    for (const name of NAMES) assert.match(urn(name), /^urn:[a-z0-9][a-z0-9-]{0,30}[a-z0-9]:[A-Za-z0-9._:/-]+$/);
+    for (const name of NAMES) assert.match(agent2018Type(name), /^urn:[a-z0-9][a-z0-9-]{0,30}[a-z0-9]:[A-Za-z0-9._:/-]+$/);
     const { transcript } = JSON.parse(
       readFileSync(new URL('../../test/vectors/agent-protocol-2018/messages.json', import.meta.url), 'utf8'),
     );
     for (const {
       base_message: { type },
     } of transcript)
-      assert.equal(urn(type.split('/').at(-1)), type);
+      assert.equal(agent2018Type(type.split('/').at(-1)), type);
   });
 
   test('generated types are read into the parts that they were made of', () => {
@@ -43,7 +43,7 @@ suite('type URNs', () => {
         (ends, version, space) => {
           const middle = version ? `${version.family}/${version.major}.${version.minor}/` : '';
           const text = `urn:${ends.nid}:${ends.nss}:message_type:${ends.domain}/${space}${middle}${ends.name}`;
-          assert.deepEqual({ ...parseUrnType(text) }, { ...ends, ...version });
+          assert.deepEqual({ ...parseAgent2018Type(text) }, { ...ends, ...version });
         },
       ),
       { numRuns: 500 },
@@ -64,7 +64,7 @@ suite('type URNs', () => {
       `${SPEC}/1.0/connection_offer `,
       `${SPEC}/1.0/connection_offer\n`,
     ]) {
-      assert.equal(parseUrnType(bad), undefined, bad);
+      assert.equal(parseAgent2018Type(bad), undefined, bad);
     }
   });
 
@@ -85,7 +85,7 @@ suite('type URNs', () => {
     `${SPEC}/1.0/connection_öffer`,
     `${SPEC}/1.0/${'a'.repeat(500)}`,
   ]) {
-    test(`no type: ${bad.slice(0, 80)}`, () => assert.equal(parseUrnType(bad), undefined));
+    test(`no type: ${bad.slice(0, 80)}`, () => assert.equal(parseAgent2018Type(bad), undefined));
   }
 
   test('hostile text takes no time', () => {
@@ -93,13 +93,13 @@ suite('type URNs', () => {
     const before = performance.now();
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 400 }), fc.constantFrom('urn:a:', ''), (pieces, head) => {
-        parseUrnType(head + pieces.join(''));
+        parseAgent2018Type(head + pieces.join(''));
       }),
       { numRuns: 2000 },
     );
     for (const unit of [':message_type:a', 'a', 'a/', '1.0/', 'a:message_type:a/1.1/']) {
-      parseUrnType(`urn:a:b${unit.repeat(1 << 16)}!`);
-      parseUrnType(`${`urn:a:b${unit.repeat(500)}`.slice(0, 511)}!`);
+      parseAgent2018Type(`urn:a:b${unit.repeat(1 << 16)}!`);
+      parseAgent2018Type(`${`urn:a:b${unit.repeat(500)}`.slice(0, 511)}!`);
     }
     assert.ok(performance.now() - before < 5000);
   });
@@ -139,7 +139,7 @@ suite('type URNs', () => {
 
   test('what this agent sends to either profile means the same name again', () => {
     for (const profile of ['spec', 'indy-node'] as const) {
-      for (const name of NAMES) assert.deepEqual(canonical(urn(name, profile)), { name, profile, minor: 0 });
+      for (const name of NAMES) assert.deepEqual(canonical(agent2018Type(name, profile)), { name, profile, minor: 0 });
     }
   });
 
@@ -163,7 +163,7 @@ suite('type URNs', () => {
     'urn:sovrin:agent:message_type:sovrin.org/hasOwnProperty',
   ]) {
     test(`a type, and not one of the nine: ${text}`, () => {
-      assert.ok(parseUrnType(text));
+      assert.ok(parseAgent2018Type(text));
       assert.equal(canonical(text), undefined);
     });
   }
