@@ -49,11 +49,11 @@ async function waits(count: number, deed: () => Promise<boolean>): Promise<{ p95
 
 /** Takes requests: tells of each, and answers or does not. */
 async function receiver(answers: boolean, undo: (() => unknown)[]) {
-  const heard = new Set<(text: string) => void>();
+  const received = new Set<(text: string) => void>();
   const server = createServer({ requestTimeout: 0 }, async (incoming, response) => {
     const text = `${incoming.url} ${Buffer.concat(await incoming.toArray().catch(() => [])).toString('latin1')}`;
     if (answers) response.writeHead(200).end();
-    for (const one of heard) one(text);
+    for (const one of received) one(text);
   });
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
   undo.push(() => {
@@ -64,10 +64,10 @@ async function receiver(answers: boolean, undo: (() => unknown)[]) {
     new Promise((resolve) => {
       const look = (text: string): void => {
         if (!matches(text)) return;
-        heard.delete(look);
+        received.delete(look);
         resolve(true);
       };
-      heard.add(look);
+      received.add(look);
     });
   return { port: (server.address() as AddressInfo).port, next };
 }
@@ -166,9 +166,9 @@ export async function run(args: readonly string[]): Promise<unknown> {
     };
     const webhook = async (): Promise<boolean> => {
       const alias = randomUUID();
-      const told = lively.next((text) => text.includes(alias));
+      const notified = lively.next((text) => text.includes(alias));
       await honest.call('POST', '/out-of-band/create-invitation', { ...HANDSHAKE, alias });
-      return await told;
+      return await notified;
     };
     const live = async (): Promise<boolean> => (await honest.call('GET', '/connections?limit=1')).status === 200;
     const invited = async (of: Call, host: string, port: number): Promise<void> => {
@@ -181,9 +181,9 @@ export async function run(args: readonly string[]): Promise<unknown> {
         ...HANDSHAKE,
         services: [service],
       };
-      const told = port === lively.port ? lively.next((text) => text.startsWith(path)) : undefined;
+      const notified = port === lively.port ? lively.next((text) => text.startsWith(path)) : undefined;
       await of('POST', '/out-of-band/receive-invitation?auto_accept=true', invitation);
-      await told;
+      await notified;
     };
     const { body: sample } = await honest.call('POST', '/out-of-band/create-invitation', HANDSHAKE);
     const key = sample.invitation.services[0].recipientKeys[0] as string;

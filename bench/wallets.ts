@@ -50,7 +50,7 @@ export function benchWallets(agent: BenchAgent): BenchWallets {
   const waiting = new Map<string, () => void>();
   const sockets = new Set<WebSocket>();
   let count = 0;
-  let heard = (): void => {};
+  let received = (): void => {};
   const { origin } = new URL(agent.inbound);
 
   /** What tells an envelope from all others, without opening it. */
@@ -60,7 +60,7 @@ export function benchWallets(agent: BenchAgent): BenchWallets {
     const name = nameOf(envelope);
     waiting.get(name)?.();
     waiting.delete(name);
-    heard();
+    received();
   }
 
   async function post(envelope: string): Promise<void> {
@@ -83,7 +83,7 @@ export function benchWallets(agent: BenchAgent): BenchWallets {
       return count;
     },
     onMail(listener) {
-      heard = listener;
+      received = listener;
     },
     arrival(name) {
       const of = names.get(name)!;
@@ -166,9 +166,9 @@ export function benchWallets(agent: BenchAgent): BenchWallets {
         },
         async drop() {
           const ws = socket!;
-          const gone = new Promise((resolve) => ws.once('close', resolve));
+          const ended = new Promise((resolve) => ws.once('close', resolve));
           ws.terminate();
-          await gone;
+          await ended;
         },
         mail(name) {
           const message = { '@type': 'https://didcomm.org/basicmessage/1.0/message', '@id': randomUUID(), content: FILLER };

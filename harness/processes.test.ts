@@ -33,14 +33,14 @@ test('a program that lives and does something is waited for, one that does nothi
   ]);
   const idle = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
   try {
-    let said = 0;
-    slow.stdout.on('data', () => said++);
+    let connections = 0;
+    slow.stdout.on('data', () => connections++);
     const began = Date.now();
     await untilReady(
       'slow',
       slow,
       async () => Date.now() - began > 1.5 * stuckMs || 'it counts',
-      () => `${said}`,
+      () => `${connections}`,
       { stuckMs },
     );
     const none = untilReady(

@@ -67,7 +67,7 @@ export function program(
 ): Program {
   let child: ChildProcess | undefined;
   let wanted = false;
-  const gone = (process: ChildProcess): Promise<void> =>
+  const ended = (process: ChildProcess): Promise<void> =>
     new Promise((resolve) => {
       if (process.exitCode !== null || process.signalCode !== null) resolve();
       else process.once('exit', () => resolve());
@@ -119,14 +119,14 @@ export function program(
       if (!child) return;
       wanted = false;
       child.kill('SIGKILL');
-      await gone(child);
+      await ended(child);
     },
     async stop() {
       if (!child) return;
       wanted = false;
       child.kill('SIGTERM');
       const timer = setTimeout(() => child?.kill('SIGKILL'), STOP_MS);
-      await gone(child);
+      await ended(child);
       clearTimeout(timer);
     },
   };
@@ -151,7 +151,7 @@ export async function untilReady(
   { stuckMs = STUCK_MS, stillMs = STILL_MS } = {},
 ): Promise<void> {
   const began = Date.now();
-  let [progress, told] = [began, began];
+  let [progress, logged] = [began, began];
   let seen = '';
   let worked = 0;
   for (;;) {
@@ -168,8 +168,8 @@ export async function untilReady(
     const why = typeof answer === 'string' ? answer : 'it has not said that it is ready';
     const seconds = Math.round((now - began) / 1000);
     if (now - progress > stuckMs) throw new Error(`${name} makes no progress: not ready after ${seconds} s, ${why}; ${words()}`);
-    if (now - told > stillMs) {
-      told = now;
+    if (now - logged > stillMs) {
+      logged = now;
       process.stderr.write(`           ${name} is still starting after ${seconds} s: ${why}\n`);
     }
     await new Promise((resolve) => setTimeout(resolve, 25));

@@ -121,11 +121,11 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const { trace, database, ledgered, cryptographic, outgoing } = await tracing(config, owner, log);
   const ledger = ledgered(plainLedger);
   const counters: Record<string, number> = {};
-  const mayTell = seldom(60_000);
+  const mayLog = seldom(60_000);
   const db = database(
     await openDatabase(config, log, (what) => {
       counters.store_corrupt = (counters.store_corrupt ?? 0) + 1;
-      if (mayTell(what) !== undefined) log.error({ what }, 'the database is damaged: a row failed its integrity check');
+      if (mayLog(what) !== undefined) log.error({ what }, 'the database is damaged: a row failed its integrity check');
     }),
   );
   followClock(db.now);

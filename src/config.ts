@@ -735,14 +735,14 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   const parser = createParser(command);
   const given = parser.parse_args([...argv]) as Record<string, unknown>;
   const file = yamlFile((given.argFile as string | undefined) ?? env.ACAPY_ARG_FILE);
-  const told = (name: Name): unknown =>
+  const giver = (name: Name): unknown =>
     given[name] ?? fromText(SETTINGS[name], env[SETTINGS[name].env]) ?? file[SETTINGS[name].flags[0]!.slice(2)];
-  const preset = command === MEDIATOR ? mediatorPreset(told) : {};
+  const preset = command === MEDIATOR ? mediatorPreset(giver) : {};
   const config: Record<string, unknown> = {};
   const shown: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(SETTINGS) as [Name, Setting][]) {
     const long = setting.flags[0]!.slice(2);
-    const raw = preset[name] ?? told(name) ?? setting.default ?? (setting.kind === 'list' ? [] : undefined);
+    const raw = preset[name] ?? giver(name) ?? setting.default ?? (setting.kind === 'list' ? [] : undefined);
     config[name] = checked(setting, raw);
     if (!setting.secret && config[name] !== undefined) shown[long] = withoutSecrets(config[name]);
   }
@@ -791,20 +791,20 @@ const MEDIATOR_INBOUND = ['http', 'ws'].map((module) => [module, '0.0.0.0', '300
 const ANYWHERE = /^(?:0\.0\.0\.0|::|\[::\])$/;
 
 /** What `start mediator` sets: in the place of what was not told, but for the addresses, which it completes. @throws ConfigError */
-function mediatorPreset(told: (name: Name) => unknown): Partial<Record<Name, unknown>> {
-  const inbound = checked(SETTINGS.inbound, told('inbound') ?? MEDIATOR_INBOUND) as string[][];
+function mediatorPreset(giver: (name: Name) => unknown): Partial<Record<Name, unknown>> {
+  const inbound = checked(SETTINGS.inbound, giver('inbound') ?? MEDIATOR_INBOUND) as string[][];
   return {
-    openMediation: told('openMediation') ?? true,
-    autoAcceptRequests: told('autoAcceptRequests') ?? true,
+    openMediation: giver('openMediation') ?? true,
+    autoAcceptRequests: giver('autoAcceptRequests') ?? true,
     inbound,
-    endpoints: mediatorEndpoints((checked(SETTINGS.endpoints, told('endpoints')) ?? []) as string[], inbound),
+    endpoints: mediatorEndpoints((checked(SETTINGS.endpoints, giver('endpoints')) ?? []) as string[], inbound),
   };
 }
 
 /** Where wallets find a mediator: what was told, or else its first port; and for WebSockets the same address, where one port takes both. */
-function mediatorEndpoints(told: readonly string[], inbound: readonly (readonly string[])[]): readonly string[] {
+function mediatorEndpoints(named: readonly string[], inbound: readonly (readonly string[])[]): readonly string[] {
   const [first] = inbound;
-  const given = told.length > 0 || !first ? told : [`${first[0]}://${first[1]}:${first[2]}`];
+  const given = named.length > 0 || !first ? named : [`${first[0]}://${first[1]}:${first[2]}`];
   if (given.length === 0 || given.some((url) => URL.canParse(url) && ANYWHERE.test(new URL(url).hostname)))
     throw new ConfigError('--endpoint: say where wallets reach this mediator, as in --endpoint https://mediator.example.com');
   const both = inbound.some(([module, host, port]) => module === 'ws' && inbound.some((one) => `${one}` === `http,${host},${port}`));

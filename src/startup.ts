@@ -152,11 +152,11 @@ export async function followMediator(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  const said = new Set<string>();
-  const tell = (level: 'info' | 'warn', text: string, fields: Record<string, unknown> = {}): void => {
+  const logged = new Set<string>();
+  const logOnce = (level: 'info' | 'warn', text: string, fields: Record<string, unknown> = {}): void => {
     const line = `${text} ${JSON.stringify(fields)}`;
-    if (said.has(line)) return;
-    said.add(line);
+    if (logged.has(line)) return;
+    logged.add(line);
     log[level](fields, text);
   };
   if (!receiverOf(kernel.registry, invitation)?.body?.check(invitation)) {
@@ -165,10 +165,10 @@ export async function followMediator(
   }
   for (let round = 0; !signal.aborted; round++) {
     try {
-      if (await stepMediator(kernel, calls, tenant, invitation, tell)) return;
+      if (await stepMediator(kernel, calls, tenant, invitation, logOnce)) return;
     } catch (thrown) {
       const error = asAppError(thrown);
-      tell('warn', 'the mediator of --mediator-invitation could not be asked: it is tried again', {
+      logOnce('warn', 'the mediator of --mediator-invitation could not be asked: it is tried again', {
         reason: error.code === 'internal' ? String(error.cause ?? error) : error.message,
       });
     }
@@ -188,7 +188,7 @@ async function stepMediator(
   calls: Calls,
   tenant: string,
   invitation: JsonObject,
-  tell: (level: 'info' | 'warn', text: string, fields?: Record<string, unknown>) => void,
+  logOnce: (level: 'info' | 'warn', text: string, fields?: Record<string, unknown>) => void,
 ): Promise<boolean> {
   const name = String(invitation['@id']);
   const input = { body: {}, query: {} };
@@ -196,7 +196,7 @@ async function stepMediator(
   const ours = known.filter(({ role }) => role === 'inviter');
   const connection = ours.find(({ state }) => state !== 'error');
   if (!connection) {
-    tell('info', 'connecting to the mediator of --mediator-invitation', { attempt: ours.length + 1 });
+    logOnce('info', 'connecting to the mediator of --mediator-invitation', { attempt: ours.length + 1 });
     // of several processes that start at once, one does it; what failed is tried again
     const key = `mediator ${name} ${ours.length} ${Math.floor(now() / 60_000)}`;
     const query = { auto_accept: 'true', use_existing_connection: 'false' };
@@ -210,24 +210,27 @@ async function stepMediator(
   }
   if (connection.state !== 'active') {
     const { error_msg: reason } = connection.value;
-    if (reason) tell('warn', 'the mediator of --mediator-invitation is not connected yet', { reason });
+    if (reason) logOnce('warn', 'the mediator of --mediator-invitation is not connected yet', { reason });
     return false;
   }
   const record = mediationId('client', connection.id);
   const [[mediation] = []] = await store.load(tenant, [{ category: 'mediation', id: record }]);
   if (!mediation) {
     await calls.call(tenant, coordinateMediation.name, 'request', { connection: connection.id, input });
-    tell('info', 'asked the mediator for mediation', { connection: connection.id });
+    logOnce('info', 'asked the mediator for mediation', { connection: connection.id });
     return false;
   }
   if (mediation.state === 'denied') {
-    tell('warn', 'the mediator of --mediator-invitation has denied mediation', { mediation: record });
+    logOnce('warn', 'the mediator of --mediator-invitation has denied mediation', { mediation: record });
     return true;
   }
   if (mediation.state !== 'granted') return false;
   if (!mediation.value.adopted) {
     await calls.call(tenant, coordinateMediation.name, 'adopt', { record, input });
-    tell('info', 'the mediator has granted mediation: new keys go through it', { mediation: record, endpoint: mediation.value.endpoint });
+    logOnce('info', 'the mediator has granted mediation: new keys go through it', {
+      mediation: record,
+      endpoint: mediation.value.endpoint,
+    });
   }
   return true;
 }

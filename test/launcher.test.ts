@@ -14,7 +14,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 /** A clone with the launcher, a program to launch, and an npm that writes down what it is asked and installs what the two packages with native builds look like. */
 function clone(): {
   root: string;
-  run: (env?: Record<string, string>, ...args: string[]) => { out: string; told: string; status: number | null };
+  run: (env?: Record<string, string>, ...args: string[]) => { out: string; stderr: string; status: number | null };
   asked: () => string[];
 } {
   const root = mkdtempSync(join(folder, 'clone-'));
@@ -46,7 +46,7 @@ done
         encoding: 'utf8',
         env: { PATH, HOME: root, LIB_ANONCREDS_PATH: root, ...env },
       });
-      return { out: stdout, told: stderr, status };
+      return { out: stdout, stderr: stderr, status };
     },
     asked: () => (existsSync(join(root, 'asked')) ? readFileSync(join(root, 'asked'), 'utf8').trim().split('\n') : []),
   };
@@ -58,8 +58,8 @@ const builds = (root: string): string[] =>
 test('production mode installs nothing for development and nothing for other platforms, once, in silence; either mode follows the other', () => {
   const { root, run, asked } = clone();
   const first = run({ FLEXID_PRODUCTION: '1' }, 'start', '--help');
-  assert.deepEqual([first.out, first.status], ['ran start --help\n', 0], first.told);
-  assert.equal(first.told, 'flexid: installing npm packages, those of production only (once)\n');
+  assert.deepEqual([first.out, first.status], ['ran start --help\n', 0], first.stderr);
+  assert.equal(first.stderr, 'flexid: installing npm packages, those of production only (once)\n');
   assert.match(asked().at(-1)!, /^ci --omit=dev --ignore-scripts /);
   const { platform, arch } = process;
   assert.deepEqual(
@@ -70,7 +70,7 @@ test('production mode installs nothing for development and nothing for other pla
   assert.equal(asked().length, 1);
 
   const development = run({}, 'test');
-  assert.equal(development.told, 'flexid: installing npm packages (once)\n');
+  assert.equal(development.stderr, 'flexid: installing npm packages (once)\n');
   assert.match(asked().at(-1)!, /^ci --ignore-scripts /);
   assert.equal(builds(root).length, 9);
   assert.deepEqual(run({ FLEXID_PRODUCTION: '0' }, 'test'), { out: 'ran test\n', told: '', status: 0 });
@@ -79,7 +79,7 @@ test('production mode installs nothing for development and nothing for other pla
 
   // another version of the packages
   writeFileSync(join(root, 'package-lock.json'), `${readFileSync(join(root, 'package-lock.json'), 'utf8')}\n`);
-  assert.match(run({ FLEXID_PRODUCTION: '1' }, 'start').told, /production only/);
+  assert.match(run({ FLEXID_PRODUCTION: '1' }, 'start').stderr, /production only/);
 });
 
 test('where everything is there no npm is needed; where it is not, that is said', () => {
@@ -91,7 +91,7 @@ test('where everything is there no npm is needed; where it is not, that is said'
     writeFileSync(join(PATH, name), `#!/bin/sh\nexec ${at}/${name} "$@"\n`, { mode: 0o755 });
   }
   writeFileSync(join(PATH, 'node'), `#!/bin/sh\nexec ${process.execPath} "$@"\n`, { mode: 0o755 });
-  assert.match(run({ PATH }, 'start').told, /npm is needed once/);
+  assert.match(run({ PATH }, 'start').stderr, /npm is needed once/);
   mkdirSync(join(root, 'node_modules'));
   cpSync(join(root, 'package-lock.json'), join(root, 'node_modules/.flexid-lock'));
   assert.deepEqual(run({ PATH }, 'start'), { out: 'ran start\n', told: '', status: 0 });

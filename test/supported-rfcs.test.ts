@@ -16,7 +16,7 @@ const LEFT_OUT = /\b(?:skip|todo|only)\b/;
 test('docs/SupportedRFCs.md names the protocols and roles that are disclosed to peers, and for each a test that the suite runs', () => {
   const suite = globSync('test/**/*.test.ts', { cwd: ROOT }).filter((file) => !APART.some((prefix) => file.startsWith(prefix)));
   const registry = createRegistry(PROTOCOLS as never, [credential as never]);
-  const told = registry.features('*').map(({ uri, roles }) => [uri, (roles ?? ['any']).join(', ')]);
+  const notified = registry.features('*').map(({ uri, roles }) => [uri, (roles ?? ['any']).join(', ')]);
   const rows = readFileSync(`${ROOT}docs/SupportedRFCs.md`, 'utf8').matchAll(
     /^\|[^|]+\| `((?:https|urn):[^`]+)` \| ([^|]+) \|[^|]+\| `([^`]+)`: ([^|]+) \|$/gm,
   );
@@ -30,5 +30,5 @@ test('docs/SupportedRFCs.md names the protocols and roles that are disclosed to 
     assert.doesNotMatch(text.slice(at + found[0]!.length, text.indexOf('=>', at)), LEFT_OUT, `${file}: "${title}" may be left out`);
     return [uri!, roles!.trim()];
   });
-  assert.deepEqual(written.sort(), told.sort());
+  assert.deepEqual(written.sort(), notified.sort());
 });

@@ -56,14 +56,14 @@ export async function runTenants(table: Table, options: TenantsOptions, watcher:
       throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
     }
   };
-  const each = (name: string, run: (index: number) => Promise<void>, said: string): Promise<void> =>
+  const each = (name: string, run: (index: number) => Promise<void>, label: string): Promise<void> =>
     step(name, async () => {
       let done = 0;
       await eachOf(Array.from({ length: holders }), parallel, async (_none, index) => {
         await run(index);
         watcher.row(++done, holders);
       });
-      return [undefined, said];
+      return [undefined, label];
     });
 
   const ledger = await startLedger(folder);

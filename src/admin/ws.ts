@@ -28,8 +28,8 @@ const MAX_PER_WALLET = 100;
 /** A frame that brings the operator's key, or a token, as headers of a call would. */
 function keysIn(text: string): IncomingHttpHeaders {
   try {
-    const said = JSON.parse(text) as Record<string, unknown> | null;
-    const [key, token] = [said?.['x-api-key'], said?.authorization ?? said?.Authorization];
+    const first = JSON.parse(text) as Record<string, unknown> | null;
+    const [key, token] = [first?.['x-api-key'], first?.authorization ?? first?.Authorization];
     // what was not said must not count as an agent without keys counts it
     return { 'x-api-key': typeof key === 'string' ? key : '', authorization: typeof token === 'string' ? token : undefined };
   } catch {
@@ -285,12 +285,12 @@ export function attachEvents(
     );
   }
 
-  const stop = kernel.db.jobs.subscribe((hint) => {
+  const stop = kernel.db.jobs.subscribe((notification) => {
     if (clients.size === 0) return;
-    for (const name of hint.invalidate)
+    for (const name of notification.invalidate)
       if (name === '*' || [...clients.values()].some(({ admitted }) => admitted.tenant === name)) inTurn(name, () => endVoid(name));
     const now = kernel.now();
-    const byTenant = Map.groupBy(hint.events, ({ tenant }) => tenant);
+    const byTenant = Map.groupBy(notification.events, ({ tenant }) => tenant);
     for (const [tenant, events] of byTenant)
       inTurn(tenant, () =>
         show(
@@ -298,7 +298,7 @@ export function attachEvents(
           events.map(({ event: { id, topic, value } }) => ({ id, topic, payload: value.payload, time: now })),
         ),
       );
-    for (const tenant of hint.tenants) inTurn(tenant, () => look(tenant));
+    for (const tenant of notification.tenants) inTurn(tenant, () => look(tenant));
   });
   const timer = setInterval(() => {
     const now = kernel.now();

@@ -83,21 +83,21 @@ const networkDids = (...dids: (string | undefined)[]): string[] => [
 function locate(
   ctx: Ctx,
   what: 'endpoint' | 'requester',
-  told: { readonly did: string; readonly verkey?: string; readonly endpoint?: string },
+  named: { readonly did: string; readonly verkey?: string; readonly endpoint?: string },
   resolved: Resolved,
   earlier?: ConnectionValue,
 ): Located {
-  if (told.verkey !== undefined && !looksLikeVerkey(told.verkey)) refuse(`${what}-key-unknown`);
-  const known = (resolved[told.did] && { ...resolved[told.did]!, trust: 'ledger' as const }) || configured(ctx, told.did);
+  if (named.verkey !== undefined && !looksLikeVerkey(named.verkey)) refuse(`${what}-key-unknown`);
+  const known = (resolved[named.did] && { ...resolved[named.did]!, trust: 'ledger' as const }) || configured(ctx, named.did);
   if (known) {
-    if (told.verkey !== undefined && told.verkey !== known.verkey) refuse(`${what}-key-mismatch`);
-    return { ...known, endpoint: known.endpoint ?? told.endpoint };
+    if (named.verkey !== undefined && named.verkey !== known.verkey) refuse(`${what}-key-mismatch`);
+    return { ...known, endpoint: known.endpoint ?? named.endpoint };
   }
   const before = earlier?.wire as Agent2018Peer | undefined;
-  const verkey = told.verkey ?? keysOf(told.did)[0] ?? before?.endpoint_verkey ?? refuse(`${what}-key-unknown`);
-  if (!certifies(told.did, verkey) && before?.endpoint_verkey !== verkey)
-    refuse(told.verkey ? `${what}-key-mismatch` : `${what}-key-unknown`);
-  return { verkey, endpoint: told.endpoint ?? earlier?.their_endpoint, trust: 'self-certified' };
+  const verkey = named.verkey ?? keysOf(named.did)[0] ?? before?.endpoint_verkey ?? refuse(`${what}-key-unknown`);
+  if (!certifies(named.did, verkey) && before?.endpoint_verkey !== verkey)
+    refuse(named.verkey ? `${what}-key-mismatch` : `${what}-key-unknown`);
+  return { verkey, endpoint: named.endpoint ?? earlier?.their_endpoint, trust: 'self-certified' };
 }
 
 const configured = (ctx: Ctx, did: string): Located | undefined => {
@@ -404,8 +404,8 @@ function offered(ctx: Ctx, id: string, offer: Static<typeof Offer>, wishes: Wish
 
 /** An offer whose sender is found: it waits to be accepted. */
 function invited(ctx: Ctx, offer: Static<typeof Offer>, found: Resolved, wishes: { auto: boolean; encoding?: 'any' }): Effects {
-  const told = { did: offer.did, verkey: offer.verkey ?? keyOf(offer.endpoint), endpoint: urlOf(offer.endpoint) };
-  const located = locate(ctx, 'endpoint', told, found, loadedValue(ctx, 'earlier'));
+  const named = { did: offer.did, verkey: offer.verkey ?? keyOf(offer.endpoint), endpoint: urlOf(offer.endpoint) };
+  const located = locate(ctx, 'endpoint', named, found, loadedValue(ctx, 'earlier'));
   if (located.endpoint === undefined) refuse('endpoint-unknown');
   return {
     record: {
@@ -432,17 +432,17 @@ function merge(begun: Omit<Change, 'def' | 'base'>, effects: Effects): Effects {
 // -- requests -------------------------------------------------------------------------------------------------------------------------------------------------
 
 /** A request to an Endpoint DID that nobody offered: sent as soon as the key is known. */
-function requesting(ctx: Ctx, told: { did: string; verkey?: string; endpoint?: string }, found: Resolved): Effects {
-  const located = locate(ctx, 'endpoint', told, found, loadedValue(ctx, 'earlier'));
+function requesting(ctx: Ctx, named: { did: string; verkey?: string; endpoint?: string }, found: Resolved): Effects {
+  const located = locate(ctx, 'endpoint', named, found, loadedValue(ctx, 'earlier'));
   if (located.endpoint === undefined) refuse('endpoint-unknown');
   return {
     record: {
       states: ['invitation'],
       patch: {
         invitation_key: located.verkey,
-        their_public_did: isNetworkDid(told.did) ? told.did : undefined,
+        their_public_did: isNetworkDid(named.did) ? named.did : undefined,
         their_endpoint: located.endpoint,
-        wire: peerIn2018(located, told.did, 'spec', undefined),
+        wire: peerIn2018(located, named.did, 'spec', undefined),
       },
     },
     next: [{ command: 'accept-invitation' }],
@@ -480,18 +480,18 @@ function sendRequest(ctx: Ctx): Effects {
 }
 
 function requestReceived(ctx: Ctx, message: Incoming): Effects {
-  const told = message.body as unknown as Request;
-  const nonce = told.nonce ?? told.request_nonce ?? refuse('malformed');
-  if (told.nonce !== undefined && told.request_nonce !== undefined && told.nonce !== told.request_nonce) refuse('nonce-mismatch');
+  const asked = message.body as unknown as Request;
+  const nonce = asked.nonce ?? asked.request_nonce ?? refuse('malformed');
+  if (asked.nonce !== undefined && asked.request_nonce !== undefined && asked.nonce !== asked.request_nonce) refuse('nonce-mismatch');
   const mine = ctx.record;
   if (mine && mine.state !== 'invitation') {
     // the same request again, because its answer may have been lost; any other finds the offer used
-    if (mine.value.their_did !== bareDid(told.did) || mine.value.request_id !== nonce) refuse('out-of-order');
+    if (mine.value.their_did !== bareDid(asked.did) || mine.value.request_id !== nonce) refuse('out-of-order');
     return mine.state === 'request' ? {} : { next: [{ command: 'say-again', record: { category: connection.category, id: mine.id } }] };
   }
   if (!mine && message.thid !== nonce) refuse('unknown-id');
   if (mine && ctx.now >= Number(mine.value.offer_expires)) refuse('offer-expired');
-  const request: Request = { ...told, endpoint_did: told.endpoint_did ?? told.endpointDid };
+  const request: Request = { ...asked, endpoint_did: asked.endpoint_did ?? asked.endpointDid };
   const dids = networkDids(request.did, request.endpoint_did);
   if (dids.length === 0) return requestTaken(ctx, request, nonce, {}, message.profile);
   return {
@@ -507,13 +507,13 @@ function requestReceived(ctx: Ctx, message: Incoming): Effects {
 }
 
 /** A request whose sender is found: it uses the offer up, in the commit that makes it the connection's. */
-function requestTaken(ctx: Ctx, told: Request, nonce: string, found: Resolved, profile: string | undefined): Effects {
-  const did = bareDid(told.did);
+function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Resolved, profile: string | undefined): Effects {
+  const did = bareDid(asked.did);
   // a DID is one relationship's, and nobody takes over one that exists
   if (ctx.loaded.known) refuse('did-in-use');
   const earlier = loadedValue(ctx, 'earlier');
-  const requester = locate(ctx, 'requester', { did: told.did, verkey: told.verkey }, found);
-  const endpointDid = told.endpoint_did ?? (earlier?.wire as Agent2018Peer | undefined)?.endpoint_did;
+  const requester = locate(ctx, 'requester', { did: asked.did, verkey: asked.verkey }, found);
+  const endpointDid = asked.endpoint_did ?? (earlier?.wire as Agent2018Peer | undefined)?.endpoint_did;
   const endpoint =
     endpointDid === undefined
       ? // no Endpoint DID: the ledger may tell where the pairwise DID is reached
@@ -523,7 +523,7 @@ function requestTaken(ctx: Ctx, told: Request, nonce: string, found: Resolved, p
       : locate(
           ctx,
           'endpoint',
-          { did: endpointDid, verkey: told.endpoint_verkey ?? keyOf(told.endpoint), endpoint: urlOf(told.endpoint) },
+          { did: endpointDid, verkey: asked.endpoint_verkey ?? keyOf(asked.endpoint), endpoint: urlOf(asked.endpoint) },
           found,
           earlier,
         );
@@ -542,7 +542,7 @@ function requestTaken(ctx: Ctx, told: Request, nonce: string, found: Resolved, p
         // what came in clear proves nothing of who has the key
         their_keys: [requester.verkey],
         shown_keys: [],
-        their_label: told.label ?? undefined,
+        their_label: asked.label ?? undefined,
         their_endpoint: endpoint.endpoint,
         wire: peerIn2018(
           { ...endpoint, trust: requester.trust },
@@ -575,24 +575,24 @@ function responseOf(ctx: Ctx, mine: { did: string; verkey: string }): NonNullabl
 
 function responseReceived(ctx: Ctx, message: Incoming): Effects {
   const { value, id } = ctx.record!;
-  const told = message.body as unknown as Static<typeof Response>;
+  const response = message.body as unknown as Static<typeof Response>;
   const nonce = value.request_id!;
-  if ((told.request_nonce ?? told.nonce) !== nonce || (told.nonce ?? nonce) !== nonce) refuse('nonce-mismatch');
+  if ((response.request_nonce ?? response.nonce) !== nonce || (response.nonce ?? nonce) !== nonce) refuse('nonce-mismatch');
   if (message.thid !== nonce && !(message.profile === 'indy-node' && message.thid === value.my_did)) refuse('nonce-mismatch');
-  const did = bareDid(told.did);
-  if (!looksLikeVerkey(told.verkey) || !certifies(told.did, told.verkey)) refuse('responder-key-mismatch');
+  const did = bareDid(response.did);
+  if (!looksLikeVerkey(response.verkey) || !certifies(response.did, response.verkey)) refuse('responder-key-mismatch');
   const wired = value.wire as unknown as Agent2018Peer;
-  if (did === wired.endpoint_did || told.verkey === wired.endpoint_verkey) refuse('not-pairwise');
+  if (did === wired.endpoint_did || response.verkey === wired.endpoint_verkey) refuse('not-pairwise');
   if (ctx.loaded.known) refuse('did-in-use');
-  if (told.sig) {
-    const text = Buffer.from(signedText(told.did, told.verkey, nonce));
-    const signature = Buffer.from(told.sig.signature, 'base64');
-    if (told.sig.verkey !== value.invitation_key || !verifyBytes(signature, text, told.sig.verkey)) refuse('signature-invalid');
+  if (response.sig) {
+    const text = Buffer.from(signedText(response.did, response.verkey, nonce));
+    const signature = Buffer.from(response.sig.signature, 'base64');
+    if (response.sig.verkey !== value.invitation_key || !verifyBytes(signature, text, response.sig.verkey)) refuse('signature-invalid');
   } else if (ctx.settings.agent2018RequireSigned) refuse('signature-missing');
   return {
     record: {
       states: ['response', 'active'],
-      patch: { their_did: did, their_keys: [told.verkey], wire: { ...wired, profile: message.profile ?? 'spec' }, shown_keys: [] },
+      patch: { their_did: did, their_keys: [response.verkey], wire: { ...wired, profile: message.profile ?? 'spec' }, shown_keys: [] },
     },
     removedKeyOwners: [id2018(nonce)],
     keyOwners: [{ kid: id2018(did), kind: 'connection', target: id }],

@@ -238,11 +238,11 @@ async function seal(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload | 
   if ('type' in out && protocol.uris[0]?.startsWith('urn:')) parts = { ...out, type: `${protocol.uris[0]}/${out.type}` };
   else {
     const message = await compose(kernel, sealing);
-    const said = kernel.registry.translation(message);
-    if (said === undefined)
+    const translation = kernel.registry.translation(message);
+    if (translation === undefined)
       throw new AppError('bad-request', `The peer speaks the 2018 Agent Protocol, which has no message like ${message['@type']}`);
-    if (said === null) return undefined;
-    parts = said;
+    if (translation === null) return undefined;
+    parts = translation;
   }
   const known = kernel.registry.message(parts.type);
   const inner = typeof known === 'string' ? undefined : known.step.inner;

@@ -810,7 +810,7 @@ table('credential-2018', [
     body: { ...OFFER, data: { degree: 'Maths' }, comment: 'hi' },
     connection: peer,
     effects: {
-      tell: [
+      dispatch: [
         {
           connection: 'c1',
           message: {
@@ -843,7 +843,7 @@ table('credential-2018', [
     body: OFFER,
     connection: waiting,
     effects: {
-      tell: [
+      dispatch: [
         {
           connection: 'c1',
           message: {
@@ -926,7 +926,7 @@ table('credential-2018', [
     output: { found: { thid: '7', format: 'indy' }, echo: { name: 'credential', object: { values: {} } } },
     connection: peer,
     effects: {
-      tell: [
+      dispatch: [
         {
           connection: 'c1',
           continues: true,
@@ -959,7 +959,7 @@ table('proof-2018', [
     body: { nonce: '7', ...ATTRIBUTES },
     connection: peer,
     effects: {
-      tell: [
+      dispatch: [
         {
           connection: 'c1',
           message: {
@@ -1013,7 +1013,7 @@ table('proof-2018', [
     output: { found: { thid: '7', format: 'anoncreds' }, echo: { object: { proof: {} } } },
     connection: peer,
     effects: {
-      tell: [
+      dispatch: [
         {
           connection: 'c1',
           continues: true,

@@ -117,8 +117,8 @@ export function attachmentBytes({ data }: Attachment): Buffer {
   const bytes = fromBase64(data.base64);
   if (!bytes) throw new MessageRefused('attachment base64');
   // RFC 0017 names no encoding of the hash: what is no hexadecimal SHA-256 cannot be compared
-  const told = data.sha256 !== undefined && /^[0-9a-f]{64}$/i.test(data.sha256) ? data.sha256.toLowerCase() : undefined;
-  if (told !== undefined && createHash('sha256').update(bytes).digest('hex') !== told) throw new MessageRefused('attachment sha256');
+  const hash = data.sha256 !== undefined && /^[0-9a-f]{64}$/i.test(data.sha256) ? data.sha256.toLowerCase() : undefined;
+  if (hash !== undefined && createHash('sha256').update(bytes).digest('hex') !== hash) throw new MessageRefused('attachment sha256');
   return bytes;
 }
 

@@ -29,8 +29,8 @@ export function contactOf(document: DidDocument): Contact {
   const { recipientKeys, routingKeys, serviceEndpoint } = service;
   const keys = JSON.stringify([recipientKeys, routingKeys]);
   const same = services.filter((one) => JSON.stringify([one.recipientKeys, one.routingKeys]) === keys);
-  const told = same.map((one) => one.serviceEndpoint).filter((one) => one !== QUEUE_ENDPOINT);
-  const endpoints = [...new Set(serviceEndpoint === QUEUE_ENDPOINT ? told : [serviceEndpoint, ...told])];
+  const addresses = same.map((one) => one.serviceEndpoint).filter((one) => one !== QUEUE_ENDPOINT);
+  const endpoints = [...new Set(serviceEndpoint === QUEUE_ENDPOINT ? addresses : [serviceEndpoint, ...addresses])];
   return {
     recipientKeys,
     routingKeys,

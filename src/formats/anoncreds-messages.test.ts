@@ -35,16 +35,16 @@ const presentation = (cred_def_id: string, timestamp?: number): Presentation => 
   },
   identifiers: [{ schema_id: 's', cred_def_id, ...(timestamp !== undefined && { timestamp }) }],
 });
-const said = (refusals: Refusal[], id = 'plain', timestamp?: number): string[] =>
+const reasons = (refusals: Refusal[], id = 'plain', timestamp?: number): string[] =>
   verifiedMessages(request, presentation(id, timestamp), definitions, refusals);
 
 suite("verified_msgs, in ACA-Py's words first", () => {
   const removed = ['RMV_RFNT_NRI::single', 'RMV_RFNT_NRI::bound', 'RMV_GLB_NRI', 'UNRVL_ATTR::hidden'];
 
   test('intervals that are not looked at, and attributes without a value', () => {
-    assert.deepEqual(said([]), removed);
-    assert.deepEqual(said([], 'revocable'), ['UNRVL_ATTR::hidden']);
-    assert.deepEqual(said([], 'plain', 7), ['RMV_RFNT_NRI::single', 'RMV_RFNT_NRI::bound', 'UNRVL_ATTR::hidden']);
+    assert.deepEqual(reasons([]), removed);
+    assert.deepEqual(reasons([], 'revocable'), ['UNRVL_ATTR::hidden']);
+    assert.deepEqual(reasons([], 'plain', 7), ['RMV_RFNT_NRI::single', 'RMV_RFNT_NRI::bound', 'UNRVL_ATTR::hidden']);
   });
 
   const errors: [Refusal, string][] = [
@@ -63,7 +63,7 @@ suite("verified_msgs, in ACA-Py's words first", () => {
     test(sentence, () => {
       const { reason, referent, detail } = refusal;
       const own = [reason, referent, detail].filter(Boolean).join(': ');
-      assert.deepEqual(said([refusal, { reason: 'referent-twice', referent: 'z' }]), [
+      assert.deepEqual(reasons([refusal, { reason: 'referent-twice', referent: 'z' }]), [
         ...removed,
         `VALUE_ERROR::${sentence}`,
         own,
@@ -73,8 +73,8 @@ suite("verified_msgs, in ACA-Py's words first", () => {
   }
 
   test('what the library could not judge, what it judged, and what has no shape', () => {
-    assert.deepEqual(said([{ reason: 'proof-invalid', detail: 'Broken' }]).slice(4), ['VERIFY_ERROR::Broken', 'proof-invalid: Broken']);
-    assert.deepEqual(said([{ reason: 'proof-invalid' }]).slice(4), ['proof-invalid']);
+    assert.deepEqual(reasons([{ reason: 'proof-invalid', detail: 'Broken' }]).slice(4), ['VERIFY_ERROR::Broken', 'proof-invalid: Broken']);
+    assert.deepEqual(reasons([{ reason: 'proof-invalid' }]).slice(4), ['proof-invalid']);
     const nothing = verifiedMessages(request, [] as never, {}, [{ reason: 'malformed', detail: 'presentation is not an object' }]);
     assert.deepEqual(nothing, ['VALUE_ERROR::malformed: presentation is not an object', 'malformed: presentation is not an object']);
   });

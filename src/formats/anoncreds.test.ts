@@ -301,8 +301,8 @@ suite('matching', () => {
     );
     const whole = { ...request, ...asked, requested_predicates: {} };
     const stated = [{ names: ['name'], restrictions: { 'attr::name::value': 'Carol' }, stated: 'Carol' }];
-    const said = selectCredentials(whole, matchCredentials(whole, some), some, stated);
-    assert.deepEqual([said.credentials, said.selfAttested, said.missing], [[], { n: 'Carol' }, []]);
+    const refused = selectCredentials(whole, matchCredentials(whole, some), some, stated);
+    assert.deepEqual([refused.credentials, refused.selfAttested, refused.missing], [[], { n: 'Carol' }, []]);
     const unstated = selectCredentials(whole, matchCredentials(whole, some), some, [{ ...stated[0]!, stated: undefined }]);
     assert.deepEqual(
       unstated.credentials.map(({ id }) => id),

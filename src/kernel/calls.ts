@@ -154,8 +154,9 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     const wake = (): void => nudge();
     waits.add(wake);
     asked.add(callId);
-    const stop = db.jobs.subscribe((hint) => {
-      if (hint.callIds.includes(callId) || (waitWhile && hint.events.some(({ event }) => event.record === waitWhile.id))) nudge();
+    const stop = db.jobs.subscribe((notification) => {
+      if (notification.callIds.includes(callId) || (waitWhile && notification.events.some(({ event }) => event.record === waitWhile.id)))
+        nudge();
     });
     try {
       for (;;) {

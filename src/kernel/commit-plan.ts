@@ -307,11 +307,11 @@ function barred(
 function dedupKeysOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: () => JsonObject, now: number): Commit['dedupKeys'] {
   if (origin.callDedupKey !== undefined) return [{ dedupKey: origin.callDedupKey, answer: answerOf(), expires: now + CALL_LIFE_MS }];
   if (origin.dedupKey === undefined) return undefined;
-  const said = mail.filter(({ transient }) => !transient);
+  const answers = mail.filter(({ transient }) => !transient);
   return [
     {
       dedupKey: origin.dedupKey,
-      answer: said.length > 0 ? { mail: said as unknown as JsonObject[] } : undefined,
+      answer: answers.length > 0 ? { mail: answers as unknown as JsonObject[] } : undefined,
       expires: now + (origin.dedupLife ?? DEDUP_LIFE_MS),
     },
   ];

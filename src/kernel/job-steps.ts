@@ -137,8 +137,8 @@ async function fail(
   const held = { id: job.id, lease };
   const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
   const protocol = about && on.kernel.registry.protocol(about.protocol);
-  const told = job.kind === 'tell' ? (job.payload as unknown as LocalMessagePayload).answer : undefined;
-  const [[row] = []] = told ? await on.kernel.db.store.load(job.tenant, [told]) : [];
+  const reference = job.kind === 'tell' ? (job.payload as unknown as LocalMessagePayload).answer : undefined;
+  const [[row] = []] = reference ? await on.kernel.db.store.load(job.tenant, [reference]) : [];
   const owner = row && on.kernel.registry.owner(row.category, row.value);
   const alone = (): Promise<unknown> =>
     on.kernel.db.store.commit(job.tenant, { done: [held], deletes, failures: job.callId ? [{ callId: job.callId, ...failure }] : [] });
@@ -157,12 +157,12 @@ async function fail(
         step: (ctx) => failed(ctx, { result: about.result, ...failure }),
       });
     // what was attached to something and cannot be taken leaves its trace there
-    else if (told && owner)
+    else if (reference && owner)
       await on.engine.transition({
         ...end,
         protocol: owner,
-        record: told,
-        origin: { callId: job.callId, answer: told, job: held, failure, deletes },
+        record: reference,
+        origin: { callId: job.callId, answer: reference, job: held, failure, deletes },
         step: () => ({ record: { patch: { error_msg: `An attached message was not taken: ${failure.text}` } } }),
       });
     else await alone();

@@ -50,13 +50,13 @@ function finder(routes: readonly PublicRoute[]): (method: string, url: string) =
     trace: { span: (_name: string, _attributes: object, run: () => unknown) => run() },
     now: Date.now,
   } as unknown as Kernel;
-  const told = routes.map(
+  const answering = routes.map(
     (one): PublicRoute => ({
       ...one,
       handle: ({ params, tenant }) => ({ status: 200, body: JSON.stringify([one.route, tenant, params]) }),
     }),
   );
-  const face = createPublicFace(kernel, {} as Calls, compilePublicRoutes(told));
+  const face = createPublicFace(kernel, {} as Calls, compilePublicRoutes(answering));
   return async (method, url) => {
     const found = face.find(method, url);
     const answer = await found?.answer({

@@ -4,11 +4,11 @@ import { atMostEvery, seldom } from './seldom.ts';
 
 test('a name is told once in a while, with how often it was kept back', () => {
   let now = 0;
-  const mayTell = seldom(100, 2, () => now);
-  assert.deepEqual([mayTell('a'), mayTell('a'), mayTell('b'), mayTell('a')], [0, undefined, 0, undefined]);
+  const allowed = seldom(100, 2, () => now);
+  assert.deepEqual([allowed('a'), allowed('a'), allowed('b'), allowed('a')], [0, undefined, 0, undefined]);
   now = 100;
-  assert.equal(mayTell('a'), 2);
-  assert.deepEqual([mayTell('c'), mayTell('b')], [0, 0], 'the oldest was forgotten');
+  assert.equal(allowed('a'), 2);
+  assert.deepEqual([allowed('c'), allowed('b')], [0, 0], 'the oldest was forgotten');
 });
 
 test('what is asked all the time runs now and then, and one at a time', async () => {

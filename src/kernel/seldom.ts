@@ -6,14 +6,14 @@ import { BoundedMap } from './bounded-map.ts';
  * @returns how often the name was kept back since it was told last, or undefined where it is to be kept back now
  */
 export function seldom(ms: number, most = 1000, now: () => number = Date.now): (name: string) => number | undefined {
-  const told = new BoundedMap<string, { at: number; kept: number }>(most);
+  const logged = new BoundedMap<string, { at: number; kept: number }>(most);
   return (name) => {
-    const last = told.get(name);
+    const last = logged.get(name);
     if (last && now() - last.at < ms) {
       last.kept++;
       return undefined;
     }
-    told.set(name, { at: now(), kept: 0 });
+    logged.set(name, { at: now(), kept: 0 });
     return last?.kept ?? 0;
   };
 }

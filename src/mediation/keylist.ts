@@ -49,8 +49,8 @@ export function createKeylistWorker(
     const held = { id: job.id, lease };
     const failures = failure && job.callId ? [{ callId: job.callId, ...failure }] : undefined;
     // where mail waits, its delivery finds out the same, and tells the connection
-    const told = failure && payload.lanes.length === 0 ? payload.connection : undefined;
-    const [rows] = told ? await db.store.load(job.tenant, [{ category: 'connection', id: told }]) : [];
+    const reported = failure && payload.lanes.length === 0 ? payload.connection : undefined;
+    const [rows] = reported ? await db.store.load(job.tenant, [{ category: 'connection', id: reported }]) : [];
     const row = rows?.[0];
     const protocol = row && kernel.registry.owner('connection', row.value);
     if (!failure) {
@@ -129,14 +129,14 @@ async function deregister(kernel: Kernel, calls: Calls, update: UpdateQueue, ten
       const { verkey, wallet_id = of } = row.value as { verkey: string; wallet_id?: string };
       if (wallet_id === tenant && row.connection) known.set(row.connection, [...(known.get(row.connection) ?? []), verkey]);
     }
-    for (const [connection, gone] of known) {
+    for (const [connection, removed] of known) {
       const id = mediationId('client', connection);
       const unregister = (): Promise<unknown> =>
-        calls.call(of, PROTOCOL, 'unregister', { record: id, input: { body: { keys: gone }, query: {} } });
+        calls.call(of, PROTOCOL, 'unregister', { record: id, input: { body: { keys: removed }, query: {} } });
       const isForgotten = async (): Promise<boolean> => {
         const lists = await db.store.load(
           of,
-          gone.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
+          removed.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
         );
         return !lists.flat().some((row) => row.connection === connection);
       };

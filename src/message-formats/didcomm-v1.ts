@@ -88,12 +88,12 @@ export function didcommV1(kernel: Kernel): MessageFormat {
 
 async function sealV1(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload> {
   const { protocol, ctx, out, fresh, connection, bound } = sealing;
-  const direct = !out.to && !connection ? connectionlessPeerOf(bound) : undefined;
-  const to = out.to ?? (connection ? destinationOf(connection) : directTo(direct));
+  const connectionlessPeer = !out.to && !connection ? connectionlessPeerOf(bound) : undefined;
+  const to = out.to ?? (connection ? destinationOf(connection) : directTo(connectionlessPeer));
   if (!to) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
   const composed = await compose(kernel, sealing);
-  const own = direct && (direct.own ?? { endpoint: ctx.settings.endpoint, routingKeys: [] });
-  const addressed = own ? withService(composed, direct.key, own, bound?.value.parent_thread_id) : composed;
+  const own = connectionlessPeer && (connectionlessPeer.own ?? { endpoint: ctx.settings.endpoint, routingKeys: [] });
+  const addressed = own ? withService(composed, connectionlessPeer.key, own, bound?.value.parent_thread_id) : composed;
   const back = 'type' in out && out.back === true;
   const pulls = (connection?.value.pulls && !back) || own?.pulls;
   const message = pulls ? pulling(addressed) : addressed;

@@ -399,34 +399,34 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
     it('tells listeners after a commit what it announced', async () => {
       const callId = randomUUID();
       const lane = `command:${callId}`;
-      const hints: ChangeNotification[] = [];
-      const end = db.jobs.subscribe((hint) => hints.push(hint));
+      const notifications: ChangeNotification[] = [];
+      const end = db.jobs.subscribe((notification) => notifications.push(notification));
       const event = { id: nextId(), topic: 't', category: 'c', record: 'r', value: {} };
       await db.store.commit(A, { jobs: [job(lane, { kind: 'command', callId })], events: [event] });
-      assert.ok(hints.some((hint) => hint.kinds.includes('command') && hint.callIds.includes(callId)));
+      assert.ok(notifications.some((notification) => notification.kinds.includes('command') && notification.callIds.includes(callId)));
       assert.deepEqual(
-        hints.flatMap((hint) => hint.events),
+        notifications.flatMap((notification) => notification.events),
         [{ tenant: A, event }],
       );
       for (const by of ['settle', 'commit', 'drop']) {
         await db.store.commit(A, { jobs: [job(lane, { kind: 'command', callId })] });
         const mine = await claim(lane);
         const [id] = ids([mine!]);
-        hints.length = 0;
+        notifications.length = 0;
         if (by === 'commit') await db.store.commit(A, { done: [{ id: id!, lease: mine!.lease }] });
         if (by === 'drop') await db.jobs.drop(A, [id!]);
-        const before = hints.length;
+        const before = notifications.length;
         await db.jobs.settle([{ lane, lease: mine!.lease, done: [id!] }]);
-        const told = by === 'settle' ? hints : hints.slice(0, before);
+        const notified = by === 'settle' ? notifications : notifications.slice(0, before);
         assert.ok(
-          told.some((hint) => hint.callIds.includes(callId)),
+          notified.some((notification) => notification.callIds.includes(callId)),
           `a job that ends by ${by} moves its cause`,
         );
       }
       end();
-      hints.length = 0;
+      notifications.length = 0;
       await db.store.commit(A, { jobs: [job(lane, { kind: 'command' })] });
-      assert.deepEqual(hints, []);
+      assert.deepEqual(notifications, []);
     });
   });
 }

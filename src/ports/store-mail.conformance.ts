@@ -166,13 +166,13 @@ function leavingTests(kit: StoreKit): void {
   const { db, one } = kit;
   const { read, readIds, put, counted } = mailKit(kit);
   const expireAll = async (now: number, box: string) => {
-    const told: Awaited<ReturnType<Database['admin']['expireMail']>> = [];
+    const notified: Awaited<ReturnType<Database['admin']['expireMail']>> = [];
     for (let more = -1; more !== 0; ) {
       const gone = await db.admin.expireMail(now);
-      told.push(...gone.filter((some) => some.mailbox === box));
+      notified.push(...gone.filter((some) => some.mailbox === box));
       more = gone.length;
     }
-    return told;
+    return notified;
   };
 
   describe('mail that leaves', () => {
@@ -279,8 +279,8 @@ function leavingTests(kit: StoreKit): void {
       await miss([often!]);
       assert.deepEqual(await readIds(box), [never, few]);
       assert.equal((await db.store.mailbox(A, box)).messages, 3, 'it lies there until it is removed');
-      const told = await Promise.all([0, 1].map(() => expireAll(Date.now(), box)));
-      assert.deepEqual(told.flat(), [{ tenant: A, mailbox: box, messages: 1, reason: 'undeliverable' }]);
+      const notified = await Promise.all([0, 1].map(() => expireAll(Date.now(), box)));
+      assert.deepEqual(notified.flat(), [{ tenant: A, mailbox: box, messages: 1, reason: 'undeliverable' }]);
       assert.deepEqual(await expireAll(Date.now(), box), []);
       assert.equal(await counted(box), 2);
     });
@@ -307,8 +307,8 @@ function leavingTests(kit: StoreKit): void {
       assert.equal(await counted(box), 2);
       await db.store.commit(A, { acknowledged: [{ mailbox: own, ids: await readIds(own) }] });
       const second = (await kit.opened().second?.()) ?? db;
-      const told = (await Promise.all([db, second, db, second].map((from) => from.admin.expireMail(soon + 1)))).flat();
-      const sorted = told.map(({ tenant, mailbox: box, messages, reason }) => `${tenant} ${box} ${messages} ${reason}`).sort();
+      const notified = (await Promise.all([db, second, db, second].map((from) => from.admin.expireMail(soon + 1)))).flat();
+      const sorted = notified.map(({ tenant, mailbox: box, messages, reason }) => `${tenant} ${box} ${messages} ${reason}`).sort();
       assert.deepEqual(sorted, [`${A} ${box} 1 expired`, `${A} ${other} 1 expired`, `${B} ${other} 2 expired`].sort());
       assert.deepEqual([await counted(box), await counted(other), await counted(other, B)], [1, 0, 0]);
     });
@@ -319,10 +319,10 @@ function leavingTests(kit: StoreKit): void {
       await db.store.commit(A, { mail });
       const ids = idsOf(mail).slice(0, 300);
       for (let i = 0; i < MAIL_ATTEMPTS; i++) await db.store.commit(A, { unacknowledged: [{ mailbox: box, ids }] });
-      const told = await expireAll(Date.now() + 2000, box);
-      const sum = (reason: string) => told.reduce((total, one) => total + (one.reason === reason ? one.messages : 0), 0);
+      const notified = await expireAll(Date.now() + 2000, box);
+      const sum = (reason: string) => notified.reduce((total, one) => total + (one.reason === reason ? one.messages : 0), 0);
       assert.deepEqual([sum('expired'), sum('undeliverable')], [2000, 300]);
-      assert.ok(told.length >= 3, 'not all in one step');
+      assert.ok(notified.length >= 3, 'not all in one step');
       assert.equal(await counted(box), 0);
     });
 
@@ -494,12 +494,12 @@ function restingTests(kit: StoreKit): void {
 function notificationTests(kit: StoreKit): void {
   const { db } = kit;
   const { readIds, put, counted } = mailKit(kit);
-  const heard = async (from: Database, run: () => Promise<void>): Promise<ChangeNotification[]> => {
-    const hints: ChangeNotification[] = [];
-    const end = from.jobs.subscribe((hint) => hints.push(hint));
+  const notified = async (from: Database, run: () => Promise<void>): Promise<ChangeNotification[]> => {
+    const notifications: ChangeNotification[] = [];
+    const end = from.jobs.subscribe((notification) => notifications.push(notification));
     await run();
     end();
-    return hints;
+    return notifications;
   };
 
   describe('change notifications of mail', () => {
@@ -507,8 +507,8 @@ function notificationTests(kit: StoreKit): void {
       const [box, other] = [newBox(), newBox()];
       const before = await put(box, 2);
       const two = [mailTo(box), mailTo(other), mailTo(box)];
-      const hints = await heard(db, () => db.store.commit(A, { mail: two }));
-      assert.deepEqual(hints, [
+      const notifications = await notified(db, () => db.store.commit(A, { mail: two }));
+      assert.deepEqual(notifications, [
         {
           kinds: [],
           callIds: [],
@@ -521,7 +521,7 @@ function notificationTests(kit: StoreKit): void {
           ],
         },
       ]);
-      const silent = await heard(db, async () => {
+      const silent = await notified(db, async () => {
         await db.store.commit(A, {
           acknowledged: [{ mailbox: box, ids: idsOf(before) }],
           unacknowledged: [{ mailbox: box, ids: [two[0]!.id] }],
@@ -531,13 +531,15 @@ function notificationTests(kit: StoreKit): void {
       });
       assert.deepEqual(silent, []);
       const last = mailTo(box);
-      const [hint] = await heard(db, () => db.store.commit(A, { mail: [last], acknowledged: [{ mailbox: box, ids: [two[0]!.id] }] }));
-      assert.deepEqual(hint?.mailboxes, [{ tenant: A, mailbox: box, mail: [last], waiting: 2 }]);
+      const [notification] = await notified(db, () =>
+        db.store.commit(A, { mail: [last], acknowledged: [{ mailbox: box, ids: [two[0]!.id] }] }),
+      );
+      assert.deepEqual(notification?.mailboxes, [{ tenant: A, mailbox: box, mail: [last], waiting: 2 }]);
     });
 
     it('come in the order in which the mail is read, also of many commits at once, some of which fail', async () => {
       const box = newBox();
-      const hints = await heard(db, async () => {
+      const notifications = await notified(db, async () => {
         for (let round = 0; round < 5; round++) {
           const commits = Array.from({ length: 20 }, (_, i) =>
             db.store.commit(A, {
@@ -548,12 +550,12 @@ function notificationTests(kit: StoreKit): void {
           await Promise.allSettled(commits);
         }
       });
-      const told = hints.flatMap(({ mailboxes }) => mailboxes).filter((one) => one.mailbox === box);
-      const order = told.flatMap(({ mail }) => idsOf(mail!));
+      const mailboxes = notifications.flatMap((one) => one.mailboxes).filter((one) => one.mailbox === box);
+      const order = mailboxes.flatMap(({ mail }) => idsOf(mail!));
       assert.equal(order.length, 85);
       assert.deepEqual(await readIds(box), order);
       let sum = 0;
-      for (const { mail, waiting } of told) {
+      for (const { mail, waiting } of mailboxes) {
         sum += mail!.length;
         assert.equal(waiting, sum);
       }
@@ -564,19 +566,19 @@ function notificationTests(kit: StoreKit): void {
       if (!other) return;
       await sleep(100);
       const [box, second] = [newBox(), newBox()];
-      const hints = await heard(other, async () => {
+      const notifications = await notified(other, async () => {
         await db.store.commit(A, { mail: [mailTo(box), mailTo(second), mailTo(box)] });
         await sleep(200);
       });
-      assert.equal(hints.length, 1);
-      assert.equal(hints[0]!.elsewhere, true);
-      assert.deepEqual(hints[0]!.mailboxes, [
+      assert.equal(notifications.length, 1);
+      assert.equal(notifications[0]!.elsewhere, true);
+      assert.deepEqual(notifications[0]!.mailboxes, [
         { tenant: A, mailbox: box },
         { tenant: A, mailbox: second },
       ]);
-      assert.deepEqual(hints[0]!.callIds, []);
+      assert.deepEqual(notifications[0]!.callIds, []);
       assert.equal(await counted(box), 2);
-      const many = await heard(other, async () => {
+      const many = await notified(other, async () => {
         await db.store.commit(A, { mail: Array.from({ length: 300 }, () => mailTo(newBox())) });
         await sleep(200);
       });

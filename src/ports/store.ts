@@ -98,7 +98,7 @@ export interface Jobs {
   revive(tenant: string, ids: readonly string[]): Promise<number>;
 
   /** Calls `listener` after commits, here or (as a hint that may be lost) in another process. Returns the function that ends it. */
-  subscribe(listener: (hint: ChangeNotification) => void): () => void;
+  subscribe(listener: (notification: ChangeNotification) => void): () => void;
 }
 
 /** Tenants and the life of the database. */

@@ -10,7 +10,7 @@ const KEPT = {
   state: 'active',
   value: { connection_id: 'c1', menu: { title: 'Old' } },
 };
-const told = (menu: unknown) => [{ topic: 'actionmenu', payload: { connection_id: 'c1', menu } }];
+const menuEvent = (menu: unknown) => [{ topic: 'actionmenu', payload: { connection_id: 'c1', menu } }];
 const invited = { ...CONNECTION, state: 'invitation' };
 
 table('action-menu', [
@@ -21,7 +21,7 @@ table('action-menu', [
     loads: LOADS,
     effects: {
       others: [{ def: 'action-menu', id: 'c1', connection: 'c1', states: ['active'], patch: { connection_id: 'c1', menu: RAW } }],
-      emit: told(RAW),
+      emit: menuEvent(RAW),
     },
   },
   {
@@ -33,7 +33,7 @@ table('action-menu', [
       others: [
         { def: 'action-menu', base: 'c1', id: 'c1', connection: 'c1', states: ['active'], patch: { connection_id: 'c1', menu: RAW } },
       ],
-      emit: told(RAW),
+      emit: menuEvent(RAW),
     },
   },
   { title: 'without options', message: 'menu', body: { title: 'Menu' }, error: 'message-invalid' },
@@ -71,7 +71,7 @@ table('action-menu', [
     title: 'removes the menu of the connection',
     command: 'close',
     loaded: { menu: KEPT },
-    effects: { others: [{ def: 'action-menu', base: 'c1', remove: true }], emit: told(null), answer: {} },
+    effects: { others: [{ def: 'action-menu', base: 'c1', remove: true }], emit: menuEvent(null), answer: {} },
   },
   { title: 'without a menu', command: 'close', error: 'not-found', text: /No action menu found for connection ID c1/ },
   { title: 'answers the menu', command: 'fetch', loads: LOADS, loaded: { menu: KEPT }, effects: { answer: { result: { title: 'Old' } } } },

@@ -45,7 +45,7 @@ export const actionMenu = defineProtocol({
       schema: Menu,
       from: '*',
       load: (_message, id) => menuOf(id ?? ''),
-      step: (ctx, message) => ({ others: [shown(ctx, message.raw)], emit: [told(ctx, message.raw)] }),
+      step: (ctx, message) => ({ others: [shown(ctx, message.raw)], emit: [menuEvent(ctx, message.raw)] }),
     },
     'menu-request': {
       schema: Type.Object({}),
@@ -81,7 +81,7 @@ export const actionMenu = defineProtocol({
         if (!row) throw new AppError('not-found', `No action menu found for connection ID ${ctx.connection!.id}`);
         return {
           others: [changed({ def: actionMenuRecord, base: loadedRecord<ActionMenuValue>(row), remove: true })],
-          emit: [told(ctx, null)],
+          emit: [menuEvent(ctx, null)],
           answer: {},
         };
       },
@@ -126,7 +126,7 @@ function shown(ctx: StepContext, menu: JsonObject): Change {
   return changed({ def: actionMenuRecord, base: row && loadedRecord<ActionMenuValue>(row), id, connection: id, states: ['active'], patch });
 }
 
-const told = (ctx: StepContext, menu: JsonObject | null) => ({
+const menuEvent = (ctx: StepContext, menu: JsonObject | null) => ({
   topic: 'actionmenu',
   payload: { connection_id: ctx.connection!.id, menu },
 });

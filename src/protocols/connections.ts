@@ -95,11 +95,11 @@ export const connections = defineProtocol<ConnectionValue>({
         if (message.thid !== mine.value.request_id || message.recipient !== mine.value.my_verkey)
           throw new AppError('message-invalid', 'the response belongs to another request');
         const peer = peerOf(signedConnection(message, mine.value.invitation_key), message, mine.value.invitation_key);
-        const told = theirs(peer, message.sender);
-        const to = destinationOf({ role: mine.role, value: { ...mine.value, ...told } });
+        const patch = theirs(peer, message.sender);
+        const to = destinationOf({ role: mine.role, value: { ...mine.value, ...patch } });
         const attached = mine.value.attached ?? [];
         return {
-          record: { states: ['response', 'active'], patch: { ...told, attached: undefined, reusable: true } },
+          record: { states: ['response', 'active'], patch: { ...patch, attached: undefined, reusable: true } },
           send: [
             ctx.settings.autoPingConnection
               ? { type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }
@@ -330,8 +330,8 @@ function ownDid(
  * What a `connection` member tells of the sender; the message must be sealed by a key that it names. ACA-Py seals a response on the connection that the request
  * came on by the `invited` key.
  */
-function peerOf(told: JsonObject, message: Incoming, invited?: string): Peer {
-  const { DID: did, DIDDoc: document } = told;
+function peerOf(content: JsonObject, message: Incoming, invited?: string): Peer {
+  const { DID: did, DIDDoc: document } = content;
   if (typeof did !== 'string' || typeof document !== 'object' || document === null)
     throw new AppError('message-invalid', 'the connection has no DID or no document');
   const contact = attachedContact(document as JsonObject, did);

@@ -393,7 +393,7 @@ table('did-exchange', [
           to: { recipientKeys: [PEER_KEY], routingKeys: [], endpoint: 'https://peer.example', sender: OUR_KEY },
         },
       ],
-      tell: [{ connection: 'c1', message: { '@id': 'offer-1' } }],
+      dispatch: [{ connection: 'c1', message: { '@id': 'offer-1' } }],
       record: {
         states: ['response', 'active'],
         patch: {

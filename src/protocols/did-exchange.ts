@@ -432,15 +432,15 @@ function implicitKey(ctx: StepContext): string {
 function unasked(
   ctx: StepContext,
   key: string | undefined,
-  said: { auto?: boolean; alias?: string; mediator?: ConnectionValue['mediator'] } = {},
+  options: { auto?: boolean; alias?: string; mediator?: ConnectionValue['mediator'] } = {},
 ): { record: NonNullable<Effects['record']> } {
   const patch: ConnectionValue = {
-    accept: (said.auto ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
-    alias: said.alias,
+    accept: (options.auto ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
+    alias: options.alias,
     invitation_key: key,
     invitation_mode: 'once',
     protocol: 'did-exchange',
-    mediator: said.mediator,
+    mediator: options.mediator,
   };
   return { record: { id: ctx.newId(), role: 'invitee', states: ['init'], silent: true, patch } };
 }
@@ -469,14 +469,14 @@ function answered(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): 
   // ACA-Py answers on the connection that the request came on under the key that the request was for
   if (![...peer.recipientKeys, mine.value.invitation_key].includes(asked.sender))
     throw new AppError('message-invalid', 'the response is sealed neither by a key that it names nor by that of the invitation');
-  const told = theirs(peer, asked.sender);
-  const to = destinationOf({ role: mine.role, value: { ...mine.value, ...told } });
+  const patch = theirs(peer, asked.sender);
+  const to = destinationOf({ role: mine.role, value: { ...mine.value, ...patch } });
   const minor = minorOf(mine.value);
   const attached = mine.value.attached ?? [];
   return {
     record: {
       states: ['response', 'active'],
-      patch: { ...told, attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
+      patch: { ...patch, attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
     },
     send: [
       { type: 'complete', thid: asked.thid, pthid: mine.value.invitation_msg_id, minor, to },

@@ -905,7 +905,7 @@ table('out-of-band', [
     body: { ...invitation, handshake_protocols: undefined, 'requests~attach': attach(offer) },
     effects: {
       keyOwners: [{ kid: key(1), kind: 'invitation', target: 'id-1' }],
-      tell: [
+      dispatch: [
         {
           reply: {
             key: key(1),
@@ -999,7 +999,7 @@ table('out-of-band', [
     body: { ...invitation, services: [PEER_DID], 'requests~attach': attach(offer) },
     loaded: { known: CONNECTION },
     effects: {
-      tell: [
+      dispatch: [
         {
           connection: 'c1',
           message: { '@type': 'https://didcomm.org/issue-credential/2.0/offer-credential', '@id': 'offer-1', formats: [] },

@@ -28,8 +28,8 @@ export const shortLinks = defineProtocol<OutOfBandValue>({
       route: 'GET /i/{code}',
       also: codeIn,
       owner: { kind: LINK, name: ({ code }) => (CODE.test(code ?? '') ? linkName(code!) : undefined) },
-      unowned: (request) => told(request, 404, 'There is no such invitation'),
-      locked: (request) => told(request, 503, 'This invitation cannot be shown now', { 'retry-after': '60' }),
+      unowned: (request) => sentence(request, 404, 'There is no such invitation'),
+      locked: (request) => sentence(request, 503, 'This invitation cannot be shown now', { 'retry-after': '60' }),
       handle: open,
     },
     {
@@ -44,11 +44,11 @@ export const shortLinks = defineProtocol<OutOfBandValue>({
 
 async function open(ctx: PublicContext, request: PublicRequest): Promise<PublicAnswer> {
   const [[row] = []] = await ctx.load([{ category: outOfBand.category, id: ctx.target! }]);
-  if (!row) return told(request, 404, 'There is no such invitation');
+  if (!row) return sentence(request, 404, 'There is no such invitation');
   const { invitation, connection_id } = row.value as unknown as { invitation: JsonObject; connection_id?: string };
   const [[made] = []] = connection_id ? await ctx.load([{ category: 'connection', id: connection_id }]) : [];
   // the connection that it would become may have been deleted
-  if (row.state !== 'await-response' || (connection_id && !made)) return told(request, 410, 'This invitation was used');
+  if (row.state !== 'await-response' || (connection_id && !made)) return sentence(request, 410, 'This invitation was used');
   const url = urlOfInvitation(ctx.settings.endpoint, invitation);
   const wanted = preferred(request);
   if (wanted === 'html') {
@@ -86,7 +86,7 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (char) => ENTITIES[char]!);
 
 /** One sentence, as a page or as text. */
-function told(request: PublicRequest, status: number, text: string, headers: Readonly<Record<string, string>> = {}): PublicAnswer {
+function sentence(request: PublicRequest, status: number, text: string, headers: Readonly<Record<string, string>> = {}): PublicAnswer {
   const answer = preferred(request) === 'html' ? page(status, text) : { status, headers: { vary: 'accept' }, body: `${text}\n` };
   return { ...answer, headers: { ...answer.headers, ...headers } };
 }

@@ -29,7 +29,7 @@ export function createDelivery(
 ): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
   const notes = new Map<string, Promise<void>>();
   /** Writes to the records that a message belongs to what became of it: to its connection, and where it has none, or there is no more hope, to its exchange. */
-  async function tell(job: ClaimedJob, text: string | undefined, final: boolean): Promise<void> {
+  async function report(job: ClaimedJob, text: string | undefined, final: boolean): Promise<void> {
     const { connection, record } = job.payload as unknown as DeliverPayload;
     if (connection !== undefined)
       await note(job.tenant, { category: 'connection', id: connection }, text, ({ record: known }) => ({
@@ -100,7 +100,7 @@ export function createDelivery(
       return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: 'the mediator does not know the key yet' };
     if (known && known !== 'known') {
       const text = `The mediator does not take the key: ${known === 'unknown' ? 'it has not answered' : known.refused}`;
-      await tell(job, text, true);
+      await report(job, text, true);
       return { state: 'dead', error: text };
     }
     const target = `${job.tenant} ${URL.canParse(endpoint) ? new URL(endpoint).origin : endpoint}`;
@@ -114,7 +114,7 @@ export function createDelivery(
       end(result.status < 500 && result.status !== 429 ? true : undefined);
       if (result.status >= 200 && result.status < 300) {
         kernel.count('messages_delivered');
-        if (job.attempts > 0) await tell(job, undefined, false);
+        if (job.attempts > 0) await report(job, undefined, false);
         // a peer may answer on the same connection (RFC 0092)
         if (result.body && result.body.length > 0) await receiveAnswer(result.body, endpoint);
         return { state: 'done' };
@@ -122,18 +122,18 @@ export function createDelivery(
       const text = `The endpoint answered ${result.status}`;
       const refused = result.status >= 400 && result.status < 500 && result.status !== 408 && result.status !== 429;
       const final = refused ? job.attempts + 1 >= MAX_REFUSALS : job.attempts + 1 >= MAX_ATTEMPTS;
-      await tell(job, text, final);
+      await report(job, text, final);
       return final ? { state: 'dead', error: text } : { state: 'retry', at: backoff(job.attempts, CAP_MS), error: text };
     } catch (thrown) {
       const error = asAppError(thrown);
       end(error.code === 'delivery-failed' ? false : undefined);
       if (error.code === 'egress-refused') {
-        await tell(job, error.message, true);
+        await report(job, error.message, true);
         return { state: 'dead', error: error.message };
       }
       kernel.count('deliveries_failed');
       const final = job.attempts + 1 >= MAX_ATTEMPTS;
-      await tell(job, error.message, final);
+      await report(job, error.message, final);
       return final ? { state: 'dead', error: error.message } : { state: 'retry', at: backoff(job.attempts, CAP_MS), error: error.message };
     }
   };

@@ -13,7 +13,7 @@ const CAP_MS = 60_000;
 const MAX_ATTEMPTS = 1500;
 
 /** How often the log tells of one webhook that fails. */
-const TOLD_MS = 60_000;
+const LOG_MS = 60_000;
 
 /**
  * Delivers webhooks from the event row: ACA-Py's URL, headers and body; the event's id and a signature with the time of the try on top, so that a controller can
@@ -26,7 +26,7 @@ export function createEvents(
   baseTenant: string,
   breaker: Breaker,
 ): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
-  const mayTell = seldom(TOLD_MS);
+  const mayLog = seldom(LOG_MS);
   return async (job, signal) => {
     const { event: id, target: targetId } = job.payload as unknown as EventPayload;
     const { webhooks } = await kernel.profiles.of(job.tenant);
@@ -60,7 +60,7 @@ export function createEvents(
       end(false);
     }
     kernel.count('webhooks_failed');
-    const kept = mayTell(`${job.tenant} ${target.id}`);
+    const kept = mayLog(`${job.tenant} ${target.id}`);
     // of its address the origin alone: a path may be as good as a key
     if (kept !== undefined)
       kernel.log.warn(

@@ -15,9 +15,9 @@ export function startExpiry(kernel: Kernel): () => void {
     await admin.expire(now());
     await blobs.expire(now());
     while (!ended) {
-      const gone = await admin.expireMail(now());
-      if (gone.length === 0) return;
-      for (const { tenant, mailbox, messages, reason } of gone) {
+      const removed = await admin.expireMail(now());
+      if (removed.length === 0) return;
+      for (const { tenant, mailbox, messages, reason } of removed) {
         kernel.count(`mail_${reason}`);
         // a wallet that is locked or removed has nobody to tell
         await emitMailbox(kernel, tenant, { connection_id: mailbox, reason, messages }).catch((error: unknown) =>

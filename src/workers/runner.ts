@@ -65,9 +65,9 @@ export function startRunner(options: RunnerOptions): Runner {
     wake();
   };
   let later: NodeJS.Timeout | undefined;
-  const unsubscribe = jobs.subscribe((hint) => {
-    if (!hint.kinds.some((kind) => kinds.includes(kind))) return;
-    if (!hint.elsewhere) nudge();
+  const unsubscribe = jobs.subscribe((notification) => {
+    if (!notification.kinds.some((kind) => kinds.includes(kind))) return;
+    if (!notification.elsewhere) nudge();
     else
       later ??= setTimeout(() => {
         later = undefined;

@@ -20,13 +20,13 @@ export function startSweeper(db: Database, calls: Calls, base: string, log: Log)
     const begun = Date.now();
     let rows = 0;
     while (!ended && Date.now() - begun < STRETCH_MS) {
-      const gone = await db.admin.sweepTenant(wallet);
-      if (gone === 0) {
+      const removed = await db.admin.sweepTenant(wallet);
+      if (removed === 0) {
         await calls.call(base, 'multitenancy', 'gone', { record: wallet, input: { body: {}, query: {} } });
         log.info({ wallet, rows }, 'the wallet is removed');
         return;
       }
-      rows += gone;
+      rows += removed;
     }
     log.info({ wallet, rows }, 'rows of a removed wallet are gone; more follow');
   }

@@ -31,11 +31,11 @@ test('[A15] an agent whose database has no room is not ready, and is again when 
     assert.equal(answer.status, 200, answer.text);
     made.push(answer.body.invi_msg_id);
   }
-  const told = await until(async () => {
+  const notified = await until(async () => {
     const answer = await ready();
     return answer.status === 503 && answer;
   }, 'the agent to say that it is not ready');
-  assert.match(told.text, /full/);
+  assert.match(notified.text, /full/);
   assert.equal((await agent.call('GET', '/status/live')).status, 200, 'it lives');
   for (const id of made) {
     const gone = await agent.call('DELETE', `/out-of-band/invitations/${id}`);
@@ -129,10 +129,10 @@ test('[A15-3] a webhook that keeps failing is in the log, not once for each try,
   });
   for (let i = 0; i < 5; i++) await agent.post('/out-of-band/create-invitation', HANDSHAKE);
   await until(async () => (await agent.get('/status')).conductor.webhooks_failed >= 5, 'five tries');
-  const told = agent.logged.filter((line) => line.includes('webhook could not be delivered'));
-  assert.equal(told.length, 1);
-  assert.match(told[0]!, /http:\/\/127\.0\.0\.1:9"/);
-  assert.doesNotMatch(told[0]!, /a-path-like-a-key|key-of-it/);
+  const notified = agent.logged.filter((line) => line.includes('webhook could not be delivered'));
+  assert.equal(notified.length, 1);
+  assert.match(notified[0]!, /http:\/\/127\.0\.0\.1:9"/);
+  assert.doesNotMatch(notified[0]!, /a-path-like-a-key|key-of-it/);
   assert.match((await agent.call('GET', '/metrics')).text, /flexid_webhooks_failed_total \d/);
 });
 

@@ -7,7 +7,7 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A5',
     text: 'a stream of events ends with its token',
-    mutation: { file: WS, from: '    for (const name of hint.invalidate)\n', to: '    for (const name of [] as string[])\n' },
+    mutation: { file: WS, from: '    for (const name of notification.invalidate)\n', to: '    for (const name of [] as string[])\n' },
   },
   {
     id: 'A5-2',

@@ -69,8 +69,8 @@ function listing(keys: readonly string[], url: string): string {
 }
 
 const inThread = (thid: string) => (mail: Mail) => mail.message['~thread']?.thid === thid;
-const says = (content: string): Body => message('basicmessage/1.0/message', { content });
-const told = (content: string) => (payload: Body) => payload.content === content;
+const saying = (content: string): Body => message('basicmessage/1.0/message', { content });
+const notified = (content: string) => (payload: Body) => payload.content === content;
 const verkeyOf = (response: Body): string => contactOf(resolvePeer(response.did)).recipientKeys[0]!;
 const stateOf = async (id: string): Promise<string> => (await alice.call('GET', `/connections/${id}`)).body?.state;
 
@@ -94,8 +94,8 @@ async function connectPublic(peer: Stranger, theirs: string): Promise<string> {
 /** A message of the peer comes by its connection, and one of Alice's controller is sealed for the peer alone. */
 async function talks(peer: Stranger, id: string): Promise<void> {
   const [there, back] = [randomUUID(), randomUUID()];
-  await peer.send(shared, says(there));
-  assert.equal((await alice.event('basicmessages', told(there), 'its message')).connection_id, id);
+  await peer.send(shared, saying(there));
+  assert.equal((await alice.event('basicmessages', notified(there), 'its message')).connection_id, id);
   await alice.post(`/connections/${id}/send-message`, { content: back });
   await peer.inbox.first((mail) => mail.message.content === back, 'the answer');
   assert.deepEqual(parseEnvelope(peer.envelopes.at(-1)!).recipients, [peer.pair.verkey]);
@@ -103,11 +103,11 @@ async function talks(peer: Stranger, id: string): Promise<void> {
 
 /** What a peer says to the public DID comes by no connection: nobody there has shown its key. */
 async function unheard(peer: Stranger): Promise<void> {
-  const said = randomUUID();
-  await peer.send(shared, says(said));
+  const sent = randomUUID();
+  await peer.send(shared, saying(sent));
   const other = await stranger();
   await talks(other, await connectPublic(other, other.did));
-  assert.ok(!alice.hooks.list.some(({ payload }) => payload.content === said));
+  assert.ok(!alice.hooks.list.some(({ payload }) => payload.content === sent));
 }
 
 for (const first of ['Bob', 'Mallory']) {
@@ -141,8 +141,8 @@ test('[A1-2] who moves to a DID with the key of another gets neither its message
   await mallory.inbox.first(inThread(rotate['@id']), 'the ack');
   await talks(bob, own);
   const before = mallory.envelopes.length;
-  const said = await alice.call('POST', `/connections/${id}/send-message`, { content: 'for Mallory' });
-  assert.deepEqual([said.status, mallory.envelopes.length], [400, before]);
+  const sent = await alice.call('POST', `/connections/${id}/send-message`, { content: 'for Mallory' });
+  assert.deepEqual([sent.status, mallory.envelopes.length], [400, before]);
   await talks(bob, own);
 });
 
@@ -153,8 +153,8 @@ test('[A1-2] a peer that moves to a key of its own is known by it, once that has
   await bob.send(shared, rotate);
   await bob.inbox.first(inThread(rotate['@id']), 'the ack');
   await talks(moved, id);
-  await bob.send(shared, says('was under way'));
-  assert.equal((await alice.event('basicmessages', told('was under way'), 'mail under the old key')).connection_id, id);
+  await bob.send(shared, saying('was under way'));
+  assert.equal((await alice.event('basicmessages', notified('was under way'), 'mail under the old key')).connection_id, id);
 });
 
 test('[A1-11] who moves twice has as former keys those that it has shown, not what it listed in between', async () => {
@@ -180,13 +180,13 @@ test('[A1-12] a key that was only vouched for gives way to its holder, whenever 
   await mallory.send(shared, rotate);
   await mallory.inbox.first(inThread(rotate['@id']), 'the ack');
   // Bob does not know yet that his connection is gone
-  await bob.send(shared, says('late'));
-  await alice.event('basicmessages', told('late'), 'what nobody else can have said');
+  await bob.send(shared, saying('late'));
+  await alice.event('basicmessages', notified('late'), 'what nobody else can have said');
   const own = await connectPublic(bob, bob.did);
   await talks(bob, own);
   const before = mallory.envelopes.length;
-  const said = await alice.call('POST', `/connections/${thief}/send-message`, { content: 'for Mallory' });
-  assert.deepEqual([said.status, mallory.envelopes.length], [400, before]);
+  const sent = await alice.call('POST', `/connections/${thief}/send-message`, { content: 'for Mallory' });
+  assert.deepEqual([sent.status, mallory.envelopes.length], [400, before]);
   await bob.send(shared, message('did-rotate/1.0/hangup'));
   await alice.event('connections', (one) => one.connection_id === own && one.state === 'deleted', 'the end');
 });
@@ -206,8 +206,8 @@ test('[A1-3] a document of connections 1.0, signed by its own sender, gives no k
   const own = await connectPublic(bob, bob.did);
   await talks(bob, own);
   // to the key that only Mallory was given what it lists counts: nobody else writes there
-  await mallory.send({ verkey: response.sender!, url: alice.inbound }, says('by the second key'), bob.pair);
-  const late = await alice.event('basicmessages', told('by the second key'), 'a message under the listed key');
+  await mallory.send({ verkey: response.sender!, url: alice.inbound }, saying('by the second key'), bob.pair);
+  const late = await alice.event('basicmessages', notified('by the second key'), 'a message under the listed key');
   assert.notEqual(late.connection_id, own);
   await talks(bob, own);
 });
@@ -284,11 +284,11 @@ test('[A1-7] a second key of a peer counts when it has spoken in the thread of i
   const { connection_id: id } = await alice.event('connections', (one) => one.request_id === request['@id'], 'the request');
   await alice.post(`/didexchange/${id}/accept-request?use_public_did=true`);
   await bob.inbox.first(inThread(request['@id']), 'the response');
-  await bob.send(shared, says('too early'), second);
+  await bob.send(shared, saying('too early'), second);
   await bob.send(shared, message('didexchange/1.1/complete', { '~thread': { thid: request['@id'] } }), second);
   await alice.event('connections', (one) => one.connection_id === id && one.state === 'active', 'the connection');
-  await bob.send(shared, says('in time'), second);
-  assert.equal((await alice.event('basicmessages', told('in time'), 'a message under the second key')).connection_id, id);
+  await bob.send(shared, saying('in time'), second);
+  assert.equal((await alice.event('basicmessages', notified('in time'), 'a message under the second key')).connection_id, id);
   assert.ok(!alice.hooks.list.some(({ payload }) => payload.content === 'too early'));
 });
 
@@ -296,8 +296,8 @@ test('[A1-8] where one holder has several connections under one key of ours, the
   const bob = await stranger();
   const [old, young] = [await connectPublic(bob, bob.did), await connectPublic(bob, bob.did)];
   assert.notEqual(old, young);
-  await bob.send(shared, says('to the old'));
-  assert.equal((await alice.event('basicmessages', told('to the old'), 'the message')).connection_id, old);
+  await bob.send(shared, saying('to the old'));
+  assert.equal((await alice.event('basicmessages', notified('to the old'), 'the message')).connection_id, old);
   for (const id of [old, young]) {
     const asked = await alice.post('/present-proof-2.0/send-request', {
       connection_id: id,
@@ -458,19 +458,19 @@ test('[A2-8] what others say in the thread of an exchange without a connection k
     '@id': 'a',
     data: { base64: Buffer.from(JSON.stringify({ requested_attributes: {}, requested_predicates: {} })).toString('base64') },
   };
-  const said = {
+  const sent = {
     '~thread': { thid: pres_request['@id'] },
     formats: [{ attach_id: 'a', format: 'anoncreds/proof-request@v1.0' }],
   };
   for (let i = 0; i < 21; i++) {
     const mallory = await stranger();
     const link = await connectStranger(alice, mallory);
-    await link.send(message('present-proof/2.0/propose-presentation', { ...said, 'proposals~attach': [attached] }));
+    await link.send(message('present-proof/2.0/propose-presentation', { ...sent, 'proposals~attach': [attached] }));
     await alice.event('present_proof_v2_0', (one) => one.connection_id === link.id && one.state === 'proposal-received', 'the proposal');
   }
   const bob = await stranger();
   const report = message('present-proof/2.0/propose-presentation', {
-    ...said,
+    ...sent,
     '~thread': { thid: pres_request['@id'], pthid: invitation['@id'] },
     '~service': { recipientKeys: [bob.pair.verkey], routingKeys: [], serviceEndpoint: bob.url },
     'proposals~attach': [attached],

@@ -347,11 +347,11 @@ test('acks and problem reports never get a problem report, whatever is wrong wit
   const before = mallory.inbox.list.length;
   for (const row of rows) assert.equal((await link.send(row)).status, 202);
   await settled();
-  const heard = mallory.inbox.list.slice(before).filter((mail) => !/ping_response$/.test(mail.message['@type']));
-  assert.deepEqual(heard, []);
+  const received = mallory.inbox.list.slice(before).filter((mail) => !/ping_response$/.test(mail.message['@type']));
+  assert.deepEqual(received, []);
   assert.equal((await recordOf(asked['@id']))[0].cred_ex_record.state, 'offer-received');
-  const told = await alice.event('problem_report', (one) => one.description?.en === 'y', 'a problem report about nothing');
-  assert.equal(told.connection_id, link.id);
+  const notified = await alice.event('problem_report', (one) => one.description?.en === 'y', 'a problem report about nothing');
+  assert.equal(notified.connection_id, link.id);
 });
 
 test('a did-exchange request that is not what it says is dropped, and the invitation stays open', async () => {

@@ -110,11 +110,11 @@ async function verdict(alter: (presentation: Body, request: Body) => unknown, fo
     (one) => one.pres_ex_id === asked.pres_ex_id && ['done', 'abandoned'].includes(one.state),
     'the verdict',
   );
-  const told = await holder.inbox.first(
+  const notified = await holder.inbox.first(
     (mail) => mail.message['~thread']?.thid === asked.thread_id && /ack$|problem-report$/.test(mail.message['@type']),
     'the answer',
   );
-  return { ...end, told: told.message };
+  return { ...end, verdict: notified.message };
 }
 
 const present = (request: Body): Promise<Body> =>
@@ -137,7 +137,7 @@ for (const format of ['anoncreds', 'indy']) {
   test(`the unaltered presentation is verified (${format})`, async () => {
     const end = await verdict((presentation) => presentation, format);
     assert.deepEqual([end.state, end.verified, end.verified_msgs], ['done', 'true', ['RMV_GLB_NRI']]);
-    assert.equal(end.told.verification_result, 'true');
+    assert.equal(end.verdict.verification_result, 'true');
   });
 }
 
@@ -266,6 +266,6 @@ for (const [what, alter, reason] of ALTERED) {
     const end = await verdict(alter);
     assert.deepEqual([end.state, end.verified], ['done', 'false'], JSON.stringify(end));
     assert.match(end.verified_msgs.join('\n'), reason);
-    assert.equal(end.told.verification_result, 'false');
+    assert.equal(end.verdict.verification_result, 'false');
   });
 }

@@ -261,10 +261,10 @@ test('a tenant that is deleted while its flows run harms nobody else, and nothin
     assert.ok(gone || (await leaves.call('GET', '/connections')).status === 401);
     await until(async () => {
       const { results } = await stays.get('/events?limit=1000');
-      const told = results.filter(
+      const notified = results.filter(
         ({ topic, payload }: Body) => topic === 'basicmessages' && payload.content.startsWith(`to who stays ${round} `),
       );
-      return told.length === 30;
+      return notified.length === 30;
     }, 'what was sent to who stays');
     const left = async (): Promise<Record<string, number>> =>
       await asSuperuser(async (client) => {

@@ -72,13 +72,15 @@ test('SIGTERM under load: not ready first, then everything accepted is finished 
     assert.ok(notReady && answeredAfter > 0, `it was ${notReady ? '' : 'never '}not ready, and answered ${answeredAfter} calls then`);
 
     await agent!.start();
-    const told = (await eventsOf(wallet)).filter(({ topic }) => topic === 'basicmessages').map(({ payload }) => payload.content as string);
+    const notified = (await eventsOf(wallet))
+      .filter(({ topic }) => topic === 'basicmessages')
+      .map(({ payload }) => payload.content as string);
     assert.deepEqual(
-      contents.filter((content) => !told.includes(content)),
+      contents.filter((content) => !notified.includes(content)),
       [],
       'acknowledged and lost',
     );
-    assert.equal(new Set(told).size, told.length, 'told twice');
+    assert.equal(new Set(notified).size, notified.length, 'told twice');
     for (const id of invitations) await wallet.get(`/out-of-band/invitations?oob_id=${id}`);
   } finally {
     while (undo.length > 0) await undo.pop()!();

@@ -47,7 +47,7 @@ test('a damaged page is one clear sentence or no harm; never other data, and nev
   const pages = Math.floor(statSync(first.store).size / PAGE);
   assert.ok(pages > 8, `${pages} pages`);
   const known = new Map<string, Body>(whole.results.map((one: Body) => [one.connection_id, one]));
-  let told = 0;
+  let notified = 0;
   const tries = Math.min(24, pages);
   for (let i = 0; i < tries; i++) {
     const page = Math.floor((i * pages) / tries);
@@ -64,13 +64,13 @@ test('a damaged page is one clear sentence or no harm; never other data, and nev
       assert.ok(error instanceof AppError, `page ${page}: ${String(error)}`);
       assert.match(error.code, /store-corrupt|wrong-master-key/);
       assert.ok(!error.message.includes('\n'));
-      told++;
+      notified++;
       continue;
     }
     const list = await agent.call('GET', '/connections?limit=1000');
     if (list.status === 200) for (const one of list.body.results) assert.deepEqual(one, known.get(one.connection_id), `page ${page}`);
     else {
-      told++;
+      notified++;
       assert.equal(list.status, 500, list.text);
       assert.match(list.text, /^500: .*(damaged|integrity)/);
     }
@@ -79,13 +79,13 @@ test('a damaged page is one clear sentence or no harm; never other data, and nev
       assert.ok([200, 500].includes(one.status), `${one.status} ${one.text}: a damaged record is not a missing one`);
       if (one.status === 200) assert.deepEqual(one.body, known.get(id));
       else {
-        told++;
+        notified++;
         assert.match(one.text, /^500: .*(damaged|integrity)/);
       }
     }
     await agent.close();
   }
-  assert.ok(told > 0, 'some damage was seen');
+  assert.ok(notified > 0, 'some damage was seen');
 });
 
 test('a full database acknowledges nothing that it does not store, and goes on where there is room', async () => {

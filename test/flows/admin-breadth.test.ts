@@ -77,9 +77,9 @@ test('POST /credential-definitions does the same for credential definitions', as
   const made = await issuer.post('/credential-definitions', { schema_id: schemaId, tag: 'first' });
   credDefId = made.credential_definition_id;
   assert.deepEqual(made.sent, { credential_definition_id: credDefId });
-  const { credential_definition: told } = await issuer.get(`/credential-definitions/${encoded(credDefId)}`);
+  const { credential_definition: notified } = await issuer.get(`/credential-definitions/${encoded(credDefId)}`);
   const { credential_definition: same } = await issuer.get(`/anoncreds/credential-definition/${encoded(credDefId)}`);
-  assert.deepEqual(told, { ver: '1.0', id: credDefId, schemaId, type: 'CL', tag: 'first', value: same.value });
+  assert.deepEqual(notified, { ver: '1.0', id: credDefId, schemaId, type: 'CL', tag: 'first', value: same.value });
   assert.match(
     (await issuer.call('POST', '/credential-definitions', { schema_id: schemaId, tag: 'first' })).text,
     /^400: Cred def for .* first already exists: did:algo:/,

@@ -27,7 +27,7 @@ const stranger = async (): Promise<Stranger> => {
   world.defer(peer.close);
   return peer;
 };
-const told = (peer: Stranger): Body => {
+const notified = (peer: Stranger): Body => {
   const { did, document } = unqualifiedDid({ verkey: peer.pair.verkey, endpoint: peer.url });
   return { DID: did, DIDDoc: document };
 };
@@ -94,7 +94,7 @@ test('an invitation that offers both takes either', async () => {
 test('a peer of old: request without a parent thread, did:sov types; the response is signed by the invitation key', async () => {
   const peer = await stranger();
   const { invitation, connection_id } = await alice.post('/connections/create-invitation?auto_accept=true', {});
-  const request = message('did:sov:BzCbsNYhMrjHiqZDTUASHg;spec/connections/1.0/request', { label: 'old', connection: told(peer) });
+  const request = message('did:sov:BzCbsNYhMrjHiqZDTUASHg;spec/connections/1.0/request', { label: 'old', connection: notified(peer) });
   await peer.send(to(invitation), request);
   const { message: response, sender } = await peer.inbox.first((mail) => mail.message['~thread']?.thid === request['@id'], 'the response');
   const { value } = verifyDecorator(response['connection~sig'], invitation.recipientKeys[0]) as { value: Body };
@@ -114,7 +114,7 @@ test('a peer of old: request without a parent thread, did:sov types; the respons
   );
   assert.equal((await alice.get(`/connections/${connection_id}`)).state, 'active');
   const late = await count('out_of_order');
-  await peer.send(to(invitation), message('connections/1.0/request', { label: 'late', connection: told(peer) }), newKeyPair());
+  await peer.send(to(invitation), message('connections/1.0/request', { label: 'late', connection: notified(peer) }), newKeyPair());
   await until(async () => (await count('out_of_order')) > late, 'the second request to be refused');
 });
 
@@ -122,7 +122,7 @@ test('a request sealed by another key than it tells, or for another handshake, i
   const peer = await stranger();
   const { invitation, connection_id } = await alice.post('/connections/create-invitation?auto_accept=true', {});
   const before = await count('step_refused');
-  await peer.send(to(invitation), message('connections/1.0/request', { label: 'x', connection: told(peer) }), newKeyPair());
+  await peer.send(to(invitation), message('connections/1.0/request', { label: 'x', connection: notified(peer) }), newKeyPair());
   await until(async () => (await count('step_refused')) > before, 'the refusal');
   assert.equal((await alice.get(`/connections/${connection_id}`)).state, 'invitation');
   const made = await alice.post('/out-of-band/create-invitation?auto_accept=true', { ...HANDSHAKE, use_did_method: 'did:peer:4' });
@@ -151,16 +151,16 @@ test('a response that another key signed connects nobody', async () => {
       message('connections/1.0/response', { '~thread': { thid: request['@id'] }, 'connection~sig': signature }),
     );
   for (const signature of [
-    signDecorator(told(peer), newKeyPair()),
+    signDecorator(notified(peer), newKeyPair()),
     undefined,
-    { ...signDecorator(told(peer), peer.pair), signature: 'AA' },
+    { ...signDecorator(notified(peer), peer.pair), signature: 'AA' },
   ]) {
     const before = await count('step_refused');
     await respond(signature);
     await until(async () => (await count('step_refused')) > before, 'the refusal');
   }
   assert.equal((await alice.get(`/connections/${got.connection_id}`)).state, 'request');
-  await respond(signDecorator(told(peer), peer.pair));
+  await respond(signDecorator(notified(peer), peer.pair));
   await alice.event('connections', (one) => one.connection_id === got.connection_id && one.state === 'active', 'the connection');
   await peer.inbox.first((mail) => /\/ack$/.test(mail.message['@type']), 'the ack');
 });

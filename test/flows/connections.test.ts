@@ -113,8 +113,12 @@ test('a request is rejected: the peer hears of it in a problem report where we h
   );
   const rejected = await alice.post(`/didexchange/${asked.connection_id}/reject`, { reason: 'not today' });
   assert.deepEqual([rejected.state, rejected.rfc23_state, rejected.error_msg], ['error', 'abandoned', 'not today']);
-  const heard = await bob.event('connections', (one) => one.state === 'error' && one.connection_id === got.connection_id, 'the rejection');
-  assert.match(heard.error_msg, /not today/);
+  const received = await bob.event(
+    'connections',
+    (one) => one.state === 'error' && one.connection_id === got.connection_id,
+    'the rejection',
+  );
+  assert.match(received.error_msg, /not today/);
 });
 
 test('a rejection goes out under the name that RFC 0023 and ACA-Py give it', async () => {
@@ -125,9 +129,9 @@ test('a rejection goes out under the name that RFC 0023 and ACA-Py give it', asy
   await stranger.send(serviceOf(invitation), request);
   const asked = await alice.event('connections', (one) => one.state === 'request' && one.request_id === request['@id'], 'a request');
   await alice.post(`/didexchange/${asked.connection_id}/reject`, { reason: 'not today' });
-  const { message: told } = await stranger.inbox.first((mail) => mail.message['~thread']?.thid === request['@id'], 'the rejection');
-  assert.equal(told['@type'], 'https://didcomm.org/didexchange/1.1/problem_report');
-  assert.deepEqual(told.description, { code: 'request_not_accepted', en: 'not today' });
+  const { message: notified } = await stranger.inbox.first((mail) => mail.message['~thread']?.thid === request['@id'], 'the rejection');
+  assert.equal(notified['@type'], 'https://didcomm.org/didexchange/1.1/problem_report');
+  assert.deepEqual(notified.description, { code: 'request_not_accepted', en: 'not today' });
 });
 
 test('trust pings: the answer comes under its thread; --monitor-ping tells of sent, received and answered', async () => {

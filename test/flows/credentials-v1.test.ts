@@ -84,10 +84,10 @@ test('issuing by hand: the record holds messages and objects under their names o
   );
   assert.deepEqual((await bob.get(`/issue-credential-2.0/records?thread_id=${record.thread_id}`)).results, []);
 
-  const told = (agent: TestAgent, id: string): Body[] =>
+  const notified = (agent: TestAgent, id: string): Body[] =>
     agent.hooks.list.filter((hook) => hook.payload.credential_exchange_id === id).map((hook) => hook.payload);
-  assert.ok(told(faber, ids.issuer).every((one) => one.credential_offer === undefined && one.credential_definition_id));
-  assert.ok(told(bob, ids.holder).every((one) => one.credential_offer && one.credential_offer_dict));
+  assert.ok(notified(faber, ids.issuer).every((one) => one.credential_offer === undefined && one.credential_definition_id));
+  assert.ok(notified(bob, ids.holder).every((one) => one.credential_offer && one.credential_offer_dict));
 });
 
 test('issuing from a proposal, with and without a counter-proposal, on one record and one thread', async () => {
@@ -239,8 +239,8 @@ test('a wrong state, a problem report, deletion: each is answered as such', asyn
     await bob.post(`/issue-credential/records/${got.credential_exchange_id}/problem-report`, { description: 'I changed my mind' }),
     {},
   );
-  const heard = await faber.event(ISSUE, inState('abandoned', offered.thread_id), 'the problem');
-  assert.equal(heard.error_msg, 'issuance-abandoned: I changed my mind');
+  const received = await faber.event(ISSUE, inState('abandoned', offered.thread_id), 'the problem');
+  assert.equal(received.error_msg, 'issuance-abandoned: I changed my mind');
   const one = `/issue-credential/records/${got.credential_exchange_id}`;
   assert.equal((await bob.call('DELETE', one)).status, 200);
   const gone = await bob.call('GET', one);

@@ -137,8 +137,8 @@ test('a problem report of the holder abandons both records, and so does one of t
     const [own, other, otherId] =
       reporter === bob ? [got.cred_ex_id, faber, offered.cred_ex_id] : [offered.cred_ex_id, bob, got.cred_ex_id];
     assert.deepEqual(await reporter.post(`/issue-credential-2.0/records/${own}/problem-report`, { description: 'I changed my mind' }), {});
-    const heard = await other.event(ISSUE, (one) => one.cred_ex_id === otherId && one.state === 'abandoned', 'the problem');
-    assert.equal(heard.error_msg, 'issuance-abandoned: I changed my mind');
+    const received = await other.event(ISSUE, (one) => one.cred_ex_id === otherId && one.state === 'abandoned', 'the problem');
+    assert.equal(received.error_msg, 'issuance-abandoned: I changed my mind');
     const kept = (await reporter.get(`/issue-credential-2.0/records/${own}`)).cred_ex_record;
     assert.deepEqual([kept.state, kept.error_msg], ['abandoned', 'created problem report: I changed my mind']);
     const late = await bob.call('POST', `/issue-credential-2.0/records/${got.cred_ex_id}/send-request`, {});
@@ -261,8 +261,8 @@ test('problem reports of a proof reach the other side', async () => {
   });
   const got = await bob.event(PROVE, inState('request-received', asked.thread_id), 'the request');
   await bob.post(`/present-proof-2.0/records/${got.pres_ex_id}/problem-report`, { description: 'not to you' });
-  const heard = await acme.event(PROVE, (one) => one.pres_ex_id === asked.pres_ex_id && one.state === 'abandoned', 'the problem');
-  assert.match(heard.error_msg, /not to you/);
+  const received = await acme.event(PROVE, (one) => one.pres_ex_id === asked.pres_ex_id && one.state === 'abandoned', 'the problem');
+  assert.match(received.error_msg, /not to you/);
 });
 
 test('an offer attached to an invitation reaches the holder once the connection is complete, and is issued on it', async () => {

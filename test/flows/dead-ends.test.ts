@@ -68,7 +68,7 @@ test('a used, a deleted, a foreign and no invitation are one to whoever has the 
   await first.inbox.first((mail) => mail.message['@type'].endsWith('/response'), 'the response');
   const [deleted, other, open] = [await create(), await create(), await create()];
   await remove(deleted);
-  const heard: object[] = [];
+  const received: object[] = [];
   for (const [what, made, named] of [
     ['used', used, used.invitation],
     ['deleted', deleted, deleted.invitation],
@@ -82,15 +82,15 @@ test('a used, a deleted, a foreign and no invitation are one to whoever has the 
     assert.equal(sender, serviceOf(made.invitation).verkey, `${what}: under the key of the invitation`);
     assert.equal(report['@type'], 'https://didcomm.org/didexchange/1.1/problem_report', what);
     assert.equal(report['~thread'].pthid, (named as Body)['@id'], what);
-    heard.push(report.description);
+    received.push(report.description);
     // said again it has the same answer, sealed anew or not
     const before = peer.inbox.list.length;
     await peer.send(serviceOf(made.invitation), request);
     await until(() => peer.inbox.list.length > before, 'the same again');
     assert.equal(peer.inbox.list.at(-1)!.message['@id'], report['@id'], what);
   }
-  assert.deepEqual(new Set(heard.map((one) => JSON.stringify(one))).size, 1);
-  assert.deepEqual(heard[0], { code: 'request_not_accepted', en: 'The invitation is not open' });
+  assert.deepEqual(new Set(received.map((one) => JSON.stringify(one))).size, 1);
+  assert.deepEqual(received[0], { code: 'request_not_accepted', en: 'The invitation is not open' });
   // the invitations that it did not have are as they were
   for (const made of [other, open]) {
     const another = await stranger();

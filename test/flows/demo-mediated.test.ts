@@ -73,12 +73,12 @@ test('[S1-26] ./flexid demo --mediated runs the main job with a holder that nobo
   // what it left says how the peers were told to write to it
   const issuer = await world.start('issuer', { store: join(kept, 'issuer.db') });
   const { results } = await issuer.get('/connections');
-  const told = await Promise.all(results.map((one: Body) => issuer.get(`/connections/${one.connection_id}/endpoints`)));
+  const notified = await Promise.all(results.map((one: Body) => issuer.get(`/connections/${one.connection_id}/endpoints`)));
   const { endpoint } = (await (
     await world.start('holder', { store: join(kept, 'holder.db'), noInbound: true, flags: ['--mediator-pickup', 'off'] })
   ).get('/mediation/default-mediator')) as Body;
   assert.deepEqual(
-    told.map((one: Body) => one.their_endpoint),
+    notified.map((one: Body) => one.their_endpoint),
     [endpoint],
   );
 });
@@ -89,12 +89,12 @@ test('./flexid demo says what --mediated does not go with', async () => {
     ['--replicas', '2'],
   ]) {
     const demo = spawn(process.execPath, [MAIN, 'demo', '--mediated', ...more], { cwd: world.folder });
-    let told = '';
+    let notified = '';
     demo.stderr.on('data', (chunk: Buffer) => {
-      told += chunk.toString('utf8');
+      notified += chunk.toString('utf8');
     });
     const code = await new Promise<number | null>((resolve, reject) => demo.once('error', reject).once('close', resolve));
     assert.equal(code, 2);
-    assert.match(told, /--mediated/);
+    assert.match(notified, /--mediated/);
   }
 });

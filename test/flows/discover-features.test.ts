@@ -28,8 +28,8 @@ test('version 1: a peer is asked, and the call waits for what it discloses', asy
   );
   assert.deepEqual(got.disclose.protocols, [{ pid: PING, roles: ['sender', 'receiver'] }]);
   assert.deepEqual(alice.states('discover_feature', got.discovery_exchange_id), []);
-  const told = await alice.event('discover_feature', (one) => one.state === 'disclose-received', 'the disclosure');
-  assert.equal(told.discovery_exchange_id, got.discovery_exchange_id);
+  const notified = await alice.event('discover_feature', (one) => one.state === 'disclose-received', 'the disclosure');
+  assert.equal(notified.discovery_exchange_id, got.discovery_exchange_id);
   const again = await alice.get(`/discover-features/query?connection_id=${ids.inviter}`);
   assert.equal(again.discovery_exchange_id, got.discovery_exchange_id, 'one record for each connection');
   assert.ok(again.disclose.protocols.length > 8);
@@ -77,8 +77,8 @@ test('a peer that does not answer is waited for five seconds; its late answer co
   assert.equal((await read()).disclosures.disclosures[0].id, PING);
   const mine = message('discover-features/1.0/query', { query: '*' });
   await link.send(mine);
-  const { message: told } = await peer.inbox.first((mail) => mail.message['~thread']?.thid === mine['@id'], 'the answer');
-  assert.equal(told['@type'], 'https://didcomm.org/discover-features/1.0/disclose');
+  const { message: notified } = await peer.inbox.first((mail) => mail.message['~thread']?.thid === mine['@id'], 'the answer');
+  assert.equal(notified['@type'], 'https://didcomm.org/discover-features/1.0/disclose');
   await link.send(message('discover-features/1.0/disclose', { protocols: [{ pid: 'x' }] }));
   await alice.event('discover_feature', (one) => one.connection_id === link.id && one.state === 'disclose-received', 'unasked');
   assert.equal((await alice.call('GET', '/discover-features/query?connection_id=nobody')).status, 404);

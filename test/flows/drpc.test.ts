@@ -26,14 +26,14 @@ test('a call is asked, told, answered and kept on both sides', async () => {
   const asked = await alice.post(`/drpc/${ids.inviter}/request`, { request: CALL });
   assert.deepEqual([asked['@type'], asked.request], ['https://didcomm.org/drpc/1.0/request', CALL]);
   const thread = asked['@id'];
-  const told = await bob.event('drpc_request', of(thread), 'the request');
-  assert.deepEqual(told, { connection_id: ids.invitee, thread_id: thread, request: { state: 'request-received', request: CALL } });
+  const notified = await bob.event('drpc_request', of(thread), 'the request');
+  assert.deepEqual(notified, { connection_id: ids.invitee, thread_id: thread, request: { state: 'request-received', request: CALL } });
   const { results } = await bob.get(`/drpc/records?thread_id=${thread}&state=request-received`);
   assert.deepEqual([results.length, results[0].request, results[0].tags], [1, CALL, { connection_id: ids.invitee, thread_id: thread }]);
   const answered = await bob.post(`/drpc/${ids.invitee}/response`, { response: RESULT, thread_id: thread });
   assert.deepEqual([answered['@type'], answered['~thread']], ['https://didcomm.org/drpc/1.0/response', { thid: thread }]);
-  const heard = await alice.event('drpc_response', of(thread), 'the response');
-  assert.deepEqual(heard.response, { state: 'completed', request: CALL, response: RESULT });
+  const received = await alice.event('drpc_response', of(thread), 'the response');
+  assert.deepEqual(received.response, { state: 'completed', request: CALL, response: RESULT });
   const [mine] = (await alice.get(`/drpc/records?connection_id=${ids.inviter}`)).results;
   const one = await alice.get(`/drpc/records/${mine.id}`);
   assert.deepEqual([one.state, one.request, one.response], ['completed', CALL, RESULT]);

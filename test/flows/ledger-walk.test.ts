@@ -53,7 +53,7 @@ test('a demo on a ledger says what it lacks, and is not for mainnet', async () =
     [{ FLEXID_ALGORAND_APP_ID: '1' }, /--ledger needs FLEXID_SPONSOR_MNEMONIC/],
     [{ FLEXID_ALGORAND_NETWORK: 'mainnet' }, /stays there for good/],
   ] as const) {
-    const { code, text: said } = await command(['demo', '--ledger', 'http://127.0.0.1:9'], env);
-    assert.deepEqual([code, text.test(said)], [2, true], said);
+    const { code, text: sent } = await command(['demo', '--ledger', 'http://127.0.0.1:9'], env);
+    assert.deepEqual([code, text.test(sent)], [2, true], sent);
   }
 });

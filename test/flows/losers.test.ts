@@ -29,13 +29,13 @@ const recordOf = (body: Body): Body => body.cred_ex_record ?? body;
 async function race(agent: TestAgent, base: string, id: string, name: string, body: object = {}): Promise<Body> {
   raced.add(`POST ${base}/records/*/${name}`);
   const answers = await Promise.all(Array.from({ length: AT_ONCE }, () => agent.call('POST', `${base}/records/${id}/${name}`, body)));
-  const told = answers.map(({ status, text }) => `${status} ${text}`).join('\n');
+  const notified = answers.map(({ status, text }) => `${status} ${text}`).join('\n');
   const [won, ...others] = answers.filter(({ status }) => status === 200);
-  assert.ok(won && others.length === 0, `${base} ${name}: not one of them counted\n${told}`);
+  assert.ok(won && others.length === 0, `${base} ${name}: not one of them counted\n${notified}`);
   const record = recordOf((await agent.get(`${base}/records/${id}`)) as Body);
   for (const lost of answers.filter((one) => one !== won)) {
-    assert.equal(lost.status, 400, told);
-    assert.match(lost.text, / in \S+ state \(must be /, told);
+    assert.equal(lost.status, 400, notified);
+    assert.match(lost.text, / in \S+ state \(must be /, notified);
   }
   assert.equal(record.error_msg, undefined, `${base} ${name} left an error`);
   return won.body;
@@ -140,8 +140,8 @@ test('a problem is reported once; where the connection is gone the call says so,
       const begun = recordOf(await holder.post(`${issue}/send-proposal`, { connection_id: link.invitee, ...proposal(preview) }));
       return issuer.event(topics[0], (one) => one.thread_id === begun.thread_id, 'the proposal');
     };
-    const told = await begin();
-    const report = `${issue}/records/${told[member[0]]}/problem-report`;
+    const notified = await begin();
+    const report = `${issue}/records/${notified[member[0]]}/problem-report`;
     await issuer.post(report, { description: 'not now' });
     left.push(`${issue}/records/${(await begin())[member[0]]}`);
   }

@@ -204,8 +204,8 @@ describe('a mailbox', () => {
     const statuses: number[] = [];
     for (let i = 0; i < 5; i++) statuses.push(await phone.forward(`${i}`));
     assert.deepEqual(statuses, [202, 202, 202, 429, 429]);
-    const told = await small.event('mailbox', (one) => one.connection_id === phone.id, 'the full box');
-    assert.deepEqual([told.reason, told.messages], ['full', 3]);
+    const notified = await small.event('mailbox', (one) => one.connection_id === phone.id, 'the full box');
+    assert.deepEqual([notified.reason, notified.messages], ['full', 3]);
     assert.equal(await other.forward('mine'), 202);
     const { reply } = await phone.say(`${V2}/delivery-request`, { limit: 2 });
     await phone.say(`${V2}/messages-received`, { message_id_list: phone.delivered(reply).ids });
@@ -221,8 +221,8 @@ describe('a mailbox', () => {
     const watched = await world.start('watched', { flags: ['--open-mediation', '--monitor-forward'] });
     const phone = await wallet(watched);
     await phone.forward('seen');
-    const told = await watched.event('forward', () => true, 'the forward');
-    assert.deepEqual(told, { connection_id: phone.id, recipient_key: phone.key.verkey, status: 'queued_for_delivery' });
+    const notified = await watched.event('forward', () => true, 'the forward');
+    assert.deepEqual(notified, { connection_id: phone.id, recipient_key: phone.key.verkey, status: 'queued_for_delivery' });
   });
 
   test('[S2-38] a device that was told of is called when mail waits, once for many, and not when it was fetched', async () => {
@@ -236,8 +236,8 @@ describe('a mailbox', () => {
     assert.deepEqual([(await info()).device_token, (await info()).device_platform], ['token-2', 'ios']);
     await phone.forward('one');
     await phone.forward('two');
-    const told = await mediator.event('push_notification', (one) => one.connection_id === phone.id, 'the call', 10_000);
-    assert.deepEqual(told, { connection_id: phone.id, device_token: 'token-2', device_platform: 'ios', message_count: 3 });
+    const notified = await mediator.event('push_notification', (one) => one.connection_id === phone.id, 'the call', 10_000);
+    assert.deepEqual(notified, { connection_id: phone.id, device_token: 'token-2', device_platform: 'ios', message_count: 3 });
     // who fetches it before is not called
     await phone.forward('fetched');
     const { reply } = await phone.say(`${V2}/delivery-request`, { limit: 10 });

@@ -62,7 +62,7 @@ const active = (agent: TestAgent, id: string): Promise<Body> =>
 const endpointOf = async (agent: TestAgent, connection: string): Promise<string> =>
   (await agent.get(`/connections/${connection}/endpoints`)).their_endpoint;
 
-async function said(from: TestAgent, connection: string, to: TestAgent, content: string): Promise<void> {
+async function sent(from: TestAgent, connection: string, to: TestAgent, content: string): Promise<void> {
   await from.post(`/connections/${connection}/send-message`, { content });
   await to.event('basicmessages', (one) => one.content === content, `the message ${content}`);
 }
@@ -119,8 +119,8 @@ describe('a recipient', () => {
         `the connection by ${protocol}`,
       );
       assert.equal(await endpointOf(peer, got.connection_id), mediator.inbound, protocol);
-      await said(peer, got.connection_id, client, `to the inviter by ${protocol}`);
-      await said(client, ours, peer, `from the inviter by ${protocol}`);
+      await sent(peer, got.connection_id, client, `to the inviter by ${protocol}`);
+      await sent(client, ours, peer, `from the inviter by ${protocol}`);
       // the key of an invitation of one use serves nothing any more
       await until(
         async () => !(await keysAt(mediator, mediation.theirs)).includes(keyOf(made.invitation)),
@@ -136,7 +136,7 @@ describe('a recipient', () => {
         `the connection by ${protocol}`,
       );
       assert.equal(await endpointOf(peer, at), mediator.inbound, protocol);
-      await said(peer, at, client, `to the invitee by ${protocol}`);
+      await sent(peer, at, client, `to the invitee by ${protocol}`);
       // and with the connection its key goes
       const before = await keysAt(mediator, mediation.theirs);
       await client.call('DELETE', `/connections/${accepted.connection_id}`);
@@ -156,7 +156,7 @@ describe('a recipient', () => {
     const { to_did } = await client.post(`/did-rotate/${ours}/rotate`, {});
     await client.event('did-rotate', (one) => one.state === 'ack-received' && one.new_did === to_did, 'the rotation');
     assert.equal(contactOf(resolvePeer(to_did)).endpoint, mediator.inbound);
-    await said(peer, got.connection_id, client, 'after the move');
+    await sent(peer, got.connection_id, client, 'after the move');
   });
 
   test('names a mediation for one call; another is refused', async () => {

@@ -16,9 +16,9 @@ const of = (type: string): string => `coordinate-mediation/1.0/${type}`;
 
 /** Says something and waits for the answer on its thread. */
 async function ask(stranger: Stranger, link: Link, type: string, members: object = {}): Promise<Body> {
-  const said = message(of(type), members);
-  await link.send(said);
-  return (await stranger.inbox.first((mail) => mail.message['~thread']?.thid === said['@id'], `an answer to ${type}`)).message;
+  const sent = message(of(type), members);
+  await link.send(sent);
+  return (await stranger.inbox.first((mail) => mail.message['~thread']?.thid === sent['@id'], `an answer to ${type}`)).message;
 }
 
 async function stranger(options: { endpoint?: boolean } = {}): Promise<Stranger> {
@@ -69,15 +69,15 @@ describe('a mediator', () => {
     assert.match(refused['@type'], /problem-report$/);
     const denied = await strict.call('POST', `/mediation/requests/${id}/deny`, {});
     assert.deepEqual([denied.status, denied.body.state], [201, 'denied']);
-    const heard = await peer.inbox.first((mail) => mail.message['@type'].endsWith('/mediate-deny'), 'the denial');
-    assert.equal(heard.message['~thread'].thid, first['@id']);
+    const received = await peer.inbox.first((mail) => mail.message['@type'].endsWith('/mediate-deny'), 'the denial');
+    assert.equal(received.message['~thread'].thid, first['@id']);
     const second = message(of('mediate-request'));
     await link.send(second);
     await until(async () => (await strict.get(`/mediation/requests/${id}`)).state === 'request', 'the second request');
     const grant = await strict.call('POST', `/mediation/requests/${id}/grant`);
     assert.deepEqual([grant.status, grant.body.state, grant.body.mediation_id], [201, 'granted', id]);
-    const told = await peer.inbox.first((mail) => mail.message['@type'].endsWith('/mediate-grant'), 'the grant');
-    assert.equal(told.message['~thread'].thid, second['@id']);
+    const notified = await peer.inbox.first((mail) => mail.message['@type'].endsWith('/mediate-grant'), 'the grant');
+    assert.equal(notified.message['~thread'].thid, second['@id']);
     assert.deepEqual(results(await ask(peer, link, 'keylist-update', update('add', key()))), ['success']);
     assert.equal((await strict.call('POST', '/mediation/requests/none/grant')).status, 404);
   });
@@ -137,9 +137,13 @@ describe('a mediator', () => {
     const answer = await ask(peer, link, 'keylist-update', all);
     const took = performance.now() - begun;
     assert.ok(took < 10_000, `it took ${took} ms`);
-    const told = results(answer);
+    const notified = results(answer);
     assert.deepEqual(
-      [told.length, told.slice(0, 1000).every((one) => one === 'success'), told.slice(1000).every((one) => one === 'server_error')],
+      [
+        notified.length,
+        notified.slice(0, 1000).every((one) => one === 'success'),
+        notified.slice(1000).every((one) => one === 'server_error'),
+      ],
       [10_000, true, true],
     );
     // and listed in pages

@@ -35,9 +35,9 @@ test(`an issuer of ${CREDENTIALS} credentials stays below ${LIMIT_MIB} MiB`, { s
     ],
     { env: { ...process.env, FLEXID_SPONSOR_MNEMONIC: devnet.sponsor.mnemonic }, stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  let told = '';
+  let notified = '';
   child.stderr.on('data', (chunk) => {
-    told += chunk;
+    notified += chunk;
   });
   world.defer(async () => {
     child.kill('SIGTERM');
@@ -89,5 +89,5 @@ test(`an issuer of ${CREDENTIALS} credentials stays below ${LIMIT_MIB} MiB`, { s
     `${peak.toFixed(0)} MiB at most in ${samples} samples, ${((Date.now() - started) / 1000).toFixed(1)} s for ${CREDENTIALS} credentials`,
   );
   assert.ok(samples > 100, `only ${samples} samples`);
-  assert.ok(peak > 40 && peak < LIMIT_MIB, `${peak.toFixed(0)} MiB resident\n${told.slice(-2000)}`);
+  assert.ok(peak > 40 && peak < LIMIT_MIB, `${peak.toFixed(0)} MiB resident\n${notified.slice(-2000)}`);
 });

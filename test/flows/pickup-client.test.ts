@@ -76,14 +76,14 @@ const heardBy = (agent: TestAgent, word: string): string[] =>
 
 const numbered = (word: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${word} ${i + 1}`);
 
-let said = 0;
+let sent = 0;
 /** Messages and pings, both ways. */
 async function talk(friend: TestAgent, client: TestAgent, { out, back }: Pair): Promise<void> {
   for (const [from, id, to] of [
     [friend, out, client],
     [client, back, friend],
   ] as const) {
-    const content = `from ${from.name} to ${to.name}, ${++said}`;
+    const content = `from ${from.name} to ${to.name}, ${++sent}`;
     await say(from, id, content);
     await to.event('basicmessages', (one) => one.content === content, 'the message', 20_000);
     const { thread_id } = await from.post(`/connections/${id}/send-ping`, { comment: 'are you there?' });
@@ -253,7 +253,7 @@ test('tenants have their mail from mediators of their own, and it ends with the 
   for (const tenant of tenants) pairs.push(await befriend(friend, tenant));
   const answers = async (index: 0 | 1): Promise<void> => {
     const { thread_id } = await friend.post(`/connections/${pairs[index]!.out}/send-ping`, {});
-    await friend.event('ping', (said) => said.state === 'response_received' && said.thread_id === thread_id, `tenant ${index}`, 20_000);
+    await friend.event('ping', (sent) => sent.state === 'response_received' && sent.thread_id === thread_id, `tenant ${index}`, 20_000);
   };
   await answers(0);
   await answers(1);
@@ -304,11 +304,11 @@ test('a WebSocket is taken where the mediator tells of several addresses, and HT
   ] as const) {
     await stop();
     // what a peer's document told, when it was connected with
-    const told = { their_endpoints: [mediator.inbound, ws] };
+    const notified = { their_endpoints: [mediator.inbound, ws] };
     const again = await startClient('client-of-several', invitation, 'off', { store, receiver: client.receiver });
     const { db } = again.agent.kernel;
     const [[row] = []] = await db.store.load('base', [{ category: 'connection', id }]);
-    const value = { ...row!.value, ...told } as unknown as ConnectionValue & JsonObject;
+    const value = { ...row!.value, ...notified } as unknown as ConnectionValue & JsonObject;
     const { category, state, role, version } = row!;
     await db.store.commit('base', { records: [{ category, id, state, role, expect: version, value, tags: connection.tags(value) }] });
     await again.stop();

@@ -219,9 +219,9 @@ test('a plug-in that breaks, wherever it does, does not stop the agent; it is lo
   world.defer(stranger.close);
   const link = await connectStranger(alice, stranger);
   const before = errors();
-  const said = message('https://example.org/broken/1.0/step');
-  assert.ok((await link.send(said)).status < 300);
-  const report = await stranger.inbox.first((mail) => mail.message['~thread']?.thid === said['@id'], 'a problem report');
+  const sent = message('https://example.org/broken/1.0/step');
+  assert.ok((await link.send(sent)).status < 300);
+  const report = await stranger.inbox.first((mail) => mail.message['~thread']?.thid === sent['@id'], 'a problem report');
   assert.match(report.message['@type'], /problem-report$/);
   assert.doesNotMatch(JSON.stringify(report.message), /broken: /);
   assert.ok(errors() > before);

@@ -324,13 +324,13 @@ for (const automatic of [false, true]) {
 
 test('whatever a peer says, in whatever order, no state is left but by a transition that is listed for it', async () => {
   auto = false;
-  const said = fc.record({ protocol: fc.constantFrom(...spoken), which: fc.nat(20), repeat: fc.boolean() });
+  const sent = fc.record({ protocol: fc.constantFrom(...spoken), which: fc.nat(20), repeat: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...spoken.filter((one) => !one.stateless)),
       fc.nat(20),
       fc.nat(5),
-      fc.array(said, { maxLength: 12 }),
+      fc.array(sent, { maxLength: 12 }),
       async (protocol, at, as, words) => {
         const states = protocol.binds.states;
         const roles = rolesOf(protocol);

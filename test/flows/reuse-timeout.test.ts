@@ -19,12 +19,12 @@ test('a reuse that the peer refuses becomes a new connection at once; one that i
       handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
       services: [stranger.did],
     });
-  const heard = (type: string, after = 0) =>
+  const received = (type: string, after = 0) =>
     stranger.inbox.first((mail) => mail.message['@type'].endsWith(type) && stranger.inbox.list.indexOf(mail) >= after, type);
 
   const first = invitation();
   const { connection_id } = await alice.post('/out-of-band/receive-invitation?auto_accept=true', first);
-  const { message: request } = await heard('/request');
+  const { message: request } = await received('/request');
   const to = { verkey: contactOf(resolvePeer(request.did)).recipientKeys[0]!, url: alice.inbound };
   await stranger.send(
     to,
@@ -40,7 +40,7 @@ test('a reuse that the peer refuses becomes a new connection at once; one that i
   let from = stranger.inbox.list.length;
   const second = invitation();
   const refusing = alice.post('/out-of-band/receive-invitation?auto_accept=true', second);
-  const { message: reuse } = await heard('/handshake-reuse', from);
+  const { message: reuse } = await received('/handshake-reuse', from);
   assert.equal(reuse['~thread'].pthid, second['@id']);
   await stranger.send(
     to,
@@ -53,12 +53,12 @@ test('a reuse that the peer refuses becomes a new connection at once; one that i
   assert.notEqual(refused.connection_id, connection_id);
   assert.equal(refused.state, 'done');
   await alice.event('out_of_band', (one) => one.oob_id === refused.oob_id && one.state === 'reuse-not-accepted', 'the refusal');
-  await heard('/request', from);
+  await received('/request', from);
 
   // not answered
   from = stranger.inbox.list.length;
   const silent = await alice.post('/out-of-band/receive-invitation?auto_accept=true', invitation());
   assert.notEqual(silent.connection_id, connection_id);
   assert.equal(silent.state, 'done');
-  await heard('/request', from);
+  await received('/request', from);
 });

@@ -45,7 +45,7 @@ test('[D-13] an agent of its own process at log level debug, over connections of
   world.defer(() => agent.kill());
   await agent.start();
 
-  const said: string[] = [];
+  const sent: string[] = [];
   const call: TestAgent['call'] = async (method, path, body, headers = {}) => {
     const response = await fetch(`${admin}${path}`, {
       method,
@@ -53,7 +53,7 @@ test('[D-13] an agent of its own process at log level debug, over connections of
       body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
     });
     const text = await response.text();
-    said.push(text);
+    sent.push(text);
     return { status: response.status, text, headers: response.headers, body: response.ok ? JSON.parse(text) : undefined };
   };
   const post = async (path: string, body: unknown = {}) => (await call('POST', path, body)).body;
@@ -120,7 +120,7 @@ test('[D-13] an agent of its own process at log level debug, over connections of
   for (const [name, text] of Object.entries({ ...keys, mnemonic: devnet.sponsor.mnemonic }))
     for (const form of spellings(text))
       assert.ok(
-        !said.some((one) => one.includes(form)) && !receiver.hooks.list.some((hook) => hook.raw.includes(form)),
+        !sent.some((one) => one.includes(form)) && !receiver.hooks.list.some((hook) => hook.raw.includes(form)),
         `${name} was told`,
       );
 });

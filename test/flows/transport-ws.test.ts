@@ -22,7 +22,7 @@ async function startOnSockets(name: string, spec: Spec = {}): Promise<TestAgent>
 }
 
 const say = (agent: TestAgent, connection: string, content: string) => agent.post(`/connections/${connection}/send-message`, { content });
-const heard = (agent: TestAgent): string[] =>
+const received = (agent: TestAgent): string[] =>
   agent.hooks.list.filter(({ topic }) => topic === 'basicmessages').map(({ payload }) => payload.content);
 
 interface Line {
@@ -69,9 +69,9 @@ test('two agents that are reached by WebSocket connect, and talk both ways, in o
     await say(alice, ids.inviter, word);
     await say(bob, ids.invitee, word);
   }
-  await until(() => heard(alice).length === 20 && heard(bob).length === 20, 'all messages');
-  assert.deepEqual(heard(alice), words);
-  assert.deepEqual(heard(bob), words);
+  await until(() => received(alice).length === 20 && received(bob).length === 20, 'all messages');
+  assert.deepEqual(received(alice), words);
+  assert.deepEqual(received(bob), words);
   assert.equal((await alice.get(`/connections/${ids.inviter}`)).error_msg ?? undefined, undefined, 'nothing had to be sent again');
 });
 
@@ -85,7 +85,7 @@ test('an agent that is away is written to again, and has each message once, in o
   await until(async () => (await alice.get(`/connections/${ids.inviter}`)).error_msg, 'a failed try');
   const again = await startOnSockets('ws-back-bob', { port, store: bob.store, receiver: bob.receiver });
   await again.event('basicmessages', ({ content }) => content === 'three', 'the last message');
-  assert.deepEqual(heard(again), ['one', 'two', 'three']);
+  assert.deepEqual(received(again), ['one', 'two', 'three']);
 });
 
 test('one port takes both: a stranger posts, and says the rest on a socket', async () => {
@@ -100,11 +100,11 @@ test('one port takes both: a stranger posts, and says the rest on a socket', asy
   );
   line.ws.send(Buffer.from(bytes!));
   assert.ok(await line.send(text!));
-  await until(() => heard(alice).length === 2, 'both');
-  assert.deepEqual([...heard(alice)].sort(), [...words].sort());
+  await until(() => received(alice).length === 2, 'both');
+  assert.deepEqual([...received(alice)].sort(), [...words].sort());
   // accepted means committed: what was sent again has no second effect
   assert.ok(await line.send(text!));
-  assert.equal(heard(alice).length, 2);
+  assert.equal(received(alice).length, 2);
 });
 
 test('an invitation that lists a WebSocket before HTTP is answered on it: who has no address hears of a late acceptance', async () => {
@@ -173,8 +173,8 @@ test('an agent that stops says goodbye to its sockets; what was accepted is ther
   const sending = (async () => {
     for (let i = 0; ; i++) {
       const content = `word ${i}`;
-      const said = message('basicmessage/1.0/message', { content, sent_time: '2026-01-01 00:00:00Z' });
-      if (!(await line.send(stranger.seal(link.to.verkey, said)))) return;
+      const sent = message('basicmessage/1.0/message', { content, sent_time: '2026-01-01 00:00:00Z' });
+      if (!(await line.send(stranger.seal(link.to.verkey, sent)))) return;
       accepted.push(content);
     }
   })();
@@ -183,8 +183,8 @@ test('an agent that stops says goodbye to its sockets; what was accepted is ther
   await sending;
   assert.deepEqual([await idle.code, await line.code], [1001, 1001]);
   const again = await startOnSockets('bye-alice', { store: alice.store, receiver: alice.receiver });
-  await until(() => heard(again).length >= accepted.length, 'all that was accepted');
+  await until(() => received(again).length >= accepted.length, 'all that was accepted');
   // one may be there whose ping was not answered any more
-  assert.deepEqual(heard(again).slice(0, accepted.length), accepted);
-  assert.ok(heard(again).length <= accepted.length + 1);
+  assert.deepEqual(received(again).slice(0, accepted.length), accepted);
+  assert.ok(received(again).length <= accepted.length + 1);
 });

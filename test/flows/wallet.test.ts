@@ -205,8 +205,8 @@ test('two agents with a static connection on both sides write to each other', as
   assert.deepEqual([other.my_did, other.my_verkey], [one.their_did, one.their_verkey]);
   assert.deepEqual([one.record.state, one.record.invitation_mode, one.record.alias], ['active', 'static', 's']);
   await alice.post(`/connections/${one.record.connection_id}/send-message`, { content: 'hello' });
-  const heard = await bob.event('basicmessages', () => true, 'the message');
-  assert.deepEqual([heard.content, heard.connection_id], ['hello', other.record.connection_id]);
+  const received = await bob.event('basicmessages', () => true, 'the message');
+  assert.deepEqual([received.content, received.connection_id], ['hello', other.record.connection_id]);
   assert.match((await alice.call('POST', '/connections/create-static', {})).text, /^400: Either a verkey or seed/);
   assert.equal((await alice.call('POST', '/connections/create-static', { their_did: 'x', their_verkey: 'y' })).status, 400);
 });

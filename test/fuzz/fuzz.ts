@@ -267,8 +267,8 @@ async function prepare(world: ReturnType<typeof createWorld>): Promise<Target> {
   ];
   const envelopes = Array.from({ length: 32 }, (_, n) => {
     const r = rng(0, n);
-    const said = { '@type': messages[n % messages.length]!.type, '@id': `seed-${n}`, comment: 'x'.repeat(r.int(200)) };
-    return stranger.seal(link.to.verkey, said, n % 4 === 0 ? null : undefined);
+    const sent = { '@type': messages[n % messages.length]!.type, '@id': `seed-${n}`, comment: 'x'.repeat(r.int(200)) };
+    return stranger.seal(link.to.verkey, sent, n % 4 === 0 ? null : undefined);
   });
   const did = `did:algo:custom:app:${devnet.appId}:${'ab'.repeat(32)}`;
   const objects: Record<string, unknown>[] = [

@@ -41,8 +41,8 @@ async function talk(ends: readonly [Controller, string][]): Promise<void> {
   ] as const) {
     const content = `from ${from[0].name} \u{1F44B} ${from[1]}`;
     await from[0].post(`/connections/${from[1]}/send-message`, { content });
-    const heard = await to[0].event('basicmessages', (one) => one.content === content, 'the message');
-    assert.equal(heard.connection_id, to[1]);
+    const received = await to[0].event('basicmessages', (one) => one.content === content, 'the message');
+    assert.equal(received.connection_id, to[1]);
     const { thread_id } = await from[0].post(`/connections/${from[1]}/send-ping`, { comment: 'are you there?' });
     await to[0].event('ping', (one) => one.state === 'received' && one.thread_id === thread_id, 'the ping');
     await from[0].event('ping', (one) => one.state === 'response_received' && one.thread_id === thread_id, 'the answer to the ping');
@@ -144,10 +144,10 @@ describe('ACA-Py', { skip: reason }, () => {
         const got = await invitee.post('/out-of-band/receive-invitation?auto_accept=true', again.invitation);
         const accepted = await invitee.event('connection_reuse_accepted', (one) => one.connection_id === got.connection_id, 'the answer');
         assert.equal(accepted.state, 'accepted');
-        const told = await inviter.event('connection_reuse', (one) => one.thread_id === accepted.thread_id, 'the reuse');
+        const notified = await inviter.event('connection_reuse', (one) => one.thread_id === accepted.thread_id, 'the reuse');
         const known = await invitee.get(`/connections/${got.connection_id}`);
         assert.equal(known.state, 'active');
-        const same = await inviter.get(`/connections/${told.connection_id}`);
+        const same = await inviter.get(`/connections/${notified.connection_id}`);
         assert.deepEqual([same.my_did, same.their_did], [known.their_did, known.my_did], 'the same connection at both ends');
       }
     });
@@ -162,12 +162,12 @@ describe('ACA-Py', { skip: reason }, () => {
       'a request',
     );
     await ours.post(`/didexchange/${asked.connection_id}/reject`, { reason: 'not today' });
-    const heard = await theirs.event(
+    const received = await theirs.event(
       'connections',
       (one) => one.connection_id === got.connection_id && one.rfc23_state === 'abandoned',
       'the rejection',
     );
-    assert.match(heard.error_msg, /not today|request_not_accepted/);
+    assert.match(received.error_msg, /not today|request_not_accepted/);
   });
 
   // the other way round is none: ACA-Py 1.7 has no DID of its own before it accepts a request, so its rejection is sent to nobody
@@ -343,12 +343,12 @@ describe('ACA-Py', { skip: reason }, () => {
         );
         const [mine, other] = refuser === prover ? [got, asked] : [asked, got];
         await refuser.post(`/present-proof-2.0/records/${mine.pres_ex_id}/problem-report`, { description: `no, says ${refuser.name}` });
-        const heard = await (refuser === prover ? verifier : prover).event(
+        const received = await (refuser === prover ? verifier : prover).event(
           'present_proof_v2_0',
           (one) => one.pres_ex_id === other.pres_ex_id && one.state === 'abandoned',
           'the refusal',
         );
-        assert.match(heard.error_msg, new RegExp(`no, says ${refuser.name}`));
+        assert.match(received.error_msg, new RegExp(`no, says ${refuser.name}`));
       }
     }
   });
@@ -401,12 +401,12 @@ describe('ACA-Py', { skip: reason }, () => {
       // ACA-Py has no registry for did:algo, so there is no request; its controller says so, and without a connection ACA-Py sends that to nobody
       if (!got.connection_id) continue;
       await theirs.post(`/issue-credential-2.0/records/${got.cred_ex_id}/problem-report`, { description: 'unknown ledger' });
-      const told = await issuer.event(
+      const notified = await issuer.event(
         'issue_credential_v2_0',
         (one) => one.cred_ex_id === cred_ex_id && one.state === 'abandoned',
         'the no',
       );
-      assert.match(told.error_msg, /unknown ledger/);
+      assert.match(notified.error_msg, /unknown ledger/);
     }
   });
 });

@@ -119,12 +119,12 @@ export async function startAcapy(
   };
   const expect = async (method: string, path: string, body?: unknown) => {
     const answer = await call(method, path, body);
-    if (answer.status !== 200) throw new Error(`${method} ${path} of ${name} answered ${answer.status} ${answer.text}\n${peer.told()}`);
+    if (answer.status !== 200) throw new Error(`${method} ${path} of ${name} answered ${answer.status} ${answer.text}\n${peer.stderr()}`);
     return answer.body;
   };
   await until(
     async () => {
-      if (over) throw new Error(`ACA-Py ended at once:\n${peer.told()}`);
+      if (over) throw new Error(`ACA-Py ended at once:\n${peer.stderr()}`);
       return (await call('GET', '/status/ready').catch(() => undefined))?.status === 200;
     },
     'ACA-Py to be ready',
@@ -142,7 +142,7 @@ export async function startAcapy(
       try {
         return (await receiver.hooks.first((hook) => hook.topic === topic && matches(hook.payload), `${what} at ${name}`, ms)).payload;
       } catch (error) {
-        throw new Error(`${(error as Error).message}\n${peer.told()}`);
+        throw new Error(`${(error as Error).message}\n${peer.stderr()}`);
       }
     },
     states: (topic, id) =>

@@ -63,10 +63,10 @@ async function befriend(client: Client, body: object = {}): Promise<string> {
   return got.connection_id;
 }
 
-let said = 0;
+let sent = 0;
 /** A message to the client, which it hears. */
-async function tell(client: Pick<TestAgent, 'event'>, connection: string): Promise<void> {
-  const content = `to the client, ${++said}`;
+async function send(client: Pick<TestAgent, 'event'>, connection: string): Promise<void> {
+  const content = `to the client, ${++sent}`;
   await friend.post(`/connections/${connection}/send-message`, { content });
   await client.event('basicmessages', (one) => one.content === content, 'the message');
 }
@@ -92,7 +92,7 @@ for (const strategy of STRATEGIES) {
       const first = await befriend(client);
       await isLive(client);
       const all = await Promise.all(Array.from({ length: 4 }, () => befriend(client)));
-      for (const connection of [first, ...all]) await tell(client, connection);
+      for (const connection of [first, ...all]) await send(client, connection);
       silent.push({ client, connections: [first, ...all] });
     });
 
@@ -100,12 +100,12 @@ for (const strategy of STRATEGIES) {
       const own = await startMediator(`credo-away-${strategy}`, strategy);
       const client = await startClient(`client-away-${strategy}`, own);
       const connection = await befriend(client);
-      await tell(client, connection);
+      await send(client, connection);
       await isLive(client);
       await own.credo.ask('away', { ms: 3000 });
       await until(async () => (await client.post('/out-of-band/create-invitation', HANDSHAKE)).invi_msg_id, 'a key to be known again');
-      await tell(client, connection);
-      await tell(client, await befriend(client));
+      await send(client, connection);
+      await send(client, await befriend(client));
     });
 
     test('live mode that ends without a word is noticed', async () => {
@@ -115,7 +115,7 @@ for (const strategy of STRATEGIES) {
       await isLive(client);
       for (let i = 0; i < 3; i++) {
         await until(async () => (await own.credo.ask('forgetLive')).count > 0, 'it to be live');
-        await tell(client, connection);
+        await send(client, connection);
       }
     });
 
@@ -156,15 +156,15 @@ test('an agent has mail from two mediators at the same time', async () => {
   await isLive(client, 2);
   const connections = await Promise.all([befriend(client), befriend(client, { mediation_id: second }), befriend(client)]);
   connections.push(await befriend(client, { mediation_id: second }));
-  for (let i = 0; i < 2; i++) for (const connection of connections) await tell(client, connection);
+  for (let i = 0; i < 2; i++) for (const connection of connections) await send(client, connection);
 });
 
 test('mail comes after a minute of silence, and new peers too', async () => {
   assert.equal(silent.length, STRATEGIES.length);
   await sleep(SILENCE_MS);
   for (const { client, connections } of silent) {
-    for (const connection of connections) await tell(client, connection);
-    await tell(client, await befriend(client));
+    for (const connection of connections) await send(client, connection);
+    await send(client, await befriend(client));
   }
 });
 

@@ -57,8 +57,8 @@ async function talk(pair: Pair): Promise<void> {
   await ours.post(`/connections/${pair.ours}/send-message`, { content });
   assert.equal((await credo.event('message', (one) => one.content === content, 'our message')).connection, pair.theirs);
   await credo.ask('message', { connection: pair.theirs, content: `back ${content}` });
-  const heard = await ours.event('basicmessages', (one) => one.content === `back ${content}`, "Credo's message");
-  assert.equal(heard.connection_id, pair.ours);
+  const received = await ours.event('basicmessages', (one) => one.content === `back ${content}`, "Credo's message");
+  assert.equal(received.connection_id, pair.ours);
 
   const { thread_id } = await ours.post(`/connections/${pair.ours}/send-ping`, { comment: 'are you there?' });
   await credo.event('ping', (one) => one.thread === thread_id, 'our ping');
@@ -106,9 +106,9 @@ test('Credo reuses the connection that our DID names', async () => {
   await credo.ask('receive', { invitation: first.invitation, reuse: true });
   const again = await ours.post('/out-of-band/create-invitation?auto_accept=true', by);
   const got = await credo.ask('receive', { invitation: again.invitation, reuse: true });
-  const told = await ours.event('connection_reuse', () => true, 'the reuse');
+  const notified = await ours.event('connection_reuse', () => true, 'the reuse');
   assert.equal(got.connection.state, 'completed');
-  const same = await ours.get(`/connections/${told.connection_id}`);
+  const same = await ours.get(`/connections/${notified.connection_id}`);
   assert.ok(got.connection.did.startsWith(same.their_did));
 });
 
@@ -175,8 +175,8 @@ test('each moves to a new DID, then they still talk, and hang up', async () => {
   const { invitation } = await ours.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
   const pair = await byOurs(invitation);
   const { to_did } = await ours.post(`/did-rotate/${pair.ours}/rotate`);
-  const heard = await credo.event('rotated', (one) => one.id === pair.theirs && one.theirs !== undefined, 'our rotation');
-  assert.equal(heard.theirs.to, to_did);
+  const received = await credo.event('rotated', (one) => one.id === pair.theirs && one.theirs !== undefined, 'our rotation');
+  assert.equal(received.theirs.to, to_did);
   await ours.event('did-rotate', (one) => one.connection_id === pair.ours && one.state === 'ack-received', 'the ack of Credo');
   await talk(pair);
 

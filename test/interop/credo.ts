@@ -47,15 +47,15 @@ export async function startCredo(
   const events = waiting<Body>();
   const answers = waiting<Body>();
   const peer = startPeer(process.execPath, [join(FOLDER, 'agent.mjs'), String(port), name, ...more], process.env, (line) => {
-    const said = JSON.parse(line) as Body;
-    (said.event ? events : answers).add(said);
+    const sent = JSON.parse(line) as Body;
+    (sent.event ? events : answers).add(sent);
   });
   world.defer(() => peer.stop());
   const telling = async <T>(asked: Promise<T>): Promise<T> => {
     try {
       return await asked;
     } catch (error) {
-      throw new Error(`${(error as Error).message}\n${peer.told()}`);
+      throw new Error(`${(error as Error).message}\n${peer.stderr()}`);
     }
   };
   const event: Credo['event'] = (topic, matches, what) =>

@@ -34,7 +34,7 @@ describe('behind an ACA-Py that mediates', { skip: missing }, () => {
       const ours = await client.post('/out-of-band/create-invitation?auto_accept=true', handshake);
       assert.equal(ours.invitation.services[0].serviceEndpoint, mediator.inbound);
       const got = await peer.post('/out-of-band/receive-invitation?auto_accept=true', ours.invitation);
-      await said(got.connection_id, `to the inviter by ${protocol}`);
+      await sent(got.connection_id, `to the inviter by ${protocol}`);
 
       const theirs = await peer.post('/out-of-band/create-invitation?auto_accept=true', handshake);
       const accepted = await client.post('/out-of-band/receive-invitation', theirs.invitation);
@@ -44,7 +44,7 @@ describe('behind an ACA-Py that mediates', { skip: missing }, () => {
           (await peer.get(`/connections?invitation_msg_id=${theirs.invi_msg_id}`)).results.find((one: Body) => one.state === 'active'),
         'the connection at the peer',
       );
-      await said(at.connection_id, `to the invitee by ${protocol}`);
+      await sent(at.connection_id, `to the invitee by ${protocol}`);
       // the mediator is told when the connection goes
       const keys = async (): Promise<number> => (await mediator.get('/mediation/keylists?role=server')).results.length;
       const before = await keys();
@@ -66,7 +66,7 @@ describe('behind an ACA-Py that mediates', { skip: missing }, () => {
     );
   });
 
-  async function said(connection: string, content: string): Promise<void> {
+  async function sent(connection: string, content: string): Promise<void> {
     await until(async () => (await peer.get(`/connections/${connection}`)).state === 'active', 'an active connection', 20_000);
     assert.equal((await peer.get(`/connections/${connection}/endpoints`)).their_endpoint, mediator.inbound);
     await peer.post(`/connections/${connection}/send-message`, { content });

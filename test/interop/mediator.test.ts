@@ -205,11 +205,11 @@ async function ourClient(mediator: Mediator, name: string, mode: 'auto' | 'impli
     const { thread_id } = await from.post(`/connections/${id}/send-ping`, { comment: 'are you there?' });
     await from.event('ping', (one) => one.state === 'response_received' && one.thread_id === thread_id, 'the answer to the ping');
   }
-  const told = await until(
+  const notified = await until(
     async () => client.logged.find((line) => line.includes('mail comes from the mediator')),
     'the operator to be told how mail comes',
   );
-  if (mediator.way) assert.match(JSON.parse(told).way, mediator.way);
+  if (mediator.way) assert.match(JSON.parse(notified).way, mediator.way);
 
   await client.stop();
   const missed = ['missed 1', 'missed 2', 'missed 3', 'missed 4', 'missed 5'];
@@ -217,14 +217,14 @@ async function ourClient(mediator: Mediator, name: string, mode: 'auto' | 'impli
     for (const content of missed) await say(ours, content);
   }, missed.length);
   const again = await world.start(name, { ...spec, store: client.store, receiver: client.receiver });
-  const heard = (): string[] =>
+  const received = (): string[] =>
     again.hooks.list
       .filter(({ topic, payload }) => topic === 'basicmessages' && payload.content.startsWith('missed'))
       .map(({ payload }) => payload.content);
-  await until(async () => heard().length >= missed.length, 'what it missed', 30_000);
+  await until(async () => received().length >= missed.length, 'what it missed', 30_000);
   await say(ours, 'back again');
   await again.event('basicmessages', (one) => one.content === 'back again', 'a later message');
-  assert.deepEqual(heard(), missed, 'in their order, each once');
+  assert.deepEqual(received(), missed, 'in their order, each once');
   await again.close();
 }
 
@@ -253,8 +253,8 @@ describe('a mediator of ours', () => {
     const { connection } = await other!.wallet.ask('receive', { invitation: made.invitation });
     await other!.wallet.ask('connected', { connection: connection.id });
     await other!.wallet.ask('message', { connection: connection.id, content: 'from one wallet to another' });
-    const heard = await one!.wallet.event('message', (said) => said.content === 'from one wallet to another', 'the message');
-    await one!.wallet.ask('message', { connection: heard.connection, content: 'and back' });
-    await other!.wallet.event('message', (said) => said.content === 'and back', 'the answer');
+    const received = await one!.wallet.event('message', (sent) => sent.content === 'from one wallet to another', 'the message');
+    await one!.wallet.ask('message', { connection: received.connection, content: 'and back' });
+    await other!.wallet.event('message', (sent) => sent.content === 'and back', 'the answer');
   });
 });

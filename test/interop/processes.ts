@@ -63,7 +63,7 @@ export async function installOnce(folder: string, stamp: string, install: () => 
 export interface Peer {
   readonly child: ChildProcess;
   /** The last of what it wrote on standard error. */
-  readonly told: () => string;
+  readonly stderr: () => string;
   readonly ended: Promise<void>;
   stop(): Promise<void>;
 }
@@ -74,11 +74,11 @@ export interface Peer {
  */
 export function startPeer(program: string, args: readonly string[], env: NodeJS.ProcessEnv, onLine: (line: string) => void): Peer {
   const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
-  let told = '';
+  let stderr = '';
   let rest = '';
   child.stdin.on('error', () => undefined);
   child.stderr.on('data', (chunk: Buffer) => {
-    told = (told + chunk).slice(-OUTPUT);
+    stderr = (stderr + chunk).slice(-OUTPUT);
   });
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n');
@@ -88,13 +88,13 @@ export function startPeer(program: string, args: readonly string[], env: NodeJS.
   const ended = new Promise<void>((resolve) => {
     child.on('close', () => resolve());
     child.on('error', (error) => {
-      told += String(error);
+      stderr += String(error);
       resolve();
     });
   });
   return {
     child,
-    told: () => told,
+    stderr: () => stderr,
     ended,
     async stop() {
       child.stdin?.end();

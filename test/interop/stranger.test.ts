@@ -219,8 +219,8 @@ test('did-exchange 1.0, either way: documents are attached and signed', async ()
   const got = await alice.post('/out-of-band/receive-invitation?auto_accept=true', ours);
   const asked = await peer.hear('request', (one) => one.message['~thread']?.pthid === ours['@id']);
   const theirRequest = checked(asked, 'didexchange/1.0/request', ['~thread', 'label', 'did', 'did_doc~attach']);
-  const told = JSON.parse(verifyAttachment(theirRequest['did_doc~attach'], asked.sender!));
-  assert.deepEqual(told.service[0].recipientKeys, [asked.sender]);
+  const notified = JSON.parse(verifyAttachment(theirRequest['did_doc~attach'], asked.sender!));
+  assert.deepEqual(notified.service[0].recipientKeys, [asked.sender]);
   const legacy = makeLegacy(back, peer.url);
   const reply = say('didexchange/1.0/response', {
     did: legacy.did,
@@ -270,10 +270,10 @@ test('ping and basic message: threads, reply only where asked, decorators that a
   const silent = say('trust_ping/1.0/ping', { response_requested: false });
   await link.send(silent);
   await alice.event('ping', (one) => one.thread_id === silent['@id'], 'the ping');
-  const said = say('basicmessage/1.0/message', { content: 'Grüße \u{1F44B}', sent_time: '2026-01-01T00:00:00Z', ...decorated }, OLD_PREFIX);
-  await link.send(said, { type: OLD_TYPE });
-  const heard = await alice.event('basicmessages', (one) => one.message_id === said['@id'], 'the message');
-  assert.equal(heard.content, 'Grüße \u{1F44B}');
+  const sent = say('basicmessage/1.0/message', { content: 'Grüße \u{1F44B}', sent_time: '2026-01-01T00:00:00Z', ...decorated }, OLD_PREFIX);
+  await link.send(sent, { type: OLD_TYPE });
+  const received = await alice.event('basicmessages', (one) => one.message_id === sent['@id'], 'the message');
+  assert.equal(received.content, 'Grüße \u{1F44B}');
 
   await alice.post(`/connections/${link.id}/send-message`, { content: 'und zurück' });
   const back = await peer.hear('message', ({ message }) => message.content === 'und zurück');
@@ -352,9 +352,9 @@ test('discover features 1.0 and 2.0, asked and asking', async () => {
   const asked = await peer.hear('queries');
   const ours = checked(asked, 'discover-features/2.0/queries', ['queries'], link.theirs);
   assert.deepEqual(ours.queries[0], { 'feature-type': 'protocol', match: '*' });
-  const told = [{ 'feature-type': 'protocol', id: 'https://didcomm.org/trust_ping/1.0', roles: ['sender'] }];
-  await link.send(say('discover-features/2.0/disclosures', { disclosures: told, '~thread': { thid: ours['@id'] } }));
-  assert.deepEqual((await asking).disclosures.disclosures, told);
+  const notified = [{ 'feature-type': 'protocol', id: 'https://didcomm.org/trust_ping/1.0', roles: ['sender'] }];
+  await link.send(say('discover-features/2.0/disclosures', { disclosures: notified, '~thread': { thid: ours['@id'] } }));
+  assert.deepEqual((await asking).disclosures.disclosures, notified);
 
   const older = alice.get(`/discover-features/query?query=*&comment=bitte&connection_id=${link.id}`);
   const one = checked(await peer.hear('query'), 'discover-features/1.0/query', ['query', 'comment'], link.theirs);
@@ -572,9 +572,9 @@ test('present-proof 2.0: the agent answers our request, asks us, and says and he
   const second = await alice.event('present_proof_v2_0', (one) => one.thread_id === again['@id'], 'the request');
   await alice.post(`/present-proof-2.0/records/${second.pres_ex_id}/problem-report`, { description: 'jetzt nicht' });
   const refused = await peer.hear('problem-report', answerTo(again['@id']));
-  const told = checked(refused, 'present-proof/2.0/problem-report', ['~thread', 'description'], link.theirs);
-  assert.deepEqual([told['~thread'], told.description.en], [{ thid: again['@id'] }, 'jetzt nicht']);
-  assert.equal(typeof told.description.code, 'string');
+  const notified = checked(refused, 'present-proof/2.0/problem-report', ['~thread', 'description'], link.theirs);
+  assert.deepEqual([notified['~thread'], notified.description.en], [{ thid: again['@id'] }, 'jetzt nicht']);
+  assert.equal(typeof notified.description.code, 'string');
 });
 
 test('rotation, each way: the new DID is told and acknowledged under the old one', async () => {

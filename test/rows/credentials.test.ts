@@ -217,8 +217,8 @@ test('[S2-115] [S2-119] a credential that nobody offered and a proof that nobody
   const { offer } = await offerCredential(await startPeer(), link, issuer, THEIRS, { offer: { sealTo: makeKey().verkey } });
   const made = await requestCredential(await startPeer(), link, await makeWallet(), objectsOf(issuer), offer, { sealTo: makeKey().verkey });
   const credential = await credentialFor(issuer, offer, made.request, THEIRS);
-  const told = await refused(faber, () => peer.say(link, 'credential', credential), 'out-of-order');
-  assert.equal(told.connection_id, id);
+  const notified = await refused(faber, () => peer.say(link, 'credential', credential), 'out-of-order');
+  assert.equal(notified.connection_id, id);
   await refused(faber, () => peer.say(link, 'credential_request', made.request), 'out-of-order');
   const proof = await proofFor(other.wallet, objects, proofRequest(['name']));
   await refused(faber, () => peer.say(link, 'proof', { ...proof, nonce: '12345678901234567890' }), 'out-of-order');

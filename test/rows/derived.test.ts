@@ -147,12 +147,12 @@ test('[D-04] a verkey that the ledger contradicts is refused', async () => {
   assert.equal(await connections(agent), 0);
   // the same of a request, for both keys that it tells; its offer is not used up
   const { id, offer } = await offerOf(agent);
-  const tell = async (more: Json, reason: string): Promise<void> => {
+  const ask = async (more: Json, reason: string): Promise<void> => {
     await refused(agent, async () => (await peer.request(offer, more)).sent, reason);
     assert.equal(await stateOf(agent, id), 'invitation');
   };
-  await tell({ endpoint_did: did, endpoint_verkey: makeKey().verkey }, 'endpoint-key-mismatch');
-  await tell({ did }, 'requester-key-mismatch');
+  await ask({ endpoint_did: did, endpoint_verkey: makeKey().verkey }, 'endpoint-key-mismatch');
+  await ask({ did }, 'requester-key-mismatch');
   const right = peer.offer({ did });
   const got = await agent.post('/legacy/connections/receive-offer', { offer: right });
   assert.equal(got.legacy.trust, 'ledger');
@@ -166,10 +166,10 @@ test('[D-05] a DID without a method is of its verkey, in an offer, a request and
   const answer = await agent.call('POST', '/legacy/connections/receive-offer', { offer: forged });
   assert.deepEqual([answer.status, /endpoint-key-mismatch/.test(answer.text)], [400, true], answer.text);
   const { id, offer } = await offerOf(agent);
-  const tell = (more: Json, reason: string) => refused(agent, async () => (await peer.request(offer, more)).sent, reason);
-  await tell({ verkey: makeKey().verkey }, 'requester-key-mismatch');
-  await tell({ verkey: undefined }, 'requester-key-unknown');
-  await tell({ endpoint_verkey: makeKey().verkey }, 'endpoint-key-mismatch');
+  const ask = (more: Json, reason: string) => refused(agent, async () => (await peer.request(offer, more)).sent, reason);
+  await ask({ verkey: makeKey().verkey }, 'requester-key-mismatch');
+  await ask({ verkey: undefined }, 'requester-key-unknown');
+  await ask({ endpoint_verkey: makeKey().verkey }, 'endpoint-key-mismatch');
   assert.equal(await stateOf(agent, id), 'invitation');
   const mine = peer.offer();
   const { connection_id } = await agent.post('/legacy/connections/receive-offer', { offer: mine, auto_accept: true });
@@ -264,7 +264,7 @@ test('[D-06] what is known here costs a stranger what is not: the same answers, 
 });
 
 /** Is told of each decryption with a key of ours. @returns what ends it */
-function watchDecryption(told: (name: string) => void): () => void {
+function watchDecryption(notified: (name: string) => void): () => void {
   const names = [
     'crypto_box_seal_open',
     'crypto_aead_chacha20poly1305_ietf_decrypt_detached',
@@ -275,7 +275,7 @@ function watchDecryption(told: (name: string) => void): () => void {
   for (const [name, call] of before)
     (sodium as unknown as Record<string, unknown>)[name] = (...args: never[]) => {
       // either opens a box; which of them depends on what was seen of the sender before
-      told(name.includes('seal') || name.includes('aead') ? name : 'box');
+      notified(name.includes('seal') || name.includes('aead') ? name : 'box');
       return (call as (...args: never[]) => unknown)(...args);
     };
   return () => {

@@ -76,8 +76,8 @@ test('[S2-70] types are URNs; a type of DIDComm is none here', async () => {
   }
   const before = peer.inbox.list.length;
   const type = 'https://didcomm.org/trust_ping/1.0/ping';
-  const told = await refused(agent, () => peer.say(link, 'proof', { response_requested: true }, { type }), 'unrecognized-type');
-  assert.deepEqual([told.type, told.connection_id, peer.inbox.list.length], [type, id, before]);
+  const notified = await refused(agent, () => peer.say(link, 'proof', { response_requested: true }, { type }), 'unrecognized-type');
+  assert.deepEqual([notified.type, notified.connection_id, peer.inbox.list.length], [type, id, before]);
 });
 
 test('[S2-71] a type is prefix, domain, family, version and name; the stray space of the text is tolerated', async () => {
@@ -119,8 +119,8 @@ test('[S2-72] another major version is refused and changes nothing', async () =>
   const before = await connections(agent);
   const type = typeOf('connection_offer').replace('1.0', '2.0');
   const to = await contact(agent);
-  const told = await refused(agent, () => peer.send(to, { ...offer, type }), 'unsupported-version');
-  assert.equal(told.type, type);
+  const notified = await refused(agent, () => peer.send(to, { ...offer, type }), 'unsupported-version');
+  assert.equal(notified.type, type);
   assert.equal(await connections(agent), before);
 });
 
@@ -211,7 +211,7 @@ test('[S2-85] the message of an offer is an object in clear', async () => {
 });
 
 /** Offers that are wrong: what is wrong with them, and what both ways to import them say. */
-async function refusedBothWays(more: Json, reason: RegExp, told: string, id?: string): Promise<void> {
+async function refusedBothWays(more: Json, reason: RegExp, notified: string, id?: string): Promise<void> {
   const agent = await alice();
   const peer = await startPeer();
   const offer = changed(peer.offer(), more);
@@ -221,7 +221,7 @@ async function refusedBothWays(more: Json, reason: RegExp, told: string, id?: st
   assert.equal(answer.status, 400);
   assert.match(answer.text, reason);
   const to = await contact(agent);
-  await refused(agent, () => peer.send(to, offer), told);
+  await refused(agent, () => peer.send(to, offer), notified);
   assert.equal(await connections(agent), before);
 }
 

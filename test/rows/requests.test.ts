@@ -102,7 +102,7 @@ test('[S2-92] an offer is used once: by one of two at once, again for the same b
   const { id, offer } = await offerOf(agent);
   const before = await connections(agent);
   const problems = (): number => agent.hooks.list.filter((hook) => hook.topic === 'legacy_problem').length;
-  const told = problems();
+  const notified = problems();
   const both = await Promise.all([peer.request(offer), rival.request(offer)]);
   for (const { sent } of both) silent(sent);
   await agent.event('connections', (one) => one.connection_id === id && one.state === 'response', 'one answer');
@@ -110,7 +110,7 @@ test('[S2-92] an offer is used once: by one of two at once, again for the same b
   const [winner, loser] = their_did === both[0].key.did ? [peer, rival] : [rival, peer];
   const pending = both.find(({ key }) => key.did === their_did)!;
   await winner.response(pending);
-  await agent.hooks.first(() => problems() > told, 'the refusal of the other');
+  await agent.hooks.first(() => problems() > notified, 'the refusal of the other');
   assert.deepEqual([await connections(agent), loser.inbox.list.length], [before, 0]);
   silent(await winner.replay(pending.sent));
   const again = await winner.next('connection_response');
@@ -303,8 +303,8 @@ test('[S2-104] [S2-106] [S2-107] [D-05] responses of the vectors: the false ones
   assert.equal(done.their_did, vectorKey('alice_pairwise').did);
   const { message, id: by } = await peer.next('connection_acknowledgement');
   assert.equal(by, vectorKey('bob_pairwise').did);
-  const heard = unauth(vectorKey('alice_pairwise'), bytesOf(message));
-  assert.equal(heard.sender, vectorKey('bob_pairwise').verkey);
+  const received = unauth(vectorKey('alice_pairwise'), bytesOf(message));
+  assert.equal(received.sender, vectorKey('bob_pairwise').verkey);
 });
 
 test('[S2-104] the inside of our response opens with the pairwise key of its requester only', async () => {

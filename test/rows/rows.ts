@@ -43,8 +43,8 @@ export const ROWS: readonly Row[] = [
     text: 'the wallet holds keys, DIDs of others and credentials',
     mutation: {
       file: CONNECTION,
-      from: 'patch: { their_did: did, their_keys: [told.verkey], wire:',
-      to: 'patch: { their_did: undefined, their_keys: [told.verkey], wire:',
+      from: 'patch: { their_did: did, their_keys: [response.verkey], wire:',
+      to: 'patch: { their_did: undefined, their_keys: [response.verkey], wire:',
     },
   },
   {
@@ -98,8 +98,8 @@ export const ROWS: readonly Row[] = [
     text: 'Endpoint DIDs are found on the ledger',
     mutation: {
       file: CONNECTION,
-      from: "const known = (resolved[told.did] && { ...resolved[told.did]!, trust: 'ledger' as const }) || configured(ctx, told.did);",
-      to: 'const known = configured(ctx, told.did);',
+      from: "const known = (resolved[named.did] && { ...resolved[named.did]!, trust: 'ledger' as const }) || configured(ctx, named.did);",
+      to: 'const known = configured(ctx, named.did);',
     },
   },
   {
@@ -200,7 +200,7 @@ export const ROWS: readonly Row[] = [
     text: 'an offer tells what is not discoverable',
     mutation: {
       file: CONNECTION,
-      from: "endpoint: told.endpoint ?? earlier?.their_endpoint, trust: 'self-certified'",
+      from: "endpoint: named.endpoint ?? earlier?.their_endpoint, trust: 'self-certified'",
       to: "endpoint: earlier?.their_endpoint, trust: 'self-certified'",
     },
   },
@@ -356,7 +356,7 @@ export const ROWS: readonly Row[] = [
     text: 'the nonce of a request has two names',
     mutation: {
       file: CONNECTION,
-      from: "if (told.nonce !== undefined && told.request_nonce !== undefined && told.nonce !== told.request_nonce) refuse('nonce-mismatch');",
+      from: "if (asked.nonce !== undefined && asked.request_nonce !== undefined && asked.nonce !== asked.request_nonce) refuse('nonce-mismatch');",
       to: '',
     },
   },
@@ -383,7 +383,7 @@ export const ROWS: readonly Row[] = [
     text: 'a response tells a pairwise DID',
     mutation: {
       file: CONNECTION,
-      from: "if (did === wired.endpoint_did || told.verkey === wired.endpoint_verkey) refuse('not-pairwise');",
+      from: "if (did === wired.endpoint_did || response.verkey === wired.endpoint_verkey) refuse('not-pairwise');",
       to: '',
     },
   },
@@ -425,7 +425,7 @@ export const ROWS: readonly Row[] = [
     text: 'a response has the verkey of its did',
     mutation: {
       file: CONNECTION,
-      from: "if (!looksLikeVerkey(told.verkey) || !certifies(told.did, told.verkey)) refuse('responder-key-mismatch');",
+      from: "if (!looksLikeVerkey(response.verkey) || !certifies(response.did, response.verkey)) refuse('responder-key-mismatch');",
       to: '',
     },
   },
@@ -434,7 +434,7 @@ export const ROWS: readonly Row[] = [
     text: 'a response has the nonce inside',
     mutation: {
       file: CONNECTION,
-      from: "if ((told.request_nonce ?? told.nonce) !== nonce || (told.nonce ?? nonce) !== nonce) refuse('nonce-mismatch');",
+      from: "if ((response.request_nonce ?? response.nonce) !== nonce || (response.nonce ?? nonce) !== nonce) refuse('nonce-mismatch');",
       to: '',
     },
   },
@@ -568,7 +568,7 @@ export const ROWS: readonly Row[] = [
     text: 'the ledger wins over what a message tells',
     mutation: {
       file: CONNECTION,
-      from: 'if (told.verkey !== undefined && told.verkey !== known.verkey) refuse(`${what}-key-mismatch`);',
+      from: 'if (named.verkey !== undefined && named.verkey !== known.verkey) refuse(`${what}-key-mismatch`);',
       to: '',
     },
   },
@@ -577,7 +577,7 @@ export const ROWS: readonly Row[] = [
     text: 'a DID without a method certifies its key',
     mutation: {
       file: CONNECTION,
-      from: 'if (!certifies(told.did, verkey) && before?.endpoint_verkey !== verkey)',
+      from: 'if (!certifies(named.did, verkey) && before?.endpoint_verkey !== verkey)',
       to: "if (verkey === '')",
     },
   },

@@ -124,9 +124,9 @@ export async function refused(
 ): Promise<Body> {
   const next = later(agent);
   silent(await act());
-  const told = await next('legacy_problem');
-  assert.equal(told.reason, reason, label);
-  return told;
+  const notified = await next('legacy_problem');
+  assert.equal(notified.reason, reason, label);
+  return notified;
 }
 
 /** Does something that nobody is told of: only a counter goes up. */

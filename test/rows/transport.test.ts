@@ -215,8 +215,8 @@ test('[S2-65] a request from nowhere is refused, and its offer is not used up', 
   const peer = await startPeer();
   const { id, offer } = await offerOf(agent, { auto_accept: true });
   const nowhere = { endpoint_did: undefined, endpoint_verkey: undefined, endpoint: undefined };
-  const told = await refused(agent, async () => (await peer.request(offer, nowhere)).sent, 'no-return-endpoint');
-  assert.equal(told.type, typeOf('connection_request'));
+  const notified = await refused(agent, async () => (await peer.request(offer, nowhere)).sent, 'no-return-endpoint');
+  assert.equal(notified.type, typeOf('connection_request'));
   assert.equal(await stateOf(agent, id), 'invitation');
   await peer.accept(offer);
   await agent.event('connections', (one) => one.connection_id === id && one.state === 'active', 'the connection');
@@ -271,8 +271,8 @@ test('[S2-68] an unknown type changes nothing and is told to the controller', as
   const { id, link } = await agentOffers(agent, peer);
   const type = typeOf('proof').replace(/proof$/, 'prof');
   const before = await agent.get(`/connections/${id}`);
-  const told = await refused(agent, () => peer.say(link, 'proof', {}, { type }), 'unrecognized-type');
-  assert.deepEqual([told.type, told.connection_id], [type, id]);
+  const notified = await refused(agent, () => peer.say(link, 'proof', {}, { type }), 'unrecognized-type');
+  assert.deepEqual([notified.type, notified.connection_id], [type, id]);
   assert.deepEqual(await agent.get(`/connections/${id}`), before);
 });
 

@@ -83,11 +83,11 @@ export function faultsOf(given: Schema, value: unknown, at: string): string[] {
     if (known) return faultsOf(known, one, `${name} ${member}`);
     if (typeof rest === 'object') return faultsOf(rest, one, `${name} *`);
     // decorators are in its messages, and not in its document
-    const told =
+    const notified =
       member.startsWith('~') ||
       BEYOND[name]?.includes(member) ||
       (OF_PAGES.includes(member) && Array.isArray((value as { results?: unknown }).results));
-    return told || DOCUMENT_IS_WRONG.has(name) ? [] : [`${name} ${member}: not in ACA-Py's document`];
+    return notified || DOCUMENT_IS_WRONG.has(name) ? [] : [`${name} ${member}: not in ACA-Py's document`];
   });
   return [...missing, ...inside];
 }

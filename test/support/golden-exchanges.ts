@@ -85,8 +85,8 @@ export async function exchangeShapes(issuer: Controller, holder: Controller, sto
   const presentation_request = { [story.prove]: story.presentation };
   const wanted = await issuer.post('/present-proof-2.0/send-request', { connection_id: inviter, presentation_request });
   seeRecord('answer proof send-request', wanted);
-  const told = await holder.event(...topicState(PROVE, wanted.thread_id, 'request-received'));
-  const proving = `/present-proof-2.0/records/${told.pres_ex_id}`;
+  const notified = await holder.event(...topicState(PROVE, wanted.thread_id, 'request-received'));
+  const proving = `/present-proof-2.0/records/${notified.pres_ex_id}`;
   const request = await holder.get(proving);
   seeRecord('answer record of the prover, request-received', request);
   const fitting = await holder.get(`${proving}/credentials`);

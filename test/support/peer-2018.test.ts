@@ -222,10 +222,10 @@ suite('two scripted peers', () => {
     const { alice, bob } = await twoPeers();
     const { a, b } = await connect(alice, bob);
     const sent = await bob.acknowledge(b);
-    const first = await alice.heard(a, 'connection_acknowledgement');
+    const first = await alice.received(a, 'connection_acknowledgement');
     await bob.replay(sent);
     await bob.reseal(sent);
-    for (let i = 0; i < 2; i++) assert.equal((await alice.heard(a, 'connection_acknowledgement')).nonce, first.nonce);
+    for (let i = 0; i < 2; i++) assert.equal((await alice.received(a, 'connection_acknowledgement')).nonce, first.nonce);
     const [again, resealed] = alice.inbox.list.slice(-2).map((mail) => mail.body.toString());
     assert.equal(again, sent.payload);
     assert.notEqual(resealed, sent.payload);
@@ -261,7 +261,7 @@ suite('the scripted peer and the codec of the agent', () => {
     const message = encodeText(sealAuth(pair, b.mine.verkey, Buffer.from('"success"')));
     const payload = packBase(bob.endpoint.verkey, { id: a.mine.did, type: agent2018Type('connection_acknowledgement'), message });
     assert.equal((await alice.post(bob.url, payload, 'text/plain; charset=us-ascii')).status, 202);
-    assert.equal((await bob.heard(b, 'connection_acknowledgement')).text, '"success"');
+    assert.equal((await bob.received(b, 'connection_acknowledgement')).text, '"success"');
   });
 });
 
@@ -309,8 +309,8 @@ suite('credentials and proofs of two scripted peers', { skip: here ? false : 'LI
       };
       for (const changeProof of [changeValue, changeRaw, (proof: Json) => ({ ...asked.proof, nonce: proof.nonce })]) {
         const again = { ...proofRequest(['name']) };
-        const [told] = await Promise.all([askProof(alice, a, objects, again), prove(bob, b, wallet, objects, { changeProof })]);
-        assert.equal(told.verified, false);
+        const [notified] = await Promise.all([askProof(alice, a, objects, again), prove(bob, b, wallet, objects, { changeProof })]);
+        assert.equal(notified.verified, false);
       }
       const stale = askProof(alice, a, objects, proofRequest(['name']));
       await Promise.all([

@@ -472,7 +472,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
 
     /** Waits for the acknowledgement. @throws PeerRefused */
     async acknowledged(link: Link, ms?: number): Promise<void> {
-      const { text } = await peer.heard(link, 'connection_acknowledgement', ms);
+      const { text } = await peer.received(link, 'connection_acknowledgement', ms);
       demand(text === (hears === 'spec' ? '"success"' : '"Success"'), `the acknowledgement says ${text}`);
     },
 
@@ -493,7 +493,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
     },
 
     /** The next message of a connection of a type, opened; its sender must be the connection's. @throws PeerRefused */
-    async heard(link: Link, name: Name, ms?: number): Promise<{ text: string; nonce: string; base: Json }> {
+    async received(link: Link, name: Name, ms?: number): Promise<{ text: string; nonce: string; base: Json }> {
       const base = await next(name, (one) => (hears === 'spec' ? one.id : one.origin) === link.theirs.did, ms);
       const { bytes, sender, nonce } = unauth(link.mine, unb64(base.message));
       demand(sender === link.theirs.verkey, 'the sender is not the one of the connection');
@@ -502,7 +502,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
 
     /** As `heard`, for a body of JSON. What an extension adds to the AnonCreds object is split off. */
     async heardJson(link: Link, name: Name, ms?: number): Promise<{ body: Json; more: Json; base: Json }> {
-      const { text, base } = await peer.heard(link, name, ms);
+      const { text, base } = await peer.received(link, name, ms);
       const { '@type': type, '~thread': thread, data, comment, ...content } = JSON.parse(text);
       demand(type === undefined || type === base.type, 'inside stands another type than outside');
       for (const leak of ['metadata', 'cred_request_metadata', 'link_secret_blinding_data']) {

@@ -58,8 +58,8 @@ export async function secretsOf(agent: TestAgent, kids: readonly string[]): Prom
 export function leaks(secrets: Map<string, string[]>, places: Readonly<Record<string, readonly string[]>>): string[] {
   const out: string[] = [];
   for (const [kid, texts] of secrets) {
-    for (const [place, said] of Object.entries(places)) {
-      for (const text of texts) if (said.some((one) => one.includes(text))) out.push(`${kid} in ${place}`);
+    for (const [place, sent] of Object.entries(places)) {
+      for (const text of texts) if (sent.some((one) => one.includes(text))) out.push(`${kid} in ${place}`);
     }
   }
   return out;

@@ -42,7 +42,7 @@ export function waiting<T>(): Waiting<T> {
         };
         const timer = setTimeout(() => {
           listeners.delete(look);
-          reject(new Error(`waited ${Date.now() - began} ms in vain for ${what}; there was ${tell(list)}`));
+          reject(new Error(`waited ${Date.now() - began} ms in vain for ${what}; there was ${shortened(list)}`));
         }, ms);
         if (!look()) listeners.add(look);
       });
@@ -66,7 +66,7 @@ export async function until<T>(
 }
 
 /** The last few items, short. */
-const tell = (list: readonly unknown[]): string =>
+const shortened = (list: readonly unknown[]): string =>
   list
     .slice(-6)
     .map((item) => JSON.stringify(item, (name, value) => (name === 'raw' || name === 'headers' ? undefined : value)).slice(0, 250))

@@ -100,9 +100,9 @@ export async function openLine({ stranger, key, to }: Wallet, options: LineOptio
     texts.add(text);
   };
   const say = (type: string, members: object = {}): string => {
-    const said = message(type, { ...ALL, ...members });
-    ws.send(stranger.seal(to.verkey, said));
-    return said['@id'];
+    const sent = message(type, { ...ALL, ...members });
+    ws.send(stranger.seal(to.verkey, sent));
+    return sent['@id'];
   };
   ws.on('message', (data) => {
     const parsed = parseEnvelope(data as Buffer);

@@ -16,8 +16,8 @@ type Missing = 'missing';
 
 /** A DID as its boxes have it; `ours` where it is in this agent's registry, whose metadata has a version. */
 export type FoundDid =
-  | { deactivated: true; metadata: Metadata; ours: boolean }
-  | { deactivated: false; metadata: Metadata; ours: boolean; bytes: Uint8Array; info?: DidInfo };
+  | { deactivated: true; metadata: Metadata; inRegistry: boolean }
+  | { deactivated: false; metadata: Metadata; inRegistry: boolean; bytes: Uint8Array; info?: DidInfo };
 
 /** What is read from the ledger, and what is remembered of it. */
 export interface Reads {
@@ -58,18 +58,21 @@ export const createReads = (node: AlgodNode, network: string, appId: bigint, clo
       const box = await node.readBox(app, key);
       if (box === undefined) return undefined;
       const metadata = unpackMetadata(box);
-      const ours = app === appId && metadata.fifth !== undefined;
-      if (metadata.status !== 1) return ours && metadata.status === 2 ? { deactivated: true, metadata, ours } : undefined;
+      const inRegistry = app === appId && metadata.fifth !== undefined;
+      if (metadata.status !== 1) return inRegistry && metadata.status === 2 ? { deactivated: true, metadata, inRegistry } : undefined;
       if (metadata.end < metadata.start || metadata.end - metadata.start > 15n)
         throw new AppError('did-invalid', `${did} spans too many boxes`);
       const names = Array.from({ length: Number(metadata.end - metadata.start) + 1 }, (_none, i) => dataBox(metadata.start + BigInt(i)));
-      const [info, ...parts] = await Promise.all([ours ? readInfo(app, key) : undefined, ...names.map((name) => node.readBox(app, name))]);
+      const [info, ...parts] = await Promise.all([
+        inRegistry ? readInfo(app, key) : undefined,
+        ...names.map((name) => node.readBox(app, name)),
+      ]);
       // The document was replaced between the two reads where a box is gone, or where the metadata is another now: then the box may be another DID's.
       const after = await node.readBox(app, key);
       if (parts.some((part) => part === undefined) || after === undefined || Buffer.compare(box, after) !== 0) continue;
       const bytes = Uint8Array.from(Buffer.concat(parts as Uint8Array[]));
       if (bytes.length > MAX_DOCUMENT) throw new AppError('did-invalid', `the document of ${did} is too large`);
-      return { deactivated: false, metadata, ours, bytes, info };
+      return { deactivated: false, metadata, inRegistry, bytes, info };
     }
     throw new AppError('ledger-unavailable', `the document of ${did} changed with every read`);
   };
@@ -86,7 +89,7 @@ export const createReads = (node: AlgodNode, network: string, appId: bigint, clo
       keep('missing', NEGATIVE);
       throw new AppError('did-not-found', `${did} is not on the ledger`);
     }
-    const versionId = found.ours ? String(found.metadata.fifth) : undefined;
+    const versionId = found.inRegistry ? String(found.metadata.fifth) : undefined;
     const resolved: ResolvedDid = found.deactivated
       ? { document: { id: did }, metadata: { versionId, deactivated: true } }
       : {

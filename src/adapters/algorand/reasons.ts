@@ -67,10 +67,10 @@ export const rejectionOf = (text: string): Rejection => {
     /^transaction \{[\s\S]*\} invalid : ([\s\S]*)$/.exec(text)?.[1] ?? text.replace(/ \[\]transactions\.SignedTxnWithAD\{[\s\S]*/, '');
   const detail = message.replace(/^TransactionPool\.Remember: /, '').slice(0, 500);
   const pc = /(?:assert failed|err opcode executed)[\s\S]*?pc=(\d+)/.exec(message)?.[1];
-  const said = pc === undefined ? undefined : MESSAGES.get(Number(pc));
-  if (said !== undefined) {
-    const [code, rebuild] = CONTRACT[said] ?? (['refused', false] as const);
-    return { code, detail: said, rebuild };
+  const reason = pc === undefined ? undefined : MESSAGES.get(Number(pc));
+  if (reason !== undefined) {
+    const [code, rebuild] = CONTRACT[reason] ?? (['refused', false] as const);
+    return { code, detail: reason, rebuild };
   }
   for (const [pattern, code, rebuild] of LEDGER) if (pattern.test(message)) return { code, detail, rebuild };
   return { code: 'refused', detail, rebuild: false };

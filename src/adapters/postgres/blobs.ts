@@ -129,7 +129,7 @@ export function postgresBlobs({ link, tenantById }: Parts): Blobs {
   }
 
   async function expire(now: number): Promise<number> {
-    let gone = 0;
+    let removed = 0;
     for (;;) {
       const values = [Math.trunc(now) - SPARE_MS, EXPIRE_ROWS];
       const [row] = await link().query<{ whole: boolean | null }>({
@@ -137,8 +137,8 @@ export function postgresBlobs({ link, tenantById }: Parts): Blobs {
         text: 'SELECT flexid.expire_blob($1, $2) AS whole',
         values,
       });
-      if (row!.whole === null) return gone;
-      if (row!.whole) gone += 1;
+      if (row!.whole === null) return removed;
+      if (row!.whole) removed += 1;
     }
   }
 

@@ -22,11 +22,11 @@ export function listen(options: {
   let wait = FIRST_WAIT_MS;
   let before = false;
 
-  function heard(payload: string | undefined): void {
+  function received(payload: string | undefined): void {
     try {
-      const hint = JSON.parse(payload ?? '') as { from: string; kinds: JobKind[]; causes: string[] };
-      if (hint.from === options.from) return;
-      options.publish(receivedDraft(hint.kinds, hint.causes));
+      const notification = JSON.parse(payload ?? '') as { from: string; kinds: JobKind[]; causes: string[] };
+      if (notification.from === options.from) return;
+      options.publish(receivedDraft(notification.kinds, notification.causes));
     } catch {
       // a notification that is not ours; it would only have been a hint
     }
@@ -47,7 +47,7 @@ export function listen(options: {
     try {
       const fresh = await plainClient(options.url, options.settings);
       client = fresh;
-      fresh.on('notification', (message) => heard(message.payload));
+      fresh.on('notification', (message) => received(message.payload));
       fresh.on('end', again);
       if (ended) return void fresh.end();
       await fresh.query('LISTEN flexid');

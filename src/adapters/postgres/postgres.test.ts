@@ -224,22 +224,25 @@ describe('PostgreSQL database', () => {
   it('hears of the commits of another process', async () => {
     const other = await openPostgres({ url, masterKey });
     await sleep(100);
-    const hints: ChangeNotification[] = [];
+    const notifications: ChangeNotification[] = [];
     const own: ChangeNotification[] = [];
-    const ends = [other.jobs.subscribe((hint) => hints.push(hint)), db.jobs.subscribe((hint) => own.push(hint))];
+    const ends = [
+      other.jobs.subscribe((notification) => notifications.push(notification)),
+      db.jobs.subscribe((notification) => own.push(notification)),
+    ];
     await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, callId: 'the-call' }] });
-    for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
+    for (let i = 0; i < 100 && notifications.length === 0; i++) await sleep(10);
     await sleep(50);
-    assert.deepEqual(hints, [
+    assert.deepEqual(notifications, [
       { kinds: ['ledger'], callIds: ['the-call'], invalidate: [], tenants: [], events: [], mailboxes: [], elsewhere: true },
     ]);
-    const without = hints.map(({ elsewhere: _told, ...hint }) => hint);
+    const without = notifications.map(({ elsewhere: _told, ...notification }) => notification);
     assert.deepEqual(own, without, 'once, not again by the notification');
-    hints.length = 0;
+    notifications.length = 0;
     const event = { id: 'h2', topic: 't', category: 'connection', record: 'r', value: {} };
     await db.store.commit('a', { events: [event], invalidate: ['a tenant'], removedKeyOwners: ['a key'] });
-    for (let i = 0; i < 100 && hints.length === 0; i++) await sleep(10);
-    assert.deepEqual(hints, [
+    for (let i = 0; i < 100 && notifications.length === 0; i++) await sleep(10);
+    assert.deepEqual(notifications, [
       { kinds: [], callIds: [], invalidate: ['a tenant', 'a key'], tenants: ['a'], events: [], mailboxes: [], elsewhere: true },
     ]);
     for (const end of ends) end();
@@ -247,8 +250,8 @@ describe('PostgreSQL database', () => {
   });
 
   it('fails calls while the connection is lost, and recovers by itself', async () => {
-    const hints: ChangeNotification[] = [];
-    const end = db.jobs.subscribe((hint) => hints.push(hint));
+    const notifications: ChangeNotification[] = [];
+    const end = db.jobs.subscribe((notification) => notifications.push(notification));
     const cut = () =>
       behind(name, (client) =>
         client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()', [name]),
@@ -278,9 +281,9 @@ describe('PostgreSQL database', () => {
     );
     assert.ok(found.every((rows) => rows.length === 1));
     await db.admin.check();
-    for (let i = 0; i < 300 && !hints.some((hint) => hint.kinds.length === JOB_KINDS.length); i++) await sleep(10);
+    for (let i = 0; i < 300 && !notifications.some((notification) => notification.kinds.length === JOB_KINDS.length); i++) await sleep(10);
     assert.ok(
-      hints.some((hint) => hint.kinds.length === JOB_KINDS.length),
+      notifications.some((notification) => notification.kinds.length === JOB_KINDS.length),
       'after a gap everything may have changed',
     );
     end();

@@ -90,7 +90,7 @@ export function sqliteBlobs({ db, batch, tenantById, read }: Parts): Blobs {
   }
 
   async function expire(now: number): Promise<number> {
-    let gone = 0;
+    let removed = 0;
     for (;;) {
       let more = false;
       await batch.write(() => {
@@ -99,9 +99,9 @@ export function sqliteBlobs({ db, batch, tenantById, read }: Parts): Blobs {
         more = true;
         if (Number(chunkDelete.run(spare.content, EXPIRE_ROWS).changes) === EXPIRE_ROWS) return;
         spareDelete.run(spare.content);
-        gone += 1;
+        removed += 1;
       });
-      if (!more) return gone;
+      if (!more) return removed;
     }
   }
 

@@ -191,11 +191,11 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         const hold = held.of(one.lease);
         const lane = hold && lanes.byNumber(hold.lane);
         if (!hold || !lane || lane.name !== one.lane) continue;
-        const gone = [
+        const removal = [
           ...(one.done ?? []).map((id) => lanes.remove(lane.n, id)),
           ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(tenantByNumber(lane.t).keys, id, error), now)),
         ];
-        for (const removed of gone) if (removed?.cause) callIds.push(removed.cause);
+        for (const removed of removal) if (removed?.cause) callIds.push(removed.cause);
         for (const { id, at, untried } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at), untried);
         if (lanes.refresh(lane.n, now) !== undefined) kinds.push(lane.kind);
         ended.push(one.lease);

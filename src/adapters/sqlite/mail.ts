@@ -28,10 +28,10 @@ export function mailWrites(db: DatabaseSync) {
     let messages = 0;
     let bytes = 0;
     for (const id of ids) {
-      const gone = take.get(t, id, box) as { size: number } | undefined;
-      if (!gone) continue;
+      const row = take.get(t, id, box) as { size: number } | undefined;
+      if (!row) continue;
       messages += 1;
-      bytes += gone.size;
+      bytes += row.size;
     }
     if (messages > 0) add.get(t, box, -messages, -bytes);
   }
@@ -73,9 +73,9 @@ export function mailReads(db: DatabaseSync) {
       const { limit, maxBytes = Infinity, recipient, origin, without: passed = [] } = query;
       // the messages of one key are forwarded ones
       if (origin === 'agent' && recipient !== undefined) return [];
-      const [plain, passing] = shapes[recipient !== undefined ? 1 : origin === 'agent' ? 2 : 0]!;
+      const [plain, count] = shapes[recipient !== undefined ? 1 : origin === 'agent' ? 2 : 0]!;
       const values = [tenant.n, box, Date.now(), ...(recipient === undefined ? [] : [recipientHash(tenant.keys, recipient)])];
-      const rows = passed.length === 0 ? plain.iterate(...values) : passing.iterate(...values, JSON.stringify(passed));
+      const rows = passed.length === 0 ? plain.iterate(...values) : count.iterate(...values, JSON.stringify(passed));
       const found: QueuedMessage[] = [];
       let bytes = 0;
       for (const row of rows as Iterable<unknown> as Iterable<MailColumns>) {
@@ -99,7 +99,7 @@ export function mailReads(db: DatabaseSync) {
   };
 }
 
-type Gone = { t: number; box: string; size: number; attempts: number };
+type Expiring = { t: number; box: string; size: number; attempts: number };
 type Expired = Awaited<ReturnType<StoreAdmin['expireMail']>>;
 
 /** Removes some of the mail whose time is over or that was given up. */
@@ -112,10 +112,10 @@ export function mailExpiry(db: DatabaseSync): (now: number) => Expired {
   const tenantId = db.prepare('SELECT id FROM tenant WHERE n = ?');
 
   return (now) => {
-    const gone = old.all(now) as unknown as Gone[];
-    if (gone.length < EXPIRE_ROWS) gone.push(...(missed.all(EXPIRE_ROWS - gone.length) as unknown as Gone[]));
-    const sums = new Map<string, { of: Gone; reason: Expired[number]['reason']; messages: number; bytes: number }>();
-    for (const of of gone) {
+    const expiring = old.all(now) as unknown as Expiring[];
+    if (expiring.length < EXPIRE_ROWS) expiring.push(...(missed.all(EXPIRE_ROWS - expiring.length) as unknown as Expiring[]));
+    const sums = new Map<string, { of: Expiring; reason: Expired[number]['reason']; messages: number; bytes: number }>();
+    for (const of of expiring) {
       const reason = of.attempts >= MAIL_ATTEMPTS ? 'undeliverable' : 'expired';
       const key = `${of.t} ${reason} ${of.box}`;
       const sum = sums.get(key) ?? { of, reason, messages: 0, bytes: 0 };

@@ -278,19 +278,19 @@ function assemble(
   }
 
   async function sweepTenant(tenant: string): Promise<number> {
-    let gone = 0;
+    let removed = 0;
     await batch.write(() => {
       const row = tenantRow.get(tenant) as TenantRow | undefined;
       if (!row || row.data_key.length > 0 || row.lock !== null) return;
       for (const table of TENANT_TABLES) {
         const id = ROW_NAMES[table] ?? 'rowid';
         const text = `DELETE FROM ${table} WHERE t = ? AND (${id}) IN (SELECT ${id} FROM ${table} WHERE t = ? LIMIT ${SWEEP_ROWS})`;
-        gone = Number(db.prepare(text).run(row.n, row.n).changes);
-        if (gone > 0) return;
+        removed = Number(db.prepare(text).run(row.n, row.n).changes);
+        if (removed > 0) return;
       }
       db.prepare('DELETE FROM tenant WHERE n = ?').run(row.n);
     });
-    return gone;
+    return removed;
   }
 
   const expiring = [
@@ -343,11 +343,11 @@ function assemble(
     tenants: () => read(() => (tenantIds.all() as { id: string }[]).map((row) => row.id)),
     expire,
     async expireMail(now) {
-      let gone: ReturnType<typeof expireMail> = [];
+      let removed: ReturnType<typeof expireMail> = [];
       await batch.write(() => {
-        gone = expireMail(now);
+        removed = expireMail(now);
       });
-      return gone;
+      return removed;
     },
     backlog: () =>
       read(() => ({

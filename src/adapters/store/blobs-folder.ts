@@ -91,17 +91,17 @@ export function folderBlobs(folder: string): Blobs {
   };
 
   async function expire(now: number): Promise<number> {
-    let gone = 0;
+    let removed = 0;
     for (const tenant of (await orNone(() => readdir(folder))) ?? []) {
       for (const file of (await orNone(() => readdir(join(folder, tenant)))) ?? []) {
         const path = join(folder, tenant, file);
         const since = file.startsWith(PART) ? await orNone(() => stat(path)) : undefined;
         if (!since || since.mtimeMs > now - SPARE_MS) continue;
         await orNone(() => rm(path));
-        gone += 1;
+        removed += 1;
       }
     }
-    return gone;
+    return removed;
   }
 
   return Object.freeze({

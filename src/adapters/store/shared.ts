@@ -325,16 +325,16 @@ export function mailboxStatus(
 
 /** Listeners of commits. One that throws does not keep the others from hearing. */
 export function notificationBoard(report: (error: unknown) => void) {
-  const listeners = new Set<(hint: ChangeNotification) => void>();
+  const listeners = new Set<(notification: ChangeNotification) => void>();
   return {
-    subscribe(listener: (hint: ChangeNotification) => void): () => void {
+    subscribe(listener: (notification: ChangeNotification) => void): () => void {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     publish(draft: NotificationDraft): void {
       const { kinds, callIds, invalidate, tenants, events, mailboxes } = draft;
       if (kinds.size + callIds.size + invalidate.size + tenants.size + events.length + mailboxes.size === 0) return;
-      const hint: ChangeNotification = {
+      const notification: ChangeNotification = {
         kinds: [...kinds],
         callIds: [...callIds],
         invalidate: [...invalidate],
@@ -345,7 +345,7 @@ export function notificationBoard(report: (error: unknown) => void) {
       };
       for (const listener of listeners) {
         try {
-          listener(hint);
+          listener(notification);
         } catch (error) {
           report(error);
         }

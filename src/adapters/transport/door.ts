@@ -65,7 +65,7 @@ export function createDoor(options: DoorOptions): Door {
   const bodies = new Map<IncomingMessage, Body>();
   const groups = new Map<string, Group>();
   let bytes = 0;
-  let told = 0;
+  let warned = 0;
 
   const trusted = (address: string): boolean => {
     if (!options.trusted?.length) return false;
@@ -89,8 +89,8 @@ export function createDoor(options: DoorOptions): Door {
 
   /** At most one line a second: a flood must not become one of the log. */
   function say(name: string, text: string): void {
-    if (performance.now() - told < 1000) return;
-    told = performance.now();
+    if (performance.now() - warned < 1000) return;
+    warned = performance.now();
     log.warn({ address: name }, text);
   }
 

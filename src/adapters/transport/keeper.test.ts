@@ -80,15 +80,15 @@ const headOf = (length: number, first = 0x82): Buffer => {
 const pinged = async (ws: WebSocket, text: string): Promise<boolean> => {
   ws.ping(text);
   return await new Promise((resolve) => {
-    const heard = (data: Buffer): void => {
+    const received = (data: Buffer): void => {
       if (data.toString() === text) settle(true);
     };
     const closed = (): void => settle(false);
     const settle = (answered: boolean): void => {
-      ws.off('pong', heard).off('close', closed);
+      ws.off('pong', received).off('close', closed);
       resolve(answered);
     };
-    ws.on('pong', heard).on('close', closed);
+    ws.on('pong', received).on('close', closed);
   });
 };
 
@@ -186,9 +186,9 @@ test('a socket that was refused takes nothing more: no frame that waits, and no 
   assert.ok(begun.length > 0 && begun.length <= 16, `${begun.length} were begun`);
   const [socket] = held;
   assert.deepEqual([socket!.open, await socket!.acknowledged(), socket!.waiting, socket!.pending], [false, false, 0, 0]);
-  let told = 0;
-  socket!.onClose(() => told++);
-  assert.equal(told, 1);
+  let notified = 0;
+  socket!.onClose(() => notified++);
+  assert.equal(notified, 1);
 });
 
 test('what is not begun is left with the peer, and dropped when the socket is closed from this side', async () => {

@@ -53,8 +53,8 @@ export function publicHttp(options: PublicHttpOptions): PublicHttp {
   /** The answer, unless it takes too long: then 503, and its handler is told. */
   async function timely(match: PublicMatch, request: IncomingMessage, response: ServerResponse, body: Uint8Array) {
     const abort = new AbortController();
-    const gone = (): void => abort.abort();
-    response.once('close', gone);
+    const aborted = (): void => abort.abort();
+    response.once('close', aborted);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<PublicAnswer>((resolve) => {
       timer = setTimeout(() => {
@@ -79,7 +79,7 @@ export function publicHttp(options: PublicHttpOptions): PublicHttp {
       return first;
     } finally {
       clearTimeout(timer);
-      response.off('close', gone);
+      response.off('close', aborted);
     }
   }
 
@@ -187,15 +187,15 @@ function next(pieces: AsyncIterator<Uint8Array>, response: ServerResponse, ms: n
   return new Promise((resolve, reject) => {
     const settle = (act: () => void): void => {
       clearTimeout(timer);
-      response.off('close', gone);
+      response.off('close', ended);
       act();
     };
-    const gone = (): void => settle(() => resolve({ done: true, value: undefined }));
+    const ended = (): void => settle(() => resolve({ done: true, value: undefined }));
     const timer = setTimeout(() => {
       response.destroy();
-      gone();
+      ended();
     }, ms);
-    response.once('close', gone);
+    response.once('close', ended);
     pieces.next().then(
       (piece) => settle(() => resolve(piece)),
       (error: unknown) => settle(() => reject(error)),

@@ -286,21 +286,21 @@ test('a shutdown: idle sockets are told at once, what is in hand is finished and
     };
   });
   const [idle, busy] = [await client(url), await client(url)];
-  const heard: string[] = [];
-  busy.on('message', (data) => heard.push(String(data)));
-  busy.on('close', (code) => heard.push(String(code)));
+  const received: string[] = [];
+  busy.on('message', (data) => received.push(String(data)));
+  busy.on('close', (code) => received.push(String(code)));
   busy.send('{}');
   await until(() => release.length === 1, 'the frame');
-  const told = once(idle, 'close');
+  const notified = once(idle, 'close');
   const closing = close();
-  assert.equal((await told)[0], 1001);
+  assert.equal((await notified)[0], 1001);
   await assert.rejects(post(port));
-  assert.deepEqual(heard, []);
+  assert.deepEqual(received, []);
   release[0]!();
   await closing;
   assert.deepEqual(noted, ['late']);
-  await until(() => heard.length === 2, 'the goodbye');
-  assert.deepEqual(heard, ['late', '1001']);
+  await until(() => received.length === 2, 'the goodbye');
+  assert.deepEqual(received, ['late', '1001']);
 });
 
 test('a socket is the same object for each of its frames, with a name of its own', async () => {

@@ -57,14 +57,14 @@ async function peer(
 }
 
 function outbound(options: Partial<WsOutboundOptions> = {}, allow: readonly string[] = ['127.0.0.0/8']) {
-  const heard = waiting<string>();
+  const received = waiting<string>();
   const ws = wsOutbound(egressGuard(allow), {
     ...{ heartbeatMs: 0, timeoutMs: 1000, answerMs: 60_000, maxBytes: 10_000, log: quiet },
-    onFrame: async (frame) => heard.add(String(Buffer.from(frame))),
+    onFrame: async (frame) => received.add(String(Buffer.from(frame))),
     ...options,
   });
   undo.push(() => ws.close());
-  return { ...ws, heard };
+  return { ...ws, received };
 }
 
 /** Which error something fails with. */
@@ -264,10 +264,10 @@ test('what comes back is bounded, too', async () => {
     ws.on('close', (code) => codes.add(code));
     ws.send('x'.repeat(10_001));
   });
-  const { deliver, heard } = outbound();
+  const { deliver, received } = outbound();
   await deliver(url, 'one').catch(() => {});
   assert.equal(await codes.first(() => true, 'the end'), 1009);
-  assert.deepEqual(heard.list, []);
+  assert.deepEqual(received.list, []);
 });
 
 test('a link stays: what comes is handled one by one, and a ping behind it is answered after that', async () => {
@@ -293,10 +293,10 @@ test('a link stays: what comes is handled one by one, and a ping behind it is an
   assert.ok(await socket.acknowledged());
   assert.equal(String((await got)[0]), 'from the client');
   assert.ok(socket.open, 'however long nobody says anything');
-  let told = 0;
-  socket.onClose(() => told++);
+  let notified = 0;
+  socket.onClose(() => notified++);
   there!.close(1001);
-  await until(() => told === 1, 'the end');
+  await until(() => notified === 1, 'the end');
   assert.equal(await socket.acknowledged(), false);
 });
 
@@ -328,12 +328,12 @@ test('closing: what waits for a pong has it, links are told, nothing opens any m
   const { url, sockets } = await peer();
   const { deliver, link, close } = outbound();
   await link(url, async () => {});
-  const told = once(sockets[0]!, 'close');
+  const notified = once(sockets[0]!, 'close');
   const last = deliver(url, 'last');
   await until(() => sockets.length === 2, 'its socket');
   await close();
   assert.deepEqual(await last, { status: 202 });
-  assert.equal((await told)[0], 1001);
+  assert.equal((await notified)[0], 1001);
   assert.match(await failure(deliver(url, 'x')), /^delivery-failed/);
   assert.match(await failure(link(url, async () => {})), /^delivery-failed/);
 });

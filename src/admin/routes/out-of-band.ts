@@ -84,13 +84,13 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
           otherwise: 'error',
           step(ctx) {
             // the key of a DID serves other invitations and connections too
-            const gone = key !== undefined && ctx.record!.role === 'sender' && !ctx.loaded.own ? [key] : [];
+            const removedKeys = key !== undefined && ctx.record!.role === 'sender' && !ctx.loaded.own ? [key] : [];
             return {
               record: { remove: true },
               removedKeyOwners: linkNames(ctx.record!.value.short),
               // its slot at a mediator is given up at once; here it is kept, so that who answers the invitation hears that it is not open
-              deregisterKeys: ctx.record!.value.mediated ? gone : undefined,
-              next: gone.map((verkey) => ({
+              deregisterKeys: ctx.record!.value.mediated ? removedKeys : undefined,
+              next: removedKeys.map((verkey) => ({
                 command: 'forget-key',
                 record: { category: outOfBand.category, id: row.id },
                 input: { verkey },

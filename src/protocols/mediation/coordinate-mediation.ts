@@ -175,14 +175,14 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       step(ctx, { body }) {
         const { rows, total } = ctx.pages.keys!;
         const before = (body.before as number | undefined) ?? ctx.now;
-        const gone = rows.filter(({ created }) => created <= before);
+        const removed = rows.filter(({ created }) => created <= before);
         const over = body.before === undefined && ctx.record !== undefined;
         return {
           ...(over && { record: { remove: true }, invalidate: [ctx.tenant] }),
-          others: gone.map((row) => ({ def: keylist as never, base: loadedRecord(row), remove: true })),
-          removedKeyOwners: body.role === 'server' ? gone.map(({ value }) => mediatedName(ctx.tenant, String(value.verkey))) : [],
+          others: removed.map((row) => ({ def: keylist as never, base: loadedRecord(row), remove: true })),
+          removedKeyOwners: body.role === 'server' ? removed.map(({ value }) => mediatedName(ctx.tenant, String(value.verkey))) : [],
           next:
-            gone.length > 0 && total > gone.length
+            removed.length > 0 && total > removed.length
               ? [
                   {
                     command: 'purge',

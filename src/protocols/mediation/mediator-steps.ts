@@ -47,14 +47,14 @@ export function listed(ctx: Ctx, message: Incoming): Effects {
   const { rows, total } = ctx.pages.keys!;
   const remaining = Math.max(0, total - offset - rows.length);
   // ACA-Py cannot read what it has not asked for
-  const told = limit !== undefined || offset > 0 || remaining > 0;
+  const sentenced = limit !== undefined || offset > 0 || remaining > 0;
   return {
     send: [
       {
         type: 'keylist',
         body: {
           keys: rows.map(({ value }) => ({ recipient_key: verkeyToDidKey(String(value.verkey)) })),
-          pagination: told ? { count: rows.length, offset, remaining } : undefined,
+          pagination: sentenced ? { count: rows.length, offset, remaining } : undefined,
         },
       },
     ],

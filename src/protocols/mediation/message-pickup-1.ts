@@ -92,8 +92,8 @@ function batch(ctx: StepContext, message: Incoming): Effects {
   if (!ctx.channel) return { send: [batchOf((ctx.mail?.messages ?? []).slice(0, sizeOf(message)))] };
   const { socket } = ctx.channel;
   const has = before?.socket === socket ? (before?.ids ?? []) : [];
-  const gone = new Set(has);
-  const mail = (ctx.mail?.messages ?? []).filter(({ id }) => !gone.has(id)).slice(0, sizeOf(message));
+  const fetched = new Set(has);
+  const mail = (ctx.mail?.messages ?? []).filter(({ id }) => !fetched.has(id)).slice(0, sizeOf(message));
   const ids = mail.map(({ id }) => id);
   const same = before !== undefined && before.ids.length === 0 && ids.length === 0;
   const patch: PickupValue = { request: message.id, ids, socket };

@@ -112,13 +112,13 @@ export function routeConnection(ctx: Ctx, { body }: CommandInput): Effects {
 export function register(ctx: Ctx, { body }: CommandInput): Effects {
   const id = (body.id as string | undefined) ?? ctx.newId();
   const peer = ctx.record!.connection!;
-  const told: string[] = [];
+  const added: string[] = [];
   const others: Change<KeylistValue>[] = [];
   for (const { verkey, connection: target, wallet } of body.keys as Registered[]) {
     const row = ctx.loaded[`key ${verkey}`];
     const base = row?.connection === peer ? loadedRecord<KeylistValue>(row) : undefined;
     if (base?.value.confirmed || (base?.value.thread_id && !base.value.refused && ctx.now - base.updated < AGAIN_MS)) continue;
-    told.push(verkey);
+    added.push(verkey);
     const patch: KeylistValue = {
       connection_id: peer,
       recipient_key: verkeyToDidKey(verkey),
@@ -132,8 +132,8 @@ export function register(ctx: Ctx, { body }: CommandInput): Effects {
     };
     others.push({ def: keylist, base, role: 'client', connection: peer, patch });
   }
-  if (told.length === 0) return {};
-  const updates = told.map((verkey) => ({ recipient_key: verkeyToDidKey(verkey), action: 'add' }));
+  if (added.length === 0) return {};
+  const updates = added.map((verkey) => ({ recipient_key: verkeyToDidKey(verkey), action: 'add' }));
   return { others: others as Change[], send: [{ message: updating(id, updates) }] };
 }
 
@@ -151,7 +151,7 @@ export function answered(ctx: Ctx, results: readonly Answered[], thread: string)
   const peer = ctx.connection!;
   const changes = new Map<string, Change<KeylistValue>>();
   const mediated: Record<string, string> = {};
-  const told = results.map(({ recipient_key, action, result }) => {
+  const updated = results.map(({ recipient_key, action, result }) => {
     const verkey = verkeyOf(recipient_key);
     if (!verkey) return { recipient_key, action, result };
     const key = verkeyToDidKey(verkey);
@@ -173,6 +173,6 @@ export function answered(ctx: Ctx, results: readonly Answered[], thread: string)
   });
   return {
     others: [...changes.values()] as Change[],
-    emit: [{ topic: 'keylist', payload: { connection_id: peer.id, thread_id: thread, updated: told, mediated_connections: mediated } }],
+    emit: [{ topic: 'keylist', payload: { connection_id: peer.id, thread_id: thread, updated: updated, mediated_connections: mediated } }],
   };
 }
