@@ -1,9 +1,11 @@
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { openPostgres } from './adapters/postgres/postgres.ts';
 import { rotatePostgres } from './adapters/postgres/rotate.ts';
 import { rotateSqlite } from './adapters/sqlite/rotate.ts';
 import { openSqlite } from './adapters/sqlite/sqlite.ts';
-import { type Config, ConfigError, dataDir } from './config.ts';
+import type { Config } from './config/settings.ts';
+import { ConfigError } from './config/values.ts';
 import type { Log } from './ports/log.ts';
 import type { Database } from './ports/store.ts';
 
@@ -14,7 +16,7 @@ export const BASE = 'base';
 
 function sqlitePath(store: string | undefined, config: Config): { path: string; limit?: string } {
   const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
-  return { path: given || join(dataDir(config), `${config.walletName}.db`), limit };
+  return { path: given || join(config.dataDir ?? join(homedir(), '.flexid'), `${config.walletName}.db`), limit };
 }
 
 /** Opens the database, or creates it. @throws ConfigError, or AppError where it cannot be had */

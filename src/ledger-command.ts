@@ -14,7 +14,9 @@ import {
   REGISTRY_HASH,
   spendable,
 } from './adapters/algorand/registry.ts';
-import { type Config, ConfigError, readConfig } from './config.ts';
+import { readConfig } from './config/read-config.ts';
+import type { Config } from './config/settings.ts';
+import { ConfigError } from './config/values.ts';
 
 const HELP = `The registry application on Algorand
 

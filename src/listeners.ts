@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config/settings.ts';
+import { ConfigError } from './config/values.ts';
 import type { Log } from './ports/log.ts';
 
 /** The ports that an agent listens on, by its settings. */

@@ -48,7 +48,7 @@ function show({ url, old, qr }: { readonly url: string; readonly old: string; re
 
 async function configured(command: string, argv: readonly string[]) {
   // help and a mistake in a flag need no more than the table of settings
-  const { readConfig } = await import('./config.ts');
+  const { readConfig } = await import('./config/read-config.ts');
   const { config, shown, ignored } = readConfig(argv, process.env, command);
   const [{ jsonLog }, app] = await Promise.all([import('./adapters/telemetry/log.ts'), import('./app.ts')]);
   const log = jsonLog(config.logLevel);

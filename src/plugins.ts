@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ConfigError } from './config.ts';
+import { ConfigError } from './config/values.ts';
 import { type Plugin, pluginOf } from './kernel/plugin.ts';
 
 /** What ACA-Py has as plug-ins and this agent in itself: their names are accepted, so that a configuration can stay as it is. */

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { type Config, ConfigError, liveConfig } from './config.ts';
+import { type Config, stepSettings } from './config/settings.ts';
+import { liveConfig, shownSettings } from './config/tenant-settings.ts';
+import { ConfigError } from './config/values.ts';
 import { isLocked } from './errors.ts';
 import type { Endpoints, Profile, WebhookTarget } from './kernel/context.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { Settings } from './kernel/protocol.ts';
-import { compact, type LoadedRecord } from './kernel/record.ts';
-import type { JsonObject } from './ports/json.ts';
+import type { LoadedRecord } from './kernel/record.ts';
 import type { Database } from './ports/store.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
 import { type WalletValue, walletSettings } from './records/wallet.ts';
@@ -133,38 +134,15 @@ function settingsOf(
   const { algorandNetwork, algorandAppId } = config;
   const ledgered = config.algodUrl !== undefined && !config.noLedger;
   return Object.freeze({
-    label: config.label,
-    imageUrl: config.imageUrl,
-    walletType: config.walletType,
+    ...stepSettings(config),
     sovAsAlgo: config.sovAsAlgo === 'on' && ledgered,
     endpoint: config.endpoints?.[0] ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
     moreEndpoints: Object.freeze(config.endpoints?.slice(1) ?? []),
-    autoAcceptInvites: config.autoAcceptInvites,
-    autoAcceptRequests: config.autoAcceptRequests,
-    autoAcceptIntroInvitationRequests: config.autoAcceptIntroInvitationRequests,
-    autoPingConnection: config.autoPingConnection,
-    autoRespondMessages: config.autoRespondMessages,
-    autoRespondCredentialProposal: config.autoRespondCredentialProposal,
-    autoRespondCredentialOffer: config.autoRespondCredentialOffer,
-    autoRespondCredentialRequest: config.autoRespondCredentialRequest,
-    autoStoreCredential: config.autoStoreCredential,
-    autoRespondPresentationProposal: config.autoRespondPresentationProposal,
-    autoRespondPresentationRequest: config.autoRespondPresentationRequest,
-    autoVerifyPresentation: config.autoVerifyPresentation,
-    preserveExchangeRecords: config.preserveExchangeRecords,
-    monitorPing: config.monitorPing,
-    publicInvites: config.publicInvites,
-    requestsThroughPublicDid: config.requestsThroughPublicDid,
-    noReceiveInvites: config.noReceiveInvites,
-    debugWebhooks: config.debugWebhooks,
-    openMediation: config.openMediation,
-    mediatorMaxKeys: config.mediatorMaxKeys,
     mailbox: Object.freeze({
       messages: config.mailboxMessages,
       bytes: config.mailboxBytes,
       life: config.mailboxDays * 24 * 3600_000,
     }),
-    monitorForward: config.monitorForward,
     mediator,
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
@@ -184,29 +162,4 @@ function agent2018Peers(given: readonly string[]): Settings['agent2018Peers'] {
     return [did, { verkey, endpoint }] as const;
   });
   return Object.freeze(Object.fromEntries(peers));
-}
-
-/** `GET /settings`, under ACA-Py's names. */
-function shownSettings(config: Config): JsonObject {
-  return compact({
-    'debug.auto_accept_invites': config.autoAcceptInvites,
-    'debug.auto_accept_requests': config.autoAcceptRequests,
-    auto_ping_connection: config.autoPingConnection,
-    'debug.auto_respond_messages': config.autoRespondMessages,
-    'debug.auto_respond_credential_offer': config.autoRespondCredentialOffer,
-    'debug.auto_respond_credential_request': config.autoRespondCredentialRequest,
-    'debug.auto_respond_presentation_proposal': config.autoRespondPresentationProposal,
-    'debug.auto_respond_presentation_request': config.autoRespondPresentationRequest,
-    'debug.auto_store_credential': config.autoStoreCredential,
-    'debug.auto_verify_presentation': config.autoVerifyPresentation,
-    'debug.monitor_ping': config.monitorPing,
-    preserve_exchange_records: config.preserveExchangeRecords,
-    public_invites: config.publicInvites,
-    default_label: config.label,
-    default_endpoint: config.endpoints?.[0],
-    image_url: config.imageUrl,
-    'wallet.type': config.walletType,
-    'wallet.name': config.walletName,
-    'log.level': config.logLevel,
-  });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config/settings.ts';
+import { ConfigError } from './config/values.ts';
 import { didKeyToVerkey } from './didcomm/encoding.ts';
 import { messageInUrl, urlOfInvitation } from './didcomm/invitation-url.ts';
 import { newKeyPair } from './didcomm/keys.ts';

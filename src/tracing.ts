@@ -1,5 +1,6 @@
 import type { openAnonCreds } from './adapters/anoncreds/anoncreds.ts';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config/settings.ts';
+import { ConfigError } from './config/values.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { Database } from './ports/store.ts';

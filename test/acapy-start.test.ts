@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type Config, readConfig } from '../src/config.ts';
+import { readConfig } from '../src/config/read-config.ts';
+import type { Config } from '../src/config/settings.ts';
 
 /** Start scripts that were written for ACA-Py are understood: every flag of its config/argparse.py (1.6) with its words and its variable. */
 const ACAPY = `

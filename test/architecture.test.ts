@@ -10,10 +10,10 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** What each folder of `src` may import of ours, itself aside: docs/architecture.md says why. */
 const MAY: Record<string, readonly string[]> = {
-  'main.ts': ['app.ts', 'config.ts', 'database.ts', 'agent-2018', 'ledger-command.ts', 'errors.ts', 'adapters', 'version.ts'],
-  'database.ts': ['adapters', 'ports', 'config.ts'],
-  'listeners.ts': ['ports', 'config.ts'],
-  'tracing.ts': ['adapters', 'ports', 'config.ts', 'version.ts'],
+  'main.ts': ['app.ts', 'config', 'database.ts', 'agent-2018', 'ledger-command.ts', 'errors.ts', 'adapters', 'version.ts'],
+  'database.ts': ['adapters', 'ports', 'config'],
+  'listeners.ts': ['ports', 'config'],
+  'tracing.ts': ['adapters', 'ports', 'config', 'version.ts'],
   'app.ts': [
     'admin',
     'workers',
@@ -28,8 +28,7 @@ const MAY: Record<string, readonly string[]> = {
     'ports',
     'dids',
     'didcomm',
-    'config.ts',
-    'config-acapy.ts',
+    'config',
     'database.ts',
     'listeners.ts',
     'tracing.ts',
@@ -40,13 +39,12 @@ const MAY: Record<string, readonly string[]> = {
     'errors.ts',
     'version.ts',
   ],
-  'config.ts': ['config-acapy.ts', 'kernel'],
-  'config-acapy.ts': [],
-  'ledger-command.ts': ['adapters', 'config.ts'],
-  'startup.ts': ['protocols', 'resources', 'records', 'mediation', 'kernel', 'ports', 'dids', 'didcomm', 'config.ts', 'errors.ts'],
+  config: ['kernel', 'ports'],
+  'ledger-command.ts': ['adapters', 'config'],
+  'startup.ts': ['protocols', 'resources', 'records', 'mediation', 'kernel', 'ports', 'dids', 'didcomm', 'config', 'errors.ts'],
   'builtin-protocols.ts': ['message-formats', 'agent-2018', 'protocols', 'resources', 'records', 'formats', 'kernel'],
-  'plugins.ts': ['kernel', 'config.ts'],
-  'profiles.ts': ['kernel', 'records', 'ports', 'config.ts', 'errors.ts'],
+  'plugins.ts': ['kernel', 'config'],
+  'profiles.ts': ['kernel', 'records', 'ports', 'config', 'errors.ts'],
   'errors.ts': [],
   'version.ts': [],
   kernel: ['ports', 'didcomm', 'errors.ts'],
@@ -151,7 +149,7 @@ test('nothing lies deeper than two levels below src, and no file is a barrel', (
   );
 });
 
-test('only config.ts and the composition root read the environment', () => {
+test('only main.ts and the composition root read the environment', () => {
   const readers = globSync('src/**/*.ts', { cwd: ROOT }).filter(
     (file) => !isTest(file) && readFileSync(join(ROOT, file), 'utf8').includes('process.env'),
   );

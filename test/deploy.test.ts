@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as JsonSchema from 'typebox/schema';
 import { parse, parseAllDocuments } from 'yaml';
-import { readConfig } from '../src/config.ts';
+import { readConfig } from '../src/config/read-config.ts';
 
 /**
  * What is in deploy/ holds together, without a cluster and without Helm: the manifests are what the chart last gave, they are what Kubernetes takes, and every
@@ -290,7 +290,7 @@ test('probes ask what the agent serves, and only operators reach the operations 
 });
 
 test('every setting that the manifests give is one, and together they are a configuration', () => {
-  const known = new Set([...read('src/config.ts').matchAll(/'((?:ACAPY|FLEXID|OTEL)_[A-Z0-9_]+)'/g)].map(([, name]) => name!));
+  const known = new Set([...read('src/config/settings.ts').matchAll(/'((?:ACAPY|FLEXID|OTEL)_[A-Z0-9_]+)'/g)].map(([, name]) => name!));
   const settings = named('ConfigMap').data as Record<string, string>;
   // Node.js reads the first, OpenTelemetry's exporter the second
   const elsewhere = new Set(['NODE_OPTIONS', 'OTEL_EXPORTER_OTLP_HEADERS']);

@@ -125,7 +125,7 @@ test('docs/dependencies.md has a line with a licence for every dependency', () =
 });
 
 test('docs/operations.md names every flag of a group that it lists, and no other', () => {
-  const config = read('src/config.ts');
+  const config = read('src/config/settings.ts');
   const flags = new Set([...config.matchAll(/'--([a-z-]+)'|flag\(\s*'([a-z-]+)'/g)].map(([, a, b]) => `--${a ?? b}`));
   const named = new Set([...read('docs/operations.md').matchAll(/`(--[a-z-]+)/g)].map(([, name]) => name!));
   named.delete('--auto-');

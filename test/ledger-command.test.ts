@@ -6,7 +6,7 @@ import { assemble } from '../devnet/assembler.ts';
 import { sponsorOf } from '../src/adapters/algorand/group.ts';
 import { algodNode } from '../src/adapters/algorand/node.ts';
 import { createRegistry, REGISTRY_HASH } from '../src/adapters/algorand/registry.ts';
-import { ConfigError } from '../src/config.ts';
+import { ConfigError } from '../src/config/values.ts';
 import { AppError } from '../src/errors.ts';
 import { ledgerCommand } from '../src/ledger-command.ts';
 import { admin, algorandLedger, between, configOf, type Devnet, documentOf, newIssuer, perform, startDevnet } from './support/ledger.ts';

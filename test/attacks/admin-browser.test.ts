@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
-import { ConfigError } from '../../src/config.ts';
+import { ConfigError } from '../../src/config/values.ts';
 import { createWorld, type TestAgent } from '../support/agents.ts';
 
 /** Web pages that have the browser of an operator call the admin API for them. What a browser sends is sent here by hand, since nothing else may set these headers. */

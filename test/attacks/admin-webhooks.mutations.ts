@@ -37,6 +37,6 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A17-2',
     text: 'the configuration shows no secret parts of URLs',
-    mutation: { file: 'src/config.ts', from: 'shown[long] = withoutSecrets(config[name]);', to: 'shown[long] = config[name];' },
+    mutation: { file: 'src/config/read-config.ts', from: 'shown[long] = withoutSecrets(config[name]);', to: 'shown[long] = config[name];' },
   },
 ];

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { ConfigError, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/read-config.ts';
+import { ConfigError } from '../../src/config/values.ts';
 import { createWorld, HANDSHAKE, type Receiver, startReceiver, type TestAgent, type Webhook } from '../support/agents.ts';
 import { MULTITENANT, newTenant, type Tenant, tenantOf } from '../support/tenants.ts';
 

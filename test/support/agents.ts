@@ -5,7 +5,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Agent, startAgent } from '../../src/app.ts';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/read-config.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { answerFaults, webhookFaults } from './acapy-answers.ts';
 import { type Devnet, startDevnet } from './ledger.ts';

@@ -1,13 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { ArgumentParser, SUPPRESS } from 'argparse';
-import { parse as parseYaml } from 'yaml';
-import { FOREIGN_SETTINGS, type ForeignSetting, statusOf, storeOfAcapy } from './config-acapy.ts';
-import { shownUrl, webhookUrl } from './kernel/addresses.ts';
-
-/** One setting: its flags (ACA-Py's where it has one), its variable, and what it holds. */
-interface Setting {
+/** One setting: its flags (ACA-Py's where it has one), its variable, its values, and where else it appears. */
+export interface Setting {
   readonly flags: readonly string[];
   readonly env: string;
   readonly group: string;
@@ -25,19 +17,28 @@ interface Setting {
   readonly bare?: string;
   /** Never shown: keys and secrets. */
   readonly secret?: boolean;
+  /** ACA-Py's name of it, in `GET /status/config` and in the settings of a tenant. */
+  readonly acapy?: string;
+  /** `GET /settings` shows it; `live`: a tenant may have a value of its own, and `PUT /settings` changes it while the agent runs. Only flags are live. */
+  readonly tenant?: 'shown' | 'live';
+  /** Steps read it, as the member of that name in `Settings` (`kernel/protocol.ts`). */
+  readonly step?: true;
 }
 
-const flag = (name: string, env: string, group: string, help: string) => ({
+type Marks = Pick<Setting, 'acapy' | 'tenant' | 'step'>;
+
+const flag = <const M extends Marks = Record<never, never>>(name: string, env: string, group: string, help: string, marks?: M) => ({
   flags: [`--${name}`],
   env,
   group,
   help,
   kind: 'flag' as const,
   default: false,
+  ...(marks as M),
 });
 
 /** Every setting, in one place: the command line, the environment, the YAML file and `--help` follow from it. */
-const SETTINGS = {
+export const SETTINGS = {
   admin: {
     flags: ['--admin'],
     env: 'ACAPY_ADMIN',
@@ -61,6 +62,7 @@ const SETTINGS = {
     'ACAPY_ADMIN_INSECURE_MODE',
     'Admin',
     'Serve the admin API without a key: for development',
+    { acapy: 'admin.admin_insecure_mode' },
   ),
   adminCorsOrigins: {
     flags: ['--admin-cors-origin'],
@@ -86,6 +88,7 @@ const SETTINGS = {
     default: 1,
     metavar: '<megabytes>',
     help: 'Largest body of a call (default 1)',
+    acapy: 'admin.admin_client_max_request_size',
   },
   webhookUrls: {
     flags: ['--webhook-url'],
@@ -94,6 +97,7 @@ const SETTINGS = {
     kind: 'list',
     metavar: '<url#api_key>',
     help: 'Where events are sent; may be given more than once',
+    acapy: 'admin.webhook_urls',
   },
   webhookSecret: {
     flags: ['--webhook-secret'],
@@ -109,8 +113,12 @@ const SETTINGS = {
     'ACAPY_REQUESTS_THROUGH_PUBLIC_DID',
     'Admin',
     'With --public-invites: take connection requests for the public DID that answer no invitation',
+    { acapy: 'requests_through_public_did', tenant: 'live', step: true },
   ),
-  openMediation: flag('open-mediation', 'ACAPY_MEDIATION_OPEN', 'Mediation', 'Grant mediation to whoever asks'),
+  openMediation: flag('open-mediation', 'ACAPY_MEDIATION_OPEN', 'Mediation', 'Grant mediation to whoever asks', {
+    acapy: 'mediation.open',
+    step: true,
+  }),
   mediatorMaxKeys: {
     flags: ['--mediator-max-keys'],
     env: 'FLEXID_MEDIATOR_MAX_KEYS',
@@ -119,6 +127,7 @@ const SETTINGS = {
     default: 10_000,
     metavar: '<n>',
     help: 'Keys that mail is forwarded for, for one connection (default 10,000)',
+    step: true,
   },
   mailboxMessages: {
     flags: ['--mailbox-messages'],
@@ -147,7 +156,10 @@ const SETTINGS = {
     metavar: '<days>',
     help: 'How long a message is kept that nobody fetches (default 7)',
   },
-  monitorForward: flag('monitor-forward', 'ACAPY_MONITOR_FORWARD', 'Mediation', 'Send a webhook for each message that is handed on'),
+  monitorForward: flag('monitor-forward', 'ACAPY_MONITOR_FORWARD', 'Mediation', 'Send a webhook for each message that is handed on', {
+    acapy: 'monitor_forward',
+    step: true,
+  }),
   qr: flag('qr', 'FLEXID_QR', 'Mediation', 'With start mediator: print the QR code of the invitation, also where no terminal is'),
   mediatorInvitation: {
     flags: ['--mediator-invitation'],
@@ -156,6 +168,7 @@ const SETTINGS = {
     kind: 'text',
     metavar: '<url>',
     help: 'Connect to the mediator that this invitation is of, ask it for mediation, and let new keys go through it',
+    acapy: 'mediation.invite',
   },
   defaultMediatorId: {
     flags: ['--default-mediator-id'],
@@ -164,12 +177,14 @@ const SETTINGS = {
     kind: 'text',
     metavar: '<mediation id>',
     help: 'Let new keys go through the mediator of this mediation',
+    acapy: 'mediation.default_id',
   },
   clearDefaultMediator: flag(
     'clear-default-mediator',
     'ACAPY_CLEAR_DEFAULT_MEDIATOR',
     'Mediation',
     'Let new keys go through no mediator, unless a call says otherwise',
+    { acapy: 'mediation.clear' },
   ),
   mediatorPickup: {
     flags: ['--mediator-pickup'],
@@ -190,58 +205,103 @@ const SETTINGS = {
     metavar: '<seconds>',
     help: 'How often a mediator that nothing came from is asked whether mail still comes by itself (default 30, at least 1)',
   },
-  noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations'),
+  noReceiveInvites: flag('no-receive-invites', 'ACAPY_NO_RECEIVE_INVITES', 'Admin', 'Refuse to receive invitations', {
+    acapy: 'admin.no_receive_invites',
+    step: true,
+  }),
 
-  autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself'),
-  autoAcceptRequests: flag('auto-accept-requests', 'ACAPY_AUTO_ACCEPT_REQUESTS', 'Debug', 'Accept connection requests by itself'),
+  autoAcceptInvites: flag('auto-accept-invites', 'ACAPY_AUTO_ACCEPT_INVITES', 'Debug', 'Accept invitations by itself', {
+    acapy: 'debug.auto_accept_invites',
+    tenant: 'live',
+    step: true,
+  }),
+  autoAcceptRequests: flag('auto-accept-requests', 'ACAPY_AUTO_ACCEPT_REQUESTS', 'Debug', 'Accept connection requests by itself', {
+    acapy: 'debug.auto_accept_requests',
+    tenant: 'live',
+    step: true,
+  }),
   autoAcceptIntroInvitationRequests: flag(
     'auto-accept-intro-invitation-requests',
     'ACAPY_AUTO_ACCEPT_INTRO_INVITATION_REQUESTS',
     'Debug',
     'Answer whoever introduces another agent with an invitation for it',
+    { acapy: 'auto_accept_intro_invitation_requests', step: true },
   ),
-  autoPingConnection: flag('auto-ping-connection', 'ACAPY_AUTO_PING_CONNECTION', 'Connections', 'Ping when a connection is complete'),
-  autoRespondMessages: flag('auto-respond-messages', 'ACAPY_AUTO_RESPOND_MESSAGES', 'Debug', 'Answer basic messages by itself'),
+  autoPingConnection: flag('auto-ping-connection', 'ACAPY_AUTO_PING_CONNECTION', 'Connections', 'Ping when a connection is complete', {
+    acapy: 'auto_ping_connection',
+    tenant: 'live',
+    step: true,
+  }),
+  autoRespondMessages: flag('auto-respond-messages', 'ACAPY_AUTO_RESPOND_MESSAGES', 'Debug', 'Answer basic messages by itself', {
+    acapy: 'debug.auto_respond_messages',
+    tenant: 'live',
+    step: true,
+  }),
   autoRespondCredentialProposal: flag(
     'auto-respond-credential-proposal',
     'ACAPY_AUTO_RESPOND_CREDENTIAL_PROPOSAL',
     'Debug',
     'Answer credential proposals with an offer',
+    { acapy: 'debug.auto_respond_credential_proposal', tenant: 'live', step: true },
   ),
   autoRespondCredentialOffer: flag(
     'auto-respond-credential-offer',
     'ACAPY_AUTO_RESPOND_CREDENTIAL_OFFER',
     'Debug',
     'Answer credential offers with a request',
+    { acapy: 'debug.auto_respond_credential_offer', tenant: 'live', step: true },
   ),
   autoRespondCredentialRequest: flag(
     'auto-respond-credential-request',
     'ACAPY_AUTO_RESPOND_CREDENTIAL_REQUEST',
     'Debug',
     'Answer credential requests with the credential',
+    { acapy: 'debug.auto_respond_credential_request', tenant: 'live', step: true },
   ),
-  autoStoreCredential: flag('auto-store-credential', 'ACAPY_AUTO_STORE_CREDENTIAL', 'Debug', 'Store credentials by itself'),
+  autoStoreCredential: flag('auto-store-credential', 'ACAPY_AUTO_STORE_CREDENTIAL', 'Debug', 'Store credentials by itself', {
+    acapy: 'debug.auto_store_credential',
+    tenant: 'live',
+    step: true,
+  }),
   autoRespondPresentationProposal: flag(
     'auto-respond-presentation-proposal',
     'ACAPY_AUTO_RESPOND_PRESENTATION_PROPOSAL',
     'Debug',
     'Answer presentation proposals with a request',
+    { acapy: 'debug.auto_respond_presentation_proposal', tenant: 'live', step: true },
   ),
   autoRespondPresentationRequest: flag(
     'auto-respond-presentation-request',
     'ACAPY_AUTO_RESPOND_PRESENTATION_REQUEST',
     'Debug',
     'Answer presentation requests with a presentation',
+    { acapy: 'debug.auto_respond_presentation_request', tenant: 'live', step: true },
   ),
-  autoVerifyPresentation: flag('auto-verify-presentation', 'ACAPY_AUTO_VERIFY_PRESENTATION', 'Debug', 'Verify presentations by itself'),
-  debugWebhooks: flag('debug-webhooks', 'ACAPY_DEBUG_WEBHOOKS', 'Debug', 'Send whole records in webhooks'),
-  monitorPing: flag('monitor-ping', 'ACAPY_MONITOR_PING', 'Connections', 'Send webhooks for pings'),
-  publicInvites: flag('public-invites', 'ACAPY_PUBLIC_INVITES', 'Connections', 'Allow invitations from the public DID'),
+  autoVerifyPresentation: flag('auto-verify-presentation', 'ACAPY_AUTO_VERIFY_PRESENTATION', 'Debug', 'Verify presentations by itself', {
+    acapy: 'debug.auto_verify_presentation',
+    tenant: 'live',
+    step: true,
+  }),
+  debugWebhooks: flag('debug-webhooks', 'ACAPY_DEBUG_WEBHOOKS', 'Debug', 'Send whole records in webhooks', {
+    acapy: 'debug.webhooks',
+    step: true,
+  }),
+  monitorPing: flag('monitor-ping', 'ACAPY_MONITOR_PING', 'Connections', 'Send webhooks for pings', {
+    acapy: 'debug.monitor_ping',
+    tenant: 'live',
+    step: true,
+  }),
+  publicInvites: flag('public-invites', 'ACAPY_PUBLIC_INVITES', 'Connections', 'Allow invitations from the public DID', {
+    acapy: 'public_invites',
+    tenant: 'live',
+    step: true,
+  }),
   preserveExchangeRecords: flag(
     'preserve-exchange-records',
     'ACAPY_PRESERVE_EXCHANGE_RECORDS',
     'Protocol',
     'Keep exchange records when they are done',
+    { acapy: 'preserve_exchange_records', tenant: 'live', step: true },
   ),
 
   label: {
@@ -252,6 +312,9 @@ const SETTINGS = {
     default: 'FlexID Cloud Agent',
     metavar: '<text>',
     help: 'What peers are shown as the name of this agent',
+    acapy: 'default_label',
+    tenant: 'shown',
+    step: true,
   },
   imageUrl: {
     flags: ['--image-url'],
@@ -260,6 +323,9 @@ const SETTINGS = {
     kind: 'text',
     metavar: '<url>',
     help: 'Address of a picture of this agent, for those who are invited',
+    acapy: 'image_url',
+    tenant: 'shown',
+    step: true,
   },
   argFile: {
     flags: ['--arg-file'],
@@ -285,6 +351,7 @@ const SETTINGS = {
     words: 3,
     metavar: ['<module>', '<host>', '<port>'],
     help: 'Where messages are taken: http HOST PORT, or ws HOST PORT for WebSockets; may be given more than once, for one port too',
+    acapy: 'transport.inbound_configs',
   },
   outbound: {
     flags: ['--outbound-transport', '-ot'],
@@ -293,8 +360,9 @@ const SETTINGS = {
     kind: 'list',
     metavar: '<module>',
     help: 'Accepted for ACA-Py: http, ws; the address of a peer says which of them it is',
+    acapy: 'transport.outbound_configs',
   },
-  noTransport: flag('no-transport', 'ACAPY_NO_TRANSPORT', 'Transport', 'Take no messages'),
+  noTransport: flag('no-transport', 'ACAPY_NO_TRANSPORT', 'Transport', 'Take no messages', { acapy: 'transport.disabled' }),
   outboundTimeout: {
     flags: ['--outbound-timeout'],
     env: 'FLEXID_OUTBOUND_TIMEOUT',
@@ -312,6 +380,7 @@ const SETTINGS = {
     default: 2_097_152,
     metavar: '<bytes>',
     help: 'Largest message that is taken (default 2 MiB)',
+    acapy: 'transport.max_message_size',
   },
   maxSockets: {
     flags: ['--max-sockets'],
@@ -347,6 +416,7 @@ const SETTINGS = {
     default: 30,
     metavar: '<seconds>',
     help: 'How often a WebSocket is pinged (default 30; 0 for never)',
+    acapy: 'transport.ws.heartbeat_interval',
   },
   wsTimeout: {
     flags: ['--ws-timeout-interval'],
@@ -356,6 +426,7 @@ const SETTINGS = {
     default: 15,
     metavar: '<seconds>',
     help: 'How long the answer to such a ping may take, before the WebSocket is ended (default 15)',
+    acapy: 'transport.ws.timeout_interval',
   },
   oldMimeType: {
     ...flag(
@@ -402,6 +473,8 @@ const SETTINGS = {
     default: 'default',
     metavar: '<name>',
     help: 'Name of the wallet, and of its SQLite file',
+    acapy: 'wallet.name',
+    tenant: 'shown',
   },
   walletKey: {
     flags: ['--wallet-key'],
@@ -429,6 +502,9 @@ const SETTINGS = {
     default: 'askar-anoncreds',
     metavar: '<type>',
     help: 'What controllers are told: by it those of ACA-Py choose between its two families of calls, and both are served (default askar-anoncreds)',
+    acapy: 'wallet.type',
+    tenant: 'shown',
+    step: true,
   },
   seed: {
     flags: ['--seed'],
@@ -439,18 +515,22 @@ const SETTINGS = {
     metavar: '<seed>',
     help: 'Seed of the public DID, 32 characters or base64 of 32 bytes: it is created and, where the ledger can be written, published',
   },
-  walletLocalDid: flag('wallet-local-did', 'ACAPY_WALLET_LOCAL_DID', 'Wallet', 'Keep the DID of --seed in the wallet, do not publish it'),
+  walletLocalDid: flag('wallet-local-did', 'ACAPY_WALLET_LOCAL_DID', 'Wallet', 'Keep the DID of --seed in the wallet, do not publish it', {
+    acapy: 'wallet.local_did',
+  }),
   replacePublicDid: flag(
     'replace-public-did',
     'ACAPY_REPLACE_PUBLIC_DID',
     'Wallet',
     'Let the DID of --seed take the place of another public DID',
+    { acapy: 'wallet.replace_public_did' },
   ),
   recreateWallet: flag(
     'recreate-wallet',
     'ACAPY_RECREATE_WALLET',
     'Wallet',
     'Erase the wallet and begin a new one: needs its --wallet-key, and that nothing else has the database open and no tenants are in it',
+    { acapy: 'wallet.recreate' },
   ),
   walletStorageType: {
     flags: ['--wallet-storage-type'],
@@ -459,6 +539,7 @@ const SETTINGS = {
     kind: 'text',
     metavar: '<type>',
     help: 'postgres_storage with the next two stands for --store postgres://...; default is SQLite',
+    acapy: 'wallet.storage_type',
   },
   walletStorageConfig: {
     flags: ['--wallet-storage-config'],
@@ -467,6 +548,7 @@ const SETTINGS = {
     kind: 'text',
     metavar: '<json>',
     help: '{"url": "HOST:PORT"}; the database has the wallet name',
+    acapy: 'wallet.storage_config',
   },
   walletStorageCreds: {
     flags: ['--wallet-storage-creds'],
@@ -567,8 +649,12 @@ const SETTINGS = {
     metavar: '<on|off>',
     help: 'Make a DID of the ledger where a controller written for Indy asks for method sov or for a did:indy (default on, where a ledger is configured)',
   },
-  multitenant: flag('multitenant', 'ACAPY_MULTITENANT', 'Multitenancy', 'Host many wallets, each with its own token'),
-  multitenantAdmin: flag('multitenant-admin', 'ACAPY_MULTITENANT_ADMIN', 'Multitenancy', 'Serve the operations that manage wallets'),
+  multitenant: flag('multitenant', 'ACAPY_MULTITENANT', 'Multitenancy', 'Host many wallets, each with its own token', {
+    acapy: 'multitenant.enabled',
+  }),
+  multitenantAdmin: flag('multitenant-admin', 'ACAPY_MULTITENANT_ADMIN', 'Multitenancy', 'Serve the operations that manage wallets', {
+    acapy: 'multitenant.admin_enabled',
+  }),
   tenantAtOnce: {
     flags: ['--tenant-at-once'],
     env: 'FLEXID_TENANT_AT_ONCE',
@@ -612,9 +698,12 @@ const SETTINGS = {
     kind: 'list',
     metavar: '<regex>',
     help: 'Paths, as regular expressions, that the base wallet may call as tenants do',
+    acapy: 'multitenant.base_wallet_routes',
   },
-  noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger'),
-  readOnlyLedger: flag('read-only-ledger', 'ACAPY_READ_ONLY_LEDGER', 'Ledger', 'Never write to the ledger, whatever the sponsor'),
+  noLedger: flag('no-ledger', 'ACAPY_NO_LEDGER', 'Ledger', 'Run without a ledger', { acapy: 'ledger.disabled' }),
+  readOnlyLedger: flag('read-only-ledger', 'ACAPY_READ_ONLY_LEDGER', 'Ledger', 'Never write to the ledger, whatever the sponsor', {
+    acapy: 'read_only_ledger',
+  }),
 
   legacy: {
     flags: ['--legacy'],
@@ -648,6 +737,7 @@ const SETTINGS = {
     kind: 'list',
     metavar: '<path or name>',
     help: "A plug-in to load: a file, or a package; ACA-Py's connections, issue_credential and present_proof are built in",
+    acapy: 'external_plugins',
   },
   anoncredsWorkers: {
     flags: ['--anoncreds-workers'],
@@ -667,6 +757,8 @@ const SETTINGS = {
     aliases: { warning: 'warn', critical: 'error', fatal: 'error' },
     metavar: '<level>',
     help: 'trace, debug, info (default), warn, error',
+    acapy: 'log.level',
+    tenant: 'shown',
   },
   otlpEndpoint: {
     flags: ['--otlp-endpoint'],
@@ -696,7 +788,7 @@ const SETTINGS = {
   },
 } satisfies Record<string, Setting>;
 
-type Name = keyof typeof SETTINGS;
+export type Name = keyof typeof SETTINGS;
 type Value<S extends Setting> = S['kind'] extends 'flag'
   ? boolean
   : S['kind'] extends 'number'
@@ -716,270 +808,14 @@ type Value<S extends Setting> = S['kind'] extends 'flag'
 /** The configuration, complete: what was not given has its default. */
 export type Config = { readonly [N in Name]: Value<(typeof SETTINGS)[N]> };
 
-export interface Parsed {
-  readonly config: Config;
-  /** What an operator may read of it: no secrets, under their flag names. */
-  readonly shown: Record<string, unknown>;
-  /** Flags of ACA-Py's that were given and have no effect here. */
-  readonly ignored: readonly string[];
-}
+/** Every setting with its name, in the order of the table. */
+export const eachSetting = (): readonly (readonly [Name, Setting])[] => Object.entries(SETTINGS) as [Name, Setting][];
 
-/** A configuration that cannot work; the text says what to change. */
-export class ConfigError extends Error {}
+/** The name of a setting in YAML files and in what an operator may read: its long flag without the dashes. */
+export const longName = ({ flags }: Pick<Setting, 'flags'>): string => flags[0]!.slice(2);
 
-/**
- * Reads the configuration: the command line before the environment before the YAML file, as ACA-Py does.
- * @throws ConfigError
- */
-export function readConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, command = 'start'): Parsed {
-  const parser = createParser(command);
-  const given = parser.parse_args([...argv]) as Record<string, unknown>;
-  const file = yamlFile((given.argFile as string | undefined) ?? env.ACAPY_ARG_FILE);
-  const giver = (name: Name): unknown =>
-    given[name] ?? fromText(SETTINGS[name], env[SETTINGS[name].env]) ?? file[SETTINGS[name].flags[0]!.slice(2)];
-  const preset = command === MEDIATOR ? mediatorPreset(giver) : {};
-  const config: Record<string, unknown> = {};
-  const shown: Record<string, unknown> = {};
-  for (const [name, setting] of Object.entries(SETTINGS) as [Name, Setting][]) {
-    const long = setting.flags[0]!.slice(2);
-    const raw = preset[name] ?? giver(name) ?? setting.default ?? (setting.kind === 'list' ? [] : undefined);
-    config[name] = checked(setting, raw);
-    if (!setting.secret && config[name] !== undefined) shown[long] = withoutSecrets(config[name]);
-  }
-  const ignored: string[] = [];
-  const foreign: Record<string, unknown> = {};
-  for (const setting of FOREIGN_SETTINGS) {
-    const [name] = setting.flags;
-    const raw = given[name] ?? textOf(setting, env[setting.env]) ?? file[name.slice(2)];
-    if (raw === undefined || raw === null || raw === false) continue;
-    if (setting.refused) throw new ConfigError(`${name}: ${setting.refused}`);
-    if (!setting.done) ignored.push(name);
-    foreign[name.slice(2)] = givenOf(setting, raw);
-  }
-  const complete = config as Config;
-  config.webhookUrls = webhooksOf(complete.webhookUrls);
-  if (complete.webhookSecret !== undefined && complete.webhookSecret.length < 16)
-    throw new ConfigError('--webhook-secret must have 16 characters or more');
-  config.store ??= storeOf(complete);
-  for (const url of complete.endpoints ?? [])
-    if (!/^(https?|wss?):\/\//i.test(url) || !URL.canParse(url))
-      throw new ConfigError(`--endpoint takes the URLs that peers write to, http(s) or ws(s), not ${url}`);
-  return { config: complete, shown: { ...shown, ...statusOf({ ...shown, ...foreign }) }, ignored };
-}
+type StepName = { [N in Name]: (typeof SETTINGS)[N] extends { step: true } ? N : never }[Name];
 
-/** A setting as it is shown: of URLs neither what stands after `#` in a webhook's, nor a user's name and password. */
-function withoutSecrets(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutSecrets);
-  return typeof value === 'string' && value.includes('://') ? shownUrl(value) : value;
-}
-
-/** @throws ConfigError for a URL that no webhook can be sent to */
-function webhooksOf(given: readonly string[]): string[] {
-  try {
-    return given.map(webhookUrl);
-  } catch (error) {
-    throw new ConfigError(`--webhook-url: ${(error as Error).message}`);
-  }
-}
-
-/** The command that runs a mediator. */
-const MEDIATOR = 'start mediator';
-
-/** Where a mediator takes messages, unless it is told otherwise: one port for both. */
-const MEDIATOR_INBOUND = ['http', 'ws'].map((module) => [module, '0.0.0.0', '3000']);
-/** Addresses that say where to listen, and lead nowhere. */
-const ANYWHERE = /^(?:0\.0\.0\.0|::|\[::\])$/;
-
-/** What `start mediator` sets: in the place of what was not told, but for the addresses, which it completes. @throws ConfigError */
-function mediatorPreset(giver: (name: Name) => unknown): Partial<Record<Name, unknown>> {
-  const inbound = checked(SETTINGS.inbound, giver('inbound') ?? MEDIATOR_INBOUND) as string[][];
-  return {
-    openMediation: giver('openMediation') ?? true,
-    autoAcceptRequests: giver('autoAcceptRequests') ?? true,
-    inbound,
-    endpoints: mediatorEndpoints((checked(SETTINGS.endpoints, giver('endpoints')) ?? []) as string[], inbound),
-  };
-}
-
-/** Where wallets find a mediator: what was told, or else its first port; and for WebSockets the same address, where one port takes both. */
-function mediatorEndpoints(named: readonly string[], inbound: readonly (readonly string[])[]): readonly string[] {
-  const [first] = inbound;
-  const given = named.length > 0 || !first ? named : [`${first[0]}://${first[1]}:${first[2]}`];
-  if (given.length === 0 || given.some((url) => URL.canParse(url) && ANYWHERE.test(new URL(url).hostname)))
-    throw new ConfigError('--endpoint: say where wallets reach this mediator, as in --endpoint https://mediator.example.com');
-  const both = inbound.some(([module, host, port]) => module === 'ws' && inbound.some((one) => `${one}` === `http,${host},${port}`));
-  return both && !given.some((url) => /^wss?:/i.test(url)) ? [...given, given[0]!.replace(/^http/i, 'ws')] : given;
-}
-
-function storeOf(config: Config): string | undefined {
-  const { walletStorageType: type, walletStorageConfig, walletStorageCreds: creds, walletName: name } = config;
-  try {
-    return storeOfAcapy({ type, config: walletStorageConfig, creds, name });
-  } catch (error) {
-    // the parser's own text would quote what stands around the fault: a password, perhaps
-    const text = error instanceof SyntaxError ? '--wallet-storage-config or --wallet-storage-creds is not JSON' : (error as Error).message;
-    throw new ConfigError(text);
-  }
-}
-
-/** What was told of a setting that has no effect: the parser makes a list of every value. */
-const givenOf = (setting: ForeignSetting, raw: unknown): unknown =>
-  setting.takes === 0 ? true : setting.takes === 1 && Array.isArray(raw) ? raw.at(-1) : raw;
-
-/** What a variable says about a setting that has no effect: nothing, or something. */
-const textOf = (setting: ForeignSetting, text: string | undefined): string | undefined =>
-  text === undefined || text === '' || (setting.takes === 0 && OFF.test(text)) ? undefined : text;
-
-const OFF = /^(0|false|no|off)$/i;
-
-/** Settings that a tenant has of its own, and that `PUT /settings` changes while the agent runs: by ACA-Py's name. */
-const LIVE: Readonly<Record<string, Name>> = {
-  'debug.auto_accept_invites': 'autoAcceptInvites',
-  'debug.auto_accept_requests': 'autoAcceptRequests',
-  auto_ping_connection: 'autoPingConnection',
-  'debug.auto_respond_messages': 'autoRespondMessages',
-  'debug.auto_respond_credential_proposal': 'autoRespondCredentialProposal',
-  'debug.auto_respond_credential_offer': 'autoRespondCredentialOffer',
-  'debug.auto_respond_credential_request': 'autoRespondCredentialRequest',
-  'debug.auto_store_credential': 'autoStoreCredential',
-  'debug.auto_respond_presentation_proposal': 'autoRespondPresentationProposal',
-  'debug.auto_respond_presentation_request': 'autoRespondPresentationRequest',
-  'debug.auto_verify_presentation': 'autoVerifyPresentation',
-  'debug.monitor_ping': 'monitorPing',
-  public_invites: 'publicInvites',
-  requests_through_public_did: 'requestsThroughPublicDid',
-  preserve_exchange_records: 'preserveExchangeRecords',
-};
-
-/**
- * Settings by ACA-Py's names as configuration; those that set nothing here are passed over.
- * @throws ConfigError for a value that is neither true nor false
- */
-export function liveConfig(given: Readonly<Record<string, unknown>>): Partial<Config> {
-  const changes: Partial<Record<Name, boolean>> = {};
-  for (const [name, own] of Object.entries(LIVE)) {
-    if (given[name] === undefined) continue;
-    const text = String(given[name]).toLowerCase();
-    if (text !== 'true' && text !== 'false') throw new ConfigError(`${name} is true or false`);
-    changes[own] = text === 'true';
-  }
-  return changes as Partial<Config>;
-}
-
-/** The folder of SQLite databases. */
-export const dataDir = (config: Config): string => config.dataDir ?? join(homedir(), '.flexid');
-
-const DESCRIPTIONS: Readonly<Record<string, string>> = {
-  start: 'Runs the agent. Flags that ACA-Py has too have its names and its ACAPY_* variables.',
-  [MEDIATOR]:
-    'Runs a mediator: --open-mediation --auto-accept-requests, HTTP and WebSockets on port 3000 unless --inbound-transport says otherwise. ' +
-    'Prints an invitation for wallets, the same at each start, and its QR code. Needs --endpoint; takes all flags of start.',
-  provision: 'Creates the database and, with --seed, the DID; then ends. Takes the flags of start.',
-  'rotate-key': 'Puts a new wallet key in the place of the present one; then ends. Takes the flags of start.',
-  upgrade: "Brings the database to this version's schema; then ends. Takes the flags of start.",
-};
-
-function createParser(command: string): ArgumentParser {
-  const unused = FOREIGN_SETTINGS.filter((one) => !one.refused && !one.done).map((one) => one.flags[0]);
-  const parser = new ArgumentParser({
-    prog: `flexid ${command}`,
-    description: DESCRIPTIONS[command],
-    usage: `flexid ${command} [flag ...]`,
-    epilog: `Flags of ACA-Py that are taken and have no effect, so that its start scripts work as they are: ${unused.join(', ')}.`,
-  });
-  const groups = new Map<string, ReturnType<ArgumentParser['add_argument_group']>>();
-  for (const [name, setting] of Object.entries(SETTINGS) as [Name, Setting][]) {
-    const group = groups.get(setting.group) ?? parser.add_argument_group({ title: setting.group });
-    groups.set(setting.group, group);
-    const help = `${setting.help} [${setting.env}]`.replaceAll('%', '%%');
-    const flags = setting.flags as [string, ...string[]];
-    const [first, ...more] = flags;
-    if (setting.kind === 'flag') group.add_argument(first, ...(more as []), { dest: name, action: 'store_const', const: true, help });
-    else
-      group.add_argument(first, ...(more as []), {
-        dest: name,
-        help,
-        metavar: setting.metavar as string | undefined,
-        ...(setting.words ? { nargs: setting.words } : {}),
-        ...(setting.bare === undefined ? {} : { nargs: '?', const: setting.bare }),
-        ...(setting.kind === 'words' && !setting.words ? { nargs: '+' } : {}),
-        ...(setting.kind === 'list' ? { action: 'append' } : {}),
-      });
-  }
-  for (const { flags, takes } of FOREIGN_SETTINGS) {
-    const [first, ...more] = flags;
-    const common = { dest: first, help: SUPPRESS };
-    parser.add_argument(
-      first,
-      ...(more as []),
-      takes === 0
-        ? { ...common, action: 'store_const', const: true }
-        : { ...common, action: 'append', ...(takes === 1 ? {} : { nargs: takes }) },
-    );
-  }
-  return parser;
-}
-
-function fromText(setting: Setting, text: string | undefined): unknown {
-  if (text === undefined || text === '') return undefined;
-  if (setting.kind === 'flag') return !OFF.test(text);
-  if (setting.kind === 'words') return text.split(/[\s,[\]]+/).filter(Boolean);
-  if (setting.kind === 'list') {
-    const words = text.split(/[\s,[\]]+/).filter(Boolean);
-    const { words: size } = setting;
-    return size ? Array.from({ length: Math.ceil(words.length / size) }, (_, i) => words.slice(i * size, (i + 1) * size)) : words;
-  }
-  return text;
-}
-
-function yamlFile(path: string | undefined): Record<string, unknown> {
-  if (path === undefined) return {};
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`The file of --arg-file cannot be read: ${(error as Error).message}`);
-  }
-  const value: unknown = parseYaml(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ConfigError('The file of --arg-file must hold settings by name');
-  const known = new Set([...Object.values(SETTINGS), ...FOREIGN_SETTINGS].map(({ flags }) => flags[0]!.slice(2)));
-  for (const name of Object.keys(value))
-    if (!known.has(name)) throw new ConfigError(`The file of --arg-file has an unknown setting: ${name}`);
-  return value as Record<string, unknown>;
-}
-
-function checked(setting: Setting, raw: unknown): unknown {
-  if (raw === undefined || raw === null) return undefined;
-  const name = setting.flags[0];
-  switch (setting.kind) {
-    case 'flag':
-      return raw === true || raw === 'true';
-    case 'number': {
-      const value = Number(raw);
-      if (!Number.isFinite(value) || value < 0) throw new ConfigError(`${name} must be a number, not ${String(raw)}`);
-      return value;
-    }
-    case 'words':
-    case 'list': {
-      // YAML may give one value as it is
-      if (!setting.words && typeof raw === 'string') return [raw];
-      if (!Array.isArray(raw)) throw new ConfigError(`${name} must be a list`);
-      if (setting.words && setting.kind === 'list') {
-        const rows = raw.length > 0 && !Array.isArray(raw[0]) ? [raw] : raw;
-        for (const row of rows) if (row.length !== setting.words) throw new ConfigError(`${name} takes ${setting.words} values`);
-        return rows.map((row: unknown[]) => row.map(String));
-      }
-      if (setting.words && raw.length !== setting.words) throw new ConfigError(`${name} takes ${setting.words} values`);
-      return raw.map(String);
-    }
-    default: {
-      const text = String(raw);
-      if (!setting.oneOf) return text;
-      // ACA-Py's choices are taken in any case
-      const chosen = setting.aliases?.[text.toLowerCase()] ?? text.toLowerCase();
-      if (!setting.oneOf.includes(chosen)) throw new ConfigError(`${name} takes ${setting.oneOf.join(', ')}, not ${text}`);
-      return chosen;
-    }
-  }
-}
+/** The settings that steps read as they are. */
+export const stepSettings = (config: Config): Pick<Config, StepName> =>
+  Object.fromEntries(eachSetting().flatMap(([name, { step }]) => (step ? [[name, config[name]]] : []))) as Pick<Config, StepName>;
