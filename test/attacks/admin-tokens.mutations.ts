@@ -97,7 +97,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A19-2',
     text: 'the time that a wallet is open does not only grow',
     mutation: {
-      file: 'src/adapters/postgres/postgres.ts',
+      file: 'src/adapters/postgres/tenants.ts',
       from: 'open_until = $3::bigint WHERE',
       to: 'open_until = greatest(open_until, $3::bigint) WHERE',
     },

@@ -1,31 +1,11 @@
 import { asAppError } from '../../errors.ts';
-import {
-  type ClaimedJob,
-  type ClaimedLane,
-  type DeadJob,
-  JOB_KINDS,
-  type JobKind,
-  type Jobs,
-  type Page,
-  type SettledLane,
-  type Share,
-} from '../../ports/store.ts';
-import { decodeJob, NEVER, sealDeath, takeAllocated, wholeTime } from '../../vault/rows.ts';
-import { DAMAGED_JOB, guarded, type KnownTenant, readDead } from '../store/shared.ts';
-import { type CommitBatcher, leaseParts, leaseToken } from './commit.ts';
-import { isTransient, type Link, type Statement } from './link.ts';
+import { type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page, type SettledLane } from '../../ports/store.ts';
+import { NEVER, sealDeath, wholeTime } from '../../vault/rows.ts';
+import { type KnownTenant, readDead } from '../store/shared.ts';
+import { laneClaims } from './claims.ts';
+import { type CommitBatcher, leaseParts } from './commit.ts';
+import { type Link, patient } from './link.ts';
 import type { PostgresReads } from './read.ts';
-
-interface ClaimRow {
-  lane: string;
-  lane_kind: JobKind;
-  t: number;
-  lease: string;
-  id: string;
-  attempts: number;
-  cause: string | null;
-  payload: Uint8Array;
-}
 
 interface Parts {
   link: Link;
@@ -37,22 +17,8 @@ interface Parts {
   subscribe: Jobs['subscribe'];
 }
 
-const ATTEMPTS = 5;
-const ANY_NUMBER = 2_147_483_647;
-
 /** The job side of a PostgreSQL database. Several processes may run it at once. */
 export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNumber, subscribe }: Parts): Jobs {
-  /** Lanes are locked in order, but a commit of another process may hold one and wait for another: then the database undoes one of the two, which tries again. */
-  async function patient<Row>(statement: Statement): Promise<Row[]> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await link.query<Row>(statement);
-      } catch (error) {
-        if (attempt >= ATTEMPTS || !isTransient(error)) throw error;
-      }
-    }
-  }
-
   /** The keys of a tenant; none where its owner keeps them, or it is being removed and its lanes with it. */
   async function keysOf(t: number): Promise<KnownTenant['keys'] | undefined> {
     try {
@@ -61,80 +27,6 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
       if (['wallet-locked', 'not-found'].includes(asAppError(error).code)) return undefined;
       throw error;
     }
-  }
-
-  /** Gives jobs the numbers that they took of a counter. */
-  async function number(t: number, jobs: readonly ClaimedJob[], counted: readonly string[]): Promise<void> {
-    if (counted.length === 0) return;
-    const scope = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: [String(t)] };
-    const text = 'SELECT job, n FROM flexid.allocation WHERE t = $1 AND job = ANY ($2)';
-    const [, rows] = await link.together([scope, { name: 'allocations', text, values: [t, counted] }]);
-    const numbers = new Map((rows as { job: string; n: number }[]).map(({ job, n }) => [job, n]));
-    for (const job of jobs) if (numbers.has(job.id)) job.allocated = numbers.get(job.id);
-  }
-
-  /** The lane with those of its jobs that can be read; the first that cannot be is set aside, and the lane let go, when it is at the head. */
-  async function readLane(rows: readonly ClaimRow[]): Promise<ClaimedLane | undefined> {
-    const { lane, lane_kind: kind, t, lease } = rows[0]!;
-    const keys = await keysOf(t);
-    if (!keys) {
-      const text = `UPDATE flexid.lane SET lease = NULL, due = ${NEVER} WHERE name = $1 AND lease = $2`;
-      await link.query({ name: 'park', text, values: [lane, lease] });
-      return undefined;
-    }
-    const jobs: ClaimedJob[] = [];
-    const counted: string[] = [];
-    const token = leaseToken({ id: lease, t, lane });
-    for (const { id, attempts, cause: callId, payload } of rows) {
-      try {
-        const plain = guarded(`job ${id}`, () => decodeJob(keys, { kind, id, lane, payload }));
-        if (takeAllocated(plain)) counted.push(id);
-        jobs.push({ id, kind, tenant: keys.tenant, attempts, payload: plain, callId: callId ?? undefined });
-      } catch (error) {
-        if (asAppError(error).code !== 'store-corrupt') throw error;
-        if (jobs.length > 0) break;
-        await settle([{ lane, lease: token, dead: [{ id, error: DAMAGED_JOB }] }]);
-        return undefined;
-      }
-    }
-    await number(t, jobs, counted);
-    return { lane, kind, tenant: keys.tenant, lease: token, jobs };
-  }
-
-  /** The tenants of a share by their numbers, as columns; those that are not there any more are passed over. */
-  async function sharing(share: Share | undefined): Promise<[number[], number[], number[], string[], number[]]> {
-    const columns: Awaited<ReturnType<typeof sharing>> = [[], [], [], [], []];
-    const number = async (tenant: string): Promise<number | undefined> => (await tenantById(tenant).catch(() => undefined))?.n;
-    for (const [tenant, held] of share?.held ?? []) {
-      const t = await number(tenant);
-      if (t === undefined) continue;
-      columns[0].push(t);
-      columns[1].push(held);
-    }
-    for (const { tenant, target, room } of share?.targets ?? []) {
-      const t = await number(tenant);
-      if (t === undefined) continue;
-      columns[2].push(t);
-      columns[3].push(target);
-      columns[4].push(room);
-    }
-    return columns;
-  }
-
-  async function claim({ lanes, perLane, leaseMs, kinds, share, lane }: Parameters<Jobs['claim']>[0]): Promise<ClaimedLane[]> {
-    const common = [lanes, perLane, wholeTime(leaseMs), kinds ?? JOB_KINDS];
-    const rows = await patient<ClaimRow>(
-      lane !== undefined
-        ? { name: 'claim', text: 'SELECT * FROM flexid.claim($1, $2, $3, $4, $5)', values: [...common, lane] }
-        : {
-            name: 'claim-fair',
-            text: 'SELECT * FROM flexid.claim_fair($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
-            values: [...common, share?.tenant ?? ANY_NUMBER, share?.target ?? ANY_NUMBER, ...(await sharing(share))],
-          },
-    );
-    const byLane = Map.groupBy(rows, (row) => row.lane);
-    const read = await Promise.all([...byLane.values()].map(readLane));
-    return read.filter((one) => one !== undefined);
   }
 
   async function settle(settled: readonly SettledLane[]): Promise<void> {
@@ -165,7 +57,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
         dead[2].push(sealDeath(keys, id, error));
       }
     }
-    const [row] = await patient<{ causes: string[]; kinds: JobKind[] }>({
+    const [row] = await patient<{ causes: string[]; kinds: JobKind[] }>(link, {
       name: 'settle',
       text: 'SELECT causes, kinds FROM flexid.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
       values: [from, lanes, leases, ...done, ...retry, ...dead],
@@ -175,7 +67,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
 
   async function extend(leases: readonly string[], leaseMs: number): Promise<string[]> {
     const byId = new Map(leases.map((token) => [leaseParts(token).id, token]));
-    const rows = await patient<{ lease: string }>({
+    const rows = await patient<{ lease: string }>(link, {
       name: 'extend',
       text: 'SELECT flexid.extend($1, $2, $3) AS lease',
       values: [leases.map((token) => leaseParts(token).lane), [...byId.keys()], wholeTime(leaseMs)],
@@ -186,7 +78,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
   async function drop(tenant: string, ids: readonly string[]): Promise<void> {
     const { n } = await tenantById(tenant);
     const text = 'SELECT flexid.drop_jobs($1, $2, $3) AS causes';
-    const [row] = await patient<{ causes: string[] }>({ name: 'drop', text, values: [from, n, ids] });
+    const [row] = await patient<{ causes: string[] }>(link, { name: 'drop', text, values: [from, n, ids] });
     batch.announce(row?.causes ?? [], []);
   }
 
@@ -215,7 +107,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
 
   async function revive(tenant: string, ids: readonly string[]): Promise<number> {
     const { n } = await tenantById(tenant);
-    const [row] = await patient<{ kinds: JobKind[] }>({
+    const [row] = await patient<{ kinds: JobKind[] }>(link, {
       name: 'revive',
       text: 'SELECT flexid.revive($1, $2, $3) AS kinds',
       values: [from, n, ids],
@@ -224,5 +116,6 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     return row?.kinds.length ?? 0;
   }
 
+  const claim = laneClaims({ link, tenantById, keysOf, settle });
   return Object.freeze({ claim, settle, extend, drop, nextDue, dead, revive, subscribe });
 }

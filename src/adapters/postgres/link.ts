@@ -148,3 +148,16 @@ export function openLink({ url, settings, sent }: LinkOptions): Link {
     },
   };
 }
+
+const ATTEMPTS = 5;
+
+/** Lanes are locked in order, but a commit of another process may hold one and wait for another: then the database undoes one of the two, which tries again. */
+export async function patient<Row>(link: Link, statement: Statement): Promise<Row[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await link.query<Row>(statement);
+    } catch (error) {
+      if (attempt >= ATTEMPTS || !isTransient(error)) throw error;
+    }
+  }
+}
