@@ -1,8 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../kernel/clock.ts';
 import type { JobOutcome } from '../kernel/job-outcome.ts';
 import type { Log } from '../ports/log.ts';
-import type { ClaimedJob, ClaimedLane, JobKind, Jobs, SettledLane, Share } from '../ports/store.ts';
+import type { ClaimedJob, ClaimedLane, JobKind, Jobs, Share } from '../ports/store.ts';
 import type { Breaker } from './breaker.ts';
+import { dueSignal } from './due-signal.ts';
+import { type LaneInHand, lanePlaces } from './lane-places.ts';
+import { laneSettler } from './lane-settler.ts';
 
 export interface RunnerOptions {
   readonly jobs: Jobs;
@@ -32,117 +36,32 @@ export interface Runner {
   stop(): Promise<void>;
 }
 
-/** A lane in hand. */
-interface Going {
-  readonly tenant: string;
-  slow: boolean;
-  abort: AbortController;
-}
-
+/** After how long a job takes long, unless its runner says otherwise. */
 const SLOW_MS = 1000;
 /** A lane that came due this long before a claim may have been missed by it: clocks are not one. */
 const SLACK_MS = 100;
 
-/** Who committed a job runs it at once; the others look a little later, once for all that they heard of, so that not every replica asks for every job. */
-const ELSEWHERE_MS = 100;
-
 /**
  * Works on lanes of some kinds: claims what is due in batches, runs the jobs of one lane in their order, and settles lanes in batches. A job that must wait ends
- * its lane's turn, so that order holds. Hints make it quick; a timer makes it sure. A job that takes long gives its place to others while it goes on, so that
+ * its lane's turn, so that order holds. Change notifications make it quick; a timer makes it sure. A job that takes long gives its place to others while it goes on, so that
  * any number of those who do not answer hold up nobody.
  */
 export function startRunner(options: RunnerOptions): Runner {
   const { jobs, kinds, log } = options;
   const active = new Map<string, Promise<void>>();
-  /** Lanes in hand, those that went on for longest first. */
-  const going = new Set<Going>();
   const slowMs = options.slow.ms ?? SLOW_MS;
+  const places = lanePlaces(options);
+  const due = dueSignal(jobs, kinds);
   let stopped = false;
-  let wake = (): void => {};
-  let nudged = true;
-  const nudge = (): void => {
-    nudged = true;
-    wake();
-  };
-  let later: NodeJS.Timeout | undefined;
-  const unsubscribe = jobs.subscribe((notification) => {
-    if (!notification.kinds.some((kind) => kinds.includes(kind))) return;
-    if (!notification.elsewhere) nudge();
-    else
-      later ??= setTimeout(() => {
-        later = undefined;
-        nudge();
-      }, ELSEWHERE_MS).unref();
-  });
+  const settler = laneSettler({ jobs, log, isStopped: () => stopped, onSettled: due.nudge });
 
-  const finished: SettledLane[] = [];
-  let settling: Promise<void> | undefined;
-  async function settleAll(): Promise<void> {
-    // what ends while one settle is under way goes with the next
-    await new Promise((resolve) => setImmediate(resolve));
-    while (finished.length > 0) {
-      const batch = finished.splice(0);
-      try {
-        await jobs.settle(batch);
-        nudge();
-      } catch (error) {
-        // said again while the leases hold; after that the jobs run again
-        log.error({ err: error, lanes: batch.length }, 'lanes could not be settled');
-        if (stopped) break;
-        finished.push(...batch);
-        await sleep(500);
-      }
-    }
-    settling = undefined;
-  }
-
-  /** How many lanes take long: those of a tenant beyond its number, and of all beyond theirs, count as if they did not. */
-  function places(): { free: number; held: Map<string, number> } {
-    const held = new Map<string, number>();
-    const slow = new Map<string, number>();
-    let extra = options.slow.most;
-    let taken = 0;
-    for (const { tenant, slow: isSlow } of going) {
-      const count = slow.get(tenant) ?? 0;
-      if (isSlow && extra > 0 && count < options.slow.each) {
-        slow.set(tenant, count + 1);
-        extra--;
-        continue;
-      }
-      held.set(tenant, (held.get(tenant) ?? 0) + 1);
-      taken++;
-    }
-    return { free: options.lanes - taken, held };
-  }
-
-  /** Ends what takes long where that is too much: of the tenant that has too many of them, or the most, the one that went on for longest. */
-  function relieve(tenant: string): void {
-    if (!options.slow.abort) return;
-    const slow = [...going].filter((one) => one.slow && !one.abort.signal.aborted);
-    const byTenant = Map.groupBy(slow, (one) => one.tenant);
-    let victims = byTenant.get(tenant) ?? [];
-    if (victims.length <= options.slow.each) {
-      if (slow.length <= options.slow.most) return;
-      for (const some of byTenant.values()) if (some.length > victims.length) victims = some;
-    }
-    victims[0]?.abort.abort();
-  }
-
-  /** A shutdown waits for nobody who does not answer. */
-  function giveUp({ abort }: Going): void {
-    if (options.slow.abort) abort.abort();
-  }
-
-  async function runOne(job: ClaimedJob, lease: string, one: Going): Promise<JobOutcome> {
+  async function runOne(job: ClaimedJob, lease: string, one: LaneInHand): Promise<JobOutcome> {
     one.abort = new AbortController();
     const timer = setTimeout(() => {
-      one.slow = true;
-      // from here on, it went on for less long than those before it
-      going.delete(one);
-      going.add(one);
-      if (stopped) giveUp(one);
-      relieve(one.tenant);
-      nudge();
+      places.takesLong(one);
+      if (stopped) places.giveUp(one);
+      places.relieve(one.tenant);
+      due.nudge();
     }, slowMs);
     try {
       return await options.run(job, lease, one.abort.signal);
@@ -155,7 +74,7 @@ export function startRunner(options: RunnerOptions): Runner {
     }
   }
 
-  async function work(lane: ClaimedLane, one: Going): Promise<void> {
+  async function work(lane: ClaimedLane, one: LaneInHand): Promise<void> {
     const done: string[] = [];
     const settled: { retry?: { id: string; at: number; error: string; untried?: boolean }[]; dead?: { id: string; error: string }[] } = {};
     for (const job of lane.jobs) {
@@ -171,17 +90,15 @@ export function startRunner(options: RunnerOptions): Runner {
         break;
       }
     }
-    finished.push({ lane: lane.lane, lease: lane.lease, done, ...settled });
-    settling ??= settleAll();
+    settler.add({ lane: lane.lane, lease: lane.lease, done, ...settled });
   }
 
   function take(lane: ClaimedLane): void {
-    const one: Going = { tenant: lane.tenant, slow: false, abort: new AbortController() };
-    going.add(one);
+    const one = places.begin(lane.tenant);
     const task = work(lane, one).finally(() => {
-      going.delete(one);
+      places.end(one);
       active.delete(lane.lease);
-      nudge();
+      due.nudge();
     });
     active.set(lane.lease, task);
   }
@@ -189,9 +106,9 @@ export function startRunner(options: RunnerOptions): Runner {
   async function loop(): Promise<void> {
     let looked = 0;
     while (!stopped) {
-      const { free, held } = places();
-      if (nudged && free > 0) {
-        nudged = false;
+      const { free, held } = places.count();
+      if (due.nudged && free > 0) {
+        due.nudged = false;
         looked = now() - SLACK_MS;
         let claimed: ClaimedLane[] = [];
         try {
@@ -207,24 +124,17 @@ export function startRunner(options: RunnerOptions): Runner {
         } catch (error) {
           log.error({ err: error }, 'jobs could not be claimed');
           await sleep(1000);
-          nudged = true;
+          due.nudged = true;
         }
         for (const lane of claimed) take(lane);
-        if (claimed.length === free) nudged = true;
+        if (claimed.length === free) due.nudged = true;
         continue;
       }
       // what was due before and was not claimed is more than its owner's share: it is asked for again when something ends
-      const due = await jobs.nextDue(kinds, looked).catch(() => undefined);
-      const pause = Math.max(10, Math.min(due === undefined ? 1000 : due - now(), 1000));
-      if (nudged && places().free > 0) continue;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, pause);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      nudged = true;
+      const next = await jobs.nextDue(kinds, looked).catch(() => undefined);
+      if (due.nudged && places.count().free > 0) continue;
+      await due.wait(Math.max(10, Math.min(next === undefined ? 1000 : next - now(), 1000)));
+      due.nudged = true;
     }
   }
 
@@ -238,13 +148,11 @@ export function startRunner(options: RunnerOptions): Runner {
   return {
     async stop() {
       stopped = true;
-      for (const one of going) if (one.slow) giveUp(one);
-      wake();
-      unsubscribe();
-      clearTimeout(later);
+      places.giveUpSlow();
+      due.stop();
       await looping;
       await Promise.allSettled(active.values());
-      await settling;
+      await settler.settled();
       clearInterval(heartbeat);
     },
   };
@@ -257,5 +165,3 @@ function shareOf({ lanes, breaker }: RunnerOptions, held: ReadonlyMap<string, nu
   });
   return { tenant: Math.ceil(lanes / 2), held, target: breaker?.first ?? lanes, targets };
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -13,7 +13,7 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A4-2',
     text: 'what takes long holds no place that others need',
-    mutation: { file: 'src/workers/runner.ts', from: 'if (isSlow && extra > 0', to: 'if (false && extra > 0' },
+    mutation: { file: 'src/workers/lane-places.ts', from: 'if (isSlow && extra > 0', to: 'if (false && extra > 0' },
   },
   {
     id: 'A4-3',
