@@ -68,16 +68,8 @@ export interface Registry extends Spoken {
   owner(category: string, value: RecordValue): Protocol | undefined;
 }
 
-/**
- * Builds the registry.
- * @throws Error when two protocols claim one message type or one route, or two formats one name or identifier: a start-up error, not a run-time one.
- */
-export function createRegistry(
-  protocols: readonly Protocol[],
-  extraRecords: readonly RecordDef[] = [],
-  credentialFormats: readonly CredentialFormat[] = [],
-): Registry {
-  const formats = createFormats(credentialFormats);
+/** What is found by name, of all protocols. @throws Error where two claim one name */
+function indexOf(protocols: readonly Protocol[], extraRecords: readonly RecordDef[], formats: ReturnType<typeof createFormats>) {
   const messages = new Map<string, KnownMessage>();
   const families = new Set<string>();
   const versions = new Map<string, Protocol>();
@@ -147,6 +139,24 @@ export function createRegistry(
       commands.set(`${protocol.name} ${name}`, known);
     }
   }
+  return { messages, families, versions, prefixes, commands, byName, records, handshakes, aliases, stateful, says };
+}
+
+/**
+ * Builds the registry.
+ * @throws Error when two protocols claim one message type or one route, or two formats one name or identifier: a start-up error, not a run-time one.
+ */
+export function createRegistry(
+  protocols: readonly Protocol[],
+  extraRecords: readonly RecordDef[] = [],
+  credentialFormats: readonly CredentialFormat[] = [],
+): Registry {
+  const formats = createFormats(credentialFormats);
+  const { messages, families, versions, prefixes, commands, byName, records, handshakes, aliases, stateful, says } = indexOf(
+    protocols,
+    extraRecords,
+    formats,
+  );
 
   const messageOf = (type: string): KnownMessage | TypeMiss => {
     const parsed = typeOf(type);

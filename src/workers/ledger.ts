@@ -18,6 +18,33 @@ const WATCH_MS = 8_000;
 const LOOK_MS = 100;
 
 /**
+ * What a tenant takes of the sponsor's money today, with this write: a record to be committed with the signed group, or why the write must wait until tomorrow
+ * (UTC). The base wallet is the operator's own.
+ */
+async function spend(
+  kernel: Kernel,
+  base: string,
+  tenant: string,
+  cost: number,
+): Promise<{ record: RecordWrite } | { over: string; until: number } | undefined> {
+  const { ledgerWritesPerDay: most, ledgerAlgoPerDay: algo } = (await kernel.profiles.of(tenant)).settings;
+  if (tenant === base || (most === 0 && algo === 0)) return undefined;
+  const now = kernel.now();
+  const day = new Date(now).toISOString().slice(0, 10);
+  const row = (await kernel.db.store.load(tenant, [{ category: SPENT, id: day }]))[0]?.[0];
+  const { writes = 0, microalgo = 0 } = (row?.value ?? {}) as { writes?: number; microalgo?: number };
+  const next = { writes: writes + 1, microalgo: microalgo + cost };
+  const over =
+    most > 0 && next.writes > most
+      ? `this wallet has made its ${most} ledger writes of today`
+      : algo > 0 && next.microalgo > algo * 1_000_000
+        ? `this write would take what this wallet spends today beyond ${algo} ALGO`
+        : undefined;
+  if (over) return { over, until: Date.parse(day) + DAY_MS };
+  return { record: { category: SPENT, id: day, expect: row?.version ?? 0, value: next } };
+}
+
+/**
  * Writes to the ledger through a write-ahead outbox: the signed group is stored before a byte is sent, so that whoever takes the job over sends the same bytes.
  * Nothing is signed while the sponsor lacks funds: the write waits, and its record shows what is needed.
  */
@@ -37,28 +64,6 @@ export function createLedgerWorker(
   async function note(job: ClaimedJob, row: StoredRecord | undefined, state: string, value: JsonObject, more?: RecordWrite): Promise<void> {
     const record: RecordWrite = { category: CATEGORY, id: job.id, expect: row?.version ?? 0, state, value };
     await store.commit(job.tenant, { records: more ? [record, more] : [record] });
-  }
-
-  /**
-   * What a tenant takes of the sponsor's money today, with this write: a record to be committed with the signed group, or why the write must wait until tomorrow
-   * (UTC). The base wallet is the operator's own.
-   */
-  async function spend(tenant: string, cost: number): Promise<{ record: RecordWrite } | { over: string; until: number } | undefined> {
-    const { ledgerWritesPerDay: most, ledgerAlgoPerDay: algo } = (await kernel.profiles.of(tenant)).settings;
-    if (tenant === base || (most === 0 && algo === 0)) return undefined;
-    const now = kernel.now();
-    const day = new Date(now).toISOString().slice(0, 10);
-    const row = (await store.load(tenant, [{ category: SPENT, id: day }]))[0]?.[0];
-    const { writes = 0, microalgo = 0 } = (row?.value ?? {}) as { writes?: number; microalgo?: number };
-    const next = { writes: writes + 1, microalgo: microalgo + cost };
-    const over =
-      most > 0 && next.writes > most
-        ? `this wallet has made its ${most} ledger writes of today`
-        : algo > 0 && next.microalgo > algo * 1_000_000
-          ? `this write would take what this wallet spends today beyond ${algo} ALGO`
-          : undefined;
-    if (over) return { over, until: Date.parse(day) + DAY_MS };
-    return { record: { category: SPENT, id: day, expect: row?.version ?? 0, value: next } };
   }
 
   async function finish(job: ClaimedJob, lease: string, result: { round?: number } | AppError): Promise<JobOutcome> {
@@ -83,7 +88,7 @@ export function createLedgerWorker(
     }
     // a group that is signed anew, because the first never landed, was counted before
     const counted = row !== undefined && row.state !== 'wait' && row.state !== 'piece';
-    const spent = counted ? undefined : await spend(job.tenant, plan.cost);
+    const spent = counted ? undefined : await spend(kernel, base, job.tenant, plan.cost);
     if (spent && 'over' in spent) {
       await calls.ledgerWaits(job, spent.over);
       return { state: 'retry', at: spent.until, error: spent.over };

@@ -113,9 +113,76 @@ const createPlanner = ({ node, reads, appId, sponsor, salt }: WriteContext) => {
   return { ownerOf, planOf };
 };
 
+/** Sends signed groups, and finds out what became of them. */
+const createSender = (
+  { node, reads }: WriteContext,
+  planOf: ReturnType<typeof createPlanner>['planOf'],
+): Pick<Ledger, 'send' | 'outcome'> => {
+  const { algod, parameters } = node;
+  const landed = (write: LedgerWrite, round: number): WriteOutcome => {
+    reads.landed(write);
+    return { state: 'confirmed', round };
+  };
+
+  /** The node's own word on a transaction; undefined where it has none. */
+  const lookUp = async (signed: SignedWrite): Promise<WriteOutcome | undefined> => {
+    const found = await orMissing(algod.pendingTransactionInformation(signed.txids[0] ?? '').do());
+    if (found === undefined) return undefined;
+    if (found.confirmedRound) return landed(signed.write, Number(found.confirmedRound));
+    if (found.poolError) return rejected(found.poolError);
+    return { state: 'pending' };
+  };
+
+  const lastRound = async (): Promise<bigint> => (await parameters()).lastRound;
+
+  const outcome: Ledger['outcome'] = async (signed) => {
+    // The round first: what is not found at a round past the validity was not there at its end.
+    const round = await lastRound();
+    const found = await lookUp(signed);
+    if (found) return found;
+    if (round <= BigInt(signed.lastValid)) return { state: 'pending' };
+    // A node forgets transactions after 1000 rounds, but not their effect.
+    const effect = await planOf(signed.write, '').catch((error: unknown) => {
+      if (error instanceof AppError && error.row.retry) throw error;
+      return undefined;
+    });
+    const there = effect === 'done' || (signed.piece && effect?.piece && effect.piece.number > signed.piece.number);
+    return there ? landed(signed.write, Number(round)) : { state: 'expired' };
+  };
+
+  const send: Ledger['send'] = async (signed) => {
+    try {
+      await algod.sendRawTransaction(Uint8Array.from(Buffer.from(signed.group, 'base64'))).do();
+    } catch (error) {
+      if (!(error instanceof AlgodError) || error.response.status !== 400) throw asLedgerError(error);
+      const { code, detail } = rejectionOf(error.message);
+      // The node takes nothing from anybody for the moment: what was signed is sent again later, and signed anew where it has expired by then.
+      if (code === 'busy') throw new AppError('ledger-unavailable', detail);
+      if (code === 'in-ledger' || code === 'expired') return outcome(signed);
+      // A confirmed group that is sent again meets its own lease before its id.
+      return (code === 'lease' && (await lookUp(signed))) || rejected(error.message);
+    }
+    for (let waited = 0; waited < WAIT_ROUNDS; waited++) {
+      const found = await lookUp(signed);
+      if (found && found.state !== 'pending') return found;
+      const round = await lastRound();
+      if (round > BigInt(signed.lastValid)) return outcome(signed);
+      // A node that makes no empty blocks answers when there is one: the group is there, and waits.
+      const block = await algod
+        .statusAfterBlock(round)
+        .do()
+        .catch(() => undefined);
+      if (block === undefined) break;
+    }
+    return (await lookUp(signed)) ?? { state: 'pending' };
+  };
+
+  return { send, outcome };
+};
+
 /** Plans, signs, sends and follows writes. */
 export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign' | 'send' | 'outcome'> => {
-  const { node, reads, registry, appId, sponsor, feeCap } = context;
+  const { node, registry, appId, sponsor, feeCap } = context;
   const { algod, parameters } = node;
   const { ownerOf, planOf } = createPlanner(context);
 
@@ -178,65 +245,7 @@ export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign
     return { planned: next, signed: signedWrite(next) };
   };
 
-  const landed = (write: LedgerWrite, round: number): WriteOutcome => {
-    reads.landed(write);
-    return { state: 'confirmed', round };
-  };
-
-  /** The node's own word on a transaction; undefined where it has none. */
-  const lookUp = async (signed: SignedWrite): Promise<WriteOutcome | undefined> => {
-    const found = await orMissing(algod.pendingTransactionInformation(signed.txids[0] ?? '').do());
-    if (found === undefined) return undefined;
-    if (found.confirmedRound) return landed(signed.write, Number(found.confirmedRound));
-    if (found.poolError) return rejected(found.poolError);
-    return { state: 'pending' };
-  };
-
-  const lastRound = async (): Promise<bigint> => (await parameters()).lastRound;
-
-  const outcome: Ledger['outcome'] = async (signed) => {
-    // The round first: what is not found at a round past the validity was not there at its end.
-    const round = await lastRound();
-    const found = await lookUp(signed);
-    if (found) return found;
-    if (round <= BigInt(signed.lastValid)) return { state: 'pending' };
-    // A node forgets transactions after 1000 rounds, but not their effect.
-    const effect = await planOf(signed.write, '').catch((error: unknown) => {
-      if (error instanceof AppError && error.row.retry) throw error;
-      return undefined;
-    });
-    const there = effect === 'done' || (signed.piece && effect?.piece && effect.piece.number > signed.piece.number);
-    return there ? landed(signed.write, Number(round)) : { state: 'expired' };
-  };
-
-  const send: Ledger['send'] = async (signed) => {
-    try {
-      await algod.sendRawTransaction(Uint8Array.from(Buffer.from(signed.group, 'base64'))).do();
-    } catch (error) {
-      if (!(error instanceof AlgodError) || error.response.status !== 400) throw asLedgerError(error);
-      const { code, detail } = rejectionOf(error.message);
-      // The node takes nothing from anybody for the moment: what was signed is sent again later, and signed anew where it has expired by then.
-      if (code === 'busy') throw new AppError('ledger-unavailable', detail);
-      if (code === 'in-ledger' || code === 'expired') return outcome(signed);
-      // A confirmed group that is sent again meets its own lease before its id.
-      return (code === 'lease' && (await lookUp(signed))) || rejected(error.message);
-    }
-    for (let waited = 0; waited < WAIT_ROUNDS; waited++) {
-      const found = await lookUp(signed);
-      if (found && found.state !== 'pending') return found;
-      const round = await lastRound();
-      if (round > BigInt(signed.lastValid)) return outcome(signed);
-      // A node that makes no empty blocks answers when there is one: the group is there, and waits.
-      const block = await algod
-        .statusAfterBlock(round)
-        .do()
-        .catch(() => undefined);
-      if (block === undefined) break;
-    }
-    return (await lookUp(signed)) ?? { state: 'pending' };
-  };
-
-  return { plan, sign, send, outcome };
+  return { plan, sign, ...createSender(context, planOf) };
 };
 
 const rejected = (message: string): WriteOutcome => {

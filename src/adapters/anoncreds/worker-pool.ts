@@ -46,32 +46,50 @@ interface Slot {
 const START_MS = 30_000;
 const MAX_STILLBORN = 3;
 
+/** Jobs that wait, in turn by tenant. */
+function tenantQueue({ maxQueue, maxPerTenant }: Pick<PoolOptions, 'maxQueue' | 'maxPerTenant'>) {
+  const queues = new Map<string, Job[]>();
+  let waiting = 0;
+  return {
+    get waiting(): number {
+      return waiting;
+    },
+    /** @returns whether there was room */
+    add(tenant: string, job: Job): boolean {
+      const jobs = queues.get(tenant) ?? [];
+      if (waiting >= maxQueue || jobs.length >= maxPerTenant) return false;
+      jobs.push(job);
+      queues.set(tenant, jobs);
+      waiting++;
+      return true;
+    },
+    /** The first job of the tenant whose turn it is; that tenant goes to the end of the line. */
+    next(): Job | undefined {
+      const first = queues.entries().next().value;
+      if (!first) return undefined;
+      const [tenant, jobs] = first;
+      queues.delete(tenant);
+      const job = jobs.shift();
+      if (jobs.length > 0) queues.set(tenant, jobs);
+      waiting--;
+      return job;
+    },
+  };
+}
+
 /**
  * A pool of worker threads for calls that block. Workers start when they are first needed and do not keep the process alive while idle. A worker that dies or
  * takes too long is replaced: native code cannot be interrupted, so its thread may go on for a while, and no more than `size` such threads are allowed.
  */
 export function workerPool(options: PoolOptions): Pool {
   const slots = new Set<Slot>();
-  const queues = new Map<string, Job[]>();
-  let waiting = 0;
+  const queue = tenantQueue(options);
   let lost = 0;
   let nextId = 0;
   let off: string | undefined;
   /** Workers in a row that ended before they were ready. */
   let stillborn = 0;
   let closed = false;
-
-  /** The first job of the tenant whose turn it is; that tenant goes to the end of the line. */
-  const next = (): Job | undefined => {
-    const first = queues.entries().next().value;
-    if (!first) return undefined;
-    const [tenant, jobs] = first;
-    queues.delete(tenant);
-    const job = jobs.shift();
-    if (jobs.length > 0) queues.set(tenant, jobs);
-    waiting--;
-    return job;
-  };
 
   const release = (slot: Slot): Job | undefined => {
     const { job } = slot;
@@ -143,7 +161,7 @@ export function workerPool(options: PoolOptions): Pool {
     if (closed) return;
     for (const slot of slots) {
       if (!slot.ready || slot.job) continue;
-      const job = next();
+      const job = queue.next();
       if (!job) return;
       slot.job = job;
       clearTimeout(slot.timer);
@@ -152,24 +170,19 @@ export function workerPool(options: PoolOptions): Pool {
       slot.worker.postMessage({ id: ++nextId, operation: job.operation, input: job.input });
     }
     const starting = [...slots].filter((slot) => !slot.ready).length;
-    for (let i = starting; i < waiting && slots.size < options.size && lost < options.size; i++) start();
+    for (let i = starting; i < queue.waiting && slots.size < options.size && lost < options.size; i++) start();
   };
 
   const failAll = (error: AppError): void => {
-    for (let job = next(); job; job = next()) job.reject(error);
+    for (let job = queue.next(); job; job = queue.next()) job.reject(error);
   };
 
   return Object.freeze({
     run: (tenant: string, operation: string, input: Record<string, unknown>, timeoutMs: number) =>
       new Promise<unknown>((resolve, reject) => {
-        const jobs = queues.get(tenant) ?? [];
         if (closed) return reject(new AppError('anoncreds-busy', 'The AnonCreds engine is closed'));
-        if (waiting >= options.maxQueue || jobs.length >= options.maxPerTenant) {
+        if (!queue.add(tenant, { operation, input, timeoutMs, resolve, reject }))
           return reject(new AppError('anoncreds-busy', 'Too many AnonCreds operations are waiting'));
-        }
-        jobs.push({ operation, input, timeoutMs, resolve, reject });
-        queues.set(tenant, jobs);
-        waiting++;
         pump();
       }),
 
