@@ -104,6 +104,107 @@ const compact = (name: string, words: readonly string[]): number | undefined => 
   return (name === 'intc' ? 0x22 : 0x28) + Number(words[0]);
 };
 
+/** An opcode whose operands are to be encoded. */
+interface Operands {
+  readonly op: Opcode;
+  readonly name: string;
+  readonly rest: readonly string[];
+  readonly line: number;
+  /** The program so far; the opcode stands at `start`. */
+  readonly out: number[];
+  readonly start: number;
+  /** Notes a label whose distance is written when all are known. */
+  readonly target: (label: string, at: number, from: number) => void;
+}
+
+const encodeOperands = ({ op, name, rest, line, out, start, target }: Operands): void => {
+  const want = (count: number): void => {
+    if (rest.length !== count) throw new TealError(line, `${name} takes ${count} operand(s), not ${rest.length}`);
+  };
+  const field = (word: string): number => {
+    const number = (FIELD_TABLES[op.immediate] ?? TXN_FIELDS).indexOf(word);
+    if (number < 0) throw new TealError(line, `field not known here: ${word}`);
+    return number;
+  };
+  switch (op.immediate) {
+    case 'none':
+      want(0);
+      break;
+    case 'u8':
+      want(1);
+      out.push(byteOf(rest[0] as string, line, 0, 255));
+      break;
+    case 'i8':
+      want(1);
+      out.push(byteOf(rest[0] as string, line, -128, 127));
+      break;
+    case 'u8u8':
+      want(2);
+      out.push(byteOf(rest[0] as string, line, 0, 255), byteOf(rest[1] as string, line, 0, 255));
+      break;
+    case 'txn':
+      // With an index, `txn F I` is the spelling of `txna F I`; `gtxns` has no such form here.
+      if (name === 'txn' && rest.length === 2) {
+        out[start] = 0x36;
+        out.push(field(rest[0] as string), byteOf(rest[1] as string, line, 0, 255));
+        break;
+      }
+      want(1);
+      out.push(field(rest[0] as string));
+      break;
+    case 'itxn':
+    case 'global':
+    case 'acct':
+    case 'app':
+      want(1);
+      out.push(field(rest[0] as string));
+      break;
+    case 'gtxn':
+      want(2);
+      out.push(byteOf(rest[0] as string, line, 0, 255), field(rest[1] as string));
+      break;
+    case 'txna':
+      want(2);
+      out.push(field(rest[0] as string), byteOf(rest[1] as string, line, 0, 255));
+      break;
+    case 'target':
+      want(1);
+      target(rest[0] as string, start + 1, start + 3);
+      out.push(0, 0);
+      break;
+    case 'targets': {
+      out.push(byteOf(String(rest.length), line, 0, 255));
+      const from = start + 2 + 2 * rest.length;
+      rest.forEach((label, nth) => {
+        target(label, start + 2 + 2 * nth, from);
+      });
+      out.push(...new Array<number>(2 * rest.length).fill(0));
+      break;
+    }
+    case 'int':
+      want(1);
+      out.push(...varuint(parseInteger(rest[0] as string, line)));
+      break;
+    case 'bytes': {
+      want(1);
+      const value = parseBytes(rest[0] as string, line);
+      out.push(...varuint(BigInt(value.length)), ...value);
+      break;
+    }
+    case 'ints':
+      out.push(...varuint(BigInt(rest.length)));
+      for (const word of rest) out.push(...varuint(parseInteger(word, line)));
+      break;
+    case 'bytess':
+      out.push(...varuint(BigInt(rest.length)));
+      for (const word of rest) {
+        const value = parseBytes(word, line);
+        out.push(...varuint(BigInt(value.length)), ...value);
+      }
+      break;
+  }
+};
+
 /**
  * TEAL source to bytecode, byte for byte as the reference assembler does it. Constants must be explicit (`intcblock`, `pushint`, ...): the pseudo-ops `int`,
  * `byte`, `addr` and `method` are not known, nor is any opcode outside `opcodes.ts`.
@@ -149,14 +250,6 @@ export const assemble = (source: string): Assembled => {
     }
     const op = BY_NAME.get(name);
     if (op === undefined) throw new TealError(line, `opcode not known here: ${name}`);
-    const want = (count: number): void => {
-      if (rest.length !== count) throw new TealError(line, `${name} takes ${count} operand(s), not ${rest.length}`);
-    };
-    const field = (word: string): number => {
-      const number = (FIELD_TABLES[op.immediate] ?? TXN_FIELDS).indexOf(word);
-      if (number < 0) throw new TealError(line, `field not known here: ${word}`);
-      return number;
-    };
     const target = (label: string, at: number, from: number): void => {
       fixes.push({ at, from, label, line });
     };
@@ -164,83 +257,7 @@ export const assemble = (source: string): Assembled => {
     note = '';
     const start = out.length;
     out.push(op.code);
-    switch (op.immediate) {
-      case 'none':
-        want(0);
-        break;
-      case 'u8':
-        want(1);
-        out.push(byteOf(rest[0] as string, line, 0, 255));
-        break;
-      case 'i8':
-        want(1);
-        out.push(byteOf(rest[0] as string, line, -128, 127));
-        break;
-      case 'u8u8':
-        want(2);
-        out.push(byteOf(rest[0] as string, line, 0, 255), byteOf(rest[1] as string, line, 0, 255));
-        break;
-      case 'txn':
-        // With an index, `txn F I` is the spelling of `txna F I`; `gtxns` has no such form here.
-        if (name === 'txn' && rest.length === 2) {
-          out[start] = 0x36;
-          out.push(field(rest[0] as string), byteOf(rest[1] as string, line, 0, 255));
-          break;
-        }
-        want(1);
-        out.push(field(rest[0] as string));
-        break;
-      case 'itxn':
-      case 'global':
-      case 'acct':
-      case 'app':
-        want(1);
-        out.push(field(rest[0] as string));
-        break;
-      case 'gtxn':
-        want(2);
-        out.push(byteOf(rest[0] as string, line, 0, 255), field(rest[1] as string));
-        break;
-      case 'txna':
-        want(2);
-        out.push(field(rest[0] as string), byteOf(rest[1] as string, line, 0, 255));
-        break;
-      case 'target':
-        want(1);
-        target(rest[0] as string, start + 1, start + 3);
-        out.push(0, 0);
-        break;
-      case 'targets': {
-        out.push(byteOf(String(rest.length), line, 0, 255));
-        const from = start + 2 + 2 * rest.length;
-        rest.forEach((label, nth) => {
-          target(label, start + 2 + 2 * nth, from);
-        });
-        out.push(...new Array<number>(2 * rest.length).fill(0));
-        break;
-      }
-      case 'int':
-        want(1);
-        out.push(...varuint(parseInteger(rest[0] as string, line)));
-        break;
-      case 'bytes': {
-        want(1);
-        const value = parseBytes(rest[0] as string, line);
-        out.push(...varuint(BigInt(value.length)), ...value);
-        break;
-      }
-      case 'ints':
-        out.push(...varuint(BigInt(rest.length)));
-        for (const word of rest) out.push(...varuint(parseInteger(word, line)));
-        break;
-      case 'bytess':
-        out.push(...varuint(BigInt(rest.length)));
-        for (const word of rest) {
-          const value = parseBytes(word, line);
-          out.push(...varuint(BigInt(value.length)), ...value);
-        }
-        break;
-    }
+    encodeOperands({ op, name, rest, line, out, start, target });
   });
   for (const { at, from, label, line } of fixes) {
     const to = labels.get(label);

@@ -171,6 +171,88 @@ const txnField = (context: GroupContext, index: number, field: string, nth: numb
   }
 };
 
+const globalField = (context: GroupContext, app: App, txn: algosdk.Transaction, field: string): Value => {
+  switch (field) {
+    case 'MinTxnFee':
+      return MIN_FEE;
+    case 'MinBalance':
+      return 100_000n;
+    case 'MaxTxnLife':
+      return 1000n;
+    case 'ZeroAddress':
+      return ZERO;
+    case 'GroupSize':
+      return BigInt(context.txns.length);
+    case 'Round':
+      return context.round;
+    case 'LatestTimestamp':
+      return context.latest;
+    case 'CurrentApplicationID':
+      return app.id;
+    case 'CreatorAddress':
+      return bytesOf(app.creator);
+    case 'CurrentApplicationAddress':
+      return bytesOf(app.address);
+    case 'GroupID':
+      return txn.group ?? ZERO;
+    case 'OpcodeBudget':
+      return BigInt(context.budget);
+    case 'GenesisHash':
+      return context.genesisHash;
+    case 'CallerApplicationID':
+      return 0n;
+    case 'CallerApplicationAddress':
+      return ZERO;
+    default:
+      throw new Error(`field ${field} is not implemented here`);
+  }
+};
+
+const available = (context: GroupContext, address: string): string => {
+  if (!context.accounts.has(address)) throw new Error(`unavailable Account ${address}`);
+  return address;
+};
+
+/** Makes an inner payment; nothing else is known here. */
+const innerPayment = (context: GroupContext, state: State, app: App, fields: ReadonlyMap<string, Value>): InnerPayment => {
+  const number = (field: string, otherwise: bigint): bigint => {
+    const value = fields.get(field) ?? otherwise;
+    if (typeof value !== 'bigint') throw new Error(`${field} is not a uint64`);
+    return value;
+  };
+  const address = (field: string, otherwise: string): string => {
+    const value = fields.get(field);
+    if (value === undefined) return otherwise;
+    if (typeof value === 'bigint' || value.length !== 32) throw new Error(`${field} is not an address`);
+    return available(context, algosdk.encodeAddress(value));
+  };
+  if (number('TypeEnum', 0n) !== 1n) throw new Error('only inner payments are implemented here');
+  for (const field of fields.keys()) {
+    if (!['TypeEnum', 'Receiver', 'Amount', 'Fee', 'Sender', 'Note'].includes(field))
+      throw new Error(`inner field ${field} is not implemented here`);
+  }
+  const sender = address('Sender', app.address);
+  if ((state.account(sender).auth ?? sender) !== app.address) throw new Error(`unauthorized AssetSender ${sender}`);
+  const payment = {
+    sender,
+    receiver: address('Receiver', algosdk.encodeAddress(ZERO)),
+    amount: number('Amount', 0n),
+    fee: number('Fee', MIN_FEE),
+  };
+  const paid = payment.fee + context.credit;
+  if (paid < MIN_FEE) {
+    const subtxns = context.txns.map((one) => dump(new algosdk.SignedTransaction({ txn: one }))).join(', ');
+    throw new Error(`group fee ${money(paid)} too small (needs ${money(MIN_FEE - paid)} more) []transactions.SignedTxnWithAD{${subtxns}}`);
+  }
+  context.credit += payment.fee - MIN_FEE;
+  // The minimum balance is the top-level transaction's business: it is checked when the whole call is over.
+  spend(state, payment.sender, payment.fee);
+  spend(state, payment.sender, payment.amount);
+  state.put(payment.receiver, { balance: state.account(payment.receiver).balance + payment.amount });
+  state.count();
+  return payment;
+};
+
 /** The host of one application call: everything it may read and change, under the group's shared budgets. */
 export const hostOf = (
   context: GroupContext,
@@ -182,50 +264,8 @@ export const hostOf = (
   const payments: InnerPayment[] = [];
   const txn = context.txns[groupIndex] as algosdk.Transaction;
   const hexKey = (name: Uint8Array): string => Buffer.from(name).toString('hex');
-  const available = (address: string): string => {
-    if (!context.accounts.has(address)) throw new Error(`unavailable Account ${address}`);
-    return address;
-  };
-
-  const globalField = (field: string): Value => {
-    switch (field) {
-      case 'MinTxnFee':
-        return MIN_FEE;
-      case 'MinBalance':
-        return 100_000n;
-      case 'MaxTxnLife':
-        return 1000n;
-      case 'ZeroAddress':
-        return ZERO;
-      case 'GroupSize':
-        return BigInt(context.txns.length);
-      case 'Round':
-        return context.round;
-      case 'LatestTimestamp':
-        return context.latest;
-      case 'CurrentApplicationID':
-        return app.id;
-      case 'CreatorAddress':
-        return bytesOf(app.creator);
-      case 'CurrentApplicationAddress':
-        return bytesOf(app.address);
-      case 'GroupID':
-        return txn.group ?? ZERO;
-      case 'OpcodeBudget':
-        return BigInt(context.budget);
-      case 'GenesisHash':
-        return context.genesisHash;
-      case 'CallerApplicationID':
-        return 0n;
-      case 'CallerApplicationAddress':
-        return ZERO;
-      default:
-        throw new Error(`field ${field} is not implemented here`);
-    }
-  };
-
   const acctField = (bytes: Uint8Array, field: string): { value: Value; exists: boolean } => {
-    const account = state.account(available(algosdk.encodeAddress(bytes)));
+    const account = state.account(available(context, algosdk.encodeAddress(bytes)));
     const values: Record<string, Value> = {
       AcctBalance: account.balance,
       AcctMinBalance: minBalance(account),
@@ -256,53 +296,12 @@ export const hostOf = (
     return { value, exists: true };
   };
 
-  const inner = (fields: ReadonlyMap<string, Value>): void => {
-    const number = (field: string, otherwise: bigint): bigint => {
-      const value = fields.get(field) ?? otherwise;
-      if (typeof value !== 'bigint') throw new Error(`${field} is not a uint64`);
-      return value;
-    };
-    const address = (field: string, otherwise: string): string => {
-      const value = fields.get(field);
-      if (value === undefined) return otherwise;
-      if (typeof value === 'bigint' || value.length !== 32) throw new Error(`${field} is not an address`);
-      return available(algosdk.encodeAddress(value));
-    };
-    if (number('TypeEnum', 0n) !== 1n) throw new Error('only inner payments are implemented here');
-    for (const field of fields.keys()) {
-      if (!['TypeEnum', 'Receiver', 'Amount', 'Fee', 'Sender', 'Note'].includes(field))
-        throw new Error(`inner field ${field} is not implemented here`);
-    }
-    const sender = address('Sender', app.address);
-    if ((state.account(sender).auth ?? sender) !== app.address) throw new Error(`unauthorized AssetSender ${sender}`);
-    const payment = {
-      sender,
-      receiver: address('Receiver', algosdk.encodeAddress(ZERO)),
-      amount: number('Amount', 0n),
-      fee: number('Fee', MIN_FEE),
-    };
-    const paid = payment.fee + context.credit;
-    if (paid < MIN_FEE) {
-      const subtxns = context.txns.map((one) => dump(new algosdk.SignedTransaction({ txn: one }))).join(', ');
-      throw new Error(
-        `group fee ${money(paid)} too small (needs ${money(MIN_FEE - paid)} more) []transactions.SignedTxnWithAD{${subtxns}}`,
-      );
-    }
-    context.credit += payment.fee - MIN_FEE;
-    // The minimum balance is the top-level transaction's business: it is checked when the whole call is over.
-    spend(state, payment.sender, payment.fee);
-    spend(state, payment.sender, payment.amount);
-    state.put(payment.receiver, { balance: state.account(payment.receiver).balance + payment.amount });
-    state.count();
-    payments.push(payment);
-  };
-
   return {
     groupIndex,
     logs,
     payments,
     txnField: (index, field, nth) => txnField(context, index, field, nth),
-    globalField,
+    globalField: (field) => globalField(context, app, txn, field),
     acctField,
     appField,
     ...boxRules(context, state, app),
@@ -327,7 +326,9 @@ export const hostOf = (
       if (logs.reduce((sum, item) => sum + item.length, bytes.length) > MAX_LOG_BYTES) throw new Error(`program logs too large`);
       logs.push(cut(bytes, 0n, BigInt(bytes.length)));
     },
-    inner,
+    inner: (fields) => {
+      payments.push(innerPayment(context, state, app, fields));
+    },
     charge: (cost) => {
       context.budget -= cost;
       return context.budget >= 0;

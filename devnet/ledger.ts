@@ -2,7 +2,7 @@ import algosdk from 'algosdk';
 import { run } from './avm.ts';
 import { AvmError } from './avm-values.ts';
 import { type GroupContext, hostOf, type InnerPayment, MIN_FEE, spend } from './host.ts';
-import { appAddress, emptyState, type State } from './state.ts';
+import { type App, appAddress, emptyState, type State } from './state.ts';
 import { dump, money } from './texts.ts';
 import { authorizer, decodeSigned, sha512_256, splitGroup } from './wire.ts';
 
@@ -177,105 +177,160 @@ const contextOf = (
   };
 };
 
+/** A new application, and what it costs its creator in minimum balance. */
+const createApp = (state: State, sender: string, fields: algosdk.ApplicationTransactionFields): App => {
+  const id = state.counter() + 1n;
+  const app: App = {
+    id,
+    creator: sender,
+    address: appAddress(id),
+    approval: fields.approvalProgram,
+    clear: fields.clearProgram,
+    extraPages: fields.extraPages,
+    uints: fields.numGlobalInts,
+    byteSlices: fields.numGlobalByteSlices,
+    globals: new Map(),
+    boxes: new Map(),
+  };
+  state.addApp(app);
+  const creator = state.account(sender);
+  state.put(sender, {
+    apps: creator.apps + 1,
+    extraPages: creator.extraPages + app.extraPages,
+    uints: creator.uints + app.uints,
+    byteSlices: creator.byteSlices + app.byteSlices,
+  });
+  return app;
+};
+
+/** The account that signed a transaction whose form is right; undefined where none had to. @throws Refused */
+const authorizerOf = (stxn: algosdk.SignedTransaction, unsigned: boolean): string | undefined => {
+  try {
+    wellFormed(stxn.txn);
+    return unsigned ? undefined : authorizer(stxn);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (reason.startsWith('At least one signature')) throw new Refused(reason, { pooled: false });
+    throw new Refused(`transaction ${dump(stxn)} invalid : ${reason}`, { pooled: false });
+  }
+};
+
+/** A program's failure as algod words it. */
+const failedProgram = (error: AvmError, app: bigint, index: number, txid: string | undefined): Refused => {
+  const stack = error.values.map((value) =>
+    typeof value === 'bigint' ? { type: 2, uint: Number(value) } : { type: 1, bytes: Buffer.from(value).toString('base64') },
+  );
+  const data = { 'app-index': Number(app), 'eval-states': [{ stack }], 'group-index': index, pc: error.pc };
+  const opcodes = error.opcodes.join('; ');
+  return new Refused(`transaction ${txid}: logic eval error: ${error.message}. Details: app=${app}, pc=${error.pc}, opcodes=${opcodes}`, {
+    data,
+  });
+};
+
+/** The transactions of a ledger by id and lease: those of the open block can be taken back. */
+const recentTransactions = (genesis: Genesis) => {
+  const receipts = new Map<string, Receipt>();
+  const leases = new Map<string, bigint>();
+  let open: { receipts: string[]; leases: [string, bigint | undefined][] } = { receipts: [], leases: [] };
+  return {
+    receipt: (txid: string): Receipt | undefined => receipts.get(txid),
+    /** @throws Refused for one that is too early or too late, of another network, or there already */
+    check(txn: algosdk.Transaction, txid: string, round: bigint): void {
+      if (round < txn.firstValid || round > txn.lastValid)
+        throw new Refused(`txn dead: round ${round} outside of ${txn.firstValid}--${txn.lastValid}`);
+      if (txn.genesisID && txn.genesisID !== genesis.id)
+        throw new Refused(`tx.GenesisID <${txn.genesisID}> does not match expected <${genesis.id}>`);
+      if (!sameBytes(txn.genesisHash, genesis.hash)) {
+        const text = (hash: Uint8Array | undefined): string => algosdk.encodeAddress(hash ?? new Uint8Array(32)).slice(0, 52);
+        throw new Refused(`tx.GenesisHash <${text(txn.genesisHash)}> does not match expected <${text(genesis.hash)}>`);
+      }
+      // In the open block the id is looked at first; in confirmed ones the lease is.
+      if (open.receipts.includes(txid)) throw new Refused(`transaction already in ledger: ${txid}`);
+      const lease = leaseKey(txn);
+      if (lease !== undefined && (leases.get(lease) ?? 0n) >= round) {
+        const value = algosdk.encodeAddress(txn.lease as Uint8Array);
+        throw new Refused(`transaction ${txid} using an overlapping lease (sender, lease):(${txn.sender}, ${value})`);
+      }
+      if (receipts.has(txid)) throw new Refused(`transaction already in ledger: ${txid}`);
+    },
+    add(receipt: Receipt): void {
+      const { txid } = receipt;
+      const { txn } = receipt.stxn;
+      receipts.set(txid, receipt);
+      open.receipts.push(txid);
+      const lease = leaseKey(txn);
+      if (lease !== undefined) {
+        open.leases.push([lease, leases.get(lease)]);
+        leases.set(lease, txn.lastValid);
+      }
+    },
+    mark: (): readonly [number, number] => [open.receipts.length, open.leases.length],
+    rollback([receiptMark, leaseMark]: readonly [number, number]): void {
+      for (const txid of open.receipts.splice(receiptMark)) receipts.delete(txid);
+      for (const [key, before] of open.leases.splice(leaseMark).reverse()) {
+        if (before === undefined) leases.delete(key);
+        else leases.set(key, before);
+      }
+    },
+    /** Ends the open block. @returns the ids of its transactions */
+    close(): string[] {
+      const closed = open.receipts;
+      open = { receipts: [], leases: [] };
+      return closed;
+    },
+  };
+};
+
+/** The first application call of a group pays for reading every box that the group names. */
+const checkReads = (state: State, context: GroupContext): void => {
+  let read = 0;
+  for (const name of context.boxes.keys()) {
+    const [id, box] = name.split(':') as [string, string];
+    read += state.app(BigInt(id))?.boxes.get(box)?.length ?? 0;
+  }
+  if (read > context.ioBudget) throw new Error(`read budget exceeded (${read} > ${context.ioBudget})`);
+};
+
+const pay = (state: State, txn: algosdk.Transaction, payment: algosdk.PaymentTransactionFields): void => {
+  const sender = txn.sender.toString();
+  const give = (to: string, amount: bigint): void => state.put(to, { balance: state.account(to).balance + amount });
+  spend(state, sender, payment.amount);
+  give(payment.receiver.toString(), payment.amount);
+  if (payment.closeRemainderTo === undefined) return;
+  const { balance, apps } = state.account(sender);
+  if (apps > 0) throw new Error(`cannot close: ${apps} outstanding created apps`);
+  state.put(sender, { balance: 0n, auth: undefined });
+  give(payment.closeRemainderTo.toString(), balance);
+};
+
 /** A ledger at its genesis block. */
 export const createLedger = (genesis: Genesis): Ledger => {
   const state = emptyState();
-  const receipts = new Map<string, Receipt>();
-  const leases = new Map<string, bigint>();
+  const recent = recentTransactions(genesis);
   const blocks: Block[] = [{ round: 0n, timestamp: genesis.timestamp, hash: genesis.hash, groups: [], txids: [] }];
-  let open: { receipts: string[]; leases: [string, bigint | undefined][] } = { receipts: [], leases: [] };
   for (const { address, balance } of genesis.allocations) state.put(address, { balance });
   state.settle();
   const last = (): Block => blocks[blocks.length - 1] as Block;
-
-  const checkAlive = (txn: algosdk.Transaction, txid: string, round: bigint): void => {
-    if (round < txn.firstValid || round > txn.lastValid)
-      throw new Refused(`txn dead: round ${round} outside of ${txn.firstValid}--${txn.lastValid}`);
-    if (txn.genesisID && txn.genesisID !== genesis.id)
-      throw new Refused(`tx.GenesisID <${txn.genesisID}> does not match expected <${genesis.id}>`);
-    if (!sameBytes(txn.genesisHash, genesis.hash)) {
-      const text = (hash: Uint8Array | undefined): string => algosdk.encodeAddress(hash ?? new Uint8Array(32)).slice(0, 52);
-      throw new Refused(`tx.GenesisHash <${text(txn.genesisHash)}> does not match expected <${text(genesis.hash)}>`);
-    }
-    // In the open block the id is looked at first; in confirmed ones the lease is.
-    if (open.receipts.includes(txid)) throw new Refused(`transaction already in ledger: ${txid}`);
-    const lease = leaseKey(txn);
-    if (lease !== undefined && (leases.get(lease) ?? 0n) >= round) {
-      const value = algosdk.encodeAddress(txn.lease as Uint8Array);
-      throw new Refused(`transaction ${txid} using an overlapping lease (sender, lease):(${txn.sender}, ${value})`);
-    }
-    if (receipts.has(txid)) throw new Refused(`transaction already in ledger: ${txid}`);
-  };
-
-  /** The first application call of a group pays for reading every box that the group names. */
-  const checkReads = (context: GroupContext): void => {
-    let read = 0;
-    for (const name of context.boxes.keys()) {
-      const [id, box] = name.split(':') as [string, string];
-      read += state.app(BigInt(id))?.boxes.get(box)?.length ?? 0;
-    }
-    if (read > context.ioBudget) throw new Error(`read budget exceeded (${read} > ${context.ioBudget})`);
-  };
-
-  const pay = (txn: algosdk.Transaction, payment: algosdk.PaymentTransactionFields): void => {
-    const sender = txn.sender.toString();
-    const give = (to: string, amount: bigint): void => state.put(to, { balance: state.account(to).balance + amount });
-    spend(state, sender, payment.amount);
-    give(payment.receiver.toString(), payment.amount);
-    if (payment.closeRemainderTo === undefined) return;
-    const { balance, apps } = state.account(sender);
-    if (apps > 0) throw new Error(`cannot close: ${apps} outstanding created apps`);
-    state.put(sender, { balance: 0n, auth: undefined });
-    give(payment.closeRemainderTo.toString(), balance);
-  };
 
   const call = (context: GroupContext, index: number, fields: algosdk.ApplicationTransactionFields): Partial<Receipt> => {
     const sender = context.txns[index]?.sender.toString() as string;
     let app = state.app(fields.appIndex);
     let createdApp: bigint | undefined;
     if (fields.appIndex === 0n) {
-      createdApp = state.counter() + 1n;
-      app = {
-        id: createdApp,
-        creator: sender,
-        address: appAddress(createdApp),
-        approval: fields.approvalProgram,
-        clear: fields.clearProgram,
-        extraPages: fields.extraPages,
-        uints: fields.numGlobalInts,
-        byteSlices: fields.numGlobalByteSlices,
-        globals: new Map(),
-        boxes: new Map(),
-      };
-      state.addApp(app);
-      const creator = state.account(sender);
-      state.put(sender, {
-        apps: creator.apps + 1,
-        extraPages: creator.extraPages + app.extraPages,
-        uints: creator.uints + app.uints,
-        byteSlices: creator.byteSlices + app.byteSlices,
-      });
+      app = createApp(state, sender, fields);
+      createdApp = app.id;
       for (const { appIndex, name } of fields.boxes)
         if (appIndex === 0n) context.boxes.set(`${createdApp}:${Buffer.from(name).toString('hex')}`, false);
       context.accounts.add(app.address);
     }
     if (app === undefined) throw new Error(`only ClearState is supported for an application (${fields.appIndex}) that does not exist`);
-    if (context.txns.findIndex((txn) => txn.applicationCall !== undefined) === index) checkReads(context);
+    if (context.txns.findIndex((txn) => txn.applicationCall !== undefined) === index) checkReads(state, context);
     const before = context.budget;
     const host = hostOf(context, state, app, index);
     try {
       if (!run(app.approval, host)) throw new Error('transaction rejected by ApprovalProgram');
     } catch (error) {
-      if (!(error instanceof AvmError)) throw error;
-      const stack = error.values.map((value) =>
-        typeof value === 'bigint' ? { type: 2, uint: Number(value) } : { type: 1, bytes: Buffer.from(value).toString('base64') },
-      );
-      const data = { 'app-index': Number(app.id), 'eval-states': [{ stack }], 'group-index': index, pc: error.pc };
-      const opcodes = error.opcodes.join('; ');
-      throw new Refused(
-        `transaction ${context.txids[index]}: logic eval error: ${error.message}. Details: app=${app.id}, pc=${error.pc}, opcodes=${opcodes}`,
-        { data },
-      );
+      throw error instanceof AvmError ? failedProgram(error, app.id, index, context.txids[index]) : error;
     }
     if (Number(fields.onComplete) !== 0) throw new Error('only NoOp calls are implemented here');
     return { cost: before - context.budget, logs: host.logs, payments: host.payments, createdApp };
@@ -289,16 +344,7 @@ export const createLedger = (genesis: Genesis): Ledger => {
       if (error instanceof Refused) throw error;
       throw new Refused(`transaction ${txids[index]}: ${error instanceof Error ? error.message : String(error)}`);
     };
-    const authorizers = stxns.map((stxn) => {
-      try {
-        wellFormed(stxn.txn);
-        return unsigned ? undefined : authorizer(stxn);
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        if (reason.startsWith('At least one signature')) throw new Refused(reason, { pooled: false });
-        throw new Refused(`transaction ${dump(stxn)} invalid : ${reason}`, { pooled: false });
-      }
-    });
+    const authorizers = stxns.map((stxn) => authorizerOf(stxn, unsigned));
     checkGroupId(txns);
     const need = MIN_FEE * BigInt(txns.length);
     if (feesOf(txns) < need)
@@ -310,7 +356,7 @@ export const createLedger = (genesis: Genesis): Ledger => {
       const { txn } = stxn;
       const txid = txids[index] as string;
       const sender = txn.sender.toString();
-      checkAlive(txn, txid, round);
+      recent.check(txn, txid, round);
       const receipt: Receipt = { txid, stxn, round, cost: 0, logs: [], payments: [] };
       try {
         const actual = authorizers[index];
@@ -320,7 +366,7 @@ export const createLedger = (genesis: Genesis): Ledger => {
         }
         spend(state, sender, txn.fee);
         state.put(FEE_SINK, { balance: state.account(FEE_SINK).balance + txn.fee });
-        if (txn.payment) pay(txn, txn.payment);
+        if (txn.payment) pay(state, txn, txn.payment);
         if (txn.applicationCall) Object.assign(receipt, call(context, index, txn.applicationCall));
         state.count();
         const rekey = txn.rekeyTo?.toString();
@@ -331,23 +377,9 @@ export const createLedger = (genesis: Genesis): Ledger => {
       } catch (error) {
         fail(index, error);
       }
-      receipts.set(txid, receipt);
-      open.receipts.push(txid);
-      const lease = leaseKey(txn);
-      if (lease !== undefined) {
-        open.leases.push([lease, leases.get(lease)]);
-        leases.set(lease, txn.lastValid);
-      }
+      recent.add(receipt);
       return receipt;
     });
-  };
-
-  const forget = (receiptMark: number, leaseMark: number): void => {
-    for (const txid of open.receipts.splice(receiptMark)) receipts.delete(txid);
-    for (const [key, before] of open.leases.splice(leaseMark).reverse()) {
-      if (before === undefined) leases.delete(key);
-      else leases.set(key, before);
-    }
   };
 
   return {
@@ -356,10 +388,10 @@ export const createLedger = (genesis: Genesis): Ledger => {
     blocks,
     last,
     evaluate: (group, { keep, unsigned = false }) => {
-      const marks = [state.mark(), open.receipts.length, open.leases.length] as const;
+      const [place, kept] = [state.mark(), recent.mark()];
       const rollback = (): void => {
-        state.rollback(marks[0]);
-        forget(marks[1], marks[2]);
+        state.rollback(place);
+        recent.rollback(kept);
       };
       try {
         const parts = splitGroup(group);
@@ -378,17 +410,16 @@ export const createLedger = (genesis: Genesis): Ledger => {
       const previous = last();
       const round = previous.round + 1n;
       const text = new TextEncoder().encode(`${round}:${timestamp}`);
-      const block: Block = { round, timestamp, hash: sha512_256(previous.hash, text, ...groups), groups, txids: open.receipts };
+      const block: Block = { round, timestamp, hash: sha512_256(previous.hash, text, ...groups), groups, txids: recent.close() };
       blocks.push(block);
-      open = { receipts: [], leases: [] };
       state.settle();
       return block;
     },
     abandon: () => {
       state.rollback(0);
-      forget(0, 0);
+      recent.rollback([0, 0]);
     },
-    receipt: (txid) => receipts.get(txid),
+    receipt: recent.receipt,
   };
 };
 

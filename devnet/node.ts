@@ -56,6 +56,34 @@ export interface DevNode {
   close(): void;
 }
 
+/** The pool wants its fee of each transaction: what others of the group pay too much counts for the minimum fee alone. */
+const checkPool = (group: Uint8Array, { feePerByte, refuse }: Pool): void => {
+  if (refuse) throw new Refused(REFUSALS[refuse], { pooled: false });
+  if (feePerByte === 0) return;
+  for (const part of splitGroup(group)) {
+    const { fee } = algosdk.decodeSignedTransaction(part).txn;
+    const threshold = feePerByte * part.length;
+    if (fee < BigInt(threshold))
+      throw new Refused(`fee {${fee}} below threshold ${threshold} (${feePerByte} per byte * ${part.length} bytes)`);
+  }
+};
+
+const applyBlock = (target: Ledger, groups: readonly Uint8Array[], timestamp: bigint): Block => {
+  for (const group of groups) target.evaluate(group, { keep: true });
+  return target.close(groups, timestamp);
+};
+
+const replay = (ledger: Ledger, journal: Journal | undefined): void => {
+  for (const { r, t, g } of journal?.entries ?? []) {
+    if (BigInt(r) !== ledger.last().round + 1n) throw new Error(`the journal has round ${r} after round ${ledger.last().round}`);
+    applyBlock(
+      ledger,
+      g.map((group) => Uint8Array.from(Buffer.from(group, 'base64'))),
+      BigInt(t),
+    );
+  }
+};
+
 /** Starts a node: deploys the registry in round 1 and replays the journal. @throws Error if a journalled group is refused */
 export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOptions): DevNode => {
   const ledger = createLedger(genesis);
@@ -65,21 +93,10 @@ export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOpt
   let waiting: (() => void)[] = [];
   let lastClosed = Date.now();
 
-  const applyBlock = (target: Ledger, groups: readonly Uint8Array[], timestamp: bigint): Block => {
-    for (const group of groups) target.evaluate(group, { keep: true });
-    return target.close(groups, timestamp);
-  };
   const nextTime = (): bigint => ledger.last().timestamp + BLOCK_SECONDS;
 
   applyBlock(ledger, [deployGroup(genesis)], nextTime());
-  for (const { r, t, g } of journal?.entries ?? []) {
-    if (BigInt(r) !== ledger.last().round + 1n) throw new Error(`the journal has round ${r} after round ${ledger.last().round}`);
-    applyBlock(
-      ledger,
-      g.map((group) => Uint8Array.from(Buffer.from(group, 'base64'))),
-      BigInt(t),
-    );
-  }
+  replay(ledger, journal);
 
   /** Closes the block whose groups are evaluated; the journal has it before anybody hears of it. */
   const close = (groups: readonly Uint8Array[]): void => {
@@ -127,18 +144,6 @@ export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOpt
           )
         : undefined;
   timer?.unref();
-
-  /** The pool wants its fee of each transaction: what others of the group pay too much counts for the minimum fee alone. */
-  const checkPool = (group: Uint8Array, { feePerByte, refuse }: Pool): void => {
-    if (refuse) throw new Refused(REFUSALS[refuse], { pooled: false });
-    if (feePerByte === 0) return;
-    for (const part of splitGroup(group)) {
-      const { fee } = algosdk.decodeSignedTransaction(part).txn;
-      const threshold = feePerByte * part.length;
-      if (fee < BigInt(threshold))
-        throw new Refused(`fee {${fee}} below threshold ${threshold} (${feePerByte} per byte * ${part.length} bytes)`);
-    }
-  };
 
   const node: DevNode = {
     ledger,

@@ -63,8 +63,11 @@ const jsonOf = <T>(body: Uint8Array): T => {
   }
 };
 
-/** All routes: method, path pattern, handler. */
-const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, RegExp, Handler])[] => {
+/** Method, path pattern, handler. */
+type Route = readonly [string, RegExp, Handler];
+
+/** The routes that algod has too. */
+const algodRoutes = (node: DevNode, faults: Faults): readonly Route[] => {
   const { ledger } = node;
   const version = new algosdk.modelsv2.Version({
     build: new algosdk.modelsv2.BuildVersion({ branch: 'dev', buildNumber: 0, channel: 'dev', commitHash: '', major: 4, minor: 7 }),
@@ -115,8 +118,6 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
     });
     return page ? { model: page } : notFound('application does not exist');
   };
-
-  const blockOf = (round: string) => node.view().blocks[Number(round)];
 
   return [
     ['GET', /^\/health$/, () => ({ json: null })],
@@ -170,12 +171,18 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
       },
     ],
     ['GET', /^\/v2\/applications\/(\d+)\/boxes$/, boxes],
+  ];
+};
+
+const blockRoutes = (node: DevNode): readonly Route[] => {
+  const blockOf = (round: string) => node.view().blocks[Number(round)];
+  return [
     [
       'GET',
       /^\/v2\/blocks\/(\d+)$/,
       (_request, round) => {
         const found = blockOf(round as string);
-        return found ? { bytes: algosdk.msgpackRawEncode(answers.block(ledger, found)) } : notFound('ledger does not have entry');
+        return found ? { bytes: algosdk.msgpackRawEncode(answers.block(node.ledger, found)) } : notFound('ledger does not have entry');
       },
     ],
     [
@@ -194,6 +201,13 @@ const routesOf = (node: DevNode, faults: Faults): readonly (readonly [string, Re
         return found ? { json: { blockTxids: found.txids } } : notFound('ledger does not have entry');
       },
     ],
+  ];
+};
+
+/** The dev ledger's own routes: faults, the pool, money. */
+const devnetRoutes = (node: DevNode, faults: Faults): readonly Route[] => {
+  const { ledger } = node;
+  return [
     [
       'POST',
       /^\/devnet\/faults$/,
@@ -286,7 +300,7 @@ const write = (response: ServerResponse, answer: Answer, msgpack: boolean): void
 
 /** An algod-compatible HTTP server over a node. Every request but `/health`, `/ready` and `/genesis` needs the token, as with algod. */
 export const createRest = (node: DevNode, faults: Faults, token: string): Server => {
-  const routes = routesOf(node, faults);
+  const routes = [...algodRoutes(node, faults), ...blockRoutes(node), ...devnetRoutes(node, faults)];
 
   const answer = async (message: IncomingMessage): Promise<{ answer: Answer; msgpack: boolean }> => {
     const url = new URL(message.url ?? '/', 'http://devnet');
