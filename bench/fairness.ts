@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { eachOf } from '../examples/demo/flow.ts';
 import { startLedger } from '../harness/network.ts';
-import { startBenchAgent } from './agent.ts';
+import { type BenchAgent, startBenchAgent } from './agent.ts';
 import { printTable } from './reference.ts';
 
 const HELP = `./flexid bench fairness [--quick]
@@ -104,6 +104,43 @@ function again(parallel: number, deed: () => Promise<unknown>): () => Promise<vo
   };
 }
 
+/** Calls of the operator, and tenants with theirs. */
+function callers(agent: BenchAgent, undo: (() => unknown)[]) {
+  const agents = new Agent({ keepAlive: true, maxSockets: 64 });
+  undo.push(() => agents.destroy());
+  const callWith =
+    (headers: Record<string, string>): Call =>
+    (method, path, body) =>
+      new Promise((resolve, reject) => {
+        const text = body === undefined ? '' : JSON.stringify(body);
+        const going = request(
+          `${agent.admin}${path}`,
+          { method, agent: agents, headers: { 'content-type': 'application/json', ...headers } },
+          async (got) => {
+            const answer = Buffer.concat(await got.toArray()).toString();
+            resolve({ status: got.statusCode!, body: answer.startsWith('{') ? JSON.parse(answer) : answer });
+          },
+        );
+        going.on('error', reject);
+        going.end(text);
+      });
+  const operator = callWith({ 'x-api-key': agent.key });
+  const tenant = async (name: string, more: object = {}): Promise<{ id: string; call: Call }> => {
+    const { body } = await operator('POST', '/multitenancy/wallet', { wallet_name: name, label: name, ...more });
+    return { id: body.wallet_id, call: callWith({ authorization: `Bearer ${body.token}`, 'x-api-key': agent.key }) };
+  };
+  return { operator, tenant };
+}
+
+/** Posts what is no envelope: it is answered at once. */
+const post = async (agent: BenchAgent): Promise<boolean> => {
+  const answer = await fetch(agent.inbound, {
+    method: 'POST',
+    headers: { 'content-type': 'application/didcomm-envelope-enc' },
+    body: '{}',
+  });
+  return answer.status === 400;
+};
 /** What others wait for while one takes all that there is: see `HELP`. */
 export async function run(args: readonly string[]): Promise<unknown> {
   const { values } = parseArgs({ args: [...args], options: { quick: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
@@ -128,42 +165,12 @@ export async function run(args: readonly string[]): Promise<unknown> {
       ledger.sponsor,
     ]);
     undo.push(() => agent.stop());
-    const agents = new Agent({ keepAlive: true, maxSockets: 64 });
-    undo.push(() => agents.destroy());
-    const callWith =
-      (headers: Record<string, string>): Call =>
-      (method, path, body) =>
-        new Promise((resolve, reject) => {
-          const text = body === undefined ? '' : JSON.stringify(body);
-          const going = request(
-            `${agent.admin}${path}`,
-            { method, agent: agents, headers: { 'content-type': 'application/json', ...headers } },
-            async (got) => {
-              const answer = Buffer.concat(await got.toArray()).toString();
-              resolve({ status: got.statusCode!, body: answer.startsWith('{') ? JSON.parse(answer) : answer });
-            },
-          );
-          going.on('error', reject);
-          going.end(text);
-        });
-    const operator = callWith({ 'x-api-key': agent.key });
-    const tenant = async (name: string, more: object = {}): Promise<{ id: string; call: Call }> => {
-      const { body } = await operator('POST', '/multitenancy/wallet', { wallet_name: name, label: name, ...more });
-      return { id: body.wallet_id, call: callWith({ authorization: `Bearer ${body.token}`, 'x-api-key': agent.key }) };
-    };
+    const { operator, tenant } = callers(agent, undo);
     const hooked = (url: string): object => ({ wallet_webhook_urls: [url], wallet_dispatch_type: 'default' });
     const [lively, silent] = [await receiver(true, undo), await receiver(false, undo)];
     const honest = await tenant('honest', hooked(`http://127.0.0.1:${lively.port}`));
     const enemy = await tenant('enemy', hooked(`http://127.0.0.1:${silent.port}`));
 
-    const post = async (): Promise<boolean> => {
-      const answer = await fetch(agent.inbound, {
-        method: 'POST',
-        headers: { 'content-type': 'application/didcomm-envelope-enc' },
-        body: '{}',
-      });
-      return answer.status === 400;
-    };
     const webhook = async (): Promise<boolean> => {
       const alias = randomUUID();
       const notified = lively.next((text) => text.includes(alias));
@@ -206,7 +213,12 @@ export async function run(args: readonly string[]): Promise<unknown> {
     };
     const size = (count: number): number => Math.max(1, Math.round(count * scale));
 
-    await pair(`${size(5000)} half-open requests, 20 more a second`, 'message', post, () => halfOpen(agent.inboundPort, size(5000)));
+    await pair(
+      `${size(5000)} half-open requests, 20 more a second`,
+      'message',
+      () => post(agent),
+      () => halfOpen(agent.inboundPort, size(5000)),
+    );
     await pair(`a webhook that never answers, ${size(10_000)} events`, 'webhook', webhook, async () => {
       // an invitation tells of itself and of its connection
       await eachOf(
