@@ -1,4 +1,4 @@
-import { AppError, asAppError, type ErrorCode } from '../errors.ts';
+import { AppError, asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
@@ -8,17 +8,9 @@ import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
 import { ledgerDone, ledgerWaits, type On, runJob } from './job-steps.ts';
-import { type AnswerRef, shortHash } from './jobs.ts';
+import { shortHash } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
-import { loadedRecord, viewOf } from './record.ts';
 import type { WorkContext, WorkOps } from './work.ts';
-
-/** How long a controller's call waits for what it caused (rule 3), unless the command says otherwise. */
-const WAIT_MS = 15_000;
-/** Notice of progress is only a hint, so a waiting call also looks by itself. */
-const LOOK_MS = 200;
-/** How long a call waits for a record that is still being made, beyond its patience: before that there is nothing to answer with. */
-const MAKING_MS = 120_000;
 
 export interface ControllerCall {
   readonly record?: string;
@@ -56,10 +48,7 @@ export interface Calls {
 /** Calls of controllers, and the jobs that follow from them, on one engine. */
 export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: (tenant: string) => WorkContext): Calls {
   const { registry, db } = kernel;
-  const waits = new Set<() => void>();
-  /** Calls that wait in this process, by their cause. */
-  const asked = new Set<string>();
-  let ending = false;
+  const answers = createCallAnswers(kernel);
   /** Whether work needs the AnonCreds library, and what of the ledger that reads: it is named after a format that does. */
   const needsAnoncreds = (op: string): boolean => registry.formats.named(op.slice(0, op.indexOf('/')))?.needs === 'anoncreds';
 
@@ -72,14 +61,13 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       const { repeated } = await db.store.loadWithDedupKey(tenant, callId, []);
       if (!repeated) return undefined;
       const deferredAnswer = repeated.answer?.[DEFERRED_ANSWER] as JsonObject | undefined;
-      return await settled(
+      return await answers.settled({
         tenant,
         callId,
-        deferredAnswer ?? repeated.answer ?? {},
-        undefined,
-        step.timeoutMs,
-        deferredAnswer !== undefined,
-      );
+        otherwise: deferredAnswer ?? repeated.answer ?? {},
+        timeoutMs: step.timeoutMs,
+        deferredAnswer: deferredAnswer !== undefined,
+      });
     };
     const known = await answered();
     if (known) return known;
@@ -120,85 +108,21 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     }
     const waitWhile = step.waitWhile && first.answerRef ? { states: step.waitWhile, ...first.answerRef } : undefined;
     if (!first.spawned && !waitWhile) return first.answer;
-    return await settled(tenant, callId, first.answer, waitWhile, step.timeoutMs, first.deferredAnswer, first.answerRef);
-  }
-
-  /** Whether a record was begun and has none of its states yet: what would be answered is no exchange as a controller knows it. */
-  async function isMaking(tenant: string, ref: AnswerRef | undefined): Promise<boolean> {
-    if (!ref || !registry.records.get(ref.category)?.states.length) return false;
-    const [rows] = await db.store.load(tenant, [{ category: ref.category, id: ref.id }]);
-    return rows?.[0] !== undefined && !rows[0].state;
-  }
-
-  /** What a call that waits for its peer answers: the record once it left the pending states; undefined while it has not. */
-  async function left(tenant: string, waitWhile: AnswerRef & { states: readonly string[] }): Promise<JsonObject | undefined> {
-    const [rows] = await db.store.load(tenant, [{ category: waitWhile.category, id: waitWhile.id }]);
-    const row = rows?.[0];
-    const def = registry.records.get(waitWhile.category);
-    return row && def && !waitWhile.states.includes(row.state ?? '') ? viewOf(def, loadedRecord(row), registry.formats) : undefined;
-  }
-
-  /** Waits until a cause has no open job, then answers with what it wrote last. `withheld`: before that there is no answer. */
-  async function settled(
-    tenant: string,
-    callId: string,
-    otherwise: JsonObject,
-    waitWhile?: AnswerRef & { states: readonly string[] },
-    timeoutMs = WAIT_MS,
-    deferredAnswer = false,
-    ref?: AnswerRef,
-  ): Promise<JsonObject> {
-    kernel.tenantLimiter?.pass();
-    const deadline = Date.now() + timeoutMs;
-    let nudge = (): void => {};
-    const wake = (): void => nudge();
-    waits.add(wake);
-    asked.add(callId);
-    const stop = db.jobs.subscribe((notification) => {
-      if (notification.callIds.includes(callId) || (waitWhile && notification.events.some(({ event }) => event.record === waitWhile.id)))
-        nudge();
+    return await answers.settled({
+      tenant,
+      callId,
+      otherwise: first.answer,
+      waitWhile,
+      timeoutMs: step.timeoutMs,
+      deferredAnswer: first.deferredAnswer,
+      ref: first.answerRef,
     });
-    try {
-      for (;;) {
-        const moved = new Promise<void>((resolve) => {
-          nudge = resolve;
-        });
-        const status = await db.store.callStatus(tenant, callId);
-        if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
-        const late = ending || Date.now() >= deadline;
-        if (late && deferredAnswer && status.open > 0)
-          throw new AppError(
-            'timeout',
-            'The mediator has not said yet that it knows the new key: the same call under the same idempotency-key is answered when it has',
-          );
-        if (late && status.open > 0 && (await isMaking(tenant, ref))) {
-          if (ending || Date.now() >= deadline + MAKING_MS)
-            throw new AppError('timeout', 'What was asked for is still being made: it goes on, and the webhooks tell when it is there');
-        } else if (status.open === 0 || late) {
-          const answer = waitWhile ? await left(tenant, waitWhile) : (status.result ?? otherwise);
-          if (answer) return answer;
-          if (late) return status.result ?? otherwise;
-        }
-        const timer = setTimeout(() => nudge(), LOOK_MS);
-        await moved;
-        clearTimeout(timer);
-      }
-    } finally {
-      waits.delete(wake);
-      asked.delete(callId);
-      stop();
-    }
   }
 
-  function end(): void {
-    ending = true;
-    for (const wake of waits) wake();
-  }
-
-  const on: On = { kernel, engine, ops, work, needsAnoncreds, isWaiting: (callId) => asked.has(callId) };
+  const on: On = { kernel, engine, ops, work, needsAnoncreds, isWaiting: answers.isWaiting };
   return {
     call,
-    end,
+    end: answers.end,
     run: (job, lease) => runJob(on, job, lease),
     ledgerDone: (job, lease, result, deletes) => ledgerDone(on, job, lease, result, deletes),
     ledgerWaits: (job, reason) => ledgerWaits(on, job, reason),

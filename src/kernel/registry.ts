@@ -139,7 +139,7 @@ function indexOf(protocols: readonly Protocol[], extraRecords: readonly RecordDe
       commands.set(`${protocol.name} ${name}`, known);
     }
   }
-  return { messages, families, versions, prefixes, commands, byName, records, handshakes, aliases, stateful, says };
+  return { messages, families, versions, prefixes, commands, byName, records, handshakes, aliases, stateful, translations };
 }
 
 /**
@@ -152,7 +152,7 @@ export function createRegistry(
   credentialFormats: readonly CredentialFormat[] = [],
 ): Registry {
   const formats = createFormats(credentialFormats);
-  const { messages, families, versions, prefixes, commands, byName, records, handshakes, aliases, stateful, says } = indexOf(
+  const { messages, families, versions, prefixes, commands, byName, records, handshakes, aliases, stateful, translations } = indexOf(
     protocols,
     extraRecords,
     formats,

@@ -1,9 +1,9 @@
 import { AppError } from '../errors.ts';
+import { waitFor } from '../kernel/wait-for.ts';
 import type { Database } from '../ports/store.ts';
 
 /** The longest wait for a mediator's answer in one attempt. */
 const WAIT_MS = 8000;
-const CHECK_MS = 200;
 
 /**
  * Sends an update when the mediation's last one has ended, and waits until it has had its effect, or the time is up. A mediator that handles messages concurrently,
@@ -27,7 +27,7 @@ export function createUpdateQueue({ jobs }: Pick<Database, 'jobs'>, stopping: ()
     const mine = (updates.get(name) ?? Promise.resolve()).then(async () => {
       if (Date.now() >= deadline || stopping()) throw new AppError('delivery-failed', 'the mediator has not answered the update before');
       await send();
-      await until(isDone, deadline);
+      await waitFor(async (late) => (await isDone()) || late || stopping() || undefined, { deadline, wakeOn: jobs.subscribe });
     });
     const last = mine
       .catch(() => {})
@@ -37,23 +37,4 @@ export function createUpdateQueue({ jobs }: Pick<Database, 'jobs'>, stopping: ()
     updates.set(name, last);
     return mine;
   };
-
-  /** Checks until something is so, or the time is up. */
-  async function until(isSo: () => Promise<boolean>, deadline: number): Promise<void> {
-    let nudge = (): void => {};
-    const stop = jobs.subscribe(() => nudge());
-    try {
-      for (;;) {
-        const moved = new Promise<void>((resolve) => {
-          nudge = resolve;
-        });
-        if ((await isSo()) || Date.now() >= deadline || stopping()) return;
-        const timer = setTimeout(() => nudge(), CHECK_MS);
-        await moved;
-        clearTimeout(timer);
-      }
-    } finally {
-      stop();
-    }
-  }
 }

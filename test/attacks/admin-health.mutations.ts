@@ -5,9 +5,9 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A15',
     text: 'readiness writes a little',
     mutation: {
-      file: 'src/adapters/sqlite/sqlite.ts',
+      file: 'src/adapters/sqlite/upkeep.ts',
       from: 'check: () => read(writeALittle),',
-      to: 'check: () => read(() => void tenantIds.get()),',
+      to: 'check: () => read(() => void deadCount.get()),',
     },
   },
   {

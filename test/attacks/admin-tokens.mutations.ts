@@ -1,18 +1,20 @@
 import type { Row } from '../rows/rows.ts';
 
 const WS = 'src/admin/ws.ts';
+const STREAM = 'src/admin/event-stream.ts';
+const KEYLESS = 'src/admin/keyless-sockets.ts';
 const ROUTES = 'src/admin/routes/multitenancy.ts';
 
 export const MUTATIONS: readonly Row[] = [
   {
     id: 'A5',
     text: 'a stream of events ends with its token',
-    mutation: { file: WS, from: '    for (const name of notification.invalidate)\n', to: '    for (const name of [] as string[])\n' },
+    mutation: { file: STREAM, from: '    for (const name of notification.invalidate)\n', to: '    for (const name of [] as string[])\n' },
   },
   {
     id: 'A5-2',
     text: 'the token is looked at before events are shown',
-    mutation: { file: WS, from: '    await endVoid(tenant);\n    for (const { id,', to: '    for (const { id,' },
+    mutation: { file: STREAM, from: '    await endVoid(tenant);\n    for (const { id,', to: '    for (const { id,' },
   },
   {
     id: 'A5-3',
@@ -81,12 +83,12 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A16-3',
     text: 'its place is free when its time is over',
-    mutation: { file: WS, from: '        over();\n        onLate();', to: '        onLate();' },
+    mutation: { file: KEYLESS, from: '        over();\n        onLate();', to: '        onLate();' },
   },
   {
     id: 'A16-4',
     text: 'whoever has the most gives way',
-    mutation: { file: WS, from: 'if (most.size <= own) return false;', to: 'return false;' },
+    mutation: { file: KEYLESS, from: 'if (most.size <= own) return false;', to: 'return false;' },
   },
   {
     id: 'A19',

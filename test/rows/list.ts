@@ -254,7 +254,11 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     from: "made = `${ctx.settings.algoPrefix}${Buffer.from(bytes).toString('hex')}`;",
     to: "made = `${ctx.settings.algoPrefix}${Buffer.alloc(32, 7).toString('hex')}`;",
   },
-  'S1-20': { file: 'src/profiles.ts', from: '    autoStoreCredential: config.autoStoreCredential,', to: '    autoStoreCredential: false,' },
+  'S1-20': {
+    file: 'src/config/settings.ts',
+    from: "    acapy: 'debug.auto_store_credential',\n    tenant: 'live',\n    step: true,",
+    to: "    acapy: 'debug.auto_store_credential',\n    tenant: 'live',",
+  },
   'S1-21': { file: 'src/database.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
   'S1-22': { file: 'docs/Multitenancy.md', from: '"label": "Alice"', to: '"name": "Alice"' },
   'S1-23': {

@@ -1,0 +1,107 @@
+import { AppError, type ErrorCode } from '../errors.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { CallStatus } from '../ports/store.ts';
+import type { Kernel } from './context.ts';
+import type { AnswerRef } from './jobs.ts';
+import { loadedRecord, viewOf } from './record.ts';
+import { waitFor } from './wait-for.ts';
+
+/** How long a controller's call waits for what it caused (rule 3), unless the command says otherwise. */
+const WAIT_MS = 15_000;
+/** How long a call waits for a record that is still being made, beyond its timeout: before that there is nothing to answer with. */
+const MAKING_MS = 120_000;
+
+/** A call whose commit is done. */
+export interface CommittedCall {
+  readonly tenant: string;
+  readonly callId: string;
+  /** The answer where no later commit of the call has one. */
+  readonly otherwise: JsonObject;
+  /** The record that the call waits for beyond its own jobs, while it is in one of these states. */
+  readonly waitWhile?: AnswerRef & { readonly states: readonly string[] };
+  readonly timeoutMs?: number;
+  /** Before its jobs are done there is no answer. */
+  readonly deferredAnswer?: boolean;
+  /** The record of the answer. */
+  readonly ref?: AnswerRef;
+}
+
+/** Calls of this process that wait for their jobs. */
+export function createCallAnswers({ registry, db, tenantLimiter }: Kernel) {
+  const waits = new Set<() => void>();
+  const waiting = new Set<string>();
+  let ending = false;
+
+  /** Whether a record was begun and has none of its states yet: what would be answered is no exchange as a controller knows it. */
+  async function isMaking(tenant: string, ref: AnswerRef | undefined): Promise<boolean> {
+    if (!ref || !registry.records.get(ref.category)?.states.length) return false;
+    const [rows] = await db.store.load(tenant, [{ category: ref.category, id: ref.id }]);
+    return rows?.[0] !== undefined && !rows[0].state;
+  }
+
+  /** The record that a call waits for, once it left the states; undefined while it has not. */
+  async function recordAfter(
+    tenant: string,
+    { category, id, states }: NonNullable<CommittedCall['waitWhile']>,
+  ): Promise<JsonObject | undefined> {
+    const [rows] = await db.store.load(tenant, [{ category, id }]);
+    const row = rows?.[0];
+    const def = registry.records.get(category);
+    return row && def && !states.includes(row.state ?? '') ? viewOf(def, loadedRecord(row), registry.formats) : undefined;
+  }
+
+  /** The answer of a call, where it can be given now. @throws AppError of the failed job, or `timeout` */
+  async function answerNow(call: CommittedCall, status: CallStatus, late: boolean, overdue: boolean): Promise<JsonObject | undefined> {
+    const { tenant, waitWhile } = call;
+    if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
+    if (late && call.deferredAnswer && status.open > 0)
+      throw new AppError(
+        'timeout',
+        'The mediator has not said yet that it knows the new key: the same call under the same idempotency-key is answered when it has',
+      );
+    if (late && status.open > 0 && (await isMaking(tenant, call.ref))) {
+      if (overdue)
+        throw new AppError('timeout', 'What was asked for is still being made: it goes on, and the webhooks tell when it is there');
+      return undefined;
+    }
+    if (status.open > 0 && !late) return undefined;
+    const answer = waitWhile ? await recordAfter(tenant, waitWhile) : (status.result ?? call.otherwise);
+    return answer ?? (late ? (status.result ?? call.otherwise) : undefined);
+  }
+
+  return {
+    /** Waits until a call has no open job, then answers with what it wrote last. */
+    async settled(call: CommittedCall): Promise<JsonObject> {
+      const { tenant, callId, waitWhile } = call;
+      tenantLimiter?.pass();
+      const deadline = Date.now() + (call.timeoutMs ?? WAIT_MS);
+      return await waitFor(
+        async (late) => {
+          const status = await db.store.callStatus(tenant, callId);
+          return await answerNow(call, status, late || ending, ending || Date.now() >= deadline + MAKING_MS);
+        },
+        {
+          deadline,
+          wakeOn(wake) {
+            waits.add(wake);
+            waiting.add(callId);
+            const stop = db.jobs.subscribe(({ callIds, events }) => {
+              if (callIds.includes(callId) || (waitWhile && events.some(({ event }) => event.record === waitWhile.id))) wake();
+            });
+            return () => {
+              waits.delete(wake);
+              waiting.delete(callId);
+              stop();
+            };
+          },
+        },
+      );
+    },
+    isWaiting: (callId: string): boolean => waiting.has(callId),
+    /** Ends all waits, with what there is. */
+    end(): void {
+      ending = true;
+      for (const wake of waits) wake();
+    },
+  };
+}
