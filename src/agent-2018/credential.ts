@@ -1,6 +1,7 @@
 import Type from 'typebox';
+import type { Effects, Translation } from '../kernel/effects.ts';
 import { composeFormatted } from '../kernel/format-attachments.ts';
-import { defineProtocol, type Effects, type StepContext, type Translation } from '../kernel/protocol.ts';
+import { defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import { Members, validator } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';

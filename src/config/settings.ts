@@ -21,7 +21,7 @@ export interface Setting {
   readonly acapy?: string;
   /** `GET /settings` shows it; `live`: a tenant may have a value of its own, and `PUT /settings` changes it while the agent runs. Only flags are live. */
   readonly tenant?: 'shown' | 'live';
-  /** Steps read it, as the member of that name in `Settings` (`kernel/protocol.ts`). */
+  /** Steps read it, as the member of that name in `Settings` (`kernel/settings.ts`). */
   readonly step?: true;
 }
 

@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyOwner, QueuedMessageWrite, RecordWrite } from '../ports/store.ts';
 import type { Kernel, Profile } from './context.ts';
+import type { Change, Effects } from './effects.ts';
 import { newId } from './ids.ts';
 import {
   type AnswerRef,
@@ -16,7 +17,7 @@ import {
   workJob,
 } from './jobs.ts';
 import { problemPayload } from './message-format.ts';
-import type { Change, Effects, Protocol, StepContext } from './protocol.ts';
+import type { Protocol, StepContext } from './protocol.ts';
 import { type LoadedRecord, type RecordDef, viewOf } from './record.ts';
 import { formatOf, sealAll } from './seal.ts';
 

@@ -7,8 +7,8 @@ import { BoundedMap } from './bounded-map.ts';
 import { createKeyOwners, type KeyOwners } from './key-owners.ts';
 import type { MessageFormat } from './message-format.ts';
 import type { Profiles } from './profiles.ts';
-import type { Settings } from './protocol.ts';
 import type { Registry } from './registry.ts';
+import type { Settings } from './settings.ts';
 import type { TenantLimiter } from './tenant-limiter.ts';
 import type { WebhookSecrets } from './webhook-secret.ts';
 

@@ -2,8 +2,9 @@ import type { TSchema } from 'typebox';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
-import type { Settings, WorkOrder } from './protocol.ts';
+import type { WorkOrder } from './effects.ts';
 import type { RecordDef } from './record.ts';
+import type { Settings } from './settings.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
 /** An attribute of a credential preview (RFC 0453). */

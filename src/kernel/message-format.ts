@@ -1,7 +1,8 @@
 import type { JsonObject } from '../ports/json.ts';
 import type { KeyOwner, KeyWrite } from '../ports/store.ts';
+import type { Outgoing } from './effects.ts';
 import type { DeliverPayload } from './jobs.ts';
-import type { Incoming, Outgoing, Protocol, StepContext } from './protocol.ts';
+import type { Incoming, Protocol, StepContext } from './protocol.ts';
 import type { LoadedRecord } from './record.ts';
 
 /** A message that was opened, and the key or name that it was addressed to. */

@@ -4,7 +4,8 @@ import { didKeyToVerkey, looksLikeVerkey } from '../didcomm/encoding.ts';
 import { parseMessageType } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Incoming, MessageParts, Protocol } from './protocol.ts';
+import type { MessageParts } from './effects.ts';
+import type { Incoming, Protocol } from './protocol.ts';
 
 /** A parsed message as protocols see it. @throws MessageRefused where it is not a message; AppError `message-unknown` where its type is not one */
 export function readMessage(raw: JsonObject, sender?: string, recipient?: string): Incoming {

@@ -4,7 +4,7 @@ import type { Log } from '../ports/log.ts';
 import type { PublicAnswer, PublicRequest } from '../ports/public.ts';
 import type { Lookup, Page, Query, StoredRecord } from '../ports/store.ts';
 import type { ControllerCall } from './calls.ts';
-import type { Settings } from './protocol.ts';
+import type { Settings } from './settings.ts';
 
 export type Params = Readonly<Record<string, string>>;
 

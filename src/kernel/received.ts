@@ -1,6 +1,6 @@
 import type { JsonObject } from '../ports/json.ts';
 import type { Socket } from '../ports/transport.ts';
-import type { SessionMode } from './protocol.ts';
+import type { SessionMode } from './effects.ts';
 import type { LoadedRecord } from './record.ts';
 
 /** The two ends of receiving an envelope: the connection that it came on, and its answer. */

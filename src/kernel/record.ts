@@ -1,8 +1,8 @@
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
+import type { NextCommand } from './effects.ts';
 import type { Formats } from './format.ts';
 import { byFormat } from './format-attachments.ts';
-import type { NextCommand } from './protocol.ts';
 
 /** What a record's value may hold: JSON whose members may be absent. */
 export type RecordValue = { [member: string]: unknown };

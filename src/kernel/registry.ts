@@ -3,17 +3,9 @@ import { parseAgent2018Type } from '../didcomm/agent-2018-types.ts';
 import { canonicalPrefix, OLD_PREFIX, PREFIX, parseMessageType } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { Translation } from './effects.ts';
 import { type CredentialFormat, createFormats } from './format.ts';
-import {
-  type Attachable,
-  type CommandStep,
-  type Feature,
-  type MessageStep,
-  NEW,
-  type Protocol,
-  type Spoken,
-  type Translation,
-} from './protocol.ts';
+import { type Attachable, type CommandStep, type Feature, type MessageStep, NEW, type Protocol, type Spoken } from './protocol.ts';
 import type { RecordDef, RecordValue } from './record.ts';
 import { type Validator, validator } from './schema.ts';
 

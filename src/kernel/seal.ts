@@ -7,11 +7,12 @@ import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { KeyWrite } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
+import type { Destination, Effects, Outgoing } from './effects.ts';
 import { heldByAnother, recipientsOf, shownKeys } from './identity.ts';
 import type { DeliverPayload } from './jobs.ts';
 import { composeMessage } from './message.ts';
 import type { Sealing } from './message-format.ts';
-import type { Destination, Effects, Outgoing, Protocol, StepContext } from './protocol.ts';
+import type { Protocol, StepContext } from './protocol.ts';
 import type { LoadedRecord } from './record.ts';
 
 /** Sealing what a step sends, so that the store only ever holds ciphertext. */

@@ -1,4 +1,5 @@
-import type { NewKeyOwner, Settings } from './protocol.ts';
+import type { NewKeyOwner } from './effects.ts';
+import type { Settings } from './settings.ts';
 
 /** Short links to invitations of ours (RFC 0434, "URL Shortening"): `resources/short-link.ts` serves them. */
 

@@ -4,20 +4,12 @@ import { AppError } from '../errors.ts';
 import type { MailQuery, Page, StoredDedupKey, StoredRecord } from '../ports/store.ts';
 import { type CommitPlan, type Origin, planCommit } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
+import type { Effects } from './effects.ts';
 import { newId } from './ids.ts';
 import { lookUp, lookUpWithDedupKey } from './lookups.ts';
-import {
-  type Channel,
-  type Effects,
-  type KeptMail,
-  type Load,
-  NEW,
-  type Pages,
-  type Protocol,
-  type Settings,
-  type StepContext,
-} from './protocol.ts';
+import { type Channel, type KeptMail, type Load, NEW, type Pages, type Protocol, type StepContext } from './protocol.ts';
 import { connectionlessPeerOf, type LoadedRecord } from './record.ts';
+import type { Settings } from './settings.ts';
 
 /** How often a transition that lost a race loads again. */
 const ATTEMPTS = 12;

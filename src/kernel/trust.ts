@@ -1,7 +1,8 @@
 import type { StoredRecord } from '../ports/store.ts';
+import type { Change, Effects } from './effects.ts';
 import { isInviter, isOpenInvitation, isPeer, keysInUse, pairwiseSender, type Sender, sharedSender, withKey } from './identity.ts';
 import { problemText } from './message.ts';
-import type { Change, Effects, Incoming, MessageStep, Protocol } from './protocol.ts';
+import type { Incoming, MessageStep, Protocol } from './protocol.ts';
 import { type ConnectionlessPeer, connectionlessPeerOf, type LoadedRecord, loadedRecord } from './record.ts';
 import type { Registry } from './registry.ts';
 import { isExpected } from './transition.ts';

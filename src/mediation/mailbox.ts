@@ -1,4 +1,4 @@
-import type { SessionMode } from '../kernel/protocol.ts';
+import type { SessionMode } from '../kernel/effects.ts';
 import type { LoadedRecord } from '../kernel/record.ts';
 import type { Socket } from '../ports/transport.ts';
 import { DeliveryWindow } from './delivery-window.ts';

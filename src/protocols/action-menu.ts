@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
-import { type Change, changed, command, defineProtocol, type Effects, type StepContext } from '../kernel/protocol.ts';
+import type { Change, Effects } from '../kernel/effects.ts';
+import { changed, command, defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import { compact, loadedRecord } from '../kernel/record.ts';
 import { Members } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';

@@ -8,17 +8,9 @@ import { writable } from '../dids/did-doc.ts';
 import { createPeer4, QUEUE_ENDPOINT, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
 import { ownPeer2, peer4Document, routingReference } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
+import type { Change, Effects, NewKeyOwner } from '../kernel/effects.ts';
 import { composeMessage } from '../kernel/message.ts';
-import {
-  type Change,
-  command,
-  defineProtocol,
-  type Effects,
-  type Load,
-  NEW,
-  type NewKeyOwner,
-  type StepContext,
-} from '../kernel/protocol.ts';
+import { command, defineProtocol, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact, isoTime, type LoadedRecord, loadedRecord, type OwnAddress } from '../kernel/record.ts';
 import { AnyObject } from '../kernel/schema.ts';
 import { destinationOf } from '../kernel/seal.ts';

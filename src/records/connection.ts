@@ -1,7 +1,8 @@
 import type { Profile2018 } from '../didcomm/agent-2018-types.ts';
 import { AppError } from '../errors.ts';
+import type { Change, Effects } from '../kernel/effects.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
-import { type Change, changed, type Effects, type StepContext } from '../kernel/protocol.ts';
+import { changed, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
 import { mediationId } from '../mediation/names.ts';
 import type { JsonObject } from '../ports/json.ts';

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts';
-import type { NewKeyOwner, StepContext } from '../kernel/protocol.ts';
+import type { NewKeyOwner } from '../kernel/effects.ts';
+import type { StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type OwnAddress, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
-import { changed, type Effects, type Load, type StepContext } from '../kernel/protocol.ts';
+import type { Effects } from '../kernel/effects.ts';
+import { changed, type Load, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type LoadedRecord, loadedRecord, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
-import { command, defineProtocol, type Effects, NEW } from '../kernel/protocol.ts';
+import type { Effects } from '../kernel/effects.ts';
+import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { KEY_MS } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../records/anoncreds-credential-definition.ts';

@@ -7,7 +7,8 @@ import { algoDocument, ownPeer2, peer4Document } from '../dids/own-documents.ts'
 import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
-import { type Change, command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import type { Change } from '../kernel/effects.ts';
+import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { loadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';

@@ -1,10 +1,11 @@
 import { asAppError } from '../errors.ts';
 import { now } from '../kernel/clock.ts';
 import type { Kernel } from '../kernel/context.ts';
+import type { Effects } from '../kernel/effects.ts';
 import type { Engine } from '../kernel/engine.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
-import type { Effects, StepContext } from '../kernel/protocol.ts';
+import type { StepContext } from '../kernel/protocol.ts';
 import { standingOf } from '../mediation/keylist.ts';
 import type { Lines } from '../mediation/mediator-lines.ts';
 import type { ClaimedJob } from '../ports/store.ts';

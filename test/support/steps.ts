@@ -4,19 +4,12 @@ import { URI_2018 } from '../../src/agent-2018/format.ts';
 import { FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { AppError, asAppError, type ErrorCode } from '../../src/errors.ts';
+import type { Effects, MessageParts } from '../../src/kernel/effects.ts';
 import { composeMessage, readMessage } from '../../src/kernel/message.ts';
-import {
-  type CommandInput,
-  type Effects,
-  type Incoming,
-  type MessageParts,
-  NEW,
-  type Protocol,
-  type Settings,
-  type StepContext,
-} from '../../src/kernel/protocol.ts';
+import { type CommandInput, type Incoming, NEW, type Protocol, type StepContext } from '../../src/kernel/protocol.ts';
 import { connectionlessPeerOf, type LoadedRecord } from '../../src/kernel/record.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
+import type { Settings } from '../../src/kernel/settings.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import type { StoredRecord } from '../../src/ports/store.ts';
 

@@ -1,8 +1,9 @@
 import type { TSchema } from 'typebox';
 import type { Preview } from '../../formats/credential-preview.ts';
+import type { Effects } from '../../kernel/effects.ts';
 import type { Formats } from '../../kernel/format.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
-import type { Effects, Incoming, Protocol, StepContext } from '../../kernel/protocol.ts';
+import type { Incoming, Protocol, StepContext } from '../../kernel/protocol.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 

@@ -1,8 +1,9 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import type { Change, Effects, WorkOrder } from '../../kernel/effects.ts';
 import { type ActOutput, type FormatResult, formatOrder, type Issuance } from '../../kernel/format.ts';
 import { sharedFormats } from '../../kernel/format-attachments.ts';
-import { type Change, defineProtocol, type Effects, type Incoming, NEW, type Protocol, type WorkOrder } from '../../kernel/protocol.ts';
+import { defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { type ConnectionValue, peerAcks, readyConnection } from '../../records/connection.ts';

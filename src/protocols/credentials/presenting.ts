@@ -1,8 +1,9 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import type { Effects, WorkOrder } from '../../kernel/effects.ts';
 import { type ActOutput, formatOrder } from '../../kernel/format.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
-import { defineProtocol, type Effects, type Incoming, NEW, type Protocol, type WorkOrder } from '../../kernel/protocol.ts';
+import { defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { peerAcks, readyConnection, threadOf } from '../../records/connection.ts';
 import { abandonment, FLAGS, Flag, type Removal, removal } from './exchange-parts.ts';

@@ -1,6 +1,7 @@
 import { didKeyToVerkey, looksLikeVerkey } from '../../didcomm/encoding.ts';
+import type { Change } from '../../kernel/effects.ts';
 import { composeMessage } from '../../kernel/message.ts';
-import type { Change, StepContext } from '../../kernel/protocol.ts';
+import type { StepContext } from '../../kernel/protocol.ts';
 import { mediationId } from '../../mediation/names.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';

@@ -1,7 +1,8 @@
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { routingReference } from '../../dids/own-documents.ts';
 import { AppError } from '../../errors.ts';
-import type { Change, Effects, Incoming, NewKeyOwner } from '../../kernel/protocol.ts';
+import type { Change, Effects, NewKeyOwner } from '../../kernel/effects.ts';
+import type { Incoming } from '../../kernel/protocol.ts';
 import { loadedRecord } from '../../kernel/record.ts';
 import { MEDIATION, mediatedName, mediationId } from '../../mediation/names.ts';
 import { type KeylistValue, keylist } from '../../records/keylist.ts';

@@ -1,5 +1,6 @@
 import Type from 'typebox';
-import { type Change, defineProtocol, type Effects, type Incoming, type StepContext } from '../../kernel/protocol.ts';
+import type { Change, Effects } from '../../kernel/effects.ts';
+import { defineProtocol, type Incoming, type StepContext } from '../../kernel/protocol.ts';
 import { compact, loadedRecord } from '../../kernel/record.ts';
 import { MAX_BATCH, MAX_BATCH_BYTES } from '../../mediation/batch.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';

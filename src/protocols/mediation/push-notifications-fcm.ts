@@ -1,5 +1,6 @@
 import Type from 'typebox';
-import { defineProtocol, type Effects } from '../../kernel/protocol.ts';
+import type { Effects } from '../../kernel/effects.ts';
+import { defineProtocol } from '../../kernel/protocol.ts';
 import { deviceName } from '../../mediation/names.ts';
 import { type DeviceValue, device } from '../../records/device.ts';
 

@@ -1,8 +1,9 @@
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { routingReference } from '../../dids/own-documents.ts';
 import { AppError } from '../../errors.ts';
+import type { Change, Effects } from '../../kernel/effects.ts';
 import { composeMessage } from '../../kernel/message.ts';
-import type { Change, CommandInput, Effects, Incoming } from '../../kernel/protocol.ts';
+import type { CommandInput, Incoming } from '../../kernel/protocol.ts';
 import { type LoadedRecord, loadedRecord } from '../../kernel/record.ts';
 import { mediationId } from '../../mediation/names.ts';
 import type { JsonObject } from '../../ports/json.ts';

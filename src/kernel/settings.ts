@@ -1,0 +1,54 @@
+/** The configuration that steps may see: per tenant, from flags. */
+export interface Settings {
+  readonly label: string;
+  /** Address of a picture of the agent, that invitations name. */
+  readonly imageUrl?: string;
+  /** What controllers are told of the wallet: `askar` of those that choose the Indy family, else a type of the AnonCreds family. */
+  readonly walletType: string;
+  /** A DID of method `sov` that is asked for is made as one of the ledger. */
+  readonly sovAsAlgo: boolean;
+  readonly endpoint: string;
+  /** Where else we can be reached: what the documents of new DIDs say besides. */
+  readonly moreEndpoints: readonly string[];
+  readonly autoAcceptInvites: boolean;
+  readonly autoAcceptRequests: boolean;
+  readonly autoAcceptIntroInvitationRequests: boolean;
+  readonly autoPingConnection: boolean;
+  readonly autoRespondMessages: boolean;
+  readonly autoRespondCredentialProposal: boolean;
+  readonly autoRespondCredentialOffer: boolean;
+  readonly autoRespondCredentialRequest: boolean;
+  readonly autoStoreCredential: boolean;
+  readonly autoRespondPresentationProposal: boolean;
+  readonly autoRespondPresentationRequest: boolean;
+  readonly autoVerifyPresentation: boolean;
+  readonly preserveExchangeRecords: boolean;
+  readonly monitorPing: boolean;
+  readonly publicInvites: boolean;
+  readonly requestsThroughPublicDid: boolean;
+  readonly noReceiveInvites: boolean;
+  /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
+  readonly algoPrefix?: string;
+  readonly debugWebhooks: boolean;
+  /** What is kept for a peer that fetches its mail: so many messages and bytes that others sent to it, and each so long (ms). */
+  readonly mailbox: { readonly messages: number; readonly bytes: number; readonly life: number };
+  /** Tells the controller of each message that is handed on. */
+  readonly monitorForward: boolean;
+  /** Grants mediation to whoever asks. */
+  readonly openMediation?: boolean;
+  /** How many keys one connection may have forwarded; default 10,000. */
+  readonly mediatorMaxKeys?: number;
+  /** The mediator of new keys, unless a call says otherwise, and whose mediation it is. */
+  readonly mediator?: { readonly tenant: string; readonly id: string; readonly endpoint: string; readonly routingKeys: readonly string[] };
+  /** How many ledger writes a tenant may make in a day, and what they may cost the sponsor, in ALGO; 0 for no limit. */
+  readonly ledgerWritesPerDay: number;
+  readonly ledgerAlgoPerDay: number;
+  /** The 2018 Agent Protocol: `on`, `off`, or `auto`, which takes only what answers an offer or a request of ours. */
+  readonly agent2018: 'on' | 'off' | 'auto';
+  /** Its Endpoint DID and key, one for all tenants. */
+  readonly agent2018Endpoint?: { readonly did: string; readonly verkey: string };
+  /** Endpoint DIDs that the operator vouches for. */
+  readonly agent2018Peers: Readonly<Record<string, { readonly verkey: string; readonly endpoint: string }>>;
+  /** Refuses connection responses without the offerer's signature. */
+  readonly agent2018RequireSigned: boolean;
+}
