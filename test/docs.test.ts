@@ -140,13 +140,15 @@ test('docs/operations.md names every flag of a group that it lists, and no other
 test('docs/AgentProtocol2018.md has every reason that its protocols refuse for, every attribute that they read, every route and every type', () => {
   const text = read('docs/AgentProtocol2018.md');
   const named = new Set([...text.matchAll(/`([^`\n]+)`/g)].map(([, name]) => name!));
-  const code = ['agent-2018/connection.ts', 'agent-2018/credential.ts', 'agent-2018/proof.ts', 'agent-2018/format.ts']
-    .map((file) => read(`src/${file}`))
+  const code = globSync('src/agent-2018/*.ts', { cwd: ROOT, exclude: (name) => name.endsWith('.test.ts') })
+    .map(read)
     .join('\n');
   const reasons = [...code.matchAll(/(?:refuse\(|reason: |'bad-request', |code: )'([a-z]+(?:-[a-z]+)*)'/g)].map(([, reason]) => reason!);
   const keys = [...code.matchAll(/`\$\{what\}(-key-[a-z]+)`/g)].flatMap(([, end]) => [`endpoint${end}`, `requester${end}`]);
   assert.ok(reasons.length > 15 && keys.length >= 4, 'the reasons were not found in the code');
-  const schemas = [...code.matchAll(/^const (?:Offer|Request|Response) = Type\.Object\(\{\n(.*?)^\}\);/gms)].map(([, members]) => members!);
+  const schemas = [...code.matchAll(/^export const (?:Offer|Request|Response) = Type\.Object\(\{\n(.*?)^\}\);/gms)].map(
+    ([, members]) => members!,
+  );
   const attributes = schemas.flatMap((members) => [...members.matchAll(/^ {2}(\w+):/gm)].map(([, name]) => name!));
   assert.ok(attributes.length > 15, 'the attributes were not found in the code');
   const types = /NAMES = \[(.*?)\]/s.exec(read('src/didcomm/agent-2018-types.ts'))![1]!.match(/\w+/g)!;

@@ -36,7 +36,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A1-4',
     text: 'a request in clear shows no key',
     mutation: {
-      file: 'src/agent-2018/connection.ts',
+      file: 'src/agent-2018/connection-requests.ts',
       from: 'their_keys: [requester.verkey],\n        shown_keys: [],',
       to: 'their_keys: [requester.verkey],',
     },

@@ -312,7 +312,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: "'legacy_endpoint', { descending: true, limit: 1 }",
   },
   'S2-37': {
-    file: 'src/agent-2018/connection.ts',
+    file: 'src/agent-2018/connection-requests.ts',
     from: "    keyOwners: [{ kid: id2018(did), kind: 'connection', target: id }],\n",
     to: '    keyOwners: [],\n',
   },

@@ -10,6 +10,10 @@ export interface Row {
 }
 
 const CONNECTION = 'src/agent-2018/connection.ts';
+const KEY_TRUST = 'src/agent-2018/key-trust.ts';
+const OFFERS = 'src/agent-2018/connection-offers.ts';
+const PARTS = 'src/agent-2018/connection-parts.ts';
+const REQUESTS = 'src/agent-2018/connection-requests.ts';
 const OFFER = 'src/didcomm/offer-2018.ts';
 const CREDENTIAL = 'src/agent-2018/credential.ts';
 const PROOF = 'src/agent-2018/proof.ts';
@@ -33,7 +37,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-02',
     text: 'the controlling identity may be asked',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: "next: accept === 'auto' ? [{ command: 'accept-request' }] : [],",
       to: "next: [{ command: 'accept-request' }],",
     },
@@ -42,7 +46,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-03',
     text: 'the wallet holds keys, DIDs of others and credentials',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: 'patch: { their_did: did, their_keys: [response.verkey], wire:',
       to: 'patch: { their_did: undefined, their_keys: [response.verkey], wire:',
     },
@@ -97,20 +101,20 @@ export const ROWS: readonly Row[] = [
     id: 'S2-63',
     text: 'Endpoint DIDs are found on the ledger',
     mutation: {
-      file: CONNECTION,
-      from: "const known = (resolved[named.did] && { ...resolved[named.did]!, trust: 'ledger' as const }) || configured(ctx, named.did);",
-      to: 'const known = configured(ctx, named.did);',
+      file: KEY_TRUST,
+      from: "const known = (resolved[named.did] && { ...resolved[named.did]!, trust: 'ledger' as const }) || configuredPeer(configured, named.did);",
+      to: 'const known = configuredPeer(configured, named.did);',
     },
   },
   {
     id: 'S2-64',
     text: 'Endpoint DIDs are shared or configured otherwise',
-    mutation: { file: CONNECTION, from: "return peer && { ...peer, trust: 'configuration' };", to: 'return undefined;' },
+    mutation: { file: KEY_TRUST, from: "return peer && { ...peer, trust: 'configuration' };", to: 'return undefined;' },
   },
   {
     id: 'S2-65',
     text: 'both ends know the other Endpoint DID',
-    mutation: { file: CONNECTION, from: ": refuse('no-return-endpoint')\n", to: ': { ...requester, endpoint: ctx.settings.endpoint }\n' },
+    mutation: { file: REQUESTS, from: ": refuse('no-return-endpoint')\n", to: ': { ...requester, endpoint: ctx.settings.endpoint }\n' },
   },
   {
     id: 'S2-66',
@@ -193,13 +197,13 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-76',
     text: 'no offer is needed where both are discoverable',
-    mutation: { file: CONNECTION, from: "    next: [{ command: 'accept-invitation' }],\n", to: '    next: [],\n' },
+    mutation: { file: REQUESTS, from: "    next: [{ command: 'accept-invitation' }],\n", to: '    next: [],\n' },
   },
   {
     id: 'S2-77',
     text: 'an offer tells what is not discoverable',
     mutation: {
-      file: CONNECTION,
+      file: KEY_TRUST,
       from: "endpoint: named.endpoint ?? earlier?.their_endpoint, trust: 'self-certified'",
       to: "endpoint: earlier?.their_endpoint, trust: 'self-certified'",
     },
@@ -208,7 +212,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-78',
     text: 'an endpoint may be an object',
     mutation: {
-      file: CONNECTION,
+      file: PARTS,
       from: "typeof endpoint === 'object' ? endpoint.url : endpoint;",
       to: "typeof endpoint === 'object' ? undefined : endpoint;",
     },
@@ -281,7 +285,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-87',
     text: 'an offer has a verkey unless the ledger does',
     mutation: {
-      file: CONNECTION,
+      file: KEY_TRUST,
       from: 'before?.endpoint_verkey ?? refuse(`${what}-key-unknown`);',
       to: "before?.endpoint_verkey ?? refuse('malformed');",
     },
@@ -290,7 +294,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-88',
     text: 'an offer has an endpoint unless the ledger does',
     mutation: {
-      file: CONNECTION,
+      file: OFFERS,
       from: 'verkey: offer.verkey ?? keyOf(offer.endpoint), endpoint: urlOf(offer.endpoint) };',
       to: 'verkey: offer.verkey ?? keyOf(offer.endpoint), endpoint: urlOf(offer.endpoint) ?? ctx.settings.endpoint };',
     },
@@ -298,15 +302,15 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-89',
     text: 'an offer has its nonce, equal to its id',
-    mutation: { file: CONNECTION, from: "if (offer.offer_nonce !== id) refuse('offer-nonce-mismatch');", to: '' },
+    mutation: { file: OFFERS, from: "if (offer.offer_nonce !== id) refuse('offer-nonce-mismatch');", to: '' },
   },
   {
     id: 'S2-90',
     text: 'pairwise DIDs are in both wallets, and fresh',
     mutation: {
-      file: CONNECTION,
+      file: PARTS,
       from: 'return { did: didOfKey(key.verkey), verkey: key.verkey, keys: [key.write] };',
-      to: 'return { did: ctx.settings.legacyEndpoint!.did, verkey: key.verkey, keys: [key.write] };',
+      to: 'return { did: ctx.settings.agent2018Endpoint!.did, verkey: key.verkey, keys: [key.write] };',
     },
   },
   {
@@ -321,17 +325,17 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-92',
     text: 'an offer is used once',
-    mutation: { file: CONNECTION, from: "if (mine && mine.state !== 'invitation') {", to: "if (mine && mine.state === 'nowhere') {" },
+    mutation: { file: REQUESTS, from: "if (mine && mine.state !== 'invitation') {", to: "if (mine && mine.state === 'nowhere') {" },
   },
   {
     id: 'S2-93',
     text: 'without an offer the id is the request nonce',
-    mutation: { file: CONNECTION, from: "if (!mine && message.thid !== nonce) refuse('unknown-id');", to: '' },
+    mutation: { file: REQUESTS, from: "if (!mine && message.thid !== nonce) refuse('unknown-id');", to: '' },
   },
   {
     id: 'S2-94',
     text: 'the type of a request',
-    mutation: { file: CONNECTION, from: "        type: 'connection_request',\n", to: "        type: 'connection_offer',\n" },
+    mutation: { file: REQUESTS, from: "        type: 'connection_request',\n", to: "        type: 'connection_offer',\n" },
   },
   {
     id: 'S2-95',
@@ -346,7 +350,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-96',
     text: 'a request has a did',
     mutation: {
-      file: CONNECTION,
+      file: PARTS,
       from: 'const Request = Type.Object({\n  did: Id,',
       to: 'const Request = Type.Object({\n  did: Type.Optional(Id),',
     },
@@ -355,7 +359,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-97',
     text: 'the nonce of a request has two names',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: "if (asked.nonce !== undefined && asked.request_nonce !== undefined && asked.nonce !== asked.request_nonce) refuse('nonce-mismatch');",
       to: '',
     },
@@ -364,7 +368,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-98',
     text: 'endpoint_did is optional',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: "requester.trust !== 'self-certified' && requester.endpoint !== undefined",
       to: "requester.trust === 'self-certified'",
     },
@@ -373,7 +377,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-99',
     text: 'endpoint is optional',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: 'const dids = networkDids(request.did, request.endpoint_did);',
       to: 'const dids = networkDids(request.did);',
     },
@@ -382,7 +386,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-100',
     text: 'a response tells a pairwise DID',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: "if (did === wired.endpoint_did || response.verkey === wired.endpoint_verkey) refuse('not-pairwise');",
       to: '',
     },
@@ -390,17 +394,17 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-101',
     text: 'the id of a response is the request nonce',
-    mutation: { file: CONNECTION, from: 'keyOwners: [nonce, mine.did].map((name)', to: 'keyOwners: [mine.did].map((name)' },
+    mutation: { file: REQUESTS, from: 'keyOwners: [nonce, mine.did].map((name)', to: 'keyOwners: [mine.did].map((name)' },
   },
   {
     id: 'S2-102',
     text: 'the request nonce is used up',
-    mutation: { file: CONNECTION, from: '    removedKeyOwners: [id2018(nonce)],\n', to: '    removedKeyOwners: [],\n' },
+    mutation: { file: REQUESTS, from: '    removedKeyOwners: [id2018(nonce)],\n', to: '    removedKeyOwners: [],\n' },
   },
   {
     id: 'S2-103',
     text: 'the type of a response',
-    mutation: { file: CONNECTION, from: "    type: 'connection_response',\n", to: "    type: 'connection_request',\n" },
+    mutation: { file: REQUESTS, from: "    type: 'connection_response',\n", to: "    type: 'connection_request',\n" },
   },
   {
     id: 'S2-104',
@@ -415,7 +419,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-105',
     text: 'a response has a did',
     mutation: {
-      file: CONNECTION,
+      file: PARTS,
       from: 'const Response = Type.Object({\n  did: Id,',
       to: 'const Response = Type.Object({\n  did: Type.Optional(Id),',
     },
@@ -424,7 +428,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-106',
     text: 'a response has the verkey of its did',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: "if (!looksLikeVerkey(response.verkey) || !certifies(response.did, response.verkey)) refuse('responder-key-mismatch');",
       to: '',
     },
@@ -433,7 +437,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-107',
     text: 'a response has the nonce inside',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: "if ((response.request_nonce ?? response.nonce) !== nonce || (response.nonce ?? nonce) !== nonce) refuse('nonce-mismatch');",
       to: '',
     },
@@ -456,7 +460,7 @@ export const ROWS: readonly Row[] = [
     id: 'S2-110',
     text: 'the type of an acknowledgement',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: "send: [{ type: 'connection_acknowledgement', text: 'success' }],",
       to: "send: [{ type: 'connection_acknowledge', text: 'success' }],",
     },
@@ -567,7 +571,7 @@ export const ROWS: readonly Row[] = [
     id: 'D-04',
     text: 'the ledger wins over what a message tells',
     mutation: {
-      file: CONNECTION,
+      file: KEY_TRUST,
       from: 'if (named.verkey !== undefined && named.verkey !== known.verkey) refuse(`${what}-key-mismatch`);',
       to: '',
     },
@@ -576,7 +580,7 @@ export const ROWS: readonly Row[] = [
     id: 'D-05',
     text: 'a DID without a method certifies its key',
     mutation: {
-      file: CONNECTION,
+      file: KEY_TRUST,
       from: 'if (!certifies(named.did, verkey) && before?.endpoint_verkey !== verkey)',
       to: "if (verkey === '')",
     },
@@ -594,7 +598,7 @@ export const ROWS: readonly Row[] = [
     id: 'D-09',
     text: 'a request takes over no connection',
     mutation: {
-      file: CONNECTION,
+      file: REQUESTS,
       from: "nobody takes over one that exists\n  if (ctx.loaded.known) refuse('did-in-use');",
       to: 'nobody takes over one that exists\n',
     },
