@@ -250,7 +250,7 @@ async function tokenOf(secret: string, { id, jti }: Filled): Promise<Record<stri
 
 /** What is executed for less than every second message is not for messages: it goes by the clock, as the look whether there is work does with its hints. */
 const OFTEN = 0.5;
-const byHint = ({ text, within }: Executed): boolean => within === 'claim' || /flexid\.(claim|extend)\(|min\(due\)/.test(text);
+const byHint = ({ text, within }: Executed): boolean => /^claim/.test(within) || /flexid\.(claim\w*|extend)\(|min\(due\)/.test(text);
 
 function phase(executed: readonly Executed[]): Phase {
   const grouped = Map.groupBy(
