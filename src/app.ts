@@ -431,7 +431,7 @@ function kernelOf(
   const { counters, tallies, trace } = measures;
   const endpoints = createEndpoints(db, BASE, () => profiles.reset());
   const { profiles, change } = tenantProfiles({ db, base: BASE, config: withEndpoint(config), inbound: inboundOf(config)[0], endpoints });
-  const parts: Omit<Kernel, 'messageFormats' | 'routes'> = {
+  const parts: Omit<Kernel, 'messageFormats' | 'keyOwners'> = {
     db,
     registry,
     now: db.now,

@@ -2,6 +2,7 @@ import { AppError, asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
+import { createCallAnswers } from './call-answers.ts';
 import type { StepOrder } from './commands.ts';
 import { type CommitPlan, DEFERRED_ANSWER } from './commit-plan.ts';
 import type { Kernel } from './context.ts';

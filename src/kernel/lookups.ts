@@ -1,6 +1,6 @@
 import { LOOKUP_ROWS, type Lookup, type Store, type StoredDedupKey, type StoredRecord } from '../ports/store.ts';
 
-type Reads = Pick<Store, 'load' | 'loadMarked' | 'find'>;
+type Reads = Pick<Store, 'load' | 'loadWithDedupKey' | 'find'>;
 
 /**
  * What lookups find. Peers may put as many records as they like under a name that they know, as the id of a thread: where there are more than one look brings, the

@@ -57,7 +57,7 @@ const settings = (): Settings =>
 before(async () => {
   db = await openSqlite({ path: ':memory:' });
   await db.admin.ensureTenant(TENANT, 'test');
-  const parts: Omit<Kernel, 'messageFormats' | 'routes'> = {
+  const parts: Omit<Kernel, 'messageFormats' | 'keyOwners'> = {
     db,
     registry,
     now: Date.now,

@@ -91,7 +91,7 @@ export function laneWrites(db: DatabaseSync) {
 
   type Removed = { cause: string | null };
 
-  function insert(t: number, job: Pick<JobRow, 'id' | 'kind' | 'lane' | 'due' | 'cause'> & { payload: Uint8Array }, now: number): void {
+  function insert(t: number, job: Pick<JobRow, 'id' | 'kind' | 'lane' | 'due' | 'callId'> & { payload: Uint8Array }, now: number): void {
     const due = Math.max(job.due, now);
     const found = laneByName.get(job.lane) as LaneRow | undefined;
     let lane: number;
@@ -125,7 +125,7 @@ export function laneWrites(db: DatabaseSync) {
       const dead = deadGet.get(id, t) as { id: string; lane: string; kind: JobKind; cause: string | null; payload: Uint8Array } | undefined;
       if (!dead) return undefined;
       deadDelete.run(id);
-      insert(t, { ...dead, due: 0 }, now);
+      insert(t, { ...dead, callId: dead.cause, due: 0 }, now);
       return dead.kind;
     },
     /**
