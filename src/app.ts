@@ -34,6 +34,7 @@ import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel, withFormats } from './kernel/context.ts';
 import { createEngine } from './kernel/engine.ts';
 import { formatWork } from './kernel/format.ts';
+import { withFormerNames } from './kernel/former-names.ts';
 import { mergedWork, migrate, type Plugin } from './kernel/plugin.ts';
 import { compilePublicRoutes, createPublicFace, publicCommand } from './kernel/public-face.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
@@ -123,12 +124,11 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const ledger = ledgered(plainLedger);
   const counters: Record<string, number> = {};
   const mayLog = seldom(60_000);
-  const db = database(
-    await openDatabase(config, log, (what) => {
-      counters.store_corrupt = (counters.store_corrupt ?? 0) + 1;
-      if (mayLog(what) !== undefined) log.error({ what }, 'the database is damaged: a row failed its integrity check');
-    }),
-  );
+  const stored = await openDatabase(config, log, (what) => {
+    counters.store_corrupt = (counters.store_corrupt ?? 0) + 1;
+    if (mayLog(what) !== undefined) log.error({ what }, 'the database is damaged: a row failed its integrity check');
+  });
+  const db = withFormerNames(database(stored), registry);
   followClock(db.now);
   const started = Date.now();
   const tallies = { messages_received: createTenantMeter(Date.now), admin_calls: createTenantMeter(Date.now) };
@@ -402,10 +402,11 @@ function pickupMode({ mediatorPickup: given, endpoints }: Config, listens: boole
 /** Creates the database, or brings it to this version's schema, and with `--seed` creates the DID. @returns the DID where it was not public yet */
 export async function provision(config: Config, log: Log): Promise<string | undefined> {
   ledgerOf(config);
-  const db = await openDatabase(config, log);
+  const registry = createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never, FORMATS);
+  const db = withFormerNames(await openDatabase(config, log), registry);
   try {
     await firstTenant(db, config, log);
-    const { kernel } = kernelOf(config, createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never, FORMATS), db, log);
+    const { kernel } = kernelOf(config, registry, db, log);
     const calls = createCalls(kernel, createEngine(kernel, createRelay), {}, () => {
       throw new AppError('internal', 'provisioning has no work');
     });

@@ -202,7 +202,7 @@ async function stepMediator(
     const key = `mediator ${name} ${ours.length} ${Math.floor(now() / 60_000)}`;
     const query = { auto_accept: 'true', use_existing_connection: 'false' };
     const receiver = receiverOf(registry, invitation)!;
-    await calls.call(tenant, receiver.protocol.name, receiver.name, { input: { body: invitation, query, direct: true }, key });
+    await calls.call(tenant, receiver.protocol.name, receiver.name, { input: { body: invitation, query, unmediated: true }, key });
     return false;
   }
   if (connection.state === 'invitation') {

@@ -79,7 +79,10 @@ export const itself = (_message: Incoming, id: string | undefined): Lookup | und
   id === undefined ? undefined : { category: connection.category, id };
 export const byTag = (tag: string, equals: string): Lookup => ({ category: connection.category, tag, equals });
 /** The connection of this protocol that has a pairwise DID: what others call theirs does not count. */
-export const bySamePeer = (did: string): Load => ({ ...byTag('their_did', bareDid(did)), among: (row) => row.value.wire !== undefined });
+export const bySamePeer = (did: string): Load => ({
+  ...byTag('their_did', bareDid(did)),
+  among: (row) => row.value.agent2018 !== undefined,
+});
 /** An earlier connection under an Endpoint DID whose peer has shown its key: what it says of its address is its own. */
 export const byEndpoint = (did: string): Load => ({ ...byTag('endpoint_did', did), among: ({ value }) => shownKeys(value).length > 0 });
 export const loadedValue = (ctx: Ctx, name: string): ConnectionValue | undefined => ctx.loaded[name]?.value as ConnectionValue | undefined;

@@ -33,7 +33,7 @@ export function requesting(ctx: Ctx, named: { did: string; verkey?: string; endp
         invitation_key: located.verkey,
         their_public_did: isNetworkDid(named.did) ? named.did : undefined,
         their_endpoint: located.endpoint,
-        wire: peerIn2018(located, named.did, 'spec', undefined),
+        agent2018: peerIn2018(located, named.did, 'spec', undefined),
       },
     },
     next: [{ command: 'accept-invitation' }],
@@ -104,7 +104,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
   if (ctx.loaded.known) refuse('did-in-use');
   const earlier = loadedValue(ctx, 'earlier');
   const requester = locate(ctx.settings.agent2018Peers, 'requester', { did: asked.did, verkey: asked.verkey }, found);
-  const endpointDid = asked.endpoint_did ?? (earlier?.wire as Agent2018Peer | undefined)?.endpoint_did;
+  const endpointDid = asked.endpoint_did ?? (earlier?.agent2018 as Agent2018Peer | undefined)?.endpoint_did;
   const endpoint =
     endpointDid === undefined
       ? // no Endpoint DID: the ledger may tell where the pairwise DID is reached
@@ -135,7 +135,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
         shown_keys: [],
         their_label: asked.label ?? undefined,
         their_endpoint: endpoint.endpoint,
-        wire: peerIn2018(
+        agent2018: peerIn2018(
           { ...endpoint, trust: requester.trust },
           endpointDid,
           profile ?? 'spec',
@@ -170,7 +170,7 @@ export function responseReceived(ctx: Ctx, message: Incoming): Effects {
   if (message.thid !== nonce && !(message.profile === 'indy-node' && message.thid === value.my_did)) refuse('nonce-mismatch');
   const did = bareDid(response.did);
   if (!looksLikeVerkey(response.verkey) || !certifies(response.did, response.verkey)) refuse('responder-key-mismatch');
-  const wired = value.wire as unknown as Agent2018Peer;
+  const wired = value.agent2018 as unknown as Agent2018Peer;
   if (did === wired.endpoint_did || response.verkey === wired.endpoint_verkey) refuse('not-pairwise');
   if (ctx.loaded.known) refuse('did-in-use');
   if (response.sig) {
@@ -181,7 +181,7 @@ export function responseReceived(ctx: Ctx, message: Incoming): Effects {
   return {
     record: {
       states: ['response', 'active'],
-      patch: { their_did: did, their_keys: [response.verkey], wire: { ...wired, profile: message.profile ?? 'spec' }, shown_keys: [] },
+      patch: { their_did: did, their_keys: [response.verkey], agent2018: { ...wired, profile: message.profile ?? 'spec' }, shown_keys: [] },
     },
     removedKeyOwners: [id2018(nonce)],
     keyOwners: [{ kid: id2018(did), kind: 'connection', target: id }],

@@ -35,7 +35,7 @@ export function locate(
     if (named.verkey !== undefined && named.verkey !== known.verkey) refuse(`${what}-key-mismatch`);
     return { ...known, endpoint: known.endpoint ?? named.endpoint };
   }
-  const before = earlier?.wire as Agent2018Peer | undefined;
+  const before = earlier?.agent2018 as Agent2018Peer | undefined;
   const verkey = named.verkey ?? keysOf(named.did)[0] ?? before?.endpoint_verkey ?? refuse(`${what}-key-unknown`);
   if (!certifies(named.did, verkey) && before?.endpoint_verkey !== verkey)
     refuse(named.verkey ? `${what}-key-mismatch` : `${what}-key-unknown`);

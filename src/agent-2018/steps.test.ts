@@ -9,11 +9,11 @@ const PEER = didOfKey(PEER_KEY);
 const endpoint = { did: didOfKey(ENDPOINT), verkey: ENDPOINT, endpoint: 'https://peer.example' };
 const offer = { ...endpoint, offer_nonce: 'n1', label: 'Peer' };
 const whole = { id: 'n1', type: 'urn:sovrin:agent:message_type:sovrin.org/connection_offer', message: offer };
-const wire = { profile: 'spec', trust: 'self-certified', endpoint_verkey: ENDPOINT, endpoint_did: didOfKey(ENDPOINT) };
-const base = { protocol: 'connection-2018', invitation_mode: 'once', wire };
+const agent2018 = { profile: 'spec', trust: 'self-certified', endpoint_verkey: ENDPOINT, endpoint_did: didOfKey(ENDPOINT) };
+const base = { protocol: 'connection-2018', invitation_mode: 'once', agent2018 };
 const record = (role: string, state: string, value = {}) => ({ id: 'c1', role, state, value: { ...base, ...value } });
 const offering = record('invitee', 'invitation', {
-  wire: undefined,
+  agent2018: undefined,
   accept: 'auto',
   invitation_msg_id: 'n1',
   invitation_key: OURS,
@@ -75,7 +75,7 @@ table('connection-2018', [
           their_label: 'Peer',
           invitation_key: key(103),
           their_endpoint: 'https://peer.example',
-          wire: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
+          agent2018: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
         },
       },
     },
@@ -101,7 +101,7 @@ table('connection-2018', [
           their_label: 'Peer',
           invitation_key: key(103),
           their_endpoint: 'https://peer.example',
-          wire: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
+          agent2018: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
         },
       },
     },
@@ -207,7 +207,7 @@ table('connection-2018', [
           shown_keys: [],
           their_label: 'Peer',
           their_endpoint: 'https://peer.example',
-          wire: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
+          agent2018: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
         },
       },
     },
@@ -231,7 +231,7 @@ table('connection-2018', [
           shown_keys: [],
           their_label: 'Peer',
           their_endpoint: 'https://peer.example',
-          wire: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
+          agent2018: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
         },
       },
     },
@@ -340,7 +340,7 @@ table('connection-2018', [
         patch: {
           their_did: '7WVJxbpefaGYGkNTxBkCTn',
           their_keys: [PEER_KEY],
-          wire: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
+          agent2018: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
           shown_keys: [],
         },
       },
@@ -359,7 +359,7 @@ table('connection-2018', [
         patch: {
           their_did: '7WVJxbpefaGYGkNTxBkCTn',
           their_keys: [PEER_KEY],
-          wire: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
+          agent2018: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
           shown_keys: [],
         },
       },
@@ -404,7 +404,7 @@ table('connection-2018', [
         patch: {
           their_did: '7WVJxbpefaGYGkNTxBkCTn',
           their_keys: [PEER_KEY],
-          wire: { profile: 'indy-node', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
+          agent2018: { profile: 'indy-node', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
           shown_keys: [],
         },
       },
@@ -476,7 +476,7 @@ table('connection-2018', [
       found: { [WEB]: { verkey: ENDPOINT, endpoint: 'https://found.example' } },
       echo: { offer: { did: WEB, offer_nonce: 'n1' }, auto: true },
     },
-    record: record('inviter', 'init', { wire: undefined }),
+    record: record('inviter', 'init', { agent2018: undefined }),
     connection: null,
     effects: {
       next: [{ command: 'accept-invitation' }],
@@ -486,7 +486,7 @@ table('connection-2018', [
           invitation_key: key(103),
           their_public_did: 'did:web:peer.example',
           their_endpoint: 'https://found.example',
-          wire: { profile: 'spec', trust: 'ledger', endpoint_verkey: key(103), endpoint_did: 'did:web:peer.example' },
+          agent2018: { profile: 'spec', trust: 'ledger', endpoint_verkey: key(103), endpoint_did: 'did:web:peer.example' },
         },
       },
     },
@@ -504,7 +504,7 @@ table('connection-2018', [
     title: 'is not there',
     result: 'offer-located',
     output: { found: { [WEB]: null }, echo: { offer: { did: WEB, offer_nonce: 'n1' }, auto: true } },
-    record: record('inviter', 'init', { wire: undefined }),
+    record: record('inviter', 'init', { agent2018: undefined }),
     connection: null,
     error: 'bad-request',
     text: 'endpoint-key-unknown',
@@ -516,7 +516,7 @@ table('connection-2018', [
       found: { [WEB]: { verkey: PEER_KEY, endpoint: 'https://peer.example' } },
       echo: { request: { did: WEB, nonce: 'r1' }, nonce: 'r1', profile: 'spec' },
     },
-    record: record('invitee', 'init', { wire: undefined }),
+    record: record('invitee', 'init', { agent2018: undefined }),
     connection: null,
     effects: {
       record: {
@@ -531,7 +531,7 @@ table('connection-2018', [
           their_keys: [PEER_KEY],
           shown_keys: [],
           their_endpoint: 'https://peer.example',
-          wire: { profile: 'spec', trust: 'ledger', endpoint_verkey: PEER_KEY },
+          agent2018: { profile: 'spec', trust: 'ledger', endpoint_verkey: PEER_KEY },
         },
       },
     },
@@ -540,7 +540,7 @@ table('connection-2018', [
     title: 'is asked at its endpoint',
     result: 'peer-located',
     output: { found: { [WEB]: { verkey: ENDPOINT, endpoint: 'https://peer.example' } }, echo: { did: WEB } },
-    record: record('inviter', 'init', { wire: undefined }),
+    record: record('inviter', 'init', { agent2018: undefined }),
     connection: null,
     effects: {
       next: [{ command: 'accept-invitation' }],
@@ -550,7 +550,7 @@ table('connection-2018', [
           invitation_key: key(103),
           their_public_did: 'did:web:peer.example',
           their_endpoint: 'https://peer.example',
-          wire: { profile: 'spec', trust: 'ledger', endpoint_verkey: key(103), endpoint_did: 'did:web:peer.example' },
+          agent2018: { profile: 'spec', trust: 'ledger', endpoint_verkey: key(103), endpoint_did: 'did:web:peer.example' },
         },
       },
     },
@@ -639,7 +639,7 @@ table('connection-2018', [
           their_label: 'Peer',
           invitation_key: key(103),
           their_endpoint: 'https://peer.example',
-          wire: {
+          agent2018: {
             profile: 'spec',
             trust: 'self-certified',
             endpoint_verkey: key(103),
@@ -686,7 +686,7 @@ table('connection-2018', [
           accept: 'auto',
           invitation_key: key(103),
           their_endpoint: 'https://peer.example',
-          wire: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
+          agent2018: { profile: 'spec', trust: 'self-certified', endpoint_verkey: key(103), endpoint_did: '3JWUPLABurdoCyzvZnMRDx' },
         },
       },
     },
@@ -799,7 +799,7 @@ table('connection-2018', [
   },
 ]);
 
-const peer = { ...CONNECTION, value: { ...CONNECTION.value, protocol: 'connection-2018', wire } };
+const peer = { ...CONNECTION, value: { ...CONNECTION.value, protocol: 'connection-2018', agent2018 } };
 const waiting = { ...peer, state: 'response' };
 const OFFER = { schema_id: 's1', cred_def_id: 'cd1', key_correctness_proof: {}, nonce: '7' };
 

@@ -29,7 +29,7 @@ export interface Calls {
    */
   call(tenant: string, protocol: string, command: string, call: ControllerCall): Promise<JsonObject>;
   /**
-   * Runs a claimed job of kind command, tell or work to its commit, which also completes it.
+   * Runs a claimed job of kind command, local-message or work to its commit, which also completes it.
    * @throws what the job may be retried for; everything else has been written as the job's failure.
    */
   run(job: ClaimedJob, lease: string): Promise<void>;

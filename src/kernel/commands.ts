@@ -127,7 +127,7 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
   }
 
   async function deliverLocally(tenant: string, local: LocalMessagePayload, origin: Origin): Promise<void> {
-    const { connection, reply, message: json } = local;
+    const { connection, replyTo, message: json } = local;
     const message = readMessage(json);
     const known = kernel.registry.message(message.type);
     if (typeof known === 'string') throw new AppError('message-unknown', `no protocol takes ${message.type}`);
@@ -142,14 +142,14 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
       load: step.load?.(message, connection),
       // its author must not reach another peer's exchange, nor be kept from his own by one; and unless that was decided before, it only begins one
       among: (rows) =>
-        rows.find((row) => (reply ? connectionlessPeerOf(loadedRecord(row))?.key === reply.key : row.connection === connection)),
+        rows.find((row) => (replyTo ? connectionlessPeerOf(loadedRecord(row))?.key === replyTo.key : row.connection === connection)),
       role: local.continues ? step.role : undefined,
       from: local.continues ? step.from : begins ? [NEW] : [],
       origin: { ...origin, thid: message.thid },
       otherwise: 'ignore',
       step(ctx) {
         const effects = step.step(ctx, message);
-        return reply ? withReplyTo(effects, reply) : effects;
+        return replyTo ? withReplyTo(effects, replyTo) : effects;
       },
     });
   }

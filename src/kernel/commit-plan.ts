@@ -27,9 +27,9 @@ const CALL_LIFE_MS = 24 * 3600_000;
 /** A reply that goes out on the connection it came from is delivered again after this time, unless its transport confirms it. */
 export const INLINE_GRACE_MS = 10_000;
 /** Mail that waits for a mediator is looked at by itself after this time; the mediator's answer wakes it before. */
-const AWAITED_MS = 10_000;
+const BARRIER_MS = 10_000;
 /** Under which a call's answer is remembered that is to be told only when a mediator knows the key that it shows. */
-export const DEFERRED_ANSWER = '~withheld';
+export const DEFERRED_ANSWER = '~deferred';
 
 /** What started a transition, as far as its commit must know. */
 export interface Origin {
@@ -51,9 +51,9 @@ export interface Origin {
   readonly interim?: boolean;
   readonly thid?: string;
   /** The peer can take one reply on the connection it wrote on. */
-  readonly replyTo?: string;
+  readonly returnRoute?: string;
   /** The same of a sender that has no connection. */
-  readonly replies?: boolean;
+  readonly returnRouteUnconnected?: boolean;
 }
 
 export interface CommitPlan {
@@ -120,14 +120,14 @@ export async function planCommit(
   const { callId } = origin;
   const answerRef = origin.answer ?? (bound && !protocol.stateless ? { category: protocol.binds.category, id: bound.id } : undefined);
   const orders = ordersOf(plan, bound, answerRef);
-  const awaits = awaitedOf(effects);
+  const blockedBy = barrierOf(effects);
   // orders may show the commit's new keys too: only a later one does not wait
-  const following = awaits ? orders.filter(({ notBefore }) => notBefore === undefined) : [];
+  const following = blockedBy ? orders.filter(({ notBefore }) => notBefore === undefined) : [];
   const sealed = await sealAll(kernel, protocol, ctx, effects, origin.thid, peer, bound);
-  const mail = awaits ? sealed.map((payload): DeliverPayload => ({ ...payload, awaits })) : sealed;
-  const posted = awaits ? barred(plan, mail, awaits, following, written) : post(plan, mail);
-  const keylist = effects.deregisterKeys?.length ? [keylistJob(ctx.tenant, { gone: [...effects.deregisterKeys] })] : [];
-  const deferredAnswer = awaits !== undefined && !origin.job && mail.length === 0 && following.length === 0;
+  const mail = blockedBy ? sealed.map((payload): DeliverPayload => ({ ...payload, blockedBy })) : sealed;
+  const posted = blockedBy ? postBehindBarrier(plan, mail, blockedBy, following, written) : post(plan, mail);
+  const keylist = effects.deregisterKeys?.length ? [keylistJob(ctx.tenant, { removedKeys: [...effects.deregisterKeys] })] : [];
+  const deferredAnswer = blockedBy !== undefined && !origin.job && mail.length === 0 && following.length === 0;
 
   const { formats } = kernel.registry;
   const answered = answerRef && after.get(`${answerRef.category} ${answerRef.id}`);
@@ -143,7 +143,7 @@ export async function planCommit(
       return answerOf();
     },
     answerRef,
-    spawned: orders.length > 0 || awaits !== undefined,
+    spawned: orders.length > 0 || blockedBy !== undefined,
     deferredAnswer,
     reply: posted.reply,
     commit: {
@@ -260,7 +260,7 @@ function post({ profile: { settings }, ctx, origin }: Plan, mail: readonly Deliv
   let reply: InlineReply | undefined;
   for (const payload of mail) {
     const { envelope, endpoint, connection, transient, back } = payload;
-    const answers = connection === undefined ? origin.replies && back : connection === origin.replyTo;
+    const answers = connection === undefined ? origin.returnRouteUnconnected && back : connection === origin.returnRoute;
     const inline = !reply && answers === true;
     if ((transient || back) && (!endpoint || (transient && inline))) {
       if (inline) reply = { envelope };
@@ -284,7 +284,7 @@ function post({ profile: { settings }, ctx, origin }: Plan, mail: readonly Deliv
  * Mail of a commit whose new keys a mediator must know first: it holds its lanes, and is sent by the job that registers the keys. So does everything else that
  * the commit orders.
  */
-function barred(
+function postBehindBarrier(
   { ctx, effects, origin }: Plan,
   mail: readonly DeliverPayload[],
   { mediation }: KeyRegistrationBarrier,
@@ -292,7 +292,7 @@ function barred(
   { after }: Written,
 ): Posted {
   const { tenant } = ctx;
-  const jobs = mail.filter(({ endpoint }) => endpoint).map((payload) => deliverJob(tenant, payload, ctx.now + AWAITED_MS));
+  const jobs = mail.filter(({ endpoint }) => endpoint).map((payload) => deliverJob(tenant, payload, ctx.now + BARRIER_MS));
   const keys = effects.keyOwners!.flatMap(({ kid, kind, target: of, mediation: through }) =>
     through
       ? [{ verkey: kid, connection: kind === 'connection' ? of : undefined, wallet: mediation.tenant === tenant ? undefined : tenant }]
@@ -319,7 +319,7 @@ function dedupKeysOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: 
 }
 
 /** What of the commit is known to others only when a mediator knows it. @throws AppError where keys of one step go through two mediators */
-function awaitedOf({ keyOwners = [] }: Effects): KeyRegistrationBarrier | undefined {
+function barrierOf({ keyOwners = [] }: Effects): KeyRegistrationBarrier | undefined {
   const mediated = keyOwners.filter((owner) => owner.mediation);
   const mediation = mediated[0]?.mediation;
   if (!mediation) return undefined;

@@ -101,7 +101,7 @@ export interface NextCommand {
  */
 export interface LocalMessage {
   readonly connection?: string;
-  readonly reply?: ConnectionlessPeer;
+  readonly replyTo?: ConnectionlessPeer;
   /** It may go on with an exchange of that connection, by its thread, where others only ever begin one. */
   readonly continues?: boolean;
   readonly message: JsonObject;

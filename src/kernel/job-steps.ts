@@ -37,12 +37,12 @@ interface About {
 }
 
 /**
- * Runs a claimed job of kind command, tell or work to its commit, which also completes it.
+ * Runs a claimed job of kind command, local-message or work to its commit, which also completes it.
  * @throws what the job may be retried for; everything else has been written as the job's failure
  */
 export async function runJob(on: On, job: ClaimedJob, lease: string): Promise<void> {
   const held = { id: job.id, lease };
-  if (job.kind === 'tell') {
+  if (isLocalMessage(job)) {
     const local = job.payload as unknown as LocalMessagePayload;
     await orFail(on, job, lease, undefined, () =>
       on.engine.deliverLocally(job.tenant, local, { job: held, callId: job.callId, answer: local.answer }),
@@ -76,6 +76,9 @@ export async function runJob(on: On, job: ClaimedJob, lease: string): Promise<vo
     });
   }
 }
+
+/** `tell`: of an earlier version. */
+const isLocalMessage = ({ kind }: ClaimedJob): boolean => kind === 'local-message' || kind === 'tell';
 
 async function resultOf(
   on: On,
@@ -137,7 +140,7 @@ async function fail(
   const held = { id: job.id, lease };
   const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
   const protocol = about && on.kernel.registry.protocol(about.protocol);
-  const reference = job.kind === 'tell' ? (job.payload as unknown as LocalMessagePayload).answer : undefined;
+  const reference = isLocalMessage(job) ? (job.payload as unknown as LocalMessagePayload).answer : undefined;
   const [[row] = []] = reference ? await on.kernel.db.store.load(job.tenant, [reference]) : [];
   const owner = row && on.kernel.registry.owner(row.category, row.value);
   const alone = (): Promise<unknown> =>

@@ -29,7 +29,7 @@ export interface DeliverPayload {
   /** The exchange that it belongs to: its controller is told there what could not be delivered. */
   record?: AnswerRef;
   /** It shows keys of ours, and does not leave before their mediator has said that it knows them. */
-  awaits?: KeyRegistrationBarrier;
+  blockedBy?: KeyRegistrationBarrier;
 }
 
 /** Keys of ours, and the mediation through which mail for them comes. */
@@ -54,7 +54,7 @@ export type KeylistPayload =
       /** The connection whose controller is told where the mediator would not have a key. */
       connection?: string;
     }
-  | { gone: string[] };
+  | { removedKeys: string[] };
 
 export interface EventPayload {
   event: string;
@@ -72,7 +72,7 @@ export interface CommandPayload {
 
 export interface LocalMessagePayload {
   connection?: string;
-  reply?: ConnectionlessPeer;
+  replyTo?: ConnectionlessPeer;
   continues?: boolean;
   message: JsonObject;
   answer?: AnswerRef;
@@ -147,7 +147,7 @@ export const commandJob = (tenant: string, payload: CommandPayload, callId?: str
   );
 
 export const localMessageJob = (tenant: string, payload: LocalMessagePayload, callId?: string): JobWrite =>
-  job('tell', `tell:${tenant}:${payload.connection ?? payload.reply?.key}`, payload, callId);
+  job('local-message', `local-message:${tenant}:${payload.connection ?? payload.replyTo?.key}`, payload, callId);
 
 export const workJob = (tenant: string, payload: WorkPayload, callId?: string): JobWrite =>
   job('work', `work:${tenant}:${payload.category}:${payload.id}`, payload, callId);
@@ -162,4 +162,9 @@ export const ledgerJob = (tenant: string, payload: LedgerPayload, callId?: strin
   job('ledger', `ledger:${tenant}:${payload.write.did}`, payload, callId);
 
 export const keylistJob = (tenant: string, payload: KeylistPayload, callId?: string): JobWrite =>
-  job('keylist', `keylist:${tenant}:${'gone' in payload ? `gone ${payload.gone[0]}` : payload.keys[0]!.verkey}`, payload, callId);
+  job(
+    'keylist',
+    `keylist:${tenant}:${'removedKeys' in payload ? `removed ${payload.removedKeys[0]}` : payload.keys[0]!.verkey}`,
+    payload,
+    callId,
+  );

@@ -221,8 +221,8 @@ function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, l
     // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
     recordId: party && !record ? hashId(`${protocol.binds.category} ${party.id} ${message.thid}`) : undefined,
     thid: message.thid,
-    replyTo: channel ? party?.id : undefined,
-    replies: channel !== undefined,
+    returnRoute: channel ? party?.id : undefined,
+    returnRouteUnconnected: channel !== undefined,
   };
   return {
     ...{ protocol, record, connection: party, loaded, origin, from: step.from, role: step.role },
@@ -284,7 +284,7 @@ async function repeat(
   if (!first) return { connection };
   // a peer without an address has fetched it, or it lies in its mailbox still
   if (!first.endpoint) return { reply: channel ? { envelope: first.envelope } : undefined, connection };
-  const inline = channel && !first.awaits;
+  const inline = channel && !first.blockedBy;
   const again = mail.map((payload) => deliverJob(tenant, payload, inline ? now() + INLINE_GRACE_MS : undefined));
   await db.store.commit(tenant, { jobs: again });
   return { reply: inline ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };

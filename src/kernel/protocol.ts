@@ -209,7 +209,7 @@ export interface CommandInput<Body = AnyBody> {
   readonly body: Body;
   readonly query: Readonly<Record<string, string>>;
   /** Of what this agent does by itself: a connection with a mediator does not go through another one. */
-  readonly direct?: boolean;
+  readonly unmediated?: boolean;
   /** The request of a command with the face `public`. */
   readonly http?: {
     readonly method: string;

@@ -21,7 +21,7 @@ export interface LoadedRecord<V extends RecordValue = RecordValue> {
 }
 
 /**
- * The way to the peer of an exchange without a connection (RFC 0434, RFC 0056), kept in its value under `reply`: our key that this exchange is answered to, and,
+ * The way to the peer of an exchange without a connection (RFC 0434, RFC 0056), kept in its value under `replyTo`: our key that this exchange is answered to, and,
  * once the peer has told them, its keys and address. Whoever answers first is the peer from then on.
  */
 export interface ConnectionlessPeer {
@@ -30,7 +30,7 @@ export interface ConnectionlessPeer {
   readonly routingKeys?: readonly string[];
   readonly endpoint?: string;
   /** Where the peer writes to, where that is not this agent's own endpoint. */
-  readonly own?: OwnAddress;
+  readonly ourAddress?: OwnAddress;
 }
 
 /** Where peers write to us: an endpoint, none where nobody can, and the routing keys before it, as verkeys or did:key. */
@@ -45,7 +45,7 @@ export interface OwnAddress {
 
 /** That way, where the record has no connection. */
 export const connectionlessPeerOf = (record: LoadedRecord | undefined): ConnectionlessPeer | undefined =>
-  record && record.connection === undefined ? (record.value.reply as ConnectionlessPeer | undefined) : undefined;
+  record && record.connection === undefined ? (record.value.replyTo as ConnectionlessPeer | undefined) : undefined;
 
 /**
  * One record kind that a controller sees: its place in the store, its names in the admin API and its webhook topic.
@@ -61,6 +61,8 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   /** Webhook topic; a record without one is silent. */
   readonly topic?: string;
   readonly states: readonly string[];
+  /** A value that an earlier version stored, under today's names; the same object where nothing has changed. */
+  upgrade?(value: JsonObject): JsonObject;
   /** The record as `GET` answers it and as debug webhooks carry it, but for `formatted`. */
   view(record: LoadedRecord<V>): JsonObject;
   /** Members that hold messages whose attachments the view shows by format, under `by_format`. */

@@ -41,7 +41,7 @@ interface Case {
 const NOBODY = { isPeer: false, trusted: false, party: false };
 const PEER = { isPeer: true, trusted: true, party: true };
 const exchange = (id: string, reply: object, value: object = {}): StoredRecord =>
-  row({ id, category: 'cred_ex', state: 'offer-sent', value: { reply: { key: OURS, ...reply }, ...value } });
+  row({ id, category: 'cred_ex', state: 'offer-sent', value: { replyTo: { key: OURS, ...reply }, ...value } });
 
 const CASES: readonly Case[] = [
   {

@@ -75,9 +75,9 @@ function senderOf(message: Incoming, pairwise: boolean, around: Surroundings, no
 
 /** Whether a message answers an exchange without a connection: to its own key, by its peer, or by the first who does. */
 function answersConnectionless(record: LoadedRecord, message: Incoming): boolean {
-  const reply = connectionlessPeerOf(record);
-  if (!reply || !message.sender || message.recipient !== reply.key) return false;
-  return reply.recipientKeys === undefined || reply.recipientKeys.includes(message.sender);
+  const replyTo = connectionlessPeerOf(record);
+  if (!replyTo || !message.sender || message.recipient !== replyTo.key) return false;
+  return replyTo.recipientKeys === undefined || replyTo.recipientKeys.includes(message.sender);
 }
 
 /**
@@ -167,16 +167,16 @@ export const connectionlessPeerFrom = (known: ConnectionlessPeer, message: Incom
   message.service
     ? {
         key: known.key,
-        own: known.own,
+        ourAddress: known.ourAddress,
         ...message.service,
         recipientKeys: [...new Set([...(shared ? [] : message.service.recipientKeys), message.sender!])],
       }
     : { ...known, recipientKeys: known.recipientKeys ?? [message.sender!] };
 
 /** Effects whose record keeps the way to its peer. */
-export const withReplyTo = (effects: Effects, reply: ConnectionlessPeer): Effects => ({
+export const withReplyTo = (effects: Effects, replyTo: ConnectionlessPeer): Effects => ({
   ...effects,
-  record: effects.record && { ...effects.record, patch: { ...effects.record.patch, reply } },
+  record: effects.record && { ...effects.record, patch: { ...effects.record.patch, replyTo } },
 });
 
 /** The effects of a message whose sender has shown a key by it: its connection keeps that, where the step does not write it anyway. */

@@ -4,7 +4,7 @@ import type { ChangeNotification, QueuedMessage } from '../ports/store.ts';
 import type { Socket } from '../ports/transport.ts';
 import { activeSession, DeliverySession, type Mailbox } from './mailbox.ts';
 import { createMailboxReader, type MailboxReader } from './mailbox-reader.ts';
-import { expireInFlight, type RequestMail, replyTo } from './request-replies.ts';
+import { answerRequest, expireInFlight, type RequestMail } from './request-replies.ts';
 
 /** A message of this age that was the oldest in flight when a socket broke counts as undelivered; a younger one may have met a bad network. */
 const BREAKS_MS = 3600_000;
@@ -154,7 +154,7 @@ export function startDeliverySessions({ kernel, wrap }: DeliverySessionsOptions)
       const mailbox = mailboxes.get(nameOf(tenant, name));
       if (mailbox) reader.acknowledged(mailbox, ids);
     },
-    forRequest: (session) => replyTo(kernel, reader, mailboxOf(session.tenant, session.connection), session, tidy, () => stopped),
+    forRequest: (session) => answerRequest(kernel, reader, mailboxOf(session.tenant, session.connection), session, tidy, () => stopped),
     async stop() {
       stopped = true;
       unsubscribe();

@@ -78,14 +78,14 @@ export function createKeylistWorker(
     const head = claimed?.jobs[0];
     if (!claimed) return;
     const { lane, lease } = claimed;
-    const waits = head?.payload.awaits !== undefined;
+    const waits = head?.payload.blockedBy !== undefined;
     await db.jobs.settle([{ lane, lease, ...(head && waits ? { retry: [{ id: head.id, at: db.now(), error: 'awaited' }] } : {}) }]);
   }
 
   return async (job, lease) => {
     const payload = job.payload as unknown as KeylistPayload;
-    if ('gone' in payload) {
-      await deregister(kernel, calls, update, job.tenant, payload.gone);
+    if ('removedKeys' in payload) {
+      await deregister(kernel, calls, update, job.tenant, payload.removedKeys);
       return { state: 'done' };
     }
     const { mediation, keys } = payload;

@@ -28,7 +28,7 @@ export function expireInFlight(mailbox: Mailbox, now: number): void {
  * @param settled the request waits no longer, or its message was acknowledged
  * @param isStopping ends the wait
  */
-export async function replyTo(
+export async function answerRequest(
   kernel: Kernel,
   reader: Pick<MailboxReader, 'acknowledge'>,
   mailbox: Mailbox,

@@ -92,7 +92,7 @@ async function sealV1(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload>
   const to = out.to ?? (connection ? destinationOf(connection) : directTo(connectionlessPeer));
   if (!to) throw new AppError('wrong-state', 'The connection has no keys of its peer yet');
   const composed = await compose(kernel, sealing);
-  const own = connectionlessPeer && (connectionlessPeer.own ?? { endpoint: ctx.settings.endpoint, routingKeys: [] });
+  const own = connectionlessPeer && (connectionlessPeer.ourAddress ?? { endpoint: ctx.settings.endpoint, routingKeys: [] });
   const addressed = own ? withService(composed, connectionlessPeer.key, own, bound?.value.parent_thread_id) : composed;
   const back = 'type' in out && out.back === true;
   const pulls = (connection?.value.pulls && !back) || own?.pulls;

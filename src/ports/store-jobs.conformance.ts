@@ -317,11 +317,11 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
     });
 
     it('serves waiting lanes before one that was just served', async () => {
-      const prefix = `tell:${randomUUID()}`;
-      const query = { owner: 'test', lanes: 1, perLane: 1, leaseMs: 60_000, kinds: ['tell'] as const };
-      await db.store.commit(A, { jobs: [1, 2, 3].map(() => job(`${prefix}-busy`, { kind: 'tell' })) });
+      const prefix = `local-message:${randomUUID()}`;
+      const query = { owner: 'test', lanes: 1, perLane: 1, leaseMs: 60_000, kinds: ['local-message'] as const };
+      await db.store.commit(A, { jobs: [1, 2, 3].map(() => job(`${prefix}-busy`, { kind: 'local-message' })) });
       await sleep(3);
-      await db.store.commit(A, { jobs: [job(`${prefix}-quiet`, { kind: 'tell' })] });
+      await db.store.commit(A, { jobs: [job(`${prefix}-quiet`, { kind: 'local-message' })] });
       await sleep(3);
       const order: string[] = [];
       for (let i = 0; i < 4; i++) {
@@ -503,11 +503,11 @@ export function fairTests({ db, claimOf }: StoreKit): void {
       await claimOf('nothing');
       const at = db.now() + 60_000;
       const lane = `ledger:${randomUUID()}`;
-      const now = job(`tell:${randomUUID()}`, { kind: 'tell' });
+      const now = job(`local-message:${randomUUID()}`, { kind: 'local-message' });
       await db.store.commit(A, { jobs: [now, job(lane, { kind: 'ledger', notBefore: at })] });
       assert.equal(await db.jobs.nextDue(['ledger']), at);
-      assert.ok((await db.jobs.nextDue(['tell']))! <= db.now());
-      assert.equal(await db.jobs.nextDue(['tell'], db.now() + 1000), undefined);
+      assert.ok((await db.jobs.nextDue(['local-message']))! <= db.now());
+      assert.equal(await db.jobs.nextDue(['local-message'], db.now() + 1000), undefined);
       await settleAll(await claimOf(''));
       const [ledger] = await db.jobs.claim({ owner: 'fair', lanes: 1, perLane: 1, leaseMs: 1000, lane });
       await settleAll([ledger!]);

@@ -324,7 +324,8 @@ export interface StoredDedupKey {
   answer?: JsonObject;
 }
 
-export const JOB_KINDS = ['deliver', 'event', 'command', 'tell', 'work', 'ledger', 'inbox', 'keylist'] as const;
+/** Kinds of jobs. `tell` is the name under which earlier versions stored a `local-message`: such jobs still run, and none is written. */
+export const JOB_KINDS = ['deliver', 'event', 'command', 'local-message', 'tell', 'work', 'ledger', 'inbox', 'keylist'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 export interface JobWrite {

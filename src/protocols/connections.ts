@@ -212,7 +212,7 @@ export const connections = defineProtocol<ConnectionValue>({
           among: (row) => row.role === 'invitee',
         },
       }),
-      step(ctx, { body, query, direct }) {
+      step(ctx, { body, query, unmediated }) {
         const mediator = query.mediation_id ? ownService(ctx, query).mediator : undefined;
         if (body.did) throw new AppError('not-implemented', 'An invitation by a DID must be an out-of-band invitation');
         if (ctx.loaded.ours) throw new AppError('bad-request', 'The invitation is one of this wallet itself');
@@ -240,7 +240,7 @@ export const connections = defineProtocol<ConnectionValue>({
               invitation_msg_id: body['@id'] ?? ctx.newId(),
               invitation_service: service,
               mediator,
-              direct,
+              unmediated,
               their_label: body.label ?? undefined,
             },
           },
@@ -264,9 +264,9 @@ export const connections = defineProtocol<ConnectionValue>({
         const { value } = ctx.record!;
         const service = value.invitation_service;
         if (!service) throw new AppError('bad-request', 'The invitation names no service');
-        const { mediator, direct } = value;
+        const { mediator, unmediated } = value;
         const { mediation_id, my_endpoint } = query;
-        const through = ownService(ctx, { mediation_id, my_endpoint, mediator, direct });
+        const through = ownService(ctx, { mediation_id, my_endpoint, mediator, unmediated });
         const mine = ownDid(ctx, through);
         const id = ctx.newId();
         return {

@@ -168,8 +168,8 @@ export const didExchange = defineProtocol<ConnectionValue>({
         const service = value.invitation_service;
         if (!service) throw new AppError('bad-request', 'The invitation names no service');
         const own = query.use_did ? contactDid(ctx.loaded.own, query.use_did) : undefined;
-        const { mediator, direct } = value;
-        const through = ownService(ctx, { my_endpoint: query.my_endpoint, mediator, direct });
+        const { mediator, unmediated } = value;
+        const through = ownService(ctx, { my_endpoint: query.my_endpoint, mediator, unmediated });
         const mine = ownDid(ctx, minorOf(value), through, own, query.use_did_method);
         return ask(ctx, { protocol: 'did-exchange' }, mine, { label: query.my_label, pthid: value.invitation_msg_id });
       },

@@ -201,9 +201,9 @@ export const didRotate = defineProtocol<DidRotationValue>({
 
 /** The DID that we move to: a new one of the method that is named, or one of this wallet. */
 function destination(ctx: Ctx, to: string): { did: string; verkey: string; key?: KeyWrite; service: OwnService } {
-  const { mediator, direct, mediation = [] } = connectionOf(ctx).value;
+  const { mediator, unmediated, mediation = [] } = connectionOf(ctx).value;
   // who mediates for us is not written to through itself
-  const service = ownService(ctx, { mediator, direct: direct || mediation.includes('client') });
+  const service = ownService(ctx, { mediator, unmediated: unmediated || mediation.includes('client') });
   if (to !== 'did:peer:4' && to !== 'did:peer:2') {
     const own = contactDid(ctx.loaded.own, to);
     return { did: own.did, verkey: own.verkey, service: { ...service, mediation: undefined } };

@@ -51,7 +51,7 @@ const auto = {
 };
 const info = { schema_id: 's1', cred_def_id: 'cd1', rev_reg_id: null, cred_rev_id: null, attrs: { degree: 'Maths' }, subject: { a: 1 } };
 const invited = { ...CONNECTION, state: 'invitation' };
-const free = { reply: { key: 'k' } };
+const free = { replyTo: { key: 'k' } };
 
 table('issue-credential-2.0', [
   {
@@ -677,7 +677,7 @@ table('issue-credential-2.0', [
     result: 'issued',
     output: { made: [{ format: 'anoncreds', value: CREDENTIAL }] },
     record: exchange('issuer', 'request-received'),
-    connection: { ...CONNECTION, value: { ...CONNECTION.value, wire: { profile: 'spec' } } },
+    connection: { ...CONNECTION, value: { ...CONNECTION.value, agent2018: { profile: 'spec' } } },
     effects: {
       emit: [
         {

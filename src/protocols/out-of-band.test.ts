@@ -644,7 +644,7 @@ table('out-of-band', [
               formats: [],
               '~thread': { pthid: 'id-1' },
             },
-            reply: { key: key(1), own: { endpoint: 'https://agent.example', routingKeys: [] } },
+            replyTo: { key: key(1), ourAddress: { endpoint: 'https://agent.example', routingKeys: [] } },
           },
         },
       ],
@@ -907,12 +907,12 @@ table('out-of-band', [
       keyOwners: [{ kid: key(1), kind: 'invitation', target: 'id-1' }],
       dispatch: [
         {
-          reply: {
+          replyTo: {
             key: key(1),
             recipientKeys: [PEER_KEY],
             routingKeys: [],
             endpoint: 'https://peer.example',
-            own: { endpoint: 'https://agent.example', routingKeys: [] },
+            ourAddress: { endpoint: 'https://agent.example', routingKeys: [] },
           },
           message: {
             '@type': 'https://didcomm.org/issue-credential/2.0/offer-credential',
@@ -1138,8 +1138,8 @@ table('out-of-band', [
     effects: { record: { states: ['done'], patch: { connection_id: 'c1' } } },
   },
   {
-    title: 'forgets the key',
-    command: 'forget-key',
+    title: 'removes the key',
+    command: 'remove-key',
     body: { verkey: OUR_KEY },
     effects: { removedKeyOwners: [OUR_KEY], removedKeys: [OUR_KEY] },
   },

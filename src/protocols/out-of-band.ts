@@ -159,8 +159,8 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
             : {}),
         };
       },
-      step(ctx, { body, query, direct }) {
-        if (ctx.settings.noReceiveInvites && !direct)
+      step(ctx, { body, query, unmediated }) {
+        if (ctx.settings.noReceiveInvites && !unmediated)
           throw new AppError('forbidden', 'Configuration does not allow receipt of invitations');
         checkInvitation(ctx, body);
         // one with its id would be taken for it
@@ -174,7 +174,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
           auto_accept: isTrue(query.auto_accept),
           alias: query.alias,
           mediator: query.mediation_id ? ownService(ctx, query).mediator : undefined,
-          direct,
+          unmediated,
         };
         const attached = attachedRequests(body);
         if (known) {
@@ -208,8 +208,8 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       role: 'sender',
       step: (_ctx, { body }) => ({ record: { states: ['done'], patch: { connection_id: body.connection } } }),
     }),
-    // the key of an invitation that was deleted: until now who answered the invitation was told so
-    'forget-key': command({
+    // the key of an invitation that was deleted: until now an answer to the invitation got a problem report
+    'remove-key': command({
       body: Type.Object({ verkey: Type.String() }),
       from: [NEW],
       step: (_ctx, { body }) => ({ removedKeyOwners: [body.verkey], removedKeys: [body.verkey] }),
@@ -266,11 +266,11 @@ function createInvitation(
     if (row.state !== kind.state || row.connection) refuse(`${type} ${recordId} is not free to be attached`);
     const threaded = { ...message, '~thread': { pthid: id } };
     requests.push({ '@id': `request-${i}`, 'mime-type': 'application/json', data: { json: threaded } });
-    const reply = handshakes.length === 0 ? { reply: { key: own.verkey, own: addressOf(service) } } : {};
+    const replyTo = handshakes.length === 0 ? { replyTo: { key: own.verkey, ourAddress: addressOf(service) } } : {};
     others.push({
       def: kind.def,
       base: loadedRecord(row),
-      patch: { parent_thread_id: id, oob_id: oobId, [kind.member]: threaded, ...reply },
+      patch: { parent_thread_id: id, oob_id: oobId, [kind.member]: threaded, ...replyTo },
     });
   }
 
@@ -473,7 +473,7 @@ function connectionless(ctx: StepContext<OutOfBandValue>, service: Contact, firs
     keyOwners: [keyOwnerFor(own, key.verkey, 'invitation', id)],
     dispatch: [
       {
-        reply: { key: key.verkey, ...service, own: addressOf(own) },
+        replyTo: { key: key.verkey, ...service, ourAddress: addressOf(own) },
         message: { ...attached, '~thread': { ...thread, pthid: value.invi_msg_id } },
       },
     ],
@@ -505,7 +505,7 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: re
     protocol,
     attached: attached.length > 0 ? attached : undefined,
     mediator: value.mediator,
-    direct: value.direct,
+    unmediated: value.unmediated,
   };
   return {
     record: { role: 'receiver', states: [...first, 'done'], patch: { ...value, connection_id: id } },

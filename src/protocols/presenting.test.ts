@@ -40,7 +40,7 @@ const choice = {
   self_attested_attributes: {},
 };
 const route = 'POST /present-proof-2.0/records/{pres_ex_id}';
-const peer2018 = { ...CONNECTION, value: { ...CONNECTION.value, wire: { profile: 'spec' } } };
+const peer2018 = { ...CONNECTION, value: { ...CONNECTION.value, agent2018: { profile: 'spec' } } };
 
 table('present-proof-2.0', [
   {

@@ -1,13 +1,14 @@
 import type { Profile2018 } from '../didcomm/agent-2018-types.ts';
 import { AppError } from '../errors.ts';
 import type { Change, Effects } from '../kernel/effects.ts';
+import { renamed } from '../kernel/former-names.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
 import { changed, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
 import { mediationId } from '../mediation/names.ts';
 import type { JsonObject } from '../ports/json.ts';
 
-/** The peer's endpoint and profile in the 2018 Agent Protocol, under `wire` in the record. */
+/** The peer's endpoint and profile in the 2018 Agent Protocol, under `agent2018` in the record. */
 export interface Agent2018Peer {
   readonly profile: Profile2018;
   /** Whose words about the peer's keys were believed. */
@@ -57,11 +58,11 @@ export interface ConnectionValue {
   /** As a receiver: what the invitation attached, handed over once the connection is complete. */
   attached?: readonly { readonly [member: string]: unknown }[];
   /** Where the peer speaks the 2018 Agent Protocol: how it is written to. */
-  wire?: Agent2018Peer;
+  agent2018?: Agent2018Peer;
   /** Our own offer in that protocol, and until when (ms) it is good. */
   offer?: JsonObject;
   offer_expires?: number;
-  /** What the peer's attribute encoding may be, kept until its wire is known. */
+  /** What the peer's attribute encoding may be, kept until the peer's profile is known. */
   encoding?: 'any';
   oob_id?: string;
   /** As a receiver: complete, so that another invitation by the same DID finds it. */
@@ -70,7 +71,7 @@ export interface ConnectionValue {
   mediation?: readonly ('server' | 'client')[];
   /** The mediator that an invitation was made or received with; or none at all, since the peer is to be one. */
   mediator?: { readonly [member: string]: unknown };
-  direct?: boolean;
+  unmediated?: boolean;
   /** A mediator knows keys of ours that were made for it. */
   mediated?: boolean;
   /** It knows the invitation's key too, which serves nothing else once the peer has answered. */
@@ -110,6 +111,7 @@ export const connection = defineRecord<ConnectionValue>({
   label: 'Connection',
   topic: 'connections',
   states: ['init', 'invitation', 'request', 'response', 'active', 'error', 'deleted'],
+  upgrade: (value) => renamed(renamed(value, 'wire', 'agent2018'), 'direct', 'unmediated'),
   view(record) {
     const { value } = record;
     return compact({
@@ -129,7 +131,7 @@ export const connection = defineRecord<ConnectionValue>({
       invitation_mode: value.invitation_mode,
       alias: value.alias,
       their_public_did: value.their_public_did,
-      legacy: value.wire && { profile: value.wire.profile, trust: value.wire.trust },
+      legacy: value.agent2018 && { profile: value.agent2018.profile, trust: value.agent2018.trust },
     });
   },
   tags: (value) => ({
@@ -148,7 +150,7 @@ export const connection = defineRecord<ConnectionValue>({
     their_did: value.their_did,
     their_public_did: value.their_public_did,
     reusable: value.reusable ? value.their_public_did : undefined,
-    endpoint_did: value.wire?.endpoint_did,
+    endpoint_did: value.agent2018?.endpoint_did,
   }),
   removed: ({ id, value }) => {
     const { my_verkey, my_did, their_did, request_id, invitation_msg_id: offer } = value;
@@ -212,14 +214,14 @@ export const acknowledged = (ctx: StepContext): Change[] =>
     : [];
 
 /** Whether the peer of a connection says that it took what it was sent; in the 2018 Agent Protocol nobody does. */
-export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.wire === undefined;
+export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.agent2018 === undefined;
 
 /**
  * The thread of an exchange that begins with these objects: its first message, whose id is given. Messages of the 2018 Agent Protocol have no id, so that there
  * the AnonCreds nonce is what both sides know it by.
  */
 export function threadOf(ctx: StepContext, id: string, begun: readonly { readonly name: string; readonly value: JsonObject }[]): string {
-  if (ctx.connection?.value.wire === undefined) return id;
+  if (ctx.connection?.value.agent2018 === undefined) return id;
   const { nonce } = (begun.find(({ name }) => name === 'anoncreds') ?? begun[0])?.value ?? {};
   return typeof nonce === 'string' ? nonce : id;
 }

@@ -22,7 +22,7 @@ export interface CredentialExchangeValue {
   details?: Readonly<Record<string, JsonObject>>;
   protocol?: string;
   /** Of an exchange without a connection. */
-  reply?: ConnectionlessPeer;
+  replyTo?: ConnectionlessPeer;
 }
 
 const MESSAGES = ['cred_proposal', 'cred_offer', 'cred_request', 'cred_issue'] as const;

@@ -109,7 +109,7 @@ export function ownService(
     readonly my_endpoint?: string;
     readonly mediator?: unknown;
     /** Past the default mediator: it is the mediator that is connected with. */
-    readonly direct?: boolean;
+    readonly unmediated?: boolean;
   } = {},
 ): OwnService {
   const through = (mediator: Mediator): OwnService => ({
@@ -126,7 +126,7 @@ export function ownService(
   }
   if (asked.mediator) return { ...through(asked.mediator as Mediator), mediator: asked.mediator as Mediator };
   if (asked.my_endpoint) return { endpoint: asked.my_endpoint, routingKeys: [] };
-  if (ctx.settings.mediator && !asked.direct) return through(ctx.settings.mediator);
+  if (ctx.settings.mediator && !asked.unmediated) return through(ctx.settings.mediator);
   const { endpoint, moreEndpoints: more } = ctx.settings;
   return endpoint ? { endpoint, more, routingKeys: [] } : { endpoint, routingKeys: [], pulls: true };
 }

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import type { Effects } from '../kernel/effects.ts';
+import { renamed } from '../kernel/former-names.ts';
 import { changed, type Load, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type LoadedRecord, loadedRecord, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
@@ -23,13 +24,14 @@ export interface OutOfBandValue {
   mediated?: boolean;
   /** As a receiver: the mediator that was asked for; or none at all, since the inviter is to be one. */
   mediator?: { readonly [member: string]: unknown };
-  direct?: boolean;
+  unmediated?: boolean;
 }
 
 export const outOfBand = defineRecord<OutOfBandValue>({
   category: 'oob_record',
   idField: 'oob_id',
   topic: 'out_of_band',
+  upgrade: (value) => renamed(value, 'direct', 'unmediated'),
   states: ['initial', 'prepare-response', 'await-response', 'reuse-not-accepted', 'reuse-accepted', 'done', 'deleted'],
   view(record) {
     const { value } = record;

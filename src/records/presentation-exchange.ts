@@ -21,7 +21,7 @@ export interface PresentationExchangeValue {
   waiting_since?: number;
   protocol?: string;
   /** Of an exchange without a connection. */
-  reply?: ConnectionlessPeer;
+  replyTo?: ConnectionlessPeer;
 }
 
 const MESSAGES = ['pres_proposal', 'pres_request', 'pres'] as const;

@@ -100,7 +100,7 @@ const ROWS: readonly Row[] = [
         connection_protocol: 'didexchange/1.1',
         reusable: true,
         their_public_did: 'did:web:p',
-        wire: { profile: 'spec', trust: 'ledger', endpoint_did: 'E', endpoint_verkey: 'X' },
+        agent2018: { profile: 'spec', trust: 'ledger', endpoint_did: 'E', endpoint_verkey: 'X' },
       },
     },
     view: {
@@ -195,7 +195,7 @@ const ROWS: readonly Row[] = [
         cred_offer: { '@id': 'o' },
         details: { indy: { a: 1 } },
         wanted: { comment: 'SECRET' },
-        reply: { key: 'SECRET' },
+        replyTo: { key: 'SECRET' },
       },
     },
     view: {
@@ -486,7 +486,7 @@ const ROWS: readonly Row[] = [
       state: 'request-sent',
       role: 'verifier',
       connection: 'c1',
-      value: { thread_id: 't1', initiator: 'self', auto_verify: true, pres_request: { '@id': 'q' }, reply: { key: 'SECRET' } },
+      value: { thread_id: 't1', initiator: 'self', auto_verify: true, pres_request: { '@id': 'q' }, replyTo: { key: 'SECRET' } },
     },
     view: {
       state: 'request-sent',

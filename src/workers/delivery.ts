@@ -92,10 +92,10 @@ export function createDelivery(
   }
 
   return async (job, signal) => {
-    const { envelope, endpoint, connection, mediaType, awaits, pulls } = job.payload as unknown as DeliverPayload;
+    const { envelope, endpoint, connection, mediaType, blockedBy, pulls } = job.payload as unknown as DeliverPayload;
     // a peer without a connection and an address could only have it as the answer to its own request
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
-    const known = awaits && (await standingOf(kernel.db, awaits));
+    const known = blockedBy && (await standingOf(kernel.db, blockedBy));
     // the job that tells the mediator looks after that; until then this one holds its lane, so that nothing overtakes it
     if (known === 'unknown' && job.attempts + 1 < MAX_ATTEMPTS)
       return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: 'the mediator does not know the key yet' };

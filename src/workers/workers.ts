@@ -112,7 +112,7 @@ export function startWorkers({ kernel, engine, calls, outbound, lines, admission
   const runners = [
     start(['deliver'], 256, 32, post(deliver), { slow: IMPATIENT }),
     start(['event'], 256, 32, post(notify), { slow: IMPATIENT, breaker: webhooks }),
-    start(['command', 'tell'], 64, 8, traced(step)),
+    start(['command', 'local-message', 'tell'], 64, 8, traced(step)),
     start(['work'], 16, 1, traced(step)),
     start(['ledger'], 16, 4, whileThere(traced(write))),
     start(['inbox'], 4, 8, traced(lookAgain)),

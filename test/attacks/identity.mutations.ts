@@ -123,7 +123,7 @@ export const MUTATIONS: readonly Row[] = [
     text: 'what an invitation carries begins an exchange of its own',
     mutation: {
       file: 'src/kernel/commands.ts',
-      from: 'rows.find((row) => (reply ? connectionlessPeerOf(loadedRecord(row))?.key === reply.key : row.connection === connection))',
+      from: 'rows.find((row) => (replyTo ? connectionlessPeerOf(loadedRecord(row))?.key === replyTo.key : row.connection === connection))',
       to: 'rows[0]',
     },
   },

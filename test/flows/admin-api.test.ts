@@ -128,7 +128,7 @@ test('/metrics is Prometheus text with the counters of /status, queues and the p
   }
   const { conductor } = await alice.get('/status');
   for (const name of Object.keys(conductor)) assert.ok(samples.has(`flexid_${name}_total`), name);
-  for (const kind of ['deliver', 'event', 'command', 'tell', 'work', 'ledger'])
+  for (const kind of ['deliver', 'event', 'command', 'local-message', 'work', 'ledger'])
     assert.ok(samples.has(`flexid_jobs_open{kind="${kind}"}`), kind);
   for (const name of ['messages', 'calls']) assert.ok(samples.has(`flexid_tenant_${name}{tenant="other"}`), name);
   assert.ok(samples.get('flexid_admin_calls_total')! > 0);

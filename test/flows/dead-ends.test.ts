@@ -322,11 +322,11 @@ test('the key of a deleted invitation is kept for a month, and then goes', async
   const { db, registry } = alice.agent.kernel;
   await remove(made);
   assert.ok(await db.store.keyOwner(verkey));
-  const lane = `command:base:oob_record:${made.oob_id}:forget-key`;
+  const lane = `command:base:oob_record:${made.oob_id}:remove-key`;
   const [claimed] = await db.jobs.claim({ owner: 'test', lanes: 1, perLane: 1, leaseMs: 1000, lane });
   const { payload } = claimed!.jobs[0]!;
-  assert.equal(payload.command, 'forget-key');
-  const { step } = registry.command('out-of-band', 'forget-key');
+  assert.equal(payload.command, 'remove-key');
+  const { step } = registry.command('out-of-band', 'remove-key');
   assert.deepEqual(step.step({} as never, { body: payload.input, query: {} }), { removedKeyOwners: [verkey], removedKeys: [verkey] });
   await db.jobs.settle([{ lane: claimed!.lane, lease: claimed!.lease, done: [] }]);
 });

@@ -253,7 +253,7 @@ async function waitingBob(name: string, endpoint: string) {
       my_verkey: vectorKey('bob_pairwise').verkey,
       invitation_key: vectorKey('alice_endpoint').verkey,
       their_endpoint: endpoint,
-      wire: {
+      agent2018: {
         profile: 'spec',
         trust: 'self-certified',
         endpoint_verkey: vectorKey('alice_endpoint').verkey,
@@ -277,7 +277,7 @@ async function respondedAlice(name: string) {
       their_did: vectorKey('bob_pairwise').did,
       their_keys: [vectorKey('bob_pairwise').verkey],
       their_endpoint: 'http://127.0.0.1:9/',
-      wire: { profile: 'spec', trust: 'self-certified', endpoint_verkey: vectorKey('bob_endpoint').verkey },
+      agent2018: { profile: 'spec', trust: 'self-certified', endpoint_verkey: vectorKey('bob_endpoint').verkey },
     },
   });
   return { agent: await world.start(name, { store: path }), id: connection };

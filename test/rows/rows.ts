@@ -47,8 +47,8 @@ export const ROWS: readonly Row[] = [
     text: 'the wallet holds keys, DIDs of others and credentials',
     mutation: {
       file: REQUESTS,
-      from: 'patch: { their_did: did, their_keys: [response.verkey], wire:',
-      to: 'patch: { their_did: undefined, their_keys: [response.verkey], wire:',
+      from: 'patch: { their_did: did, their_keys: [response.verkey], agent2018:',
+      to: 'patch: { their_did: undefined, their_keys: [response.verkey], agent2018:',
     },
   },
   {
@@ -94,7 +94,7 @@ export const ROWS: readonly Row[] = [
     mutation: {
       file: WIRE,
       from: 'envelope: packBase(peer.endpoint_verkey, base)',
-      to: 'envelope: packBase(their_keys?.[0] ?? wire.endpoint_verkey, base)',
+      to: 'envelope: packBase(their_keys?.[0] ?? peer.endpoint_verkey, base)',
     },
   },
   {
@@ -412,7 +412,7 @@ export const ROWS: readonly Row[] = [
     mutation: {
       file: WIRE,
       from: "inner === 'anon' ? sealAnon(theirs, bytes)",
-      to: "inner === 'anon' ? sealAnon(wire.endpoint_verkey, bytes)",
+      to: "inner === 'anon' ? sealAnon(peer.endpoint_verkey, bytes)",
     },
   },
   {
@@ -635,7 +635,7 @@ export const ROWS: readonly Row[] = [
     text: 'controllers of the modern protocols do not notice',
     mutation: {
       file: 'src/records/connection.ts',
-      from: 'export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.wire === undefined;',
+      from: 'export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.agent2018 === undefined;',
       to: 'export const peerAcks = (ctx: StepContext): boolean => ctx.connection !== undefined;',
     },
   },

@@ -112,7 +112,7 @@ export type What =
       readonly command: string;
       readonly body?: Readonly<Record<string, unknown>>;
       readonly query?: Record<string, string>;
-      readonly direct?: boolean;
+      readonly unmediated?: boolean;
     }
   | { readonly result: string; readonly output?: unknown }
   | { readonly acked: JsonObject; readonly thid?: string }
@@ -199,7 +199,7 @@ export function incoming(protocol: Protocol, what: Extract<What, { message: stri
     const whole: JsonObject = { id: thid, type, message: body };
     return {
       ...{ id, type, name: message, minor: 0, thid, body, attachments: {}, signatures: {}, pleaseAck: false, returnRoute: false },
-      ...{ wire: '2018', profile: profile ?? 'spec', raw: whole, sender, recipient },
+      ...{ profile: profile ?? 'spec', raw: whole, sender, recipient },
     };
   }
   const composed = composeMessage(protocol, { ...parts, type, id, body });
@@ -254,7 +254,7 @@ export function runStep(name: string, row: Given & What & { readonly loads?: unk
       record: record ?? (step.from === '*' && ofConnection ? peer : undefined),
       connection: connected,
     });
-    const input: CommandInput = { body: row.body ?? {}, query: row.query ?? {}, direct: row.direct };
+    const input: CommandInput = { body: row.body ?? {}, query: row.query ?? {}, unmediated: row.unmediated };
     known.body?.parse(input.body, 'unprocessable');
     asked(step.load?.(input, ctx.record?.id, ctx.connection?.id, registry), step.about?.(input));
     fits(protocol, step, ctx.record);

@@ -452,7 +452,12 @@ describe('PostgreSQL database', () => {
   it('keeps the promises of lanes while two processes commit and run at once', { timeout: 60_000 }, async () => {
     const other = await openPostgres({ url, masterKey });
     await db.store.commit('a', {
-      jobs: Array.from({ length: 6 }, (_, i) => ({ id: `0-${i}`, kind: 'tell' as const, lane: `tell:${i}`, payload: {} })),
+      jobs: Array.from({ length: 6 }, (_, i) => ({
+        id: `0-${i}`,
+        kind: 'local-message' as const,
+        lane: `local-message:${i}`,
+        payload: {},
+      })),
     });
     const seen: string[] = [];
     const written: string[] = [];
@@ -461,8 +466,8 @@ describe('PostgreSQL database', () => {
       for (let i = 0; i < 60; i++) {
         const jobs = Array.from({ length: 6 }, (_, lane) => ({
           id: `${w}-${String(i).padStart(5, '0')}-${lane}`,
-          kind: 'tell' as const,
-          lane: `tell:${(lane * 5 + i) % 6}`,
+          kind: 'local-message' as const,
+          lane: `local-message:${(lane * 5 + i) % 6}`,
           payload: {},
         }));
         await from.store.commit('a', { jobs });
@@ -472,7 +477,7 @@ describe('PostgreSQL database', () => {
     };
     const run = async (from: Database) => {
       for (let idle = 0; writing > 0 || idle < 20; idle++) {
-        const lanes = await from.jobs.claim({ owner: 'x', lanes: 3, perLane: 5, leaseMs: 60_000, kinds: ['tell'] });
+        const lanes = await from.jobs.claim({ owner: 'x', lanes: 3, perLane: 5, leaseMs: 60_000, kinds: ['local-message'] });
         if (lanes.length > 0) idle = 0;
         seen.push(...lanes.flatMap((lane) => lane.jobs.map((job) => job.id)));
         await from.jobs.settle(lanes.map((lane) => ({ lane: lane.lane, lease: lane.lease, done: lane.jobs.map((job) => job.id) })));

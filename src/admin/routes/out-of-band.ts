@@ -91,7 +91,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
               // its slot at a mediator is given up at once; here it is kept, so that who answers the invitation hears that it is not open
               deregisterKeys: ctx.record!.value.mediated ? removedKeys : undefined,
               next: removedKeys.map((verkey) => ({
-                command: 'forget-key',
+                command: 'remove-key',
                 record: { category: outOfBand.category, id: row.id },
                 input: { verkey },
                 after: CLOSED_MS,

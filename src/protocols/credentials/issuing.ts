@@ -365,7 +365,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
           offer: offers[format]!,
           credential: issued[format]!,
           id: body.credential_id ?? ctx.newId(),
-          lax: (ctx.connection?.value as ConnectionValue | undefined)?.wire?.encoding === 'any',
+          lax: (ctx.connection?.value as ConnectionValue | undefined)?.agent2018?.encoding === 'any',
           ...(offered && { offered }),
         };
         return { record: {}, work: [formatOrder('store', [{ format, input }], 'stored')] };
