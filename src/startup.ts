@@ -43,7 +43,7 @@ export async function standingInvitation(
   const { endpoint } = settings;
   const alias = `mediator at ${endpoint}`;
   const known = async (): Promise<OutOfBandValue | undefined> => {
-    const query = { state: 'invitation', role: 'invitee', tags: { alias }, limit: 1 };
+    const query = { state: 'invitation', role: 'inviter', tags: { alias }, limit: 1 };
     const [found] = (await store.find(tenant, connection.category, query)).rows;
     const { invitation_msg_id: name = '' } = (found?.value ?? {}) as Partial<ConnectionValue>;
     const [[row] = []] = found ? await store.load(tenant, [{ category: outOfBand.category, tag: 'invi_msg_id', equals: name }]) : [];
@@ -194,7 +194,7 @@ async function stepMediator(
   const name = String(invitation['@id']);
   const input = { body: {}, query: {} };
   const [known = []] = await store.load(tenant, [{ category: 'connection', tag: 'invitation_msg_id', equals: name }]);
-  const ours = known.filter(({ role }) => role === 'inviter');
+  const ours = known.filter(({ role }) => role === 'invitee');
   const connection = ours.find(({ state }) => state !== 'error');
   if (!connection) {
     logOnce('info', 'connecting to the mediator of --mediator-invitation', { attempt: ours.length + 1 });

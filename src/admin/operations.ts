@@ -121,9 +121,10 @@ export function recordOperations(def: RecordDef): Operation[] {
             const names = [...def.states, ...Object.keys(routes.aliases ?? {})].join(', ');
             throw new AppError('unprocessable', `state: ${query.state!.slice(0, 100)} is none of ${names}`);
           }
+          const role = alias(query.role ?? query.their_role);
           const page = await admin.kernel.db.store.find(tenant, def.category, {
             state,
-            role: alias(query.role ?? query.their_role),
+            role: (role !== undefined && routes.peerRole?.[role]) || role,
             connection: query.connection_id,
             tags,
             limit: Number(query.limit ?? query.count ?? 100),

@@ -29,7 +29,7 @@ export function offered(ctx: Ctx, id: string, offer: Static<typeof Offer>, wishe
   if (offer.offer_nonce !== id) refuse('offer-nonce-mismatch');
   const auto = wishes.auto ?? ctx.settings.autoAcceptInvites;
   const begun = {
-    role: 'inviter',
+    role: 'invitee',
     patch: {
       protocol: NAME,
       accept: auto ? ('auto' as const) : ('manual' as const),

@@ -86,7 +86,7 @@ export function requestReceived(ctx: Ctx, message: Incoming): Effects {
   const dids = networkDids(request.did, request.endpoint_did);
   if (dids.length === 0) return requestTaken(ctx, request, nonce, {}, message.profile);
   return {
-    record: mine ? {} : { role: 'invitee', states: ['init'], silent: true, patch: { protocol: NAME, invitation_mode: 'once' } },
+    record: mine ? {} : { role: 'inviter', states: ['init'], silent: true, patch: { protocol: NAME, invitation_mode: 'once' } },
     work: [
       {
         op: 'agent-2018/resolve',
@@ -122,7 +122,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
   const accept = ctx.record?.value.accept ?? (ctx.settings.autoAcceptRequests ? 'auto' : 'manual');
   return {
     record: {
-      role: 'invitee',
+      role: 'inviter',
       states: ['request'],
       patch: {
         protocol: NAME,

@@ -54,7 +54,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
     connection_request: {
       schema: Request,
       from: [NEW, 'invitation', 'request', 'response', 'active'],
-      role: 'invitee',
+      role: 'inviter',
       inner: 'clear',
       handshake: true,
       about: ({ thid }) => byTag('invitation_msg_id', thid),
@@ -67,7 +67,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
     connection_response: {
       schema: Response,
       from: ['request'],
-      role: 'inviter',
+      role: 'invitee',
       inner: 'anon',
       handshake: true,
       about: itself,
@@ -77,7 +77,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
     connection_acknowledgement: {
       schema: Type.Object({ text: Type.String({ pattern: '^[sS][uU][cC][cC][eE][sS][sS]$' }) }),
       from: ['response'],
-      role: 'invitee',
+      role: 'inviter',
       about: itself,
       step: () => ({ record: { states: ['active'] } }),
     },
@@ -85,7 +85,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
   failed(ctx, failure) {
     // what was only looked at leaves no trace; an offer or a request that waits is not used up by what came to nothing
     if (ctx.record!.state === 'init')
-      return { record: { remove: true, silent: true }, emit: ctx.record!.role === 'invitee' ? problem(ctx, failure.text) : [] };
+      return { record: { remove: true, silent: true }, emit: ctx.record!.role === 'inviter' ? problem(ctx, failure.text) : [] };
     return { emit: problem(ctx, failure.text) };
   },
   results: {
@@ -137,7 +137,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         return {
           record: {
             id,
-            role: 'invitee',
+            role: 'inviter',
             states: ['invitation'],
             patch: {
               protocol: NAME,
@@ -197,7 +197,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         ownEndpoint(ctx);
         const patch = { protocol: NAME, invitation_mode: 'once' as const, alias: body.alias, accept: 'auto' as const };
         const dids = networkDids(body.did);
-        const begun = { role: 'inviter', patch };
+        const begun = { role: 'invitee', patch };
         if (dids.length === 0) return merge(begun, requesting(ctx, body, {}));
         return {
           record: { ...begun, states: ['init'], silent: true },
@@ -211,7 +211,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       tag: 'legacy',
       summary: 'Accept a connection offer: send the request',
       from: ['invitation'],
-      role: 'inviter',
+      role: 'invitee',
       step: sendRequest,
     },
     'accept-request': {
@@ -219,7 +219,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       tag: 'legacy',
       summary: 'Accept a connection request: send the response',
       from: ['request'],
-      role: 'invitee',
+      role: 'inviter',
       step(ctx) {
         const mine = ownPairwise(ctx);
         const id = ctx.record!.id;
@@ -233,12 +233,12 @@ export const connection2018 = defineProtocol<ConnectionValue>({
     },
     'say-again': {
       from: ['response', 'active'],
-      role: 'invitee',
+      role: 'inviter',
       step: (ctx) => ({ send: [responseOf(ctx, { did: ctx.record!.value.my_did!, verkey: ctx.record!.value.my_verkey! })] }),
     },
     'give-up': {
       from: ['request'],
-      role: 'inviter',
+      role: 'invitee',
       step: (ctx) => ({
         record: { states: ['error'], patch: { error_msg: 'The peer did not answer the request' } },
         removedKeyOwners: [id2018(ctx.record!.value.request_id!)],

@@ -12,21 +12,21 @@ const whole = { id: 'n1', type: 'urn:sovrin:agent:message_type:sovrin.org/connec
 const agent2018 = { profile: 'spec', trust: 'self-certified', endpoint_verkey: ENDPOINT, endpoint_did: didOfKey(ENDPOINT) };
 const base = { protocol: 'connection-2018', invitation_mode: 'once', agent2018 };
 const record = (role: string, state: string, value = {}) => ({ id: 'c1', role, state, value: { ...base, ...value } });
-const offering = record('invitee', 'invitation', {
+const offering = record('inviter', 'invitation', {
   agent2018: undefined,
   accept: 'auto',
   invitation_msg_id: 'n1',
   invitation_key: OURS,
   offer_expires: NOW + 1,
 });
-const requested = record('invitee', 'request', {
+const requested = record('inviter', 'request', {
   request_id: 'r1',
   their_did: PEER,
   their_keys: [PEER_KEY],
   their_endpoint: 'https://peer.example',
   invitation_key: OURS,
 });
-const requesting = record('inviter', 'request', {
+const requesting = record('invitee', 'request', {
   request_id: 'r1',
   my_did: didOfKey(OUR_KEY),
   my_verkey: OUR_KEY,
@@ -65,7 +65,7 @@ table('connection-2018', [
     effects: {
       keyOwners: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
       record: {
-        role: 'inviter',
+        role: 'invitee',
         states: ['invitation'],
         patch: {
           protocol: 'connection-2018',
@@ -91,7 +91,7 @@ table('connection-2018', [
       next: [{ command: 'accept-invitation' }],
       keyOwners: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
       record: {
-        role: 'inviter',
+        role: 'invitee',
         states: ['invitation'],
         patch: {
           protocol: 'connection-2018',
@@ -129,7 +129,7 @@ table('connection-2018', [
         },
       ],
       record: {
-        role: 'inviter',
+        role: 'invitee',
         states: ['init'],
         silent: true,
         patch: { protocol: 'connection-2018', accept: 'manual', invitation_mode: 'once', invitation_msg_id: 'n1', their_label: 'Peer' },
@@ -195,7 +195,7 @@ table('connection-2018', [
     effects: {
       next: [{ command: 'accept-request' }],
       record: {
-        role: 'invitee',
+        role: 'inviter',
         states: ['request'],
         patch: {
           protocol: 'connection-2018',
@@ -219,7 +219,7 @@ table('connection-2018', [
     body: request,
     effects: {
       record: {
-        role: 'invitee',
+        role: 'inviter',
         states: ['request'],
         patch: {
           protocol: 'connection-2018',
@@ -265,7 +265,7 @@ table('connection-2018', [
           result: 'request-located',
         },
       ],
-      record: { role: 'invitee', states: ['init'], silent: true, patch: { protocol: 'connection-2018', invitation_mode: 'once' } },
+      record: { role: 'inviter', states: ['init'], silent: true, patch: { protocol: 'connection-2018', invitation_mode: 'once' } },
     },
   },
   { title: 'under a name that is not known', ...asking, thid: 'n9', body: request, error: 'bad-request', text: 'unknown-id' },
@@ -291,7 +291,7 @@ table('connection-2018', [
     ...asking,
     body: request,
     record: offering,
-    loaded: { known: record('invitee', 'active') },
+    loaded: { known: record('inviter', 'active') },
     error: 'bad-request',
     text: 'did-in-use',
   },
@@ -428,7 +428,7 @@ table('connection-2018', [
     title: 'of a DID that has a connection',
     ...answering,
     body: response,
-    loaded: { known: record('inviter', 'active') },
+    loaded: { known: record('invitee', 'active') },
     error: 'bad-request',
     text: 'did-in-use',
   },
@@ -451,7 +451,7 @@ table('connection-2018', [
   {
     title: 'is told to the controller, and leaves no record that was only looked at',
     failed: { result: 'request-located', code: 'did-not-found', text: 'no such DID' },
-    record: record('invitee', 'init'),
+    record: record('inviter', 'init'),
     effects: {
       emit: [{ topic: 'legacy_problem', payload: { reason: 'no such DID', connection_id: 'c1' } }],
       record: { remove: true, silent: true },
@@ -460,7 +460,7 @@ table('connection-2018', [
   {
     title: 'of an offer is the answer of its call',
     failed: { result: 'offer-located', code: 'did-not-found', text: 'no such DID' },
-    record: record('inviter', 'init'),
+    record: record('invitee', 'init'),
     effects: { record: { remove: true, silent: true } },
   },
   {
@@ -476,7 +476,7 @@ table('connection-2018', [
       found: { [WEB]: { verkey: ENDPOINT, endpoint: 'https://found.example' } },
       echo: { offer: { did: WEB, offer_nonce: 'n1' }, auto: true },
     },
-    record: record('inviter', 'init', { agent2018: undefined }),
+    record: record('invitee', 'init', { agent2018: undefined }),
     connection: null,
     effects: {
       next: [{ command: 'accept-invitation' }],
@@ -495,7 +495,7 @@ table('connection-2018', [
     title: 'has another key than the offer',
     result: 'offer-located',
     output: { found: { [WEB]: { verkey: ENDPOINT } }, echo: { offer: { did: WEB, verkey: key(105), offer_nonce: 'n1' }, auto: true } },
-    record: record('inviter', 'init'),
+    record: record('invitee', 'init'),
     connection: null,
     error: 'bad-request',
     text: 'endpoint-key-mismatch',
@@ -504,7 +504,7 @@ table('connection-2018', [
     title: 'is not there',
     result: 'offer-located',
     output: { found: { [WEB]: null }, echo: { offer: { did: WEB, offer_nonce: 'n1' }, auto: true } },
-    record: record('inviter', 'init', { agent2018: undefined }),
+    record: record('invitee', 'init', { agent2018: undefined }),
     connection: null,
     error: 'bad-request',
     text: 'endpoint-key-unknown',
@@ -516,11 +516,11 @@ table('connection-2018', [
       found: { [WEB]: { verkey: PEER_KEY, endpoint: 'https://peer.example' } },
       echo: { request: { did: WEB, nonce: 'r1' }, nonce: 'r1', profile: 'spec' },
     },
-    record: record('invitee', 'init', { agent2018: undefined }),
+    record: record('inviter', 'init', { agent2018: undefined }),
     connection: null,
     effects: {
       record: {
-        role: 'invitee',
+        role: 'inviter',
         states: ['request'],
         patch: {
           protocol: 'connection-2018',
@@ -540,7 +540,7 @@ table('connection-2018', [
     title: 'is asked at its endpoint',
     result: 'peer-located',
     output: { found: { [WEB]: { verkey: ENDPOINT, endpoint: 'https://peer.example' } }, echo: { did: WEB } },
-    record: record('inviter', 'init', { agent2018: undefined }),
+    record: record('invitee', 'init', { agent2018: undefined }),
     connection: null,
     effects: {
       next: [{ command: 'accept-invitation' }],
@@ -583,7 +583,7 @@ table('connection-2018', [
       },
       record: {
         id: 'id-1',
-        role: 'invitee',
+        role: 'inviter',
         states: ['invitation'],
         patch: {
           protocol: 'connection-2018',
@@ -628,7 +628,7 @@ table('connection-2018', [
     effects: {
       keyOwners: [{ kid: '2018 offer n1', kind: 'offer', target: 'n1' }],
       record: {
-        role: 'inviter',
+        role: 'invitee',
         states: ['invitation'],
         patch: {
           protocol: 'connection-2018',
@@ -678,7 +678,7 @@ table('connection-2018', [
     effects: {
       next: [{ command: 'accept-invitation' }],
       record: {
-        role: 'inviter',
+        role: 'invitee',
         states: ['invitation'],
         patch: {
           protocol: 'connection-2018',
@@ -706,7 +706,7 @@ table('connection-2018', [
         },
       ],
       record: {
-        role: 'inviter',
+        role: 'invitee',
         states: ['init'],
         silent: true,
         patch: { protocol: 'connection-2018', invitation_mode: 'once', accept: 'auto' },
@@ -725,7 +725,7 @@ table('connection-2018', [
   {
     title: 'sends the request under a new pairwise DID',
     command: 'POST /legacy/connections/{conn_id}/accept-offer',
-    record: record('inviter', 'invitation', { invitation_msg_id: 'n1', invitation_key: ENDPOINT, their_endpoint: 'https://peer.example' }),
+    record: record('invitee', 'invitation', { invitation_msg_id: 'n1', invitation_key: ENDPOINT, their_endpoint: 'https://peer.example' }),
     settings,
     effects: {
       keyOwners: [

@@ -58,7 +58,7 @@ export const isPeer = (connection: LoadedRecord, sender: string | undefined, now
 /** Whether a key is the invitation's that a connection answered: until it tells its own, a rejection comes under it. */
 export function isInviter(connection: LoadedRecord, sender: string | undefined): boolean {
   const { their_keys, invitation_key } = knownOf(connection);
-  return sender !== undefined && their_keys === undefined && connection.role === 'inviter' && sender === invitation_key;
+  return sender !== undefined && their_keys === undefined && connection.role === 'invitee' && sender === invitation_key;
 }
 
 const lists = (connection: LoadedRecord, sender: string | undefined): boolean =>
@@ -125,7 +125,7 @@ export function sharedSender(
 
 /** Whether a connection is an invitation of ours of this id that takes requests. */
 export const isOpenInvitation = ({ category, role, value }: StoredRecord, id: string): boolean =>
-  category === 'connection' && role === 'invitee' && value.request_id === undefined && value.invitation_msg_id === id;
+  category === 'connection' && role === 'inviter' && value.request_id === undefined && value.invitation_msg_id === id;
 
 /** Whether another connection than the one of this id has seen the key in use. */
 export const heldByAnother = (rows: readonly StoredRecord[], key: string, id: string | undefined): boolean =>

@@ -102,6 +102,8 @@ export interface AdminRoutes<V extends RecordValue> {
   readonly filters?: Readonly<Record<string, string>>;
   /** Other names of states and roles that the list's filters understand: RFC 0023 and RFC 0160 call them differently. */
   readonly aliases?: Readonly<Record<string, string>>;
+  /** Where the list's filter names the peer's role: ours, by the peer's. */
+  readonly peerRole?: Readonly<Record<string, string>>;
   /** What `GET one` answers, where it is not the view. */
   detail?(record: LoadedRecord<V>, formats: Formats): JsonObject;
   readonly notFound?: string;

@@ -118,7 +118,7 @@ const CASES: readonly Case[] = [
     of: 'the inviter, whose key of its own is not known yet',
     around: {
       ownThread: [
-        row({ id: 'c', role: 'inviter', state: 'request', value: { invitation_key: 'theirs', my_verkey: OURS, request_id: 'thread' } }),
+        row({ id: 'c', role: 'invitee', state: 'request', value: { invitation_key: 'theirs', my_verkey: OURS, request_id: 'thread' } }),
       ],
     },
     expect: { connection: 'c', isPeer: false, trusted: false, party: true },
@@ -182,14 +182,14 @@ const SUBJECTS: readonly (readonly [
     'an invitation whose offer somebody else came for',
     [credential('x', { value: { parent_thread_id: 'inv' } })],
     'inv',
-    [row({ id: 'guest', role: 'invitee', value: { request_id: 'r' } })],
+    [row({ id: 'guest', role: 'inviter', value: { request_id: 'r' } })],
     undefined,
   ],
   [
     'an invitation by which this connection came',
     [credential('x', { value: { parent_thread_id: 'inv' } })],
     'inv',
-    [row({ id: 'c', role: 'invitee', value: { request_id: 'r' } })],
+    [row({ id: 'c', role: 'inviter', value: { request_id: 'r' } })],
     'x',
   ],
   [
@@ -250,7 +250,7 @@ test('a problem report finds an exchange whose protocol knows no report: its rec
 });
 
 test('a thread with the id of an open invitation of ours stands in its place', () => {
-  const invitation = (value: JsonObject) => around({ threads: new Map([['connection', [row({ id: 'i', role: 'invitee', value })]]]) });
+  const invitation = (value: JsonObject) => around({ threads: new Map([['connection', [row({ id: 'i', role: 'inviter', value })]]]) });
   const stands = (value: JsonObject) => isInvitationsThread(protocol('connection'), message(), invitation(value));
   assert.deepEqual([stands({ invitation_msg_id: 'thread' }), stands({ invitation_msg_id: 'thread', request_id: 'r' })], [true, false]);
 });

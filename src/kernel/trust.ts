@@ -107,7 +107,7 @@ function threadRecord(
   { anew = false, fits = () => true, invited }: { anew?: boolean; fits?: (one: LoadedRecord) => boolean; invited: readonly StoredRecord[] },
 ): LoadedRecord | undefined {
   // an invitation's offer is for who came by it, once somebody has
-  const guest = invited.find((row) => row.role === 'invitee' && row.value.request_id !== undefined);
+  const guest = invited.find((row) => row.role === 'inviter' && row.value.request_id !== undefined);
   const own = (one: LoadedRecord, category: string): boolean => {
     if (category === 'connection') return anew || one.id === connection?.id;
     if (!connection || one.connection === connection.id) return connection !== undefined;

@@ -19,7 +19,7 @@ const base = {
 const open = {
   id: 'c1',
   state: 'invitation',
-  role: 'invitee',
+  role: 'inviter',
   value: { ...base, accept: 'manual', invitation_mode: 'once', oob_id: 'o1' },
 };
 const oob = {
@@ -33,19 +33,19 @@ const service = { recipientKeys: [key(103)], routingKeys: [], endpoint: 'https:/
 const received = {
   id: 'c1',
   state: 'invitation',
-  role: 'inviter',
+  role: 'invitee',
   value: { ...base, invitation_mode: 'once', invitation_service: service },
 };
 const asking = {
   id: 'c1',
   state: 'request',
-  role: 'inviter',
+  role: 'invitee',
   value: { ...base, request_id: 'request-1', my_verkey: OUR_KEY, my_did: 'ours' },
 };
 const asked = {
   id: 'c1',
   state: 'request',
-  role: 'invitee',
+  role: 'inviter',
   value: {
     ...base,
     request_id: 'request-1',
@@ -121,7 +121,7 @@ table('connections', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'invitee',
+          role: 'inviter',
           states: ['request'],
           patch: {
             protocol: 'connections',
@@ -392,7 +392,7 @@ table('connections', [
       },
       record: {
         id: 'id-2',
-        role: 'invitee',
+        role: 'inviter',
         states: ['invitation'],
         patch: {
           protocol: 'connections',
@@ -427,7 +427,7 @@ table('connections', [
       },
       record: {
         id: 'id-2',
-        role: 'invitee',
+        role: 'inviter',
         states: ['invitation'],
         patch: {
           protocol: 'connections',
@@ -463,7 +463,7 @@ table('connections', [
     effects: {
       record: {
         id: 'id-1',
-        role: 'inviter',
+        role: 'invitee',
         states: ['invitation'],
         patch: {
           protocol: 'connections',
@@ -487,7 +487,7 @@ table('connections', [
       next: [{ command: 'accept-invitation' }],
       record: {
         id: 'id-1',
-        role: 'inviter',
+        role: 'invitee',
         states: ['invitation'],
         patch: {
           protocol: 'connections',

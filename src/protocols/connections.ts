@@ -56,7 +56,7 @@ export const connections = defineProtocol<ConnectionValue>({
     request: {
       schema: Type.Object({ label: Type.Optional(Type.String()), connection: Connection }),
       from: ['invitation'],
-      role: 'invitee',
+      role: 'inviter',
       handshake: true,
       load: (message) => invitationLookups(message.pthid, message.recipient),
       // invitations of this version are told apart by their keys: requests need not name them
@@ -89,7 +89,7 @@ export const connections = defineProtocol<ConnectionValue>({
     response: {
       schema: Type.Object({}),
       from: ['request'],
-      role: 'inviter',
+      role: 'invitee',
       handshake: true,
       step(ctx, message) {
         const mine = ctx.record!;
@@ -114,7 +114,7 @@ export const connections = defineProtocol<ConnectionValue>({
   acked: {
     schema: Type.Object({}),
     from: ['response'],
-    role: 'invitee',
+    role: 'inviter',
     step(ctx) {
       const { patch, deregisterKeys } = completed(ctx.record!);
       return { record: { states: ['active'], patch }, deregisterKeys };
@@ -170,7 +170,7 @@ export const connections = defineProtocol<ConnectionValue>({
         return {
           record: {
             id: connectionId,
-            role: 'invitee',
+            role: 'inviter',
             states: ['invitation'],
             patch: {
               protocol: 'connections',
@@ -209,7 +209,7 @@ export const connections = defineProtocol<ConnectionValue>({
           category: connection.category,
           tag: 'invitation_msg_id',
           equals: body['@id'] ?? '',
-          among: (row) => row.role === 'invitee',
+          among: (row) => row.role === 'inviter',
         },
       }),
       step(ctx, { body, query, unmediated }) {
@@ -228,7 +228,7 @@ export const connections = defineProtocol<ConnectionValue>({
         return {
           record: {
             id,
-            role: 'inviter',
+            role: 'invitee',
             states: ['invitation'],
             patch: {
               protocol: 'connections',
@@ -258,7 +258,7 @@ export const connections = defineProtocol<ConnectionValue>({
         mediation_id: Type.Optional(Type.String()),
       }),
       from: ['invitation'],
-      role: 'inviter',
+      role: 'invitee',
       load: ({ query }) => mediationLookup(query.mediation_id),
       step(ctx, { query }) {
         const { value } = ctx.record!;
@@ -292,7 +292,7 @@ export const connections = defineProtocol<ConnectionValue>({
       summary: 'Accept a stored connection request',
       query: Type.Object({ my_endpoint: Type.Optional(EndpointUrl) }),
       from: ['request'],
-      role: 'invitee',
+      role: 'inviter',
       step(ctx, { query }) {
         const { value } = ctx.record!;
         const through = ownService(ctx, { my_endpoint: query.my_endpoint, mediator: value.mediator });
@@ -310,7 +310,7 @@ export const connections = defineProtocol<ConnectionValue>({
                 value: { DID: mine.did, DIDDoc: mine.document },
                 verkey: value.invitation_key!,
               },
-              to: destinationOf({ role: 'invitee', value: { ...value, my_verkey: mine.verkey } }),
+              to: destinationOf({ role: 'inviter', value: { ...value, my_verkey: mine.verkey } }),
             },
           ],
         };

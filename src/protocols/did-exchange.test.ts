@@ -23,7 +23,7 @@ const found = (keys = PEER_KEY) => ({
 });
 
 const base = { invitation_key: key(103), invitation_msg_id: 'invitation-1', invitation_mode: 'once' };
-const open = { id: 'c1', state: 'invitation', role: 'invitee', value: { ...base, accept: 'manual', oob_id: 'o1' } };
+const open = { id: 'c1', state: 'invitation', role: 'inviter', value: { ...base, accept: 'manual', oob_id: 'o1' } };
 const oob = {
   category: 'oob_record',
   id: 'o1',
@@ -33,17 +33,17 @@ const oob = {
 };
 const service = { recipientKeys: [key(103)], routingKeys: [], endpoint: 'https://peer.example' };
 const driven = { ...base, protocol: 'did-exchange', connection_protocol: 'didexchange/1.1' };
-const received = { id: 'c1', state: 'invitation', role: 'inviter', value: { ...driven, invitation_service: service } };
+const received = { id: 'c1', state: 'invitation', role: 'invitee', value: { ...driven, invitation_service: service } };
 const asking = {
   id: 'c1',
   state: 'request',
-  role: 'inviter',
+  role: 'invitee',
   value: { ...driven, request_id: 'request-1', my_verkey: OUR_KEY, my_did: 'did:peer:4zQmours:zours' },
 };
 const asked = {
   id: 'c1',
   state: 'request',
-  role: 'invitee',
+  role: 'inviter',
   value: {
     ...driven,
     request_id: 'request-1',
@@ -71,7 +71,7 @@ const about = { sender: PEER_KEY, thid: 'request-1', minor: 1 };
 const init = {
   id: 'c1',
   state: 'init',
-  role: 'inviter',
+  role: 'invitee',
   value: { ...driven, invitation_key: undefined, their_public_did: WEB, wanted: { label: 'Us', goal: 'x' } },
 };
 const given = {
@@ -138,7 +138,7 @@ table('did-exchange', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'invitee',
+          role: 'inviter',
           states: ['request'],
           patch: {
             invitation_key: key(103),
@@ -234,7 +234,7 @@ table('did-exchange', [
     effects: {
       record: {
         id: 'id-1',
-        role: 'invitee',
+        role: 'inviter',
         states: ['request'],
         patch: {
           accept: 'manual',
@@ -813,7 +813,7 @@ table('did-exchange', [
     effects: {
       work: [{ op: 'dids/resolve', input: { did: 'did:web:peer.example' }, result: 'found' }],
       record: {
-        role: 'inviter',
+        role: 'invitee',
         states: ['init'],
         silent: true,
         patch: {
@@ -855,7 +855,7 @@ table('did-exchange', [
       next: [{ command: 'accept-request', record: { category: 'connection', id: 'id-1' } }],
       record: {
         id: 'id-1',
-        role: 'invitee',
+        role: 'inviter',
         states: ['request'],
         patch: {
           accept: 'auto',

@@ -46,7 +46,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         goal_code: Type.Optional(Type.String()),
       }),
       from: ['invitation', NEW],
-      role: 'invitee',
+      role: 'inviter',
       handshake: true,
       load: (message): Record<string, Load> => ({
         ...invitationLookups(message.pthid, message.recipient),
@@ -78,7 +78,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
     response: {
       schema: Type.Object({ did: Text }),
       from: ['request'],
-      role: 'inviter',
+      role: 'invitee',
       handshake: true,
       step(ctx, message) {
         const mine = ctx.record!;
@@ -98,7 +98,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
     complete: {
       schema: Type.Object({}),
       from: ['response'],
-      role: 'invitee',
+      role: 'inviter',
       step(ctx) {
         const { patch, deregisterKeys } = completed(ctx.record!);
         return { record: { states: ['active'], patch: { ...patch, my_did: shortPeerDid(ctx.record!.value.my_did!) } }, deregisterKeys };
@@ -160,7 +160,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         use_did_method: Type.Optional(PeerMethod),
       }),
       from: ['invitation'],
-      role: 'inviter',
+      role: 'invitee',
       load: ({ query }) => ownLookup(query.use_did),
       step(ctx, { query }) {
         if (query.use_did && query.use_did_method) throw new AppError('bad-request', 'use_did and use_did_method are mutually exclusive');
@@ -214,7 +214,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         };
         return {
           record: {
-            role: 'inviter',
+            role: 'invitee',
             states: ['init'],
             silent: true,
             patch: {
@@ -276,7 +276,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
       summary: 'Accept a stored connection request',
       query: Type.Object({ my_endpoint: Type.Optional(EndpointUrl), mediation_id: OptionalText, use_public_did: Type.Optional(Flag) }),
       from: ['request'],
-      role: 'invitee',
+      role: 'inviter',
       load: ({ query }) => ({ ...mediationLookup(query.mediation_id), ...(query.use_public_did === 'true' ? publicLookup : {}) }),
       step(ctx, { query }) {
         const { value } = ctx.record!;
@@ -296,7 +296,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
               minor,
               body: { did: mine.did },
               signed: { ...proof, verkey: value.invitation_key! },
-              to: destinationOf({ role: 'invitee', value: { ...value, my_verkey: mine.verkey, my_did_shared: mine.shared } }),
+              to: destinationOf({ role: 'inviter', value: { ...value, my_verkey: mine.verkey, my_did_shared: mine.shared } }),
             },
           ],
         };
@@ -443,7 +443,7 @@ function unasked(
     protocol: 'did-exchange',
     mediator: options.mediator,
   };
-  return { record: { id: ctx.newId(), role: 'invitee', states: ['init'], silent: true, patch } };
+  return { record: { id: ctx.newId(), role: 'inviter', states: ['init'], silent: true, patch } };
 }
 
 /** A request, once its sender's keys are known. `begun`: its record, where there was none before. */
@@ -461,7 +461,7 @@ function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, b
   const id = ctx.record?.id ?? begun!.id!;
   const value: Partial<ConnectionValue> = ctx.record?.value ?? begun!.patch!;
   const next = value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
-  return { record: { id, role: 'invitee', states: ['request'], patch: { ...value, ...patch } }, next };
+  return { record: { id, role: 'inviter', states: ['request'], patch: { ...value, ...patch } }, next };
 }
 
 /** A response, once its sender's keys are known: the connection is complete on our side. */

@@ -25,7 +25,7 @@ table('introduction', [
         some({
           def: 'connection',
           id: 'id-2',
-          role: 'invitee',
+          role: 'inviter',
           states: ['invitation'],
           patch: some({ accept: 'auto', invitation_key: key(1), invitation_mode: 'once', invitation_msg_id: 'id-1', oob_id: 'id-3' }),
         }),

@@ -155,7 +155,7 @@ function invited(ctx: Ctx, comment: unknown): Effects {
       {
         def: connection,
         id: connectionId,
-        role: 'invitee',
+        role: 'inviter',
         states: ['invitation'],
         patch: {
           accept: ctx.settings.autoAcceptRequests ? 'auto' : 'manual',

@@ -166,7 +166,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'inviter',
+          role: 'invitee',
           states: ['invitation'],
           patch: {
             accept: 'manual',
@@ -209,7 +209,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'inviter',
+          role: 'invitee',
           states: ['invitation'],
           patch: {
             accept: 'manual',
@@ -307,7 +307,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-3',
-          role: 'invitee',
+          role: 'inviter',
           states: ['invitation'],
           patch: {
             accept: 'auto',
@@ -388,7 +388,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-3',
-          role: 'invitee',
+          role: 'inviter',
           states: ['invitation'],
           patch: {
             accept: 'manual',
@@ -452,7 +452,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-3',
-          role: 'invitee',
+          role: 'inviter',
           states: ['invitation'],
           patch: {
             accept: 'manual',
@@ -516,7 +516,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-3',
-          role: 'invitee',
+          role: 'inviter',
           states: ['invitation'],
           patch: {
             accept: 'manual',
@@ -761,7 +761,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'inviter',
+          role: 'invitee',
           states: ['invitation'],
           patch: {
             accept: 'auto',
@@ -803,7 +803,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'inviter',
+          role: 'invitee',
           states: ['invitation'],
           patch: {
             accept: 'manual',
@@ -882,7 +882,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'inviter',
+          role: 'invitee',
           states: ['invitation'],
           patch: {
             accept: 'manual',
@@ -1058,7 +1058,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'inviter',
+          role: 'invitee',
           states: ['invitation'],
           patch: {
             accept: 'manual',
@@ -1182,7 +1182,7 @@ table('out-of-band', [
         {
           def: 'connection',
           id: 'id-1',
-          role: 'inviter',
+          role: 'invitee',
           states: ['invitation'],
           patch: {
             accept: 'manual',

@@ -328,7 +328,7 @@ function createInvitation(
       },
     },
     others: [
-      ...(handshakes.length > 0 ? [{ def: connection, id: connectionId, role: 'invitee', states: ['invitation'], patch: value }] : []),
+      ...(handshakes.length > 0 ? [{ def: connection, id: connectionId, role: 'inviter', states: ['invitation'], patch: value }] : []),
       ...own.others,
       ...others,
     ],
@@ -509,7 +509,7 @@ function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, first: re
   };
   return {
     record: { role: 'receiver', states: [...first, 'done'], patch: { ...value, connection_id: id } },
-    others: [{ def: connection, id, role: 'inviter', states: ['invitation'], patch }],
+    others: [{ def: connection, id, role: 'invitee', states: ['invitation'], patch }],
     next: auto ? [{ protocol, command: 'accept-invitation', record: { category: connection.category, id } }] : [],
   };
 }

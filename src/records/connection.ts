@@ -85,9 +85,13 @@ export interface ConnectionValue {
 const isOwnInvitation = ({ request_id, invitation_service, protocol }: ConnectionValue): boolean =>
   request_id === undefined && invitation_service === undefined && protocol !== 'connection-2018';
 
-/** RFC 0023's name of a state, told from our side; ACA-Py's `rfc23_state`. */
-function rfc23State(state: string | undefined, theirRole: string | undefined): string {
-  const theyRespond = theirRole === 'inviter';
+/** The peer's role, by ours; ACA-Py's `their_role`. */
+const THEIR_ROLE: Readonly<Record<string, string>> = { inviter: 'invitee', invitee: 'inviter' };
+const theirRole = (role: string | undefined): string | undefined => (role === undefined ? undefined : THEIR_ROLE[role]);
+
+/** RFC 0023's name of a state, from our side; ACA-Py's `rfc23_state`. */
+function rfc23State(state: string | undefined, role: string | undefined): string {
+  const theyRespond = role === 'invitee';
   switch (state) {
     case 'invitation':
       return theyRespond ? 'invitation-received' : 'invitation-sent';
@@ -104,7 +108,7 @@ function rfc23State(state: string | undefined, theirRole: string | undefined): s
   }
 }
 
-/** `role` holds ACA-Py's `their_role`: `invitee` where the peer came by our invitation, `inviter` where we came by theirs. */
+/** `role` is ours: `inviter` where the peer came by our invitation, `invitee` where we came by theirs. */
 export const connection = defineRecord<ConnectionValue>({
   category: 'connection',
   idField: 'connection_id',
@@ -120,7 +124,7 @@ export const connection = defineRecord<ConnectionValue>({
       my_did: value.my_did,
       their_did: value.their_did,
       their_label: value.their_label,
-      their_role: record.role,
+      their_role: theirRole(record.role),
       connection_protocol: value.connection_protocol,
       rfc23_state: rfc23State(record.state, record.role),
       invitation_key: value.invitation_key,
@@ -179,6 +183,7 @@ export const connection = defineRecord<ConnectionValue>({
         ['sent', 'received'].flatMap((way) => ['invitation', 'request', 'response'].map((name) => [`${name}-${way}`, name])),
       ),
     },
+    peerRole: THEIR_ROLE,
     filters: {
       alias: 'alias',
       connection_protocol: 'connection_protocol',
@@ -261,5 +266,5 @@ export function requested(
   const next = invited.value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
   if (!multi) return { record: { states: ['request'], patch }, ...used, next };
   const value: ConnectionValue = { ...invited.value, ...patch, invitation_mode: 'once' };
-  return { ...used, others: [{ def: connection, id, role: 'invitee', states: ['request'], patch: value }, ...(used.others ?? [])], next };
+  return { ...used, others: [{ def: connection, id, role: 'inviter', states: ['request'], patch: value }, ...(used.others ?? [])], next };
 }

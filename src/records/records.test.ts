@@ -84,7 +84,7 @@ const ROWS: readonly Row[] = [
     record: {
       id: 'c1',
       state: 'response',
-      role: 'invitee',
+      role: 'inviter',
       value: {
         invitation_mode: 'once',
         invitation_key: 'I',

@@ -126,7 +126,7 @@ async function placed(protocol: Protocol, state: string, role: string | undefine
         id: connection,
         expect: 0,
         state: own ? state : 'active',
-        role: own ? role : 'invitee',
+        role: own ? role : 'inviter',
         tags: def.tags(value),
         value: value as JsonObject,
       },

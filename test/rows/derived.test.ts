@@ -195,7 +195,7 @@ test('[D-06] what is known here costs a stranger what is not: the same answers, 
         kind: 'connection',
         target: 'the connection',
       })),
-      records: [{ category: 'connection', id: 'the connection', expect: 0, state: 'active', role: 'invitee', value: value as never }],
+      records: [{ category: 'connection', id: 'the connection', expect: 0, state: 'active', role: 'inviter', value: value as never }],
     });
     const key = await kernel.keyOf('one');
     const junk = (): string => randomBytes(120).toString('base64');

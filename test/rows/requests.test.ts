@@ -244,7 +244,7 @@ test('[S2-102] a request nonce is used up by its response', async () => {
 async function waitingBob(name: string, endpoint: string) {
   const { path, connection } = await vectorStore(join(world.folder, `${name}.db`), vectorKey('bob_endpoint'), {
     state: 'request',
-    role: 'inviter',
+    role: 'invitee',
     key: vectorKey('bob_pairwise'),
     ids: [vector('connection_response').base_message.id],
     value: {
@@ -268,7 +268,7 @@ async function waitingBob(name: string, endpoint: string) {
 async function respondedAlice(name: string) {
   const { path, connection } = await vectorStore(join(world.folder, `${name}.db`), vectorKey('alice_endpoint'), {
     state: 'response',
-    role: 'invitee',
+    role: 'inviter',
     key: vectorKey('alice_pairwise'),
     ids: [vectorKey('bob_pairwise').did],
     value: {

@@ -71,7 +71,7 @@ export const CONNECTION: Some = {
   category: 'connection',
   id: 'c1',
   state: 'active',
-  role: 'invitee',
+  role: 'inviter',
   value: {
     invitation_mode: 'once',
     my_verkey: OUR_KEY,

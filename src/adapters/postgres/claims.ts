@@ -90,7 +90,7 @@ export function laneClaims({ link, tenantById, keysOf, settle }: Parts): Jobs['c
     const rows = await patient<ClaimRow>(
       link,
       lane !== undefined
-        ? { name: 'claim', text: 'SELECT * FROM flexid.claim($1, $2, $3, $4, $5)', values: [...common, lane] }
+        ? { name: 'claim', text: 'SELECT * FROM flexid.claim_lane($1, $2, $3, $4, $5)', values: [...common, lane] }
         : {
             name: 'claim-fair',
             text: 'SELECT * FROM flexid.claim_fair($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',

@@ -29,7 +29,7 @@ interface Pending {
 }
 
 const COLUMNS = 'r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value';
-const LOAD = `SELECT * FROM flexid.load(${Array.from({ length: 11 }, (_, i) => `$${i + 1}`).join(', ')})`;
+const LOAD = `SELECT * FROM flexid.load_rows(${Array.from({ length: 11 }, (_, i) => `$${i + 1}`).join(', ')})`;
 
 /** The lookups of one event-loop turn, over all tenants, in one round trip. */
 export function loadBatcher(link: Link, read: RowReader) {

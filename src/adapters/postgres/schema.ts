@@ -156,6 +156,19 @@ ${loadFunction('r.t = g.t AND r.n = g.n')}`,
   { name: 'lanes in turn by tenant and target', sql: FAIR_FUNCTIONS },
   { name: 'blobs', sql: BLOB_TABLES + BLOB_TABLE_NAMES.map(secured).join('') + BLOB_FUNCTIONS },
   { name: 'counters', sql: COUNTER_TABLES + COUNTER_TABLE_NAMES.map(secured).join('') + COMMIT_COUNTER_FUNCTION },
+  {
+    // a plain column, so that locked wallets need no key for it; a replica of an earlier version would take it for the peer's role, and can read, claim and commit no more
+    name: 'our own role in connections',
+    sql: `
+SELECT set_config('flexid.tenant', '*', true);
+UPDATE flexid.record SET role = CASE role WHEN 'inviter' THEN 'invitee' ELSE 'inviter' END WHERE category = 'connection' AND role IN ('inviter', 'invitee');
+ALTER FUNCTION flexid.load RENAME TO load_rows;
+ALTER FUNCTION flexid.claim RENAME TO claim_lane;
+DO $$ DECLARE v_name text; BEGIN
+  FOR v_name IN SELECT oid::regprocedure::text FROM pg_proc WHERE proname = 'commit' AND pronamespace = 'flexid'::regnamespace ORDER BY pronargs DESC OFFSET 1
+  LOOP EXECUTE 'DROP FUNCTION ' || v_name; END LOOP;
+END $$;`,
+  },
 ];
 
 /** Any number of our own: the advisory lock under which only one process migrates. */

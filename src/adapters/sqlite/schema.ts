@@ -102,6 +102,13 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     CREATE TABLE allocation (t INTEGER NOT NULL, job TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (t, job)) WITHOUT ROWID, STRICT;
     `,
   },
+  {
+    // a plain column, so that locked wallets need no key for it
+    name: 'our own role in connections',
+    sql: `
+    UPDATE record SET role = CASE role WHEN 'inviter' THEN 'invitee' ELSE 'inviter' END WHERE category = 'connection' AND role IN ('inviter', 'invitee');
+    `,
+  },
 ];
 
 /** The tables that hold rows of a tenant by its number `t`. */
