@@ -32,11 +32,11 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
   'src/agent-2018/credential.ts': { 'https://didcomm.org/issue-credential/2.0': 'says its messages in the words of 2018' },
   'src/agent-2018/proof.ts': { 'https://didcomm.org/present-proof/2.0': 'says its messages in the words of 2018' },
   'src/resources/connection.ts': { 'connections/1.0': "ACA-Py's name of what a static connection came by" },
-  'src/protocols/connections.ts': {
+  'src/protocols/connecting/connections.ts': {
     'https://didcomm.org/trust_ping/1.0/ping': 'completes a connection (RFC 0160)',
     'https://didcomm.org/notification/1.0/ack': 'completes a connection (RFC 0160)',
   },
-  'src/protocols/did-exchange.ts': { 'https://didcomm.org/trust_ping/1.0/ping': '--auto-ping-connection' },
+  'src/protocols/connecting/did-exchange.ts': { 'https://didcomm.org/trust_ping/1.0/ping': '--auto-ping-connection' },
   'src/protocols/introduction.ts': {
     'https://didcomm.org/out-of-band/1.1/invitation': "the invitation that ACA-Py's introductions hold",
     'https://didcomm.org/didexchange/1.1': "the invitation that ACA-Py's introductions hold",

@@ -1,6 +1,6 @@
 import type { Profile2018 } from '../didcomm/agent-2018-types.ts';
 import { AppError } from '../errors.ts';
-import type { Change, Effects } from '../kernel/effects.ts';
+import type { Change } from '../kernel/effects.ts';
 import { renamed } from '../kernel/former-names.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
 import { changed, type StepContext } from '../kernel/protocol.ts';
@@ -200,12 +200,6 @@ export const connection = defineRecord<ConnectionValue>({
 export const invitationMediated = ({ invitation_mediated, invitation_key }: ConnectionValue): string[] =>
   invitation_mediated && invitation_key ? [invitation_key] : [];
 
-/** A connection is complete: nobody writes to the key of its invitation any more. */
-export const completed = ({ value }: LoadedRecord<ConnectionValue>): { patch: Partial<ConnectionValue>; deregisterKeys: string[] } => ({
-  patch: { invitation_mediated: undefined },
-  deregisterKeys: invitationMediated(value),
-});
-
 /** The id of a connection that can be written to. @throws AppError ACA-Py's refusal of one that cannot yet */
 export function readyConnection(given: { readonly id: string; readonly state?: string } | undefined): string {
   if (given?.state !== 'active' && given?.state !== 'response') throw new AppError('bad-request', `Connection ${given?.id} not ready`);
@@ -250,21 +244,3 @@ export const theirs = (peer: Peer, shown: string | undefined): Partial<Connectio
   their_endpoint: peer.endpoint,
   their_endpoints: peer.endpoints,
 });
-
-/**
- * A request for an invitation: it takes the invitation's own record, or begins one where the invitation is of many uses.
- * @param used what comes of the invitation itself
- */
-export function requested(
-  ctx: StepContext<ConnectionValue>,
-  patch: Partial<ConnectionValue>,
-  used: Pick<Effects, 'others' | 'emit'>,
-): Effects {
-  const invited = ctx.record!;
-  const multi = invited.value.invitation_mode === 'multi';
-  const id = multi ? ctx.newId() : invited.id;
-  const next = invited.value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
-  if (!multi) return { record: { states: ['request'], patch }, ...used, next };
-  const value: ConnectionValue = { ...invited.value, ...patch, invitation_mode: 'once' };
-  return { ...used, others: [{ def: connection, id, role: 'inviter', states: ['request'], patch: value }, ...(used.others ?? [])], next };
-}

@@ -27,7 +27,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A1-3',
     text: 'the document of a request of connections 1.0 shows the key that sealed it and no other',
     mutation: {
-      file: 'src/protocols/connections.ts',
+      file: 'src/protocols/connecting/connections.ts',
       from: 'as string | undefined,\n          ...theirs(peer, message.sender),',
       to: 'as string | undefined,\n          ...theirs(peer, message.sender),\n          shown_keys: peer.recipientKeys,',
     },
@@ -104,7 +104,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A2-3',
     text: 'an invitation that has the id of one of ours is not received',
     mutation: {
-      file: 'src/protocols/out-of-band.ts',
+      file: 'src/protocols/connecting/out-of-band.ts',
       from: 'if (ctx.loaded.ours || ctx.loaded.own) throw',
       to: 'if (ctx.loaded.ours && ctx.loaded.own) throw',
     },
@@ -131,7 +131,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A9',
     text: 'a signature vouches for the DID that it names',
     mutation: {
-      file: 'src/protocols/did-exchange.ts',
+      file: 'src/protocols/connecting/did-exchange-peers.ts',
       from: "isOf(attachedObject(attachment, 'DID document'), did);",
       to: 'signed.length > 0;',
     },
@@ -140,7 +140,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A9-2',
     text: 'what a request attaches is of its own DID',
     mutation: {
-      file: 'src/protocols/did-exchange.ts',
+      file: 'src/protocols/connecting/did-exchange-peers.ts',
       from: "isOf(attachedObject(attachment, 'DID document'), did);",
       to: 'true;',
     },
@@ -149,7 +149,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A9-3',
     text: 'what is told of the inviter is signed by the key of the invitation',
     mutation: {
-      file: 'src/protocols/connections.ts',
+      file: 'src/protocols/connecting/connections.ts',
       from: "verifyDecorator(message.signatures.connection, signer ?? '')",
       to: 'verifyDecorator(message.signatures.connection, (message.signatures.connection as { signer: string }).signer)',
     },

@@ -1,22 +1,41 @@
 import Type from 'typebox';
-import { verifySignedBy } from '../didcomm/attachments.ts';
-import { contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
-import { didcommServices } from '../dids/did-doc.ts';
-import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
-import { ownPeer2, peer4Document } from '../dids/own-documents.ts';
-import { attachedContact, bareDid, unqualifiedDid } from '../dids/unqualified.ts';
-import { AppError, errorRow } from '../errors.ts';
-import { EndpointUrl } from '../kernel/addresses.ts';
-import type { Effects } from '../kernel/effects.ts';
-import { attachedObject, problemText, readMessage } from '../kernel/message.ts';
-import { command, defineProtocol, type Incoming, type Load, NEW, type StepContext } from '../kernel/protocol.ts';
-import { destinationOf } from '../kernel/seal.ts';
-import type { JsonObject } from '../ports/json.ts';
-import type { ResolvedDid } from '../ports/ledger.ts';
-import { type ConnectionValue, completed, connection, type Peer, requested, theirs } from '../records/connection.ts';
-import { contactDid, type DidValue, did } from '../records/did.ts';
-import { keyOwnerFor, mediationLookup, type OwnService, ownService, servedBy } from '../records/mediation.ts';
-import { invitationLookups, used } from '../records/out-of-band.ts';
+import { isRemote, resolvedContact } from '../../dids/contact.ts';
+import { didcommServices } from '../../dids/did-doc.ts';
+import { shortPeerDid } from '../../dids/did-peer.ts';
+import { AppError } from '../../errors.ts';
+import { EndpointUrl } from '../../kernel/addresses.ts';
+import { problemText } from '../../kernel/message.ts';
+import { command, defineProtocol, type Load, NEW } from '../../kernel/protocol.ts';
+import { destinationOf } from '../../kernel/seal.ts';
+import type { ResolvedDid } from '../../ports/ledger.ts';
+import { type ConnectionValue, connection } from '../../records/connection.ts';
+import { contactDid, type DidValue, did } from '../../records/did.ts';
+import { mediationLookup, ownService } from '../../records/mediation.ts';
+import { invitationLookups } from '../../records/out-of-band.ts';
+import {
+  type Asked,
+  checkProof,
+  peerOf,
+  type Resolved,
+  readGiven,
+  refused,
+  remotePeer,
+  resolved,
+  unsealedPeer,
+} from './did-exchange-peers.ts';
+import {
+  answered,
+  ask,
+  implicitKey,
+  minorOf,
+  ownDid,
+  ownLookup,
+  publicLookup,
+  received,
+  unasked,
+  type Wanted,
+} from './did-exchange-steps.ts';
+import { completed } from './invited.ts';
 
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
 const Text = Type.String({ minLength: 1, maxLength: 20_000 });
@@ -319,250 +338,3 @@ export const didExchange = defineProtocol<ConnectionValue>({
     }),
   },
 });
-
-const PING = 'https://didcomm.org/trust_ping/1.0/ping';
-
-/** What must be known of a request or a response when the document of its DID is there. */
-interface Asked {
-  readonly sender: string;
-  /** Our key that it was sealed for, where it is answered under that. */
-  readonly recipient?: string;
-  readonly thid: string;
-  readonly pthid?: string;
-  readonly minor: number;
-  readonly label?: string;
-  /** A controller has handed it in: the answer, which only the DID's own keys open, will tell. */
-  readonly unsealed?: boolean;
-}
-
-interface Resolved extends ResolvedDid {
-  readonly about: Asked;
-}
-
-const resolved = (did: string, result: string, about: Asked): Effects => ({
-  work: [{ op: 'dids/resolve', input: { did, about: { ...about } }, result }],
-});
-
-const remotePeer = (output: Resolved): Peer => ({ did: output.document.id, ...resolvedContact(output) });
-
-/** What the sender of a request hears whose invitation is not open, whyever: used, deleted, of another key, or none at all. */
-function refused(peer: Peer, { sender, recipient, thid, pthid, minor }: Asked): Effects {
-  if (!peer.recipientKeys.includes(sender)) return {};
-  const { report: code, peer: en } = errorRow('invitation-closed');
-  const { recipientKeys, routingKeys, endpoint } = peer;
-  const to = { recipientKeys, routingKeys, endpoint, sender: recipient };
-  return { send: [{ type: 'problem_report', thid, pthid, minor, body: { description: { code, en } }, to, back: true }] };
-}
-
-const ownLookup = (name: string | undefined): Record<string, Load> =>
-  name ? { own: { category: did.category, tag: 'did', equals: name } } : {};
-const publicLookup: Record<string, Load> = { own: { category: did.category, tag: 'posture', equals: 'public' } };
-
-/** What a controller said of a request that waits for the keys of its DID. */
-interface Wanted {
-  readonly endpoint?: string;
-  readonly label?: string;
-  readonly goal?: string;
-  readonly goal_code?: string;
-  readonly own?: { readonly did: string; readonly verkey: string };
-  readonly method?: string;
-}
-
-/** Sends the request of our DID to where the invitation, or the DID of the other side, says. */
-function ask(
-  ctx: StepContext<ConnectionValue>,
-  patch: Partial<ConnectionValue>,
-  mine: Own,
-  words: { label?: string; goal?: string; goal_code?: string; pthid?: string },
-): Effects {
-  const record = ctx.record!;
-  const minor = minorOf(record.value);
-  const id = ctx.newId();
-  const service = (patch.invitation_service ?? record.value.invitation_service)!;
-  const about = {
-    request_id: id,
-    connection_protocol: versionOf(minor),
-    my_did: mine.did,
-    my_verkey: mine.verkey,
-    my_did_shared: mine.shared,
-    ...mine.served,
-  };
-  return {
-    record: { states: ['request'], patch: { ...patch, ...about } },
-    ...mine.keys(record.id),
-    send: [
-      {
-        type: 'request',
-        id,
-        thid: id,
-        pthid: words.pthid,
-        minor,
-        body: { label: words.label ?? ctx.settings.label, did: mine.did, goal: words.goal, goal_code: words.goal_code },
-        signed: mine.document && { field: 'did_doc', text: JSON.stringify(mine.document), verkey: mine.verkey },
-        to: { ...service, sender: mine.verkey },
-      },
-    ],
-  };
-}
-
-/** A message as a controller hands it in. @throws AppError `bad-request` */
-function readGiven(body: JsonObject): Incoming {
-  try {
-    return readMessage(body);
-  } catch (error) {
-    throw new AppError('bad-request', 'The request is not a message: its decorators cannot be read', { cause: error });
-  }
-}
-
-/** What a request tells of its sender that a controller hands in: a document that it attaches is signed by its own key. */
-function unsealedPeer(message: Incoming): Peer {
-  const attached = message.attachments.did_doc?.[0];
-  const did = message.body.did as string;
-  return peerOf(message, attached && attachedContact(attachedObject(attached, 'DID document'), did).recipientKeys[0]);
-}
-
-/** The key of our DID that a request without an invitation came to. @throws AppError where that DID invites nobody by itself */
-function implicitKey(ctx: StepContext): string {
-  const own = ctx.loaded.own?.value as DidValue | undefined;
-  if (!own || own.posture === 'wallet_only' || !ctx.settings.publicInvites || !ctx.settings.requestsThroughPublicDid)
-    throw new AppError('invitation-closed', 'the request is for no open invitation');
-  return own.verkey;
-}
-
-/** The connection of a request without an invitation, before anything is known of its sender. */
-function unasked(
-  ctx: StepContext,
-  key: string | undefined,
-  options: { auto?: boolean; alias?: string; mediator?: ConnectionValue['mediator'] } = {},
-): { record: NonNullable<Effects['record']> } {
-  const patch: ConnectionValue = {
-    accept: (options.auto ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
-    alias: options.alias,
-    invitation_key: key,
-    invitation_mode: 'once',
-    protocol: 'did-exchange',
-    mediator: options.mediator,
-  };
-  return { record: { id: ctx.newId(), role: 'inviter', states: ['init'], silent: true, patch } };
-}
-
-/** A request, once its sender's keys are known. `begun`: its record, where there was none before. */
-function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked, begun?: Effects['record']): Effects {
-  if (!asked.unsealed && !peer.recipientKeys.includes(asked.sender))
-    throw new AppError('message-invalid', 'the request is not sealed by the key it names');
-  const patch: Partial<ConnectionValue> = {
-    protocol: 'did-exchange',
-    connection_protocol: versionOf(asked.minor),
-    request_id: asked.thid,
-    their_label: asked.label,
-    ...theirs(peer, asked.sender),
-  };
-  if (ctx.record?.state === 'invitation') return requested(ctx, patch, used(ctx, ctx.record.value.oob_id));
-  const id = ctx.record?.id ?? begun!.id!;
-  const value: Partial<ConnectionValue> = ctx.record?.value ?? begun!.patch!;
-  const next = value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
-  return { record: { id, role: 'inviter', states: ['request'], patch: { ...value, ...patch } }, next };
-}
-
-/** A response, once its sender's keys are known: the connection is complete on our side. */
-function answered(ctx: StepContext<ConnectionValue>, peer: Peer, asked: Asked): Effects {
-  const mine = ctx.record!;
-  // ACA-Py answers on the connection that the request came on under the key that the request was for
-  if (![...peer.recipientKeys, mine.value.invitation_key].includes(asked.sender))
-    throw new AppError('message-invalid', 'the response is sealed neither by a key that it names nor by that of the invitation');
-  const patch = theirs(peer, asked.sender);
-  const to = destinationOf({ role: mine.role, value: { ...mine.value, ...patch } });
-  const minor = minorOf(mine.value);
-  const attached = mine.value.attached ?? [];
-  return {
-    record: {
-      states: ['response', 'active'],
-      patch: { ...patch, attached: undefined, my_did: shortPeerDid(mine.value.my_did!), reusable: true },
-    },
-    send: [
-      { type: 'complete', thid: asked.thid, pthid: mine.value.invitation_msg_id, minor, to },
-      ...(ctx.settings.autoPingConnection
-        ? [{ type: PING, id: ctx.newId(), thid: undefined, body: { response_requested: false }, to }]
-        : []),
-    ],
-    dispatch: attached.map((json) => ({ connection: mine.id, message: json as Incoming['raw'] })),
-  };
-}
-
-const versionOf = (minor: number): string => `didexchange/1.${minor === 0 ? 0 : 1}`;
-const minorOf = (value: ConnectionValue): number => (value.connection_protocol === 'didexchange/1.0' ? 0 : 1);
-
-interface Own {
-  readonly did: string;
-  readonly verkey: string;
-  readonly shared?: boolean;
-  /** In version 1.0: the document that must go with it. */
-  readonly document?: object;
-  readonly served: Partial<ConnectionValue>;
-  /** What is stored of a new one that serves this connection. */
-  keys(connection: string): Pick<Effects, 'keys' | 'keyOwners'>;
-}
-
-/** Our DID for a connection: the one of the wallet that was asked for, else a new pairwise one with one key. */
-function ownDid(ctx: StepContext, minor: number, service: OwnService, own?: { did: string; verkey: string }, method?: string): Own {
-  if (own) return { did: own.did, verkey: own.verkey, shared: true, served: { pulls: service.pulls }, keys: () => ({}) };
-  const key = ctx.newKey();
-  const spec = { verkey: key.verkey, endpoint: service.endpoint, more: service.more, routingKeys: service.routingKeys };
-  const made =
-    method === 'did:peer:2'
-      ? { did: ownPeer2(spec) }
-      : minor === 0 && !method
-        ? unqualifiedDid(spec)
-        : { did: createPeer4(peer4Document(spec)).did };
-  return {
-    ...made,
-    verkey: key.verkey,
-    served: servedBy(service),
-    keys: (connection) => ({ keys: [key.write], keyOwners: [keyOwnerFor(service, key.verkey, 'connection', connection)] }),
-  };
-}
-
-/**
- * What the message says of its sender's DID: by an attached document or by the DID itself. An attached document is signed by `signer`. A response must prove that
- * its DID is the inviter's, so one without a document must sign the DID itself (`did_rotate`).
- */
-function peerOf(message: Incoming, signer: string | undefined, proven = false): Peer {
-  checkProof(message, signer, proven);
-  const did = message.body.did as string;
-  const attached = message.attachments.did_doc?.[0];
-  // what a did:peer:4 or 2 says of itself cannot be said otherwise; the document of another DID comes with it
-  if (attached && !/^did:peer:[24]/.test(did)) {
-    return { did: bareDid(did), ...attachedContact(attachedObject(attached, 'DID document'), did) };
-  }
-  const document = resolvePeer(did);
-  return { did: shortPeerDid(did), ...contactOf(document) };
-}
-
-/**
- * What is attached must be signed by `signer` and be about the DID that the message names: a document of it, or the DID itself (`did_rotate`). A signature over
- * anything else vouches for nothing. With `proven`, one of the two must be there.
- */
-function checkProof(message: Incoming, signer: string | undefined, proven: boolean): void {
-  const did = message.body.did as string;
-  const document = message.attachments.did_doc?.[0];
-  const rotation = proven ? message.attachments.did_rotate?.[0] : undefined;
-  if (proven && !document && !rotation)
-    throw new AppError('message-invalid', 'neither a document nor a rotation is signed by the invitation key');
-  for (const attachment of [document, rotation]) {
-    if (!attachment) continue;
-    let signed: Buffer;
-    try {
-      signed = verifySignedBy(attachment, signer ?? '');
-    } catch (error) {
-      throw new AppError('message-invalid', 'the signature of what is attached is missing or by another key', { cause: error });
-    }
-    const about = attachment === rotation ? signed.toString('utf8') === did : isOf(attachedObject(attachment, 'DID document'), did);
-    if (!about) throw new AppError('message-invalid', 'another DID than the named one is signed');
-  }
-}
-
-/** Whether a document says that it is of this DID, in whatever of its forms. */
-function isOf({ id, alsoKnownAs }: JsonObject, did: string): boolean {
-  const plain = (name: unknown): unknown => (typeof name === 'string' ? shortPeerDid(bareDid(name)) : undefined);
-  return [id, ...(Array.isArray(alsoKnownAs) ? alsoKnownAs : [])].some((name) => plain(name) === plain(did));
-}

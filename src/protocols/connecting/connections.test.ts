@@ -1,7 +1,7 @@
-import { key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../test/support/steps.ts';
-import { newKeyPair } from '../didcomm/keys.ts';
-import { signDecorator } from '../didcomm/signature-decorator.ts';
-import { unqualifiedDid } from '../dids/unqualified.ts';
+import { key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../../test/support/steps.ts';
+import { newKeyPair } from '../../didcomm/keys.ts';
+import { signDecorator } from '../../didcomm/signature-decorator.ts';
+import { unqualifiedDid } from '../../dids/unqualified.ts';
 
 /** The invitation's key is `key(103)`. */
 const INVITING = newKeyPair(Buffer.alloc(32, 103));

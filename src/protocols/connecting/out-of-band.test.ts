@@ -1,7 +1,7 @@
-import { CONNECTION, key, OUR_KEY, PEER_KEY, table } from '../../test/support/steps.ts';
-import { verkeyToDidKey } from '../didcomm/encoding.ts';
-import { createPeer4 } from '../dids/did-peer.ts';
-import { peer4Document } from '../dids/own-documents.ts';
+import { CONNECTION, key, OUR_KEY, PEER_KEY, table } from '../../../test/support/steps.ts';
+import { verkeyToDidKey } from '../../didcomm/encoding.ts';
+import { createPeer4 } from '../../dids/did-peer.ts';
+import { peer4Document } from '../../dids/own-documents.ts';
 
 const PEER_DID = createPeer4(peer4Document({ verkey: PEER_KEY, endpoint: 'https://peer.example' })).did;
 const HANDSHAKE = ['https://didcomm.org/didexchange/1.1'];

@@ -1,9 +1,9 @@
-import { CONNECTION, key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../test/support/steps.ts';
-import { signedAttachment } from '../didcomm/attachments.ts';
-import { newKeyPair } from '../didcomm/keys.ts';
-import { createPeer4, shortPeerDid } from '../dids/did-peer.ts';
-import { peer4Document } from '../dids/own-documents.ts';
-import { unqualifiedDid } from '../dids/unqualified.ts';
+import { CONNECTION, key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../../test/support/steps.ts';
+import { signedAttachment } from '../../didcomm/attachments.ts';
+import { newKeyPair } from '../../didcomm/keys.ts';
+import { createPeer4, shortPeerDid } from '../../dids/did-peer.ts';
+import { peer4Document } from '../../dids/own-documents.ts';
+import { unqualifiedDid } from '../../dids/unqualified.ts';
 
 /** The invitation's key is `key(103)`. */
 const INVITING = newKeyPair(Buffer.alloc(32, 103));
