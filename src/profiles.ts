@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { type Config, stepSettings } from './config/settings.ts';
-import { liveConfig, shownSettings } from './config/tenant-settings.ts';
+import { acapySettings, liveConfig, shownSettings } from './config/tenant-settings.ts';
 import { ConfigError } from './config/values.ts';
-import { isLocked } from './errors.ts';
+import { AppError, isLocked } from './errors.ts';
 import type { Endpoints, Profile, WebhookTarget } from './kernel/context.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { LoadedRecord } from './kernel/record.ts';
 import type { Settings } from './kernel/settings.ts';
+import type { JsonObject } from './ports/json.ts';
 import type { Database } from './ports/store.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
 import { type WalletValue, walletSettings } from './records/wallet.ts';
@@ -80,6 +81,37 @@ export function tenantProfiles(given: {
     change(changes) {
       live = { ...live, ...liveConfig(changes) };
       profiles.reset();
+    },
+  };
+}
+
+/** How controllers change the settings of wallets, under ACA-Py's names. `update`: changes a wallet's record. */
+export function settingsApi(
+  base: string,
+  profiles: Profiles,
+  change: TenantProfiles['change'],
+  update: (wallet: string, settings: JsonObject) => Promise<unknown>,
+) {
+  function known(given: JsonObject): JsonObject {
+    const settings = acapySettings(given);
+    try {
+      liveConfig(settings);
+    } catch (error) {
+      throw new AppError('bad-request', (error as Error).message);
+    }
+    return settings;
+  }
+  return {
+    acapySettings: known,
+    async changeSettings(tenant: string, given: JsonObject): Promise<void> {
+      // what cannot be understood is refused before anything is written
+      const changes = known(given);
+      if (tenant === base) {
+        change(changes);
+        return;
+      }
+      await update(tenant, changes);
+      profiles.invalidate(tenant);
     },
   };
 }

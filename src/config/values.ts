@@ -1,7 +1,18 @@
+import { AppError } from '../errors.ts';
 import type { Setting } from './settings.ts';
 
 /** A configuration that cannot work; the text says what to change. */
 export class ConfigError extends Error {}
+
+/** What an adapter cannot make of a setting is the operator's to mend. @throws ConfigError */
+export function asSetting<T>(name: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new ConfigError(`${name}: ${(error as Error).message}`);
+  }
+}
 
 /** Texts of a variable that turn a flag off. */
 export const OFF = /^(0|false|no|off)$/i;

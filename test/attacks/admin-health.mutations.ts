@@ -24,7 +24,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A15-4',
     text: 'anybody may ask how the ledger is, and its node is asked seldom',
     mutation: {
-      file: 'src/app.ts',
+      file: 'src/admin/readiness.ts',
       from: 'const ledgerHealth = atMostEvery(HEALTH_MS, async () => await ledger?.health());',
       to: 'const ledgerHealth = async () => await ledger?.health();',
     },

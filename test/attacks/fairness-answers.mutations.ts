@@ -14,7 +14,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A13-2',
     text: 'an answer may be no larger than a message',
     mutation: {
-      file: 'src/app.ts',
+      file: 'src/network.ts',
       from: 'config.outboundTimeout * 1000, config.maxMessageSize)',
       to: 'config.outboundTimeout * 1000, 4 << 20)',
     },

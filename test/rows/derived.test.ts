@@ -122,7 +122,7 @@ test('[D-01] such messages come by the one path that DIDComm comes by', async ()
     globSync('src/**/*.ts', { cwd: ROOT })
       .filter((file) => !file.endsWith('.test.ts'))
       .flatMap((file) => [...readFileSync(join(ROOT, file), 'utf8').matchAll(pattern)].map(() => file.replaceAll('\\', '/')));
-  assert.deepEqual(calls(/\bawait httpInbound\(/g), ['src/app.ts'], 'one listener');
+  assert.deepEqual(calls(/\bawait httpInbound\(/g), ['src/network.ts'], 'one listener');
   assert.deepEqual(new Set(calls(/\bopen2018\(/g)), new Set(['src/agent-2018/format.ts']), 'one door behind it');
   assert.deepEqual(calls(/\bformat\.open\(/g), ['src/kernel/inbound.ts'], 'and one dispatcher');
   const agent = await alice();

@@ -273,7 +273,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: "const db = await openSqlite({\n      path: ':memory:',\n",
   },
   'S1-26': {
-    file: 'src/app.ts',
+    file: 'src/network.ts',
     from: 'const messages = await openAll(inbound, async',
     to: "const messages = await openAll([...inbound, { host: '127.0.0.1', port: 0, posts: true, sockets: false }], async",
   },

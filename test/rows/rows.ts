@@ -551,7 +551,7 @@ export const ROWS: readonly Row[] = [
   {
     id: 'D-01',
     text: 'one path for both worlds',
-    mutation: { file: 'src/app.ts', from: '      plain: true,\n', to: '      plain: false,\n' },
+    mutation: { file: 'src/network.ts', from: '      plain: true,\n', to: '      plain: false,\n' },
   },
   {
     id: 'D-02',

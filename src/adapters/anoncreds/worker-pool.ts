@@ -144,11 +144,8 @@ export function workerPool(options: PoolOptions): Pool {
   };
 
   const start = (): void => {
-    const worker = new Worker(options.worker, {
-      env: options.env,
-      name: 'anoncreds',
-      workerData: { background: options.background === true },
-    });
+    const { env, background = false } = options;
+    const worker = new Worker(options.worker, { env, name: 'anoncreds', workerData: { background } });
     const slot: Slot = { worker, ready: false };
     slots.add(slot);
     slot.timer = setTimeout(() => retire(slot, 'The AnonCreds worker did not start'), START_MS);
