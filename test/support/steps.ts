@@ -11,7 +11,7 @@ import { connectionlessPeerOf, type LoadedRecord } from '../../src/kernel/record
 import { createRegistry } from '../../src/kernel/registry.ts';
 import type { Settings } from '../../src/kernel/settings.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
-import type { StoredRecord } from '../../src/ports/store.ts';
+import type { Lookup, StoredRecord } from '../../src/ports/store.ts';
 
 /**
  * Runs one step of a protocol literal by itself: a state, a message or a command, and the effects that the step returns. No store, no network, no engine.
@@ -149,6 +149,9 @@ export const some =
 const EMPTY: RecordMembers = { version: 1, created: NOW - 1000, updated: NOW - 1000 };
 type RecordMembers = { version: number; created: number; updated: number };
 
+/** The category of a row that names none, until the step's `load` gives one. */
+const ANY = 'loaded';
+
 const stored = (given: Some, category: string): StoredRecord =>
   ({ category, id: `${category}-1`, ...EMPTY, ...given, value: given.value ?? {} }) as unknown as StoredRecord;
 
@@ -169,7 +172,7 @@ export function contextOf(protocol: Protocol, given: Given): StepContext {
     protocol: protocol.name,
     record,
     connection: connection ?? undefined,
-    loaded: Object.fromEntries(Object.entries(given.loaded ?? {}).map(([name, row]) => [name, stored(row, row.category ?? 'loaded')])),
+    loaded: Object.fromEntries(Object.entries(given.loaded ?? {}).map(([name, row]) => [name, stored(row, row.category ?? ANY)])),
     mail: given.mail,
     channel: given.channel,
     pages: Object.fromEntries(
@@ -219,9 +222,11 @@ const fits = (
 /** The effects of one step. @throws AppError as the engine does where the schema, the state or the role does not allow it, and what the step throws */
 export function runStep(name: string, row: Given & What & { readonly loads?: unknown; readonly about?: unknown }): Effects {
   const protocol = registry.protocol(name);
-  const asked = (loads: unknown, about: unknown): void => {
+  const asked = (ctx: StepContext, loads: Readonly<Record<string, Lookup>> = {}, about?: unknown): void => {
     if (row.loads !== undefined) assert.deepEqual(plain(loads), row.loads);
     if (row.about !== undefined) assert.deepEqual(plain(about), row.about);
+    // a row without a category is of the kind that the step asks for
+    for (const [member, found] of Object.entries(ctx.loaded)) if (found?.category === ANY) found.category = loads[member]?.category ?? ANY;
   };
   // a stateless protocol of connections has the connection as its record
   const ofConnection = protocol.binds.category === 'connection';
@@ -235,7 +240,7 @@ export function runStep(name: string, row: Given & What & { readonly loads?: unk
     assert.equal(known.protocol, protocol, `${message.type} is of ${known.protocol.name}`);
     const { step } = known;
     if (!known.body.check(message.body)) throw new AppError('message-invalid');
-    asked(step.load?.(message, ctx.connection?.id), step.about?.(message, ctx.connection?.id));
+    asked(ctx, step.load?.(message, ctx.connection?.id), step.about?.(message, ctx.connection?.id));
     if (row.instead === 'again') return { send: step.again!(ctx, message) };
     if (row.instead === 'refuse') return step.refuse!(ctx, message) ?? {};
     fits(protocol, step, ctx.record);
@@ -256,7 +261,7 @@ export function runStep(name: string, row: Given & What & { readonly loads?: unk
     });
     const input: CommandInput = { body: row.body ?? {}, query: row.query ?? {}, unmediated: row.unmediated };
     known.body?.parse(input.body, 'unprocessable');
-    asked(step.load?.(input, ctx.record?.id, ctx.connection?.id, registry), step.about?.(input));
+    asked(ctx, step.load?.(input, ctx.record?.id, ctx.connection?.id, registry), step.about?.(input));
     fits(protocol, step, ctx.record);
     return step.step(ctx, input);
   }
@@ -264,8 +269,10 @@ export function runStep(name: string, row: Given & What & { readonly loads?: unk
   if ('result' in row) {
     const step = protocol.results?.[row.result];
     assert.ok(step, `no result ${row.result} in ${name}`);
+    const output = (row.output ?? {}) as JsonObject;
+    asked(ctx, step.load?.(output));
     fits(protocol, step, ctx.record);
-    return step.step(ctx, row.output ?? {});
+    return step.step(ctx, output);
   }
   if ('failed' in row) return protocol.failed!(ctx, row.failed);
   const ack = 'acked' in row;
