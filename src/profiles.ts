@@ -10,7 +10,7 @@ import type { Settings } from './kernel/settings.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Database } from './ports/store.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
-import { type WalletValue, walletSettings } from './records/wallet.ts';
+import { wallet, walletSettings } from './records/wallet.ts';
 
 /** The profiles of an instance's tenants: the configuration's, and what a wallet record says otherwise. */
 export interface TenantProfiles {
@@ -56,20 +56,20 @@ export function tenantProfiles(given: {
   });
 
   function tenantProfile(record: LoadedRecord, mediator: Mediator | undefined): Profile {
-    const wallet = record.value as WalletValue;
+    const { id, value } = wallet.of(record);
     const config: Config = {
       ...live,
-      ...liveConfig(wallet.extra_settings ?? {}),
-      label: wallet.label ?? live.label,
-      imageUrl: wallet.image_url ?? live.imageUrl,
-      walletType: wallet.wallet_type ?? live.walletType,
+      ...liveConfig(value.extra_settings ?? {}),
+      label: value.label ?? live.label,
+      imageUrl: value.image_url ?? live.imageUrl,
+      walletType: value.wallet_type ?? live.walletType,
     };
-    const theirs = webhookTargets(wallet.webhook_urls ?? [], record.id);
+    const theirs = webhookTargets(value.webhook_urls ?? [], id);
     return {
       settings: settingsOf(config, inbound, endpoints, mediator),
-      tokens: wallet.tokens,
-      webhooks: { default: apart(theirs), base: own, both: apart([...theirs, ...own]) }[wallet.dispatch_type],
-      shown: { ...shownSettings(config), ...walletSettings({ id: record.id, value: wallet }) },
+      tokens: value.tokens,
+      webhooks: { default: apart(theirs), base: own, both: apart([...theirs, ...own]) }[value.dispatch_type],
+      shown: { ...shownSettings(config), ...walletSettings({ id, value }) },
     };
   }
 

@@ -47,7 +47,7 @@ export async function standingInvitation(
     const [found] = (await store.find(tenant, connection.category, query)).rows;
     const { invitation_msg_id: name = '' } = (found?.value ?? {}) as Partial<ConnectionValue>;
     const [[row] = []] = found ? await store.load(tenant, [{ category: outOfBand.category, tag: 'invi_msg_id', equals: name }]) : [];
-    return row && (row.value as unknown as OutOfBandValue);
+    return outOfBand.of(row)?.value;
   };
   const body = { alias, handshake_protocols: [...kernel.registry.handshakes.keys()].map((name) => `${PREFIX}${name}`) };
   const input = { body, query: { multi_use: 'true', auto_accept: 'true' } };

@@ -85,7 +85,7 @@ export const bySamePeer = (did: string): Load => ({
 });
 /** An earlier connection under an Endpoint DID whose peer has shown its key: what it says of its address is its own. */
 export const byEndpoint = (did: string): Load => ({ ...byTag('endpoint_did', did), among: ({ value }) => shownKeys(value).length > 0 });
-export const loadedValue = (ctx: Ctx, name: string): ConnectionValue | undefined => ctx.loaded[name]?.value as ConnectionValue | undefined;
+export const loadedValue = (ctx: Ctx, name: string): ConnectionValue | undefined => connection.of(ctx.loaded[name])?.value;
 export const problem = (ctx: Ctx, reason: string): NonNullable<Effects['emit']> => [
   { topic: 'legacy_problem', payload: compact({ reason, connection_id: ctx.record?.id }) },
 ];

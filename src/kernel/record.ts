@@ -109,9 +109,21 @@ export interface AdminRoutes<V extends RecordValue> {
   readonly notFound?: string;
 }
 
+/** A record kind, which gives its rows the type of its value. */
+export interface RecordKind<V extends RecordValue> extends RecordDef<V> {
+  /** A row of this kind. @throws Error for a row of another one, which a lookup of this kind never brings */
+  of(row: StoredRecord | LoadedRecord): LoadedRecord<V>;
+  of(row: StoredRecord | LoadedRecord | undefined): LoadedRecord<V> | undefined;
+}
+
 /** Declares a record kind. */
-export function defineRecord<V extends RecordValue>(def: RecordDef<V>): RecordDef<V> {
-  return Object.freeze(def);
+export function defineRecord<V extends RecordValue>(def: RecordDef<V>): RecordKind<V> {
+  function of(row: StoredRecord | LoadedRecord): LoadedRecord<V>;
+  function of(row: StoredRecord | LoadedRecord | undefined): LoadedRecord<V> | undefined {
+    if (row && 'category' in row && row.category !== def.category) throw new Error(`a ${row.category} is no ${def.category}`);
+    return row as LoadedRecord<V> | undefined;
+  }
+  return Object.freeze({ ...def, of });
 }
 
 /** A record as its controller sees it. */

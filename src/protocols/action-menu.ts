@@ -2,11 +2,11 @@ import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import type { Change, Effects } from '../kernel/effects.ts';
 import { changed, command, defineProtocol, type StepContext } from '../kernel/protocol.ts';
-import { compact, loadedRecord } from '../kernel/record.ts';
+import { compact } from '../kernel/record.ts';
 import { Members } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type ActionMenuValue, actionMenuRecord } from '../records/action-menu.ts';
+import { actionMenuRecord } from '../records/action-menu.ts';
 import { connection } from '../records/connection.ts';
 
 const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
@@ -81,7 +81,7 @@ export const actionMenu = defineProtocol({
         const row = ctx.loaded.menu;
         if (!row) throw new AppError('not-found', `No action menu found for connection ID ${ctx.connection!.id}`);
         return {
-          others: [changed({ def: actionMenuRecord, base: loadedRecord<ActionMenuValue>(row), remove: true })],
+          others: [changed({ def: actionMenuRecord, base: actionMenuRecord.of(row), remove: true })],
           emit: [menuEvent(ctx, null)],
           answer: {},
         };
@@ -124,7 +124,7 @@ function shown(ctx: StepContext, menu: JsonObject): Change {
   const row = ctx.loaded.menu;
   const id = ctx.connection!.id;
   const patch = { connection_id: id, menu };
-  return changed({ def: actionMenuRecord, base: row && loadedRecord<ActionMenuValue>(row), id, connection: id, states: ['active'], patch });
+  return changed({ def: actionMenuRecord, base: actionMenuRecord.of(row), id, connection: id, states: ['active'], patch });
 }
 
 const menuEvent = (ctx: StepContext, menu: JsonObject | null) => ({

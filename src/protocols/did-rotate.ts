@@ -26,7 +26,7 @@ const NO_SERVICES = { code: 'e.did.unresolvable_services', text: 'Unable to reso
 
 type Ctx = StepContext<DidRotationValue>;
 
-const connectionOf = (ctx: Ctx): LoadedRecord<ConnectionValue> => ctx.connection as LoadedRecord<ConnectionValue>;
+const connectionOf = (ctx: Ctx): LoadedRecord<ConnectionValue> => connection.of(ctx.connection!);
 
 /**
  * RFC 0794: a side moves to a new DID, told under the old one. The other side answers under the old one too, and writes to the new one from then on; both take what

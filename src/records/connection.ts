@@ -4,7 +4,7 @@ import type { Change } from '../kernel/effects.ts';
 import { renamed } from '../kernel/former-names.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
 import { changed, type StepContext } from '../kernel/protocol.ts';
-import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 import { mediationId } from '../mediation/names.ts';
 import type { JsonObject } from '../ports/json.ts';
 
@@ -208,9 +208,7 @@ export function readyConnection(given: { readonly id: string; readonly state?: s
 
 /** A connection of the 2018 Agent Protocol is complete by the first message that only its peer can have sent, whether its acknowledgement came or not. */
 export const acknowledged = (ctx: StepContext): Change[] =>
-  ctx.connection?.state === 'response'
-    ? [changed({ def: connection, base: ctx.connection as LoadedRecord<ConnectionValue>, states: ['active'] })]
-    : [];
+  ctx.connection?.state === 'response' ? [changed({ def: connection, base: connection.of(ctx.connection), states: ['active'] })] : [];
 
 /** Whether the peer of a connection says that it took what it was sent; in the 2018 Agent Protocol nobody does. */
 export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.agent2018 === undefined;

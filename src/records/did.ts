@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import { compact, defineRecord, loadedRecord } from '../kernel/record.ts';
+import { compact, defineRecord } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 
 /** A DID of this wallet and what it may be used for; the key itself is in the key table under `verkey`. */
@@ -54,7 +54,7 @@ export const did = defineRecord<DidValue>({
  */
 export function contactDid(row: StoredRecord | undefined, asked: string): DidValue {
   if (!row) throw new AppError('bad-request', `DID ${asked.slice(0, 200)} is not in this wallet`);
-  const value = loadedRecord<DidValue>(row).value;
+  const value = did.of(row).value;
   if (value.method === 'key') throw new AppError('bad-request', 'A did:key tells peers no endpoint');
   if (value.method === 'algo' && value.posture === 'wallet_only') throw new AppError('bad-request', 'The DID is not on the ledger yet');
   return value;
@@ -62,7 +62,7 @@ export function contactDid(row: StoredRecord | undefined, asked: string): DidVal
 
 /** The DID of this wallet that issues, from its row. @throws AppError where the wallet does not hold it, or it is not on the ledger */
 export function ownIssuer(row: StoredRecord | undefined, issuerId: string): DidValue {
-  const value = row && loadedRecord<DidValue>(row).value;
+  const value = row && did.of(row).value;
   if (!value) throw new AppError('bad-request', `The issuer's DID is not in this wallet: ${issuerId}`);
   if (value.posture === 'wallet_only')
     throw new AppError('bad-request', `The issuer's DID is not published: POST /wallet/did/public?did=${issuerId}`);

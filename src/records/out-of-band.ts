@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import type { Effects } from '../kernel/effects.ts';
 import { renamed } from '../kernel/former-names.ts';
 import { changed, type Load, type StepContext } from '../kernel/protocol.ts';
-import { compact, defineRecord, type LoadedRecord, loadedRecord, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
 import type { StoredRecord } from '../ports/store.ts';
 
 /** An out-of-band invitation made or received (RFC 0434), under the names of ACA-Py's OobRecord. */
@@ -73,7 +73,7 @@ export const invitationLookups = (pthid: string | undefined, key: string | undef
 export function used(ctx: StepContext, id: unknown, connection?: string): Pick<Effects, 'others' | 'emit'> {
   const row = [ctx.loaded.invitation, ctx.loaded.keyed].find((one) => one !== undefined && one.id === id);
   if (row?.state !== 'await-response') return {};
-  const base = loadedRecord<OutOfBandValue>(row as StoredRecord);
+  const base = outOfBand.of(row as StoredRecord);
   if (!base.value.multi_use) return { others: [changed({ def: outOfBand, base, states: ['done'] })] };
   return { emit: [usedAgain(ctx, base, connection)] };
 }

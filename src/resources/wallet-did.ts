@@ -9,7 +9,6 @@ import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import type { Change } from '../kernel/effects.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
-import { loadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type DidValue, did } from '../records/did.ts';
@@ -80,7 +79,7 @@ export const walletDid = defineProtocol<DidValue>({
         const type = body.options?.key_type ?? 'ed25519';
         if (type !== 'ed25519') throw new AppError('bad-request', `Unsupported key type ${type} for DID method ${method}`);
         if (body.options?.did) throw new AppError('bad-request', `DID method ${method} does not support a user-defined DID`);
-        const known = ctx.loaded.known?.value as DidValue | undefined;
+        const known = did.of(ctx.loaded.known)?.value;
         if (known && known.method !== method) throw new AppError('bad-request', `The key of this seed is that of ${known.did}`);
         if (known) return { answer: { result: view(known) } };
         const key = ctx.newKey(body.seed === undefined ? undefined : seedBytes(body.seed));
@@ -230,5 +229,5 @@ export const walletDid = defineProtocol<DidValue>({
 /** The DID that was public until now stays on the ledger. */
 function formerPublic(ctx: StepContext<DidValue>): Change<DidValue>[] {
   const row = ctx.loaded.public;
-  return row && row.id !== ctx.record!.id ? [{ def: did, base: loadedRecord<DidValue>(row), patch: { posture: 'posted' } }] : [];
+  return row && row.id !== ctx.record!.id ? [{ def: did, base: did.of(row), patch: { posture: 'posted' } }] : [];
 }

@@ -7,7 +7,7 @@ import type { Admin, AdminRoute } from '../route.ts';
 async function readConnection(admin: Admin, tenant: string, id: string): Promise<ConnectionValue> {
   const [rows] = await admin.kernel.db.store.load(tenant, [{ category: connection.category, id }]);
   if (!rows?.[0]) throw new AppError('not-found', `Record not found: ${connection.category}/${id}. WALLET_ITEM_NOT_FOUND`);
-  return rows[0].value as unknown as ConnectionValue;
+  return connection.of(rows[0]).value;
 }
 
 /** What is read of a connection beside its record. */

@@ -2,11 +2,10 @@ import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { subjectOfRow } from '../../formats/anoncreds-presentation.ts';
 import { meets, WqlUnsupported } from '../../formats/wql.ts';
-import { loadedRecord } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { StoredRecord } from '../../ports/store.ts';
-import { type CredentialValue, credential } from '../../records/credential.ts';
+import { credential } from '../../records/credential.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
 /** A query that names neither schema nor credential definition reads credentials one by one: this many, and no more. */
@@ -67,7 +66,7 @@ export const credentialRoutes: readonly AdminRoute[] = [
       const limit = Number(paged ? (query.limit ?? 100) : (query.count ?? 10));
       const offset = Number((paged ? query.offset : query.start) ?? 0);
       const wql = parsed(query.wql);
-      const view = (row: StoredRecord): JsonObject => credential.view(loadedRecord<CredentialValue>(row));
+      const view = (row: StoredRecord): JsonObject => credential.view(credential.of(row));
       if (Object.keys(wql).length > 0) {
         try {
           return { results: (await queried(admin, tenant, wql, offset, limit)).map(view) };

@@ -3,10 +3,9 @@ import { AppError } from '../../errors.ts';
 import { ImageUrl } from '../../kernel/addresses.ts';
 import { hashId, newId } from '../../kernel/ids.ts';
 import type { CommandInput } from '../../kernel/protocol.ts';
-import { loadedRecord } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { liveTokens, type WalletToken, type WalletValue, wallet } from '../../records/wallet.ts';
+import { liveTokens, type WalletToken, wallet } from '../../records/wallet.ts';
 import { SCOPES } from '../auth.ts';
 import { listed } from '../operations.ts';
 import type { Admin, AdminRoute } from '../route.ts';
@@ -44,7 +43,7 @@ const unknown = (id: string): AppError => new AppError('not-found', `Record not 
 async function walletOf(admin: Admin, id: string) {
   const [rows] = await admin.kernel.db.store.load(admin.base, [{ category: wallet.category, id }]);
   if (!rows?.[0] || rows[0].state === 'erasing') throw unknown(id);
-  return loadedRecord<WalletValue>(rows[0]);
+  return wallet.of(rows[0]);
 }
 
 /** How long a wallet whose owner keeps the key stays open, where its token is not asked for with another time. */
@@ -169,7 +168,7 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
         cursor: query.cursor,
         descending: query.descending === 'true',
       });
-      const results = page.rows.map((row) => wallet.view(loadedRecord(row)));
+      const results = page.rows.map((row) => wallet.view(wallet.of(row)));
       return listed(results, page);
     },
   },

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { urlOfInvitation } from '../../didcomm/invitation-url.ts';
 import { AppError } from '../../errors.ts';
-import { compact, isoTime, loadedRecord } from '../../kernel/record.ts';
+import { compact, isoTime, type loadedRecord } from '../../kernel/record.ts';
 import { linkNames, shortUrl } from '../../kernel/short-links.ts';
 import type { Store, StoredRecord } from '../../ports/store.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
@@ -47,7 +47,7 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
     async handle(admin, { tenant, query }) {
       const [rows] = await admin.kernel.db.store.load(tenant, [{ category: outOfBand.category, id: query.oob_id! }]);
       if (!rows?.[0]) throw new AppError('not-found', `Record not found: ${outOfBand.category}/${query.oob_id}. WALLET_ITEM_NOT_FOUND`);
-      const { id, created, updated, value } = loadedRecord<OutOfBandValue>(rows[0]);
+      const { id, created, updated, value } = outOfBand.of(rows[0]);
       const { settings } = await admin.kernel.profiles.of(tenant);
       return compact({
         created_at: isoTime(created),

@@ -3,10 +3,10 @@ import { AppError } from '../../errors.ts';
 import { indy } from '../../formats/indy.ts';
 import type { Formats, Presentation } from '../../kernel/format.ts';
 import { attachmentsByFormat } from '../../kernel/format-attachments.ts';
-import { loadedRecord, type RecordDef } from '../../kernel/record.ts';
+import type { RecordDef } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
-import { type CredentialValue, credential } from '../../records/credential.ts';
+import { credential } from '../../records/credential.ts';
 import { presentationExchange } from '../../records/presentation-exchange.ts';
 import { presentationExchangeV1 } from '../../records/presentation-exchange-v1.ts';
 import type { AdminRoute } from '../route.ts';
@@ -69,7 +69,7 @@ export const proofRoutes: readonly AdminRoute[] = VERSIONS.map(
       // ACA-Py answers with a bare list
       return matches.slice(start, start + limit).map(
         ({ row, referents: answered }): JsonObject => ({
-          cred_info: credential.view(loadedRecord<CredentialValue>(row)),
+          cred_info: credential.view(credential.of(row)),
           interval,
           presentation_referents: [...answered],
         }),

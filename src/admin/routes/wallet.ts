@@ -2,10 +2,9 @@ import Type from 'typebox';
 import { toBase58 } from '../../didcomm/encoding.ts';
 import { fromMultikey } from '../../dids/did-key.ts';
 import { AppError } from '../../errors.ts';
-import { loadedRecord } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type DidValue, did } from '../../records/did.ts';
-import { type WalletKeyValue, walletKey } from '../../records/wallet-key.ts';
+import { walletKey } from '../../records/wallet-key.ts';
 import type { AdminRoute } from '../route.ts';
 
 const Text = Type.Optional(Type.String());
@@ -27,7 +26,7 @@ export const walletRoutes: readonly AdminRoute[] = [
       const { sovAsAlgo } = (await admin.kernel.profiles.of(tenant)).settings;
       const tags = query.method === 'sov' && sovAsAlgo ? { ...query, method: 'algo' } : query;
       const { rows } = await admin.kernel.db.store.find(tenant, did.category, { tags, limit: 10_000 });
-      return { results: rows.map((row) => did.view(loadedRecord<DidValue>(row))) };
+      return { results: rows.map((row) => did.view(did.of(row))) };
     },
   },
   {
@@ -53,7 +52,7 @@ export const walletRoutes: readonly AdminRoute[] = [
     async handle(admin, { tenant }) {
       const [rows] = await admin.kernel.db.store.load(tenant, [{ category: did.category, tag: 'posture', equals: 'public' }]);
       const row = rows?.[0];
-      return { result: row ? did.view(loadedRecord<DidValue>(row)) : null } satisfies JsonObject;
+      return { result: row ? did.view(did.of(row)) : null } satisfies JsonObject;
     },
   },
   {
@@ -64,7 +63,7 @@ export const walletRoutes: readonly AdminRoute[] = [
     async handle(admin, { tenant, query }) {
       const [rows] = await admin.kernel.db.store.load(tenant, [{ category: did.category, tag: 'did', equals: query.did! }]);
       if (!rows?.[0]) throw new AppError('not-found', `Unknown DID: ${query.did}`);
-      const { metadata } = rows[0].value as unknown as DidValue;
+      const { metadata } = did.of(rows[0]).value;
       return { did: query.did!, endpoint: typeof metadata.endpoint === 'string' ? metadata.endpoint : null };
     },
   },
@@ -80,7 +79,7 @@ export const walletRoutes: readonly AdminRoute[] = [
         { category: walletKey.category, id: multikey },
         { category: did.category, tag: 'verkey', equals: toBase58(key.bytes) },
       ]);
-      if (own?.[0]) return walletKey.view(loadedRecord<WalletKeyValue>(own[0]));
+      if (own?.[0]) return walletKey.view(walletKey.of(own[0]));
       if (!ofDid?.[0]) throw new AppError('not-found', 'No key of this multikey is in the wallet');
       return { kid: null, multikey };
     },

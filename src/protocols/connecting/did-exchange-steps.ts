@@ -6,7 +6,7 @@ import type { Effects } from '../../kernel/effects.ts';
 import type { Incoming, Load, StepContext } from '../../kernel/protocol.ts';
 import { destinationOf } from '../../kernel/seal.ts';
 import { type ConnectionValue, connection, type Peer, theirs } from '../../records/connection.ts';
-import { type DidValue, did } from '../../records/did.ts';
+import { did } from '../../records/did.ts';
 import { keyOwnerFor, type OwnService, servedBy } from '../../records/mediation.ts';
 import { used } from '../../records/out-of-band.ts';
 import type { Asked } from './did-exchange-peers.ts';
@@ -67,7 +67,7 @@ export function ask(
 
 /** The key of our DID that a request without an invitation came to. @throws AppError where that DID invites nobody by itself */
 export function implicitKey(ctx: StepContext): string {
-  const own = ctx.loaded.own?.value as DidValue | undefined;
+  const own = did.of(ctx.loaded.own)?.value;
   if (!own || own.posture === 'wallet_only' || !ctx.settings.publicInvites || !ctx.settings.requestsThroughPublicDid)
     throw new AppError('invitation-closed', 'the request is for no open invitation');
   return own.verkey;

@@ -9,7 +9,7 @@ import { command, defineProtocol, type Load, NEW } from '../../kernel/protocol.t
 import { destinationOf } from '../../kernel/seal.ts';
 import type { ResolvedDid } from '../../ports/ledger.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
-import { contactDid, type DidValue, did } from '../../records/did.ts';
+import { contactDid, did } from '../../records/did.ts';
 import { mediationLookup, ownService } from '../../records/mediation.ts';
 import { invitationLookups } from '../../records/out-of-band.ts';
 import {
@@ -272,7 +272,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
       from: [NEW],
       load: ({ body, query }) => ({ ...mediationLookup(query.mediation_id), ...ownLookup(body['~thread'].pthid.split('#')[0]) }),
       step(ctx, { body, query }) {
-        const own = ctx.loaded.own?.value as DidValue | undefined;
+        const own = did.of(ctx.loaded.own)?.value;
         if (query.my_endpoint) throw new AppError('not-implemented', 'my_endpoint is not supported here yet');
         if (!ctx.settings.publicInvites)
           throw new AppError('bad-request', 'Public invitations are not enabled: connection request refused');

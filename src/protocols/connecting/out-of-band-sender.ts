@@ -204,7 +204,7 @@ function invitationKey(ctx: StepContext, body: Wishes, unique: boolean, own: Own
         'bad-request',
         body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID',
       );
-    const { verkey, did: named } = loadedRecord<DidValue>(row).value;
+    const { verkey, did: named } = did.of(row).value;
     // a mediator that is asked for by name is to know the key, wherever the document of the DID says that it is written to
     const moved = own.mediator ? { removedKeyOwners: [verkey], keyOwners: [keyOwnerFor(own, verkey, 'public', named)] } : { keyOwners: [] };
     return { verkey, service: named, keys: [], others: [], ...moved };

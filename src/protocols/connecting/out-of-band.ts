@@ -3,11 +3,11 @@ import { resolvedContact } from '../../dids/contact.ts';
 import { shortPeerDid } from '../../dids/did-peer.ts';
 import { AppError } from '../../errors.ts';
 import { command, defineProtocol, type Load, NEW } from '../../kernel/protocol.ts';
-import { type LoadedRecord, loadedRecord } from '../../kernel/record.ts';
+import type { LoadedRecord } from '../../kernel/record.ts';
 import { destinationOf } from '../../kernel/seal.ts';
 import type { ResolvedDid } from '../../ports/ledger.ts';
 import type { Lookup } from '../../ports/store.ts';
-import { type ConnectionValue, connection } from '../../records/connection.ts';
+import { connection } from '../../records/connection.ts';
 import { did } from '../../records/did.ts';
 import { mediationLookup, ownService } from '../../records/mediation.ts';
 import { Invitation, isOurs, type OutOfBandValue, outOfBand, usedAgain } from '../../records/out-of-band.ts';
@@ -139,7 +139,7 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         // one with its id would be taken for it
         if (ctx.loaded.ours || ctx.loaded.own) throw new AppError('bad-request', 'The invitation is one of this wallet itself');
         const row = query.use_existing_connection === 'false' ? undefined : ctx.loaded.known;
-        const known = row && row.state === 'active' ? (loadedRecord(row) as LoadedRecord<ConnectionValue>) : undefined;
+        const known = row?.state === 'active' ? connection.of(row) : undefined;
         const value: Partial<OutOfBandValue> = {
           invi_msg_id: body['@id'],
           invitation: body,

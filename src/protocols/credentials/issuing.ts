@@ -6,7 +6,7 @@ import { sharedFormats } from '../../kernel/format-attachments.ts';
 import { defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
-import { type ConnectionValue, peerAcks, readyConnection } from '../../records/connection.ts';
+import { connection, peerAcks, readyConnection } from '../../records/connection.ts';
 import { credential } from '../../records/credential.ts';
 import { abandonment, Flag, type Removal, removal, Text } from './exchange-parts.ts';
 import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Patch, Terms } from './issuing-version.ts';
@@ -365,7 +365,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
           offer: offers[format]!,
           credential: issued[format]!,
           id: body.credential_id ?? ctx.newId(),
-          lax: (ctx.connection?.value as ConnectionValue | undefined)?.agent2018?.encoding === 'any',
+          lax: connection.of(ctx.connection)?.value.agent2018?.encoding === 'any',
           ...(offered && { offered }),
         };
         return { record: {}, work: [formatOrder('store', [{ format, input }], 'stored')] };

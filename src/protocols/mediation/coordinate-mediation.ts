@@ -2,8 +2,7 @@ import Type from 'typebox';
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import { EndpointUrl } from '../../kernel/addresses.ts';
-import { command, defineProtocol, NEW } from '../../kernel/protocol.ts';
-import { loadedRecord } from '../../kernel/record.ts';
+import { changed, command, defineProtocol, NEW } from '../../kernel/protocol.ts';
 import { OFFSET } from '../../kernel/schema.ts';
 import { mediatedName, mediationId } from '../../mediation/names.ts';
 import type { Lookup } from '../../ports/store.ts';
@@ -179,7 +178,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         const over = body.before === undefined && ctx.record !== undefined;
         return {
           ...(over && { record: { remove: true }, invalidate: [ctx.tenant] }),
-          others: removed.map((row) => ({ def: keylist as never, base: loadedRecord(row), remove: true })),
+          others: removed.map((row) => changed({ def: keylist, base: keylist.of(row), remove: true })),
           removedKeyOwners: body.role === 'server' ? removed.map(({ value }) => mediatedName(ctx.tenant, String(value.verkey))) : [],
           next:
             removed.length > 0 && total > removed.length

@@ -1,11 +1,11 @@
 import { didKeyToVerkey, looksLikeVerkey } from '../../didcomm/encoding.ts';
 import type { Change } from '../../kernel/effects.ts';
 import { composeMessage } from '../../kernel/message.ts';
-import type { StepContext } from '../../kernel/protocol.ts';
+import { changed, type StepContext } from '../../kernel/protocol.ts';
 import { mediationId } from '../../mediation/names.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
-import { type ConnectionValue, connection } from '../../records/connection.ts';
+import { connection } from '../../records/connection.ts';
 import { keylist } from '../../records/keylist.ts';
 import { type MediationValue, mediation } from '../../records/mediation.ts';
 
@@ -47,8 +47,8 @@ export const updating = (id: string, updates: readonly Update[]): JsonObject =>
 /** A connection knows what roles it has in mediation, so that what is of that goes with it. */
 export function bound(ctx: Ctx, role: 'server' | 'client'): Change[] {
   const peer = ctx.connection!;
-  const { mediation: roles = [] } = peer.value as ConnectionValue;
-  return roles.includes(role) ? [] : [{ def: connection as never, base: peer, patch: { mediation: [...roles, role] } }];
+  const { mediation: roles = [] } = connection.of(peer).value;
+  return roles.includes(role) ? [] : [changed({ def: connection, base: connection.of(peer), patch: { mediation: [...roles, role] } })];
 }
 
 export const purging = (ctx: Ctx) => {

@@ -2,8 +2,7 @@ import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { routingReference } from '../../dids/own-documents.ts';
 import { AppError } from '../../errors.ts';
 import type { Change, Effects, NewKeyOwner } from '../../kernel/effects.ts';
-import type { Incoming } from '../../kernel/protocol.ts';
-import { loadedRecord } from '../../kernel/record.ts';
+import { changed, type Incoming } from '../../kernel/protocol.ts';
 import { MEDIATION, mediatedName, mediationId } from '../../mediation/names.ts';
 import { type KeylistValue, keylist } from '../../records/keylist.ts';
 import { type MediationValue, ONLY, routingKey } from '../../records/mediation.ts';
@@ -70,7 +69,7 @@ export function grant(ctx: Ctx): Effects {
   return {
     record: { states: ctx.record!.state === 'granted' ? undefined : ['granted'], patch: { routing_key: verkey } },
     ...(fresh && {
-      others: [{ def: routingKey as never, id: ONLY, patch: { verkey } }],
+      others: [changed({ def: routingKey, id: ONLY, patch: { verkey } })],
       keys: [fresh.write],
       keyOwners: [{ kid: verkey, kind: MEDIATION, target: ONLY }],
     }),
@@ -133,7 +132,7 @@ export function updated(ctx: Ctx, updates: readonly Update[]): Effects {
       others.push({ def: keylist, role: 'server', connection: peer.id, patch });
       keyOwners.push({ kid, kind, target: peer.id });
     } else if (!wanted && row) {
-      others.push({ def: keylist, base: loadedRecord(row), remove: true });
+      others.push({ def: keylist, base: keylist.of(row), remove: true });
       removedKeyOwners.push(kid);
     }
   }

@@ -1,7 +1,7 @@
 import Type from 'typebox';
-import type { Change, Effects } from '../../kernel/effects.ts';
-import { defineProtocol, type Incoming, type StepContext } from '../../kernel/protocol.ts';
-import { compact, loadedRecord } from '../../kernel/record.ts';
+import type { Effects } from '../../kernel/effects.ts';
+import { changed, defineProtocol, type Incoming, type StepContext } from '../../kernel/protocol.ts';
+import { compact } from '../../kernel/record.ts';
 import { MAX_BATCH, MAX_BATCH_BYTES } from '../../mediation/batch.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
 import { connection } from '../../records/connection.ts';
@@ -88,7 +88,7 @@ const sizeOf = ({ body }: Incoming): number => Math.min(Number(body.batch_size) 
 
 function batch(ctx: StepContext, message: Incoming): Effects {
   const { last } = ctx.loaded;
-  const before = last && (last.value as unknown as PickupValue);
+  const before = pickup.of(last)?.value;
   // what does not go back the way the request came is no answer that the next one could confirm
   if (!ctx.channel) return { send: [batchOf((ctx.mail?.messages ?? []).slice(0, sizeOf(message)))] };
   const { socket } = ctx.channel;
@@ -98,10 +98,9 @@ function batch(ctx: StepContext, message: Incoming): Effects {
   const ids = mail.map(({ id }) => id);
   const same = before !== undefined && before.ids.length === 0 && ids.length === 0;
   const patch: PickupValue = { request: message.id, ids, socket };
-  const changed: Change = last
-    ? { def: pickup as never, base: loadedRecord(last), patch }
-    : { def: pickup as never, id: ctx.connection!.id, connection: ctx.connection!.id, patch };
-  return { others: same ? [] : [changed], acknowledged: has, inFlight: ids, send: [batchOf(mail)] };
+  const { id } = ctx.connection!;
+  const change = changed(last ? { def: pickup, base: pickup.of(last), patch } : { def: pickup, id, connection: id, patch });
+  return { others: same ? [] : [change], acknowledged: has, inFlight: ids, send: [batchOf(mail)] };
 }
 
 /** Not the attachments of RFC 0017, though named like them: as RFC 0212 has it, and with the id under the name that Credo reads. */

@@ -3,12 +3,11 @@ import { routingReference } from '../../dids/own-documents.ts';
 import { AppError } from '../../errors.ts';
 import type { Change, Effects } from '../../kernel/effects.ts';
 import { composeMessage } from '../../kernel/message.ts';
-import type { CommandInput, Incoming } from '../../kernel/protocol.ts';
-import { type LoadedRecord, loadedRecord } from '../../kernel/record.ts';
+import { type CommandInput, changed, type Incoming } from '../../kernel/protocol.ts';
 import { mediationId } from '../../mediation/names.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
-import { type ConnectionValue, connection } from '../../records/connection.ts';
+import { connection } from '../../records/connection.ts';
 import { type KeylistValue, keylist } from '../../records/keylist.ts';
 import { mediation, ownService } from '../../records/mediation.ts';
 import { bound, type Ctx, keysOf, type Update, URIS, updating, verkeyOf } from './keylist-updates.ts';
@@ -91,7 +90,7 @@ export function sendQuery(ctx: Ctx, { body, query }: CommandInput): Effects {
 
 /** Registers the key of a connection with a mediator. */
 export function routeConnection(ctx: Ctx, { body }: CommandInput): Effects {
-  const { value, id, state } = ctx.connection as LoadedRecord<ConnectionValue>;
+  const { value, id, state } = connection.of(ctx.connection!);
   const { mediation: through } = ownService(ctx, { mediation_id: body.mediation_id });
   const verkey = value.my_verkey ?? (state === 'invitation' && ctx.connection!.role === 'inviter' ? value.invitation_key : undefined);
   // a mediation of the base wallet is told of keys when they are made
@@ -117,7 +116,7 @@ export function register(ctx: Ctx, { body }: CommandInput): Effects {
   const others: Change<KeylistValue>[] = [];
   for (const { verkey, connection: target, wallet } of body.keys as Registered[]) {
     const row = ctx.loaded[`key ${verkey}`];
-    const base = row?.connection === peer ? loadedRecord<KeylistValue>(row) : undefined;
+    const base = row?.connection === peer ? keylist.of(row) : undefined;
     if (base?.value.confirmed || (base?.value.thread_id && !base.value.refused && ctx.now - base.updated < AGAIN_MS)) continue;
     added.push(verkey);
     const patch: KeylistValue = {
@@ -138,10 +137,10 @@ export function register(ctx: Ctx, { body }: CommandInput): Effects {
   return { others: others as Change[], send: [{ message: updating(id, updates) }] };
 }
 
-export const currentView = (ctx: Ctx): JsonObject => (ctx.loaded.current ? mediation.view(loadedRecord(ctx.loaded.current)) : {});
+export const currentView = (ctx: Ctx): JsonObject => (ctx.loaded.current ? mediation.view(mediation.of(ctx.loaded.current)) : {});
 
 export const undefaulted = (ctx: Ctx): Change[] =>
-  ctx.loaded.current ? [{ def: mediation as never, base: loadedRecord(ctx.loaded.current), patch: { is_default: undefined } }] : [];
+  ctx.loaded.current ? [changed({ def: mediation, base: mediation.of(ctx.loaded.current), patch: { is_default: undefined } })] : [];
 
 export interface Answered extends Update {
   readonly result: string;
@@ -157,7 +156,7 @@ export function answered(ctx: Ctx, results: readonly Answered[], thread: string)
     if (!verkey) return { recipient_key, action, result };
     const key = verkeyToDidKey(verkey);
     const row = ctx.loaded[`key ${verkey}`];
-    const base = row?.connection === peer.id ? loadedRecord<KeylistValue>(row) : undefined;
+    const base = row?.connection === peer.id ? keylist.of(row) : undefined;
     const target = (base?.value.target as string | undefined) ?? ctx.loaded[`invited ${verkey}`]?.id;
     if (target) mediated[key] = target;
     const taken = result === 'success' || result === 'no_change';
