@@ -27,6 +27,7 @@ import { pushNotificationsFcm } from './protocols/mediation/push-notifications-f
 import { routing } from './protocols/mediation/routing.ts';
 import { notification } from './protocols/notification.ts';
 import { trustPing } from './protocols/trust-ping.ts';
+import { actionMenuRecord } from './records/action-menu.ts';
 import { credential } from './records/credential.ts';
 import { keylist } from './records/keylist.ts';
 import { routingKey } from './records/mediation.ts';
@@ -82,4 +83,4 @@ export const PROTOCOLS = [
 export const FORMATS: readonly CredentialFormat[] = [anoncreds, indy];
 
 /** Records that no protocol binds. */
-export const UNBOUND_RECORDS = [credential, keylist, pickup, routingKey];
+export const UNBOUND_RECORDS = [actionMenuRecord, credential, keylist, pickup, routingKey];

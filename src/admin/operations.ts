@@ -1,11 +1,12 @@
 import Type, { type TSchema } from 'typebox';
-import { AppError, DamagedRecord } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import type { PluginRoute } from '../kernel/plugin.ts';
 import { type LoadedRecord, loadedRecord, type RecordDef, viewOf } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
 import { LIMIT, marshalled, OFFSET, type Validator, validator } from '../kernel/schema.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Page } from '../ports/store.ts';
+import { removeRecord } from './removal.ts';
 import type { Admin, AdminRoute, Call } from './route.ts';
 
 /** One operation of the admin API, whatever it was derived from: what the server serves and the document describes. */
@@ -168,27 +169,7 @@ export function recordOperations(def: RecordDef): Operation[] {
           auth: 'tenant',
           async handle(admin, { tenant, params }) {
             const id = params[param]!;
-            const protocol = admin.kernel.registry.protocols.find((known) => known.binds.category === def.category) ?? {
-              name: def.category,
-              uris: [],
-              binds: def,
-              messages: {},
-            };
-            const removal = admin.engine.transition({
-              tenant,
-              protocol: { ...protocol, binds: { ...def, admin: { ...routes, notFound: missing(id).message } } },
-              record: { category: def.category, id },
-              from: '*',
-              origin: {},
-              otherwise: 'error',
-              step: (ctx) => ({ record: { remove: true }, ...def.removed?.(ctx.record!) }),
-            });
-            await removal.catch(async (error: unknown) => {
-              const damaged = error instanceof DamagedRecord && error.record.category === def.category && error.record.id === id;
-              if (!damaged) throw error;
-              // nobody can say what else goes with it
-              await admin.kernel.db.store.commit(tenant, { deletes: [{ category: def.category, id, expect: error.record.version }] });
-            });
+            await removeRecord(admin, tenant, { ...def, admin: { ...routes, notFound: missing(id).message } }, id);
             return {};
           },
         }),

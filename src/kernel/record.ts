@@ -149,6 +149,37 @@ export function compact(object: Record<string, unknown>): JsonObject {
   return out as JsonObject;
 }
 
+/** The members that the value of every exchange has. */
+export interface ExchangeValue {
+  [member: string]: unknown;
+  thread_id?: string;
+  parent_thread_id?: string;
+  initiator: 'self' | 'external';
+  auto_remove?: boolean;
+  auto_remove_on_failure?: boolean;
+  error_msg?: string;
+  protocol?: string;
+  /** Of an exchange without a connection. */
+  replyTo?: ConnectionlessPeer;
+}
+
+/** The members that the view of every exchange has, under ACA-Py's names; `idField`: the name of its own id. */
+export const exchangeView = (record: LoadedRecord<ExchangeValue>, idField: string): Record<string, unknown> => ({
+  ...viewHead(record),
+  trace: false,
+  [idField]: record.id,
+  connection_id: record.connection,
+  thread_id: record.value.thread_id,
+  initiator: record.value.initiator,
+  role: record.role,
+});
+
+/** The tags that every exchange has: messages are matched by its thread, and lists are filtered by it. */
+export const exchangeTags = ({ thread_id }: Readonly<ExchangeValue>): { thread?: string; thread_id?: string } => ({
+  thread: thread_id,
+  thread_id,
+});
+
 /** What every view of ACA-Py begins with. */
 export const viewHead = (record: LoadedRecord): Record<string, unknown> => ({
   state: record.state,

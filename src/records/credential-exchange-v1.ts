@@ -1,17 +1,10 @@
-import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type ExchangeValue, exchangeTags, exchangeView, type LoadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** An issue-credential 1.0 exchange, under the names of ACA-Py's V10CredentialExchange: messages end in `_dict`, the rest are their attachments, decoded. */
-export interface CredentialExchangeV1Value {
-  [member: string]: unknown;
-  thread_id?: string;
-  parent_thread_id?: string;
-  initiator: 'self' | 'external';
+export interface CredentialExchangeV1Value extends ExchangeValue {
   auto_offer?: boolean;
   auto_issue?: boolean;
-  auto_remove?: boolean;
-  auto_remove_on_failure?: boolean;
-  error_msg?: string;
   credential_definition_id?: string;
   schema_id?: string;
   credential_proposal_dict?: JsonObject;
@@ -25,20 +18,13 @@ export interface CredentialExchangeV1Value {
   credential_id?: string;
   /** What the controller asked to offer, until the offer is made. */
   wanted?: JsonObject;
-  protocol?: string;
 }
 
 function terse(record: LoadedRecord<CredentialExchangeV1Value>): JsonObject {
   const { value } = record;
   return compact({
-    ...viewHead(record),
-    trace: false,
-    credential_exchange_id: record.id,
-    connection_id: record.connection,
-    thread_id: value.thread_id,
+    ...exchangeView(record, 'credential_exchange_id'),
     parent_thread_id: value.parent_thread_id,
-    initiator: value.initiator,
-    role: record.role,
     credential_definition_id: value.credential_definition_id,
     schema_id: value.schema_id,
     credential_id: value.credential_id,
@@ -83,7 +69,7 @@ export const credentialExchangeV1 = defineRecord<CredentialExchangeV1Value>({
   terse,
   arriving: ['request_sent', 'credential_received'],
   hidden: (record) => (record.state ?? '') === '',
-  tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  tags: exchangeTags,
   attachable: { as: 'credential-offer', member: 'credential_offer_dict', state: 'offer_sent' },
   admin: {
     list: '/issue-credential/records',

@@ -1,17 +1,19 @@
-import { type ConnectionlessPeer, compact, defineRecord, type LoadedRecord, type RecordDef, viewHead, viewOf } from '../kernel/record.ts';
+import {
+  compact,
+  defineRecord,
+  type ExchangeValue,
+  exchangeTags,
+  exchangeView,
+  type LoadedRecord,
+  type RecordDef,
+  viewOf,
+} from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** An issue-credential exchange, under the names of ACA-Py's V20CredExRecord; `details` holds what each format keeps about it. */
-export interface CredentialExchangeValue {
-  [member: string]: unknown;
-  thread_id?: string;
-  parent_thread_id?: string;
-  initiator: 'self' | 'external';
+export interface CredentialExchangeValue extends ExchangeValue {
   auto_offer?: boolean;
   auto_issue?: boolean;
-  auto_remove?: boolean;
-  auto_remove_on_failure?: boolean;
-  error_msg?: string;
   cred_preview?: JsonObject;
   cred_proposal?: JsonObject;
   cred_offer?: JsonObject;
@@ -20,9 +22,6 @@ export interface CredentialExchangeValue {
   /** What the controller asked to offer, until the offer is made. */
   wanted?: JsonObject;
   details?: Readonly<Record<string, JsonObject>>;
-  protocol?: string;
-  /** Of an exchange without a connection. */
-  replyTo?: ConnectionlessPeer;
 }
 
 const MESSAGES = ['cred_proposal', 'cred_offer', 'cred_request', 'cred_issue'] as const;
@@ -30,14 +29,8 @@ const MESSAGES = ['cred_proposal', 'cred_offer', 'cred_request', 'cred_issue'] a
 function terse(record: LoadedRecord<CredentialExchangeValue>): JsonObject {
   const { value } = record;
   return compact({
-    ...viewHead(record),
-    trace: false,
-    cred_ex_id: record.id,
-    connection_id: record.connection,
-    thread_id: value.thread_id,
+    ...exchangeView(record, 'cred_ex_id'),
     parent_thread_id: value.parent_thread_id,
-    initiator: value.initiator,
-    role: record.role,
     auto_offer: value.auto_offer ?? false,
     auto_issue: value.auto_issue ?? false,
     auto_remove: value.auto_remove ?? false,
@@ -79,7 +72,7 @@ export const credentialExchange: RecordDef<CredentialExchangeValue> = defineReco
   terse,
   arriving: ['request-sent', 'credential-received'],
   hidden: (record) => (record.state ?? '') === '',
-  tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  tags: exchangeTags,
   attachable: { as: 'credential-offer', member: 'cred_offer', state: 'offer-sent' },
   admin: {
     list: '/issue-credential-2.0/records',

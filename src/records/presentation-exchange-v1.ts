@@ -1,17 +1,10 @@
-import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type ExchangeValue, exchangeTags, exchangeView, type LoadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A present-proof 1.0 exchange, under the names of ACA-Py's V10PresentationExchange. */
-export interface PresentationExchangeV1Value {
-  [member: string]: unknown;
-  thread_id?: string;
-  parent_thread_id?: string;
-  initiator: 'self' | 'external';
+export interface PresentationExchangeV1Value extends ExchangeValue {
   auto_present?: boolean;
   auto_verify?: boolean;
-  auto_remove?: boolean;
-  auto_remove_on_failure?: boolean;
-  error_msg?: string;
   verified?: 'true' | 'false';
   verified_msgs?: readonly string[];
   presentation_proposal_dict?: JsonObject;
@@ -21,19 +14,12 @@ export interface PresentationExchangeV1Value {
   presentation?: JsonObject;
   /** Since when a request that nothing in the wallet answers waits for a credential that is on its way (ms). */
   waiting_since?: number;
-  protocol?: string;
 }
 
 function terse(record: LoadedRecord<PresentationExchangeV1Value>): JsonObject {
   const { value } = record;
   return compact({
-    ...viewHead(record),
-    trace: false,
-    presentation_exchange_id: record.id,
-    connection_id: record.connection,
-    thread_id: value.thread_id,
-    initiator: value.initiator,
-    role: record.role,
+    ...exchangeView(record, 'presentation_exchange_id'),
     auto_present: value.auto_present,
     auto_verify: value.auto_verify,
     error_msg: value.error_msg,
@@ -70,7 +56,7 @@ export const presentationExchangeV1 = defineRecord<PresentationExchangeV1Value>(
       presentation: record.value.presentation,
     }),
   terse,
-  tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  tags: exchangeTags,
   attachable: { as: 'present-proof', member: 'presentation_request_dict', state: 'request_sent' },
   admin: {
     list: '/present-proof/records',

@@ -1,17 +1,10 @@
-import { type ConnectionlessPeer, compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
+import { compact, defineRecord, type ExchangeValue, exchangeTags, exchangeView, type LoadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A present-proof exchange, under the names of ACA-Py's V20PresExRecord. */
-export interface PresentationExchangeValue {
-  [member: string]: unknown;
-  thread_id?: string;
-  parent_thread_id?: string;
-  initiator: 'self' | 'external';
+export interface PresentationExchangeValue extends ExchangeValue {
   auto_present?: boolean;
   auto_verify?: boolean;
-  auto_remove?: boolean;
-  auto_remove_on_failure?: boolean;
-  error_msg?: string;
   verified?: 'true' | 'false';
   verified_msgs?: readonly string[];
   pres_proposal?: JsonObject;
@@ -19,9 +12,6 @@ export interface PresentationExchangeValue {
   pres?: JsonObject;
   /** Since when a request that nothing in the wallet answers waits for a credential that is on its way (ms). */
   waiting_since?: number;
-  protocol?: string;
-  /** Of an exchange without a connection. */
-  replyTo?: ConnectionlessPeer;
 }
 
 const MESSAGES = ['pres_proposal', 'pres_request', 'pres'] as const;
@@ -29,13 +19,7 @@ const MESSAGES = ['pres_proposal', 'pres_request', 'pres'] as const;
 function terse(record: LoadedRecord<PresentationExchangeValue>): JsonObject {
   const { value } = record;
   return compact({
-    ...viewHead(record),
-    trace: false,
-    pres_ex_id: record.id,
-    connection_id: record.connection,
-    thread_id: value.thread_id,
-    initiator: value.initiator,
-    role: record.role,
+    ...exchangeView(record, 'pres_ex_id'),
     auto_present: value.auto_present ?? false,
     auto_verify: value.auto_verify ?? false,
     error_msg: value.error_msg,
@@ -69,7 +53,7 @@ export const presentationExchange = defineRecord<PresentationExchangeValue>({
     }),
   formatted: MESSAGES,
   terse,
-  tags: (value) => ({ thread: value.thread_id, thread_id: value.thread_id }),
+  tags: exchangeTags,
   attachable: { as: 'present-proof', member: 'pres_request', state: 'request-sent' },
   admin: {
     list: '/present-proof-2.0/records',

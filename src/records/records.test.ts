@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { registry, type Some } from '../../test/support/steps.ts';
-import { type LoadedRecord, type RecordDef, viewOf } from '../kernel/record.ts';
-import { actionMenuRecord } from './action-menu.ts';
+import { type LoadedRecord, viewOf } from '../kernel/record.ts';
 
 /** What each kind of record shows of itself: to controllers, in ordinary webhooks, and to the search. Whatever is called SECRET is in no view. */
 
@@ -559,8 +559,8 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** Every kind: the menus that peers show are of no protocol alone. */
-const KINDS = new Map([...registry.records, [actionMenuRecord.category, actionMenuRecord as unknown as RecordDef]]);
+/** Every kind. */
+const KINDS = registry.records;
 const of = ({ record }: Row): LoadedRecord => ({ version: 1, created: AT, updated: AT, ...record }) as unknown as LoadedRecord;
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
@@ -609,6 +609,23 @@ describe('records', () => {
       [{ format: 'sd_jwt' }, ['credential:cred-1']],
     ])
       assert.deepEqual(KINDS.get('credential')!.removed!(of({ record: { id: 'cred-1', value } } as Row)), { removedKeys, emit });
+  });
+
+  test('every kind of this folder is registered', async () => {
+    const missing: string[] = [];
+    for (const file of globSync('*.ts', { cwd: import.meta.dirname, exclude: (name) => name.endsWith('.test.ts') })) {
+      const exported: Record<string, unknown> = await import(`./${file}`);
+      for (const [name, def] of Object.entries(exported))
+        if (
+          typeof def === 'object' &&
+          def !== null &&
+          'category' in def &&
+          'view' in def &&
+          registry.records.get(String(def.category)) !== def
+        )
+          missing.push(`${file} ${name}`);
+    }
+    assert.deepEqual(missing, []);
   });
 
   test('every kind has a row', () => assert.deepEqual([...KINDS.keys()].sort(), ROWS.map(({ category }) => category).sort()));

@@ -1,17 +1,15 @@
 import Type from 'typebox';
 import { urlOfInvitation } from '../../didcomm/invitation-url.ts';
 import { AppError } from '../../errors.ts';
-import { compact, isoTime, type loadedRecord } from '../../kernel/record.ts';
-import { linkNames, shortUrl } from '../../kernel/short-links.ts';
+import { compact, isoTime, type RecordDef } from '../../kernel/record.ts';
+import { shortUrl } from '../../kernel/short-links.ts';
 import type { Store, StoredRecord } from '../../ports/store.ts';
-import { type ConnectionValue, connection } from '../../records/connection.ts';
-import { did } from '../../records/did.ts';
-import { Invitation, type OutOfBandValue, outOfBand } from '../../records/out-of-band.ts';
+import { connection } from '../../records/connection.ts';
+import { Invitation, outOfBand } from '../../records/out-of-band.ts';
+import { removeRecord } from '../removal.ts';
 import type { AdminRoute } from '../route.ts';
 
 const Bool = Type.Boolean();
-/** How long the key of a deleted invitation is kept, so that whoever answers the invitation can be told. */
-const CLOSED_MS = 30 * 24 * 3600_000;
 
 /** Invitations by their own id, beside the records of them. */
 export const outOfBandRoutes: readonly AdminRoute[] = [
@@ -73,47 +71,10 @@ export const outOfBandRoutes: readonly AdminRoute[] = [
       if (records.length + connections.length === 0)
         throw new AppError('not-found', `Record not found: ${outOfBand.category}/${message}. WALLET_ITEM_NOT_FOUND`);
       for (const row of records) {
-        const key = (row.value as unknown as OutOfBandValue).our_recipient_key;
-        await admin.engine.transition({
-          tenant,
-          protocol: admin.kernel.registry.protocol('out-of-band'),
-          record: { category: outOfBand.category, id: row.id },
-          load: key === undefined ? {} : { own: { category: did.category, tag: 'verkey', equals: key } },
-          from: '*',
-          origin: {},
-          otherwise: 'error',
-          step(ctx) {
-            // the key of a DID serves other invitations and connections too
-            const removedKeys = key !== undefined && ctx.record!.role === 'sender' && !ctx.loaded.own ? [key] : [];
-            return {
-              record: { remove: true },
-              removedKeyOwners: linkNames(ctx.record!.value.short),
-              // its slot at a mediator is given up at once; here it is kept, so that who answers the invitation hears that it is not open
-              deregisterKeys: ctx.record!.value.mediated ? removedKeys : undefined,
-              next: removedKeys.map((verkey) => ({
-                command: 'remove-key',
-                record: { category: outOfBand.category, id: row.id },
-                input: { verkey },
-                after: CLOSED_MS,
-              })),
-            };
-          },
-        });
+        const body = { verkey: outOfBand.of(row).value.our_recipient_key };
+        await admin.calls.call(tenant, 'out-of-band', 'remove', { record: row.id, input: { body, query: {} } });
       }
-      for (const row of connections) {
-        await admin.engine.transition({
-          tenant,
-          protocol: admin.kernel.registry.protocol('did-exchange'),
-          record: { category: connection.category, id: row.id },
-          from: '*',
-          origin: {},
-          otherwise: 'error',
-          step: (ctx) => ({
-            record: { remove: true },
-            ...connection.removed?.(ctx.record as unknown as ReturnType<typeof loadedRecord<ConnectionValue>>),
-          }),
-        });
-      }
+      for (const row of connections) await removeRecord(admin, tenant, connection as RecordDef, row.id);
       return {};
     },
   },

@@ -1138,6 +1138,42 @@ table('out-of-band', [
     effects: { record: { states: ['done'], patch: { connection_id: 'c1' } } },
   },
   {
+    title: 'removes an invitation, and its key some time later',
+    command: 'remove',
+    body: { verkey: OUR_KEY },
+    record: { ...sent, value: { ...sent.value, short: 'code', mediated: true } },
+    loads: { own: { category: 'did', tag: 'verkey', equals: OUR_KEY } },
+    effects: {
+      record: { remove: true },
+      removedKeyOwners: ['link code'],
+      deregisterKeys: [OUR_KEY],
+      next: [
+        {
+          command: 'remove-key',
+          record: { category: 'oob_record', id: 'o1' },
+          input: { verkey: OUR_KEY },
+          after: 30 * 24 * 3600_000,
+        },
+      ],
+    },
+  },
+  {
+    title: 'removes an invitation of a DID, and not its key',
+    command: 'remove',
+    body: { verkey: OUR_KEY },
+    record: sent,
+    loaded: { own },
+    effects: { record: { remove: true } },
+  },
+  {
+    title: 'removes an invitation that was received',
+    command: 'remove',
+    body: {},
+    record: reusing,
+    loads: {},
+    effects: { record: { remove: true } },
+  },
+  {
     title: 'removes the key',
     command: 'remove-key',
     body: { verkey: OUR_KEY },

@@ -5,6 +5,7 @@ import { AppError } from '../../errors.ts';
 import { command, defineProtocol, type Load, NEW } from '../../kernel/protocol.ts';
 import type { LoadedRecord } from '../../kernel/record.ts';
 import { destinationOf } from '../../kernel/seal.ts';
+import { linkNames } from '../../kernel/short-links.ts';
 import type { ResolvedDid } from '../../ports/ledger.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { connection } from '../../records/connection.ts';
@@ -16,6 +17,8 @@ import { createInvitation, URIS, Wishes } from './out-of-band-sender.ts';
 
 /** How long a peer has to accept a reuse before a new connection is made. */
 const REUSE_MS = 14_000;
+/** How long the key of a deleted invitation stays, so that whoever answers the invitation learns that it is not open. */
+const CLOSED_MS = 30 * 24 * 3600_000;
 
 const Bool = Type.Boolean();
 const isTrue = (text: string | undefined): boolean | undefined => (text === undefined ? undefined : text === 'true');
@@ -181,7 +184,31 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       role: 'sender',
       step: (_ctx, { body }) => ({ record: { states: ['done'], patch: { connection_id: body.connection } } }),
     }),
-    // the key of an invitation that was deleted: until now who answered the invitation was told so
+    // a controller deletes the invitation; `verkey` is the key that it is answered to
+    remove: command({
+      body: Type.Object({ verkey: Type.Optional(Type.String()) }),
+      from: '*',
+      load: ({ body: { verkey } }): Record<string, Load> =>
+        verkey === undefined ? {} : { own: { category: did.category, tag: 'verkey', equals: verkey } },
+      step(ctx, { body: { verkey } }) {
+        const { id, role, value } = ctx.record!;
+        // the key of a DID serves other invitations and connections too
+        const keys = verkey !== undefined && role === 'sender' && !ctx.loaded.own ? [verkey] : [];
+        return {
+          record: { remove: true },
+          removedKeyOwners: linkNames(value.short),
+          // its slot at a mediator is given up at once; here it stays for a while, so that who answers the invitation learns that it is not open
+          deregisterKeys: value.mediated ? keys : undefined,
+          next: keys.map((key) => ({
+            command: 'remove-key',
+            record: { category: outOfBand.category, id },
+            input: { verkey: key },
+            after: CLOSED_MS,
+          })),
+        };
+      },
+    }),
+    // the key of a deleted invitation: until now an answer to the invitation got a problem report
     'remove-key': command({
       body: Type.Object({ verkey: Type.String() }),
       from: [NEW],
