@@ -1,6 +1,6 @@
 /**
  * The error table: one row per failure that anyone outside can see. "Specific to us, vague to them": a controller gets the detail, a peer gets `peer`.
- * `status` is the admin API's HTTP status (ACA-Py's where it has one); `report` is the code of a problem report, where a peer is told at all.
+ * `status` is the admin API's HTTP status (ACA-Py's where it has one); `report` is the code of a problem report, where a peer gets one.
  */
 interface ErrorRow {
   status: number;

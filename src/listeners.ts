@@ -25,7 +25,7 @@ export function inboundOf(config: Config): Listener[] {
   return [...listeners.values()];
 }
 
-/** Peers reach an agent that was given no address on its first port; where that is for WebSockets alone, this says so. */
+/** Peers reach an agent that was given no address on its first port; where that is for WebSockets alone, this address does too. */
 export function withEndpoint(config: Config): Config {
   const [first] = inboundOf(config);
   return config.endpoints === undefined && first && !first.posts ? { ...config, endpoints: [`ws://${first.host}:${first.port}`] } : config;
@@ -51,7 +51,7 @@ export function adminOf(config: Config, log: Log): { host: string; port: number;
   return { host, port: portOf(port, '--admin'), apiKey: config.adminApiKey };
 }
 
-/** As a browser says it: scheme, name and port. */
+/** An origin as browsers write it: scheme, name and port. */
 const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text.toLowerCase().replace(/\/$/, '');
 
 /** Opens everything, or nothing. @throws what the first one throws that cannot be opened */

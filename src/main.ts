@@ -19,7 +19,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid fuzz               damaged messages, calls and ledger objects, seeded
 `;
 
-/** Runs the agent until it is told to stop; drains on SIGTERM and SIGINT. */
+/** Runs the agent until SIGTERM or SIGINT, and drains then. */
 async function start(argv: readonly string[]): Promise<void> {
   const mediator = argv[0] === 'mediator';
   const { config, shown, log, app } = await configured(mediator ? 'start mediator' : 'start', mediator ? argv.slice(1) : argv);

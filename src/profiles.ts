@@ -12,7 +12,7 @@ import type { Database } from './ports/store.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
 import { wallet, walletSettings } from './records/wallet.ts';
 
-/** The profiles of an instance's tenants: the configuration's, and what a wallet record says otherwise. */
+/** The profiles of an instance's tenants: the configuration's, with the settings of the wallet record. */
 export interface TenantProfiles {
   readonly profiles: Profiles;
   /** Changes the base wallet's settings until the next start. @throws ConfigError */
@@ -31,7 +31,7 @@ export function tenantProfiles(given: {
   const own = apart(webhookTargets(given.config.webhookUrls, base));
   let live = given.config;
 
-  /** Which mediator a tenant's new keys go through; while its wallet is locked nobody can say. */
+  /** Which mediator a tenant's new keys go through; unknown while its wallet is locked. */
   async function mediatorFor(tenant: string): Promise<{ mediator?: Mediator; uncacheable?: boolean }> {
     try {
       const [rows] = await store.load(tenant, [defaultMediation]);

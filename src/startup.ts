@@ -129,7 +129,7 @@ export function mediatorInvitation(
   }
 }
 
-/** What `--clear-default-mediator` and `--default-mediator-id` say. As in ACA-Py an id that cannot be the default is only logged. */
+/** Applies `--clear-default-mediator` and `--default-mediator-id`. As in ACA-Py an id that cannot be the default is only logged. */
 export async function chooseMediator(calls: Calls, tenant: string, config: Config, log: Log): Promise<void> {
   const input = { body: {}, query: {} };
   if (config.clearDefaultMediator) await calls.call(tenant, coordinateMediation.name, 'clear-default', { input });

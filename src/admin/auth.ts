@@ -49,7 +49,7 @@ export interface AuthorityOptions {
   readonly multitenant?: { readonly secret: string; readonly baseRoutes: readonly string[] };
 }
 
-/** Whether an error says that a wallet is not there; one of the store says nothing about it. */
+/** Whether an error means that a wallet is not there; one of the store does not. */
 const isGone = (error: unknown): boolean => error instanceof AppError && error.row.status < 500;
 
 /** Compares without telling by its time how much of the key was right. @returns whether the key is the operator's */
@@ -71,7 +71,7 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
   const opened = multitenant?.baseRoutes.flatMap((text) => text.split(' ')).filter(Boolean) ?? [];
   const baseRoutes = opened.length > 0 ? new RegExp(`^(?:${opened.join('|')})$`) : undefined;
 
-  /** Its end is what was decided, not what the token says: whoever has the secret could say anything. */
+  /** Its end is the wallet's record of it, not the token's: the holder of the secret could write anything there. */
   const liveToken = ({ tokens }: Profile, jti: string): WalletToken | undefined =>
     tokens?.find((known) => known.jti === jti && (known.exp === undefined || known.exp * 1000 > kernel.now()));
 

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { AppError } from '../errors.ts';
 
-/** What browsers are told, and what is refused because a browser may have been made to send it. */
+/** The headers for browsers, and the refusal of requests that a foreign page may have made a browser send. */
 export interface BrowserRules {
   /** The headers by which a page of a configured origin may read an answer; nothing for any other. */
   cors(origin: string | undefined, asked?: string): Record<string, string>;

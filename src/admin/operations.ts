@@ -90,7 +90,7 @@ export function commandOperation(known: KnownCommand): Operation {
   });
 }
 
-/** The answer of a list: where rows failed their integrity check, their ids tell why there are less than the total. */
+/** The answer of a list: where rows failed their integrity check, their ids are the difference to the total. */
 export const listed = (results: JsonObject[], { total, next, damaged }: Omit<Page<unknown>, 'rows'>): JsonObject => ({
   results,
   total,

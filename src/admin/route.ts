@@ -27,7 +27,7 @@ export interface Admin {
   readonly version: string;
   /** The version of ACA-Py whose admin API this is. */
   readonly acapyVersion: string;
-  /** Whether the operator said what webhooks of the base wallet are signed with. */
+  /** Whether the operator has set the secret that webhooks of the base wallet are signed with. */
   readonly ownWebhookSecret: boolean;
   readonly started: number;
   /** The configuration as the operator may read it: without keys. */

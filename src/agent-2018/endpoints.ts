@@ -4,7 +4,7 @@ import type { Database } from '../ports/store.ts';
 /** How many retired keys still open mail. */
 const MAX_KEYS = 8;
 
-/** The Endpoint DIDs of an instance, which its first tenant keeps. @param changed is told when they are others than before */
+/** The Endpoint DIDs of an instance, which its first tenant keeps. @param changed is called when they are others than before */
 export function createEndpoints(db: Database, tenant: string, changed: () => void): Endpoints {
   let endpoints: readonly Endpoint[] = [];
   return {

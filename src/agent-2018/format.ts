@@ -38,7 +38,7 @@ export const agent2018PeerOf = (connection: LoadedRecord | undefined): Agent2018
 export const URI_2018 = agent2018Type('connection_offer').replace(/\/[^/]*$/, '');
 
 /**
- * What the content of a credential or proof message says: the AnonCreds object itself, or one that names its format.
+ * The content of a credential or proof message: the AnonCreds object itself, or one that names its format.
  * @throws AppError `bad-request` with the reason
  */
 export function bodyOf2018<S extends TSchema>(content: Readonly<JsonObject>, check: Validator<S>): JsonObject {
@@ -112,7 +112,7 @@ function typeOf(
  * tenant, and the connection's own key opens the content. Whether the sender is the connection's peer is the engine's to compare.
  *
  * An `id` that names nothing costs what another costs: the same look-ups, and a decryption in vain. Anybody can seal to an endpoint key, and how long the answer
- * took would tell him whether somebody here knows a DID.
+ * took would show him whether somebody here knows a DID.
  */
 async function open2018(kernel: Kernel, notices: Notices, body: Uint8Array): Promise<Opened | Refusal | 'not-mine'> {
   const outer = await openOuter(kernel, body);

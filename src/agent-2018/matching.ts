@@ -56,7 +56,7 @@ const decoded = (secret: Uint8Array): JsonObject => JSON.parse(Buffer.from(secre
 
 /**
  * The slow work of the 2018 Agent Protocol: its DIDs, and which exchange a message without a thread belongs to. Two exchanges about one credential definition are
- * told apart only by what was proved in them; never by which was last.
+ * identified only by what was proved in them; never by which was last.
  */
 export const agent2018Work: WorkOps = {
   'agent-2018/resolve': async (ctx, { dids, echo }: { dids: string[]; echo: JsonObject }) => {

@@ -11,7 +11,7 @@ const GATHERED_MS = 100;
 /** Tenants whose minute is remembered. */
 const MAX_TENANTS = 10_000;
 
-/** A message of the 2018 Agent Protocol that came to nothing: the protocol has no message that tells the peer, so the controller has a webhook. */
+/** A message of the 2018 Agent Protocol that came to nothing: the protocol has no problem report, so the controller gets a webhook. */
 export interface Problem2018 {
   readonly tenant: string;
   readonly reason: string;
@@ -27,7 +27,7 @@ export interface Notices {
 }
 
 /**
- * Notices are written a moment after the answer, with others: were they written before it, its time would tell a stranger whose bounds are reached, and so whether
+ * Notices are written a moment after the answer, with others: were they written before it, its time would show a stranger whose bounds are reached, and so whether
  * a wallet has what was asked about.
  */
 export function createNotices(kernel: Kernel): Notices {

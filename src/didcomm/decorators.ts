@@ -35,7 +35,7 @@ export interface LiftedMessage {
   transport?: Transport;
   /** RFC 0043. */
   l10n?: { locale?: string; [member: string]: unknown };
-  /** RFC 0317: what to acknowledge; `['RECEIPT']` when the message does not say. */
+  /** RFC 0317: what to acknowledge; `['RECEIPT']` when the message has no `on`. */
   pleaseAck?: { on: string[] };
   /** RFC 0032: dates as text, not trusted. */
   timing?: Record<string, unknown>;

@@ -106,7 +106,7 @@ function randomNonce(): Buffer {
 /** What an auth-crypt held. The replay key is `sender` with `nonce`: the outer seal can be renewed by anyone, these two only by the sender. */
 export interface OpenedAuth {
   message: Buffer;
-  /** The verkey, in base58, of whoever made the box. Compare it with the key that the connection knows: the box itself says only who this is. */
+  /** The verkey, in base58, of whoever made the box. Compare it with the key that the connection knows: the box itself proves only the key. */
   sender: string;
   nonce: Buffer;
 }
@@ -200,7 +200,7 @@ export function decodeText(text: string): Buffer {
   return fromBase64url(standard ? bare.replaceAll('+', '-').replaceAll('/', '_') : bare) ?? refuse('not base64');
 }
 
-/** Media types under which the forms come. A missing type is accepted: the body says what it is. */
+/** Media types under which the forms come. A missing type is accepted: the body shows its form. */
 const TEXT_TYPES: ReadonlySet<string> = new Set(['', 'text/plain', 'application/octet-stream']);
 const JSON_TYPE = 'application/json';
 
@@ -279,7 +279,7 @@ export interface BaseMessage {
 
 /** A base message as received. */
 export interface ParsedBase extends BaseMessage {
-  /** Where `id` comes from: messages of the indy-node profile have none, and say the same elsewhere. */
+  /** Where `id` comes from: messages of the indy-node profile have none, and have it elsewhere. */
   readonly idFrom: 'id' | 'origin' | 'nonce' | 'aud';
   /** The recipient's DID in the indy-node profile. */
   readonly aud?: string;

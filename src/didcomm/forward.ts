@@ -8,7 +8,7 @@ export const FORWARD_TYPE = 'https://didcomm.org/routing/1.0/forward';
 
 /**
  * Wraps a packed message for its way through mediators (RFC 0094, RFC 0067): one anonymous envelope per routing key, the mediator nearest to the recipient
- * first in the list. Each tells its mediator only who is next. Without routing keys the message is returned as it is.
+ * first in the list. Each names only the next one. Without routing keys the message is returned as it is.
  * @param packed JSON text of an envelope
  * @param to verkey (base58) or did:key of the recipient
  * @throws EnvelopeRefused when a routing key is no verkey

@@ -24,7 +24,7 @@ const PLAIN: ReadonlySet<string> = new Set(['text/plain', 'application/octet-str
 
 /**
  * Whether a body with this Content-Type may hold an envelope; `plain` where those of the 2018 Agent Protocol are taken too. A missing type is accepted, as
- * ACA-Py and Credo do: the body says what it is.
+ * ACA-Py and Credo do: the body shows its form.
  */
 export function mayHoldEnvelope(header: string | undefined, plain = false): boolean {
   const type = bareMediaType(header);

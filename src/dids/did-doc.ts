@@ -119,7 +119,7 @@ export function methodKey(method: Record<string, unknown> | undefined): PublicKe
   if (!method) return undefined;
   const { type, publicKeyMultibase, publicKeyBase58, publicKeyJwk, publicKeyHex } = method as Record<string, unknown>;
   if (publicKeyJwk !== undefined) return fromJwk(publicKeyJwk);
-  // Some write a bare key where the type says what it is, with or without the multibase letter.
+  // Some write a bare key where the type names its kind, with or without the multibase letter.
   const bare = /^(Ed25519VerificationKey20(18|20)|Ed25519Signature2018|X25519KeyAgreementKey20(19|20))$/.test(String(type));
   const bareType = String(type).startsWith('X') ? 'x25519' : 'ed25519';
   if (typeof publicKeyMultibase === 'string') {

@@ -78,7 +78,7 @@ export function resolvePeer(did: string): DidDocument {
 
 /**
  * Whether a document that came with a message is the one that its DID was made of: numalgo 1 is the hash of the document without its id, as it was received;
- * numalgo 3 is that of a did:peer:2, checked where the document tells that one. Other DIDs are not made of documents.
+ * numalgo 3 is that of a did:peer:2, checked where the document names that one. Other DIDs are not made of documents.
  */
 export function isOwnDocument(did: string, document: Readonly<Record<string, unknown>>): boolean {
   if (did.startsWith('did:peer:1')) {

@@ -13,7 +13,7 @@ const invalid = (what: string): never => {
 };
 
 /**
- * Where the document of a did:web is (did:web section 2.5.2). https always, but for loopback hosts where `overHttp` says so; no address but a name.
+ * Where the document of a did:web is (did:web section 2.5.2). https always, but for loopback hosts that `overHttp` allows; no address but a name.
  * @throws AppError `did-invalid`
  */
 export function webDidUrl(did: string, overHttp = false): string {
@@ -28,7 +28,7 @@ export function webDidUrl(did: string, overHttp = false): string {
   } catch {
     return invalid('its host or port');
   }
-  // a segment such as `..` or `%2e%2e` would lead elsewhere than it says
+  // a segment such as `..` or `%2e%2e` would lead elsewhere
   if (parsed.pathname !== `${where}/did.json` || parsed.hostname !== host!.toLowerCase()) invalid('its path');
   return url;
 }

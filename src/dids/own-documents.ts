@@ -32,7 +32,7 @@ const servicesOf = ({ endpoint, more = [], routingKeys = [] }: OwnEndpoint, key:
 
 /**
  * The input document of our did:peer:4 for a connection (RFC 0023): give it to `createPeer4`. Its key forms are the oldest that Ed25519 has, since peers of every
- * age must read it. Without an endpoint the service says that mail waits for our next session.
+ * age must read it. Without an endpoint the service's address is the queue: mail waits for our next session.
  */
 export function peer4Document(own: OwnEndpoint): Record<string, unknown> {
   const agreement = ed25519ToX25519(verkeyBytes(own.verkey));

@@ -42,7 +42,7 @@ function unlikeOffer({ values }: Credential, offered: readonly PreviewAttribute[
 
 /** Issuing AnonCreds: the same for both formats, whose objects are the same and whose attachments have other names. */
 export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
-  // as in ACA-Py the type of the wallet says which family's detail it is, which controllers chose their calls by
+  // as in ACA-Py the wallet type decides the family of the detail, by which controllers choose their calls
   detailName: ({ walletType }) => (walletType === 'askar' ? 'indy' : 'anoncreds'),
 
   async offer(ctx, { filter, preview }) {

@@ -2,7 +2,7 @@ import type { CredentialDefinition, Presentation, PresentationRequest, Refusal, 
 import { canonicalName } from './anoncreds-values.ts';
 
 /**
- * What a record's `verified_msgs` say, in the words that controllers read by program: ACA-Py's codes first (`PresVerifyMsg` in its `anoncreds/verifier.py`), then
+ * A record's `verified_msgs`, in the codes that controllers read by program: ACA-Py's codes first (`PresVerifyMsg` in its `anoncreds/verifier.py`), then
  * ours, which name each reason. ACA-Py stops at what it finds first, so there is one `VALUE_ERROR` at most.
  *
  * `RMV_RFNT_NRI::REFERENT` and `RMV_GLB_NRI`: an interval of non-revocation that is not looked at, since the credential cannot be revoked (the second is told of
@@ -16,7 +16,7 @@ export function verifiedMessages(
   refusals: readonly Refusal[],
 ): string[] {
   const messages: string[] = [];
-  // a presentation that has no shape has no more to tell
+  // a presentation without a shape has no more messages
   if (!refusals.some(({ reason }) => reason === 'malformed' || reason === 'object-missing')) {
     const { requested_proof: proof, identifiers } = presentation;
     const permanent = (index: number): boolean => {

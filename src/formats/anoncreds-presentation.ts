@@ -160,7 +160,7 @@ export async function verifyAnonCreds(
   return { verified, reasons: verifiedMessages(request, presentation, credentialDefinitions, refusals) };
 }
 
-/** A stored credential as WQL asks about it: what another format does not say of itself is unknown. */
+/** A stored credential as WQL queries it: members that another format does not have are unknown. */
 export function subjectOfRow(row: StoredRecord): Subject {
   const { subject, attrs } = row.value as { subject?: Subject; attrs?: Readonly<Record<string, string>> };
   const values = new Map(Object.entries(attrs ?? {}).map(([name, value]) => [canonicalName(name), value]));

@@ -26,7 +26,7 @@ const RESERVED: ReadonlySet<string> = new Set(['master_secret', '__proto__']);
 
 /**
  * Why these names cannot be those of one credential; undefined where they can. Names become members of JSON objects and go to native code, so that some are
- * refused by what comes later: it is told here, before anything is written.
+ * refused by what comes later: it is refused here, before anything is written.
  */
 export function namesFault(names: readonly string[]): string | undefined {
   const seen = new Map<string, string>();

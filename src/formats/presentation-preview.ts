@@ -66,7 +66,7 @@ export function requestOfPreview(preview: PresentationPreview): JsonObject {
   return { requested_attributes: attributes, requested_predicates: predicates };
 }
 
-/** What a preview says of credentials, so that the ones it was made from are presented: attributes under one referent are of one credential. */
+/** The constraints of a preview on credentials, so that the ones it was made from are presented: attributes under one referent are of one credential. */
 export function wishesOfPreview(preview: PresentationPreview): Wish[] {
   const wishes: Wish[] = [];
   const groups = new Map<string, PresentationPreview['attributes']>();
@@ -133,7 +133,7 @@ export function otherThanProposed(preview: PresentationPreview, request: JsonObj
   for (const { referent, values, definition } of shown) {
     for (const [name, raw] of values) {
       const specs = preview.attributes.filter((spec) => canonicalName(spec.name) === canonicalName(name));
-      // what is proposed for this group is not said of another
+      // a proposal for this group is none for another
       const own = specs.filter((spec) => spec.referent === referent);
       const fits = (own.length > 0 ? own : specs).some(
         ({ value, cred_def_id }) => (typeof value !== 'string' || value === raw) && (!cred_def_id || cred_def_id === definition),

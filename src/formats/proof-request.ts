@@ -4,7 +4,7 @@ import { Members, validator } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { canonicalName } from './anoncreds-values.ts';
 
-/** What a controller says of proofs, whichever version of present-proof carries it. */
+/** Bodies of controllers about proofs, of either version of present-proof. */
 
 const Restrictions = Type.Optional(Type.Union([Type.Array(Type.Object({})), Type.Object({})]));
 const Interval = Type.Optional(
@@ -141,12 +141,12 @@ export function checkChoice(request: JsonObject, choice: Choice): void {
   for (const referent of Object.keys(proven)) if (!Object.hasOwn(predicates, referent)) refuse(`The request has no predicate ${referent}`);
 }
 
-/** What a prover said in its own proposal about some attributes or predicates: what it shows later is a credential for which this holds. */
+/** A prover's own proposal for some attributes or predicates: it presents a credential for which this holds. */
 export interface Wish {
   readonly names: readonly string[];
   /** WQL, as in a request. */
   readonly restrictions?: unknown;
-  /** It named the value and no credential: what it would say without proof. */
+  /** It named the value and no credential: a self-attested one. */
   readonly stated?: string;
 }
 

@@ -8,7 +8,7 @@ import type { Json, JsonObject } from '../ports/json.ts';
 
 /** By the names of IANA's hash registry that `_sd_alg` uses; the first is meant where it is absent. */
 const HASHES: Readonly<Record<string, string>> = { 'sha-256': 'sha256', 'sha-384': 'sha384', 'sha-512': 'sha512' };
-/** What verifiers need to see: who says it, when it holds and whose it is. */
+/** Claims that verifiers need: the issuer, the times and the holder. */
 const OPEN = ['iss', 'iat', 'nbf', 'exp', 'cnf'];
 /** Things that one SD-JWT discloses or may disclose: each costs a hash, a random salt and a place. */
 const MAX_DISCLOSURES = 1000;
@@ -94,7 +94,7 @@ export function concealed(payload: JsonObject, open: readonly string[]): { paylo
       else if (isNamed(at)) out[name] = walk(member, at);
       else hidden.push(disclose(disclosures, name, walk(member, at)));
     }
-    // in no order that tells which claim is which (section 4.2.4.1)
+    // in no order that shows which claim is which (section 4.2.4.1)
     return hidden.length > 0 ? { ...out, _sd: hidden.sort() } : out;
   };
   const made = walk(payload, '') as JsonObject;

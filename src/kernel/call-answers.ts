@@ -6,7 +6,7 @@ import type { AnswerRef } from './jobs.ts';
 import { loadedRecord, viewOf } from './record.ts';
 import { waitFor } from './wait-for.ts';
 
-/** How long a controller's call waits for what it caused (rule 3), unless the command says otherwise. */
+/** How long a controller's call waits for its jobs (rule 3), unless the command has a `timeoutMs`. */
 const WAIT_MS = 15_000;
 /** How long a call waits for a record that is still being made, beyond its timeout: before that there is nothing to answer with. */
 const MAKING_MS = 120_000;
@@ -57,11 +57,11 @@ export function createCallAnswers({ registry, db, tenantLimiter }: Kernel) {
     if (late && call.deferredAnswer && status.open > 0)
       throw new AppError(
         'timeout',
-        'The mediator has not said yet that it knows the new key: the same call under the same idempotency-key is answered when it has',
+        'The mediator has not confirmed the new key yet: the same call under the same idempotency-key is answered when it has',
       );
     if (late && status.open > 0 && (await isMaking(tenant, call.ref))) {
       if (overdue)
-        throw new AppError('timeout', 'What was asked for is still being made: it goes on, and the webhooks tell when it is there');
+        throw new AppError('timeout', 'What was asked for is still being made: it goes on, and a webhook follows when it is there');
       return undefined;
     }
     if (status.open > 0 && !late) return undefined;

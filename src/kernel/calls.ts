@@ -18,7 +18,7 @@ export interface ControllerCall {
   /** Where the path names the connection rather than the record. */
   readonly connection?: string;
   readonly input: CommandInput;
-  /** The controller's own name of this call: said again within a day, it has no second effect and answers as the first one. */
+  /** The controller's idempotency key: a call that is repeated within a day has no second effect and the same answer. */
   readonly key?: string;
 }
 
@@ -90,7 +90,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       otherwise: 'error',
       step(ctx) {
         const effects = step.step(ctx, input);
-        // a new call hears at once what cannot be done now, and has changed nothing; what is in hand already waits
+        // a new call fails at once, and has changed nothing; work that is queued already waits
         if (!effects.work?.some(({ op }) => needsAnoncreds(op))) return effects;
         const { on, text } = work(tenant).anoncreds.status();
         if (!on) throw new AppError('anoncreds-off', text);

@@ -160,7 +160,7 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
 const missing = ({ protocol: { binds }, record }: StepOrder): string =>
   binds.admin?.notFound ?? `Record not found: ${binds.category}/${record?.id}`;
 
-/** The failure of a call whose work came too late: another was quicker, and the record went on, or is gone. */
+/** The failure of a call whose work came too late: another was quicker, and the record went on, or was deleted. */
 function overtaken(order: StepOrder, record: LoadedRecord | undefined): Origin['failure'] {
   if (!order.late) return undefined;
   return record ? { code: 'wrong-state', text: wrongState(order.protocol, record, order) } : { code: 'not-found', text: missing(order) };

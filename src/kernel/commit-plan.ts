@@ -21,14 +21,14 @@ import type { Protocol, StepContext } from './protocol.ts';
 import { type LoadedRecord, type RecordDef, viewOf } from './record.ts';
 import { formatOf, sealAll } from './seal.ts';
 
-/** How long a repeated message is known, unless its format says otherwise. */
+/** How long a message's dedup key is kept, unless its format has a replay window. */
 const DEDUP_LIFE_MS = 7 * 24 * 3600_000;
 const CALL_LIFE_MS = 24 * 3600_000;
 /** A reply that goes out on the connection it came from is delivered again after this time, unless its transport confirms it. */
 export const INLINE_GRACE_MS = 10_000;
 /** Mail that waits for a mediator is looked at by itself after this time; the mediator's answer wakes it before. */
 const BARRIER_MS = 10_000;
-/** Under which a call's answer is remembered that is to be told only when a mediator knows the key that it shows. */
+/** The member of a stored answer that shows a key: the call is answered when the mediator has confirmed the key. */
 export const DEFERRED_ANSWER = '~deferred';
 
 /** What started a transition, as far as its commit must know. */
@@ -37,9 +37,9 @@ export interface Origin {
   readonly answer?: AnswerRef;
   readonly job?: { readonly id: string; readonly lease: string };
   readonly dedupKey?: string;
-  /** How long the mark is kept, in ms. */
+  /** How long the dedup key is kept, in ms. */
   readonly dedupLife?: number;
-  /** Of a controller's call that it may say again: kept with its answer. */
+  /** Of a controller's call with an idempotency key: kept with its answer. */
   readonly callDedupKey?: string;
   /** Why the controller's call has failed for good; written for it to read. */
   readonly failure?: { readonly code: string; readonly text: string };
@@ -62,7 +62,7 @@ export interface CommitPlan {
   readonly answerRef?: AnswerRef;
   /** Whether jobs were made that a waiting controller waits for. */
   readonly spawned: boolean;
-  /** The answer shows a key that a mediator does not know yet: it is told when it does, or never. */
+  /** The answer shows a key that a mediator has not confirmed: the call is answered after that, or never. */
   readonly deferredAnswer?: boolean;
   readonly reply?: InlineReply;
 }
@@ -220,7 +220,7 @@ function write({ profile: { settings, webhooks }, kernel, protocol, ctx, effects
     bound = after.get(`${protocol.binds.category} ${id}`)!.record;
   }
   for (const change of effects.others ?? []) applyChange(change);
-  // where no message tells the peer, a webhook tells the controller
+  // a webhook for the controller, where the peer gets no problem report
   const peer = after.get(`connection ${ctx.connection?.id}`)?.record ?? ctx.connection;
   const topic = effects.problem && peer && formatOf(kernel, peer).traits.problemTopic;
   if (topic) emit(topic, topic, peer.id, problemPayload(peer.id, effects.problem!));

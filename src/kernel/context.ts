@@ -63,7 +63,7 @@ export interface Kernel {
   readonly endpoints: Endpoints;
   /** Absent: no bound. */
   readonly tenantLimiter?: TenantLimiter;
-  /** Counts a happening by name, for `/status` and metrics; those that name their tenant are told apart by it too. */
+  /** Counts a happening by name, for `/status` and metrics; those that name their tenant are counted by tenant too. */
   count(name: string, tenant?: string): void;
   readonly trace: Trace;
   /** Tells the operator's log; never with secrets or message bodies. */

@@ -47,7 +47,7 @@ export interface MessageParts {
 /** How the content of a message of the 2018 Agent Protocol is sealed inside the outer seal; without one it is authcrypted between the pairwise keys. */
 export type Inner = 'clear' | 'anon';
 
-/** A message in the words of another protocol: its name there, and its content. */
+/** A message in the terms of another protocol: its type there, and its content. */
 export interface Translation {
   readonly type: string;
   readonly body: JsonObject;
@@ -66,7 +66,7 @@ export interface Change<V extends RecordValue = RecordValue> {
   readonly patch?: Partial<V>;
   /** Deleted in the same commit, after its events. */
   readonly remove?: boolean;
-  /** A change of state that no webhook tells. */
+  /** A change of state without a webhook. */
   readonly silent?: boolean;
 }
 
@@ -97,7 +97,7 @@ export interface NextCommand {
 
 /**
  * A message handed to its protocol as if it had come in: an attached offer after its connection is complete, or, with `reply`, without one; or one that came
- * in the words of another protocol.
+ * in the terms of another protocol.
  */
 export interface LocalMessage {
   readonly connection?: string;
@@ -121,7 +121,7 @@ export interface Effects {
   readonly removedKeys?: readonly string[];
   readonly keyOwners?: readonly NewKeyOwner[];
   readonly removedKeyOwners?: readonly string[];
-  /** Keys of ours that nobody writes to any more and that a mediator may know: it is told. */
+  /** Keys of ours that are out of use: a mediator that has them registered deregisters them. */
   readonly deregisterKeys?: readonly string[];
   /** Tenants whose profile changes with this, and DIDs whose document does: every process reads them again. */
   readonly invalidate?: readonly string[];
@@ -151,7 +151,7 @@ export interface Effects {
  */
 export type SessionMode = 'route' | 'implicit' | 'live';
 
-/** A key of ours and what it serves. Nothing that shows a mediated key leaves before its mediator has said that it knows the key. */
+/** A key of ours and what it serves. Nothing that shows a mediated key leaves before its mediator has confirmed the key. */
 export interface NewKeyOwner extends Omit<KeyOwner, 'tenant'> {
   readonly mediation?: { readonly tenant: string; readonly id: string };
 }

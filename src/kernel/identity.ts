@@ -55,7 +55,7 @@ function hasShown(connection: LoadedRecord, sender: string, now: number): boolea
 export const isPeer = (connection: LoadedRecord, sender: string | undefined, now: number): boolean =>
   sender !== undefined && (keysInUse(knownOf(connection)).includes(sender) || hasShown(connection, sender, now));
 
-/** Whether a key is the invitation's that a connection answered: until it tells its own, a rejection comes under it. */
+/** Whether a key is the invitation's that a connection answered: until its own is known, a rejection comes under it. */
 export function isInviter(connection: LoadedRecord, sender: string | undefined): boolean {
   const { their_keys, invitation_key } = knownOf(connection);
   return sender !== undefined && their_keys === undefined && connection.role === 'invitee' && sender === invitation_key;
@@ -87,7 +87,7 @@ export function pairwiseSender(connection: LoadedRecord, sender: string | undefi
 
 /**
  * The connection of a message to a key of ours that serves many: an invitation's, or a shared DID's. Who has shown the key goes before who lists it. Where the
- * holder of one key has several connections under one key of ours, the message's thread tells which; else the oldest that is complete: a later one may be a
+ * holder of one key has several connections under one key of ours, the message's thread decides; else the oldest that is complete: a later one may be a
  * repeated request. Of those who only list the key it is the one in whose own thread it speaks; or the only one whose peer has no other key, since it moved, or
  * answered under the invitation's. That one gives way to a connection where the key shows itself later.
  * @param rows connections that name the sender's key, the newest first

@@ -21,7 +21,7 @@ export interface On {
   readonly engine: Engine;
   readonly ops: WorkOps;
   readonly work: (tenant: string) => WorkContext;
-  /** Whether a call of this process waits for what the cause orders. */
+  /** Whether the call of this id waits in this process. */
   isWaiting(callId: string): boolean;
   /** Whether work needs the AnonCreds library. */
   needsAnoncreds(op: string): boolean;
@@ -120,7 +120,7 @@ async function orFail(on: On, job: ClaimedJob, lease: string, about: About | und
   }
 }
 
-/** Whether a failure is of this start or this hour, and nothing of the exchange: it waits. Whoever asks for something now is told instead. */
+/** Whether a failure is of this start or this hour, and nothing of the exchange: it waits. A call that waits gets the failure instead. */
 function passes(on: On, job: ClaimedJob, { code }: AppError): boolean {
   const op = job.kind === 'work' ? (job.payload as unknown as WorkPayload).op : undefined;
   if (op === undefined) return false;

@@ -26,9 +26,9 @@ export interface DeliverPayload {
   transient?: boolean;
   /** It may go the way that the message came, to who has no connection. */
   back?: boolean;
-  /** The exchange that it belongs to: its controller is told there what could not be delivered. */
+  /** The exchange that it belongs to: a failed delivery becomes its `error_msg`. */
   record?: AnswerRef;
-  /** It shows keys of ours, and does not leave before their mediator has said that it knows them. */
+  /** It shows keys of ours, and does not leave before their mediator has confirmed them. */
   blockedBy?: KeyRegistrationBarrier;
 }
 
@@ -39,8 +39,8 @@ export interface KeyRegistrationBarrier {
 }
 
 /**
- * Keys of one commit that a mediator is told of. Mail of the commit is in its own lane already and holds it, so that nothing overtakes it; what else the commit
- * ordered follows with the end of this job. Or keys that nobody writes to any more.
+ * Keys of one commit to register with a mediator. Mail of the commit is in its own lane already and holds it, so that nothing overtakes it; what else the commit
+ * ordered follows with the end of this job. Or keys to deregister.
  */
 export type KeylistPayload =
   | {
@@ -51,7 +51,7 @@ export type KeylistPayload =
       /** What is kept for a peer that fetches it. */
       kept: DeliverPayload[];
       jobs: JobWrite[];
-      /** The connection whose controller is told where the mediator would not have a key. */
+      /** The connection whose `error_msg` names a refusal of the mediator. */
       connection?: string;
     }
   | { removedKeys: string[] };
@@ -98,7 +98,7 @@ export interface LedgerPayload {
   answer?: AnswerRef;
 }
 
-/** A short, stable name for a lane or a mark. */
+/** A short, stable name for a lane or a dedup key. */
 export const shortHash = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
 
 const job = (kind: JobWrite['kind'], lane: string, payload: object, callId?: string, notBefore?: number): JobWrite => ({
@@ -120,7 +120,7 @@ export const deliverJob = (tenant: string, payload: DeliverPayload, notBefore?: 
 export const eventJob = (tenant: string, record: string, payload: EventPayload): JobWrite =>
   job('event', `event:${payload.target}:${tenant}:${record}`, payload);
 
-/** An event, and the jobs that tell it. `category` is the record's; what is no record's has its topic's name there. */
+/** An event, and its webhook jobs. `category` is the record's; an event of no record has its topic's name there. */
 export function eventOf(
   tenant: string,
   webhooks: readonly { readonly id: string }[],

@@ -10,7 +10,7 @@ export async function lookUp(store: Reads, tenant: string, lookups: readonly Loo
   return lookups.length === 0 ? [] : withOldest(store, tenant, lookups, await store.load(tenant, lookups));
 }
 
-/** The same, and the mark of a message that was handled before. */
+/** The same, and the dedup key of a message that was handled before. */
 export async function lookUpWithDedupKey(
   store: Reads,
   tenant: string,

@@ -41,11 +41,11 @@ export interface Dropped {
   readonly detail: string;
 }
 
-/** What a message format can say, as far as the engine must know. */
+/** The traits of a message format that the engine depends on. */
 export interface MessageTraits {
   /** It has DIDComm's messages without a record of their own: acks, problem reports, forwards, message pickup. */
   readonly didcomm: boolean;
-  /** The webhook topic by which the tenant's controller learns of a problem, where the format has no message that tells the peer. */
+  /** The webhook topic by which the tenant's controller learns of a problem, where the format has no problem report for the peer. */
   readonly problemTopic?: string;
   /** An answer to an invitation has the invitation's id as its thread. */
   readonly threadNamesInvitation: boolean;
@@ -75,7 +75,7 @@ export interface MessageFormat {
   flush?(): Promise<void>;
 }
 
-/** The payload of a webhook about a problem that no message tells the peer. */
+/** The payload of a webhook about a problem of which the peer gets no report. */
 export const problemPayload = (connection: string, problem: { readonly code: string; readonly text: string }): JsonObject => ({
   connection_id: connection,
   reason: problem.code,

@@ -68,7 +68,7 @@ export function attachedObject(attachment: Parameters<typeof attachmentJson>[0] 
   return value;
 }
 
-/** The JSON object or list that an attachment holds: what a list means, whoever reads it says. @throws AppError `message-invalid` */
+/** The JSON object or list that an attachment holds: the meaning of a list is the reader's. @throws AppError `message-invalid` */
 export function attachedValue(attachment: Parameters<typeof attachmentJson>[0] | undefined, what: string): JsonObject {
   let value: unknown;
   try {
@@ -80,7 +80,7 @@ export function attachedValue(attachment: Parameters<typeof attachmentJson>[0] |
   return value as JsonObject;
 }
 
-/** What a problem report says (RFC 0035 and its older shapes), for a record's `error_msg`: `code: text`, bounded. */
+/** The text of a problem report (RFC 0035 and its older shapes), for a record's `error_msg`: `code: text`, bounded. */
 export function problemText(message: Incoming): string {
   const { description, explain } = message.body as { description?: { code?: unknown; en?: unknown } | string; explain?: unknown };
   if (typeof description === 'string') return description.slice(0, 1000);

@@ -11,14 +11,14 @@ export interface Derived {
 }
 
 const MAX_PROFILES = 10_000;
-/** How long a profile is believed when nobody said that it changed: a notice from another process may be lost. */
+/** How long a profile is cached without a change notification: one from another process may be lost. */
 const LIFE_MS = 30_000;
 
 /** What differs by tenant, from memory where it was used lately: a tenant that does nothing costs nothing. */
 export interface Profiles {
   /** @throws AppError `not-found` for a tenant that does not exist, or is being erased */
   of(tenant: string): Profile | Promise<Profile>;
-  /** Whether an error only says that its tenant is gone meanwhile: what was under way for it has come to nothing, and nobody is to mend that. */
+  /** Whether an error comes from a tenant that was deleted meanwhile: its pending work is dropped without a failure. */
   isTenantDeleted(tenant: string, error: unknown): Promise<boolean>;
   /** A tenant's has changed; with the base wallet's, what every other one inherits. */
   invalidate(tenant: string): void;

@@ -26,11 +26,11 @@ export interface Incoming {
   readonly service?: { readonly recipientKeys: readonly string[]; readonly routingKeys: readonly string[]; readonly endpoint: string };
   readonly pleaseAck: boolean;
   readonly returnRoute: boolean;
-  /** Whose words it is written in, where its format has several. */
+  /** The dialect that it is written in, where its format has several. */
   readonly profile?: string;
-  /** Names nothing, and begins nothing here: it is looked at like any other, and dropped. */
+  /** Names nothing, and begins nothing here: it takes the path of any other, and is dropped. */
   readonly unasked?: boolean;
-  /** Has no name of its own by which a repetition could be known: its step must bear being run again. */
+  /** Has no id by which a repetition could be known: its step may run again. */
   readonly repeatable?: boolean;
   /** The message as received: exchange records keep it for the controller. */
   readonly raw: JsonObject;
@@ -58,7 +58,7 @@ export interface OwnKey {
   readonly write: KeyWrite;
 }
 
-/** A protocol as it is told to peers that ask (RFC 0031, RFC 0557). */
+/** A protocol as it is disclosed to peers (RFC 0031, RFC 0557). */
 export interface Feature {
   readonly uri: string;
   readonly roles?: readonly string[];
@@ -116,7 +116,7 @@ export interface StepContext<V extends RecordValue = RecordValue> {
 /** The state a record is in before it exists. */
 export const NEW = '-';
 
-/** What is looked for. Where several records have the tag, `among` says which of them may be meant; the newest of those is. */
+/** A lookup of a step. Where several records have the tag, `among` selects; the newest of those is loaded. */
 export type Load = Lookup & { readonly among?: (row: StoredRecord) => boolean };
 type Loads = Readonly<Record<string, Load>>;
 
@@ -142,14 +142,13 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   /** Envelopes that it brings, as JSON text: each is received as if it had come by itself, before the step runs. */
   readonly carries?: (message: Incoming) => readonly string[];
   /**
-   * It says which of its sender's mail has come, and nothing else. Where that goes on the same socket by itself, whoever sends it takes note, for many at once:
-   * then no step is run.
+   * Acknowledgement-only message: the ids of its sender's mail that has come. In live mode the delivery session handles it in batches and the step is skipped.
    */
   readonly confirms?: (message: Incoming) => readonly string[];
-  /** Its step bears being run again: no mark is kept of it. */
+  /** Its step may run again: no dedup key is kept of it. */
   readonly repeatable?: boolean;
   /**
-   * What goes back on the connection when it comes again, where its mark holds no answer. Somebody else may send the copy: so this is all that follows, nothing
+   * What goes back on the connection when it comes again, where its dedup key holds no answer. Somebody else may send the copy: so this is all that follows, nothing
    * is written, and its sender is not taken for the peer. Such a message opens no session the first time either.
    */
   readonly again?: (ctx: StepContext<V>, message: Incoming) => NonNullable<Effects['send']>;
@@ -158,7 +157,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly about?: (message: Incoming, connection: string | undefined) => Lookup | undefined;
   step(ctx: StepContext<V>, message: Incoming): Effects;
   /**
-   * What its sender hears where the message cannot be taken, though it was sealed for a key of ours that invites: the step has thrown `invitation-closed`, or the
+   * The answer to a message that cannot be taken, though it was sealed for a key of ours that invites: the step has thrown `invitation-closed`, or the
    * record is in another state. Undefined, or what it throws, is silence.
    */
   refuse?(ctx: StepContext<V>, message: Incoming): Effects | undefined;
@@ -196,7 +195,7 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = AnyBody
   readonly timeoutMs?: number;
   /** The parameter of the path, or the member of the body or the query, that names the connection. */
   readonly connection?: string;
-  /** The part of the protocol's answer that this call tells, where that is not all of it. */
+  /** The part of the protocol's answer that this call returns, where that is not all of it. */
   selectResponse?(answer: JsonObject): JsonObject;
   step(ctx: StepContext<V>, input: CommandInput<Body>): Effects;
 }
@@ -233,7 +232,7 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   readonly name: string;
   readonly uris: readonly string[];
   readonly binds: RecordDef<V>;
-  /** No exchange is stored: a mark only. */
+  /** No exchange is stored: a dedup key only. */
   readonly stateless?: boolean;
   readonly roles?: readonly string[];
   readonly messages: Readonly<Record<string, MessageStep<V>>>;
@@ -241,7 +240,7 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   /** Routes of the public HTTP face that only read, or stream. */
   readonly publicRoutes?: readonly PublicRoute[];
   readonly results?: Readonly<Record<string, ResultStep<V>>>;
-  /** What a failed work or ledger order does to the record; the engine tells the waiting controller by itself. */
+  /** What a failed work or ledger order does to the record; the engine answers the waiting call by itself. */
   failed?(ctx: StepContext<V>, failure: { result: string; code: string; text: string }): Effects;
   /** What its calls answer about their record, where that is not the record's view. */
   answer?(record: LoadedRecord<V>, formats: Formats): JsonObject;
@@ -259,7 +258,7 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   /** How the family spells its problem report, where it is not `problem-report`. */
   readonly problemName?: string;
   /**
-   * Messages of other protocols in the words of this one, by their type: for connections that speak only this one. `null` for what it leaves unsaid. It is how
+   * Messages of other protocols in the terms of this one, by their type: for connections that speak only this one. `null`: dropped silently. It is how
    * a controller's commands work over either.
    */
   readonly translate?: Readonly<Record<string, ((message: JsonObject) => Translation) | null>>;

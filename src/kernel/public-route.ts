@@ -29,7 +29,7 @@ export interface PublicContext {
 }
 
 /**
- * A route of the public HTTP face: for everyone, on the message ports, within the bounds of messages. Whose it is, its path says: by a parameter `tenant`, which is
+ * A route of the public HTTP face: for everyone, on the message ports, within the bounds of messages. Its path names the tenant: by a parameter `tenant`, which is
  * a wallet id, or by `owner`; without either it is the base wallet's. Where the tenant is unknown or its wallet locked, the request is answered as one
  * for an unknown path.
  */

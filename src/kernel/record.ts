@@ -22,7 +22,7 @@ export interface LoadedRecord<V extends RecordValue = RecordValue> {
 
 /**
  * The way to the peer of an exchange without a connection (RFC 0434, RFC 0056), kept in its value under `replyTo`: our key that this exchange is answered to, and,
- * once the peer has told them, its keys and address. Whoever answers first is the peer from then on.
+ * once the peer has sent them, its keys and address. The first to answer is the peer from then on.
  */
 export interface ConnectionlessPeer {
   readonly key: string;

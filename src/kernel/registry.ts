@@ -41,7 +41,7 @@ export interface Registry extends Spoken {
   /** Whether some protocol that was registered has its types under this one's prefix: what a family that nobody speaks may still mean. */
   kindred(type: string): boolean;
   /**
-   * How the protocol of the 2018 Agent Protocol says a DIDComm message: its whole type and content; null where it leaves it unsaid, undefined where it has no
+   * A DIDComm message in the terms of the 2018 Agent Protocol: its whole type and content; null where it is dropped silently, undefined where it has no
    * such message.
    */
   translation(message: JsonObject): Translation | null | undefined;

@@ -62,7 +62,7 @@ interface Shape {
 
 /**
  * A controller's value as ACA-Py's library, marshmallow, reads it before it checks it: a boolean may be written in several ways, and a whole number as text.
- * Every member of a query is text. What the schema says nothing of stays as it is; so does what is none of them, for the schema to refuse.
+ * Every member of a query is text. A member without a schema stays as it is; so does what is none of them, for the schema to refuse.
  */
 export function marshalled(schema: Shape, value: unknown): unknown {
   const text = typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;

@@ -47,7 +47,7 @@ export function formatOf({ messageFormats }: Kernel, connection: LoadedRecord | 
   return found;
 }
 
-/** The keys and the address of a connection's peer; undefined while it has told neither. */
+/** The keys and the address of a connection's peer; undefined while neither is known. */
 export function destinationOf(connection: Pick<LoadedRecord, 'role' | 'value'>): Destination | undefined {
   const { value } = connection;
   const { their_routing_keys, their_endpoint, my_verkey, invitation_key } = value;
@@ -65,7 +65,7 @@ export function destinationOf(connection: Pick<LoadedRecord, 'role' | 'value'>):
 
 /**
  * The keys to seal for. A key that nobody has shown yet may be somebody else's, who knows the key that we seal with from a connection of his own and would take
- * what he can open for said to him: nothing goes to a key that another connection has seen in use.
+ * what he can open for addressed to him: nothing goes to a key that another connection has seen in use.
  * @throws AppError `wrong-state` where no other is left
  */
 export async function sealable(

@@ -1,9 +1,9 @@
 import { BoundedMap } from './bounded-map.ts';
 
 /**
- * Says whether something may be told again: each name once in `ms`, so that what goes on failing fills no log.
- * @param most names that are remembered; the oldest is forgotten first
- * @returns how often the name was kept back since it was told last, or undefined where it is to be kept back now
+ * A rate limit for log lines: each name once in `ms`, so that a lasting failure fills no log.
+ * @param most names that are kept; the oldest goes first
+ * @returns how many lines of the name were suppressed since the last one, or undefined where this one is suppressed too
  */
 export function seldom(ms: number, most = 1000, now: () => number = Date.now): (name: string) => number | undefined {
   const logged = new BoundedMap<string, { at: number; kept: number }>(most);

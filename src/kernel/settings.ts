@@ -3,12 +3,12 @@ export interface Settings {
   readonly label: string;
   /** Address of a picture of the agent, that invitations name. */
   readonly imageUrl?: string;
-  /** What controllers are told of the wallet: `askar` of those that choose the Indy family, else a type of the AnonCreds family. */
+  /** The wallet type that controllers see: `askar` of those that choose the Indy family, else a type of the AnonCreds family. */
   readonly walletType: string;
   /** A DID of method `sov` that is asked for is made as one of the ledger. */
   readonly sovAsAlgo: boolean;
   readonly endpoint: string;
-  /** Where else we can be reached: what the documents of new DIDs say besides. */
+  /** Further endpoints of ours, for the documents of new DIDs. */
   readonly moreEndpoints: readonly string[];
   readonly autoAcceptInvites: boolean;
   readonly autoAcceptRequests: boolean;
@@ -32,13 +32,13 @@ export interface Settings {
   readonly debugWebhooks: boolean;
   /** What is kept for a peer that fetches its mail: so many messages and bytes that others sent to it, and each so long (ms). */
   readonly mailbox: { readonly messages: number; readonly bytes: number; readonly life: number };
-  /** Tells the controller of each message that is handed on. */
+  /** A webhook for each message that is forwarded. */
   readonly monitorForward: boolean;
   /** Grants mediation to whoever asks. */
   readonly openMediation?: boolean;
   /** How many keys one connection may have forwarded; default 10,000. */
   readonly mediatorMaxKeys?: number;
-  /** The mediator of new keys, unless a call says otherwise, and whose mediation it is. */
+  /** The mediator of new keys, unless a call names another, and whose mediation it is. */
   readonly mediator?: { readonly tenant: string; readonly id: string; readonly endpoint: string; readonly routingKeys: readonly string[] };
   /** How many ledger writes a tenant may make in a day, and what they may cost the sponsor, in ALGO; 0 for no limit. */
   readonly ledgerWritesPerDay: number;

@@ -1,8 +1,8 @@
-/** So many tenants are told apart within a minute; the happenings of more are counted together. */
+/** So many tenants are counted apart within a minute; the events of more are counted together. */
 const MAX_TENANTS = 10_000;
 const MINUTE_MS = 60_000;
 
-/** Happenings by tenant in the last full minute. What is older is forgotten: a tenant that does nothing costs nothing. */
+/** Events by tenant in the last full minute. Older counts are dropped: an idle tenant costs nothing. */
 export interface TenantMeter {
   add(tenant: string): void;
   /** The busiest tenants of the last full minute, the first one first, and how many happenings were of all others. */

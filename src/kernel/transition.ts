@@ -93,7 +93,7 @@ export const isExpected = (
   from === '*' ||
   (from.includes(record ? (record.state ?? '') : NEW) && (!record || !role || record.role === role) && !isForeign(protocol, record));
 
-/** Whether another protocol drives the record: two may bind one kind, and the first message says which of them it is. */
+/** Whether another protocol drives the record: two may bind one kind, and the first message decides. */
 export const isForeign = (protocol: Protocol, record: LoadedRecord | undefined): boolean =>
   !protocol.stateless && typeof record?.value.protocol === 'string' && record.value.protocol !== protocol.name;
 

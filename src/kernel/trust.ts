@@ -118,7 +118,7 @@ function threadRecord(
   return eligible.find(fits) ?? eligible[0];
 }
 
-/** ACA-Py's problem report about an invitation's offer names no parent thread: then the connection says which invitation it came by. */
+/** ACA-Py's problem report about an invitation's offer names no parent thread: then the invitation is the connection's. */
 const cameBy = (connection: LoadedRecord): string | undefined => connection.value.invitation_msg_id as string | undefined;
 
 /** Whether a record that belongs to no connection yet was offered in the invitation of this id, or is that invitation. */

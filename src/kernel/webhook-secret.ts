@@ -7,7 +7,7 @@ import { BoundedMap } from './bounded-map.ts';
 const NAME = 'webhook-secret';
 const MAX_CACHED = 10_000;
 
-/** What webhooks of tenants are signed with. It is never sent with what it signs: who receives it is told once, by a call. */
+/** What webhooks of tenants are signed with. It is never sent with what it signs: a call shows it once. */
 export interface WebhookSecrets {
   /** A tenant's, made at its first use. @throws AppError `wallet-locked`, `store-unavailable` ... */
   of(tenant: string): Promise<string>;
@@ -19,7 +19,7 @@ export interface WebhookSecrets {
 export function createWebhookSecrets(db: Pick<Database, 'store' | 'jobs'>, base: string, fixed: string | undefined): WebhookSecrets {
   const cache = new BoundedMap<string, string>(MAX_CACHED);
   db.jobs.subscribe(({ invalidate }) => {
-    // a wallet that is locked, or gone, or was given another secret
+    // a wallet that is locked, or deleted, or was given another secret
     for (const name of invalidate) name === '*' ? cache.clear() : cache.delete(name);
   });
 
@@ -60,7 +60,7 @@ export function createWebhookSecrets(db: Pick<Database, 'store' | 'jobs'>, base:
   };
 }
 
-/** What a webhook says of a change, beside its body. */
+/** The headers of a webhook, beside its body. */
 export interface Signed {
   /** Seconds since 1970. */
   readonly time: number;

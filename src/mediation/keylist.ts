@@ -48,7 +48,7 @@ export function createKeylistWorker(
   async function end(job: ClaimedJob, lease: string, payload: Registration, failure?: { code: string; text: string }): Promise<void> {
     const held = { id: job.id, lease };
     const failures = failure && job.callId ? [{ callId: job.callId, ...failure }] : undefined;
-    // where mail waits, its delivery finds out the same, and tells the connection
+    // where mail waits, its delivery fails in the same way, and writes to the connection
     const reported = failure && payload.lanes.length === 0 ? payload.connection : undefined;
     const [rows] = reported ? await db.store.load(job.tenant, [{ category: 'connection', id: reported }]) : [];
     const row = rows?.[0];

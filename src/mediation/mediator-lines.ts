@@ -4,12 +4,12 @@ import type { DeliveryResult, Socket } from '../ports/transport.ts';
 /** What one connection with a mediator of ours has: a WebSocket on which its mail comes, while that is open. */
 export interface Line {
   readonly socket: Socket | undefined;
-  /** Something was said to the mediator on another way. */
+  /** A message went to the mediator on another way. */
   elsewhere(): void;
 }
 
 /**
- * Lines to mediators. What goes to a mediator goes where its mail comes from: Credo's knows one WebSocket of a connection, the one that it heard something on last,
+ * Lines to mediators. What goes to a mediator goes where its mail comes from: Credo's knows one WebSocket of a connection, the one of the last message,
  * and takes a message on another one for a client that has moved there and is no more in live mode.
  */
 export interface Lines {

@@ -191,7 +191,7 @@ async function keepAttending(context: PickupContext, link: Link): Promise<void> 
 async function attend(context: PickupContext, link: Link): Promise<void> {
   const { kernel, outbound, mode, inTurn } = context;
   const { ws, http } = await mediatorOf(kernel.db.store, link);
-  if (ws === undefined && http === undefined) throw new AppError('delivery-failed', 'the mediator has told no address');
+  if (ws === undefined && http === undefined) throw new AppError('delivery-failed', 'the mediator has no address');
   if (ws === undefined || (mode === 'poll' && http !== undefined)) return await pollOverHttp(context, link, http!);
   const begun = performance.now();
   let socket: Socket;

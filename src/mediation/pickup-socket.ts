@@ -178,7 +178,7 @@ async function fetchAll(
   const known = await dialogue.awaitMessage((received, replied) => {
     came ||= isV2(received) && received.type.endsWith('/delivery');
     if (received.thid === id) link.reportsLive = 'live_delivery' in received.body;
-    // a status that is not answered by a request for more says that there is none
+    // a status without a message count means that there is none
     if (isV2(received)) return received.type.endsWith('/status') && !replied ? true : undefined;
     return received.thid === id ? false : undefined;
   });

@@ -17,7 +17,7 @@ export interface RequestMail {
   readonly sent: () => Promise<void>;
 }
 
-/** Removes in-flight marks that are over. */
+/** Removes ids whose time in flight is over. */
 export function expireInFlight(mailbox: Mailbox, now: number): void {
   if (mailbox.inFlight) for (const [id, until] of mailbox.inFlight) if (until <= now) mailbox.inFlight.delete(id);
   if (mailbox.inFlight?.size === 0) mailbox.inFlight = undefined;

@@ -26,7 +26,7 @@ export function didcommV1(kernel: Kernel): MessageFormat {
   /** A key that nobody was ever given. */
   const decoy = newKeyPair();
 
-  /** The work that an envelope for one of our keys costs, and the look-up that only another one needs: the time tells nobody which it was. */
+  /** The work that an envelope for one of our keys costs, and the look-up that only another one needs: the time shows nobody which it was. */
   async function lookInVain(kid: string, remembered: boolean): Promise<void> {
     const equals = decoy.verkey;
     const lookups = ['their_key', 'listed_key', 'thread'].map((tag) => ({ category: 'connection', tag, equals }));
@@ -122,7 +122,7 @@ const directTo = (reply: ConnectionlessPeer | undefined): Destination | undefine
     sender: reply.key,
   };
 
-/** A message without a connection says where its answer goes (RFC 0056), and which invitation it belongs to. */
+/** A message without a connection has a service decorator for its answer (RFC 0056), and its invitation as parent thread. */
 const withService = (message: JsonObject, key: string, own: OwnAddress, pthid: unknown): JsonObject => ({
   ...message,
   ...(typeof pthid === 'string' ? { '~thread': { ...(message['~thread'] as JsonObject | undefined), pthid } } : {}),

@@ -50,7 +50,7 @@ export interface SignedWrite {
 }
 
 /**
- * What became of a signed write. `pending` may still land; `expired` provably never will; `rejected` carries the ledger's reason, and `rebuild` says that
+ * What became of a signed write. `pending` may still land; `expired` provably never will; `rejected` carries the ledger's reason, and `rebuild` means that
  * the same write planned anew may succeed (its version or a box had moved, the fee had risen, or money was missing). After `expired` it always may.
  */
 export type WriteOutcome =

@@ -369,7 +369,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
     });
   });
 
-  describe('causes', () => {
+  describe('calls', () => {
     it('counts the open jobs of a call, not deliveries, and keeps its last snapshot and failure', async () => {
       const callId = randomUUID();
       const lane = `command:${callId}`;
@@ -420,7 +420,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
         const notified = by === 'settle' ? notifications : notifications.slice(0, before);
         assert.ok(
           notified.some((notification) => notification.callIds.includes(callId)),
-          `a job that ends by ${by} moves its cause`,
+          `a job that ends by ${by} moves its call`,
         );
       }
       end();

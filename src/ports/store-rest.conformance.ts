@@ -41,7 +41,7 @@ export function restTests({ db, opened, one, claim }: StoreKit): void {
   });
 
   describe('expiry', () => {
-    it('takes marks at their own time, causes after an hour and events after seven days', async () => {
+    it('takes dedup keys at their own time, results of calls after an hour and events after seven days', async () => {
       const id = randomUUID();
       const hour = 3_600_000;
       const event = { id: nextId(), topic: 't', category: 'c', record: 'r', value: {} };

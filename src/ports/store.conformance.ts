@@ -240,7 +240,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
   });
 
   describe('dedup keys, keys, key owners', () => {
-    it('keeps a mark with its answer, and refuses it a second time', async () => {
+    it('keeps a dedup key with its answer, and refuses it a second time', async () => {
       const dedupKey = randomUUID();
       const answer = { sealed: 'reply' };
       await db.store.commit(A, {

@@ -11,7 +11,7 @@ import type { JsonObject } from './json.ts';
 export interface Store {
   /**
    * All or nothing, durable when the promise resolves.
-   * @throws AppError `counter-full` (see `JobWrite.allocate`), `conflict` when a version, a mark or a unique id clashes (nothing was written; reload and retry), `mail-known` and
+   * @throws AppError `counter-full` (see `JobWrite.allocate`), `conflict` when a version, a dedup key or a unique id clashes (nothing was written; reload and retry), `mail-known` and
    * `mailbox-full` (see `MailWrite`), `lease-lost` when a job of `done` is
    * no longer held under its lease, `store-full`, `store-unavailable`, `store-corrupt`.
    */
@@ -20,7 +20,7 @@ export interface Store {
   /** What several lookups find, in one round trip; by tag, the newest first and at most `LOOKUP_ROWS`. */
   load(tenant: string, lookups: readonly Lookup[]): Promise<StoredRecord[][]>;
 
-  /** The mark of a message that was handled before, or undefined. Part of the same round trip as `load` where both are asked in one turn is not promised. */
+  /** Lookups, and the stored answer where the message or call was handled before, in one round trip. */
   loadWithDedupKey(
     tenant: string,
     dedupKey: string,
@@ -97,7 +97,7 @@ export interface Jobs {
   /** Puts dead letters back into their lanes with attempts 0; how many were found. */
   revive(tenant: string, ids: readonly string[]): Promise<number>;
 
-  /** Calls `listener` after commits, here or (as a hint that may be lost) in another process. Returns the function that ends it. */
+  /** Calls `listener` after commits, here or in another process (that notification may be lost). Returns the function that ends it. */
   subscribe(listener: (notification: ChangeNotification) => void): () => void;
 }
 
@@ -108,7 +108,7 @@ export interface StoreAdmin {
    * `walletKey`, and under the master key only until a time (ms).
    */
   ensureTenant(tenant: string, name: string, lock?: TenantLock): Promise<void>;
-  /** Opens a locked tenant until a time, whatever was said before. @throws AppError `unauthorized` for another wallet key, `not-found` */
+  /** Opens a locked tenant until a time, whatever the former one was. @throws AppError `unauthorized` for another wallet key, `not-found` */
   unlockTenant(tenant: string, lock: TenantLock): Promise<void>;
   /** Locks a tenant whose owner keeps the key, in every process: its wrapped key is gone until it is opened again. @throws AppError `not-found` for another */
   lockTenant(tenant: string): Promise<void>;
@@ -123,11 +123,11 @@ export interface StoreAdmin {
   sweepTenant(tenant: string): Promise<number>;
   /** Ids of all tenants. */
   tenants(): Promise<string[]>;
-  /** Removes marks, causes and events older than their time; how many rows went. */
+  /** Removes dedup keys, results of calls and events older than their time; how many rows went. */
   expire(now: number): Promise<number>;
   /**
    * Removes some of the mail whose time is over, or that was given up after too many attempts: how many messages of which box. Empty when there is no more. What
-   * it answers is gone: of two that ask at once only one hears of a message.
+   * it answers is removed: of two calls at once only one gets a message.
    */
   expireMail(now: number): Promise<{ tenant: string; mailbox: string; messages: number; reason: 'expired' | 'undeliverable' }[]>;
   /** Writes a little, to see that it can. @throws AppError when the database does not answer, or has no room. */
@@ -162,12 +162,12 @@ export interface Commit {
   deletes?: readonly { category: string; id: string; expect: number }[];
   /** New keys only; a key id that the tenant has is a `conflict`. */
   keys?: readonly KeyWrite[];
-  /** Key ids to forget; unknown ones are passed over. */
+  /** Ids of the keys that are removed; unknown ones are passed over. */
   removedKeys?: readonly string[];
   /** Of this tenant only; removals (`removedKeyOwners`) come first, so that a commit can move a key. */
   keyOwners?: readonly KeyOwner[];
   removedKeyOwners?: readonly string[];
-  /** Tenants whose profile this changes, and DIDs whose document is another now: told to the listeners of every process. */
+  /** Tenants whose profile this changes, and DIDs whose document is another now: for the listeners of every process. */
   invalidate?: readonly string[];
   dedupKeys?: readonly DedupKeyWrite[];
   jobs?: readonly JobWrite[];
@@ -186,7 +186,7 @@ export interface Commit {
   failures?: readonly { callId: string; code: string; text: string }[];
 }
 
-/** How often a message is sent to somebody who does not say that it came. */
+/** How often a message is sent without an acknowledgement. */
 export const MAIL_ATTEMPTS = 20;
 
 /** A message to be kept for a peer that fetches its mail. */
@@ -213,7 +213,7 @@ export interface QueuedMessage {
   body: string;
   /** When it was committed, ms. */
   received: number;
-  /** How often it was sent to somebody who did not say that it came. */
+  /** How often it was sent without an acknowledgement. */
   attempts: number;
 }
 
@@ -313,7 +313,7 @@ export interface KeyOwner {
   target: string;
 }
 
-/** A mark says that a message was handled; `answer` is what was answered, kept to answer a repetition the same way. */
+/** The key of a message or call that was handled. `answer` is kept, so that a repetition gets the same one. */
 export interface DedupKeyWrite {
   dedupKey: string;
   answer?: JsonObject;
@@ -356,7 +356,7 @@ export interface Share {
   readonly targets: readonly { readonly tenant: string; readonly target: string; readonly room: number }[];
 }
 
-/** What a lane is for, where its name says so: a webhook, of `event:<webhook>:<tenant>:<record>`. Empty for all others. Both stores have the same rule. */
+/** The target that a lane's name has: a webhook, of `event:<webhook>:<tenant>:<record>`. Empty for all others. Both stores have the same rule. */
 export const targetOf = (lane: string): string => /^event:([^:]*):/.exec(lane)?.[1] ?? '';
 
 export interface ClaimedLane {
@@ -419,18 +419,18 @@ export interface StoredEvent {
 }
 
 export interface CallStatus {
-  /** Jobs of this cause that are neither done nor dead (deliver and event jobs do not count). */
+  /** Jobs of this call that are neither done nor dead (deliver and event jobs do not count). */
   open: number;
   result?: JsonObject;
   failure?: { code: string; text: string };
 }
 
 export interface ChangeNotification {
-  /** Told by another process, which works on the jobs that it committed. */
+  /** From another process, which works on the jobs that it committed. */
   elsewhere?: boolean;
   /** Kinds of the jobs that were committed. */
   kinds: readonly JobKind[];
-  /** Causes that may have moved. */
+  /** Ids of calls that may have moved. */
   callIds: readonly string[];
   /** What this and other processes must not keep in memory any longer: tenants, DIDs, and keys that serve nothing any more. `*` for everything. */
   invalidate: readonly string[];

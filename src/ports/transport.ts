@@ -7,7 +7,7 @@ export interface DeliveryResult {
 }
 
 /**
- * A connection on which envelopes go both ways, whoever opened it. Frames arrive in the order of `send`. A socket that is closed takes nothing and says nothing:
+ * A connection on which envelopes go both ways, whoever opened it. Frames arrive in the order of `send`. A closed socket takes nothing and emits nothing:
  * what was not `acknowledged` is to be sent again elsewhere.
  */
 export interface Socket {

@@ -1,4 +1,4 @@
-/** A document of the web: its status, its body where that is 200, and where else it is, as the answer says. */
+/** A document of the web: its status, its body where that is 200, and its other address, from the answer. */
 export interface WebDocument {
   readonly status: number;
   readonly body: Uint8Array;
@@ -18,7 +18,7 @@ export interface WebAsked {
 
 /** Fetches what others have named: bounded in size and time, only from where peers may be reached at all, without following redirects. */
 export interface WebDocuments {
-  /** @throws AppError `egress-refused`, or what `failure` says */
+  /** @throws AppError `egress-refused`, or the code `failure` */
   get(url: string, asked?: WebAsked): Promise<WebDocument>;
   close(): Promise<void>;
 }

@@ -32,7 +32,7 @@ const Params = Type.Optional(Type.Union([Members(Type.String()), Type.Null()]));
 const menuOf = (id: string): Record<string, Lookup> => ({ menu: { category: actionMenuRecord.category, id } });
 
 /**
- * RFC 0509. The menu is the controller's: it hears of requests and of performed actions by webhook, and answers with `send-menu`.
+ * RFC 0509. The menu is the controller's: it gets requests and performed actions by webhook, and answers with `send-menu`.
  * What a peer shows us is kept for each connection.
  */
 export const actionMenu = defineProtocol({

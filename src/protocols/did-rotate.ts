@@ -29,7 +29,7 @@ type Ctx = StepContext<DidRotationValue>;
 const connectionOf = (ctx: Ctx): LoadedRecord<ConnectionValue> => connection.of(ctx.connection!);
 
 /**
- * RFC 0794: a side moves to a new DID, told under the old one. The other side answers under the old one too, and writes to the new one from then on; both take what
+ * RFC 0794: a side moves to a new DID, by a message under the old one. The other side answers under the old one too, and writes to the new one from then on; both take what
  * was under way.
  */
 export const didRotate = defineProtocol<DidRotationValue>({
@@ -170,7 +170,7 @@ export const didRotate = defineProtocol<DidRotationValue>({
               ...servedBy(mine.service),
             },
           },
-          // the peer may write to the new key as soon as it has heard of it
+          // the peer may write to the new key as soon as it has the message
           ...(mine.key && { keys: [mine.key], keyOwners: [keyOwnerFor(mine.service, mine.verkey, 'connection', peer)] }),
           send: [{ message }],
           answer: message,
@@ -220,7 +220,7 @@ const given = (verkey: string, mediated: boolean | undefined): Effects => ({
   deregisterKeys: mediated ? [verkey] : undefined,
 });
 
-/** The peer is where it says: the connection follows, and the ack goes to where the peer was. `sender`: the key that told it. */
+/** The new DID is resolved: the connection follows, and the ack goes to the former address. `sender`: the key that sealed the `rotate`. */
 function followed(ctx: Ctx, did: string, contact: Contact, sender: string): { states: string[]; others: Change[]; send: Outgoing[] } {
   const peer = connectionOf(ctx);
   const before = peer.value;
@@ -234,7 +234,7 @@ function followed(ctx: Ctx, did: string, contact: Contact, sender: string): { st
   };
 }
 
-/** The connection after a move; as in ACA-Py only the rotation's own webhook tells of it. */
+/** The connection after a move; as in ACA-Py it has only the rotation's own webhook. */
 const moved = (peer: LoadedRecord<ConnectionValue>, patch: Partial<ConnectionValue>): Change =>
   changed({ def: connection, base: peer, patch });
 

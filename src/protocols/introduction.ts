@@ -20,7 +20,7 @@ const Comment = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 
 /**
  * ACA-Py's introduction-service 0.1: the introducer asks the target for an invitation and forwards it to the initiator, which receives it as one of its own
- * controller's. The target makes one only where `--auto-accept-intro-invitation-requests` says so: the protocol tells its controller nothing.
+ * controller's. The target makes one only where `--auto-accept-intro-invitation-requests` is set: the protocol has no webhook for its controller.
  */
 export const introduction = defineProtocol<IntroductionValue>({
   name: 'introduction',

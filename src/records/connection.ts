@@ -51,9 +51,9 @@ export interface ConnectionValue {
   their_former?: { readonly keys: readonly string[]; readonly until: number };
   their_routing_keys?: readonly string[];
   their_endpoint?: string;
-  /** Where the peer has told several: all of them, the most preferred first. */
+  /** Where the peer has several endpoints: all of them, the most preferred first. */
   their_endpoints?: readonly string[];
-  /** As a receiver: where the invitation says that requests go. */
+  /** As a receiver: the invitation's service, which requests go to. */
   invitation_service?: { readonly recipientKeys: readonly string[]; readonly routingKeys: readonly string[]; readonly endpoint?: string };
   /** As a receiver: what the invitation attached, handed over once the connection is complete. */
   attached?: readonly { readonly [member: string]: unknown }[];
@@ -142,7 +142,7 @@ export const connection = defineRecord<ConnectionValue>({
     // the id of a request may be a stranger's; that of an invitation of ours is looked for apart from those, and from invitations of others
     thread: value.request_id,
     invites: isOwnInvitation(value) ? value.invitation_msg_id : undefined,
-    // where the peer's own key shows itself; a key that is only listed says nothing of who has it
+    // where the peer's own key shows itself; a key that is only listed is no proof of its holder
     their_key: [...keysInUse(value), ...(value.their_former?.keys ?? [])],
     listed_key: listedKeys(value),
     open_key: isOwnInvitation(value) ? value.invitation_key : undefined,
@@ -210,7 +210,7 @@ export function readyConnection(given: { readonly id: string; readonly state?: s
 export const acknowledged = (ctx: StepContext): Change[] =>
   ctx.connection?.state === 'response' ? [changed({ def: connection, base: connection.of(ctx.connection), states: ['active'] })] : [];
 
-/** Whether the peer of a connection says that it took what it was sent; in the 2018 Agent Protocol nobody does. */
+/** Whether the peer of a connection acknowledges outcomes; in the 2018 Agent Protocol nobody does. */
 export const peerAcks = (ctx: StepContext): boolean => ctx.connection?.value.agent2018 === undefined;
 
 /**
@@ -223,7 +223,7 @@ export function threadOf(ctx: StepContext, id: string, begun: readonly { readonl
   return typeof nonce === 'string' ? nonce : id;
 }
 
-/** What a peer told of itself: its DID, and where and under which keys it is written to. */
+/** A peer as its document has it: its DID, its keys and its address. */
 export interface Peer {
   readonly did: string;
   readonly recipientKeys: readonly string[];
@@ -232,7 +232,7 @@ export interface Peer {
   readonly endpoints?: readonly string[];
 }
 
-/** What a connection keeps of its peer. `shown`: the key that sealed what told it; a key that the peer only lists must show itself yet. */
+/** What a connection keeps of its peer. `shown`: the key that sealed the message with its document; a key that the peer only lists must show itself yet. */
 export const theirs = (peer: Peer, shown: string | undefined): Partial<ConnectionValue> => ({
   their_did: peer.did,
   their_keys: peer.recipientKeys,

@@ -2,7 +2,7 @@ import { defineRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /**
- * A credential in the wallet, with what its format tells of it: AnonCreds' (and Indy's) have the members of ACA-Py's `cred_info`, those of another format name it in
+ * A credential in the wallet, with what its format knows of it: AnonCreds' (and Indy's) have the members of ACA-Py's `cred_info`, those of another format name it in
  * `format`. A secret that goes with one is the key `credential:ID`.
  */
 export interface CredentialValue {

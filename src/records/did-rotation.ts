@@ -12,7 +12,7 @@ export interface DidRotationValue {
   verkey?: string;
   /** The new DID is one of the wallet's, with uses of its own. */
   shared?: boolean;
-  /** Of theirs: the key that told of the move while the new DID is looked up. */
+  /** Of theirs: the key that sealed the `rotate`, while the new DID is resolved. */
   sender?: string;
   former_verkey?: string;
   /** Whether a mediator knows either key, and whether nobody can write to the new one. */

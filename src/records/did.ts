@@ -11,9 +11,9 @@ export interface DidValue {
   key_type: string;
   posture: 'public' | 'posted' | 'wallet_only';
   metadata: Readonly<Record<string, unknown>>;
-  /** What the metadata becomes when the ledger has the document that says the same. */
+  /** The metadata after the ledger has the document of the same content. */
   next_metadata?: Readonly<Record<string, unknown>>;
-  /** The mediator through which its document on the ledger says that it is written to; and what that becomes. */
+  /** The mediator in its document on the ledger, and the one in the document that is under way. */
   mediator?: { readonly [member: string]: unknown };
   next_mediator?: { readonly [member: string]: unknown };
   /** The DID method of invitations that this DID is reused for (ACA-Py's `invitation_reuse`). */
@@ -22,7 +22,7 @@ export interface DidValue {
   error_msg?: string;
 }
 
-/** ACA-Py gives DIDs no webhook and no state; `posted` while a publication is under way is told by the call itself. */
+/** ACA-Py gives DIDs no webhook and no state; the call itself answers `posted` while a publication is under way. */
 export const did = defineRecord<DidValue>({
   category: 'did',
   idField: 'did',
@@ -55,7 +55,7 @@ export const did = defineRecord<DidValue>({
 export function contactDid(row: StoredRecord | undefined, asked: string): DidValue {
   if (!row) throw new AppError('bad-request', `DID ${asked.slice(0, 200)} is not in this wallet`);
   const value = did.of(row).value;
-  if (value.method === 'key') throw new AppError('bad-request', 'A did:key tells peers no endpoint');
+  if (value.method === 'key') throw new AppError('bad-request', 'A did:key has no endpoint for peers');
   if (value.method === 'algo' && value.posture === 'wallet_only') throw new AppError('bad-request', 'The DID is not on the ledger yet');
   return value;
 }

@@ -4,7 +4,7 @@ import type { JsonObject } from '../ports/json.ts';
 /** An introduction under way, at the introducer; as in ACA-Py no list shows it. */
 export interface IntroductionValue {
   [member: string]: unknown;
-  /** Who asked to be introduced, and hears of the invitation. */
+  /** The connection that asked for the introduction, and gets the invitation. */
   init_connection_id: string;
   /** Who is asked for the invitation. */
   target_connection_id: string;

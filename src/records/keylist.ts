@@ -8,9 +8,9 @@ export interface KeylistValue {
   role: 'server' | 'client';
   wallet_id?: string;
   verkey: string;
-  /** As a recipient: whether the mediator has said that it knows the key. */
+  /** As a recipient: whether the mediator has confirmed the key. */
   confirmed?: boolean;
-  /** As a recipient: the update that tells the mediator, and why it would not have the key. */
+  /** As a recipient: the update that registers the key, and the reason of a refusal. */
   thread_id?: string;
   refused?: string;
 }

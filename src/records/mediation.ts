@@ -11,17 +11,17 @@ export interface MediationValue {
   role: 'server' | 'client';
   mediator_terms?: readonly string[];
   recipient_terms?: readonly string[];
-  /** As a recipient: what the mediator told, as did:key references. */
+  /** As a recipient: the routing keys of the grant, as did:key references. */
   routing_keys?: readonly string[];
   /** The same as verkeys. */
   routing_verkeys?: readonly string[];
   endpoint?: string;
   thread_id?: string;
-  /** As a recipient: new keys go through it, unless a call says otherwise. */
+  /** As a recipient: new keys go through it, unless a call names another. */
   is_default?: boolean;
   /** As a recipient: it was made the default one by --mediator-invitation. */
   adopted?: boolean;
-  /** As a mediator: the verkey that was told. */
+  /** As a mediator: the verkey of the grant. */
   routing_key?: string;
 }
 
@@ -70,7 +70,7 @@ export const routingKey = defineRecord<{ verkey: string }>({
 /** The id of the one record of that kind. */
 export const ONLY = 'default';
 
-/** Which mediation a tenant's new keys go through, unless a call says otherwise. */
+/** Which mediation a tenant's new keys go through, unless a call names another. */
 export const defaultMediation = { category: mediation.category, tag: 'default', equals: 'yes' };
 
 /** A mediator of ours as it was granted, and whose it is: a tenant may use the base wallet's. */
@@ -89,7 +89,7 @@ export function mediatorOf(tenant: string, row: StoredRecord | undefined): Media
   return { tenant, id: row.id, endpoint, routingKeys: routing_verkeys ?? [] };
 }
 
-/** Where peers are told to write to: our own endpoint, or a mediator's, under its routing keys. */
+/** The address that peers get: our own endpoint, or a mediator's, under its routing keys. */
 export interface OwnService extends OwnAddress {
   /** Whose mediator must know a key of ours before anybody else does. */
   readonly mediation?: { readonly tenant: string; readonly id: string };

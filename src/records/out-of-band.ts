@@ -68,7 +68,7 @@ export const invitationLookups = (pthid: string | undefined, key: string | undef
 
 /**
  * A use of the invitation of ours with this id, among what `invitationLookups` found. One of one use is done with; one of many stays as it is, and only its controller
- * hears that it was used, as of ACA-Py's: `done` each time.
+ * gets a webhook for each use, as of ACA-Py's: `done` each time.
  */
 export function used(ctx: StepContext, id: unknown, connection?: string): Pick<Effects, 'others' | 'emit'> {
   const row = [ctx.loaded.invitation, ctx.loaded.keyed].find((one) => one !== undefined && one.id === id);

@@ -41,7 +41,7 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
       // primes are a matter of luck: ACA-Py answers when they are found, however long that takes, and its controllers count on a finished definition
       // (KEY_MS bounds it), and the ledger has its time behind that
       timeoutMs: KEY_MS + 60_000,
-      // said again, the call waits for what the first one began
+      // repeated, the call waits for what the first one began
       waitWhile: ['action', 'wait'],
       from: [NEW, 'action', 'wait', 'finished', 'failed'],
       about: ({ body }) => ({ category: credentialDefinitionRecord.category, id: idOf(body.credential_definition) }),

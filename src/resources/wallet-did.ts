@@ -20,7 +20,7 @@ const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, ve
 /** ACA-Py's kinds of endpoint, and the member of the DID's metadata that keeps each. */
 const ENDPOINT_TYPES: Readonly<Record<string, string>> = { Endpoint: 'endpoint', Profile: 'profile', LinkedDomains: 'linked_domains' };
 
-/** Where a DID on the ledger says that it is written to: through the mediator that is named, at the endpoint that it was given, or where new keys are. */
+/** The service of a DID on the ledger: through the mediator that is named, at the endpoint that it was given, or where new keys are. */
 const serviceOf = (ctx: StepContext, value: DidValue, mediation_id: string | undefined): OwnService =>
   ownService(ctx, {
     mediation_id,
@@ -31,7 +31,7 @@ const serviceOf = (ctx: StepContext, value: DidValue, mediation_id: string | und
 const mediatorIn = (ctx: StepContext, service: OwnService): Mediator | undefined =>
   service.mediation && (service.mediator ?? ctx.settings.mediator);
 
-/** The key of a DID whose mediator is to know it before the ledger says that mail goes there. */
+/** The key of a DID, which its mediator registers before the document on the ledger names the mediator. */
 const routed = (service: OwnService, { verkey, did: name }: DidValue) =>
   service.mediation ? { removedKeyOwners: [verkey], keyOwners: [keyOwnerFor(service, verkey, 'public', name)] } : {};
 
@@ -85,7 +85,7 @@ export const walletDid = defineProtocol<DidValue>({
         const key = ctx.newKey(body.seed === undefined ? undefined : seedBytes(body.seed));
         const bytes = verkeyBytes(key.verkey);
         let made: string;
-        // only what is a DID with a document of its own tells where it is written to
+        // only a DID with a document of its own has a service
         const service = method.startsWith('did:peer:') ? ownService(ctx, { mediation_id: body.options?.mediation_id }) : undefined;
         const spec = { verkey: key.verkey, endpoint: service?.endpoint, more: service?.more, routingKeys: service?.routingKeys };
         if (method === 'key') made = createDidKey({ type: 'ed25519', bytes });
@@ -160,7 +160,7 @@ export const walletDid = defineProtocol<DidValue>({
         noEndorser(query);
         const { value } = ctx.record!;
         const kind = body.endpoint_type ?? 'Endpoint';
-        // a mediator that is named, or else the default one where no endpoint is said, stands for the endpoint
+        // a mediator that is named, or else the default one where no endpoint is given, stands for the endpoint
         const mediated = body.mediation_id || (!body.endpoint && kind === 'Endpoint' && ctx.settings.mediator);
         const service: OwnService = mediated
           ? ownService(ctx, { mediation_id: body.mediation_id })

@@ -95,7 +95,7 @@ const eventParts = (event: { id: string; topic: string; category: string; record
 const mailParts = (box: string, id: string) => ['mail', box, id];
 const callParts = (what: 'snapshot' | 'failure', callId: string) => [what, callId];
 
-/** Says in a job's payload, as it is sealed, that the job has a number. */
+/** The member of a sealed payload of a job that has a number. */
 export const ALLOCATED = '~allocated';
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
@@ -180,7 +180,7 @@ function mailRows(keys: TenantKeys, mail: readonly QueuedMessageWrite[]): Pick<C
   return { mail: rows, boxes: [...boxes.values()] };
 }
 
-/** A commit names a message once, however often it says so. */
+/** Each id once, however often a commit names it. */
 function idsByBox(named: readonly { mailbox: string; ids: readonly string[] }[]): BoxIds[] {
   const boxes = new Map<string, Set<string>>();
   for (const { mailbox: box, ids } of named) {
@@ -295,7 +295,7 @@ export const decodeDedupKey = (keys: TenantKeys, dedupKey: string, answer: Uint8
 export const decodeJob = (keys: TenantKeys, job: { kind: string; id: string; lane: string; payload: Uint8Array }): JsonObject =>
   parsed(open(keys, jobParts(job.kind, job.id, job.lane), job.payload));
 
-/** Whether a job's payload says that the job has a number; that is taken out. */
+/** Whether a job has a number, by its payload; that member is taken out. */
 export function takeAllocated(payload: JsonObject): boolean {
   if (payload[ALLOCATED] !== true) return false;
   delete payload[ALLOCATED];

@@ -10,7 +10,7 @@ const MAX_OPEN_MS = 60_000;
 /** How long one waits here for its turn at a target that answers, and when it comes back to one that does not. */
 const TURN_MS = 1000;
 const AGAIN_MS = 5000;
-/** Targets that are remembered. Whoever was heard of longest ago is forgotten first: that costs a few attempts. */
+/** Targets that are kept. The one of the oldest attempt goes first: that costs a few attempts. */
 const MAX_TARGETS = 10_000;
 
 interface Target {
@@ -24,10 +24,10 @@ interface Target {
   waiting: Set<() => void> | undefined;
 }
 
-/** Ends an attempt. `true`: it went well; `false`: no answer came; neither: it was answered, and what was said is no reason to try more at once. */
+/** Ends an attempt. `true`: it went well; `false`: no answer came; neither: it was answered, and the answer is no reason to try more at once. */
 export type EndAttempt = (went?: boolean) => void;
 
-/** What is known here of those that mail and webhooks go to. A hint, in memory alone: what waits lies in the store. */
+/** What is known here of those that mail and webhooks go to. In memory alone: what waits lies in the store. */
 export interface Breaker {
   /** Room of a target of which nothing is known. */
   readonly first: number;

@@ -19,7 +19,7 @@ const MAX_REFUSALS = 6;
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Delivers sealed mail. The records that it belongs to tell their controller when that does not work (RFC 0023 has no message for it). */
+/** Delivers sealed mail. A failure becomes the `error_msg` of the records that it belongs to (RFC 0023 has no message for it). */
 export function createDelivery(
   kernel: Kernel,
   engine: Engine,
@@ -96,7 +96,7 @@ export function createDelivery(
     // a peer without a connection and an address could only have it as the answer to its own request
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
     const known = blockedBy && (await standingOf(kernel.db, blockedBy));
-    // the job that tells the mediator looks after that; until then this one holds its lane, so that nothing overtakes it
+    // the keylist job looks after that; until then this one holds its lane, so that nothing overtakes it
     if (known === 'unknown' && job.attempts + 1 < MAX_ATTEMPTS)
       return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: 'the mediator does not know the key yet' };
     if (known && known !== 'known') {

@@ -12,7 +12,7 @@ const CAP_MS = 60_000;
 /** About a day at one try a minute. */
 const MAX_ATTEMPTS = 1500;
 
-/** How often the log tells of one webhook that fails. */
+/** How often the log has a line for one webhook that fails. */
 const LOG_MS = 60_000;
 
 /**
@@ -34,7 +34,7 @@ export function createEvents(
     // a webhook that the operator took out of the configuration gets nothing more
     if (!target) return { state: 'done' };
     const [event] = await kernel.db.store.events(job.tenant, { ids: [id] });
-    // one that cannot be read any more was told of by the store
+    // one that cannot be read any more was reported by the store
     if (!event || event.damaged) return { state: 'done' };
     const body = write(event.value.payload);
     const headers: Record<string, string> = { 'content-type': 'application/json', 'x-event-id': id };

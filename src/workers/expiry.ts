@@ -4,7 +4,7 @@ import { emitMailbox } from '../mediation/relay.ts';
 const EVERY_MS = 60_000;
 
 /**
- * Removes what is over: marks, causes, events, spare parts of blobs, and mail that nobody has fetched, of which the controllers hear. Any number of processes may do it at once.
+ * Removes what has expired: dedup keys, results of calls, events, spare parts of blobs, and mail that nobody has fetched (with a webhook). Any number of processes may do it at once.
  * @returns the function that ends it
  */
 export function startExpiry(kernel: Kernel): () => void {
@@ -19,7 +19,7 @@ export function startExpiry(kernel: Kernel): () => void {
       if (removed.length === 0) return;
       for (const { tenant, mailbox, messages, reason } of removed) {
         kernel.count(`mail_${reason}`);
-        // a wallet that is locked or removed has nobody to tell
+        // a locked or removed wallet has no webhook
         await emitMailbox(kernel, tenant, { connection_id: mailbox, reason, messages }).catch((error: unknown) =>
           kernel.log.info({ tenant, connection: mailbox, reason, messages, err: error }, 'mail is gone that nobody has fetched'),
         );

@@ -15,7 +15,7 @@ export function startSweeper(db: Database, calls: Calls, base: string, log: Log)
   let ended = false;
 
   async function sweep(wallet: string): Promise<void> {
-    // a removal that was cut short after the record said so
+    // a removal that was cut short after its record had been written
     await db.admin.eraseTenant(wallet);
     const begun = Date.now();
     let rows = 0;

@@ -81,7 +81,7 @@ const reasonOf = (error: unknown): string => {
   return typeof code === 'string' ? code : cause instanceof Error ? cause.name : 'unknown';
 };
 
-/** The answer to a request, or undefined where algod says 404. */
+/** The answer to a request, or undefined for algod's 404. */
 export const orMissing = async <T>(answer: Promise<T>): Promise<T | undefined> => {
   try {
     return await answer;

@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import type { ObjectType } from '../../ports/ledger.ts';
 import { canonical, oidOf, partOf } from './ids.ts';
 
-/** A resource's payload is raw DEFLATE of canonical JSON; with STRIPPED, what the issuer's DID already says was left out before. */
+/** A resource's payload is raw DEFLATE of canonical JSON; with STRIPPED, without the members that follow from the issuer's DID. */
 const STRIPPED = 1;
 const PLAIN = 2;
 /** Added to the codec where the payload goes on in other resources: first comes their number, then their names. They have the codec PART. */

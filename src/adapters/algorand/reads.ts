@@ -14,7 +14,7 @@ const TORN_READS = 3;
 
 type Missing = 'missing';
 
-/** A DID as its boxes have it; `ours` where it is in this agent's registry, whose metadata has a version. */
+/** A DID as its boxes have it; `inRegistry`: in this agent's registry, whose metadata has a version. */
 export type FoundDid =
   | { deactivated: true; metadata: Metadata; inRegistry: boolean }
   | { deactivated: false; metadata: Metadata; inRegistry: boolean; bytes: Uint8Array; info?: DidInfo };

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Why the ledger refused a group. `rebuild` says that the same write, prepared anew, may succeed: something moved between reading and sending. */
+/** Why the ledger refused a group. `rebuild`: the same write, prepared anew, may succeed: something moved between reading and sending. */
 export interface Rejection {
   code: RejectionCode;
   detail: string;

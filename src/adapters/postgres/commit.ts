@@ -5,7 +5,7 @@ import { draftCommit, draftWaiting, type KnownTenant, type NotificationDraft, no
 import { COMMIT_SETS, type CommitSet } from './commit-sql.ts';
 import { fullBox, type Link, type Statement } from './link.ts';
 
-/** What a lease token says: which lane of which tenant is held, and under which id. */
+/** A lease token in its parts: the lane that is held, its tenant, and the id of the hold. */
 export interface LeaseParts {
   id: string;
   t: number;
@@ -182,7 +182,7 @@ export function commitBatcher(link: Link, from: string, publish: (draft: Notific
     async drain(): Promise<void> {
       while (working) await working;
     },
-    /** For hints that come from elsewhere. */
+    /** For notifications of statements that are no commit. */
     announce(callIds: readonly string[], kinds: readonly JobKind[]): void {
       const draft = notificationDraft();
       for (const callId of callIds) draft.callIds.add(callId);

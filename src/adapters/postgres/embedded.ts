@@ -191,7 +191,7 @@ async function run(bin: string, data: string, folder: string, port: number, owne
   return guard;
 }
 
-/** Where the log goes to a file, nothing is heard of the server's start but the start of its log. */
+/** Where the log goes to a file, the server's output has no more than the start of its log. */
 async function firstClient(url: string, deadline: number): Promise<pg.Client> {
   for (;;) {
     const client = new pg.Client({ connectionString: url });

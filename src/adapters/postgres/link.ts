@@ -56,7 +56,7 @@ export function postgresError(error: unknown): AppError {
   // 08 connection, 57 shutdown, 58 system; without a state the connection itself failed
   if (state === undefined || /^(08|57|58)/.test(state))
     return new AppError('store-unavailable', `The database does not answer (${text})`, cause);
-  // 28 login, 53 resources, 25006 read-only, 3D000 no such database, 42501 no right: a server that answers, and says no
+  // 28 login, 53 resources, 25006 read-only, 3D000 no such database, 42501 no right: a server that answers, and refuses
   if (/^(28|53|25006|3D000|42501)/.test(state)) return new AppError('store-unavailable', `The database refuses (${text})`, cause);
   return new AppError('internal', `${text} (SQLSTATE ${state})`, cause);
 }
@@ -96,7 +96,7 @@ const clientOptions = (url: string, settings: readonly string[]): pg.ClientConfi
 /** A plain connection, for what is not a look-up: migrations and LISTEN. */
 export async function plainClient(url: string, settings: readonly string[] = []): Promise<pg.Client> {
   const client = new pg.Client(clientOptions(url, settings));
-  // a lost connection is told to whoever waits for it; without a listener it would end the process
+  // the query that waits fails with a lost connection; without a listener the event would end the process
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -7,7 +7,7 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 
 /**
- * Hears of the commits of other processes on a connection of its own, which comes back by itself. After a gap, everything may have changed: the hint then names
+ * Receives the notifications of other processes on a connection of its own, which comes back by itself. After a gap, everything may have changed: the notification then names
  * every kind of job, and nothing that is in memory is believed, and any box may have got mail. @returns the function that ends it.
  */
 export function listen(options: {
@@ -28,7 +28,7 @@ export function listen(options: {
       if (notification.from === options.from) return;
       options.publish(receivedDraft(notification.kinds, notification.causes));
     } catch {
-      // a notification that is not ours; it would only have been a hint
+      // a notification of another sender
     }
   }
 

@@ -30,7 +30,7 @@ export interface PostgresOptions {
   poolSize?: number;
   /** Refuses to open it while another process of the agent has it open. */
   alone?: boolean;
-  /** Where a listener's own failure is told. */
+  /** Takes the failure of a listener. */
   report?: (error: unknown) => void;
   /** Where a row is named that failed its integrity check, each time that it is read. */
   damaged?: (what: string) => void;

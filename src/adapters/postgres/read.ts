@@ -43,7 +43,7 @@ export function loadBatcher(link: Link, read: RowReader) {
     const byDedupKey: [number[], number[], Buffer[]] = [[], [], []];
     const found: LoadRow[][] = [];
     const number = () => found.push([]) - 1;
-    // each pending call has one number per lookup, and one for its mark, in this order
+    // each pending call has one number per lookup, and one for its dedup key, in this order
     for (const { tenant, lookups, dedupKey } of batch) {
       for (const one of lookups) {
         if ('id' in one) {

@@ -24,7 +24,7 @@ export interface BatchWriter {
 }
 
 /**
- * Group commit: all writes of one event-loop turn run in one synchronous transaction, each in its own savepoint, and nobody hears of a result before the COMMIT.
+ * Group commit: all writes of one event-loop turn run in one synchronous transaction, each in its own savepoint, and no result is visible before the COMMIT.
  * One fsync then serves the whole turn.
  */
 export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft) => void): BatchWriter {

@@ -79,7 +79,7 @@ export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber 
         continue;
       }
       if (jobs.length === 0) {
-        // the row says more than the jobs do: its holder ended without a settle
+        // the row has more than the jobs: its holder ended without a settle
         putRight(() => {
           if (!held.isHeld(row.n, now)) lanes.refresh(row.n, now);
         });

@@ -16,7 +16,7 @@ interface FoundRecord {
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && Buffer.compare(a, b) === 0;
 
-/** What the hints need of a commit that was written: the causes of the jobs it completed, and how much lies in the boxes that got mail. */
+/** The part of a written commit that notifications need: the calls of the jobs it completed, and how much lies in the boxes that got mail. */
 export interface Written {
   callIds: string[];
   boxes: { box: string; waiting: number }[];

@@ -26,7 +26,7 @@ export interface SqliteOptions {
   masterKey?: string | Uint8Array;
   /** The largest size in pages of 16 KiB; a commit beyond it fails with `store-full`. */
   maxPageCount?: number;
-  /** Where a listener's own failure is told. */
+  /** Takes the failure of a listener. */
   report?: (error: unknown) => void;
   /** Where a row is named that failed its integrity check, each time that it is read. */
   damaged?: (what: string) => void;

@@ -13,7 +13,7 @@ const PART = '.part-';
 
 /**
  * Blobs as files of a folder, one folder a tenant; for a volume that all replicas mount, or one process. A value is written beside its place and renamed into it.
- * The file system must tell upper from lower case.
+ * The file system must distinguish upper from lower case.
  */
 export function folderBlobs(folder: string): Blobs {
   const place = (tenant: string, name: string): string => join(folder, fileOf(checkedName(tenant)), fileOf(checkedName(name)));

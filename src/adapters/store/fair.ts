@@ -17,7 +17,7 @@ export interface Candidate {
 export interface Bounds {
   /** Lanes of one tenant that may be held. */
   readonly tenant: number;
-  /** Lanes of one target that may be taken, unless `room` says otherwise. */
+  /** Lanes of one target that may be taken, where `room` has no other number. */
   readonly target: number;
   held(t: number): number;
   room(t: number, target: string): number | undefined;
@@ -59,7 +59,7 @@ export function fairly<Lane extends Candidate>(candidates: readonly Lane[], want
     const place = (places.get(key) ?? 0) + 1;
     places.set(key, place);
     if (lane.target !== '' && place > (bounds.room(lane.t, lane.target) ?? bounds.target)) continue;
-    // where nobody says what a lane's target is, each is one of its own
+    // a lane without a target is a target of its own
     allowed.push({ lane, place: lane.target === '' ? 1 : place });
   }
   allowed.sort((a, b) => a.place - b.place);

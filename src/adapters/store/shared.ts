@@ -44,7 +44,7 @@ export function guarded<T>(what: string, decode: () => T): T {
   }
 }
 
-/** What decodes rows of a database, and tells its owner of each that is damaged, by a name for the log. */
+/** Decodes rows of a database, and reports each damaged one by a name for the log. */
 export function rowReader(damaged: (what: string) => void) {
   function decoded<T>(what: string, decode: () => T): T {
     try {
@@ -224,7 +224,7 @@ export interface NotificationDraft {
   invalidate: Set<string>;
   tenants: Set<string>;
   events: ChangeNotification['events'][number][];
-  /** By the name under which the box is told. */
+  /** By the box's name in notifications. */
   mailboxes: Map<string, { tenant: string; mailbox: string; mail?: QueuedMessageWrite[]; waiting?: number }>;
 }
 
@@ -238,7 +238,7 @@ export const notificationDraft = (): NotificationDraft => ({
 });
 
 /**
- * Names to be invalidated, tenants with events, and mailboxes with messages travel to other processes among the causes, which are random ids, under these prefixes.
+ * Names to be invalidated, tenants with events, and mailboxes with messages travel to other processes among the ids of calls, which are random, under these prefixes.
  */
 const FORGET = 'forget:';
 const EVENTS = 'events:';
@@ -254,7 +254,7 @@ function notifiedMailboxes(draft: NotificationDraft): string[] {
   return names.reduce((sum, name) => sum + 2 * name.length, 0) > NOTIFIED_BYTES ? [ANY_MAILBOX] : names;
 }
 export const invalidateName = (name: string): string => FORGET + name;
-/** The causes of a draft, and what travels among them. */
+/** The ids of calls of a draft, and the names that travel among them. */
 export const notifiedNames = (draft: NotificationDraft): string[] => [
   ...draft.callIds,
   ...[...draft.invalidate].map(invalidateName),
@@ -267,7 +267,7 @@ function addMailbox(draft: NotificationDraft, name: string): void {
   draft.mailboxes.set(name, { tenant, mailbox: box });
 }
 
-/** A notification of another process as a draft; where everything is to be forgotten, any box may have got mail. */
+/** A notification of another process as a draft; where everything is invalid, any box may have got mail. */
 export function receivedDraft(kinds: readonly JobKind[], callIds: readonly string[]): NotificationDraft {
   const draft = { ...notificationDraft(), elsewhere: true, kinds: new Set(kinds) };
   for (const callId of callIds) {
@@ -323,7 +323,7 @@ export function mailboxStatus(
   return { messages, bytes, ...(oldest == null ? {} : { oldest }), ...(newest == null ? {} : { newest }) };
 }
 
-/** Listeners of commits. One that throws does not keep the others from hearing. */
+/** Listeners of commits. One that throws does not keep the others from their notification. */
 export function notificationBoard(report: (error: unknown) => void) {
   const listeners = new Set<(notification: ChangeNotification) => void>();
   return {

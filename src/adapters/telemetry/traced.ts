@@ -109,7 +109,7 @@ export function tracedOutbound(outbound: Outbound, trace: Trace): Outbound {
     return answer;
   };
   return {
-    // a peer is told nothing of the trace: it would learn which of its messages one call caused
+    // a peer gets nothing of the trace: it would learn which of its messages one call caused
     deliver: (endpoint, envelope, mediaType, signal, own) =>
       span('message send', {}, async () => noted(await outbound.deliver(endpoint, envelope, mediaType, signal, own)), { kind: 'client' }),
     link: (endpoint, onFrame) => span('socket open', {}, () => outbound.link(endpoint, onFrame), { kind: 'client' }),

@@ -18,7 +18,7 @@ const TICK_MS = 1000;
 export interface DoorOptions {
   /** Connections that one address may have open to one server; 0 for no bound. */
   readonly perAddress: number;
-  /** Networks (CIDR) of reverse proxies: their connections have no bound of their own, and `x-forwarded-for` says whose a request is. */
+  /** Networks (CIDR) of reverse proxies: their connections have no bound of their own, and `x-forwarded-for` has the address of a request. */
   readonly trusted?: readonly string[];
   readonly log: Log;
   readonly maxConnections?: number;
@@ -236,7 +236,7 @@ function goodbye(socket: Socket): void {
   if (socket.writable && socket.bytesRead > 0)
     socket.end('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n', () => socket.destroy());
   else socket.destroy();
-  // who reads nothing hears nothing
+  // a peer that reads nothing gets no answer
   setTimeout(() => socket.destroy(), 1000).unref();
 }
 

@@ -75,7 +75,7 @@ function inInterface(address: Address): Address[] {
 function ruleOf(address: Address): { rule: Range['rule']; name: string } {
   const strictness = { open: 0, closed: 1, never: 2 } as const;
   const found = SPECIAL.filter(({ net }) => inNet(address, net));
-  // the narrowest says whether it is for everybody; what is never reached is not, however narrow another is
+  // the narrowest range decides whether it is for everybody; one that is never reached is not, however narrow another is
   const [narrowest] = found.toSorted((a, b) => b.net[1] - a.net[1]);
   const outside: Pick<Range, 'rule' | 'name'>[] =
     address.kind() === 'ipv6' && !narrowest && !inNet(address, GLOBAL) ? [{ rule: 'closed', name: 'not handed out' }] : [];

@@ -55,7 +55,7 @@ export interface Keeper {
   refuse(socket: HeldSocket): void;
 }
 
-/** Ids tell a socket from those of other processes, too. */
+/** Ids are unique over processes, too. */
 const NAME = randomBytes(6).toString('base64url');
 let count = 0;
 
@@ -170,7 +170,7 @@ export class HeldSocket implements Socket {
     this.keeper.refuse(this);
   }
 
-  /** Ends it without a word: it would not be heard, or its place or memory is needed now. */
+  /** Ends it without a closing frame: that would not arrive, or its place or memory is needed now. */
   terminate(): void {
     this.ws.terminate();
     this.end();
@@ -207,7 +207,7 @@ export class HeldSocket implements Socket {
     }
   }
 
-  /** It takes nothing and says nothing any more; what it had begun goes on. */
+  /** It takes and emits nothing any more; what it had begun goes on. */
   end(): void {
     if (this.closed) return;
     this.closed = true;

@@ -88,7 +88,7 @@ export interface InboundOptions {
   readonly upgrade?: (request: IncomingMessage, stream: Duplex, head: Buffer) => void;
   /** The public HTTP routes, and what writes their answers. */
   readonly face?: { readonly routes: PublicFace; readonly http: PublicHttp };
-  /** Paths of our endpoints, beside `/`: a GET there says what the port is. */
+  /** Paths of our endpoints, beside `/`: a GET there is answered with the kind of the port. */
   readonly paths?: readonly string[];
   readonly log: Log;
 }
@@ -177,7 +177,7 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
       if (reply === undefined) return answer(response, status);
       response.writeHead(200, { 'content-type': options.mediaType, 'content-length': Buffer.byteLength(reply) });
       response.end(reply, () => {
-        // a reply that never left stays due; the transport only says what it saw go
+        // a reply that never left stays due; the transport confirms those that it wrote
         if (!request.socket.destroyed)
           void sent?.().catch((error: unknown) => options.log.warn({ err: error }, 'a sent reply could not be noted'));
       });

@@ -50,7 +50,7 @@ export function publicHttp(options: PublicHttpOptions): PublicHttp {
   const sending = new Map<string, number>();
   let total = 0;
 
-  /** The answer, unless it takes too long: then 503, and its handler is told. */
+  /** The answer, unless it takes too long: then 503, and its handler's signal aborts. */
   async function timely(match: PublicMatch, request: IncomingMessage, response: ServerResponse, body: Uint8Array) {
     const abort = new AbortController();
     const aborted = (): void => abort.abort();

@@ -6,7 +6,7 @@ export interface RateLimit {
 const MAX_NAMES = 10_000;
 
 /**
- * A token bucket per name: `perSecond` on average, twice that at once. Bounded: whoever was seen longest ago is forgotten first, which only ever allows more.
+ * A token bucket per name: `perSecond` on average, twice that at once. Bounded: the name that was seen longest ago goes first, which only ever allows more.
  * @param perSecond 0 allows everything
  */
 export function rateLimit(perSecond: number, now: () => number = performance.now.bind(performance)): RateLimit {

@@ -10,7 +10,7 @@ const MAX_POOLED = 1000;
 const BRIEF_MS = 5000;
 /** Addresses of which that is remembered. */
 const KNOWN_BRIEF = 1000;
-/** How long a socket is kept that nobody says anything on. */
+/** How long an idle socket is kept. */
 const IDLE_MS = 30_000;
 export interface Pooled {
   readonly socket: HeldSocket;
@@ -51,7 +51,7 @@ export interface SocketPoolOptions {
 export interface SocketPool {
   /** A socket with room for so many bytes, which is reserved; one is opened where none has. `own`: the connection that has sockets of its own. */
   place(url: URL, own: string | undefined, bytes: number): Promise<{ endpoint: Endpoint; one: Pooled }>;
-  /** After something became free: whoever waits looks again, and an endpoint without sockets is forgotten. */
+  /** After something became free: waiting messages try again, and an endpoint without sockets is dropped. */
   tidy(endpoint: Endpoint): void;
   /** Ends no socket: who keeps them does. */
   stop(): void;

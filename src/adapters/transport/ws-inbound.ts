@@ -10,7 +10,7 @@ import { keepSockets, type SocketsOptions } from './keeper.ts';
 
 /** Frames that are no envelope before a socket is closed. */
 const MAX_GARBAGE = 20;
-/** Sockets that one address may have open without having said anything by which it is known. */
+/** Sockets that one address may have open before a message on them shows a known peer. */
 const STRANGERS_EACH = 1000;
 /** How long a shutdown waits for what sockets have in hand, and for their goodbyes. */
 const CLOSE_MS = 5000;
@@ -83,7 +83,7 @@ export interface WsInbound {
   readonly size: number;
   /** Takes a request that asks to become a WebSocket, from any server. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void;
-  /** Takes no more, finishes what is in hand, and says goodbye, so that wallets come back elsewhere. */
+  /** Takes no more, finishes what is in hand, and closes, so that wallets come back elsewhere. */
   close(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws';
 import { AppError } from '../../errors.ts';
 
-/** How long the other side has to say goodbye. */
+/** How long the other side has for its closing frame. */
 const GOODBYE_MS = 1000;
 
 /**

@@ -18,7 +18,7 @@ export interface WsOutboundOptions extends Pick<SocketsOptions, 'heartbeatMs' | 
   readonly maxBytes: number;
   readonly idleMs?: number;
   readonly log: Log;
-  /** What a peer says on a socket that a message of ours was delivered on. */
+  /** A frame of a peer on a socket that a message of ours was delivered on. */
   readonly onFrame: TakeFrame;
 }
 
@@ -108,11 +108,11 @@ export function wsOutbound(guard: EgressGuard, options: WsOutboundOptions): Pick
     one.bytes -= bytes;
     one.lastUsed = performance.now();
     pool.tidy(endpoint);
-    // nobody says goodbye to who has just come, unless what it came with was read
+    // a peer that closes at once, in good order, has read the message
     if (taken || (!reused && saidGoodbye(socket))) return { status: 202 };
     if (socket.closeCode === 1009 && alone) return { status: 413 };
     if (socket.open) throw new AppError('delivery-failed', `${url.host} did not answer a ping in ${answerMs / 1000} s`);
-    // a kept socket may end at any time: that says nothing of a fresh one, unless the peer said so
+    // a kept socket may end at any time: that means nothing for a fresh one, unless the peer has answered so
     if (reused && again && socket.closeCode !== 1013) return send(url, own, envelope, false);
     const { closeCode } = socket;
     throw new AppError('delivery-failed', `${url.host} closed the WebSocket${closeCode === undefined ? '' : ` (${closeCode})`}`);

@@ -19,7 +19,7 @@ export function parsed(wql: string | undefined): JsonObject {
     const value: unknown = JSON.parse(wql);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
   } catch {
-    // told with what is JSON and no object
+    // reported with JSON that is no object
   }
   throw new AppError('unprocessable', 'wql: the query is not JSON');
 }

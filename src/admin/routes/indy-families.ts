@@ -10,7 +10,7 @@ const Text = Type.Optional(Type.String());
 /** How a controller asks for an endorser, as ACA-Py takes it. */
 export const Endorsing = Type.Object({ conn_id: Text, create_transaction_for_endorser: Type.Optional(Type.Boolean()) });
 
-/** A schema as ACA-Py's Indy family tells it. There are no sequence numbers on this ledger. */
+/** A schema in the form of ACA-Py's Indy family. There are no sequence numbers on this ledger. */
 const indySchema = (id: string, schema: SchemaValue['schema']): JsonObject => ({
   ver: '1.0',
   id,
@@ -33,7 +33,7 @@ export function noEndorser(query: Call['query']): void {
     throw new AppError('not-implemented', 'Endorsement is not supported: the sponsor pays for what the issuer itself signs');
 }
 
-/** What of a registration is told where its ledger write is not done: why, or that it is still under way. */
+/** The answer of a registration whose ledger write is not done: the reason, or that it is still under way. */
 function finished(state: string, metadata: JsonObject, making?: string): void {
   if (state === 'finished') return;
   const reason = typeof metadata.reason === 'string' ? metadata.reason : undefined;
@@ -77,7 +77,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       } = body as { schema_name: string; schema_version: string; attributes: string[] };
       const issuerId = await publicDid(admin, tenant);
       const same = { schema_name: name, schema_version: version, schema_issuer_id: issuerId };
-      // said again under its key it is the same call, and is answered as before
+      // repeated under its key it is the same call, and has the same answer
       if (key === undefined && (await held(admin, tenant, schemaRecord.category, same)).length > 0)
         throw new AppError('bad-request', `Schema ${name} ${version} already exists`);
       const answer = await admin.calls.call(tenant, 'anoncreds-schema', 'register', {

@@ -29,7 +29,7 @@ async function signerOf(admin: Admin, tenant: string, did: string): Promise<{ ki
   const [rows] = await admin.kernel.db.store.load(tenant, [{ category: didRecord.category, tag: 'did', equals: did }]);
   const own = rows?.[0]?.value as unknown as DidValue | undefined;
   if (!own) throw new AppError('not-found', `Unknown DID: ${did}`);
-  // of a DID that is not published yet, only the wallet knows what its document will say
+  // of a DID that is not published yet, only the wallet knows its document
   if (own.method === 'algo') return { kid: `${did}#key-1`, verkey: own.verkey };
   const { document } = await admin.work(tenant).resolver.resolve(did);
   const reference = [document.assertionMethod ?? [], document.authentication ?? []].flat().find((one) => typeof one === 'string');
@@ -53,7 +53,7 @@ function objectOf(part: string, what: string): JsonObject {
     const bytes = fromBase64url(part);
     if (bytes) return parseJsonObject(bytes) as JsonObject;
   } catch {
-    // told below, with what it is and not what is in it
+    // reported below, by its kind and not by its content
   }
   throw new AppError('bad-request', `The ${what} of the JWT is not a JSON object in base64url`);
 }

@@ -18,7 +18,7 @@ async function onLedger(admin: Admin, tenant: string, did: string): Promise<DidD
   return document;
 }
 
-/** Where a document says that a DID has an endpoint of ACA-Py's kind. */
+/** The type of service that is an endpoint of ACA-Py's kind. */
 function endpointOf(document: DidDocument, kind: string): string | null {
   if (kind === 'Endpoint') return didcommServices(document)[0]?.serviceEndpoint ?? null;
   const services = (document.service ?? []) as { type: unknown; serviceEndpoint?: unknown }[];

@@ -51,7 +51,7 @@ export const metricsRoutes: readonly AdminRoute[] = [
       const one = (name: string, type: Metric['type'], help: string, value: number): Metric => ({ name, type, help, samples: [{ value }] });
       const lag = [0.5, 0.99, 1].map((quantile) => ({
         labels: { quantile: String(quantile) },
-        // nothing was measured yet: the histogram says NaN or 2^63 then
+        // nothing was measured yet: the histogram has NaN or 2^63 then
         value: delay!.count > 0 ? (quantile === 1 ? delay!.max : delay!.percentile(quantile * 100)) / SECONDS : 0,
       }));
       delay.reset();

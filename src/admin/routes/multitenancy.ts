@@ -29,7 +29,7 @@ const Creation = Type.Object({
   expires_in: Seconds,
   ...Changes,
 });
-/** What a token is asked to be; ACA-Py's single one that replaces the others, unless more is said. */
+/** The request for a token; without more, ACA-Py's single one that replaces the others. */
 const Token = Type.Object({
   wallet_key: Text,
   expires_in: Seconds,
@@ -51,7 +51,7 @@ const OPEN_SECONDS = 24 * 3600;
 
 /**
  * Opens a wallet whose owner keeps the key until the last of its tokens ends: the one that is asked for and those that are kept beside it; a key that is given for
- * another wallet is a misunderstanding that is told, as ACA-Py does. @returns in how many seconds the token must end
+ * another wallet is a misunderstanding that is answered with an error, as in ACA-Py. @returns in how many seconds the token must end
  */
 async function opened(admin: Admin, id: string, body: JsonObject): Promise<number | undefined> {
   const { value } = await walletOf(admin, id);
@@ -125,7 +125,7 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
       if (unmanaged && !walletKey) throw new AppError('bad-request', 'An unmanaged wallet needs a wallet_key, which only its owner keeps');
       const wishes: Wishes = { expires_in: (seconds as number | undefined) ?? (unmanaged ? OPEN_SECONDS : undefined) };
       const settings = admin.acapySettings((extra ?? {}) as JsonObject);
-      // the same call said again means the same wallet
+      // the same call repeated means the same wallet
       const id = key === undefined ? newId() : hashId(`wallet ${key}`);
       const { kept, text } = await admin.authority().issue(id, { expiresIn: wishes.expires_in });
       const store = admin.kernel.db.admin;
@@ -141,7 +141,7 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
       const made = await walletOf(admin, id);
       const first = made.value.tokens.some(({ jti }) => jti === kept.jti);
       if (first) return { ...wallet.view(made), token: text };
-      // said again, it is as if a token were asked for
+      // repeated, it is a request for a token
       const open = await opened(admin, id, { ...wishes, ...(unmanaged ? { wallet_key: walletKey! } : {}) } as JsonObject);
       return { ...wallet.view(made), token: await issueToken(admin, id, { expires_in: open }) };
     },

@@ -5,7 +5,7 @@ import type { AdminRoute } from '../route.ts';
 
 /**
  * ACA-Py's server group. `/status/ready` looks at the store, which ACA-Py's does not. It does not ask the ledger: mail, pickup and messages go on without it, and
- * work for it waits, so that an outage of its node must not take the agents away. `/status/ledger` tells of that.
+ * work for it waits, so that an outage of its node must not take the agents away. `/status/ledger` shows that.
  */
 export const serverRoutes: readonly AdminRoute[] = [
   { route: 'GET /status/live', tag: 'server', summary: 'Liveliness check', auth: 'none', handle: async () => ({ alive: true }) },

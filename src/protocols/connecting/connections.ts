@@ -42,7 +42,7 @@ const Invitation = Type.Object({
 });
 
 /**
- * RFC 0160: the handshake from before did-exchange, on the same record. The request tells a DID and its document; the response tells the inviter's, signed by the
+ * RFC 0160: the handshake from before did-exchange, on the same record. The request has a DID and its document; the response has the inviter's, signed by the
  * invitation's key; a ping or an ack completes it.
  */
 export const connections = defineProtocol<ConnectionValue>({
@@ -60,7 +60,7 @@ export const connections = defineProtocol<ConnectionValue>({
       role: 'inviter',
       handshake: true,
       load: (message) => invitationLookups(message.pthid, message.recipient),
-      // invitations of this version are told apart by their keys: requests need not name them
+      // the key identifies an invitation of this version: requests need not name it
       about: (message) => ({ category: connection.category, tag: 'open_key', equals: message.recipient ?? '' }),
       step(ctx, message) {
         const invited = ctx.record!;
@@ -329,7 +329,7 @@ function ownDid(
 }
 
 /**
- * What a `connection` member tells of the sender; the message must be sealed by a key that it names. ACA-Py seals a response on the connection that the request
+ * The sender by a `connection` member; the message must be sealed by a key that it names. ACA-Py seals a response on the connection that the request
  * came on by the `invited` key.
  */
 function peerOf(content: JsonObject, message: Incoming, invited?: string): Peer {

@@ -12,7 +12,7 @@ export const FLAGS = { auto_remove: Flag, auto_remove_on_failure: Flag, trace: F
 
 export type Removal = { readonly auto_remove?: boolean; readonly auto_remove_on_failure?: boolean };
 
-/** Whether the record is removed at its end, where a call says so. */
+/** Whether the record is removed at its end, where a call has the member. */
 export const removal = ({ auto_remove, auto_remove_on_failure }: Removal): Removal => ({
   ...(auto_remove !== undefined && { auto_remove }),
   ...(auto_remove_on_failure !== undefined && { auto_remove_on_failure }),

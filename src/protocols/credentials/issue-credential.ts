@@ -31,7 +31,7 @@ const MessageWithPreview = Type.Object({
   credential_preview: Type.Optional(Type.Union([Preview, Type.Null()])),
 });
 
-/** ACA-Py's formats that are not here: named, so that a call that wants one is told so. */
+/** ACA-Py's formats that are not here: named, so that a call for one fails with that reason. */
 const UNSUPPORTED = ['ld_proof', 'vc_di'];
 const filterOf = (formats: Formats) => {
   const members = formats.issued.map(({ name, issuance }) => [name, Type.Optional(issuance.filterSchema)]);

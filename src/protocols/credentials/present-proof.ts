@@ -20,7 +20,7 @@ const URI = 'https://didcomm.org/present-proof/2.0';
 const PROTOCOL = { uris: [URI] };
 
 const Message = Type.Object({ formats: FormatsSchema, comment: Text });
-/** ACA-Py's format that is not here: named, so that a call that wants it is told so. */
+/** ACA-Py's format that is not here: named, so that a call for it fails with that reason. */
 const UNSUPPORTED = 'dif';
 const membersOf = (formats: Formats, which: 'requestSchema' | 'choiceSchema') => ({
   [UNSUPPORTED]: Type.Optional(Type.Object({})),

@@ -246,7 +246,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       role: 'client',
       load: () => ({ current: defaultMediation }),
       step(ctx) {
-        // ACA-Py answers 400 here, where its other calls say 404
+        // ACA-Py answers 400 here, where its other calls answer 404
         if (!ctx.record) throw new AppError('bad-request', 'Record not found: there is no such mediation');
         return {
           record: { patch: { is_default: true } },
@@ -278,7 +278,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       load: () => ({ current: defaultMediation }),
       step: (ctx) => ({ others: undefaulted(ctx), invalidate: [ctx.tenant], answer: currentView(ctx) }),
     },
-    // tells the mediator of keys, unless it knows them, or was told a moment ago
+    // registers keys with the mediator, unless they are registered, or under way since a moment
     register: {
       from: ['granted'],
       role: 'client',

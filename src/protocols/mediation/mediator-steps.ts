@@ -12,7 +12,7 @@ import { bound, type Ctx, MAX_UPDATES, type Update, verkeyOf } from './keylist-u
 
 /** Keys in one answer to a `keylist-query`. */
 export const MAX_LISTED = 1000;
-/** Keys that are forwarded for one connection, unless the configuration says otherwise. */
+/** Keys that are forwarded for one connection, where the configuration has no other number. */
 const MAX_KEYS = 10_000;
 
 /** A `mediate-request`: asked again it is answered again, since an answer may have been lost. */
@@ -92,7 +92,7 @@ export function window(given: unknown): { limit?: number; offset: number } {
   };
 }
 
-/** A mediator's answer to an update: each is told what became of it, in the words in which it was asked. */
+/** A mediator's answer to an update: a result for each item, with the key in the form of the request. */
 export function updated(ctx: Ctx, updates: readonly Update[]): Effects {
   const peer = ctx.connection!;
   const max = ctx.settings.mediatorMaxKeys ?? MAX_KEYS;

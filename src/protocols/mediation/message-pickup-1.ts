@@ -8,7 +8,7 @@ import { connection } from '../../records/connection.ts';
 import { type PickupValue, pickup } from '../../records/pickup.ts';
 
 /**
- * RFC 0212. It has no message that confirms: the next request says that the answer to the last one came, unless it comes on another socket, for then the answer
+ * RFC 0212. It has no acknowledgement: the next request confirms the answer to the last one, unless it comes on another socket, for then the answer
  * may have gone with the first. A request that was there before is no next one, whoever sends it again: it gets its own answer, as far as that still lies there.
  */
 export const messagePickup1 = defineProtocol({

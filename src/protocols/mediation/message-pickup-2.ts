@@ -13,7 +13,7 @@ const URIS = ['https://didcomm.org/messagepickup/2.0'];
 
 const RecipientKey = Type.Optional(Type.Union([Type.String({ maxLength: 300 }), Type.Null()]));
 
-/** RFC 0685. A message is its owner's when it has said so: what was delivered and not confirmed is delivered again. Nothing of this is itself kept for a peer. */
+/** RFC 0685. A message leaves the mailbox when its owner has acknowledged it: without that it is delivered again. Messages of this protocol are themselves not queued. */
 export const messagePickup2 = defineProtocol({
   name: 'messagepickup-2',
   uris: URIS,
@@ -135,7 +135,7 @@ function keyOf({ body }: Incoming): string | undefined {
   return key.startsWith('did:key:') ? (didKeyToVerkey(key) ?? key) : key;
 }
 
-/** A client that may have lost live mode asks, and is told; only a socket can be in it. */
+/** A client that may have lost live mode asks for its status; only a socket can be in live mode. */
 const isLive = ({ channel }: StepContext): boolean | undefined => (channel?.socket === undefined ? undefined : channel.mode === 'live');
 
 function status(

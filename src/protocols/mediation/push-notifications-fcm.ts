@@ -6,7 +6,7 @@ import { type DeviceValue, device } from '../../records/device.ts';
 
 const Text = Type.Optional(Type.Union([Type.String({ maxLength: 4096 }), Type.Null()]));
 
-/** RFC 0734. Whoever has told of a device has it called when mail waits: by a webhook, since which service calls it is the operator's choice. */
+/** RFC 0734. A peer with a registered device has it called when mail waits: by a webhook, since which service calls it is the operator's choice. */
 export const pushNotificationsFcm = defineProtocol<DeviceValue>({
   name: 'push-notifications-fcm',
   uris: ['https://didcomm.org/push-notifications-fcm/1.0'],

@@ -93,7 +93,7 @@ export function routeConnection(ctx: Ctx, { body }: CommandInput): Effects {
   const { value, id, state } = connection.of(ctx.connection!);
   const { mediation: through } = ownService(ctx, { mediation_id: body.mediation_id });
   const verkey = value.my_verkey ?? (state === 'invitation' && ctx.connection!.role === 'inviter' ? value.invitation_key : undefined);
-  // a mediation of the base wallet is told of keys when they are made
+  // a mediation of the base wallet registers keys when they are made
   if (!through || through.tenant !== ctx.tenant || !verkey) return { answer: {} };
   const message = updating(ctx.newId(), [{ recipient_key: verkeyToDidKey(verkey), action: 'add' }]);
   return {
