@@ -8,8 +8,8 @@ export const MUTATIONS: readonly Row[] = [
     text: 'special-purpose ranges are closed',
     mutation: {
       file: EGRESS,
-      from: "if (rule === 'closed' && !isAllowed(address)",
-      to: "if (rule === 'closed' && address.kind() === 'ipv4' && !isAllowed(address)",
+      from: 'if (closed && !isAllowed(address)',
+      to: "if (closed && address.kind() === 'ipv4' && !isAllowed(address)",
     },
   },
   {
@@ -24,6 +24,6 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A14-3',
     text: 'the own admin port is refused on public addresses too',
-    mutation: { file: EGRESS, from: "(rule === 'closed' || isOwn(address, own.host))", to: "rule === 'closed'" },
+    mutation: { file: EGRESS, from: '(closed || isOwn(address, own.host))', to: 'closed' },
   },
 ];

@@ -333,7 +333,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'D-07': {
     file: 'src/adapters/transport/egress.ts',
-    from: "if (rule === 'never') refuse(`${address} is never allowed (${name})`);",
+    from: "if (rule === 'never') return { address, closed, refused: `${address} is never allowed (${name})` };",
     to: '',
   },
   'D-12': {
