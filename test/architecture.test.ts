@@ -171,6 +171,22 @@ test('unit tests start no process, no database and no agent', () => {
   );
 });
 
+/** Files longer than the bar, which are one literal. Tables of cases (`*.test.ts`, `*.conformance.ts`) may be of any length. */
+const LONG: Readonly<Record<string, string>> = {
+  'src/config/settings.ts': 'the table of settings',
+};
+const LINES = 450;
+
+test('no file is longer than 450 lines that is not a literal or a table of cases', () => {
+  const files = globSync('{src,harness,devnet,contracts,bench,examples}/**/*.ts', {
+    cwd: ROOT,
+    exclude: (name) => name === 'node_modules',
+  });
+  assert.ok(files.length > 300, `only ${files.length} files were found`);
+  const long = files.filter((file) => !isTest(file) && readFileSync(join(ROOT, file), 'utf8').split('\n').length > LINES + 1);
+  assert.deepEqual(long.sort(), Object.keys(LONG).sort());
+});
+
 /** Whether a literal has steps; public routes alone are tested over HTTP. */
 const hasSteps = ({ messages, commands = {}, results = {} }: { messages: object; commands?: object; results?: object }): boolean =>
   [messages, commands, results].some((steps) => Object.keys(steps).length > 0);

@@ -140,9 +140,7 @@ test('docs/operations.md names every flag of a group that it lists, and no other
 test('docs/AgentProtocol2018.md has every reason that its protocols refuse for, every attribute that they read, every route and every type', () => {
   const text = read('docs/AgentProtocol2018.md');
   const named = new Set([...text.matchAll(/`([^`\n]+)`/g)].map(([, name]) => name!));
-  const code = globSync('src/agent-2018/*.ts', { cwd: ROOT, exclude: (name) => name.endsWith('.test.ts') })
-    .map(read)
-    .join('\n');
+  const code = globSync('src/agent-2018/{connection*,key-trust,credential,proof,format}.ts', { cwd: ROOT }).map(read).join('\n');
   const reasons = [...code.matchAll(/(?:refuse\(|reason: |'bad-request', |code: )'([a-z]+(?:-[a-z]+)*)'/g)].map(([, reason]) => reason!);
   const keys = [...code.matchAll(/`\$\{what\}(-key-[a-z]+)`/g)].flatMap(([, end]) => [`endpoint${end}`, `requester${end}`]);
   assert.ok(reasons.length > 15 && keys.length >= 4, 'the reasons were not found in the code');
