@@ -1,3 +1,4 @@
+import { onWeb } from '../../test/support/handshakes.ts';
 import { CONNECTION, key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../test/support/steps.ts';
 import { createDidKey } from '../dids/did-key.ts';
 import { createPeer4 } from '../dids/did-peer.ts';
@@ -14,17 +15,7 @@ const rotating = {
   value: { ...value, new_did: NEW_DID, verkey: key(103) },
 };
 const former = { ...CONNECTION, value: { ...CONNECTION.value, their_keys: [key(104)], shown_keys: [key(104)] } };
-const document = (routing = {}) => ({
-  document: {
-    '@context': 'https://www.w3.org/ns/did/v1',
-    id: 'did:web:peer.example',
-    verificationMethod: [{ id: '#k', type: 'Ed25519VerificationKey2018', controller: 'did:web:peer.example', publicKeyBase58: key(103) }],
-    service: [
-      { id: '#s', type: 'did-communication', priority: 0, recipientKeys: ['#k'], serviceEndpoint: 'https://new.example', ...routing },
-    ],
-  },
-  metadata: {},
-});
+const document = (routing = {}) => onWeb(key(103), { serviceEndpoint: 'https://new.example', ...routing });
 const own = {
   category: 'did',
   id: 'did:peer:4own',

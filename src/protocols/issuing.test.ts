@@ -1,3 +1,4 @@
+import { exchangeOf, formattedBy } from '../../test/support/exchanges.ts';
 import { act, CONNECTION, REMOVED, table } from '../../test/support/steps.ts';
 import { base64Attachment } from '../didcomm/attachments.ts';
 
@@ -12,17 +13,7 @@ const IDS = {
   requests: 'credential-request@v1.0',
   credentials: 'credential@v1.0',
 };
-type Field = keyof typeof IDS;
-/** The members of a 2.0 message with one attachment, as sent. */
-const formatted = (field: Field, value: object, format = `anoncreds/${IDS[field]}`) => {
-  const text = Buffer.from(JSON.stringify(value)).toString('base64');
-  return {
-    formats: [{ attach_id: 'a', format }],
-    [`${field}~attach`]: [{ '@id': 'a', 'mime-type': 'application/json', data: { base64: text } }],
-  };
-};
-const body = (field: Field, value: object, format?: string) => ({ formats: formatted(field, value, format).formats });
-const raw = (field: Field, value: object) => ({ [`${field}~attach`]: formatted(field, value)[`${field}~attach`] });
+const { formatted, body, raw } = formattedBy(IDS);
 const OFFER = { schema_id: 's1', cred_def_id: 'cd1', nonce: '1' };
 const REQUEST = { blinded: 'r' };
 const CREDENTIAL = { values: 'c' };
@@ -34,13 +25,7 @@ const messages = {
   cred_issue: formatted('credentials', CREDENTIAL),
   cred_preview: preview('2.0'),
 };
-const exchange = (role: string, state: string, value = {}) => ({
-  id: 'x1',
-  role,
-  state,
-  connection: 'c1',
-  value: { ...base, ...messages, ...value },
-});
+const exchange = exchangeOf({ ...base, ...messages });
 const filter = { anoncreds: { cred_def_id: 'cd1' } };
 const offer = { filter, credential_preview: { attributes } };
 const auto = {
@@ -1112,7 +1097,7 @@ table('issue-credential-2.0', [
   },
 ]);
 
-const old = (field: Exclude<Field, 'filters'>, value: object) => ({ [field]: [base64Attachment(value as never, 'a')] });
+const old = (field: Exclude<keyof typeof IDS, 'filters'>, value: object) => ({ [field]: [base64Attachment(value as never, 'a')] });
 const base1 = { protocol: 'issue-credential-1.0', thread_id: 'thread-1', initiator: 'external', auto_issue: false, auto_remove: true };
 const proposal1 = {
   '@type': `${ISSUE}/1.0/propose-credential`,

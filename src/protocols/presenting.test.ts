@@ -1,3 +1,4 @@
+import { exchangeOf, formattedBy } from '../../test/support/exchanges.ts';
 import { act, CONNECTION, NOW, REMOVED, table } from '../../test/support/steps.ts';
 import { base64Attachment } from '../didcomm/attachments.ts';
 
@@ -9,28 +10,14 @@ const PROOF = {
   identifiers: [],
 };
 const IDS = { proposals: 'proof-request@v1.0', request_presentations: 'proof-request@v1.0', presentations: 'proof@v1.0' };
-type Field = keyof typeof IDS;
-const formatted = (field: Field, value: object, format = `anoncreds/${IDS[field]}`) => ({
-  formats: [{ attach_id: 'a', format }],
-  [`${field}~attach`]: [
-    { '@id': 'a', 'mime-type': 'application/json', data: { base64: Buffer.from(JSON.stringify(value)).toString('base64') } },
-  ],
-});
-const body = (field: Field, value: object, format?: string) => ({ formats: formatted(field, value, format).formats });
-const raw = (field: Field, value: object) => ({ [`${field}~attach`]: formatted(field, value)[`${field}~attach`] });
+const { formatted, body, raw } = formattedBy(IDS);
 const base = { protocol: 'present-proof-2.0', thread_id: 'thread-1', initiator: 'external', auto_verify: false, auto_remove: true };
 const messages = {
   pres_proposal: formatted('proposals', REQUEST),
   pres_request: formatted('request_presentations', REQUEST),
   pres: formatted('presentations', PROOF),
 };
-const exchange = (role: string, state: string, value = {}) => ({
-  id: 'x1',
-  role,
-  state,
-  connection: 'c1',
-  value: { ...base, ...messages, ...value },
-});
+const exchange = exchangeOf({ ...base, ...messages });
 const auto = { autoRespondPresentationProposal: true, autoRespondPresentationRequest: true, autoVerifyPresentation: true };
 const invited = { ...CONNECTION, state: 'invitation' };
 const wanted = { anoncreds: { requested_attributes: REQUEST.requested_attributes, requested_predicates: {} } };

@@ -1,10 +1,9 @@
+import { handshake, INVITED, INVITING, requestOf } from '../../../test/support/handshakes.ts';
 import { key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../../test/support/steps.ts';
 import { newKeyPair } from '../../didcomm/keys.ts';
 import { signDecorator } from '../../didcomm/signature-decorator.ts';
 import { unqualifiedDid } from '../../dids/unqualified.ts';
 
-/** The invitation's key is `key(103)`. */
-const INVITING = newKeyPair(Buffer.alloc(32, 103));
 const PEER = unqualifiedDid({ verkey: PEER_KEY, endpoint: 'https://peer.example' });
 const connection = { DID: PEER.did, DIDDoc: PEER.document };
 const other = unqualifiedDid({ verkey: key(104), endpoint: 'https://other.example' });
@@ -16,53 +15,8 @@ const base = {
   invitation_key: key(103),
   invitation_msg_id: 'invitation-1',
 };
-const open = {
-  id: 'c1',
-  state: 'invitation',
-  role: 'inviter',
-  value: { ...base, accept: 'manual', invitation_mode: 'once', oob_id: 'o1' },
-};
-const oob = {
-  category: 'oob_record',
-  id: 'o1',
-  state: 'await-response',
-  role: 'sender',
-  value: { multi_use: false, invi_msg_id: 'invitation-1' },
-};
-const service = { recipientKeys: [key(103)], routingKeys: [], endpoint: 'https://peer.example' };
-const received = {
-  id: 'c1',
-  state: 'invitation',
-  role: 'invitee',
-  value: { ...base, invitation_mode: 'once', invitation_service: service },
-};
-const asking = {
-  id: 'c1',
-  state: 'request',
-  role: 'invitee',
-  value: { ...base, request_id: 'request-1', my_verkey: OUR_KEY, my_did: 'ours' },
-};
-const asked = {
-  id: 'c1',
-  state: 'request',
-  role: 'inviter',
-  value: {
-    ...base,
-    request_id: 'request-1',
-    their_did: PEER.did,
-    their_keys: [PEER_KEY],
-    shown_keys: [PEER_KEY],
-    their_endpoint: 'https://peer.example',
-  },
-};
-const request = {
-  message: 'request',
-  id: 'request-1',
-  pthid: 'invitation-1',
-  recipient: key(103),
-  connection: null,
-  body: { label: 'Peer', connection },
-} as const;
+const { open, received, asking, asked } = handshake(base, { theirDid: PEER.did, ourDid: 'ours' });
+const request = requestOf({ label: 'Peer', connection });
 const response = { message: 'response', thid: 'request-1' } as const;
 const invitation = { '@id': 'invitation-1', label: 'Peer', recipientKeys: [key(103)], serviceEndpoint: 'https://peer.example' };
 
@@ -71,7 +25,7 @@ table('connections', [
     title: 'takes the record of the invitation',
     ...request,
     record: open,
-    loaded: { keyed: oob },
+    loaded: { keyed: INVITED },
     effects: {
       record: {
         states: ['request'],

@@ -1,3 +1,4 @@
+import { handshake, INVITED, INVITING, onWeb, ownDid, requestOf } from '../../../test/support/handshakes.ts';
 import { CONNECTION, key, OUR_KEY, PEER_KEY, REMOVED, table } from '../../../test/support/steps.ts';
 import { signedAttachment } from '../../didcomm/attachments.ts';
 import { newKeyPair } from '../../didcomm/keys.ts';
@@ -5,68 +6,17 @@ import { createPeer4, shortPeerDid } from '../../dids/did-peer.ts';
 import { peer4Document } from '../../dids/own-documents.ts';
 import { unqualifiedDid } from '../../dids/unqualified.ts';
 
-/** The invitation's key is `key(103)`. */
-const INVITING = newKeyPair(Buffer.alloc(32, 103));
 const PEER_DID = createPeer4(peer4Document({ verkey: PEER_KEY, endpoint: 'https://peer.example' })).did;
 const OLD = unqualifiedDid({ verkey: PEER_KEY, endpoint: 'https://peer.example' });
 const rotation = (did: string, pair = INVITING) => ({ did_rotate: [signedAttachment(Buffer.from(did), pair, 'a')] });
 const attached = (document: object, pair = INVITING) => ({ did_doc: [signedAttachment(Buffer.from(JSON.stringify(document)), pair, 'a')] });
 const WEB = 'did:web:peer.example';
-const found = (keys = PEER_KEY) => ({
-  document: {
-    '@context': 'https://www.w3.org/ns/did/v1',
-    id: WEB,
-    verificationMethod: [{ id: '#k', type: 'Ed25519VerificationKey2018', controller: WEB, publicKeyBase58: keys }],
-    service: [{ id: '#s', type: 'did-communication', priority: 0, recipientKeys: ['#k'], serviceEndpoint: 'https://peer.example' }],
-  },
-  metadata: {},
-});
-
 const base = { invitation_key: key(103), invitation_msg_id: 'invitation-1', invitation_mode: 'once' };
-const open = { id: 'c1', state: 'invitation', role: 'inviter', value: { ...base, accept: 'manual', oob_id: 'o1' } };
-const oob = {
-  category: 'oob_record',
-  id: 'o1',
-  state: 'await-response',
-  role: 'sender',
-  value: { multi_use: false, invi_msg_id: 'invitation-1' },
-};
-const service = { recipientKeys: [key(103)], routingKeys: [], endpoint: 'https://peer.example' };
 const driven = { ...base, protocol: 'did-exchange', connection_protocol: 'didexchange/1.1' };
-const received = { id: 'c1', state: 'invitation', role: 'invitee', value: { ...driven, invitation_service: service } };
-const asking = {
-  id: 'c1',
-  state: 'request',
-  role: 'invitee',
-  value: { ...driven, request_id: 'request-1', my_verkey: OUR_KEY, my_did: 'did:peer:4zQmours:zours' },
-};
-const asked = {
-  id: 'c1',
-  state: 'request',
-  role: 'inviter',
-  value: {
-    ...driven,
-    request_id: 'request-1',
-    their_did: shortPeerDid(PEER_DID),
-    their_keys: [PEER_KEY],
-    shown_keys: [PEER_KEY],
-    their_endpoint: 'https://peer.example',
-  },
-};
-const request = {
-  message: 'request',
-  id: 'request-1',
-  pthid: 'invitation-1',
-  recipient: key(103),
-  connection: null,
-  body: { label: 'Peer', did: PEER_DID },
-} as const;
+const { received, asking, asked } = handshake(driven, { theirDid: shortPeerDid(PEER_DID), ourDid: 'did:peer:4zQmours:zours' });
+const { open } = handshake(base, { theirDid: '', ourDid: '' });
+const request = requestOf({ label: 'Peer', did: PEER_DID });
 const response = { message: 'response', thid: 'request-1', body: { did: PEER_DID } } as const;
-const own = (posture: string) => ({
-  category: 'did',
-  id: 'did:algo:own',
-  value: { did: 'did:algo:own', verkey: OUR_KEY, method: 'algo', posture, metadata: {} },
-});
 const about = { sender: PEER_KEY, thid: 'request-1', minor: 1 };
 const init = {
   id: 'c1',
@@ -88,7 +38,7 @@ table('did-exchange', [
     title: 'takes the record of the invitation',
     ...request,
     record: open,
-    loaded: { keyed: oob },
+    loaded: { keyed: INVITED },
     effects: {
       record: {
         states: ['request'],
@@ -230,7 +180,7 @@ table('did-exchange', [
     ...request,
     recipient: OUR_KEY,
     settings: invites,
-    loaded: { own: own('public') },
+    loaded: { own: ownDid('public') },
     effects: {
       record: {
         id: 'id-1',
@@ -258,7 +208,7 @@ table('did-exchange', [
     ...request,
     recipient: OUR_KEY,
     settings: invites,
-    loaded: { own: own('wallet_only') },
+    loaded: { own: ownDid('wallet_only') },
     error: 'invitation-closed',
     text: 'the request is for no open invitation',
   },
@@ -266,7 +216,7 @@ table('did-exchange', [
     title: 'without an invitation where public DIDs do not invite',
     ...request,
     recipient: OUR_KEY,
-    loaded: { own: own('public') },
+    loaded: { own: ownDid('public') },
     error: 'invitation-closed',
     text: 'the request is for no open invitation',
   },
@@ -536,8 +486,8 @@ table('did-exchange', [
     title: 'takes the record of the invitation',
     result: 'requested',
     record: open,
-    output: { ...found(), about },
-    loaded: { invitation: oob },
+    output: { ...onWeb(), about },
+    loaded: { invitation: INVITED },
     effects: {
       record: {
         states: ['request'],
@@ -559,7 +509,7 @@ table('did-exchange', [
     title: 'names a DID of other keys',
     result: 'requested',
     record: open,
-    output: { ...found(key(104)), about },
+    output: { ...onWeb(key(104)), about },
     error: 'message-invalid',
     text: 'the request is not sealed by the key it names',
   },
@@ -567,14 +517,14 @@ table('did-exchange', [
     title: 'of a DID that was deactivated',
     result: 'requested',
     record: open,
-    output: { ...found(), metadata: { deactivated: true }, about },
+    output: { ...onWeb(), metadata: { deactivated: true }, about },
     error: 'did-invalid',
     text: 'The DID was deactivated',
   },
   {
     title: 'answers that the invitation is closed',
     result: 'refused',
-    output: { ...found(), about: { ...about, recipient: key(103) } },
+    output: { ...onWeb(), about: { ...about, recipient: key(103) } },
     effects: {
       send: [
         {
@@ -592,7 +542,7 @@ table('did-exchange', [
     title: 'sends the request to the service of the DID',
     result: 'found',
     record: init,
-    output: found(),
+    output: onWeb(),
     effects: {
       keyOwners: [{ kid: key(1), kind: 'connection', target: 'c1' }],
       send: [
@@ -629,7 +579,7 @@ table('did-exchange', [
     title: 'completes our side',
     result: 'responded',
     record: asking,
-    output: { ...found(), about },
+    output: { ...onWeb(), about },
     effects: {
       send: [
         {
@@ -658,7 +608,7 @@ table('did-exchange', [
     title: 'to another request has no effect',
     result: 'responded',
     record: asking,
-    output: { ...found(), about: { ...about, thid: 'request-0' } },
+    output: { ...onWeb(), about: { ...about, thid: 'request-0' } },
     effects: {},
   },
   {
@@ -759,7 +709,7 @@ table('did-exchange', [
     command: 'accept-invitation',
     query: { use_did: 'did:algo:own' },
     record: received,
-    loaded: { own: own('public') },
+    loaded: { own: ownDid('public') },
     effects: {
       send: [
         {
@@ -833,7 +783,7 @@ table('did-exchange', [
     title: 'to ourselves',
     command: 'create-request',
     query: { their_public_did: 'did:algo:own', use_public_did: 'true' },
-    loaded: { own: own('public') },
+    loaded: { own: ownDid('public') },
     error: 'bad-request',
     text: 'Cannot connect to yourself through public DID',
   },
@@ -849,7 +799,7 @@ table('did-exchange', [
     command: 'POST /didexchange/receive-request',
     body: given,
     settings: invites,
-    loaded: { own: own('public') },
+    loaded: { own: ownDid('public') },
     query: { auto_accept: 'true' },
     effects: {
       next: [{ command: 'accept-request', record: { category: 'connection', id: 'id-1' } }],
@@ -878,7 +828,7 @@ table('did-exchange', [
     title: 'where public DIDs do not invite',
     command: 'receive-request',
     body: given,
-    loaded: { own: own('public') },
+    loaded: { own: ownDid('public') },
     error: 'bad-request',
     text: 'Public invitations are not enabled: connection request refused',
   },

@@ -1,3 +1,4 @@
+import { onWeb, ownDid } from '../../../test/support/handshakes.ts';
 import { CONNECTION, key, OUR_KEY, PEER_KEY, table } from '../../../test/support/steps.ts';
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { createPeer4 } from '../../dids/did-peer.ts';
@@ -39,23 +40,10 @@ const web = {
   state: 'initial',
   value: { ...reusing.value, invitation: { ...invitation, services: ['did:web:peer.example'] } },
 };
-const found = {
-  document: {
-    '@context': 'https://www.w3.org/ns/did/v1',
-    id: 'did:web:peer.example',
-    verificationMethod: [{ id: '#k', type: 'Ed25519VerificationKey2018', controller: 'did:web:peer.example', publicKeyBase58: PEER_KEY }],
-    service: [{ id: '#s', type: 'did-communication', priority: 0, recipientKeys: ['#k'], serviceEndpoint: 'https://peer.example' }],
-  },
-  metadata: {},
-};
 const exchange = { category: 'cred_ex_v20', id: 'x1', state: 'offer-sent', role: 'issuer', value: { cred_offer: offer } };
 const free = { attachments: [{ id: 'x1', type: 'credential-offer' }] };
 const loadedFree = { 'attachment 0 cred_ex_v20': exchange };
-const own = {
-  category: 'did',
-  id: 'did:algo:own',
-  value: { did: 'did:algo:own', verkey: OUR_KEY, method: 'algo', posture: 'public', metadata: {} },
-};
+const own = ownDid();
 const create = 'POST /out-of-band/create-invitation';
 
 table('out-of-band', [
@@ -186,7 +174,7 @@ table('out-of-band', [
     title: 'is written to where its document says',
     result: 'resolved',
     record: web,
-    output: found,
+    output: onWeb(),
     effects: {
       record: {
         role: 'receiver',
@@ -230,7 +218,7 @@ table('out-of-band', [
     title: 'of a DID that was deactivated',
     result: 'resolved',
     record: web,
-    output: { ...found, metadata: { deactivated: true } },
+    output: { ...onWeb(), metadata: { deactivated: true } },
     error: 'did-invalid',
     text: 'The DID was deactivated',
   },
