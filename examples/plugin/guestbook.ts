@@ -1,4 +1,4 @@
-import { compact, definePlugin, defineProtocol, defineRecord, NEW, Type, viewHead } from '../../src/kernel/plugin.ts';
+import { type CommandInput, compact, definePlugin, defineProtocol, defineRecord, NEW, Type, viewHead } from '../../src/kernel/plugin.ts';
 
 /**
  * A plug-in in one file: guests sign the book of an agent that they are connected to, and are thanked.
@@ -72,7 +72,7 @@ const guestbook = defineProtocol<Entry>({
       body: Type.Object({ connection_id: Type.String(), text: Type.String({ minLength: 1, maxLength: 1000 }) }),
       from: [NEW],
       connection: 'connection_id',
-      step(ctx, { body }) {
+      step(ctx, { body }: CommandInput<{ text: string }>) {
         const id = ctx.newId();
         return {
           record: { role: 'guest', connection: ctx.connection?.id, states: ['sent'], patch: { text: body.text, thread_id: id } },

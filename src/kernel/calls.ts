@@ -74,7 +74,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     if (known) return known;
     const about = step.about?.(input);
     const connection = step.connection
-      ? (given.connection ?? ((input.body?.[step.connection] ?? input.query[step.connection]) as string | undefined))
+      ? (given.connection ??
+        (((input.body as JsonObject | undefined)?.[step.connection] ?? input.query[step.connection]) as string | undefined))
       : undefined;
     const request: StepOrder = {
       tenant,

@@ -143,7 +143,7 @@ export async function migrate(db: Database, tenant: string, plugin: Plugin, reco
 export type { JsonObject } from '../ports/json.ts';
 export type { Effects } from './effects.ts';
 export type { CredentialFormat } from './format.ts';
-export type { Incoming, StepContext } from './protocol.ts';
+export type { CommandInput, Incoming, StepContext } from './protocol.ts';
 export type { PublicContext, PublicRoute } from './public-route.ts';
 export type { LoadedRecord } from './record.ts';
 export type { WorkContext, WorkOps } from './work.ts';

@@ -163,7 +163,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   refuse?(ctx: StepContext<V>, message: Incoming): Effects | undefined;
 }
 
-export interface CommandStep<V extends RecordValue = RecordValue, Body = AnyBody> {
+export interface CommandStep<V extends RecordValue = RecordValue, Body = unknown> {
   /** ACA-Py's operation, as in `POST /didexchange/{conn_id}/accept-request`. A command without one is only for `next`. */
   readonly route?: string;
   /**
@@ -183,12 +183,12 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = AnyBody
   readonly from: readonly string[] | '*';
   readonly role?: string;
   /** What else it reads; `record` is the id in its path, `connection` that of the connection that is named. */
-  readonly load?: (input: CommandInput<Body>, record: string | undefined, connection: string | undefined, spoken: Spoken) => Loads;
-  readonly pages?: (input: CommandInput<Body>, record: string | undefined) => Pages;
+  load?(input: CommandInput<Body>, record: string | undefined, connection: string | undefined, spoken: Spoken): Loads;
+  pages?(input: CommandInput<Body>, record: string | undefined): Pages;
   /** Reads how much mail is kept for the connection whose id the record has. */
   readonly mail?: true;
   /** The record that the command is about, where it is named by the body and not the path. */
-  readonly about?: (input: CommandInput<Body>) => Lookup | undefined;
+  about?(input: CommandInput<Body>): Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
   readonly waitWhile?: readonly string[];
   /** How long it waits, in ms, where that is not 15 seconds. */
@@ -200,11 +200,8 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = AnyBody
   step(ctx: StepContext<V>, input: CommandInput<Body>): Effects;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: of a command that is declared without `command`; its schema says what is inside, and the engine has checked it
-type AnyBody = any;
-
 /** Body, query and path of a command, as validated. */
-export interface CommandInput<Body = AnyBody> {
+export interface CommandInput<Body = unknown> {
   readonly body: Body;
   readonly query: Readonly<Record<string, string>>;
   /** Of what this agent does by itself: a connection with a mediator does not go through another one. */
@@ -223,8 +220,8 @@ export interface CommandInput<Body = AnyBody> {
 export interface ResultStep<V extends RecordValue = RecordValue> {
   readonly from: readonly string[] | '*';
   readonly load?: (output: JsonObject) => Loads;
-  // biome-ignore lint/suspicious/noExplicitAny: what the work made is in memory only and typed by the work itself
-  step(ctx: StepContext<V>, output: any): Effects;
+  /** `output`: made in memory by the work; each step declares its type. */
+  step(ctx: StepContext<V>, output: unknown): Effects;
 }
 
 /** One protocol, one literal. `uris` newest first; all have one family and major version. Empty for a resource that has no messages. */

@@ -15,8 +15,10 @@ export interface WorkContext {
 }
 
 /** One kind of slow work, by name. What it returns is handed to a `results` step in memory and may hold secrets that the step stores as keys. */
-// biome-ignore lint/suspicious/noExplicitAny: each op states its own input; orders are written by the protocols of this code base only
-export type WorkOp = (ctx: WorkContext, input: any) => Promise<unknown>;
+export type WorkOp = {
+  /** `input`: of the order, as JSON; each op declares its type. */
+  run(ctx: WorkContext, input: unknown): Promise<unknown>;
+}['run'];
 
 export type WorkOps = Readonly<Record<string, WorkOp>>;
 

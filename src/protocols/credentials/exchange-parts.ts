@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { problemText } from '../../kernel/message.ts';
-import type { CommandStep, MessageStep } from '../../kernel/protocol.ts';
+import { type CommandStep, command, type MessageStep } from '../../kernel/protocol.ts';
 import type { RecordDef, RecordValue } from '../../kernel/record.ts';
 
 /** What exchanges of credentials and of presentations have in common. */
@@ -31,7 +31,7 @@ export function abandonment<V extends RecordValue>(
       from: before('abandoned'),
       step: (_ctx, message) => ({ record: abandoned(problemText(message)) }),
     },
-    reportProblem: {
+    reportProblem: command({
       route: `POST ${path}/records/{${param}}/problem-report`,
       tag,
       summary: `Send a problem report for ${what} exchange`,
@@ -42,6 +42,6 @@ export function abandonment<V extends RecordValue>(
         problem: ctx.reachable ? { code, text: body.description } : undefined,
         answer: {},
       }),
-    },
+    }),
   };
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import type { Change, Effects, WorkOrder } from '../../kernel/effects.ts';
 import { type ActOutput, type FormatResult, formatOrder, type Issuance } from '../../kernel/format.ts';
 import { sharedFormats } from '../../kernel/format-attachments.ts';
-import { defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
+import { type CommandInput, command, defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { connection, peerAcks, readyConnection } from '../../records/connection.ts';
@@ -241,7 +241,7 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
       summary: 'Send issuer a credential proposal',
       body: (formats) => Type.Object({ connection_id, ...bodies(formats).proposal }),
       connection: 'connection_id',
-      step(ctx, { body }) {
+      step(ctx, { body }: CommandInput<JsonObject>) {
         const { message, patch } = writes.proposal(ctx, body, 'proposal');
         return {
           record: {
@@ -264,14 +264,14 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
       route: `POST ${path}/create-offer`,
       summary: 'Create a credential offer, independent of any proposal or connection',
       body: (formats) => Type.Object(bodies(formats).offer),
-      step: (ctx, { body }) => makeOffer(ctx, body, 'offer'),
+      step: (ctx, { body }: CommandInput<JsonObject>) => makeOffer(ctx, body, 'offer'),
     },
     create: {
       ...common,
       route: `POST ${path}/create`,
       summary: version.summaries.created,
       body: (formats) => Type.Object(bodies(formats).created),
-      step: (ctx, { body }) => makeOffer(ctx, body, version.createdAs, true),
+      step: (ctx, { body }: CommandInput<JsonObject>) => makeOffer(ctx, body, version.createdAs, true),
     },
     'send-free-offer': {
       ...common,
@@ -279,7 +279,7 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
       summary: 'Send holder a credential offer, independent of any proposal',
       body: (formats) => Type.Object({ connection_id, ...bodies(formats).offer }),
       connection: 'connection_id',
-      step: (ctx, { body }) => makeOffer(ctx, body, 'offer'),
+      step: (ctx, { body }: CommandInput<JsonObject>) => makeOffer(ctx, body, 'offer'),
     },
     send: {
       ...common,
@@ -287,7 +287,7 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
       summary: 'Send holder a credential, automating the entire flow',
       body: (formats) => Type.Object({ connection_id, ...bodies(formats).created }),
       connection: 'connection_id',
-      step: (ctx, { body }) => makeOffer(ctx, body, version.createdAs, true),
+      step: (ctx, { body }: CommandInput<JsonObject>) => makeOffer(ctx, body, version.createdAs, true),
     },
   };
 }
@@ -304,13 +304,13 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
       body: (formats) => Type.Object(bodies(formats).counter),
       from: [state('proposal-received')],
       role: 'issuer',
-      step(ctx, { body }) {
+      step(ctx, { body }: CommandInput<JsonObject>) {
         const { patch, ...terms } = version.countered(ctx, body);
         const wanted = { ...patch?.wanted, preview: terms.preview };
         return { record: { patch: { ...patch, wanted } }, work: [offerOrder(terms)] };
       },
     },
-    'send-request': {
+    'send-request': command({
       route: `POST ${path}/records/{cred_ex_id}/send-request`,
       selectResponse: recordOf,
       tag,
@@ -324,8 +324,8 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
         const input = { offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id };
         return { record: { patch: removal(body) }, work: [formatOrder('request', [{ format, input }], 'requested')] };
       },
-    },
-    issue: {
+    }),
+    issue: command({
       route: `POST ${path}/records/{cred_ex_id}/issue`,
       tag,
       summary: 'Send holder a credential',
@@ -344,8 +344,8 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
           work: [formatOrder('issue', tasks, 'issued')],
         };
       },
-    },
-    store: {
+    }),
+    store: command({
       route: `POST ${path}/records/{cred_ex_id}/store`,
       tag,
       summary: 'Store a received credential',
@@ -370,7 +370,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
         };
         return { record: {}, work: [formatOrder('store', [{ format, input }], 'stored')] };
       },
-    },
+    }),
   };
 }
 

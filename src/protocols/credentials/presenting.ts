@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import type { Effects, WorkOrder } from '../../kernel/effects.ts';
 import { type ActOutput, formatOrder } from '../../kernel/format.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
-import { defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
+import { type CommandInput, command, defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { peerAcks, readyConnection, threadOf } from '../../records/connection.ts';
 import { abandonment, FLAGS, Flag, type Removal, removal } from './exchange-parts.ts';
@@ -184,10 +184,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       send: ctx.reachable ? [{ message: written.message }] : [],
     };
   };
-  const freeRequest = (
-    ctx: PresentingContext,
-    body: JsonObject & Removal & { auto_verify?: boolean; comment?: string | null },
-  ): Effects => {
+  const freeRequest = (ctx: PresentingContext, body: FreeRequest): Effects => {
     if (body.connection_id !== undefined) readyConnection(ctx.connection);
     const patch = { ...flags(version, ctx, body), auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation };
     return request(ctx, version.asked(ctx, body), patch, body.comment);
@@ -199,7 +196,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       summary: 'Creates a presentation request not bound to any proposal or connection',
       body: (formats) => Type.Object({ ...bodies(formats).request, auto_verify: Flag, ...FLAGS }),
       from: [NEW],
-      step: (ctx, { body }) => freeRequest(ctx, body),
+      step: (ctx, { body }: CommandInput<FreeRequest>) => freeRequest(ctx, body),
     },
     'send-free-request': {
       route: `POST ${path}/send-request`,
@@ -208,9 +205,9 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       body: (formats) => Type.Object({ connection_id: Type.String(), ...bodies(formats).request, auto_verify: Flag, ...FLAGS }),
       from: [NEW],
       connection: 'connection_id',
-      step: (ctx, { body }) => freeRequest(ctx, body),
+      step: (ctx, { body }: CommandInput<FreeRequest>) => freeRequest(ctx, body),
     },
-    'send-request': {
+    'send-request': command({
       route: `POST ${path}/records/{pres_ex_id}/send-request`,
       tag,
       summary: 'Sends a presentation request in reference to a proposal',
@@ -222,7 +219,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
         const patch = { auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation, ...removal(body) };
         return request(ctx, entries, patch, comment);
       },
-    },
+    }),
     verify: {
       route: `POST ${path}/records/{pres_ex_id}/verify-presentation`,
       tag,
@@ -241,6 +238,9 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
   };
 }
 
+/** The body of a request that answers no proposal. */
+type FreeRequest = JsonObject & Removal & { auto_verify?: boolean; comment?: string | null };
+
 function proverCommands(version: PresentingVersion): NonNullable<Protocol<PresentingValue>['commands']> {
   const { path, tag, state, bodies } = version;
   return {
@@ -251,7 +251,7 @@ function proverCommands(version: PresentingVersion): NonNullable<Protocol<Presen
       body: (formats) => Type.Object({ connection_id: Type.String(), ...bodies(formats).proposal, auto_present: Flag, ...FLAGS }),
       from: [NEW],
       connection: 'connection_id',
-      step(ctx, { body }) {
+      step(ctx, { body }: CommandInput<JsonObject & Removal & { auto_present?: boolean }>) {
         const id = ctx.newId();
         const { message, patch } = version.writes.proposal(ctx, id, body);
         return {
@@ -277,7 +277,7 @@ function proverCommands(version: PresentingVersion): NonNullable<Protocol<Presen
       body: (formats) => Type.Object(bodies(formats).presentation),
       from: [state('request-received')],
       role: 'prover',
-      step(ctx, { body }) {
+      step(ctx, { body }: CommandInput<JsonObject>) {
         // without a choice the work chooses the credentials
         const requests = version.holds.requests(ctx);
         const chosen = version.chosen(ctx, body, requests);

@@ -16,7 +16,6 @@ import {
   currentView,
   granted,
   invitedLookups,
-  type Registered,
   register,
   request,
   routeConnection,
@@ -166,14 +165,19 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       step: (ctx) => ({ record: { remove: true }, next: [purging(ctx)], invalidate: [ctx.tenant], answer: mediation.view(ctx.record!) }),
     },
     // the keys of a mediation that is over, some at a time; with its connection the mediation itself goes too
-    purge: {
+    purge: command({
+      body: Type.Object({
+        connection: Type.String(),
+        role: Type.Union([Type.Literal('server'), Type.Literal('client')]),
+        before: Type.Optional(Type.Number()),
+      }),
       from: [NEW, 'request', 'granted', 'denied'],
       pages: ({ body }) => ({
         keys: { category: keylist.category, query: { connection: body.connection, role: body.role, limit: PURGED } },
       }),
       step(ctx, { body }) {
         const { rows, total } = ctx.pages.keys!;
-        const before = (body.before as number | undefined) ?? ctx.now;
+        const before = body.before ?? ctx.now;
         const removed = rows.filter(({ created }) => created <= before);
         const over = body.before === undefined && ctx.record !== undefined;
         return {
@@ -192,7 +196,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
               : [],
         };
       },
-    },
+    }),
     'update-keylist': command({
       route: 'POST /mediation/keylists/{mediation_id}/send-keylist-update',
       tag: 'mediation',
@@ -279,17 +283,22 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       step: (ctx) => ({ others: undefaulted(ctx), invalidate: [ctx.tenant], answer: currentView(ctx) }),
     },
     // registers keys with the mediator, unless they are registered, or under way since a moment
-    register: {
+    register: command({
+      body: Type.Object({
+        keys: Type.Array(
+          Type.Object({ verkey: Type.String(), connection: Type.Optional(Type.String()), wallet: Type.Optional(Type.String()) }),
+        ),
+        id: Type.Optional(Type.String()),
+      }),
       from: ['granted'],
       role: 'client',
       load: ({ body }) =>
-        Object.fromEntries(
-          (body.keys as Registered[]).map(({ verkey }) => [`key ${verkey}`, { category: keylist.category, tag: 'client', equals: verkey }]),
-        ),
+        Object.fromEntries(body.keys.map(({ verkey }) => [`key ${verkey}`, { category: keylist.category, tag: 'client', equals: verkey }])),
       step: register,
-    },
+    }),
     // keys that nobody writes to any more
-    unregister: {
+    unregister: command({
+      body: Type.Object({ keys: Type.Array(Type.String()) }),
       from: ['granted'],
       role: 'client',
       step: (ctx, { body }) => ({
@@ -297,11 +306,11 @@ export const coordinateMediation = defineProtocol<MediationValue>({
           {
             message: updating(
               ctx.newId(),
-              (body.keys as string[]).map((verkey) => ({ recipient_key: verkeyToDidKey(verkey), action: 'remove' })),
+              body.keys.map((verkey) => ({ recipient_key: verkeyToDidKey(verkey), action: 'remove' })),
             ),
           },
         ],
       }),
-    },
+    }),
   },
 });

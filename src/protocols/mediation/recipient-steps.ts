@@ -66,8 +66,8 @@ export function request(ctx: Ctx): Effects {
 }
 
 /** A `keylist-update` in a controller's words. */
-export function sendUpdate(ctx: Ctx, { body }: CommandInput): Effects {
-  const given = (body.updates ?? []) as Update[];
+export function sendUpdate(ctx: Ctx, { body }: CommandInput<{ updates?: readonly Update[] }>): Effects {
+  const given = body.updates ?? [];
   if (given.length === 0) throw new AppError('bad-request', 'Updates cannot be empty.');
   const updates = given.map(({ recipient_key, action }) => {
     const verkey = verkeyOf(recipient_key);
@@ -79,7 +79,7 @@ export function sendUpdate(ctx: Ctx, { body }: CommandInput): Effects {
 }
 
 /** A `keylist-query` in a controller's words. */
-export function sendQuery(ctx: Ctx, { body, query }: CommandInput): Effects {
+export function sendQuery(ctx: Ctx, { body, query }: CommandInput<{ filter?: object | null }>): Effects {
   const paginate = { limit: Number(query.paginate_limit ?? -1), offset: Number(query.paginate_offset ?? 0) };
   const message = composeMessage(
     { uris: URIS },
@@ -89,7 +89,7 @@ export function sendQuery(ctx: Ctx, { body, query }: CommandInput): Effects {
 }
 
 /** Registers the key of a connection with a mediator. */
-export function routeConnection(ctx: Ctx, { body }: CommandInput): Effects {
+export function routeConnection(ctx: Ctx, { body }: CommandInput<{ mediation_id?: string }>): Effects {
   const { value, id, state } = connection.of(ctx.connection!);
   const { mediation: through } = ownService(ctx, { mediation_id: body.mediation_id });
   const verkey = value.my_verkey ?? (state === 'invitation' && ctx.connection!.role === 'inviter' ? value.invitation_key : undefined);
@@ -109,12 +109,12 @@ export function routeConnection(ctx: Ctx, { body }: CommandInput): Effects {
 }
 
 /** Registers keys with the mediator, except those that it has confirmed, or that were sent a moment ago. */
-export function register(ctx: Ctx, { body }: CommandInput): Effects {
-  const id = (body.id as string | undefined) ?? ctx.newId();
+export function register(ctx: Ctx, { body }: CommandInput<{ id?: string; keys: readonly Registered[] }>): Effects {
+  const id = body.id ?? ctx.newId();
   const peer = ctx.record!.connection!;
   const added: string[] = [];
   const others: Change<KeylistValue>[] = [];
-  for (const { verkey, connection: target, wallet } of body.keys as Registered[]) {
+  for (const { verkey, connection: target, wallet } of body.keys) {
     const row = ctx.loaded[`key ${verkey}`];
     const base = row?.connection === peer ? keylist.of(row) : undefined;
     if (base?.value.confirmed || (base?.value.thread_id && !base.value.refused && ctx.now - base.updated < AGAIN_MS)) continue;
