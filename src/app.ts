@@ -8,8 +8,8 @@ import { createReadiness } from './admin/readiness.ts';
 import type { Admin } from './admin/route.ts';
 import { startAdmin } from './admin/server.ts';
 import { agent2018Endpoints } from './agent-2018/endpoint.ts';
-import { createEndpoints } from './agent-2018/endpoints.ts';
-import { MESSAGE_FORMATS } from './builtin-protocols.ts';
+import { createEndpoints, type Endpoints } from './agent-2018/endpoints.ts';
+import { messageFormats } from './builtin-protocols.ts';
 import type { Config } from './config/settings.ts';
 import { ConfigError } from './config/values.ts';
 import { BASE, firstTenant, openDatabase } from './database.ts';
@@ -89,12 +89,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const mediator = mediatorInvitation(config, parts.registry);
   const base = await openBase(config, parts, ledgerOf(config), log);
   const { db, anoncreds, measures } = base;
-  const { kernel, change } = kernelOf(config, parts.registry, db, log, measures);
+  const { kernel, endpoints: known, change } = kernelOf(config, parts.registry, db, log, measures);
   let adminPort = admin?.port;
   const adminAddress = () => (adminPort === undefined ? undefined : { port: adminPort, host: admin?.host });
   const network = openNetwork({ config, log, outgoing: base.outgoing, adminAddress });
   const { web, gate, door, outbound } = network;
-  const endpoints = followEndpoints(kernel, config);
+  const endpoints = followEndpoints(known, config, log);
   const dids = resolver({ ledger: base.ledger, web, webOverHttp: config.didWebHttp });
   db.jobs.subscribe(({ invalidate }) => {
     const written = invalidate.filter((name) => name.startsWith('did:'));
@@ -155,6 +155,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     ...{ engine, work, plugins: parts.plugins, started: base.started, config: shown as JsonObject },
     ...{ ready: readiness.ready, ledgerHealth: readiness.ledgerHealth, ...base.counters },
     invitationAt: (tenant, url) => invitationAt(web, tenant, url, config.maxMessageSize),
+    refreshEndpoints: known.refresh,
     shutdown: stopped.resolve,
   };
   const server = admin && (await startAdmin(api, { ...admin, ...adminOptions(config), door }));
@@ -256,7 +257,7 @@ const signerOf =
   };
 
 /** The Endpoint DIDs of the 2018 Agent Protocol, read again where another process may have made one. */
-function followEndpoints({ endpoints, log }: Kernel, { legacy }: Config) {
+function followEndpoints(endpoints: Endpoints, { legacy }: Config, log: Log) {
   function reread(): void {
     if (legacy !== 'off') endpoints.refresh().catch((error: unknown) => log.warn({ err: error }, 'the Endpoint DIDs could not be read'));
   }
@@ -350,12 +351,13 @@ function kernelOf(
     readonly tallies: Readonly<Record<string, TenantMeter>>;
     readonly trace: Trace;
   } = { counters: {}, tallies: {}, trace: NO_TRACE },
-): { kernel: Kernel; change: TenantProfiles['change'] } {
+): { kernel: Kernel; endpoints: Endpoints; change: TenantProfiles['change'] } {
   if (config.multitenant && !config.jwtSecret) throw new ConfigError('--multitenant needs --jwt-secret');
   if (config.multitenantAdmin && !config.multitenant) throw new ConfigError('--multitenant-admin needs --multitenant');
   const { counters, tallies, trace } = measures;
   const endpoints = createEndpoints(db, BASE, () => profiles.reset());
-  const { profiles, change } = tenantProfiles({ db, base: BASE, config: withEndpoint(config), inbound: inboundOf(config)[0], endpoints });
+  const agent2018 = () => endpoints.all()[0];
+  const { profiles, change } = tenantProfiles({ db, base: BASE, config: withEndpoint(config), inbound: inboundOf(config)[0], agent2018 });
   const parts: Omit<Kernel, 'messageFormats' | 'keyOwners'> = {
     db,
     registry,
@@ -364,7 +366,6 @@ function kernelOf(
     profiles,
     keys: createKeyRing(db),
     webhookSecrets: createWebhookSecrets(db, BASE, config.webhookSecret),
-    endpoints,
     tenantLimiter: config.multitenant ? createTenantLimiter(config.tenantAtOnce) : undefined,
     count(name, tenant) {
       counters[name] = (counters[name] ?? 0) + 1;
@@ -373,5 +374,5 @@ function kernelOf(
     trace,
     log,
   };
-  return { kernel: withFormats(parts, MESSAGE_FORMATS), change };
+  return { kernel: withFormats(parts, messageFormats(endpoints)), endpoints, change };
 }

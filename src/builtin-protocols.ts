@@ -1,6 +1,7 @@
 import { connection2018 } from './agent-2018/connection.ts';
 import { credential2018 } from './agent-2018/credential.ts';
 import { agent2018Endpoints } from './agent-2018/endpoint.ts';
+import type { Endpoints } from './agent-2018/endpoints.ts';
 import { agent2018 } from './agent-2018/format.ts';
 import { proof2018 } from './agent-2018/proof.ts';
 import { anoncreds } from './formats/anoncreds.ts';
@@ -41,7 +42,7 @@ import { walletDid } from './resources/wallet-did.ts';
 import { walletKeys } from './resources/wallet-key.ts';
 
 /** Message formats, the default first: a new envelope is its file and a line here. */
-export const MESSAGE_FORMATS = [didcommV1, agent2018];
+export const messageFormats = (endpoints: Pick<Endpoints, 'all'>) => [didcommV1, agent2018(endpoints)];
 
 /** What this agent speaks: a new protocol is its file and a line here. */
 export const PROTOCOLS = [

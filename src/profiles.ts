@@ -3,7 +3,7 @@ import { type Config, stepSettings } from './config/settings.ts';
 import { acapySettings, liveConfig, shownSettings } from './config/tenant-settings.ts';
 import { ConfigError } from './config/values.ts';
 import { AppError, isLocked } from './errors.ts';
-import type { Endpoints, Profile, WebhookTarget } from './kernel/context.ts';
+import type { Profile, WebhookTarget } from './kernel/context.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { LoadedRecord } from './kernel/record.ts';
 import type { Settings } from './kernel/settings.ts';
@@ -24,9 +24,10 @@ export function tenantProfiles(given: {
   readonly base: string;
   readonly config: Config;
   readonly inbound: { host: string; port: number } | undefined;
-  readonly endpoints: Endpoints;
+  /** The Endpoint DID of the 2018 Agent Protocol, where there is one. */
+  readonly agent2018: () => Settings['agent2018Endpoint'];
 }): TenantProfiles {
-  const { base, inbound, endpoints } = given;
+  const { base, inbound, agent2018 } = given;
   const { store, jobs } = given.db;
   const own = apart(webhookTargets(given.config.webhookUrls, base));
   let live = given.config;
@@ -50,7 +51,7 @@ export function tenantProfiles(given: {
   });
 
   const baseProfile = (mediator: Mediator | undefined): Profile => ({
-    settings: settingsOf(live, inbound, endpoints, mediator),
+    settings: settingsOf(live, inbound, agent2018(), mediator),
     webhooks: own,
     shown: shownSettings(live),
   });
@@ -66,7 +67,7 @@ export function tenantProfiles(given: {
     };
     const theirs = webhookTargets(value.webhook_urls ?? [], id);
     return {
-      settings: settingsOf(config, inbound, endpoints, mediator),
+      settings: settingsOf(config, inbound, agent2018(), mediator),
       tokens: value.tokens,
       webhooks: { default: apart(theirs), base: own, both: apart([...theirs, ...own]) }[value.dispatch_type],
       shown: { ...shownSettings(config), ...walletSettings({ id, value }) },
@@ -160,7 +161,7 @@ const apart = (targets: readonly WebhookTarget[]): WebhookTarget[] =>
 function settingsOf(
   config: Config,
   inbound: { host: string; port: number } | undefined,
-  endpoints: Endpoints,
+  agent2018Endpoint: Settings['agent2018Endpoint'],
   mediator: Mediator | undefined,
 ): Settings {
   const { algorandNetwork, algorandAppId } = config;
@@ -179,7 +180,7 @@ function settingsOf(
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
     agent2018: config.legacy as Settings['agent2018'],
-    agent2018Endpoint: endpoints.all()[0],
+    agent2018Endpoint,
     agent2018Peers: agent2018Peers(config.legacyPeers),
     agent2018RequireSigned: config.legacyRequireSigned,
     algoPrefix: ledgered ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,

@@ -43,6 +43,8 @@ export interface Admin {
   busiest(): Record<string, ReturnType<TenantMeter['busiest']>>;
   /** Sets the counters of happenings to nothing; those of the database go on. */
   resetCounters(): void;
+  /** Reads the Endpoint DIDs of the 2018 Agent Protocol again. */
+  refreshEndpoints(): Promise<void>;
   shutdown(): void;
 }
 

@@ -1,5 +1,18 @@
-import type { Endpoint, Endpoints } from '../kernel/context.ts';
 import type { Database } from '../ports/store.ts';
+
+/** A key under which agents without a relationship reach this one in the 2018 Agent Protocol, and the tenant that keeps it. */
+export interface Endpoint {
+  readonly did: string;
+  readonly verkey: string;
+  readonly tenant: string;
+}
+
+/** The Endpoint DIDs of this instance: the one that offers name first, then those that mail may still be sealed to. */
+export interface Endpoints {
+  all(): readonly Endpoint[];
+  /** Reads them again. */
+  refresh(): Promise<void>;
+}
 
 /** How many retired keys still open mail. */
 const MAX_KEYS = 8;

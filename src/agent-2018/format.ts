@@ -16,7 +16,7 @@ import type { KeyPair } from '../didcomm/key-cache.ts';
 import { signBytes } from '../didcomm/keys.ts';
 import { parseJson } from '../didcomm/safe-json.ts';
 import { AppError, isLocked } from '../errors.ts';
-import type { Endpoint, Kernel } from '../kernel/context.ts';
+import type { Kernel } from '../kernel/context.ts';
 import type { Inner, MessageParts } from '../kernel/effects.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
 import type { MessageFormat, Opened, Refusal, Sealing } from '../kernel/message-format.ts';
@@ -27,6 +27,7 @@ import { compose, pairOf } from '../kernel/seal.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { KeyOwner } from '../ports/store.ts';
 import { type Agent2018Peer, id2018 } from '../records/connection.ts';
+import type { Endpoint, Endpoints } from './endpoints.ts';
 import { createNotices, type Notices } from './notices.ts';
 
 /** The message format of the 2018 Agent Protocol: from its bytes to a message, and back. The steps of its messages are in connection.ts, credential.ts and proof.ts. */
@@ -59,35 +60,41 @@ const REASONS: Readonly<Record<string, string>> = {
 /** Its envelopes hold no time: a message that comes again is known as long as its connection may live. */
 const REPLAY_WINDOW_MS = 100 * 365 * 24 * 3600_000;
 
-/** The message format of the 2018 Agent Protocol. */
-export function agent2018(kernel: Kernel): MessageFormat {
-  const notices = createNotices(kernel);
-  return {
-    name: 'agent-2018',
-    traits: { didcomm: false, problemTopic: 'legacy_problem', threadNamesInvitation: true, replayWindow: REPLAY_WINDOW_MS },
-    speaks: (connection) => agent2018PeerOf(connection) !== undefined,
-    open: async (body) => (kernel.endpoints.all().length > 0 ? await open2018(kernel, notices, body) : 'not-mine'),
-    seal: (sealing) => seal(kernel, sealing),
-    dropped({ owner, message, reason, detail }) {
-      const connection = owner.kind === 'connection' ? owner.target : undefined;
-      notices.add({ tenant: owner.tenant, reason: REASONS[reason] ?? detail, type: message.raw.type as string, connection });
-    },
-    flush: () => notices.flush(),
+/** The message format of the 2018 Agent Protocol, for an instance with these Endpoint DIDs. */
+export const agent2018 =
+  (endpoints: Pick<Endpoints, 'all'>) =>
+  (kernel: Kernel): MessageFormat => {
+    const notices = createNotices(kernel);
+    return {
+      name: 'agent-2018',
+      traits: { didcomm: false, problemTopic: 'legacy_problem', threadNamesInvitation: true, replayWindow: REPLAY_WINDOW_MS },
+      speaks: (connection) => agent2018PeerOf(connection) !== undefined,
+      open: async (body) => (endpoints.all().length > 0 ? await open2018(kernel, endpoints.all(), notices, body) : 'not-mine'),
+      seal: (sealing) => seal(kernel, sealing),
+      dropped({ owner, message, reason, detail }) {
+        const connection = owner.kind === 'connection' ? owner.target : undefined;
+        notices.add({ tenant: owner.tenant, reason: REASONS[reason] ?? detail, type: message.raw.type as string, connection });
+      },
+      flush: () => notices.flush(),
+    };
   };
-}
 
 /** The media type of a payload. */
 const TEXT = 'text/plain; charset=us-ascii';
 
 /** The base message under the endpoint key that opens its seal. */
-async function openOuter(kernel: Kernel, body: Uint8Array): Promise<{ endpoint: Endpoint; bytes: Buffer } | undefined> {
+async function openOuter(
+  kernel: Kernel,
+  endpoints: readonly Endpoint[],
+  body: Uint8Array,
+): Promise<{ endpoint: Endpoint; bytes: Buffer } | undefined> {
   let sealed: Buffer;
   try {
     sealed = payloadOf(body);
   } catch {
     return undefined;
   }
-  for (const endpoint of kernel.endpoints.all()) {
+  for (const endpoint of endpoints) {
     const pair = await kernel.keys.pair(endpoint.tenant, endpoint.verkey);
     try {
       if (pair) return { endpoint, bytes: openAnon(pair, sealed) };
@@ -114,8 +121,13 @@ function typeOf(
  * An `id` that names nothing costs what another costs: the same look-ups, and a decryption in vain. Anybody can seal to an endpoint key, and how long the answer
  * took would show him whether somebody here knows a DID.
  */
-async function open2018(kernel: Kernel, notices: Notices, body: Uint8Array): Promise<Opened | Refusal | 'not-mine'> {
-  const outer = await openOuter(kernel, body);
+async function open2018(
+  kernel: Kernel,
+  endpoints: readonly Endpoint[],
+  notices: Notices,
+  body: Uint8Array,
+): Promise<Opened | Refusal | 'not-mine'> {
+  const outer = await openOuter(kernel, endpoints, body);
   if (!outer) return 'not-mine';
   const { endpoint } = outer;
   let base: ParsedBase;

@@ -23,20 +23,6 @@ export interface WebhookTarget {
   readonly owner?: string;
 }
 
-/** A key under which agents without a relationship reach this one in the 2018 Agent Protocol, and the tenant that keeps it. */
-export interface Endpoint {
-  readonly did: string;
-  readonly verkey: string;
-  readonly tenant: string;
-}
-
-/** The Endpoint DIDs of this instance: the one that offers name first, then those that mail may still be sealed to. */
-export interface Endpoints {
-  all(): readonly Endpoint[];
-  /** Reads them again. */
-  refresh(): Promise<void>;
-}
-
 /** What differs by tenant. */
 export interface Profile {
   readonly settings: Settings;
@@ -60,7 +46,6 @@ export interface Kernel {
   /** Bytes are offered to them in this order; the format of a peer is looked for from the end, so that the first is the default. */
   readonly messageFormats: readonly MessageFormat[];
   readonly webhookSecrets: WebhookSecrets;
-  readonly endpoints: Endpoints;
   /** Absent: no bound. */
   readonly tenantLimiter?: TenantLimiter;
   /** Counts a happening by name, for `/status` and metrics; those that name their tenant are counted by tenant too. */

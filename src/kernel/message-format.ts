@@ -55,7 +55,7 @@ export interface MessageTraits {
 
 /**
  * One envelope and message form: from bytes to an addressed message, and back. The engine asks the formats of an agent in their order, and has no branch on any
- * of them. A new one is a file and a line in `MESSAGE_FORMATS` of `builtin-protocols.ts`.
+ * of them. A new one is a file and a line in `messageFormats` of `builtin-protocols.ts`.
  */
 export interface MessageFormat {
   readonly name: string;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
-import { FORMATS, MESSAGE_FORMATS, PROTOCOLS } from '../../src/builtin-protocols.ts';
+import { FORMATS, messageFormats, PROTOCOLS } from '../../src/builtin-protocols.ts';
 import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import type { KeyPair } from '../../src/didcomm/key-cache.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
@@ -70,12 +70,11 @@ before(async () => {
     },
     keys: createKeyRing(db),
     webhookSecrets: createWebhookSecrets(db, TENANT, undefined),
-    endpoints: { all: () => [], refresh: async () => {} },
     count() {},
     trace: NO_TRACE,
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
   };
-  const kernel = withFormats(parts, MESSAGE_FORMATS);
+  const kernel = withFormats(parts, messageFormats({ all: () => [] }));
   engine = createEngine(kernel, createRelay);
   calls = createCalls(kernel, engine, {}, () => assert.fail('no work is done here'));
 });

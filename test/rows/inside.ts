@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
 import { agent2018Endpoints } from '../../src/agent-2018/endpoint.ts';
-import { createEndpoints } from '../../src/agent-2018/endpoints.ts';
-import { FORMATS, MESSAGE_FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
+import { createEndpoints, type Endpoint } from '../../src/agent-2018/endpoints.ts';
+import { FORMATS, messageFormats, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { BASE } from '../../src/database.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { createCalls } from '../../src/kernel/calls.ts';
-import { createKeyRing, type Endpoint, type Kernel, withFormats } from '../../src/kernel/context.ts';
+import { createKeyRing, type Kernel, withFormats } from '../../src/kernel/context.ts';
 import { createEngine } from '../../src/kernel/engine.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import type { Settings } from '../../src/kernel/settings.ts';
@@ -83,13 +83,12 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     },
     keys: createKeyRing(db),
     webhookSecrets: createWebhookSecrets(db, BASE, undefined),
-    endpoints,
     count(name) {
       counters[name] = (counters[name] ?? 0) + 1;
     },
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },
   };
-  const kernel = withFormats(parts, MESSAGE_FORMATS);
+  const kernel = withFormats(parts, messageFormats(endpoints));
   const engine = createEngine(kernel, createRelay);
   const calls = createCalls(kernel, engine, {}, () => assert.fail('no work is done here'));
   const inside: Inside = {

@@ -46,7 +46,7 @@ export const legacyRoutes: readonly AdminRoute[] = [
     async handle(admin, { tenant, key }) {
       const { endpoint } = await current(admin, tenant);
       const made = await admin.calls.call(tenant, 'agent-2018-endpoint', 'make', { input: { body: {}, query: {} }, key });
-      await admin.kernel.endpoints.refresh();
+      await admin.refreshEndpoints();
       return { did: made.did!, verkey: made.verkey!, endpoint: endpoint! };
     },
   },
