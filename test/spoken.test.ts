@@ -36,7 +36,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
     'https://didcomm.org/trust_ping/1.0/ping': 'completes a connection (RFC 0160)',
     'https://didcomm.org/notification/1.0/ack': 'completes a connection (RFC 0160)',
   },
-  'src/protocols/connecting/did-exchange.ts': { 'https://didcomm.org/trust_ping/1.0/ping': '--auto-ping-connection' },
+  'src/protocols/connecting/did-exchange-steps.ts': { 'https://didcomm.org/trust_ping/1.0/ping': '--auto-ping-connection' },
   'src/protocols/introduction.ts': {
     'https://didcomm.org/out-of-band/1.1/invitation': "the invitation that ACA-Py's introductions hold",
     'https://didcomm.org/didexchange/1.1': "the invitation that ACA-Py's introductions hold",
