@@ -1,4 +1,4 @@
-/** Notifications are only a hint, so whoever waits also looks by itself. */
+/** A notification may be lost, so a wait also polls. */
 const LOOK_MS = 200;
 
 export interface Wait {

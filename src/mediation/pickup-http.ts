@@ -74,7 +74,7 @@ async function ask(context: PickupContext, link: Link, endpoint: string, uri: st
     answers++;
     try {
       const { body: bytes } = result;
-      const channel = { canReply: true, ours: { tenant, connection } };
+      const channel = { canReply: true, outbound: { tenant, connection } };
       const outcome = await admission.admit(new URL(endpoint).hostname, () => engine.receive(bytes, channel));
       if (!outcome) throw new AppError('busy', 'The mediator sends faster than it may');
       kernel.count('mail_received', tenant);

@@ -44,7 +44,7 @@ export function createDialogue({ kernel, engine, admission }: PickupContext, lin
 
   async function take(frame: Uint8Array, socket: Socket): Promise<void> {
     try {
-      const how = { canReply: true, socket, ours: { tenant, connection } };
+      const how = { canReply: true, socket, outbound: { tenant, connection } };
       const { reply, sent, message: received } = await admission.hold(() => engine.receive(frame, how));
       kernel.count('mail_received', tenant);
       if (reply !== undefined) {

@@ -233,7 +233,7 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
       work: [offerOrder(terms)],
     };
   };
-  const common = { tag, picks: recordOf, from: [NEW] };
+  const common = { tag, selectResponse: recordOf, from: [NEW] };
   return {
     'send-proposal': {
       ...common,
