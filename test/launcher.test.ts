@@ -66,14 +66,14 @@ test('production mode installs nothing for development and nothing for other pla
     builds(root),
     [`${platform}-${arch}`, `${platform}_${arch}`, `musl_${arch}`].filter((name) => !(name === 'musl_arm64')).sort(),
   );
-  assert.deepEqual(run({ FLEXID_PRODUCTION: '1' }, 'start'), { out: 'ran start\n', told: '', status: 0 });
+  assert.deepEqual(run({ FLEXID_PRODUCTION: '1' }, 'start'), { out: 'ran start\n', stderr: '', status: 0 });
   assert.equal(asked().length, 1);
 
   const development = run({}, 'test');
   assert.equal(development.stderr, 'flexid: installing npm packages (once)\n');
   assert.match(asked().at(-1)!, /^ci --ignore-scripts /);
   assert.equal(builds(root).length, 9);
-  assert.deepEqual(run({ FLEXID_PRODUCTION: '0' }, 'test'), { out: 'ran test\n', told: '', status: 0 });
+  assert.deepEqual(run({ FLEXID_PRODUCTION: '0' }, 'test'), { out: 'ran test\n', stderr: '', status: 0 });
   run({ FLEXID_PRODUCTION: '1' }, 'start');
   assert.deepEqual([asked().length, builds(root).length < 9], [3, true]);
 
@@ -94,7 +94,7 @@ test('where everything is there no npm is needed; where it is not, that is said'
   assert.match(run({ PATH }, 'start').stderr, /npm is needed once/);
   mkdirSync(join(root, 'node_modules'));
   cpSync(join(root, 'package-lock.json'), join(root, 'node_modules/.flexid-lock'));
-  assert.deepEqual(run({ PATH }, 'start'), { out: 'ran start\n', told: '', status: 0 });
+  assert.deepEqual(run({ PATH }, 'start'), { out: 'ran start\n', stderr: '', status: 0 });
 });
 
 test('a set-up that was killed holds up nobody', async () => {
