@@ -111,6 +111,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     anoncreds,
     resolver: { resolve: (did) => dids.resolve(did, { tenant }) },
     ledger,
+    tails: async () => {
+      throw new AppError('tails-unavailable');
+    },
+    publishTails: async () => {
+      throw new AppError('tails-unavailable');
+    },
   });
   const engine = createEngine(kernel, createRelay);
   const calls = createCalls(kernel, engine, parts.ops, work);

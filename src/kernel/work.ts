@@ -3,6 +3,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Ledger } from '../ports/ledger.ts';
 import type { Resolver } from '../ports/resolver.ts';
 import type { Store } from '../ports/store.ts';
+import type { TailsReference } from '../ports/tails.ts';
 
 /** What slow work may use. It reads; only the step that takes its result writes. */
 export interface WorkContext {
@@ -12,6 +13,10 @@ export interface WorkContext {
   readonly resolver: Resolver;
   /** @throws AppError `ledger-none` where none is configured. */
   ledger(): Ledger;
+  /** The path of the tails file of a registry's definition: `Tails.file` of this tenant. */
+  tails(reference: TailsReference): Promise<string>;
+  /** Has a new tails file served: `Tails.publish` of this tenant. */
+  publishTails(bytes: Uint8Array): Promise<{ hash: string; location: string }>;
 }
 
 /** One kind of slow work, by name. What it returns is handed to a `results` step in memory and may hold secrets that the step stores as keys. */

@@ -3,7 +3,7 @@
  * Reads are cached by the adapter; a result that failed a check is never cached.
  */
 
-/** The kinds of ledger object an issuer can write under its DID; SCHEMA and CLAIM_DEF now, REV_REG_DEF when revocation comes. */
+/** The kinds of ledger object an issuer can write under its DID. */
 export type ObjectType = 'SCHEMA' | 'CLAIM_DEF' | 'REV_REG_DEF';
 
 /** A W3C DID document, as read: unknown members are kept. */
@@ -18,11 +18,40 @@ export interface ResolvedDid {
   metadata: { canonicalId?: string; versionId?: string; created?: string; updated?: string; deactivated?: boolean };
 }
 
+/** The status of each credential of a revocation registry: the credential of index i is revoked where bit i of `revoked` is set. */
+export interface RevocationStatus {
+  /** The accumulator as the AnonCreds library writes it: six pairs of a decimal and a hexadecimal number. */
+  accumulator: string;
+  /** A bitmap of N bits, base64url without padding: bit i of the list is bit i & 7 of byte i >> 3, from the least significant. Bit 0 is never set. */
+  revoked: string;
+}
+
+/** A state of a status log. */
+export interface StatusEntry {
+  status: RevocationStatus;
+  /** Unix seconds of the record; the state holds from then on. */
+  time: number;
+  /** The round in which it was written. */
+  round: number;
+  /** Unix seconds of the record after it, where there is one. */
+  next?: number;
+  /** Whether no later record can still get the time that was asked for or an earlier one; without such a time, the record's own. */
+  settled: boolean;
+  /** How many entries the whole log has now: what the next `status-append` expects. A record of several parts has as many entries. */
+  entries: number;
+}
+
 /** One write, as a value that can be stored and repeated: it names its effect, so that repeating it is harmless. */
 export type LedgerWrite =
   | { kind: 'did-put'; did: string; document: DidDocument }
   | { kind: 'did-deactivate'; did: string }
-  | { kind: 'object-put'; id: string; did: string; type: ObjectType; object: Record<string, unknown> };
+  | { kind: 'object-put'; id: string; did: string; type: ObjectType; object: Record<string, unknown> }
+  /** A revocation registry: its REV_REG_DEF `object` under `id`, its status log and the first record, in one group. */
+  | { kind: 'registry-put'; id: string; did: string; object: Record<string, unknown>; status: RevocationStatus }
+  /** The next record of the log of the registry `id`, which has `expected` entries before. */
+  | { kind: 'status-append'; id: string; did: string; expected: number; status: RevocationStatus }
+  /** Removes the whole segments of the log of the registry `id` that no state at `before` (unix seconds) or later needs, and frees their deposits. */
+  | { kind: 'status-prune'; id: string; did: string; before: number };
 
 /** A transaction of a group, in base64 of its MessagePack form: the account that must sign it, and its signed form once it has. */
 export interface PlannedPart {
@@ -86,10 +115,19 @@ export interface Ledger {
   read(id: string, type: ObjectType): Promise<Record<string, unknown>>;
 
   /**
+   * The state of a registry's status log: the last one, or the one in force at `time` (unix seconds). `id` is that of the registry. Settled states are cached unless
+   * `fresh`; the answer is frozen.
+   * @throws AppError `object-not-found` (no registry, or no log), `status-none` (no state by then), `status-pruned`, `object-invalid`, `did-unsupported` (another
+   * network), `ledger-unavailable`, `ledger-wrong-network`
+   */
+  statusAt(id: string, time?: number, options?: { fresh?: boolean }): Promise<StatusEntry>;
+
+  /**
    * The unsigned group that performs `write`, or that the ledger already holds exactly that (`done`), or that the sponsor lacks funds (`wait`, with the amount needed
    * and held, in microALGO). `cost` is what the sponsor pays: fees and deposit, in microALGO. Two writes of one DID must not be under way at once.
    * @throws AppError `ledger-none` (no sponsor), `did-not-found` (an object of a DID that is not written yet), `did-invalid` (deactivated, or a document of
-   * another DID), `object-invalid`, `too-large`, `ledger-waiting` (fees above the cap), `ledger-unavailable`, `ledger-wrong-network`
+   * another DID), `object-not-found` (no such registry or log), `object-invalid`, `status-overtaken`
+   * (the log has another record in the place of the expected one: its state must be read, and the write ordered anew), `too-large`, `ledger-waiting` (fees above the cap), `ledger-unavailable`, `ledger-wrong-network`
    */
   plan(
     write: LedgerWrite,

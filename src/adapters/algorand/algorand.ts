@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { AppError } from '../../errors.ts';
 import type { Ledger } from '../../ports/ledger.ts';
 import { asLedgerError } from './client.ts';
 import { sponsorOf } from './group.ts';
@@ -75,6 +76,9 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     idOf: (did, type, object) => formatObjectId(parseDid(did).did, type, oidOf(object)),
     resolve: reads.resolve,
     read: reads.read,
+    statusAt: async (id) => {
+      throw new AppError('object-not-found', `${id} has no status log`);
+    },
     ...createWrites({ node, reads, registry, appId, sponsor, feeCap, salt }),
     health,
   } satisfies Ledger);

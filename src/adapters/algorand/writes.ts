@@ -103,6 +103,8 @@ const createPlanner = ({ node, reads, appId, sponsor, salt }: WriteContext) => {
       const plan = planObjectPut({ key: owner.key, ...piece, open: boxes[number]?.length }, limits);
       return pieces.length === 1 ? plan : { ...plan, piece: { number, more: number < pieces.length - 1 } };
     }
+    if (write.kind !== 'did-put' && write.kind !== 'did-deactivate')
+      throw new AppError('object-not-found', `${write.id} has no status log`);
     const found = await reads.found(owner);
     if (write.kind === 'did-deactivate') return found?.deactivated ? 'done' : planDidDeactivate(await didState(owner, found), limits);
     const bytes = documentBytes(owner.did, write.document);

@@ -80,6 +80,7 @@ export function tracedLedger(ledger: Ledger, trace: Trace): Ledger {
     idOf: (did, type, object) => ledger.idOf(did, type, object),
     resolve: (did, fresh) => span('ledger resolve', {}, () => ledger.resolve(did, fresh), { kind: 'client' }),
     read: (id, type) => span('ledger read', { 'flexid.ledger.object': type }, () => ledger.read(id, type), { kind: 'client' }),
+    statusAt: (id, time, options) => span('ledger status', {}, () => ledger.statusAt(id, time, options), { kind: 'client' }),
     plan: (write, operationId) => span('ledger plan', of(write.kind), () => ledger.plan(write, operationId), { kind: 'client' }),
     sign: (planned, signers) => ledger.sign(planned, signers),
     send: (signed) => span('ledger write', of(signed.write.kind), () => ledger.send(signed), { kind: 'client' }),
