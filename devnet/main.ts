@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { createFaults, type Fault } from './faults.ts';
 import { makeGenesis, REGISTRY_APP, SPONSOR_MNEMONIC, SPONSOR_SEED } from './genesis.ts';
 import { openJournal } from './journal.ts';
-import { startNode } from './node.ts';
+import { type Clock, startNode } from './node.ts';
 import { createRest } from './rest.ts';
 
 /** algod's customary development token. */
@@ -20,6 +20,8 @@ export interface DevnetOptions {
   blockMs?: number;
   /** Milliseconds without a group until an empty block is closed; 0, the default, for never. */
   idleMs?: number;
+  /** The times of blocks: `virtual`, the default, is the same at each run; `wall` is the machine's. */
+  clock?: Clock;
   /** Makes another network of the same kind, with another genesis hash. */
   salt?: string;
 }
@@ -37,10 +39,11 @@ export interface Devnet {
 
 /** Starts a dev ledger in this process. @throws Error if the port is taken or the journal cannot be replayed */
 export const startDevnet = async (options: DevnetOptions = {}): Promise<Devnet> => {
-  const { port = 0, host = '127.0.0.1', journal, faults = [], blockMs = 0, idleMs = 0, salt = '' } = options;
+  const { port = 0, host = '127.0.0.1', journal, faults = [], blockMs = 0, idleMs = 0, clock, salt = '' } = options;
   const genesis = makeGenesis(salt);
   const genesisHash = Buffer.from(genesis.hash).toString('base64');
-  const node = startNode({ genesis, journal: journal === undefined ? undefined : openJournal(journal, genesisHash), blockMs, idleMs });
+  const chain = journal === undefined ? undefined : openJournal(journal, genesisHash);
+  const node = startNode({ genesis, journal: chain, blockMs, idleMs, clock });
   const server = createRest(node, createFaults(faults), TOKEN);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -68,13 +71,14 @@ export const startDevnet = async (options: DevnetOptions = {}): Promise<Devnet> 
 
 const HELP = `The FlexID dev ledger: an Algorand of one node behind algod's REST API, with the registry contract deployed.
 
-  ./flexid devnet [--port 4001] [--host 127.0.0.1] [--journal FILE] [--block-ms 0] [--idle-ms 3000]
+  ./flexid devnet [--port 4001] [--host 127.0.0.1] [--journal FILE] [--block-ms 0] [--idle-ms 3000] [--clock wall]
 
   --port N         where algod's REST API listens; 0 for a free port
   --host ADDRESS   on which address
   --journal FILE   keep the chain in FILE: every accepted group is on disk before it is answered
   --block-ms N     close a block every N ms instead of one for every group
   --idle-ms N      close an empty block after N ms without a group; 0 for never
+  --clock NAME     wall: blocks have the time of this machine, at least a second after one another; virtual: 3 seconds apart since 2026-01-01
   --help           this text
 
 The last line it prints when it is ready is one JSON object. The sponsor's key is public knowledge: never use it on another network.`;
@@ -99,6 +103,7 @@ const run = async (argv: readonly string[]): Promise<void> => {
       journal: { type: 'string' },
       'block-ms': { type: 'string', default: '0' },
       'idle-ms': { type: 'string', default: '3000' },
+      clock: { type: 'string', default: 'wall' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -111,12 +116,15 @@ const run = async (argv: readonly string[]): Promise<void> => {
     if (!Number.isInteger(value) || value < 0) throw new Error(`--${name} is not a number: ${values[name]}`);
     return value;
   };
+  const { clock } = values;
+  if (clock !== 'wall' && clock !== 'virtual') throw new Error(`--clock is neither wall nor virtual: ${clock}`);
   const devnet = await startDevnet({
     port: number('port'),
     host: values.host,
     journal: values.journal,
     blockMs: number('block-ms'),
     idleMs: number('idle-ms'),
+    clock,
   });
   const stop = (): void => {
     devnet.close().then(() => process.exit(0));

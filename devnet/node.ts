@@ -7,6 +7,9 @@ import { splitGroup } from './wire.ts';
 /** Seconds between two blocks of the virtual clock. */
 const BLOCK_SECONDS = 3n;
 
+/** The times of blocks: 3 seconds after one another from the genesis on, or those of the machine's clock, at least a second after one another. */
+export type Clock = 'virtual' | 'wall';
+
 export interface NodeOptions {
   genesis: Genesis;
   journal?: Journal;
@@ -14,6 +17,8 @@ export interface NodeOptions {
   blockMs?: number;
   /** Milliseconds without a group after which an empty block is closed; 0 for never. */
   idleMs?: number;
+  /** `virtual` by default. */
+  clock?: Clock;
 }
 
 /** What a pool asks for and refuses, as a test or a demo sets it. */
@@ -85,7 +90,7 @@ const replay = (ledger: Ledger, journal: Journal | undefined): void => {
 };
 
 /** Starts a node: deploys the registry in round 1 and replays the journal. @throws Error if a journalled group is refused */
-export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOptions): DevNode => {
+export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0, clock = 'virtual' }: NodeOptions): DevNode => {
   const ledger = createLedger(genesis);
   let replica: Ledger | undefined;
   let pending: { group: Uint8Array; receipts: Receipt[]; error: string }[] = [];
@@ -93,9 +98,15 @@ export const startNode = ({ genesis, journal, blockMs = 0, idleMs = 0 }: NodeOpt
   let waiting: (() => void)[] = [];
   let lastClosed = Date.now();
 
-  const nextTime = (): bigint => ledger.last().timestamp + BLOCK_SECONDS;
+  const virtualTime = (): bigint => ledger.last().timestamp + BLOCK_SECONDS;
+  const wallTime = (): bigint => {
+    const [next, now] = [ledger.last().timestamp + 1n, BigInt(Math.floor(Date.now() / 1000))];
+    return now > next ? now : next;
+  };
+  const nextTime = clock === 'wall' ? wallTime : virtualTime;
 
-  applyBlock(ledger, [deployGroup(genesis)], nextTime());
+  // The first block is in no journal: its time is the same at each start.
+  applyBlock(ledger, [deployGroup(genesis)], virtualTime());
   replay(ledger, journal);
 
   /** Closes the block whose groups are evaluated; the journal has it before anybody hears of it. */

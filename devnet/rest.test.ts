@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
 import algosdk from 'algosdk';
 import { type Devnet, startDevnet } from './main.ts';
 import { APP_ADDRESS, accountOf, sponsor } from './testing.ts';
@@ -165,4 +168,55 @@ test('closes blocks by the clock when asked, with the pool in between', async ()
   } finally {
     await timed.close();
   }
+});
+
+describe('the times of blocks', () => {
+  const seconds = (): number => Math.floor(Date.now() / 1000);
+  const times = async ({ url, token }: Devnet): Promise<number[]> => {
+    const client = new algosdk.Algodv2(token, url);
+    const { lastRound } = await client.status().do();
+    const rounds = Array.from({ length: Number(lastRound) }, (_none, i) => i + 1);
+    return await Promise.all(rounds.map(async (round) => Number((await client.block(round).headerOnly(true).do()).block.header.timestamp)));
+  };
+  const advance = async ({ url, token }: Devnet, rounds: number): Promise<void> => {
+    const headers = { 'x-algo-api-token': token };
+    assert.ok((await fetch(`${url}/devnet/advance`, { method: 'POST', headers, body: JSON.stringify({ rounds }) })).ok);
+  };
+
+  test('are the same at each run by the virtual clock', async () => {
+    const own = await startDevnet();
+    try {
+      await advance(own, 3);
+      const genesis = Date.UTC(2026, 0, 1) / 1000;
+      assert.deepEqual(
+        await times(own),
+        [3, 6, 9, 12].map((after) => genesis + after),
+      );
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('are those of the machine by the wall clock, grow by a second at least, and go on after a restart', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'flexid-clock-'));
+    const journal = join(folder, 'chain.journal');
+    try {
+      const before = seconds();
+      let own = await startDevnet({ clock: 'wall', journal });
+      await advance(own, 5);
+      const first = await times(own);
+      const after = seconds();
+      await own.close();
+      assert.ok(first[1]! >= before && first[1]! <= after, `${first[1]} lies from ${before} to ${after}`);
+      for (const [i, time] of first.slice(2).entries()) assert.ok(time > first[i + 1]!, String(first));
+      own = await startDevnet({ clock: 'wall', journal });
+      await advance(own, 1);
+      const then = await times(own);
+      await own.close();
+      assert.deepEqual(then.slice(0, -1), first);
+      assert.ok(then.at(-1)! > first.at(-1)!, String(then));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
