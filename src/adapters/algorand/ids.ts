@@ -73,6 +73,14 @@ export const infoBox = (key: Uint8Array): Uint8Array => joined('d', key);
 export const stagedBox = (key: Uint8Array): Uint8Array => joined('p', key);
 export const resourceBox = (key: Uint8Array, oid: Uint8Array): Uint8Array => joined('r', key, oid);
 
+/** The head of a status log, and its segments. The log of a registry has the name of its definition. */
+export const logBox = (key: Uint8Array, lid: Uint8Array): Uint8Array => joined('l', key, lid);
+export const segmentBox = (key: Uint8Array, lid: Uint8Array, number: number): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, number);
+  return joined('g', key, lid, bytes);
+};
+
 /** The number of the data box for a version of a document: the first 64 bits of SHA-256 over key, version and salt, as the registry computes it. */
 export const dataIndex = (key: Uint8Array, version: bigint, salt: bigint): bigint =>
   createHash('sha256').update(key).update(dataBox(version)).update(dataBox(salt)).digest().readBigUInt64BE(0);

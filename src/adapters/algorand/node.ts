@@ -63,3 +63,14 @@ const readParameters = (text: string): algosdk.modelsv2.TransactionParametersRes
     throw asLedgerError(error);
   }
 };
+
+/** When the last block of a node was made, in unix seconds. @throws AppError `ledger-unavailable`, `ledger-wrong-network` */
+export const lastBlockTime = async (node: AlgodNode): Promise<number> => {
+  const { lastRound } = await node.parameters();
+  try {
+    const { block } = await node.algod.block(lastRound).headerOnly(true).do();
+    return Number(block.header.timestamp);
+  } catch (error) {
+    throw asLedgerError(error);
+  }
+};

@@ -51,7 +51,7 @@ const INFO = deposit(33, 88);
 const STAGED = deposit(33, 48);
 const data = (size: number): number => deposit(8, size);
 
-const selector = (signature: string): Uint8Array => algosdk.ABIMethod.fromSignature(signature).getSelector();
+export const selector = (signature: string): Uint8Array => algosdk.ABIMethod.fromSignature(signature).getSelector();
 const SELECTORS = Object.freeze({
   didPut: selector('didPut(uint64,uint64,byte[])void'),
   didStage: selector('didStage(uint64,uint64,uint64,byte[])void'),
@@ -64,9 +64,9 @@ const SELECTORS = Object.freeze({
   resMore: selector('resMore(address,byte[24],byte[])void'),
 });
 
-const uint64 = (value: bigint | number): Uint8Array => algosdk.encodeUint64(value);
+export const uint64 = (value: bigint | number): Uint8Array => algosdk.encodeUint64(value);
 /** An ABI `byte[]`: two bytes of length, then the bytes. */
-const bytes = (value: Uint8Array): Uint8Array =>
+export const bytes = (value: Uint8Array): Uint8Array =>
   Uint8Array.from(Buffer.concat([Uint8Array.of(value.length >> 8, value.length & 0xff), value]));
 const NONE = new Uint8Array();
 
@@ -77,7 +77,7 @@ const chunks = (value: Uint8Array, size: number): Uint8Array[] =>
  * Adds empty references, and then calls that change nothing (`filler`), until the group may read and write `io` bytes.
  * @throws AppError `too-large` if it cannot
  */
-const withBudget = (calls: Call[], io: number, limits: Limits, filler?: () => Call): Call[] => {
+export const withBudget = (calls: Call[], io: number, limits: Limits, filler?: () => Call): Call[] => {
   const all = [...calls];
   let missing = Math.ceil(io / limits.bytesPerReference) - all.reduce((sum, call) => sum + call.boxes.length, 0);
   const fill = (call: Call): void => {

@@ -18,6 +18,7 @@ export type RejectionCode =
   | 'funds-short'
   | 'box-moved'
   | 'box-taken'
+  | 'log-moved'
   | 'lease'
   | 'fee'
   | 'busy'
@@ -42,6 +43,11 @@ const CONTRACT: Readonly<Record<string, readonly [RejectionCode, boolean]>> = {
   'staged document': ['box-moved', true],
   'resource sealed': ['exists', true],
   'log exists': ['exists', true],
+  'log entries': ['log-moved', true],
+  'log time': ['log-moved', true],
+  'segment payer': ['log-moved', true],
+  'segment full': ['log-moved', true],
+  'no such segment': ['log-moved', true],
 };
 
 const LEDGER: readonly (readonly [RegExp, RejectionCode, boolean])[] = [
