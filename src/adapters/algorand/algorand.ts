@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { AppError } from '../../errors.ts';
-import type { Ledger } from '../../ports/ledger.ts';
+import type { Ledger, LedgerWrite } from '../../ports/ledger.ts';
 import { asLedgerError } from './client.ts';
 import { sponsorOf } from './group.ts';
 import { formatDid, formatObjectId, oidOf, parseDid } from './ids.ts';
 import { algodNode } from './node.ts';
 import { createReads } from './reads.ts';
 import { registryWatch } from './registry.ts';
+import { createStatusLogs } from './status-log.ts';
 import { createWrites } from './writes.ts';
 
 /** Where the ledger is and who pays. */
@@ -54,6 +54,17 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
   const node = algodNode(config.algodUrl, token, networkGenesis(network, config.genesisHash), clock, config.timeoutMs);
   const registry = registryWatch(node, appId);
   const reads = createReads(node, network, appId, clock);
+  const logs = createStatusLogs({
+    agreed: async (ask) => {
+      await node.verify();
+      return await ask(node);
+    },
+    ...{ read: reads.read, onNetwork: reads.onNetwork, clock },
+  });
+  const landed = (write: LedgerWrite): void => {
+    reads.landed(write);
+    logs.landed(write);
+  };
 
   const health: Ledger['health'] = async () => {
     try {
@@ -76,10 +87,8 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     idOf: (did, type, object) => formatObjectId(parseDid(did).did, type, oidOf(object)),
     resolve: reads.resolve,
     read: reads.read,
-    statusAt: async (id) => {
-      throw new AppError('object-not-found', `${id} has no status log`);
-    },
-    ...createWrites({ node, reads, registry, appId, sponsor, feeCap, salt }),
+    statusAt: logs.statusAt,
+    ...createWrites({ node, reads: { ...reads, landed }, registry, appId, sponsor, feeCap, salt }),
     health,
   } satisfies Ledger);
 };

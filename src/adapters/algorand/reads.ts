@@ -146,7 +146,7 @@ export const createReads = (node: AlgodNode, network: string, appId: bigint, clo
     object: readObject,
     landed: (write) => {
       generation += 1;
-      if (write.kind === 'object-put') objects.delete(write.id);
+      if (write.kind === 'object-put' || write.kind === 'registry-put') objects.delete(write.id);
       else dids.delete(parseDid(write.did).did);
     },
     onNetwork,

@@ -1,7 +1,7 @@
-import { AppError } from '../../errors.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
 import type { Ledger, LedgerWrite, StatusEntry } from '../../ports/ledger.ts';
 import { coalesce, createCache, deepFreeze } from './cache.ts';
-import { type AlgoDid, formatObjectId, logBox, parseObjectId, segmentBox } from './ids.ts';
+import { type AlgoDid, canonical, formatObjectId, logBox, parseObjectId, segmentBox } from './ids.ts';
 import { type AlgodNode, lastBlockTime } from './node.ts';
 import {
   checkSize,
@@ -140,9 +140,20 @@ export const statusNumber = async (log: OpenLog, size: number, expected: number)
   return undefined;
 };
 
-/** What reads of status logs need beside the node. */
+/** What a node says of a log: a state, or why there is none. */
+type Answer = StatusEntry | { code: ErrorCode; reason: string };
+
+/** Why there is no state; what says nothing about the log, such as a node that does not answer, is thrown on. */
+const reasonOf = (error: unknown): Answer => {
+  if (!(error instanceof AppError) || !REASONS.has(error.code)) throw error;
+  return { code: error.code, reason: error.message };
+};
+const REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['object-not-found', 'object-invalid', 'status-none', 'status-pruned']);
+
+/** What reads of status logs need. */
 export interface StatusReads {
-  node: AlgodNode;
+  /** Asks a node, or as many as must agree; `sameAs` is a text that is the same for the same answer. */
+  agreed<T>(ask: (node: AlgodNode) => Promise<T>, sameAs: (answer: T) => string): Promise<T>;
   /** `Ledger.read`, for the definition, whose size decides how records are read. */
   read: Ledger['read'];
   onNetwork(owner: AlgoDid): AlgoDid;
@@ -151,29 +162,34 @@ export interface StatusReads {
 }
 
 /** Reads states of status logs. */
-export const createStatusLogs = ({ node, read, onNetwork, clock }: StatusReads) => {
+export const createStatusLogs = ({ agreed, read, onNetwork, clock }: StatusReads) => {
   const settledStates = createCache<StatusEntry>(MAX_STATES, clock);
   const oneRead = coalesce<StatusEntry>();
   /** Grows with every record of ours that lands: who asks then joins no reading that began before. */
   let generation = 0;
 
-  const readState = async (owner: AlgoDid, id: string, lid: Uint8Array, time: number | undefined): Promise<StatusEntry> => {
-    const { value } = (await read(id, 'REV_REG_DEF')) as { value?: { maxCredNum?: unknown } };
-    const size = checkSize(value?.maxCredNum);
-    await node.verify();
+  const answerOf = async (node: AlgodNode, owner: AlgoDid, lid: Uint8Array, size: number, time: number | undefined): Promise<Answer> => {
     // The block first: what has a time before its own is in every later reading.
     const block = time === undefined ? undefined : await lastBlockTime(node);
     const log = await openLog(boxesOf(node, owner, lid));
-    if (log === undefined) throw new AppError('object-not-found', `${id} has no status log`);
+    if (log === undefined) throw new AppError('object-not-found', 'the registry has no status log');
     const { state, next } = await stateAt(log, size, time);
-    return deepFreeze({
+    return {
       status: shownStatus(state.status),
       time: state.record.time,
       round: state.record.round,
       ...(next && { next: next.record.time }),
       settled: time === undefined || next !== undefined || (block as number) > time,
       entries: log.head.entries,
-    });
+    };
+  };
+
+  const readState = async (owner: AlgoDid, id: string, lid: Uint8Array, time: number | undefined): Promise<StatusEntry> => {
+    const { value } = (await read(id, 'REV_REG_DEF')) as { value?: { maxCredNum?: unknown } };
+    const size = checkSize(value?.maxCredNum);
+    const answer = await agreed((node) => answerOf(node, owner, lid, size, time).catch(reasonOf), canonical);
+    if ('code' in answer) throw new AppError(answer.code, `${id}: ${answer.reason}`);
+    return deepFreeze(answer);
   };
 
   const statusAt: Ledger['statusAt'] = async (given, time, { fresh = false } = {}) => {

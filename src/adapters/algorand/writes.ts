@@ -11,6 +11,7 @@ import { type DidState, limitsOf, type Plan, planDidDeactivate, planDidPut, plan
 import type { FoundDid, Reads } from './reads.ts';
 import { rejectionOf } from './reasons.ts';
 import type { RegistryState } from './registry.ts';
+import { isStatusWrite, planStatusWrite } from './status-plan.ts';
 
 /** Rounds that `send` waits for. */
 const WAIT_ROUNDS = 4;
@@ -103,8 +104,10 @@ const createPlanner = ({ node, reads, appId, sponsor, salt }: WriteContext) => {
       const plan = planObjectPut({ key: owner.key, ...piece, open: boxes[number]?.length }, limits);
       return pieces.length === 1 ? plan : { ...plan, piece: { number, more: number < pieces.length - 1 } };
     }
-    if (write.kind !== 'did-put' && write.kind !== 'did-deactivate')
-      throw new AppError('object-not-found', `${write.id} has no status log`);
+    if (isStatusWrite(write)) {
+      const definition = (id: string) => reads.read(id, 'REV_REG_DEF');
+      return await planStatusWrite({ node, owner, sponsor: sponsor?.addr.toString(), limits, definition }, write);
+    }
     const found = await reads.found(owner);
     if (write.kind === 'did-deactivate') return found?.deactivated ? 'done' : planDidDeactivate(await didState(owner, found), limits);
     const bytes = documentBytes(owner.did, write.document);
