@@ -49,6 +49,7 @@ import { deliveryOf } from './protocols/mediation/message-pickup-2.ts';
 import { builtIn, type Registered, registered } from './registration.ts';
 import { multitenancy } from './resources/multitenancy.ts';
 import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
+import { openTails } from './tails.ts';
 import { tracing } from './tracing.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
 import { startExpiry } from './workers/expiry.ts';
@@ -94,6 +95,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const adminAddress = () => (adminPort === undefined ? undefined : { port: adminPort, host: admin?.host });
   const network = openNetwork({ config, log, outgoing: base.outgoing, adminAddress });
   const { web, gate, door, outbound } = network;
+  const tails = openTails({ kernel, config, guard: network.guard, listens: inbound.length > 0 });
   const endpoints = followEndpoints(known, config, log);
   const dids = resolver({ ledger: base.ledger, web, webOverHttp: config.didWebHttp });
   db.jobs.subscribe(({ invalidate }) => {
@@ -111,12 +113,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     anoncreds,
     resolver: { resolve: (did) => dids.resolve(did, { tenant }) },
     ledger,
-    tails: async () => {
-      throw new AppError('tails-unavailable');
-    },
-    publishTails: async () => {
-      throw new AppError('tails-unavailable');
-    },
+    tails: (reference) => tails.service.file(tenant, reference),
+    publishTails: (bytes) => tails.service.publish(tenant, bytes),
   });
   const engine = createEngine(kernel, createRelay);
   const calls = createCalls(kernel, engine, parts.ops, work);
@@ -144,7 +142,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await workers.stop();
-    await Promise.allSettled([network.close(), anoncreds.close()]);
+    await Promise.allSettled([network.close(), tails.close(), anoncreds.close()]);
     await db.admin.close();
     throw error;
   }
@@ -197,6 +195,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await engine.flush();
       await workers.stop();
       await network.close();
+      await tails.close();
       await anoncreds.close();
       await db.admin.close();
       await measures.trace.close();

@@ -38,6 +38,7 @@ import { anoncredsCredentialDefinition } from './resources/credential-definition
 import { multitenancy } from './resources/multitenancy.ts';
 import { anoncredsSchema } from './resources/schema.ts';
 import { shortLinks } from './resources/short-link.ts';
+import { tailsFiles } from './resources/tails.ts';
 import { walletDid } from './resources/wallet-did.ts';
 import { walletKeys } from './resources/wallet-key.ts';
 
@@ -78,6 +79,7 @@ export const PROTOCOLS = [
   proof2018,
   multitenancy,
   shortLinks,
+  tailsFiles,
 ];
 
 /** The credential formats, in the order of preference: a new format is its file and a line here. */

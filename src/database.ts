@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { openPostgres } from './adapters/postgres/postgres.ts';
 import { rotatePostgres } from './adapters/postgres/rotate.ts';
 import { rotateSqlite } from './adapters/sqlite/rotate.ts';
@@ -17,6 +17,13 @@ export const BASE = 'base';
 function sqlitePath(store: string | undefined, config: Config): { path: string; limit?: string } {
   const [given, limit] = store?.slice('sqlite:'.length).split(/\?max_page_count=(?=\d+$)/) ?? [];
   return { path: given || join(config.dataDir ?? join(homedir(), '.flexid'), `${config.walletName}.db`), limit };
+}
+
+/** Where files lie that only repeat what the database has: in the data folder, or beside the database's file; undefined where there is neither. */
+export function cacheFolder(config: Config): string | undefined {
+  const { dataDir, store } = config;
+  if (dataDir !== undefined) return dataDir;
+  return store === undefined || store.startsWith('sqlite:') ? dirname(sqlitePath(store, config).path) : undefined;
 }
 
 /** Opens the database, or creates it. @throws ConfigError, or AppError where it cannot be had */

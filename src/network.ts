@@ -54,6 +54,7 @@ export function openNetwork({ config, log, outgoing, adminAddress }: NetworkPart
     ),
   );
   return {
+    guard,
     web,
     gate,
     door,

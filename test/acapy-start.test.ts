@@ -218,7 +218,7 @@ test('what was given and has no effect is told by name; what this agent does any
     ],
     { ACAPY_TRACE: '1', ACAPY_ENABLE_UNDELIVERED_QUEUE: '1' },
   );
-  assert.deepEqual(ignored, ['--plugin-config-value', '--tails-server-base-url', '--genesis-url', '--accept-taa', '--timing', '--trace']);
+  assert.deepEqual(ignored, ['--plugin-config-value', '--genesis-url', '--accept-taa', '--timing', '--trace']);
 });
 
 test('a start script of ACA-Py as it is in its documentation', () => {

@@ -15,6 +15,7 @@ const MAY: Record<string, readonly string[]> = {
   'ledger.ts': ['adapters', 'ports', 'config'],
   'listeners.ts': ['ports', 'config'],
   'network.ts': ['adapters', 'ports', 'didcomm', 'config', 'listeners.ts'],
+  'tails.ts': ['adapters', 'kernel', 'ports', 'config', 'database.ts'],
   'registration.ts': ['admin', 'agent-2018', 'formats', 'kernel', 'config', 'builtin-protocols.ts', 'plugins.ts'],
   'tracing.ts': ['adapters', 'ports', 'config', 'version.ts'],
   'app.ts': [
@@ -36,6 +37,7 @@ const MAY: Record<string, readonly string[]> = {
     'listeners.ts',
     'network.ts',
     'registration.ts',
+    'tails.ts',
     'tracing.ts',
     'startup.ts',
     'builtin-protocols.ts',

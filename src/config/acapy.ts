@@ -10,6 +10,8 @@ export interface ForeignSetting {
   readonly done?: boolean;
   /** Without it the agent would be another one than was asked for: the start is refused with this sentence. */
   readonly refused?: string;
+  /** Only this value of it is refused. */
+  readonly refusedValue?: string;
   /** Its name in ACA-Py's `GET /status/config`. */
   readonly acapy?: string;
 }
@@ -54,11 +56,11 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   foreign('universal-resolver', '?', { acapy: 'resolver.universal' }),
   foreign('universal-resolver-regex', '+', { acapy: 'resolver.universal.supported' }),
   foreign('universal-resolver-bearer-token', '?'),
-  foreign('tails-server-base-url', 1, { acapy: 'tails_server_base_url' }),
-  foreign('tails-server-upload-url', 1, { acapy: 'tails_server_upload_url' }),
-  foreign('notify-revocation', 0, { acapy: 'revocation.notify' }),
-  foreign('monitor-revocation-notification', 0, { acapy: 'revocation.monitor_notification' }),
-  foreign('anoncreds-legacy-revocation', 1, { acapy: 'revocation.anoncreds_legacy_support' }),
+  {
+    ...done('anoncreds-legacy-revocation', 1, { acapy: 'revocation.anoncreds_legacy_support' }),
+    refused: 'this agent takes no proof of non-revocation in the legacy form: give reject, or leave it out',
+    refusedValue: 'accept',
+  },
   foreign('ledger-pool-name', 1, { acapy: 'ledger.pool_name' }),
   foreign('genesis-transactions', 1, { acapy: 'ledger.genesis_transactions' }),
   foreign('genesis-file', 1, { acapy: 'ledger.genesis_file' }),

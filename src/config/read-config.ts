@@ -39,7 +39,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     const [name] = setting.flags;
     const raw = flags[name] ?? textOf(setting, env[setting.env]) ?? file[longName(setting)];
     if (raw === undefined || raw === null || raw === false) continue;
-    if (setting.refused) throw new ConfigError(`${name}: ${setting.refused}`);
+    if (setting.refused && (setting.refusedValue ?? raw) === raw) throw new ConfigError(`${name}: ${setting.refused}`);
     if (!setting.done) ignored.push(name);
     foreign[longName(setting)] = foreignValue(setting, raw);
   }

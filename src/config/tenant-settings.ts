@@ -20,7 +20,6 @@ const KEPT: Readonly<Record<string, string>> = {
   'endorser-public-did': 'endorser.endorser_public_did',
   'invite-public': 'debug.invite_public',
   'log-level': 'log.level',
-  'notify-revocation': 'revocation.notify',
   'create-revocation-transactions': 'endorser.auto_create_rev_reg',
   'endorser-role': 'endorser.protocol_role',
   'enable-auto-revocation-recovery': 'anoncreds.revocation.auto_recovery_enabled',

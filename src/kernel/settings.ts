@@ -24,6 +24,15 @@ export interface Settings {
   readonly autoVerifyPresentation: boolean;
   readonly preserveExchangeRecords: boolean;
   readonly monitorPing: boolean;
+  /** Holders are notified of revocations, unless a call says otherwise. */
+  readonly notifyRevocation: boolean;
+  readonly monitorRevocationNotification: boolean;
+  /** Pending revocations are published so many seconds after the first of them; 0: when a call asks for it. */
+  readonly revocationPublishInterval: number;
+  /** How many seconds the registration of a credential definition waits for a revocation registry. */
+  readonly revocationRegistryTimeout: number;
+  /** How many days the ledger keeps former states of a registry; 0: all. */
+  readonly revocationHistoryDays: number;
   readonly publicInvites: boolean;
   readonly requestsThroughPublicDid: boolean;
   readonly noReceiveInvites: boolean;

@@ -13,7 +13,7 @@ export interface WebAsked {
   /** 64 KiB by default. */
   readonly maxBytes?: number;
   /** What it is called that there is no answer; `did-unavailable` by default. */
-  readonly failure?: 'did-unavailable' | 'link-unavailable';
+  readonly failure?: 'did-unavailable' | 'link-unavailable' | 'tails-unavailable';
 }
 
 /** Fetches what others have named: bounded in size and time, only from where peers may be reached at all, without following redirects. */

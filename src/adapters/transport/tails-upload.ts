@@ -1,0 +1,26 @@
+import { Agent, FormData, request } from 'undici';
+import { AppError } from '../../errors.ts';
+import { TAILS_MS } from './tails.ts';
+
+/**
+ * Hands files to a tails server of the operator's, as `PUT <url>` with the part `tails` (bcgov/indy-tails-server): to wherever it is, without redirects.
+ */
+export function tailsUpload(timeoutMs = TAILS_MS): { put(url: string, bytes: Uint8Array): Promise<number>; close(): Promise<void> } {
+  const agent = new Agent({ connections: 4, pipelining: 1, connectTimeout: timeoutMs });
+  return {
+    async put(url, bytes) {
+      const body = new FormData();
+      body.append('tails', new Blob([Uint8Array.from(bytes)], { type: 'application/octet-stream' }), 'tails');
+      try {
+        const answer = await request(url, { method: 'PUT', body, dispatcher: agent, signal: AbortSignal.timeout(timeoutMs) });
+        await answer.body.dump();
+        return answer.statusCode;
+      } catch (error) {
+        const { name, code, message } = error as Error & { code?: string };
+        const why = name === 'TimeoutError' ? `did not answer in ${timeoutMs / 1000} s` : `could not be reached: ${code ?? message}`;
+        throw new AppError('tails-unavailable', `the tails server ${new URL(url).origin} ${why}`, { cause: error });
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
