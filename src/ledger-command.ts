@@ -10,7 +10,9 @@ import {
   DID_FOR_EVER,
   fundRegistry,
   inspectRegistry,
+  PUBLICATION,
   prices,
+  REGISTRY,
   REGISTRY_HASH,
   spendable,
 } from './adapters/algorand/registry.ts';
@@ -27,7 +29,8 @@ const HELP = `The registry application on Algorand
   ./flexid ledger cost        show what an issuer's objects cost
 
 Flags and variables are those of ./flexid start: --algod-url, --algod-token, --algorand-network, --algorand-genesis-hash,
---algorand-app-id, --sponsor-mnemonic. cost takes --definitions N (1) and --attributes N (10) too, and needs no node.
+--algorand-app-id, --sponsor-mnemonic. cost takes --definitions N (1) and --attributes N (10) too, with --registries N (0) revocation registries
+and with --publications N (0) publications of revocations; it needs no node.
 On mainnet, deploy and fund ask twice.
 `;
 
@@ -131,10 +134,21 @@ const check = async (config: Config, terminal: Terminal): Promise<number> => {
   return ready ? 0 : 1;
 };
 
-const cost = async (config: Config, terminal: Terminal, definitions: number, attributes: number): Promise<number> => {
-  const rows = prices(attributes).map(({ what, deposit, fees }) => {
-    const count = what === 'DID' ? 1 : definitions;
-    return { what: count > 1 ? `${count} times ${what}` : what, deposit: count * deposit, fees: count * fees };
+/** How many of each object an issuer plans. */
+interface Planned {
+  readonly definitions: number;
+  readonly attributes: number;
+  readonly registries: number;
+  readonly publications: number;
+}
+
+const cost = async (config: Config, terminal: Terminal, planned: Planned): Promise<number> => {
+  const { definitions, attributes, registries, publications } = planned;
+  const counts: Readonly<Record<string, number>> = { DID: 1, [REGISTRY]: registries, [PUBLICATION]: publications };
+  const rows = prices(attributes, registries > 0 || publications > 0).flatMap(({ what, deposit, fees }) => {
+    const count = counts[what] ?? definitions;
+    if (count === 0) return [];
+    return [{ what: count > 1 ? `${count} times ${what}` : what, deposit: count * deposit, fees: count * fees }];
   });
   const total = rows.reduce((sum, { deposit, fees }) => ({ deposit: sum.deposit + deposit, fees: sum.fees + fees }), {
     deposit: 0,
@@ -174,10 +188,15 @@ export const ledgerCommand = async (
     return command === undefined || rest.includes('--help') || command === '--help' ? 0 : 2;
   }
   const flags = [...rest];
-  const [definitions, attributes] = [numberOf(flags, '--definitions', 1), numberOf(flags, '--attributes', 10)];
+  const planned = {
+    definitions: numberOf(flags, '--definitions', 1),
+    attributes: numberOf(flags, '--attributes', 10),
+    registries: numberOf(flags, '--registries', 0),
+    publications: numberOf(flags, '--publications', 0),
+  };
   const { config } = readConfig(flags, env, 'ledger');
   if (command === 'deploy') return await deploy(config, terminal);
   if (command === 'fund') return await fund(config, terminal);
   if (command === 'check') return await check(config, terminal);
-  return await cost(config, terminal, definitions, attributes);
+  return await cost(config, terminal, planned);
 };

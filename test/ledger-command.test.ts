@@ -162,6 +162,13 @@ test('what definitions cost is shown, and whether the sponsor has it', async () 
   assert.match(text, /^DID +0\.4583 ALGO +0\.002 ALGO$/m);
   assert.match(text, /^3 times schema of 10 attributes +0\.\d+ ALGO +0\.006 ALGO$/m);
   assert.match(text, /^3 times credential definition of 10 attributes +5\.[5-8]\d* ALGO +0\.012 ALGO$/m);
+  assert.doesNotMatch(text, /revocation/);
+  text = '';
+  const planned = ['--registries', '2', '--publications', '50'];
+  assert.equal(await ledgerCommand(['cost', ...planned], {}, terminal), 0);
+  assert.match(text, /^credential definition of 10 attributes +2\.[3-9]\d* ALGO +0\.00[56] ALGO$/m);
+  assert.match(text, /^2 times revocation registry +0\.9\d* ALGO +0\.008 ALGO$/m);
+  assert.match(text, /^50 times publication of revocations +4\.5 ALGO +0\.1 ALGO$/m);
   const { words } = await account(1_000_000);
   const poor = await run(['cost', ...custom(), '--sponsor-mnemonic', words]);
   assert.deepEqual([poor.code, /can spend 0\.9 ALGO, 1\.\d+ ALGO too little/.test(poor.text)], [1, true], poor.text);

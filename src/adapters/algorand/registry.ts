@@ -6,7 +6,8 @@ import { asLedgerError, orMissing } from './client.ts';
 import { packObject } from './codec.ts';
 import type { Sponsor } from './group.ts';
 import type { AlgodNode } from './node.ts';
-import { deposit, limitsOf, planDidPut, planObjectPut } from './plan.ts';
+import { deposit, limitsOf, type Plan, planDidPut, planObjectPut } from './plan.ts';
+import { planAppend, planRegistry } from './status-plan.ts';
 
 /** The registry application: what is deployed, whether it is there, and what its use costs. Amounts are microALGO. */
 
@@ -137,6 +138,10 @@ export const spendable = async (node: AlgodNode, address: algosdk.Address): Prom
   return { held: Number(amount), free: Math.max(0, Number(amount) - Number(minBalance)) };
 };
 
+/** The names of what revocation costs. */
+export const REGISTRY = 'revocation registry';
+export const PUBLICATION = 'publication of revocations';
+
 /** Deposit and fees of one object. */
 export interface Price {
   what: string;
@@ -148,8 +153,41 @@ const MIN_FEE = 1_000;
 /** A number of 2,048 bits, which is what no packing makes smaller. */
 const number = (): string => BigInt(`0x8${randomBytes(256).toString('hex').slice(1)}`).toString();
 
-/** What an issuer's objects cost, by the planner that plans them: a DID document with two keys and an endpoint, a schema and a definition of so many attributes. */
-export const prices = (attributes: number): Price[] => {
+/** A point of the curve as the AnonCreds library writes one: so many numbers, which no packing makes smaller. */
+const point = (numbers: number): string =>
+  Array.from({ length: numbers }, () => `1 ${randomBytes(32).toString('hex').toUpperCase()}`).join(' ');
+
+/** A registry of a thousand credentials, and one revocation of it: the size decides nothing before there are many revocations. */
+const registryPrices = (did: string, key: Uint8Array): { registry: Plan; publication: Plan } => {
+  const size = 1_000;
+  const definition = {
+    issuerId: did,
+    revocDefType: 'CL_ACCUM',
+    credDefId: `${did}/anoncreds/v1/CLAIM_DEF/${randomBytes(24).toString('base64url')}`,
+    tag: '0',
+    value: {
+      publicKeys: { accumKey: { z: point(12) } },
+      maxCredNum: size,
+      tailsLocation: `https://agent.example.org/tails/${'H'.repeat(44)}`,
+      tailsHash: createHash('sha256').update(point(1)).digest('base64url'),
+    },
+  };
+  const limits = limitsOf(undefined);
+  const nobody = { accumulator: point(6), revoked: new Uint8Array(size / 8) };
+  const [piece] = packObject(did, 'REV_REG_DEF', definition);
+  const head = { open: false, entries: 1, segment: 0, created: 0, updated: 0, round: 0 };
+  const one = { accumulator: point(6), revoked: Uint8Array.from(nobody.revoked, (_byte, i) => (i === 60 ? 1 : 0)) };
+  return {
+    registry: planRegistry({ key, ...piece }, nobody, limits),
+    publication: planAppend({ key, lid: piece.oid }, one, { head, size: 1_000, former: nobody.revoked }, limits),
+  };
+};
+
+/**
+ * What an issuer's objects cost, by the planner that plans them: a DID document with two keys and an endpoint, a schema and a definition of so many attributes; with
+ * `revocable` a definition that has a key for revocation, a registry, and one publication of revocations.
+ */
+export const prices = (attributes: number, revocable = false): Price[] => {
   const key = new Uint8Array(32);
   const did = `did:algo:mainnet:app:1000000000:${'a'.repeat(64)}`;
   const limits = limitsOf(undefined);
@@ -175,6 +213,9 @@ export const prices = (attributes: number): Price[] => {
     rctxt: number(),
     z: number(),
   };
+  const points = (names: string, numbers: number) => names.split(' ').map((name) => [name, point(numbers)]);
+  const revocation = Object.fromEntries([...points('g h h0 h1 h2 htilde pk', 3), ...points('g_dash h_cap u y', 6)]);
+  const { registry, publication } = registryPrices(did, key);
   return [
     priced('DID', planDidPut({ key, salt: 0n }, new Uint8Array(DOCUMENT), limits)),
     object(`schema of ${attributes} attributes`, 'SCHEMA', { issuerId: did, name: 'a name', version: '1.0', attrNames: names }),
@@ -183,8 +224,9 @@ export const prices = (attributes: number): Price[] => {
       schemaId: `${did}/anoncreds/v1/SCHEMA/${'a'.repeat(32)}`,
       type: 'CL',
       tag: 'default',
-      value: { primary },
+      value: { primary, ...(revocable && { revocation }) },
     }),
+    ...(revocable ? [priced(REGISTRY, registry), priced(PUBLICATION, publication)] : []),
   ];
 };
 
