@@ -3,15 +3,17 @@ import type { JsonObject } from './json.ts';
 /** How long the key of one credential definition may take, in ms: its primes are a matter of luck. */
 export const KEY_MS = 120_000;
 
+/** How long a revocation registry of so many entries may take, in ms. */
+export const registryMs = (maxCredNum: number): number => 60_000 + 10 * maxCredNum;
+
 /**
  * The AnonCreds engine as the formats see it. Values are the standard AnonCreds JSON objects (AnonCreds specification v1.0), in the spelling of the wire. The
  * tenant decides only whose turn it is: the engine keeps nothing.
  *
  * Every method throws AppError `anoncreds-off` when the library is not there, `anoncreds-busy` (may be retried) when the queue is full or the worker was lost or
- * took too long, `anoncreds-failed` with the library's words when it refuses, `bad-request` for an argument of the wrong shape, and `not-implemented` for
- * revocation.
+ * took too long, `anoncreds-failed` with the library's words when it refuses, and `bad-request` for an argument of the wrong shape.
  */
-export interface AnonCreds {
+export interface AnonCreds extends AnonCredsRevocation {
   createSchema(tenant: string, schema: AnonCredsSchema): Promise<AnonCredsSchema>;
 
   /** Takes seconds to a minute: two safe primes are searched for. `private` is the issuer's secret. */
@@ -45,15 +47,24 @@ export interface AnonCreds {
       offer: JsonObject;
       request: JsonObject;
       values: Readonly<Record<string, EncodedValue>>;
+      /** Of a definition with revocation. `index`: 1 to `maxCredNum - 1`, not revoked in `list`. No index may be used twice: the caller allocates them. */
+      revocation?: RegistryWithKey & { definitionId: string; list: RevocationStatusList; index: number };
     },
   ): Promise<Credential>;
 
-  /** Checks the issuer's signature and completes the credential for keeping. */
+  /** Checks the issuer's signature and completes the credential for keeping. `revocationRegistryDefinition`: where the credential names a registry. */
   processCredential(
     tenant: string,
-    input: { credential: JsonObject; metadata: JsonObject; linkSecret: string; credentialDefinition: CredentialDefinition },
+    input: {
+      credential: JsonObject;
+      metadata: JsonObject;
+      linkSecret: string;
+      credentialDefinition: CredentialDefinition;
+      revocationRegistryDefinition?: RevocationRegistryDefinition;
+    },
   ): Promise<Credential>;
 
+  /** A credential with a `state` proves that it is not revoked, whatever intervals the request has: the caller decides which ones must. */
   createPresentation(
     tenant: string,
     input: {
@@ -72,6 +83,103 @@ export interface AnonCreds {
 
   /** Whether the engine can work, in one sentence where it cannot. */
   status(): { on: boolean; text: string };
+}
+
+/** Revocation registries and their status lists (AnonCreds specification, "Revocation"). */
+export interface AnonCredsRevocation {
+  /**
+   * Takes up to `registryMs(maxCredNum)`. `maxCredNum`: 4 to 32,768; one less can be issued. `definition.value.tailsLocation` is empty: the caller names the place
+   * before the definition is published. `tailsHash` is the one of the definition, in base58.
+   */
+  createRevocationRegistry(
+    tenant: string,
+    input: {
+      credentialDefinition: CredentialDefinition;
+      credentialDefinitionId: string;
+      issuerId: string;
+      tag: string;
+      maxCredNum: number;
+    },
+  ): Promise<{ definition: RevocationRegistryDefinition; private: JsonObject; tails: Uint8Array; tailsHash: string }>;
+
+  /** The first list of a registry: nothing is revoked. `timestamp`: unix seconds. */
+  createStatusList(
+    tenant: string,
+    input: RegistryWithKey & {
+      credentialDefinition: CredentialDefinition;
+      definitionId: string;
+      issuerId: string;
+      timestamp?: number;
+    },
+  ): Promise<RevocationStatusList>;
+
+  /** The list after these changes: `revoked` and `issued` (revoked before, and no longer) hold indices of 1 to `maxCredNum - 1`, and no index is in both. */
+  updateStatusList(
+    tenant: string,
+    input: RegistryWithKey & {
+      credentialDefinition: CredentialDefinition;
+      list: RevocationStatusList;
+      issued?: readonly number[];
+      revoked?: readonly number[];
+      timestamp?: number;
+    },
+  ): Promise<RevocationStatusList>;
+
+  /**
+   * The holder's witness for a list, by which a presentation proves that index `index` is not revoked in it. `tails`: path of a file whose hash the caller has
+   * checked. `former`: an earlier witness and its list, from which a new one is made faster. A revoked index has a witness too, and its proof is false.
+   */
+  createRevocationState(
+    tenant: string,
+    input: {
+      definition: RevocationRegistryDefinition;
+      list: RevocationStatusList;
+      index: number;
+      tails: string;
+      former?: { state: JsonObject; list: RevocationStatusList };
+    },
+  ): Promise<JsonObject>;
+}
+
+/** A registry and its issuer's secret. */
+export interface RegistryWithKey {
+  definition: RevocationRegistryDefinition;
+  private: JsonObject;
+}
+
+export interface RevocationRegistryDefinition {
+  issuerId: string;
+  revocDefType: 'CL_ACCUM';
+  credDefId: string;
+  tag: string;
+  value: {
+    publicKeys: { accumKey: { z: string } };
+    maxCredNum: number;
+    tailsLocation: string;
+    /** SHA-256 of the tails, in base58. */
+    tailsHash: string;
+  };
+}
+
+/** The status of each credential of a registry; 1 is revoked. */
+export interface RevocationStatusList {
+  issuerId: string;
+  revRegDefId: string;
+  /** As many as the registry's `maxCredNum`. */
+  revocationList: (0 | 1)[];
+  currentAccumulator: string;
+  /** Unix seconds: since when it is in force. */
+  timestamp?: number;
+}
+
+/** A status list that was in force at a time that a presentation names. */
+export interface StatusListInForce {
+  registryId: string;
+  /** Unix seconds, as the presentation has it. `list.timestamp` is the list's own. */
+  timestamp: number;
+  list: RevocationStatusList;
+  /** Since when another list is in force, where one is. */
+  next?: number;
 }
 
 export interface AnonCredsSchema {
@@ -98,13 +206,21 @@ export interface EncodedValue {
   encoded: string;
 }
 
-export type Credential = JsonObject & { schema_id: string; cred_def_id: string; values: Record<string, { raw: string; encoded: string }> };
+export type Credential = JsonObject & {
+  schema_id: string;
+  cred_def_id: string;
+  rev_reg_id?: string | null;
+  values: Record<string, { raw: string; encoded: string }>;
+};
 
 /** Which referents of the request a credential answers. */
 export interface PresentedCredential {
   credential: JsonObject;
   attributes: readonly { referent: string; reveal: boolean }[];
   predicates: readonly string[];
+  /** The time of the status list, in unix seconds, and the witness for it: both or neither. */
+  timestamp?: number;
+  state?: JsonObject;
 }
 
 export interface LedgerObjects {
@@ -159,7 +275,13 @@ export interface SubProof {
       predicate: { attr_name: string; p_type: string; value: number };
     }[];
   };
-  non_revoc_proof?: unknown;
+  non_revoc_proof?: NonRevocationProof | null;
+}
+
+export interface NonRevocationProof {
+  x_list: Record<string, string>;
+  /** Points of the curve, as the library writes them. */
+  c_list: Record<string, string>;
 }
 
 export interface Presentation {
@@ -177,6 +299,11 @@ export interface Presentation {
 export interface VerifyInput extends LedgerObjects {
   request: PresentationRequest;
   presentation: Presentation;
+  /** The registries that the presentation names, and their lists at the times that it names. */
+  revocationRegistryDefinitions?: Readonly<Record<string, RevocationRegistryDefinition>>;
+  statusLists?: readonly StatusListInForce[];
+  /** The present time, in unix seconds. */
+  now?: number;
   /** The nonce that we sent, where the request did not stay in our hands. */
   nonce?: string;
 }
@@ -200,6 +327,10 @@ export type RefusalReason =
   | 'identifier-mismatch'
   | 'restriction-unmet'
   | 'restriction-unsupported'
+  | 'revocation-unproven'
+  | 'timestamp-outside-interval'
+  | 'status-none'
+  | 'status-pruned'
   | 'proof-unbound'
   | 'proof-invalid';
 

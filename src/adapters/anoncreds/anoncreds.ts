@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AppError } from '../../errors.ts';
 import {
   type AnonCreds,
+  type AnonCredsRevocation,
   type AnonCredsSchema,
   type Credential,
   type CredentialDefinition,
@@ -15,6 +16,11 @@ import {
   type PresentationCheck,
   type PresentationRequest,
   type Refusal,
+  type RegistryWithKey,
+  type RevocationRegistryDefinition,
+  type RevocationStatusList,
+  registryMs,
+  type VerifyInput,
 } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import * as shapes from './shapes.ts';
@@ -30,6 +36,8 @@ export interface AnonCredsOptions {
   /** Limits in milliseconds; default 30 s, 120 s for keys. */
   timeoutMs?: number;
   keyTimeoutMs?: number;
+  /** Limit of a revocation registry; default `registryMs`. */
+  registryTimeoutMs?: number;
   /** Jobs that may wait in all (1,000) and of one tenant (250). */
   maxQueue?: number;
   maxPerTenant?: number;
@@ -37,34 +45,33 @@ export interface AnonCredsOptions {
   worker?: URL;
 }
 
-/** Runs an operation of the library for a tenant. `making`: it makes keys, which takes seconds to minutes of a core. */
-type Run = <Value>(
-  tenant: string,
-  operation: string,
-  input: Record<string, unknown>,
-  shape: shapes.Shape,
-  making?: boolean,
-) => Promise<Value>;
+/** Where an operation runs: keys take seconds to minutes of a core, and so do registries, whose time is known beforehand. */
+type Place = 'pool' | 'keys' | { registryOf: number };
+
+/** Runs an operation of the library for a tenant, and checks its result. */
+type Run = <Value>(tenant: string, operation: string, input: Record<string, unknown>, shape: shapes.Shape, place?: Place) => Promise<Value>;
 
 /** The engine over the official library, in worker threads. `close` ends the workers. */
 export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close(): Promise<void> } {
-  const pool = workerPool({
+  const common = {
     worker: options.worker ?? new URL('./worker.ts', import.meta.url),
-    env: options.libraryPath === undefined ? {} : { LIB_ANONCREDS_PATH: options.libraryPath },
+    env: {
+      ...(options.libraryPath === undefined ? {} : { LIB_ANONCREDS_PATH: options.libraryPath }),
+      // where the tails of a registry are made
+      TMPDIR: tmpdir(),
+    },
+  };
+  const pool = workerPool({
+    ...common,
     size: Math.max(1, options.workers ?? availableParallelism() - 1),
     maxQueue: options.maxQueue ?? 1000,
     maxPerTenant: options.maxPerTenant ?? 250,
   });
   // keys take seconds to minutes of a core: they have threads of their own, of lower priority, which end when there is nothing to make
-  const keys = workerPool({
-    worker: options.worker ?? new URL('./worker.ts', import.meta.url),
-    env: options.libraryPath === undefined ? {} : { LIB_ANONCREDS_PATH: options.libraryPath },
-    size: Math.max(1, Math.floor((options.workers ?? availableParallelism() - 1) / 2)),
-    maxQueue: 100,
-    maxPerTenant: 4,
-    idleMs: 10_000,
-    background: true,
-  });
+  const background = { maxQueue: 100, maxPerTenant: 4, idleMs: 10_000, background: true };
+  const keys = workerPool({ ...common, ...background, size: Math.max(1, Math.floor((options.workers ?? availableParallelism() - 1) / 2)) });
+  // one registry at a time, so that no key waits for one
+  const registries = workerPool({ ...common, ...background, size: 1 });
   const present = options.worker !== undefined || libraryExists(options.libraryPath);
 
   /** Runs an operation and checks what comes out of native code. */
@@ -73,12 +80,15 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
     operation: string,
     input: Record<string, unknown>,
     shape: shapes.Shape,
-    making = false,
+    place: Place = 'pool',
   ): Promise<Value> => {
     if (!present) throw new AppError('anoncreds-off');
-    const value = making
-      ? await keys.run(tenant, operation, input, options.keyTimeoutMs ?? KEY_MS)
-      : await pool.run(tenant, operation, input, options.timeoutMs ?? 30_000);
+    const value =
+      place === 'pool'
+        ? await pool.run(tenant, operation, input, options.timeoutMs ?? 30_000)
+        : place === 'keys'
+          ? await keys.run(tenant, operation, input, options.keyTimeoutMs ?? KEY_MS)
+          : await registries.run(tenant, operation, input, options.registryTimeoutMs ?? registryMs(place.registryOf));
     const fault = shape(value, '');
     if (fault) throw new AppError('anoncreds-failed', `The AnonCreds library gave an unexpected result: ${fault}`);
     return value as Value;
@@ -86,17 +96,18 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
 
   const engine: AnonCreds & { close(): Promise<void> } = {
     ...issuing(run),
+    ...revoking(run),
     ...holding(run),
     ...verifying(run, options.checkPresentation),
 
     status() {
-      const reason = pool.off() ?? keys.off();
+      const reason = pool.off() ?? keys.off() ?? registries.off();
       if (present && reason === undefined) return { on: true, text: 'AnonCreds is on' };
       return { on: false, text: `${new AppError('anoncreds-off').message}${reason === undefined ? '' : ` (${reason.slice(0, 200)})`}` };
     },
 
     async close() {
-      await Promise.all([pool.close(), keys.close()]);
+      await Promise.all([pool.close(), keys.close(), registries.close()]);
     },
   };
   return Object.freeze(engine);
@@ -126,7 +137,7 @@ const issuing = (run: Run): Pick<AnonCreds, 'createSchema' | 'createCredentialDe
         private: shapes.privateKey,
         keyCorrectnessProof: shapes.keyCorrectnessProof,
       }),
-      true,
+      'keys',
     );
   },
 
@@ -143,6 +154,10 @@ const issuing = (run: Run): Pick<AnonCreds, 'createSchema' | 'createCredentialDe
     demand(shapes.offer, input.offer, 'offer');
     demand(shapes.request, input.request, 'request');
     demand(shapes.values, input.values, 'values');
+    const { revocation } = input;
+    if ((revocation !== undefined) !== (input.credentialDefinition.value.revocation != null))
+      throw new AppError('bad-request', 'A registry is needed for a credential that can be revoked, and for no other');
+    if (revocation) demandIssuable(revocation);
     const entries = Object.entries(input.values);
     return run<Credential>(
       tenant,
@@ -154,11 +169,118 @@ const issuing = (run: Run): Pick<AnonCreds, 'createSchema' | 'createCredentialDe
         credentialRequest: input.request,
         attributeRawValues: Object.fromEntries(entries.map(([name, { raw }]) => [name, raw])),
         attributeEncodedValues: Object.fromEntries(entries.map(([name, { encoded }]) => [name, encoded])),
+        ...(revocation && { revocation }),
       },
       shapes.credential,
     );
   },
 });
+
+/** What an issuer does with the registries of a definition, and a holder with their lists. */
+const revoking = (run: Run): AnonCredsRevocation => ({
+  async createRevocationRegistry(tenant, { credentialDefinition, credentialDefinitionId, issuerId, tag, maxCredNum }) {
+    demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
+    demand(shapes.id, credentialDefinitionId, 'credentialDefinitionId');
+    demand(shapes.id, issuerId, 'issuerId');
+    demand(shapes.text(256), tag, 'tag');
+    demand(shapes.entries, maxCredNum, 'maxCredNum');
+    const made = await run<{ definition: RevocationRegistryDefinition; private: JsonObject; tails: Uint8Array }>(
+      tenant,
+      'createRevocationRegistry',
+      {
+        credentialDefinition,
+        credentialDefinitionId,
+        issuerId,
+        tag,
+        revocationRegistryType: 'CL_ACCUM',
+        maximumCredentialNumber: maxCredNum,
+      },
+      shapes.object({ definition: shapes.registryDefinition, private: shapes.registryKey, tails: shapes.tailsBytes(maxCredNum) }),
+      { registryOf: maxCredNum },
+    );
+    return { ...made, tailsHash: made.definition.value.tailsHash };
+  },
+
+  async createStatusList(tenant, { credentialDefinition, definition, definitionId, private: key, issuerId, timestamp }) {
+    demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
+    demandRegistry({ definition, private: key });
+    demand(shapes.id, definitionId, 'definitionId');
+    demand(shapes.id, issuerId, 'issuerId');
+    demand(shapes.optional(shapes.time), timestamp, 'timestamp');
+    return run<RevocationStatusList>(
+      tenant,
+      'createStatusList',
+      {
+        credentialDefinition,
+        revocationRegistryDefinitionId: definitionId,
+        revocationRegistryDefinition: definition,
+        revocationRegistryDefinitionPrivate: key,
+        issuerId,
+        issuanceByDefault: true,
+        ...(timestamp === undefined ? {} : { timestamp }),
+      },
+      shapes.statusListOf(definition.value.maxCredNum),
+    );
+  },
+
+  async updateStatusList(tenant, { credentialDefinition, definition, private: key, list, issued = [], revoked = [], timestamp }) {
+    const { maxCredNum } = definition.value;
+    demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
+    demandRegistry({ definition, private: key });
+    demand(shapes.statusListOf(maxCredNum), list, 'list');
+    demand(shapes.indices(maxCredNum), [...issued, ...revoked], 'issued and revoked');
+    demand(shapes.optional(shapes.time), timestamp, 'timestamp');
+    return run<RevocationStatusList>(
+      tenant,
+      'updateStatusList',
+      {
+        credentialDefinition,
+        revocationRegistryDefinition: definition,
+        revocationRegistryDefinitionPrivate: key,
+        list,
+        issued: [...issued],
+        revoked: [...revoked],
+        ...(timestamp === undefined ? {} : { timestamp }),
+      },
+      shapes.statusListOf(maxCredNum),
+    );
+  },
+
+  async createRevocationState(tenant, { definition, list, index, tails, former }) {
+    demand(shapes.registryDefinition, definition, 'definition');
+    const { maxCredNum } = definition.value;
+    demand(shapes.statusListOf(maxCredNum), list, 'list');
+    demand(shapes.index(maxCredNum), index, 'index');
+    demand(shapes.text(4096), tails, 'tails');
+    if (list.timestamp === undefined) throw new AppError('bad-request', 'A witness is for a list with a time');
+    if (former) {
+      demand(shapes.revocationState, former.state, 'former.state');
+      demand(shapes.statusListOf(maxCredNum), former.list, 'former.list');
+    }
+    return run<JsonObject>(
+      tenant,
+      'createRevocationState',
+      { definition, list, index, tails, ...(former && { former }) },
+      shapes.revocationState,
+    );
+  },
+});
+
+function demandRegistry({ definition, private: key }: RegistryWithKey): void {
+  demand(shapes.registryDefinition, definition, 'definition');
+  demand(shapes.registryKey, key, 'private');
+}
+
+/** @throws AppError `bad-request` where the registry has no such index, or its list has it revoked: a credential would be false from the start */
+function demandIssuable(revocation: RegistryWithKey & { definitionId: string; list: RevocationStatusList; index: number }): void {
+  const { definition, definitionId, list, index } = revocation;
+  demandRegistry(revocation);
+  demand(shapes.id, definitionId, 'definitionId');
+  demand(shapes.statusListOf(definition.value.maxCredNum), list, 'list');
+  demand(shapes.index(definition.value.maxCredNum), index, 'index');
+  if (list.revRegDefId !== definitionId) throw new AppError('bad-request', 'The status list is of another registry');
+  if (list.revocationList[index] !== 0) throw new AppError('bad-request', `The index ${index} of the registry is revoked`);
+}
 
 /** What a holder makes and keeps. */
 const holding = (run: Run): Pick<AnonCreds, 'createLinkSecret' | 'createRequest' | 'processCredential' | 'createPresentation'> => ({
@@ -188,24 +310,34 @@ const holding = (run: Run): Pick<AnonCreds, 'createLinkSecret' | 'createRequest'
     );
   },
 
-  async processCredential(tenant, { credential, metadata, linkSecret, credentialDefinition }) {
+  async processCredential(tenant, { credential, metadata, linkSecret, credentialDefinition, revocationRegistryDefinition: registry }) {
     demand(shapes.credential, credential, 'credential');
     demand(shapes.requestMetadata, metadata, 'metadata');
     demand(shapes.linkSecret, linkSecret, 'linkSecret');
     demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');
-    if (credential.rev_reg_id != null)
-      throw new AppError('not-implemented', 'Revocation is not supported yet: the credential is bound to a registry');
+    demand(shapes.optional(shapes.registryDefinition), registry, 'revocationRegistryDefinition');
+    const { r_credential: revocation } = (credential as { signature: { r_credential?: { i: number } | null } }).signature;
+    const bound = credential.rev_reg_id != null;
+    if (bound !== (revocation != null) || bound !== (registry !== undefined))
+      throw new AppError('bad-request', 'A credential of a registry is signed for an index of it, and no other is');
+    if (revocation && registry) demand(shapes.index(registry.value.maxCredNum), revocation.i, 'the index of the credential');
     return run<Credential>(
       tenant,
       'processCredential',
-      { credential, credentialRequestMetadata: metadata, linkSecret, credentialDefinition },
+      {
+        credential,
+        credentialRequestMetadata: metadata,
+        linkSecret,
+        credentialDefinition,
+        ...(registry && { revocationRegistryDefinition: registry }),
+      },
       shapes.credential,
     );
   },
 
   async createPresentation(tenant, { request, credentials, selfAttested, linkSecret, schemas, credentialDefinitions }) {
     demand(shapes.presentationRequest, request, 'request');
-    demand(shapes.list(shapes.object({ credential: shapes.credential }), 100), credentials, 'credentials');
+    demand(shapes.list(shapes.presented, 100), credentials, 'credentials');
     demand(shapes.map(shapes.raw, 200), selfAttested, 'selfAttested');
     demand(shapes.linkSecret, linkSecret, 'linkSecret');
     demandObjects(schemas, credentialDefinitions);
@@ -213,8 +345,13 @@ const holding = (run: Run): Pick<AnonCreds, 'createLinkSecret' | 'createRequest'
       tenant,
       'createPresentation',
       {
-        presentationRequest: bare(request),
-        credentials: credentials.map(({ credential }) => ({ credential })),
+        presentationRequest: bare(
+          request,
+          credentials.some(({ state }) => state !== undefined),
+        ),
+        credentials: credentials.map(({ credential, timestamp, state }) =>
+          state ? { credential, timestamp, revocationState: state } : { credential },
+        ),
         credentialsProve: credentials.flatMap(({ attributes, predicates }, entryIndex) => [
           ...attributes.map(({ referent, reveal }) => ({ entryIndex, referent, isPredicate: false, reveal })),
           ...predicates.map((referent) => ({ entryIndex, referent, isPredicate: true, reveal: true })),
@@ -235,9 +372,11 @@ const verifying = (run: Run, checkPresentation: PresentationCheck): Pick<AnonCre
     const { request, presentation, schemas, credentialDefinitions } = input;
     demand(shapes.presentationRequest, request, 'request');
     demandObjects(schemas, credentialDefinitions);
-    // The presentation is the holder's: what is wrong with it is the answer.
+    // The presentation is the holder's, who also chose the registries: what is wrong with them is the answer.
     const fault = shapes.presentation(presentation, 'presentation');
     if (fault) return refused([{ reason: 'malformed', detail: fault }]);
+    const strange = shapes.registries(input, '');
+    if (strange) return refused([{ reason: 'object-missing', detail: strange }]);
     const refusals = checkPresentation(input);
     if (refusals.length > 0) return refused(refusals);
     if (presentation.identifiers.length === 0) return { verified: true, refusals: [] };
@@ -246,8 +385,7 @@ const verifying = (run: Run, checkPresentation: PresentationCheck): Pick<AnonCre
         tenant,
         'verifyPresentation',
         {
-          presentation,
-          presentationRequest: bare(request),
+          ...normalised(input),
           schemas: { ...schemas },
           credentialDefinitions: { ...credentialDefinitions },
         },
@@ -264,11 +402,15 @@ const verifying = (run: Run, checkPresentation: PresentationCheck): Pick<AnonCre
 
 const refused = (refusals: Refusal[]): { verified: boolean; refusals: Refusal[] } => ({ verified: false, refusals });
 
+/** An interval that every time is in. */
+const ALWAYS = { from: 0, to: 2 ** 31 - 1 };
+
 /**
  * The request without restrictions and intervals, which `checkPresentation` has judged: the library would judge them again by its own, narrower idea (it takes
- * `issuer_did` for unqualified DIDs only). Neither is bound into the proof.
+ * `issuer_did` for unqualified DIDs only). Neither is bound into the proof. `revocable`: with one interval for all, so that each sub-proof of non-revocation is
+ * made and computed.
  */
-function bare(request: PresentationRequest): Record<string, unknown> {
+function bare(request: PresentationRequest, revocable: boolean): Record<string, unknown> {
   const { name, version, nonce, requested_attributes: attributes, requested_predicates: predicates } = request;
   return {
     name,
@@ -280,6 +422,27 @@ function bare(request: PresentationRequest): Record<string, unknown> {
     requested_predicates: Object.fromEntries(
       Object.entries(predicates).map(([referent, one]) => [referent, { name: one.name, p_type: one.p_type, p_value: one.p_value }]),
     ),
+    ...(revocable && { non_revoked: ALWAYS }),
+  };
+}
+
+/**
+ * What the library is to compute of a presentation that `checkPresentation` has passed. A sub-proof proves that its credential is not revoked where it had to and
+ * nowhere else: only its identifier keeps registry and time, with the list that was in force then.
+ */
+function normalised({ request, presentation, revocationRegistryDefinitions: registries = {}, statusLists = [] }: VerifyInput) {
+  const proven = presentation.proof.proofs.map(({ non_revoc_proof: proof }) => proof != null);
+  const identifiers = presentation.identifiers.map(({ rev_reg_id: registry, timestamp, ...identifier }, index) =>
+    proven[index] ? { ...identifier, rev_reg_id: registry, timestamp } : identifier,
+  );
+  const revocable = proven.includes(true);
+  const lists = new Map(
+    statusLists.map((one) => [JSON.stringify([one.registryId, one.timestamp]), { ...one.list, timestamp: one.timestamp }]),
+  );
+  return {
+    presentation: { ...presentation, identifiers },
+    presentationRequest: bare(request, revocable),
+    ...(revocable && { revocationRegistryDefinitions: { ...registries }, revocationStatusLists: [...lists.values()] }),
   };
 }
 

@@ -13,6 +13,11 @@ export const text =
       ? undefined
       : wrong(path, `text of ${min} to ${max} characters`);
 
+export const matching =
+  (pattern: RegExp, what: string): Shape =>
+  (value, path) =>
+    typeof value === 'string' && pattern.test(value) ? undefined : wrong(path, what);
+
 /** A number in decimal, as the library writes its big numbers. */
 export const decimal =
   (digits: number): Shape =>
@@ -74,6 +79,12 @@ export const object =
     return undefined;
   };
 
+/** Of one shape or the other. */
+const either =
+  (one: Shape, other: Shape): Shape =>
+  (value, path) =>
+    one(value, path) === undefined ? undefined : other(value, path);
+
 export const any: Shape = () => undefined;
 
 /** A shape, and at most `max` bytes of JSON. */
@@ -86,7 +97,12 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 
 // A 3072-bit modulus has 925 digits; responses of proofs add some hundred bits to an exponent.
 const number = decimal(1400);
+/** Points of the curve, as the library writes them: for each number how often the modulus fits in it, and the number in hexadecimal. */
+const g1 = matching(/^[0-9]{1,9} [0-9A-F]{1,70}(?: [0-9]{1,9} [0-9A-F]{1,70}){2}$/, 'a point');
+const g2 = matching(/^[0-9]{1,9} [0-9A-F]{1,70}(?: [0-9]{1,9} [0-9A-F]{1,70}){5}$/, 'a point');
 const numbers = map(number, 200);
+/** A number modulo the order of the curve. */
+const scalar = matching(/^[0-9A-F]{1,70}$/, 'a number in hexadecimal');
 const id = text(512);
 const attributes = 125;
 /** The attribute that carries the link secret. */
@@ -123,9 +139,69 @@ export const credentialDefinition = bounded(
     issuerId: id,
     value: object({
       primary: object({ n: number, s: number, r: map(number, attributes + 1, 1), rctxt: number, z: number }),
-      revocation: optional(map(any, 20)),
+      revocation: optional(object({ g: g1, g_dash: g2, h: g1, h0: g1, h1: g1, h2: g1, htilde: g1, h_cap: g2, u: g2, pk: g1, y: g2 })),
     }),
   }),
+);
+
+export const entries = integer(4, 32_768);
+/** An index at which a credential can be issued, of a registry of so many entries: the library fails at 0, or breaks the registry. */
+export const index = (maxCredNum: number): Shape => integer(1, maxCredNum - 1);
+/** Indices of a registry, each once. */
+export const indices =
+  (maxCredNum: number): Shape =>
+  (value, path) =>
+    list(index(maxCredNum), maxCredNum)(value, path) ??
+    (new Set(value as number[]).size === (value as number[]).length ? undefined : wrong(path, 'a list of different indices'));
+
+export const registryDefinition = bounded(
+  object({
+    issuerId: id,
+    revocDefType: literal('CL_ACCUM'),
+    credDefId: id,
+    tag: text(256),
+    value: object({
+      publicKeys: object({ accumKey: object({ z: matching(/^[0-9A-F ]{1,1000}$/, 'the key of an accumulator') }) }),
+      maxCredNum: entries,
+      tailsLocation: text(2048, 0),
+      tailsHash: matching(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, 'a SHA-256 in base58'),
+    }),
+  }),
+);
+
+export const registryKey = bounded(object({ value: object({ gamma: matching(/^[0-9A-F]{1,70}$/, 'a number in hexadecimal') }) }), 1 << 12);
+
+export const time = integer(0, 2 ** 31 - 1);
+
+export const statusList = object({
+  issuerId: id,
+  revRegDefId: id,
+  revocationList: list(literal(0, 1), 32_768, 4),
+  currentAccumulator: g2,
+  timestamp: optional(time),
+});
+
+/** Of a list: the registry has so many entries. */
+export const statusListOf =
+  (maxCredNum: number): Shape =>
+  (value, path) =>
+    statusList(value, path) ??
+    ((value as { revocationList: unknown[] }).revocationList.length === maxCredNum ? undefined : wrong(path, 'a list of this registry'));
+
+/** What a verifier has read of the registries that a presentation names. */
+export const registries = object({
+  revocationRegistryDefinitions: optional(map(registryDefinition, 100)),
+  statusLists: optional(list(object({ registryId: id, timestamp: time, list: statusList, next: optional(time) }), 100)),
+});
+
+export const tailsBytes =
+  (maxCredNum: number): Shape =>
+  (value, path) =>
+    value instanceof Uint8Array && value.length === 2 + 128 * (2 * maxCredNum + 1) ? undefined : wrong(path, 'the tails of this registry');
+
+export const revocationState = bounded(
+  object({ witness: object({ omega: g2 }), rev_reg: object({ accum: g2 }), timestamp: time }),
+  1 << 12,
 );
 
 export const privateKey = bounded(
@@ -169,10 +245,33 @@ export const credential = bounded(
     cred_def_id: id,
     rev_reg_id: optional(id),
     values,
-    signature: object({ p_credential: object({ m_2: number, a: number, e: number, v: number }) }),
+    signature: object({
+      p_credential: object({ m_2: number, a: number, e: number, v: number }),
+      r_credential: optional(
+        bounded(
+          object({
+            sigma: g1,
+            c: scalar,
+            vr_prime_prime: scalar,
+            witness_signature: object({ sigma_i: g2, u_i: g2, g_i: g1 }),
+            g_i: g1,
+            i: integer(1, 32_767),
+            m2: scalar,
+          }),
+          1 << 12,
+        ),
+      ),
+    }),
     signature_correctness_proof: object({ se: number, c: number }),
   }),
   16 << 20,
+);
+
+/** A credential that is presented, with time and witness or neither. */
+export const presented = both(object({ credential, timestamp: optional(time), state: optional(revocationState) }), (value, path) =>
+  ((value as { timestamp?: unknown }).timestamp == null) === ((value as { state?: unknown }).state == null)
+    ? undefined
+    : wrong(path, 'a credential with both time and witness, or with neither'),
 );
 
 const referents = 200;
@@ -196,7 +295,7 @@ export const presentationRequest = bounded(
   }),
 );
 
-const index = object({ sub_proof_index: integer(0, 99) });
+const at = object({ sub_proof_index: integer(0, 99) });
 const valueAt = object({ sub_proof_index: integer(0, 99), raw, encoded });
 export const presentation = bounded(
   object({
@@ -223,6 +322,7 @@ export const presentation = bounded(
               ),
             ),
           }),
+          non_revoc_proof: optional(object({ x_list: map(scalar, 14, 13), c_list: map(either(g1, g2), 7, 7) })),
         }),
         100,
       ),
@@ -232,8 +332,8 @@ export const presentation = bounded(
       revealed_attrs: map(valueAt, referents),
       revealed_attr_groups: optional(map(object({ sub_proof_index: integer(0, 99), values }), referents)),
       self_attested_attrs: map(raw, referents),
-      unrevealed_attrs: map(index, referents),
-      predicates: map(index, referents),
+      unrevealed_attrs: map(at, referents),
+      predicates: map(at, referents),
     }),
     identifiers: list(object({ schema_id: id, cred_def_id: id, rev_reg_id: optional(id), timestamp: optional(integer(0, 2 ** 40)) }), 100),
   }),

@@ -2,8 +2,9 @@
  * The worker's side of the AnonCreds engine: the library is synchronous and slow, so it runs here. One message in, one out; nothing is kept between messages.
  * Handles of native objects are freed as soon as their JSON is taken: the wrapper leaves that to us.
  */
-import { readlinkSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { setPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { JsonObject } from '../../ports/json.ts';
 
@@ -30,6 +31,19 @@ function take(native: Native): Record<string, unknown> {
     return native.toJson();
   } finally {
     native.handle.clear();
+  }
+}
+
+/** Runs with native objects, which are freed afterwards. */
+function using<Value>(run: (open: <One extends { handle: { clear(): void } }>(one: One) => One) => Value): Value {
+  const opened: { handle: { clear(): void } }[] = [];
+  try {
+    return run((one) => {
+      opened.push(one);
+      return one;
+    });
+  } finally {
+    for (const { handle } of opened) handle.clear();
   }
 }
 
@@ -69,21 +83,114 @@ const operations: Record<string, (library: Library, input: never) => unknown> = 
     return { request: take(made.credentialRequest), metadata: take(made.credentialRequestMetadata) };
   },
 
-  createCredential: (
+  createCredential(
     library,
-    input: {
+    {
+      revocation,
+      ...input
+    }: {
       credentialDefinition: JsonObject;
       credentialDefinitionPrivate: JsonObject;
       credentialOffer: JsonObject;
       credentialRequest: JsonObject;
       attributeRawValues: Record<string, string>;
       attributeEncodedValues: Record<string, string>;
+      revocation?: { definition: JsonObject; definitionId: string; private: JsonObject; list: JsonObject; index: number };
     },
-  ) => take(library.Credential.create(input)),
+  ) {
+    if (!revocation) return take(library.Credential.create(input));
+    const { definition, definitionId, private: key, list, index } = revocation;
+    return using((open) => {
+      const statusList = open(library.RevocationStatusList.fromJson(list));
+      const revocationConfiguration = new library.CredentialRevocationConfig({
+        registryDefinition: open(library.RevocationRegistryDefinition.fromJson(definition)),
+        registryDefinitionPrivate: open(library.RevocationRegistryDefinitionPrivate.fromJson(key)),
+        statusList,
+        registryIndex: index,
+      });
+      const options = { ...input, revocationRegistryId: definitionId, revocationStatusList: statusList, revocationConfiguration };
+      return take(library.Credential.create(options));
+    });
+  },
+
+  createRevocationRegistry(
+    library,
+    input: {
+      credentialDefinition: JsonObject;
+      credentialDefinitionId: string;
+      issuerId: string;
+      tag: string;
+      revocationRegistryType: string;
+      maximumCredentialNumber: number;
+    },
+  ) {
+    // the library writes the tails into a folder, under their hash
+    const tailsDirectoryPath = mkdtempSync(join(tmpdir(), 'flexid-tails-'));
+    try {
+      const made = library.RevocationRegistryDefinition.create({ ...input, tailsDirectoryPath });
+      const key = take(made.revocationRegistryDefinitionPrivate);
+      const definition = take(made.revocationRegistryDefinition) as { value: { tailsLocation: string; tailsHash: string } };
+      const tails = new Uint8Array(readFileSync(definition.value.tailsLocation));
+      definition.value.tailsLocation = '';
+      return { definition, private: key, tails };
+    } finally {
+      rmSync(tailsDirectoryPath, { recursive: true, force: true });
+    }
+  },
+
+  createStatusList: (library, input: Parameters<Library['RevocationStatusList']['create']>[0]) =>
+    take(library.RevocationStatusList.create(input)),
+
+  updateStatusList(
+    library,
+    { list, ...input }: { list: JsonObject } & Parameters<InstanceType<Library['RevocationStatusList']>['update']>[0],
+  ) {
+    const statusList = library.RevocationStatusList.fromJson(list);
+    // an update replaces the handle and leaves the former one to us
+    const { handle: former } = statusList;
+    try {
+      statusList.update(input);
+      return statusList.toJson();
+    } finally {
+      if (statusList.handle !== former) statusList.handle.clear();
+      former.clear();
+    }
+  },
+
+  createRevocationState(
+    library,
+    input: { definition: JsonObject; list: JsonObject; index: number; tails: string; former?: { state: JsonObject; list: JsonObject } },
+  ) {
+    return using((open) => {
+      const options = {
+        revocationRegistryDefinition: open(library.RevocationRegistryDefinition.fromJson(input.definition)),
+        revocationStatusList: open(library.RevocationStatusList.fromJson(input.list)),
+        revocationRegistryIndex: input.index,
+        tailsPath: input.tails,
+      };
+      if (!input.former) return take(library.CredentialRevocationState.create(options));
+      const oldRevocationState = open(library.CredentialRevocationState.fromJson(input.former.state));
+      const oldRevocationStatusList = open(library.RevocationStatusList.fromJson(input.former.list));
+      const state = library.CredentialRevocationState.fromJson(input.former.state);
+      const { handle } = state;
+      try {
+        state.update({ ...options, oldRevocationState, oldRevocationStatusList });
+        return take(state);
+      } finally {
+        handle.clear();
+      }
+    });
+  },
 
   processCredential(
     library,
-    input: { credential: JsonObject; credentialRequestMetadata: JsonObject; linkSecret: string; credentialDefinition: JsonObject },
+    input: {
+      credential: JsonObject;
+      credentialRequestMetadata: JsonObject;
+      linkSecret: string;
+      credentialDefinition: JsonObject;
+      revocationRegistryDefinition?: JsonObject;
+    },
   ) {
     const credential = library.Credential.fromJson(input.credential);
     try {
@@ -103,6 +210,8 @@ const operations: Record<string, (library: Library, input: never) => unknown> = 
       presentationRequest: JsonObject;
       schemas: Record<string, JsonObject>;
       credentialDefinitions: Record<string, JsonObject>;
+      revocationRegistryDefinitions?: Record<string, JsonObject>;
+      revocationStatusLists?: JsonObject[];
     },
   ) {
     const presentation = library.Presentation.fromJson(input.presentation);
