@@ -247,7 +247,9 @@ function ordersOf(
         after === undefined ? undefined : ctx.now + after,
       ),
     ),
-    ...(effects.work ?? []).map((order) => workJob(tenant, { ...common, ...order }, callId)),
+    ...(effects.work ?? []).map(({ allocate, ...order }) =>
+      workJob(tenant, { ...common, ...order }, callId, allocate && { counter: allocate.counter, upTo: allocate.upTo }),
+    ),
     ...(effects.ledger ?? []).map((order) => ledgerJob(tenant, { ...common, ...order }, callId)),
     ...(effects.dispatch ?? []).map((local) => localMessageJob(tenant, { ...local, answer }, callId)),
   ];

@@ -76,6 +76,11 @@ export interface WorkOrder {
   readonly input: JsonObject;
   /** The protocol's `results` entry that takes what comes out. */
   readonly result: string;
+  /**
+   * A number of the tenant's counter, taken in the commit that orders the work (`JobWrite.allocate`): the work reads it as `allocated`, after a kill the same one.
+   * Where the counter has given `upTo`, nothing is ordered, the job that wanted to is tried again, and `whenFull` is run.
+   */
+  readonly allocate?: { readonly counter: string; readonly upTo: number; readonly whenFull?: NextCommand };
 }
 
 export interface LedgerOrder {

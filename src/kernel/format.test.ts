@@ -63,6 +63,34 @@ test('an act of several formats is ordered one after another, and each hands on 
   assert.throws(() => formatOrder('offer', [], 'offered'), { code: 'bad-request' });
 });
 
+test('an act that needs a number is ordered again with it, between the formats before and after', async () => {
+  const formats = createFormats([
+    echo('one', {
+      issuance: {
+        ...echo('one').issuance!,
+        issue: async ({ allocated }) =>
+          allocated === undefined
+            ? { allocate: { counter: 'registry', upTo: 3 }, input: { registry: 'r' } }
+            : { value: { index: allocated } },
+      },
+    }),
+    echo('two', { issuance: { ...echo('two').issuance!, issue: async () => ({ value: { of: 'two' } }) } }),
+  ]);
+  const ops = formatWork(formats, RECORDS);
+  const act = async (ctx: WorkContext, { op, input }: { op: string; input: object }) => (await ops[op]!(ctx, input)) as ActOutput<object>;
+  const order = formatOrder('issue', [{ format: 'two', input: {} } as never, { format: 'one', input: {} } as never], 'issued');
+  const { next: second } = await act(context(), order);
+  const { made, next: third } = await act(context(), second!);
+  assert.deepEqual(made, [{ value: { of: 'two' }, format: 'two' }]);
+  assert.deepEqual(third, {
+    ...second,
+    input: { ...second!.input, input: { registry: 'r' } },
+    allocate: { counter: 'registry', upTo: 3 },
+  });
+  const done = await act({ ...context(), allocated: 2 }, third!);
+  assert.deepEqual(done, { made: [...made, { value: { index: 2 }, format: 'one' }], next: undefined });
+});
+
 test('what a wallet stores it has requested: the secret of the request is handed to the format', async () => {
   const store = (exchange: string) => run(context(), formatOrder('store', [{ format: 'one', input: { exchange, id: 'c' } }], 'stored'));
   assert.deepEqual((await store('x')).made, [{ credential: { of: 'one' }, info: { secret: 's' }, id: 'c', format: 'one' }]);

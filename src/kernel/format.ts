@@ -21,6 +21,26 @@ export interface FormatResult {
   readonly detail?: JsonObject;
 }
 
+/** Where the status of an issued credential stands: the index in its revocation registry, whose last index is `last`. */
+export interface RevocationIndex {
+  /** Id of the registry's record. */
+  readonly registry: string;
+  readonly rev_reg_id: string;
+  readonly cred_def_id: string;
+  readonly index: number;
+  readonly last: number;
+}
+
+/**
+ * The act needs a number that nobody else has: it is run again with the same input, in the commit that takes the number, and reads it as `ctx.allocated`. Where
+ * the counter is full, the act is run from its start again.
+ */
+export interface NeedsNumber {
+  readonly allocate: NonNullable<WorkOrder['allocate']>;
+  /** Members of its input when it is run again. */
+  readonly input?: JsonObject;
+}
+
 /** What a format does in issue-credential. Acts run outside of steps: they may compute, and read the store and the ledger. */
 export interface Issuance {
   /** Identifiers of its attachments, by message. */
@@ -39,11 +59,14 @@ export interface Issuance {
    * @throws AppError `bad-request`
    */
   request(ctx: WorkContext, input: { offer: JsonObject; entropy: string }): Promise<FormatResult & { readonly secret: Uint8Array }>;
-  /** The issuer's credential: of what was offered, with the values that were offered. @throws AppError `bad-request` */
+  /**
+   * The issuer's credential: of what was offered, with the values that were offered. `registry`: the one whose index `ctx.allocated` is.
+   * @throws AppError `bad-request`, `registry-unready` where no revocation registry is active: the exchange waits
+   */
   issue(
     ctx: WorkContext,
-    input: { offer: JsonObject; request: JsonObject; values: Readonly<Record<string, string>> },
-  ): Promise<FormatResult>;
+    input: { offer: JsonObject; request: JsonObject; values: Readonly<Record<string, string>>; registry?: string },
+  ): Promise<(FormatResult & { readonly revocable?: RevocationIndex }) | NeedsNumber>;
   /**
    * What the wallet holds of a credential that was checked: the credential itself, `info` as `GET /credentials` lists it, and a secret that goes with it.
    * `lax`: the peer encodes values by a rule of its own (2018 Agent Protocol).
@@ -196,8 +219,14 @@ export function formatWork({ issued, presented }: Formats, records: ReadonlyMap<
   const ops: Record<string, WorkOps[string]> = {};
   // biome-ignore lint/suspicious/noExplicitAny: each act has an input of its own, as its order wrote it
   const add = (format: string, act: Act, run: (ctx: WorkContext, input: any) => Promise<object>): void => {
-    ops[`${format}/${act}`] = async (ctx, order: { input: JsonObject; rest: FormatTask[]; made: JsonObject[]; result: string }) => {
-      const made = [...order.made, { ...(await run(ctx, order.input)), format } as JsonObject];
+    const op = `${format}/${act}`;
+    ops[op] = async (ctx, order: { input: JsonObject; rest: FormatTask[]; made: JsonObject[]; result: string }) => {
+      const done = await run(ctx, order.input);
+      if ('allocate' in done) {
+        const { allocate, input } = done as NeedsNumber;
+        return { made: order.made, next: { op, input: { ...order, input: { ...order.input, ...input } }, result: order.result, allocate } };
+      }
+      const made = [...order.made, { ...done, format } as JsonObject];
       return { made, next: order.rest.length > 0 ? formatOrder(act, order.rest, order.result, made) : undefined };
     };
   };

@@ -3,8 +3,9 @@ import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
+import type { NextCommand, WorkOrder } from './effects.ts';
 import type { Engine } from './engine.ts';
-import type { AnswerRef, CommandPayload, LedgerPayload, LocalMessagePayload, WorkPayload } from './jobs.ts';
+import { type AnswerRef, type CommandPayload, commandJob, type LedgerPayload, type LocalMessagePayload, type WorkPayload } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
@@ -71,14 +72,27 @@ export async function runJob(on: On, job: ClaimedJob, lease: string): Promise<vo
     await orFail(on, job, lease, payload, async () => {
       const op = on.ops[payload.op];
       if (!op) throw new AppError('internal', `no work is called ${payload.op}`);
-      const output = await op(on.work(job.tenant), payload.input);
-      await resultOf(on, job, held, payload, output);
+      const output = await op({ ...on.work(job.tenant), allocated: job.allocated }, payload.input);
+      try {
+        await resultOf(on, job, held, payload, output);
+      } catch (error) {
+        const full = error instanceof AppError && error.code === 'counter-full' ? (output as { next?: WorkOrder }).next : undefined;
+        if (full?.allocate?.whenFull) await orderAlone(on, job.tenant, payload, full.allocate.whenFull);
+        throw error;
+      }
     });
   }
 }
 
 /** `tell`: of an earlier version. */
 const isLocalMessage = ({ kind }: ClaimedJob): boolean => kind === 'local-message' || kind === 'tell';
+
+/** Orders a command by itself: what its step finds decides whether anything follows. */
+async function orderAlone(on: On, tenant: string, about: About, { command, input = {}, protocol, record }: NextCommand): Promise<void> {
+  const { category, id } = record ?? about;
+  const order = commandJob(tenant, { protocol: protocol ?? about.protocol, command, category, id, input });
+  await on.kernel.db.store.commit(tenant, { jobs: [order] });
+}
 
 async function resultOf(
   on: On,

@@ -149,8 +149,10 @@ export const commandJob = (tenant: string, payload: CommandPayload, callId?: str
 export const localMessageJob = (tenant: string, payload: LocalMessagePayload, callId?: string): JobWrite =>
   job('local-message', `local-message:${tenant}:${payload.connection ?? payload.replyTo?.key}`, payload, callId);
 
-export const workJob = (tenant: string, payload: WorkPayload, callId?: string): JobWrite =>
-  job('work', `work:${tenant}:${payload.category}:${payload.id}`, payload, callId);
+export const workJob = (tenant: string, payload: WorkPayload, callId?: string, allocate?: JobWrite['allocate']): JobWrite => ({
+  ...job('work', `work:${tenant}:${payload.category}:${payload.id}`, payload, callId),
+  ...(allocate && { allocate }),
+});
 
 /** An envelope for a wallet that is locked: kept as it came, by the instance, until it can be opened. It is looked at again by itself, and when the wallet is opened. */
 export const inboxJob = (tenant: string, body: Uint8Array, notBefore: number): JobWrite =>

@@ -11,6 +11,8 @@ export interface WorkContext {
   readonly store: Store;
   readonly anoncreds: AnonCreds;
   readonly resolver: Resolver;
+  /** The number that the order of this work has taken (`WorkOrder.allocate`). */
+  readonly allocated?: number;
   /** @throws AppError `ledger-none` where none is configured. */
   ledger(): Ledger;
   /** The path of the tails file of a registry's definition: `Tails.file` of this tenant. */
