@@ -41,10 +41,16 @@ interface Slot {
   ready: boolean;
   job?: Job;
   timer?: NodeJS.Timeout;
+  /** Called at the end of a call that nobody waits for any more. */
+  returned?: () => void;
 }
 
 const START_MS = 30_000;
 const MAX_STILLBORN = 3;
+/** A call that goes on for so many times its limit will not return. */
+const PATIENCE = 10;
+/** How long a call that runs may take when the pool closes. */
+const CLOSE_MS = 2000;
 
 /** Jobs that wait, in turn by tenant. */
 function tenantQueue({ maxQueue, maxPerTenant }: Pick<PoolOptions, 'maxQueue' | 'maxPerTenant'>) {
@@ -79,7 +85,8 @@ function tenantQueue({ maxQueue, maxPerTenant }: Pick<PoolOptions, 'maxQueue' | 
 
 /**
  * A pool of worker threads for calls that block. Workers start when they are first needed and do not keep the process alive while idle. A worker that dies or
- * takes too long is replaced: native code cannot be interrupted, so its thread may go on for a while, and no more than `size` such threads are allowed.
+ * takes too long is replaced: native code cannot be interrupted, so its thread may go on for a while, and no more than `size` such threads are allowed. A thread is
+ * ended between calls: native code that returns into a thread that was ended aborts the process.
  */
 export function workerPool(options: PoolOptions): Pool {
   const slots = new Set<Slot>();
@@ -98,7 +105,7 @@ export function workerPool(options: PoolOptions): Pool {
     return job;
   };
 
-  const retire = (slot: Slot, reason: string): void => {
+  const retire = (slot: Slot, reason: string, alive = true): void => {
     if (!slots.delete(slot)) return;
     const job = release(slot);
     job?.reject(new AppError('anoncreds-busy', reason));
@@ -109,14 +116,30 @@ export function workerPool(options: PoolOptions): Pool {
       failAll(new AppError('anoncreds-off'));
     }
     lost++;
-    void slot.worker.terminate().finally(() => {
+    void ended(slot, job && alive ? job.timeoutMs * PATIENCE : 0).finally(() => {
       lost--;
       pump();
     });
     pump();
   };
 
+  /** Ends the thread of a slot when its call has returned, or after so long. */
+  const ended = async (slot: Slot, patienceMs: number): Promise<void> => {
+    if (patienceMs > 0) {
+      await new Promise<void>((resolve) => {
+        slot.returned = resolve;
+        slot.timer = setTimeout(resolve, patienceMs);
+      });
+      clearTimeout(slot.timer);
+    }
+    await slot.worker.terminate();
+  };
+
   const answered = (slot: Slot, reply: Reply): void => {
+    if (slot.returned) {
+      slot.returned();
+      return;
+    }
     if ('ready' in reply) {
       slot.ready = reply.ready;
       if (!reply.ready) {
@@ -150,8 +173,15 @@ export function workerPool(options: PoolOptions): Pool {
     slots.add(slot);
     slot.timer = setTimeout(() => retire(slot, 'The AnonCreds worker did not start'), START_MS);
     worker.on('message', (reply: Reply) => answered(slot, reply));
-    worker.on('error', () => retire(slot, 'The AnonCreds worker failed'));
-    worker.on('exit', () => retire(slot, 'The AnonCreds worker ended'));
+    for (const [event, reason] of [
+      ['error', 'The AnonCreds worker failed'],
+      ['exit', 'The AnonCreds worker ended'],
+    ] as const) {
+      worker.on(event, () => {
+        if (slot.returned) slot.returned();
+        else retire(slot, reason, false);
+      });
+    }
   };
 
   const pump = (): void => {
@@ -192,8 +222,9 @@ export function workerPool(options: PoolOptions): Pool {
       await Promise.all(
         [...slots].map((slot) => {
           slots.delete(slot);
-          release(slot)?.reject(error);
-          return slot.worker.terminate();
+          const job = release(slot);
+          job?.reject(error);
+          return ended(slot, job ? CLOSE_MS : 0);
         }),
       );
     },
