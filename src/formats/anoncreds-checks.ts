@@ -1,8 +1,6 @@
-import { AppError } from '../errors.ts';
 import type {
   AnonCredsSchema,
   CredentialDefinition,
-  LedgerObjects,
   PredicateType,
   Presentation,
   PresentationRequest,
@@ -13,6 +11,7 @@ import type {
 } from '../ports/anoncreds.ts';
 import { proofFault } from './anoncreds-proof.ts';
 import { canonicalName, showsNumber } from './anoncreds-values.ts';
+import { checkNonRevocation } from './non-revocation.ts';
 import { isUnrestricted } from './proof-request.ts';
 import { meets, type Subject, WqlUnsupported } from './wql.ts';
 
@@ -22,8 +21,7 @@ export const PREDICATES: Readonly<Record<PredicateType, string>> = { '>=': 'GE',
 /**
  * Everything about a presentation but the equations of its proof (AnonCreds specification, "Verify Presentation"): that it answers this request and nothing
  * else, with the values that were proven, from credentials that were allowed, by responses in their ranges that belong together (`anoncreds-proof.ts`).
- * An empty list means that only the equations are left to check.
- * @throws AppError `not-implemented` when non-revocation is asked of a credential that can be revoked
+ * An empty list means that only the equations are left to check. A sub-proof has a proof of non-revocation then if it must have one (`non-revocation.ts`).
  */
 export function checkPresentation(input: VerifyInput): Refusal[] {
   const { request, presentation } = input;
@@ -41,7 +39,7 @@ export function checkPresentation(input: VerifyInput): Refusal[] {
   }
 
   const proofs = presentation.proof.proofs.map((_, i) => subProof(input, i, refuse));
-  assertNoRevocation(request, presentation, input.credentialDefinitions);
+  const notRevoked = checkNonRevocation(input, refuse);
   checkCoverage(request, presentation, refuse);
   for (const [referent, wanted] of Object.entries(request.requested_attributes)) checkAttribute(input, referent, wanted, proofs, refuse);
   for (const [referent, wanted] of Object.entries(request.requested_predicates)) {
@@ -69,9 +67,10 @@ export function checkPresentation(input: VerifyInput): Refusal[] {
   if (refusals.length === 0) {
     const fault = proofFault(
       presentation,
-      presentation.identifiers.map(({ schema_id: schema, cred_def_id: definition }) => ({
+      presentation.identifiers.map(({ schema_id: schema, cred_def_id: definition }, index) => ({
         schema: input.schemas[schema]!,
         modulus: String(input.credentialDefinitions[definition]!.value.primary.n),
+        nonRevocation: notRevoked.has(index),
       })),
     );
     if (fault !== undefined) refuse('proof-unbound', undefined, fault);
@@ -107,8 +106,10 @@ function subProof(input: VerifyInput, index: number, refuse: Refuse): Proof | un
   const subject = subjectOf(schemaId, schema, credentialDefinitionId, definition, revealedValues(input, index));
   if (definition.value.revocation) subject.revocable = true;
   // controllers read them as shown
-  else if (registry != null) refuse('identifier-mismatch', undefined, `${credentialDefinitionId} has no revocation registry`);
-  if (timestamp != null) refuse('identifier-mismatch', undefined, 'a time without a proof of non-revocation');
+  else {
+    if (registry != null) refuse('identifier-mismatch', undefined, `${credentialDefinitionId} has no revocation registry`);
+    if (timestamp != null) refuse('identifier-mismatch', undefined, 'a time without a proof of non-revocation');
+  }
   for (const name of revealed.keys())
     if (!subject.attributes.has(name)) refuse('identifier-mismatch', undefined, `the schema has no attribute ${name}`);
   return {
@@ -239,28 +240,6 @@ export function subjectOf(
     attributes: new Set(schema.attrNames.map(canonicalName)),
     values,
   };
-}
-
-/**
- * A request may name an interval for non-revocation; it means something only for credentials that can be revoked, which is not built yet.
- * @throws AppError `not-implemented`
- */
-function assertNoRevocation(
-  request: PresentationRequest,
-  presentation: Pick<Presentation, 'identifiers'>,
-  definitions: LedgerObjects['credentialDefinitions'],
-): void {
-  const referents = [...Object.values(request.requested_attributes), ...Object.values(request.requested_predicates)];
-  const asked = [request, ...referents].some(({ non_revoked: interval }) => interval !== undefined && interval !== null);
-  if (!asked) return;
-  for (const { cred_def_id: id } of presentation.identifiers) {
-    if (own(definitions, id)?.value.revocation) {
-      throw new AppError(
-        'not-implemented',
-        'Proofs of non-revocation are not supported yet: the request asks for one and the credential can be revoked',
-      );
-    }
-  }
 }
 
 /** A member that is the object's own: referents and identifiers are named by others, `constructor` among them. */

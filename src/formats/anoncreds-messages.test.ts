@@ -47,6 +47,35 @@ suite("verified_msgs, in ACA-Py's words first", () => {
     assert.deepEqual(reasons([], 'plain', 7), ['RMV_RFNT_NRI::single', 'RMV_RFNT_NRI::bound', 'UNRVL_ATTR::hidden']);
   });
 
+  test('times outside of their intervals, and times that are missing', () => {
+    const outside = ['TS_OUT_NRI::single', 'TS_OUT_NRI::group', 'TS_OUT_NRI::hidden', 'TS_OUT_NRI::bound'];
+    assert.deepEqual(reasons([], 'revocable', 7), [...outside, 'UNRVL_ATTR::hidden']);
+    assert.deepEqual(reasons([], 'revocable', 1), ['UNRVL_ATTR::hidden']);
+    const late: Refusal = { reason: 'timestamp-outside-interval', referent: 'single', detail: '7 is after 1' };
+    assert.deepEqual(reasons([late], 'revocable', 7), [
+      ...outside,
+      'UNRVL_ATTR::hidden',
+      'VERIFY_ERROR::Invalid timestamp',
+      'timestamp-outside-interval: single: 7 is after 1',
+    ]);
+    const future = { ...late, detail: '7 is in the future' };
+    assert.equal(reasons([future], 'revocable', 7).at(-2), 'VALUE_ERROR::Timestamp 7 is in the future');
+    for (const [referent, what] of Object.entries({
+      single: 'attribute',
+      group: 'attribute group',
+      bound: 'predicate',
+      hidden: 'attribute',
+    }))
+      assert.deepEqual(reasons([{ reason: 'revocation-unproven', referent }], 'revocable').slice(-2), [
+        `VALUE_ERROR::Timestamp on sub-proof #0 is missing vs. requested ${what} ${referent}`,
+        `revocation-unproven: ${referent}`,
+      ]);
+    assert.deepEqual(reasons([{ reason: 'revocation-unproven', referent: 'single' }], 'revocable', 1).slice(-2), [
+      'VALUE_ERROR::revocation-unproven: single',
+      'revocation-unproven: single',
+    ]);
+  });
+
   const errors: [Refusal, string][] = [
     [{ reason: 'referent-missing', referent: 'single' }, 'Presentation attributes mismatch requested attribute single'],
     [{ reason: 'referent-missing', referent: 'group' }, 'Missing requested attribute group group'],

@@ -1,4 +1,5 @@
-import type { AnonCredsSchema, Presentation, SubProof } from '../ports/anoncreds.ts';
+import type { AnonCredsSchema, NonRevocationProof, Presentation, SubProof } from '../ports/anoncreds.ts';
+import { bytesOfG1, bytesOfG2 } from './anoncreds-points.ts';
 import { canonicalName } from './anoncreds-values.ts';
 
 /** The attribute that carries the link secret: no credential reveals it. */
@@ -9,6 +10,11 @@ const COMMITMENTS = [...SQUARES, 'DELTA'];
 
 const EQUALITY_MEMBERS = ['revealed_attrs', 'a_prime', 'e', 'v', 'm', 'm2'];
 const PREDICATE_MEMBERS = ['u', 'r', 'mj', 'alpha', 't', 'predicate'];
+
+const RESPONSES = 'rho r r_prime r_prime_prime r_prime_prime_prime o o_prime m m_prime t t_prime s c'.split(' ');
+/** The commitments of a proof of non-revocation, in the order in which the challenge takes them: by the group in which they are. */
+const IN_G1 = ['e', 'd', 'a', 'g'];
+const IN_G2 = ['w', 's', 'u'];
 
 /**
  * Bits that a response may have: those of its random part, and one for the sum with the challenge's multiple (AnonCreds specification, parameters of the CL
@@ -21,6 +27,8 @@ export interface ProofKey {
   readonly schema: Pick<AnonCredsSchema, 'attrNames'>;
   /** The modulus `n` of the credential definition, in decimal. */
   readonly modulus: string;
+  /** Whether the sub-proof must have a proof of non-revocation; otherwise it must have none. */
+  readonly nonRevocation?: boolean;
 }
 
 /**
@@ -53,7 +61,11 @@ function subProofFault(
   key: ProofKey,
   made: Buffer[],
 ): string | undefined {
-  if (nonRevocation !== undefined && nonRevocation !== null) return 'a proof of non-revocation, which was not asked for';
+  if (!key.nonRevocation && nonRevocation != null) return 'a proof of non-revocation, which was not asked for';
+  if (key.nonRevocation) {
+    const fault = nonRevocationFault(nonRevocation, made);
+    if (fault !== undefined) return fault;
+  }
   const { eq_proof: equal, ge_proofs: predicates } = primary;
   const modulus = BigInt(key.modulus);
   const commit = (value: string): boolean => {
@@ -82,6 +94,24 @@ function subProofFault(
     for (const at of COMMITMENTS) {
       if (!inRange(one.r[at]!, RESPONSE_BITS.r)) return 'r';
       if (!commit(one.t[at]!)) return 't';
+    }
+  }
+  return undefined;
+}
+
+/** As `subProofFault`, of a proof of non-revocation. That it is about the same credential follows from its equations, which take m2 of the equality proof. */
+function nonRevocationFault(proof: NonRevocationProof | null | undefined, made: Buffer[]): string | undefined {
+  if (!proof || !only(proof, ['x_list', 'c_list'])) return 'the proof of non-revocation';
+  if (!only(proof.x_list, RESPONSES) && !only(proof.x_list, [...RESPONSES, 'm2'])) return 'the responses of non-revocation';
+  if (!only(proof.c_list, [...IN_G1, ...IN_G2])) return 'the commitments of non-revocation';
+  for (const [names, read] of [
+    [IN_G1, bytesOfG1],
+    [IN_G2, bytesOfG2],
+  ] as const) {
+    for (const name of names) {
+      const point = read(proof.c_list[name]!);
+      if (!point) return `the commitment ${name} of non-revocation`;
+      made.push(point);
     }
   }
   return undefined;

@@ -121,9 +121,7 @@ const issuing = (run: Run): Pick<AnonCreds, 'createSchema' | 'createCredentialDe
     return run<AnonCredsSchema>(tenant, 'createSchema', { name, version, issuerId, attributeNames: [...attrNames] }, shapes.schema);
   },
 
-  async createCredentialDefinition(tenant, { schemaId, schema, issuerId, tag, supportRevocation }) {
-    if (supportRevocation)
-      throw new AppError('not-implemented', 'Revocation is not supported yet: create the credential definition without it');
+  async createCredentialDefinition(tenant, { schemaId, schema, issuerId, tag, supportRevocation = false }) {
     demand(shapes.id, schemaId, 'schemaId');
     demand(shapes.schema, schema, 'schema');
     demand(shapes.id, issuerId, 'issuerId');
@@ -131,7 +129,7 @@ const issuing = (run: Run): Pick<AnonCreds, 'createSchema' | 'createCredentialDe
     return run<{ credentialDefinition: CredentialDefinition; private: JsonObject; keyCorrectnessProof: JsonObject }>(
       tenant,
       'createCredentialDefinition',
-      { schemaId, schema, issuerId, tag, signatureType: 'CL', supportRevocation: false },
+      { schemaId, schema, issuerId, tag, signatureType: 'CL', supportRevocation },
       shapes.object({
         credentialDefinition: shapes.credentialDefinition,
         private: shapes.privateKey,

@@ -161,7 +161,7 @@ export const registryDefinition = bounded(
     credDefId: id,
     tag: text(256),
     value: object({
-      publicKeys: object({ accumKey: object({ z: matching(/^[0-9A-F ]{1,1000}$/, 'the key of an accumulator') }) }),
+      publicKeys: object({ accumKey: object({ z: matching(/^[0-9A-F ]{1,1200}$/, 'the key of an accumulator') }) }),
       maxCredNum: entries,
       tailsLocation: text(2048, 0),
       tailsHash: matching(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, 'a SHA-256 in base58'),
