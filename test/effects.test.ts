@@ -26,7 +26,6 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   holder_did: 'whom ld_proof credentials are about: the formats that are issued bind to the link secret',
   wait_for_revocation_setup: 'there is no revocation to wait for',
   options: 'what a registry of another kind would want of a schema',
-  to: 'the end of an interval in which nothing can be revoked',
 };
 
 const namesIn = (schema: object | undefined): string[] => Object.keys((schema as { properties?: object } | undefined)?.properties ?? {});

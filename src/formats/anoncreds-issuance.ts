@@ -5,7 +5,10 @@ import type { Credential } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import { bytes, json, linkSecret, readDefinition, readSchema } from './anoncreds-objects.ts';
+import { indexOf, registryOf } from './anoncreds-revocation.ts';
 import { canonicalName, encodeValues, encodingFits } from './anoncreds-values.ts';
+import { issuingRegistry, ownRegistry, revocationIndex, takeIndex } from './registry-index.ts';
+import { listOf } from './status-list.ts';
 
 const LINK_SECRET_ID = 'default';
 
@@ -80,19 +83,30 @@ export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
     return { value: request, secret: bytes(metadata) };
   },
 
-  async issue(ctx, { offer, request, values }) {
+  async issue(ctx, { offer, request, values, registry: taken }) {
     const id = String(offer.cred_def_id);
     if (request.cred_def_id !== id) throw new AppError('bad-request', 'The request names another credential definition than the offer');
     const key = await ctx.store.key(ctx.tenant, `cred-def:${id}`);
     if (!key) throw new AppError('bad-request', 'This wallet does not hold the key of the credential definition');
-    const value = await ctx.anoncreds.createCredential(ctx.tenant, {
-      credentialDefinition: await readDefinition(ctx, id),
+    const credentialDefinition = await readDefinition(ctx, id);
+    const input = {
+      credentialDefinition,
       private: json(key.secret).private as JsonObject,
       offer,
       request,
       values: encodeValues(values),
+    };
+    if (!credentialDefinition.value.revocation) return { value: await ctx.anoncreds.createCredential(ctx.tenant, input) };
+    const index = ctx.allocated;
+    if (taken === undefined || index === undefined) return takeIndex(await issuingRegistry(ctx, id));
+    const { row, definition, definitionId, private: registryKey } = await ownRegistry(ctx, taken);
+    const { status, time } = await ctx.ledger().statusAt(definitionId);
+    const list = listOf(status, { definition, definitionId }, time);
+    const value = await ctx.anoncreds.createCredential(ctx.tenant, {
+      ...input,
+      revocation: { definition, definitionId, private: registryKey, list, index },
     });
-    return { value };
+    return { value, revocable: revocationIndex(row, index) };
   },
 
   async store(ctx, { offer, credential: received, secret, offered, lax }) {
@@ -108,17 +122,22 @@ export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
     if (unlike !== undefined) throw new AppError('bad-request', `The credential has another ${unlike} than the one offered`);
     const credentialDefinition = await readDefinition(ctx, id);
     const schema = await readSchema(ctx, given.schema_id);
+    const registry = given.rev_reg_id == null ? undefined : await registryOf(ctx, given, credentialDefinition);
     const credential = await ctx.anoncreds.processCredential(ctx.tenant, {
       credential: received,
       metadata: json(secret),
       linkSecret: await linkSecret(ctx),
       credentialDefinition,
+      ...(registry && { revocationRegistryDefinition: registry.definition }),
     });
+    // fetched ahead, while the issuer is there; a presentation that needs them fetches them again
+    if (registry) void ctx.tails(registry.definition).catch(() => undefined);
+    const index = indexOf(credential);
+    const place = { rev_reg_id: credential.rev_reg_id ?? null, cred_rev_id: index === undefined ? null : String(index) };
     const info = {
       schema_id: credential.schema_id,
       cred_def_id: credential.cred_def_id,
-      rev_reg_id: null,
-      cred_rev_id: null,
+      ...place,
       attrs: Object.fromEntries(Object.entries(credential.values).map(([name, { raw }]) => [name, raw])),
       subject: {
         schemaId: credential.schema_id,
@@ -129,6 +148,6 @@ export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
         issuerId: credentialDefinition.issuerId,
       },
     };
-    return { credential: credential as unknown as JsonObject, info };
+    return { credential: credential as unknown as JsonObject, info, ...(registry && { detail: place }) };
   },
 };

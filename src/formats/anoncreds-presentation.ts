@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { now } from '../kernel/clock.ts';
 import type { Match, Presentation as Presenting } from '../kernel/format.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type {
@@ -11,11 +12,23 @@ import type {
   Refusal,
 } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { StatusEntry } from '../ports/ledger.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import { type HeldCredential, type Matches, matchCredentials, provenApart, selectCredentials, whyNot } from './anoncreds-match.ts';
 import { verifiedMessages } from './anoncreds-messages.ts';
 import { linkSecret, readDefinition, readSchema } from './anoncreds-objects.ts';
+import {
+  indexOf,
+  isRevoked,
+  type PresentedStatuses,
+  registryOf,
+  stateAt,
+  stateFor,
+  statusesOf,
+  witnessOf,
+} from './anoncreds-revocation.ts';
 import { canonicalName } from './anoncreds-values.ts';
+import { type Interval, intervalsOf, withoutEmptyIntervals } from './non-revocation.ts';
 import { type PresentationPreview, wishesOfPreview } from './presentation-preview.ts';
 import {
   type Choice,
@@ -70,34 +83,120 @@ function knownWql<Value>(judge: () => Value): Value {
 
 /** What a holder presents, as the engine wants it: by credential. */
 interface Shown {
-  credentials: { id: string; attributes: { referent: string; reveal: boolean }[]; predicates: string[] }[];
+  credentials: Use[];
   selfAttested: Readonly<Record<string, string>>;
+  /** Times that the controller chose, by credential and referent as `asked` names it. */
+  times?: ReadonlyMap<string, number>;
+}
+
+interface Use {
+  id: string;
+  attributes: { referent: string; reveal: boolean }[];
+  predicates: string[];
 }
 
 /** A controller's choice, held against the request and the wallet. @throws AppError `bad-request` with what is wrong */
 function chosenBy(choice: Choice, request: PresentationRequest, rows: ReadonlyMap<string, StoredRecord>): Shown {
   checkChoice(request as unknown as JsonObject, choice);
-  const credentials = new Map<string, Shown['credentials'][number]>();
-  const take = (kind: 'attribute' | 'predicate', referent: string, id: string): Shown['credentials'][number] => {
+  const credentials = new Map<string, Use>();
+  const times = new Map<string, number>();
+  const take = (
+    kind: 'attribute' | 'predicate',
+    referent: string,
+    { cred_id: id, timestamp }: { cred_id: string; timestamp?: number },
+  ): Use => {
     const row = rows.get(id);
     if (!row) throw new AppError('bad-request', `No credential ${id.slice(0, 256)} in this wallet`);
     const lack = knownWql(() => whyNot(request, kind, referent, held(row)));
     if (lack) throw new AppError('bad-request', lack);
+    if (timestamp !== undefined) times.set(`${kind}:${referent}`, timestamp);
     const entry = credentials.get(id) ?? { id, attributes: [], predicates: [] };
     credentials.set(id, entry);
     return entry;
   };
-  for (const [referent, { cred_id, revealed }] of Object.entries(choice.requested_attributes))
-    take('attribute', referent, cred_id).attributes.push({ referent, reveal: revealed ?? true });
-  for (const [referent, { cred_id }] of Object.entries(choice.requested_predicates))
-    take('predicate', referent, cred_id).predicates.push(referent);
-  return { credentials: [...credentials.values()], selfAttested: choice.self_attested_attributes };
+  for (const [referent, one] of Object.entries(choice.requested_attributes))
+    take('attribute', referent, one).attributes.push({ referent, reveal: one.revealed ?? true });
+  for (const [referent, one] of Object.entries(choice.requested_predicates)) take('predicate', referent, one).predicates.push(referent);
+  return { credentials: [...credentials.values()], selfAttested: choice.self_attested_attributes, times };
 }
 
-/** What this wallet presents by itself: the fewest credentials, the newest first; `lacking` names what nothing answers. */
-function chosenHere(request: PresentationRequest, rows: readonly StoredRecord[], matches: Matches, wishes: readonly Wish[]) {
-  const selection = knownWql(() => selectCredentials(request, matches, rows.toReversed().map(held), wishes));
+/** How often a choice is made anew because a credential of it is revoked. */
+const MAX_CHOICES = 20;
+
+/**
+ * What this wallet presents by itself: the fewest credentials, the newest first; `lacking` names what nothing answers. Where an interval is asked, one that is not
+ * revoked goes before one that is, which is presented where there is no other: the verifier decides.
+ */
+async function chosenHere(
+  ctx: WorkContext,
+  request: PresentationRequest,
+  rows: readonly StoredRecord[],
+  matches: Matches,
+  wishes: readonly Wish[],
+) {
+  const candidates = rows.toReversed().map(held);
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const intervals = intervalsOf(request);
+  const choose = () => knownWql(() => selectCredentials(request, matches, candidates, wishes));
+  let selection = choose();
+  for (let times = 1; times < MAX_CHOICES; times++) {
+    let others = false;
+    for (const { id, attributes, predicates } of selection.credentials) {
+      for (const [kind, referent] of [
+        ...attributes.map((one) => ['attribute', one.referent]),
+        ...predicates.map((one) => ['predicate', one]),
+      ]) {
+        const interval = intervals.get(`${kind}:${referent}`);
+        const answers = (kind === 'attribute' ? matches.attributes : matches.predicates)[referent!]!;
+        if (!interval || answers.length < 2 || !(await isRevokedFor(ctx, byId.get(id)!, interval))) continue;
+        answers.splice(answers.indexOf(id), 1);
+        others = true;
+      }
+    }
+    if (!others) break;
+    selection = choose();
+  }
   return { ...selection, lacking: [...selection.missing, ...selection.selfAttestable] };
+}
+
+/** Whether a credential of the wallet is revoked at the time that would be shown for an interval. */
+async function isRevokedFor(ctx: WorkContext, row: StoredRecord, interval: Interval): Promise<boolean> {
+  const credential = row.value.credential as unknown as Credential;
+  const index = indexOf(credential);
+  if (index === undefined) return false;
+  try {
+    return isRevoked((await stateFor(ctx, credential.rev_reg_id!, interval)).status, index);
+  } catch (error) {
+    // without a state at that time it proves as little
+    if (error instanceof AppError && error.code === 'bad-request') return true;
+    throw error;
+  }
+}
+
+/**
+ * The parts of a use of a credential by what they prove of its revocation: nothing where no interval is asked, and otherwise that it was not revoked at a time. A
+ * sub-proof proves one time, so that a credential is presented once for each.
+ */
+async function byTime(
+  ctx: WorkContext,
+  { id, attributes, predicates }: Use,
+  registryId: string,
+  intervals: ReadonlyMap<string, Interval>,
+  times: ReadonlyMap<string, number> = new Map(),
+): Promise<{ use: Use; entry?: StatusEntry; timestamp?: number }[]> {
+  const parts = new Map<number | undefined, { use: Use; entry?: StatusEntry; timestamp?: number }>();
+  const partOf = async (asked: string): Promise<Use> => {
+    const interval = intervals.get(asked);
+    const chosen = times.get(asked);
+    const entry = interval && (chosen === undefined ? await stateFor(ctx, registryId, interval) : await stateAt(ctx, registryId, chosen));
+    const timestamp = entry && (chosen ?? entry.time);
+    const part = parts.get(timestamp) ?? { use: { id, attributes: [], predicates: [] }, ...(entry && { entry, timestamp }) };
+    parts.set(timestamp, part);
+    return part.use;
+  };
+  for (const one of attributes) (await partOf(`attribute:${one.referent}`)).attributes.push(one);
+  for (const one of predicates) (await partOf(`predicate:${one}`)).predicates.push(one);
+  return [...parts.values()];
 }
 
 async function present(
@@ -108,16 +207,26 @@ async function present(
 ): Promise<{ value: JsonObject } | { lacking: string[] }> {
   const { rows, matches } = await matchHeld(ctx, request);
   const byId = new Map(rows.map((row) => [row.id, row]));
-  const shown = choice ? { ...chosenBy(choice, request, byId), lacking: [] } : chosenHere(request, rows, matches, wishes);
+  const shown: Shown & { lacking: string[] } = choice
+    ? { ...chosenBy(choice, request, byId), lacking: [] }
+    : await chosenHere(ctx, request, rows, matches, wishes);
   if (shown.lacking.length > 0) return { lacking: shown.lacking };
+  const intervals = intervalsOf(request);
   const credentials: PresentedCredential[] = [];
   const schemas: Record<string, AnonCredsSchema> = {};
   const credentialDefinitions: Record<string, CredentialDefinition> = {};
-  for (const { id, ...use } of provenApart(request, shown.credentials)) {
-    const credential = byId.get(id)!.value.credential as unknown as Credential;
+  for (const use of shown.credentials) {
+    const credential = byId.get(use.id)!.value.credential as unknown as Credential;
     schemas[credential.schema_id] ??= await readSchema(ctx, credential.schema_id);
     credentialDefinitions[credential.cred_def_id] ??= await readDefinition(ctx, credential.cred_def_id);
-    credentials.push({ credential, ...use });
+    const index = indexOf(credential);
+    const parts = index === undefined ? [{ use }] : await byTime(ctx, use, credential.rev_reg_id!, intervals, shown.times);
+    for (const { use: part, entry, timestamp } of parts as Awaited<ReturnType<typeof byTime>>) {
+      const registry = entry && (await registryOf(ctx, credential, credentialDefinitions[credential.cred_def_id]!));
+      const state = registry && (await witnessOf(ctx, registry, index!, entry!));
+      for (const { id: _id, ...apart } of provenApart(request, [part]))
+        credentials.push({ credential, ...apart, ...(state && { state, timestamp }) });
+    }
   }
   const value = await ctx.anoncreds.createPresentation(ctx.tenant, {
     request,
@@ -129,6 +238,10 @@ async function present(
   });
   return { value: value as unknown as JsonObject };
 }
+
+/** How long a verifier waits until a status list that may still change is settled. */
+const SETTLE_MS = 10_000;
+const LOOK_MS = 500;
 
 /** Whether a presentation is verified, with the objects of the ledger that it names. */
 export async function verifyAnonCreds(
@@ -153,10 +266,22 @@ export async function verifyAnonCreds(
       missing.push({ reason: 'object-missing', detail: error.message });
     }
   }
-  const { verified, refusals } =
-    missing.length > 0
-      ? { verified: false, refusals: missing }
-      : await ctx.anoncreds.verifyPresentation(ctx.tenant, { request, presentation, schemas, credentialDefinitions });
+  const judged = async ({ missing: unknown, settled: _settled, ...statuses }: PresentedStatuses) => {
+    const refusals = [...missing, ...unknown];
+    if (refusals.length > 0) return { verified: false, refusals };
+    const seconds = Math.floor(now() / 1000);
+    const input = { request, presentation, schemas, credentialDefinitions, now: seconds, ...statuses };
+    return await ctx.anoncreds.verifyPresentation(ctx.tenant, input);
+  };
+  const statuses = (fresh?: boolean) => statusesOf(ctx, request, presentation, credentialDefinitions, fresh);
+  let found = await statuses();
+  let { verified, refusals } = await judged(found);
+  if (!found.settled && refusals.some(({ reason }) => reason === 'proof-invalid')) {
+    // the prover may have seen a list of this moment that came after the one that was read
+    for (const end = Date.now() + SETTLE_MS; !found.settled && Date.now() < end; found = await statuses(true))
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    ({ verified, refusals } = await judged(found));
+  }
   return { verified, reasons: verifiedMessages(request, presentation, credentialDefinitions, refusals) };
 }
 
@@ -201,7 +326,7 @@ export const anoncredsPresentation: Omit<Presenting, 'ids'> = {
   request(given, code, newNonce) {
     const request: JsonObject = { name: 'proof-request', version: '1.0', ...given, nonce: given.nonce ?? newNonce() };
     checkRequest(request, code);
-    return request;
+    return withoutEmptyIntervals(request);
   },
 
   checkChoice: (request, choice) => checkChoice(request, choice as unknown as Choice),

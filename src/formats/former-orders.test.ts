@@ -39,3 +39,22 @@ test('an order of an earlier version is done by the acts of today, all formats o
     ['anoncreds/verify', { request: {}, presentation: {} }],
   ]);
 });
+
+test('an order of an earlier version that needs an index goes on as orders of today', async () => {
+  const ops = {
+    'indy/issue': async () => ({ made: [{ format: 'indy' }] }),
+    'anoncreds/issue': async () => ({ made: [], next: { op: 'anoncreds/issue', input: {}, result: '' } }),
+  };
+  const entries = [
+    { format: 'indy', offer: {}, request: {} },
+    { format: 'anoncreds', offer: {}, request: {} },
+  ];
+  assert.deepEqual(await formerWork(ops)['credential/issue']!({} as WorkContext, { entries, values: { a: '1' } }), {
+    made: [],
+    next: {
+      op: 'anoncreds/issue',
+      input: { input: { offer: {}, request: {}, values: { a: '1' } }, rest: [], made: [{ format: 'indy' }], result: 'issued' },
+      result: 'issued',
+    },
+  });
+});

@@ -1,17 +1,22 @@
-import type { ActOutput } from '../kernel/format.ts';
+import { type Act, type ActOutput, type FormatTask, formatOrder } from '../kernel/format.ts';
 import type { WorkContext, WorkOps } from '../kernel/work.ts';
 import type { JsonObject } from '../ports/json.ts';
+
+const taskOf = ([format, input]: readonly [format: string, input: object]): FormatTask => ({ format, input: input as JsonObject });
 
 /**
  * Orders from before each format had its own, which may lie in the store of an agent that was upgraded: one order was for all formats of a message. They are done by
  * the acts of today.
  */
 export function formerWork(ops: WorkOps): WorkOps {
-  const done = async (ctx: WorkContext, act: string, tasks: readonly (readonly [format: string, input: object])[]) => {
+  const done = async (ctx: WorkContext, act: Act, tasks: readonly (readonly [format: string, input: object])[]) => {
     const made: object[] = [];
-    for (const [format, input] of tasks) {
+    for (const [at, [format, input]] of tasks.entries()) {
       const order = { input, rest: [], made: [], result: '' };
-      made.push(...((await ops[`${format}/${act}`]!(ctx, order)) as ActOutput<object>).made);
+      const output = (await ops[`${format}/${act}`]!(ctx, order)) as ActOutput<object>;
+      // an index is taken in the commit that orders the act: from here on by orders of today
+      if (output.next) return { made: [], next: formatOrder(act, tasks.slice(at).map(taskOf), 'issued', made as JsonObject[]) };
+      made.push(...output.made);
     }
     return { made };
   };

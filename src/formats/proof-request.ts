@@ -108,8 +108,8 @@ export function isUnrestricted(restrictions: unknown): boolean {
 
 /** A controller's choice, as `Presentation` takes it. */
 export interface Choice {
-  readonly requested_attributes: Readonly<Record<string, { cred_id: string; revealed?: boolean }>>;
-  readonly requested_predicates: Readonly<Record<string, { cred_id: string }>>;
+  readonly requested_attributes: Readonly<Record<string, { cred_id: string; revealed?: boolean; timestamp?: number }>>;
+  readonly requested_predicates: Readonly<Record<string, { cred_id: string; timestamp?: number }>>;
   readonly self_attested_attributes: Readonly<Record<string, string>>;
 }
 

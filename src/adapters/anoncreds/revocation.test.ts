@@ -130,6 +130,17 @@ suite('revocation registries with the AnonCreds library', { skip }, () => {
     for (const _ of [1, 2]) assert.equal(await proven(linkSecret, 2, list), false);
   });
 
+  test('an accumulator stays one after hundreds of changes', async () => {
+    let list = first;
+    for (let round = 0; round < 150; round++) {
+      list = await engine.updateStatusList('issuer', { ...registry, list, revoked: [3, 5], timestamp: 1001 });
+      list = await engine.updateStatusList('issuer', { ...registry, list, issued: [5, 3], timestamp: 1002 });
+    }
+    list = await engine.updateStatusList('issuer', { ...registry, list, revoked: [3], timestamp: 1003 });
+    assert.equal(await proven(linkSecret, 1, list), true);
+    assert.equal(await proven(linkSecret, 3, list), false);
+  });
+
   test('a list whose bits are not those of its accumulator: the accumulator decides', async () => {
     const list = await engine.updateStatusList('issuer', { ...registry, list: first, revoked: [2], timestamp: 1001 });
     const lying = { ...list, revocationList: first.revocationList };

@@ -191,7 +191,7 @@ export const statusListOf =
 /** What a verifier has read of the registries that a presentation names. */
 export const registries = object({
   revocationRegistryDefinitions: optional(map(registryDefinition, 100)),
-  statusLists: optional(list(object({ registryId: id, timestamp: time, list: statusList, next: optional(time) }), 100)),
+  statusLists: optional(list(object({ registryId: id, timestamp: integer(0, 2 ** 40), list: statusList, next: optional(time) }), 100)),
 });
 
 export const tailsBytes =

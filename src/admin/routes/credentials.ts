@@ -1,8 +1,10 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { subjectOfRow } from '../../formats/anoncreds-presentation.ts';
+import { indexOf, isRevoked, stateAt } from '../../formats/anoncreds-revocation.ts';
 import { meets, WqlUnsupported } from '../../formats/wql.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
+import type { Credential } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { StoredRecord } from '../../ports/store.ts';
 import { credential } from '../../records/credential.ts';
@@ -43,9 +45,10 @@ async function queried(admin: Admin, tenant: string, wql: JsonObject, offset: nu
   return found.slice(offset, offset + limit);
 }
 
-async function existing(admin: Admin, tenant: string, id: string): Promise<void> {
+async function existing(admin: Admin, tenant: string, id: string): Promise<StoredRecord> {
   const [rows] = await admin.kernel.db.store.load(tenant, [{ category: credential.category, id }]);
   if (!rows?.[0]) throw new AppError('not-found', `Credential ${id} not found. WALLET_ITEM_NOT_FOUND`);
+  return rows[0];
 }
 
 export const credentialRoutes: readonly AdminRoute[] = [
@@ -87,9 +90,14 @@ export const credentialRoutes: readonly AdminRoute[] = [
       from: Type.Optional(Type.String({ pattern: '^[0-9]*$' })),
       to: Type.Optional(Type.String({ pattern: '^[0-9]*$' })),
     }),
-    async handle(admin, { tenant, params }) {
-      await existing(admin, tenant, params.credential_id!);
-      return { revoked: false };
+    async handle(admin, { tenant, params, query }) {
+      const { value } = await existing(admin, tenant, params.credential_id!);
+      const credential = value.credential as unknown as Credential;
+      const index = value.format === undefined ? indexOf(credential) : undefined;
+      if (index === undefined) return { revoked: false };
+      // the state in force at the end of the interval counts, whatever came before
+      const { status } = await stateAt(admin.work(tenant), credential.rev_reg_id!, query.to ? Number(query.to) : undefined);
+      return { revoked: isRevoked(status, index) };
     },
   },
   {

@@ -149,7 +149,11 @@ export const issueCredentialV1 = issuingProtocol({
     return { ...terms(proposal), patch: { wanted: { comment: proposal.comment ?? null, ...(counter && { proposal: counter }) } } };
   },
   wanted: (body) => ({ comment: body.comment ?? null }),
-  stored: (id, { subject: _asked, ...info }) => ({ credential_id: id, credential: { referent: id, ...info } }),
+  stored: (id, { subject: _asked, ...info }) => ({
+    credential_id: id,
+    credential: { referent: id, ...info },
+    ...(info.rev_reg_id != null && { revoc_reg_id: info.rev_reg_id, revocation_id: info.cred_rev_id }),
+  }),
 });
 
 // -- helpers ----------------------------------------------------------------------------------------------------------------------------------------------
