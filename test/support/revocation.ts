@@ -17,7 +17,7 @@ import type {
 import type { JsonObject } from '../../src/ports/json.ts';
 
 /** Keys and registries of one issuer, made with the library beforehand: a key takes seconds. */
-interface World {
+export interface World {
   schemaId: string;
   schema: AnonCredsSchema;
   definitions: Record<
@@ -27,22 +27,40 @@ interface World {
   registries: Record<'first' | 'second' | 'foreign', RegistryWithKey & { id: string; of: 'revocable' | 'other'; tails: string }>;
 }
 export const world = JSON.parse(readFileSync(new URL('./revocation.json', import.meta.url), 'utf8')) as World;
+
+/** The same keys as objects of another issuer, by the identifiers that a ledger gives them. */
+export function worldOf(issuerId: string, idOf: (type: 'SCHEMA' | 'CLAIM_DEF' | 'REV_REG_DEF', object: never) => string): World {
+  const schema = { ...world.schema, issuerId };
+  const schemaId = idOf('SCHEMA', schema as never);
+  const definitions = structuredClone(world.definitions);
+  for (const one of Object.values(definitions)) {
+    Object.assign(one.credentialDefinition, { issuerId, schemaId });
+    one.id = idOf('CLAIM_DEF', one.credentialDefinition as never);
+  }
+  const registries = structuredClone(world.registries);
+  for (const one of Object.values(registries)) {
+    Object.assign(one.definition, { issuerId, credDefId: definitions[one.of].id });
+    one.definition.value.tailsLocation = 'https://issuer.example/tails';
+    one.id = idOf('REV_REG_DEF', one.definition as never);
+  }
+  return { schema, schemaId, definitions, registries };
+}
 export type DefinitionName = keyof World['definitions'];
 export type RegistryName = keyof World['registries'];
 
 /** What tests do with an engine: one issuer, holders, a verifier. */
-export function revocationFixture(engine: AnonCreds) {
+export function revocationFixture(engine: AnonCreds, { schema, schemaId, definitions, registries }: World = world) {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-revocation-'));
   const tails = (name: RegistryName): string => {
     const path = join(folder, name);
-    writeFileSync(path, Buffer.from(world.registries[name].tails, 'base64'));
+    writeFileSync(path, Buffer.from(registries[name].tails, 'base64'));
     return path;
   };
 
   /** The first list of a registry, and what follows it, revoking one after another. */
   const lists = async (name: RegistryName, times: readonly (readonly [timestamp: number, ...revoked: number[]])[]) => {
-    const { of, definition, private: key, id } = world.registries[name];
-    const { credentialDefinition } = world.definitions[of];
+    const { of, definition, private: key, id } = registries[name];
+    const { credentialDefinition } = definitions[of];
     const made: RevocationStatusList[] = [];
     for (const [timestamp, ...revoked] of times) {
       const former = made.at(-1);
@@ -72,8 +90,8 @@ export function revocationFixture(engine: AnonCreds) {
       values = { name: 'Alice', age: '25' },
     }: { name?: RegistryName; index?: number; list?: RevocationStatusList; values?: Record<string, string> },
   ): Promise<Credential> => {
-    const { id, credentialDefinition, private: key, keyCorrectnessProof } = world.definitions[of];
-    const offer = await engine.createOffer('issuer', { schemaId: world.schemaId, credentialDefinitionId: id, keyCorrectnessProof });
+    const { id, credentialDefinition, private: key, keyCorrectnessProof } = definitions[of];
+    const offer = await engine.createOffer('issuer', { schemaId: schemaId, credentialDefinitionId: id, keyCorrectnessProof });
     const { request, metadata } = await engine.createRequest('holder', {
       offer,
       credentialDefinition,
@@ -81,7 +99,7 @@ export function revocationFixture(engine: AnonCreds) {
       linkSecretId: 'main',
       entropy: newNonce(),
     });
-    const registry = name && world.registries[name];
+    const registry = name && registries[name];
     const credential = await engine.createCredential('issuer', {
       credentialDefinition,
       private: key,
@@ -102,18 +120,18 @@ export function revocationFixture(engine: AnonCreds) {
   };
 
   const witness = (name: RegistryName, list: RevocationStatusList, index: number) =>
-    engine.createRevocationState('holder', { definition: world.registries[name].definition, list, index, tails: tails(name) });
+    engine.createRevocationState('holder', { definition: registries[name].definition, list, index, tails: tails(name) });
 
   const objects = {
-    schemas: { [world.schemaId]: world.schema },
-    credentialDefinitions: Object.fromEntries(Object.values(world.definitions).map((one) => [one.id, one.credentialDefinition])),
+    schemas: { [schemaId]: schema },
+    credentialDefinitions: Object.fromEntries(Object.values(definitions).map((one) => [one.id, one.credentialDefinition])),
   };
 
   const present = (request: PresentationRequest, credentials: PresentedCredential[], linkSecret: string) =>
     engine.createPresentation('holder', { request, credentials, selfAttested: {}, linkSecret, ...objects });
 
   const inForce = (name: RegistryName, list: RevocationStatusList, timestamp = list.timestamp!, next?: number): StatusListInForce => ({
-    registryId: world.registries[name].id,
+    registryId: registries[name].id,
     timestamp,
     list,
     ...(next === undefined ? {} : { next }),
@@ -122,7 +140,7 @@ export function revocationFixture(engine: AnonCreds) {
   const verify = (input: Pick<VerifyInput, 'request' | 'presentation' | 'statusLists'> & Partial<VerifyInput>) =>
     engine.verifyPresentation('verifier', {
       ...objects,
-      revocationRegistryDefinitions: Object.fromEntries(Object.values(world.registries).map((one) => [one.id, one.definition])),
+      revocationRegistryDefinitions: Object.fromEntries(Object.values(registries).map((one) => [one.id, one.definition])),
       ...input,
     });
 
@@ -131,7 +149,7 @@ export function revocationFixture(engine: AnonCreds) {
 
 /** A request of one attribute or more, each with an interval or none. */
 export const requestOf = (
-  attributes: Record<string, { name?: string; names?: string[]; non_revoked?: unknown }>,
+  attributes: Record<string, { name?: string; names?: string[]; restrictions?: unknown; non_revoked?: unknown }>,
   more: { predicates?: PresentationRequest['requested_predicates']; non_revoked?: unknown } = {},
 ): PresentationRequest => ({
   name: 'proof',
