@@ -131,7 +131,7 @@ describe('a tails file that is published', () => {
 
   test('goes to a foreign server as a part of a form, which may have it already', async () => {
     const { bytes, hash } = newFile();
-    let body = Buffer.alloc(0);
+    let body: Buffer = Buffer.alloc(0);
     let type = '';
     let status = 200;
     const foreign = await server((request, response, given) => {
@@ -143,7 +143,7 @@ describe('a tails file that is published', () => {
     assert.deepEqual(foreign.asked, [`PUT /hash/${hash}`]);
     assert.match(type, /^multipart\/form-data; boundary=/);
     assert.match(body.toString('latin1'), /name="tails"/);
-    assert.ok(body.includes(bytes), 'the file is in the form as it is');
+    assert.ok(body.includes(Buffer.from(bytes)), 'the file is in the form as it is');
     status = 409;
     await publish('one', bytes);
     for (status of [302, 404, 500]) await fails(publish('one', bytes), 'tails-unavailable', new RegExp(`answered ${status}`));
