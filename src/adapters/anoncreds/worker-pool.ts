@@ -83,6 +83,36 @@ function tenantQueue({ maxQueue, maxPerTenant }: Pick<PoolOptions, 'maxQueue' | 
   };
 }
 
+/** Ends the thread of a slot when its call has returned, or after so long. */
+const ended = async (slot: Slot, patienceMs: number): Promise<void> => {
+  if (patienceMs > 0) {
+    await new Promise<void>((resolve) => {
+      slot.returned = resolve;
+      slot.timer = setTimeout(resolve, patienceMs);
+    });
+    clearTimeout(slot.timer);
+  }
+  await slot.worker.terminate();
+};
+
+/** Follows the thread of a slot: its replies, and its end. */
+function watch(
+  slot: Slot,
+  answered: (slot: Slot, reply: Reply) => void,
+  retire: (slot: Slot, reason: string, alive: boolean) => void,
+): void {
+  slot.worker.on('message', (reply: Reply) => answered(slot, reply));
+  for (const [event, reason] of [
+    ['error', 'The AnonCreds worker failed'],
+    ['exit', 'The AnonCreds worker ended'],
+  ] as const) {
+    slot.worker.on(event, () => {
+      if (slot.returned) slot.returned();
+      else retire(slot, reason, false);
+    });
+  }
+}
+
 /**
  * A pool of worker threads for calls that block. Workers start when they are first needed and do not keep the process alive while idle. A worker that dies or
  * takes too long is replaced: native code cannot be interrupted, so its thread may go on for a while, and no more than `size` such threads are allowed. A thread is
@@ -123,23 +153,8 @@ export function workerPool(options: PoolOptions): Pool {
     pump();
   };
 
-  /** Ends the thread of a slot when its call has returned, or after so long. */
-  const ended = async (slot: Slot, patienceMs: number): Promise<void> => {
-    if (patienceMs > 0) {
-      await new Promise<void>((resolve) => {
-        slot.returned = resolve;
-        slot.timer = setTimeout(resolve, patienceMs);
-      });
-      clearTimeout(slot.timer);
-    }
-    await slot.worker.terminate();
-  };
-
   const answered = (slot: Slot, reply: Reply): void => {
-    if (slot.returned) {
-      slot.returned();
-      return;
-    }
+    if (slot.returned) return slot.returned();
     if ('ready' in reply) {
       slot.ready = reply.ready;
       if (!reply.ready) {
@@ -172,16 +187,7 @@ export function workerPool(options: PoolOptions): Pool {
     const slot: Slot = { worker, ready: false };
     slots.add(slot);
     slot.timer = setTimeout(() => retire(slot, 'The AnonCreds worker did not start'), START_MS);
-    worker.on('message', (reply: Reply) => answered(slot, reply));
-    for (const [event, reason] of [
-      ['error', 'The AnonCreds worker failed'],
-      ['exit', 'The AnonCreds worker ended'],
-    ] as const) {
-      worker.on(event, () => {
-        if (slot.returned) slot.returned();
-        else retire(slot, reason, false);
-      });
-    }
+    watch(slot, answered, retire);
   };
 
   const pump = (): void => {
