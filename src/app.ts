@@ -89,7 +89,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   // what the configuration alone can refuse comes before the database is touched
   const mediator = mediatorInvitation(config, parts.registry);
   const base = await openBase(config, parts, ledgerOf(config), log);
-  const { db, anoncreds, measures } = base;
+  const { db, anoncreds, measures, requireLedger: ledger } = base;
   const { kernel, endpoints: known, change } = kernelOf(config, parts.registry, db, log, measures);
   let adminPort = admin?.port;
   const adminAddress = () => (adminPort === undefined ? undefined : { port: adminPort, host: admin?.host });
@@ -103,10 +103,6 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     for (const did of written) dids.invalidate(did);
     if (written.length > 0) endpoints.reread();
   });
-  const ledger = (): Ledger => {
-    if (!base.ledger) throw new AppError('ledger-none');
-    return base.ledger;
-  };
   const work = (tenant: string): WorkContext => ({
     tenant,
     store: db.store,
@@ -209,6 +205,7 @@ async function openBase(config: Config, { registry, plugins }: Registered, plain
   // no id of the ordered kind: the clock that those follow is the store's, which is not open yet
   const owner = randomUUID();
   const { trace, database, ledgered, cryptographic, outgoing } = await tracing(config, owner, log);
+  const ledger = ledgered(plainLedger);
   const counters: Record<string, number> = {};
   const mayLog = seldom(60_000);
   const stored = await openDatabase(config, log, (what) => {
@@ -237,7 +234,11 @@ async function openBase(config: Config, { registry, plugins }: Registered, plain
     started,
     owner,
     db,
-    ledger: ledgered(plainLedger),
+    ledger,
+    requireLedger(): Ledger {
+      if (!ledger) throw new AppError('ledger-none');
+      return ledger;
+    },
     anoncreds,
     outgoing,
     measures: { counters, tallies, trace },

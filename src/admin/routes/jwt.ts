@@ -8,7 +8,7 @@ import { fromJwk, type PublicKey, toJwk } from '../../dids/did-key.ts';
 import { AppError } from '../../errors.ts';
 import { concealed, readDisclosures, revealed, sdHash, sdJwtParts } from '../../formats/sd-jwt.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { type DidValue, did as didRecord } from '../../records/did.ts';
+import { did as didRecord } from '../../records/did.ts';
 import { walletKey } from '../../records/wallet-key.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
@@ -27,7 +27,7 @@ async function keyOf(admin: Admin, tenant: string, kid: string): Promise<PublicK
 /** The verification method that signs for a DID of this wallet, and its key. */
 async function signerOf(admin: Admin, tenant: string, did: string): Promise<{ kid: string; verkey: string }> {
   const [rows] = await admin.kernel.db.store.load(tenant, [{ category: didRecord.category, tag: 'did', equals: did }]);
-  const own = rows?.[0]?.value as unknown as DidValue | undefined;
+  const own = didRecord.of(rows?.[0])?.value;
   if (!own) throw new AppError('not-found', `Unknown DID: ${did}`);
   // of a DID that is not published yet, only the wallet knows its document
   if (own.method === 'algo') return { kid: `${did}#key-1`, verkey: own.verkey };
