@@ -37,7 +37,7 @@ export interface StatusEntry {
   next?: number;
   /** Whether no later record can still get the time that was asked for or an earlier one; without such a time, the record's own. */
   settled: boolean;
-  /** How many entries the whole log has now: what the next `status-append` expects. A record of several parts has as many entries. */
+  /** Entries of the whole log when it was read, each part of a record one: what the next `status-append` expects. Of a cached state it is an old number. */
   entries: number;
 }
 
@@ -115,8 +115,8 @@ export interface Ledger {
   read(id: string, type: ObjectType): Promise<Record<string, unknown>>;
 
   /**
-   * The state of a registry's status log: the last one, or the one in force at `time` (unix seconds). `id` is that of the registry. Settled states are cached unless
-   * `fresh`; the answer is frozen.
+   * The state of a registry's status log: the last one, or the one in force at `time` (unix seconds). `id` is that of the registry. The last one is never cached, one
+   * in time once it is settled, unless `fresh`. The answer is frozen.
    * @throws AppError `object-not-found` (no registry, or no log), `status-none` (no state by then), `status-pruned`, `object-invalid`, `did-unsupported` (another
    * network), `ledger-unavailable`, `ledger-wrong-network`
    */

@@ -334,13 +334,16 @@ describe('a long log', () => {
     for (let i = 0; i < 20; i++) await revoke(id, [1 + (i % 3)], issuer, i % 2 === 0 ? other : rich);
     const { time } = await ledger.statusAt(id);
     const write: LedgerWrite = { kind: 'status-prune', id, did, before: time };
+    await admin(devnet, 'POST', 'pool', { feePerByte: 2 });
+    assert.equal((await ledger.plan(write, 'congested')).state, 'planned');
+    await admin(devnet, 'DELETE', 'faults');
     const first = await prepared(ledger, write, issuer);
-    assert.deepEqual([first.txids.length, first.piece], [16, { number: 0, more: true }]);
+    assert.deepEqual([first.txids.length, first.piece], [14, { number: 0, more: true }]);
     assert.equal((await ledger.send(first)).state, 'confirmed');
     await advance(1_100);
     assert.equal((await ledger.outcome(first)).state, 'confirmed', 'it is known by its effect');
     const second = await prepared(ledger, write, issuer);
-    assert.deepEqual([second.txids.length, second.piece], [6, { number: 15, more: false }]);
+    assert.deepEqual([second.txids.length, second.piece], [8, { number: 13, more: false }]);
     assert.equal((await ledger.send(second)).state, 'confirmed');
     assert.deepEqual(await ledger.plan(write, 'again'), { state: 'done' });
   });
@@ -357,7 +360,7 @@ describe('a damaged box', () => {
     ['a length beyond the box', (box: Buffer) => box.subarray(0, -1)],
     ['a bit beyond the last credential', (box: Buffer) => Buffer.concat([box.subarray(0, -1), Buffer.from([0x7f])])],
     ['a time that goes back', (box: Buffer) => withByte(box, lastAt(box) + 9, 0)],
-    ['parts of different records', (box: Buffer) => withByte(box, lastAt(box) - 18 - 205 - 1 + 18, 0x88)],
+    ['parts of different records', (box: Buffer) => withByte(box, 32 + 18, 0x88)],
   ] as const)
     test(`is invalid and not believed later: ${what}`, { skip: devLedgerOnly }, async () => {
       const { id, issuer } = await registry();

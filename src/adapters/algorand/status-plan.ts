@@ -129,8 +129,8 @@ export const planPrune = ({ key, lid }: LogTarget, segments: readonly Pruned[], 
   return { calls: withBudget(calls, io, limits), deposit: 0, refunds: calls.length };
 };
 
-/** Segments that one group removes: beside the sponsor's payment. */
-const PRUNED_AT_ONCE = 15;
+/** Segments that one group removes: beside the sponsor's payment, and what is lent and given back under congestion. */
+const PRUNED_AT_ONCE = 13;
 
 type StatusWrite = Extract<LedgerWrite, { kind: 'registry-put' | 'status-append' | 'status-prune' }>;
 type StatusWritePlan = Plan & Pick<SignedWrite, 'piece'>;
