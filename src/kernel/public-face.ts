@@ -105,7 +105,7 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
     const run = async (): Promise<PublicAnswer | undefined> => {
       const { settings } = await kernel.profiles.of(tenant);
       // throws where the wallet is locked, whatever the handler reads
-      if (!route.whileLocked) await store.load(tenant, []);
+      await store.load(tenant, []);
       const ctx: PublicContext = {
         tenant,
         target,

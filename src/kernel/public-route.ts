@@ -40,8 +40,6 @@ export interface PublicRoute {
   readonly also?: (path: string, query: URLSearchParams) => Params | undefined;
   /** Names the tenant by a row of the table of routes, which has this kind. */
   readonly owner?: { readonly kind: string; readonly name: (params: Params) => string | undefined };
-  /** It reads nothing that is sealed: a locked wallet serves it too. */
-  readonly whileLocked?: true;
   /** The answers where `owner` names nothing, or the wallet is locked, in the place of that for an unknown path. */
   readonly unowned?: (request: PublicRequest) => PublicAnswer;
   readonly locked?: (request: PublicRequest) => PublicAnswer;

@@ -9,8 +9,8 @@ const HASH = /^[1-9A-HJ-NP-Za-km-z]{43,44}$/;
 const PIECE = 256 << 10;
 
 /**
- * The tails files that wallets of this instance publish, by hash: for everyone, the same for ever, whole or in ranges (RFC 9110 section 14). There is no list of them,
- * and nothing can be put here.
+ * The tails files that wallets of this instance publish, by hash: for everyone, the same for ever, whole or in ranges (RFC 9110 section 14); 503 while
+ * the wallet is locked. There is no list of them, and nothing can be put here.
  */
 export const tailsFiles = defineProtocol({
   name: 'tails',
@@ -22,8 +22,7 @@ export const tailsFiles = defineProtocol({
     {
       route: 'GET /tails/{hash}',
       owner: { kind: 'tails', name: ({ hash = '' }) => (HASH.test(hash) ? `tails ${hash}` : undefined) },
-      // a holder proves with it whether or not its issuer has unlocked the wallet
-      whileLocked: true,
+      locked: () => ({ status: 503, headers: { 'retry-after': '60' } }),
       handle: serve,
     },
   ],

@@ -105,7 +105,7 @@ export function createTails(options: TailsOptions): Tails {
       await writeFile(part, bytes, { mode: 0o600 });
       await rename(part, path);
     } catch (error) {
-      await rm(part, { force: true });
+      await rm(part, { force: true }).catch(() => undefined);
       const full = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
       throw new AppError(full ? 'store-full' : 'store-unavailable', 'the tails file could not be written', { cause: error });
     }
