@@ -11,8 +11,8 @@ const registry = (maxCredNum: number) => ({
 
 test('a status list and the state of a log are one another, whatever the size', () => {
   for (const size of [4, 7, 8, 9, 1000]) {
-    for (const of of [() => 0, () => 1, (index: number) => index % 3]) {
-      const revocationList = Array.from({ length: size }, (_, index) => (of(index) === 1 ? 1 : 0) as 0 | 1);
+    for (const pattern of [() => 0, () => 1, (index: number) => index % 3]) {
+      const revocationList = Array.from({ length: size }, (_, index) => (pattern(index) === 1 ? 1 : 0) as 0 | 1);
       const list: RevocationStatusList = {
         issuerId: 'did:x:y',
         revRegDefId: 'did:x:y/r',
