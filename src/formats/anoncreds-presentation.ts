@@ -121,7 +121,7 @@ function chosenBy(choice: Choice, request: PresentationRequest, rows: ReadonlyMa
 }
 
 /** How often a choice is made anew because a credential of it is revoked. */
-const MAX_CHOICES = 20;
+const MAX_CHOICES = 100;
 
 /**
  * What this wallet presents by itself: the fewest credentials, the newest first; `lacking` names what nothing answers. Where an interval is asked, one that is not
@@ -173,6 +173,16 @@ async function isRevokedFor(ctx: WorkContext, row: StoredRecord, interval: Inter
   }
 }
 
+/** A sub-proof: with a state of the registry, and the time to show, where it proves that the credential is not revoked. */
+interface Part {
+  use: Use;
+  entry?: StatusEntry;
+  timestamp?: number;
+}
+
+/** As many sub-proofs a presentation may have. */
+const MAX_PARTS = 100;
+
 /**
  * The parts of a use of a credential by what they prove of its revocation: nothing where no interval is asked, and otherwise that it was not revoked at a time. A
  * sub-proof proves one time, so that a credential is presented once for each.
@@ -183,8 +193,8 @@ async function byTime(
   registryId: string,
   intervals: ReadonlyMap<string, Interval>,
   times: ReadonlyMap<string, number> = new Map(),
-): Promise<{ use: Use; entry?: StatusEntry; timestamp?: number }[]> {
-  const parts = new Map<number | undefined, { use: Use; entry?: StatusEntry; timestamp?: number }>();
+): Promise<Part[]> {
+  const parts = new Map<number | undefined, Part>();
   const partOf = async (asked: string): Promise<Use> => {
     const interval = intervals.get(asked);
     const chosen = times.get(asked);
@@ -212,21 +222,23 @@ async function present(
     : await chosenHere(ctx, request, rows, matches, wishes);
   if (shown.lacking.length > 0) return { lacking: shown.lacking };
   const intervals = intervalsOf(request);
-  const credentials: PresentedCredential[] = [];
   const schemas: Record<string, AnonCredsSchema> = {};
   const credentialDefinitions: Record<string, CredentialDefinition> = {};
+  const parts: (Part & { credential: Credential })[] = [];
   for (const use of shown.credentials) {
     const credential = byId.get(use.id)!.value.credential as unknown as Credential;
     schemas[credential.schema_id] ??= await readSchema(ctx, credential.schema_id);
     credentialDefinitions[credential.cred_def_id] ??= await readDefinition(ctx, credential.cred_def_id);
-    const index = indexOf(credential);
-    const parts = index === undefined ? [{ use }] : await byTime(ctx, use, credential.rev_reg_id!, intervals, shown.times);
-    for (const { use: part, entry, timestamp } of parts as Awaited<ReturnType<typeof byTime>>) {
-      const registry = entry && (await registryOf(ctx, credential, credentialDefinitions[credential.cred_def_id]!));
-      const state = registry && (await witnessOf(ctx, registry, index!, entry!));
-      for (const { id: _id, ...apart } of provenApart(request, [part]))
-        credentials.push({ credential, ...apart, ...(state && { state, timestamp }) });
-    }
+    const split = indexOf(credential) === undefined ? [{ use }] : await byTime(ctx, use, credential.rev_reg_id!, intervals, shown.times);
+    parts.push(...split.map((part) => ({ ...part, credential })));
+  }
+  if (parts.length > MAX_PARTS) throw new AppError('bad-request', `The request asks for more than ${MAX_PARTS} proofs`);
+  const credentials: PresentedCredential[] = [];
+  for (const { use, entry, timestamp, credential } of parts) {
+    const registry = entry && (await registryOf(ctx, credential, credentialDefinitions[credential.cred_def_id]!));
+    const state = registry && (await witnessOf(ctx, registry, indexOf(credential)!, entry));
+    for (const { id: _id, ...apart } of provenApart(request, [use]))
+      credentials.push({ credential, ...apart, ...(state && { state, timestamp }) });
   }
   const value = await ctx.anoncreds.createPresentation(ctx.tenant, {
     request,

@@ -302,6 +302,15 @@ suite('AnonCreds formats with revocation', { skip }, () => {
     assert.equal(asked.tails, 3);
   });
 
+  test('a request for more times than a presentation has sub-proofs is refused before a witness is made', async () => {
+    wallet = ['good'];
+    const each = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`r${i}`, name({ to: 3000 + i })]));
+    const times = requestOf(each);
+    faults.status = (time) => ({ ...entry(2), time: time! });
+    await assert.rejects(present(context(), times), code('bad-request', /more than 100/));
+    assert.equal(asked.tails, 0);
+  });
+
   test('without tails nothing is presented: 400 with the reason, and the credential stays', async () => {
     wallet = ['good'];
     faults.tails = new AppError('tails-unavailable', 'the server gave another file');
