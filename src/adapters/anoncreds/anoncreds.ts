@@ -20,7 +20,7 @@ import {
 } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { demandIssuable, revoking } from './revoking.ts';
-import { demand, type Run } from './run.ts';
+import { demand, type Place, type Run } from './run.ts';
 import * as shapes from './shapes.ts';
 import { workerPool } from './worker-pool.ts';
 
