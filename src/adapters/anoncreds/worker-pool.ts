@@ -83,6 +83,14 @@ function tenantQueue({ maxQueue, maxPerTenant }: Pick<PoolOptions, 'maxQueue' | 
   };
 }
 
+/** Takes the job of a slot. */
+const release = (slot: Slot): Job | undefined => {
+  const { job } = slot;
+  clearTimeout(slot.timer);
+  slot.job = undefined;
+  return job;
+};
+
 /** Ends the thread of a slot when its call has returned, or after so long. */
 const ended = async (slot: Slot, patienceMs: number): Promise<void> => {
   if (patienceMs > 0) {
@@ -128,13 +136,6 @@ export function workerPool(options: PoolOptions): Pool {
   let stillborn = 0;
   let closed = false;
 
-  const release = (slot: Slot): Job | undefined => {
-    const { job } = slot;
-    clearTimeout(slot.timer);
-    slot.job = undefined;
-    return job;
-  };
-
   const retire = (slot: Slot, reason: string, alive = true): void => {
     if (!slots.delete(slot)) return;
     const job = release(slot);
@@ -154,7 +155,10 @@ export function workerPool(options: PoolOptions): Pool {
   };
 
   const answered = (slot: Slot, reply: Reply): void => {
-    if (slot.returned) return slot.returned();
+    if (slot.returned) {
+      slot.returned();
+      return;
+    }
     if ('ready' in reply) {
       slot.ready = reply.ready;
       if (!reply.ready) {
