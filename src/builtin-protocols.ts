@@ -35,6 +35,7 @@ import { routingKey } from './records/mediation.ts';
 import { pickup } from './records/pickup.ts';
 import { connectionCommands } from './resources/connection.ts';
 import { anoncredsCredentialDefinition } from './resources/credential-definition.ts';
+import { didKeys } from './resources/did-keys.ts';
 import { multitenancy } from './resources/multitenancy.ts';
 import { anoncredsSchema } from './resources/schema.ts';
 import { shortLinks } from './resources/short-link.ts';
@@ -70,6 +71,7 @@ export const PROTOCOLS = [
   issueCredentialV1,
   presentProofV1,
   walletDid,
+  didKeys,
   walletKeys,
   anoncredsSchema,
   anoncredsCredentialDefinition,

@@ -18,7 +18,7 @@ import type { Log } from './ports/log.ts';
 import { outOfBandProtocol } from './protocols/connecting/out-of-band.ts';
 import { coordinateMediation } from './protocols/mediation/coordinate-mediation.ts';
 import { type ConnectionValue, connection } from './records/connection.ts';
-import { type DidValue, did } from './records/did.ts';
+import { type DidValue, did, hasKey, keyLookups } from './records/did.ts';
 import { type OutOfBandValue, outOfBand } from './records/out-of-band.ts';
 import { walletDid } from './resources/wallet-did.ts';
 
@@ -86,15 +86,18 @@ export async function seedDid(kernel: Kernel, calls: Calls, tenant: string, conf
   const { seed } = config;
   if (seed === undefined) return undefined;
   const { verkey } = newKeyPair(seedBytes(seed));
-  const [published, known] = await kernel.db.store.load(tenant, [
+  const { own, formerly } = keyLookups(verkey);
+  const [published, present, former] = await kernel.db.store.load(tenant, [
     { category: did.category, tag: 'posture', equals: 'public' },
-    { category: did.category, tag: 'verkey', equals: verkey },
+    own,
+    formerly,
   ]);
   const current = published?.[0] && of(published[0].value);
-  if (current?.verkey === verkey) return undefined;
+  if (current && hasKey(current, verkey)) return undefined;
   if (current && !config.replacePublicDid && !config.walletLocalDid)
     throw new ConfigError(`--seed: another DID is public, ${current.did}: leave the seed out, or give --replace-public-did`);
-  if (known?.[0]) return of(known[0].value).did;
+  const known = present?.[0] ?? former?.[0];
+  if (known) return of(known.value).did;
   const { result } = await calls.call(tenant, walletDid.name, 'create', { input: { body: { seed }, query: {} } });
   return of(result).did;
 }

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../ports/json.ts';
 import type { Database } from '../ports/store.ts';
 
 /** A key under which agents without a relationship reach this one in the 2018 Agent Protocol, and the tenant that keeps it. */
@@ -17,6 +18,12 @@ export interface Endpoints {
 /** How many retired keys still open mail. */
 const MAX_KEYS = 8;
 
+/** The present key of an Endpoint DID, and those that it had before. */
+function keysOf({ verkey, former_keys }: JsonObject): string[] {
+  const former = (former_keys ?? []) as unknown as { verkey: string }[];
+  return [String(verkey), ...former.slice(0, MAX_KEYS).map((key) => key.verkey)];
+}
+
 /** The Endpoint DIDs of an instance, which its first tenant keeps. @param changed is called when they are others than before */
 export function createEndpoints(db: Database, tenant: string, changed: () => void): Endpoints {
   let endpoints: readonly Endpoint[] = [];
@@ -32,7 +39,7 @@ export function createEndpoints(db: Database, tenant: string, changed: () => voi
       ]);
       // without a made one the protocol is off; with one, the DID that the ledger vouches for is the better name
       const known = rows.length === 0 ? [] : [...published.slice(0, 1), ...rows, ...former.slice(0, MAX_KEYS)];
-      const next = known.map(({ value }): Endpoint => ({ did: String(value.did), verkey: String(value.verkey), tenant }));
+      const next = known.flatMap(({ value }) => keysOf(value).map((verkey): Endpoint => ({ did: String(value.did), verkey, tenant })));
       if (JSON.stringify(next) === JSON.stringify(endpoints)) return;
       endpoints = Object.freeze(next);
       changed();

@@ -53,30 +53,41 @@ export function peer4Document(own: OwnEndpoint): Record<string, unknown> {
   };
 }
 
+/** A key of a document on the ledger: its verification method is `#key-<number>`, and keeps that name. */
+export interface NumberedKey {
+  readonly verkey: string;
+  readonly number: number;
+  /** It is not in the document any more. */
+  readonly removed?: true;
+}
+
 /**
- * The document of a did:algo: Ed25519 keys for authentication and assertion, the X25519 form of the first for key agreement, and a DIDComm v1 service where there
- * is an endpoint. References are relative (DID Core section 3.2.2): every byte on the ledger is paid for. No `controller` at the top, as the method asks.
+ * The document of a did:algo: an Ed25519 key for authentication and assertion, its X25519 form for key agreement, and a DIDComm v1 service where there is an
+ * endpoint. Former keys stand under assertionMethod alone, after the present one: what they signed still verifies. References are relative (DID Core section
+ * 3.2.2): every byte on the ledger is paid for. No `controller` at the top, as the method asks.
  */
 export function algoDocument(own: {
   did: string;
-  verkeys: readonly string[];
+  verkey: string;
+  /** The number of the present key; 1 by default. */
+  number?: number;
+  former?: readonly NumberedKey[];
   endpoint?: string;
   routingKeys?: readonly string[];
 }): DidDocument {
-  const [first] = own.verkeys;
-  if (first === undefined) throw new RangeError('a DID needs a key');
+  const { verkey, number = 1, former = [] } = own;
   const method = (id: string, publicKeyMultibase: string) => ({ id, type: 'Multikey', controller: own.did, publicKeyMultibase });
-  const signing = own.verkeys.map((_, i) => `#key-${i + 1}`);
+  const keys = [{ verkey, number }, ...former.filter(({ removed }) => !removed)];
   const document: DidDocument = {
     '@context': ['https://www.w3.org/ns/did/v1', 'https://w3id.org/security/multikey/v1'],
     id: own.did,
     verificationMethod: [
-      ...own.verkeys.map((verkey, i) => method(`#key-${i + 1}`, toMultikey({ type: 'ed25519', bytes: verkeyBytes(verkey) }))),
-      method('#key-agreement-1', toMultikey({ type: 'x25519', bytes: ed25519ToX25519(verkeyBytes(first)) })),
+      ...keys.map((key) => method(`#key-${key.number}`, toMultikey({ type: 'ed25519', bytes: verkeyBytes(key.verkey) }))),
+      method(`#key-agreement-${number}`, toMultikey({ type: 'x25519', bytes: ed25519ToX25519(verkeyBytes(verkey)) })),
     ],
-    authentication: signing,
-    assertionMethod: signing,
-    keyAgreement: ['#key-agreement-1'],
+    authentication: [`#key-${number}`],
+    assertionMethod: keys.map((key) => `#key-${key.number}`),
+    keyAgreement: [`#key-agreement-${number}`],
   };
   if (own.endpoint) {
     document.service = [
@@ -84,7 +95,7 @@ export function algoDocument(own: {
         id: '#did-communication',
         type: 'did-communication',
         priority: 0,
-        recipientKeys: ['#key-1'],
+        recipientKeys: [`#key-${number}`],
         routingKeys: (own.routingKeys ?? []).map(routingReference),
         serviceEndpoint: own.endpoint,
         accept: ['didcomm/aip2;env=rfc19'],

@@ -31,5 +31,8 @@ export type WorkOps = Readonly<Record<string, WorkOp>>;
 
 /** Work of the agent itself. `about` is what the step that takes the document must know of its own question. */
 export const ownWork: WorkOps = {
-  'dids/resolve': async (ctx, { did, about }: { did: string; about?: JsonObject }) => ({ ...(await ctx.resolver.resolve(did)), about }),
+  'dids/resolve': async (ctx, { did, fresh, about }: { did: string; fresh?: boolean; about?: JsonObject }) => ({
+    ...(await ctx.resolver.resolve(did, fresh)),
+    about,
+  }),
 };

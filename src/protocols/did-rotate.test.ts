@@ -6,6 +6,7 @@ import { peer4Document } from '../dids/own-documents.ts';
 
 const NEW_DID = createPeer4(peer4Document({ verkey: key(103), endpoint: 'https://new.example' })).did;
 const value = { protocol: 'did-rotate', connection_id: 'c1', new_did: 'did:web:peer.example', thread_id: 'thread-1' };
+const due = { protocol: 'did-rotate', connection_id: 'c1', new_did: 'did:algo:x', verkey: key(105), shared: true };
 const observing = { id: 'r1', role: 'observing', state: 'rotate-received', connection: 'c1', value: { ...value, sender: PEER_KEY } };
 const rotating = {
   id: 'r1',
@@ -62,7 +63,7 @@ table('did-rotate', [
     message: 'rotate',
     body: { to_did: 'did:web:peer.example' },
     effects: {
-      work: [{ op: 'dids/resolve', input: { did: 'did:web:peer.example' }, result: 'resolved' }],
+      work: [{ op: 'dids/resolve', input: { did: 'did:web:peer.example', fresh: true }, result: 'resolved' }],
       record: {
         role: 'observing',
         connection: 'c1',
@@ -307,6 +308,30 @@ table('did-rotate', [
     title: 'has no key to give up',
     command: 'retire',
     record: { ...rotating, state: 'ack-received' },
+    effects: { record: { remove: true, silent: true } },
+  },
+  {
+    title: 'of the DID that it has, whose key is another: the peer is told under the former one',
+    command: 'announce',
+    record: { id: 'r1', role: 'rotating', state: 'due', connection: 'c1', value: due },
+    connection: { ...CONNECTION, value: { ...CONNECTION.value, my_did: 'did:algo:x', mediated: true } },
+    effects: {
+      record: { states: ['rotate-sent'], patch: { thread_id: 'id-1', mediated: true } },
+      send: [{ message: { '@type': 'https://didcomm.org/did-rotate/1.0/rotate', '@id': 'id-1', to_did: 'did:algo:x' } }],
+    },
+  },
+  {
+    title: 'of a DID that the connection has no more is not told',
+    command: 'announce',
+    record: { id: 'r1', role: 'rotating', state: 'due', connection: 'c1', value: due },
+    connection: { ...CONNECTION, value: { ...CONNECTION.value, my_did: 'did:peer:4other' } },
+    effects: { record: { remove: true, silent: true } },
+  },
+  {
+    title: 'of a connection that is gone is not told',
+    command: 'announce',
+    record: { id: 'r1', role: 'rotating', state: 'due', connection: 'c1', value: due },
+    connection: null,
     effects: { record: { remove: true, silent: true } },
   },
 ]);

@@ -51,7 +51,11 @@ export const didRotate = defineProtocol<DidRotationValue>({
         const patch = { protocol: 'did-rotate', connection_id: peer.id, new_did: did, thread_id: message.thid, sender: message.sender };
         const begun = { role: 'observing', connection: peer.id, patch };
         if (isRemote(did))
-          return { record: { ...begun, states: ['rotate-received'] }, work: [{ op: 'dids/resolve', input: { did }, result: 'resolved' }] };
+          return {
+            record: { ...begun, states: ['rotate-received'] },
+            // the DID may be the one that it had, with other keys in its document
+            work: [{ op: 'dids/resolve', input: { did, fresh: true }, result: 'resolved' }],
+          };
         // the document is in the DID itself
         if (!/^did:(peer:[024]|key:)/.test(did)) return { problem: UNSUPPORTED };
         let document: DidDocument;
@@ -187,6 +191,21 @@ export const didRotate = defineProtocol<DidRotationValue>({
         readyConnection(ctx.connection);
         const message = composeMessage(didRotate, { type: 'hangup', id: ctx.newId() });
         return { ...ended(ctx), send: [{ message }], answer: message };
+      },
+    },
+    announce: {
+      from: ['due'],
+      step(ctx) {
+        const { new_did, verkey } = ctx.record!.value;
+        const peer = ctx.connection && connectionOf(ctx);
+        // the connection is gone, or its peer knows the key
+        if (!peer || peer.value.my_did !== new_did || peer.value.my_verkey === verkey) return { record: { remove: true, silent: true } };
+        const id = ctx.newId();
+        const message = composeMessage(didRotate, { type: 'rotate', id, body: { to_did: new_did } });
+        return {
+          record: { states: ['rotate-sent'], patch: { thread_id: id, mediated: peer.value.mediated, pulls: peer.value.pulls } },
+          send: [{ message }],
+        };
       },
     },
     retire: {

@@ -21,12 +21,12 @@ export interface DidRotationValue {
   pulls?: boolean;
 }
 
-/** `role`: `rotating` is the party that moves, `observing` the other. */
+/** `role`: `rotating` is the party that moves, `observing` the other. `due`: the peer is to be notified that a DID of ours has another key. */
 export const didRotation = defineRecord<DidRotationValue>({
   category: 'did_rotate',
   idField: 'record_id',
   topic: 'did-rotate',
-  states: ['rotate-sent', 'rotate-received', 'ack-sent', 'ack-received', 'failed'],
+  states: ['due', 'rotate-sent', 'rotate-received', 'ack-sent', 'ack-received', 'failed'],
   view: (record) =>
     compact({
       ...viewHead(record),

@@ -1,6 +1,12 @@
 import { AppError } from '../errors.ts';
 import { compact, defineRecord } from '../kernel/record.ts';
-import type { StoredRecord } from '../ports/store.ts';
+import type { Lookup, StoredRecord } from '../ports/store.ts';
+
+interface NumberedKey {
+  readonly verkey: string;
+  readonly number: number;
+  readonly removed?: true;
+}
 
 /** A DID of this wallet and what it may be used for; the key itself is in the key table under `verkey`. */
 export interface DidValue {
@@ -16,6 +22,11 @@ export interface DidValue {
   /** The mediator in its document on the ledger, and the one in the document that is under way. */
   mediator?: { readonly [member: string]: unknown };
   next_mediator?: { readonly [member: string]: unknown };
+  /** Of a did:algo: the number of its key in the document, 1 without; and the keys that it had before, in the document or `removed`: they still open what was sealed for them. */
+  key_number?: number;
+  former_keys?: readonly NumberedKey[];
+  /** The keys of the document while the ledger does not have it yet: their secrets are stored before anything is on the ledger, and are used again after a failure. */
+  next_keys?: { readonly verkey: string; readonly number: number; readonly former: readonly NumberedKey[] };
   /** The DID method of invitations that this DID is reused for (ACA-Py's `invitation_reuse`). */
   invitation_reuse?: string;
   /** Why a publication is not done yet, or was refused. */
@@ -40,6 +51,7 @@ export const did = defineRecord<DidValue>({
   tags: (value) => ({
     did: value.did,
     verkey: value.verkey,
+    former_verkey: value.former_keys?.map(({ verkey }) => verkey),
     method: value.method,
     key_type: value.key_type,
     posture: value.posture,
@@ -47,6 +59,18 @@ export const did = defineRecord<DidValue>({
   }),
   admin: { tag: 'wallet', notFound: 'DID not found in this wallet' },
 });
+
+/** What finds the DID of a key of ours, its present one or a former one: and `ofKey` takes it out of what was loaded. */
+export const keyLookups = (verkey: string): Record<'own' | 'formerly', Lookup> => ({
+  own: { category: did.category, tag: 'verkey', equals: verkey },
+  formerly: { category: did.category, tag: 'former_verkey', equals: verkey },
+});
+export const ofKey = ({ own, formerly }: Readonly<Record<string, StoredRecord | undefined>>): DidValue | undefined =>
+  did.of(own ?? formerly)?.value;
+
+/** Whether a key is or was the DID's. */
+export const hasKey = ({ verkey, former_keys = [] }: DidValue, key: string | undefined): boolean =>
+  verkey === key || former_keys.some((one) => one.verkey === key);
 
 /**
  * A DID of this wallet that a peer can write to, from its row.

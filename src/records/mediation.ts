@@ -135,6 +135,26 @@ export function ownService(
 export const mediationLookup = (id: unknown): Record<string, { category: string; id: string }> =>
   typeof id === 'string' && id ? { mediation: { category: mediation.category, id } } : {};
 
+/** Where a DID on the ledger says that it is written to: through the mediator that is named, at the endpoint that it was given, or where new keys are. */
+export const ledgerService = (
+  ctx: StepContext,
+  { mediator, metadata }: { readonly mediator?: unknown; readonly metadata: Readonly<Record<string, unknown>> },
+  mediation_id?: string,
+): OwnService =>
+  ownService(ctx, { mediation_id, mediator, my_endpoint: typeof metadata.endpoint === 'string' ? metadata.endpoint : undefined });
+
+/** The mediator of a service, to be kept beside the DID. */
+export const mediatorIn = (ctx: StepContext, service: OwnService): Mediator | undefined =>
+  service.mediation && (service.mediator ?? ctx.settings.mediator);
+
+/** The key of a DID whose mediator is to know it before the ledger says that mail goes there. */
+export const routedFirst = (
+  service: OwnService,
+  verkey: string,
+  name: string,
+): { removedKeyOwners?: string[]; keyOwners?: NewKeyOwner[] } =>
+  service.mediation ? { removedKeyOwners: [verkey], keyOwners: [keyOwnerFor(service, verkey, 'public', name)] } : {};
+
 /** The owner of a new key of ours. Where the key is mediated, its mediator registers it first. */
 export const keyOwnerFor = (service: OwnService, kid: string, kind: string, target: string): NewKeyOwner => ({
   kid,

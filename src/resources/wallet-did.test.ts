@@ -162,7 +162,7 @@ table('wallet-did', [
     title: 'of a seed that is known',
     command: create,
     body: { method: 'key', seed: '0'.repeat(32) },
-    loaded: { known: record({ method: 'key' }) },
+    loaded: { own: record({ method: 'key' }) },
     effects: {
       answer: {
         result: {
@@ -180,7 +180,7 @@ table('wallet-did', [
     title: 'of a seed that is that of another',
     command: create,
     body: { method: 'key', seed: '0'.repeat(32) },
-    loaded: { known: record() },
+    loaded: { own: record() },
     error: 'bad-request',
     text: 'The key of this seed is that of did:algo:testnet:app:7:aa',
   },
@@ -455,20 +455,33 @@ table('wallet-did', [
     error: 'wrong-state',
   },
   {
-    title: 'of a DID that its key makes',
-    command: 'PATCH /wallet/did/local/rotate-keypair',
+    title: 'while its keys are being rotated',
+    command: publish,
     query,
-    record: record({ method: 'key' }),
-    error: 'bad-request',
-    text: "DID method 'key' does not support key rotation.",
+    record: record({ posture: 'posted', next_keys: { verkey: key(105), number: 2, former: [] } }, 'publishing'),
+    error: 'wrong-state',
+    text: 'The keys of DID did:algo:testnet:app:7:aa are being rotated',
   },
   {
-    title: 'of a DID on the ledger',
-    command: 'rotate',
-    query,
-    record: record({ posture: 'posted' }),
-    error: 'bad-request',
-    text: 'DID did:algo:testnet:app:7:aa is posted to the ledger',
+    title: 'of a DID whose keys were rotated has the former ones in its document',
+    command: endpoint,
+    body: { did: value.did, endpoint: 'https://other.example' },
+    record: record({
+      posture: 'public',
+      key_number: 3,
+      former_keys: [
+        { verkey: key(105), number: 2 },
+        { verkey: key(106), number: 1, removed: true },
+      ],
+    }),
+    effects: {
+      ledger: ([{ write }]: [{ write: { document: Record<string, unknown> } }]) => {
+        const { authentication, assertionMethod, keyAgreement } = write.document;
+        return JSON.stringify([authentication, assertionMethod, keyAgreement]) === '[["#key-3"],["#key-3","#key-2"],["#key-agreement-3"]]';
+      },
+      answer: {},
+      record: { states: ['publishing'], patch: { next_metadata: { endpoint: 'https://other.example' } } },
+    },
   },
   {
     title: 'moves the endpoint',

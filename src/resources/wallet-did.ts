@@ -11,29 +11,19 @@ import type { Change } from '../kernel/effects.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
-import { type DidValue, did } from '../records/did.ts';
-import { keyOwnerFor, type Mediator, mediationLookup, type OwnService, ownService } from '../records/mediation.ts';
+import { type DidValue, did, keyLookups, ofKey } from '../records/did.ts';
+import { keyOwnerFor, ledgerService, mediationLookup, mediatorIn, type OwnService, ownService, routedFirst } from '../records/mediation.ts';
 
 const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, version: 0, created: 0, updated: 0, value }) });
 
-/** What ACA-Py takes as an endpoint, less strictly: a scheme and something behind it. */
 /** ACA-Py's kinds of endpoint, and the member of the DID's metadata that keeps each. */
 const ENDPOINT_TYPES: Readonly<Record<string, string>> = { Endpoint: 'endpoint', Profile: 'profile', LinkedDomains: 'linked_domains' };
 
-/** The service of a DID on the ledger: through the mediator that is named, at the endpoint that it was given, or where new keys are. */
-const serviceOf = (ctx: StepContext, value: DidValue, mediation_id: string | undefined): OwnService =>
-  ownService(ctx, {
-    mediation_id,
-    mediator: value.mediator,
-    my_endpoint: typeof value.metadata.endpoint === 'string' ? value.metadata.endpoint : undefined,
-  });
-
-const mediatorIn = (ctx: StepContext, service: OwnService): Mediator | undefined =>
-  service.mediation && (service.mediator ?? ctx.settings.mediator);
-
-/** The key of a DID, which its mediator registers before the document on the ledger names the mediator. */
-const routed = (service: OwnService, { verkey, did: name }: DidValue) =>
-  service.mediation ? { removedKeyOwners: [verkey], keyOwners: [keyOwnerFor(service, verkey, 'public', name)] } : {};
+/** The document of a DID, with its present key and its former ones. */
+const documentOf = (
+  { did, verkey, key_number: number, former_keys: former }: DidValue,
+  at: Pick<OwnService, 'routingKeys'> & { endpoint?: string },
+) => algoDocument({ did, verkey, number, former, endpoint: at.endpoint, routingKeys: at.routingKeys });
 
 /** A DID of the ledger is written by its own key. @throws AppError `not-implemented` where an endorser is asked for */
 function noEndorser(query: Readonly<Record<string, string>>): void {
@@ -68,9 +58,7 @@ export const walletDid = defineProtocol<DidValue>({
       from: [NEW],
       load: ({ body }): Record<string, Lookup> => ({
         ...mediationLookup(body.options?.mediation_id),
-        ...(body.seed === undefined
-          ? {}
-          : { known: { category: did.category, tag: 'verkey', equals: newKeyPair(seedBytes(body.seed)).verkey } }),
+        ...(body.seed === undefined ? {} : keyLookups(newKeyPair(seedBytes(body.seed)).verkey)),
       }),
       step(ctx, { body }) {
         // what controllers written for Indy ask for; a ledger's own DID is what they need it for
@@ -79,7 +67,7 @@ export const walletDid = defineProtocol<DidValue>({
         const type = body.options?.key_type ?? 'ed25519';
         if (type !== 'ed25519') throw new AppError('bad-request', `Unsupported key type ${type} for DID method ${method}`);
         if (body.options?.did) throw new AppError('bad-request', `DID method ${method} does not support a user-defined DID`);
-        const known = did.of(ctx.loaded.known)?.value;
+        const known = ofKey(ctx.loaded);
         if (known && known.method !== method) throw new AppError('bad-request', `The key of this seed is that of ${known.did}`);
         if (known) return { answer: { result: view(known) } };
         const key = ctx.newKey(body.seed === undefined ? undefined : seedBytes(body.seed));
@@ -130,13 +118,15 @@ export const walletDid = defineProtocol<DidValue>({
         if (value.method !== 'algo')
           throw new AppError('bad-request', `A DID of method ${value.method} cannot be public: it is not on the ledger`);
         if (value.posture === 'public') return { answer: { result: view(value) } };
-        const service = serviceOf(ctx, value, query.mediation_id);
-        const { endpoint, routingKeys } = service;
-        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint, routingKeys });
+        if (ctx.record!.state === 'publishing' && value.next_keys)
+          throw new AppError('wrong-state', `The keys of DID ${value.did} are being rotated`);
+        const service = ledgerService(ctx, value, query.mediation_id);
+        const { endpoint } = service;
+        const document = documentOf(value, service);
         const metadata = endpoint ? { ...value.metadata, endpoint } : value.metadata;
         return {
           record: { states: ['publishing'], patch: { next_metadata: metadata, next_mediator: mediatorIn(ctx, service) } },
-          ...routed(service, value),
+          ...routedFirst(service, value.verkey, value.did),
           ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'published' }],
           answer: { result: view(value) },
         };
@@ -169,29 +159,15 @@ export const walletDid = defineProtocol<DidValue>({
         const metadata = { ...value.metadata, [ENDPOINT_TYPES[kind]!]: endpoint };
         if (value.posture === 'wallet_only') return { record: { patch: { metadata } }, answer: {} };
         if (kind !== 'Endpoint') throw new AppError('bad-request', `The document of a DID on the ledger has no endpoint of type ${kind}`);
-        const document = algoDocument({ did: value.did, verkeys: [value.verkey], endpoint, routingKeys: service.routingKeys });
+        const document = documentOf(value, { ...service, endpoint });
         return {
           record: { states: ['publishing'], patch: { next_metadata: metadata, next_mediator: mediatorIn(ctx, service) } },
-          ...routed(service, value),
+          ...routedFirst(service, value.verkey, value.did),
           ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'moved' }],
           answer: {},
         };
       },
     }),
-    rotate: {
-      route: 'PATCH /wallet/did/local/rotate-keypair',
-      tag: 'wallet',
-      summary: 'Rotate keypair for a DID not posted to the ledger',
-      query: Type.Object({ did: Type.String() }),
-      from: ['stored', 'publishing'],
-      about: ({ query }) => ({ category: did.category, id: query.did ?? '' }),
-      step(ctx) {
-        const { value } = ctx.record!;
-        if (value.posture !== 'wallet_only') throw new AppError('bad-request', `DID ${value.did} is posted to the ledger`);
-        // every method that there is makes the DID of its key
-        throw new AppError('bad-request', `DID method '${value.method}' does not support key rotation.`);
-      },
-    },
   },
   results: {
     moved: {

@@ -18,7 +18,7 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A4-3',
     text: 'a tenant has its own bound of documents that are waited for',
-    mutation: { file: 'src/app.ts', from: 'dids.resolve(did, { tenant })', to: 'dids.resolve(did)' },
+    mutation: { file: 'src/app.ts', from: 'dids.resolve(did, { tenant, fresh })', to: 'dids.resolve(did, { fresh })' },
   },
   {
     id: 'A4-4',

@@ -47,7 +47,7 @@ async function startWeb(): Promise<Web> {
     asked,
     publish(name, peer) {
       const did = `did:web:127.0.0.1%3A${port}:${name}`;
-      const document = algoDocument({ did, verkeys: [peer.pair.verkey], endpoint: peer.url });
+      const document = algoDocument({ did, verkey: peer.pair.verkey, endpoint: peer.url });
       pages.set(`/${name}/did.json`, { status: 200, body: JSON.stringify(document) });
       return did;
     },
@@ -136,7 +136,7 @@ test("nobody connects as another's did:web, whatever document comes with it", as
   const [owner, thief] = [await stranger(), await stranger()];
   const did = host.publish('owner', owner);
   const { invitation } = await alice.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
-  const document = algoDocument({ did, verkeys: [thief.pair.verkey], endpoint: thief.url });
+  const document = algoDocument({ did, verkey: thief.pair.verkey, endpoint: thief.url });
   const attached = { 'did_doc~attach': { data: signed(document, thief) } };
   for (const members of [{}, attached]) await thief.send(serviceOf(invitation), requestFor(thief, invitation, { did, ...members }));
   // the invitation is still there for the owner, whose request is taken after both
@@ -199,7 +199,7 @@ test('a response by a did:web that cannot be resolved ends in an error', async (
 });
 
 const keyOf = (peer: Stranger): string => {
-  const { verificationMethod } = algoDocument({ did: 'did:web:x', verkeys: [peer.pair.verkey] }) as Body;
+  const { verificationMethod } = algoDocument({ did: 'did:web:x', verkey: peer.pair.verkey }) as Body;
   return verificationMethod[0].publicKeyMultibase;
 };
 

@@ -175,7 +175,7 @@ export async function publish(devnet: Devnet, key: Key2018, endpoint?: string): 
   const ledger = algorandLedger(configOf(devnet));
   const publicKey = unbase58(key.verkey);
   const did = ledger.didOf(publicKey);
-  const document = algoDocument({ did, verkeys: [key.verkey], endpoint });
+  const document = algoDocument({ did, verkey: key.verkey, endpoint });
   const outcome = await perform(ledger, { kind: 'did-put', did, document }, { publicKey, sign: signer(key) });
   assert.equal(outcome.state, 'confirmed');
   return did;

@@ -18,8 +18,10 @@ const encoded = (value: unknown): string => toBase64url(Buffer.from(JSON.stringi
 /** The key that a verification method names, as its DID's document has it. */
 async function keyOf(admin: Admin, tenant: string, kid: string): Promise<PublicKey> {
   const [subject] = kid.split('#') as [string];
-  const { document } = await admin.work(tenant).resolver.resolve(subject);
-  const key = methodKey(findMethod(document, kid));
+  const { resolver } = admin.work(tenant);
+  const keyIn = async (fresh: boolean) => methodKey(findMethod((await resolver.resolve(subject, fresh)).document, kid));
+  // a method that the document in memory does not have may be that of a key which was rotated since
+  const key = (await keyIn(false)) ?? (await keyIn(true));
   if (!key) throw new AppError('bad-request', 'Unable to dereference the verification method');
   return key;
 }
@@ -30,7 +32,7 @@ async function signerOf(admin: Admin, tenant: string, did: string): Promise<{ ki
   const own = didRecord.of(rows?.[0])?.value;
   if (!own) throw new AppError('not-found', `Unknown DID: ${did}`);
   // of a DID that is not published yet, only the wallet knows its document
-  if (own.method === 'algo') return { kid: `${did}#key-1`, verkey: own.verkey };
+  if (own.method === 'algo') return { kid: `${did}#key-${own.key_number ?? 1}`, verkey: own.verkey };
   const { document } = await admin.work(tenant).resolver.resolve(did);
   const reference = [document.assertionMethod ?? [], document.authentication ?? []].flat().find((one) => typeof one === 'string');
   if (typeof reference !== 'string') throw new AppError('bad-request', 'Bad did or verification method');
@@ -42,7 +44,12 @@ async function verkeyOfMethod(admin: Admin, tenant: string, kid: string): Promis
   if (rows?.[0]) return rows[0].value.verkey as string;
   const [subject] = kid.split('#') as [string];
   const [own] = await admin.kernel.db.store.load(tenant, [{ category: didRecord.category, tag: 'did', equals: subject }]);
-  if (own?.[0]?.value.method === 'algo' && kid.endsWith('#key-1')) return own[0].value.verkey as string;
+  const value = didRecord.of(own?.[0])?.value;
+  if (value?.method === 'algo') {
+    const keys = [{ verkey: value.verkey, number: value.key_number ?? 1 }, ...(value.former_keys ?? [])];
+    const named = keys.find(({ number }) => kid === `${subject}#key-${number}`);
+    if (named) return named.verkey;
+  }
   const key = await keyOf(admin, tenant, kid);
   if (key.type !== 'ed25519') throw new AppError('bad-request', 'Bad did or verification method');
   return toBase58(key.bytes);

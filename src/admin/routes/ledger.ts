@@ -86,15 +86,6 @@ export const ledgerRoutes: readonly AdminRoute[] = [
     },
   },
   {
-    route: 'PATCH /ledger/rotate-public-did-keypair',
-    tag: 'ledger',
-    summary: 'Rotate key pair for public DID',
-    async handle(admin, { tenant }) {
-      admin.work(tenant).ledger();
-      throw new AppError('bad-request', "DID method 'algo' does not support key rotation: its key makes the DID.");
-    },
-  },
-  {
     route: 'GET /ledger/taa',
     tag: 'ledger',
     summary: 'Fetch the current transaction author agreement, if any',

@@ -3,7 +3,7 @@ import { toBase58 } from '../../didcomm/encoding.ts';
 import { fromMultikey } from '../../dids/did-key.ts';
 import { AppError } from '../../errors.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { type DidValue, did } from '../../records/did.ts';
+import { type DidValue, did, keyLookups } from '../../records/did.ts';
 import { walletKey } from '../../records/wallet-key.ts';
 import type { AdminRoute } from '../route.ts';
 
@@ -75,12 +75,14 @@ export const walletRoutes: readonly AdminRoute[] = [
       const multikey = params.multikey!;
       const key = fromMultikey(multikey);
       if (key?.type !== 'ed25519') throw new AppError('bad-request', 'Unsupported key algorithm for multikey');
-      const [own, ofDid] = await admin.kernel.db.store.load(tenant, [
+      const { own: present, formerly } = keyLookups(toBase58(key.bytes));
+      const [own, ofDid, ofFormer] = await admin.kernel.db.store.load(tenant, [
         { category: walletKey.category, id: multikey },
-        { category: did.category, tag: 'verkey', equals: toBase58(key.bytes) },
+        present,
+        formerly,
       ]);
       if (own?.[0]) return walletKey.view(walletKey.of(own[0]));
-      if (!ofDid?.[0]) throw new AppError('not-found', 'No key of this multikey is in the wallet');
+      if (!ofDid?.[0] && !ofFormer?.[0]) throw new AppError('not-found', 'No key of this multikey is in the wallet');
       return { kid: null, multikey };
     },
   },

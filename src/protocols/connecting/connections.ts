@@ -14,6 +14,7 @@ import { compact } from '../../kernel/record.ts';
 import { destinationOf } from '../../kernel/seal.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type ConnectionValue, connection, type Peer, theirs } from '../../records/connection.ts';
+import { hasKey, keyLookups, ofKey } from '../../records/did.ts';
 import { keyOwnerFor, mediationLookup, type OwnService, ownService, servedBy } from '../../records/mediation.ts';
 import { invitationLookups, used } from '../../records/out-of-band.ts';
 import { completed, requested } from './invited.ts';
@@ -59,12 +60,15 @@ export const connections = defineProtocol<ConnectionValue>({
       from: ['invitation'],
       role: 'inviter',
       handshake: true,
-      load: (message) => invitationLookups(message.pthid, message.recipient),
+      load: (message) => ({ ...invitationLookups(message.pthid, message.recipient), ...keyLookups(message.recipient ?? '') }),
       // the key identifies an invitation of this version: requests need not name it
       about: (message) => ({ category: connection.category, tag: 'open_key', equals: message.recipient ?? '' }),
       step(ctx, message) {
         const invited = ctx.record!;
-        if (!message.sender || message.recipient !== invited.value.invitation_key)
+        const own = ofKey(ctx.loaded);
+        // the DID that invites may have had its key rotated since
+        const moved = own !== undefined && hasKey(own, invited.value.invitation_key);
+        if (!message.sender || (message.recipient !== invited.value.invitation_key && !moved))
           throw new AppError('invitation-closed', 'the request is not for this invitation');
         if (![undefined, 'connections/1.0'].includes(invited.value.connection_protocol))
           throw new AppError('invitation-closed', 'the invitation offers another handshake');
@@ -73,6 +77,7 @@ export const connections = defineProtocol<ConnectionValue>({
           protocol: 'connections',
           connection_protocol: 'connections/1.0',
           request_id: message.thid,
+          ...(message.recipient === invited.value.invitation_key ? {} : { invitation_key: message.recipient }),
           their_label: message.body.label as string | undefined,
           ...theirs(peer, message.sender),
         };

@@ -15,12 +15,14 @@ import type { Peer } from '../../records/connection.ts';
 /** What must be known of a request or a response when the document of its DID is there. */
 export interface Asked {
   readonly sender: string;
-  /** Our key that it was sealed for, where it is answered under that. */
+  /** Our key that it was sealed for, where it is answered under that: also another key of the DID that invites than the invitation was made with. */
   readonly recipient?: string;
   readonly thid: string;
   readonly pthid?: string;
   readonly minor: number;
   readonly label?: string;
+  /** The document was read past every cache. */
+  readonly fresh?: true;
   /** A controller has handed it in: the answer, which only the DID's own keys open, will tell. */
   readonly unsealed?: boolean;
 }
@@ -30,8 +32,18 @@ export interface Resolved extends ResolvedDid {
 }
 
 export const resolved = (did: string, result: string, about: Asked): Effects => ({
-  work: [{ op: 'dids/resolve', input: { did, about: { ...about } }, result }],
+  work: [{ op: 'dids/resolve', input: { did, ...(about.fresh && { fresh: true }), about: { ...about } }, result }],
 });
+
+/**
+ * The DID is looked up once more, past every cache, where its document does not list the key that sealed the message: its keys may have been rotated since.
+ * @param known a key that may seal without being listed
+ */
+export const again = ({ document, metadata, about }: Resolved, result: string, known?: string): Effects | undefined => {
+  if (about.fresh || about.unsealed || metadata.deactivated || about.sender === known) return undefined;
+  if (contactOf(document).recipientKeys.includes(about.sender)) return undefined;
+  return resolved(document.id, result, { ...about, fresh: true });
+};
 
 export const remotePeer = (output: Resolved): Peer => ({ did: output.document.id, ...resolvedContact(output) });
 

@@ -6,7 +6,7 @@ import type { Effects } from '../../kernel/effects.ts';
 import type { Incoming, Load, StepContext } from '../../kernel/protocol.ts';
 import { destinationOf } from '../../kernel/seal.ts';
 import { type ConnectionValue, connection, type Peer, theirs } from '../../records/connection.ts';
-import { did } from '../../records/did.ts';
+import { did, hasKey, ofKey } from '../../records/did.ts';
 import { keyOwnerFor, type OwnService, servedBy } from '../../records/mediation.ts';
 import { used } from '../../records/out-of-band.ts';
 import type { Asked } from './did-exchange-peers.ts';
@@ -65,12 +65,18 @@ export function ask(
   };
 }
 
+/** Whether an invitation's key is, or was, of the DID whose key a request came to: its sender may have resolved the DID before or after its key was rotated. */
+export function isOfSameDid({ loaded }: StepContext, key: string | undefined): boolean {
+  const own = ofKey(loaded);
+  return own !== undefined && hasKey(own, key);
+}
+
 /** The key of our DID that a request without an invitation came to. @throws AppError where that DID invites nobody by itself */
-export function implicitKey(ctx: StepContext): string {
-  const own = did.of(ctx.loaded.own)?.value;
+export function implicitKey(ctx: StepContext, recipient: string | undefined): string {
+  const own = ofKey(ctx.loaded);
   if (!own || own.posture === 'wallet_only' || !ctx.settings.publicInvites || !ctx.settings.requestsThroughPublicDid)
     throw new AppError('invitation-closed', 'the request is for no open invitation');
-  return own.verkey;
+  return recipient ?? own.verkey;
 }
 
 /** The connection of a request without an invitation, before anything is known of its sender. */
@@ -99,6 +105,7 @@ export function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: A
     connection_protocol: versionOf(asked.minor),
     request_id: asked.thid,
     their_label: asked.label,
+    ...(asked.recipient === undefined ? {} : { invitation_key: asked.recipient }),
     ...theirs(peer, asked.sender),
   };
   if (ctx.record?.state === 'invitation') return requested(ctx, patch, used(ctx, ctx.record.value.oob_id));

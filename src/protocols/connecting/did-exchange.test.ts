@@ -506,10 +506,25 @@ table('did-exchange', [
     },
   },
   {
-    title: 'names a DID of other keys',
+    title: 'of a DID whose document in memory has other keys looks it up once more',
     result: 'requested',
     record: open,
     output: { ...onWeb(key(104)), about },
+    effects: {
+      work: [
+        {
+          op: 'dids/resolve',
+          input: { did: 'did:web:peer.example', fresh: true, about: { ...about, fresh: true } },
+          result: 'requested',
+        },
+      ],
+    },
+  },
+  {
+    title: 'names a DID of other keys',
+    result: 'requested',
+    record: open,
+    output: { ...onWeb(key(104)), about: { ...about, fresh: true } },
     error: 'message-invalid',
     text: 'the request is not sealed by the key it names',
   },

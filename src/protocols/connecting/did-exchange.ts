@@ -9,11 +9,12 @@ import { command, defineProtocol, type Load, NEW } from '../../kernel/protocol.t
 import { destinationOf } from '../../kernel/seal.ts';
 import type { ResolvedDid } from '../../ports/ledger.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
-import { contactDid, did } from '../../records/did.ts';
+import { contactDid, did, keyLookups } from '../../records/did.ts';
 import { mediationLookup, ownService } from '../../records/mediation.ts';
 import { invitationLookups } from '../../records/out-of-band.ts';
 import {
   type Asked,
+  again,
   checkProof,
   peerOf,
   type Resolved,
@@ -27,6 +28,7 @@ import {
   answered,
   ask,
   implicitKey,
+  isOfSameDid,
   minorOf,
   ownDid,
   ownLookup,
@@ -69,18 +71,21 @@ export const didExchange = defineProtocol<ConnectionValue>({
       handshake: true,
       load: (message): Record<string, Load> => ({
         ...invitationLookups(message.pthid, message.recipient),
-        own: { category: did.category, tag: 'verkey', equals: message.recipient ?? '' },
+        ...keyLookups(message.recipient ?? ''),
       }),
       step(ctx, message) {
         // the key that opened it must be the invitation's own: knowing an invitation's id alone is not enough
-        const key = ctx.record ? ctx.record.value.invitation_key : implicitKey(ctx);
-        if (!message.sender || message.recipient !== key) throw new AppError('invitation-closed', 'the request is not for this invitation');
+        const key = ctx.record ? ctx.record.value.invitation_key : implicitKey(ctx, message.recipient);
+        const moved = key !== message.recipient && isOfSameDid(ctx, key);
+        if (!message.sender || (message.recipient !== key && !moved))
+          throw new AppError('invitation-closed', 'the request is not for this invitation');
         const asked: Asked = {
           sender: message.sender,
           thid: message.thid,
           pthid: message.pthid,
           minor: message.minor,
           label: message.body.label as string | undefined,
+          ...(moved ? { recipient: message.recipient } : {}),
         };
         const did = message.body.did as string;
         // what a ledger or a server says of a DID cannot be said otherwise by whoever claims it
@@ -136,7 +141,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
     requested: {
       from: ['invitation', 'init'],
       load: (output) => invitationLookups((output.about as unknown as Asked).pthid, undefined),
-      step: (ctx, output: Resolved) => received(ctx, remotePeer(output), output.about),
+      step: (ctx, output: Resolved) => again(output, 'requested') ?? received(ctx, remotePeer(output), output.about),
     },
     // a request for an invitation that is not open: of no record
     refused: { from: [NEW], step: (_ctx, output: Resolved) => refused(remotePeer(output), output.about) },
@@ -158,7 +163,9 @@ export const didExchange = defineProtocol<ConnectionValue>({
     responded: {
       from: ['request'],
       step: (ctx, output: Resolved) =>
-        ctx.record!.value.request_id === output.about.thid ? answered(ctx, remotePeer(output), output.about) : {},
+        ctx.record!.value.request_id === output.about.thid
+          ? (again(output, 'responded', ctx.record!.value.invitation_key) ?? answered(ctx, remotePeer(output), output.about))
+          : {},
     },
   },
   // whose request names a DID that nobody knows hears nothing: there is no way to it

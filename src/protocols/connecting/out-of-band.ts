@@ -9,7 +9,7 @@ import { linkNames } from '../../kernel/short-links.ts';
 import type { ResolvedDid } from '../../ports/ledger.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { connection } from '../../records/connection.ts';
-import { did } from '../../records/did.ts';
+import { did, keyLookups, ofKey } from '../../records/did.ts';
 import { mediationLookup, ownService } from '../../records/mediation.ts';
 import { Invitation, isOurs, type OutOfBandValue, outOfBand, usedAgain } from '../../records/out-of-band.ts';
 import { attachedRequests, checkInvitation, handshake, proceed, serviceOf } from './out-of-band-receiver.ts';
@@ -188,12 +188,11 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
     remove: command({
       body: Type.Object({ verkey: Type.Optional(Type.String()) }),
       from: '*',
-      load: ({ body: { verkey } }): Record<string, Load> =>
-        verkey === undefined ? {} : { own: { category: did.category, tag: 'verkey', equals: verkey } },
+      load: ({ body: { verkey } }): Record<string, Load> => (verkey === undefined ? {} : keyLookups(verkey)),
       step(ctx, { body: { verkey } }) {
         const { id, role, value } = ctx.record!;
         // the key of a DID serves other invitations and connections too
-        const keys = verkey !== undefined && role === 'sender' && !ctx.loaded.own ? [verkey] : [];
+        const keys = verkey !== undefined && role === 'sender' && !ofKey(ctx.loaded) ? [verkey] : [];
         return {
           record: { remove: true },
           removedKeyOwners: linkNames(value.short),
