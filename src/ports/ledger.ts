@@ -41,10 +41,36 @@ export interface StatusEntry {
   entries: number;
 }
 
+/** Who signs for the control account of a DID: one key, or `threshold` of several in this order. Keys are verkeys in base58. */
+export interface Control {
+  threshold: number;
+  verkeys: readonly string[];
+}
+
+/**
+ * The keys of a wallet that may have authority over a DID beside the DID's own: all that its control account was ordered to be rekeyed to, and all that were ordered to
+ * be its operator. The ledger says which of them have it, so that no wallet is ever wrong about that.
+ */
+export interface LedgerKeys {
+  controls?: readonly Control[];
+  operators?: readonly string[];
+}
+
+/** Who has authority over a DID, as the ledger has it: the control account and the account that signs for it, as addresses, and the operator's key. */
+export interface Authority {
+  account: string;
+  authority: string;
+  /** MicroALGO on the control account. */
+  balance: number;
+  operator?: string;
+}
+
 /** One write, as a value that can be stored and repeated: it names its effect, so that repeating it is harmless. */
 export type LedgerWrite =
   | { kind: 'did-put'; did: string; document: DidDocument }
   | { kind: 'did-deactivate'; did: string }
+  | { kind: 'did-rekey'; did: string; control: Control }
+  | { kind: 'did-operator'; did: string; operator?: string }
   | { kind: 'object-put'; id: string; did: string; type: ObjectType; object: Record<string, unknown> }
   /** A revocation registry: its REV_REG_DEF `object` under `id`, its status log and the first record, in one group. */
   | { kind: 'registry-put'; id: string; did: string; object: Record<string, unknown>; status: RevocationStatus }
@@ -63,6 +89,8 @@ export interface PlannedPart {
 /** A group of transactions that performs a write, with the signatures that it has so far: a value that can be stored, and handed from one signer to the next. */
 export interface PlannedWrite extends Omit<SignedWrite, 'group'> {
   parts: PlannedPart[];
+  /** The key of the account that sends the parts of `account`, and who signs for it. */
+  sender: { verkey: string; control: Control };
 }
 
 /**
@@ -88,8 +116,8 @@ export type WriteOutcome =
   | { state: 'expired' }
   | { state: 'rejected'; reason: string; rebuild: boolean };
 
-/** Signs `bytes` with the Ed25519 key of a verification key in base58; only the caller knows where the secret lives. */
-export type LedgerSigner = (verkey: string, bytes: Uint8Array) => Promise<Uint8Array>;
+/** Signs `bytes` with the Ed25519 key of a verification key in base58; undefined for a key that it does not have. Only the caller knows where the secret lives. */
+export type LedgerSigner = (verkey: string, bytes: Uint8Array) => Promise<Uint8Array | undefined>;
 
 export interface Ledger {
   /** The did:algo network segment (`mainnet`, `testnet`, `betanet`, `custom`) and the registry application, as used in new identifiers. */
@@ -124,25 +152,28 @@ export interface Ledger {
 
   /**
    * The unsigned group that performs `write`, or that the ledger already holds exactly that (`done`), or that the sponsor lacks funds (`wait`, with the amount needed
-   * and held, in microALGO). `cost` is what the sponsor pays: fees and deposit, in microALGO. Two writes of one DID must not be under way at once.
+   * and held, in microALGO). `cost` is what the sponsor pays: fees and deposit, in microALGO. Two writes of one DID must not be under way at once. `keys` are those that
+   * may sign beside the DID's own; an object is written by the operator where none of them controls the DID.
    * @throws AppError `ledger-none` (no sponsor), `did-not-found` (an object of a DID that is not written yet), `did-invalid` (deactivated, or a document of
    * another DID), `object-not-found` (no such registry or log), `object-invalid`, `status-overtaken`
-   * (the log has another record in the place of the expected one: its state must be read, and the write ordered anew), `too-large`, `ledger-waiting` (fees above the cap), `ledger-unavailable`, `ledger-wrong-network`
+   * (the log has another record in the place of the expected one: its state must be read, and the write ordered anew), `too-large`, `ledger-rejected` (the control account was rekeyed to none of the keys), `ledger-waiting` (fees above the cap), `ledger-unavailable`, `ledger-wrong-network`
    */
   plan(
     write: LedgerWrite,
     operationId: string,
+    keys?: LedgerKeys,
   ): Promise<
     { state: 'planned'; planned: PlannedWrite; cost: number } | { state: 'done' } | { state: 'wait'; needed: number; held: number }
   >;
 
   /**
-   * Signs the parts of those who are given: the configured sponsor's, and with `account` those of the DID's control account. `signed` once every part is.
-   * @throws AppError `ledger-none` (no sponsor), `ledger-rejected` (a part is another account's)
+   * Signs the parts of those who are given: the configured sponsor's, and with `account` those of the DID's control account, or of an operator among `keys`. Its
+   * authority is handed on to `rekey` alone. `signed` once every part is.
+   * @throws AppError `ledger-none` (no sponsor), `ledger-rejected` (a part is another account's, or hands authority on to somebody else)
    */
   sign(
     planned: PlannedWrite,
-    signers: { sponsor?: true; account?: LedgerSigner },
+    signers: { sponsor?: true; account?: LedgerSigner; keys?: LedgerKeys; rekey?: Control },
   ): Promise<{ planned: PlannedWrite; signed?: SignedWrite }>;
 
   /**
@@ -153,6 +184,9 @@ export interface Ledger {
 
   /** Asks what became of a group that was sent before, perhaps by a process that is gone. @throws AppError `ledger-unavailable`, `ledger-wrong-network` */
   outcome(signed: SignedWrite): Promise<WriteOutcome>;
+
+  /** Who has authority over a DID. @throws AppError `did-invalid`, `did-unsupported` (another network or application), `ledger-unavailable`, `ledger-wrong-network` */
+  authority(did: string): Promise<Authority>;
 
   /** Whether the node answers, serves the expected network and is not lagging. Never throws. */
   health(): Promise<{ ok: boolean; reason?: string; round?: number }>;

@@ -5,7 +5,7 @@ import type { Kernel } from '../kernel/context.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import type { LedgerPayload } from '../kernel/jobs.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Ledger, LedgerSigner, SignedWrite } from '../ports/ledger.ts';
+import type { Ledger, LedgerKeys, LedgerSigner, SignedWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, RecordWrite, StoredRecord } from '../ports/store.ts';
 
 const CATEGORY = 'ledger_write';
@@ -60,6 +60,10 @@ export function createLedgerWorker(
   const read = async (job: ClaimedJob): Promise<StoredRecord | undefined> =>
     (await store.load(job.tenant, [{ category: CATEGORY, id: job.id }]))[0]?.[0];
 
+  /** The keys of the wallet that may sign for a DID beside its own: all that were ordered. Which of them does is for the ledger to tell. */
+  const keysOf = async (tenant: string, did: string): Promise<LedgerKeys> =>
+    ((await store.load(tenant, [{ category: 'did', id: did }]))[0]?.[0]?.value ?? {}) as LedgerKeys;
+
   /** Remembers where the write stands; the row goes with the job's own completion. */
   async function note(job: ClaimedJob, row: StoredRecord | undefined, state: string, value: JsonObject, more?: RecordWrite): Promise<void> {
     const record: RecordWrite = { category: CATEGORY, id: job.id, expect: row?.version ?? 0, state, value };
@@ -78,7 +82,8 @@ export function createLedgerWorker(
     const payload = job.payload as unknown as LedgerPayload;
     const row = await read(job);
     if (row?.state === 'signed') return { signed: row.value as unknown as SignedWrite, fresh: false };
-    const plan = await ledger().plan(payload.write, `${job.id}.${row?.version ?? 0}`);
+    const keys = await keysOf(job.tenant, payload.write.did);
+    const plan = await ledger().plan(payload.write, `${job.id}.${row?.version ?? 0}`, keys);
     if (plan.state === 'done') return await finish(job, lease, {});
     if (plan.state === 'wait') {
       const text = `the sponsor account has ${plan.held} microALGO and this write needs ${plan.needed}`;
@@ -93,7 +98,8 @@ export function createLedgerWorker(
       await calls.ledgerWaits(job, spent.over);
       return { state: 'retry', at: spent.until, error: spent.over };
     }
-    const { signed } = await ledger().sign(plan.planned, { sponsor: true, account: sign(job.tenant) });
+    const rekey = payload.write.kind === 'did-rekey' ? payload.write.control : undefined;
+    const { signed } = await ledger().sign(plan.planned, { sponsor: true, account: sign(job.tenant), keys, rekey });
     if (signed === undefined) throw new AppError('internal', 'a part of the group has no signer');
     await note(job, row, 'signed', signed as unknown as JsonObject, spent?.record);
     return { signed, fresh: true };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { base58 } from '@scure/base';
 import algosdk from 'algosdk';
 import { algorandLedger, configOf, type Devnet, documentOf, newIssuer, startDevnet } from '../../../test/support/ledger.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
@@ -38,7 +39,10 @@ test('a group is planned, signed by who pays and by who writes, and sent, each b
   const handed = JSON.parse(JSON.stringify(paid.planned)) as typeof paid.planned;
   const thief = newIssuer();
   const stolen = { ...handed, write: { ...handed.write, did: ledger.didOf(thief.publicKey) } };
-  await fails(author.sign(stolen, { account: thief.sign }), 'ledger-rejected', /is not .* to sign/);
+  await fails(author.sign(stolen, { account: thief.sign }), 'ledger-rejected', /neither the key of/);
+  const verkey = base58.encode(thief.publicKey);
+  const claimed = { ...stolen, sender: { verkey, control: { threshold: 1, verkeys: [verkey] } } };
+  await fails(author.sign(claimed, { account: thief.sign }), 'ledger-rejected', /is not .* to sign/);
   const [payment, call] = handed.parts as [(typeof handed.parts)[0], (typeof handed.parts)[0]];
   const bytes = (part: typeof call): Uint8Array => Uint8Array.from(Buffer.from(part.txn, 'base64'));
   const { sender, receiver } = { sender: algosdk.encodeAddress(issuer.publicKey), receiver: algosdk.encodeAddress(thief.publicKey) };

@@ -1,16 +1,17 @@
 import { createPrivateKey, sign as signEd25519 } from 'node:crypto';
-import { base58 } from '@scure/base';
 import algosdk from 'algosdk';
 import { AppError } from '../../errors.ts';
-import type { LedgerSigner, PlannedPart, PlannedWrite, SignedWrite } from '../../ports/ledger.ts';
+import type { Control, LedgerSigner, PlannedPart, PlannedWrite, SignedWrite } from '../../ports/ledger.ts';
+import { signAs } from './control.ts';
 import type { Plan } from './plan.ts';
 
 /** What every transaction of a group has in common. */
 export interface GroupFrame {
   sponsor: string;
-  /** The account of the DID key, and what it holds, in microALGO; that matters under congestion only. */
+  /** The account that sends the calls, what it holds, in microALGO (that matters under congestion only), and how many bytes its signature has beyond a single one. */
   account: string;
   held: bigint;
+  signatureBytes?: number;
   appId: bigint;
   firstRound: bigint;
   minFee: number;
@@ -74,11 +75,21 @@ const maker = (plan: Plan, frame: GroupFrame) => {
         suggestedParams: suggestedParams(fee),
       }),
     /** What the control account pays its fees from. */
-    lend: (amount: number, fee: number): algosdk.Transaction =>
+    lend: (amount: number, fee: number, lease?: Uint8Array): algosdk.Transaction =>
       algosdk.makePaymentTxnWithSuggestedParamsFromObject({
         sender: frame.sponsor,
         receiver: frame.account,
         amount,
+        lease,
+        suggestedParams: suggestedParams(fee),
+      }),
+    /** Hands the authority over the control account on. */
+    rekey: (rekeyTo: string, fee: number): algosdk.Transaction =>
+      algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+        sender: frame.account,
+        receiver: frame.account,
+        amount: 0,
+        rekeyTo,
         suggestedParams: suggestedParams(fee),
       }),
     /** Closes the control account again, in the sponsor's favour. */
@@ -97,6 +108,15 @@ type By = BuiltGroup['txns'][number]['by'];
 const grouped = (txns: readonly (readonly [algosdk.Transaction, By])[]): BuiltGroup['txns'] =>
   algosdk.assignGroupID(txns.map(([txn]) => txn)).map((txn, i) => ({ txn, by: txns[i]?.[1] as By }));
 
+/** What the pool asks of a transaction of the sponsor, and of one of the control account. */
+const feesOf = ({ minFee, feePerByte, signatureBytes = 0 }: GroupFrame) => {
+  const of =
+    (signed: number) =>
+    (txn: algosdk.Transaction): number =>
+      Math.max(minFee, feePerByte * (txn.toByte().length + signed));
+  return [of(SIGNED), of(SIGNED + signatureBytes)] as const;
+};
+
 /** While the network is idle the sponsor's payment carries the fees of all, and the calls have none: the control account needs no money. */
 const pooledFees = (plan: Plan, frame: GroupFrame): BuiltGroup => {
   const make = maker(plan, frame);
@@ -112,11 +132,11 @@ const pooledFees = (plan: Plan, frame: GroupFrame): BuiltGroup => {
  */
 const ownFees = (plan: Plan, frame: GroupFrame): BuiltGroup => {
   const make = maker(plan, frame);
-  const feeOf = (txn: algosdk.Transaction): number => Math.max(frame.minFee, frame.feePerByte * (txn.toByte().length + SIGNED));
+  const [feeOf, ownFeeOf] = feesOf(frame);
   const any = 1_000_000;
   const empty = frame.held === 0n;
-  const callFees = make.calls(() => any).map(feeOf);
-  const backFee = empty ? feeOf(make.giveBack(any)) : 0;
+  const callFees = make.calls(() => any).map(ownFeeOf);
+  const backFee = empty ? ownFeeOf(make.giveBack(any)) : 0;
   const lendFee = feeOf(make.lend(any, any));
   const depositFee = feeOf(make.deposit(any)) + plan.refunds * frame.minFee;
   const loan = callFees.reduce((sum, fee) => sum + fee, backFee);
@@ -139,6 +159,27 @@ const ownFees = (plan: Plan, frame: GroupFrame): BuiltGroup => {
 export const buildGroup = (plan: Plan, frame: GroupFrame): BuiltGroup =>
   frame.feePerByte === 0 ? pooledFees(plan, frame) : ownFees(plan, frame);
 
+/**
+ * A group that rekeys the control account: the sponsor pays what the account lacks of its minimum balance, `missing`, since an account with another authority is not
+ * empty any more, and it stays there.
+ */
+export const buildRekey = (rekeyTo: string, missing: number, frame: GroupFrame): BuiltGroup => {
+  const make = maker({ calls: [], deposit: 0, refunds: 0 }, frame);
+  const [feeOf, ownFeeOf] = feesOf(frame);
+  const any = 1_000_000;
+  const own = frame.feePerByte === 0 ? 0 : ownFeeOf(make.rekey(rekeyTo, any));
+  const fee = frame.feePerByte === 0 ? 2 * frame.minFee : feeOf(make.lend(any, any, frame.lease));
+  return {
+    txns: grouped([
+      [make.lend(missing + own, fee, frame.lease), 'sponsor'],
+      [make.rekey(rekeyTo, own), 'account'],
+    ]),
+    fee: fee + own,
+    advance: 0,
+    lastValid: make.lastValid,
+  };
+};
+
 /** The account that pays. */
 export interface Sponsor {
   addr: algosdk.Address;
@@ -155,14 +196,17 @@ export const sponsorOf = (mnemonic: string): Sponsor => {
 };
 
 /**
- * What the control account signs: calls of the registry, and the end of a loan. It never hands its authority on, and pays nobody.
+ * What the control account signs: calls of the registry, and the end of a loan. It pays nobody, and hands its authority on to `rekey` alone, where there is one.
  * @throws AppError `ledger-rejected`
  */
-const checkOwn = (txn: algosdk.Transaction, appId: bigint, payer: string | undefined): void => {
-  const { applicationCall: call, payment } = txn;
+const checkOwn = (txn: algosdk.Transaction, appId: bigint, payer: string | undefined, rekey: string | undefined): void => {
+  const { applicationCall: call, payment, rekeyTo } = txn;
   const calls = call !== undefined && call.appIndex === appId && Number(call.onComplete) === 0;
-  const givesBack = payment !== undefined && payment.amount === 0n && payment.closeRemainderTo?.toString() === payer;
-  if (txn.rekeyTo !== undefined || (!calls && !givesBack))
+  const back = payment?.closeRemainderTo?.toString();
+  const givesBack = payment !== undefined && payment.amount === 0n && back !== undefined && back === payer;
+  const rekeys =
+    payment !== undefined && payment.amount === 0n && back === undefined && rekey !== undefined && rekeyTo?.toString() === rekey;
+  if (rekeys ? false : rekeyTo !== undefined || (!calls && !givesBack))
     throw new AppError('ledger-rejected', 'the group holds a transaction that no write needs of the control account');
 };
 
@@ -170,17 +214,17 @@ const checkOwn = (txn: algosdk.Transaction, appId: bigint, payer: string | undef
 export const partsOf = ({ txns }: BuiltGroup): PlannedPart[] =>
   txns.map(({ txn, by }) => ({ by, txn: Buffer.from(algosdk.encodeUnsignedTransaction(txn)).toString('base64') }));
 
+/** Who signs the parts of a group: the sponsor, and for `account`, an address, whoever has authority over it; `rekey` is where it is handed on to. */
+export interface PartSigners {
+  sponsor?: Sponsor;
+  account?: { address: string; control: Control; sign: LedgerSigner; rekey?: string };
+}
+
 /**
  * Signs the parts of those who are given, each only where it is that account's own transaction.
  * @throws AppError `ledger-rejected` if a part is another account's, or is none that a write needs of the control account
  */
-export const signParts = async (
-  parts: readonly PlannedPart[],
-  key: Uint8Array,
-  appId: bigint,
-  signers: { sponsor?: Sponsor; account?: LedgerSigner },
-): Promise<PlannedPart[]> => {
-  const account = algosdk.encodeAddress(key);
+export const signParts = async (parts: readonly PlannedPart[], appId: bigint, signers: PartSigners): Promise<PlannedPart[]> => {
   const decoded = (part: PlannedPart | undefined): algosdk.Transaction | undefined =>
     part && algosdk.decodeUnsignedTransaction(Uint8Array.from(Buffer.from(part.txn, 'base64')));
   const payer = decoded(parts[0])?.sender.toString();
@@ -191,15 +235,16 @@ export const signParts = async (
       continue;
     }
     const txn = decoded(part) as algosdk.Transaction;
-    const { sponsor } = signers;
-    const signer = part.by === 'sponsor' ? (sponsor as Sponsor).addr.toString() : account;
+    const { sponsor, account } = signers as Required<PartSigners>;
+    const signer = part.by === 'sponsor' ? sponsor.addr.toString() : account.address;
     if (txn.sender.toString() !== signer)
       throw new AppError('ledger-rejected', `a transaction of ${txn.sender} is not ${signer}'s to sign`);
-    if (part.by === 'account') checkOwn(txn, appId, payer);
-    const bytes = txn.bytesToSign();
-    const signature =
-      part.by === 'sponsor' ? (sponsor as Sponsor).sign(bytes) : await (signers.account as LedgerSigner)(base58.encode(key), bytes);
-    signed.push({ ...part, signed: Buffer.from(txn.attachSignature(signer, signature)).toString('base64') });
+    if (part.by === 'account') checkOwn(txn, appId, payer, account.rekey);
+    const bytes =
+      part.by === 'sponsor'
+        ? txn.attachSignature(signer, sponsor.sign(txn.bytesToSign()))
+        : await signAs(txn, account.control, account.sign);
+    signed.push({ ...part, signed: Buffer.from(bytes).toString('base64') });
   }
   return signed;
 };

@@ -161,6 +161,13 @@ export const planDidPut = (state: DidState, document: Uint8Array, limits: Limits
   };
 };
 
+/** Appoints the account that may write objects beside the DID's key; none with zeros. */
+export const planOperator = ({ key }: Pick<DidState, 'key'>, operator: Uint8Array): Plan => ({
+  calls: [{ args: [SELECTORS.setOperator, operator], boxes: [infoBox(key)], accounts: [] }],
+  deposit: 0,
+  refunds: 0,
+});
+
 /** Ends a DID, and drops what is staged. */
 export const planDidDeactivate = (state: DidState, limits: Limits): Plan => {
   const { key, current, staged } = state;

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import algosdk from 'algosdk';
 import { AppError } from '../../errors.ts';
-import type { DidDocument, Ledger, LedgerWrite, SignedWrite, WriteOutcome } from '../../ports/ledger.ts';
+import type { Control, DidDocument, Ledger, LedgerKeys, LedgerWrite, SignedWrite, WriteOutcome } from '../../ports/ledger.ts';
 import { AlgodError, asLedgerError, orMissing } from './client.ts';
-import { holdsPiece, packObject, unpackMetadata } from './codec.ts';
-import { buildGroup, partsOf, type Sponsor, signedWrite, signParts } from './group.ts';
-import { type AlgoDid, canonical, dataBox, dataIndex, formatObjectId, oidOf, parseDid, resourceBox, stagedBox } from './ids.ts';
+import { holdsPiece, packObject, unpackInfo, unpackMetadata } from './codec.ts';
+import { addressOf, controlAddress, isOperated, signatureBytes, verkeyOf } from './control.ts';
+import { buildGroup, buildRekey, type GroupFrame, partsOf, type Sponsor, signedWrite, signParts } from './group.ts';
+import { type AlgoDid, canonical, dataBox, dataIndex, formatObjectId, infoBox, oidOf, parseDid, resourceBox, stagedBox } from './ids.ts';
 import type { AlgodNode } from './node.ts';
-import { type DidState, limitsOf, type Plan, planDidDeactivate, planDidPut, planObjectPut } from './plan.ts';
+import { type DidState, limitsOf, type Plan, planDidDeactivate, planDidPut, planObjectPut, planOperator } from './plan.ts';
 import type { FoundDid, Reads } from './reads.ts';
 import { rejectionOf } from './reasons.ts';
 import type { RegistryState } from './registry.ts';
@@ -20,6 +21,8 @@ const SALTS = 8;
 
 /** A plan of one group, and which piece of the write it is. */
 type PiecePlan = Plan & Pick<SignedWrite, 'piece'>;
+
+const single = (verkey: string): Control => ({ threshold: 1, verkeys: [verkey] });
 
 /** What a write needs beside the node and the reads. */
 export interface WriteContext {
@@ -69,8 +72,8 @@ const createPlanner = ({ node, reads, appId, sponsor, salt }: WriteContext) => {
     return address === sponsor?.addr.toString() ? undefined : address;
   };
 
-  const ownerOf = (write: LedgerWrite): AlgoDid => {
-    const owner = reads.onNetwork(parseDid(write.did));
+  const ownerOf = ({ did }: { did: string }): AlgoDid => {
+    const owner = reads.onNetwork(parseDid(did));
     if (owner.appId !== appId) throw new AppError('did-unsupported', `${owner.did} is not in application ${appId}`);
     return owner;
   };
@@ -108,7 +111,14 @@ const createPlanner = ({ node, reads, appId, sponsor, salt }: WriteContext) => {
       const definition = (id: string) => reads.read(id, 'REV_REG_DEF');
       return await planStatusWrite({ node, owner, sponsor: sponsor?.addr.toString(), limits, definition }, write);
     }
+    if (write.kind === 'did-rekey') throw new AppError('internal', 'a rekeying is no call of the registry');
     const found = await reads.found(owner);
+    if (write.kind === 'did-operator') {
+      if (found === undefined || found.deactivated)
+        throw new AppError('did-not-found', `${owner.did} must be on the ledger before its operator`);
+      const operator = write.operator === undefined ? new Uint8Array(32) : algosdk.decodeAddress(addressOf(write.operator)).publicKey;
+      return found.info && Buffer.compare(found.info.operator, operator) === 0 ? 'done' : planOperator(owner, operator);
+    }
     if (write.kind === 'did-deactivate') return found?.deactivated ? 'done' : planDidDeactivate(await didState(owner, found), limits);
     const bytes = documentBytes(owner.did, write.document);
     if (found && !found.deactivated && Buffer.compare(found.bytes, bytes) === 0) return 'done';
@@ -118,10 +128,10 @@ const createPlanner = ({ node, reads, appId, sponsor, salt }: WriteContext) => {
   return { ownerOf, planOf };
 };
 
-/** Sends signed groups, and finds out what became of them. */
+/** Sends signed groups, and finds out what became of them. @param taskOf finds what is left to do of a write */
 const createSender = (
   { node, reads }: WriteContext,
-  planOf: ReturnType<typeof createPlanner>['planOf'],
+  taskOf: (write: LedgerWrite, consensus: string) => Promise<PiecePlan | { rekeyTo: string } | 'done'>,
 ): Pick<Ledger, 'send' | 'outcome'> => {
   const { algod, parameters } = node;
   const landed = (write: LedgerWrite, round: number): WriteOutcome => {
@@ -147,11 +157,12 @@ const createSender = (
     if (found) return found;
     if (round <= BigInt(signed.lastValid)) return { state: 'pending' };
     // A node forgets transactions after 1000 rounds, but not their effect.
-    const effect = await planOf(signed.write, '').catch((error: unknown) => {
+    const effect = await taskOf(signed.write, '').catch((error: unknown) => {
       if (error instanceof AppError && error.row.retry) throw error;
       return undefined;
     });
-    const there = effect === 'done' || (signed.piece && effect?.piece && effect.piece.number > signed.piece.number);
+    const piece = effect !== undefined && effect !== 'done' && 'calls' in effect ? effect.piece : undefined;
+    const there = effect === 'done' || (signed.piece && piece && piece.number > signed.piece.number);
     return there ? landed(signed.write, Number(round)) : { state: 'expired' };
   };
 
@@ -186,12 +197,12 @@ const createSender = (
 };
 
 /** Plans, signs, sends and follows writes. */
-export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign' | 'send' | 'outcome'> => {
+export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign' | 'authority' | 'send' | 'outcome'> => {
   const { node, registry, appId, sponsor, feeCap } = context;
   const { algod, parameters } = node;
   const { ownerOf, planOf } = createPlanner(context);
 
-  const balanceOf = async (address: string): Promise<{ amount: bigint; minBalance: bigint }> =>
+  const accountOf = async (address: string): Promise<algosdk.modelsv2.Account> =>
     await algod
       .accountInformation(address)
       .do()
@@ -199,58 +210,110 @@ export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign
         throw asLedgerError(error);
       });
 
-  const plan: Ledger['plan'] = async (write, operationId) => {
+  /** The account of a DID, and the address that signs for it. */
+  const controlOf = async ({ key }: AlgoDid): Promise<{ address: string; account: algosdk.modelsv2.Account; authority: string }> => {
+    const address = algosdk.encodeAddress(key);
+    const account = await accountOf(address);
+    return { address, account, authority: account.authAddr?.toString() ?? address };
+  };
+
+  /** Who sends the calls of a write: the control account, signed for by whichever of the keys has authority over it; or, for an object, an operator. */
+  const senderOf = async (write: LedgerWrite, owner: AlgoDid, keys: LedgerKeys) => {
+    const { address, account, authority } = await controlOf(owner);
+    const controls = [single(verkeyOf(address)), ...(keys.controls ?? [])];
+    const control = controls.find((one) => controlAddress(one) === authority);
+    if (control) return { verkey: verkeyOf(address), address, account, control };
+    const operator = isOperated(write) ? await operatorOf(owner) : undefined;
+    if (operator === undefined || !keys.operators?.includes(operator))
+      throw new AppError('ledger-rejected', `the control account ${address} is signed for by ${authority}, which is no key of this wallet`);
+    return { verkey: operator, address: addressOf(operator), account: await accountOf(addressOf(operator)), control: single(operator) };
+  };
+
+  const operatorOf = async ({ key }: AlgoDid): Promise<string | undefined> => {
+    const box = await node.readBox(appId, infoBox(key));
+    const operator = box && unpackInfo(box)?.operator;
+    return operator?.some((byte) => byte !== 0) ? verkeyOf(algosdk.encodeAddress(operator)) : undefined;
+  };
+
+  const authority: Ledger['authority'] = async (text) => {
+    const owner = ownerOf(parseDid(text));
+    await node.verify();
+    const [{ address, account, authority: signer }, operator] = await Promise.all([controlOf(owner), operatorOf(owner)]);
+    return { account: address, authority: signer, balance: Number(account.amount), ...(operator === undefined ? {} : { operator }) };
+  };
+
+  /** The calls of a write, or the address that it rekeys the control account to; or that nothing of it is left to do. */
+  const taskOf = async (write: LedgerWrite, consensus: string): Promise<PiecePlan | { rekeyTo: string } | 'done'> => {
+    if (write.kind !== 'did-rekey') return await planOf(write, consensus);
+    const rekeyTo = controlAddress(write.control);
+    return (await controlOf(ownerOf(write))).authority === rekeyTo ? 'done' : { rekeyTo };
+  };
+
+  const plan: Ledger['plan'] = async (write, operationId, keys = {}) => {
     const params = await parameters();
     // Nothing is paid to an application that is not the registry.
     const found = await registry();
     if (found.state !== 'ready') throw new AppError(found.state === 'unfunded' ? 'ledger-waiting' : 'ledger-wrong-network', found.reason);
-    const calls = await planOf(write, params.consensusVersion);
-    if (calls === 'done') return { state: 'done' };
+    const task = await taskOf(write, params.consensusVersion);
+    if (task === 'done') return { state: 'done' };
     if (sponsor === undefined) throw new AppError('ledger-none', 'no sponsor account is configured: the ledger can only be read');
-    const { did, key } = ownerOf(write);
-    const account = algosdk.encodeAddress(key);
-    const feePerByte = Number(params.fee);
-    const group = buildGroup(calls, {
+    const owner = ownerOf(write);
+    const sender = await senderOf(write, owner, keys);
+    const frame: GroupFrame = {
       sponsor: sponsor.addr.toString(),
-      account,
-      held: feePerByte === 0 ? 0n : (await balanceOf(account)).amount,
+      account: sender.address,
+      held: sender.account.amount,
+      signatureBytes: signatureBytes(sender.address, sender.control),
       appId,
       firstRound: params.lastRound,
       minFee: Number(params.minFee),
-      feePerByte,
+      feePerByte: Number(params.fee),
       genesisHash: params.genesisHash,
       genesisId: params.genesisId,
       lease: Uint8Array.from(createHash('sha256').update(operationId).digest()),
-    });
+    };
+    const missing = Math.max(0, Number(sender.account.minBalance) - Number(sender.account.amount));
+    const [group, deposit, piece] =
+      'rekeyTo' in task ? [buildRekey(task.rekeyTo, missing, frame), missing] : [buildGroup(task, frame), task.deposit, task.piece];
     if (group.fee > feeCap) throw new AppError('ledger-waiting', `the fees of ${group.fee} microALGO are above the cap of ${feeCap}`);
-    const { amount, minBalance } = await balanceOf(sponsor.addr.toString());
-    const needed = calls.deposit + group.fee + group.advance + Number(minBalance);
+    const { amount, minBalance } = await accountOf(sponsor.addr.toString());
+    const needed = deposit + group.fee + group.advance + Number(minBalance);
     if (Number(amount) < needed) return { state: 'wait', needed, held: Number(amount) };
     return {
       state: 'planned',
       planned: {
-        write: { ...write, did },
+        write: { ...write, did: owner.did },
+        sender: { verkey: sender.verkey, control: sender.control },
         parts: partsOf(group),
         txids: group.txns.map(({ txn }) => txn.txID()),
         lastValid: Number(group.lastValid),
-        ...(calls.piece && { piece: calls.piece }),
+        ...(piece && { piece }),
       },
-      cost: calls.deposit + group.fee,
+      cost: deposit + group.fee,
     };
   };
 
   const sign: Ledger['sign'] = async (planned, signers) => {
     if (signers.sponsor && sponsor === undefined) throw new AppError('ledger-none', 'no sponsor account is configured');
-    const { key } = ownerOf(planned.write);
-    const parts = await signParts(planned.parts, key, appId, {
+    const { write, sender } = planned;
+    const { account: signer, keys, rekey } = signers;
+    const own = verkeyOf(algosdk.encodeAddress(ownerOf(write).key));
+    if (sender.verkey !== own && !(isOperated(write) && keys?.operators?.includes(sender.verkey)))
+      throw new AppError('ledger-rejected', `${sender.verkey} is neither the key of ${write.did} nor its operator's`);
+    const parts = await signParts(planned.parts, appId, {
       sponsor: signers.sponsor ? sponsor : undefined,
-      account: signers.account,
+      account: signer && {
+        address: addressOf(sender.verkey),
+        control: sender.control,
+        sign: signer,
+        rekey: rekey && controlAddress(rekey),
+      },
     });
     const next = { ...planned, parts };
     return { planned: next, signed: signedWrite(next) };
   };
 
-  return { plan, sign, ...createSender(context, planOf) };
+  return { plan, sign, authority, ...createSender(context, taskOf) };
 };
 
 const rejected = (message: string): WriteOutcome => {

@@ -81,7 +81,9 @@ export function tracedLedger(ledger: Ledger, trace: Trace): Ledger {
     resolve: (did, fresh) => span('ledger resolve', {}, () => ledger.resolve(did, fresh), { kind: 'client' }),
     read: (id, type) => span('ledger read', { 'flexid.ledger.object': type }, () => ledger.read(id, type), { kind: 'client' }),
     statusAt: (id, time, options) => span('ledger status', {}, () => ledger.statusAt(id, time, options), { kind: 'client' }),
-    plan: (write, operationId) => span('ledger plan', of(write.kind), () => ledger.plan(write, operationId), { kind: 'client' }),
+    plan: (write, operationId, keys) =>
+      span('ledger plan', of(write.kind), () => ledger.plan(write, operationId, keys), { kind: 'client' }),
+    authority: (did) => span('ledger authority', {}, () => ledger.authority(did), { kind: 'client' }),
     sign: (planned, signers) => ledger.sign(planned, signers),
     send: (signed) => span('ledger write', of(signed.write.kind), () => ledger.send(signed), { kind: 'client' }),
     outcome: (signed) => span('ledger outcome', of(signed.write.kind), () => ledger.outcome(signed), { kind: 'client' }),
