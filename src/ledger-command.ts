@@ -52,9 +52,10 @@ const numberOf = (argv: string[], name: string, otherwise: number): number => {
 };
 
 const nodeOf = (config: Config): AlgodNode => {
-  if (config.algodUrl === undefined) throw new ConfigError('--algod-url is missing: where the node is');
+  const [url] = config.algodUrls;
+  if (url === undefined) throw new ConfigError('--algod-url is missing: where the node is');
   const genesis = networkGenesis(config.algorandNetwork, config.algorandGenesisHash);
-  return algodNode(config.algodUrl, config.algodToken, genesis, Date.now);
+  return algodNode(url, config.algodTokens[0] ?? '', genesis, Date.now);
 };
 
 const payer = (config: Config): Sponsor => {
@@ -158,7 +159,7 @@ const cost = async (config: Config, terminal: Terminal, planned: Planned): Promi
   for (const { what, deposit, fees } of [...rows, { what: 'all of it', ...total }])
     terminal.print(`${what.padEnd(46)}${algo(deposit).padStart(16)}${algo(fees).padStart(16)}\n`);
   terminal.print(`\nA deposit stays locked; that of the DID document comes back when the DID is ended, but for ${algo(DID_FOR_EVER)}.\n`);
-  if (config.algodUrl === undefined || config.sponsorMnemonic === undefined) return 0;
+  if (config.algodUrls.length === 0 || config.sponsorMnemonic === undefined) return 0;
   const { addr } = payer(config);
   const { free } = await spendable(nodeOf(config), addr);
   const needed = total.deposit + total.fees;

@@ -5,15 +5,16 @@ import type { Ledger } from './ports/ledger.ts';
 
 /** The ledger that the settings name; undefined where they name none. @throws ConfigError */
 export function ledgerOf(config: Config): Ledger | undefined {
-  if (config.noLedger || config.algodUrl === undefined) return undefined;
-  const { algodUrl, algorandNetwork: network, algorandAppId } = config;
+  const { algodUrls, algodTokens, algodQuorum: quorum, algorandNetwork: network, algorandAppId } = config;
+  if (config.noLedger || algodUrls.length === 0) return undefined;
   if (network !== 'mainnet' && network !== 'testnet' && network !== 'betanet' && network !== 'custom')
     throw new ConfigError(`--algorand-network ${network} is unknown`);
   if (algorandAppId === undefined) throw new ConfigError('--algod-url needs --algorand-app-id');
-  return asSetting('--algod-url, --sponsor-mnemonic', () =>
+  return asSetting('--algod-url, --algod-quorum, --sponsor-mnemonic', () =>
     algorandLedger({
-      algodUrl,
-      token: config.algodToken,
+      algodUrl: algodUrls,
+      token: algodTokens,
+      quorum,
       appId: BigInt(algorandAppId),
       network,
       genesisHash: config.algorandGenesisHash,

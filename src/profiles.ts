@@ -165,7 +165,7 @@ function settingsOf(
   mediator: Mediator | undefined,
 ): Settings {
   const { algorandNetwork, algorandAppId } = config;
-  const ledgered = config.algodUrl !== undefined && !config.noLedger;
+  const ledgered = config.algodUrls.length > 0 && !config.noLedger;
   return Object.freeze({
     ...stepSettings(config),
     sovAsAlgo: config.sovAsAlgo === 'on' && ledgered,

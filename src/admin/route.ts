@@ -6,6 +6,7 @@ import type { Plugin, RouteCall } from '../kernel/plugin.ts';
 import type { TenantMeter } from '../kernel/tenant-meter.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
+import type { Ledger } from '../ports/ledger.ts';
 import type { Authority } from './auth.ts';
 
 /** What the admin API is given. */
@@ -37,7 +38,7 @@ export interface Admin {
   /** Whether messages and calls can be taken: the store answers, and nothing is shutting down. */
   ready(): Promise<{ ok: boolean; reason?: string; waits?: string }>;
   /** Undefined where there is no ledger. */
-  ledgerHealth(): Promise<{ ok: boolean; reason?: string; round?: number } | undefined>;
+  ledgerHealth(): Promise<Awaited<ReturnType<Ledger['health']>> | undefined>;
   counters(): Record<string, number>;
   /** Happenings of the last full minute by tenant, of the busiest ones: by their name as counted. */
   busiest(): Record<string, ReturnType<TenantMeter['busiest']>>;

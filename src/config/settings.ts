@@ -585,23 +585,30 @@ export const SETTINGS = {
     help: 'PostgreSQL connections for pages and single reads (default 2)',
   },
 
-  algodUrl: {
+  algodUrls: {
     flags: ['--algod-url'],
     env: 'FLEXID_ALGOD_URL',
     group: 'Ledger',
-    kind: 'text',
+    kind: 'list',
     metavar: '<url>',
-    help: "The Algorand node's REST API",
+    help: "The Algorand node's REST API; may be given more than once, for several nodes of which none is believed alone",
   },
-  algodToken: {
+  algodTokens: {
     flags: ['--algod-token'],
     env: 'FLEXID_ALGOD_TOKEN',
     group: 'Ledger',
-    kind: 'text',
+    kind: 'list',
     secret: true,
-    default: '',
     metavar: '<token>',
-    help: "The node's API token",
+    help: "The node's API token; of several nodes once for each, in their order, or once for all",
+  },
+  algodQuorum: {
+    flags: ['--algod-quorum'],
+    env: 'FLEXID_ALGOD_QUORUM',
+    group: 'Ledger',
+    kind: 'number',
+    metavar: '<n>',
+    help: 'How many of several nodes must give the same answer (default: more than half)',
   },
   algorandNetwork: {
     flags: ['--algorand-network'],

@@ -59,10 +59,18 @@ export interface LedgerKeys {
 /** Who has authority over a DID, as the ledger has it: the control account and the account that signs for it, as addresses, and the operator's key. */
 export interface Authority {
   account: string;
-  authority: string;
+  /** `control`: which of the given keys it is; absent where it is none of them, nor the DID's own. */
+  authority: { address: string; control?: Control };
   /** MicroALGO on the control account. */
   balance: number;
   operator?: string;
+}
+
+/** One of several nodes, and what is wrong with it. It is known by its place in the configuration. */
+export interface NodeHealth {
+  ok: boolean;
+  reason?: string;
+  round?: number;
 }
 
 /** One write, as a value that can be stored and repeated: it names its effect, so that repeating it is harmless. */
@@ -186,8 +194,8 @@ export interface Ledger {
   outcome(signed: SignedWrite): Promise<WriteOutcome>;
 
   /** Who has authority over a DID. @throws AppError `did-invalid`, `did-unsupported` (another network or application), `ledger-unavailable`, `ledger-wrong-network` */
-  authority(did: string): Promise<Authority>;
+  authority(did: string, keys?: LedgerKeys): Promise<Authority>;
 
-  /** Whether the node answers, serves the expected network and is not lagging. Never throws. */
-  health(): Promise<{ ok: boolean; reason?: string; round?: number }>;
+  /** Whether as many nodes as must agree answer, serve the expected network and are not lagging; of several, each with its state. Never throws. */
+  health(): Promise<{ ok: boolean; reason?: string; round?: number; nodes?: NodeHealth[]; quorum?: number }>;
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { Ledger, LedgerWrite } from '../../ports/ledger.ts';
+import type { Ledger, LedgerWrite, NodeHealth } from '../../ports/ledger.ts';
 import { asLedgerError } from './client.ts';
 import { sponsorOf } from './group.ts';
 import { formatDid, formatObjectId, oidOf, parseDid } from './ids.ts';
-import { algodNode } from './node.ts';
+import { type AlgodNode, algodNode, LAG_ROUNDS } from './node.ts';
+import { algodNodes } from './nodes.ts';
 import { createReads } from './reads.ts';
 import { registryWatch } from './registry.ts';
 import { createStatusLogs } from './status-log.ts';
@@ -11,8 +12,11 @@ import { createWrites } from './writes.ts';
 
 /** Where the ledger is and who pays. */
 export interface AlgorandConfig {
-  algodUrl: string;
-  token: string;
+  /** A node's URL, or those of several, and the token of each in the same order; the last token is that of the rest. */
+  algodUrl: string | readonly string[];
+  token: string | readonly string[];
+  /** How many of several nodes must give the same answer; more than half by default. */
+  quorum?: number;
   /** The registry application under which new identifiers are made. */
   appId: bigint | number;
   network: 'mainnet' | 'testnet' | 'betanet' | 'custom';
@@ -44,6 +48,21 @@ const FEE_CAP = 100_000;
 /** How old the last block of a healthy node may be, in nanoseconds. */
 const LAG_NS = 30_000_000_000n;
 
+/** Whether one node answers, serves the network and makes blocks. Never throws. */
+const nodeHealth = async (node: AlgodNode): Promise<NodeHealth> => {
+  const of = (ok: boolean, reason?: string, round?: number): NodeHealth => ({ ok, ...(reason && { reason }), ...(round && { round }) });
+  try {
+    const [params, status] = await Promise.all([node.parameters(), node.algod.status().do()]);
+    const round = Number(params.lastRound);
+    if (status.catchupTime > 0n) return of(false, 'the node is catching up', round);
+    if (status.timeSinceLastRound > LAG_NS && !(await node.isDevMode()))
+      return of(false, 'the node has seen no block for half a minute', round);
+    return of(true, undefined, round);
+  } catch (error) {
+    return of(false, asLedgerError(error).message);
+  }
+};
+
 const randomSalt = (): bigint => randomBytes(8).readBigUInt64BE();
 
 /** The Ledger port on Algorand: did:algo documents and AnonCreds objects in the boxes of one registry application, read and written through algod. */
@@ -51,15 +70,14 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
   const { network, token, feeCap = FEE_CAP, clock = Date.now, salt = randomSalt } = config;
   const appId = BigInt(config.appId);
   const sponsor = config.sponsorMnemonic === undefined ? undefined : sponsorOf(config.sponsorMnemonic);
-  const node = algodNode(config.algodUrl, token, networkGenesis(network, config.genesisHash), clock, config.timeoutMs);
-  const registry = registryWatch(node, appId);
-  const reads = createReads(node, network, appId, clock);
+  const [urls, tokens] = [[config.algodUrl].flat(), [token].flat()];
+  const genesis = networkGenesis(network, config.genesisHash);
+  const all = urls.map((url, i) => algodNode(url, tokens[i] ?? tokens.at(-1) ?? '', genesis, clock, config.timeoutMs));
+  const nodes = algodNodes(all, config.quorum);
+  const registry = registryWatch(nodes.current, appId);
+  const reads = createReads(nodes, network, appId, clock);
   const logs = createStatusLogs({
-    agreed: async (ask) => {
-      await node.verify();
-      return await ask(node);
-    },
-    ...{ read: reads.read, onNetwork: reads.onNetwork, clock },
+    ...{ agreed: nodes.agreed, read: reads.read, onNetwork: reads.onNetwork, clock },
   });
   const landed = (write: LedgerWrite): void => {
     reads.landed(write);
@@ -67,16 +85,26 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
   };
 
   const health: Ledger['health'] = async () => {
+    const states = await Promise.all(all.map(nodeHealth));
+    const each = all.map((node, i): NodeHealth => {
+      const state = states[i] as NodeHealth;
+      const behind = nodes.latest() - node.round();
+      return state.ok && behind > LAG_ROUNDS ? { ...state, ok: false, reason: `the node is ${behind} rounds behind another one` } : state;
+    });
+    const healthy = each.filter(({ ok }) => ok);
+    const round = Math.max(...each.map((state) => state.round ?? 0)) || undefined;
+    const told = all.length > 1 ? { nodes: each, quorum: nodes.quorum } : {};
+    const unfit = (reason: string | undefined) => ({ ok: false, reason, ...(round === undefined ? {} : { round }), ...told });
+    if (healthy.length < nodes.quorum) {
+      const first = each.findIndex(({ ok }) => !ok);
+      const counted = all.length > 1 ? `${healthy.length} of the ${nodes.quorum} nodes that must agree are well; node ${first + 1}: ` : '';
+      return unfit(`${counted}${each[first]?.reason}`);
+    }
     try {
-      const [params, status] = await Promise.all([node.parameters(), node.algod.status().do()]);
-      const round = Number(params.lastRound);
-      if (status.catchupTime > 0n) return { ok: false, reason: 'the node is catching up', round };
-      if (status.timeSinceLastRound > LAG_NS && !(await node.isDevMode()))
-        return { ok: false, reason: 'the node has seen no block for half a minute', round };
       const found = await registry();
-      return found.state === 'ready' ? { ok: true, round } : { ok: false, reason: found.reason, round };
+      return found.state === 'ready' ? { ok: true, round, ...told } : unfit(found.reason);
     } catch (error) {
-      return { ok: false, reason: asLedgerError(error).message };
+      return unfit(asLedgerError(error).message);
     }
   };
 
@@ -88,7 +116,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     resolve: reads.resolve,
     read: reads.read,
     statusAt: logs.statusAt,
-    ...createWrites({ node, reads: { ...reads, landed }, registry, appId, sponsor, feeCap, salt }),
+    ...createWrites({ nodes, reads: { ...reads, landed }, registry, appId, sponsor, feeCap, salt }),
     health,
   } satisfies Ledger);
 };

@@ -83,10 +83,10 @@ describe('a control account', () => {
     const before = await sponsored();
     await rekeyed(did, one(next), { wallet: walletOf(issuer) });
     assert.equal(before - (await sponsored()), 102_000n, 'two fees and the minimum balance');
-    const { account, authority, balance } = await ledger.authority(did);
+    const { account, authority, balance } = await ledger.authority(did, keys);
     assert.deepEqual(
-      [account, authority, balance],
-      [algosdk.encodeAddress(issuer.publicKey), algosdk.encodeAddress(next.publicKey), 100_000],
+      [account, authority.address, authority.control, balance],
+      [algosdk.encodeAddress(issuer.publicKey), algosdk.encodeAddress(next.publicKey), one(next), 100_000],
     );
     assert.deepEqual(await ledger.plan({ kind: 'did-rekey', did, control: one(next) }, 'again', keys), { state: 'done' });
     await fails(ledger.plan(put(did, 1), 'without the key'), 'ledger-rejected', /is signed for by .* no key of this wallet/);
@@ -96,7 +96,7 @@ describe('a control account', () => {
     const between = await sponsored();
     await rekeyed(did, one(issuer), { wallet: both, keys });
     assert.equal(between - (await sponsored()), 2_000n);
-    assert.equal((await ledger.authority(did)).authority, algosdk.encodeAddress(issuer.publicKey));
+    assert.deepEqual((await ledger.authority(did)).authority, { address: algosdk.encodeAddress(issuer.publicKey), control: one(issuer) });
     await landed(put(did, 2), { wallet: walletOf(issuer), keys });
     await landed({ kind: 'did-deactivate', did }, { wallet: walletOf(issuer), keys });
   });

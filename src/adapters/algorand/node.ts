@@ -5,6 +5,10 @@ import { algodClient, asLedgerError, orMissing } from './client.ts';
 /** One algod: its client, and what every read and write checks about it. */
 export interface AlgodNode {
   readonly algod: algosdk.Algodv2;
+  /** Name and port, as operators know it: no path, no secret. */
+  readonly host: string;
+  /** The latest round that it has shown; 0 before. */
+  round(): bigint;
   /** @throws AppError `ledger-unavailable` */
   readBox(app: bigint, name: Uint8Array): Promise<Uint8Array | undefined>;
   /** The node's parameters; its genesis must be the expected one. @throws AppError `ledger-unavailable`, `ledger-wrong-network` */
@@ -16,12 +20,15 @@ export interface AlgodNode {
 }
 
 const MINUTE = 60_000;
+/** Rounds that a node may be behind another one, or behind itself where there are several under one address: about half a minute. */
+export const LAG_ROUNDS = 10n;
 
 /** A node at `url` whose genesis hash (base64) must be `genesis`, where that is known. */
 export const algodNode = (url: string, token: string, genesis: string | undefined, clock: () => number, timeoutMs?: number): AlgodNode => {
   const algod = algodClient(url, token, timeoutMs);
   let verifiedUntil = 0;
   let devMode: boolean | undefined;
+  let latest = 0n;
 
   const parameters: AlgodNode['parameters'] = async () => {
     const answer = await algod.c.get({ relativePath: '/v2/transactions/params' }).catch((error: unknown) => {
@@ -33,12 +40,17 @@ export const algodNode = (url: string, token: string, genesis: string | undefine
       verifiedUntil = 0;
       throw new AppError('ledger-wrong-network', `the node serves genesis ${found}, expected ${genesis}`);
     }
+    if (params.lastRound + LAG_ROUNDS < latest)
+      throw new AppError('ledger-unavailable', `the node went back from round ${latest} to ${params.lastRound}`);
+    if (params.lastRound > latest) latest = params.lastRound;
     verifiedUntil = clock() + MINUTE;
     return params;
   };
 
   return {
     algod,
+    host: new URL(url).host,
+    round: () => latest,
     readBox: async (app, name) => (await orMissing(algod.getApplicationBoxByName(app, name).do()))?.value,
     parameters,
     verify: async () => {

@@ -1,5 +1,6 @@
 import algosdk from 'algosdk';
 import { AppError } from '../../errors.ts';
+import type { SignedWrite } from '../../ports/ledger.ts';
 import { RESOURCE_HEAD } from './codec.ts';
 import { dataBox, dataIndex, infoBox, resourceBox, stagedBox } from './ids.ts';
 
@@ -42,6 +43,9 @@ export interface Plan {
   deposit: number;
   refunds: number;
 }
+
+/** A plan of one group, and which piece of the write it is. */
+export type PiecePlan = Plan & Pick<SignedWrite, 'piece'>;
 
 /** The deposit of a box (go-algorand, config/consensus.go): 2,500 and 400 for every byte of name and value. */
 export const deposit = (name: number, value: number): number => 2_500 + 400 * (name + value);

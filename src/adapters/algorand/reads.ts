@@ -4,6 +4,7 @@ import { coalesce, createCache, deepFreeze } from './cache.ts';
 import { type DidInfo, type Metadata, partsOf, unpackInfo, unpackMetadata, unpackObject } from './codec.ts';
 import { type AlgoDid, dataBox, formatObjectId, infoBox, parseDid, parseObjectId, resourceBox } from './ids.ts';
 import type { AlgodNode } from './node.ts';
+import type { AlgodNodes } from './nodes.ts';
 
 const MINUTE = 60_000;
 const NEGATIVE = 5_000;
@@ -11,6 +12,8 @@ const MAX_ENTRIES = 2_000;
 /** A document is at most this large, over all its boxes. */
 const MAX_DOCUMENT = 65_536;
 const TORN_READS = 3;
+/** DIDs whose version is remembered. */
+const MAX_VERSIONS = 20_000;
 
 type Missing = 'missing';
 
@@ -33,12 +36,57 @@ export interface Reads {
   onNetwork(owner: AlgoDid): AlgoDid;
 }
 
-/** Reads did:algo documents and AnonCreds objects through a node, with caches: objects for ever, documents for a minute, absences for five seconds. */
-export const createReads = (node: AlgodNode, network: string, appId: bigint, clock: () => number): Reads => {
+/** What two nodes that hold the same DID give alike. */
+const sameDid = (found: FoundDid | undefined): string => {
+  if (found === undefined) return '';
+  const { metadata, deactivated } = found;
+  const { bytes, info } = deactivated ? {} : found;
+  const hex = (part: Uint8Array | undefined): string => (part ? Buffer.from(part).toString('hex') : '');
+  const { start, end, status, endSize, fifth } = metadata;
+  return [start, end, status, endSize, fifth, info?.created, info?.updated, hex(info?.operator), hex(info?.payer), hex(bytes)].join(' ');
+};
+
+const readInfo = async (node: AlgodNode, app: bigint, key: Uint8Array): Promise<DidInfo | undefined> => {
+  const box = await node.readBox(app, infoBox(key));
+  return box && unpackInfo(box);
+};
+
+/** The boxes of a DID as one node has them. @param appId the agent's own registry @throws AppError `did-invalid`, `ledger-unavailable` */
+const readBoxesOf = async (node: AlgodNode, { did, appId: app, key }: AlgoDid, appId: bigint): Promise<FoundDid | undefined> => {
+  for (let attempt = 0; attempt < TORN_READS; attempt++) {
+    const box = await node.readBox(app, key);
+    if (box === undefined) return undefined;
+    const metadata = unpackMetadata(box);
+    const inRegistry = app === appId && metadata.fifth !== undefined;
+    if (metadata.status !== 1) return inRegistry && metadata.status === 2 ? { deactivated: true, metadata, inRegistry } : undefined;
+    if (metadata.end < metadata.start || metadata.end - metadata.start > 15n)
+      throw new AppError('did-invalid', `${did} spans too many boxes`);
+    const names = Array.from({ length: Number(metadata.end - metadata.start) + 1 }, (_none, i) => dataBox(metadata.start + BigInt(i)));
+    const [info, ...parts] = await Promise.all([
+      inRegistry ? readInfo(node, app, key) : undefined,
+      ...names.map((name) => node.readBox(app, name)),
+    ]);
+    // The document was replaced between the two reads where a box is gone, or where the metadata is another now: then the box may be another DID's.
+    const after = await node.readBox(app, key);
+    if (parts.some((part) => part === undefined) || after === undefined || Buffer.compare(box, after) !== 0) continue;
+    const bytes = Uint8Array.from(Buffer.concat(parts as Uint8Array[]));
+    if (bytes.length > MAX_DOCUMENT) throw new AppError('did-invalid', `the document of ${did} is too large`);
+    return { deactivated: false, metadata, inRegistry, bytes, info };
+  }
+  throw new AppError('ledger-unavailable', `the document of ${did} changed with every read`);
+};
+
+/**
+ * Reads did:algo documents and AnonCreds objects through nodes, with caches: objects for ever, documents for a minute, absences for five seconds. An object hashes
+ * to its name, so that any node may give it. A DID is what a quorum gives alike, and never an older version than was seen before.
+ */
+export const createReads = (nodes: AlgodNodes, network: string, appId: bigint, clock: () => number): Reads => {
   const objects = createCache<Record<string, unknown> | Missing>(MAX_ENTRIES, clock);
   const dids = createCache<ResolvedDid | Missing>(MAX_ENTRIES, clock);
   const oneObject = coalesce<Record<string, unknown>>();
   const oneDid = coalesce<ResolvedDid>();
+  /** The highest version of each DID that a quorum gave: a cache, which a restart empties. */
+  const versions = createCache<bigint>(MAX_VERSIONS, clock);
   /** Grows with every write that lands: what was read before is then not cached. */
   let generation = 0;
 
@@ -48,38 +96,30 @@ export const createReads = (node: AlgodNode, network: string, appId: bigint, clo
     return owner;
   };
 
-  const readInfo = async (app: bigint, key: Uint8Array): Promise<DidInfo | undefined> => {
-    const box = await node.readBox(app, infoBox(key));
-    return box && unpackInfo(box);
+  /** The DID as one node has it. @throws AppError `ledger-unavailable` where that is older than what was seen before */
+  const readDidOf = async (node: AlgodNode, owner: AlgoDid): Promise<FoundDid | undefined> => {
+    for (let attempt = 1; ; attempt++) {
+      const found = await readBoxesOf(node, owner, appId);
+      const shown = (found?.inRegistry && found.metadata.fifth) || 0n;
+      const seen = versions.get(owner.did) ?? 0n;
+      if (shown >= seen) return found;
+      // another reading may have seen a version that was written after this one began
+      if (attempt === 2)
+        throw new AppError(
+          'ledger-unavailable',
+          `the node ${node.host} shows version ${shown} of ${owner.did}, and ${seen} was seen before`,
+        );
+    }
   };
 
-  const readDid = async ({ did, appId: app, key }: AlgoDid): Promise<FoundDid | undefined> => {
-    for (let attempt = 0; attempt < TORN_READS; attempt++) {
-      const box = await node.readBox(app, key);
-      if (box === undefined) return undefined;
-      const metadata = unpackMetadata(box);
-      const inRegistry = app === appId && metadata.fifth !== undefined;
-      if (metadata.status !== 1) return inRegistry && metadata.status === 2 ? { deactivated: true, metadata, inRegistry } : undefined;
-      if (metadata.end < metadata.start || metadata.end - metadata.start > 15n)
-        throw new AppError('did-invalid', `${did} spans too many boxes`);
-      const names = Array.from({ length: Number(metadata.end - metadata.start) + 1 }, (_none, i) => dataBox(metadata.start + BigInt(i)));
-      const [info, ...parts] = await Promise.all([
-        inRegistry ? readInfo(app, key) : undefined,
-        ...names.map((name) => node.readBox(app, name)),
-      ]);
-      // The document was replaced between the two reads where a box is gone, or where the metadata is another now: then the box may be another DID's.
-      const after = await node.readBox(app, key);
-      if (parts.some((part) => part === undefined) || after === undefined || Buffer.compare(box, after) !== 0) continue;
-      const bytes = Uint8Array.from(Buffer.concat(parts as Uint8Array[]));
-      if (bytes.length > MAX_DOCUMENT) throw new AppError('did-invalid', `the document of ${did} is too large`);
-      return { deactivated: false, metadata, inRegistry, bytes, info };
-    }
-    throw new AppError('ledger-unavailable', `the document of ${did} changed with every read`);
+  const readDid = async (owner: AlgoDid): Promise<FoundDid | undefined> => {
+    const found = await nodes.agreed((node) => readDidOf(node, owner), sameDid);
+    if (found?.inRegistry && found.metadata.fifth !== undefined) versions.set(owner.did, found.metadata.fifth, Number.POSITIVE_INFINITY);
+    return found;
   };
 
   const loadDid = async (owner: AlgoDid): Promise<ResolvedDid> => {
     const { did } = owner;
-    await node.verify();
     const before = generation;
     const found = await readDid(owner);
     const keep = (value: ResolvedDid | Missing, ms: number): void => {
@@ -110,12 +150,13 @@ export const createReads = (node: AlgodNode, network: string, appId: bigint, clo
   };
 
   /** An object whose resources are all there and sealed. */
-  const readObject = async ({ appId: app, key, did }: AlgoDid, type: ObjectType, oid: Uint8Array) => {
-    const box = await node.readBox(app, resourceBox(key, oid));
-    if (!box) return undefined;
-    const parts = await Promise.all(partsOf(box).map((part) => node.readBox(app, resourceBox(key, part))));
-    return unpackObject(did, type, oid, box, parts);
-  };
+  const readObject = async ({ appId: app, key, did }: AlgoDid, type: ObjectType, oid: Uint8Array) =>
+    await nodes.any(async (node) => {
+      const box = await node.readBox(app, resourceBox(key, oid));
+      if (!box) return undefined;
+      const parts = await Promise.all(partsOf(box).map((part) => node.readBox(app, resourceBox(key, part))));
+      return unpackObject(did, type, oid, box, parts);
+    });
 
   const read: Ledger['read'] = async (id, type) => {
     const { owner, type: named, oid } = parseObjectId(id);
@@ -127,7 +168,6 @@ export const createReads = (node: AlgodNode, network: string, appId: bigint, clo
     if (cached === 'missing') throw missing();
     if (cached !== undefined) return cached;
     return oneObject(key, async () => {
-      await node.verify();
       const before = generation;
       const object = await readObject(owner, type, oid);
       if (object === undefined) {

@@ -67,11 +67,11 @@ export const inspectRegistry = async (node: AlgodNode, appId: bigint): Promise<R
 };
 
 /** A look at the registry that is remembered once it was found right: its program never changes, and its account never falls under its minimum. */
-export const registryWatch = (node: AlgodNode, appId: bigint): (() => Promise<RegistryState>) => {
+export const registryWatch = (nodeOf: () => Promise<AlgodNode>, appId: bigint): (() => Promise<RegistryState>) => {
   let ready: RegistryState | undefined;
   return async () => {
     if (ready) return ready;
-    const found = await inspectRegistry(node, appId);
+    const found = await inspectRegistry(await nodeOf(), appId);
     if (found.state === 'ready') ready = found;
     return found;
   };

@@ -83,7 +83,7 @@ export function tracedLedger(ledger: Ledger, trace: Trace): Ledger {
     statusAt: (id, time, options) => span('ledger status', {}, () => ledger.statusAt(id, time, options), { kind: 'client' }),
     plan: (write, operationId, keys) =>
       span('ledger plan', of(write.kind), () => ledger.plan(write, operationId, keys), { kind: 'client' }),
-    authority: (did) => span('ledger authority', {}, () => ledger.authority(did), { kind: 'client' }),
+    authority: (did, keys) => span('ledger authority', {}, () => ledger.authority(did, keys), { kind: 'client' }),
     sign: (planned, signers) => ledger.sign(planned, signers),
     send: (signed) => span('ledger write', of(signed.write.kind), () => ledger.send(signed), { kind: 'client' }),
     outcome: (signed) => span('ledger outcome', of(signed.write.kind), () => ledger.outcome(signed), { kind: 'client' }),

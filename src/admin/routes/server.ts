@@ -29,7 +29,12 @@ export const serverRoutes: readonly AdminRoute[] = [
       const health = await admin.ledgerHealth();
       if (!health) throw new AppError('not-found', 'No ledger is configured');
       if (!health.ok) throw new AppError('unavailable', `The ledger is not ready: ${health.reason ?? 'no reason given'}`);
-      return { ready: true, ...(health.round !== undefined && { round: health.round }) };
+      const { round, nodes, quorum } = health;
+      return {
+        ready: true,
+        ...(round !== undefined && { round }),
+        ...(nodes && { nodes: nodes.map((node) => ({ ...node })), quorum: quorum! }),
+      };
     },
   },
   {
