@@ -27,6 +27,16 @@ export interface DidValue {
   former_keys?: readonly NumberedKey[];
   /** The keys of the document while the ledger does not have it yet: their secrets are stored before anything is on the ledger, and are used again after a failure. */
   next_keys?: { readonly verkey: string; readonly number: number; readonly former: readonly NumberedKey[] };
+  /**
+   * Of a did:algo on the ledger: keys of this wallet that its control account was ordered to be rekeyed to, alone or with others, all that were ordered and can sign by
+   * this wallet alone, and its operators. Which of them has authority is for the ledger to tell.
+   */
+  control_keys?: readonly string[];
+  controls?: readonly { readonly threshold: number; readonly verkeys: readonly string[] }[];
+  operators?: readonly string[];
+  /** Keys of these kinds that were made and have no authority yet. */
+  next_control_key?: string;
+  next_operator?: string;
   /** The DID method of invitations that this DID is reused for (ACA-Py's `invitation_reuse`). */
   invitation_reuse?: string;
   /** Why a publication is not done yet, or was refused. */

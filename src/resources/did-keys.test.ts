@@ -12,6 +12,20 @@ const value = {
 const record = (changes = {}, state = 'stored') => ({ id: did, state, value: { ...value, ...changes } });
 const local = 'PATCH /wallet/did/local/rotate-keypair';
 const rotate = 'PATCH /ledger/rotate-public-did-keypair';
+const control = 'PATCH /wallet/did/control';
+const operator = 'PATCH /wallet/did/operator';
+/** The key that makes the DID. */
+const OWN = 'CVDFLCAjXhVWiPXH9nTCTpCgVzmDVoiPzNJYuccr1dqB';
+const rekeyed = (to: { threshold: number; verkeys: string[] }) => ({
+  write: { kind: 'did-rekey', did, control: to },
+  verkey: key(103),
+  result: 'rekeyed',
+});
+const appointed = (to?: string) => ({
+  write: { kind: 'did-operator', did, ...(to && { operator: to }) },
+  verkey: key(103),
+  result: 'appointed',
+});
 const shown = (verkey: string, more = {}) => ({
   result: { did, verkey, posture: 'public', key_type: 'ed25519', method: 'algo', metadata: value.metadata, ...more },
 });
@@ -239,5 +253,181 @@ table('did-keys', [
     failed: { result: 'rotated', code: 'ledger-rejected', text: 'assert failed' },
     record: record({ next_keys: next, next_metadata: {} }, 'publishing'),
     effects: { record: { states: ['stored'], patch: { next_metadata: REMOVED, error_msg: 'assert failed' } } },
+  },
+  {
+    title: 'of a DID goes to a new key, which is a candidate before the ledger knows it',
+    command: control,
+    body: {},
+    about: { category: 'did', tag: 'posture', equals: 'public' },
+    record: record(),
+    effects: {
+      record: {
+        patch: { control_keys: [key(1)], controls: [{ threshold: 1, verkeys: [key(1)] }], next_control_key: key(1) },
+      },
+      keys: [key(1)],
+      ledger: [rekeyed({ threshold: 1, verkeys: [key(1)] })],
+      answer: { result: { did, threshold: 1, verkeys: [key(1)], state: 'wait' } },
+    },
+  },
+  {
+    title: 'of a DID goes to one of two keys, the key of a failed try and one that is elsewhere',
+    command: control,
+    query: { did },
+    body: { verkeys: [key(104)] },
+    about: { category: 'did', id: did },
+    record: record({
+      posture: 'posted',
+      control_keys: [key(105)],
+      next_control_key: key(105),
+      controls: [{ threshold: 1, verkeys: [key(105)] }],
+    }),
+    effects: {
+      record: {
+        patch: {
+          control_keys: [key(105)],
+          controls: [
+            { threshold: 1, verkeys: [key(105)] },
+            { threshold: 1, verkeys: [key(105), key(104)] },
+          ],
+          next_control_key: key(105),
+        },
+      },
+      ledger: [rekeyed({ threshold: 1, verkeys: [key(105), key(104)] })],
+      answer: { result: { did, threshold: 1, verkeys: [key(105), key(104)], state: 'wait' } },
+    },
+  },
+  {
+    title: 'of a DID goes back to its own key',
+    command: control,
+    body: { new_key: false },
+    record: record(),
+    effects: {
+      record: { patch: { control_keys: [], controls: [{ threshold: 1, verkeys: [OWN] }] } },
+      ledger: [rekeyed({ threshold: 1, verkeys: [OWN] })],
+      answer: { result: { did, threshold: 1, verkeys: [OWN], state: 'wait' } },
+    },
+  },
+  {
+    title: 'of a DID leaves the wallet where that is said twice',
+    command: control,
+    body: { verkeys: [key(104), key(105)], threshold: 2, external: true },
+    record: record(),
+    effects: {
+      record: { patch: { control_keys: [key(1)], controls: [], next_control_key: key(1) } },
+      keys: [key(1)],
+      ledger: [rekeyed({ threshold: 2, verkeys: [key(1), key(104), key(105)] })],
+      answer: { result: { did, threshold: 2, verkeys: [key(1), key(104), key(105)], state: 'wait' } },
+    },
+  },
+  {
+    title: 'of a DID does not leave the wallet by accident',
+    command: control,
+    body: { verkeys: [key(104)], new_key: false },
+    record: record(),
+    error: 'bad-request',
+    text: /^This wallet would have 0 of the 1 keys that sign/,
+  },
+  {
+    title: 'of more keys than there are',
+    command: control,
+    body: { threshold: 2 },
+    record: record(),
+    error: 'bad-request',
+    text: 'No 2 of 1 keys can sign',
+  },
+  {
+    title: 'of what is no key',
+    command: control,
+    body: { verkeys: ['someone'] },
+    record: record(),
+    error: 'bad-request',
+    text: 'someone is not a key in base58',
+  },
+  {
+    title: 'of one key twice',
+    command: control,
+    body: { verkeys: [key(104), key(104)] },
+    record: record(),
+    error: 'bad-request',
+    text: 'A key is named twice',
+  },
+  {
+    title: 'of a DID that is not on the ledger has no account',
+    command: control,
+    body: {},
+    record: record({ posture: 'wallet_only' }),
+    error: 'bad-request',
+    text: `DID ${did} is not posted to the ledger`,
+  },
+  {
+    title: 'on the ledger: the key is in use',
+    result: 'rekeyed',
+    output: { write: rekeyed({ threshold: 1, verkeys: [key(105)] }).write },
+    record: record({ next_control_key: key(105), error_msg: 'waits' }),
+    effects: {
+      record: { patch: { next_control_key: REMOVED, error_msg: REMOVED } },
+      answer: { result: { did, threshold: 1, verkeys: [key(105)], state: 'finished' } },
+    },
+  },
+  {
+    title: 'a new key of this wallet',
+    command: operator,
+    body: {},
+    record: record(),
+    effects: {
+      record: { patch: { operators: [key(1)], next_operator: key(1) } },
+      keys: [key(1)],
+      ledger: [appointed(key(1))],
+      answer: { result: { did, operator: key(1), state: 'wait' } },
+    },
+  },
+  {
+    title: 'the key of a failed try',
+    command: operator,
+    body: {},
+    record: record({ operators: [key(104), key(105)], next_operator: key(105) }),
+    effects: {
+      record: { patch: { operators: [key(104), key(105)], next_operator: key(105) } },
+      ledger: [appointed(key(105))],
+      answer: { result: { did, operator: key(105), state: 'wait' } },
+    },
+  },
+  {
+    title: 'a key that is elsewhere',
+    command: operator,
+    body: { verkey: key(104) },
+    record: record(),
+    effects: { ledger: [appointed(key(104))], answer: { result: { did, operator: key(104), state: 'wait' } } },
+  },
+  {
+    title: 'nobody',
+    command: operator,
+    body: { none: true },
+    record: record(),
+    effects: { ledger: [appointed()], answer: { result: { did, operator: null, state: 'wait' } } },
+  },
+  {
+    title: 'nobody and somebody',
+    command: operator,
+    body: { none: true, verkey: key(104) },
+    record: record(),
+    error: 'bad-request',
+    text: 'verkey and none are mutually exclusive',
+  },
+  {
+    title: 'on the ledger',
+    result: 'appointed',
+    output: { write: appointed(key(105)).write },
+    record: record({ operators: [key(105)], next_operator: key(105) }),
+    effects: {
+      record: { patch: { next_operator: REMOVED } },
+      answer: { result: { did, operator: key(105), state: 'finished' } },
+    },
+  },
+  {
+    title: 'of a rekeying that failed changes nothing but the reason',
+    failed: { result: 'rekeyed', code: 'ledger-rejected', text: 'no' },
+    record: record({ next_control_key: key(105) }, 'publishing'),
+    effects: { record: { patch: { error_msg: 'no' } } },
   },
 ]);

@@ -1,4 +1,6 @@
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
+import { looksLikeVerkey, toBase58 } from '../didcomm/encoding.ts';
+import { parseDidAlgo } from '../dids/did-algo.ts';
 import { verkeysFor } from '../dids/did-doc.ts';
 import { algoDocument } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
@@ -6,6 +8,7 @@ import type { Effects } from '../kernel/effects.ts';
 import { changed, command, defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
+import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 import { type DidValue, did } from '../records/did.ts';
 import { didRotation } from '../records/did-rotation.ts';
@@ -57,9 +60,8 @@ function rotateLocal(ctx: Ctx): Effects {
  * whoever dies in between, the wallet holds the key that the ledger names. A key whose write failed is the next rotation's.
  */
 function rotatePosted(ctx: Ctx, withoutFormer: boolean): Effects {
-  const { value, state } = ctx.record!;
-  if (value.method !== 'algo' || value.posture === 'wallet_only')
-    throw new AppError('bad-request', `DID ${value.did} is not posted to the ledger`);
+  const { state } = ctx.record!;
+  const value = postedDid(ctx);
   if (state === 'publishing' && !value.next_keys) throw new AppError('wrong-state', `DID ${value.did} is being written to the ledger`);
   const service = ledgerService(ctx, value);
   const key = value.next_keys ? undefined : ctx.newKey();
@@ -72,6 +74,93 @@ function rotatePosted(ctx: Ctx, withoutFormer: boolean): Effects {
     ...(key && { keys: [key.write], keyOwners: [keyOwnerFor(service, key.verkey, 'public', value.did)] }),
     ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'rotated' }],
     answer: { result: view(value) },
+  };
+}
+
+const aboutDid = ({ query }: { query: Readonly<Record<string, string>> }): Lookup =>
+  query.did ? { category: did.category, id: query.did } : { category: did.category, tag: 'posture', equals: 'public' };
+
+/** The DID on the ledger that an operation is about. @throws AppError `bad-request` for another one */
+function postedDid({ record }: Ctx): DidValue {
+  const { value } = record!;
+  if (value.method !== 'algo' || value.posture === 'wallet_only')
+    throw new AppError('bad-request', `DID ${value.did} is not posted to the ledger`);
+  return value;
+}
+
+/** @throws AppError `bad-request` for what is no key */
+function verkeys(given: readonly string[]): string[] {
+  for (const verkey of given)
+    if (!looksLikeVerkey(verkey)) throw new AppError('bad-request', `${verkey.slice(0, 100)} is not a key in base58`);
+  if (new Set(given).size < given.length) throw new AppError('bad-request', 'A key is named twice');
+  return [...given];
+}
+
+/** The key that makes the DID: it controls the account until that is rekeyed. */
+const ownKey = ({ did: name }: DidValue): string => toBase58(parseDidAlgo(name).publicKey);
+
+/** A key for an authority: the one that was made before and never had it, or a new one. */
+function keyFor(ctx: Ctx, made: string | undefined): { verkey: string; keys: NonNullable<Effects['keys']> } {
+  if (made !== undefined) return { verkey: made, keys: [] };
+  const { verkey, write } = ctx.newKey();
+  return { verkey, keys: [write] };
+}
+
+const ControlBody = Type.Object({
+  verkeys: Type.Optional(Type.Array(Type.String({ maxLength: 100 }), { maxItems: 16 })),
+  threshold: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+  new_key: Type.Optional(Type.Boolean()),
+  external: Type.Optional(Type.Boolean()),
+});
+
+/**
+ * Rekeys the control account: to a new key of this wallet, to given ones, or to so many of several; with neither, back to the key that makes the DID. The authority is
+ * remembered before anything is on the ledger, and never forgotten: what the ledger says decides.
+ */
+function rekey(ctx: Ctx, body: Static<typeof ControlBody>): Effects {
+  const value = postedDid(ctx);
+  const given = verkeys(body.verkeys ?? []);
+  const made = body.new_key === false ? undefined : keyFor(ctx, value.next_control_key);
+  const named = made ? [made.verkey, ...given] : given;
+  const control = { threshold: body.threshold ?? 1, verkeys: named.length > 0 ? named : [ownKey(value)] };
+  const { threshold } = control;
+  if (threshold > control.verkeys.length || control.verkeys.length > 16)
+    throw new AppError('bad-request', `No ${threshold} of ${control.verkeys.length} keys can sign`);
+  const ours = [ownKey(value), ...(value.control_keys ?? []), ...(made ? [made.verkey] : [])];
+  const held = control.verkeys.filter((verkey) => ours.includes(verkey)).length;
+  if (held < threshold && !body.external)
+    throw new AppError(
+      'bad-request',
+      `This wallet would have ${held} of the ${threshold} keys that sign, and could not write the document of ${value.did} any more: "external": true says that this is meant`,
+    );
+  const { controls = [], control_keys = [] } = value;
+  return {
+    record: {
+      patch: {
+        control_keys: made ? [...new Set([...control_keys, made.verkey])] : control_keys,
+        controls: held < threshold ? controls : [...controls.filter((one) => JSON.stringify(one) !== JSON.stringify(control)), control],
+        next_control_key: made?.verkey ?? value.next_control_key,
+      },
+    },
+    keys: made?.keys,
+    ledger: [{ write: { kind: 'did-rekey', did: value.did, control }, verkey: value.verkey, result: 'rekeyed' }],
+    answer: { result: { did: value.did, ...control, state: 'wait' } },
+  };
+}
+
+const OperatorBody = Type.Object({ verkey: Type.Optional(Type.String({ maxLength: 100 })), none: Type.Optional(Type.Boolean()) });
+
+/** Appoints the operator, who writes schemas and definitions of the DID and nothing else: a new key of this wallet, a given one, or none. */
+function appoint(ctx: Ctx, body: Static<typeof OperatorBody>): Effects {
+  const value = postedDid(ctx);
+  if (body.none && body.verkey) throw new AppError('bad-request', 'verkey and none are mutually exclusive');
+  const made = body.none || body.verkey ? undefined : keyFor(ctx, value.next_operator);
+  const operator = made?.verkey ?? (body.verkey && verkeys([body.verkey])[0]);
+  return {
+    record: made && { patch: { operators: [...new Set([...(value.operators ?? []), made.verkey])], next_operator: made.verkey } },
+    keys: made?.keys,
+    ledger: [{ write: { kind: 'did-operator', did: value.did, ...(operator && { operator }) }, verkey: value.verkey, result: 'appointed' }],
+    answer: { result: { did: value.did, operator: operator ?? null, state: 'wait' } },
   };
 }
 
@@ -97,10 +186,29 @@ export const didKeys = defineProtocol<DidValue>({
       summary: 'Rotate key pair for public DID',
       query: Type.Object({ did: Type.Optional(Type.String()), remove_former_keys: Type.Optional(Type.Boolean()) }),
       from: ['stored', 'publishing'],
-      about: ({ query }) =>
-        query.did ? { category: did.category, id: query.did } : { category: did.category, tag: 'posture', equals: 'public' },
+      about: aboutDid,
       step: (ctx, { query }) => rotatePosted(ctx, query.remove_former_keys === 'true'),
     },
+    control: command({
+      route: 'PATCH /wallet/did/control',
+      tag: 'wallet',
+      summary: 'Hand the control of a DID on the ledger to another key, or to several',
+      query: Type.Object({ did: Type.Optional(Type.String()) }),
+      body: ControlBody,
+      from: ['stored', 'publishing'],
+      about: aboutDid,
+      step: (ctx: Ctx, { body }) => rekey(ctx, body),
+    }),
+    operator: command({
+      route: 'PATCH /wallet/did/operator',
+      tag: 'wallet',
+      summary: 'Appoint the operator of a DID on the ledger, who writes its schemas and definitions',
+      query: Type.Object({ did: Type.Optional(Type.String()) }),
+      body: OperatorBody,
+      from: ['stored', 'publishing'],
+      about: aboutDid,
+      step: (ctx: Ctx, { body }) => appoint(ctx, body),
+    }),
     /** Peers of connections under the DID are notified, a page at a time (RFC 0794): they resolve it anew, and know its key from then on. */
     notify: command({
       body: Type.Object({ cursor: Type.Optional(Type.String()) }),
@@ -132,6 +240,31 @@ export const didKeys = defineProtocol<DidValue>({
     }),
   },
   results: {
+    rekeyed: {
+      from: ['stored', 'publishing'],
+      step(ctx, { write }: { write: Extract<LedgerWrite, { kind: 'did-rekey' }> }) {
+        const { value } = ctx.record!;
+        const used = write.control.verkeys.includes(value.next_control_key ?? '');
+        return {
+          record: { patch: { next_control_key: used ? undefined : value.next_control_key, error_msg: undefined } },
+          answer: {
+            result: { did: value.did, threshold: write.control.threshold, verkeys: [...write.control.verkeys], state: 'finished' },
+          },
+        };
+      },
+    },
+    appointed: {
+      from: ['stored', 'publishing'],
+      step(ctx, { write }: { write: Extract<LedgerWrite, { kind: 'did-operator' }> }) {
+        const { value } = ctx.record!;
+        return {
+          record: {
+            patch: { next_operator: write.operator === value.next_operator ? undefined : value.next_operator, error_msg: undefined },
+          },
+          answer: { result: { did: value.did, operator: write.operator ?? null, state: 'finished' } },
+        };
+      },
+    },
     rotated: {
       from: ['stored', 'publishing'],
       step(ctx, { write }: { write: Extract<LedgerWrite, { kind: 'did-put' }> }) {
@@ -157,7 +290,9 @@ export const didKeys = defineProtocol<DidValue>({
       },
     },
   },
-  // the key that was made is used by the next rotation
-  failed: (_ctx, failure) => ({ record: { states: ['stored'], patch: { ...SETTLED, error_msg: failure.text } } }),
+  // the key that was made is used by the next try
+  failed: (_ctx, { result, text }) => ({
+    record: result === 'rotated' ? { states: ['stored'], patch: { ...SETTLED, error_msg: text } } : { patch: { error_msg: text } },
+  }),
   answer: ({ value }) => ({ result: view(value) }),
 });

@@ -194,3 +194,39 @@ test('a DID that is not posted has its keys changed at once, and its control key
     assert.equal(refused.status, 400, refused.text);
   }
 });
+
+test('control goes to a new key, to one of two and back; definitions are written throughout', async () => {
+  const authority = async (): Promise<Body> => (await alice.get('/wallet/did/control')).result;
+  const hand = (body: Body) => alice.call('PATCH', '/wallet/did/control', body);
+  const schema = async (name: string): Promise<void> => {
+    const { schema_state } = await alice.post('/anoncreds/schema', {
+      schema: { issuerId: did, name, version: '1.0', attrNames: ['a'] },
+    });
+    assert.equal(schema_state.state, 'finished', name);
+  };
+  const first = await authority();
+  assert.deepEqual([first.in_wallet, first.account, first.operator], [true, first.authority, null]);
+  const moved = await hand({});
+  assert.deepEqual([moved.status, moved.body.result?.state], [200, 'finished'], moved.text);
+  const second = await authority();
+  assert.deepEqual([second.in_wallet, second.verkeys, second.account], [true, moved.body.result.verkeys, first.account]);
+  assert.notEqual(second.authority, first.account);
+  await schema('under another key');
+  await rotate();
+  const cold = (await bob.post('/wallet/did/create', { method: 'key' })).result.verkey;
+  assert.equal((await hand({ verkeys: [cold], new_key: false })).status, 400);
+  const shared = await hand({ verkeys: [cold] });
+  assert.deepEqual([shared.status, shared.body.result?.verkeys[1]], [200, cold], shared.text);
+  await schema('under one of two keys');
+  const { result: appointed } = (await alice.call('PATCH', '/wallet/did/operator', {})).body;
+  assert.deepEqual([appointed.state, (await authority()).operator], ['finished', appointed.operator]);
+  const external = await hand({ verkeys: [cold], new_key: false, external: true });
+  assert.equal(external.body?.result?.state, 'finished', external.text);
+  const lent = await authority();
+  assert.deepEqual([lent.in_wallet, lent.verkeys, lent.operator_in_wallet], [false, undefined, true]);
+  await schema('by the operator');
+  const refused = await rotate();
+  assert.equal(refused.status, 400);
+  assert.match(refused.text, /no key of this wallet/);
+  assert.match((await present()).error_msg, /no key of this wallet/);
+});

@@ -56,6 +56,30 @@ export const walletRoutes: readonly AdminRoute[] = [
     },
   },
   {
+    route: 'GET /wallet/did/control',
+    tag: 'wallet',
+    summary: 'Who has authority over a DID on the ledger, and whether that is this wallet',
+    query: Type.Object({ did: Text }),
+    async handle(admin, { tenant, query }) {
+      const lookup = query.did ? { category: did.category, id: query.did } : { category: did.category, tag: 'posture', equals: 'public' };
+      const row = (await admin.kernel.db.store.load(tenant, [lookup]))[0]?.[0];
+      if (!row) throw new AppError('not-found', did.admin?.notFound);
+      const { value } = did.of(row);
+      const { controls, operators = [] } = value;
+      if (value.method !== 'algo') throw new AppError('bad-request', `DID ${value.did} is none of the ledger`);
+      const { account, authority, balance, operator } = await admin.work(tenant).ledger().authority(value.did, { controls });
+      return {
+        result: {
+          ...{ did: value.did, account, authority: authority.address, balance },
+          ...(authority.control && { threshold: authority.control.threshold, verkeys: [...authority.control.verkeys] }),
+          in_wallet: authority.control !== undefined,
+          operator: operator ?? null,
+          operator_in_wallet: operator !== undefined && operators.includes(operator),
+        },
+      };
+    },
+  },
+  {
     route: 'GET /wallet/get-did-endpoint',
     tag: 'wallet',
     summary: 'Query DID endpoint in wallet',
