@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { base58 } from '@scure/base';
 import algosdk from 'algosdk';
 import {
   admin,
@@ -19,6 +20,7 @@ import {
 } from '../../../test/support/ledger.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import type { Ledger, SignedWrite, WriteOutcome } from '../../ports/ledger.ts';
+import { dataBox, dataIndex, infoBox, stagedBox } from './ids.ts';
 
 /** What happens when the node, the network or the money fails. */
 
@@ -207,6 +209,49 @@ describe('a write', () => {
     assert.equal(account.amount, 100_000n, 'exactly the minimum balance is left');
   });
 
+  test('whose sponsor is drained after it was signed is refused whole, waits, and goes on when there is money', async () => {
+    const algod = new algosdk.Algodv2(devnet.token, devnet.url);
+    const payer = algosdk.generateAccount();
+    const address = payer.addr.toString();
+    const own = algorandLedger(configOf(devnet, { sponsorMnemonic: algosdk.secretKeyToMnemonic(payer.sk) }));
+    await admin(devnet, 'POST', 'fund', { address, amount: 30_000_000 });
+    const { did, issuer } = await published(own);
+    const drain = async (): Promise<void> => {
+      const { amount } = await algod.accountInformation(address).do();
+      const suggestedParams = await algod.getTransactionParams().do();
+      const { sponsor } = devnet;
+      const receiver = algosdk.mnemonicToSecretKey(sponsor.mnemonic).addr;
+      const txn = algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+        sender: address,
+        receiver,
+        amount: amount - 110_000n,
+        note: Uint8Array.from(Buffer.from(String(amount))),
+        suggestedParams: { ...suggestedParams, flatFee: true, fee: 1_000n },
+      });
+      await algod.sendRawTransaction(txn.signTxn(payer.sk)).do();
+    };
+    // in the middle of a write of several groups: what has landed stays, and the rest waits
+    const object = credDefOf(did, `${did}/anoncreds/v1/SCHEMA/${'b'.repeat(32)}`, false, 125, 3072);
+    const write = objectWrite(own, did, 'CLAIM_DEF', object);
+    const first = await prepared(own, write, issuer);
+    assert.equal((await own.send(first)).state, 'confirmed');
+    const second = await prepared(own, write, issuer);
+    await drain();
+    const refused = await own.send(second);
+    assert.deepEqual([refused.state, refused.state === 'rejected' && refused.rebuild], ['rejected', true], JSON.stringify(refused));
+    assert.match(reason(refused), /^(funds|deposit)-short: /);
+    const never = (): never => assert.fail('nothing is signed while there is no money');
+    const wait = await prepare(own, write, 'drained', never);
+    assert.equal(wait.state, 'wait');
+    await admin(devnet, 'POST', 'fund', { address, amount: 60_000_000 });
+    for (let more: boolean | undefined = true; more; ) {
+      const next = await prepared(own, write, issuer);
+      assert.equal((await own.send(next)).state, 'confirmed');
+      more = next.piece?.more;
+    }
+    assert.equal((await prepare(own, write, 'again', never)).state, 'done');
+  });
+
   test('refunds go to who paid, also when another sponsor pays for the change', async () => {
     const { did, issuer } = await published(ledger);
     const rich = algosdk.generateAccount();
@@ -347,3 +392,103 @@ test('deposits are exact: after many writes the application holds its minimum ba
   await perform(ledger, { kind: 'did-deactivate', did }, issuer);
   assert.equal(await surplus(), before);
 });
+
+describe('much at once', () => {
+  test('16 groups of one DID: one document and every object lands, and no deposit is lost', async () => {
+    const algod = new algosdk.Algodv2(devnet.token, devnet.url);
+    const surplus = async (): Promise<bigint> => {
+      const { amount, minBalance } = await algod.accountInformation(algosdk.getApplicationAddress(devnet.appId)).do();
+      return amount - minBalance;
+    };
+    const before = await surplus();
+    const { did, issuer } = await published(ledger);
+    const many = Array.from({ length: 16 }, (_none, a) => a);
+    const documents = await Promise.all(
+      many.map((a) => prepared(ledger, { kind: 'did-put', did, document: documentOf(did, { a }) }, issuer)),
+    );
+    const objects = await Promise.all(many.map((a) => prepared(ledger, objectWrite(ledger, did, 'SCHEMA', schemaOf(did, `${a}`)), issuer)));
+    const outcomes = await Promise.all([...documents, ...objects].map((signed) => ledger.send(signed)));
+    const puts = outcomes.slice(0, 16);
+    assert.equal(puts.filter(({ state }) => state === 'confirmed').length, 1);
+    for (const outcome of puts)
+      if (outcome.state !== 'confirmed') assert.equal(outcome.state === 'rejected' && outcome.rebuild, true, JSON.stringify(outcome));
+    assert.deepEqual([...new Set(outcomes.slice(16).map(({ state }) => state))], ['confirmed']);
+    assert.equal((await algorandLedger(configOf(devnet)).resolve(did)).metadata.versionId, '2');
+    assert.equal(await surplus(), before);
+  });
+
+  test('an attacker who stages, publishes and opens logs in every block keeps no signed group from landing', async () => {
+    const attack = await attacker();
+    const { did, issuer } = await published(ledger);
+    const other = newIssuer();
+    const fresh = ledger.didOf(other.publicKey);
+    for (const [write, by] of [
+      [{ kind: 'did-put', did: fresh, document: documentOf(fresh) }, other],
+      [{ kind: 'did-put', did, document: documentOf(did, { a: 1 }) }, issuer],
+      [{ kind: 'did-put', did, document: documentOf(did, { pad: 'p'.repeat(6_000) }) }, issuer],
+      [objectWrite(ledger, did, 'CLAIM_DEF', credDefOf(did, 'x')), issuer],
+      [objectWrite(ledger, fresh, 'SCHEMA', schemaOf(fresh)), other],
+      [{ kind: 'did-deactivate', did }, issuer],
+    ] as const) {
+      const signed = await prepared(ledger, write, by);
+      for (let block = 0; block < 3; block++) await attack();
+      const outcome = await ledger.send(signed);
+      assert.equal(outcome.state, 'confirmed', JSON.stringify(outcome));
+      await attack();
+    }
+  });
+});
+
+/** An account with 1,000 ALGO and no key of anybody else. @returns what makes three blocks of its own: a staged document, a new DID, a log */
+const attacker = async (): Promise<() => Promise<void>> => {
+  const algod = new algosdk.Algodv2(devnet.token, devnet.url);
+  const payer = algosdk.generateAccount();
+  await admin(devnet, 'POST', 'fund', { address: payer.addr.toString(), amount: 1_000_000_000 });
+  const mine = algorandLedger(configOf(devnet, { sponsorMnemonic: algosdk.secretKeyToMnemonic(payer.sk) }));
+  const { issuer } = await published(mine);
+  const key = issuer.publicKey;
+  let turn = 0;
+  const calls = async (deposit: number, method: string, args: Uint8Array[], boxes: Uint8Array[]): Promise<void> => {
+    const suggested = await algod.getTransactionParams().do();
+    const of = (fee: number) => ({ ...suggested, flatFee: true, fee: BigInt(fee) });
+    const txns = algosdk.assignGroupID([
+      algosdk.makePaymentTxnWithSuggestedParamsFromObject({
+        sender: payer.addr,
+        receiver: algosdk.getApplicationAddress(devnet.appId),
+        amount: deposit,
+        suggestedParams: of(3_000),
+      }),
+      algosdk.makeApplicationNoOpTxnFromObject({
+        sender: algosdk.encodeAddress(key),
+        appIndex: devnet.appId,
+        appArgs: [algosdk.ABIMethod.fromSignature(method).getSelector(), ...args],
+        boxes: boxes.map((name) => ({ appIndex: 0, name })),
+        suggestedParams: of(0),
+      }),
+    ]) as [algosdk.Transaction, algosdk.Transaction];
+    const signature = (await issuer.sign(base58.encode(key), txns[1].bytesToSign())) as Uint8Array;
+    const group = [txns[0].signTxn(payer.sk), txns[1].attachSignature(algosdk.encodeAddress(key), signature)];
+    await algod.sendRawTransaction(group).do();
+  };
+  const named = (prefix: string, ...parts: Uint8Array[]): Uint8Array => Uint8Array.from(Buffer.concat([Buffer.from(prefix), ...parts]));
+  const number = (value: number): Uint8Array => algosdk.encodeUint64(value);
+  const bytes = Uint8Array.of(0, 1, 7);
+  return async () => {
+    turn += 1;
+    const before = turn === 1 ? [] : [dataBox(dataIndex(key, 2n, BigInt(turn - 1)))];
+    await calls(
+      turn === 1 ? 2_500 + 400 * (33 + 48) + 2_500 + 400 * 9 : 0,
+      'didStage(uint64,uint64,uint64,byte[])void',
+      [number(1), number(turn), number(1), bytes],
+      [stagedBox(key), dataBox(dataIndex(key, 2n, BigInt(turn))), ...before],
+    );
+    await published(mine);
+    const lid = Uint8Array.from({ length: 24 }, () => turn);
+    await calls(
+      2_500 + 400 * (57 + 41) + 2_500 + 400 * (61 + 32),
+      'logOpen(address,byte[24],uint8)void',
+      [key, lid, Uint8Array.of(1)],
+      [key, infoBox(key), named('l', key, lid), named('g', key, lid, new Uint8Array(4))],
+    );
+  };
+};
