@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { operationsOf } from '../src/admin/server.ts';
@@ -16,6 +16,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** Members that are taken and change nothing, as a controller may expect of each. docs/deviations.md tells the same. */
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
+  trace: 'decorators of traces, which no message gets: a record shows false',
   order_by: 'it has one value, which says what is done anyway',
   conn_id: 'whom to ask for an endorsement, which is refused by its own member',
   alias: 'what a ledger would call a DID: this one keeps no names, and writes nothing for others',
@@ -44,17 +45,20 @@ function reads(file: string, name: string): boolean {
   const used = new RegExp(`(?<![\\w~@-])${escaped}(?![\\w])`);
   return used.test(CODE.get(file)!.replace(declared, ''));
 }
+/** The files of protocols and resources, by the names of their literals; of those in a family's folder too. */
+const literals = Map.groupBy(
+  [...sources.keys()].filter((file) => /^src\/(protocols|resources|agent-2018)\//.test(file)),
+  (file) => basename(file, '.ts'),
+);
 /** The kinds of records that a file is about, and the protocols whose commands it calls by name: what it hands on is read there. */
 const behind = (file: string): string[] => {
   const text = sources.get(file)!;
   const records = [...text.matchAll(/from '[./]*(records\/[a-z0-9-]+\.ts)'/g)].map(([, path]) => `src/${path}`);
-  const protocols = [...text.matchAll(/'([a-z0-9-]+)'/g)].flatMap(([, name]) => [
-    `src/protocols/${name}.ts`,
-    `src/resources/${name}.ts`,
-    `src/agent-2018/${name}.ts`,
-  ]);
-  const routes = [...text.matchAll(/from '\.\/([a-z-]+\.ts)'/g)].map(([, path]) => `${dirname(file)}/${path}`);
-  return [...records, ...protocols, ...routes].filter((path) => sources.has(path));
+  const protocols = [...text.matchAll(/'([a-z0-9-]+)'/g)].flatMap(([, name]) => literals.get(name!) ?? []);
+  const beside = [file, ...protocols].flatMap((one) =>
+    [...sources.get(one)!.matchAll(/from '\.\/([a-z-]+\.ts)'/g)].map(([, path]) => `${dirname(one)}/${path}`),
+  );
+  return [...records, ...protocols, ...beside].filter((path) => sources.has(path));
 };
 
 test('every declared member of a query and of a body is read', () => {
