@@ -249,6 +249,8 @@ export interface PeerOptions {
   hears?: Profile;
   /** What stands on a ledger, by DID. A peer of profile indy-node writes its own DIDs there, since its messages carry no keys. */
   ledger?: Map<string, { verkey: string; endpoint?: string }>;
+  /** A free one, unless it is to be found where it was before. */
+  port?: number;
 }
 
 const body = (value: Json): Uint8Array => utf8(typeof value === 'string' ? value : JSON.stringify(value));
@@ -282,7 +284,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
       response.writeHead(status, answer.headers).end(answer.body);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const self: Contact = { did: endpointKey.did, verkey: endpointKey.verkey, endpoint: profile === 'spec' ? `${url}/indy` : url.slice(7) };
   if (profile === 'indy-node') ledger.set(self.did, { verkey: self.verkey, endpoint: self.endpoint });
