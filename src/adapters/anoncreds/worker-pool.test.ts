@@ -31,7 +31,7 @@ const withPool = async (
   use: (pool: Pool) => Promise<void>,
   options: { worker?: URL; size?: number; maxQueue?: number; maxPerTenant?: number } = {},
 ) => {
-  const pool = workerPool({ worker: obedient, env: {}, size: 1, maxQueue: 10, maxPerTenant: 5, ...options });
+  const pool = workerPool({ worker: obedient, env: {}, size: 1, maxQueue: 10, maxPerTenant: 5, patienceMs: 100, ...options });
   try {
     await use(pool);
   } finally {

@@ -12,6 +12,8 @@ export interface PoolOptions {
   maxPerTenant: number;
   /** A worker that has nothing to do for so long ends; without it none does. */
   idleMs?: number;
+  /** How long a call may go on after its limit until its thread is ended in it; default: ten times the limit, a minute at least. */
+  patienceMs?: number;
   /** Its threads have a lower priority than others of the machine. */
   background?: boolean;
 }
@@ -49,6 +51,7 @@ const START_MS = 30_000;
 const MAX_STILLBORN = 3;
 /** A call that goes on for so many times its limit will not return. */
 const PATIENCE = 10;
+const MIN_PATIENCE_MS = 60_000;
 /** How long a call that runs may take when the pool closes. */
 const CLOSE_MS = 2000;
 
@@ -147,7 +150,7 @@ export function workerPool(options: PoolOptions): Pool {
       failAll(new AppError('anoncreds-off'));
     }
     lost++;
-    void ended(slot, job && alive ? job.timeoutMs * PATIENCE : 0).finally(() => {
+    void ended(slot, job && alive ? (options.patienceMs ?? Math.max(MIN_PATIENCE_MS, job.timeoutMs * PATIENCE)) : 0).finally(() => {
       lost--;
       pump();
     });
