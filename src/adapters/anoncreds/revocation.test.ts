@@ -74,6 +74,31 @@ suite('revocation registries with the AnonCreds library', { skip }, () => {
     await hasty.close();
   });
 
+  test('tails of another hash than their definition has are refused', async () => {
+    const { tails } = world.registries.first;
+    const worker = new URL(
+      `data:text/javascript,${encodeURIComponent(`
+        import { parentPort } from 'node:worker_threads';
+        parentPort.postMessage({ ready: true });
+        parentPort.on('message', ({ id, input }) => {
+          const tails = new Uint8Array(Buffer.from('${tails}', 'base64'));
+          if (input.tag === 'damaged') tails[100] ^= 1;
+          parentPort.postMessage({ id, value: { ...${JSON.stringify({ definition, private: key })}, tails } });
+        });
+      `)}`,
+    );
+    const other = openAnonCreds({ worker, checkPresentation, workers: 1 });
+    const input = {
+      credentialDefinition,
+      credentialDefinitionId: world.definitions.revocable.id,
+      issuerId: definition.issuerId,
+      maxCredNum: 8,
+    };
+    assert.equal((await other.createRevocationRegistry('issuer', { ...input, tag: 'whole' })).tailsHash, definition.value.tailsHash);
+    await assert.rejects(other.createRevocationRegistry('issuer', { ...input, tag: 'damaged' }), code('anoncreds-failed', /another hash/));
+    await other.close();
+  });
+
   test('indices are 1 to N-1: 0 and N are refused for issue, revocation and witness', async () => {
     [first] = (await fixture.lists('first', [[1000]])) as [RevocationStatusList];
     linkSecret = await engine.createLinkSecret('holder');

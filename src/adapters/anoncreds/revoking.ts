@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { toBase58 } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import type { AnonCredsRevocation, RegistryWithKey, RevocationRegistryDefinition, RevocationStatusList } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -26,7 +28,10 @@ export const revoking = (run: Run): AnonCredsRevocation => ({
       shapes.object({ definition: shapes.registryDefinition, private: shapes.registryKey, tails: shapes.tailsBytes(maxCredNum) }),
       { registryOf: maxCredNum },
     );
-    return { ...made, tailsHash: made.definition.value.tailsHash };
+    const { tailsHash } = made.definition.value;
+    if (toBase58(createHash('sha256').update(made.tails).digest()) !== tailsHash)
+      throw new AppError('anoncreds-failed', 'The AnonCreds library gave tails of another hash than their definition has');
+    return { ...made, tailsHash };
   },
 
   async createStatusList(tenant, { credentialDefinition, definition, definitionId, private: key, issuerId, timestamp }) {
