@@ -5,7 +5,7 @@ import type { Credential } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import { bytes, json, linkSecret, readDefinition, readSchema } from './anoncreds-objects.ts';
-import { indexOf, registryOf } from './anoncreds-revocation.ts';
+import { indexOf, isRevoked, registryOf } from './anoncreds-revocation.ts';
 import { canonicalName, encodeValues, encodingFits } from './anoncreds-values.ts';
 import { issuingRegistry, ownRegistry, revocationIndex, takeIndex } from './registry-index.ts';
 import { listOf } from './status-list.ts';
@@ -101,6 +101,8 @@ export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
     if (taken === undefined || index === undefined) return takeIndex(await issuingRegistry(ctx, id));
     const { row, definition, definitionId, private: registryKey } = await ownRegistry(ctx, taken);
     const { status, time } = await ctx.ledger().statusAt(definitionId);
+    // of a store that was restored: the ledger knows that the index was given before
+    if (isRevoked(status, index)) return takeIndex(row);
     const list = listOf(status, { definition, definitionId }, time);
     const value = await ctx.anoncreds.createCredential(ctx.tenant, {
       ...input,

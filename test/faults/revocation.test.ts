@@ -349,6 +349,8 @@ suite('AnonCreds formats with revocation', { skip }, () => {
     const made = await anoncredsIssuance.issue(issuer(5), { ...input, ...wanted.input });
     assert.ok('value' in made);
     assert.deepEqual(made.revocable, { registry: 'reg', rev_reg_id: first.id, cred_def_id: id, index: 5, last: 7 });
+    // of an index that the ledger has as revoked no credential would be true
+    assert.deepEqual(await anoncredsIssuance.issue(issuer(2), { ...input, ...wanted.input }), wanted);
     active = [];
     await assert.rejects(anoncredsIssuance.issue(issuer(), input), code('registry-unready'));
 
