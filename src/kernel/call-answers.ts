@@ -3,7 +3,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { CallStatus } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
 import type { AnswerRef } from './jobs.ts';
-import { loadedRecord, viewOf } from './record.ts';
+import { type LoadedRecord, loadedRecord, viewOf } from './record.ts';
 import { waitFor } from './wait-for.ts';
 
 /** How long a controller's call waits for its jobs (rule 3), unless the command has a `timeoutMs`. */
@@ -17,8 +17,8 @@ export interface CommittedCall {
   readonly callId: string;
   /** The answer where no later commit of the call has one. */
   readonly otherwise: JsonObject;
-  /** The record that the call waits for beyond its own jobs, while it is in one of these states. */
-  readonly waitWhile?: AnswerRef & { readonly states: readonly string[] };
+  /** The record that the call waits for beyond its own jobs, while this holds. */
+  readonly waitWhile?: AnswerRef & { readonly holds: (record: LoadedRecord) => boolean };
   readonly timeoutMs?: number;
   /** Before its jobs are done there is no answer. */
   readonly deferredAnswer?: boolean;
@@ -39,15 +39,15 @@ export function createCallAnswers({ registry, db, tenantLimiter }: Kernel) {
     return rows?.[0] !== undefined && !rows[0].state;
   }
 
-  /** The record that a call waits for, once it left the states; undefined while it has not. */
+  /** The record that a call waits for, once it need not any more. */
   async function recordAfter(
     tenant: string,
-    { category, id, states }: NonNullable<CommittedCall['waitWhile']>,
+    { category, id, holds }: NonNullable<CommittedCall['waitWhile']>,
   ): Promise<JsonObject | undefined> {
     const [rows] = await db.store.load(tenant, [{ category, id }]);
     const row = rows?.[0];
     const def = registry.records.get(category);
-    return row && def && !states.includes(row.state ?? '') ? viewOf(def, loadedRecord(row), registry.formats) : undefined;
+    return row && def && !holds(loadedRecord(row)) ? viewOf(def, loadedRecord(row), registry.formats) : undefined;
   }
 
   /** The answer of a call, where it can be given now. @throws AppError of the failed job, or `timeout` */

@@ -2,15 +2,16 @@ import { AppError, asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, Commit } from '../ports/store.ts';
-import { createCallAnswers } from './call-answers.ts';
+import { type CommittedCall, createCallAnswers } from './call-answers.ts';
+import { now } from './clock.ts';
 import type { StepOrder } from './commands.ts';
 import { type CommitPlan, DEFERRED_ANSWER } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
 import { ledgerDone, ledgerWaits, type On, runJob } from './job-steps.ts';
-import { shortHash } from './jobs.ts';
-import type { CommandInput } from './protocol.ts';
+import { type AnswerRef, shortHash } from './jobs.ts';
+import type { CommandInput, CommandStep } from './protocol.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
 export interface ControllerCall {
@@ -108,7 +109,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       if (other) return other;
       throw error;
     }
-    const waitWhile = step.waitWhile && first.answerRef ? { states: step.waitWhile, ...first.answerRef } : undefined;
+    const waitWhile = first.answerRef && waitOf(step, first.answerRef);
     if (!first.spawned && !waitWhile) return first.answer;
     return await answers.settled({
       tenant,
@@ -128,5 +129,14 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     run: (job, lease) => runJob(on, job, lease),
     ledgerDone: (job, lease, result, deletes) => ledgerDone(on, job, lease, result, deletes),
     ledgerWaits: (job, reason) => ledgerWaits(on, job, reason),
+  };
+}
+
+/** What a call waits for beyond its own jobs. */
+function waitOf({ waitWhile, isAwaited }: CommandStep, ref: AnswerRef): CommittedCall['waitWhile'] {
+  if (waitWhile === undefined && isAwaited === undefined) return undefined;
+  return {
+    ...ref,
+    holds: (record) => (waitWhile?.includes(record.state ?? '') ?? false) || (isAwaited?.(record, now()) ?? false),
   };
 }

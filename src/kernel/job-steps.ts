@@ -110,6 +110,7 @@ async function resultOf(
     protocol,
     record: { category: payload.category, id: payload.id },
     load: step.load?.(output as JsonObject),
+    pages: step.pages?.(output as JsonObject, payload.id),
     from: step.from,
     origin: { callId: job.callId, answer: payload.answer, job: held, deletes },
     otherwise: 'ignore',

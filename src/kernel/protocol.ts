@@ -191,6 +191,8 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = unknown
   about?(input: CommandInput<Body>): Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
   readonly waitWhile?: readonly string[];
+  /** The same, of what the state alone does not tell. */
+  isAwaited?(record: LoadedRecord<V>, now: number): boolean;
   /** How long it waits, in ms, where that is not 15 seconds. */
   readonly timeoutMs?: number;
   /** The parameter of the path, or the member of the body or the query, that names the connection. */
@@ -220,6 +222,7 @@ export interface CommandInput<Body = unknown> {
 export interface ResultStep<V extends RecordValue = RecordValue> {
   readonly from: readonly string[] | '*';
   readonly load?: (output: JsonObject) => Loads;
+  readonly pages?: (output: JsonObject, record: string) => Pages;
   /** `output`: made in memory by the work; each step declares its type. */
   step(ctx: StepContext<V>, output: unknown): Effects;
 }
