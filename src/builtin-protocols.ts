@@ -30,6 +30,7 @@ import { notification } from './protocols/notification.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { actionMenuRecord } from './records/action-menu.ts';
 import { credential } from './records/credential.ts';
+import { credentialRevocation } from './records/credential-revocation.ts';
 import { keylist } from './records/keylist.ts';
 import { routingKey } from './records/mediation.ts';
 import { pickup } from './records/pickup.ts';
@@ -37,6 +38,7 @@ import { connectionCommands } from './resources/connection.ts';
 import { anoncredsCredentialDefinition } from './resources/credential-definition.ts';
 import { didKeys } from './resources/did-keys.ts';
 import { multitenancy } from './resources/multitenancy.ts';
+import { revocationRegistries } from './resources/revocation/registry.ts';
 import { anoncredsSchema } from './resources/schema.ts';
 import { shortLinks } from './resources/short-link.ts';
 import { tailsFiles } from './resources/tails.ts';
@@ -75,6 +77,7 @@ export const PROTOCOLS = [
   walletKeys,
   anoncredsSchema,
   anoncredsCredentialDefinition,
+  revocationRegistries,
   agent2018Endpoints,
   connection2018,
   credential2018,
@@ -88,4 +91,4 @@ export const PROTOCOLS = [
 export const FORMATS: readonly CredentialFormat[] = [anoncreds, indy];
 
 /** Records that no protocol binds. */
-export const UNBOUND_RECORDS = [actionMenuRecord, credential, keylist, pickup, routingKey];
+export const UNBOUND_RECORDS = [actionMenuRecord, credential, credentialRevocation, keylist, pickup, routingKey];

@@ -5,6 +5,7 @@ import type { Config } from './config/settings.ts';
 import { asSetting } from './config/values.ts';
 import { anoncredsObjectWork } from './formats/anoncreds-objects.ts';
 import { formerWork } from './formats/former-orders.ts';
+import { revocationWork } from './formats/revocation-work.ts';
 import { formatWork } from './kernel/format.ts';
 import { mergedWork, type Plugin } from './kernel/plugin.ts';
 import { compilePublicRoutes, publicCommand } from './kernel/public-face.ts';
@@ -44,7 +45,7 @@ export async function registered(config: Config): Promise<Registered> {
     const routes = [...registry.protocols, ...plugins].flatMap((one) => one.publicRoutes ?? []);
     const publicRoutes = compilePublicRoutes([...routes, ...registry.publicCommands.map(publicCommand)], ['/', ...paths]);
     const acts = formatWork(registry.formats, registry.records);
-    const own = { ...ownWork, ...acts, ...formerWork(acts), ...anoncredsObjectWork, ...agent2018Work };
+    const own = { ...ownWork, ...acts, ...formerWork(acts), ...anoncredsObjectWork, ...revocationWork, ...agent2018Work };
     return { plugins, registry, publicRoutes, paths, ops: mergedWork(own, plugins) };
   });
 }

@@ -37,7 +37,10 @@ export const anoncredsObjectWork: WorkOps = {
     return { id: ctx.ledger().idOf(object.issuerId, 'SCHEMA', object as never), object };
   },
 
-  'anoncreds/credential-definition': async (ctx, input: { issuerId: string; schemaId: string; tag: string }) => {
+  'anoncreds/credential-definition': async (
+    ctx,
+    input: { issuerId: string; schemaId: string; tag: string; supportRevocation?: boolean },
+  ) => {
     const schema = await readSchema(ctx, input.schemaId);
     const made = await ctx.anoncreds.createCredentialDefinition(ctx.tenant, { ...input, schema });
     const object = made.credentialDefinition;

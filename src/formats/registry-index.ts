@@ -3,6 +3,7 @@ import type { NeedsNumber, RevocationIndex } from '../kernel/format.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { RevocationRegistryDefinition } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { RevocationStatus } from '../ports/ledger.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import { json } from './anoncreds-objects.ts';
 
@@ -72,3 +73,9 @@ export const revocationIndex = ({ id, value }: StoredRecord, index: number): Rev
   index,
   last: lastIndex(value),
 });
+
+/** What a state of a status log says of an index. */
+export function revokedIn({ revoked }: RevocationStatus): (index: number) => boolean {
+  const bits = Buffer.from(revoked, 'base64url');
+  return (index) => ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+}

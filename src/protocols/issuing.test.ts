@@ -1,6 +1,7 @@
 import { exchangeOf, formattedBy } from '../../test/support/exchanges.ts';
-import { act, CONNECTION, REMOVED, table } from '../../test/support/steps.ts';
+import { act, CONNECTION, REMOVED, some, table } from '../../test/support/steps.ts';
 import { base64Attachment } from '../didcomm/attachments.ts';
+import { credentialRevocationId } from '../records/credential-revocation.ts';
 
 const ISSUE = 'https://didcomm.org/issue-credential';
 const attributes = [{ name: 'degree', value: 'Maths' }];
@@ -37,6 +38,22 @@ const auto = {
 const info = { schema_id: 's1', cred_def_id: 'cd1', rev_reg_id: null, cred_rev_id: null, attrs: { degree: 'Maths' }, subject: { a: 1 } };
 const invited = { ...CONNECTION, state: 'invitation' };
 const free = { replyTo: { key: 'k' } };
+const INDEX = { registry: 'g1', rev_reg_id: 'R', cred_def_id: 'cd1', index: 3, last: 3 };
+/** The record of that index. */
+const indexed = (version: string) => ({
+  def: 'cred_rev',
+  id: credentialRevocationId('g1', 3),
+  states: ['issued'],
+  connection: 'c1',
+  patch: { registry: 'g1', rev_reg_id: 'R', cred_def_id: 'cd1', index: 3, cred_ex_id: 'x1', cred_ex_version: version },
+});
+const RETIRES = {
+  protocol: 'revocation-registry',
+  command: 'retire',
+  record: { category: 'rev_reg', id: 'g1' },
+  input: { cred_def_id: 'cd1', state: 'full' },
+  after: 0,
+};
 
 table('issue-credential-2.0', [
   {
@@ -656,6 +673,32 @@ table('issue-credential-2.0', [
         },
       },
     },
+  },
+  {
+    title: 'orders the work again with a number, where the format needs one',
+    result: 'issued',
+    output: { made: [], next: { op: 'anoncreds/issue', input: {}, result: 'issued', allocate: { counter: 'c', upTo: 3 } } },
+    record: exchange('issuer', 'request-received'),
+    effects: { work: [{ op: 'anoncreds/issue', input: {}, result: 'issued', allocate: { counter: 'c', upTo: 3 } }] },
+  },
+  {
+    title: 'notes the index of the credential, the last of its registry',
+    result: 'issued',
+    output: { made: [{ format: 'anoncreds', value: CREDENTIAL, revocable: INDEX }] },
+    record: exchange('issuer', 'request-received'),
+    effects: {
+      emit: [some({ payload: some({ rev_reg_id: 'R', cred_rev_id: '3' }) })],
+      send: (sent: unknown[]) => sent.length === 1,
+      record: some({ states: ['credential-issued'] }),
+      others: [indexed('2')],
+      next: [RETIRES],
+    },
+  },
+  {
+    title: 'is shown by its exchange',
+    command: 'show-revoked',
+    record: exchange('issuer', 'done'),
+    effects: { record: { states: ['credential-revoked'] } },
   },
   {
     title: 'is the end for a peer that never acknowledges',
@@ -1456,6 +1499,24 @@ table('issue-credential-1.0', [
       ],
       record: { states: ['credential_issued'], remove: false, patch: { credential: { values: 'c' }, wanted: REMOVED } },
     },
+  },
+  {
+    title: 'notes the index of the credential, the last of its registry',
+    result: 'issued',
+    output: { made: [{ format: 'indy', value: CREDENTIAL, revocable: INDEX }] },
+    record: exchange1('issuer', 'request_received'),
+    effects: {
+      send: (sent: unknown[]) => sent.length === 1,
+      record: some({ patch: some({ revoc_reg_id: 'R', revocation_id: '3' }) }),
+      others: [indexed('1')],
+      next: [RETIRES],
+    },
+  },
+  {
+    title: 'is shown by its exchange',
+    command: 'show-revoked',
+    record: exchange1('issuer', 'credential_acked'),
+    effects: { record: { states: ['credential_revoked'] } },
   },
   {
     title: 'keeps the credential, and gives up what blinded it',

@@ -11,6 +11,13 @@ export interface CredentialDefinitionValue {
   credential_definition?: JsonObject;
   schema?: { issuerId: string; name: string; version: string };
   verkey: string;
+  /** Entries of its revocation registries; absent where its credentials cannot be revoked. */
+  revocation_size?: number;
+  /** The call that registers it waits until a registry is active: whether it is to, and until when (ms). */
+  waits_for_registry?: boolean;
+  registry_until?: number;
+  /** Why there is no registry yet. */
+  revocation_reason?: string;
   error_msg?: string;
 }
 
@@ -22,7 +29,7 @@ const result = (state: string, value: CredentialDefinitionValue, jobId: string):
       credential_definition_id: value.cred_def_id,
       credential_definition: value.credential_definition ?? { issuerId: value.issuerId, schemaId: value.schemaId, tag: value.tag },
     }),
-    registration_metadata: value.error_msg ? { reason: value.error_msg } : {},
+    registration_metadata: compact({ reason: value.error_msg, revocation: value.revocation_reason }),
     credential_definition_metadata: {},
   });
 

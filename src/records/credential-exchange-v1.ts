@@ -16,6 +16,9 @@ export interface CredentialExchangeV1Value extends ExchangeValue {
   /** The holder's: as the wallet lists it. The issuer's: as issued. */
   credential?: JsonObject;
   credential_id?: string;
+  /** The issuer's: where the status of the credential stands. */
+  revoc_reg_id?: string;
+  revocation_id?: string;
   /** What the controller asked to offer, until the offer is made. */
   wanted?: JsonObject;
 }
@@ -28,6 +31,8 @@ function terse(record: LoadedRecord<CredentialExchangeV1Value>): JsonObject {
     credential_definition_id: value.credential_definition_id,
     schema_id: value.schema_id,
     credential_id: value.credential_id,
+    revoc_reg_id: value.revoc_reg_id,
+    revocation_id: value.revocation_id,
     auto_offer: value.auto_offer,
     auto_issue: value.auto_issue,
     auto_remove: value.auto_remove,

@@ -56,6 +56,67 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    category: 'cred_rev',
+    record: {
+      id: 'r1',
+      state: 'issued',
+      connection: 'c1',
+      value: {
+        ...{ registry: 'g1', rev_reg_id: 'did:i/R', cred_def_id: 'cd1', index: 7, cred_ex_id: 'x1', cred_ex_version: '2' },
+        pending: { notice: { connection: 'c1', version: 'v1_0' } },
+      },
+    },
+    view: {
+      state: 'issued',
+      created_at: TIME,
+      updated_at: TIME,
+      record_id: 'r1',
+      cred_ex_id: 'x1',
+      rev_reg_id: 'did:i/R',
+      cred_def_id: 'cd1',
+      cred_rev_id: '7',
+      cred_ex_version: '2',
+    },
+    tags: { registry: 'g1', cred_ex_id: 'x1', pending: ['g1', 'any'] },
+  },
+  {
+    category: 'rev_reg',
+    record: {
+      id: 'g1',
+      state: 'active',
+      value: {
+        ...{ issuerId: 'did:i', cred_def_id: 'cd1', tag: '0', max_cred_num: 8, verkey: 'V', use: 'issuing', ready: true },
+        ...{ rev_reg_id: 'did:i/R', former_ids: ['did:i/Q'], status: { accumulator: '1 A', revoked: 'AA' } },
+        definition: {
+          ...{ issuerId: 'did:i', revocDefType: 'CL_ACCUM', credDefId: 'cd1', tag: '0' },
+          value: { publicKeys: {}, maxCredNum: 8, tailsHash: 'h', tailsLocation: 'https://t/h' },
+        },
+      },
+    },
+    view: {
+      state: 'active',
+      created_at: TIME,
+      updated_at: TIME,
+      record_id: 'g1',
+      cred_def_id: 'cd1',
+      issuer_did: 'did:i',
+      max_cred_num: 8,
+      revoc_def_type: 'CL_ACCUM',
+      revoc_reg_id: 'did:i/R',
+      revoc_reg_def: {
+        ...{ ver: '1.0', id: 'did:i/R', revocDefType: 'CL_ACCUM', tag: '0', credDefId: 'cd1' },
+        value: { issuanceType: 'ISSUANCE_BY_DEFAULT', publicKeys: {}, maxCredNum: 8, tailsHash: 'h', tailsLocation: 'https://t/h' },
+      },
+      revoc_reg_entry: { ver: '1.0', value: { accum: '1 A' } },
+      tag: '0',
+      tails_hash: 'h',
+      tails_local_path: 'https://t/h',
+      tails_public_uri: 'https://t/h',
+      pending_pub: [],
+    },
+    tags: { rev_reg_id: ['did:i/R', 'did:i/Q'], cred_def_id: 'cd1', issuing_for: 'cd1', used_for: 'cd1' },
+  },
+  {
     category: 'schema',
     record: {
       id: 'r1',

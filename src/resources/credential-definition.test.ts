@@ -1,4 +1,4 @@
-import { key, REMOVED, table } from '../../test/support/steps.ts';
+import { key, NOW, REMOVED, table } from '../../test/support/steps.ts';
 
 const wanted = { issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default' };
 const body = { credential_definition: wanted };
@@ -94,12 +94,34 @@ table('anoncreds-credential-definition', [
     text: "The issuer's DID is not published: POST /wallet/did/public?did=did:algo:issuer",
   },
   {
-    title: 'with revocation',
+    title: 'with revocation orders the keys for it, and remembers the size of its registries',
     command: register,
-    body: { ...body, options: { support_revocation: true } },
+    body: { ...body, options: { support_revocation: true, revocation_registry_size: 4 } },
     loaded: issuer('public'),
-    error: 'not-implemented',
-    text: 'Revocation is not supported yet: support_revocation must be false',
+    effects: {
+      work: [
+        {
+          op: 'anoncreds/credential-definition',
+          input: { issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default', supportRevocation: true },
+          result: 'made',
+        },
+      ],
+      record: {
+        id: '0482485db2887fc054f0ba27caa56723',
+        states: ['action'],
+        patch: {
+          ...{ issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default', verkey: key(103) },
+          ...{ revocation_size: 4, waits_for_registry: true },
+        },
+      },
+    },
+  },
+  {
+    title: 'with registries of a size that none has',
+    command: register,
+    body: { ...body, options: { support_revocation: true, revocation_registry_size: 32_769 } },
+    loaded: issuer('public'),
+    error: 'unprocessable',
   },
   {
     title: 'without a tag',
@@ -139,6 +161,23 @@ table('anoncreds-credential-definition', [
     result: 'written',
     record: record('wait', { error_msg: 'waits' }),
     effects: { record: { states: ['finished'], patch: { error_msg: REMOVED } } },
+  },
+  {
+    title: 'has its first registry made, for which the call waits a while',
+    result: 'written',
+    record: record('wait', { cred_def_id: 'cd', revocation_size: 4, waits_for_registry: true }),
+    effects: {
+      record: { states: ['finished'], patch: { waits_for_registry: REMOVED, registry_until: NOW + 60_000 } },
+      next: [
+        {
+          protocol: 'revocation-registry',
+          command: 'create',
+          record: { category: 'rev_reg', id: 'id-1' },
+          input: { id: 'id-1', issuerId: 'did:algo:issuer', cred_def_id: 'cd', tag: '0', max_cred_num: 4, verkey: key(103) },
+          after: 0,
+        },
+      ],
+    },
   },
   {
     title: 'is told by the record',

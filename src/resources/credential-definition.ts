@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import Type from 'typebox';
-import { AppError } from '../errors.ts';
-import type { Effects } from '../kernel/effects.ts';
-import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
+import { REVOCATION_REGISTRY } from '../formats/registry-index.ts';
+import type { Effects, NextCommand } from '../kernel/effects.ts';
+import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { KEY_MS } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../records/anoncreds-credential-definition.ts';
@@ -15,10 +15,17 @@ const Body = Type.Object({
     tag: Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' }),
   }),
   options: Type.Optional(
-    Type.Object({ support_revocation: Type.Optional(Type.Boolean()), revocation_registry_size: Type.Optional(Type.Integer()) }),
+    Type.Object({
+      support_revocation: Type.Optional(Type.Boolean()),
+      revocation_registry_size: Type.Optional(Type.Integer({ minimum: 4, maximum: 32_768 })),
+    }),
   ),
   wait_for_revocation_setup: Type.Optional(Type.Boolean()),
 });
+
+/** ACA-Py's. */
+const REGISTRY_SIZE = 1000;
+const FIRST_TAG = '0';
 
 const idOf = (wanted: { issuerId: string; schemaId: string; tag: string }): string =>
   createHash('sha256')
@@ -43,13 +50,13 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
       timeoutMs: KEY_MS + 60_000,
       // repeated, the call waits for what the first one began
       waitWhile: ['action', 'wait'],
+      isAwaited: ({ value }, now) => ((value as CredentialDefinitionValue).registry_until ?? 0) > now,
       from: [NEW, 'action', 'wait', 'finished', 'failed'],
       about: ({ body }) => ({ category: credentialDefinitionRecord.category, id: idOf(body.credential_definition) }),
       load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.credential_definition.issuerId } }),
       step(ctx, { body }) {
         const { issuerId, schemaId, tag } = body.credential_definition;
-        if (body.options?.support_revocation)
-          throw new AppError('not-implemented', 'Revocation is not supported yet: support_revocation must be false');
+        const { support_revocation: revocable = false, revocation_registry_size: size = REGISTRY_SIZE } = body.options ?? {};
         const known = ctx.record;
         if (known && known.state !== 'failed') return {};
         const issuer = ownIssuer(ctx.loaded.issuer, issuerId);
@@ -59,9 +66,19 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
           record: {
             id: idOf({ issuerId, schemaId, tag }),
             states: ['action'],
-            patch: { issuerId, schemaId, tag, verkey: issuer.verkey, error_msg: undefined },
+            patch: {
+              ...{ issuerId, schemaId, tag, verkey: issuer.verkey, error_msg: undefined },
+              revocation_size: revocable ? size : undefined,
+              waits_for_registry: revocable ? body.wait_for_revocation_setup !== false : undefined,
+            },
           },
-          work: [{ op: 'anoncreds/credential-definition', input: { issuerId, schemaId, tag }, result: 'made' }],
+          work: [
+            {
+              op: 'anoncreds/credential-definition',
+              input: { issuerId, schemaId, tag, ...(revocable && { supportRevocation: true }) },
+              result: 'made',
+            },
+          ],
         };
       },
     }),
@@ -78,10 +95,39 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
         };
       },
     },
-    written: { from: ['wait'], step: () => ({ record: { states: ['finished'], patch: { error_msg: undefined } } }) },
+    written: {
+      from: ['wait'],
+      step: (ctx) => ({
+        record: {
+          states: ['finished'],
+          patch: {
+            error_msg: undefined,
+            waits_for_registry: undefined,
+            registry_until: ctx.record!.value.waits_for_registry ? ctx.now + ctx.settings.revocationRegistryTimeout * 1000 : undefined,
+          },
+        },
+        next: firstRegistry(ctx),
+      }),
+    },
   },
   failed: (_ctx, failure): Effects => ({ record: { states: ['failed'], patch: { error_msg: failure.text } } }),
 });
+
+/** The first registry of a definition whose credentials can be revoked. When it is active, the one that stands by follows. */
+function firstRegistry({ record, newId }: StepContext<CredentialDefinitionValue>): NextCommand[] {
+  const { revocation_size: max_cred_num, cred_def_id, issuerId, verkey } = record!.value;
+  if (max_cred_num === undefined) return [];
+  const id = newId();
+  return [
+    {
+      protocol: 'revocation-registry',
+      command: 'create',
+      record: { category: REVOCATION_REGISTRY, id },
+      input: { id, issuerId, cred_def_id: cred_def_id!, tag: FIRST_TAG, max_cred_num, verkey },
+      after: 0,
+    },
+  ];
+}
 
 const write = (value: CredentialDefinitionValue) => ({
   write: {

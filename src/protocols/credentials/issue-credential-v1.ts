@@ -38,6 +38,8 @@ export const issueCredentialV1 = issuingProtocol({
   uri: URI,
   path: '/issue-credential',
   tag: 'issue-credential v1.0',
+  issues: '1',
+  revocable: ({ rev_reg_id, index }) => ({ revoc_reg_id: rev_reg_id, revocation_id: String(index) }),
   record: credentialExchangeV1 as RecordDef<IssuingValue>,
   state: (name) => (name === 'done' ? 'credential_acked' : name.replaceAll('-', '_')),
   messages: {

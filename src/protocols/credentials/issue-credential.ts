@@ -46,6 +46,7 @@ export const issueCredential = issuingProtocol({
   uri: URI,
   path: '/issue-credential-2.0',
   tag: 'issue-credential v2.0',
+  issues: '2',
   record: credentialExchange as RecordDef<IssuingValue>,
   // ACA-Py answers with details when a credential is issued and stored, and with the record alone before
   answer: credentialExchange.admin!.detail as RecordDef<IssuingValue>['view'],

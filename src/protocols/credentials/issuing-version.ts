@@ -1,7 +1,7 @@
 import type { TSchema } from 'typebox';
 import type { Preview } from '../../formats/credential-preview.ts';
 import type { Effects } from '../../kernel/effects.ts';
-import type { Formats } from '../../kernel/format.ts';
+import type { Formats, RevocationIndex } from '../../kernel/format.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
 import type { Incoming, Protocol, StepContext } from '../../kernel/protocol.ts';
 import type { RecordDef } from '../../kernel/record.ts';
@@ -54,6 +54,7 @@ type State =
   | 'request-received'
   | 'credential-issued'
   | 'credential-received'
+  | 'credential-revoked'
   | 'done';
 
 /** Which body a command has: that of a proposal, or that of an offer. */
@@ -66,6 +67,10 @@ export interface IssuingVersion {
   /** What its routes begin with. */
   readonly path: string;
   readonly tag: string;
+  /** Its number, as the record of a credential's index has it. */
+  readonly issues: '1' | '2';
+  /** What the record shows of an index that its credential was issued at. */
+  revocable?(index: RevocationIndex): Patch;
   readonly record: RecordDef<IssuingValue>;
   readonly answer?: Protocol<IssuingValue>['answer'];
   /** Its name of a state. */

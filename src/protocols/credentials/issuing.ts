@@ -1,13 +1,14 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
-import type { Change, Effects, WorkOrder } from '../../kernel/effects.ts';
-import { type ActOutput, type FormatResult, formatOrder, type Issuance } from '../../kernel/format.ts';
+import type { Change, Effects, NextCommand, WorkOrder } from '../../kernel/effects.ts';
+import { type ActOutput, type FormatResult, formatOrder, type Issuance, type RevocationIndex } from '../../kernel/format.ts';
 import { sharedFormats } from '../../kernel/format-attachments.ts';
-import { type CommandInput, command, defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
+import { type CommandInput, changed, command, defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { connection, peerAcks, readyConnection } from '../../records/connection.ts';
 import { credential } from '../../records/credential.ts';
+import { credentialRevocation, credentialRevocationId } from '../../records/credential-revocation.ts';
 import { abandonment, Flag, type Removal, removal, Text } from './exchange-parts.ts';
 import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Patch, Terms } from './issuing-version.ts';
 
@@ -55,6 +56,11 @@ export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue>
     commands: {
       ...begunBy(version),
       ...continuedBy(version),
+      'show-revoked': {
+        from: [state('credential-issued'), state('done')],
+        role: 'issuer',
+        step: () => ({ record: { states: [state('credential-revoked')] } }),
+      },
       'report-problem': reportProblem,
     },
   });
@@ -166,15 +172,21 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
     },
     issued: {
       from: [state('request-received')],
-      step(ctx, { made, next }: ActOutput<FormatResult>) {
+      step(ctx, { made, next }: ActOutput<FormatResult & { readonly revocable?: RevocationIndex }>) {
         if (next) return { work: [next] };
         const { message, patch } = writes.credential(ctx, ctx.newId(), made);
+        const indices = made.flatMap(({ revocable }) => revocable ?? []);
         const acks = peerAcks(ctx);
-        const detail = version.detailed?.(ctx, made);
+        const detail = version.detailed?.(
+          ctx,
+          made.map((one) => ({ ...one, detail: { ...one.detail, ...(one.revocable && namesOf(one.revocable)) } })),
+        );
         return {
+          others: indices.map((index) => issuedAt(ctx, index, version)),
+          next: indices.filter(({ index, last }) => index === last).map(fullRegistry),
           record: {
             states: acks ? [state('credential-issued')] : [state('credential-issued'), state('done')],
-            patch: { ...patch, ...detail?.patch, wanted: undefined },
+            patch: { ...patch, ...detail?.patch, ...(indices[0] && version.revocable?.(indices[0])), wanted: undefined },
             remove: !acks && ctx.record!.value.auto_remove,
           },
           emit: detail?.emit,
@@ -373,6 +385,25 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
     }),
   };
 }
+
+/** How details name the index of a credential. */
+const namesOf = ({ rev_reg_id, index }: RevocationIndex): JsonObject => ({ rev_reg_id, cred_rev_id: String(index) });
+
+/** The record of a credential's index, which a second credential at it would clash with. */
+function issuedAt(ctx: IssuingContext, { registry, rev_reg_id, cred_def_id, index }: RevocationIndex, { issues }: IssuingVersion): Change {
+  const patch = { registry, rev_reg_id, cred_def_id, index, cred_ex_id: ctx.record!.id, cred_ex_version: issues };
+  const id = credentialRevocationId(registry, index);
+  return changed({ def: credentialRevocation, id, states: ['issued'], connection: ctx.record!.connection, patch });
+}
+
+/** Ends the use of a registry whose last index is issued. */
+const fullRegistry = ({ registry, cred_def_id }: RevocationIndex): NextCommand => ({
+  protocol: 'revocation-registry',
+  command: 'retire',
+  record: { category: 'rev_reg', id: registry },
+  input: { cred_def_id, state: 'full' },
+  after: 0,
+});
 
 const offerOrder = ({ filters, preview }: Terms): WorkOrder => {
   const attributes = (preview?.attributes ?? null) as JsonObject[] | null;
