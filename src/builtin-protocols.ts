@@ -27,6 +27,7 @@ import { messagePickup2 } from './protocols/mediation/message-pickup-2.ts';
 import { pushNotificationsFcm } from './protocols/mediation/push-notifications-fcm.ts';
 import { routing } from './protocols/mediation/routing.ts';
 import { notification } from './protocols/notification.ts';
+import { revocationNotification1, revocationNotification2 } from './protocols/revocation-notification.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { actionMenuRecord } from './records/action-menu.ts';
 import { credential } from './records/credential.ts';
@@ -67,6 +68,8 @@ export const PROTOCOLS = [
   messagePickup2,
   pushNotificationsFcm,
   introduction,
+  revocationNotification1,
+  revocationNotification2,
   issueCredential,
   presentProof,
   connectionCommands,

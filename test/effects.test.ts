@@ -25,7 +25,6 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   version: 'the same',
   text: 'the same',
   holder_did: 'whom ld_proof credentials are about: the formats that are issued bind to the link secret',
-  wait_for_revocation_setup: 'there is no revocation to wait for',
   options: 'what a registry of another kind would want of a schema',
 };
 

@@ -37,6 +37,9 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
     'https://didcomm.org/notification/1.0/ack': 'completes a connection (RFC 0160)',
   },
   'src/protocols/connecting/did-exchange-steps.ts': { 'https://didcomm.org/trust_ping/1.0/ping': '--auto-ping-connection' },
+  'src/protocols/revocation-notification.ts': {
+    'https://didcomm.org/notification/1.0/ack': 'acknowledges a notification (RFC 0721)',
+  },
   'src/protocols/introduction.ts': {
     'https://didcomm.org/out-of-band/1.1/invitation': "the invitation that ACA-Py's introductions hold",
     'https://didcomm.org/didexchange/1.1': "the invitation that ACA-Py's introductions hold",

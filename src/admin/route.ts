@@ -53,7 +53,7 @@ export type Call = RouteCall;
 
 /** A route that is not derived from a protocol or a record. */
 export interface AdminRoute {
-  /** As in `GET /wallet/did`. A last parameter written `{name*}` may hold slashes. */
+  /** As in `GET /wallet/did`. A parameter written `{name*}` may hold slashes. */
   readonly route: string;
   readonly tag: string;
   readonly summary: string;

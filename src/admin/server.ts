@@ -13,6 +13,7 @@ import { commandOperation, inputOf, type Operation, pluginOperation, recordOpera
 import { documentationPage } from './page.ts';
 import type { Admin } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
+import { anoncredsRevocationRoutes } from './routes/anoncreds-revocation.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -25,8 +26,10 @@ import { multitenancyRoutes, ownTokenRoutes } from './routes/multitenancy.ts';
 import { outOfBandRoutes } from './routes/out-of-band.ts';
 import { proofRoutes } from './routes/present-proof.ts';
 import { resolverRoutes } from './routes/resolver.ts';
+import { revocationRoutes } from './routes/revocation.ts';
 import { serverRoutes } from './routes/server.ts';
 import { walletRoutes } from './routes/wallet.ts';
+import { wholeIds } from './whole-ids.ts';
 import { attachEvents } from './ws.ts';
 
 export interface AdminServerOptions {
@@ -58,6 +61,8 @@ const HANDWRITTEN = [
   ...credentialRoutes,
   ...indyFamilyRoutes,
   ...anoncredsRoutes,
+  ...anoncredsRevocationRoutes,
+  ...revocationRoutes,
   ...ledgerRoutes,
   ...proofRoutes,
   ...resolverRoutes,
@@ -96,17 +101,19 @@ export function operationsOf(
  * Size, depth and shape of a body are checked before anything looks at it.
  */
 export async function startAdmin(admin: Admin, options: AdminServerOptions): Promise<{ port: number; close(): Promise<void> }> {
+  const authority = admin.authority();
+  const operations = operationsOf(admin.kernel.registry, admin.plugins, { ...options, multitenant: authority.multitenant });
+  const withWholeIds = wholeIds(operations);
   const app = fastify({
     bodyLimit: options.maxBytes,
     http: PATIENCE,
     requestTimeout: 60_000,
     routerOptions: { maxParamLength: 4096 },
+    rewriteUrl: ({ method = '', url = '/' }) => withWholeIds(method, url),
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
   });
   options.door.keep(app.server);
-  const authority = admin.authority();
-  const operations = operationsOf(admin.kernel.registry, admin.plugins, { ...options, multitenant: authority.multitenant });
   const callers = new WeakMap<FastifyRequest, Caller>();
   const document = pythonJson(openapiDocument(operations, admin.version, authority.multitenant));
 
@@ -136,7 +143,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   for (const op of operations) {
     app.route({
       method: op.method,
-      url: op.path.replace(/\{[a-z_]+\*\}$/, '*').replace(/\{([a-z_]+)\}/g, ':$1'),
+      url: op.path.replace(/\{[a-z_]+\*\}$/, '*').replace(/\{([a-z_]+)\*?\}/g, ':$1'),
       // before the body is read: who may not call has nothing parsed
       async onRequest(request) {
         callers.set(request, await authority.admit(op, request.url.split('?')[0]!, request.headers));

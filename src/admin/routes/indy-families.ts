@@ -153,8 +153,9 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       const options = Object.fromEntries(
         Object.entries({ support_revocation, revocation_registry_size }).filter(([, value]) => value !== undefined),
       );
+      const waits = body.wait_for_revocation_setup === undefined ? {} : { wait_for_revocation_setup: body.wait_for_revocation_setup };
       const answer = await admin.calls.call(tenant, 'anoncreds-credential-definition', 'register', {
-        input: { body: { credential_definition: { issuerId, schemaId, tag }, options }, query: {} },
+        input: { body: { credential_definition: { issuerId, schemaId, tag }, options, ...waits }, query: {} },
         key,
       });
       const { credential_definition_state: state, registration_metadata: metadata } = answer as Record<string, JsonObject>;

@@ -1,0 +1,230 @@
+import Type from 'typebox';
+import { AppError } from '../../errors.ts';
+import { listOf } from '../../formats/status-list.ts';
+import { compact } from '../../kernel/record.ts';
+import type { RevocationRegistryDefinition } from '../../ports/anoncreds.ts';
+import type { JsonObject } from '../../ports/json.ts';
+import { revocationRegistry } from '../../records/revocation-registry.ts';
+import type { Admin, AdminRoute, Call } from '../route.ts';
+import { ByCredential, Fixing, Publication, Revocation } from './revocation.ts';
+import {
+  activeRegistry,
+  allOf,
+  createRegistry,
+  credentialRecord,
+  fixRegistry,
+  issuedCount,
+  issuedDetails,
+  ledgerDelta,
+  noEndorserIn,
+  onRegistry,
+  publish,
+  type RegistryRow,
+  registryOf,
+  revocableDefinition,
+  revoke,
+  rotate,
+  shownRegistry,
+  tailsFile,
+} from './revocation-records.ts';
+
+const Text = Type.Optional(Type.String());
+const Options = Type.Optional(Type.Object({}));
+
+/** This family's names of states, and ours. */
+const STATES: Readonly<Record<string, readonly string[]>> = {
+  finished: ['active'],
+  failed: ['failed'],
+  action: ['generated', 'init'],
+  wait: ['posted'],
+  decommissioned: ['decommissioned'],
+  full: ['full'],
+};
+const NAMES = Object.fromEntries(Object.entries(STATES).flatMap(([name, states]) => states.map((state) => [state, name])));
+const State = Type.Union(Object.keys(STATES).map((name) => Type.Literal(name)));
+
+/** A registry in the words of this family. */
+async function shown(admin: Admin, tenant: string, row: RegistryRow): Promise<JsonObject> {
+  const view = await shownRegistry(admin, tenant, row);
+  const { value: _keys, ...definition } = (view.revoc_reg_def ?? {}) as JsonObject;
+  return { result: { ...view, state: NAMES[row.state!]!, ...(view.revoc_reg_def !== undefined && { revoc_reg_def: definition }) } };
+}
+
+const activate = async (admin: Admin, { tenant, params }: Call): Promise<JsonObject> => {
+  const row = await registryOf(admin, tenant, params.rev_reg_id!);
+  await onRegistry(admin, tenant, row.id, 'activate', { cred_def_id: row.value.cred_def_id });
+  return {};
+};
+
+const upload = async (admin: Admin, { tenant, params }: Call): Promise<JsonObject> => {
+  await onRegistry(admin, tenant, (await registryOf(admin, tenant, params.rev_reg_id!)).id, 'upload', {});
+  return {};
+};
+
+const TAG = 'AnonCreds - Revocation';
+
+/** ACA-Py's family for AnonCreds wallets. */
+export const anoncredsRevocationRoutes: readonly AdminRoute[] = [
+  {
+    route: 'POST /anoncreds/revocation-registry-definition',
+    tag: TAG,
+    summary: 'Create and publish a registration revocation on the connected datastore',
+    body: Type.Object({
+      revocation_registry_definition: Type.Object({
+        issuerId: Type.String(),
+        credDefId: Type.String(),
+        tag: Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' }),
+        maxCredNum: Type.Integer(),
+      }),
+      options: Options,
+    }),
+    async handle(admin, call) {
+      noEndorserIn(call.body);
+      const { issuerId, credDefId, tag, maxCredNum } = call.body.revocation_registry_definition as Record<string, string> & {
+        maxCredNum: number;
+      };
+      const definition = await revocableDefinition(admin, call.tenant, credDefId!);
+      if (definition.value.issuerId !== issuerId) throw new AppError('bad-request', 'Another DID issues the credential definition');
+      const { state, value, id } = await createRegistry(admin, call, { definition, tag: tag!, size: maxCredNum, kind: 'spare' });
+      const name = NAMES[state!]!;
+      return compact({
+        job_id: name === 'finished' ? undefined : id,
+        revocation_registry_definition_state: compact({
+          state: name,
+          revocation_registry_definition_id: value.rev_reg_id,
+          revocation_registry_definition: value.definition ?? { issuerId, credDefId, tag, maxCredNum },
+        }),
+        registration_metadata: value.error_msg ? { reason: value.error_msg } : {},
+        revocation_registry_definition_metadata: {},
+      });
+    },
+  },
+  {
+    route: 'POST /anoncreds/revocation-list',
+    tag: TAG,
+    summary: 'Create and publish a revocation status list on the connected datastore',
+    body: Type.Object({ rev_reg_def_id: Type.String(), options: Options }),
+    async handle(admin, { tenant, body }) {
+      noEndorserIn(body);
+      const { value } = await registryOf(admin, tenant, body.rev_reg_def_id as string, 'bad-request');
+      const definitionId = value.rev_reg_id!;
+      const { status, time } = await admin.work(tenant).ledger().statusAt(definitionId, undefined, { fresh: true });
+      const list = listOf(status, { definition: value.definition as unknown as RevocationRegistryDefinition, definitionId }, time);
+      return {
+        revocation_list_state: { state: 'finished', revocation_list: list as unknown as JsonObject },
+        registration_metadata: {},
+        revocation_list_metadata: {},
+      };
+    },
+  },
+  {
+    route: 'GET /anoncreds/revocation/registries',
+    tag: TAG,
+    summary: 'Search for matching revocation registries that current agent created',
+    query: Type.Object({ cred_def_id: Text, state: Type.Optional(State) }),
+    async handle(admin, { tenant, query }) {
+      const tags: Record<string, string> = query.cred_def_id === undefined ? {} : { cred_def_id: query.cred_def_id };
+      const found = await Promise.all(
+        (query.state === undefined ? [undefined] : STATES[query.state]!).map((state) =>
+          allOf(admin, tenant, revocationRegistry.category, { state, tags }),
+        ),
+      );
+      return { rev_reg_ids: found.flat().flatMap(({ value }) => (value.rev_reg_id as string | undefined) ?? []) };
+    },
+  },
+  {
+    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}',
+    tag: TAG,
+    summary: 'Get revocation registry by revocation registry id',
+    handle: async (admin, { tenant, params }) => shown(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
+  },
+  {
+    route: 'GET /anoncreds/revocation/active-registry/{cred_def_id*}',
+    tag: TAG,
+    summary: 'Get current active revocation registry by credential definition id',
+    handle: async (admin, { tenant, params }) => shown(admin, tenant, await activeRegistry(admin, tenant, params.cred_def_id!)),
+  },
+  {
+    route: 'POST /anoncreds/revocation/active-registry/{cred_def_id*}/rotate',
+    tag: TAG,
+    summary: 'Rotate revocation registry',
+    handle: async (admin, { tenant, params }) => ({ rev_reg_ids: await rotate(admin, tenant, params.cred_def_id!) }),
+  },
+  {
+    route: 'PUT /anoncreds/revocation/registry/{rev_reg_id*}/active',
+    tag: TAG,
+    summary: 'Update the active registry',
+    handle: activate,
+  },
+  { route: 'PUT /anoncreds/registry/{rev_reg_id*}/active', tag: TAG, summary: 'Update the active registry', handle: activate },
+  {
+    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}/issued',
+    tag: TAG,
+    summary: 'Get number of credentials issued against revocation registry',
+    handle: async (admin, { tenant, params }) => ({
+      result: await issuedCount(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
+    }),
+  },
+  {
+    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}/issued/details',
+    tag: TAG,
+    summary: 'Get details of credentials issued against revocation registry',
+    handle: async (admin, { tenant, params }) => issuedDetails(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
+  },
+  {
+    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}/issued/indy_recs',
+    tag: TAG,
+    summary: 'Get details of revoked credentials from ledger',
+    handle: async (admin, { tenant, params }) => ({
+      rev_reg_delta: await ledgerDelta(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
+    }),
+  },
+  {
+    route: 'PATCH /anoncreds/revocation/registry/{rev_reg_id*}/set-state',
+    tag: TAG,
+    summary: 'Set revocation registry state manually',
+    query: Type.Object({ state: State }),
+    async handle(admin, { tenant, params, query }) {
+      const row = await registryOf(admin, tenant, params.rev_reg_id!);
+      const body = { cred_def_id: row.value.cred_def_id, state: STATES[query.state!]![0]! };
+      return shown(admin, tenant, await onRegistry(admin, tenant, row.id, 'set-state', body));
+    },
+  },
+  {
+    route: 'PUT /anoncreds/revocation/registry/{rev_reg_id*}/fix-revocation-entry-state',
+    tag: TAG,
+    summary: 'Fix revocation state in wallet and return number of updated entries',
+    query: Fixing,
+    handle: async (admin, { tenant, params, query }) =>
+      fixRegistry(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!), query.apply_ledger_update === 'true'),
+  },
+  {
+    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}/tails-file',
+    tag: TAG,
+    summary: 'Download the tails file of revocation registry',
+    produces: 'application/octet-stream',
+    handle: async (admin, { tenant, params }) => tailsFile(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
+  },
+  {
+    route: 'PUT /anoncreds/revocation/registry/{rev_reg_id*}/tails-file',
+    tag: TAG,
+    summary: 'Upload local tails file to server',
+    handle: upload,
+  },
+  { route: 'PUT /anoncreds/registry/{rev_reg_id*}/tails-file', tag: TAG, summary: 'Upload local tails file to server', handle: upload },
+  {
+    route: 'GET /anoncreds/revocation/credential-record',
+    tag: TAG,
+    summary: 'Get credential revocation status',
+    query: Type.Object(ByCredential),
+    handle: credentialRecord,
+  },
+  { route: 'POST /anoncreds/revocation/revoke', tag: TAG, summary: 'Revoke an issued credential', body: Revocation, handle: revoke },
+  {
+    route: 'POST /anoncreds/revocation/publish-revocations',
+    tag: TAG,
+    summary: 'Publish pending revocations to ledger',
+    body: Publication,
+    handle: async (admin, call) => ({ rrid2crid: await publish(admin, call) }),
+  },
+];
