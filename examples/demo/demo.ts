@@ -10,6 +10,7 @@ import { stopAll, unharmed } from '../../harness/processes.ts';
 import { openDatabase, openStores } from '../../harness/stores.ts';
 import { pause } from './controller.ts';
 import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table, type Watcher } from './flow.ts';
+import { runRevocation } from './revoke.ts';
 import { runTenants } from './tenants.ts';
 
 /** How long the mediator stays dead. */
@@ -27,6 +28,8 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --replicas N      N interchangeable agents on one PostgreSQL database behind a proxy, and wallets made through their API
   --tenants N       with --replicas: N wallets, one that issues, one that verifies, the others hold a credential each (default: 10)
   --kill            with --replicas: one agent gets SIGKILL in the middle, and everything ends right all the same
+  --revoke          100 credentials that can be revoked, 10 of them revoked by one call: 90 presentations are verified, 10 are not
+  --revocable       with --replicas: the credentials can be revoked, and no two have one index
   --keep DIR        leave stores and logs in DIR
   --help            this text
 `;
@@ -44,9 +47,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     replicas?: string;
     tenants?: string;
     kill?: boolean;
+    revoke?: boolean;
+    revocable?: boolean;
     help?: boolean;
   };
-  let shared: { replicas: number; tenants: number; kill: boolean } | undefined;
+  let shared: { replicas: number; tenants: number; kill: boolean; revocable: boolean } | undefined;
   let table: Table;
   let protocol: Protocol;
   let external: External | undefined;
@@ -64,6 +69,8 @@ export async function main(argv: readonly string[]): Promise<number> {
         replicas: { type: 'string' },
         tenants: { type: 'string' },
         kill: { type: 'boolean' },
+        revoke: { type: 'boolean' },
+        revocable: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     }));
@@ -79,6 +86,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (external && shared) throw new Error('--ledger does not go with --replicas');
     if (values.mediated && protocol === '2018')
       throw new Error('--mediated goes with --protocol didexchange: the 2018 Agent Protocol has no mediators');
+    if (values.revoke && (shared || values.mediated || protocol === '2018'))
+      throw new Error('--revoke goes with neither --replicas, --mediated nor --protocol 2018');
     if (values.mediated && shared) throw new Error('--mediated does not go with --replicas');
   } catch (error) {
     process.stderr.write(`flexid demo: ${(error as Error).message}\n`);
@@ -162,7 +171,7 @@ type Screen = ReturnType<typeof createScreen>;
 /** Interchangeable agents on one database. @returns whether every holder has its credential, verified */
 async function runShared(
   table: Table,
-  options: { replicas: number; tenants: number; kill: boolean; folder: string },
+  options: { replicas: number; tenants: number; kill: boolean; revocable: boolean; folder: string },
   { store = 'postgres', keep }: { store?: string; keep?: string },
   screen: Screen,
   open: Open,
@@ -197,7 +206,8 @@ async function runThree(
     mediated,
     keep,
     external,
-  }: { store?: string; protocol: Protocol; mediated?: boolean; keep?: string; external?: External },
+    revoke,
+  }: { store?: string; protocol: Protocol; mediated?: boolean; keep?: string; external?: External; revoke?: boolean },
   folder: string,
   screen: Screen,
   open: Open,
@@ -210,6 +220,16 @@ async function runThree(
   );
   const { controllers, mediator } = network;
   const watcher = { begin: screen.begin, end: screen.line, row: screen.row };
+  if (revoke) {
+    const { issued, verified, refused, right, facts } = await runRevocation(controllers, table, watcher);
+    screen.table([
+      ['credentials issued', String(issued)],
+      ['presentations verified', `${verified}, and ${refused} of revoked credentials not`],
+      ...facts,
+      ['time', `${((performance.now() - started) / 1000).toFixed(1)} s`],
+    ]);
+    return right;
+  }
   let back: Promise<unknown> | undefined;
   const pids: (number | undefined)[] = [];
   const fault: Watcher = {
@@ -252,10 +272,10 @@ function protocolOf(given: string | undefined): Protocol {
 }
 
 /** What --replicas and its companions say; undefined for three agents of their own. @throws Error that says what is wrong with it */
-function sharedOf(values: { replicas?: string; tenants?: string; kill?: boolean; store?: string }) {
-  const { replicas, tenants, kill = false, store } = values;
+function sharedOf(values: { replicas?: string; tenants?: string; kill?: boolean; revocable?: boolean; store?: string }) {
+  const { replicas, tenants, kill = false, revocable = false, store } = values;
   if (replicas === undefined) {
-    if (tenants !== undefined || kill) throw new Error('--tenants and --kill need --replicas');
+    if (tenants !== undefined || kill || revocable) throw new Error('--tenants, --kill and --revocable need --replicas');
     return undefined;
   }
   const [agents, wallets] = [Number(replicas), Number(tenants ?? 10)];
@@ -263,7 +283,7 @@ function sharedOf(values: { replicas?: string; tenants?: string; kill?: boolean;
   if (!Number.isInteger(wallets) || wallets < 3) throw new Error(`--tenants takes a number from 3, not ${tenants}`);
   if (kill && agents < 2) throw new Error('--kill needs --replicas 2 or more');
   if (store === 'sqlite') throw new Error('--replicas needs --store postgres, or a postgres:// URL: one SQLite file serves one agent');
-  return { replicas: agents, tenants: wallets, kill };
+  return { replicas: agents, tenants: wallets, kill, revocable };
 }
 
 /** The rows of a CSV file with a heading line. @throws Error that says what is wrong with it */

@@ -100,8 +100,9 @@ export async function prepare(
   columns: readonly string[],
   step: Step,
   protocol: Protocol = 'didexchange',
+  revocable = false,
 ): Promise<Prepared> {
-  const anchored = await anchor(issuer, columns, step);
+  const anchored = await anchor(issuer, columns, step, revocable);
   const connected = (inviter: Controller): Promise<string> =>
     step(`connect holder and ${inviter.name}`, async () => {
       const id = await connect(inviter, holder, protocol);
@@ -115,6 +116,7 @@ export async function anchor(
   issuer: Controller,
   columns: readonly string[],
   step: Step,
+  revocable = false,
 ): Promise<Pick<Prepared, 'schemaId' | 'credDefId'>> {
   const did = await step('create the issuer DID', async () => {
     const { result } = await issuer.post('/wallet/did/create', { method: 'algo' });
@@ -133,7 +135,7 @@ export async function anchor(
   const credDefId = await step('register the credential definition', async () => {
     const credential_definition = { issuerId: did, schemaId, tag: 'default' };
     const { credential_definition_id: id } = await finished(
-      () => issuer.post('/anoncreds/credential-definition', { credential_definition, options: { support_revocation: false } }),
+      () => issuer.post('/anoncreds/credential-definition', { credential_definition, options: { support_revocation: revocable } }),
       'credential_definition_state',
     );
     return [id as string, id];
@@ -189,12 +191,27 @@ export async function issueOne(
 }
 
 /** Asks for one attribute and one predicate, answers with the given credential, and checks. @returns the revealed value. @throws Error when it is not verified */
-export async function presentOne(
-  { holder, verifier }: Controllers,
-  prepared: Prepared,
+export async function presentOne({ holder, verifier }: Controllers, prepared: Prepared, cred_id: string, ask: Ask): Promise<string> {
+  const { verified, reasons, shown } = await present({ holder, verifier }, prepared, cred_id, ask);
+  if (!verified) throw new Error(`a presentation was not verified: ${reasons.join('; ')}`);
+  return shown;
+}
+
+/** What is asked for: an attribute, a predicate, and that the credential is not revoked `at` a time (unix seconds). */
+export interface Ask {
+  readonly revealed: string;
+  readonly number: string;
+  readonly floor: number;
+  readonly at?: number;
+}
+
+/** Asks for a presentation, answers with the given credential, and tells what came of it. */
+export async function present(
+  { holder, verifier }: Pick<Controllers, 'holder' | 'verifier'>,
+  prepared: Pick<Prepared, 'credDefId' | 'verifierConnection'>,
   cred_id: string,
-  ask: { revealed: string; number: string; floor: number },
-): Promise<string> {
+  ask: Ask,
+): Promise<{ verified: boolean; reasons: string[]; shown: string }> {
   const restrictions = [{ cred_def_id: prepared.credDefId }];
   const request = await verifier.post('/present-proof-2.0/send-request', {
     connection_id: prepared.verifierConnection,
@@ -204,6 +221,7 @@ export async function presentOne(
         version: '1.0',
         requested_attributes: { shown: { name: ask.revealed, restrictions } },
         requested_predicates: { enough: { name: ask.number, p_type: '>=', p_value: ask.floor, restrictions } },
+        ...(ask.at !== undefined && { non_revoked: { from: ask.at, to: ask.at } }),
       },
     },
   });
@@ -225,9 +243,12 @@ export async function presentOne(
     'checked presentation',
   );
   checkEnd(checked);
-  if (checked.verified !== 'true') throw new Error(`a presentation was not verified: ${(checked.verified_msgs ?? []).join('; ')}`);
   const { by_format } = await verifier.get(`/present-proof-2.0/records/${request.pres_ex_id}`);
-  return by_format.pres.anoncreds.requested_proof.revealed_attrs.shown.raw as string;
+  return {
+    verified: checked.verified === 'true',
+    reasons: checked.verified_msgs ?? [],
+    shown: by_format.pres.anoncreds.requested_proof.revealed_attrs.shown.raw,
+  };
 }
 
 const ended = (payload: Body, member: string, value: string): boolean =>

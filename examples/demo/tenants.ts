@@ -28,6 +28,8 @@ export interface TenantsOptions {
   readonly tenants: number;
   /** Kills one replica with SIGKILL when half of the credentials are issued. */
   readonly kill: boolean;
+  /** Credentials can be revoked, and no two have one index. */
+  readonly revocable: boolean;
   readonly started: (name: string, detail: string) => void;
 }
 
@@ -87,7 +89,7 @@ export async function runTenants(table: Table, options: TenantsOptions, watcher:
       },
       `${tenants} wallets`,
     );
-    const anchored = await anchor(issuer, table.columns, step);
+    const anchored = await anchor(issuer, table.columns, step, options.revocable);
     const prepared: Prepared[] = [];
     await each(
       'connect each with issuer and verifier',
@@ -123,6 +125,7 @@ export async function runTenants(table: Table, options: TenantsOptions, watcher:
           revealed,
           number,
           floor,
+          at: options.revocable ? Math.floor(Date.now() / 1000) : undefined,
         });
         if (shown !== row[revealed]) throw new Error(`holder ${index + 1} showed ${revealed} = ${shown}, not ${row[revealed]}`);
         verified++;
@@ -130,11 +133,15 @@ export async function runTenants(table: Table, options: TenantsOptions, watcher:
       `${revealed} revealed, ${number} >= ${floor} proved`,
     );
     let held = 0;
+    const places = new Set<string>();
     await each(
       'look into each wallet',
       async (index) => {
         const { results } = await wallets[index]!.get('/credentials');
         if (results.length !== 1) throw new Error(`holder ${index + 1} has ${results.length} credentials`);
+        const place = `${results[0].rev_reg_id} ${results[0].cred_rev_id}`;
+        if (options.revocable && (places.has(place) || !results[0].cred_rev_id)) throw new Error(`index ${place} is given out twice`);
+        places.add(place);
         held++;
       },
       'one credential in each',
