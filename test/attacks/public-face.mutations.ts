@@ -6,7 +6,7 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A20',
     text: 'a public route of a locked wallet is answered as an unknown path, whatever its handler reads',
-    mutation: { file: FACE, from: '      if (!route.whileLocked) await store.load(tenant, []);\n', to: '' },
+    mutation: { file: FACE, from: '      await store.load(tenant, []);\n', to: '' },
   },
   {
     id: 'A20-2',
