@@ -3,6 +3,7 @@ import { CONNECTION, key, OUR_KEY, PEER_KEY, table } from '../../../test/support
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { createPeer4 } from '../../dids/did-peer.ts';
 import { peer4Document } from '../../dids/own-documents.ts';
+import { keyLookups } from '../../records/did.ts';
 
 const PEER_DID = createPeer4(peer4Document({ verkey: PEER_KEY, endpoint: 'https://peer.example' })).did;
 const HANDSHAKE = ['https://didcomm.org/didexchange/1.1'];
@@ -1130,7 +1131,7 @@ table('out-of-band', [
     command: 'remove',
     body: { verkey: OUR_KEY },
     record: { ...sent, value: { ...sent.value, short: 'code', mediated: true } },
-    loads: { own: { category: 'did', tag: 'verkey', equals: OUR_KEY } },
+    loads: keyLookups(OUR_KEY),
     effects: {
       record: { remove: true },
       removedKeyOwners: ['link code'],
