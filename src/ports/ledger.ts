@@ -3,6 +3,8 @@
  * Reads are cached by the adapter; a result that failed a check is never cached.
  */
 
+import type { LedgerEndorsement } from './endorsement.ts';
+
 /** The kinds of ledger object an issuer can write under its DID. */
 export type ObjectType = 'SCHEMA' | 'CLAIM_DEF' | 'REV_REG_DEF';
 
@@ -195,6 +197,9 @@ export interface Ledger {
 
   /** Who has authority over a DID. @throws AppError `did-invalid`, `did-unsupported` (another network or application), `ledger-unavailable`, `ledger-wrong-network` */
   authority(did: string, keys?: LedgerKeys): Promise<Authority>;
+
+  /** Writes that one agent signs and another one pays. */
+  readonly endorsement: LedgerEndorsement;
 
   /** Whether as many nodes as must agree answer, serve the expected network and are not lagging; of several, each with its state. Never throws. */
   health(): Promise<{ ok: boolean; reason?: string; round?: number; nodes?: NodeHealth[]; quorum?: number }>;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Ledger, LedgerWrite, NodeHealth } from '../../ports/ledger.ts';
 import { asLedgerError } from './client.ts';
+import { createEndorsement } from './endorsement.ts';
 import { sponsorOf } from './group.ts';
 import { formatDid, formatObjectId, oidOf, parseDid } from './ids.ts';
 import { type AlgodNode, algodNode, LAG_ROUNDS } from './node.ts';
@@ -117,6 +118,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     read: reads.read,
     statusAt: logs.statusAt,
     ...createWrites({ nodes, reads: { ...reads, landed }, registry, appId, sponsor, feeCap, salt }),
+    endorsement: createEndorsement({ nodes, reads: { ...reads, landed }, registry, appId, sponsor, feeCap, salt, network }),
     health,
   } satisfies Ledger);
 };

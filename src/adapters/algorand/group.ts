@@ -20,6 +20,8 @@ export interface GroupFrame {
   genesisHash: Uint8Array;
   genesisId: string;
   lease: Uint8Array;
+  /** Rounds that it stays valid, where that is not the usual lifetime. */
+  rounds?: number;
 }
 
 /** Rounds that a group stays valid: about 85 seconds. */
@@ -43,7 +45,7 @@ export interface BuiltGroup {
 
 /** Makes the transactions of a group, each for a fee in microALGO. */
 const maker = (plan: Plan, frame: GroupFrame) => {
-  const lastValid = frame.firstRound + LIFETIME;
+  const lastValid = frame.firstRound + (frame.rounds === undefined ? LIFETIME : BigInt(frame.rounds));
   const suggestedParams = (fee: number): algosdk.SuggestedParams => ({
     fee: BigInt(fee),
     flatFee: true,

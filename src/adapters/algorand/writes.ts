@@ -29,8 +29,13 @@ export interface WriteContext {
   salt: () => bigint;
 }
 
+/** What plans depend on: of the sponsor its address alone, since payers of former boxes are named where they are others. */
+export interface PlanContext extends Pick<WriteContext, 'reads' | 'appId' | 'salt'> {
+  sponsor?: Pick<Sponsor, 'addr'>;
+}
+
 /** Finds the calls that perform a write, on what the ledger holds now. */
-const createPlanner = ({ reads, appId, sponsor, salt }: WriteContext) => {
+export const createPlanner = ({ reads, appId, sponsor, salt }: PlanContext) => {
   /** A salt whose data box does not exist. */
   const freeSalt = async (node: AlgodNode, key: Uint8Array, version: bigint): Promise<bigint> => {
     for (let tried = 0; tried < SALTS; tried++) {
