@@ -15,6 +15,7 @@ import { ConfigError } from './config/values.ts';
 import { BASE, firstTenant, openDatabase } from './database.ts';
 import { signBytes } from './didcomm/keys.ts';
 import { resolver } from './dids/resolver.ts';
+import { checkEndorserInvitation, createEndorserConnections } from './endorser.ts';
 import { AppError } from './errors.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
 import { type Calls, createCalls } from './kernel/calls.ts';
@@ -88,6 +89,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const parts = await registered(config);
   // what the configuration alone can refuse comes before the database is touched
   const mediator = mediatorInvitation(config, parts.registry);
+  checkEndorserInvitation(config, parts.registry);
   const base = await openBase(config, parts, ledgerOf(config), log);
   const { db, anoncreds, measures, requireLedger: ledger } = base;
   const { kernel, endpoints: known, change } = kernelOf(config, parts.registry, db, log, measures);
@@ -115,6 +117,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const engine = createEngine(kernel, createRelay);
   const calls = createCalls(kernel, engine, parts.ops, work);
   const lines = createLines();
+  const endorsers = createEndorserConnections(kernel, calls, log);
   const workers = startWorkers({
     kernel,
     engine,
@@ -125,6 +128,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     owner: base.owner,
     ledger,
     sign: signerOf(kernel),
+    connectEndorser: endorsers.connect,
   });
   const stopExpiry = startExpiry(kernel);
   const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
@@ -132,7 +136,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   try {
     await endpoints.make(() => calls.call(BASE, agent2018Endpoints.name, 'make', { input: { body: {}, query: {} } }));
     const made = await seedDid(kernel, calls, BASE, config);
-    const published = base.ledger && config.sponsorMnemonic && !config.readOnlyLedger && !config.walletLocalDid;
+    const isPaid = config.endorserProtocolRole === 'author' || (config.sponsorMnemonic !== undefined && !config.readOnlyLedger);
+    const published = base.ledger && isPaid && !config.walletLocalDid;
     if (made && published) publishLater(calls, BASE, made, log);
     await chooseMediator(calls, BASE, config, log);
   } catch (error) {
@@ -166,6 +171,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const mail = pickup && startPickup({ kernel, engine, outbound, lines, admission: gate, mode: pickup, checkMs });
   const leaving = new AbortController();
   const following = mediator ? followMediator(kernel, calls, BASE, mediator, log, leaving.signal) : undefined;
+  endorsers.connect(BASE);
 
   return {
     kernel,
@@ -185,6 +191,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       leaving.abort();
       calls.end();
       await following;
+      await endorsers.stop();
       await mail?.stop();
       await Promise.allSettled([messages.close(), server?.close()]);
       await sessions.stop();

@@ -20,6 +20,7 @@ import { presentProofV1 } from './protocols/credentials/present-proof-v1.ts';
 import { didRotate } from './protocols/did-rotate.ts';
 import { discoverFeatures1, discoverFeatures2 } from './protocols/discover-features.ts';
 import { drpc } from './protocols/drpc.ts';
+import { endorseTransaction } from './protocols/endorsement/endorse-transaction.ts';
 import { introduction } from './protocols/introduction.ts';
 import { coordinateMediation } from './protocols/mediation/coordinate-mediation.ts';
 import { messagePickup1 } from './protocols/mediation/message-pickup-1.ts';
@@ -35,6 +36,7 @@ import { credentialRevocation } from './records/credential-revocation.ts';
 import { keylist } from './records/keylist.ts';
 import { routingKey } from './records/mediation.ts';
 import { pickup } from './records/pickup.ts';
+import { endorsementSpent } from './records/transaction.ts';
 import { connectionCommands } from './resources/connection.ts';
 import { anoncredsCredentialDefinition } from './resources/credential-definition.ts';
 import { didKeys } from './resources/did-keys.ts';
@@ -75,6 +77,7 @@ export const PROTOCOLS = [
   connectionCommands,
   issueCredentialV1,
   presentProofV1,
+  endorseTransaction,
   walletDid,
   didKeys,
   walletKeys,
@@ -94,4 +97,4 @@ export const PROTOCOLS = [
 export const FORMATS: readonly CredentialFormat[] = [anoncreds, indy];
 
 /** Records that no protocol binds. */
-export const UNBOUND_RECORDS = [actionMenuRecord, credential, credentialRevocation, keylist, pickup, routingKey];
+export const UNBOUND_RECORDS = [actionMenuRecord, credential, credentialRevocation, endorsementSpent, keylist, pickup, routingKey];

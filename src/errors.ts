@@ -71,6 +71,7 @@ const TABLE = {
   'ledger-wrong-network': { status: 503, text: 'The ledger node serves another network', retry: true },
   'ledger-rejected': { status: 400, text: 'The ledger rejected the transaction' },
   'ledger-waiting': { status: 503, text: 'The ledger write waits', retry: true },
+  'endorsement-refused': { status: 400, text: 'The request is not endorsed' },
   'anoncreds-off': {
     status: 501,
     text: 'AnonCreds is off: the library was not found; run ./flexid once with PyPI reachable or set LIB_ANONCREDS_PATH',

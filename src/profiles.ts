@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { endorsementSettings, NO_ENDORSEMENT } from './config/endorsement.ts';
 import { type Config, stepSettings } from './config/settings.ts';
 import { acapySettings, liveConfig, shownSettings } from './config/tenant-settings.ts';
 import { ConfigError } from './config/values.ts';
@@ -51,7 +52,7 @@ export function tenantProfiles(given: {
   });
 
   const baseProfile = (mediator: Mediator | undefined): Profile => ({
-    settings: settingsOf(live, inbound, agent2018(), mediator),
+    settings: settingsOf(live, inbound, agent2018(), mediator, true),
     webhooks: own,
     shown: shownSettings(live),
   });
@@ -60,6 +61,7 @@ export function tenantProfiles(given: {
     const { id, value } = wallet.of(record);
     const config: Config = {
       ...live,
+      ...NO_ENDORSEMENT,
       ...liveConfig(value.extra_settings ?? {}),
       label: value.label ?? live.label,
       imageUrl: value.image_url ?? live.imageUrl,
@@ -67,7 +69,7 @@ export function tenantProfiles(given: {
     };
     const theirs = webhookTargets(value.webhook_urls ?? [], id);
     return {
-      settings: settingsOf(config, inbound, agent2018(), mediator),
+      settings: settingsOf(config, inbound, agent2018(), mediator, false),
       tokens: value.tokens,
       webhooks: { default: apart(theirs), base: own, both: apart([...theirs, ...own]) }[value.dispatch_type],
       shown: { ...shownSettings(config), ...walletSettings({ id, value }) },
@@ -163,6 +165,7 @@ function settingsOf(
   inbound: { host: string; port: number } | undefined,
   agent2018Endpoint: Settings['agent2018Endpoint'],
   mediator: Mediator | undefined,
+  isBase: boolean,
 ): Settings {
   const { algorandNetwork, algorandAppId } = config;
   const ledgered = config.algodUrls.length > 0 && !config.noLedger;
@@ -177,6 +180,7 @@ function settingsOf(
       life: config.mailboxDays * 24 * 3600_000,
     }),
     mediator,
+    endorsement: endorsementSettings(config, isBase),
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
     agent2018: config.legacy as Settings['agent2018'],

@@ -12,6 +12,7 @@ import { compilePublicRoutes, publicCommand } from './kernel/public-face.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { ownWork, type WorkOps } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
+import { endorsementWork } from './protocols/endorsement/work.ts';
 
 /** The protocols, records, formats, work and routes of an agent: its own, and those of its plug-ins. */
 
@@ -45,7 +46,7 @@ export async function registered(config: Config): Promise<Registered> {
     const routes = [...registry.protocols, ...plugins].flatMap((one) => one.publicRoutes ?? []);
     const publicRoutes = compilePublicRoutes([...routes, ...registry.publicCommands.map(publicCommand)], ['/', ...paths]);
     const acts = formatWork(registry.formats, registry.records);
-    const own = { ...ownWork, ...acts, ...formerWork(acts), ...anoncredsObjectWork, ...revocationWork, ...agent2018Work };
+    const own = { ...ownWork, ...acts, ...formerWork(acts), ...anoncredsObjectWork, ...revocationWork, ...agent2018Work, ...endorsementWork };
     return { plugins, registry, publicRoutes, paths, ops: mergedWork(own, plugins) };
   });
 }

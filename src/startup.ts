@@ -122,13 +122,19 @@ export function mediatorInvitation(
   if (defaultMediatorId && clearDefaultMediator)
     throw new ConfigError('--default-mediator-id and --clear-default-mediator: one sets what the other clears');
   if (url === undefined) return undefined;
+  const invitation = invitationIn(url, registry);
+  if (!invitation) throw new ConfigError('--mediator-invitation: the URL holds no invitation under oob or c_i');
+  return invitation;
+}
+
+/** The invitation in a URL, with an id by which the next start knows it; undefined where there is none that this agent takes. */
+export function invitationIn(url: string, registry: Registry): JsonObject | undefined {
   try {
     const { message, text } = messageInUrl(url)!;
-    if (!receiverOf(registry, message as JsonObject)) throw new TypeError('of another type');
-    // it is known by its id at the next start
+    if (!receiverOf(registry, message as JsonObject)) return undefined;
     return { '@id': shortHash(text), ...(message as JsonObject) };
   } catch {
-    throw new ConfigError('--mediator-invitation: the URL holds no invitation under oob or c_i');
+    return undefined;
   }
 }
 
@@ -181,7 +187,7 @@ export async function followMediator(
 }
 
 /** The command that takes an invitation of this type. */
-const receiverOf = (registry: Registry, invitation: JsonObject): KnownCommand | undefined =>
+export const receiverOf = (registry: Registry, invitation: JsonObject): KnownCommand | undefined =>
   /\/invitation$/.test(String(invitation['@type']))
     ? registry.commandOf(registry.speaker(String(invitation['@type'])), 'receive-invitation')
     : undefined;

@@ -182,6 +182,21 @@ const WORDS: Record<string, string[]> = {
   'webhook-url': ['http://127.0.0.1:1/hooks'],
   plugin: ['connections'],
   'wallet-storage-type': ['default'],
+  'endorser-protocol-role': ['author'],
+};
+const AUTHOR = ['--endorser-protocol-role', 'author'];
+const ENDORSER = ['--endorser-protocol-role', 'endorser'];
+/** Flags that a flag stands beside. */
+const BESIDE: Record<string, string[]> = {
+  'endorser-invitation': [...AUTHOR, '--endorser-public-did', 'a', '--endorser-alias', 'a'],
+  'endorser-endorse-with-did': ENDORSER,
+  'auto-endorse-transactions': ENDORSER,
+  ...Object.fromEntries(
+    [
+      ...['endorser-public-did', 'endorser-alias', 'auto-request-endorsement', 'auto-write-transactions'],
+      ...['auto-create-revocation-transactions', 'auto-promote-author-did'],
+    ].map((name) => [name, AUTHOR]),
+  ),
 };
 const words = (name: string, takes: string): string[] => WORDS[name] ?? (takes === '0' ? [] : takes === '2' ? ['a', 'b'] : ['a']);
 const REFUSED = ['dbstore-key', 'wallet-rekey', 'dbstore-rekey'];
@@ -191,13 +206,14 @@ test('all 138 flags of ACA-Py are known, by flag, by variable and by YAML; a fla
   for (const [name, takes, variable] of ACAPY) {
     if (name === 'arg-file') continue;
     const given = words(name, takes);
+    const beside = BESIDE[name] ?? [];
     const text = takes === '0' ? 'true' : given.join(' ');
     const written = takes === '0' ? 'true' : given.length > 1 || takes === '+' ? `[${given.join(', ')}]` : given[0];
     const reads: [string, () => { ignored: readonly string[] }][] = [
-      ['flag', () => readConfig([`--${name}`, ...given], {})],
-      ['YAML', () => readConfig(['--arg-file', yaml(`${name}: ${written}\n`)], {})],
+      ['flag', () => readConfig([`--${name}`, ...given, ...beside], {})],
+      ['YAML', () => readConfig(['--arg-file', yaml(`${name}: ${written}\n`), ...beside], {})],
     ];
-    if (variable !== '-') reads.push(['variable', () => readConfig([], { [variable]: text })]);
+    if (variable !== '-') reads.push(['variable', () => readConfig(beside, { [variable]: text })]);
     for (const [how, read] of reads) {
       if (REFUSED.includes(name)) assert.match(refusal(read), new RegExp(`^--${name}: `), `${name} as ${how}`);
       else assert.doesNotThrow(read, `${name} as ${how}`);
@@ -208,6 +224,26 @@ test('all 138 flags of ACA-Py are known, by flag, by variable and by YAML; a fla
       if (takes === '0') assert.deepEqual(readConfig([], { [variable]: 'false' }).ignored, [], `${variable}=false`);
     }
   }
+});
+
+test('a flag of the other role in endorsement stops the start, and so does an invitation without what it needs', () => {
+  const fails = (text: RegExp, ...flags: string[]): void =>
+    assert.match(
+      refusal(() => readConfig(flags, {})),
+      text,
+      flags.join(' '),
+    );
+  for (const [name, beside] of Object.entries(BESIDE)) {
+    const flags = [`--${name}`, ...words(name, name.startsWith('auto') ? '0' : '1')];
+    const needed = beside === ENDORSER ? 'endorser' : 'author';
+    const text = new RegExp(`^--${name} is for --endorser-protocol-role ${needed}, and the role is (none|author|endorser)$`);
+    fails(text, ...flags);
+    fails(text, ...flags, ...(beside === ENDORSER ? AUTHOR : ENDORSER));
+  }
+  fails(/needs --endorser-public-did$/, ...AUTHOR, '--endorser-invitation', 'a', '--endorser-alias', 'a');
+  fails(/needs --endorser-alias$/, ...AUTHOR, '--endorser-invitation', 'a', '--endorser-public-did', 'a');
+  fails(/^--endorser-protocol-role takes author, endorser, none/, '--endorser-protocol-role', 'banker');
+  fails(/^--endorser-validity is a number of rounds from 10 to 1000/, '--endorser-validity', '1001');
 });
 
 test('what was given and has no effect is told by name; what this agent does anyway is not', () => {

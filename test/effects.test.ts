@@ -18,14 +18,14 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   trace: 'decorators of traces, which no message gets: a record shows false',
   order_by: 'it has one value, which says what is done anyway',
-  conn_id: 'whom to ask for an endorsement, which is refused by its own member',
+  conn_id: 'whom a revocation would ask for an endorsement: the endorser of the role has it, and of a call none',
+  options: 'what a registry of another kind would want',
   alias: 'what a ledger would call a DID: this one keeps no names, and writes nothing for others',
   features: 'what else a did:indy should have: the DID that is made in its place has none',
   mechanism: 'how an agreement is accepted that there is none of',
   version: 'the same',
   text: 'the same',
   holder_did: 'whom ld_proof credentials are about: the formats that are issued bind to the link secret',
-  options: 'what a registry of another kind would want of a schema',
 };
 
 const namesIn = (schema: object | undefined): string[] => Object.keys((schema as { properties?: object } | undefined)?.properties ?? {});

@@ -3,6 +3,7 @@ import { ArgumentParser, SUPPRESS } from 'argparse';
 import { parse as parseYaml } from 'yaml';
 import { shownUrl, webhookUrl } from '../kernel/addresses.ts';
 import { FOREIGN_SETTINGS, type ForeignSetting, statusOf, storeOfAcapy } from './acapy.ts';
+import { checkEndorsement } from './endorsement.ts';
 import { MEDIATOR, mediatorPreset } from './mediator-preset.ts';
 import { type Config, eachSetting, longName, type Name, SETTINGS, type Setting } from './settings.ts';
 import { ConfigError, checked, fromText, OFF } from './values.ts';
@@ -47,6 +48,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   config.webhookUrls = webhooksOf(complete.webhookUrls);
   if (complete.webhookSecret !== undefined && complete.webhookSecret.length < 16)
     throw new ConfigError('--webhook-secret must have 16 characters or more');
+  checkEndorsement(complete);
   config.store ??= storeOf(complete);
   for (const url of complete.endpoints ?? [])
     if (!/^(https?|wss?):\/\//i.test(url) || !URL.canParse(url))

@@ -1,32 +1,28 @@
 import { compact } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type Config, eachSetting, longName, type Name } from './settings.ts';
-import { ConfigError } from './values.ts';
+import { ConfigError, checked } from './values.ts';
 
 /** Settings that a tenant may have of its own, by ACA-Py's name. */
 const LIVE = eachSetting().flatMap(([name, one]) =>
-  one.tenant === 'live' && one.acapy ? [{ name, acapy: one.acapy, flag: longName(one) }] : [],
+  one.tenant === 'live' && one.acapy ? [{ name, acapy: one.acapy, flag: longName(one), one }] : [],
 );
 
 /** Settings of a tenant that its wallet record keeps, and that change nothing here: their flags, and what is left of their variables. */
 const KEPT: Readonly<Record<string, string>> = {
-  'auto-create-revocation-transactions': 'endorser.auto_create_rev_reg',
-  'auto-promote-author-did': 'endorser.auto_promote_author_did',
-  'auto-request-endorsement': 'endorser.auto_request',
-  'auto-write-transactions': 'endorser.auto_write',
-  'endorser-alias': 'endorser.endorser_alias',
-  'endorser-invitation': 'endorser.endorser_invitation',
-  'endorser-protocol-role': 'endorser.protocol_role',
-  'endorser-public-did': 'endorser.endorser_public_did',
   'invite-public': 'debug.invite_public',
   'log-level': 'log.level',
-  'create-revocation-transactions': 'endorser.auto_create_rev_reg',
-  'endorser-role': 'endorser.protocol_role',
   'enable-auto-revocation-recovery': 'anoncreds.revocation.auto_recovery_enabled',
 };
 
+/** What is left of variables whose flags have another name. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  'create-revocation-transactions': 'endorser.auto_create_rev_reg',
+  'endorser-role': 'endorser.protocol_role',
+};
+
 /** ACA-Py's name of a setting that a tenant may have, by its flag. */
-const TENANT_NAMES = new Map([...LIVE.map(({ flag, acapy }) => [flag, acapy] as const), ...Object.entries(KEPT)]);
+const TENANT_NAMES = new Map([...LIVE.map(({ flag, acapy }) => [flag, acapy] as const), ...Object.entries({ ...KEPT, ...VARIABLES })]);
 
 /** A tenant's `extra_settings`, given by flag names or `ACAPY_*` variables, under the names of ACA-Py's records; unknown ones are passed over, as there. */
 export function acapySettings(given: Readonly<Record<string, unknown>>): Record<string, string | number | boolean> {
@@ -41,12 +37,16 @@ export function acapySettings(given: Readonly<Record<string, unknown>>): Record<
 
 /**
  * Settings by ACA-Py's names as configuration; those that set nothing here are passed over.
- * @throws ConfigError for a value that is neither true nor false
+ * @throws ConfigError for a value that a setting cannot have
  */
 export function liveConfig(given: Readonly<Record<string, unknown>>): Partial<Config> {
-  const changes: Partial<Record<Name, boolean>> = {};
-  for (const { name, acapy } of LIVE) {
+  const changes: Partial<Record<Name, boolean | string>> = {};
+  for (const { name, acapy, one } of LIVE) {
     if (given[acapy] === undefined) continue;
+    if (one.kind === 'text') {
+      changes[name] = checked(one, String(given[acapy])) as string;
+      continue;
+    }
     const text = String(given[acapy]).toLowerCase();
     if (text !== 'true' && text !== 'false') throw new ConfigError(`${acapy} is true or false`);
     changes[name] = text === 'true';

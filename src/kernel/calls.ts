@@ -1,7 +1,7 @@
 import { AppError, asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
-import type { ClaimedJob, Commit } from '../ports/store.ts';
+import type { ClaimedJob } from '../ports/store.ts';
 import { type CommittedCall, createCallAnswers } from './call-answers.ts';
 import { now } from './clock.ts';
 import type { StepOrder } from './commands.ts';
@@ -9,7 +9,7 @@ import { type CommitPlan, DEFERRED_ANSWER } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import type { Engine } from './engine.ts';
 import { newId } from './ids.ts';
-import { ledgerDone, ledgerWaits, type On, runJob } from './job-steps.ts';
+import { type LedgerEnd, type LedgerHandOver, ledgerDone, ledgerHandOver, ledgerWaits, type On, runJob } from './job-steps.ts';
 import { type AnswerRef, shortHash } from './jobs.ts';
 import type { CommandInput, CommandStep } from './protocol.ts';
 import type { WorkContext, WorkOps } from './work.ts';
@@ -35,12 +35,9 @@ export interface Calls {
    */
   run(job: ClaimedJob, lease: string): Promise<void>;
   /** Completes a ledger job with its result, or its failure. */
-  ledgerDone(
-    job: ClaimedJob,
-    lease: string,
-    result: { round?: number; write: LedgerWrite } | AppError,
-    deletes?: Commit['deletes'],
-  ): Promise<void>;
+  ledgerDone(job: ClaimedJob, lease: string, result: { round?: number; write: LedgerWrite } | AppError, rest?: LedgerEnd): Promise<void>;
+  /** Ends a ledger job with a command of another record, in which its write goes on. */
+  ledgerHandOver(job: ClaimedJob, lease: string, to: LedgerHandOver, rest?: LedgerEnd): Promise<void>;
   /** Lets the controller see why a ledger write is not done yet. */
   ledgerWaits(job: ClaimedJob, reason: string): Promise<void>;
   /** Calls that wait answer now, with what there is: the agent stops, and what they caused goes on when it is back. */
@@ -109,7 +106,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       if (other) return other;
       throw error;
     }
-    const waitWhile = first.answerRef && waitOf(step, first.answerRef);
+    const waits = !step.waits || step.waits(input, (await kernel.profiles.of(tenant)).settings);
+    const waitWhile = waits && first.answerRef ? waitOf(step, first.answerRef) : undefined;
     if (!first.spawned && !waitWhile) return first.answer;
     return await answers.settled({
       tenant,
@@ -127,7 +125,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     call,
     end: answers.end,
     run: (job, lease) => runJob(on, job, lease),
-    ledgerDone: (job, lease, result, deletes) => ledgerDone(on, job, lease, result, deletes),
+    ledgerDone: (job, lease, result, rest) => ledgerDone(on, job, lease, result, rest),
+    ledgerHandOver: (job, lease, to, rest) => ledgerHandOver(on, job, lease, to, rest),
     ledgerWaits: (job, reason) => ledgerWaits(on, job, reason),
   };
 }

@@ -70,9 +70,9 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
   }
 
   async function ignored(order: StepOrder, record: LoadedRecord | undefined): Promise<CommitPlan> {
-    const { job, deletes, callId, failure: known } = order.origin;
+    const { job, jobs, deletes, callId, failure: known } = order.origin;
     const failure = overtaken(order, record) ?? known;
-    const commit = { done: job ? [job] : undefined, deletes, failures: callId && failure ? [{ callId, ...failure }] : undefined };
+    const commit = { done: job ? [job] : undefined, jobs, deletes, failures: callId && failure ? [{ callId, ...failure }] : undefined };
     await store.commit(order.tenant, commit);
     return { commit, answer: {}, spawned: false };
   }

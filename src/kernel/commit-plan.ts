@@ -47,6 +47,8 @@ export interface Origin {
   readonly recordId?: string;
   /** Rows of the worker that go with its job. */
   readonly deletes?: Commit['deletes'];
+  /** What follows the job, whatever its step does. */
+  readonly jobs?: readonly JobWrite[];
   /** The controller that waits is to see the record as it stands, though its call is not done. */
   readonly interim?: boolean;
   readonly thid?: string;
@@ -155,7 +157,7 @@ export async function planCommit(
       removedKeyOwners: effects.removedKeyOwners,
       invalidate: effects.invalidate,
       events: written.events,
-      jobs: [...written.jobs, ...orders.filter((one) => !following.includes(one)), ...posted.jobs, ...keylist],
+      jobs: [...written.jobs, ...orders.filter((one) => !following.includes(one)), ...posted.jobs, ...keylist, ...(origin.jobs ?? [])],
       mail: posted.kept.length > 0 ? posted.kept : undefined,
       acknowledged:
         effects.acknowledged?.length && ctx.connection ? [{ mailbox: ctx.connection.id, ids: effects.acknowledged }] : undefined,
@@ -250,7 +252,7 @@ function ordersOf(
     ...(effects.work ?? []).map(({ allocate, ...order }) =>
       workJob(tenant, { ...common, ...order }, callId, allocate && { counter: allocate.counter, upTo: allocate.upTo }),
     ),
-    ...(effects.ledger ?? []).map((order) => ledgerJob(tenant, { ...common, ...order }, callId)),
+    ...(effects.ledger ?? []).map(({ on, ...order }) => ledgerJob(tenant, { ...common, ...on, ...order }, callId)),
     ...(effects.dispatch ?? []).map((local) => localMessageJob(tenant, { ...local, answer }, callId)),
   ];
 }

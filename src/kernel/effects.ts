@@ -2,6 +2,7 @@ import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { KeyOwner, KeyWrite } from '../ports/store.ts';
+import type { Endorsement } from './jobs.ts';
 import type { ConnectionlessPeer, LoadedRecord, RecordDef, RecordValue } from './record.ts';
 
 /** Where a message goes: a connection's keys, or a service named by an invitation. */
@@ -88,6 +89,11 @@ export interface LedgerOrder {
   /** The key that signs for the DID. */
   readonly verkey: string;
   readonly result: string;
+  /** Another agent is to pay: by this connection, or by that of the tenant's endorser. A tenant with the role of an author needs not say so. */
+  readonly endorser?: { readonly connection?: string };
+  /** A write that is endorsed: the record of its endorsement orders it for the record that began it. */
+  readonly endorsement?: Endorsement;
+  readonly on?: { readonly protocol: string; readonly category: string; readonly id: string };
 }
 
 /** A command of the same record (or another protocol's) that follows by itself. */

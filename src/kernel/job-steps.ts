@@ -7,6 +7,7 @@ import type { NextCommand, WorkOrder } from './effects.ts';
 import type { Engine } from './engine.ts';
 import { type AnswerRef, type CommandPayload, commandJob, type LedgerPayload, type LocalMessagePayload, type WorkPayload } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
+import { loadedRecord, viewOf } from './record.ts';
 import type { WorkContext, WorkOps } from './work.ts';
 
 /** The steps that follow from jobs: commands, local messages, results of work and of ledger writes, and failures. */
@@ -100,7 +101,7 @@ async function resultOf(
   held: { id: string; lease: string },
   payload: About,
   output: unknown,
-  deletes?: Commit['deletes'],
+  rest: LedgerEnd = {},
 ): Promise<void> {
   const protocol = on.kernel.registry.protocol(payload.protocol);
   const step = protocol.results?.[payload.result];
@@ -112,7 +113,7 @@ async function resultOf(
     load: step.load?.(output as JsonObject),
     pages: step.pages?.(output as JsonObject, payload.id),
     from: step.from,
-    origin: { callId: job.callId, answer: payload.answer, job: held, deletes },
+    origin: { callId: job.callId, answer: payload.answer, job: held, ...rest },
     otherwise: 'ignore',
     late: true,
     step: (ctx) => step.step(ctx, output),
@@ -150,7 +151,7 @@ async function fail(
   lease: string,
   about: About | undefined,
   error: AppError,
-  deletes?: Commit['deletes'],
+  rest: LedgerEnd = {},
 ): Promise<void> {
   const held = { id: job.id, lease };
   const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
@@ -159,7 +160,7 @@ async function fail(
   const [[row] = []] = reference ? await on.kernel.db.store.load(job.tenant, [reference]) : [];
   const owner = row && on.kernel.registry.owner(row.category, row.value);
   const alone = (): Promise<unknown> =>
-    on.kernel.db.store.commit(job.tenant, { done: [held], deletes, failures: job.callId ? [{ callId: job.callId, ...failure }] : [] });
+    on.kernel.db.store.commit(job.tenant, { done: [held], ...rest, failures: job.callId ? [{ callId: job.callId, ...failure }] : [] });
   const { failed } = protocol ?? {};
   const end = { tenant: job.tenant, from: '*', otherwise: 'ignore' } as const;
   try {
@@ -171,7 +172,7 @@ async function fail(
         // a failure of work that came too late is not the record's, which went on without it
         from: protocol.results?.[about.result]?.from ?? '*',
         late: true,
-        origin: { callId: job.callId, answer: about.answer, job: held, failure, deletes },
+        origin: { callId: job.callId, answer: about.answer, job: held, failure, ...rest },
         step: (ctx) => failed(ctx, { result: about.result, ...failure }),
       });
     // what was attached to something and cannot be taken leaves its trace there
@@ -180,7 +181,7 @@ async function fail(
         ...end,
         protocol: owner,
         record: reference,
-        origin: { callId: job.callId, answer: reference, job: held, failure, deletes },
+        origin: { callId: job.callId, answer: reference, job: held, failure, ...rest },
         step: () => ({ record: { patch: { error_msg: `An attached message was not taken: ${failure.text}` } } }),
       });
     else await alone();
@@ -193,18 +194,63 @@ async function fail(
   }
 }
 
+/** What goes with the end of a ledger job: rows of the worker, and jobs that follow. */
+export interface LedgerEnd {
+  readonly deletes?: Commit['deletes'];
+  readonly jobs?: Commit['jobs'];
+}
+
 /** Completes a ledger job with its result, or its failure. */
 export async function ledgerDone(
   on: On,
   job: ClaimedJob,
   lease: string,
   result: { round?: number; write: LedgerWrite } | AppError,
-  deletes: Commit['deletes'] = [],
+  rest: LedgerEnd = {},
 ): Promise<void> {
   const payload = job.payload as unknown as LedgerPayload;
   const held = { id: job.id, lease };
-  if (result instanceof AppError) await fail(on, job, lease, payload, result, deletes);
-  else await orFail(on, job, lease, payload, () => resultOf(on, job, held, payload, result, deletes));
+  if (result instanceof AppError) await fail(on, job, lease, payload, result, rest);
+  else await orFail(on, job, lease, payload, () => resultOf(on, job, held, payload, result, rest));
+}
+
+/** The record in which a ledger job goes on, and the command that takes it there. */
+export interface LedgerHandOver {
+  readonly protocol: string;
+  readonly command: string;
+  readonly record: { readonly category: string; readonly id: string };
+  readonly connection?: string;
+  readonly input: JsonObject;
+  /** Why the waiting call has come to nothing. */
+  readonly failure?: { readonly code: string; readonly text: string };
+}
+
+/**
+ * Ends a ledger job with a command of another record, in which its write goes on. The record that ordered the write stays as it is, and is handed to the command
+ * as its controller sees it, under `subject`.
+ */
+export async function ledgerHandOver(on: On, job: ClaimedJob, lease: string, to: LedgerHandOver, rest: LedgerEnd = {}): Promise<void> {
+  const { registry, db } = on.kernel;
+  const payload = job.payload as unknown as LedgerPayload;
+  const { protocol, step } = registry.command(to.protocol, to.command);
+  const owner = registry.protocol(payload.protocol);
+  const [[row] = []] = await db.store.load(job.tenant, [{ category: payload.category, id: payload.id }]);
+  const record = row && loadedRecord(row);
+  const subject = record && (owner.answer?.(record, registry.formats) ?? viewOf(owner.binds, record, registry.formats));
+  const input: CommandInput = { body: { ...to.input, subject }, query: {} };
+  const held = { id: job.id, lease };
+  await on.engine.transition({
+    tenant: job.tenant,
+    protocol,
+    record: to.record,
+    connection: to.connection,
+    load: step.load?.(input, to.record.id, to.connection, registry),
+    from: step.from,
+    role: step.role,
+    origin: { callId: job.callId, answer: payload.answer, job: held, failure: to.failure, ...rest },
+    otherwise: 'ignore',
+    step: (ctx) => step.step(ctx, input),
+  });
 }
 
 /** Lets the controller see why a ledger write is not done yet. */

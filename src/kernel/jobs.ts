@@ -96,6 +96,16 @@ export interface LedgerPayload {
   verkey: string;
   result: string;
   answer?: AnswerRef;
+  /** Another agent pays: by this connection, or by that of the tenant's endorser. */
+  endorser?: { connection?: string };
+  /** The record of its endorsement, once there is one, and the endorser's group, once that is to be written. */
+  endorsement?: Endorsement;
+}
+
+/** How far the endorsement of a write is. */
+export interface Endorsement {
+  readonly transaction: string;
+  readonly group?: JsonObject;
 }
 
 /** A short, stable name for a lane or a dedup key. */

@@ -193,6 +193,8 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = unknown
   readonly waitWhile?: readonly string[];
   /** The same, of what the state alone does not tell. */
   isAwaited?(record: LoadedRecord<V>, now: number): boolean;
+  /** Whether it waits for that, where the call decides. */
+  waits?(input: CommandInput<Body>, settings: Settings): boolean;
   /** How long it waits, in ms, where that is not 15 seconds. */
   readonly timeoutMs?: number;
   /** The parameter of the path, or the member of the body or the query, that names the connection. */

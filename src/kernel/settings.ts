@@ -1,3 +1,5 @@
+import type { EndorsementSettings } from './endorsement.ts';
+
 /** The configuration that steps may see: per tenant, from flags. */
 export interface Settings {
   readonly label: string;
@@ -49,6 +51,7 @@ export interface Settings {
   readonly mediatorMaxKeys?: number;
   /** The mediator of new keys, unless a call names another, and whose mediation it is. */
   readonly mediator?: { readonly tenant: string; readonly id: string; readonly endpoint: string; readonly routingKeys: readonly string[] };
+  readonly endorsement: EndorsementSettings;
   /** How many ledger writes a tenant may make in a day, and what they may cost the sponsor, in ALGO; 0 for no limit. */
   readonly ledgerWritesPerDay: number;
   readonly ledgerAlgoPerDay: number;

@@ -18,6 +18,8 @@ export interface CredentialDefinitionValue {
   registry_until?: number;
   /** Why there is no registry yet. */
   revocation_reason?: string;
+  /** Another agent pays for its write. */
+  endorser?: { readonly connection?: string };
   error_msg?: string;
 }
 

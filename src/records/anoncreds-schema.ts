@@ -7,6 +7,8 @@ export interface SchemaValue {
   schema: { issuerId: string; name: string; version: string; attrNames: readonly string[] };
   schema_id?: string;
   verkey: string;
+  /** Another agent pays for its write. */
+  endorser?: { readonly connection?: string };
   error_msg?: string;
 }
 

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { REVOCATION_REGISTRY } from '../formats/registry-index.ts';
 import type { Effects, NextCommand } from '../kernel/effects.ts';
+import { EndorserOptions, endorserIn } from '../kernel/endorsement.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { KEY_MS } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../records/anoncreds-credential-definition.ts';
 import { did, ownIssuer } from '../records/did.ts';
+import { endorsementOf, isEndorsementOver } from '../records/transaction.ts';
 
 const Body = Type.Object({
   credential_definition: Type.Object({
@@ -16,6 +18,7 @@ const Body = Type.Object({
   }),
   options: Type.Optional(
     Type.Object({
+      ...EndorserOptions,
       support_revocation: Type.Optional(Type.Boolean()),
       revocation_registry_size: Type.Optional(Type.Integer({ minimum: 4, maximum: 32_768 })),
     }),
@@ -51,23 +54,30 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
       // repeated, the call waits for what the first one began
       waitWhile: ['action', 'wait'],
       isAwaited: ({ value }, now) => ((value as CredentialDefinitionValue).registry_until ?? 0) > now,
+      // an endorser may answer in days
+      waits: ({ body }, { endorsement }) => endorsement.role !== 'author' && endorserIn(body.options) === undefined,
       from: [NEW, 'action', 'wait', 'finished', 'failed'],
       about: ({ body }) => ({ category: credentialDefinitionRecord.category, id: idOf(body.credential_definition) }),
-      load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.credential_definition.issuerId } }),
+      load: ({ body }) => ({
+        issuer: { category: did.category, tag: 'did', equals: body.credential_definition.issuerId },
+        endorsement: endorsementOf(credentialDefinitionRecord.category, idOf(body.credential_definition)),
+      }),
       step(ctx, { body }) {
         const { issuerId, schemaId, tag } = body.credential_definition;
         const { support_revocation: revocable = false, revocation_registry_size: size = REGISTRY_SIZE } = body.options ?? {};
         const known = ctx.record;
-        if (known && known.state !== 'failed') return {};
+        const endorser = endorserIn(body.options);
+        const over = known?.state === 'wait' && isEndorsementOver(ctx.loaded.endorsement);
+        if (known && known.state !== 'failed' && !over) return {};
         const issuer = ownIssuer(ctx.loaded.issuer, issuerId);
         if (known?.value.credential_definition)
-          return { record: { states: ['wait'], patch: { error_msg: undefined } }, ledger: [write(known.value)] };
+          return { record: { states: ['wait'], patch: { endorser, error_msg: undefined } }, ledger: [write({ ...known.value, endorser })] };
         return {
           record: {
             id: idOf({ issuerId, schemaId, tag }),
             states: ['action'],
             patch: {
-              ...{ issuerId, schemaId, tag, verkey: issuer.verkey, error_msg: undefined },
+              ...{ issuerId, schemaId, tag, verkey: issuer.verkey, endorser, error_msg: undefined },
               revocation_size: revocable ? size : undefined,
               waits_for_registry: revocable ? body.wait_for_revocation_setup !== false : undefined,
             },
@@ -139,4 +149,5 @@ const write = (value: CredentialDefinitionValue) => ({
   },
   verkey: value.verkey,
   result: 'written',
+  endorser: value.endorser,
 });

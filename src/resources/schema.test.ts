@@ -33,6 +33,32 @@ table('anoncreds-schema', [
     },
   },
   {
+    title: 'whose endorsement has ended is ordered again, with the endorser of this call',
+    command: register,
+    body: { schema, options: { endorser_connection_id: 'c1', create_transaction_for_endorser: true } },
+    record: record('wait', { schema_id: 's1' }),
+    loaded: { endorsement: { category: 'transaction', state: 'transaction_refused' } },
+    effects: {
+      record: { patch: { endorser: { connection: 'c1' } } },
+      ledger: [
+        {
+          write: { kind: 'object-put', id: 's1', did: 'did:algo:issuer', type: 'SCHEMA', object: schema },
+          verkey: key(103),
+          result: 'written',
+          endorser: { connection: 'c1' },
+        },
+      ],
+    },
+  },
+  {
+    title: 'that waits for its endorsement is begun once',
+    command: register,
+    body: { schema },
+    record: record('wait', { schema_id: 's1' }),
+    loaded: { endorsement: { category: 'transaction', state: 'request_sent' } },
+    effects: {},
+  },
+  {
     title: 'is begun once, whatever the order of its attributes',
     command: register,
     body: { schema: { ...schema, attrNames: ['year', 'name'] } },

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { MAX_ATTRIBUTES, namesFault } from '../formats/credential-preview.ts';
-import type { Effects } from '../kernel/effects.ts';
+import type { Effects, LedgerOrder } from '../kernel/effects.ts';
+import { EndorserOptions, endorserIn } from '../kernel/endorsement.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type SchemaValue, schemaRecord } from '../records/anoncreds-schema.ts';
 import { did, ownIssuer } from '../records/did.ts';
+import { endorsementOf, isEndorsementOver } from '../records/transaction.ts';
 
 const Body = Type.Object({
   schema: Type.Object({
@@ -15,7 +17,7 @@ const Body = Type.Object({
     version: Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' }),
     attrNames: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: MAX_ATTRIBUTES }),
   }),
-  options: Type.Optional(Type.Object({})),
+  options: Type.Optional(Type.Object(EndorserOptions)),
 });
 
 const idOf = (schema: { issuerId: string; name: string; version: string }): string =>
@@ -38,18 +40,24 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
       body: Body,
       from: [NEW, 'action', 'wait', 'finished', 'failed'],
       about: ({ body }) => ({ category: schemaRecord.category, id: idOf(body.schema) }),
-      load: ({ body }) => ({ issuer: { category: did.category, tag: 'did', equals: body.schema.issuerId } }),
+      load: ({ body }) => ({
+        issuer: { category: did.category, tag: 'did', equals: body.schema.issuerId },
+        endorsement: endorsementOf(schemaRecord.category, idOf(body.schema)),
+      }),
       step(ctx, { body }) {
         const { schema } = body;
+        const endorser = endorserIn(body.options);
         const fault = namesFault(schema.attrNames);
         if (fault) throw new AppError('unprocessable', `attrNames: ${fault}`);
         const known = ctx.record;
         if (known && JSON.stringify([...known.value.schema.attrNames].sort()) !== JSON.stringify([...schema.attrNames].sort())) {
           throw new AppError('bad-request', `Schema already exists with other attributes: ${known.value.schema_id}`);
         }
+        if (known?.state === 'wait' && isEndorsementOver(ctx.loaded.endorsement))
+          return { record: { patch: { endorser, error_msg: undefined } }, ledger: [write({ ...known.value, endorser })] };
         if (known && known.state !== 'failed') return {};
         const issuer = ownIssuer(ctx.loaded.issuer, schema.issuerId);
-        const value: SchemaValue = { schema: known?.value.schema ?? schema, verkey: issuer.verkey, error_msg: undefined };
+        const value: SchemaValue = { schema: known?.value.schema ?? schema, verkey: issuer.verkey, endorser, error_msg: undefined };
         return {
           record: { id: idOf(schema), states: ['action'], patch: value },
           work: [{ op: 'anoncreds/schema', input: { schema: value.schema as never }, result: 'made' }],
@@ -72,18 +80,19 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
   results: {
     made: {
       from: ['action'],
-      step: (ctx, made: { id: string; object: JsonObject }) => ({
-        record: { states: ['wait'], patch: { schema_id: made.id, schema: made.object as never } },
-        ledger: [
-          {
-            write: { kind: 'object-put', id: made.id, did: ctx.record!.value.schema.issuerId, type: 'SCHEMA', object: made.object },
-            verkey: ctx.record!.value.verkey,
-            result: 'written',
-          },
-        ],
-      }),
+      step(ctx, made: { id: string; object: JsonObject }) {
+        const patch = { schema_id: made.id, schema: made.object as unknown as SchemaValue['schema'] };
+        return { record: { states: ['wait'], patch }, ledger: [write({ ...ctx.record!.value, ...patch })] };
+      },
     },
     written: { from: ['wait'], step: () => ({ record: { states: ['finished'], patch: { error_msg: undefined } } }) },
   },
   failed: (_ctx, failure): Effects => ({ record: { states: ['failed'], patch: { error_msg: failure.text } } }),
+});
+
+const write = (value: SchemaValue): LedgerOrder => ({
+  write: { kind: 'object-put', id: value.schema_id!, did: value.schema.issuerId, type: 'SCHEMA', object: { ...value.schema } },
+  verkey: value.verkey,
+  result: 'written',
+  endorser: value.endorser,
 });

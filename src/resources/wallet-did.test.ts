@@ -1,4 +1,4 @@
-import { key, REMOVED, table } from '../../test/support/steps.ts';
+import { key, REMOVED, SETTINGS, some, table } from '../../test/support/steps.ts';
 
 const PREFIX = 'did:algo:testnet:app:7:';
 const algo = { algoPrefix: PREFIX };
@@ -375,10 +375,46 @@ table('wallet-did', [
   {
     title: 'by an endorser',
     command: publish,
-    query: { ...query, create_transaction_for_endorser: 'true' },
+    query: { ...query, conn_id: 'c1', create_transaction_for_endorser: 'true' },
     record: record(),
-    error: 'not-implemented',
-    text: 'Endorsement is not supported: the sponsor pays for what the issuer itself signs',
+    effects: {
+      record: some({ states: ['publishing'] }),
+      ledger: [some({ result: 'published', endorser: { connection: 'c1' } })],
+      answer: some({}),
+    },
+  },
+  {
+    title: 'through an endorser, and not as the public one',
+    command: 'register',
+    body: { did: value.did },
+    record: record(),
+    effects: {
+      record: some({ states: ['publishing'] }),
+      ledger: [some({ verkey: key(103), result: 'registered', endorser: {} })],
+      answer: {},
+    },
+  },
+  {
+    title: 'through an endorser, as the public one where the flag says so',
+    command: 'register',
+    body: { did: value.did, conn_id: 'c1' },
+    record: record(),
+    settings: { endorsement: { ...SETTINGS.endorsement, autoPromote: true } },
+    effects: {
+      record: some({ states: ['publishing'] }),
+      ledger: [some({ result: 'published', endorser: { connection: 'c1' } })],
+      answer: {},
+    },
+  },
+  {
+    title: 'is on the ledger, and not public',
+    result: 'registered',
+    record: record({ next_metadata: { endpoint: 'https://agent.example' } }, 'publishing'),
+    effects: {
+      invalidate: ['did:algo:testnet:app:7:aa'],
+      answer: {},
+      record: some({ states: ['stored'], patch: some({ posture: 'posted', metadata: { endpoint: 'https://agent.example' } }) }),
+    },
   },
   {
     title: 'of a DID that is not published changes the wallet alone',

@@ -7,9 +7,11 @@ import { algoDocument, ownPeer2, peer4Document } from '../dids/own-documents.ts'
 import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
-import type { Change } from '../kernel/effects.ts';
+import type { Change, LedgerOrder } from '../kernel/effects.ts';
+import { endorserIn, endorserQuery } from '../kernel/endorsement.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { DidDocument } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type DidValue, did, keyLookups, ofKey } from '../records/did.ts';
 import { keyOwnerFor, ledgerService, mediationLookup, mediatorIn, type OwnService, ownService, routedFirst } from '../records/mediation.ts';
@@ -25,11 +27,17 @@ const documentOf = (
   at: Pick<OwnService, 'routingKeys'> & { endpoint?: string },
 ) => algoDocument({ did, verkey, number, former, endpoint: at.endpoint, routingKeys: at.routingKeys });
 
-/** A DID of the ledger is written by its own key. @throws AppError `not-implemented` where an endorser is asked for */
-function noEndorser(query: Readonly<Record<string, string>>): void {
-  if (query.create_transaction_for_endorser === 'true')
-    throw new AppError('not-implemented', 'Endorsement is not supported: the sponsor pays for what the issuer itself signs');
-}
+/** The endorser that a call asks for. @throws AppError `bad-request` where there is none to ask */
+const endorserOf = (ctx: StepContext, query: Readonly<Record<string, string>>): LedgerOrder['endorser'] =>
+  endorserIn(endorserQuery(query.create_transaction_for_endorser, query.conn_id, ctx.settings.endorsement));
+
+/** Writes the document of a DID, which its own key signs. */
+const put = (value: DidValue, document: DidDocument, result: string, endorser: LedgerOrder['endorser']): LedgerOrder => ({
+  write: { kind: 'did-put', did: value.did, document },
+  verkey: value.verkey,
+  result,
+  ...(endorser && { endorser }),
+});
 
 const SETTLED = { next_metadata: undefined, next_mediator: undefined, error_msg: undefined };
 
@@ -113,7 +121,7 @@ export const walletDid = defineProtocol<DidValue>({
         public: { category: did.category, tag: 'posture', equals: 'public' },
       }),
       step(ctx, { query }) {
-        noEndorser(query);
+        const endorser = endorserOf(ctx, query);
         const { value } = ctx.record!;
         if (value.method !== 'algo')
           throw new AppError('bad-request', `A DID of method ${value.method} cannot be public: it is not on the ledger`);
@@ -127,7 +135,7 @@ export const walletDid = defineProtocol<DidValue>({
         return {
           record: { states: ['publishing'], patch: { next_metadata: metadata, next_mediator: mediatorIn(ctx, service) } },
           ...routedFirst(service, value.verkey, value.did),
-          ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'published' }],
+          ledger: [put(value, document, 'published', endorser)],
           answer: { result: view(value) },
         };
       },
@@ -147,7 +155,7 @@ export const walletDid = defineProtocol<DidValue>({
       about: ({ body }) => ({ category: did.category, id: body.did }),
       load: ({ body }) => mediationLookup(body.mediation_id),
       step(ctx, { body, query }) {
-        noEndorser(query);
+        const endorser = endorserOf(ctx, query);
         const { value } = ctx.record!;
         const kind = body.endpoint_type ?? 'Endpoint';
         // a mediator that is named, or else the default one where no endpoint is given, stands for the endpoint
@@ -163,7 +171,28 @@ export const walletDid = defineProtocol<DidValue>({
         return {
           record: { states: ['publishing'], patch: { next_metadata: metadata, next_mediator: mediatorIn(ctx, service) } },
           ...routedFirst(service, value.verkey, value.did),
-          ledger: [{ write: { kind: 'did-put', did: value.did, document }, verkey: value.verkey, result: 'moved' }],
+          ledger: [put(value, document, 'moved', endorser)],
+          answer: {},
+        };
+      },
+    }),
+    /** Writes a DID through an endorser, which does not make it the public one unless the author's flag says so. */
+    register: command({
+      body: Type.Object({ did: Type.String(), conn_id: Type.Optional(Type.String()) }),
+      from: ['stored', 'publishing'],
+      about: ({ body }) => ({ category: did.category, id: body.did }),
+      load: () => ({ ...mediationLookup(undefined), public: { category: did.category, tag: 'posture', equals: 'public' } }),
+      step(ctx, { body }) {
+        const { value } = ctx.record!;
+        const service = ledgerService(ctx, value, undefined);
+        const { endpoint } = service;
+        const document = documentOf(value, service);
+        const metadata = endpoint ? { ...value.metadata, endpoint } : value.metadata;
+        const result = ctx.settings.endorsement.autoPromote ? 'published' : 'registered';
+        return {
+          record: { states: ['publishing'], patch: { next_metadata: metadata, next_mediator: mediatorIn(ctx, service) } },
+          ...routedFirst(service, value.verkey, value.did),
+          ledger: [put(value, document, result, body.conn_id ? { connection: body.conn_id } : {})],
           answer: {},
         };
       },
@@ -177,6 +206,18 @@ export const walletDid = defineProtocol<DidValue>({
         return {
           record: { states: ['stored'], patch: { metadata, mediator, ...SETTLED } },
           invalidate: [ctx.record!.value.did],
+          answer: {},
+        };
+      },
+    },
+    registered: {
+      from: ['stored', 'publishing'],
+      step(ctx) {
+        const { posture, metadata: before, next_metadata, next_mediator: mediator, did: written } = ctx.record!.value;
+        const metadata = next_metadata ?? before;
+        return {
+          record: { states: ['stored'], patch: { posture: posture === 'public' ? posture : 'posted', metadata, mediator, ...SETTLED } },
+          invalidate: [written],
           answer: {},
         };
       },

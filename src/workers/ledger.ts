@@ -7,6 +7,7 @@ import type { LedgerPayload } from '../kernel/jobs.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Ledger, LedgerKeys, LedgerSigner, SignedWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, RecordWrite, StoredRecord } from '../ports/store.ts';
+import { createEndorsedWrites, rowDeleted } from './endorsed.ts';
 
 const CATEGORY = 'ledger_write';
 /** What a tenant has spent, by day. */
@@ -54,6 +55,7 @@ export function createLedgerWorker(
   ledger: () => Ledger,
   sign: (tenant: string) => LedgerSigner,
   base: string,
+  connect: (tenant: string) => void = () => {},
 ): (job: ClaimedJob, lease: string) => Promise<JobOutcome> {
   const { store } = kernel.db;
 
@@ -70,19 +72,25 @@ export function createLedgerWorker(
     await store.commit(job.tenant, { records: more ? [record, more] : [record] });
   }
 
-  async function finish(job: ClaimedJob, lease: string, result: { round?: number } | AppError): Promise<JobOutcome> {
+  async function finish(job: ClaimedJob, lease: string, result: { txid?: string; round?: number } | AppError): Promise<JobOutcome> {
     const payload = job.payload as unknown as LedgerPayload;
-    const row = await read(job);
-    const deletes = row ? [{ category: CATEGORY, id: job.id, expect: row.version }] : [];
-    await calls.ledgerDone(job, lease, result instanceof AppError ? result : { ...result, write: payload.write }, deletes);
+    const rest = { ...rowDeleted(await read(job)), jobs: endorsed.settling(job, result) };
+    await calls.ledgerDone(job, lease, result instanceof AppError ? result : { round: result.round, write: payload.write }, rest);
     return { state: 'committed' };
   }
+  const endorsed = createEndorsedWrites({ kernel, calls, ledger, sign, keysOf, connect, finish });
 
   async function signedGroup(job: ClaimedJob, lease: string): Promise<{ signed: SignedWrite; fresh: boolean } | JobOutcome> {
     const payload = job.payload as unknown as LedgerPayload;
     const row = await read(job);
     if (row?.state === 'signed') return { signed: row.value as unknown as SignedWrite, fresh: false };
     const keys = await keysOf(job.tenant, payload.write.did);
+    if (await endorsed.isEndorsed(job)) {
+      const group = await endorsed.signedGroup(job, lease, keys);
+      if ('state' in group) return group;
+      await note(job, row, 'signed', group.signed as unknown as JsonObject);
+      return { ...group, fresh: true };
+    }
     const plan = await ledger().plan(payload.write, `${job.id}.${row?.version ?? 0}`, keys);
     if (plan.state === 'done') return await finish(job, lease, {});
     if (plan.state === 'wait') {
@@ -107,6 +115,7 @@ export function createLedgerWorker(
 
   return async (job, lease) => {
     try {
+      const { endorsement } = job.payload as unknown as LedgerPayload;
       const group = await signedGroup(job, lease);
       if ('state' in group) return group;
       const { signed, fresh } = group;
@@ -115,20 +124,26 @@ export function createLedgerWorker(
       for (;;) {
         if (outcome.state === 'confirmed') {
           kernel.count('ledger_writes');
+          if (signed.piece?.more && endorsement)
+            return await endorsed.returned(job, lease, 'piece', 'the rest of the write follows', rowDeleted(await read(job)));
           if (signed.piece?.more) {
             // the rest of the write is another group, signed on what the ledger holds now
             await note(job, await read(job), 'piece', {});
             return { state: 'retry', at: now(), error: 'the rest of the write follows' };
           }
-          return await finish(job, lease, { round: outcome.round });
+          return await finish(job, lease, { txid: signed.txids[0], round: outcome.round });
         }
         if (outcome.state === 'rejected' && !outcome.rebuild)
           return await finish(job, lease, new AppError('ledger-rejected', outcome.reason));
         if (outcome.state === 'expired' || outcome.state === 'rejected') {
           // it provably never landed: sign anew, on what the ledger holds now
           const row = await read(job);
-          await note(job, row, 'expired', {});
           const text = outcome.state === 'expired' ? 'the transaction group expired' : outcome.reason;
+          if (endorsement) {
+            const because = outcome.state === 'expired' ? 'expired' : 'overtaken';
+            return await endorsed.returned(job, lease, because, because === 'expired' ? because : text, rowDeleted(row));
+          }
+          await note(job, row, 'expired', {});
           if (job.attempts < 2) return { state: 'retry', at: now(), error: text };
           // what goes wrong again and again is the controller's to know and not to be tried without end
           await calls.ledgerWaits(job, text);

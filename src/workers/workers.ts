@@ -32,12 +32,14 @@ export interface WorkersOptions {
   readonly admission: Admission;
   readonly ledger: () => Ledger;
   readonly sign: (tenant: string) => LedgerSigner;
+  /** Connects an author with its endorser. */
+  readonly connectEndorser: (tenant: string) => void;
   /** Names this process as a holder of lanes. */
   readonly owner: string;
 }
 
 /** Runs every kind of job, each with as many lanes at once as it can use. @returns what stops it, when the jobs in hand are done */
-export function startWorkers({ kernel, engine, calls, outbound, lines, admission, ledger, sign, owner }: WorkersOptions): {
+export function startWorkers({ kernel, engine, calls, outbound, lines, admission, ledger, sign, connectEndorser, owner }: WorkersOptions): {
   stop(): Promise<void>;
 } {
   const { db, trace } = kernel;
@@ -46,7 +48,7 @@ export function startWorkers({ kernel, engine, calls, outbound, lines, admission
   const notify = createEvents(kernel, outbound, pythonJson, kernel.base, webhooks);
   let stopping = false;
   const register = createKeylistWorker(kernel, engine, calls, owner, () => stopping);
-  const write = createLedgerWorker(kernel, calls, ledger, sign, kernel.base);
+  const write = createLedgerWorker(kernel, calls, ledger, sign, kernel.base, connectEndorser);
 
   const step = async (job: ClaimedJob, lease: string): Promise<JobOutcome> => {
     try {

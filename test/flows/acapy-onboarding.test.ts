@@ -46,11 +46,11 @@ test('the rest of an onboarding goes through', async () => {
   assert.deepEqual(await issuer.post(nym({})), { success: true });
   assert.equal((await issuer.call('POST', nym({ verkey: '3'.repeat(44) }))).status, 400);
   assert.equal((await issuer.call('POST', nym({ did: 'did:algo:custom:app:1:'.padEnd(86, '0') }))).status, 400);
-  assert.equal((await issuer.call('POST', nym({ create_transaction_for_endorser: 'True' }))).status, 501);
+  assert.equal((await issuer.call('POST', nym({ create_transaction_for_endorser: 'True' }))).status, 400);
   for (const path of [`/wallet/did/public?did=${did}&`, '/wallet/set-did-endpoint?'])
     assert.equal(
       (await issuer.call('POST', `${path}create_transaction_for_endorser=true`, { did, endpoint: 'https://e.example' })).status,
-      501,
+      400,
       path,
     );
   assert.equal((await issuer.get('/ledger/taa')).result.taa_required, false);

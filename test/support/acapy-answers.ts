@@ -8,6 +8,7 @@ export const BEYOND: Readonly<Record<string, readonly string[]>> = {
   ConnRecord: ['legacy'],
   DID: ['error_msg'],
   InvitationRecord: ['short_url'],
+  TransactionRecord: ['error_msg'],
 };
 /** The same of every list that is paged. */
 export const OF_PAGES: readonly string[] = ['damaged', 'next', 'total'];
@@ -25,6 +26,8 @@ const DOCUMENT_IS_WRONG: ReadonlySet<string> = new Set([
   'Generated',
   // settings by their names, of which it has a few
   'ProfileSettings',
+  // with the transaction of a write that an endorser pays for
+  'DIDResult',
   // ledger_id in the document, write_ledger in the answer
   'WriteLedger',
 ]);

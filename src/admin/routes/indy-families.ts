@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import { endorserQuery } from '../../kernel/endorsement.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../../records/anoncreds-credential-definition.ts';
 import { type SchemaValue, schemaRecord } from '../../records/anoncreds-schema.ts';
@@ -27,11 +28,19 @@ async function publicDid(admin: Admin, tenant: string): Promise<string> {
   return rows[0].id;
 }
 
-/** @throws AppError `not-implemented` where an endorser is asked for */
+/** @throws AppError `not-implemented` where a call of revocation asks for an endorser: its writes have that of the role */
 export function noEndorser(query: Call['query']): void {
   if (query.create_transaction_for_endorser === 'true')
-    throw new AppError('not-implemented', 'Endorsement is not supported: the sponsor pays for what the issuer itself signs');
+    throw new AppError('not-implemented', 'Revocation is endorsed by the endorser of --endorser-protocol-role author, and by no call');
 }
+
+/** The options of the AnonCreds call that does what one of these asks for. */
+export const endorsingOptions = async (admin: Admin, tenant: string, query: Call['query']): Promise<ReturnType<typeof endorserQuery>> =>
+  endorserQuery(query.create_transaction_for_endorser, query.conn_id, (await admin.kernel.profiles.of(tenant)).settings.endorsement);
+
+/** The endorsement that a registration waits for; undefined where it waits for none. */
+const txnOf = (state: JsonObject, metadata: JsonObject): JsonObject | undefined =>
+  state.state === 'wait' ? (metadata.txn as JsonObject | undefined) : undefined;
 
 /** The answer of a registration whose ledger write is not done: the reason, or that it is still under way. */
 function finished(state: string, metadata: JsonObject, making?: string): void {
@@ -69,7 +78,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       attributes: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 125 }),
     }),
     async handle(admin, { tenant, query, body, key }) {
-      noEndorser(query);
+      const options = await endorsingOptions(admin, tenant, query);
       const {
         schema_name: name,
         schema_version: version,
@@ -81,14 +90,16 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       if (key === undefined && (await held(admin, tenant, schemaRecord.category, same)).length > 0)
         throw new AppError('bad-request', `Schema ${name} ${version} already exists`);
       const answer = await admin.calls.call(tenant, 'anoncreds-schema', 'register', {
-        input: { body: { schema: { issuerId, name, version, attrNames: attributes } }, query: {} },
+        input: { body: { schema: { issuerId, name, version, attrNames: attributes }, options }, query: {} },
         key,
       });
       const { schema_state: state, registration_metadata: metadata } = answer as Record<string, JsonObject>;
-      finished(state!.state as string, metadata!);
+      const txn = txnOf(state!, metadata!);
+      if (!txn) finished(state!.state as string, metadata!);
       const schema_id = state!.schema_id as string;
       const schema = indySchema(schema_id, state!.schema as unknown as SchemaValue['schema']);
-      return { sent: { schema_id, schema }, schema_id, schema };
+      const sent = { schema_id, schema };
+      return { sent, ...(txn ? { txn } : sent) } as JsonObject;
     },
   },
   {
@@ -142,7 +153,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       wait_for_revocation_setup: Type.Optional(Type.Boolean()),
     }),
     async handle(admin, { tenant, query, body, key }) {
-      noEndorser(query);
+      const endorsing = await endorsingOptions(admin, tenant, query);
       const { schema_id: schemaId, tag = 'default', support_revocation, revocation_registry_size } = body as Record<string, string>;
       const issuerId = await publicDid(admin, tenant);
       const known = await held(admin, tenant, credentialDefinitionRecord.category, { schema_id: schemaId!, issuer_id: issuerId });
@@ -151,7 +162,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       if (key === undefined && same)
         throw new AppError('bad-request', `Cred def for ${schemaId} ${tag} already exists: ${same.cred_def_id as string}`);
       const options = Object.fromEntries(
-        Object.entries({ support_revocation, revocation_registry_size }).filter(([, value]) => value !== undefined),
+        Object.entries({ ...endorsing, support_revocation, revocation_registry_size }).filter(([, value]) => value !== undefined),
       );
       const waits = body.wait_for_revocation_setup === undefined ? {} : { wait_for_revocation_setup: body.wait_for_revocation_setup };
       const answer = await admin.calls.call(tenant, 'anoncreds-credential-definition', 'register', {
@@ -159,9 +170,11 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
         key,
       });
       const { credential_definition_state: state, registration_metadata: metadata } = answer as Record<string, JsonObject>;
-      finished(state!.state as string, metadata!, `The key of the credential definition with the tag ${tag}`);
+      const txn = txnOf(state!, metadata!);
+      if (!txn) finished(state!.state as string, metadata!, `The key of the credential definition with the tag ${tag}`);
       const credential_definition_id = state!.credential_definition_id as string;
-      return { sent: { credential_definition_id }, credential_definition_id };
+      const sent = { credential_definition_id };
+      return { sent, ...(txn ? { txn } : sent) } as JsonObject;
     },
   },
   {

@@ -3,9 +3,10 @@ import { looksLikeVerkey, verkeyBytes } from '../../didcomm/encoding.ts';
 import { parseDidAlgo } from '../../dids/did-algo.ts';
 import { didcommServices, verkeysFor } from '../../dids/did-doc.ts';
 import { AppError } from '../../errors.ts';
+import type { JsonObject } from '../../ports/json.ts';
 import type { DidDocument } from '../../ports/ledger.ts';
 import type { Admin, AdminRoute } from '../route.ts';
-import { Endorsing, noEndorser } from './indy-families.ts';
+import { Endorsing, endorsingOptions } from './indy-families.ts';
 
 /** ACA-Py's name of the one ledger that an agent has. */
 const ONLY = 'default';
@@ -75,14 +76,17 @@ export const ledgerRoutes: readonly AdminRoute[] = [
     }),
     async handle(admin, { tenant, query }) {
       admin.work(tenant).ledger();
-      noEndorser(query);
-      const { algoPrefix } = (await admin.kernel.profiles.of(tenant)).settings;
+      const { algoPrefix, endorsement } = (await admin.kernel.profiles.of(tenant)).settings;
+      const asked = await endorsingOptions(admin, tenant, query);
       const { did, publicKey } = parseDidAlgo(query.did!);
       if (algoPrefix === undefined || !did.startsWith(algoPrefix)) throw new AppError('bad-request', `DID ${did} is none of this ledger`);
       if (!looksLikeVerkey(query.verkey!) || !Buffer.from(verkeyBytes(query.verkey!)).equals(publicKey))
         throw new AppError('bad-request', 'The verkey is not that of the DID: its key makes the DID');
-      // nobody registers a DID for another here: its own key writes it, with POST /wallet/did/public
-      return { success: true };
+      // nobody registers a DID for another here: its own key signs the write, whoever pays
+      if (!asked.create_transaction_for_endorser && endorsement.role !== 'author') return { success: true };
+      const input = { body: { did, ...(query.conn_id && { conn_id: query.conn_id }) }, query: {} };
+      const { txn } = (await admin.calls.call(tenant, 'wallet-did', 'register', { input })) as JsonObject;
+      return { success: true, ...(txn !== undefined && { txn }) };
     },
   },
   {

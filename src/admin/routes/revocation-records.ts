@@ -123,7 +123,7 @@ export async function credentialRecord(admin: Admin, { tenant, query }: Call): P
 export function noEndorserIn(body: JsonObject): void {
   const { create_transaction_for_endorser: wanted } = (body.options ?? {}) as JsonObject;
   if (wanted === true)
-    throw new AppError('not-implemented', 'Endorsement is not supported: the sponsor pays for what the issuer itself signs');
+    throw new AppError('not-implemented', 'Revocation is endorsed by the endorser of --endorser-protocol-role author, and by no call');
 }
 
 /** Revokes a credential, at once where the call says so; otherwise with the next publication. */
