@@ -1,0 +1,2 @@
+export type { AlgodOptions, Network, NodeOptions } from './algod.ts';
+export { didAlgoRegistry } from './registry.ts';
