@@ -89,11 +89,13 @@ test('files that docs/architecture.md names exist', () => {
 
 test('files that any page names by their whole path exist', () => {
   const wrong: string[] = [];
-  for (const file of globSync('{*.md,{docs,contracts,devnet,examples,deploy}/**/*.md}', {
+  for (const file of globSync('{*.md,{docs,contracts,devnet,examples,deploy,interop}/**/*.md}', {
     cwd: ROOT,
     exclude: (name) => name === 'node_modules',
   })) {
-    for (const [, named] of read(file).matchAll(/`((?:src|test|harness|bench|devnet|contracts|examples)\/[\w./-]+\.(?:ts|py|sh|json))`/g))
+    for (const [, named] of read(file).matchAll(
+      /`((?:src|test|harness|bench|devnet|contracts|examples|interop)\/[\w./-]+\.(?:ts|py|sh|json))`/g,
+    ))
       if (!existsSync(join(ROOT, named!))) wrong.push(`${file} -> ${named}`);
   }
   assert.deepEqual(wrong, []);

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, startReceiver, type TestAgent, until, type World } from '../support/agents.ts';
-import { CACHE, installOnce, run, startPeer } from './processes.ts';
+import { CACHE, installOnce, ROOT, run, startPeer } from './processes.ts';
 
 /** A real ACA-Py as a peer, from the package registry, on loopback and without a ledger. */
 
@@ -54,6 +55,25 @@ export async function bringAcapy(release: Release = 'newest'): Promise<string | 
     );
   });
   return undefined;
+}
+
+const PLUGIN = join(ROOT, 'interop/acapy-did-algo');
+
+/** The program that runs the ACA-Py of this clone's cache. */
+export const acapyPython = (): string => pythonOf('newest');
+
+/** Installs the plug-in for did:algo beside ACA-Py, as its users do; again where it has changed. */
+export async function bringAcapyPlugin(): Promise<void> {
+  const files = globSync(['pyproject.toml', 'README.md', 'acapy_did_algo/*.py'], { cwd: PLUGIN }).sort();
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(file).update(readFileSync(join(PLUGIN, file)));
+  const { folder } = RELEASES.newest;
+  await installOnce(folder, `.plugin-${hash.digest('hex').slice(0, 16)}`, async () => {
+    const pip = [...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'], PLUGIN];
+    const made = await run(acapyPython(), pip);
+    // the same version again: only the package itself
+    return made.code === 0 ? run(acapyPython(), [...pip, '--no-deps', '--force-reinstall']) : made;
+  });
 }
 
 /** The versions of what runs, for the test's output. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Body, freePort, type World } from '../support/agents.ts';
@@ -18,11 +19,29 @@ export interface Credo {
   event(name: string, matches: (event: Body) => boolean, what: string): Promise<Body>;
 }
 
-/** Installs the peer's packages where they are not yet. */
-export const bringCredo = (): Promise<void> =>
-  installOnce(join(FOLDER, 'node_modules'), '.installed', () =>
-    run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: FOLDER }),
+/** Installs what the package in a folder depends on where it is not yet; again where its lock file has changed. */
+const bringPackages = (folder: string): Promise<void> => {
+  const lock = createHash('sha256')
+    .update(readFileSync(join(folder, 'package-lock.json')))
+    .digest('hex')
+    .slice(0, 16);
+  return installOnce(join(folder, 'node_modules'), `.installed-${lock}`, () =>
+    run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder }),
   );
+};
+
+/** Installs the peer's packages. */
+export const bringCredo = (): Promise<void> => bringPackages(FOLDER);
+
+const PLUGIN = join(ROOT, 'interop/credo-did-algo');
+
+/** Installs what the registry for Credo depends on, and builds it. @returns its built module */
+export async function bringCredoPlugin(): Promise<string> {
+  await bringPackages(PLUGIN);
+  const { code, text } = await run('npm', ['run', 'build'], { cwd: PLUGIN });
+  if (code !== 0) throw new Error(`building ${PLUGIN} failed:\n${text}`);
+  return join(PLUGIN, 'build/index.js');
+}
 
 export const credoVersion = (): string =>
   (JSON.parse(readFileSync(join(FOLDER, 'node_modules/@credo-ts/didcomm/package.json'), 'utf8')) as { version: string }).version;
@@ -34,19 +53,28 @@ export interface CredoMediation {
   readonly concurrently?: boolean;
 }
 
+/** A Credo agent with AnonCreds: the built module of a registry, its options, and the folder for tails files. */
+export interface CredoAnonCreds {
+  readonly plugin: string;
+  readonly options: object;
+  readonly folder: string;
+}
+
 /** Starts a Credo agent that ends with the world. A `wallet` listens on nothing, a `mediator` on a port more, for WebSockets. */
 export async function startCredo(
   world: World,
   name: string,
   kind?: 'wallet' | 'mediator',
   { strategy = 'DirectDelivery', webSocketsAlone = false, concurrently = false }: CredoMediation = {},
+  anonCreds?: CredoAnonCreds,
 ): Promise<Credo> {
   const port = await freePort();
   const mediates = [strategy, webSocketsAlone ? 'ws' : 'all', concurrently ? 'concurrently' : 'in order'];
   const more = kind === 'mediator' ? [kind, String(await freePort()), ...mediates] : kind ? [kind] : [];
+  const env = { ...process.env, CREDO_ANONCREDS: anonCreds && JSON.stringify(anonCreds) };
   const events = waiting<Body>();
   const answers = waiting<Body>();
-  const peer = startPeer(process.execPath, [join(FOLDER, 'agent.mjs'), String(port), name, ...more], process.env, (line) => {
+  const peer = startPeer(process.execPath, [join(FOLDER, 'agent.mjs'), String(port), name, ...more], env, (line) => {
     const sent = JSON.parse(line) as Body;
     (sent.event ? events : answers).add(sent);
   });

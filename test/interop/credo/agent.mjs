@@ -38,15 +38,24 @@ const logger = new ConsoleLogger(LogLevel.warn);
 // standard output is the control channel
 for (const name of ['log', 'info', 'warn', 'debug', 'trace']) console[name] = (...what) => console.error(...what);
 
+// AnonCreds, and what its registry needs, where the environment has it; a test of messages alone needs no library
+const given = process.env.CREDO_ANONCREDS;
+// the library comes before what takes it
+const { anoncreds } = given ? await import('./library.mjs') : {};
+const support = given ? await import('./anoncreds.mjs') : undefined;
+const anonCreds = await support?.anonCreds(JSON.parse(given), anoncreds);
+
 const agent = new Agent({
   config: { logger, allowInsecureHttpUrls: true },
-  dependencies,
+  dependencies: anonCreds ? { ...dependencies, FileSystem: anonCreds.FileSystem } : dependencies,
   modules: {
     memory: new MemoryModule(),
+    ...anonCreds?.modules,
     didcomm: new DidCommModule({
       ...(doors.length > 0 ? { endpoints } : {}),
       transports: { inbound: doors, outbound: [new DidCommHttpOutboundTransport(), ...(kind ? [sockets] : [])] },
       connections: { autoAcceptConnections: true },
+      ...anonCreds?.didcomm,
       processDidCommMessagesConcurrently: order === 'concurrently',
       ...(kind === 'wallet'
         ? { mediationRecipient: { mediatorPollingInterval: POLL_MS, maximumMediatorReconnectionIntervalMs: 1000 } }
@@ -174,6 +183,7 @@ const COMMANDS = {
     await agent.didcomm.basicMessages.sendMessage(connection, content);
     return {};
   },
+  ...support?.anonCredsCommands(agent),
 };
 
 /** A did:peer:2 of ours with our endpoint, as an invitation can name it. */
@@ -217,6 +227,7 @@ agent.events.on(DidCommConnectionEventTypes.DidCommConnectionDidRotated, ({ payl
 agent.events.on(DidCommDiscoverFeaturesEventTypes.QueryReceived, ({ payload }) =>
   tell({ event: 'query', connection: payload.connection.id, version: payload.protocolVersion }),
 );
+support?.watchAnonCreds(agent, tell);
 tell({ event: 'ready', url: endpoints[0] ?? null });
 
 const lines = createInterface({ input: process.stdin });
