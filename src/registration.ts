@@ -46,7 +46,15 @@ export async function registered(config: Config): Promise<Registered> {
     const routes = [...registry.protocols, ...plugins].flatMap((one) => one.publicRoutes ?? []);
     const publicRoutes = compilePublicRoutes([...routes, ...registry.publicCommands.map(publicCommand)], ['/', ...paths]);
     const acts = formatWork(registry.formats, registry.records);
-    const own = { ...ownWork, ...acts, ...formerWork(acts), ...anoncredsObjectWork, ...revocationWork, ...agent2018Work, ...endorsementWork };
+    const own = {
+      ...ownWork,
+      ...acts,
+      ...formerWork(acts),
+      ...anoncredsObjectWork,
+      ...revocationWork,
+      ...agent2018Work,
+      ...endorsementWork,
+    };
     return { plugins, registry, publicRoutes, paths, ops: mergedWork(own, plugins) };
   });
 }

@@ -252,7 +252,11 @@ test('an author without an endorser is told so, in ACA-Py’s words', async () =
 });
 
 test('in a wallet of many: an author through a connection with the base wallet, the others by its sponsor as before', async () => {
-  const base = await world.start('agency', { devnet, sponsor: true, flags: [...MULTITENANT, ...ENDORSER, '--base-wallet-routes', '/(out-of-band|transactions).*'] });
+  const base = await world.start('agency', {
+    devnet,
+    sponsor: true,
+    flags: [...MULTITENANT, ...ENDORSER, '--base-wallet-routes', '/(out-of-band|transactions).*'],
+  });
   const made = await base.post('/out-of-band/create-invitation?auto_accept=true&multi_use=true', HANDSHAKE);
   const author = await newTenant(base, 'author', {
     extra_settings: {

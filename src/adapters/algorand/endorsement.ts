@@ -57,8 +57,7 @@ const surroundings = (context: Context) => {
       const node = await context.nodes.current();
       const params = await node.parameters();
       const found = await context.registry();
-      if (found.state !== 'ready')
-        throw new AppError(found.state === 'unfunded' ? 'ledger-waiting' : 'ledger-wrong-network', found.reason);
+      if (found.state !== 'ready') throw new AppError(found.state === 'unfunded' ? 'ledger-waiting' : 'ledger-wrong-network', found.reason);
       return { node, params };
     },
     /** The plan of a write for any payer: nothing that an earlier version locks counts as the payer's. */

@@ -88,8 +88,7 @@ export function tracedLedger(ledger: Ledger, trace: Trace): Ledger {
     send: (signed) => span('ledger write', of(signed.write.kind), () => ledger.send(signed), { kind: 'client' }),
     outcome: (signed) => span('ledger outcome', of(signed.write.kind), () => ledger.outcome(signed), { kind: 'client' }),
     endorsement: {
-      request: (write, keys) =>
-        span('ledger request', of(write.kind), () => ledger.endorsement.request(write, keys), { kind: 'client' }),
+      request: (write, keys) => span('ledger request', of(write.kind), () => ledger.endorsement.request(write, keys), { kind: 'client' }),
       endorse: (request, terms) => span('ledger endorse', {}, () => ledger.endorsement.endorse(request, terms), { kind: 'client' }),
       check: (write, group, keys) =>
         span('ledger check', of(write.kind), () => ledger.endorsement.check(write, group, keys), { kind: 'client' }),
