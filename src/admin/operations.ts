@@ -125,7 +125,7 @@ export function recordOperations(def: RecordDef): Operation[] {
           const role = alias(query.role ?? query.their_role);
           const page = await admin.kernel.db.store.find(tenant, def.category, {
             state,
-            role: (role !== undefined && routes.peerRole?.[role]) || role,
+            role: routes.peerRole?.get(role) ?? role,
             connection: query.connection_id,
             tags,
             limit: Number(query.limit ?? query.count ?? 100),

@@ -103,7 +103,7 @@ export interface AdminRoutes<V extends RecordValue> {
   /** Other names of states and roles that the list's filters understand: RFC 0023 and RFC 0160 call them differently. */
   readonly aliases?: Readonly<Record<string, string>>;
   /** Where the list's filter names the peer's role: ours, by the peer's. */
-  readonly peerRole?: Readonly<Record<string, string>>;
+  readonly peerRole?: ReadonlyMap<string | undefined, string>;
   /** What `GET one` answers, where it is not the view. */
   detail?(record: LoadedRecord<V>, formats: Formats): JsonObject;
   readonly notFound?: string;

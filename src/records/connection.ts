@@ -86,8 +86,10 @@ const isOwnInvitation = ({ request_id, invitation_service, protocol }: Connectio
   request_id === undefined && invitation_service === undefined && protocol !== 'connection-2018';
 
 /** The peer's role, by ours; ACA-Py's `their_role`. */
-const THEIR_ROLE: Readonly<Record<string, string>> = { inviter: 'invitee', invitee: 'inviter' };
-const theirRole = (role: string | undefined): string | undefined => (role === undefined ? undefined : THEIR_ROLE[role]);
+const THEIR_ROLE: ReadonlyMap<string | undefined, string> = new Map([
+  ['inviter', 'invitee'],
+  ['invitee', 'inviter'],
+]);
 
 /** RFC 0023's name of a state, from our side; ACA-Py's `rfc23_state`. */
 function rfc23State(state: string | undefined, role: string | undefined): string {
@@ -124,7 +126,7 @@ export const connection = defineRecord<ConnectionValue>({
       my_did: value.my_did,
       their_did: value.their_did,
       their_label: value.their_label,
-      their_role: theirRole(record.role),
+      their_role: THEIR_ROLE.get(record.role),
       connection_protocol: value.connection_protocol,
       rfc23_state: rfc23State(record.state, record.role),
       invitation_key: value.invitation_key,
