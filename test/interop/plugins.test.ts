@@ -86,10 +86,10 @@ describe('a credential of ours that cannot be revoked', { skip: reason }, () => 
       const holder = others[name]!;
       const verifier = others[name === 'acapy' ? 'credo' : 'acapy']!;
       const withUs = await connectWallets(ours, holder);
-      await issueTo(issuer, withUs.inviter, credDefId, { name, age: '42' });
-      assert.equal(await prove(ours, holder, withUs.inviter), 'true');
+      await issueTo(issuer, withUs, credDefId, { name, age: '42' });
+      assert.equal(await prove(ours, holder, withUs), 'true');
       const withOther = await connectWallets(verifier, holder);
-      assert.equal(await prove(verifier, holder, withOther.inviter), 'true');
+      assert.equal(await prove(verifier, holder, withOther), 'true');
     });
   }
 });

@@ -34,7 +34,7 @@ const seconds = (): number => Math.floor(Date.now() / 1000);
 
 /** The time of the ledger's last block. */
 async function blockTime({ url, token }: Devnet): Promise<number> {
-  const algod = new algosdk.Algodv2(token, url, '');
+  const algod = new algosdk.Algodv2(token, url);
   const { lastRound } = await algod.status().do();
   return Number((await algod.block(lastRound).headerOnly(true).do()).block.header.timestamp);
 }
@@ -63,9 +63,9 @@ describe('a credential of ours that can be revoked', { skip: reason }, () => {
     credDefId = await define();
     const revoked: string[] = [];
     for (const kind of KINDS) {
-      const { inviter } = await connectWallets(verifiers.ours, holders[kind]);
+      const connection = await connectWallets(verifiers.ours, holders[kind]);
       for (const name of ['good', 'revoked', 'also good']) {
-        const { cred_ex_record } = await issueTo(issuer, inviter, credDefId, { name, age: '42' });
+        const { cred_ex_record } = await issueTo(issuer, connection, credDefId, { name, age: '42' });
         if (name === 'revoked') revoked.push(cred_ex_record.cred_ex_id);
       }
     }
@@ -95,12 +95,12 @@ describe('a credential of ours that can be revoked', { skip: reason }, () => {
     for (const verifierKind of KINDS)
       test(`holder ${holderKind}, verifier ${verifierKind}`, async () => {
         const [holder, verifier] = [holders[holderKind], verifiers[verifierKind]];
-        const { inviter } = await connectWallets(verifier, holder);
+        const connection = await connectWallets(verifier, holder);
         const verdicts: Record<string, string> = {};
         for (const [form, intervalOf] of Object.entries(INTERVALS))
           for (const name of ['good', 'revoked']) {
             const restrictions = [{ cred_def_id: credDefId }];
-            const { thread, verdict } = await verifier.ask(inviter, {
+            const { thread, verdict } = await verifier.ask(connection, {
               name: 'proof',
               version: '1.0',
               requested_attributes: { name: { name: 'name', restrictions } },

@@ -11,6 +11,8 @@ export type Values = Readonly<Record<string, string>>;
 
 export interface Wallet {
   readonly name: string;
+  /** Whether it leaves invitations to the other: ACA-Py does not complete a did-exchange that it began by an invitation of Credo's. */
+  readonly invited?: boolean;
   /** Invites; `connected` is this side's id of the connection. */
   invite(): Promise<{ invitation: Body; connected(): Promise<string> }>;
   /** Accepts an invitation. @returns this side's id of the connection */
@@ -21,11 +23,13 @@ export interface Wallet {
   present(thread: string, values: Values): Promise<void>;
 }
 
-/** Connects two wallets. */
-export async function connectWallets(inviter: Wallet, invitee: Wallet): Promise<{ inviter: string; invitee: string }> {
+/** Connects two wallets. @returns the id of the connection at the first of them */
+export async function connectWallets(one: Wallet, other: Wallet): Promise<string> {
+  const [inviter, invitee] = one.invited ? [other, one] : [one, other];
   const { invitation, connected } = await inviter.invite();
   const accepted = await invitee.accept(invitation);
-  return { inviter: await connected(), invitee: accepted };
+  const invited = await connected();
+  return inviter === one ? invited : accepted;
 }
 
 /** Flags of a holder that takes every credential, and a verifier that verifies by itself. */
@@ -102,6 +106,7 @@ export function controlled(name: string, controller: Controller): Wallet {
 export function driven(name: string, credo: Credo): Wallet {
   return {
     name,
+    invited: true,
     async invite() {
       const made = await credo.ask('invite');
       const isOver = (one: Body): boolean => one.state === 'completed' && one.outOfBandId === made.id;

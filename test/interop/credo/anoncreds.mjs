@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { access, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AnonCredsDidCommCredentialFormatService, AnonCredsDidCommProofFormatService, AnonCredsModule } from '@credo-ts/anoncreds';
@@ -39,7 +39,8 @@ const fileSystemIn = (folder) =>
       if (verifyHash && Buffer.compare(createHash(verifyHash.algorithm).update(bytes).digest(), verifyHash.hash) !== 0)
         throw new Error(`${url} has another hash`);
       await mkdir(dirname(path), { recursive: true });
-      const part = `${path}.${process.pid}`;
+      // Credo downloads the same file for each referent at the same time
+      const part = `${path}.${randomUUID()}`;
       await writeFile(part, bytes);
       await rename(part, path);
     }
