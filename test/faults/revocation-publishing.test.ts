@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, rmSync } from 'node:fs';
+import { after, before, beforeEach, test } from 'node:test';
+import { type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
+import { admin, type Devnet } from '../support/ledger.ts';
+
+/** Revocations while the ledger is away, refuses, or lets groups expire: the wallet is never ahead of it. */
+
+const ISSUE = 'issue_credential_v2_0';
+const world = createWorld();
+let devnet: Devnet;
+let faber: TestAgent;
+let bob: TestAgent;
+let credDefId: string;
+let connection: string;
+
+before(async () => {
+  devnet = await world.devnet({ clock: 'wall' });
+  faber = await world.start('faber', {
+    devnet,
+    sponsor: true,
+    flags: ['--preserve-exchange-records', '--auto-respond-credential-request'],
+  });
+  bob = await world.start('bob', { devnet, flags: ['--auto-respond-credential-offer', '--auto-store-credential'] });
+  const { result } = await faber.post('/wallet/did/create', { method: 'algo' });
+  const did = result.did as string;
+  await faber.post(`/wallet/did/public?did=${encodeURIComponent(did)}`);
+  const { schema_state } = await faber.post('/anoncreds/schema', {
+    schema: { issuerId: did, name: 'degree', version: '1.0', attrNames: ['number'] },
+  });
+  const defined = await faber.post('/anoncreds/credential-definition', {
+    credential_definition: { issuerId: did, schemaId: schema_state.schema_id, tag: 'revocable' },
+    options: { support_revocation: true, revocation_registry_size: 32 },
+  });
+  credDefId = defined.credential_definition_state.credential_definition_id;
+  connection = (await connect(faber, bob)).inviter;
+});
+beforeEach(() => admin(devnet, 'DELETE', 'faults'));
+after(() => world.close());
+
+async function issue(): Promise<string> {
+  const sent = await faber.post('/issue-credential-2.0/send', {
+    connection_id: connection,
+    filter: { anoncreds: { cred_def_id: credDefId } },
+    credential_preview: { '@type': 'issue-credential/2.0/credential-preview', attributes: [{ name: 'number', value: '1' }] },
+  });
+  const done = await faber.event(ISSUE, (one) => one.thread_id === sent.thread_id && one.state === 'done', 'the credential');
+  return done.cred_ex_id;
+}
+const recordOf = async (exchange: string): Promise<Body> =>
+  (await faber.get(`/revocation/credential-record?cred_ex_id=${exchange}`)).result;
+const onLedger = async (record: Body): Promise<boolean> => {
+  const { rev_reg_delta } = await faber.get(`/revocation/registry/${record.rev_reg_id}/issued/indy_recs`);
+  return (rev_reg_delta.value.revoked as number[]).includes(Number(record.cred_rev_id));
+};
+const revokedHooks = (exchange: string): number =>
+  faber.hooks.list.filter(
+    ({ topic, payload }) => topic === 'issuer_cred_rev' && payload.cred_ex_id === exchange && payload.state === 'revoked',
+  ).length;
+
+for (const kind of ['drop', 'drop-after', 'expire', 'reject']) {
+  test(`[P2] ${kind}: the credential stays issued until the ledger has it, and is revoked once`, async () => {
+    const exchange = await issue();
+    await admin(devnet, 'POST', 'faults', { kind, path: '/v2/transactions' });
+    const { status, text } = await faber.call('POST', '/anoncreds/revocation/revoke', { cred_ex_id: exchange, publish: true });
+    assert.ok([200, 400, 504].includes(status), text);
+    if (status === 200) assert.equal(await onLedger(await recordOf(exchange)), true);
+    if (status === 400) {
+      // refused for good: nothing is revoked, and the revocation is still pending
+      const record = await recordOf(exchange);
+      assert.deepEqual([record.state, await onLedger(record)], ['issued', false]);
+      const published = await faber.post('/anoncreds/revocation/publish-revocations', {});
+      assert.deepEqual(published, { rrid2crid: { [record.rev_reg_id]: [Number(record.cred_rev_id)] } });
+    }
+    const record = await until(async () => {
+      const one = await recordOf(exchange);
+      return one.state === 'revoked' && one;
+    }, 'the revocation');
+    assert.equal(await onLedger(record), true);
+    await faber.event('issuer_cred_rev', (one) => one.cred_ex_id === exchange && one.state === 'revoked', 'the webhook');
+    assert.equal(revokedHooks(exchange), 1);
+  });
+}
+
+test('twenty callers at once share records of the log, and each is answered when the ledger has it', async () => {
+  const exchanges = await Promise.all(Array.from({ length: 20 }, () => issue()));
+  const answers = await Promise.all(
+    exchanges.map((cred_ex_id) => faber.call('POST', '/anoncreds/revocation/revoke', { cred_ex_id, publish: true })),
+  );
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+  const records = await Promise.all(exchanges.map(recordOf));
+  assert.deepEqual([...new Set(records.map(({ state }) => state))], ['revoked']);
+  assert.equal(new Set(records.map(({ rev_reg_id, cred_rev_id }) => `${rev_reg_id} ${cred_rev_id}`)).size, 20);
+  for (const record of records) assert.equal(await onLedger(record), true);
+});
+
+test('[P3] a wallet from before a revocation revokes on top of what the ledger has, and is made one with it', async () => {
+  const exchanges = [await issue(), await issue()];
+  const [first, second] = exchanges as [string, string];
+  const { store } = faber;
+  const again = async (): Promise<void> => {
+    faber = await world.start('faber', { devnet, sponsor: true, store });
+  };
+  await faber.stop();
+  copyFileSync(store, `${store}.old`);
+  await again();
+  await faber.post('/anoncreds/revocation/revoke', { cred_ex_id: first, publish: true });
+  await faber.stop();
+  for (const end of ['-wal', '-shm']) rmSync(`${store}${end}`, { force: true });
+  copyFileSync(`${store}.old`, store);
+  await again();
+  const before = await recordOf(first);
+  assert.deepEqual([before.state, await onLedger(before)], ['issued', true]);
+  await faber.post('/anoncreds/revocation/revoke', { cred_ex_id: second, publish: true });
+  for (const exchange of exchanges) assert.equal(await onLedger(await recordOf(exchange)), true);
+  const path = `/revocation/registry/${before.rev_reg_id}/fix-revocation-entry-state?apply_ledger_update=true`;
+  const fixed = await faber.call('PUT', path);
+  assert.equal(fixed.status, 200, fixed.text);
+  assert.equal((await recordOf(first)).state, 'revoked');
+  assert.deepEqual((await faber.call('PUT', path)).body, { rev_reg_delta: {}, accum_calculated: {}, accum_fixed: {} });
+});
