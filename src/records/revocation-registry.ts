@@ -1,7 +1,11 @@
+import Type from 'typebox';
 import { ISSUING_FOR, REVOCATION_REGISTRY } from '../formats/registry-index.ts';
 import { compact, defineRecord, isoTime } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { RevocationStatus } from '../ports/ledger.ts';
+
+/** How many indices a registry has, 0 included. */
+export const RegistrySize = Type.Integer({ minimum: 4, maximum: 32_768 });
 
 /** What a registry is for: it issues for its credential definition, or takes over when the one that does is full. */
 export type RegistryUse = 'issuing' | 'backup' | 'none';

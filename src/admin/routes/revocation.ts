@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { revocationRegistry } from '../../records/revocation-registry.ts';
+import { RegistrySize, revocationRegistry } from '../../records/revocation-registry.ts';
 import type { Admin, AdminRoute, Call } from '../route.ts';
 import { Endorsing, noEndorser } from './indy-families.ts';
 import {
@@ -71,7 +71,7 @@ export const revocationRoutes: readonly AdminRoute[] = [
     route: 'POST /revocation/create-registry',
     tag: TAG,
     summary: 'Creates a new revocation registry',
-    body: Type.Object({ credential_definition_id: Type.String(), max_cred_num: Type.Optional(Type.Integer()) }),
+    body: Type.Object({ credential_definition_id: Type.String(), max_cred_num: Type.Optional(RegistrySize) }),
     async handle(admin, call) {
       const { credential_definition_id, max_cred_num = 1000 } = call.body as { credential_definition_id: string; max_cred_num?: number };
       const definition = await revocableDefinition(admin, call.tenant, credential_definition_id);

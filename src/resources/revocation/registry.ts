@@ -6,7 +6,7 @@ import { loadedRecord } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { LedgerWrite, RevocationStatus } from '../../ports/ledger.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../../records/anoncreds-credential-definition.ts';
-import { type RevocationRegistryValue, revocationRegistry } from '../../records/revocation-registry.ts';
+import { RegistrySize, type RevocationRegistryValue, revocationRegistry } from '../../records/revocation-registry.ts';
 import { ON_LEDGER, PUBLISHING, publishingCommands, publishingResults, unpublished } from './publishing.ts';
 import { arranged, definitionOf, fullOf, makeOf, type RegistryContext, type Standing, usesOf } from './uses.ts';
 
@@ -18,10 +18,6 @@ const MAKING_MS = 400_000;
 /** How soon, and how seldom at last, the making of a registry is tried again. */
 const AGAIN_MS = 10_000;
 const SELDOM_MS = 10 * 60_000;
-
-export const MIN_SIZE = 4;
-export const MAX_SIZE = 32_768;
-export const Size = Type.Integer({ minimum: MIN_SIZE, maximum: MAX_SIZE });
 
 const CredDef = Type.Object({ cred_def_id: Type.String() });
 
@@ -59,7 +55,7 @@ const create = registryCommand({
     issuerId: Type.String(),
     cred_def_id: Type.String(),
     tag: Type.String({ minLength: 1, maxLength: 256 }),
-    max_cred_num: Size,
+    max_cred_num: RegistrySize,
     verkey: Type.String(),
     manual: Type.Optional(Type.Boolean()),
     spare: Type.Optional(Type.Boolean()),
