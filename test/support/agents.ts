@@ -298,6 +298,7 @@ export async function connect(inviter: TestAgent, invitee: TestAgent): Promise<{
 export async function anchor(
   issuer: TestAgent,
   attrNames: readonly string[],
+  options: { support_revocation?: boolean; revocation_registry_size?: number } = {},
 ): Promise<{ did: string; schemaId: string; credDefId: string }> {
   const { result } = await issuer.post('/wallet/did/create', { method: 'algo' });
   const did = result.did as string;
@@ -312,7 +313,7 @@ export async function anchor(
     async () => {
       const { credential_definition_state: state } = await issuer.post('/anoncreds/credential-definition', {
         credential_definition,
-        options: {},
+        options,
       });
       return state.state === 'finished' && state;
     },
