@@ -9,11 +9,11 @@ import { type Body, type Controller, pause, startWebhooks } from '../../examples
 import { startLedger } from '../../harness/network.ts';
 import { answers, freePort, type Program, program } from '../../harness/processes.ts';
 
-/** An author and its endorser as processes, of which one dies at every step of a write. */
+/** An author and its endorser as processes, of which one dies at moments of a write. */
 
 /** Writes, and how long (ms) after each was ordered a process dies: in and between the commits of request, group, answer, signature and ack. */
 const ALL = [0, 15, 30, 45, 60, 80, 100, 130, 160, 200, 250, 320];
-const DELAYS = process.env.FLEXID_FULL ? ALL : [0, 45, 100, 200];
+const DELAYS = process.env.FLEXID_FULL ? ALL : [0, 80, 200];
 const PATIENCE_MS = 120_000;
 
 const until = async <T>(look: () => Promise<T | undefined | false>, what: string): Promise<T> => {

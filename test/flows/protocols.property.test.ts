@@ -20,6 +20,7 @@ import type { JsonObject } from '../../src/ports/json.ts';
 import type { ClaimedJob, Database, StoredRecord } from '../../src/ports/store.ts';
 import { NO_TRACE } from '../../src/ports/trace.ts';
 import { credential } from '../../src/records/credential.ts';
+import { SETTINGS } from '../support/steps.ts';
 
 /** What holds of every protocol, derived from its literal: nothing here knows one by name, but for bodies that pass its schema. */
 
@@ -45,6 +46,7 @@ const FLAGS = ['Invites', 'Requests']
   );
 const settings = (): Settings =>
   ({
+    ...SETTINGS,
     label: 'test',
     endpoint: 'http://127.0.0.1:1',
     moreEndpoints: [],
@@ -107,6 +109,7 @@ async function placed(protocol: Protocol, state: string, role: string | undefine
   const def = registry.records.get('connection')!;
   const exchange = {
     protocol: protocol.name,
+    thread,
     thread_id: thread,
     invi_msg_id: thread,
     initiator: 'self',
@@ -115,6 +118,12 @@ async function placed(protocol: Protocol, state: string, role: string | undefine
     new_did: 'did:peer:4zQmNew',
     verkey: moved.verkey,
     routing_key: mine.verkey,
+    signature_request: [{}],
+    signature_response: [],
+    messages_attach: [{ '@id': 'a', data: { json: {} } }],
+    formats: [],
+    timing: {},
+    meta_data: { context: {}, processing: {} },
   };
   await db.store.commit(TENANT, {
     keys: [mine, moved].map((pair) => ({ kid: pair.verkey, type: 'ed25519', secret: pair.secretKey })),
@@ -207,6 +216,13 @@ const BODY: JsonObject = {
   queries: [{ 'feature-type': 'protocol', match: '*' }],
   protocols: [{ pid: 'x' }],
   disclosures: [{ 'feature-type': 'protocol', id: 'x' }],
+  job: 'TRANSACTION_AUTHOR',
+  signature_request: {},
+  signature_response: {},
+  endorser_did: 'did:algo:x',
+  messages_attach: { '@id': 'a', data: { json: {} } },
+  revocation_format: 'anoncreds',
+  credential_id: 'did:algo:x::1',
 };
 /** What is attached to messages of credentials and proofs, and in which format, whatever their version. */
 const ATTACHED: Readonly<Record<string, readonly [field: string, format: string]>> = {
@@ -230,6 +246,9 @@ const messageOf = (protocol: Protocol, name: string, { thread, peer }: Place): J
   '~thread': { thid: thread, pthid: thread },
   ...BODY,
   ...attachedTo(name),
+  // transactions are known by members of their own
+  transaction_id: thread,
+  ...(protocol.name === 'endorse-transaction' ? { thread_id: thread } : {}),
   // who moves to another DID is to be heard under the same key by this test
   to_did: ownPeer2({ verkey: peer.verkey, endpoint: 'http://127.0.0.1:1' }),
 });
