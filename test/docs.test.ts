@@ -111,6 +111,9 @@ test('docs/dependencies.md has a line with a licence for every dependency', () =
     const { dependencies, devDependencies } = JSON.parse(read(file)) as Record<string, Record<string, string> | undefined>;
     return Object.keys({ ...dependencies, ...devDependencies });
   });
+  const { dependencies: ofCredo } = JSON.parse(read('interop/credo-did-algo/package.json')) as { dependencies: object };
+  const [, ofAcapy] = /^dependencies = \[(.*)\]$/m.exec(read('interop/acapy-did-algo/pyproject.toml'))!;
+  named.push(...Object.keys(ofCredo), ...[...ofAcapy!.matchAll(/"([A-Za-z0-9_-]+)/g)].map(([, name]) => name!));
   assert.deepEqual(rows.map(([name]) => name).sort(), named.sort());
   for (const [name, licence] of rows) {
     const manifest = join(ROOT, 'node_modules', name, 'package.json');
