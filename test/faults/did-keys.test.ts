@@ -130,8 +130,9 @@ for (const [when, at, ms] of FEW)
 
 for (const [when, at, ms] of process.env.FLEXID_FULL ? STEPS.slice(1, 5) : FEW.slice(1))
   test(`a document that is staged, kill -9 ${when}: it is there once, whole, and nothing is left behind`, async () => {
+    // former keys make it larger than one call
+    while (JSON.stringify((await resolved()).document).length <= 2_500) await call('PATCH', '/ledger/rotate-public-did-keypair');
     const { document, version } = await resolved();
-    assert.ok(JSON.stringify(document).length > 2_500, 'former keys have made it larger than one call');
     const before = await present();
     await killed('/ledger/rotate-public-did-keypair', undefined, at, ms);
     await until(async () => (await present()).verkey !== before.verkey, 'the new key');
