@@ -7,7 +7,7 @@ import { type Body, HANDSHAKE } from '../support/agents.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
 import { message, requestFor, serviceOf, startStranger } from '../support/stranger.ts';
 
-const ROUNDS = process.env.FLEXID_FULL ? 25 : 8;
+const ROUNDS = process.env.FLEXID_FULL ? 25 : 6;
 const ROUNDS_2018 = process.env.FLEXID_FULL ? 6 : 3;
 const AT_ONCE = 4;
 

@@ -13,7 +13,7 @@ import { answers, freePort, type Program, program } from '../../harness/processe
 
 /** Writes, and how long (ms) after each was ordered a process dies: in and between the commits of request, group, answer, signature and ack. */
 const ALL = [0, 15, 30, 45, 60, 80, 100, 130, 160, 200, 250, 320];
-const DELAYS = process.env.FLEXID_FULL ? ALL : [0, 80, 200];
+const DELAYS = process.env.FLEXID_FULL ? ALL : [0, 120];
 const PATIENCE_MS = 120_000;
 
 const until = async <T>(look: () => Promise<T | undefined | false>, what: string): Promise<T> => {
