@@ -5,9 +5,9 @@ import type { Credential } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import { bytes, json, linkSecret, readDefinition, readSchema } from './anoncreds-objects.ts';
-import { indexOf, isRevoked, registryOf } from './anoncreds-revocation.ts';
+import { indexOf, registryOf } from './anoncreds-revocation.ts';
 import { canonicalName, encodeValues, encodingFits } from './anoncreds-values.ts';
-import { issuingRegistry, ownRegistry, revocationIndex, takeIndex } from './registry-index.ts';
+import { issuingRegistry, ownRegistry, revocationIndex, revokedIn, takeIndex } from './registry-index.ts';
 import { listOf } from './status-list.ts';
 
 const LINK_SECRET_ID = 'default';
@@ -102,7 +102,7 @@ export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
     const { row, definition, definitionId, private: registryKey } = await ownRegistry(ctx, taken);
     const { status, time } = await ctx.ledger().statusAt(definitionId);
     // of a store that was restored: the ledger knows that the index was given before
-    if (isRevoked(status, index)) return takeIndex(row);
+    if (revokedIn(status)(index)) return takeIndex(row);
     const list = listOf(status, { definition, definitionId }, time);
     const value = await ctx.anoncreds.createCredential(ctx.tenant, {
       ...input,

@@ -17,16 +17,7 @@ import type { StoredRecord } from '../ports/store.ts';
 import { type HeldCredential, type Matches, matchCredentials, provenApart, selectCredentials, whyNot } from './anoncreds-match.ts';
 import { verifiedMessages } from './anoncreds-messages.ts';
 import { linkSecret, readDefinition, readSchema } from './anoncreds-objects.ts';
-import {
-  indexOf,
-  isRevoked,
-  type PresentedStatuses,
-  registryOf,
-  stateAt,
-  stateFor,
-  statusesOf,
-  witnessOf,
-} from './anoncreds-revocation.ts';
+import { indexOf, type PresentedStatuses, registryOf, stateAt, stateFor, statusesOf, witnessOf } from './anoncreds-revocation.ts';
 import { canonicalName } from './anoncreds-values.ts';
 import { type Interval, intervalsOf, withoutEmptyIntervals } from './non-revocation.ts';
 import { type PresentationPreview, wishesOfPreview } from './presentation-preview.ts';
@@ -40,6 +31,7 @@ import {
   weightOf,
   wishesOf,
 } from './proof-request.ts';
+import { revokedIn } from './registry-index.ts';
 import { meets, type Subject, WqlUnsupported } from './wql.ts';
 
 /** A wallet's credentials are matched in memory, up to this many. */
@@ -165,7 +157,7 @@ async function isRevokedFor(ctx: WorkContext, row: StoredRecord, interval: Inter
   const index = indexOf(credential);
   if (index === undefined) return false;
   try {
-    return isRevoked((await stateFor(ctx, credential.rev_reg_id!, interval)).status, index);
+    return revokedIn((await stateFor(ctx, credential.rev_reg_id!, interval)).status)(index);
   } catch (error) {
     // without a state at that time it proves as little
     if (error instanceof AppError && error.code === 'bad-request') return true;

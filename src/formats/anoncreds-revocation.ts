@@ -52,10 +52,6 @@ export const indexOf = (credential: Credential): number | undefined =>
     ? undefined
     : (credential as { signature?: { r_credential?: { i?: number } | null } }).signature?.r_credential?.i;
 
-/** Whether an index is revoked in a state. */
-export const isRevoked = ({ revoked }: RevocationStatus, index: number): boolean =>
-  ((Buffer.from(revoked, 'base64url')[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-
 /**
  * The state of a registry that a holder shows for an interval: the one in force at its end, or now.
  * @throws AppError `bad-request` where there was none, or the interval is none

@@ -153,7 +153,7 @@ test('a credential has its index in details and webhooks, and is revoked when th
   assert.equal(await isGood(other.credential), true);
 });
 
-test('pending revocations are listed, cleared and published, by one record for all', async () => {
+test('pending revocations are listed, cleared and published, by one call for all', async () => {
   const issued = [await issue(3), await issue(4)];
   const [first, second] = issued as [(typeof issued)[0], (typeof issued)[0]];
   const { registry } = first;

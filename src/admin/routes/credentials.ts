@@ -1,7 +1,8 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { subjectOfRow } from '../../formats/anoncreds-presentation.ts';
-import { indexOf, isRevoked, stateAt } from '../../formats/anoncreds-revocation.ts';
+import { indexOf, stateAt } from '../../formats/anoncreds-revocation.ts';
+import { revokedIn } from '../../formats/registry-index.ts';
 import { meets, WqlUnsupported } from '../../formats/wql.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { Credential } from '../../ports/anoncreds.ts';
@@ -97,7 +98,7 @@ export const credentialRoutes: readonly AdminRoute[] = [
       if (index === undefined) return { revoked: false };
       // the state in force at the end of the interval counts, whatever came before
       const { status } = await stateAt(admin.work(tenant), credential.rev_reg_id!, query.to ? Number(query.to) : undefined);
-      return { revoked: isRevoked(status, index) };
+      return { revoked: revokedIn(status)(index) };
     },
   },
   {
