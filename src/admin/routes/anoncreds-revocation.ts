@@ -6,16 +6,11 @@ import type { RevocationRegistryDefinition } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { revocationRegistry } from '../../records/revocation-registry.ts';
 import type { Admin, AdminRoute, Call } from '../route.ts';
-import { ByCredential, Fixing, Publication, Revocation } from './revocation.ts';
+import { Publication, Revocation } from './revocation.ts';
 import {
   activeRegistry,
   allOf,
   createRegistry,
-  credentialRecord,
-  fixRegistry,
-  issuedCount,
-  issuedDetails,
-  ledgerDelta,
   noEndorserIn,
   onRegistry,
   publish,
@@ -23,10 +18,9 @@ import {
   registryOf,
   revocableDefinition,
   revoke,
-  rotate,
   shownRegistry,
-  tailsFile,
 } from './revocation-records.ts';
+import { sharedRoutes, upload } from './revocation-shared.ts';
 
 const Text = Type.Optional(Type.String());
 const Options = Type.Optional(Type.Object({}));
@@ -56,15 +50,11 @@ const activate = async (admin: Admin, { tenant, params }: Call): Promise<JsonObj
   return {};
 };
 
-const upload = async (admin: Admin, { tenant, params }: Call): Promise<JsonObject> => {
-  await onRegistry(admin, tenant, (await registryOf(admin, tenant, params.rev_reg_id!)).id, 'upload', {});
-  return {};
-};
-
 const TAG = 'AnonCreds - Revocation';
 
 /** ACA-Py's family for AnonCreds wallets. */
 export const anoncredsRevocationRoutes: readonly AdminRoute[] = [
+  ...sharedRoutes('/anoncreds/revocation', TAG, 'Download the tails file of revocation registry'),
   {
     route: 'POST /anoncreds/revocation-registry-definition',
     tag: TAG,
@@ -145,40 +135,12 @@ export const anoncredsRevocationRoutes: readonly AdminRoute[] = [
     handle: async (admin, { tenant, params }) => shown(admin, tenant, await activeRegistry(admin, tenant, params.cred_def_id!)),
   },
   {
-    route: 'POST /anoncreds/revocation/active-registry/{cred_def_id*}/rotate',
-    tag: TAG,
-    summary: 'Rotate revocation registry',
-    handle: async (admin, { tenant, params }) => ({ rev_reg_ids: await rotate(admin, tenant, params.cred_def_id!) }),
-  },
-  {
     route: 'PUT /anoncreds/revocation/registry/{rev_reg_id*}/active',
     tag: TAG,
     summary: 'Update the active registry',
     handle: activate,
   },
   { route: 'PUT /anoncreds/registry/{rev_reg_id*}/active', tag: TAG, summary: 'Update the active registry', handle: activate },
-  {
-    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}/issued',
-    tag: TAG,
-    summary: 'Get number of credentials issued against revocation registry',
-    handle: async (admin, { tenant, params }) => ({
-      result: await issuedCount(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
-    }),
-  },
-  {
-    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}/issued/details',
-    tag: TAG,
-    summary: 'Get details of credentials issued against revocation registry',
-    handle: async (admin, { tenant, params }) => issuedDetails(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
-  },
-  {
-    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}/issued/indy_recs',
-    tag: TAG,
-    summary: 'Get details of revoked credentials from ledger',
-    handle: async (admin, { tenant, params }) => ({
-      rev_reg_delta: await ledgerDelta(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
-    }),
-  },
   {
     route: 'PATCH /anoncreds/revocation/registry/{rev_reg_id*}/set-state',
     tag: TAG,
@@ -190,35 +152,7 @@ export const anoncredsRevocationRoutes: readonly AdminRoute[] = [
       return shown(admin, tenant, await onRegistry(admin, tenant, row.id, 'set-state', body));
     },
   },
-  {
-    route: 'PUT /anoncreds/revocation/registry/{rev_reg_id*}/fix-revocation-entry-state',
-    tag: TAG,
-    summary: 'Fix revocation state in wallet and return number of updated entries',
-    query: Fixing,
-    handle: async (admin, { tenant, params, query }) =>
-      fixRegistry(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!), query.apply_ledger_update === 'true'),
-  },
-  {
-    route: 'GET /anoncreds/revocation/registry/{rev_reg_id*}/tails-file',
-    tag: TAG,
-    summary: 'Download the tails file of revocation registry',
-    produces: 'application/octet-stream',
-    handle: async (admin, { tenant, params }) => tailsFile(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
-  },
-  {
-    route: 'PUT /anoncreds/revocation/registry/{rev_reg_id*}/tails-file',
-    tag: TAG,
-    summary: 'Upload local tails file to server',
-    handle: upload,
-  },
   { route: 'PUT /anoncreds/registry/{rev_reg_id*}/tails-file', tag: TAG, summary: 'Upload local tails file to server', handle: upload },
-  {
-    route: 'GET /anoncreds/revocation/credential-record',
-    tag: TAG,
-    summary: 'Get credential revocation status',
-    query: Type.Object(ByCredential),
-    handle: credentialRecord,
-  },
   { route: 'POST /anoncreds/revocation/revoke', tag: TAG, summary: 'Revoke an issued credential', body: Revocation, handle: revoke },
   {
     route: 'POST /anoncreds/revocation/publish-revocations',

@@ -10,28 +10,19 @@ import {
   activeRegistry,
   clearPending,
   createRegistry,
-  credentialRecord,
-  fixRegistry,
-  issuedCount,
-  issuedDetails,
-  ledgerDelta,
   onRegistry,
   publish,
   type RegistryRow,
   registryOf,
   revocableDefinition,
   revoke,
-  rotate,
   shownRegistry,
-  tailsFile,
 } from './revocation-records.ts';
+import { ByCredential, sharedRoutes } from './revocation-shared.ts';
 
 const Text = Type.Optional(Type.String());
 const Indices = Type.Record(Type.String(), Type.Array(Type.String({ pattern: '^[1-9][0-9]*$' })));
-const CredRevId = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,8}$' }));
 
-/** One credential, by its exchange or its index. */
-export const ByCredential = { cred_ex_id: Text, rev_reg_id: Text, cred_rev_id: CredRevId };
 export const Revocation = Type.Object({
   ...ByCredential,
   publish: Type.Optional(Type.Boolean()),
@@ -43,7 +34,6 @@ export const Revocation = Type.Object({
   options: Type.Optional(Type.Object({})),
 });
 export const Publication = Type.Object({ rrid2crid: Type.Optional(Indices), options: Type.Optional(Type.Object({})) });
-export const Fixing = Type.Object({ apply_ledger_update: Type.Boolean() });
 
 const States = ['init', 'generated', 'posted', 'active', 'full', 'decommissioned'] as const;
 const stateOf = (names: readonly string[]) => Type.Union(names.map((name) => Type.Literal(name)));
@@ -67,6 +57,7 @@ const TAG = 'revocation';
 
 /** ACA-Py's family for Indy wallets. */
 export const revocationRoutes: readonly AdminRoute[] = [
+  ...sharedRoutes('/revocation', TAG, 'Download tails file'),
   {
     route: 'POST /revocation/create-registry',
     tag: TAG,
@@ -130,12 +121,6 @@ export const revocationRoutes: readonly AdminRoute[] = [
     handle: async (admin, { tenant, params }) => result(admin, tenant, await activeRegistry(admin, tenant, params.cred_def_id!)),
   },
   {
-    route: 'POST /revocation/active-registry/{cred_def_id*}/rotate',
-    tag: TAG,
-    summary: 'Rotate revocation registry',
-    handle: async (admin, { tenant, params }) => ({ rev_reg_ids: await rotate(admin, tenant, params.cred_def_id!) }),
-  },
-  {
     route: 'GET /revocation/registry/{rev_reg_id*}',
     tag: TAG,
     summary: 'Get revocation registry by revocation registry id',
@@ -174,36 +159,6 @@ export const revocationRoutes: readonly AdminRoute[] = [
     },
   },
   {
-    route: 'GET /revocation/registry/{rev_reg_id*}/issued',
-    tag: TAG,
-    summary: 'Get number of credentials issued against revocation registry',
-    handle: async (admin, { tenant, params }) => ({
-      result: await issuedCount(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
-    }),
-  },
-  {
-    route: 'GET /revocation/registry/{rev_reg_id*}/issued/details',
-    tag: TAG,
-    summary: 'Get details of credentials issued against revocation registry',
-    handle: async (admin, { tenant, params }) => issuedDetails(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
-  },
-  {
-    route: 'GET /revocation/registry/{rev_reg_id*}/issued/indy_recs',
-    tag: TAG,
-    summary: 'Get details of revoked credentials from ledger',
-    handle: async (admin, { tenant, params }) => ({
-      rev_reg_delta: await ledgerDelta(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
-    }),
-  },
-  {
-    route: 'PUT /revocation/registry/{rev_reg_id*}/fix-revocation-entry-state',
-    tag: TAG,
-    summary: 'Fix revocation state in wallet and return number of updated entries',
-    query: Fixing,
-    handle: async (admin, { tenant, params, query }) =>
-      fixRegistry(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!), query.apply_ledger_update === 'true'),
-  },
-  {
     route: 'PATCH /revocation/registry/{rev_reg_id*}/set-state',
     tag: TAG,
     summary: 'Set revocation registry state manually',
@@ -213,29 +168,6 @@ export const revocationRoutes: readonly AdminRoute[] = [
       const body = { cred_def_id: row.value.cred_def_id, state: query.state! };
       return result(admin, tenant, await onRegistry(admin, tenant, row.id, 'set-state', body));
     },
-  },
-  {
-    route: 'GET /revocation/registry/{rev_reg_id*}/tails-file',
-    tag: TAG,
-    summary: 'Download tails file',
-    produces: 'application/octet-stream',
-    handle: async (admin, { tenant, params }) => tailsFile(admin, tenant, await registryOf(admin, tenant, params.rev_reg_id!)),
-  },
-  {
-    route: 'PUT /revocation/registry/{rev_reg_id*}/tails-file',
-    tag: TAG,
-    summary: 'Upload local tails file to server',
-    async handle(admin, { tenant, params }) {
-      await onRegistry(admin, tenant, (await registryOf(admin, tenant, params.rev_reg_id!)).id, 'upload', {});
-      return {};
-    },
-  },
-  {
-    route: 'GET /revocation/credential-record',
-    tag: TAG,
-    summary: 'Get credential revocation status',
-    query: Type.Object(ByCredential),
-    handle: credentialRecord,
   },
   {
     route: 'POST /revocation/revoke',
