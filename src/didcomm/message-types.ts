@@ -12,6 +12,9 @@ export const PREFIX = 'https://didcomm.org/';
 /** The prefix from before RFC 0348; means the same. */
 export const OLD_PREFIX = 'did:sov:BzCbsNYhMrjHiqZDTUASHg;spec/';
 
+/** The prefix of the protocols that are this agent's own: agency, agent-config, hub-grant, wallet-backup, recovery-share. */
+export const OWN_PREFIX = 'https://flexid.dev/didcomm/';
+
 const MAX_LENGTH = 256;
 const TAIL = /^([A-Za-z0-9][A-Za-z0-9._-]*)\/(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})(?:\/([A-Za-z0-9][A-Za-z0-9._-]*))?$/;
 const OTHER_PREFIX = /^(?:https:\/\/[a-z0-9.-]+(?::[0-9]+)?\/(?:[A-Za-z0-9._~-]+\/)*|did:[a-z0-9]+:[A-Za-z0-9._:-]+;spec\/)$/;

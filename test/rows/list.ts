@@ -1,31 +1,16 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: lines of the product stand here as text
-import { type Breakable, idsOf, type Mutation } from '../mutations.ts';
+import { idsOf, type Mutation } from '../mutations.ts';
+import { AGENCY_ROWS } from './list-agency.ts';
+import { AGENTS_ROWS } from './list-agents.ts';
+import { BACKUP_ROWS } from './list-backup.ts';
+import { HUB_ROWS } from './list-hub.ts';
+import { OWNER_ROWS } from './list-owner.ts';
+import { met, type NamedTest, not, type Requirement } from './requirement.ts';
 import { ROWS } from './rows.ts';
-
-/** A test by its file and the text of its title, up to what a template puts in. */
-export type NamedTest = readonly [file: string, title: string];
-
-/** A requirement of the two papers that this agent is built from, or one that follows from them: README (S1), Agent Protocol of 2018 (S2), derived (D). */
-export interface Requirement extends Partial<Pick<Breakable, 'mutation'>> {
-  readonly id: string;
-  readonly text: string;
-  /** Tests elsewhere; those in test/rows, and whichever carry its id in their titles, are found by that. */
-  readonly tests?: readonly NamedTest[];
-  /** Why it is not met yet, or why nothing shows that it is. */
-  readonly missing?: string;
-}
 
 const flow = (name: string, title: string): NamedTest => [`test/flows/${name}.test.ts`, title];
 const fault = (name: string, title: string): NamedTest => [`test/faults/${name}.test.ts`, title];
-const met = (id: string, text: string, ...tests: NamedTest[]): Requirement => ({ id, text, tests });
-const not = (id: string, text: string, missing: string): Requirement => ({ id, text, missing });
 
-const CLOUD =
-  'the agency of 2018 (cloud agents of edge agents, provisioned by messages) is not there; mediation and pickup do this for wallets of today';
-const EDGE = 'there is no edge agent with its own keys behind a cloud agent';
-const OWNER = 'there is no owner of an institution agent that talks to it by encrypted messages; controllers use the admin API';
-const BACKUP = 'there is no wallet backup';
-const HUB = 'there is no hub';
 const EXAMPLE = 'its example is not there';
 
 const S1: readonly Requirement[] = [
@@ -117,66 +102,6 @@ const S1: readonly Requirement[] = [
     'use 7: custom code for a new service',
     flow('plugin', 'the example has its protocol, record, work, routes and topic, between two agents'),
   ),
-];
-
-const S2: readonly Requirement[] = [
-  not('S2-04', 'four types of agents', 'there are no roles'),
-  not('S2-05', 'every type does all identity actions', 'there are no roles'),
-  not('S2-06', 'one instance blends types', 'there are no roles'),
-  not('S2-07', 'a mobile edge agent acts for a person', EDGE),
-  not('S2-08', 'an edge agent may issue', EDGE),
-  not('S2-09', 'an edge agent holds keys and link secret', EDGE),
-  not('S2-10', 'cloud agents are for transport only', EDGE),
-  met('S2-11', 'an endpoint that is always there'),
-  met('S2-12', 'an endpoint that looks the same for all users of an agency'),
-  not('S2-13', 'an institution edge agent runs on a server', 'there are no roles'),
-  not('S2-14', 'business rules are configured by messages', OWNER),
-  not('S2-15', 'the institution agent holds the keys of its organisation', OWNER),
-  not('S2-16', 'business knowledge is injected', OWNER),
-  not('S2-17', 'the owner controls the agent', OWNER),
-  not('S2-18', 'the owner integrates existing systems', EXAMPLE),
-  not('S2-19', 'a publisher works from a stream of events', EXAMPLE),
-  not('S2-20', 'owner and agent talk by encrypted messages', OWNER),
-  not('S2-21', 'the owner has no wallet', OWNER),
-  not('S2-22', 'encryption keys are injected', OWNER),
-  not('S2-23', 'the owner has a schema made', OWNER),
-  not('S2-24', 'the owner has a credential definition made', OWNER),
-  not('S2-25', 'the owner has a credential issued', OWNER),
-  not('S2-26', 'the owner registers handlers', OWNER),
-  not('S2-27', 'handlers are optional', OWNER),
-  not('S2-28', 'an API for configuration', OWNER),
-  met('S2-29', 'a persistent endpoint for an edge agent'),
-  not('S2-30', 'an agency of cloud agents', CLOUD),
-  met('S2-31', 'the agency is a queue that is always there'),
-  not(
-    'S2-32',
-    'the endpoint knows only enough to decide what is next',
-    'the ingress is not a process of its own without the keys of tenants',
-  ),
-  not('S2-33', 'the payload is passed on encrypted', CLOUD),
-  met('S2-34', 'several edge agents of one owner'),
-  met('S2-35', 'the agency holds the keys of the endpoint'),
-  met('S2-36', 'a retired Endpoint DID still opens mail'),
-  met('S2-37', 'what was opened finds its recipient'),
-  met('S2-38', 'an edge agent is contacted when it has mail'),
-  not('S2-39', 'mail is queued for the edge', 'payloads of 2018 are not queued for agents behind a mediator'),
-  not('S2-40', 'outgoing mail of the edge is relayed', CLOUD),
-  not('S2-41', 'the edge configures, backs up and restores by messages', CLOUD),
-  not('S2-42', 'cloud and edge auth-crypt to each other', CLOUD),
-  not('S2-43', 'a cloud agent has no keys to the content', EDGE),
-  met('S2-44', 'mail waits while the edge is away'),
-  not('S2-45', 'wallet backup', BACKUP),
-  not('S2-46', 'wallet restore', BACKUP),
-  not('S2-47', 'keys of a backup are the owner’s alone', BACKUP),
-  not('S2-48', 'offline and social recovery', BACKUP),
-  not('S2-49', 'an agent without a cloud agent looks like any other', CLOUD),
-  not('S2-50', 'an institution agent behind a cloud agent', 'connections of 2018 do not go through mediators'),
-  not('S2-51', 'a hub stores and shares data', HUB),
-  not('S2-52', 'a hub has no keys', HUB),
-  not('S2-53', 'a hub holds much', HUB),
-  not('S2-54', 'the owner grants access to a service', HUB),
-  not('S2-55', 'without the edge agent', HUB),
-  not('S2-56', 'a grant can end', HUB),
 ];
 
 const D: readonly Requirement[] = [
@@ -351,7 +276,9 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
 /** Every row, in the order of the papers. */
 export const LIST: readonly Requirement[] = [
   ...ROWS.map((row): Requirement => row),
-  ...[...S1, ...S2, ...D].map((row): Requirement => ({ ...row, ...(BROKEN[row.id] && { mutation: BROKEN[row.id] }) })),
+  ...[...S1, ...AGENTS_ROWS, ...OWNER_ROWS, ...AGENCY_ROWS, ...BACKUP_ROWS, ...HUB_ROWS, ...D].map(
+    (row): Requirement => ({ ...row, ...(BROKEN[row.id] && { mutation: BROKEN[row.id] }) }),
+  ),
 ].sort(({ id: one }, { id: other }) => placeOf(one) - placeOf(other));
 
 function placeOf(id: string): number {

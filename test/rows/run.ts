@@ -2,7 +2,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Breakable, idsOf, outcomes, runMutations, say, startOf } from '../mutations.ts';
-import { LIST, type Requirement, testsOf } from './list.ts';
+import { LIST, testsOf } from './list.ts';
+import type { Requirement } from './requirement.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** The tests that are there for the rows alone. */
