@@ -64,10 +64,13 @@ export function withFormerNames(db: Database, { protocols, records }: Pick<Regis
     upgrades.set(binds.category, own ? (value) => peerUpgraded(own(value)) : peerUpgraded);
   }
   const row = (stored: StoredRecord): StoredRecord => {
-    const upgrade = upgrades.get(stored.category);
-    return upgrade ? { ...stored, value: upgrade(stored.value) } : stored;
+    const value = upgrades.get(stored.category)?.(stored.value) ?? stored.value;
+    return value === stored.value ? stored : { ...stored, value };
   };
-  const job = (claimed: ClaimedJob): ClaimedJob => ({ ...claimed, payload: payloadUpgraded(claimed.kind, claimed.payload) });
+  const job = (claimed: ClaimedJob): ClaimedJob => {
+    const payload = payloadUpgraded(claimed.kind, claimed.payload);
+    return payload === claimed.payload ? claimed : { ...claimed, payload };
+  };
   return {
     ...db,
     store: {

@@ -89,6 +89,7 @@ function partsOf(path: string): string[] | undefined {
 /** @param routes by `compilePublicRoutes` */
 export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, routes: readonly Compiled[]): PublicFace {
   const { store, blobs } = kernel.db;
+  const byMethod = Map.groupBy(routes, ({ method }) => method);
 
   /** Whose a request is; undefined where nobody's. @throws AppError `not-found` for a tenant that there is not */
   async function ownerOf({ owner }: PublicRoute, params: Params): Promise<{ tenant: string; target?: string } | undefined> {
@@ -140,8 +141,9 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
 
   return {
     find(method, url) {
-      const wanted = routes.filter((route) => route.method === (method === 'HEAD' ? 'GET' : method));
-      if (wanted.length === 0) return undefined;
+      const wanted = byMethod.get(method === 'HEAD' ? 'GET' : method);
+      // no route takes a message (`compilePublicRoutes`): most requests are one
+      if (!wanted || (url === '/' && method === 'POST')) return undefined;
       const at = url.indexOf('?');
       const path = at < 0 ? url : url.slice(0, at);
       const query = new URLSearchParams(at < 0 ? '' : url.slice(at));

@@ -115,8 +115,8 @@ export function createBreaker(now: () => number = performance.now.bind(performan
     async turn(name) {
       const deadline = now() + TURN_MS;
       for (;;) {
-        const target = of(name);
-        if (roomOf(target) > 0) return undefined;
+        const target = targets.get(name);
+        if (!target || roomOf(target) > 0) return undefined;
         const scatter = 0.8 + Math.random() * 0.4;
         if (isAway(target) || target.slow > 0) return Math.max(AGAIN_MS * scatter, (target.openUntil - now()) * scatter);
         const left = deadline - now();

@@ -104,7 +104,7 @@ export function createDelivery(
       await report(job, text, true);
       return { state: 'dead', error: text };
     }
-    const target = `${job.tenant} ${URL.canParse(endpoint) ? new URL(endpoint).origin : endpoint}`;
+    const target = `${job.tenant} ${URL.parse(endpoint)?.origin ?? endpoint}`;
     const wait = await breaker.turn(target);
     if (wait !== undefined) return { state: 'later', at: now() + Math.round(wait) };
     const end = breaker.begin(target);

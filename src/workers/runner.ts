@@ -56,7 +56,7 @@ export function startRunner(options: RunnerOptions): Runner {
   const settler = laneSettler({ jobs, log, isStopped: () => stopped, onSettled: due.nudge });
 
   async function runOne(job: ClaimedJob, lease: string, one: LaneInHand): Promise<JobOutcome> {
-    one.abort = new AbortController();
+    if (one.abort.signal.aborted) one.abort = new AbortController();
     const timer = setTimeout(() => {
       places.takesLong(one);
       if (stopped) places.giveUp(one);

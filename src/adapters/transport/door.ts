@@ -64,6 +64,7 @@ export function createDoor(options: DoorOptions): Door {
   const proxies = networks(options.trusted ?? []);
   const bodies = new Map<IncomingMessage, Body>();
   const groups = new Map<string, Group>();
+  const directNames = new WeakMap<Socket, string>();
   let bytes = 0;
   let warned = 0;
 
@@ -73,9 +74,16 @@ export function createDoor(options: DoorOptions): Door {
     return family !== 0 && proxies.check(address, family === 6 ? 'ipv6' : 'ipv4');
   };
 
+  /** Behind a proxy one socket brings requests of many addresses; without one its name stays the same. */
   function nameOf(request: IncomingMessage): string {
+    const known = directNames.get(request.socket);
+    if (known !== undefined) return known;
     const direct = plain(request.socket.remoteAddress ?? '');
-    if (!trusted(direct)) return networkOf(direct);
+    if (!trusted(direct)) {
+      const name = networkOf(direct);
+      directNames.set(request.socket, name);
+      return name;
+    }
     // from the right: what stands further left was written by whoever asked
     const header = request.headers['x-forwarded-for'];
     const chain = String(header ?? '').split(',', 50);
