@@ -83,14 +83,14 @@ export const bySamePeer = (did: string): Load => ({
   ...byTag('their_did', bareDid(did)),
   among: (row) => row.value.agent2018 !== undefined,
 });
-/** An earlier connection under an Endpoint DID whose peer has shown its key: what it says of its address is its own. */
+/** An earlier connection under an Endpoint DID whose peer has shown its key: the address that it gives is its own. */
 export const byEndpoint = (did: string): Load => ({ ...byTag('endpoint_did', did), among: ({ value }) => shownKeys(value).length > 0 });
 export const loadedValue = (ctx: Ctx, name: string): ConnectionValue | undefined => connection.of(ctx.loaded[name])?.value;
 export const problem = (ctx: Ctx, reason: string): NonNullable<Effects['emit']> => [
   { topic: 'legacy_problem', payload: compact({ reason, connection_id: ctx.record?.id }) },
 ];
 
-/** What a new record begins with, and what was found out about it. */
+/** The first values of a new record, and the findings about it. */
 export function merge(begun: Omit<Change, 'def' | 'base'>, effects: Effects): Effects {
   return { ...effects, record: { ...begun, ...effects.record, patch: { ...begun.patch, ...effects.record?.patch } } };
 }

@@ -107,7 +107,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
   const endpointDid = asked.endpoint_did ?? (earlier?.agent2018 as Agent2018Peer | undefined)?.endpoint_did;
   const endpoint =
     endpointDid === undefined
-      ? // no Endpoint DID: the ledger may tell where the pairwise DID is reached
+      ? // no Endpoint DID: the ledger may have the address of the pairwise DID
         requester.trust !== 'self-certified' && requester.endpoint !== undefined
         ? requester
         : refuse('no-return-endpoint')
@@ -130,7 +130,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
         accept,
         request_id: nonce,
         their_did: did,
-        // what came in clear proves nothing of who has the key
+        // a message in clear does not prove possession of the key
         their_keys: [requester.verkey],
         shown_keys: [],
         their_label: asked.label ?? undefined,
@@ -147,7 +147,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
   };
 }
 
-/** What the offerer signs, so that nobody who only holds its Endpoint DID answers in its place. */
+/** The text that the offerer signs, so that nobody who only holds its Endpoint DID answers in its place. */
 const signedText = (did: string, verkey: string, nonce: string): string => `legacy-response/1|${did}|${verkey}|${nonce}`;
 
 export function responseOf(ctx: Ctx, mine: { did: string; verkey: string }): NonNullable<Effects['send']>[number] {

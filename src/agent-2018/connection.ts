@@ -83,7 +83,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
     },
   },
   failed(ctx, failure) {
-    // what was only looked at leaves no trace; an offer or a request that waits is not used up by what came to nothing
+    // a failed look-up leaves no trace; a pending offer or request is not used up by it
     if (ctx.record!.state === 'init')
       return { record: { remove: true, silent: true }, emit: ctx.record!.role === 'inviter' ? problem(ctx, failure.text) : [] };
     return { emit: problem(ctx, failure.text) };

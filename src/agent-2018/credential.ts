@@ -29,7 +29,7 @@ const Credential = validator(Type.Object({ cred_def_id: Id, values: Any, signatu
 
 type Ctx = StepContext<ConnectionValue>;
 
-/** Credentials of the 2018 Agent Protocol: AnonCreds objects, without a thread. What belongs to what is found out by what the objects prove. */
+/** Credentials of the 2018 Agent Protocol: AnonCreds objects, without a thread. The exchange of a message follows from the objects that it holds. */
 export const credential2018 = defineProtocol<ConnectionValue>({
   name: 'credential-2018',
   uris: [URI_2018],

@@ -143,7 +143,7 @@ async function open2018(
   if ((await settingOf(endpoint.tenant)) === 'off') return { refused: 'envelope' };
   // never from memory, where only what is known is kept
   const named = await kernel.db.store.keyOwner(id2018(id));
-  // who has it off has no such ids
+  // an agent that has it off has no such ids
   const found = named && (await settingOf(named.tenant)) !== 'off' ? named : undefined;
   const owner: KeyOwner = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
   const connection = found?.kind === 'connection' ? found.target : undefined;
@@ -177,7 +177,7 @@ async function open2018(
   });
 
   if (inner === 'clear') {
-    // who was asked for nothing takes it only where that was asked for
+    // a message without a request is taken only where the flag asks for it
     const unasked = !found && (await settingOf(owner.tenant)) !== 'on';
     const content = base.message ?? {};
     if (typeof content !== 'object' || content === null || Array.isArray(content)) return refuse(unasked ? 'unknown-id' : 'malformed');
@@ -244,7 +244,7 @@ function contentOf(bytes: Buffer): JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : { text: value };
 }
 
-/** A message for a peer that speaks this protocol: one of the protocol itself, or another in its words; undefined where those leave it out. */
+/** A message for a peer of this protocol: one of the protocol itself, or the translation of another; undefined where the translation drops it. */
 async function seal(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload | undefined> {
   const { protocol, ctx, out, fresh, connection } = sealing;
   let parts: MessageParts;
@@ -253,7 +253,7 @@ async function seal(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload | 
     const message = await compose(kernel, sealing);
     const translation = kernel.registry.translation(message);
     if (translation === undefined)
-      throw new AppError('bad-request', `The peer speaks the 2018 Agent Protocol, which has no message like ${message['@type']}`);
+      throw new AppError('bad-request', `The peer's protocol is the 2018 Agent Protocol, which has no message like ${message['@type']}`);
     if (translation === null) return undefined;
     parts = translation;
   }
@@ -271,7 +271,7 @@ interface Sealed {
 }
 
 /**
- * Seals a message for a connection that speaks this protocol: content by `inner`, then the whole to the peer's endpoint.
+ * Seals a message for a connection of this protocol: content by `inner`, then the whole to the peer's endpoint.
  * @throws AppError `bad-request` where the protocol has no such message
  */
 async function sealParts(

@@ -6,12 +6,12 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Agent2018Peer, ConnectionValue } from '../records/connection.ts';
 import { refuse } from './connection-parts.ts';
 
-/** What the ledger, or any other network, holds of DIDs; `null` for one that it does not have. */
+/** DIDs as the ledger, or any other network, holds them; `null` for one that it does not have. */
 export type Resolved = Readonly<Record<string, { readonly verkey: string; readonly endpoint?: string } | null>>;
 /** An endpoint whose key somebody vouches for. */
 export type Located = { readonly verkey: string; readonly endpoint?: string; readonly trust: Agent2018Peer['trust'] };
 
-/** DIDs that only a network can tell about. */
+/** DIDs that only a network resolves. */
 export const isNetworkDid = (did: string): boolean => /^did:(?:algo|web):/.test(did);
 export const networkDids = (...dids: (string | undefined)[]): string[] => [
   ...new Set(dids.filter((did) => did !== undefined).filter(isNetworkDid)),
@@ -19,7 +19,7 @@ export const networkDids = (...dids: (string | undefined)[]): string[] => [
 
 /**
  * The key and the address of a DID that a peer names. Believed are, in this order: the ledger, the operator's configuration, the DID itself where it is made of the
- * key, and an earlier connection under the same key. A key that differs from what a better source says is refused: it is never a matter of choosing.
+ * key, and an earlier connection under the same key. A key that differs from that of a better source is refused: there is no choice between them.
  * @throws AppError `bad-request` with `<what>-key-mismatch` or `<what>-key-unknown`
  */
 export function locate(

@@ -14,7 +14,7 @@ const parser = (): ArgumentParser => {
     description:
       'Hands a connection offer of the 2018 Agent Protocol on to the agent that is to accept it. Needs no wallet and no database.',
     epilog:
-      'Ends with 0 when the agent took it (202), else with 1 and the reason. The agent tells neither: what comes of the offer is in its records and webhooks.',
+      'Ends with 0 when the agent took it (202), else with 1 and the reason. The answer has neither: the outcome of the offer is in its records and webhooks.',
   });
   made.add_argument('file', {
     metavar: 'FILE',
@@ -28,7 +28,7 @@ const parser = (): ArgumentParser => {
   return made;
 };
 
-/** What cannot be done, in one sentence. */
+/** The reason of a failure, in one sentence. */
 class Unable extends Error {}
 const unable = (why: string): never => {
   throw new Unable(why);

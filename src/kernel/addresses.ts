@@ -12,7 +12,7 @@ export const ImageUrl = Type.String({
   pattern: `^$|^[Dd][Aa][Tt][Aa]:image/\\S+$|^[Hh][Tt][Tt][Pp][Ss]?://${HOST_AND_REST}`,
 });
 
-/** What stands for a secret part of a URL that is shown. */
+/** The replacement of a secret part of a URL that is shown. */
 const HIDDEN = '***';
 
 /** A URL without what only its receiver may know: the key after `#`, and a user's name and password. Text that is no URL is shown up to its `#`. */
@@ -39,7 +39,7 @@ export function webhookUrl(given: string): string {
 }
 
 /**
- * What a list of webhooks is to be: one that was shown without its secret parts, and comes back so, means the one that it was shown for.
+ * A new list of webhooks: a URL that was shown without its secret parts, and comes back so, means the one that it was shown for.
  * @throws AppError `unprocessable`
  */
 export function webhookUrls(given: readonly string[], before: readonly string[] = []): string[] {

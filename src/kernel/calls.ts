@@ -131,7 +131,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
   };
 }
 
-/** What a call waits for beyond its own jobs. */
+/** The condition that a call waits for beyond its own jobs. */
 function waitOf({ waitWhile, isAwaited }: CommandStep, ref: AnswerRef): CommittedCall['waitWhile'] {
   if (waitWhile === undefined && isAwaited === undefined) return undefined;
   return {

@@ -31,7 +31,7 @@ const BARRIER_MS = 10_000;
 /** The member of a stored answer that shows a key: the call is answered when the mediator has confirmed the key. */
 export const DEFERRED_ANSWER = '~deferred';
 
-/** What started a transition, as far as its commit must know. */
+/** The origin of a transition, as far as its commit needs it. */
 export interface Origin {
   readonly callId?: string;
   readonly answer?: AnswerRef;
@@ -47,7 +47,7 @@ export interface Origin {
   readonly recordId?: string;
   /** Rows of the worker that go with its job. */
   readonly deletes?: Commit['deletes'];
-  /** What follows the job, whatever its step does. */
+  /** Jobs after this one, whatever the effects of its step are. */
   readonly jobs?: readonly JobWrite[];
   /** The controller that waits is to see the record as it stands, though its call is not done. */
   readonly interim?: boolean;
@@ -308,7 +308,7 @@ function postBehindBarrier(
   return { jobs: [...jobs, keylistJob(tenant, { mediation, keys, lanes, kept, jobs: following, connection }, origin.callId)], kept: [] };
 }
 
-/** What is remembered of a message, or of a call with a key: its answer, to be given again. */
+/** The dedup keys of a message, or of a call with a key, and the answer that a repetition gets. */
 function dedupKeysOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: () => JsonObject, now: number): Commit['dedupKeys'] {
   if (origin.callDedupKey !== undefined) return [{ dedupKey: origin.callDedupKey, answer: answerOf(), expires: now + CALL_LIFE_MS }];
   if (origin.dedupKey === undefined) return undefined;
@@ -322,7 +322,7 @@ function dedupKeysOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: 
   ];
 }
 
-/** What of the commit is known to others only when a mediator knows it. @throws AppError where keys of one step go through two mediators */
+/** The parts of the commit that wait until a mediator has the keys. @throws AppError where keys of one step go through two mediators */
 function barrierOf({ keyOwners = [] }: Effects): KeyRegistrationBarrier | undefined {
   const mediated = keyOwners.filter((owner) => owner.mediation);
   const mediation = mediated[0]?.mediation;
@@ -354,7 +354,7 @@ export function apply(change: Change, now: number): LoadedRecord {
     connection: change.connection ?? base?.connection,
     created: base?.created ?? now,
     updated: now,
-    // what could not be delivered before is history when it goes on
+    // mail that could not be delivered before is dropped when the job goes on
     value: { ...base?.value, ...(change.states?.length && base?.value.undelivered ? DELIVERED : {}), ...change.patch },
   };
 }

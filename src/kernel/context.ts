@@ -23,7 +23,7 @@ export interface WebhookTarget {
   readonly owner?: string;
 }
 
-/** What differs by tenant. */
+/** Settings and addresses of a tenant. */
 export interface Profile {
   readonly settings: Settings;
   readonly webhooks: readonly WebhookTarget[];
@@ -33,7 +33,7 @@ export interface Profile {
   readonly shown: JsonObject;
 }
 
-/** What the kernel is given: the database, what was registered, the clock, and what differs by tenant. */
+/** The parts of the kernel: database, registry, clock, profiles of tenants. */
 export interface Kernel {
   readonly db: Database;
   readonly registry: Registry;

@@ -89,7 +89,7 @@ export interface LedgerOrder {
   /** The key that signs for the DID. */
   readonly verkey: string;
   readonly result: string;
-  /** Another agent is to pay: by this connection, or by that of the tenant's endorser. A tenant with the role of an author needs not say so. */
+  /** Another agent is to pay: by this connection, or by that of the tenant's endorser. A tenant with the role of an author needs no mention. */
   readonly endorser?: { readonly connection?: string };
   /** A write that is endorsed: the record of its endorsement orders it for the record that began it. */
   readonly endorsement?: Endorsement;
@@ -118,7 +118,7 @@ export interface LocalMessage {
   readonly message: JsonObject;
 }
 
-/** What a step wants to happen. The engine commits all of it together or nothing. */
+/** The result of a step. The engine commits all of it together or nothing. */
 export interface Effects {
   readonly record?: Omit<Change, 'def' | 'base'>;
   readonly others?: readonly Change[];
@@ -148,16 +148,16 @@ export interface Effects {
   readonly inFlight?: readonly string[];
   /** How the mail that is kept for the connection goes on the socket that the message came on, from now on. */
   readonly session?: SessionMode;
-  /** What the operator should know of how a call was taken: the log has the same sentence once. */
+  /** A sentence for the operator about how a call was taken: the log has the same sentence once. */
   readonly warn?: string;
-  /** What the REST call answers, where that is not the record. */
+  /** The answer of the REST call, where that is not the record. */
   readonly answer?: JsonObject;
   /** A problem report to the peer; `thid` where the record's own thread is not the one that started the step. */
   readonly problem?: { readonly code: string; readonly text: string; readonly thid?: string; readonly pthid?: string };
 }
 
 /**
- * What goes on a socket by itself: `route` our own messages alone (RFC 0092), `implicit` all that is kept, as it is, `live` what was forwarded as `delivery` of
+ * Messages that a socket gets unasked: `route` our own messages alone (RFC 0092), `implicit` all that is kept, as it is, `live` what was forwarded as `delivery` of
  * messagepickup 2.0 (RFC 0685).
  */
 export type SessionMode = 'route' | 'implicit' | 'live';

@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 /** Where writes go on that another agent pays for: the protocol of endorsement, and its record. */
 export const ENDORSEMENT = Object.freeze({ protocol: 'endorse-transaction', category: 'transaction' });
 
-/** What `transaction_jobs` and `endorser_info` of a connection's metadata hold, under ACA-Py's names. */
+/** The values of `transaction_jobs` and `endorser_info` of a connection's metadata, under ACA-Py's names. */
 export interface EndorserMetadata {
   readonly transaction_jobs?: { readonly transaction_my_job?: string; readonly transaction_their_job?: string };
   readonly endorser_info?: { readonly endorser_did?: string; readonly endorser_name?: string };
@@ -37,7 +37,7 @@ export interface EndorsementSettings {
   readonly pays: boolean;
   /** Rounds that a group of an endorser is valid for. */
   readonly validity: number;
-  /** What one connection has endorsed in a day at most, in writes and ALGO; 0 for no limit. */
+  /** The most that one connection has endorsed in a day, in writes and ALGO; 0 for no limit. */
   readonly writesPerDay: number;
   readonly algoPerDay: number;
 }

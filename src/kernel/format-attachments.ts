@@ -55,7 +55,7 @@ export const FormatsSchema = Type.Array(
 );
 
 /**
- * What a message that comes in attaches, by format: each attachment has one format and each format one attachment, so that nothing is kept, and later shown,
+ * The attachments of a received message, by format: each attachment has one format and each format one attachment, so that nothing is kept, and later shown,
  * that nobody looks at. With `asked`, only formats of that earlier message may be there.
  * @throws AppError `message-invalid`, also where no format is registered
  */

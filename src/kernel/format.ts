@@ -13,9 +13,9 @@ export interface PreviewAttribute {
   readonly value: string;
 }
 
-/** What an act made. */
+/** The result of an act. */
 export interface FormatResult {
-  /** What the message attaches. */
+  /** The attachment of the message. */
   readonly value: JsonObject;
   /** Members of the exchange's detail record (`GET` shows them under the format's name, and its webhook carries them). */
   readonly detail?: JsonObject;
@@ -41,7 +41,7 @@ export interface NeedsNumber {
   readonly input?: JsonObject;
 }
 
-/** What a format does in issue-credential. Acts run outside of steps: they may compute, and read the store and the ledger. */
+/** A format's acts in issue-credential. They run outside of steps: they may compute, and read the store and the ledger. */
 export interface Issuance {
   /** Identifiers of its attachments, by message. */
   readonly ids: Readonly<Record<'proposal' | 'offer' | 'request' | 'issue', string>>;
@@ -68,7 +68,7 @@ export interface Issuance {
     input: { offer: JsonObject; request: JsonObject; values: Readonly<Record<string, string>>; registry?: string },
   ): Promise<(FormatResult & { readonly revocable?: RevocationIndex }) | NeedsNumber>;
   /**
-   * What the wallet holds of a credential that was checked: the credential itself, `info` as `GET /credentials` lists it, and a secret that goes with it.
+   * The wallet's rows of a checked credential: the credential itself, `info` as `GET /credentials` lists it, and a secret that goes with it.
    * `lax`: the peer encodes values by a rule of its own (2018 Agent Protocol).
    * @throws AppError `bad-request` where it is not the one that was offered and requested
    */
@@ -92,7 +92,7 @@ export interface Match {
   readonly referents: readonly string[];
 }
 
-/** What a format does in present-proof. */
+/** A format's acts in present-proof. */
 export interface Presentation {
   /** Identifiers of its attachments, by message; a proposal is a request. */
   readonly ids: Readonly<Record<'request' | 'proof', string>>;
@@ -183,13 +183,13 @@ export function createFormats(formats: readonly CredentialFormat[]): Formats {
 
 export type Act = 'offer' | 'request' | 'issue' | 'store' | 'present' | 'verify';
 
-/** What one format is to do. */
+/** The task of one format. */
 export interface FormatTask {
   readonly format: string;
   readonly input: JsonObject;
 }
 
-/** What came of an act, beside its own members. */
+/** The outcome of an act, beside its own members. */
 export interface Acted {
   readonly format: string;
 }
@@ -214,7 +214,7 @@ export function formatOrder(
   return { op: `${first.format}/${act}`, input: { input: first.input, rest, made, result } as unknown as JsonObject, result };
 }
 
-/** The acts of all formats, by the names of their orders. `records`: whose states tell that a credential is on its way. */
+/** The acts of all formats, by the names of their orders. `records`: those with states in which a credential is on its way. */
 export function formatWork({ issued, presented }: Formats, records: ReadonlyMap<string, RecordDef>): WorkOps {
   const ops: Record<string, WorkOps[string]> = {};
   // biome-ignore lint/suspicious/noExplicitAny: each act has an input of its own, as its order wrote it

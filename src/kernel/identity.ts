@@ -7,7 +7,7 @@ import { type LoadedRecord, loadedRecord } from './record.ts';
  * connection's own: the handshake, a message in its thread, or one to a key of ours that nobody else was given.
  */
 
-/** What a connection knows of its peer's keys. */
+/** The keys of a connection's peer. */
 interface Known {
   /** All that the peer's document lists. */
   readonly their_keys?: readonly string[];
@@ -86,9 +86,9 @@ export function pairwiseSender(connection: LoadedRecord, sender: string | undefi
 }
 
 /**
- * The connection of a message to a key of ours that serves many: an invitation's, or a shared DID's. Who has shown the key goes before who lists it. Where the
+ * The connection of a message to a key of ours that serves many: an invitation's, or a shared DID's. A connection whose peer has shown the key goes before one whose peer lists it. Where the
  * holder of one key has several connections under one key of ours, the message's thread decides; else the oldest that is complete: a later one may be a
- * repeated request. Of those who only list the key it is the one in whose own thread it speaks; or the only one whose peer has no other key, since it moved, or
+ * repeated request. Of those who only list the key it is the one whose own thread the message is in; or the only one whose peer has no other key, since it moved, or
  * answered under the invitation's. That one gives way to a connection where the key shows itself later.
  * @param rows connections that name the sender's key, the newest first
  * @param threads records of the message's thread, of whatever kind

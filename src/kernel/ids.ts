@@ -30,7 +30,7 @@ export function newId(now: number = clock()): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-4${sequence.toString(16).padStart(3, '0')}-${variant}${random.slice(1, 4)}-${random.slice(4)}`;
 }
 
-/** What all ids from a time on are greater than, those of before included, whose nibble was 7. */
+/** A bound below all ids from a time on, also below earlier ones, whose nibble was 7. */
 export function timeId(ms: number): string {
   const time = Math.max(0, ms).toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`;

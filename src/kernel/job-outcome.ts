@@ -1,6 +1,6 @@
 import { now } from './clock.ts';
 
-/** What became of one job of a lane. A job that its own commit completed is `committed`. */
+/** The outcome of one job of a lane. A job that its own commit completed is `committed`. */
 export type JobOutcome =
   | { readonly state: 'done' }
   | { readonly state: 'committed' }

@@ -175,7 +175,7 @@ async function fail(
         origin: { callId: job.callId, answer: about.answer, job: held, failure, ...rest },
         step: (ctx) => failed(ctx, { result: about.result, ...failure }),
       });
-    // what was attached to something and cannot be taken leaves its trace there
+    // an attached message that cannot be taken leaves its error at the invitation
     else if (reference && owner)
       await on.engine.transition({
         ...end,
@@ -188,13 +188,13 @@ async function fail(
   } catch (thrown) {
     const { code, row } = asAppError(thrown);
     if (row.retry || code === 'lease-lost') throw thrown;
-    // what a failure does to its record is broken itself: the job must end all the same
+    // the step for the failure fails itself: the job must end all the same
     on.kernel.log.error({ job: job.id, kind: job.kind, err: thrown }, 'a failure could not be written to its record');
     await alone();
   }
 }
 
-/** What goes with the end of a ledger job: rows of the worker, and jobs that follow. */
+/** Parts of the commit that ends a ledger job: rows of the worker, and jobs that follow. */
 export interface LedgerEnd {
   readonly deletes?: Commit['deletes'];
   readonly jobs?: Commit['jobs'];

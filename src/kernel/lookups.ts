@@ -3,7 +3,7 @@ import { LOOKUP_ROWS, type Lookup, type Store, type StoredDedupKey, type StoredR
 type Reads = Pick<Store, 'load' | 'loadWithDedupKey' | 'find'>;
 
 /**
- * What lookups find. Peers may put as many records as they like under a name that they know, as the id of a thread: where there are more than one look brings, the
+ * Results of lookups. Peers may put as many records as they like under a name that they know, as the id of a thread: where there are more than one look brings, the
  * oldest are read too, so that none of theirs hides what was there before. The newest come first.
  */
 export async function lookUp(store: Reads, tenant: string, lookups: readonly Lookup[]): Promise<StoredRecord[][]> {

@@ -32,7 +32,7 @@ const INVITING: ReadonlySet<string> = new Set(['invitation', 'public']);
 /** How protocol families spell acks and problem reports. */
 const OUTCOMES: ReadonlySet<string> = new Set(['ack', 'problem-report', 'problem_report']);
 
-/** What came of a message. */
+/** The outcome of a message. */
 export interface Handled {
   readonly reply?: CommitPlan['reply'];
   readonly connection?: string;

@@ -22,7 +22,7 @@ export interface RouteCall {
   readonly token?: string;
 }
 
-/** What a plug-in's route may use: it reads records and calls commands. What it writes, it writes by a command. */
+/** The means of a plug-in's route: it reads records and calls commands, and writes by commands alone. */
 export interface PluginHost {
   readonly store: Pick<Store, 'load' | 'find'>;
   readonly calls: Pick<Calls, 'call'>;
@@ -50,7 +50,7 @@ export interface Migration {
   up(value: Readonly<JsonObject>): JsonObject | undefined;
 }
 
-/** What is added to an agent at its start. Everything is optional but the name. */
+/** The parts that a plug-in adds to an agent at its start. All are optional but the name. */
 export interface Plugin {
   readonly name: string;
   // biome-ignore lint/suspicious/noExplicitAny: a literal is checked against the value of the record that it binds, where it is declared
@@ -73,7 +73,7 @@ export function definePlugin(plugin: Plugin): Plugin {
   return Object.freeze(plugin);
 }
 
-/** What a plug-in needs at run time. A module that lies elsewhere may export a function, which is given this. */
+/** The functions and constants that a plug-in needs at run time. A module that lies elsewhere may export a function of them. */
 export const kit = Object.freeze({
   definePlugin,
   defineFormat,

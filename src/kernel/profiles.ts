@@ -14,7 +14,7 @@ const MAX_PROFILES = 10_000;
 /** How long a profile is cached without a change notification: one from another process may be lost. */
 const LIFE_MS = 30_000;
 
-/** What differs by tenant, from memory where it was used lately: a tenant that does nothing costs nothing. */
+/** Profiles of tenants, from memory where they were used lately: an idle tenant costs nothing. */
 export interface Profiles {
   /** @throws AppError `not-found` for a tenant that does not exist, or is being erased */
   of(tenant: string): Profile | Promise<Profile>;
@@ -49,7 +49,7 @@ export function createProfiles(store: Store, base: string, derive: (record?: Loa
     if (running) return running;
     const reading: Promise<Profile> = read(tenant)
       .then(({ profile, uncacheable }) => {
-        // who forgot it meanwhile must not find it again
+        // an invalidation that came meanwhile must not be undone
         if (!uncacheable && flying.get(tenant) === reading) cache.set(tenant, { profile, until: Date.now() + LIFE_MS });
         return profile;
       })

@@ -34,7 +34,7 @@ export interface Incoming {
   readonly repeatable?: boolean;
   /** The message as received: exchange records keep it for the controller. */
   readonly raw: JsonObject;
-  /** Who sealed it (authcrypt), and which of our keys opened it. Absent for a message that this agent hands over to itself. */
+  /** The key that sealed it (authcrypt), and our key that opened it. Absent for a message that this agent hands over to itself. */
   readonly sender?: string;
   readonly recipient?: string;
 }
@@ -71,20 +71,20 @@ export interface Attachable {
   readonly state: string;
 }
 
-/** What the protocols that were registered declare, for steps that speak of others, and the credential formats. */
+/** The declarations of all registered protocols, for steps that name other protocols, and the credential formats. */
 export interface Spoken {
   readonly formats: Formats;
-  /** Handshakes that an invitation may name, as in `didexchange/1.1`, and the protocol that speaks each; in the order of registration. */
+  /** Handshakes that an invitation may name, as in `didexchange/1.1`, and the protocol of each; in the order of registration. */
   readonly handshakes: ReadonlyMap<string, string>;
-  /** One of these as `handshake_protocols` names it, with or without a prefix; undefined for one that is not spoken here. */
+  /** One of these as `handshake_protocols` names it, with or without a prefix; undefined for one that is not supported. */
   handshakeOf(name: string): string | undefined;
-  /** What an invitation can carry under a name that controllers give it, as in `credential-offer`; the first record that has the id is meant. */
+  /** The records that an invitation can attach under a controllers' name, as in `credential-offer`; the first record that has the id is meant. */
   attachable(name: string): readonly Attachable[];
   /** Whether a message of this type may be answered without a connection. */
   standsAlone(type: string): boolean;
 }
 
-/** What every step can read. Nothing here touches the network or the store. */
+/** The input of every step. Nothing here touches the network or the store. */
 export interface StepContext<V extends RecordValue = RecordValue> {
   readonly tenant: string;
   readonly now: number;
@@ -92,18 +92,18 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly protocol: string;
   readonly record?: LoadedRecord<V>;
   readonly connection?: LoadedRecord;
-  /** What the step's `load` asked for, by name. */
+  /** The rows of the step's `load`, by name. */
   readonly loaded: Readonly<Record<string, StoredRecord | undefined>>;
-  /** What the step's `mail` asked for. */
+  /** The queued messages of the step's `mail`. */
   readonly mail?: KeptMail;
-  /** What the message came on, where its answer may go the same way. */
+  /** The connection that the message came on, where its reply may go the same way. */
   readonly channel?: Channel;
-  /** What the step's `pages` asked for, by name. */
+  /** The pages of the step's `pages`, by name. */
   readonly pages: Readonly<Record<string, Page<StoredRecord>>>;
   /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
   readonly reachable: boolean;
   readonly spoken: Spoken;
-  /** What is spoken here, of the protocols whose URI is `match`, or begins as it does before its `*`. */
+  /** The supported protocols whose URI is `match`, or begins as it does before its `*`. */
   features(match: string): readonly Feature[];
   newId(): string;
   newKey(seed?: Uint8Array): OwnKey;
@@ -135,9 +135,9 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly standsAlone?: boolean;
   /** In the 2018 Agent Protocol: how its content is sealed. */
   readonly inner?: Inner;
-  /** What else it reads; `connection` is the id of the one that the message came by. */
+  /** Further lookups; `connection` is the id of the one that the message came by. */
   readonly load?: (message: Incoming, connection: string | undefined) => Loads;
-  /** What it reads of the mail that is kept for its sender. */
+  /** The part of the sender's mailbox that it reads. */
   readonly mail?: (message: Incoming, mode: SessionMode | undefined) => MailQuery | undefined;
   /** Envelopes that it brings, as JSON text: each is received as if it had come by itself, before the step runs. */
   readonly carries?: (message: Incoming) => readonly string[];
@@ -148,7 +148,7 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   /** Its step may run again: no dedup key is kept of it. */
   readonly repeatable?: boolean;
   /**
-   * What goes back on the connection when it comes again, where its dedup key holds no answer. Somebody else may send the copy: so this is all that follows, nothing
+   * The reply on the connection when it comes again, where its dedup key holds no answer. Somebody else may send the copy: so nothing else follows, nothing
    * is written, and its sender is not taken for the peer. Such a message opens no session the first time either.
    */
   readonly again?: (ctx: StepContext<V>, message: Incoming) => NonNullable<Effects['send']>;
@@ -182,7 +182,7 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = unknown
   readonly query?: TSchema;
   readonly from: readonly string[] | '*';
   readonly role?: string;
-  /** What else it reads; `record` is the id in its path, `connection` that of the connection that is named. */
+  /** Further lookups; `record` is the id in its path, `connection` that of the connection that is named. */
   load?(input: CommandInput<Body>, record: string | undefined, connection: string | undefined, spoken: Spoken): Loads;
   pages?(input: CommandInput<Body>, record: string | undefined): Pages;
   /** Reads how much mail is kept for the connection whose id the record has. */
@@ -191,7 +191,7 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = unknown
   about?(input: CommandInput<Body>): Lookup | undefined;
   /** The call waits, beyond its own jobs, while the record is in one of these states: an answer of the peer is still out. */
   readonly waitWhile?: readonly string[];
-  /** The same, of what the state alone does not tell. */
+  /** The same, by members beside the state. */
   isAwaited?(record: LoadedRecord<V>, now: number): boolean;
   /** Whether it waits for that, where the call decides. */
   waits?(input: CommandInput<Body>, settings: Settings): boolean;
@@ -242,13 +242,13 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   /** Routes of the public HTTP face that only read, or stream. */
   readonly publicRoutes?: readonly PublicRoute[];
   readonly results?: Readonly<Record<string, ResultStep<V>>>;
-  /** What a failed work or ledger order does to the record; the engine answers the waiting call by itself. */
+  /** The effects of a failed work or ledger order; the engine answers the waiting call by itself. */
   failed?(ctx: StepContext<V>, failure: { result: string; code: string; text: string }): Effects;
-  /** What its calls answer about their record, where that is not the record's view. */
+  /** The answer of its calls about their record, where that is not the record's view. */
   answer?(record: LoadedRecord<V>, formats: Formats): JsonObject;
-  /** What an ack of whatever family does, where the thread is ours. */
+  /** The step for an ack of any family, where the thread is ours. */
   readonly acked?: MessageStep<V>;
-  /** What a problem report of whatever family does. */
+  /** The step for a problem report of any family. */
   readonly problem?: MessageStep<V>;
   /** Its messages are not for us: they are handed on to whom they name, unread (RFC 0094). */
   readonly relayed?: boolean;
@@ -260,7 +260,7 @@ export interface Protocol<V extends RecordValue = RecordValue> {
   /** How the family spells its problem report, where it is not `problem-report`. */
   readonly problemName?: string;
   /**
-   * Messages of other protocols in the terms of this one, by their type: for connections that speak only this one. `null`: dropped silently. It is how
+   * Messages of other protocols in the terms of this one, by their type: for connections whose peers have this one alone. `null`: dropped silently. It is how
    * a controller's commands work over either.
    */
   readonly translate?: Readonly<Record<string, ((message: JsonObject) => Translation) | null>>;

@@ -91,7 +91,7 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
   const { store, blobs } = kernel.db;
   const byMethod = Map.groupBy(routes, ({ method }) => method);
 
-  /** Whose a request is; undefined where nobody's. @throws AppError `not-found` for a tenant that there is not */
+  /** The tenant of a request; undefined where it has none. @throws AppError `not-found` for a tenant that there is not */
   async function ownerOf({ owner }: PublicRoute, params: Params): Promise<{ tenant: string; target?: string } | undefined> {
     if (!owner) return { tenant: params.tenant ?? kernel.base };
     const name = owner.name(params);

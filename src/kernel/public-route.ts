@@ -8,10 +8,10 @@ import type { Settings } from './settings.ts';
 
 export type Params = Readonly<Record<string, string>>;
 
-/** What the handler of a public route may use: one tenant's records, values and commands. It writes by commands alone. */
+/** The means of a public route's handler: one tenant's records, values and commands. It writes by commands alone. */
 export interface PublicContext {
   readonly tenant: string;
-  /** What the route's `owner` names. */
+  /** The tenant that the route's `owner` names. */
   readonly target?: string;
   readonly params: Params;
   readonly settings: Settings;

@@ -59,7 +59,7 @@ export interface MailIds {
   readonly ids: readonly string[];
 }
 
-/** Whose mail may go on the connection that a message came on. */
+/** The mailbox whose mail may go on the connection that a message came on. */
 export interface MailSession {
   readonly tenant: string;
   readonly connection: string;

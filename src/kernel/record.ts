@@ -4,7 +4,7 @@ import type { NextCommand } from './effects.ts';
 import type { Formats } from './format.ts';
 import { byFormat } from './format-attachments.ts';
 
-/** What a record's value may hold: JSON whose members may be absent. */
+/** The value of a record: JSON whose members may be absent. */
 export type RecordValue = { [member: string]: unknown };
 
 /** A record as a step sees it: what is stored plain, and its value. */
@@ -56,7 +56,7 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   readonly category: string;
   /** ACA-Py's name of the identifier, as in `cred_ex_id`. */
   readonly idField: string;
-  /** What errors call it, as in `Credential exchange 1 in offer-sent state`; default `Record`. */
+  /** Its name in errors, as in `Credential exchange 1 in offer-sent state`; default `Record`. */
   readonly label?: string;
   /** Webhook topic; a record without one is silent. */
   readonly topic?: string;
@@ -69,7 +69,7 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   readonly formatted?: readonly string[];
   /** States in which a credential is on its way into the wallet. */
   readonly arriving?: readonly string[];
-  /** What ordinary webhooks carry, where that is less than the view. */
+  /** The payload of ordinary webhooks, where that is less than the view. */
   terse?(record: LoadedRecord<V>): JsonObject;
   /** Hidden search tags. `thread` is what messages are matched by. */
   tags(value: Readonly<V>): Record<string, string | readonly string[] | undefined>;
@@ -78,13 +78,13 @@ export interface RecordDef<V extends RecordValue = RecordValue> {
   readonly attachable?: { readonly as: string; readonly member: string; readonly state: string };
   /** A record that is only in the making: no list shows it. */
   hidden?(record: LoadedRecord<V>): boolean;
-  /** What goes with a record that is deleted: keys and routes that nothing else uses. */
+  /** Rows that are deleted with a record: keys and their owners that nothing else uses. */
   removed?(record: LoadedRecord<V>): {
     readonly removedKeyOwners?: readonly string[];
     readonly removedKeys?: readonly string[];
     readonly deregisterKeys?: readonly string[];
     readonly emit?: readonly { readonly topic: string; readonly payload: JsonObject }[];
-    /** What is too much for the same commit. */
+    /** Work that is too much for the same commit. */
     readonly next?: readonly NextCommand[];
   };
 }
@@ -104,7 +104,7 @@ export interface AdminRoutes<V extends RecordValue> {
   readonly aliases?: Readonly<Record<string, string>>;
   /** Where the list's filter names the peer's role: ours, by the peer's. */
   readonly peerRole?: ReadonlyMap<string | undefined, string>;
-  /** What `GET one` answers, where it is not the view. */
+  /** The answer of `GET one`, where it is not the view. */
   detail?(record: LoadedRecord<V>, formats: Formats): JsonObject;
   readonly notFound?: string;
 }
@@ -180,7 +180,7 @@ export const exchangeTags = ({ thread_id }: Readonly<ExchangeValue>): { thread?:
   thread_id,
 });
 
-/** What every view of ACA-Py begins with. */
+/** The members that every view of ACA-Py begins with. */
 export const viewHead = (record: LoadedRecord): Record<string, unknown> => ({
   state: record.state,
   created_at: isoTime(record.created),

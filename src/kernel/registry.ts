@@ -15,7 +15,7 @@ export interface KnownMessage {
   readonly name: string;
   readonly step: MessageStep;
   readonly body: Validator<TSchema>;
-  /** The newest minor version that we speak. */
+  /** The newest minor version that is supported. */
   readonly minor: number;
 }
 
@@ -38,7 +38,7 @@ export interface Registry extends Spoken {
   message(type: string): KnownMessage | TypeMiss;
   /** The protocol of a message type, also of one that comes in no envelope, as an invitation. */
   speaker(type: string): Protocol | undefined;
-  /** Whether some protocol that was registered has its types under this one's prefix: what a family that nobody speaks may still mean. */
+  /** Whether some registered protocol has its types under this one's prefix: a family that is not supported may still mean one. */
   kindred(type: string): boolean;
   /**
    * A DIDComm message in the terms of the 2018 Agent Protocol: its whole type and content; null where it is dropped silently, undefined where it has no
@@ -54,13 +54,13 @@ export interface Registry extends Spoken {
   readonly publicCommands: readonly KnownCommand[];
   /** Categories whose records have threads of their own. */
   readonly threaded: readonly string[];
-  /** What is spoken, of the protocols whose URI is `match`, or begins as it does before its `*` (RFC 0031). */
+  /** The supported protocols whose URI is `match`, or begins as it does before its `*` (RFC 0031). */
   features(match: string): readonly Feature[];
   /** The protocol that drives a record: the one it names, or the only one that binds its kind. */
   owner(category: string, value: RecordValue): Protocol | undefined;
 }
 
-/** What is found by name, of all protocols. @throws Error where two claim one name */
+/** Messages, commands and results of all protocols, by name. @throws Error where two claim one name */
 function indexOf(protocols: readonly Protocol[], extraRecords: readonly RecordDef[], formats: ReturnType<typeof createFormats>) {
   const messages = new Map<string, KnownMessage>();
   const families = new Set<string>();

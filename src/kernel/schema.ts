@@ -18,7 +18,7 @@ export const Members = <S extends TSchema>(schema: S, options: object = {}): Typ
 /** An object of whatever members. */
 export const AnyObject = Type.Unsafe<JsonObject>(Type.Object({}));
 
-/** What was compiled, by its schema: agents of one process, and several registries, share it. */
+/** Compiled validators by schema: agents of one process, and several registries, share them. */
 const known = new WeakMap<TSchema, Validator<TSchema>>();
 
 /** Compiles a schema once, at start-up. The schema is a literal, which nobody changes. */
@@ -94,7 +94,7 @@ const MAX_ELEMENTS = 10_001;
 const MAX_LOOKED = 20_000;
 
 /**
- * What of a value is looked at for its first fault: the library looks on when it has found one, for seconds where a list has hundreds of thousands of wrong
+ * The part of a value that is searched for its first fault: the library looks on when it has found one, for seconds where a list has hundreds of thousands of wrong
  * elements. @returns undefined where even that is much
  */
 function headOf(value: unknown): unknown {

@@ -57,7 +57,7 @@ export function destinationOf(connection: Pick<LoadedRecord, 'role' | 'value'>):
     recipientKeys,
     routingKeys: (their_routing_keys as string[] | undefined) ?? [],
     endpoint: their_endpoint as string | undefined,
-    // who came by our invitation and has no answer yet knows us by its key
+    // a peer that came by our invitation and has no answer yet has only the invitation's key
     sender: (my_verkey ?? (connection.role === 'inviter' ? invitation_key : undefined)) as string | undefined,
     ...(value.my_did_shared && shownKeys(value).length === 0 ? { unproven: true } : {}),
   };

@@ -26,7 +26,7 @@ export interface Settings {
   readonly autoVerifyPresentation: boolean;
   readonly preserveExchangeRecords: boolean;
   readonly monitorPing: boolean;
-  /** Holders are notified of revocations, unless a call says otherwise. */
+  /** Holders are notified of revocations, unless a call has `notify: false`. */
   readonly notifyRevocation: boolean;
   readonly monitorRevocationNotification: boolean;
   /** Pending revocations are published so many seconds after the first of them; 0: when a call asks for it. */
@@ -38,10 +38,10 @@ export interface Settings {
   readonly publicInvites: boolean;
   readonly requestsThroughPublicDid: boolean;
   readonly noReceiveInvites: boolean;
-  /** What a did:algo of this agent begins with, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
+  /** The beginning of a did:algo of this agent, as in `did:algo:testnet:app:1234:`; absent where no ledger is configured. */
   readonly algoPrefix?: string;
   readonly debugWebhooks: boolean;
-  /** What is kept for a peer that fetches its mail: so many messages and bytes that others sent to it, and each so long (ms). */
+  /** Bounds of the mailbox of a peer: messages and bytes that others sent to it, and the time that each is kept (ms). */
   readonly mailbox: { readonly messages: number; readonly bytes: number; readonly life: number };
   /** A webhook for each message that is forwarded. */
   readonly monitorForward: boolean;

@@ -8,7 +8,7 @@ const WAITING = 50;
 export interface TenantLimiter {
   /** Runs a call or a message when it is its turn. @throws AppError `busy` where too many of the tenant wait already */
   run<T>(tenant: string, what: () => Promise<T>): Promise<T>;
-  /** Whoever runs now only waits from here on, and lets the next one work. */
+  /** The call that runs now only waits from here on: the next one may work. */
   pass(): void;
 }
 

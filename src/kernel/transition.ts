@@ -59,9 +59,9 @@ export interface Run<T> {
   readonly command?: string;
   readonly origin: Origin;
   step(ctx: StepContext): Effects;
-  /** What follows a refusal: other effects, or an end. @throws what the caller is to have */
+  /** The effects after a refusal, or its end. @throws the caller's error */
   refused(ctx: StepContext, refusal: Refusal): Effects | End<T> | Promise<End<T>>;
-  /** What a step's effects bring with them, whatever step it is. */
+  /** Effects that are added to those of any step. */
   completed?(effects: Effects): Effects;
 }
 

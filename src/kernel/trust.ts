@@ -7,7 +7,7 @@ import { type ConnectionlessPeer, connectionlessPeerOf, type LoadedRecord, loade
 import type { Registry } from './registry.ts';
 import { isExpected } from './transition.ts';
 
-/** Who a message's sender is to us, and which record its thread means: pure rules over the records that were read. */
+/** The trust rules: the sender of a message, and the record of its thread. Pure, over the records that were read. */
 
 /** The records that were read for a message. Rows stand the newest first. */
 export interface Surroundings {
@@ -42,7 +42,7 @@ export interface Trust {
 }
 
 /**
- * Who sealed a message.
+ * The sealer of a message.
  * @param pairwise the key that it was sealed for serves one connection alone
  */
 export function trustOf(message: Incoming, pairwise: boolean, around: Surroundings, now: number): Trust {

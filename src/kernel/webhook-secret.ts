@@ -7,7 +7,7 @@ import { BoundedMap } from './bounded-map.ts';
 const NAME = 'webhook-secret';
 const MAX_CACHED = 10_000;
 
-/** What webhooks of tenants are signed with. It is never sent with what it signs: a call shows it once. */
+/** The secrets that sign webhooks of tenants. A secret is in no webhook: a call shows it once. */
 export interface WebhookSecrets {
   /** A tenant's, made at its first use. @throws AppError `wallet-locked`, `store-unavailable` ... */
   of(tenant: string): Promise<string>;
@@ -49,11 +49,11 @@ export function createWebhookSecrets(db: Pick<Database, 'store' | 'jobs'>, base:
   return {
     of,
     async renew(tenant) {
-      // whoever reads in between makes the new one
+      // a read in between makes the new one
       await db.store.commit(tenant, { removedKeys: [NAME], invalidate: [tenant] });
       cache.delete(tenant);
       const secret = await of(tenant);
-      // a process that read the old one while it went forgets it now
+      // a process that read the old one while it was replaced drops it now
       await db.store.commit(tenant, { invalidate: [tenant] });
       return secret;
     },

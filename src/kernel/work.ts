@@ -5,7 +5,7 @@ import type { Resolver } from '../ports/resolver.ts';
 import type { Store } from '../ports/store.ts';
 import type { TailsReference } from '../ports/tails.ts';
 
-/** What slow work may use. It reads; only the step that takes its result writes. */
+/** The means of slow work. It reads; only the step that takes its result writes. */
 export interface WorkContext {
   readonly tenant: string;
   readonly store: Store;
@@ -21,7 +21,7 @@ export interface WorkContext {
   publishTails(bytes: Uint8Array): Promise<{ hash: string; location: string }>;
 }
 
-/** One kind of slow work, by name. What it returns is handed to a `results` step in memory and may hold secrets that the step stores as keys. */
+/** One kind of slow work, by name. Its result is handed to a `results` step in memory and may hold secrets that the step stores as keys. */
 export type WorkOp = {
   /** `input`: of the order, as JSON; each op declares its type. */
   run(ctx: WorkContext, input: unknown): Promise<unknown>;

@@ -33,7 +33,7 @@ const menuOf = (id: string): Record<string, Lookup> => ({ menu: { category: acti
 
 /**
  * RFC 0509. The menu is the controller's: it gets requests and performed actions by webhook, and answers with `send-menu`.
- * What a peer shows us is kept for each connection.
+ * A peer's menu is stored for each connection.
  */
 export const actionMenu = defineProtocol({
   name: 'action-menu',

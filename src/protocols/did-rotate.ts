@@ -221,7 +221,7 @@ export const didRotate = defineProtocol<DidRotationValue>({
 /** The DID that we move to: a new one of the method that is named, or one of this wallet. */
 function destination(ctx: Ctx, to: string): { did: string; verkey: string; key?: KeyWrite; service: OwnService } {
   const { mediator, unmediated, mediation = [] } = connectionOf(ctx).value;
-  // who mediates for us is not written to through itself
+  // a message to our mediator does not go through the mediator
   const service = ownService(ctx, { mediator, unmediated: unmediated || mediation.includes('client') });
   if (to !== 'did:peer:4' && to !== 'did:peer:2') {
     const own = contactDid(ctx.loaded.own, to);
@@ -243,7 +243,7 @@ const given = (verkey: string, mediated: boolean | undefined): Effects => ({
 function followed(ctx: Ctx, did: string, contact: Contact, sender: string): { states: string[]; others: Change[]; send: Outgoing[] } {
   const peer = connectionOf(ctx);
   const before = peer.value;
-  // what was only listed before this is nobody's yet
+  // a key that was only listed before this has no owner yet
   const their_former = { keys: [...new Set([...shownKeys(before), sender])], until: ctx.now + UNDER_WAY_MS };
   return {
     states: ['ack-sent'],

@@ -8,7 +8,7 @@ import { type DiscoveryValue, discovery1, discovery2 } from '../records/discover
 
 const Text = Type.String({ maxLength: 1000 });
 
-/** What one version of discover-features has of its own. */
+/** The members of one version of discover-features. */
 interface Version {
   readonly name: string;
   readonly uri: string;
@@ -22,11 +22,11 @@ interface Version {
   readonly asked: Readonly<Record<string, TSchema>>;
   bodyOf(query: Readonly<Record<string, string>>): JsonObject;
   disclosed(ctx: StepContext, body: Readonly<JsonObject>): JsonObject;
-  /** What a call without a connection answers: this agent's own features. */
+  /** The answer of a call without a connection: this agent's own features. */
   answer(query: JsonObject, disclosure: JsonObject): JsonObject;
 }
 
-/** What is disclosed of protocols follows from the registry. */
+/** The disclosed protocols follow from the registry. */
 function discoveryProtocol({ name, uri, record, query, disclosure, ...version }: Version): Protocol<DiscoveryValue> {
   const uris = [uri];
   const about = (id: string | undefined) => (id ? { category: record.category, tag: 'connection_id', equals: id } : undefined);

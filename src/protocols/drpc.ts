@@ -34,7 +34,7 @@ const Nothing = Type.Object({}, { maxProperties: 0, additionalProperties: false 
 const Request = Type.Union([Call, Type.Array(Call, { minItems: 1, maxItems: MAX_BATCH })]);
 const Response = Type.Union([Outcome, Nothing, Type.Array(Type.Union([Outcome, Type.Null()]), { maxItems: MAX_BATCH })]);
 
-/** RFC 0804: JSON-RPC over a connection. What is called and what it does is the controller's: it gets a request by webhook, and answers by `response`. */
+/** RFC 0804: JSON-RPC over a connection. The methods are the controller's: it gets a request by webhook, and answers by `response`. */
 export const drpc = defineProtocol<DrpcValue>({
   name: 'drpc',
   uris: ['https://didcomm.org/drpc/1.0'],

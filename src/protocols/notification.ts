@@ -3,7 +3,7 @@ import { connection } from '../records/connection.ts';
 
 /**
  * Acks (RFC 0015) and problem reports (RFC 0035) as messages of their own. The engine hands either to the owner of its thread, whatever family it names;
- * what belongs to no thread of ours ends here.
+ * an ack or report of no thread of ours ends here.
  */
 export const notification = defineProtocol({
   name: 'notification',

@@ -4,7 +4,7 @@ import { connection } from '../records/connection.ts';
 
 const Comment = Type.Optional(Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()]));
 
-/** What the issuer's registry orders when the revocation is on the ledger. */
+/** The order of the issuer's registry when the revocation is on the ledger. */
 const Notice = Type.Object({
   rev_reg_id: Type.String(),
   cred_rev_id: Type.String(),
@@ -15,7 +15,7 @@ const Notice = Type.Object({
 /** How ACA-Py's wallets, and Credo's, name the credentials of whatever ledger; `anoncreds` is RFC 0721's word. */
 const FORMAT = 'indy-anoncreds';
 
-/** RFC 0183. The holder is told of one of its credentials by the thread that issued it, or by the credential's index. */
+/** RFC 0183. A notification names the credential by the thread that issued it, or by its index. */
 export const revocationNotification1 = defineProtocol({
   name: 'revocation-notification-1.0',
   uris: ['https://didcomm.org/revocation_notification/1.0'],

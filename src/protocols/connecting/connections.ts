@@ -129,7 +129,7 @@ export const connections = defineProtocol<ConnectionValue>({
   problem: {
     schema: Type.Object({}),
     from: ['request', 'response', 'active'],
-    // what was complete here stays so
+    // a completed connection stays complete
     step: (ctx, message) => ({
       record: { states: ctx.record!.state === 'active' ? undefined : ['error'], patch: { error_msg: problemText(message) } },
     }),

@@ -10,9 +10,9 @@ import type { JsonObject } from '../../ports/json.ts';
 import type { ResolvedDid } from '../../ports/ledger.ts';
 import type { Peer } from '../../records/connection.ts';
 
-/** Who the other side of a did-exchange is, by its messages and its DID's document. */
+/** The other side of a did-exchange, by its messages and its DID's document. */
 
-/** What must be known of a request or a response when the document of its DID is there. */
+/** The facts of a request or a response that are needed once the document of its DID is there. */
 export interface Asked {
   readonly sender: string;
   /** Our key that it was sealed for, where it is answered under that: also another key of the DID that invites than the invitation was made with. */
@@ -23,7 +23,7 @@ export interface Asked {
   readonly label?: string;
   /** The document was read past every cache. */
   readonly fresh?: true;
-  /** A controller has handed it in: the answer, which only the DID's own keys open, will tell. */
+  /** Handed in by a controller, without an envelope: only the DID's own keys open the answer. */
   readonly unsealed?: boolean;
 }
 
@@ -47,7 +47,7 @@ export const again = ({ document, metadata, about }: Resolved, result: string, k
 
 export const remotePeer = (output: Resolved): Peer => ({ did: output.document.id, ...resolvedContact(output) });
 
-/** What the sender of a request hears whose invitation is not open, whyever: used, deleted, of another key, or none at all. */
+/** The problem report for a request whose invitation is not open, whatever the reason: used, deleted, of another key, or none at all. */
 export function refused(peer: Peer, { sender, recipient, thid, pthid, minor }: Asked): Effects {
   if (!peer.recipientKeys.includes(sender)) return {};
   const { report: code, peer: en } = errorRow('invitation-closed');
@@ -65,7 +65,7 @@ export function readGiven(body: JsonObject): Incoming {
   }
 }
 
-/** What a request tells of its sender that a controller hands in: a document that it attaches is signed by its own key. */
+/** The sender of a request that a controller hands in: an attached document is signed by a key of its own. */
 export function unsealedPeer(message: Incoming): Peer {
   const attached = message.attachments.did_doc?.[0];
   const did = message.body.did as string;
@@ -73,14 +73,14 @@ export function unsealedPeer(message: Incoming): Peer {
 }
 
 /**
- * What the message says of its sender's DID: by an attached document or by the DID itself. An attached document is signed by `signer`. A response must prove that
+ * The sender's DID and contact, from an attached document or from the DID itself. An attached document is signed by `signer`. A response must prove that
  * its DID is the inviter's, so one without a document must sign the DID itself (`did_rotate`).
  */
 export function peerOf(message: Incoming, signer: string | undefined, proven = false): Peer {
   checkProof(message, signer, proven);
   const did = message.body.did as string;
   const attached = message.attachments.did_doc?.[0];
-  // what a did:peer:4 or 2 says of itself cannot be said otherwise; the document of another DID comes with it
+  // a did:peer:4 or 2 holds its own document; the document of another DID is attached
   if (attached && !/^did:peer:[24]/.test(did)) {
     return { did: bareDid(did), ...attachedContact(attachedObject(attached, 'DID document'), did) };
   }
@@ -89,7 +89,7 @@ export function peerOf(message: Incoming, signer: string | undefined, proven = f
 }
 
 /**
- * What is attached must be signed by `signer` and be about the DID that the message names: a document of it, or the DID itself (`did_rotate`). A signature over
+ * An attachment must be signed by `signer` and be about the DID that the message names: a document of it, or the DID itself (`did_rotate`). A signature over
  * anything else vouches for nothing. With `proven`, one of the two must be there.
  */
 export function checkProof(message: Incoming, signer: string | undefined, proven: boolean): void {
@@ -111,7 +111,7 @@ export function checkProof(message: Incoming, signer: string | undefined, proven
   }
 }
 
-/** Whether a document says that it is of this DID, in whatever of its forms. */
+/** Whether a document names this DID as its subject, in any of its forms. */
 function isOf({ id, alsoKnownAs }: JsonObject, did: string): boolean {
   const plain = (name: unknown): unknown => (typeof name === 'string' ? shortPeerDid(bareDid(name)) : undefined);
   return [id, ...(Array.isArray(alsoKnownAs) ? alsoKnownAs : [])].some((name) => plain(name) === plain(did));

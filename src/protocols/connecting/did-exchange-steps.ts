@@ -18,7 +18,7 @@ export const ownLookup = (name: string | undefined): Record<string, Load> =>
   name ? { own: { category: did.category, tag: 'did', equals: name } } : {};
 export const publicLookup: Record<string, Load> = { own: { category: did.category, tag: 'posture', equals: 'public' } };
 
-/** What a controller said of a request that waits for the keys of its DID. */
+/** A controller's choices for a request that waits for the keys of its DID. */
 export interface Wanted {
   readonly endpoint?: string;
   readonly label?: string;
@@ -28,7 +28,7 @@ export interface Wanted {
   readonly method?: string;
 }
 
-/** Sends the request of our DID to where the invitation, or the DID of the other side, says. */
+/** Sends the request of our DID to the service of the invitation, or of the other side's DID. */
 export function ask(
   ctx: StepContext<ConnectionValue>,
   patch: Partial<ConnectionValue>,
@@ -150,7 +150,7 @@ export interface Own {
   /** In version 1.0: the document that must go with it. */
   readonly document?: object;
   readonly served: Partial<ConnectionValue>;
-  /** What is stored of a new one that serves this connection. */
+  /** The rows of a new one that serves this connection. */
   keys(connection: string): Pick<Effects, 'keys' | 'keyOwners'>;
 }
 

@@ -88,7 +88,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
           ...(moved ? { recipient: message.recipient } : {}),
         };
         const did = message.body.did as string;
-        // what a ledger or a server says of a DID cannot be said otherwise by whoever claims it
+        // the document of a DID on a ledger or a server comes from there alone, not from the message
         if (isRemote(did)) return { ...(ctx.record ? {} : unasked(ctx, key)), ...resolved(did, 'requested', asked) };
         return received(ctx, peerOf(message, message.sender), asked, ctx.record ? undefined : unasked(ctx, key).record);
       },
@@ -132,7 +132,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
   problem: {
     schema: Type.Object({}),
     from: ['request', 'response', 'active'],
-    // what was complete here stays so
+    // a completed connection stays complete
     step: (ctx, message) => ({
       record: { states: ctx.record!.state === 'active' ? undefined : ['error'], patch: { error_msg: problemText(message) } },
     }),
@@ -168,7 +168,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
           : {},
     },
   },
-  // whose request names a DID that nobody knows hears nothing: there is no way to it
+  // a request whose DID does not resolve gets no answer: there is no address
   failed(ctx, { result, text }) {
     // of what was not begun yet nothing stays
     if (ctx.record?.state === 'init') return { record: { remove: true, silent: true } };

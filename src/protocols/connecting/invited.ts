@@ -3,7 +3,7 @@ import type { StepContext } from '../../kernel/protocol.ts';
 import type { LoadedRecord } from '../../kernel/record.ts';
 import { type ConnectionValue, connection, invitationMediated } from '../../records/connection.ts';
 
-/** What the handshakes do to the connection of an invitation. */
+/** Changes that the handshakes make to the connection of an invitation. */
 
 /** A connection is complete: nobody writes to the key of its invitation any more. */
 export const completed = ({ value }: LoadedRecord<ConnectionValue>): { patch: Partial<ConnectionValue>; deregisterKeys: string[] } => ({

@@ -115,7 +115,7 @@ export function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, fi
   };
 }
 
-/** On to the handshake: at once where the invitation tells the keys, after resolving where it names a DID that only a ledger knows. */
+/** On to the handshake: at once where the invitation holds the keys, after resolving where it names a DID of a ledger. */
 export function proceed(ctx: StepContext<OutOfBandValue>, states: readonly string[]): Effects {
   const { value } = ctx.record!;
   const named = serviceOf(value.invitation)!;

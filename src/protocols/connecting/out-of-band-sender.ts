@@ -19,7 +19,7 @@ import type { OutOfBandValue } from '../../records/out-of-band.ts';
 
 export const URIS = ['https://didcomm.org/out-of-band/1.1', 'https://didcomm.org/out-of-band/1.0'];
 
-/** What a controller asks of an invitation. */
+/** A controller's choices for an invitation. */
 export const Wishes = Type.Object({
   accept: Type.Optional(Type.Array(Type.String())),
   alias: Type.Optional(Type.String()),
@@ -205,7 +205,7 @@ function invitationKey(ctx: StepContext, body: Wishes, unique: boolean, own: Own
         body.use_did ? `Cannot find DID for invitation reuse: ${body.use_did}` : 'Cannot create public invitation with no public DID',
       );
     const { verkey, did: named } = did.of(row).value;
-    // a mediator that is asked for by name is to know the key, wherever the document of the DID says that it is written to
+    // a mediator that the call names registers the key, whatever service the document of the DID has
     const moved = own.mediator ? { removedKeyOwners: [verkey], keyOwners: [keyOwnerFor(own, verkey, 'public', named)] } : { keyOwners: [] };
     return { verkey, service: named, keys: [], others: [], ...moved };
   }
@@ -241,7 +241,7 @@ function invitationKey(ctx: StepContext, body: Wishes, unique: boolean, own: Own
   return { verkey: key.verkey, service, keys: [key.write], keyOwners: [key.verkey], others: [] };
 }
 
-/** What peers are told of a service. */
+/** A service as peers see it. */
 export const addressOf = ({ endpoint, routingKeys, pulls }: OwnService): OwnAddress => ({
   endpoint,
   routingKeys,

@@ -3,7 +3,7 @@ import { problemText } from '../../kernel/message.ts';
 import { type CommandStep, command, type MessageStep } from '../../kernel/protocol.ts';
 import type { RecordDef, RecordValue } from '../../kernel/record.ts';
 
-/** What exchanges of credentials and of presentations have in common. */
+/** Common parts of exchanges of credentials and of presentations. */
 
 export const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 export const Flag = Type.Optional(Type.Boolean());

@@ -67,7 +67,7 @@ export const issueCredentialV1 = issuingProtocol({
       const { cred_def_id, schema_id } = offer;
       if (typeof cred_def_id !== 'string' || typeof schema_id !== 'string')
         throw new AppError('message-invalid', 'the attached offer names no credential definition');
-      // what the issuer offers takes the place of what was proposed
+      // the issuer's offer takes the place of the proposal
       const proposal = composeMessage(PROTOCOL, {
         type: 'propose-credential',
         id: ctx.newId(),

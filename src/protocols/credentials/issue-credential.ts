@@ -196,7 +196,7 @@ function proposedFilters(proposed: ByFormat): Terms['filters'] {
   return asked;
 }
 
-/** What a format keeps about the exchange, as ACA-Py's detail records show it: each side has one from its first cryptographic act. */
+/** A format's details of the exchange, as in ACA-Py's detail records: each side has one from its first cryptographic act. */
 function detailOf(ctx: IssuingContext, format: string, members: JsonObject = {}): JsonObject {
   const name = `cred_ex_${format}_id`;
   const before = (ctx.record!.value.details as Record<string, JsonObject> | undefined)?.[format];

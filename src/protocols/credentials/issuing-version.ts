@@ -7,7 +7,7 @@ import type { Incoming, Protocol, StepContext } from '../../kernel/protocol.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 
-/** What the records of both versions have in common. */
+/** The common members of the records of both versions. */
 export interface IssuingValue {
   [member: string]: unknown;
   thread_id?: string;
@@ -18,7 +18,7 @@ export interface IssuingValue {
   auto_remove?: boolean;
   auto_remove_on_failure?: boolean;
   error_msg?: string;
-  /** What the controller asked to offer, until the offer is made. */
+  /** The terms of the controller's call, until the offer is made. */
   wanted?: JsonObject;
   protocol?: string;
 }
@@ -26,7 +26,7 @@ export interface IssuingValue {
 export type IssuingContext = StepContext<IssuingValue>;
 export type Patch = Partial<IssuingValue>;
 
-/** What an offer is made of: a filter for each format, and the values. */
+/** The terms of an offer: a filter for each format, and the values. */
 export interface Terms {
   readonly filters: readonly { readonly format: string; readonly filter: JsonObject }[];
   readonly preview: JsonObject | null;
@@ -60,16 +60,16 @@ type State =
 /** Which body a command has: that of a proposal, or that of an offer. */
 export type BodyKind = 'proposal' | 'offer';
 
-/** What one version of issue-credential has of its own: names, states, members of the record, and how messages carry their attachments. */
+/** One version of issue-credential: names, states, members of the record, and how messages carry their attachments. */
 export interface IssuingVersion {
   readonly name: string;
   readonly uri: string;
-  /** What its routes begin with. */
+  /** The beginning of its routes. */
   readonly path: string;
   readonly tag: string;
   /** Its number, as the record of a credential's index has it. */
   readonly issues: '1' | '2';
-  /** What the record shows of an index that its credential was issued at. */
+  /** The members of the record for the index that its credential was issued at. */
   revocable?(index: RevocationIndex): Patch;
   readonly record: RecordDef<IssuingValue>;
   readonly answer?: Protocol<IssuingValue>['answer'];
@@ -82,7 +82,7 @@ export interface IssuingVersion {
   readonly summaries: { readonly created: string };
   /** Flags that its records begin with. */
   begun(ctx: IssuingContext, initiator: IssuingValue['initiator']): Patch;
-  /** What a message that came in brings to the record. @throws AppError `message-invalid` */
+  /** The change of the record by a received message. @throws AppError `message-invalid` */
   readonly reads: {
     proposal(ctx: IssuingContext, message: Incoming): Patch;
     offer(ctx: IssuingContext, message: Incoming, auto: boolean): Patch;
@@ -103,15 +103,15 @@ export interface IssuingVersion {
     request(ctx: IssuingContext, id: string, made: Made): Written;
     credential(ctx: IssuingContext, id: string, made: readonly Made[]): Written;
   };
-  /** What a proposal asks to be offered. @throws AppError `bad-request` */
+  /** The terms that a proposal asks for. @throws AppError `bad-request` */
   terms(ctx: IssuingContext, proposal: JsonObject): Terms;
   /** The same, as the controller changed it. */
   countered(ctx: IssuingContext, body: JsonObject): Terms & { readonly patch?: Patch };
-  /** What the controller asked for beside the terms. */
+  /** The choices of the controller beside the terms. */
   wanted(body: JsonObject): JsonObject;
-  /** What the record shows of a credential that was stored. */
+  /** The members of the record for a stored credential. */
   stored(id: string, info: JsonObject): Patch;
-  /** What each format keeps about the exchange, and its webhooks. */
+  /** Each format's details of the exchange, and its webhooks. */
   detailed?(
     ctx: IssuingContext,
     entries: readonly { format: string; detail?: JsonObject }[],

@@ -12,14 +12,14 @@ import { credentialRevocation, credentialRevocationId } from '../../records/cred
 import { abandonment, Flag, type Removal, removal, Text } from './exchange-parts.ts';
 import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Patch, Terms } from './issuing-version.ts';
 
-/** What the wallet holds of a credential, and under which id. */
+/** A credential in the wallet, and its id. */
 type Stored = Awaited<ReturnType<Issuance['store']>> & { readonly id: string };
 
 /** State of a record whose first message is not made yet. No webhook has announced it. */
 const MAKING = '';
 
 /**
- * A version of issue-credential (RFC 0036, RFC 0453). What a format computes is ordered as work and re-enters as a result.
+ * A version of issue-credential (RFC 0036, RFC 0453). The computation of a format is ordered as work, and its result is a step again.
  */
 export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue> {
   const { record, state } = version;
@@ -44,7 +44,7 @@ export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue>
     problem,
     answer: version.answer,
     failed(ctx, failure) {
-      // what no peer has seen goes without a trace; what one waits for ends with a report to it
+      // an exchange that no peer has seen leaves no trace; one that a peer waits for ends with a report to it
       if ((ctx.record!.state ?? '') === MAKING) return { record: { remove: true, silent: true } };
       const remove = ctx.record!.value.auto_remove_on_failure;
       return {
@@ -68,7 +68,7 @@ export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue>
 
 function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages'] {
   const { state, reads, messages } = version;
-  /** What a first message brings to its new record; nothing where the record exists. */
+  /** The values of a new record from its first message; none where the record exists. */
   const fresh = (ctx: IssuingContext, message: Incoming): Patch =>
     ctx.record
       ? {}

@@ -118,7 +118,7 @@ const held = ({ spoken, record }: PresentingContext, member: string): ByFormat =
 const entriesOf = (ctx: PresentingContext, made: readonly Formatted[], step: keyof Presentation['ids']): FormatEntry[] =>
   made.map(({ format, value }) => ({ name: format, format: ctx.spoken.formats.named(format)!.presentation!.ids[step], value }));
 
-/** What was given of each format. */
+/** The attachments of the call, by format. */
 function given({ spoken: { formats } }: PresentingContext, byFormat: ByFormat): Formatted[] {
   if (byFormat[UNSUPPORTED] && !formats.named(UNSUPPORTED))
     throw new AppError('not-implemented', `The format ${UNSUPPORTED} is not supported yet`);

@@ -5,7 +5,7 @@ import type { Incoming, StepContext } from '../../kernel/protocol.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 
-/** What the records of both versions have in common. */
+/** The common members of the records of both versions. */
 export interface PresentingValue {
   [member: string]: unknown;
   thread_id?: string;
@@ -49,11 +49,11 @@ type State =
   | 'verified'
   | 'acked';
 
-/** What one version of present-proof has of its own: names, states, members of the record, and how messages carry their attachments. */
+/** One version of present-proof: names, states, members of the record, and how messages carry their attachments. */
 export interface PresentingVersion {
   readonly name: string;
   readonly uri: string;
-  /** What its routes begin with. */
+  /** The beginning of its routes. */
   readonly path: string;
   readonly tag: string;
   readonly record: RecordDef<PresentingValue>;
@@ -65,7 +65,7 @@ export interface PresentingVersion {
   readonly summaries: { readonly proposal: string };
   /** Flags that its records begin with. */
   begun(ctx: PresentingContext, initiator: PresentingValue['initiator']): Patch;
-  /** What a message that came in brings to the record. @throws AppError `message-invalid` */
+  /** The change of the record by a received message. @throws AppError `message-invalid` */
   readonly reads: {
     proposal(ctx: PresentingContext, message: Incoming): Patch;
     request(ctx: PresentingContext, message: Incoming): Patch;
@@ -77,7 +77,7 @@ export interface PresentingVersion {
   readonly holds: {
     requests(ctx: PresentingContext): ByFormat;
     presentations(ctx: PresentingContext): ByFormat;
-    /** What was proposed in this thread. */
+    /** The proposal of this thread. */
     proposals(ctx: PresentingContext): ByFormat;
   };
   readonly writes: {

@@ -21,7 +21,7 @@ function lookAgainAfter(now: number, since: number | undefined): number | undefi
   return waited > WAIT_MS ? undefined : Math.min(60_000, Math.max(250, waited));
 }
 
-/** A version of present-proof (RFC 0037, RFC 0454). What a format computes is ordered as work and re-enters as a result. */
+/** A version of present-proof (RFC 0037, RFC 0454). The computation of a format is ordered as work, and its result is a step again. */
 export function presentingProtocol(version: PresentingVersion): Protocol<PresentingValue> {
   const { record, state } = version;
   const { problem, reportProblem } = abandonment(version, {
@@ -92,7 +92,7 @@ export function presentingProtocol(version: PresentingVersion): Protocol<Present
 
 function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['messages'] {
   const { state, reads, messages } = version;
-  /** What a first message brings to its new record; nothing where the record exists. */
+  /** The values of a new record from its first message; none where the record exists. */
   const fresh = (ctx: PresentingContext, message: Incoming): Patch =>
     ctx.record
       ? {}
@@ -228,7 +228,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       role: 'verifier',
       step(ctx) {
         const [asked, given] = [holds.requests(ctx), holds.presentations(ctx)];
-        // what was given is verified, all of it: nothing else is shown as presented
+        // every format of the presentation is verified: nothing else is shown as presented
         const tasks = ctx.spoken.formats.presented.flatMap(({ name: format }) =>
           given[format] ? [{ format, input: { request: asked[format] ?? null, presentation: given[format] } }] : [],
         );
@@ -286,7 +286,7 @@ function proverCommands(version: PresentingVersion): NonNullable<Protocol<Presen
         return { record: { patch: removal(body) }, work: [toPresent(version, ctx, 'chosen', chosen)] };
       },
     },
-    /** What the automatic answer runs, and runs again while a credential is on its way into the wallet. */
+    /** The automatic answer; it runs again while a credential is on its way into the wallet. */
     present: {
       from: [state('request-received')],
       role: 'prover',

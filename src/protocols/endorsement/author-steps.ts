@@ -93,7 +93,7 @@ export function createRequest(ctx: Ctx, { body }: CommandInput<{ expires_time: s
   return requesting(ctx, { expires_time: body.expires_time });
 }
 
-/** What the author's flag asks for: the endorser itself knows whether it is one. */
+/** The role for the author's flag: the endorser sets its own role itself. */
 export const autoRequest = (ctx: Ctx): Effects => requesting(ctx, ownValue(ctx).timing);
 
 export function cancel(ctx: Ctx): Effects {

@@ -18,7 +18,7 @@ const own = (id: string | undefined) => ({ category: transaction.category, id: i
 const ofAuthor = (id: unknown) => ({ category: transaction.category, tag: 'thread', equals: String(id) });
 
 /**
- * ACA-Py's `transactions/1.0`: an author's ledger write that another agent pays for. What is attached is this ledger's: the author's request names the write,
+ * ACA-Py's `transactions/1.0`: an author's ledger write that another agent pays for. The attachments are this ledger's: the author's request names the write,
  * the endorser answers with a group of transactions of which it has signed the payment, and the author signs and sends it.
  */
 export const endorseTransaction = defineProtocol<TransactionValue>({

@@ -20,7 +20,7 @@ type Ctx = StepContext<TransactionValue>;
 /** The DID that endorses: by the query of a call, or by what the flag has handed on. */
 type Endorse = CommandInput<{ readonly endorser_did?: string } | undefined>;
 
-/** What of a connection's requests and quota a step reads. */
+/** The lookups of a connection's requests and quota. */
 export const spentOf = (connection: string | undefined): Readonly<Record<string, Lookup>> =>
   connection === undefined ? {} : { spent: { category: endorsementSpent.category, id: connection } };
 export const openOf = (connection: string | undefined) => ({
@@ -29,7 +29,7 @@ export const openOf = (connection: string | undefined) => ({
 
 const dayOf = (now: number): string => new Date(now).toISOString().slice(0, 10);
 
-/** What a connection has had today, and with this cost; `over` says why that is too much. */
+/** The sums of a connection today, with this cost; `over` is the reason why that is too much. */
 function quotaOf(ctx: Ctx, cost: number): { today: EndorsementSpentValue; over?: string } {
   const { writesPerDay, algoPerDay } = ctx.settings.endorsement;
   const row = ctx.loaded.spent && endorsementSpent.of(ctx.loaded.spent).value;
@@ -151,7 +151,7 @@ export function endorse(ctx: Ctx, { body, query }: Endorse): Effects {
   return { work: [work] };
 }
 
-/** What the work has made of a request. */
+/** The work's result for a request. */
 export interface Built {
   readonly endorsed: Endorsed;
   readonly about: { readonly endorser_did: string; readonly connection: string };

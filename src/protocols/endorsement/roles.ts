@@ -7,7 +7,7 @@ import { type ConnectionValue, connection } from '../../records/connection.ts';
 
 type Jobs = NonNullable<EndorserMetadata['transaction_jobs']>;
 
-/** What the two sides of a connection are for each other. An endorser by its flags is one on every connection whose role nobody has set. */
+/** The roles of the two sides of a connection. An endorser by its flags is one on every connection whose role nobody has set. */
 export function jobsOf({ connection: row, settings }: StepContext): Jobs {
   const { transaction_jobs: jobs } = (row?.value.metadata ?? {}) as EndorserMetadata;
   const implied = settings.endorsement.role === 'endorser' && jobs?.transaction_my_job === undefined;
@@ -39,7 +39,7 @@ export function requireJob(ctx: StepContext, job: typeof AUTHOR | typeof ENDORSE
   if (jobs.transaction_my_job !== job) throw new AppError('forbidden', only);
 }
 
-/** @throws AppError `forbidden` unless the other side has said that it endorses */
+/** @throws AppError `forbidden` unless the other side has the role of an endorser */
 export function requireEndorser(ctx: StepContext): void {
   const { transaction_their_job: theirs } = jobsOf(ctx);
   if (theirs === undefined)

@@ -49,7 +49,7 @@ export const endorsementWork: WorkOps = {
     if (endorsed.state === 'refused') throw refusal(endorsed.reason, endorsed.detail);
     if (endorsed.state === 'wait')
       throw new AppError('ledger-waiting', `the sponsor account has ${endorsed.held} microALGO and this write needs ${endorsed.needed}`);
-    // whoever accepts a credential of the registry needs its tails, for as long as that is in use
+    // holders of the registry's credentials need its tails for as long as the registry is in use
     if (write.kind === 'registry-put')
       await ctx.tails(write.object as unknown as TailsReference).catch((error: unknown) => {
         throw refusal('object', `the tails file cannot be had: ${(error as Error).message}`);

@@ -6,7 +6,7 @@ const Did = Type.String({ maxLength: 200 });
 const Id = Type.String({ maxLength: 400 });
 const Status = Type.Object({ accumulator: Type.String({ maxLength: 2000 }), revoked: Type.String({ maxLength: 8000 }) });
 
-/** What an endorser takes of each kind of write: a request comes from a stranger, and its write is planned as if it were one's own. */
+/** The parts of each kind of write that an endorser takes: a request comes from a stranger, and its write is planned as if it were one's own. */
 const SCHEMAS: { readonly [Kind in Exclude<LedgerWrite['kind'], 'did-rekey'>]: TSchema } = {
   'did-put': Type.Object({ did: Did, document: Type.Object({ id: Did }) }),
   'did-deactivate': Type.Object({ did: Did }),

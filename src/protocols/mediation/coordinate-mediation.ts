@@ -153,7 +153,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       step: (ctx) => ({
         record: { states: ctx.record!.state === 'denied' ? undefined : ['denied'] },
         send: [{ type: 'mediate-deny' }],
-        // what was granted is over
+        // the grant is over
         next: [purging(ctx)],
       }),
     }),
@@ -259,7 +259,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
         };
       },
     },
-    // what --mediator-invitation does once: a default that a controller has changed since stays as it is
+    // for --mediator-invitation, once: a default that a controller has changed since stays as it is
     adopt: {
       from: ['granted'],
       role: 'client',

@@ -83,7 +83,7 @@ function granting(ctx: Ctx, verkey: string): NonNullable<Effects['send']>[number
   return { type: 'mediate-grant', body: { endpoint, routing_keys: [routingReference(verkey)] } };
 }
 
-/** What is asked for of a keylist: without a limit as many as go in one answer. */
+/** The page of a keylist query: without a limit as many keys as go in one answer. */
 export function window(given: unknown): { limit?: number; offset: number } {
   const { limit, offset } = (typeof given === 'object' && given !== null ? given : {}) as { limit?: unknown; offset?: unknown };
   return {
@@ -104,7 +104,7 @@ export function updated(ctx: Ctx, updates: readonly Update[]): Effects {
     const verkey = verkeyOf(recipient_key);
     if (!verkey || (action !== 'add' && action !== 'remove')) return 'client_error';
     const row = ctx.loaded[`key ${verkey}`];
-    // whose key it is cannot be seen, so who was first has it
+    // the holder of a key cannot be seen, so the first client has it
     if (row && row.connection !== peer.id) return action === 'add' ? 'client_error' : 'no_change';
     const has = held.get(verkey) ?? row !== undefined;
     const wanted = action === 'add';

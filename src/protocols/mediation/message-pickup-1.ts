@@ -89,7 +89,7 @@ const sizeOf = ({ body }: Incoming): number => Math.min(Number(body.batch_size) 
 function batch(ctx: StepContext, message: Incoming): Effects {
   const { last } = ctx.loaded;
   const before = pickup.of(last)?.value;
-  // what does not go back the way the request came is no answer that the next one could confirm
+  // a batch that is not the reply to the request cannot be confirmed by the next request
   if (!ctx.channel) return { send: [batchOf((ctx.mail?.messages ?? []).slice(0, sizeOf(message)))] };
   const { socket } = ctx.channel;
   const has = before?.socket === socket ? (before?.ids ?? []) : [];

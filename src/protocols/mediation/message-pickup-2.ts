@@ -39,7 +39,7 @@ export const messagePickup2 = defineProtocol({
       }),
       step(ctx, message) {
         const mail = ctx.mail?.messages ?? [];
-        // what is on its way already is not asked for once more
+        // messages in flight are not sent once more
         if (mail.length === 0) return { send: [status(ctx, message, 0)] };
         const body = compact({ recipient_key: message.body.recipient_key as string | undefined });
         return {
@@ -107,7 +107,7 @@ export const messagePickup2 = defineProtocol({
   },
 });
 
-/** What is kept for a peer, as a message to it, in JSON text: the envelopes are JSON already and go in as they are. */
+/** A peer's queued messages as a message to it, in JSON text: the envelopes are JSON already and go in as they are. */
 export function deliveryOf(mail: readonly QueuedMessage[]): string {
   const items = mail.map(
     ({ id, body, received }) =>

@@ -146,7 +146,7 @@ export interface Answered extends Update {
   readonly result: string;
 }
 
-/** What a mediator has made of our update: the keys that it knows now, and those that it would not have. */
+/** The mediator's answer to our update: the keys that it has now, and those that it refused. */
 export function answered(ctx: Ctx, results: readonly Answered[], thread: string): Effects {
   const peer = ctx.connection!;
   const changes = new Map<string, Change<KeylistValue>>();

@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { defineProtocol } from '../../kernel/protocol.ts';
 import { connection } from '../../records/connection.ts';
 
-/** RFC 0094. What is forwarded is no business of ours but to hand it on: `mediation/relay.ts` does that, before anything else is asked of a message. */
+/** RFC 0094. `mediation/relay.ts` hands forwarded messages on, before any protocol sees them; this literal only names the message. */
 export const routing = defineProtocol({
   name: 'routing',
   uris: ['https://didcomm.org/routing/1.0'],
