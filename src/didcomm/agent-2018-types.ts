@@ -102,7 +102,7 @@ export function canonicalAgent2018Type(type: Agent2018Type): CanonicalType | 'un
   return name && { name, profile: family.profile, minor: type.minor! };
 }
 
-/** What this agent sends as a message's type: the specification's, or that of the reference implementation of 2018. */
+/** The type in messages that this agent sends: the specification's, or that of the reference implementation of 2018. */
 export function agent2018Type(name: Name2018, profile: 'spec' | 'indy-node' = 'spec'): string {
   if (profile === 'spec') return `urn:indy:sov:agent:message_type:sovrin.org/connection/1.0/${name}`;
   return `urn:sovrin:agent:message_type:sovrin.org/${name === 'connection_acknowledgement' ? 'connection_acknowledge' : name}`;

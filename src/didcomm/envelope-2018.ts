@@ -10,7 +10,7 @@ import { sodium } from './sodium.ts';
 export { EnvelopeRefused } from './envelope-v1.ts';
 export type { KeyPair } from './key-cache.ts';
 
-/** What a sealed box adds to its plaintext: an ephemeral key and a tag. */
+/** The bytes that a sealed box adds to its plaintext: an ephemeral key and a tag. */
 export const SEAL_BYTES = 48;
 /** The size of a box nonce. */
 export const NONCE_BYTES = 24;
@@ -103,7 +103,7 @@ function randomNonce(): Buffer {
   return nonce;
 }
 
-/** What an auth-crypt held. The replay key is `sender` with `nonce`: the outer seal can be renewed by anyone, these two only by the sender. */
+/** The content of an auth-crypt. The replay key is `sender` with `nonce`: the outer seal can be renewed by anyone, these two only by the sender. */
 export interface OpenedAuth {
   message: Buffer;
   /** The verkey, in base58, of whoever made the box. Compare it with the key that the connection knows: the box itself proves only the key. */
@@ -207,7 +207,7 @@ const JSON_TYPE = 'application/json';
 const TEXT_BODY = /^[A-Za-z0-9+/_\-= \t\n\f\r]*$/;
 const JSON_HEAD = /^[ \t\n\r]*\{[ \t\n\r]*"message"[ \t\n\r]*:[ \t\n\r]*"/;
 const JSON_TAIL = /"[ \t\n\r]*\}[ \t\n\r]*$/;
-/** What stands around the value of the JSON form must fit in this. */
+/** The bound of the text around the value of the JSON form. */
 const FRAME = 256;
 
 type Form = 'text' | 'json' | 'raw';

@@ -42,7 +42,7 @@ interface RecipientEntry {
   readonly iv?: string;
 }
 
-/** What an envelope held: the plaintext, whose key opened it and, for authcrypt, whose key made it. */
+/** The content of an envelope: the plaintext, whose key opened it and, for authcrypt, whose key made it. */
 export interface OpenedEnvelope {
   message: Uint8Array;
   sender?: string;

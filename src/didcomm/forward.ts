@@ -30,7 +30,7 @@ export function wrapForward(packed: string, to: string, routingKeys: readonly st
 }
 
 /**
- * What a forward message asks for: the verkey it is for and the JSON text to pass on; undefined when it is not a proper forward. `msg` may be an object, as RFC
+ * The content of a forward message: the verkey of its recipient and the JSON text to pass on; undefined when it is not a proper forward. `msg` may be an object, as RFC
  * 0094 has it, or JSON text, as some agents send it.
  */
 export function readForward(body: { to?: unknown; msg?: unknown }): { to: string; msg: string } | undefined {

@@ -11,7 +11,7 @@ export interface KeyPair {
 }
 
 /**
- * What is worth remembering between envelopes. Converting an Ed25519 key costs more than opening a sealed box, and a static Diffie-Hellman as much again.
+ * Results that are kept from one envelope to the next. Converting an Ed25519 key costs more than opening a sealed box, and a static Diffie-Hellman as much again.
  * Both maps are bounded, what was not used for long goes first; a shared key is zeroed when it leaves.
  */
 export interface KeyCache {

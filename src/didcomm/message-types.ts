@@ -44,7 +44,7 @@ export const parseProtocol = (uri: unknown): MessageType | undefined => parse(ur
 /** The prefix that stands for all its spellings: both Aries prefixes are one. */
 export const canonicalPrefix = (prefix: string): string => (prefix === OLD_PREFIX ? PREFIX : prefix);
 
-/** What to look a handler up by: prefix, family, major version and name, without the minor version. */
+/** The key of a handler: prefix, family, major version and name, without the minor version. */
 export const messageKey = (type: MessageType): string => `${canonicalPrefix(type.prefix)}${type.family}/${type.major}/${type.name}`;
 
 /** Type as text again. */
@@ -52,7 +52,7 @@ export const formatMessageType = (type: MessageType): string =>
   `${type.prefix}${type.family}/${type.major}.${type.minor}${type.name === '' ? '' : `/${type.name}`}`;
 
 /**
- * RFC 0003, semver rules: a message is understood by anyone who speaks the same family in the same major version, whatever the minor version; features of a newer
+ * RFC 0003, semver rules: an agent that supports a major version of a family understands its messages of every minor version; features of a newer
  * minor version are ignored by the older side.
  */
 export const compatible = (ours: MessageType, theirs: MessageType): boolean =>

@@ -1,6 +1,6 @@
 import native from 'sodium-native';
 
-/** What this folder uses of libsodium, typed for any byte array; the published types cover neither the AEAD nor plain Uint8Array. */
+/** The functions of libsodium that this folder uses, typed for any byte array; the published types cover neither the AEAD nor plain Uint8Array. */
 interface Sodium {
   crypto_aead_chacha20poly1305_ietf_encrypt_detached(
     cipher: Uint8Array,

@@ -160,7 +160,7 @@ export const writable = <T>(ways: readonly T[], addressOf: (way: T) => unknown):
   ways.find((way) => WRITABLE.test(String(addressOf(way)))) ?? ways[0];
 
 function endpointOf(service: Record<string, unknown>): { uri?: string; routing: unknown; accept?: string[] } {
-  // DIDComm v2 moved uri, routingKeys and accept into the endpoint; agents that speak both write either.
+  // DIDComm v2 moved uri, routingKeys and accept into the endpoint; agents of both versions write either.
   const innerOf = (way: unknown) => (typeof way === 'object' && way !== null ? (way as Record<string, unknown>) : undefined);
   const uriOf = (way: unknown): unknown => {
     const inner = innerOf(way);

@@ -6,7 +6,7 @@ import type { DidDocument } from '../ports/ledger.ts';
 import { checkDidDocument, isDid } from './did-doc.ts';
 import { fromMultikey, type PublicKey, resolveDidKey, toMultikey } from './did-key.ts';
 
-/** What a key of a did:peer:2 is for: the letter of the method. */
+/** The purpose of a key of a did:peer:2: the letter of the method. */
 export type Purpose = 'assertion' | 'agreement' | 'verification' | 'invocation' | 'delegation';
 
 const PURPOSES: Readonly<Record<string, { purpose: Purpose; member: string }>> = {

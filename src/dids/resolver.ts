@@ -56,7 +56,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
 
   const local = (did: string, document: DidDocument): ResolvedDid => {
     const answer = freeze({ document, metadata: {} });
-    // Whoever saw the long form of a did:peer:4 can resolve the short one.
+    // The short form of a did:peer:4 resolves where its long form was seen.
     const short = shortPeerDid(did);
     if (short !== did) keep(short, freeze({ document: peer4ShortDocument(did), metadata: { canonicalId: did } }), Number.POSITIVE_INFINITY);
     return keep(did, answer, Number.POSITIVE_INFINITY);

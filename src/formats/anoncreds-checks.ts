@@ -222,7 +222,7 @@ function checkRestrictions(restrictions: unknown, subject: Subject, referent: st
   }
 }
 
-/** What restrictions can ask about a credential of these objects. */
+/** The facts that restrictions can name about a credential of these objects. */
 export function subjectOf(
   schemaId: string,
   schema: AnonCredsSchema,

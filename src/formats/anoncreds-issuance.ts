@@ -12,7 +12,7 @@ import { listOf } from './status-list.ts';
 
 const LINK_SECRET_ID = 'default';
 
-/** What ACA-Py's filters name, and the hidden tag of a credential definition's record that answers it. */
+/** The members of ACA-Py's filters, and for each the hidden tag of a credential definition's record. */
 const FILTER_TAGS: Readonly<Record<string, string>> = {
   cred_def_id: 'cred_def_id',
   schema_id: 'schema_id',

@@ -20,7 +20,7 @@ export interface Matches {
 /** Why a credential does not answer a referent. */
 type Lack = 'name' | 'predicate' | 'restriction';
 
-/** What a referent asks of one credential. */
+/** The requirement of a referent on one credential. */
 interface Asked {
   readonly referent: string;
   /** Canonical. */
@@ -96,10 +96,10 @@ export function whyNot(
   return `The credential ${held.id} does not answer the requested ${kind} ${referent}: ${words[lack]}`;
 }
 
-/** What a holder will present: by credential id, the referents it answers. */
+/** The credentials of a presentation: by credential id, the referents that it answers. */
 export interface Selection {
   credentials: { id: string; attributes: { referent: string; reveal: boolean }[]; predicates: string[] }[];
-  /** What the holder had proposed to state without proof. */
+  /** The values that the holder had proposed to state without proof. */
   selfAttested: Record<string, string>;
   /** Unrestricted attributes that no credential has: the holder may state them without proof. */
   selfAttestable: string[];
@@ -130,8 +130,8 @@ const MAX_STEPS = 20_000;
 const MAX_JUDGED = 200;
 
 /**
- * The credentials that answer a request: as few as can be, and of those the ones that come first in `held` (give the newest first), since fewer credentials say
- * less about their holder, and what one credential says belongs together. What the holder proposed in this thread is looked at before anything else. A choice
+ * The credentials that answer a request: as few as can be, and of those the ones that come first in `held` (give the newest first), since fewer credentials reveal
+ * less about their holder, and the attributes of one credential belong together. The holder's own proposal in this thread comes before anything else. A choice
  * whose restrictions the verifier can see to be met from what is revealed goes before one where it cannot. The search is bounded; where it ends early the choice
  * may be larger than it need be.
  * @throws WqlUnsupported
@@ -170,7 +170,7 @@ export function selectCredentials(
 
 /**
  * Of the credentials that could answer a referent, those that the holder proposed; all, where it proposed nothing about it or nothing that fits: whether that is
- * what was proposed the verifier judges. What it proposed to state by its own word it states, where the request lets it.
+ * the verifier judges the proposal. Values that it proposed to state without proof it states so, where the request permits that.
  */
 function wisher(
   held: readonly HeldCredential[],
@@ -250,7 +250,7 @@ function cover(
     return true;
   });
   const answering = open.map((_one, index) => candidates.filter(([, bits]) => has(bits, index)));
-  // what few credentials answer decides first
+  // referents that few credentials answer come first
   const order = open.map((_one, index) => index).sort((a, b) => answering[a]!.length - answering[b]!.length);
   const assign = (chosen: readonly Candidate[]): Map<string, Asked[]> => {
     const out = new Map(chosen.map(([id]): [string, Asked[]] => [id, []]));
@@ -260,7 +260,7 @@ function cover(
   };
 
   const first = (covered: Bits): number | undefined => order.find((index) => !has(covered, index));
-  // whoever answers most of what is left, again and again: no smaller than the best, and never far from it
+  // the credential that answers most of the rest, again and again: no smaller than the best choice, and never far from it
   const greedy: Candidate[] = [];
   const covered = new Uint32Array(words);
   for (let index = first(covered); index !== undefined; index = first(covered)) {

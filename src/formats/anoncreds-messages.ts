@@ -11,11 +11,11 @@ import { timedReferents } from './non-revocation.ts';
 
 /**
  * A record's `verified_msgs`, in the codes that controllers read by program: ACA-Py's codes first (`PresVerifyMsg` in its `anoncreds/verifier.py`), then
- * ours, which name each reason. ACA-Py stops at what it finds first, so there is one `VALUE_ERROR` at most.
+ * ours, which name each reason. ACA-Py stops at its first finding, so there is one `VALUE_ERROR` at most.
  *
  * `TS_OUT_NRI::REFERENT`: the time of a proof of non-revocation is not one of the interval, which need not be wrong (`non-revocation.ts`);
- * `RMV_RFNT_NRI::REFERENT` and `RMV_GLB_NRI`: an interval of non-revocation that is not looked at, since the credential cannot be revoked (the second is told of
- * every presentation without a credential that can be, asked or not, as ACA-Py does); `UNRVL_ATTR::REFERENT`: presented without its value;
+ * `RMV_RFNT_NRI::REFERENT` and `RMV_GLB_NRI`: an interval of non-revocation that is not looked at, since the credential cannot be revoked (the second for
+ * every presentation without a credential that can be, requested or not, as in ACA-Py); `UNRVL_ATTR::REFERENT`: presented without its value;
  * `VALUE_ERROR::TEXT`: it does not answer the request; `VERIFY_ERROR::TEXT`: the library could not judge it, or in ACA-Py would not.
  */
 export function verifiedMessages(

@@ -24,7 +24,7 @@ function inverse(number: bigint): bigint | undefined {
 
 const FROM_MONTGOMERY = inverse(MONTGOMERY)!;
 
-/** The coordinates of a point; undefined where a number is not what the text says of it. */
+/** The coordinates of a point; undefined where a number is beyond its bound. */
 function coordinates(text: string, count: number): bigint[] | undefined {
   const parts = text.split(' ');
   if (parts.length !== 2 * count) return undefined;

@@ -37,7 +37,7 @@ import { meets, type Subject, WqlUnsupported } from './wql.ts';
 /** A wallet's credentials are matched in memory, up to this many. */
 const MAX_HELD = 10_000;
 
-/** What restrictions and listings ask about a held credential: stored beside it when it was stored. */
+/** The facts about a held credential that restrictions and listings read: stored beside it. */
 function held(row: StoredRecord): HeldCredential {
   const { subject, credential } = row.value as unknown as { subject: HeldCredential['subject']; credential: Credential };
   return { id: row.id, subject, values: credential.values };
@@ -73,7 +73,7 @@ function knownWql<Value>(judge: () => Value): Value {
   }
 }
 
-/** What a holder presents, as the engine wants it: by credential. */
+/** The attributes and predicates to present, by credential, as the library takes them. */
 interface Shown {
   credentials: Use[];
   selfAttested: Readonly<Record<string, string>>;
@@ -116,7 +116,7 @@ function chosenBy(choice: Choice, request: PresentationRequest, rows: ReadonlyMa
 const MAX_CHOICES = 100;
 
 /**
- * What this wallet presents by itself: the fewest credentials, the newest first; `lacking` names what nothing answers. Where an interval is asked, one that is not
+ * The automatic choice of this wallet: the fewest credentials, the newest first; `lacking` names what nothing answers. Where an interval is asked, one that is not
  * revoked goes before one that is, which is presented where there is no other: the verifier decides.
  */
 async function chosenHere(
@@ -265,7 +265,7 @@ export async function verifyAnonCreds(
       schemas[schema] ??= await readSchema(ctx, schema);
       credentialDefinitions[definition] ??= await readDefinition(ctx, definition);
     } catch (error) {
-      // what the prover names and the ledger does not have is a wrong presentation; a ledger that does not answer is no answer at all
+      // an id of the prover that the ledger does not have makes a wrong presentation; a ledger that does not answer makes none
       if (!(error instanceof AppError) || error.row.retry || error.code === 'ledger-none') throw error;
       missing.push({ reason: 'object-missing', detail: error.message });
     }

@@ -22,7 +22,7 @@ const IN_G2 = ['w', 's', 'u'];
  */
 const RESPONSE_BITS = { e: 457, v: 3061, m2: 2433, m: 593, u: 593, r: 2386, alpha: 2788, challenge: 256 } as const;
 
-/** What a proof is held against: the schema of each sub-proof's credential and the modulus of its issuer's key, in the order of the sub-proofs. */
+/** The ledger objects of a proof's check: the schema of each sub-proof's credential and the modulus of its issuer's key, in the order of the sub-proofs. */
 export interface ProofKey {
   readonly schema: Pick<AnonCredsSchema, 'attrNames'>;
   /** The modulus `n` of the credential definition, in decimal. */

@@ -95,7 +95,7 @@ export async function witnessOf(ctx: WorkContext, registry: Registry, index: num
   return state;
 }
 
-/** What the ledger has of the registries that a presentation must prove non-revocation by, and what it does not have. */
+/** The registries that a presentation must prove non-revocation by: those that the ledger has, and those that it lacks. */
 export interface PresentedStatuses {
   readonly revocationRegistryDefinitions: Record<string, RevocationRegistryDefinition>;
   readonly statusLists: StatusListInForce[];
@@ -131,7 +131,7 @@ export async function statusesOf(
       const list = listOf(state.status, registry, state.time);
       statusLists.push({ registryId: id, timestamp: timestamp as number, list, ...(state.next !== undefined && { next: state.next }) });
     } catch (error) {
-      // what the prover names and the ledger does not have is a wrong presentation; a ledger that does not answer is no answer at all
+      // an id of the prover that the ledger does not have makes a wrong presentation; a ledger that does not answer makes none
       if (!(error instanceof AppError) || error.row.retry || error.code === 'ledger-none') throw error;
       const reason = error.code === 'status-none' || error.code === 'status-pruned' ? error.code : 'object-missing';
       missing.push({ reason, referent, detail: error.message });

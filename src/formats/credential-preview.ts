@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { AppError, type ErrorCode } from '../errors.ts';
 import { canonicalName } from './anoncreds-values.ts';
 
-/** What is offered, and the names that can be: whichever version of issue-credential carries it. */
+/** The offered attributes, and the names that they may have: alike in both versions of issue-credential. */
 
 /** Attributes of a schema (AnonCreds specification, "Schema"): Indy's limit, which everybody's keys and proofs are made for. */
 export const MAX_ATTRIBUTES = 125;

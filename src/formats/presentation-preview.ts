@@ -4,7 +4,7 @@ import { canonicalName } from './anoncreds-values.ts';
 import type { Wish } from './proof-request.ts';
 
 const Optional = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-/** What a prover offers to prove (RFC 0037, "Presentation Preview"), for credentials of Indy. */
+/** A prover's offer (RFC 0037, "Presentation Preview"), for credentials of Indy. */
 export const PresentationPreview = Type.Object({
   '@type': Type.Optional(Type.String()),
   attributes: Type.Array(

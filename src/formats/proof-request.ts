@@ -47,7 +47,7 @@ export const Presentation = Type.Object({
   self_attested_attributes: Referents(Type.String({ pattern: '^[^\\u0000]*$' })),
 });
 
-/** What is read of a request to answer it: a peer's is outside input, whichever message brought it. */
+/** The members of a request that are read to answer it: a peer's request is outside input, whichever message brought it. */
 const Asked = validator(
   Type.Object({
     requested_attributes: ProofRequest.properties.requested_attributes,
@@ -87,7 +87,7 @@ export function checkRequest(request: JsonObject, code: ErrorCode): void {
   }
 }
 
-/** What a request costs to be matched with one credential: its referents, and the members of their restrictions. */
+/** The cost of matching a request with one credential: its referents, and the members of their restrictions. */
 export function weightOf(request: JsonObject): number {
   const count = (value: unknown): number =>
     typeof value === 'object' && value !== null ? Object.values(value).reduce((sum: number, one) => sum + count(one), 1) : 1;

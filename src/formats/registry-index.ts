@@ -36,7 +36,7 @@ export async function issuingRegistry(ctx: WorkContext, credentialDefinitionId: 
   return rows[0];
 }
 
-/** What an act returns that has no index yet: it is run again with one, and with `registry` in its input. Index 0 is none. */
+/** The result of an act that has no index yet: it is run again with one, and with `registry` in its input. Index 0 is none. */
 export const takeIndex = ({ id, value }: StoredRecord): NeedsNumber => ({
   allocate: {
     counter: indexCounter(id),
@@ -65,7 +65,7 @@ export async function ownRegistry(ctx: WorkContext, id: string): Promise<OwnRegi
   return { row, id, definitionId, definition, private: json(key.secret).private as JsonObject };
 }
 
-/** What the exchange's result is told of the index that a credential was issued at. */
+/** The index that a credential was issued at, for the result of the exchange. */
 export const revocationIndex = ({ id, value }: StoredRecord, index: number): RevocationIndex => ({
   registry: id,
   rev_reg_id: value.rev_reg_id as string,
@@ -74,7 +74,7 @@ export const revocationIndex = ({ id, value }: StoredRecord, index: number): Rev
   last: lastIndex(value),
 });
 
-/** What a state of a status log says of an index. */
+/** Whether an index is revoked, by a state of a status log. */
 export function revokedIn({ revoked }: RevocationStatus): (index: number) => boolean {
   const bits = Buffer.from(revoked, 'base64url');
   return (index) => ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;

@@ -9,7 +9,7 @@ import { listOf, statusOf } from './status-list.ts';
 
 /** The slow work of revocation registries: their keys and tails files, and the next record of their logs. */
 
-/** What says that a tails file is not served yet: the server does not take it, or there is no address. */
+/** Note of a tails file that is not served yet: the server does not take it, or there is no address. */
 const UNSERVED: readonly string[] = ['tails-unavailable', 'unavailable'];
 
 interface RegistryInput {
@@ -20,7 +20,7 @@ interface RegistryInput {
   max_cred_num: number;
 }
 
-/** What of a registry is made and not served yet; kept as a key, since its secret is with it. */
+/** A registry that is made and whose tails are not served yet; stored as a key, since its secret is with it. */
 interface Unserved {
   definition: RevocationRegistryDefinition;
   private: JsonObject;

@@ -89,7 +89,7 @@ export function concealed(payload: JsonObject, open: readonly string[]): { paylo
     for (const [name, member] of members) {
       if (name === '_sd' || name === '...' || (name === '_sd_alg' && path === '')) refuse(`a claim is called ${name}`);
       const at = path === '' ? name : `${path}.${name}`;
-      // what verifiers must see is shown whole, as the keys in `cnf`
+      // claims that verifiers must see are shown whole, as the keys in `cnf`
       if (OPEN.includes(name)) out[name] = member;
       else if (isNamed(at)) out[name] = walk(member, at);
       else hidden.push(disclose(disclosures, name, walk(member, at)));
@@ -125,7 +125,7 @@ function hashOf(payload: JsonObject): string {
   return known ?? refuse('_sd_alg');
 }
 
-/** What `sd_hash` of a key binding JWT must be. */
+/** The value of `sd_hash` in a key binding JWT. */
 export const sdHash = (payload: JsonObject, over: string): string => digest(hashOf(payload), over);
 
 /** Disclosures as the arrays that they are. @throws AppError `bad-request` */

@@ -2,7 +2,7 @@ import { canonicalAlgoId } from '../dids/did-algo.ts';
 import { canonicalName } from './anoncreds-values.ts';
 import { isUnrestricted } from './proof-request.ts';
 
-/** What restrictions are asked about: one credential, as far as it is known to whoever asks. */
+/** One credential, as far as restrictions can be checked against it. */
 export interface Subject {
   schemaId: string;
   schemaName: string;
@@ -79,7 +79,7 @@ function compare(tag: string, wanted: unknown, subject: Subject): Answer {
   );
 }
 
-/** What a credential has under a tag; null: nothing, undefined: something that is not known. */
+/** A credential's value of a tag; null: none, undefined: a value that is not known. */
 function tagValue(tag: string, subject: Subject): string | null | undefined {
   switch (tag) {
     case 'schema_id':

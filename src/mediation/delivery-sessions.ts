@@ -40,7 +40,7 @@ export interface DeliverySessionsOptions {
 const nameOf = (tenant: string, mailbox: string): string => `${tenant} ${mailbox}`;
 
 /**
- * Delivers messages to peers that are connected. What is in flight is known to the session of its socket alone, and is the store's until the peer has
+ * Delivers messages to peers that are connected. Messages in flight are known to the session of their socket alone, and stay in the store until the peer has
  * acknowledged it: by `messages-received` for a `delivery`, by the pong that follows for everything else. So a process that dies loses nothing, and any process
  * serves any peer. A change notification of the store names the mailbox; where it brings the message too, and everything before is in flight, the message goes
  * out unread.

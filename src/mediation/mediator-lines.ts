@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import type { DeliveryResult, Socket } from '../ports/transport.ts';
 
-/** What one connection with a mediator of ours has: a WebSocket on which its mail comes, while that is open. */
+/** The line of one connection with a mediator of ours: a WebSocket on which its mail comes, while that is open. */
 export interface Line {
   readonly socket: Socket | undefined;
   /** A message went to the mediator on another way. */
@@ -9,7 +9,7 @@ export interface Line {
 }
 
 /**
- * Lines to mediators. What goes to a mediator goes where its mail comes from: Credo's knows one WebSocket of a connection, the one of the last message,
+ * Lines to mediators. A message to a mediator goes to the source of its mail: Credo's knows one WebSocket of a connection, the one of the last message,
  * and takes a message on another one for a client that has moved there and is no more in live mode.
  */
 export interface Lines {

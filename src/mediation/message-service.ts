@@ -5,7 +5,7 @@ import type { DeliverySessions } from './delivery-sessions.ts';
 /** An answer to an envelope, as a transport gives it. */
 export interface EnvelopeAnswer {
   readonly status: number;
-  /** What goes back on the connection. */
+  /** The reply on the connection. */
   readonly reply?: string;
   /** Called when the reply has arrived. */
   readonly sent?: () => Promise<void>;

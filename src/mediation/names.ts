@@ -13,5 +13,5 @@ export const mediatedName = (tenant: string, verkey: string): string => `mediate
 export const mediationId = (role: 'server' | 'client', connection: string): string =>
   hashId(`mediation ${role} ${connection}`, connection[14] === '4' ? 4 : 8);
 
-/** What is invalidated when the devices of a connection change. */
+/** The name that is invalidated when the devices of a connection change. */
 export const deviceName = (connection: string): string => `device:${connection}`;

@@ -45,7 +45,7 @@ async function findOut(context: PickupContext, link: Link, endpoint: string): Pr
   return first.carried || first.answers > 0;
 }
 
-/** What came of a request: the mediator's own messages, whether it handed mail over, and how many responses had a body. */
+/** The outcome of a request: the mediator's own messages, whether it handed mail over, and how many responses had a body. */
 interface Asked {
   readonly received: ReceivedMessage[];
   readonly carried: boolean;

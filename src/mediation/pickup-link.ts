@@ -36,7 +36,7 @@ export interface Link {
   readonly leaving: AbortController;
   done: Promise<void>;
   failures: number;
-  /** What the operator's log has of it. */
+  /** Its name in the operator's log. */
   reported?: 'away' | 'up';
   /** In mode `auto`: the mediator has no live mode on a socket. */
   implicit?: boolean;
@@ -72,7 +72,7 @@ export interface PickupOptions {
   readonly checkMs: number;
 }
 
-/** What the ways of pickup share. `inTurn` bounds sockets that are being opened and requests that are under way. */
+/** Common parts of the ways of pickup. `inTurn` bounds sockets that are being opened and requests that are under way. */
 export interface PickupContext extends PickupOptions {
   inTurn<T>(run: () => Promise<T>): Promise<T>;
 }

@@ -22,7 +22,7 @@ const KNOWN_DEVICES = 50_000;
 const CALL_AFTER_MS = 3000;
 
 /**
- * RFC 0094. What is forwarded to a key that a client of this mediator has registered is kept for it, or sent on where it has an address; to a key of this
+ * RFC 0094. A message for a key that a client of this mediator has registered is queued for it, or sent on where it has an address; for a key of this
  * instance, it is received as if it had come by itself. It is in the database before its sender gets the 202.
  * @param ownerOf what a key serves
  * @param receive takes an envelope for a key of this instance

@@ -21,7 +21,7 @@ const REPLAY_WINDOW_MS = 7 * 24 * 3600_000;
 
 type Parsed = ReturnType<typeof parseEnvelope>;
 
-/** DIDComm v1 (RFC 0019, RFC 0044): the envelope names its recipients' keys. It is what peers speak of whom nothing else is known. */
+/** DIDComm v1 (RFC 0019, RFC 0044): the envelope names its recipients' keys. It is the format of a peer of which nothing else is known. */
 export function didcommV1(kernel: Kernel): MessageFormat {
   /** A key that nobody was ever given. */
   const decoy = newKeyPair();
@@ -104,7 +104,7 @@ async function sealV1(kernel: Kernel, sealing: Sealing): Promise<DeliverPayload>
   return {
     envelope: wrapForward(sealed, recipients[0]!, to.routingKeys ?? []),
     endpoint: to.endpoint,
-    // whatever connection its thread names, it is none of that
+    // its thread may name a connection: it is not of that one
     connection: back ? undefined : connection?.id,
     // a mediator of the peer's answers nothing
     ...(pulls && !to.routingKeys?.length ? { pulls: true as const } : {}),

@@ -341,5 +341,5 @@ export interface Refusal {
   detail?: string;
 }
 
-/** What must hold of a presentation besides its cryptography, which the library does not look at or not wholly. */
+/** The conditions of a presentation besides its cryptography that the library does not check, or not wholly. */
 export type PresentationCheck = (input: VerifyInput) => Refusal[];

@@ -13,7 +13,7 @@ export interface Blobs {
    */
   put(tenant: string, name: string, bytes: Uint8Array): Promise<void>;
 
-  /** What is known of a value; undefined where there is none. */
+  /** Size, hash and time of a value; undefined where there is none. */
   stat(tenant: string, name: string): Promise<BlobStat | undefined>;
 
   /**

@@ -14,7 +14,7 @@ export interface DidDocument {
   [member: string]: unknown;
 }
 
-/** What a resolver answers, after W3C DID Resolution: the document and its metadata. */
+/** The answer of a resolver, after W3C DID Resolution: the document and its metadata. */
 export interface ResolvedDid {
   document: DidDocument;
   metadata: { canonicalId?: string; versionId?: string; created?: string; updated?: string; deactivated?: boolean };
@@ -43,7 +43,7 @@ export interface StatusEntry {
   entries: number;
 }
 
-/** Who signs for the control account of a DID: one key, or `threshold` of several in this order. Keys are verkeys in base58. */
+/** The signers for the control account of a DID: one key, or `threshold` of several in this order. Keys are verkeys in base58. */
 export interface Control {
   threshold: number;
   verkeys: readonly string[];
@@ -51,14 +51,14 @@ export interface Control {
 
 /**
  * The keys of a wallet that may have authority over a DID beside the DID's own: all that its control account was ordered to be rekeyed to, and all that were ordered to
- * be its operator. The ledger says which of them have it, so that no wallet is ever wrong about that.
+ * be its operator. The ledger decides which of them have it, so that no wallet is ever wrong about that.
  */
 export interface LedgerKeys {
   controls?: readonly Control[];
   operators?: readonly string[];
 }
 
-/** Who has authority over a DID, as the ledger has it: the control account and the account that signs for it, as addresses, and the operator's key. */
+/** The authority over a DID, as the ledger has it: the control account and the account that signs for it, as addresses, and the operator's key. */
 export interface Authority {
   account: string;
   /** `control`: which of the given keys it is; absent where it is none of them, nor the DID's own. */
@@ -117,7 +117,7 @@ export interface SignedWrite {
 }
 
 /**
- * What became of a signed write. `pending` may still land; `expired` provably never will; `rejected` carries the ledger's reason, and `rebuild` means that
+ * The state of a signed write. `pending` may still land; `expired` provably never will; `rejected` carries the ledger's reason, and `rebuild` means that
  * the same write planned anew may succeed (its version or a box had moved, the fee had risen, or money was missing). After `expired` it always may.
  */
 export type WriteOutcome =
@@ -195,7 +195,7 @@ export interface Ledger {
   /** Asks what became of a group that was sent before, perhaps by a process that is gone. @throws AppError `ledger-unavailable`, `ledger-wrong-network` */
   outcome(signed: SignedWrite): Promise<WriteOutcome>;
 
-  /** Who has authority over a DID. @throws AppError `did-invalid`, `did-unsupported` (another network or application), `ledger-unavailable`, `ledger-wrong-network` */
+  /** The authority over a DID. @throws AppError `did-invalid`, `did-unsupported` (another network or application), `ledger-unavailable`, `ledger-wrong-network` */
   authority(did: string, keys?: LedgerKeys): Promise<Authority>;
 
   /** Writes that one agent signs and another one pays. */

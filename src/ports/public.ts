@@ -24,7 +24,7 @@ export interface PublicAnswer {
 /** The largest answer, in bytes, that is no iterable. */
 export const MAX_WHOLE_ANSWER = 1 << 20;
 
-/** What serves one request. */
+/** The handler of one request. */
 export interface PublicMatch {
   /** The bound of the request's body. */
   readonly maxBytes: number;

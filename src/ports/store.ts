@@ -4,7 +4,7 @@ import type { JsonObject } from './json.ts';
 /**
  * The one database. Everything durable goes through `commit`, which is all or nothing; reads come through `load` and `find`.
  *
- * What an adapter keeps plain: tenant, category, id, version, state, role, connection, times, and of jobs the kind, lane and times. Everything else is
+ * Plain columns: tenant, category, id, version, state, role, connection, times, and of jobs the kind, lane and times. Everything else is
  * encrypted under the tenant's data key (AEAD, associated data = tenant, category, id); tags are searched by keyed hash, equality only.
  * Times are milliseconds since 1970. Every method that takes a tenant takes it first.
  */
@@ -17,7 +17,7 @@ export interface Store {
    */
   commit(tenant: string, commit: Commit): Promise<void>;
 
-  /** What several lookups find, in one round trip; by tag, the newest first and at most `LOOKUP_ROWS`. */
+  /** The rows of several lookups, in one round trip; by tag, the newest first and at most `LOOKUP_ROWS`. */
   load(tenant: string, lookups: readonly Lookup[]): Promise<StoredRecord[][]>;
 
   /** Lookups, and the stored answer where the message or call was handled before, in one round trip. */
@@ -27,13 +27,13 @@ export interface Store {
     lookups: readonly Lookup[],
   ): Promise<{ repeated?: StoredDedupKey; records: StoredRecord[][] }>;
 
-  /** One page of a category, oldest first unless `descending`; `total` counts all that match. What cannot be read any more is not among the rows, but named. */
+  /** One page of a category, oldest first unless `descending`; `total` counts all that match. A damaged row is not among the rows, but named. */
   find(tenant: string, category: string, query: Query): Promise<Page<StoredRecord>>;
 
   /** A secret by its key id; undefined when the tenant has none. Callers may cache it in memory, never elsewhere. */
   key(tenant: string, kid: string): Promise<StoredKey | undefined>;
 
-  /** Whose key this is, over all tenants: the only read without a tenant. */
+  /** The owner of a key, over all tenants: the only read without a tenant. */
   keyOwner(kid: string): Promise<KeyOwner | undefined>;
 
   /**
@@ -147,7 +147,7 @@ export interface TenantLock {
   readonly until: number;
 }
 
-/** What an adapter's `open` gives. */
+/** The result of an adapter's `open`. */
 export interface Database {
   store: Store;
   jobs: Jobs;
@@ -193,7 +193,7 @@ export const MAIL_ATTEMPTS = 20;
 export interface QueuedMessageWrite {
   /** Unique in the tenant among what is kept; where one is there already, the commit fails as a whole with `mail-known`. */
   id: string;
-  /** Whose it is: a connection's id. */
+  /** The owner: a connection's id. */
   mailbox: string;
   /** The verkey that it was forwarded to; absent for a message of our own. Kept as a keyed hash, and in the encrypted row. */
   recipient?: string;
@@ -201,7 +201,7 @@ export interface QueuedMessageWrite {
   body: string;
   /** When (ms) it is given up. */
   expires: number;
-  /** What the box may hold with it; a commit beyond that fails as a whole with `mailbox-full`. Absent: no bound. */
+  /** The bound of the box with it; a commit beyond that fails as a whole with `mailbox-full`. Absent: no bound. */
   limit?: { messages: number; bytes: number };
 }
 
@@ -307,7 +307,7 @@ export interface StoredKey {
 export interface KeyOwner {
   kid: string;
   tenant: string;
-  /** What the key serves: `connection`, `invitation`, `public`, `mediation`. */
+  /** The use of the key: `connection`, `invitation`, `public`, `mediation`. */
   kind: string;
   /** The record it belongs to. */
   target: string;
@@ -332,7 +332,7 @@ export interface JobWrite {
   /** Time-ordered and unique. */
   id: string;
   kind: JobKind;
-  /** What must keep its order: `deliver:<connection>`, `event:<url hash>:<record>`, `work:<record>`, ... unique over all tenants. */
+  /** The lane, in which order is kept: `deliver:<connection>`, `event:<url hash>:<record>`, `work:<record>`, ... unique over all tenants. */
   lane: string;
   payload: JsonObject;
   /** The controller's call that this job belongs to. */
@@ -346,7 +346,7 @@ export interface JobWrite {
   notBefore?: number;
 }
 
-/** What a claim may take of whom, so that one tenant, or one target that does not answer, leaves room for the others. */
+/** The most that a claim takes of each tenant and target, so that one tenant, or one target that does not answer, leaves room for the others. */
 export interface Share {
   /** Lanes of one tenant that the caller may hold, and how many it holds by tenant. */
   readonly tenant: number;
@@ -432,7 +432,7 @@ export interface ChangeNotification {
   kinds: readonly JobKind[];
   /** Ids of calls that may have moved. */
   callIds: readonly string[];
-  /** What this and other processes must not keep in memory any longer: tenants, DIDs, and keys that serve nothing any more. `*` for everything. */
+  /** Names that this and other processes drop from memory: tenants, DIDs, and keys that serve nothing any more. `*` for everything. */
   invalidate: readonly string[];
   /** Tenants of which another process committed events. */
   tenants: readonly string[];
@@ -440,7 +440,7 @@ export interface ChangeNotification {
   events: readonly { tenant: string; event: EventWrite }[];
   /**
    * Boxes that got mail, here or in another process. Here, `mail` is what came, in order, and `waiting` how many messages the box holds with the last of them:
-   * who has sent all but these has sent all.
+   * a reader that has sent all but these has sent all.
    */
   mailboxes: readonly { tenant: string; mailbox: string; mail?: readonly QueuedMessageWrite[]; waiting?: number }[];
 }

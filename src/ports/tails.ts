@@ -1,4 +1,4 @@
-/** What the definition of a revocation registry says of its tails file. */
+/** The tails file as the definition of a revocation registry names it. */
 export interface TailsReference {
   readonly value: {
     readonly maxCredNum: number;

@@ -1,9 +1,9 @@
-/** What may stand beside a span: kinds, states, codes and the tenant's id. Never an identifier of a peer, a key, a body or a value. */
+/** Attributes of a span: kinds, states, codes and the tenant's id. Never an identifier of a peer, a key, a body or a value. */
 export type Attributes = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 export interface SpanOptions {
   readonly kind?: 'server' | 'client' | 'producer' | 'consumer';
-  /** W3C traceparent of what caused this, where that is not what runs now. What is none is passed over. */
+  /** W3C traceparent of what caused this, where that is not what runs now. A value of another form is passed over. */
   readonly parent?: string;
 }
 
@@ -11,7 +11,7 @@ export interface SpanOptions {
 export interface Trace {
   /** Whether anything is recorded. */
   readonly on: boolean;
-  /** Runs something as a span. What it throws is noted by its code and thrown on. */
+  /** Runs something as a span. An error is noted by its code and thrown on. */
   span<T>(name: string, attributes: Attributes, run: () => Promise<T>, options?: SpanOptions): Promise<T>;
   /** Says more about the span that runs. */
   note(attributes: Attributes): void;

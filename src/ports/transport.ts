@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 
-/** What came back from a delivery. `body` is bounded and only kept where it may be an envelope. */
+/** The answer to a delivery. `body` is bounded and only kept where it may be an envelope. */
 export interface DeliveryResult {
   readonly status: number;
   readonly body?: Uint8Array;
@@ -8,7 +8,7 @@ export interface DeliveryResult {
 
 /**
  * A connection on which envelopes go both ways, whoever opened it. Frames arrive in the order of `send`. A closed socket takes nothing and emits nothing:
- * what was not `acknowledged` is to be sent again elsewhere.
+ * frames that were not `acknowledged` are to be sent again elsewhere.
  */
 export interface Socket {
   /** Unique, over all processes too. */
@@ -59,7 +59,7 @@ export interface Admission {
 export interface Door {
   /** Bounds the connections of a server, and the bodies of its requests. */
   keep(server: Server): void;
-  /** Whose a request is, for bounds by address: an IPv4 address, or the first half of one of IPv6. */
+  /** The source of a request, for bounds by address: an IPv4 address, or the first half of one of IPv6. */
   nameOf(request: IncomingMessage): string;
   /** Bytes of a body came. */
   grew(request: IncomingMessage, bytes: number): void;

@@ -6,13 +6,13 @@ export interface WebDocument {
 }
 
 export interface WebAsked {
-  /** Who asks: each may have a bounded number of answers to wait for. */
+  /** The caller: each may wait for a bounded number of answers. */
   readonly tenant?: string;
   /** The media types that are asked for; those of DID documents by default. */
   readonly accept?: string;
   /** 64 KiB by default. */
   readonly maxBytes?: number;
-  /** What it is called that there is no answer; `did-unavailable` by default. */
+  /** The error code where there is no answer; `did-unavailable` by default. */
   readonly failure?: 'did-unavailable' | 'link-unavailable' | 'tails-unavailable';
 }
 

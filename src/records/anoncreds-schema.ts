@@ -12,7 +12,7 @@ export interface SchemaValue {
   error_msg?: string;
 }
 
-/** What `POST /anoncreds/schema` answers. */
+/** The answer of `POST /anoncreds/schema`. */
 const result = (state: string, value: SchemaValue, jobId: string): JsonObject =>
   compact({
     job_id: state === 'finished' ? undefined : jobId,

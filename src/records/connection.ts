@@ -11,7 +11,7 @@ import type { JsonObject } from '../ports/json.ts';
 /** The peer's endpoint and profile in the 2018 Agent Protocol, under `agent2018` in the record. */
 export interface Agent2018Peer {
   readonly profile: Profile2018;
-  /** Whose words about the peer's keys were believed. */
+  /** The source of the peer's keys. */
   readonly trust: 'ledger' | 'configuration' | 'self-certified';
   /** The key of the outer seal. */
   readonly endpoint_verkey: string;
@@ -57,12 +57,12 @@ export interface ConnectionValue {
   invitation_service?: { readonly recipientKeys: readonly string[]; readonly routingKeys: readonly string[]; readonly endpoint?: string };
   /** As a receiver: what the invitation attached, handed over once the connection is complete. */
   attached?: readonly { readonly [member: string]: unknown }[];
-  /** Where the peer speaks the 2018 Agent Protocol: how it is written to. */
+  /** The address of a peer of the 2018 Agent Protocol. */
   agent2018?: Agent2018Peer;
   /** Our own offer in that protocol, and until when (ms) it is good. */
   offer?: JsonObject;
   offer_expires?: number;
-  /** What the peer's attribute encoding may be, kept until the peer's profile is known. */
+  /** The peer's possible attribute encodings, until its profile is known. */
   encoding?: 'any';
   oob_id?: string;
   /** As a receiver: complete, so that another invitation by the same DID finds it. */
@@ -234,7 +234,7 @@ export interface Peer {
   readonly endpoints?: readonly string[];
 }
 
-/** What a connection keeps of its peer. `shown`: the key that sealed the message with its document; a key that the peer only lists must show itself yet. */
+/** The members of a connection about its peer. `shown`: the key that sealed the message with its document; a key that the peer only lists must show itself yet. */
 export const theirs = (peer: Peer, shown: string | undefined): Partial<ConnectionValue> => ({
   their_did: peer.did,
   their_keys: peer.recipientKeys,

@@ -19,7 +19,7 @@ export interface CredentialExchangeV1Value extends ExchangeValue {
   /** The issuer's: where the status of the credential stands. */
   revoc_reg_id?: string;
   revocation_id?: string;
-  /** What the controller asked to offer, until the offer is made. */
+  /** The terms of the controller's call, until the offer is made. */
   wanted?: JsonObject;
 }
 

@@ -19,7 +19,7 @@ export interface CredentialExchangeValue extends ExchangeValue {
   cred_offer?: JsonObject;
   cred_request?: JsonObject;
   cred_issue?: JsonObject;
-  /** What the controller asked to offer, until the offer is made. */
+  /** The terms of the controller's call, until the offer is made. */
   wanted?: JsonObject;
   details?: Readonly<Record<string, JsonObject>>;
 }

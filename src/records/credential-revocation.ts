@@ -1,7 +1,7 @@
 import { hashId } from '../kernel/ids.ts';
 import { compact, defineRecord, isoTime } from '../kernel/record.ts';
 
-/** What the holder is sent when the revocation is on the ledger. */
+/** The notification of the holder when the revocation is on the ledger. */
 export interface RevocationNotice {
   readonly connection: string;
   readonly version: 'v1_0' | 'v2_0';
@@ -10,7 +10,7 @@ export interface RevocationNotice {
 }
 
 /**
- * A credential that this wallet issued at an index of a revocation registry, from its issuance on. `pending`: it is to be revoked, and the ledger does not say so
+ * A credential that this wallet issued at an index of a revocation registry, from its issuance on. `pending`: it is to be revoked, and is not on the ledger
  * yet; its state follows the ledger.
  */
 export interface CredentialRevocationValue {
@@ -26,7 +26,7 @@ export interface CredentialRevocationValue {
   pending?: { readonly notice?: RevocationNotice };
 }
 
-/** What is pending, of whatever registry. */
+/** The pending revocations of all registries. */
 export const ANY = 'any';
 
 /** The record of an index: a second credential at it clashes. */

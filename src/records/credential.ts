@@ -16,7 +16,7 @@ export interface CredentialValue {
   attrs?: Readonly<Record<string, string>>;
   /** The credential itself: it never leaves whole. */
   credential: JsonObject;
-  /** What restrictions of proof requests ask about it. */
+  /** The facts that restrictions of proof requests name. */
   subject?: JsonObject;
 }
 

@@ -29,7 +29,7 @@ export interface DidValue {
   next_keys?: { readonly verkey: string; readonly number: number; readonly former: readonly NumberedKey[] };
   /**
    * Of a did:algo on the ledger: keys of this wallet that its control account was ordered to be rekeyed to, alone or with others, all that were ordered and can sign by
-   * this wallet alone, and its operators. Which of them has authority is for the ledger to tell.
+   * this wallet alone, and its operators. The ledger decides which of them has authority.
    */
   control_keys?: readonly string[];
   controls?: readonly { readonly threshold: number; readonly verkeys: readonly string[] }[];
@@ -70,7 +70,7 @@ export const did = defineRecord<DidValue>({
   admin: { tag: 'wallet', notFound: 'DID not found in this wallet' },
 });
 
-/** What finds the DID of a key of ours, its present one or a former one: and `ofKey` takes it out of what was loaded. */
+/** The lookups for the DID of a key of ours, its present one or a former one; `ofKey` takes it out of the loaded rows. */
 export const keyLookups = (verkey: string): Record<'own' | 'formerly', Lookup> => ({
   own: { category: did.category, tag: 'verkey', equals: verkey },
   formerly: { category: did.category, tag: 'former_verkey', equals: verkey },

@@ -1,7 +1,7 @@
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
-/** What a peer was asked for and what it disclosed; one record for each connection, as in ACA-Py. */
+/** The queries to a peer and its disclosures; one record for each connection, as in ACA-Py. */
 export interface DiscoveryValue {
   [member: string]: unknown;
   thread_id?: string;

@@ -6,12 +6,12 @@ export interface IntroductionValue {
   [member: string]: unknown;
   /** The connection that asked for the introduction, and gets the invitation. */
   init_connection_id: string;
-  /** Who is asked for the invitation. */
+  /** The connection that is asked for the invitation. */
   target_connection_id: string;
   thread_id: string;
   responder: string;
   message?: string;
-  /** What the target answered. */
+  /** The answer of the target. */
   answer?: JsonObject;
 }
 

@@ -91,7 +91,7 @@ export function mediatorOf(tenant: string, row: StoredRecord | undefined): Media
 
 /** The address that peers get: our own endpoint, or a mediator's, under its routing keys. */
 export interface OwnService extends OwnAddress {
-  /** Whose mediator must know a key of ours before anybody else does. */
+  /** The mediation whose mediator registers a key of ours before any peer gets it. */
   readonly mediation?: { readonly tenant: string; readonly id: string };
   /** The mediator that was asked for by name, to be asked for again. */
   readonly mediator?: Mediator;
@@ -131,11 +131,11 @@ export function ownService(
   return endpoint ? { endpoint, more, routingKeys: [] } : { endpoint, routingKeys: [], pulls: true };
 }
 
-/** What a step that takes a `mediation_id` loads. */
+/** The lookup of a step that takes a `mediation_id`. */
 export const mediationLookup = (id: unknown): Record<string, { category: string; id: string }> =>
   typeof id === 'string' && id ? { mediation: { category: mediation.category, id } } : {};
 
-/** Where a DID on the ledger says that it is written to: through the mediator that is named, at the endpoint that it was given, or where new keys are. */
+/** The service of a DID on the ledger: through the named mediator, at the DID's own endpoint, or the service of new keys. */
 export const ledgerService = (
   ctx: StepContext,
   { mediator, metadata }: { readonly mediator?: unknown; readonly metadata: Readonly<Record<string, unknown>> },
@@ -147,7 +147,7 @@ export const ledgerService = (
 export const mediatorIn = (ctx: StepContext, service: OwnService): Mediator | undefined =>
   service.mediation && (service.mediator ?? ctx.settings.mediator);
 
-/** The key of a DID whose mediator is to know it before the ledger says that mail goes there. */
+/** The owner of a DID's key: its mediator registers the key before the ledger has the service. */
 export const routedFirst = (
   service: OwnService,
   verkey: string,
@@ -163,7 +163,7 @@ export const keyOwnerFor = (service: OwnService, kid: string, kind: string, targ
   ...(service.mediation ? { mediation: service.mediation } : {}),
 });
 
-/** What a connection remembers of the service that its keys were made for. */
+/** The members of a connection for the service that its keys were made for. */
 export const servedBy = (service: OwnService): { mediated?: true; pulls?: true } => ({
   mediated: service.mediation && true,
   pulls: service.pulls,

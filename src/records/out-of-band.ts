@@ -60,7 +60,7 @@ export const outOfBand = defineRecord<OutOfBandValue>({
 /** An invitation that this wallet made, where one that it received may have the same id. */
 export const isOurs = (row: StoredRecord): boolean => row.role === 'sender';
 
-/** What a step that takes a request reads: the invitation that it names, or that it was sealed for. */
+/** The lookups of a step that takes a request: the invitation that it names, or that it was sealed for. */
 export const invitationLookups = (pthid: string | undefined, key: string | undefined): Record<string, Load> => ({
   ...(pthid === undefined ? {} : { invitation: { category: outOfBand.category, tag: 'invi_msg_id', equals: pthid, among: isOurs } }),
   ...(key === undefined ? {} : { keyed: { category: outOfBand.category, tag: 'our_recipient_key', equals: key, among: isOurs } }),

@@ -7,10 +7,10 @@ import type { RevocationStatus } from '../ports/ledger.ts';
 /** How many indices a registry has, 0 included. */
 export const RegistrySize = Type.Integer({ minimum: 4, maximum: 32_768 });
 
-/** What a registry is for: it issues for its credential definition, or takes over when the one that does is full. */
+/** The purpose of a registry: it issues for its credential definition, or takes over when the one that does is full. */
 export type RegistryUse = 'issuing' | 'backup' | 'none';
 
-/** Whose indices a publication takes: all that are pending, or these. */
+/** The indices of a publication: all that are pending, or these. */
 export type Due = 'all' | readonly number[];
 
 /** A revocation registry of this wallet. Its private key is in the key table; its status log on the ledger is the truth, `status` a copy. */
@@ -37,7 +37,7 @@ export interface RevocationRegistryValue {
   status?: RevocationStatus;
   /** A publication is under way: how often it was overtaken, and what it takes. */
   publishing?: { readonly tries: number; readonly due: Due };
-  /** What is to be published after that. */
+  /** The next publication. */
   due?: Due;
   /** When (ms) older states were last removed from the log. */
   pruned?: number;

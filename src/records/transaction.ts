@@ -98,7 +98,7 @@ export const endorsementOf = (category: string, id: string) => ({
 export const isEndorsementOver = (row: { readonly state?: string } | undefined): boolean =>
   row?.state === 'transaction_refused' || row?.state === 'transaction_cancelled';
 
-/** What an endorser has paid for a connection: its id is the connection's, `day` is UTC. */
+/** An endorser's expenses for a connection: its id is the connection's, `day` is UTC. */
 export interface EndorsementSpentValue {
   [member: string]: unknown;
   day: string;

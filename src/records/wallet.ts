@@ -59,6 +59,6 @@ export const wallet = defineRecord<WalletValue>({
     updated_at: isoTime(record.updated),
     settings: walletSettings(record),
   }),
-  // what is to be swept is looked for all the time, among any number of wallets
+  // wallets to be swept are looked for all the time, among any number of wallets
   tags: (value) => ({ wallet_name: value.wallet_name, erasing: value.erasing ? 'true' : undefined }),
 });

@@ -12,7 +12,7 @@ const Text = Type.Optional(Type.String());
 /** The DID that ACA-Py gives a key by which no method is named: its first 16 bytes. */
 const bareDid = (verkey: string): string => toBase58(verkeyBytes(verkey).slice(0, 16));
 
-/** What a controller does with connections whatever protocol made them; and connections that none made. */
+/** Commands on connections of any protocol, and connections without one. */
 export const connectionCommands = defineProtocol<ConnectionValue>({
   name: 'connection',
   uris: [],

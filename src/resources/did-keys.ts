@@ -21,7 +21,7 @@ const PAGE = 100;
 
 const view = (value: DidValue): JsonObject => ({ ...did.view({ id: value.did, version: 0, created: 0, updated: 0, value }) });
 
-/** What a write that ended leaves behind no longer. */
+/** Members that are removed when a write has ended. */
 const SETTLED = { next_metadata: undefined, next_mediator: undefined, error_msg: undefined };
 
 type Ctx = StepContext<DidValue>;
@@ -57,7 +57,7 @@ function rotateLocal(ctx: Ctx): Effects {
 
 /**
  * A new key for the document of a DID on the ledger. Its secret is stored by the commit that orders the write, and the wallet uses it when the ledger has the document:
- * whoever dies in between, the wallet holds the key that the ledger names. A key whose write failed is the next rotation's.
+ * after a crash at any point, the wallet holds the key that the ledger names. A key whose write failed is the next rotation's.
  */
 function rotatePosted(ctx: Ctx, withoutFormer: boolean): Effects {
   const { state } = ctx.record!;
@@ -115,7 +115,7 @@ const ControlBody = Type.Object({
 
 /**
  * Rekeys the control account: to a new key of this wallet, to given ones, or to so many of several; with neither, back to the key that makes the DID. The authority is
- * remembered before anything is on the ledger, and never forgotten: what the ledger says decides.
+ * stored before anything is on the ledger, and never removed: the ledger decides.
  */
 function rekey(ctx: Ctx, body: Static<typeof ControlBody>): Effects {
   const value = postedDid(ctx);
@@ -131,7 +131,7 @@ function rekey(ctx: Ctx, body: Static<typeof ControlBody>): Effects {
   if (held < threshold && !body.external)
     throw new AppError(
       'bad-request',
-      `This wallet would have ${held} of the ${threshold} keys that sign, and could not write the document of ${value.did} any more: "external": true says that this is meant`,
+      `This wallet would have ${held} of the ${threshold} keys that sign, and could not write the document of ${value.did} any more: give "external": true where this is meant`,
     );
   const { controls = [], control_keys = [] } = value;
   return {
@@ -270,7 +270,7 @@ export const didKeys = defineProtocol<DidValue>({
       step(ctx, { write }: { write: Extract<LedgerWrite, { kind: 'did-put' }> }) {
         const { value: before } = ctx.record!;
         const { next_keys: next } = before;
-        // what was asked for twice is written once
+        // a write that was ordered twice is written once
         if (!next || verkeysFor(write.document, 'authentication')[0] !== next.verkey) return { answer: { result: view(before) } };
         const patch = {
           verkey: next.verkey,

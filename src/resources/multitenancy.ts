@@ -10,7 +10,7 @@ import { liveTokens, type WalletToken, type WalletValue, wallet } from '../recor
 const MAX_TOKENS = 20;
 
 const Text = Type.Optional(Type.String());
-/** What a tenant is made of, and what of that may change; the routes have checked it. */
+/** The settings of a tenant, and those that may change; the routes have checked them. */
 const CHANGEABLE = {
   label: Text,
   image_url: Text,
@@ -92,7 +92,7 @@ export const multitenancy = defineProtocol<WalletValue>({
       from: ['ready'],
       step(ctx, { body }) {
         const { tokens: before } = ctx.record!.value;
-        // what was voided meanwhile makes no other
+        // a token that was voided meanwhile makes no other
         if (body.instead !== undefined && !liveTokens(before, ctx.now).some(({ jti }) => jti === body.instead))
           throw new AppError('unauthorized', 'Authorization token missing or invalid');
         const live = liveTokens(before, ctx.now).filter(({ jti }) => jti !== body.instead);
@@ -105,7 +105,7 @@ export const multitenancy = defineProtocol<WalletValue>({
         return { record: { patch: { tokens } }, invalidate: [ctx.record!.id] };
       },
     }),
-    // whoever opens the wallet again does so with a new token
+    // the wallet is opened again with a new token
     lock: { from: ['ready'], step: (ctx) => ({ record: { patch: { tokens: [] } }, invalidate: [ctx.record!.id] }) },
     erase: {
       from: ['ready', 'erasing'],

@@ -64,7 +64,7 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
         };
       },
     }),
-    /** What the ledger holds of a DID of this wallet, as if it had been registered from here. */
+    /** The ledger's objects of a DID of this wallet, as if they had been registered from here. */
     adopt: command({
       body: Type.Object({ schema: Body.properties.schema, schema_id: Type.String() }),
       from: [NEW, 'action', 'wait', 'finished', 'failed'],

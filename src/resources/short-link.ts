@@ -35,7 +35,7 @@ export const shortLinks = defineProtocol<OutOfBandValue>({
     {
       route: 'GET /i',
       also: (_path, query) => (HELD.some((name) => query.has(name)) ? {} : undefined),
-      // what the long URL of an invitation holds is anybody's text, and is not shown
+      // the long URL of an invitation holds anybody's text, and is not shown
       handle: (_ctx, request) =>
         HELD.some((name) => request.query.has(name)) && preferred(request) === 'html' ? page(200, 'An invitation', SCAN) : undefined,
     },
@@ -69,7 +69,7 @@ function codeIn(path: string, query: URLSearchParams): Params | undefined {
   return /^[A-Za-z0-9_-]{1,64}$/.test(code) ? { code } : undefined;
 }
 
-/** What of the two a client would rather have; undefined for one that names neither. */
+/** The one of the two that a client prefers; undefined where it names neither. */
 function preferred({ headers: { accept } }: PublicRequest): 'json' | 'html' | undefined {
   const weightOf = (type: string): number => {
     const named = (accept ?? '').split(',').find((part) => part.split(';')[0]!.trim().toLowerCase() === type);

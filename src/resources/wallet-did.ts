@@ -69,7 +69,7 @@ export const walletDid = defineProtocol<DidValue>({
         ...(body.seed === undefined ? {} : keyLookups(newKeyPair(seedBytes(body.seed)).verkey)),
       }),
       step(ctx, { body }) {
-        // what controllers written for Indy ask for; a ledger's own DID is what they need it for
+        // controllers written for Indy ask for `sov`, where they need a DID of the ledger
         const asAlgo = body.method === 'sov' && ctx.settings.sovAsAlgo;
         const method = asAlgo ? 'algo' : (body.method ?? (ctx.settings.algoPrefix ? 'algo' : 'key'));
         const type = body.options?.key_type ?? 'ed25519';
@@ -176,7 +176,7 @@ export const walletDid = defineProtocol<DidValue>({
         };
       },
     }),
-    /** Writes a DID through an endorser, which does not make it the public one unless the author's flag says so. */
+    /** Writes a DID through an endorser, which makes it the public one only with the author's flag. */
     register: command({
       body: Type.Object({ did: Type.String(), conn_id: Type.Optional(Type.String()) }),
       from: ['stored', 'publishing'],

@@ -62,7 +62,7 @@ const MAX_WAITING_EACH = 4;
 export class VaultBusy extends Error {}
 
 let running = 0;
-/** Who waits, by wallet: each has its turn, so that many tries of one hold up no other. */
+/** Waiting calls by wallet: each wallet has its turn, so that many tries of one hold up no other. */
 const queues = new Map<string, { go(): void; giveWay(): void }[]>();
 let waiting = 0;
 

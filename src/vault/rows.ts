@@ -29,11 +29,11 @@ export interface CommitRows {
   removedKeyOwners: Buffer[];
   dedupKeys: { hash: Buffer; answer: Buffer | null; expires: number }[];
   jobs: JobRow[];
-  /** What each job takes of which counter. */
+  /** The counter of each job that takes a number. */
   counters: { job: string; hash: Buffer; upTo: number }[];
   events: { id: string; topic: string; category: string; record: string; value: Buffer }[];
   mail: { box: string; id: string; recipient: Buffer | null; size: number; expires: number; body: Buffer }[];
-  /** What the mail adds to which box, each once. */
+  /** The boxes that get mail, each once, with its sums. */
   boxes: BoxRow[];
   /** Each box once, and in it each id. */
   taken: BoxIds[];
@@ -64,7 +64,7 @@ export interface BoxRow {
   box: string;
   messages: number;
   bytes: number;
-  /** What the box may hold after all of them, so that it was not beyond the limit of any with that one; Infinity for no bound. */
+  /** The bound of the box after all of them, so that it was not beyond the limit of any with that one; Infinity for no bound. */
   maxMessages: number;
   maxBytes: number;
 }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import sodium from 'sodium-native';
 
-/** What went wrong in the vault; the adapters map it to the error table. Never carries key material or plaintext. */
+/** An error of the vault; the adapters map it to the error table. It never carries key material or plaintext. */
 export class VaultError extends Error {
   override readonly name = 'VaultError';
 }
@@ -115,7 +115,7 @@ export const seal = (keys: TenantKeys, parts: readonly string[], plaintext: Uint
 export const open = (keys: TenantKeys, parts: readonly string[], sealed: Uint8Array): Buffer =>
   decrypt(keys.values, keys.version, joined(keys.tenant, parts), sealed);
 
-/** The keyed hash under which a value is searched: equal values of one tenant, category and name give equal hashes, and nothing else can be told. */
+/** The keyed hash under which a value is searched: equal values of one tenant, category and name give equal hashes, which reveal nothing else. */
 export function tagHash(keys: TenantKeys, category: string, name: string, value: string): Buffer {
   const out = Buffer.allocUnsafe(TAG_BYTES);
   sodium.crypto_generichash(out, joined(category, [name, value]), keys.tags);

@@ -27,7 +27,7 @@ interface Target {
 /** Ends an attempt. `true`: it went well; `false`: no answer came; neither: it was answered, and the answer is no reason to try more at once. */
 export type EndAttempt = (went?: boolean) => void;
 
-/** What is known here of those that mail and webhooks go to. In memory alone: what waits lies in the store. */
+/** The state of the receivers of mail and webhooks. In memory alone: waiting jobs are in the store. */
 export interface Breaker {
   /** Room of a target of which nothing is known. */
   readonly first: number;

@@ -74,7 +74,7 @@ export function createDelivery(
   }
 
   /**
-   * What a peer answers is not part of the delivery: an answer that breaks something does not have ours sent again. Where it meets passing trouble ours is sent
+   * The answer of a peer is not part of the delivery: an answer that breaks something does not have ours sent again. Where it meets passing trouble ours is sent
    * again, so that the answer comes again too.
    * @throws AppError of passing trouble
    */

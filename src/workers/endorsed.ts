@@ -11,7 +11,7 @@ import type { ClaimedJob, JobWrite, StoredRecord } from '../ports/store.ts';
 
 const CAP_MS = 30_000;
 
-/** What the ledger worker does with a write that another agent pays for. */
+/** The ledger worker's part in a write that another agent pays for. */
 export interface EndorsedWrites {
   /** Whether the write of a job is one of these. */
   isEndorsed(job: ClaimedJob): Promise<boolean>;
@@ -19,13 +19,13 @@ export interface EndorsedWrites {
   signedGroup(job: ClaimedJob, lease: string, keys: LedgerKeys): Promise<{ signed: SignedWrite } | JobOutcome>;
   /** Hands a write back to its endorsement, whose group has not landed, or was one of several. */
   returned(job: ClaimedJob, lease: string, because: Returned, text: string, rest: LedgerEnd): Promise<JobOutcome>;
-  /** What tells the endorsement of the end of its write; nothing for a write without one. */
+  /** Rows and jobs that hand the end of a write to its endorsement; none for a write without one. */
   settling(job: ClaimedJob, result: { txid?: string; round?: number } | AppError): readonly JobWrite[];
 }
 
 const payloadOf = (job: ClaimedJob): LedgerPayload => job.payload as unknown as LedgerPayload;
 
-/** What endorsed writes are made with. */
+/** The means of endorsed writes. */
 export interface EndorsedWritesOptions {
   readonly kernel: Kernel;
   readonly calls: Calls;

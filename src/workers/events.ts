@@ -17,7 +17,7 @@ const LOG_MS = 60_000;
 
 /**
  * Delivers webhooks from the event row: ACA-Py's URL, headers and body; the event's id and a signature with the time of the try on top, so that a controller can
- * drop repetitions, check the sender and refuse what is old. What it is signed with is whose URL it is: the tenant's, or the instance's.
+ * drop repetitions, check the sender and refuse old ones. The secret is that of the URL's owner: the tenant's, or the instance's.
  */
 export function createEvents(
   kernel: Kernel,

@@ -14,7 +14,7 @@ export function laneSettler({ jobs, log, isStopped, onSettled }: Parts) {
   const finished: SettledLane[] = [];
   let settling: Promise<void> | undefined;
   async function settleAll(): Promise<void> {
-    // what ends while one settle is under way goes with the next
+    // jobs that end while one settle is under way go with the next
     await new Promise((resolve) => setImmediate(resolve));
     while (finished.length > 0) {
       const batch = finished.splice(0);

@@ -10,7 +10,7 @@ import type { ClaimedJob, RecordWrite, StoredRecord } from '../ports/store.ts';
 import { createEndorsedWrites, rowDeleted } from './endorsed.ts';
 
 const CATEGORY = 'ledger_write';
-/** What a tenant has spent, by day. */
+/** The expenses of a tenant, by day. */
 const SPENT = 'ledger_spent';
 const DAY_MS = 24 * 3600_000;
 const CAP_MS = 30_000;
@@ -19,7 +19,7 @@ const WATCH_MS = 8_000;
 const LOOK_MS = 100;
 
 /**
- * What a tenant takes of the sponsor's money today, with this write: a record to be committed with the signed group, or why the write must wait until tomorrow
+ * The tenant's expenses of the sponsor's money today, with this write: a record to be committed with the signed group, or why the write must wait until tomorrow
  * (UTC). The base wallet is the operator's own.
  */
 async function spend(
@@ -62,7 +62,7 @@ export function createLedgerWorker(
   const read = async (job: ClaimedJob): Promise<StoredRecord | undefined> =>
     (await store.load(job.tenant, [{ category: CATEGORY, id: job.id }]))[0]?.[0];
 
-  /** The keys of the wallet that may sign for a DID beside its own: all that were ordered. Which of them does is for the ledger to tell. */
+  /** The keys of the wallet that may sign for a DID beside its own: all that were ordered. The ledger decides which of them does. */
   const keysOf = async (tenant: string, did: string): Promise<LedgerKeys> =>
     ((await store.load(tenant, [{ category: 'did', id: did }]))[0]?.[0]?.value ?? {}) as LedgerKeys;
 
@@ -145,7 +145,7 @@ export function createLedgerWorker(
           }
           await note(job, row, 'expired', {});
           if (job.attempts < 2) return { state: 'retry', at: now(), error: text };
-          // what goes wrong again and again is the controller's to know and not to be tried without end
+          // a write that fails again and again ends with an error for the controller
           await calls.ledgerWaits(job, text);
           return { state: 'retry', at: backoff(job.attempts - 2, CAP_MS), error: text };
         }

@@ -20,7 +20,7 @@ export interface RunnerOptions {
   readonly slow: {
     readonly most: number;
     readonly each: number;
-    /** What is too much of them is aborted, and tried again later; otherwise it counts among `lanes` again. */
+    /** Jobs beyond these are aborted, and tried again later; otherwise they count among `lanes` again. */
     readonly abort?: boolean;
     /** After how many ms a job takes long. */
     readonly ms?: number;
@@ -36,7 +36,7 @@ export interface Runner {
   stop(): Promise<void>;
 }
 
-/** After how long a job takes long, unless its runner says otherwise. */
+/** After how long a job takes long, unless its runner has a time of its own. */
 const SLOW_MS = 1000;
 /** A lane that came due this long before a claim may have been missed by it: clocks are not one. */
 const SLACK_MS = 100;
@@ -130,7 +130,7 @@ export function startRunner(options: RunnerOptions): Runner {
         if (claimed.length === free) due.nudged = true;
         continue;
       }
-      // what was due before and was not claimed is more than its owner's share: it is asked for again when something ends
+      // a lane that was due before and was not claimed is beyond its owner's share: it is claimed when another one ends
       const next = await jobs.nextDue(kinds, looked).catch(() => undefined);
       if (due.nudged && places.count().free > 0) continue;
       await due.wait(Math.max(10, Math.min(next === undefined ? 1000 : next - now(), 1000)));

@@ -17,7 +17,7 @@ import { type RunnerOptions, startRunner } from './runner.ts';
 
 /** How long a lane is held at a time: prolonged while its jobs run, so this is how soon another process takes over what a dead one held. */
 const LEASE_MS = 10_000;
-/** What takes long goes on beside the rest. Mail and webhooks that nobody answers are given up for now where there are too many. */
+/** A job that takes long goes on beside the rest. Mail and webhooks without an answer are aborted, and tried again later, where there are too many. */
 const PATIENT = { most: 256, each: 64 };
 const IMPATIENT = { most: 512, each: 256, abort: true };
 /** The longest that mail for a locked wallet waits to be looked at again by itself. */

@@ -27,7 +27,7 @@ const pendingOf = (registry: string | undefined, limit = MANY): Pages => ({
 
 const own = (name: string, after?: number, input: NextCommand['input'] = {}): NextCommand => ({ command: name, input, after });
 
-/** What two publications take together. */
+/** The union of two publications. */
 function both(a: Due | undefined, b: Due): Due {
   if (a === undefined || b === 'all') return b;
   return a === 'all' ? a : [...new Set([...a, ...b])].sort((x, y) => x - y);
@@ -62,7 +62,7 @@ function settled(ctx: RegistryContext, status: RevocationStatus, ends: boolean):
   };
 }
 
-/** What follows a revocation: its exchange shows it, and its holder is notified. */
+/** Effects of a revocation: its exchange shows it, and its holder is notified. */
 function announced({ value }: LoadedRecord<CredentialRevocationValue>): NextCommand[] {
   const exchange =
     value.cred_ex_version === '1'

@@ -128,7 +128,7 @@ const enter = registryCommand({
   step: (ctx) => arranged(ctx, (own, others) => activates(own, others, false)),
 });
 
-/** A registry issues no more; said again it has no second effect. */
+/** A registry issues no more; a repetition has no second effect. */
 const retire = registryCommand({
   body: Type.Object({ cred_def_id: Type.String(), state: Type.Union([Type.Literal('full'), Type.Literal('decommissioned')]) }),
   from: ['active'],
@@ -157,7 +157,7 @@ const rotate = registryCommand({
     }),
 });
 
-/** The state that a controller says a registry has. @throws AppError `bad-request` where that cannot be */
+/** The state that a controller sets. @throws AppError `bad-request` where that cannot be */
 const setState = registryCommand({
   body: Type.Object({ cred_def_id: Type.String(), state: Type.String() }),
   from: revocationRegistry.states,
@@ -179,7 +179,7 @@ const setState = registryCommand({
   },
 });
 
-/** What `anoncreds/registry` makes. `later`: why its tails file is not served yet; nothing is written to the ledger before. */
+/** The result of `anoncreds/registry`. `later`: why its tails file is not served yet; nothing is written to the ledger before. */
 export interface MadeRegistry {
   readonly id?: string;
   readonly definition?: JsonObject;
@@ -231,7 +231,7 @@ const located: ResultStep<RevocationRegistryValue> = {
   },
 };
 
-/** It is on the ledger. What its controller does not take further becomes active. */
+/** It is on the ledger. A registry that its controller does not take further becomes active. */
 const written: ResultStep<RevocationRegistryValue> = {
   from: ['generated'],
   load: ({ write }) => definitionOf(credDefOf(write)),
@@ -252,7 +252,7 @@ function failed(ctx: RegistryContext, failure: { result: string; code: string; t
   const { result, text } = failure;
   if (PUBLISHING.includes(result)) return unpublished(ctx, failure);
   if (result !== 'made' && result !== 'written') return { record: { patch: { error_msg: text } } };
-  // who asked for it decides what follows; one that follows from its definition is made in the end
+  // the next step depends on the call that ordered it; one that follows from its definition is made in the end
   if (value.manual || value.spare) return { record: { states: ['failed'], patch: { error_msg: text } } };
   return {
     record: { patch: { error_msg: text, failures: (value.failures ?? 0) + 1 } },
