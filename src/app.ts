@@ -67,9 +67,9 @@ export interface Agent {
   readonly inboundPort?: number;
   /** The invitation that every wallet may answer, made once and found again: its URL, the same for old wallets, and as a QR code for terminals. */
   invitation(): Promise<{ url: string; old: string; qr: string }>;
-  /** Resolves when the agent was told to stop by the admin API. */
+  /** Resolves when the admin API has stopped the agent. */
   readonly stopped: Promise<void>;
-  /** Says that it is not ready any more, and serves on for a while: whoever sends it work has time to hear of that. */
+  /** Turns readiness off, and serves on for a while: load balancers have time to notice. */
   drain(): Promise<void>;
   /** Takes nothing new, finishes what is in hand, closes everything. */
   close(): Promise<void>;
@@ -87,7 +87,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
     );
   const parts = await registered(config);
-  // what the configuration alone can refuse comes before the database is touched
+  // checks of the configuration alone come before the database is touched
   const mediator = mediatorInvitation(config, parts.registry);
   checkEndorserInvitation(config, parts.registry);
   const base = await openBase(config, parts, ledgerOf(config), log);

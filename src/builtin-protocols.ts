@@ -51,7 +51,7 @@ import { walletKeys } from './resources/wallet-key.ts';
 /** Message formats, the default first: a new envelope is its file and a line here. */
 export const messageFormats = (endpoints: Pick<Endpoints, 'all'>) => [didcommV1, agent2018(endpoints)];
 
-/** What this agent speaks: a new protocol is its file and a line here. */
+/** All protocols of this agent: a new protocol is its file and a line here. */
 export const PROTOCOLS = [
   outOfBandProtocol,
   didExchange,

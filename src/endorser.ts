@@ -30,7 +30,7 @@ export function checkEndorserInvitation({ endorserInvitation: url }: Config, reg
     throw new ConfigError('--endorser-invitation: the URL holds no invitation under oob or c_i');
 }
 
-/** What `--endorser-invitation` asks for, also of tenants, in the background: a connection, this side's role, and the endorser's DID. */
+/** Does the work of `--endorser-invitation`, also of tenants, in the background: a connection, this side's role, and the endorser's DID. */
 export function createEndorserConnections(kernel: Kernel, calls: Calls, log: Log): EndorserConnections {
   const leaving = new AbortController();
   const followed = new Map<string, Promise<void>>();

@@ -71,7 +71,7 @@ async function rotateKey(argv: readonly string[]): Promise<void> {
   log.info({ tenants }, 'the wallet key was replaced: copies of the database from before need the one of before');
 }
 
-/** What a production installation lacks for a command that is not for production; undefined where it is all there. */
+/** The parts that a production installation lacks for a command of development; undefined where all are there. */
 function missingFor(command: string, path: string): string | undefined {
   const here = (file: string): URL => new URL(file, import.meta.url);
   const elsewhere = `it runs in a clone of the repository, by ./flexid ${command} without FLEXID_PRODUCTION, which installs what it needs`;
@@ -140,12 +140,12 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  // what an operator can mend is one sentence; everything else is a defect and shows where it is
+  // an error that an operator can mend is one sentence; everything else is a defect, with its stack
   const expected =
     error instanceof AppError ||
     (error as Error)?.constructor?.name === 'ConfigError' ||
     typeof (error as NodeJS.ErrnoException)?.syscall === 'string';
   process.stderr.write(`flexid: ${expected ? (error as Error).message : ((error as Error)?.stack ?? String(error))}\n`);
-  // what was opened before the failure must not keep the process: SQLite's lock and the sockets go with it
+  // SQLite's lock and sockets that were opened before the failure must not keep the process alive
   process.exit(1);
 }

@@ -28,7 +28,7 @@ interface NetworkParts {
   readonly adminAddress: () => { readonly port: number; readonly host?: string } | undefined;
 }
 
-/** What faces peers: mail out, messages in, and the documents of did:web. @throws ConfigError */
+/** The side that faces peers: mail out, messages in, and the documents of did:web. @throws ConfigError */
 export function openNetwork({ config, log, outgoing, adminAddress }: NetworkParts) {
   const guard = asSetting('--egress-allow', () => egressGuard(config.egressAllow, adminAddress));
   const web = webDocuments(guard, WEB_MS);

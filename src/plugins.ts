@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { ConfigError } from './config/values.ts';
 import { type Plugin, pluginOf } from './kernel/plugin.ts';
 
-/** What ACA-Py has as plug-ins and this agent in itself: their names are accepted, so that a configuration can stay as it is. */
+/** Plug-ins of ACA-Py whose features this agent has in itself: their names are accepted, so that a configuration can stay as it is. */
 const BUILT_IN = /^(acapy_plugins\.)?(connections|issue_credential|present_proof|rpc)(\.v1_0)?$/;
 
 /** The plug-in of a name: none for what is built in. @throws ConfigError */

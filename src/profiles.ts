@@ -107,7 +107,7 @@ export function settingsApi(
   return {
     acapySettings: known,
     async changeSettings(tenant: string, given: JsonObject): Promise<void> {
-      // what cannot be understood is refused before anything is written
+      // a setting that cannot be read is refused before anything is written
       const changes = known(given);
       if (tenant === base) {
         change(changes);
@@ -159,7 +159,7 @@ const apart = (targets: readonly WebhookTarget[]): WebhookTarget[] =>
     return same === 0 ? target : { ...target, id: `${target.id}-${same + 1}` };
   });
 
-/** What steps may see of the configuration: no key is among it. */
+/** The part of the configuration that steps see: no key is in it. */
 function settingsOf(
   config: Config,
   inbound: { host: string; port: number } | undefined,

@@ -25,7 +25,7 @@ export interface Registered {
   readonly paths: readonly string[];
 }
 
-/** What the agent has without plug-ins. */
+/** The protocols, records and formats of an agent without plug-ins. */
 export const builtIn = (): Registry => registryOf([]);
 
 function registryOf(plugins: readonly Plugin[]): Registry {

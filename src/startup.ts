@@ -78,7 +78,7 @@ export async function standingInvitation(
 const of = (value: unknown): DidValue => value as DidValue;
 
 /**
- * What ACA-Py does with `--seed` when it starts or provisions: the DID of the seed is in the wallet, and no other one is public unless that was asked for.
+ * `--seed` when an agent starts or provisions, as in ACA-Py: the DID of the seed is in the wallet, and no other one is public unless that was asked for.
  * @returns the DID where it is not the public one yet
  * @throws ConfigError where another DID is public, AppError for what is no seed
  */
@@ -151,7 +151,7 @@ export async function chooseMediator(calls: Calls, tenant: string, config: Confi
 }
 
 /**
- * What `--mediator-invitation` asks for, in the background and once for each invitation, however often the agent starts: a connection with the mediator, its
+ * Does the work of `--mediator-invitation`, in the background and once for each invitation, however often the agent starts: a connection with the mediator, its
  * mediation, and that it is the default one. A mediator that is away is waited for.
  */
 export async function followMediator(

@@ -8,7 +8,7 @@ import { NO_TRACE } from './ports/trace.ts';
 import type { Outbound } from './ports/transport.ts';
 import { VERSION } from './version.ts';
 
-/** What puts spans around the ports: nothing at all without `--otlp-endpoint`. */
+/** The wrappers that put spans around the ports: none without `--otlp-endpoint`. */
 export async function tracing(config: Config, instance: string, log: Log) {
   const same = <T>(port: T): T => port;
   if (config.otlpEndpoint === undefined)

@@ -5,22 +5,22 @@ import { AppError } from '../errors.ts';
 import type { Kernel, Profile } from '../kernel/context.ts';
 import type { WalletToken } from '../records/wallet.ts';
 
-/** Who calls: the tenant, and by which of its tokens. */
+/** The caller: a tenant, and which of its tokens. */
 export interface Caller {
   readonly tenant: string;
   readonly token?: string;
 }
 
-/** What an operation asks of its caller. */
+/** The requirement of an operation on its caller. */
 export interface Demand {
   readonly method: string;
   readonly auth: 'none' | 'admin' | 'tenant';
 }
 
-/** What a token's scope may hold; without a scope it may do everything. */
+/** The values of a token's scope; without a scope it may do everything. */
 export const SCOPES = ['read', 'write'] as const;
 
-/** What a call, or a stream of events, needs of a token. */
+/** The scope that a call, or a stream of events, needs. */
 export type Need = (typeof SCOPES)[number];
 
 /** Decides who may call. */
@@ -52,7 +52,7 @@ export interface AuthorityOptions {
 /** Whether an error means that a wallet is not there; one of the store does not. */
 const isGone = (error: unknown): boolean => error instanceof AppError && error.row.status < 500;
 
-/** Compares without telling by its time how much of the key was right. @returns whether the key is the operator's */
+/** Compares in constant time. @returns whether the key is the operator's */
 function keyCheck(apiKey: string | undefined): (given: string | string[] | undefined) => boolean {
   if (apiKey === undefined) return () => true;
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest();

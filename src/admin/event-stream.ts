@@ -13,7 +13,7 @@ const MAX_SEEN = 20_000;
 /** Sockets of one wallet's tokens. */
 const MAX_PER_WALLET = 100;
 
-/** Whose events a socket shows: one tenant's, or, with the operator's key where there are several, everyone's. */
+/** The tenants whose events a socket shows: one tenant's, or, with the operator's key where there are several, everyone's. */
 export interface Admitted extends Caller {
   readonly everyone: boolean;
   /** When the token ends, ms since 1970. */
@@ -72,7 +72,7 @@ export function eventStream({ kernel, base }: Pick<Admin, 'kernel' | 'base'>, au
     socket.send(pythonJson(frame));
   }
 
-  /** From now on it is shown nothing, whenever the other side says goodbye. */
+  /** Ends the stream: no further event is sent, however late the other side closes. */
   function end(socket: WebSocket, code: number, reason: string): void {
     clients.delete(socket);
     socket.close(code, reason);
@@ -117,7 +117,7 @@ export function eventStream({ kernel, base }: Pick<Admin, 'kernel' | 'base'>, au
     }
   }
 
-  /** Events that another process committed: it only says whose they are. */
+  /** Events that another process committed: the notification names their tenants alone. */
   async function look(tenant: string): Promise<void> {
     const wanted = [...clients.values()].some(({ admitted }) => admitted.tenant === tenant || admitted.everyone);
     if (!wanted) return;

@@ -4,8 +4,8 @@ const MAX_KEYLESS = 256;
 const MAX_KEYLESS_PER_ADDRESS = 32;
 
 /**
- * Sockets that have not said who they are: counted by address, and let go when their time is over. Where all places are taken, the one that is there longest of
- * whoever has the most gives way, so that a few addresses keep no other out.
+ * Sockets without a key yet: counted by address, and closed when their time is over. Where all places are taken, the oldest socket of the address with the most
+ * is closed, so that a few addresses keep no other out.
  */
 export function keylessSockets() {
   const byAddress = new Map<string, Set<() => void>>();
@@ -21,11 +21,11 @@ export function keylessSockets() {
       letGo?.();
       return true;
     },
-    /** @returns the function that says that it is over, by a key or by its end; called again it does nothing */
+    /** @returns the function that frees the place, when a key came or the socket ended; called again it does nothing */
     enter(address: string, onLate: () => void): () => void {
       const own = byAddress.get(address) ?? new Set();
       byAddress.set(address, own);
-      // its place is free at once, however long it takes to say goodbye
+      // its place is free at once, however long its close takes
       const letGo = (): void => {
         over();
         onLate();

@@ -68,7 +68,7 @@ function operation(route: string, rest: Omit<Operation, 'method' | 'path' | 'ope
   return { method, path, operationId: [method.toLowerCase(), ...words].join('_'), ...rest };
 }
 
-/** What ACA-Py answers for a controller's command on a protocol. */
+/** The answer to a controller's command on a protocol, as in ACA-Py. */
 export function commandOperation(known: KnownCommand): Operation {
   const { protocol, step, name } = known;
   const param = /\{([a-z_]+)\}/.exec(step.route!)?.[1];

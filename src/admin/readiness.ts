@@ -4,9 +4,9 @@ import type { Ledger } from '../ports/ledger.ts';
 import type { StoreAdmin } from '../ports/store.ts';
 import type { Admin } from './route.ts';
 
-/** Whoever asks whether the agent is ready asks at least so often. */
+/** A probe of readiness comes at least so often. */
 const WATCHED_MS = 60_000;
-/** How long it is believed that the store can be written, or cannot, and that the ledger's node answers, or does not. */
+/** How long a result of the checks of the store and of the ledger's node is used again. */
 const HEALTH_MS = 2000;
 
 interface Parts {
@@ -17,7 +17,7 @@ interface Parts {
 
 /** Whether the agent can take messages and calls. */
 export function createReadiness({ store, ledger, anoncreds }: Parts): Pick<Admin, 'ready' | 'ledgerHealth'> & {
-  /** From now on it is not ready. @returns whether anyone asks, who then hears of it */
+  /** From now on it is not ready. @returns whether a probe comes, which is then answered 503 */
   leave(): boolean;
 } {
   let leaving = false;

@@ -9,7 +9,7 @@ import type { Json, JsonObject } from '../ports/json.ts';
 import type { Ledger } from '../ports/ledger.ts';
 import type { Authority } from './auth.ts';
 
-/** What the admin API is given. */
+/** The parts that the admin API works with. */
 export interface Admin {
   readonly kernel: Kernel;
   /** The base wallet: the tenant of the operator. */
@@ -17,13 +17,13 @@ export interface Admin {
   readonly engine: Engine;
   readonly calls: Calls;
   readonly work: (tenant: string) => WorkContext;
-  /** Who may call. */
+  /** The callers that are permitted. */
   authority(): Authority;
   /** A tenant's settings, given by flag names or variables, under ACA-Py's names. @throws AppError `bad-request` */
   acapySettings(given: JsonObject): JsonObject;
   /** The invitation that a URL holds, or leads to. @throws AppError */
   invitationAt(tenant: string, url: string): Promise<JsonObject>;
-  /** What was loaded beside the agent's own protocols. */
+  /** The plug-ins that were loaded. */
   readonly plugins: readonly Plugin[];
   readonly version: string;
   /** The version of ACA-Py whose admin API this is. */

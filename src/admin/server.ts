@@ -69,7 +69,7 @@ const HANDWRITTEN = [
   ...eventRoutes,
   ...legacyRoutes,
 ];
-/** What the server serves beside the operations of its document. */
+/** The routes beside the operations of the document. */
 const OWN = ['GET /', 'GET /ws', 'GET /api/doc', 'GET /api/docs/swagger.json'];
 
 /** Every operation that is served: what protocols and records declare, and what is written by hand. @throws Error where two are one route */
@@ -88,7 +88,7 @@ export function operationsOf(
   ];
   const seen = new Set<string>(OWN);
   for (const { method, path } of operations) {
-    // the names of parameters do not tell two routes apart
+    // two routes that differ in the names of parameters alone are one
     const key = `${method} ${path.replace(/\{[^}]*\}/g, '{}')}`;
     if (seen.has(key)) throw new Error(`route ${method} ${path} is registered twice`);
     seen.add(key);
@@ -173,7 +173,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         // the operator's calls, and what a probe asks, wait for no tenant
         const { tenantLimiter } = admin.kernel;
         const inTurn = (): Promise<Json> => (op.auth === 'tenant' && tenantLimiter ? tenantLimiter.run(caller.tenant, begin) : begin());
-        // what needs no key is asked all the time, and by anyone
+        // routes without a key are called all the time, and by anyone
         const answer = op.auth === 'none' ? await handle() : await traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
         if (!op.endsToken) await stillAdmitted();
         return reply
@@ -194,7 +194,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     port: typeof address === 'object' && address ? address.port : options.port,
     async close() {
       events.close();
-      // what still answers has its time; connections that clients keep for later have none
+      // calls under way have time to end; idle connections of clients have none
       const impatient = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
       await app.close();
       clearTimeout(impatient);
@@ -202,7 +202,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   };
 }
 
-/** A call as one of its tenant's, within the controller's own trace where it says which. The path is the pattern: what stands in it is not told. */
+/** A call as one of its tenant's, within the controller's own trace where a header names it. The path is the pattern, without the values in it. */
 function traced(admin: Admin, op: Operation, tenant: string, parent: unknown, handle: () => Promise<Json>): Promise<Json> {
   const { count, trace } = admin.kernel;
   count('admin_calls', tenant);

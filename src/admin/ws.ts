@@ -10,7 +10,7 @@ import { type Admitted, eventStream } from './event-stream.ts';
 import { keylessSockets } from './keyless-sockets.ts';
 import type { Admin } from './route.ts';
 
-/** How long a socket that is ended may take to say goodbye. */
+/** How long the close of a socket may take. */
 const GOODBYE_MS = 1000;
 /** How often a socket may send a wrong key. */
 const MAX_WRONG = 10;
@@ -20,7 +20,7 @@ function keysIn(text: string): IncomingHttpHeaders {
   try {
     const first = JSON.parse(text) as Record<string, unknown> | null;
     const [key, token] = [first?.['x-api-key'], first?.authorization ?? first?.Authorization];
-    // what was not said must not count as an agent without keys counts it
+    // an absent key is an empty one: undefined would pass at an agent without keys
     return { 'x-api-key': typeof key === 'string' ? key : '', authorization: typeof token === 'string' ? token : undefined };
   } catch {
     return { 'x-api-key': '' };
@@ -37,8 +37,8 @@ function refuse(stream: Duplex, error: AppError): void {
 
 /**
  * `/ws`: ACA-Py's event stream. Settings first, then events as they are committed, whichever process made them, and a ping after five seconds of silence. Frames
- * have ACA-Py's members and no other, since acapy-controller drops a frame with one more; `/ws?event_id=true` adds the event's id. Who has not shown a key or a
- * token that may read is told nothing and must soon show one; a socket ends with the token that opened it.
+ * have ACA-Py's members and no other, since acapy-controller drops a frame with one more; `/ws?event_id=true` adds the event's id. A socket without a key or a
+ * token that may read gets no event and must soon bring one; a socket ends with the token that opened it.
  */
 export function attachEvents(
   server: Server,
@@ -77,7 +77,7 @@ export function attachEvents(
     else end(socket, 1011, '');
   }
 
-  /** A socket that has shown nothing yet: what it says is taken for a key, a few times. */
+  /** A socket without a key yet: its frames are taken for keys, a few times. */
   function awaitKey(socket: WebSocket, address: string, since: number, ids: boolean): void {
     const over = keyless.enter(address, () => end(socket, 1008, 'no key came'));
     let tries = 0;

@@ -86,7 +86,7 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
   done('auto-provision', 0, { acapy: 'auto_provision' }),
   done('enable-undelivered-queue', 0, { acapy: 'transport.enable_undelivered_queue' }),
   foreign('max-outbound-retry', 1, { acapy: 'transport.max_outbound_retry' }),
-  // of ACA-Py 1.2: the invitation says by itself of which kind it is
+  // of ACA-Py 1.2: the kind of an invitation follows from its content
   done('mediator-connections-invite', 0, { env: 'ACAPY_MEDIATION_CONNECTIONS_INVITE' }),
   done('wallet-allow-insecure-seed', 0, { acapy: 'wallet.allow_insecure_seed' }),
   refused('dbstore-key', 1, 'there is one wallet type: give the key as --wallet-key'),
@@ -113,7 +113,7 @@ export const FOREIGN_SETTINGS: readonly ForeignSetting[] = [
 /** ACA-Py's name of a setting, by its long flag. */
 const STATUS_NAMES = new Map([...Object.values<Setting>(SETTINGS), ...FOREIGN_SETTINGS].map((one) => [longName(one), one.acapy]));
 
-/** What was given, by flag names, under ACA-Py's names: those of its settings that ACA-Py would show for it. */
+/** The given settings, by flag names, under the names that ACA-Py shows them by. */
 export function statusOf(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [flag, value] of Object.entries(given)) {

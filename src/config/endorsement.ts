@@ -41,7 +41,7 @@ export const NO_ENDORSEMENT: Partial<Config> = {
   ...Object.fromEntries([...AUTHORS, ...ENDORSERS].map((name) => [name, SETTINGS[name].kind === 'flag' ? false : undefined])),
 };
 
-/** What steps see of endorsement. Only the base wallet endorses: a tenant has no sponsor. */
+/** The settings of endorsement for steps. Only the base wallet endorses: a tenant has no sponsor. */
 export const endorsementSettings = (config: Config, isBase: boolean): EndorsementSettings =>
   Object.freeze({
     role: config.endorserProtocolRole as EndorsementSettings['role'],

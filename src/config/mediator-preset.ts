@@ -6,10 +6,10 @@ export const MEDIATOR = 'start mediator';
 
 /** Where a mediator takes messages, unless others are given: one port for both. */
 const MEDIATOR_INBOUND = ['http', 'ws'].map((module) => [module, '0.0.0.0', '3000']);
-/** Addresses that say where to listen, and lead nowhere. */
+/** Addresses to listen on, which are no addresses of a peer. */
 const ANYWHERE = /^(?:0\.0\.0\.0|::|\[::\])$/;
 
-/** What `start mediator` sets where nothing was given; it also completes the addresses that were. @throws ConfigError */
+/** The settings of `start mediator` where none were given; given addresses are completed. @throws ConfigError */
 export function mediatorPreset(given: (name: Name) => unknown): Partial<Record<Name, unknown>> {
   const inbound = checked(SETTINGS.inbound, given('inbound') ?? MEDIATOR_INBOUND) as string[][];
   return {
@@ -25,7 +25,7 @@ function mediatorEndpoints(given: readonly string[], inbound: readonly (readonly
   const [first] = inbound;
   const urls = given.length > 0 || !first ? given : [`${first[0]}://${first[1]}:${first[2]}`];
   if (urls.length === 0 || urls.some((url) => URL.canParse(url) && ANYWHERE.test(new URL(url).hostname)))
-    throw new ConfigError('--endpoint: say where wallets reach this mediator, as in --endpoint https://mediator.example.com');
+    throw new ConfigError('--endpoint: give the address at which wallets reach this mediator, as in --endpoint https://mediator.example.com');
   const both = inbound.some(([module, host, port]) => module === 'ws' && inbound.some((one) => `${one}` === `http,${host},${port}`));
   return both && !urls.some((url) => /^wss?:/i.test(url)) ? [...urls, urls[0]!.replace(/^http/i, 'ws')] : urls;
 }

@@ -10,7 +10,7 @@ import { ConfigError, checked, fromText, OFF } from './values.ts';
 
 export interface Parsed {
   readonly config: Config;
-  /** What an operator may read of it: no secrets, under their flag names. */
+  /** The settings that an operator may read: no secrets, under their flag names. */
   readonly shown: Record<string, unknown>;
   /** Flags of ACA-Py's that were given and have no effect here. */
   readonly ignored: readonly string[];
@@ -91,7 +91,7 @@ const textOf = (setting: ForeignSetting, text: string | undefined): string | und
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   start: 'Runs the agent. Flags that ACA-Py has too have its names and its ACAPY_* variables.',
   [MEDIATOR]:
-    'Runs a mediator: --open-mediation --auto-accept-requests, HTTP and WebSockets on port 3000 unless --inbound-transport says otherwise. ' +
+    'Runs a mediator: --open-mediation --auto-accept-requests, HTTP and WebSockets on port 3000 unless --inbound-transport is given. ' +
     'Prints an invitation for wallets, the same at each start, and its QR code. Needs --endpoint; takes all flags of start.',
   provision: 'Creates the database and, with --seed, the DID; then ends. Takes the flags of start.',
   'rotate-key': 'Puts a new wallet key in the place of the present one; then ends. Takes the flags of start.',

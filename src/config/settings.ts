@@ -4,7 +4,7 @@ export interface Setting {
   readonly env: string;
   readonly group: string;
   readonly help: string;
-  /** `flag` is true or false; `list` may be given more than once; `words` are given at once, one or more unless a number says how many. */
+  /** `flag` is true or false; `list` may be given more than once; `words` are given at once, one or more, or as many as the number. */
   readonly kind: 'flag' | 'text' | 'number' | 'list' | 'words';
   readonly words?: number;
   readonly metavar?: string | readonly string[];
@@ -13,7 +13,7 @@ export interface Setting {
   readonly oneOf?: readonly string[];
   /** ACA-Py's words for some of them. */
   readonly aliases?: Readonly<Record<string, string>>;
-  /** What the flag alone means, without a word after it. */
+  /** The value of the flag alone, without a word after it. */
   readonly bare?: string;
   /** Never shown: keys and secrets. */
   readonly secret?: boolean;
@@ -106,7 +106,7 @@ export const SETTINGS = {
     kind: 'text',
     secret: true,
     metavar: '<secret>',
-    help: 'What webhooks to --webhook-url are signed with, 16 characters or more; without it a random one, which POST /webhooks/secret tells',
+    help: 'The secret that signs webhooks to --webhook-url, 16 characters or more; by default a random one, which POST /webhooks/secret answers',
   },
   requestsThroughPublicDid: flag(
     'requests-through-public-did',
@@ -136,7 +136,7 @@ export const SETTINGS = {
     kind: 'number',
     default: 10_000,
     metavar: '<n>',
-    help: 'Messages that are kept for one connection until it fetches them; with more their senders are told to come back (default 10,000)',
+    help: 'Messages that are kept for one connection until it fetches them; further senders are answered 429 (default 10,000)',
   },
   mailboxBytes: {
     flags: ['--mailbox-bytes'],
@@ -183,7 +183,7 @@ export const SETTINGS = {
     'clear-default-mediator',
     'ACAPY_CLEAR_DEFAULT_MEDIATOR',
     'Mediation',
-    'Let new keys go through no mediator, unless a call says otherwise',
+    'Let new keys go through no mediator, unless a call names one',
     { acapy: 'mediation.clear' },
   ),
   mediatorPickup: {
@@ -341,7 +341,7 @@ export const SETTINGS = {
     group: 'Transport',
     kind: 'words',
     metavar: '<url>',
-    help: 'The address that peers are told to write to; further ones, as of WebSockets, are in the documents of DIDs',
+    help: 'The address in invitations and documents of DIDs; further ones, as of WebSockets, are in documents of DIDs alone',
   },
   inbound: {
     flags: ['--inbound-transport', '-it'],
@@ -359,7 +359,7 @@ export const SETTINGS = {
     group: 'Transport',
     kind: 'list',
     metavar: '<module>',
-    help: 'Accepted for ACA-Py: http, ws; the address of a peer says which of them it is',
+    help: 'Accepted for ACA-Py: http, ws; the address of a peer decides between them',
     acapy: 'transport.outbound_configs',
   },
   noTransport: flag('no-transport', 'ACAPY_NO_TRANSPORT', 'Transport', 'Take no messages', { acapy: 'transport.disabled' }),
@@ -443,7 +443,7 @@ export const SETTINGS = {
     kind: 'number',
     default: 1,
     metavar: '<seconds>',
-    help: 'How long the agent serves on when it is told to stop and /status/ready is asked, which answers 503 then (default 1)',
+    help: 'How long the agent serves on after SIGTERM where /status/ready is probed, which answers 503 then (default 1)',
   },
   messageRate: {
     flags: ['--message-rate'],
@@ -501,7 +501,7 @@ export const SETTINGS = {
     kind: 'text',
     default: 'askar-anoncreds',
     metavar: '<type>',
-    help: 'What controllers are told: by it those of ACA-Py choose between its two families of calls, and both are served (default askar-anoncreds)',
+    help: 'The wallet type that the agent reports: controllers of ACA-Py choose between its two families of calls by it, and both are served (default askar-anoncreds)',
     acapy: 'wallet.type',
     tenant: 'shown',
     step: true,
@@ -694,7 +694,7 @@ export const SETTINGS = {
     'notify-revocation',
     'ACAPY_NOTIFY_REVOCATION',
     'Revocation',
-    'Notify holders of revocations, unless a call says otherwise',
+    'Notify holders of revocations, unless a call has notify: false',
     {
       acapy: 'revocation.notify',
       tenant: 'live',
@@ -751,7 +751,7 @@ export const SETTINGS = {
     kind: 'number',
     default: 16,
     metavar: '<n>',
-    help: 'Calls and messages of one wallet that are worked on at once; fifty times as many wait, and more are told to come back (default 16; 0 for no limit)',
+    help: 'Calls and messages of one wallet that are worked on at once; fifty times as many wait, and more are answered 429 (default 16; 0 for no limit)',
   },
   jwtSecret: {
     flags: ['--jwt-secret'],
@@ -986,7 +986,7 @@ export const SETTINGS = {
     kind: 'number',
     default: 20,
     metavar: '<n>',
-    help: 'How many of the busiest wallets GET /metrics tells apart (default 20)',
+    help: 'How many of the busiest wallets GET /metrics has series for (default 20)',
   },
 } satisfies Record<string, Setting>;
 

@@ -15,7 +15,7 @@ const KEPT: Readonly<Record<string, string>> = {
   'enable-auto-revocation-recovery': 'anoncreds.revocation.auto_recovery_enabled',
 };
 
-/** What is left of variables whose flags have another name. */
+/** Names of tenants' settings whose flags have another name. */
 const VARIABLES: Readonly<Record<string, string>> = {
   'create-revocation-transactions': 'endorser.auto_create_rev_reg',
   'endorser-role': 'endorser.protocol_role',

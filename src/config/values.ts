@@ -1,10 +1,10 @@
 import { AppError } from '../errors.ts';
 import type { Setting } from './settings.ts';
 
-/** A configuration that cannot work; the text says what to change. */
+/** A configuration that cannot work; the text names the correction. */
 export class ConfigError extends Error {}
 
-/** What an adapter cannot make of a setting is the operator's to mend. @throws ConfigError */
+/** A setting that an adapter refuses is an error of the configuration. @throws ConfigError */
 export function asSetting<T>(name: string, make: () => T): T {
   try {
     return make();

@@ -144,6 +144,6 @@ test('it explains itself, and what it cannot do without', () => {
   for (const flags of [[], ['--endpoint', 'http://0.0.0.0:3000'], ['--no-transport']]) {
     const { status, stdout, stderr } = run(...flags);
     assert.deepEqual([status, stdout], [1, '']);
-    assert.match(stderr, /^flexid: --endpoint: say where wallets reach this mediator/);
+    assert.match(stderr, /^flexid: --endpoint: give the address at which wallets reach this mediator/);
   }
 });

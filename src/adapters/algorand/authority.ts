@@ -8,7 +8,7 @@ import { type AlgoDid, canonical, infoBox, parseDid } from './ids.ts';
 import type { AlgodNode } from './node.ts';
 import type { AlgodNodes } from './nodes.ts';
 
-/** Who sends the calls of a write, and who signs for that account. */
+/** The sender of a write's calls, and the signer for that account. */
 export interface Sender {
   verkey: string;
   address: string;
@@ -16,14 +16,14 @@ export interface Sender {
   control: Control;
 }
 
-/** What the ledger says of who has authority over a DID. */
+/** The authority over a DID, as the ledger has it. */
 export interface Authorities {
   /** @throws AppError `ledger-unavailable` */
   accountOf(node: AlgodNode, address: string): Promise<algosdk.modelsv2.Account>;
   /** The account of a DID, and the address that signs for it. */
   controlOf(node: AlgodNode, owner: AlgoDid): Promise<{ address: string; account: algosdk.modelsv2.Account; authority: string }>;
   /**
-   * Who sends the calls of a write: the control account, signed for by whichever of the keys has authority over it; or, for an object or a status log, an operator.
+   * The sender of a write's calls: the control account, with the key that has authority over it as signer; or, for an object or a status log, an operator.
    * @throws AppError `ledger-rejected` where it is none of them
    */
   senderOf(node: AlgodNode, write: LedgerWrite, owner: AlgoDid, keys: LedgerKeys): Promise<Sender>;
@@ -53,7 +53,7 @@ export const createAuthority = (nodes: AlgodNodes, appId: bigint, ownerOf: (writ
   const controlAmong = ({ key }: AlgoDid, { controls = [] }: LedgerKeys, address: string): Control | undefined =>
     [single(verkeyOf(algosdk.encodeAddress(key))), ...controls].find((one) => controlAddress(one) === address);
 
-  /** Who sends the calls of a write: the control account, signed for by whichever of the keys has authority over it; or, for an object or a status log, an operator. */
+  /** The sender of a write's calls: the control account, with the key that has authority over it as signer; or, for an object or a status log, an operator. */
   const senderOf: Authorities['senderOf'] = async (node, write, owner, keys) => {
     const { address, account, authority } = await controlOf(node, owner);
     const control = controlAmong(owner, keys, authority);

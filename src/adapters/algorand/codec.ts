@@ -38,7 +38,7 @@ const rebuild = (did: string, object: Record<string, unknown>): Record<string, u
   ...mapStrings(object, (value) => (value.startsWith('/') ? did + value : value)),
 });
 
-/** What goes into one resource: its name, `head` (codec, type) and `payload`. */
+/** The content of one resource: its name, `head` (codec, type) and `payload`. */
 export interface Piece {
   oid: Uint8Array;
   head: Uint8Array;
@@ -46,7 +46,7 @@ export interface Piece {
 }
 
 /**
- * An object as it goes into resources, in the order in which they are written. What one group of transactions does not hold is more than one piece; the one under
+ * An object as it goes into resources, in the order in which they are written. An object that one group of transactions does not hold is more than one piece; the one under
  * the object's own name is the last, so that what it names is there when it is.
  * @throws AppError `object-invalid` if `issuerId` is not the DID, or the object is larger than any reader would inflate
  */
@@ -146,7 +146,7 @@ export const unpackMetadata = (box: Uint8Array): Metadata => {
   };
 };
 
-/** What our registry keeps beside a DID: times in seconds, the round of the last change, who may write and who paid. */
+/** The registry's entry of a DID: times in seconds, the round of the last change, who may write and who paid. */
 export interface DidInfo {
   created: bigint;
   updated: bigint;

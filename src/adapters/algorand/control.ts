@@ -3,7 +3,7 @@ import algosdk from 'algosdk';
 import { AppError } from '../../errors.ts';
 import type { Control, LedgerSigner, LedgerWrite } from '../../ports/ledger.ts';
 
-/** Who signs for an account of Algorand: its own key, the key that it was rekeyed to, or so many keys of a multisignature account. */
+/** The signer of an account of Algorand: its own key, the key that it was rekeyed to, or so many keys of a multisignature account. */
 
 /** Keys of one multisignature account. */
 const MAX_KEYS = 16;

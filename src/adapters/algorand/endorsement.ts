@@ -26,7 +26,7 @@ const MAX_CALLS = 15;
 const MAX_SALT = 0xffff_ffff_ffff_ffffn;
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 
-/** Whose fault it is that a write cannot be planned, by the error of the plan. */
+/** The side at fault where a write cannot be planned, by the error of the plan. */
 const REASONS: Readonly<Record<string, RefusalReason>> = {
   'did-not-found': 'sender',
   'did-invalid': 'sender',
@@ -46,7 +46,7 @@ type PlanOf = ReturnType<typeof createPlanner>['planOf'];
 
 const genesisOf = (params: { genesisHash: Uint8Array }): string => Buffer.from(params.genesisHash).toString('base64');
 
-/** What both sides read before they plan. */
+/** The reads of both sides before they plan. */
 const surroundings = (context: Context) => {
   const gross = createPlanner({ ...context, sponsor: undefined });
   return {
@@ -70,7 +70,7 @@ const createEndorser = (context: Context): Pick<LedgerEndorsement, 'endorse'> =>
   const { appId, network, sponsor, feeCap } = context;
   const { current, grossPlan, authorities } = surroundings(context);
 
-  /** What of a request this agent can tell without planning. */
+  /** The part of a request that needs no planning to check. */
   const faultOf = (given: EndorsementRequest, genesisHash: string): Endorsed | undefined => {
     if (given.format !== GROUP_FORMAT) return refused('network', 'the attachment has another format');
     if (given.network !== network || given.genesisHash !== genesisHash || given.appId !== Number(appId))
@@ -285,7 +285,7 @@ const readGroup = (unknown: unknown): ReadGroup => {
   return { group, payment: signed.txn, signature: signed.sig, calls };
 };
 
-/** What is wrong with the frame of a group, whatever it writes; undefined where nothing is. */
+/** The fault in the frame of a group, whatever it writes; undefined where there is none. */
 const envelopeFault = ({ group, payment, signature, calls }: ReadGroup, genesisHash: string): string | undefined => {
   const all = [payment, ...calls];
   if (payment.sender.toString() !== group.sponsor) return 'the payment is not of the sponsor that is named';
@@ -308,7 +308,7 @@ const ungrouped = (txn: algosdk.Transaction): algosdk.Transaction => {
   return copy;
 };
 
-/** What of a group is not the author's own plan of the write; undefined where all is. Box references may differ: they permit, and change nothing. */
+/** The difference between a group and the author's own plan of the write; undefined where there is none. Box references may differ: they permit, and change nothing. */
 const planFault = (
   { payment, calls }: ReadGroup,
   plan: Plan,

@@ -5,7 +5,7 @@ import type { Control, LedgerSigner, PlannedPart, PlannedWrite, SignedWrite } fr
 import { signAs } from './control.ts';
 import type { Plan } from './plan.ts';
 
-/** What every transaction of a group has in common. */
+/** The common fields of a group's transactions. */
 export interface GroupFrame {
   sponsor: string;
   /** The account that sends the calls, what it holds, in microALGO (that matters under congestion only), and how many bytes its signature has beyond a single one. */
@@ -76,7 +76,7 @@ const maker = (plan: Plan, frame: GroupFrame) => {
         lease: frame.lease,
         suggestedParams: suggestedParams(fee),
       }),
-    /** What the control account pays its fees from. */
+    /** The loan that the control account pays its fees from. */
     lend: (amount: number, fee: number, lease?: Uint8Array): algosdk.Transaction =>
       algosdk.makePaymentTxnWithSuggestedParamsFromObject({
         sender: frame.sponsor,
@@ -110,7 +110,7 @@ type By = BuiltGroup['txns'][number]['by'];
 const grouped = (txns: readonly (readonly [algosdk.Transaction, By])[]): BuiltGroup['txns'] =>
   algosdk.assignGroupID(txns.map(([txn]) => txn)).map((txn, i) => ({ txn, by: txns[i]?.[1] as By }));
 
-/** What the pool asks of a transaction of the sponsor, and of one of the control account. */
+/** The least fees of the pool for a transaction of the sponsor, and for one of the control account. */
 const feesOf = ({ minFee, feePerByte, signatureBytes = 0 }: GroupFrame) => {
   const of =
     (signed: number) =>
@@ -198,7 +198,7 @@ export const sponsorOf = (mnemonic: string): Sponsor => {
 };
 
 /**
- * What the control account signs: calls of the registry, and the end of a loan. It pays nobody, and hands its authority on to `rekey` alone, where there is one.
+ * The transactions that the control account signs: calls of the registry, and the end of a loan. It pays nobody, and hands its authority on to `rekey` alone, where there is one.
  * @throws AppError `ledger-rejected`
  */
 const checkOwn = (txn: algosdk.Transaction, appId: bigint, payer: string | undefined, rekey: string | undefined): void => {
@@ -216,7 +216,7 @@ const checkOwn = (txn: algosdk.Transaction, appId: bigint, payer: string | undef
 export const partsOf = ({ txns }: BuiltGroup): PlannedPart[] =>
   txns.map(({ txn, by }) => ({ by, txn: Buffer.from(algosdk.encodeUnsignedTransaction(txn)).toString('base64') }));
 
-/** Who signs the parts of a group: the sponsor, and for `account`, an address, whoever has authority over it; `rekey` is where it is handed on to. */
+/** The signers of a group: the sponsor, and the authority over the address `account`; `rekey` is the next authority. */
 export interface PartSigners {
   sponsor?: Sponsor;
   account?: { address: string; control: Control; sign: LedgerSigner; rekey?: string };

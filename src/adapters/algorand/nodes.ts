@@ -24,7 +24,7 @@ export interface AlgodNodes {
    * @throws AppError of the node where there is one; `ledger-unavailable` where too few answer, or they disagree
    */
   agreed<T>(ask: (node: AlgodNode) => Promise<T>, sameAs: (answer: T) => string): Promise<T>;
-  /** What all nodes say, in the order in which they say it; those that come after `enough` was said are not waited for. */
+  /** The answers of all nodes, in the order in which they come; none is waited for once `enough` is true. */
   each<T>(ask: (node: AlgodNode) => Promise<T>, enough?: (answers: readonly (T | AppError)[]) => boolean): Promise<(T | AppError)[]>;
 }
 

@@ -101,7 +101,7 @@ export const withBudget = (calls: Call[], io: number, limits: Limits, filler?: (
   return all;
 };
 
-/** What the ledger holds of a DID, as far as a write needs it. A `payer` is named where it is another account than the sponsor, whom the group names anyway. */
+/** The ledger's state of a DID, as far as a write needs it. A `payer` is named where it is another account than the sponsor, whom the group names anyway. */
 export interface DidState {
   key: Uint8Array;
   /** Version, data box and size of the present document, who paid for it, and who may write beside the key; absent before the first. */
@@ -119,7 +119,7 @@ const fillerOf = ({ key, current }: DidState): (() => Call) | undefined =>
 const named = (payer: string | undefined): string[] => (payer === undefined ? [] : [payer]);
 
 /**
- * What a call changes: `locks` and `frees` in microALGO. What another account than the sponsor paid for goes back to it whole; otherwise the difference is settled.
+ * The changes of a call: `locks` and `frees` in microALGO. A balance that another account than the sponsor paid goes back to it whole; otherwise the difference is settled.
  */
 const settled = (locks: number, frees: { amount: number; payer?: string }[]): { deposit: number; refunds: number } => {
   const others = frees.filter(({ payer }) => payer !== undefined).length;

@@ -22,7 +22,7 @@ export type FoundDid =
   | { deactivated: true; metadata: Metadata; inRegistry: boolean }
   | { deactivated: false; metadata: Metadata; inRegistry: boolean; bytes: Uint8Array; info?: DidInfo };
 
-/** What is read from the ledger, and what is remembered of it. */
+/** Reads from the ledger, and the caches of their results. */
 export interface Reads {
   resolve: Ledger['resolve'];
   read: Ledger['read'];
@@ -36,7 +36,7 @@ export interface Reads {
   onNetwork(owner: AlgoDid): AlgoDid;
 }
 
-/** What two nodes that hold the same DID give alike. */
+/** The text by which answers of two nodes about a DID are compared. */
 const sameDid = (found: FoundDid | undefined): string => {
   if (found === undefined) return '';
   const { metadata, deactivated } = found;

@@ -29,7 +29,7 @@ const MIN_BALANCE = 100_000;
 const APPLICATION = 100_000;
 const ROUNDS = 10;
 
-/** What a node has under an application id; `missing` is what the registry's account lacks of its minimum balance. */
+/** A node's state of an application id; `missing` is the part of the minimum balance that the registry's account lacks. */
 export type RegistryState =
   | { state: 'ready' }
   | { state: 'absent'; reason: string }
@@ -92,7 +92,7 @@ const parametersOf = async (node: AlgodNode): Promise<algosdk.SuggestedParams> =
   return { fee, minFee, flatFee: false, firstValid: lastRound, lastValid: lastRound + 100n, genesisHash, genesisID: genesisId };
 };
 
-/** What a deployment locks, and what it takes in fees while the network is idle. */
+/** The balance that a deployment locks, and its fees while the network is idle. */
 export const DEPLOYMENT = Object.freeze({ creator: APPLICATION, account: MIN_BALANCE, fees: 2_000 });
 
 /** Creates the registry. Its account is funded by `fundRegistry`. @returns the application's id @throws AppError `ledger-waiting` (money), `ledger-unavailable` */
@@ -132,7 +132,7 @@ export const fundRegistry = async (node: AlgodNode, sponsor: Sponsor, appId: big
   return found.missing;
 };
 
-/** What an account holds, and what of it may be spent. @throws AppError `ledger-unavailable` */
+/** The balance of an account, and the part that may be spent. @throws AppError `ledger-unavailable` */
 export const spendable = async (node: AlgodNode, address: algosdk.Address): Promise<{ held: number; free: number }> => {
   const { amount, minBalance } = await balanceOf(node, address);
   return { held: Number(amount), free: Math.max(0, Number(amount) - Number(minBalance)) };
@@ -184,7 +184,7 @@ const registryPrices = (did: string, key: Uint8Array): { registry: Plan; publica
 };
 
 /**
- * What an issuer's objects cost, by the planner that plans them: a DID document with two keys and an endpoint, a schema and a definition of so many attributes; with
+ * The cost of an issuer's objects, by the planner that plans them: a DID document with two keys and an endpoint, a schema and a definition of so many attributes; with
  * `revocable` a definition that has a key for revocation, a registry, and one publication of revocations.
  */
 export const prices = (attributes: number, revocable = false): Price[] => {

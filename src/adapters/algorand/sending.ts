@@ -28,7 +28,7 @@ export const createSending = (nodes: AlgodNodes, reads: Reads, taskOf: TaskOf): 
     return found.poolError ? rejected(found.poolError) : { state: 'pending' };
   };
 
-  /** What the nodes say of a transaction: it has landed where a quorum says so, and is unknown where none of them knows it. */
+  /** The state of a transaction at the nodes: landed where a quorum has it, unknown where none of them has it. */
   const lookUp = async (signed: SignedWrite): Promise<WriteOutcome | undefined> => {
     type Word = WriteOutcome | undefined | AppError;
     const landedAt = (words: readonly Word[]) =>

@@ -4,7 +4,7 @@ import type { RevocationStatus } from '../../ports/ledger.ts';
 
 /** Status logs as bytes: docs/StatusLog.md, whose vectors the test of this file reads. Times are unix seconds. */
 
-/** What the records of a log are: statuses of a revocation registry. */
+/** The kind of a log's records: statuses of a revocation registry. */
 export const STATUS_KIND = 1;
 /** The most bytes of a segment, those of its payer, and those of an entry before its data. */
 export const SEGMENT = 8_192;
@@ -324,7 +324,7 @@ export const unpackSegment = (box: Uint8Array, number: number): Segment => {
     const former = records.at(-1);
     if (former && (time <= former.time || round <= former.round)) throw invalid('has a record whose time goes back');
     if ((flags & RESERVED) !== 0) throw invalid(`has a record of an unknown form (${flags})`);
-    if (((flags & NEW_SEGMENT) !== 0) !== (at === 0 && number > 0)) throw invalid('has a record that is in another segment than it says');
+    if (((flags & NEW_SEGMENT) !== 0) !== (at === 0 && number > 0)) throw invalid('has a record in another segment than its header names');
     const { record, count } = recordAt(entries, at);
     records.push(record);
     at += count;

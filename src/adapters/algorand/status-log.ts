@@ -140,17 +140,17 @@ export const statusNumber = async (log: OpenLog, size: number, expected: number)
   return undefined;
 };
 
-/** What a node says of a log: a state, or why there is none. */
+/** A node's answer about a log: a state, or why there is none. */
 type Answer = StatusEntry | { code: ErrorCode; reason: string };
 
-/** Why there is no state; what says nothing about the log, such as a node that does not answer, is thrown on. */
+/** Why there is no state; an error that is not about the log, such as a node that does not answer, is thrown on. */
 const reasonOf = (error: unknown): Answer => {
   if (!(error instanceof AppError) || !REASONS.has(error.code)) throw error;
   return { code: error.code, reason: error.message };
 };
 const REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['object-not-found', 'object-invalid', 'status-none', 'status-pruned']);
 
-/** What reads of status logs need. */
+/** The means of reads of status logs. */
 export interface StatusReads {
   /** Asks a node, or as many as must agree; `sameAs` is a text that is the same for the same answer. */
   agreed<T>(ask: (node: AlgodNode) => Promise<T>, sameAs: (answer: T) => string): Promise<T>;

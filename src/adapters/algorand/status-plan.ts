@@ -63,7 +63,7 @@ export interface AppendBase {
   former?: Uint8Array;
 }
 
-/** What one call may read and write bounds the segments of earlier consensus versions. */
+/** The bytes that one call may read and write bound the segments of earlier consensus versions. */
 const roomOf = (limits: Limits): number => Math.min(SEGMENT, limits.references * limits.bytesPerReference - 300);
 
 /**
@@ -138,7 +138,7 @@ type StatusWritePlan = Plan & Pick<SignedWrite, 'piece'>;
 export const isStatusWrite = (write: LedgerWrite): write is StatusWrite =>
   write.kind === 'registry-put' || write.kind === 'status-append' || write.kind === 'status-prune';
 
-/** What planning looks at. */
+/** The input of planning. */
 export interface StatusPlanning {
   node: AlgodNode;
   owner: AlgoDid;
@@ -162,14 +162,14 @@ const checkActive = async ({ node, owner }: StatusPlanning): Promise<void> => {
   if (unpackMetadata(metadata).status !== 1) throw new AppError('did-invalid', `${owner.did} is deactivated`);
 };
 
-/** What the next record of a log starts from. */
+/** The state that the next record of a log starts from. */
 const baseOf = ({ head, current }: OpenLog, size: number, sponsor: string | undefined): AppendBase => {
   const base = { head, size: current.size };
   if (head.open || algosdk.encodeAddress(current.payer) !== sponsor) return base;
   try {
     return { ...base, former: statesOf(current, size).at(-1)?.status.revoked };
   } catch {
-    // What a record cannot be read of is left behind: the next segment stands by itself.
+    // A damaged segment is left behind: the next one stands by itself.
     return base;
   }
 };

@@ -18,7 +18,7 @@ import { isStatusWrite, planStatusWrite } from './status-plan.ts';
 /** Salts that are tried: 64 bits are taken once by a prepared collision, not by chance. */
 const SALTS = 8;
 
-/** What a write needs beside the nodes and the reads. */
+/** The parts of writes beside the nodes and the reads. */
 export interface WriteContext {
   nodes: AlgodNodes;
   reads: Reads;
@@ -29,7 +29,7 @@ export interface WriteContext {
   salt: () => bigint;
 }
 
-/** What plans depend on: of the sponsor its address alone, since payers of former boxes are named where they are others. */
+/** The facts that plans depend on: of the sponsor its address alone, since payers of former boxes are named where they are others. */
 export interface PlanContext extends Pick<WriteContext, 'reads' | 'appId' | 'salt'> {
   sponsor?: Pick<Sponsor, 'addr'>;
 }
@@ -45,7 +45,7 @@ export const createPlanner = ({ reads, appId, sponsor, salt }: PlanContext) => {
     throw new AppError('ledger-unavailable', 'the ledger shows a box under every name that was tried');
   };
 
-  /** What a DID write has to know, read afresh. */
+  /** The state that a DID write starts from, read afresh. */
   const didState = async (node: AlgodNode, { key, did }: AlgoDid, found: FoundDid | undefined): Promise<DidState> => {
     if (found?.deactivated) throw new AppError('did-invalid', `${did} is deactivated`);
     const version = found?.metadata.fifth ?? 0n;
@@ -84,7 +84,7 @@ export const createPlanner = ({ reads, appId, sponsor, salt }: PlanContext) => {
 
   /**
    * The calls that perform a write, or `done` where the ledger holds exactly that. A write of several pieces is one group for each: the plan is that of the first
-   * piece that is missing, whose number it says.
+   * piece that is missing, with its number.
    */
   const planOf = async (node: AlgodNode, write: LedgerWrite, consensus: string): Promise<PiecePlan | 'done'> => {
     const owner = ownerOf(write);

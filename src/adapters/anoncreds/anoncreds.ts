@@ -105,7 +105,7 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
   return Object.freeze(engine);
 }
 
-/** What an issuer makes. */
+/** The issuer's calls. */
 const issuing = (run: Run): Pick<AnonCreds, 'createSchema' | 'createCredentialDefinition' | 'createOffer' | 'createCredential'> => ({
   async createSchema(tenant, schema) {
     demand(shapes.schema, schema, 'schema');
@@ -166,7 +166,7 @@ const issuing = (run: Run): Pick<AnonCreds, 'createSchema' | 'createCredentialDe
   },
 });
 
-/** What a holder makes and keeps. */
+/** The holder's calls. */
 const holding = (run: Run): Pick<AnonCreds, 'createLinkSecret' | 'createRequest' | 'processCredential' | 'createPresentation'> => ({
   createLinkSecret: (tenant) => run<string>(tenant, 'createLinkSecret', {}, shapes.linkSecret),
 
@@ -250,7 +250,7 @@ const holding = (run: Run): Pick<AnonCreds, 'createLinkSecret' | 'createRequest'
   },
 });
 
-/** What a verifier finds. */
+/** The verifier's calls. */
 const verifying = (run: Run, checkPresentation: PresentationCheck): Pick<AnonCreds, 'verifyPresentation'> => ({
   async verifyPresentation(tenant, input) {
     const { request, presentation, schemas, credentialDefinitions } = input;
@@ -311,7 +311,7 @@ function bare(request: PresentationRequest, revocable: boolean): Record<string, 
 }
 
 /**
- * What the library is to compute of a presentation that `checkPresentation` has passed. A sub-proof proves that its credential is not revoked where it had to and
+ * The library's part in the check of a presentation that `checkPresentation` has passed. A sub-proof proves that its credential is not revoked where it had to and
  * nowhere else: only its identifier keeps registry and time, with the list that was in force then.
  */
 function normalised({ request, presentation, revocationRegistryDefinitions: registries = {}, statusLists = [] }: VerifyInput) {

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../ports/json.ts';
 import { demand, type Run } from './run.ts';
 import * as shapes from './shapes.ts';
 
-/** What an issuer does with the registries of a definition, and a holder with their lists. */
+/** An issuer's work with the registries of a definition, and a holder's with their lists. */
 export const revoking = (run: Run): AnonCredsRevocation => ({
   async createRevocationRegistry(tenant, { credentialDefinition, credentialDefinitionId, issuerId, tag, maxCredNum }) {
     demand(shapes.credentialDefinition, credentialDefinition, 'credentialDefinition');

@@ -188,7 +188,7 @@ export const statusListOf =
     statusList(value, path) ??
     ((value as { revocationList: unknown[] }).revocationList.length === maxCredNum ? undefined : wrong(path, 'a list of this registry'));
 
-/** What a verifier has read of the registries that a presentation names. */
+/** The registries that a presentation names, as a verifier has read them. */
 export const registries = object({
   revocationRegistryDefinitions: optional(map(registryDefinition, 100)),
   statusLists: optional(list(object({ registryId: id, timestamp: integer(0, 2 ** 40), list: statusList, next: optional(time) }), 100)),

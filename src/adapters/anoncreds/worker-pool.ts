@@ -144,7 +144,7 @@ export function workerPool(options: PoolOptions): Pool {
     const job = release(slot);
     job?.reject(new AppError('anoncreds-busy', reason));
     if (!slot.ready && ++stillborn >= MAX_STILLBORN) {
-      // Whatever keeps workers from starting will not go away by starting more of them.
+      // A reason that keeps workers from starting does not go away by starting more of them.
       stillborn = 0;
       off ??= 'its worker does not start';
       failAll(new AppError('anoncreds-off'));

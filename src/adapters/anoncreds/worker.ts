@@ -10,14 +10,14 @@ import type { JsonObject } from '../../ports/json.ts';
 
 type Library = typeof import('@hyperledger/anoncreds-nodejs');
 
-/** What the main thread sends. */
+/** A message of the main thread. */
 export interface Call {
   id: number;
   operation: string;
   input: Record<string, unknown>;
 }
 
-/** What it gets: `ready` once after the start, then an answer for each call. */
+/** A message to the main thread: `ready` once after the start, then an answer for each call. */
 export type Reply = { ready: true } | { ready: false; reason: string } | { id: number; value: unknown } | { id: number; error: string };
 
 interface Native {

@@ -21,7 +21,7 @@ export interface OtlpOptions {
 const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, producer: SpanKind.PRODUCER, consumer: SpanKind.CONSUMER };
 /** W3C Trace Context, section 3.2.2: version, trace, parent, flags; of other versions the first four members. All zeros are invalid. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
-/** What a collector that is away may hold up the end of the agent. */
+/** How long a collector that is away may hold up the end of the agent. */
 const CLOSE_MS = 3000;
 
 function remote(traceparent: string): Context | undefined {

@@ -29,7 +29,7 @@ export interface DoorOptions {
   readonly graceMs?: number;
 }
 
-/** What a server's connections of one address wait for. Sets keep the order: the one that waits longest is the first. */
+/** The pending requests of a server's connections of one address. Sets keep the order: the one that waits longest is the first. */
 interface Caller {
   /** Headers or a body are not complete, or nothing was asked yet. */
   readonly unfinished: Set<Socket>;
@@ -42,7 +42,7 @@ interface Body {
   readonly socket: Socket;
   readonly of: Group;
   readonly since: number;
-  /** What the socket had read when it began. */
+  /** The bytes that the socket had read when it began. */
   readonly start: number;
   bytes: number;
 }
@@ -160,7 +160,7 @@ export function createDoor(options: DoorOptions): Door {
   return Object.freeze({ keep, nameOf, grew, close: () => clearInterval(ticking) });
 }
 
-/** What the connections of one server need of the door. */
+/** The part of the door that the connections of one server use. */
 interface Bounds {
   readonly perAddress: number;
   readonly maxConnections: number;
@@ -214,7 +214,7 @@ function boundConnections(server: Server, { perAddress, maxConnections, trusted,
       const heaviest = most(callers.entries(), ([, one]) => one.unfinished.size) ?? most(callers.entries(), ([, one]) => one.idle.size);
       if (!heaviest || !yieldOne(heaviest[1], heaviest[0])) return void socket.destroy();
     }
-    // who had none left by then is not listed any more
+    // an address without connections is not listed any more
     caller = callers.get(name) ?? { unfinished: new Set(), idle: new Set(), working: 0 };
     callers.set(name, caller);
     whose.set(socket, { name, caller, state: 'unfinished' });
@@ -235,7 +235,7 @@ function boundConnections(server: Server, { perAddress, maxConnections, trusted,
       move(socket, 'working');
     });
   });
-  // what became a WebSocket is bounded as one
+  // a connection that became a WebSocket has the bounds of one
   server.prependListener('upgrade', ({ socket }: IncomingMessage) => move(socket));
 }
 
@@ -264,7 +264,7 @@ function most<T>(all: Iterable<T>, measure: (one: T) => number): T | undefined {
 /** An IPv4 address that came over an IPv6 socket as what it is; no zone. */
 const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
 
-/** What counts as one address: of IPv6 the first 64 bits, since whoever has one has them all. */
+/** The text of one address: of IPv6 the first 64 bits, since a host that has one has them all. */
 function networkOf(address: string): string {
   if (isIP(address) !== 6) return address;
   const [head = '', tail] = address.split('::', 2);

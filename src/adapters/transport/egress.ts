@@ -94,7 +94,7 @@ function isOwn(address: Address, bound: string | undefined): boolean {
   return [...own, ...(bound !== undefined && isIP(bound) ? [bound] : [])].some((one) => addressOf(one).toNormalizedString() === text);
 }
 
-/** What the ranges say of one address, whatever its port. */
+/** Whether the ranges permit one address, whatever its port. */
 interface Verdict {
   readonly address: Address;
   /** Not public, and not allowed by a setting: the reason. */
@@ -104,7 +104,7 @@ interface Verdict {
 /** Addresses whose verdict is kept: it depends on settings alone. */
 const MAX_VERDICTS = 4096;
 
-/** What admin port this agent has, once it is bound, and at which address. */
+/** The admin port and address of this agent, once it is bound. */
 export interface AdminPort {
   readonly port: number;
   readonly host?: string;

@@ -13,19 +13,19 @@ const MAX_PINGS = 8;
 const CLOSE_MS = 5000;
 
 /**
- * What every WebSocket of either direction is made with: no compression, and pings are answered here, when what came before them is done. `closeTimeout` is
+ * The options of every WebSocket of either direction: no compression, and pings are answered here, when what came before them is done. `closeTimeout` is
  * missing in the library's types.
  */
 export const WS_OPTIONS = { perMessageDeflate: false, autoPong: false, closeTimeout: CLOSE_MS };
 
 /**
- * Takes one frame. What it throws is only logged: whoever closes the socket does that before. It must not wait for `acknowledged` of its own socket: the pong may stand
+ * Takes one frame. An error is only logged: the socket is closed before, where it must be. It must not wait for `acknowledged` of its own socket: the pong may stand
  * behind frames that are not read while it waits.
  */
 export type TakeFrame = (frame: Uint8Array, socket: HeldSocket) => Promise<void>;
 
 export interface Adopted {
-  /** What carries it. */
+  /** The socket that carries it. */
   readonly raw: Duplex;
   readonly address: string;
   readonly take: TakeFrame;
@@ -48,7 +48,7 @@ interface Waiter {
   readonly resolve: (taken: boolean) => void;
 }
 
-/** What all sockets of one keeper share. */
+/** The common state of all sockets of one keeper. */
 export interface Keeper {
   readonly takenMs: number;
   /** A socket was closed from this side: what waits of it is not accepted. */
@@ -131,7 +131,7 @@ export class HeldSocket implements Socket {
     }
   }
 
-  /** What is sent in one turn is written at once: a frame and the ping behind it, say. */
+  /** Frames of one turn are written at once, as a frame and the ping behind it. */
   gather(): void {
     if (this.corked) return;
     this.corked = true;

@@ -9,7 +9,7 @@ import { type Admission, type Door, PATIENCE, type Socket } from '../../ports/tr
 import type { PublicHttp } from './public-http.ts';
 import { rateLimit } from './rate-limit.ts';
 
-/** What became of an envelope. `known`: it was its sender's, who has a connection. */
+/** The outcome of an envelope. `known`: its sender has a connection. */
 export interface Received {
   readonly status: number;
   readonly reply?: string;
@@ -17,7 +17,7 @@ export interface Received {
   readonly known?: boolean;
 }
 
-/** What takes envelopes: the engine, seen from a transport. */
+/** The receiver of envelopes: the engine, seen from a transport. */
 export interface EnvelopeSink {
   /** @param socket where it came on one that stays open: answers may go on it later too */
   receive(body: Uint8Array, socket?: Socket): Promise<Received>;
@@ -105,7 +105,7 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
       requestTimeout: 30_000,
       keepAliveTimeout: 30_000,
       maxHeaderSize: 16_384,
-      // HTTP clients that would rather speak HTTP/2 ask for that in the same way: they go on as they are
+      // HTTP clients that prefer HTTP/2 ask for that in the same way: they go on as they are
       shouldUpgradeCallback: ({ headers }) => upgrade !== undefined && headers.upgrade?.toLowerCase() === 'websocket',
     },
     (request, response) => {
@@ -131,7 +131,7 @@ export async function httpInbound(sink: EnvelopeSink, options: InboundOptions): 
     return false;
   }
 
-  /** A body that came whole, at a rate that is allowed. What is refused is answered. */
+  /** A body that came whole, at a rate that is allowed. A refused one is answered. */
   async function admitted(request: IncomingMessage, response: ServerResponse, maxBytes: number): Promise<Buffer | undefined> {
     const body = await readBody(request, maxBytes, (bytes) => door.grew(request, bytes));
     if (body === 'broken') return undefined;

@@ -3,7 +3,7 @@ import type { Log } from '../../ports/log.ts';
 import type { Door } from '../../ports/transport.ts';
 import type { InboundGate } from './http-inbound.ts';
 
-/** What a short link leads to, by its code. */
+/** The target of a short link, by its code. */
 export interface Links {
   open(
     code: string,
@@ -22,7 +22,7 @@ export function codeIn(url: string | undefined): string | undefined {
   return /\/i\/([A-Za-z0-9_-]{1,64})$/.exec(path ?? '')?.[1] ?? /(?:^|&)id=([A-Za-z0-9_-]{1,64})(?:&|$)/.exec(query ?? '')?.[1];
 }
 
-/** What of the two a client would rather have; undefined for one that names neither. */
+/** The one of the two that a client prefers; undefined where it names neither. */
 export function preferred(accept: string | undefined): 'json' | 'html' | undefined {
   const weightOf = (type: string): number => {
     const named = (accept ?? '').split(',').find((part) => part.split(';')[0]!.trim().toLowerCase() === type);
@@ -93,7 +93,7 @@ async function answerLink(links: Links, code: string, request: IncomingMessage, 
   send(response, 302, '', { location: url });
 }
 
-/** What the message port shows by GET and HEAD: what a short link leads to, and otherwise what the port is. Links are looked up within the limits of messages. */
+/** The answer of the message port to GET and HEAD: the target of a short link, and otherwise a line about the port. Links are looked up within the limits of messages. */
 export function show(
   request: IncomingMessage,
   response: ServerResponse,
@@ -102,7 +102,7 @@ export function show(
   const plain = (status: number, text: string): void => send(response, status, text, { 'content-type': 'text/plain' });
   const code = links && codeIn(request.url);
   if (!links || code === undefined) {
-    // what the long URL of an invitation holds is anybody's text, and is not shown
+    // the long URL of an invitation holds anybody's text, and is not shown
     if (HELD.test(request.url ?? '') && preferred(request.headers.accept) === 'html') page(response, 200, 'An invitation', SCAN);
     else plain(200, 'This is a DIDComm endpoint: POST messages to it.\n');
     return;

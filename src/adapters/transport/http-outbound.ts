@@ -4,7 +4,7 @@ import type { DeliveryResult, Outbound } from '../../ports/transport.ts';
 import type { EgressGuard } from './egress.ts';
 import { wsNotify } from './ws-notify.ts';
 
-/** What a webhook may answer: nobody reads it. */
+/** The bound of a webhook's answer, which nobody reads. */
 const MAX_UNREAD = 4 << 20;
 
 interface Answer {

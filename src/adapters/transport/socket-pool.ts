@@ -33,7 +33,7 @@ export interface Endpoint {
   readonly name: string;
   readonly sockets: Set<Pooled>;
   opening?: Promise<Pooled>;
-  /** Who waits for room on a socket. */
+  /** Deliveries that wait for room on a socket. */
   readonly queue: Set<() => void>;
 }
 
@@ -43,7 +43,7 @@ export interface SocketPoolOptions {
   /** How long a message waits for room. */
   readonly answerMs: number;
   readonly idleMs?: number;
-  /** What a peer sends on a socket that a message of ours was delivered on. */
+  /** Takes a peer's frame on a socket that a message of ours was delivered on. */
   readonly onFrame: TakeFrame;
 }
 
@@ -143,7 +143,7 @@ export function createSocketPool({ open, answerMs, idleMs = IDLE_MS, onFrame }: 
       let open = 0;
       for (const one of endpoint.sockets) {
         if (each && one.sent + one.unconfirmed > 0) {
-          // what was taken may be ended any time; nobody waits for that
+          // a socket with acknowledged frames alone may be ended any time
           if (one.unconfirmed > 0) open++;
           continue;
         }

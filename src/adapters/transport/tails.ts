@@ -30,7 +30,7 @@ const hashOf = (bytes: Uint8Array): string => base58.encode(createHash('sha256')
 export interface TailsOptions {
   readonly blobs: Pick<Blobs, 'put' | 'stat' | 'read'>;
   readonly store: Pick<Store, 'commit' | 'keyOwner'>;
-  /** Where the library reads them: files named by their hash. What is missing there is written again. */
+  /** Where the library reads them: files named by their hash. A missing file is written again. */
   readonly folder: string;
   /** Fetches what definitions name, through the egress guard. */
   readonly web: Pick<WebDocuments, 'get'>;

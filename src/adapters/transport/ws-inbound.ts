@@ -15,7 +15,7 @@ const STRANGERS_EACH = 1000;
 /** How long a shutdown waits for what sockets have in hand, and for their goodbyes. */
 const CLOSE_MS = 5000;
 
-/** What becomes of the frames of any socket, whoever opened it. */
+/** The handling of frames, for sockets of both directions. */
 export interface Frames {
   readonly take: TakeFrame;
   /** Resolves when everything that was confirmed so far is noted. */

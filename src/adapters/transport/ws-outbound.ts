@@ -33,7 +33,7 @@ class Refused extends AppError {
 
 type Target = NetConnectOpts & { host: string };
 
-/** What every socket is opened with. */
+/** The options of every socket. */
 interface Opening {
   readonly guard: EgressGuard;
   readonly sockets: Sockets;

@@ -10,7 +10,7 @@ async function readConnection(admin: Admin, tenant: string, id: string): Promise
   return connection.of(rows[0]).value;
 }
 
-/** What is read of a connection beside its record. */
+/** The rows that are read beside a connection's record. */
 export const connectionRoutes: readonly AdminRoute[] = [
   {
     route: 'GET /connections/{conn_id}/metadata',

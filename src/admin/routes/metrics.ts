@@ -40,7 +40,7 @@ export const metricsRoutes: readonly AdminRoute[] = [
     auth: 'admin',
     produces: 'text/plain; version=0.0.4; charset=utf-8',
     async handle(admin) {
-      // what an agent that nobody scrapes need not measure
+      // measured for a scrape alone
       if (!delay) {
         delay = monitorEventLoopDelay({ resolution: 20 });
         delay.enable();

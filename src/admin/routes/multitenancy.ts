@@ -65,14 +65,14 @@ async function opened(admin: Admin, id: string, body: JsonObject): Promise<numbe
   const kept = keep ? liveTokens(value.tokens, admin.kernel.now()) : [];
   const until = Math.max(admin.kernel.now() + open * 1000, ...kept.map(({ exp = 0 }) => exp * 1000));
   await admin.kernel.db.admin.unlockTenant(id, { walletKey, until });
-  // what came meanwhile is handled while the caller has its answer already
+  // messages that came meanwhile are handled after the answer
   admin.engine
     .processDeferred(id)
     .catch((error: unknown) => admin.kernel.log.warn({ err: error, wallet: id }, 'mail that was kept could not be handled'));
   return open;
 }
 
-/** What a token is asked to be. */
+/** The body of a call for a token. */
 interface Wishes {
   readonly expires_in?: number;
   readonly scope?: readonly string[];

@@ -17,7 +17,7 @@ import {
 import { type RevocationRegistryValue, revocationRegistry } from '../../records/revocation-registry.ts';
 import type { Admin, Call } from '../route.ts';
 
-/** What both families of revocation operations do: they are two views of one set of records. */
+/** The work of both families of revocation operations, which are two views of one set of records. */
 
 export type RegistryRow = LoadedRecord<RevocationRegistryValue>;
 type CredentialRow = LoadedRecord<CredentialRevocationValue>;
@@ -126,7 +126,7 @@ export function noEndorserIn(body: JsonObject): void {
     throw new AppError('not-implemented', 'Revocation is endorsed by the endorser of --endorser-protocol-role author, and by no call');
 }
 
-/** Revokes a credential, at once where the call says so; otherwise with the next publication. */
+/** Revokes a credential: at once with `publish`, otherwise with the next publication. */
 export async function revoke(admin: Admin, { tenant, body, key }: Call): Promise<JsonObject> {
   noEndorserIn(body);
   const { row, index, registry } = await credentialOf(admin, tenant, body, 'bad-request');
@@ -142,7 +142,7 @@ export async function revoke(admin: Admin, { tenant, body, key }: Call): Promise
   return {};
 }
 
-/** Who is to be notified of a revocation. @throws AppError where nobody can be, and somebody should */
+/** The recipient of a notification. @throws AppError where the call asks for a notification that has no recipient */
 async function noticeOf(
   { kernel }: Admin,
   tenant: string,
@@ -211,7 +211,7 @@ async function published(admin: Admin, tenant: string, all: readonly Awaited[]):
   );
 }
 
-/** What of the pending is meant: all of it, all of a registry, or single indices. */
+/** The part of the pending revocations: all, all of a registry, or single indices. */
 async function meant(
   admin: Admin,
   tenant: string,
@@ -275,7 +275,7 @@ export async function ledgerDelta(admin: Admin, tenant: string, { value }: Regis
   return { ver: '1.0', value: { accum: status.accumulator, issued: [], revoked: indices } };
 }
 
-/** Compares the wallet with the ledger, and makes them one where the call says so. */
+/** Compares the wallet with the ledger, and with `apply` brings both to the same revocations. */
 export async function fixRegistry(admin: Admin, tenant: string, row: RegistryRow, apply: boolean): Promise<JsonObject> {
   const { status } = await admin.work(tenant).ledger().statusAt(row.value.rev_reg_id!, undefined, { fresh: true });
   const onLedger = revokedIn(status);
