@@ -5,7 +5,7 @@ import { openSqlite } from '../src/adapters/sqlite/sqlite.ts';
 import type { ClaimedLane, Database } from '../src/ports/store.ts';
 
 /**
- * What one handled message costs in the store: a mark, an update of the connection's record, a job for the reply; then the job's claim and end.
+ * What one handled message costs in the store: a dedup key, an update of the connection's record, a job for the reply; then the job's claim and end.
  * Usage: node bench/store.ts [sqlite|postgres] [messages] [at once]
  */
 const [kind = 'sqlite', messages = '20000', atOnce = '50'] = process.argv.slice(2);

@@ -158,7 +158,7 @@ async function throughApi({ agent, peers }: Bed, count: number): Promise<{ tenan
 /** Whether two tenants have the same numbers of rows where rows stay. */
 async function sameRows(admin: pg.Client, first: string, second: string): Promise<void> {
   const count = async (id: string): Promise<string> => {
-    const tables = ['record', 'tag', 'key', 'route'];
+    const tables = ['record', 'tag', 'key', 'key_owner'];
     const counts = tables.map((table) => `(SELECT count(*)::int FROM flexid.${table} r WHERE r.t = x.n) AS ${table}`);
     return JSON.stringify((await admin.query(`SELECT ${counts.join(', ')} FROM flexid.tenant x WHERE id = $1`, [id])).rows);
   };

@@ -370,7 +370,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
   });
 
   describe('calls', () => {
-    it('counts the open jobs of a call, not deliveries, and keeps its last snapshot and failure', async () => {
+    it('counts the open jobs of a call, not deliveries, and keeps its last result and failure', async () => {
       const callId = randomUUID();
       const lane = `command:${callId}`;
       assert.deepEqual(await db.store.callStatus(A, callId), { open: 0, result: undefined, failure: undefined });
@@ -396,7 +396,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       assert.equal((await db.store.callStatus(B, callId)).result, undefined);
     });
 
-    it('tells listeners after a commit what it announced', async () => {
+    it('notifies listeners after a commit of its announcements', async () => {
       const callId = randomUUID();
       const lane = `command:${callId}`;
       const notifications: ChangeNotification[] = [];

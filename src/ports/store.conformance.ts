@@ -264,7 +264,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
       assert.equal(await db.store.key(B, kid), undefined);
     });
 
-    it('tells whose a key is, and can move it in one commit', async () => {
+    it('finds the owner of a key, and can move it in one commit', async () => {
       const kid = randomUUID();
       await db.store.commit(A, { keyOwners: [{ kid, tenant: A, kind: 'invitation', target: 'one' }] });
       assert.deepEqual(await db.store.keyOwner(kid), { kid, tenant: A, kind: 'invitation', target: 'one' });

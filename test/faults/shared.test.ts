@@ -269,7 +269,7 @@ test('a tenant that is deleted while its flows run harms nobody else, and nothin
     const left = async (): Promise<Record<string, number>> =>
       await asSuperuser(async (client) => {
         const counts: Record<string, number> = {};
-        for (const table of ['record', 'tag', 'key', 'mark', 'dead', 'event', 'cause', 'route', 'lane', 'job']) {
+        for (const table of ['record', 'tag', 'key', 'dedup_key', 'dead', 'event', 'call', 'key_owner', 'lane', 'job']) {
           const { rows } = await client.query<{ count: number }>(`SELECT count(*)::int AS count FROM flexid.${table} WHERE t = $1`, [n]);
           if (rows[0]!.count > 0) counts[table] = rows[0]!.count;
         }

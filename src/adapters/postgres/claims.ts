@@ -12,7 +12,7 @@ interface ClaimRow {
   lease: string;
   id: string;
   attempts: number;
-  cause: string | null;
+  call_id: string | null;
   payload: Uint8Array;
 }
 
@@ -49,7 +49,7 @@ export function laneClaims({ link, tenantById, keysOf, settle }: Parts): Jobs['c
     const jobs: ClaimedJob[] = [];
     const counted: string[] = [];
     const token = leaseToken({ id: lease, t, lane });
-    for (const { id, attempts, cause: callId, payload } of rows) {
+    for (const { id, attempts, call_id: callId, payload } of rows) {
       try {
         const plain = guarded(`job ${id}`, () => decodeJob(keys, { kind, id, lane, payload }));
         if (takeAllocated(plain)) counted.push(id);

@@ -11,7 +11,7 @@ const LOOK_AT_CLOCK_MS = 30_000;
 export function databaseClock(first: number, read: () => Promise<number>): { now(): number; stop(): void } {
   let skew = first;
   const timer = setInterval(() => {
-    // what cannot be read now is read the next time
+    // a failed read is repeated the next time
     read().then(
       (found) => {
         skew = found;

@@ -9,43 +9,36 @@ export const COUNTER_FULL = 'FX006';
 /** Any number of our own: the class of the advisory locks that commits of a tenant share, and its erasure takes alone. */
 export const TENANT_LOCK = 703_196;
 
-/** The sets of the first schema: its function has these parameters for ever. */
-const FIRST_SETS = {
+/**
+ * The parameters of `flexid.commit` after the first four, in order: one array per column, over all commits of the batch, each set beginning with the tenant's
+ * number. `box` has each box of the other three sets of mail once, with what its mail adds to it.
+ */
+export const COMMIT_SETS = {
   done: ['id text', 'lane text', 'lease text'],
-  mark: ['t int', 'hash bytea', 'expires bigint', 'answer bytea'],
+  dedup: ['t int', 'hash bytea', 'expires bigint', 'answer bytea'],
   gone: ['t int', 'category text', 'id text', 'expect int'],
   fresh: ['t int', 'category text', 'id text', 'state text', 'role text', 'connection text', 'tags bytea', 'value bytea'],
   changed: ['t int', 'category text', 'id text', 'expect int', 'state text', 'role text', 'connection text', 'tags bytea', 'value bytea'],
   key: ['t int', 'hash bytea', 'value bytea'],
-  unkey: ['t int', 'hash bytea'],
-  unroute: ['t int', 'hash bytea'],
-  route: ['t int', 'hash bytea', 'kind text', 'target text'],
-  job: ['t int', 'id text', 'kind text', 'lane text', 'due bigint', 'cause text', 'payload bytea'],
+  removed_key: ['t int', 'hash bytea'],
+  removed_owner: ['t int', 'hash bytea'],
+  owner: ['t int', 'hash bytea', 'kind text', 'target text'],
+  job: ['t int', 'id text', 'kind text', 'lane text', 'due bigint', 'call_id text', 'payload bytea'],
   event: ['t int', 'id text', 'topic text', 'category text', 'record text', 'value bytea'],
-  cause: ['t int', 'cause text', 'snapshot bytea', 'failure bytea'],
-} as const;
-
-/**
- * The parameters of `flexid.commit` after the first four, in order: one array per column, over all commits of the batch, each set beginning with the tenant's
- * number. `box` has each box of the other three sets once, with what its mail adds to it.
- */
-export const COMMIT_SETS = {
-  ...FIRST_SETS,
+  call: ['t int', 'call_id text', 'result bytea', 'failure bytea'],
   box: ['t int', 'box text', 'messages int', 'bytes bigint', 'max_messages bigint', 'max_bytes bigint'],
-  taken: ['t int', 'box text', 'id text'],
-  missed: ['t int', 'box text', 'id text'],
+  acknowledged: ['t int', 'box text', 'id text'],
+  unacknowledged: ['t int', 'box text', 'id text'],
   mail: ['t int', 'box text', 'id text', 'recipient bytea', 'size int', 'expires bigint', 'body bytea'],
   counter: ['t int', 'hash bytea', 'up_to bigint', 'job text'],
 } as const;
 
-/** The sets of the function with mail, which stays as it is. */
-const { counter: _later, ...MAIL_SETS } = COMMIT_SETS;
-
 export type CommitSet = keyof typeof COMMIT_SETS;
 
 const column = (text: string) => text.slice(0, text.indexOf(' '));
-const parameters = (sets: Partial<typeof COMMIT_SETS>) =>
-  Object.entries(sets).flatMap(([set, columns]) => columns.map((text) => `${set}_${column(text)} ${text.slice(text.indexOf(' ') + 1)}[]`));
+const PARAMETERS = Object.entries(COMMIT_SETS).flatMap(([set, columns]) =>
+  columns.map((text) => `${set}_${column(text)} ${text.slice(text.indexOf(' ') + 1)}[]`),
+);
 const first = (set: CommitSet) => `${set}_${column(COMMIT_SETS[set][0])}`;
 /** A set as rows named `x`. */
 const rows = (set: CommitSet) =>
@@ -57,22 +50,21 @@ const when = (set: CommitSet, body: string) => `  IF cardinality(${first(set)}) 
  * the numbers of a box's messages are in the order in which they become visible. `m.box || ''`: a plan that was made while the table was small must find a message
  * by its id, not walk its box.
  */
-const MAIL_STEPS = `
-${when(
+const MAIL_STEPS = `${when(
   'box',
   `    INSERT INTO flexid.mailbox AS m (t, box, messages, bytes)
       SELECT x.t, x.box, x.messages, x.bytes FROM ${rows('box')} ORDER BY x.t, x.box COLLATE "C"
     ON CONFLICT (t, box) DO UPDATE SET messages = m.messages + excluded.messages, bytes = m.bytes + excluded.bytes;`,
 )}
 ${when(
-  'taken',
-  `    WITH gone AS (DELETE FROM flexid.mail m USING ${rows('taken')} WHERE m.t = x.t AND m.id = x.id AND m.box || '' = x.box RETURNING m.t, m.box, m.size),
+  'acknowledged',
+  `    WITH gone AS (DELETE FROM flexid.mail m USING ${rows('acknowledged')} WHERE m.t = x.t AND m.id = x.id AND m.box || '' = x.box RETURNING m.t, m.box, m.size),
       sums AS (SELECT t, box, count(*) AS messages, sum(size) AS bytes FROM gone GROUP BY t, box)
     UPDATE flexid.mailbox m SET messages = m.messages - s.messages, bytes = m.bytes - s.bytes FROM sums s WHERE m.t = s.t AND m.box = s.box;`,
 )}
 ${when(
-  'missed',
-  `    UPDATE flexid.mail m SET attempts = m.attempts + s.times FROM (SELECT x.t, x.box, x.id, count(*)::int AS times FROM ${rows('missed')} GROUP BY 1, 2, 3) s
+  'unacknowledged',
+  `    UPDATE flexid.mail m SET attempts = m.attempts + s.times FROM (SELECT x.t, x.box, x.id, count(*)::int AS times FROM ${rows('unacknowledged')} GROUP BY 1, 2, 3) s
       WHERE m.t = s.t AND m.id = s.id AND m.box || '' = s.box;`,
 )}
 ${when(
@@ -94,7 +86,7 @@ ${when(
 
 /**
  * Upkeep of mail: chosen first, then locked as commits lock, then removed. After how many attempts mail is given up (`MAIL_ATTEMPTS`) is written out, as it is in
- * the predicate of the index: what a migration says never changes.
+ * the predicate of the index: the text of a migration never changes.
  */
 export const MAIL_FUNCTIONS = `
 CREATE FUNCTION flexid.expire_mail(p_now bigint, p_rows int) RETURNS TABLE (tenant text, box text, messages int, reason text) LANGUAGE plpgsql AS $$
@@ -120,8 +112,25 @@ BEGIN
 END $$;
 `;
 
-/** What `flexid.commit` needs. */
-const COMMIT_HELPERS = `
+const COUNTER_STEPS = `${when(
+  'counter',
+  `    -- in the order of their names, so that two batches never wait for each other's counters
+    FOR v_row IN SELECT x.t, x.hash, x.up_to, x.job FROM unnest(counter_t, counter_hash, counter_up_to, counter_job)
+      WITH ORDINALITY AS x(t, hash, up_to, job, o) ORDER BY x.t, x.hash, x.o
+    LOOP
+      v_count := NULL;
+      INSERT INTO flexid.counter AS c (t, hash, n) SELECT v_row.t, v_row.hash, 1 WHERE v_row.up_to >= 1
+        ON CONFLICT (t, hash) DO UPDATE SET n = c.n + 1 WHERE c.n < v_row.up_to RETURNING c.n INTO v_count;
+      IF v_count IS NULL THEN RAISE EXCEPTION 'A counter is full' USING ERRCODE = '${COUNTER_FULL}'; END IF;
+      INSERT INTO flexid.allocation (t, job, n) VALUES (v_row.t, v_row.job, v_count);
+    END LOOP;`,
+)}`;
+
+/**
+ * `flexid.commit` and what it needs: all of one or several commits, or nothing. Returns the calls of the jobs that it completed and how many messages each box of
+ * the batch holds.
+ */
+export const COMMIT_FUNCTION = `
 CREATE FUNCTION flexid.foreign_lane(lane text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'Lane % belongs to another tenant or kind', lane USING ERRCODE = '${FOREIGN_LANE}'; END $$;
 
@@ -129,19 +138,17 @@ BEGIN RAISE EXCEPTION 'Lane % belongs to another tenant or kind', lane USING ERR
 CREATE FUNCTION flexid.cut(tags bytea) RETURNS bytea[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT coalesce(array_agg(substr(tags, at, 16)), '{}') FROM generate_series(1, length(tags), 16) AS s(at)
 $$;
-`;
 
-/** All of one or several commits, or nothing. Returns the causes of the jobs that it completed and, with mail, how much each box of the batch holds. */
-const commitFunction = (sets: Partial<typeof COMMIT_SETS>, returns: string, steps: string, end: string) => `
-CREATE FUNCTION flexid.commit(p_tenants int[], p_from text, p_kinds text[], p_causes text[], ${parameters(sets).join(', ')}${returns}
+CREATE FUNCTION flexid.commit(p_tenants int[], p_from text, p_kinds text[], p_call_ids text[], ${PARAMETERS.join(', ')}, OUT call_ids text[], OUT waiting int[])
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   v_now bigint := flexid.now_ms();
   v_count bigint;
   v_row record;
-  v_causes text[] := '{}';
-BEGIN${steps && "\n  waiting := '{}';"}
+  v_call_ids text[] := '{}';
+BEGIN
+  waiting := '{}';
   PERFORM set_config('flexid.tenant', array_to_string(p_tenants, ','), true);
   -- an erasure waits for the commits that are under way, and none begins after it: so nothing is left behind
   PERFORM pg_advisory_xact_lock_shared(${TENANT_LOCK}, x.n) FROM unnest(p_tenants) AS x(n);
@@ -151,11 +158,11 @@ ${when(
   'done',
   `    WITH x AS (SELECT * FROM ${rows('done')}),
       removed AS (
-        DELETE FROM flexid.job j USING x JOIN flexid.lane l ON l.name = x.lane AND l.lease = x.lease WHERE j.id = x.id AND j.lane = x.lane RETURNING j.cause)
-    SELECT count(*), coalesce(array_agg(cause) FILTER (WHERE cause IS NOT NULL), '{}') INTO v_count, v_causes FROM removed;
+        DELETE FROM flexid.job j USING x JOIN flexid.lane l ON l.name = x.lane AND l.lease = x.lease WHERE j.id = x.id AND j.lane = x.lane RETURNING j.call_id)
+    SELECT count(*), coalesce(array_agg(call_id) FILTER (WHERE call_id IS NOT NULL), '{}') INTO v_count, v_call_ids FROM removed;
     IF v_count <> cardinality(done_id) THEN RAISE EXCEPTION 'A job is no longer held' USING ERRCODE = '${LEASE_LOST}'; END IF;`,
 )}
-${when('mark', `    INSERT INTO flexid.mark (t, hash, expires, answer) SELECT t, hash, expires, answer FROM ${rows('mark')};`)}
+${when('dedup', `    INSERT INTO flexid.dedup_key (t, hash, expires, answer) SELECT t, hash, expires, answer FROM ${rows('dedup')};`)}
 ${when(
   'gone',
   `    v_count := 0;
@@ -189,9 +196,9 @@ ${when(
     IF v_count <> cardinality(changed_t) THEN RAISE EXCEPTION 'A record was changed or removed' USING ERRCODE = '${VERSION_CLASH}'; END IF;`,
 )}
 ${when('key', `    INSERT INTO flexid.key (t, hash, value) SELECT t, hash, value FROM ${rows('key')};`)}
-${when('unkey', `    DELETE FROM flexid.key k USING ${rows('unkey')} WHERE k.t = x.t AND k.hash = x.hash;`)}
-${when('unroute', `    DELETE FROM flexid.route r USING ${rows('unroute')} WHERE r.hash = x.hash AND r.t = x.t;`)}
-${when('route', `    INSERT INTO flexid.route (hash, t, kind, target) SELECT hash, t, kind, target FROM ${rows('route')};`)}
+${when('removed_key', `    DELETE FROM flexid.key k USING ${rows('removed_key')} WHERE k.t = x.t AND k.hash = x.hash;`)}
+${when('removed_owner', `    DELETE FROM flexid.key_owner r USING ${rows('removed_owner')} WHERE r.hash = x.hash AND r.t = x.t;`)}
+${when('owner', `    INSERT INTO flexid.key_owner (hash, t, kind, target) SELECT hash, t, kind, target FROM ${rows('owner')};`)}
 ${when(
   'job',
   `    -- in the order of their names, so that two batches never wait for each other's lanes; the row stays locked until the end, whether it changes or not
@@ -199,54 +206,28 @@ ${when(
       SELECT DISTINCT ON (x.lane) x.lane, x.kind, x.t, greatest(x.due, v_now), x.id FROM ${rows('job')} ORDER BY x.lane, x.id
     ON CONFLICT (name) DO UPDATE SET head = excluded.head, due = CASE WHEN l.lease IS NULL THEN excluded.due ELSE l.due END
       WHERE CASE WHEN l.t = excluded.t AND l.kind = excluded.kind THEN excluded.head < l.head ELSE flexid.foreign_lane(l.name) END;
-    INSERT INTO flexid.job (id, lane, t, kind, due, attempts, cause, payload)
-      SELECT id, lane, t, kind, greatest(due, v_now), 0, cause, payload FROM ${rows('job')};`,
+    INSERT INTO flexid.job (id, lane, t, kind, due, attempts, call_id, payload)
+      SELECT id, lane, t, kind, greatest(due, v_now), 0, call_id, payload FROM ${rows('job')};`,
 )}
 ${when(
   'event',
   `    INSERT INTO flexid.event (t, id, topic, category, record, time, value) SELECT t, id, topic, category, record, v_now, value FROM ${rows('event')};`,
 )}
 ${when(
-  'cause',
-  `    -- the last value of each kind, should one cause be named twice
-    INSERT INTO flexid.cause AS c (t, cause, expires, snapshot, failure)
-      SELECT x.t, x.cause, v_now + 3600000, (array_agg(x.snapshot ORDER BY x.o DESC) FILTER (WHERE x.snapshot IS NOT NULL))[1],
+  'call',
+  `    -- the last value of each kind, should one call be named twice
+    INSERT INTO flexid.call AS c (t, call_id, expires, result, failure)
+      SELECT x.t, x.call_id, v_now + 3600000, (array_agg(x.result ORDER BY x.o DESC) FILTER (WHERE x.result IS NOT NULL))[1],
         (array_agg(x.failure ORDER BY x.o DESC) FILTER (WHERE x.failure IS NOT NULL))[1]
-      FROM unnest(cause_t, cause_cause, cause_snapshot, cause_failure) WITH ORDINALITY AS x(t, cause, snapshot, failure, o) GROUP BY x.t, x.cause ORDER BY x.t, x.cause
-    ON CONFLICT (t, cause) DO UPDATE SET expires = excluded.expires, snapshot = coalesce(excluded.snapshot, c.snapshot), failure = coalesce(excluded.failure, c.failure);`,
-)}${steps}
-  PERFORM flexid.hint(p_from, p_kinds, p_causes || v_causes);
-  ${end}
+      FROM unnest(call_t, call_call_id, call_result, call_failure) WITH ORDINALITY AS x(t, call_id, result, failure, o) GROUP BY x.t, x.call_id ORDER BY x.t, x.call_id
+    ON CONFLICT (t, call_id) DO UPDATE SET expires = excluded.expires, result = coalesce(excluded.result, c.result), failure = coalesce(excluded.failure, c.failure);`,
+)}
+${MAIL_STEPS}
+${COUNTER_STEPS}
+  PERFORM flexid.notify_change(p_from, p_kinds, p_call_ids || v_call_ids);
+  call_ids := v_call_ids;
 END $$;
 `;
-
-/** Of the first schema. */
-export const COMMIT_FUNCTION = COMMIT_HELPERS + commitFunction(FIRST_SETS, ') RETURNS text[]', '', 'RETURN v_causes;');
-/** With mail. It has more parameters than the first one, which stays: a replica that was started before goes on with it. */
-export const COMMIT_MAIL_FUNCTION = commitFunction(MAIL_SETS, ', OUT causes text[], OUT waiting int[])', MAIL_STEPS, 'causes := v_causes;');
-
-const COUNTER_STEPS = `
-${when(
-  'counter',
-  `    -- in the order of their names, so that two batches never wait for each other's counters
-    FOR v_row IN SELECT x.t, x.hash, x.up_to, x.job FROM unnest(counter_t, counter_hash, counter_up_to, counter_job)
-      WITH ORDINALITY AS x(t, hash, up_to, job, o) ORDER BY x.t, x.hash, x.o
-    LOOP
-      v_count := NULL;
-      INSERT INTO flexid.counter AS c (t, hash, n) SELECT v_row.t, v_row.hash, 1 WHERE v_row.up_to >= 1
-        ON CONFLICT (t, hash) DO UPDATE SET n = c.n + 1 WHERE c.n < v_row.up_to RETURNING c.n INTO v_count;
-      IF v_count IS NULL THEN RAISE EXCEPTION 'A counter is full' USING ERRCODE = '${COUNTER_FULL}'; END IF;
-      INSERT INTO flexid.allocation (t, job, n) VALUES (v_row.t, v_row.job, v_count);
-    END LOOP;`,
-)}`;
-
-/** With counters; those before it stay for replicas that were started before. */
-export const COMMIT_COUNTER_FUNCTION = commitFunction(
-  COMMIT_SETS,
-  ', OUT causes text[], OUT waiting int[])',
-  `${MAIL_STEPS}${COUNTER_STEPS}`,
-  'causes := v_causes;',
-);
 
 /** A counter's number is given with a job, and stays with it. */
 export const COUNTER_TABLES = `

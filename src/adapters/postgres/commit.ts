@@ -18,7 +18,7 @@ export function leaseParts(token: string): LeaseParts {
 }
 
 const MAX_BATCH = 200;
-/** What the ciphertexts of a batch may have together, if it has several members: each travels as text of twice its length. */
+/** The bound of a batch's ciphertexts together, if it has several members: each travels as text of twice its length. */
 const MAX_BATCH_BYTES = 8 << 20;
 const SETS = Object.entries(COMMIT_SETS) as [CommitSet, readonly string[]][];
 const PARAMETERS = 4 + SETS.reduce((sum, [, columns]) => sum + columns.length, 0);
@@ -43,7 +43,7 @@ function add(columns: Columns, set: CommitSet, ...row: unknown[]): void {
 function addDedupKeys(columns: Columns, members: readonly Member[]): void {
   const dedupKeys = members.flatMap(({ tenant: { n }, rows }) => rows.dedupKeys.map((dedupKey) => ({ n, ...dedupKey })));
   dedupKeys.sort((a, b) => a.n - b.n || Buffer.compare(a.hash, b.hash));
-  for (const m of dedupKeys) add(columns, 'mark', m.n, m.hash, m.expires, m.answer);
+  for (const m of dedupKeys) add(columns, 'dedup', m.n, m.hash, m.expires, m.answer);
 }
 
 function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
@@ -57,17 +57,17 @@ function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
     else add(columns, 'changed', n, r.category, r.id, r.expect, r.state, r.role, r.connection, r.tags, r.value);
   }
   for (const k of rows.keys) add(columns, 'key', n, k.hash, k.value);
-  for (const hash of rows.removedKeys) add(columns, 'unkey', n, hash);
-  for (const hash of rows.removedKeyOwners) add(columns, 'unroute', n, hash);
-  for (const r of rows.keyOwners) add(columns, 'route', n, r.hash, r.kind, r.target);
+  for (const hash of rows.removedKeys) add(columns, 'removed_key', n, hash);
+  for (const hash of rows.removedKeyOwners) add(columns, 'removed_owner', n, hash);
+  for (const r of rows.keyOwners) add(columns, 'owner', n, r.hash, r.kind, r.target);
   for (const j of rows.jobs) add(columns, 'job', n, j.id, j.kind, j.lane, j.due, j.callId, j.payload);
   for (const e of rows.events) add(columns, 'event', n, e.id, e.topic, e.category, e.record, e.value);
-  for (const { box, ids } of rows.taken) for (const id of ids) add(columns, 'taken', n, box, id);
-  for (const { box, ids } of rows.missed) for (const id of ids) add(columns, 'missed', n, box, id);
+  for (const { box, ids } of rows.taken) for (const id of ids) add(columns, 'acknowledged', n, box, id);
+  for (const { box, ids } of rows.missed) for (const id of ids) add(columns, 'unacknowledged', n, box, id);
   for (const m of rows.mail) add(columns, 'mail', n, m.box, m.id, m.recipient, m.size, m.expires, m.body);
   for (const c of rows.counters) add(columns, 'counter', n, c.hash, c.upTo, c.job);
-  for (const s of rows.results) add(columns, 'cause', n, s.callId, s.value, null);
-  for (const f of rows.failures) add(columns, 'cause', n, f.callId, null, f.value);
+  for (const s of rows.results) add(columns, 'call', n, s.callId, s.value, null);
+  for (const f of rows.failures) add(columns, 'call', n, f.callId, null, f.value);
 }
 
 /** A box of a batch: what all commits of the batch add to it. */
@@ -93,7 +93,7 @@ const bound = (max: number): number | null => (Number.isFinite(max) ? Math.trunc
 
 /** One call for all members; the draft holds what they announce. */
 function statement(members: readonly Member[], from: string): { call: Statement; draft: NotificationDraft; boxes: BatchBox[] } {
-  const columns = Object.fromEntries(SETS.map(([set, names]) => [set, names.map(() => [])])) as unknown as Columns;
+  const columns = Object.fromEntries(SETS.map(([set, names]) => [set, names.map((): unknown[] => [])])) as Columns;
   const draft = notificationDraft();
   for (const member of members) {
     addMember(columns, member);
@@ -135,8 +135,8 @@ export function commitBatcher(link: Link, from: string, publish: (draft: Notific
 
   async function send(members: readonly Member[]): Promise<void> {
     const { call, draft, boxes } = statement(members, from);
-    const [row] = await link.query<{ causes: string[]; waiting: number[] }>(call);
-    for (const callId of row?.causes ?? []) draft.callIds.add(callId);
+    const [row] = await link.query<{ call_ids: string[]; waiting: number[] }>(call);
+    for (const callId of row?.call_ids ?? []) draft.callIds.add(callId);
     for (const [i, waiting] of (row?.waiting ?? []).entries()) draftWaiting(draft, boxes[i]!.tenant.keys.tenant, boxes[i]!.box, waiting);
     counters.commits += members.length;
     publish(draft);
@@ -149,7 +149,7 @@ export function commitBatcher(link: Link, from: string, publish: (draft: Notific
     } catch (error) {
       const reason = error as AppError;
       if (members.length > 1 && ofOneMember(reason)) {
-        // who floods a full box must not cost the others their batch
+        // a flood of a full box must not cost the others their batch
         const full = fullBox(reason);
         const inBox = ({ tenant, rows }: Member) => full === undefined || rows.boxes.some(({ box }) => boxKey(tenant, box) === full);
         const others = members.filter((member) => !inBox(member));

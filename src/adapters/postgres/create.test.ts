@@ -52,7 +52,7 @@ test('replicas that start at once make one database', async () => {
   await Promise.all(Array.from({ length: 6 }, () => opened(urlOf('raced', MAKER))));
 });
 
-test('a server that refuses is told from one that does not answer, and no password is in what is told', async () => {
+test('a server that refuses has another error than one that does not answer, and no password is in it', async () => {
   const refused = async (url: string): Promise<string> => {
     const error = await openPostgres({ url, masterKey: 'key' }).then(
       () => assert.fail('it was opened'),

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { AppError } from '../../errors.ts';
 import { plainClient, postgresError, stateOf } from './link.ts';
 
-/** Who creates a database that the server does not have. */
+/** The account that creates a database that the server does not have. */
 interface Creator {
   readonly user: string;
   readonly password: string | undefined;
@@ -17,7 +17,7 @@ const ATTEMPTS = 5;
 
 /** The address of the database without who creates it, and who that is: ACA-Py's `admin_account`, or else the user itself. */
 export function whoCreates(given: string): { url: string; admin: Creator } {
-  // whatever else stands in it is the driver's to read
+  // the driver reads the other parts
   const [address, text] = given.split('?') as [string, string | undefined];
   const query = new URLSearchParams(text);
   const [account, secret] = [query.get('admin_account'), query.get('admin_password')];

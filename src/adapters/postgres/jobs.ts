@@ -57,12 +57,12 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
         dead[2].push(sealDeath(keys, id, error));
       }
     }
-    const [row] = await patient<{ causes: string[]; kinds: JobKind[] }>(link, {
+    const [row] = await patient<{ call_ids: string[]; kinds: JobKind[] }>(link, {
       name: 'settle',
-      text: 'SELECT causes, kinds FROM flexid.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+      text: 'SELECT call_ids, kinds FROM flexid.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
       values: [from, lanes, leases, ...done, ...retry, ...dead],
     });
-    batch.announce(row?.causes ?? [], row?.kinds ?? []);
+    batch.announce(row?.call_ids ?? [], row?.kinds ?? []);
   }
 
   async function extend(leases: readonly string[], leaseMs: number): Promise<string[]> {
@@ -77,9 +77,9 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
 
   async function drop(tenant: string, ids: readonly string[]): Promise<void> {
     const { n } = await tenantById(tenant);
-    const text = 'SELECT flexid.drop_jobs($1, $2, $3) AS causes';
-    const [row] = await patient<{ causes: string[] }>(link, { name: 'drop', text, values: [from, n, ids] });
-    batch.announce(row?.causes ?? [], []);
+    const text = 'SELECT flexid.drop_jobs($1, $2, $3) AS call_ids';
+    const [row] = await patient<{ call_ids: string[] }>(link, { name: 'drop', text, values: [from, n, ids] });
+    batch.announce(row?.call_ids ?? [], []);
   }
 
   async function nextDue(kinds: readonly JobKind[] = JOB_KINDS, after = -1): Promise<number | undefined> {

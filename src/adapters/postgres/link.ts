@@ -2,7 +2,7 @@ import pg from 'pg';
 import { AppError } from '../../errors.ts';
 import { COUNTER_FULL, FOREIGN_LANE, LEASE_LOST, MAILBOX_FULL, NO_TENANT, VERSION_CLASH } from './commit-sql.ts';
 
-/** What the sessions of this agent are called in the database's own views. */
+/** The name of this agent's sessions in the database's own views. */
 export const APPLICATION = 'flexid';
 const CONNECT_MS = 5000;
 const QUERY_MS = 30_000;

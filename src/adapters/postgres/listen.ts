@@ -24,9 +24,9 @@ export function listen(options: {
 
   function received(payload: string | undefined): void {
     try {
-      const notification = JSON.parse(payload ?? '') as { from: string; kinds: JobKind[]; causes: string[] };
+      const notification = JSON.parse(payload ?? '') as { from: string; kinds: JobKind[]; callIds: string[] };
       if (notification.from === options.from) return;
-      options.publish(receivedDraft(notification.kinds, notification.causes));
+      options.publish(receivedDraft(notification.kinds, notification.callIds));
     } catch {
       // a notification of another sender
     }

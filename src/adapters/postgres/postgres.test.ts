@@ -127,18 +127,23 @@ describe('PostgreSQL database', () => {
     await before.admin.ensureTenant('a', 'a');
     await before.store.commit('a', { records: [connection('x')] });
     await before.admin.close();
-    const commits =
-      "SELECT oid::regprocedure AS name FROM pg_proc WHERE proname = 'commit' AND pronamespace = 'flexid'::regnamespace ORDER BY pronargs";
-    await behind(name, async (client) => {
-      const { rows } = await client.query<{ name: string }>(commits);
-      assert.equal(rows.length, 1, 'a process of before cannot commit');
-      await client.query(`DROP TABLE flexid.mail, flexid.mailbox; DROP FUNCTION flexid.expire_mail; DROP FUNCTION ${rows[0]!.name};
+    await behind(name, (client) =>
+      client.query(`DROP TABLE flexid.mail, flexid.mailbox; DROP FUNCTION flexid.expire_mail;
         DROP FUNCTION flexid.claim_fair, flexid.next_tenants, flexid.next_targets; ALTER TABLE flexid.lane DROP COLUMN target;
-        ALTER FUNCTION flexid.load_rows RENAME TO load; ALTER FUNCTION flexid.claim_lane RENAME TO claim;
         DROP TABLE flexid.counter, flexid.allocation, flexid.blob, flexid.chunk, flexid.spare; DROP FUNCTION flexid.turn_blob, flexid.expire_blob;
-        DELETE FROM flexid.migration WHERE number >= 4`);
-    });
+        ALTER TABLE flexid.dedup_key RENAME TO mark; ALTER INDEX flexid.dedup_key_pkey RENAME TO mark_pkey; ALTER INDEX flexid.dedup_key_expires RENAME TO mark_expires;
+        ALTER TABLE flexid.key_owner RENAME TO route; ALTER INDEX flexid.key_owner_pkey RENAME TO route_pkey;
+        ALTER TABLE flexid.call RENAME TO cause; ALTER INDEX flexid.call_pkey RENAME TO cause_pkey; ALTER INDEX flexid.call_expires RENAME TO cause_expires;
+        ALTER TABLE flexid.cause RENAME COLUMN call_id TO cause; ALTER TABLE flexid.cause RENAME COLUMN result TO snapshot;
+        ALTER TABLE flexid.job RENAME COLUMN call_id TO cause; ALTER INDEX flexid.job_call RENAME TO job_cause; ALTER TABLE flexid.dead RENAME COLUMN call_id TO cause;
+        ALTER FUNCTION flexid.load_rows RENAME TO load; ALTER FUNCTION flexid.claim_lane RENAME TO claim; ALTER FUNCTION flexid.notify_change RENAME TO hint;
+        CREATE FUNCTION flexid.commit(p_tenants int[]) RETURNS text[] LANGUAGE sql AS 'SELECT NULL::text[]';
+        DELETE FROM flexid.migration WHERE number >= 4`),
+    );
     const after = await openPostgres({ url, masterKey });
+    const functions = "SELECT proname AS name FROM pg_proc WHERE pronamespace = 'flexid'::regnamespace AND proname = ANY ($1) ORDER BY 1";
+    const { rows } = await behind(name, (client) => client.query(functions, [['load', 'claim', 'hint', 'commit', 'load_rows']]));
+    assert.deepEqual(rows, [{ name: 'commit' }, { name: 'load_rows' }], 'a process of the former version has no functions to work with');
     assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
     await after.store.commit('a', { mail: [{ id: 'm', mailbox: 'b', body: 'x', expires: Infinity }], records: [connection('y')] });
     assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
@@ -169,17 +174,17 @@ describe('PostgreSQL database', () => {
         `SELECT c.relname AS table, i.relname AS index, pg_get_indexdef(x.indexrelid, 1, false) AS first, x.indisunique AS single
          FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace s ON s.oid = c.relnamespace
          WHERE s.nspname = 'flexid' AND c.relname <> ALL ($1)`,
-        // what is found before the tenant is known: routes by key, work by time; and what is about the database or its tenants themselves
-        [['route', 'lane', 'job', 'tenant', 'meta', 'migration']],
+        // what is found before the tenant is known: owners by key, work by time; and what is about the database or its tenants themselves
+        [['key_owner', 'lane', 'job', 'tenant', 'meta', 'migration']],
       ),
     );
     const others = rows.filter(({ first }) => first !== 't' && first !== '(t)::bigint' && first !== '((t)::bigint)');
     // upkeep over all tenants, which each part of a distributed table does for itself
     assert.deepEqual(others.map(({ index }) => index).sort(), [
-      'cause_expires',
+      'call_expires',
+      'dedup_key_expires',
       'event_time',
       'mail_expires',
-      'mark_expires',
       'spare_since',
     ]);
     assert.ok(others.every(({ single }) => !single));
@@ -222,7 +227,7 @@ describe('PostgreSQL database', () => {
     await lazy.admin.close();
   });
 
-  it('hears of the commits of another process', async () => {
+  it('gets notifications of the commits of another process', async () => {
     const other = await openPostgres({ url, masterKey });
     await sleep(100);
     const notifications: ChangeNotification[] = [];
@@ -405,7 +410,7 @@ describe('PostgreSQL database', () => {
     await own.admin.close();
   });
 
-  it('never has commits of two processes wait for each other in a circle, whatever the order of their marks and boxes', async () => {
+  it('never has commits of two processes wait for each other in a circle, whatever the order of their dedup keys and boxes', async () => {
     const { name, url } = await freshDatabase();
     const both = [await openPostgres({ url, masterKey }), await openPostgres({ url, masterKey })];
     await both[0]!.admin.ensureTenant('a', 'a');
@@ -426,7 +431,7 @@ describe('PostgreSQL database', () => {
         ];
       });
       const failed = (await Promise.allSettled(work)).filter(({ status }) => status === 'rejected');
-      assert.ok(failed.length <= 1, 'no more than the one that came second with its marks');
+      assert.ok(failed.length <= 1, 'no more than the one that came second with its dedup keys');
     }
     for (const db of both) await db.admin.close();
     const { rows } = await behind(name, (client) =>
@@ -435,7 +440,7 @@ describe('PostgreSQL database', () => {
     assert.deepEqual(rows, [{ deadlocks: 0 }]);
   });
 
-  it('says that it is full, and stores nothing', async () => {
+  it('answers store-full where it is full, and stores nothing', async () => {
     await behind(name, (client) =>
       client.query(`CREATE FUNCTION flexid.no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$;
         CREATE TRIGGER no_space BEFORE INSERT ON flexid.event FOR EACH ROW EXECUTE FUNCTION flexid.no_space()`),

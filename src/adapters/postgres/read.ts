@@ -151,8 +151,8 @@ export function postgresReads(link: () => Link, read: RowReader) {
       return row && read.decoded(`key ${kid}`, () => decodeKey(tenant.keys, kid, row.value));
     },
     async keyOwner(kid: string): Promise<KeyOwner | undefined> {
-      const text = 'SELECT x.id AS tenant, r.kind, r.target FROM flexid.route r JOIN flexid.tenant x ON x.n = r.t WHERE r.hash = $1';
-      const [row] = await link().query<Omit<KeyOwner, 'kid'>>({ name: 'route', text, values: [keyOwnerHash(kid)] });
+      const text = 'SELECT x.id AS tenant, r.kind, r.target FROM flexid.key_owner r JOIN flexid.tenant x ON x.n = r.t WHERE r.hash = $1';
+      const [row] = await link().query<Omit<KeyOwner, 'kid'>>({ name: 'key-owner', text, values: [keyOwnerHash(kid)] });
       return row && { kid, ...row };
     },
     async events(tenant: KnownTenant, query: { ids?: readonly string[]; after?: string; limit?: number }): Promise<StoredEvent[]> {
@@ -165,16 +165,16 @@ export function postgresReads(link: () => Link, read: RowReader) {
     },
     async callStatus(tenant: KnownTenant, callId: string): Promise<CallStatus> {
       const text = `SELECT
-          (SELECT count(*) FROM flexid.job WHERE t = $1 AND cause = $2 AND cause IS NOT NULL AND kind NOT IN ('deliver', 'event')) AS open, c.snapshot, c.failure
-        FROM (SELECT 1) one LEFT JOIN flexid.cause c ON c.t = $1 AND c.cause = $2`;
-      const [row] = await scoped<{ open: number; snapshot: Uint8Array | null; failure: Uint8Array | null }>(tenant, 'cause', text, [
+          (SELECT count(*) FROM flexid.job WHERE t = $1 AND call_id = $2 AND call_id IS NOT NULL AND kind NOT IN ('deliver', 'event')) AS open, c.result, c.failure
+        FROM (SELECT 1) one LEFT JOIN flexid.call c ON c.t = $1 AND c.call_id = $2`;
+      const [row] = await scoped<{ open: number; result: Uint8Array | null; failure: Uint8Array | null }>(tenant, 'call', text, [
         tenant.n,
         callId,
       ]);
-      const { open = 0, snapshot, failure } = row ?? {};
+      const { open = 0, result, failure } = row ?? {};
       return {
         open,
-        result: snapshot ? read.decoded(`call ${callId}`, () => decodeResult(tenant.keys, callId, snapshot)) : undefined,
+        result: result ? read.decoded(`call ${callId}`, () => decodeResult(tenant.keys, callId, result)) : undefined,
         failure: failure ? read.decoded(`call ${callId}`, () => decodeFailure(tenant.keys, callId, failure)) : undefined,
       };
     },

@@ -42,7 +42,7 @@ export async function rotatePostgres(options: { url: string; masterKey?: string;
   } catch (error) {
     throw postgresError(error);
   } finally {
-    // what was not committed is undone with the connection
+    // the end of the connection undoes an open transaction
     await client.end().catch(() => undefined);
   }
 }

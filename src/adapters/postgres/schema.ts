@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import { AppError } from '../../errors.ts';
 import { BLOB_FUNCTIONS, BLOB_TABLES } from './blobs.ts';
-import { COMMIT_COUNTER_FUNCTION, COMMIT_FUNCTION, COMMIT_MAIL_FUNCTION, COUNTER_TABLES, MAIL_FUNCTIONS } from './commit-sql.ts';
-import { FAIR_FUNCTIONS, JOB_FUNCTIONS } from './jobs-sql.ts';
+import { COMMIT_FUNCTION, COUNTER_TABLES, MAIL_FUNCTIONS } from './commit-sql.ts';
+import { FAIR_LANES, JOB_FUNCTIONS } from './jobs-sql.ts';
 
 /**
  * Tables as in SQLite, with two differences: who holds a lane is in its row (`lease`; `due` is then the end of the hold, so that a lane is claimable when it is due,
@@ -55,19 +55,20 @@ const MAIL_TABLES = ['mail', 'mailbox'] as const;
 const BLOB_TABLE_NAMES = ['blob', 'chunk', 'spare'] as const;
 const COUNTER_TABLE_NAMES = ['counter', 'allocation'] as const;
 
-/** Tables of the first schema whose rows only their tenant may see; lanes, jobs and routes are read across tenants by their nature. */
+/** Tables of the first schema whose rows only their tenant may see; lanes, jobs and owners of keys are read across tenants by their nature. */
 const PRIVATE_TABLES = ['record', 'tag', 'key', 'mark', 'dead', 'event', 'cause'] as const;
+const RENAMED_TABLES: Readonly<Record<string, string>> = { mark: 'dedup_key', cause: 'call' };
 
 /** The tables that hold rows of a tenant by its number `t`. */
-export const TENANT_TABLES = [
-  ...PRIVATE_TABLES,
+export const TENANT_TABLES: readonly string[] = [
+  ...PRIVATE_TABLES.map((table) => RENAMED_TABLES[table] ?? table),
   ...MAIL_TABLES,
   ...BLOB_TABLE_NAMES,
   ...COUNTER_TABLE_NAMES,
-  'route',
+  'key_owner',
   'lane',
   'job',
-] as const;
+];
 
 const secured = (table: string) => `
 ALTER TABLE flexid.${table} ENABLE ROW LEVEL SECURITY;
@@ -98,17 +99,16 @@ ${MAIL_TABLES.map(
   (table) => `ALTER TABLE flexid.${table} SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);${secured(table)}
 `,
 ).join('')}
-${MAIL_FUNCTIONS}
-${COMMIT_MAIL_FUNCTION}`;
+${MAIL_FUNCTIONS}`;
 
 const CLOCK_FUNCTION = `
 CREATE FUNCTION flexid.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint $$;
 `;
 
-/** @param tagged how a tag's record is found: from the tag alone and by the record's own key, never from the tenant to all of its records */
-const loadFunction = (tagged: string): string => `
--- Lookups of many calls at once: by id, by tag, and marks; ord is the caller's number of the lookup.
-CREATE OR REPLACE FUNCTION flexid.load(p_tenants text, i_ord int[], i_t int[], i_category text[], i_id text[], g_ord int[], g_t int[], g_hash bytea[], m_ord int[], m_t int[], m_hash bytea[])
+/** A tag's record is found from the tag alone and by the record's own key, never from the tenant to all of its records. */
+const LOAD_FUNCTION = `
+-- Lookups of many calls at once: by id, by tag, and of dedup keys; ord is the caller's number of the lookup.
+CREATE FUNCTION flexid.load_rows(p_tenants text, i_ord int[], i_t int[], i_category text[], i_id text[], g_ord int[], g_t int[], g_hash bytea[], d_ord int[], d_t int[], d_hash bytea[])
 RETURNS TABLE (ord int, n bigint, category text, id text, version int, state text, role text, connection text, created bigint, updated bigint, value bytea)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -122,20 +122,34 @@ BEGIN
     RETURN QUERY SELECT u.ord, r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value
       FROM unnest(g_ord, g_t, g_hash) AS u(ord, t, hash)
       CROSS JOIN LATERAL (SELECT g.t, g.n FROM flexid.tag g WHERE g.t = u.t AND g.hash = u.hash ORDER BY g.n DESC LIMIT 20) g
-      JOIN flexid.record r ON ${tagged} ORDER BY u.ord, r.n DESC;
+      JOIN flexid.record r ON r.t = g.t AND r.n = g.n ORDER BY u.ord, r.n DESC;
   END IF;
-  IF cardinality(m_ord) > 0 THEN
-    RETURN QUERY SELECT u.ord, NULL::bigint, NULL, NULL, NULL::int, NULL, NULL, NULL, NULL::bigint, NULL::bigint, m.answer
-      FROM unnest(m_ord, m_t, m_hash) AS u(ord, t, hash) JOIN flexid.mark m ON m.t = u.t AND m.hash = u.hash;
+  IF cardinality(d_ord) > 0 THEN
+    RETURN QUERY SELECT u.ord, NULL::bigint, NULL, NULL, NULL::int, NULL, NULL, NULL, NULL::bigint, NULL::bigint, d.answer
+      FROM unnest(d_ord, d_t, d_hash) AS u(ord, t, hash) JOIN flexid.dedup_key d ON d.t = u.t AND d.hash = u.hash;
   END IF;
 END $$;
 `;
+
+/**
+ * The functions over records, jobs and commits. A migration that changes one of them, or what it reads, is followed by all of them made anew: a database of any
+ * version ends with these. A replica of the former version goes on only where its functions are still among them, with the same parameters and columns.
+ */
+const FUNCTIONS = LOAD_FUNCTION + COMMIT_FUNCTION + JOB_FUNCTIONS;
+/** Their names, and those that functions of earlier versions had. */
+const FUNCTION_NAMES = [...FUNCTIONS.matchAll(/CREATE FUNCTION flexid\.(\w+)\(/g)].map(([, name]) => name!).concat('load', 'claim', 'hint');
+const FUNCTIONS_ANEW = `
+DO $$ DECLARE v_name text; BEGIN
+  FOR v_name IN SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'flexid'::regnamespace AND proname IN ('${FUNCTION_NAMES.join("', '")}')
+  LOOP EXECUTE 'DROP FUNCTION ' || v_name; END LOOP;
+END $$;
+${FUNCTIONS}`;
 
 /** Migrations in order; one is never changed after a release. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
   {
     name: 'first',
-    sql: TABLES + SECURITY + CLOCK_FUNCTION + loadFunction('r.n = g.n AND r.t + 0 = u.t') + COMMIT_FUNCTION + JOB_FUNCTIONS,
+    sql: TABLES + SECURITY + CLOCK_FUNCTION,
   },
   {
     name: 'wallets whose owner keeps the key',
@@ -149,25 +163,37 @@ CREATE INDEX tenant_open ON flexid.tenant (open_until) WHERE open_until IS NOT N
     sql: `
 ALTER TABLE flexid.record DROP CONSTRAINT record_pkey, ADD PRIMARY KEY (t, n);
 ALTER TABLE flexid.dead DROP CONSTRAINT dead_pkey, DROP CONSTRAINT dead_id_key, ADD PRIMARY KEY (t, n), ADD UNIQUE (t, id);
-DROP INDEX flexid.dead_tenant;
-${loadFunction('r.t = g.t AND r.n = g.n')}`,
+DROP INDEX flexid.dead_tenant;`,
   },
   { name: 'mail that peers fetch', sql: MAIL },
-  { name: 'lanes in turn by tenant and target', sql: FAIR_FUNCTIONS },
+  { name: 'lanes in turn by tenant and target', sql: FAIR_LANES },
   { name: 'blobs', sql: BLOB_TABLES + BLOB_TABLE_NAMES.map(secured).join('') + BLOB_FUNCTIONS },
-  { name: 'counters', sql: COUNTER_TABLES + COUNTER_TABLE_NAMES.map(secured).join('') + COMMIT_COUNTER_FUNCTION },
+  { name: 'counters', sql: COUNTER_TABLES + COUNTER_TABLE_NAMES.map(secured).join('') },
   {
-    // a plain column, so that locked wallets need no key for it; a replica of an earlier version would take it for the peer's role, and can read, claim and commit no more
+    // a plain column, so that locked wallets need no key for it; a replica of an earlier version would take it for the peer's role
     name: 'our own role in connections',
     sql: `
 SELECT set_config('flexid.tenant', '*', true);
-UPDATE flexid.record SET role = CASE role WHEN 'inviter' THEN 'invitee' ELSE 'inviter' END WHERE category = 'connection' AND role IN ('inviter', 'invitee');
-ALTER FUNCTION flexid.load RENAME TO load_rows;
-ALTER FUNCTION flexid.claim RENAME TO claim_lane;
-DO $$ DECLARE v_name text; BEGIN
-  FOR v_name IN SELECT oid::regprocedure::text FROM pg_proc WHERE proname = 'commit' AND pronamespace = 'flexid'::regnamespace ORDER BY pronargs DESC OFFSET 1
-  LOOP EXECUTE 'DROP FUNCTION ' || v_name; END LOOP;
-END $$;`,
+UPDATE flexid.record SET role = CASE role WHEN 'inviter' THEN 'invitee' ELSE 'inviter' END WHERE category = 'connection' AND role IN ('inviter', 'invitee');`,
+  },
+  {
+    // replicas of earlier versions can read, claim and commit nothing after it
+    name: 'names of dedup keys, calls and owners of keys',
+    sql: `
+ALTER TABLE flexid.mark RENAME TO dedup_key;
+ALTER INDEX flexid.mark_pkey RENAME TO dedup_key_pkey;
+ALTER INDEX flexid.mark_expires RENAME TO dedup_key_expires;
+ALTER TABLE flexid.route RENAME TO key_owner;
+ALTER INDEX flexid.route_pkey RENAME TO key_owner_pkey;
+ALTER TABLE flexid.cause RENAME TO call;
+ALTER TABLE flexid.call RENAME COLUMN cause TO call_id;
+ALTER TABLE flexid.call RENAME COLUMN snapshot TO result;
+ALTER INDEX flexid.cause_pkey RENAME TO call_pkey;
+ALTER INDEX flexid.cause_expires RENAME TO call_expires;
+ALTER TABLE flexid.job RENAME COLUMN cause TO call_id;
+ALTER INDEX flexid.job_cause RENAME TO job_call;
+ALTER TABLE flexid.dead RENAME COLUMN cause TO call_id;
+${FUNCTIONS_ANEW}`,
   },
 ];
 
@@ -205,7 +231,7 @@ export async function migratePostgres(client: Client): Promise<void> {
 }
 
 /**
- * What each session of the agent must set on this server. Row-level security does not bind a superuser: then the agent works as a role of its own that it does
+ * The settings of each session of the agent on this server. Row-level security does not bind a superuser: then the agent works as a role of its own that it does
  * bind. And what is acknowledged is durable, also where the server's default is otherwise.
  */
 export async function sessionSettings(client: Client): Promise<string[]> {

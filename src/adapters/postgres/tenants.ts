@@ -101,7 +101,11 @@ export function postgresTenants({ reader, master, from, board, isClosed }: Parts
     const draft = notificationDraft();
     fill(draft);
     board.publish(draft);
-    await reader().query({ name: 'tell', text: 'SELECT flexid.hint($1, $2, $3)', values: [from, [...draft.kinds], notifiedNames(draft)] });
+    await reader().query({
+      name: 'notify-change',
+      text: 'SELECT flexid.notify_change($1, $2, $3)',
+      values: [from, [...draft.kinds], notifiedNames(draft)],
+    });
   }
 
   const rowOf = async (id: string): Promise<{ n: number; erased: boolean } | undefined> => {
@@ -113,7 +117,7 @@ export function postgresTenants({ reader, master, from, board, isClosed }: Parts
     const row = await rowOf(id);
     if (!row) return;
     // one function body is one transaction
-    const body = ['route', 'job', 'lane'].map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
+    const body = ['key_owner', 'job', 'lane'].map((table) => `DELETE FROM flexid.${table} WHERE t = ${row.n};`).join(' ');
     const text = `DO $$ BEGIN PERFORM pg_advisory_xact_lock(${TENANT_LOCK}, ${row.n}); UPDATE flexid.tenant SET data_key = '', name = '', lock = NULL, open_until = NULL WHERE n = ${row.n}; ${body} END $$`;
     await reader().query({ name: '', text });
     cache.invalidate(id);

@@ -7,12 +7,12 @@ const EXPIRE_ROWS = 1000;
 /** Row-level security: this session sees the rows of all tenants. */
 const ALL_TENANTS = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: ['*'] };
 
-/** What keeps a PostgreSQL database small, and says how it is. */
+/** Expiry of old rows, and counts and checks of a PostgreSQL database. */
 export function postgresUpkeep(reader: () => Link, from: string): Pick<StoreAdmin, 'expire' | 'backlog' | 'check'> {
   // by their places, whatever the database knew of the table when it made the plan; a row that was given more time meanwhile stays
   const expiring = [
-    ['mark', 'expires', '$1::bigint'],
-    ['cause', 'expires', '$1::bigint'],
+    ['dedup_key', 'expires', '$1::bigint'],
+    ['call', 'expires', '$1::bigint'],
     ['event', 'time', `$1::bigint - ${EVENT_MS}`],
   ].map(([table, column, end]) => {
     const old = `SELECT ctid FROM flexid.${table} WHERE ${column} <= ${end} ORDER BY ${column} LIMIT ${EXPIRE_ROWS}`;

@@ -17,6 +17,7 @@ import {
 } from '../store/blobs-shared.ts';
 import type { KnownTenant } from '../store/shared.ts';
 import type { BatchWriter } from './batch.ts';
+import { rowsOf } from './file.ts';
 
 const EXPIRE_ROWS = 64;
 
@@ -133,7 +134,7 @@ export function sqliteBlobs({ db, batch, tenantById, read }: Parts): Blobs {
     },
     list: (tenant: string, { after = '', limit = MAX_LISTED }: { after?: string; limit?: number }) =>
       read(() =>
-        (page.all(tenantById(tenant).n, after, Math.min(Math.max(1, limit), MAX_LISTED)) as unknown as BlobStat[]).map((row) => ({
+        rowsOf<BlobStat>(page.all(tenantById(tenant).n, after, Math.min(Math.max(1, limit), MAX_LISTED))).map((row) => ({
           ...row,
         })),
       ),

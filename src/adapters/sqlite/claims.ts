@@ -4,6 +4,7 @@ import { type ClaimedJob, type ClaimedLane, JOB_KINDS, type JobKind, type Jobs }
 import { decodeJob, NEVER, sealDeath, takeAllocated } from '../../vault/rows.ts';
 import { DAMAGED_JOB, guarded, type KnownTenant } from '../store/shared.ts';
 import type { BatchWriter } from './batch.ts';
+import { rowsOf } from './file.ts';
 import { laneChoice } from './lane-choice.ts';
 import type { Holds, LaneRow, LaneWrites } from './lanes.ts';
 
@@ -12,7 +13,7 @@ interface JobRead {
   kind: JobKind;
   due: number;
   attempts: number;
-  cause: string | null;
+  call_id: string | null;
   payload: Uint8Array;
 }
 
@@ -28,7 +29,7 @@ interface Parts {
 /** Claims of lanes with their jobs: they only read, and hold the lanes in memory. */
 export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber }: Parts) {
   const choose = laneChoice({ db, held, tenantById });
-  const laneJobs = db.prepare('SELECT id, kind, due, attempts, cause, payload FROM job WHERE lane = ? ORDER BY id LIMIT ?');
+  const laneJobs = db.prepare('SELECT id, kind, due, attempts, call_id, payload FROM job WHERE lane = ? ORDER BY id LIMIT ?');
   const allocation = db.prepare('SELECT n FROM allocation WHERE t = ? AND job = ?');
 
   /** A write that only puts right what a claim found: nobody waits for it, and the next claim finds the same again if it fails. */
@@ -38,12 +39,12 @@ export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber 
   function takeJobs(lane: LaneRow, perLane: number, now: number): ClaimedJob[] {
     const { keys } = tenantByNumber(lane.t);
     const jobs: ClaimedJob[] = [];
-    for (const row of laneJobs.all(lane.n, perLane) as unknown as JobRead[]) {
+    for (const row of rowsOf<JobRead>(laneJobs.all(lane.n, perLane))) {
       if (row.due > now) break;
       const { id, kind, attempts } = row;
       try {
         const payload = guarded(`job ${id}`, () => decodeJob(keys, { kind, id, lane: lane.name, payload: row.payload }));
-        const job: ClaimedJob = { id, kind, tenant: keys.tenant, attempts, payload, callId: row.cause ?? undefined };
+        const job: ClaimedJob = { id, kind, tenant: keys.tenant, attempts, payload, callId: row.call_id ?? undefined };
         if (takeAllocated(payload)) job.allocated = (allocation.get(lane.t, id) as { n: number } | undefined)?.n;
         jobs.push(job);
       } catch (error) {

@@ -38,18 +38,18 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
   const tagDelete = db.prepare('DELETE FROM tag WHERE t = ? AND hash = ? AND n = ?');
   const keyInsert = db.prepare('INSERT INTO key (t, hash, value) VALUES (?, ?, ?)');
   const keyDelete = db.prepare('DELETE FROM key WHERE t = ? AND hash = ?');
-  const keyOwnerInsert = db.prepare('INSERT INTO route (hash, t, kind, target) VALUES (?, ?, ?, ?)');
-  const keyOwnerDelete = db.prepare('DELETE FROM route WHERE hash = ? AND t = ?');
-  const dedupKeyInsert = db.prepare('INSERT INTO mark (t, hash, expires, answer) VALUES (?, ?, ?, ?)');
+  const keyOwnerInsert = db.prepare('INSERT INTO key_owner (hash, t, kind, target) VALUES (?, ?, ?, ?)');
+  const keyOwnerDelete = db.prepare('DELETE FROM key_owner WHERE hash = ? AND t = ?');
+  const dedupKeyInsert = db.prepare('INSERT INTO dedup_key (t, hash, expires, answer) VALUES (?, ?, ?, ?)');
   const count = db.prepare(`INSERT INTO counter (t, hash, n) SELECT ?1, ?2, 1 WHERE ?3 >= 1
     ON CONFLICT (t, hash) DO UPDATE SET n = n + 1 WHERE n < ?3 RETURNING n`);
   const allocationInsert = db.prepare('INSERT INTO allocation (t, job, n) VALUES (?, ?, ?)');
   const eventInsert = db.prepare('INSERT INTO event (t, id, topic, category, record, time, value) VALUES (?, ?, ?, ?, ?, ?, ?)');
-  const resultPut = db.prepare(`INSERT INTO cause (t, cause, expires, snapshot) VALUES (?, ?, ?, ?)
-    ON CONFLICT (t, cause) DO UPDATE SET expires = excluded.expires, snapshot = excluded.snapshot`);
+  const resultPut = db.prepare(`INSERT INTO call (t, call_id, expires, result) VALUES (?, ?, ?, ?)
+    ON CONFLICT (t, call_id) DO UPDATE SET expires = excluded.expires, result = excluded.result`);
   const writeMail = mailWrites(db);
-  const failurePut = db.prepare(`INSERT INTO cause (t, cause, expires, failure) VALUES (?, ?, ?, ?)
-    ON CONFLICT (t, cause) DO UPDATE SET expires = excluded.expires, failure = excluded.failure`);
+  const failurePut = db.prepare(`INSERT INTO call (t, call_id, expires, failure) VALUES (?, ?, ?, ?)
+    ON CONFLICT (t, call_id) DO UPDATE SET expires = excluded.expires, failure = excluded.failure`);
 
   function existing(t: number, category: string, id: string, expect: number): FoundRecord {
     const found = recordGet.get(t, category, id) as FoundRecord | undefined;
@@ -89,7 +89,7 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     const hold = held.of(done.lease);
     const removed = hold && lanes.remove(hold.lane, done.id);
     if (!removed) throw new AppError('lease-lost');
-    return removed.cause;
+    return removed.call_id;
   }
 
   return (t, rows, now) => {

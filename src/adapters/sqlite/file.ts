@@ -16,6 +16,10 @@ import { AppError } from '../../errors.ts';
 import { newWalletKey, openMaster } from '../../vault/master.ts';
 import { guardedMaster } from '../store/shared.ts';
 
+/** The rows of a query. Their type is that of its columns, which the compiler cannot see in its text. */
+export const rowsOf = <T>(rows: readonly object[]): T[] => rows as T[];
+export const rowOf = <T>(row: object | undefined): T | undefined => row as T | undefined;
+
 // https://www.sqlite.org/rescode.html
 const BUSY = 5;
 const LOCKED = 6;

@@ -4,6 +4,7 @@ import { NEVER, sealDeath, wholeTime } from '../../vault/rows.ts';
 import { type KnownTenant, type NotificationDraft, readDead } from '../store/shared.ts';
 import type { BatchWriter } from './batch.ts';
 import { laneClaims } from './claims.ts';
+import { rowsOf } from './file.ts';
 import type { Holds, LaneWrites } from './lanes.ts';
 
 interface Parts {
@@ -44,7 +45,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
           ...(one.done ?? []).map((id) => lanes.remove(lane.n, id)),
           ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(tenantByNumber(lane.t).keys, id, error), now)),
         ];
-        for (const removed of removal) if (removed?.cause) callIds.push(removed.cause);
+        for (const removed of removal) if (removed?.call_id) callIds.push(removed.call_id);
         for (const { id, at, untried } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at), untried);
         if (lanes.refresh(lane.n, now) !== undefined) kinds.push(lane.kind);
         ended.push(one.lease);
@@ -66,7 +67,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         for (const id of ids) {
           const removed = lanes.drop(n, id);
           if (removed) touched.add(removed.lane);
-          if (removed?.cause) callIds.push(removed.cause);
+          if (removed?.call_id) callIds.push(removed.call_id);
         }
         for (const lane of touched) if (!held.isHeld(lane, now)) lanes.refresh(lane, now);
       },
@@ -92,10 +93,9 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
   function dead(tenant: string, page: { limit: number; offset: number }): Page<DeadJob> {
     const { n, keys } = tenantById(tenant);
     const { total } = deadCount.get(n) as { total: number };
-    const rows = deadRows.all(n, page.limit, page.offset) as unknown as (Omit<DeadJob, 'error' | 'payload'> & {
-      error: Uint8Array;
-      payload: Uint8Array;
-    })[];
+    const rows = rowsOf<Omit<DeadJob, 'error' | 'payload'> & { error: Uint8Array; payload: Uint8Array }>(
+      deadRows.all(n, page.limit, page.offset),
+    );
     return { total, rows: rows.map((row) => readDead(keys, row)) };
   }
 

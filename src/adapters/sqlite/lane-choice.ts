@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { JobKind, Share } from '../../ports/store.ts';
 import { type Bounds, boundsOf, CROWD, fairly, windowOf } from '../store/fair.ts';
 import type { KnownTenant } from '../store/shared.ts';
+import { rowsOf } from './file.ts';
 import type { Holds, LaneRow } from './lanes.ts';
 
 type FairRow = LaneRow & { target: string };
@@ -34,7 +35,7 @@ export function laneChoice({ db, held, tenantById }: Parts) {
     });
     const size = windowOf(wanted);
     const found = kinds.flatMap((kind) => {
-      const rows = dueLanes.all(kind, now, busy, size) as unknown as FairRow[];
+      const rows = rowsOf<FairRow>(dueLanes.all(kind, now, busy, size));
       return rows.length < size ? rows : [...rows, ...crowd(kind, now, bounds)];
     });
     const each = new Map(found.map((row) => [row.n, row]));
@@ -68,7 +69,7 @@ export function laneChoice({ db, held, tenantById }: Parts) {
       looks++;
       const room = Math.min(CROWD.lanes, target === '' ? CROWD.lanes : (bounds.room(t, target) ?? CROWD.lanes));
       if (room <= 0) return;
-      const rows = targetLanes.all(kind, t, target, now, room + held.count(t, target)) as unknown as FairRow[];
+      const rows = rowsOf<FairRow>(targetLanes.all(kind, t, target, now, room + held.count(t, target)));
       for (const row of rows) if (!held.isHeld(row.n, now)) found.push(row);
     };
     look('');

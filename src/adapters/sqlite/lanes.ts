@@ -8,12 +8,12 @@ import { type JobRow, NEVER } from '../../vault/rows.ts';
 export interface Hold {
   token: string;
   lane: number;
-  /** Whose it is: the tenant's number and the target. */
+  /** The owner: the tenant's number and the target. */
   owner: string;
   until: number;
 }
 
-/** Who holds which lane. In memory: one process has the file, so a hold cannot outlive it. A hold that ran out lasts until someone takes the lane. */
+/** The holds of lanes. In memory: one process has the file, so a hold cannot outlive it. A hold that ran out lasts until someone takes the lane. */
 export function holds() {
   const byToken = new Map<string, Hold>();
   const byLane = new Map<number, Hold>();
@@ -80,16 +80,16 @@ export function laneWrites(db: DatabaseSync) {
   const laneUpdate = db.prepare('UPDATE lane SET due = ?, head = ? WHERE n = ?');
   const laneDelete = db.prepare('DELETE FROM lane WHERE n = ?');
   const headOf = db.prepare('SELECT id, due FROM job WHERE lane = ? ORDER BY id LIMIT 1');
-  const jobInsert = db.prepare('INSERT INTO job (id, lane, t, kind, due, attempts, cause, payload) VALUES (?, ?, ?, ?, ?, 0, ?, ?)');
-  const jobDelete = db.prepare('DELETE FROM job WHERE id = ? AND lane = ? RETURNING cause');
-  const jobDrop = db.prepare('DELETE FROM job WHERE id = ? AND t = ? RETURNING lane, cause');
+  const jobInsert = db.prepare('INSERT INTO job (id, lane, t, kind, due, attempts, call_id, payload) VALUES (?, ?, ?, ?, ?, 0, ?, ?)');
+  const jobDelete = db.prepare('DELETE FROM job WHERE id = ? AND lane = ? RETURNING call_id');
+  const jobDrop = db.prepare('DELETE FROM job WHERE id = ? AND t = ? RETURNING lane, call_id');
   const jobRetry = db.prepare('UPDATE job SET attempts = attempts + ?, due = ? WHERE id = ? AND lane = ?');
-  const jobDead = db.prepare(`INSERT INTO dead (id, lane, t, kind, attempts, cause, payload, died, error)
-    SELECT j.id, l.name, j.t, j.kind, j.attempts + 1, j.cause, j.payload, ?, ? FROM job j JOIN lane l ON l.n = j.lane WHERE j.id = ? AND j.lane = ?`);
-  const deadGet = db.prepare('SELECT id, lane, kind, cause, payload FROM dead WHERE id = ? AND t = ?');
+  const jobDead = db.prepare(`INSERT INTO dead (id, lane, t, kind, attempts, call_id, payload, died, error)
+    SELECT j.id, l.name, j.t, j.kind, j.attempts + 1, j.call_id, j.payload, ?, ? FROM job j JOIN lane l ON l.n = j.lane WHERE j.id = ? AND j.lane = ?`);
+  const deadGet = db.prepare('SELECT id, lane, kind, call_id, payload FROM dead WHERE id = ? AND t = ?');
   const deadDelete = db.prepare('DELETE FROM dead WHERE id = ?');
 
-  type Removed = { cause: string | null };
+  type Removed = { call_id: string | null };
 
   function insert(t: number, job: Pick<JobRow, 'id' | 'kind' | 'lane' | 'due' | 'callId'> & { payload: Uint8Array }, now: number): void {
     const due = Math.max(job.due, now);
@@ -122,10 +122,12 @@ export function laneWrites(db: DatabaseSync) {
     },
     /** Puts a dead letter back into its lane; its kind, or undefined when there is none. */
     revive(t: number, id: string, now: number): JobKind | undefined {
-      const dead = deadGet.get(id, t) as { id: string; lane: string; kind: JobKind; cause: string | null; payload: Uint8Array } | undefined;
+      const dead = deadGet.get(id, t) as
+        | { id: string; lane: string; kind: JobKind; call_id: string | null; payload: Uint8Array }
+        | undefined;
       if (!dead) return undefined;
       deadDelete.run(id);
-      insert(t, { ...dead, callId: dead.cause, due: 0 }, now);
+      insert(t, { ...dead, callId: dead.call_id, due: 0 }, now);
       return dead.kind;
     },
     /**

@@ -3,6 +3,7 @@ import { AppError } from '../../errors.ts';
 import { MAIL_ATTEMPTS, type MailboxStatus, type MailQuery, type QueuedMessage, type StoreAdmin } from '../../ports/store.ts';
 import { type CommitRows, type MailColumns, recipientHash } from '../../vault/rows.ts';
 import { type KnownTenant, mailboxStatus, readMail } from '../store/shared.ts';
+import { rowOf, rowsOf } from './file.ts';
 
 const EXPIRE_ROWS = 1000;
 /** Written out, so that the index of what was given up is used. */
@@ -15,7 +16,7 @@ const boxAdd = (db: DatabaseSync) =>
   db.prepare(`INSERT INTO mailbox (t, box, messages, bytes) VALUES (?, ?, ?, ?)
     ON CONFLICT (t, box) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes RETURNING messages, bytes`);
 
-/** The mail of a commit. What it gives is how many messages each box that got mail holds now. */
+/** Writes the mail of a commit. @returns how many messages each box that got mail holds now */
 export function mailWrites(db: DatabaseSync) {
   const add = boxAdd(db);
   const insert = db.prepare(
@@ -41,7 +42,7 @@ export function mailWrites(db: DatabaseSync) {
     for (const { box, ids } of rows.missed) for (const id of ids) miss.run(t, id, box);
     if (rows.mail.length === 0) return [];
     const waiting = rows.boxes.map(({ box, messages, bytes, maxMessages, maxBytes }) => {
-      const held = add.get(t, box, messages, bytes) as unknown as Counted;
+      const held = rowOf<Counted>(add.get(t, box, messages, bytes))!;
       if (held.messages > maxMessages || held.bytes > maxBytes) throw new AppError('mailbox-full');
       return { box, waiting: held.messages };
     });
@@ -112,8 +113,8 @@ export function mailExpiry(db: DatabaseSync): (now: number) => Expired {
   const tenantId = db.prepare('SELECT id FROM tenant WHERE n = ?');
 
   return (now) => {
-    const expiring = old.all(now) as unknown as Expiring[];
-    if (expiring.length < EXPIRE_ROWS) expiring.push(...(missed.all(EXPIRE_ROWS - expiring.length) as unknown as Expiring[]));
+    const expiring = rowsOf<Expiring>(old.all(now));
+    if (expiring.length < EXPIRE_ROWS) expiring.push(...rowsOf<Expiring>(missed.all(EXPIRE_ROWS - expiring.length)));
     const sums = new Map<string, { of: Expiring; reason: Expired[number]['reason']; messages: number; bytes: number }>();
     for (const of of expiring) {
       const reason = of.attempts >= MAIL_ATTEMPTS ? 'undeliverable' : 'expired';

@@ -26,6 +26,7 @@ import {
   recordTagHash,
 } from '../../vault/rows.ts';
 import { type KnownTenant, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from '../store/shared.ts';
+import { rowsOf } from './file.ts';
 
 const COLUMNS = 'r.n, r.category, r.id, r.version, r.state, r.role, r.connection, r.created, r.updated, r.value';
 
@@ -37,17 +38,17 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
   const byTag = db.prepare(
     `SELECT ${COLUMNS} FROM tag g JOIN record r ON r.n = g.n WHERE g.t = ? AND g.hash = ? ORDER BY g.n DESC LIMIT ${LOOKUP_ROWS}`,
   );
-  const dedupKeyGet = db.prepare('SELECT answer FROM mark WHERE t = ? AND hash = ?');
+  const dedupKeyGet = db.prepare('SELECT answer FROM dedup_key WHERE t = ? AND hash = ?');
   const keyGet = db.prepare('SELECT value FROM key WHERE t = ? AND hash = ?');
   const keyOwnerGet = db.prepare(
-    'SELECT tenant.id AS tenant, route.kind, route.target FROM route JOIN tenant ON tenant.n = route.t WHERE hash = ?',
+    'SELECT tenant.id AS tenant, o.kind, o.target FROM key_owner o JOIN tenant ON tenant.n = o.t WHERE hash = ?',
   );
   const eventsAfter = db.prepare('SELECT id, topic, category, record, time, value FROM event WHERE t = ? AND id > ? ORDER BY id LIMIT ?');
   const eventsNamed = db.prepare(`SELECT id, topic, category, record, time, value FROM event
     WHERE t = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?`);
-  const callGet = db.prepare('SELECT snapshot, failure FROM cause WHERE t = ? AND cause = ?');
-  const callOpen = db.prepare(`SELECT count(*) AS open FROM job INDEXED BY job_cause
-    WHERE t = ? AND cause = ? AND cause IS NOT NULL AND kind NOT IN ('deliver', 'event')`);
+  const callGet = db.prepare('SELECT result, failure FROM call WHERE t = ? AND call_id = ?');
+  const callOpen = db.prepare(`SELECT count(*) AS open FROM job INDEXED BY job_call
+    WHERE t = ? AND call_id = ? AND call_id IS NOT NULL AND kind NOT IN ('deliver', 'event')`);
   // one per shape of a query: the filters in use, the direction, with a position or without
   const finds = new Map<string, { rows: StatementSync; total: StatementSync }>();
 
@@ -56,7 +57,7 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
       'id' in one
         ? byId.all(tenant.n, one.category, one.id)
         : byTag.all(tenant.n, recordTagHash(tenant.keys, one.category, one.tag, one.equals));
-    return (rows as unknown as RecordRead[]).map((row) => read.record(tenant.keys, row));
+    return rowsOf<RecordRead>(rows).map((row) => read.record(tenant.keys, row));
   }
 
   function find(tenant: KnownTenant, category: string, query: Query): Page<StoredRecord> {
@@ -92,7 +93,7 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
     const { total } = found.total.get(...values) as { total: number };
     const at = cursor === undefined ? [] : [cursor];
     // one more than asked for, to know whether there is a next page
-    const rows = found.rows.all(...values, ...at, limit + 1, cursor === undefined ? (query.offset ?? 0) : 0) as unknown as RecordRead[];
+    const rows = rowsOf<RecordRead>(found.rows.all(...values, ...at, limit + 1, cursor === undefined ? (query.offset ?? 0) : 0));
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return {
@@ -122,15 +123,15 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
       const rows = query.ids
         ? eventsNamed.all(tenant.n, JSON.stringify(query.ids), Math.max(limit, query.ids.length))
         : eventsAfter.all(tenant.n, query.after ?? '', limit);
-      return (rows as unknown as Parameters<RowReader['event']>[1][]).map((row) => read.event(tenant.keys, row));
+      return rowsOf<Parameters<RowReader['event']>[1]>(rows).map((row) => read.event(tenant.keys, row));
     },
     callStatus(tenant: KnownTenant, callId: string): CallStatus {
       const { open } = callOpen.get(tenant.n, callId) as { open: number };
-      const row = callGet.get(tenant.n, callId) as { snapshot: Uint8Array | null; failure: Uint8Array | null } | undefined;
-      const { snapshot, failure } = row ?? {};
+      const row = callGet.get(tenant.n, callId) as { result: Uint8Array | null; failure: Uint8Array | null } | undefined;
+      const { result, failure } = row ?? {};
       return {
         open,
-        result: snapshot ? read.decoded(`call ${callId}`, () => decodeResult(tenant.keys, callId, snapshot)) : undefined,
+        result: result ? read.decoded(`call ${callId}`, () => decodeResult(tenant.keys, callId, result)) : undefined,
         failure: failure ? read.decoded(`call ${callId}`, () => decodeFailure(tenant.keys, callId, failure)) : undefined,
       };
     },

@@ -36,7 +36,7 @@ export function rotateSqlite({ path: given, masterKey, nextKey }: RotateOptions)
     if (header === undefined) throw new AppError('wrong-master-key', 'The database has no wallet key yet');
     const from = masterKey === undefined ? savedMaster(path, header) : guardedMaster(() => openMaster(masterKey, header));
     if (!from) throw new AppError('wrong-master-key', 'The database needs its present wallet key: give it with --wallet-key');
-    // what an interrupted rotation left is of no use: the database does not know it
+    // the file of an interrupted rotation is of no use: the database has no key under it
     if (nextKey === undefined) rmSync(`${path}.key.next`, { force: true });
     const next = guardedMaster(() => createMaster(nextKey ?? generateWalletKey(path, '.next')));
     db.exec('BEGIN IMMEDIATE');

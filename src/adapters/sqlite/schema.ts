@@ -72,7 +72,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     `,
   },
   {
-    // `target` is what `targetOf` says of the lane's name
+    // `target` is the result of `targetOf` for the lane's name
     name: 'lanes in turn by tenant and target',
     sql: `
     ALTER TABLE lane ADD COLUMN target TEXT GENERATED ALWAYS AS
@@ -109,6 +109,28 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     UPDATE record SET role = CASE role WHEN 'inviter' THEN 'invitee' ELSE 'inviter' END WHERE category = 'connection' AND role IN ('inviter', 'invitee');
     `,
   },
+  {
+    name: 'names of dedup keys, calls and owners of keys',
+    sql: `
+    ALTER TABLE mark RENAME TO dedup_key;
+    DROP INDEX mark_hash;
+    DROP INDEX mark_expires;
+    CREATE UNIQUE INDEX dedup_key_hash ON dedup_key (t, hash);
+    CREATE INDEX dedup_key_expires ON dedup_key (expires);
+    ALTER TABLE route RENAME TO key_owner;
+    ALTER TABLE cause RENAME TO call;
+    ALTER TABLE call RENAME COLUMN cause TO call_id;
+    ALTER TABLE call RENAME COLUMN snapshot TO result;
+    DROP INDEX cause_id;
+    DROP INDEX cause_expires;
+    CREATE UNIQUE INDEX call_call_id ON call (t, call_id);
+    CREATE INDEX call_expires ON call (expires);
+    DROP INDEX job_cause;
+    ALTER TABLE job RENAME COLUMN cause TO call_id;
+    CREATE INDEX job_call ON job (t, call_id) WHERE call_id IS NOT NULL AND kind NOT IN ('deliver', 'event');
+    ALTER TABLE dead RENAME COLUMN cause TO call_id;
+    `,
+  },
 ];
 
 /** The tables that hold rows of a tenant by its number `t`. */
@@ -116,13 +138,13 @@ export const TENANT_TABLES = [
   'record',
   'tag',
   'key',
-  'route',
-  'mark',
+  'key_owner',
+  'dedup_key',
   'lane',
   'job',
   'dead',
   'event',
-  'cause',
+  'call',
   'mail',
   'mailbox',
   'blob',

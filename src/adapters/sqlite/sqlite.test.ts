@@ -125,6 +125,11 @@ describe('SQLite file', () => {
     behind(path, (raw) =>
       raw.exec(
         `DROP TABLE mail; DROP TABLE mailbox; DROP INDEX lane_fair; ALTER TABLE lane DROP COLUMN target; DROP TABLE blob; DROP TABLE chunk; DROP TABLE spare; DROP TABLE counter; DROP TABLE allocation;
+          ALTER TABLE dedup_key RENAME TO mark; CREATE INDEX mark_hash ON mark (hash); CREATE INDEX mark_expires ON mark (expires); ALTER TABLE key_owner RENAME TO route;
+          ALTER TABLE call RENAME TO cause; ALTER TABLE cause RENAME COLUMN call_id TO cause; ALTER TABLE cause RENAME COLUMN result TO snapshot;
+          CREATE INDEX cause_id ON cause (cause); CREATE INDEX cause_expires ON cause (expires);
+          ALTER TABLE job RENAME COLUMN call_id TO cause; CREATE INDEX job_cause ON job (cause); ALTER TABLE dead RENAME COLUMN call_id TO cause;
+          DROP INDEX dedup_key_hash; DROP INDEX dedup_key_expires; DROP INDEX call_call_id; DROP INDEX call_expires; DROP INDEX job_call;
           DELETE FROM migration WHERE number >= 3`,
       ),
     );
@@ -142,7 +147,7 @@ describe('SQLite file', () => {
     await assert.rejects(openSqlite({ path: join(path, 'inside-a-file.db') }), failsWith('store-unavailable'));
   });
 
-  it('says in one sentence that a page is damaged', async () => {
+  it('has one sentence for a damaged page', async () => {
     const path = freshPath();
     const db = await openSqlite({ path });
     await db.admin.ensureTenant('t', 'x');

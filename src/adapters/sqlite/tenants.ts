@@ -9,11 +9,11 @@ import { TENANT_TABLES } from './schema.ts';
 
 /** How many rows of an erased tenant one step removes: nobody else is held up. */
 const SWEEP_ROWS = 2000;
-/** What names a row, where the table has no number of its own for it. */
+/** The columns that name a row, where the table has no number of its own for it. */
 const ROW_NAMES: Readonly<Record<string, string>> = {
   tag: 'hash, n',
   key: 'hash',
-  route: 'hash',
+  key_owner: 'hash',
   mailbox: 'box',
   blob: 'name',
   spare: 'content',
@@ -131,7 +131,7 @@ export function sqliteTenants({ db, master, batch, readNow }: Parts) {
         const row = tenantRow.get(tenant) as { n: number } | undefined;
         if (!row) return;
         db.prepare("UPDATE tenant SET data_key = x'', name = x'', lock = NULL, open_until = NULL WHERE n = ?").run(row.n);
-        for (const table of ['route', 'job', 'lane']) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
+        for (const table of ['key_owner', 'job', 'lane']) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
       },
       (draft) => {
         cache.invalidate(tenant);

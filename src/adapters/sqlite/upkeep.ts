@@ -14,7 +14,7 @@ interface Parts {
   readonly pageBytes: number;
 }
 
-/** What keeps an SQLite database small, and says how it is. */
+/** Expiry of old rows, and counts and checks of an SQLite database. */
 export function sqliteUpkeep({ db, batch, read, pageBytes }: Parts): Pick<StoreAdmin, 'expire' | 'expireMail' | 'backlog' | 'check'> {
   const expireMail = mailExpiry(db);
   const jobCounts = db.prepare('SELECT kind, count(*) AS n FROM job GROUP BY kind');
@@ -22,8 +22,8 @@ export function sqliteUpkeep({ db, batch, read, pageBytes }: Parts): Pick<StoreA
   const probePut = db.prepare("INSERT INTO meta (name, value) VALUES ('probe', ?)");
   const probeRemove = db.prepare("DELETE FROM meta WHERE name = 'probe'");
   const expiring = [
-    db.prepare(`DELETE FROM mark WHERE n IN (SELECT n FROM mark WHERE expires <= ? ORDER BY expires LIMIT ${EXPIRE_ROWS})`),
-    db.prepare(`DELETE FROM cause WHERE n IN (SELECT n FROM cause WHERE expires <= ? ORDER BY expires LIMIT ${EXPIRE_ROWS})`),
+    db.prepare(`DELETE FROM dedup_key WHERE n IN (SELECT n FROM dedup_key WHERE expires <= ? ORDER BY expires LIMIT ${EXPIRE_ROWS})`),
+    db.prepare(`DELETE FROM call WHERE n IN (SELECT n FROM call WHERE expires <= ? ORDER BY expires LIMIT ${EXPIRE_ROWS})`),
     // events are numbered in the order of their time, so the oldest are the first
     db.prepare(`DELETE FROM event WHERE n IN (SELECT n FROM event ORDER BY n LIMIT ${EXPIRE_ROWS}) AND time <= ? - ${EVENT_MS}`),
     // the numbers of jobs that are gone
@@ -47,7 +47,7 @@ export function sqliteUpkeep({ db, batch, read, pageBytes }: Parts): Pick<StoreA
     return total;
   }
 
-  /** In a transaction of its own, since one that finds no room takes all that it holds with it. What it needs pages for, it gives back. */
+  /** In a transaction of its own, since one that finds no room takes all that it holds with it. Its pages become free again. */
   function writeALittle(): void {
     batch.flush();
     try {

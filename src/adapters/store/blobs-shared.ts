@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../../errors.ts';
 import { type BlobStat, MAX_BLOB_BYTES } from '../../ports/blobs.ts';
 
-/** What one row holds of a value: small enough that no statement holds the database up. */
+/** The size of a value's part in one row: small enough that no statement holds the database up. */
 export const CHUNK_BYTES = 256 << 10;
 /** How many rows one statement writes or reads. */
 export const CHUNKS_AT_ONCE = 8;

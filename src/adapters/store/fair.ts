@@ -13,7 +13,7 @@ export interface Candidate {
   readonly due: number;
 }
 
-/** What a claim may take of whom, by the tenant's number. */
+/** The bounds of a claim for each tenant and target, by the tenant's number. */
 export interface Bounds {
   /** Lanes of one tenant that may be held. */
   readonly tenant: number;

@@ -193,7 +193,7 @@ export function tenantCache() {
   };
 }
 
-/** What a count by kind means: kinds that have none are 0. */
+/** Open jobs of every kind, from counts by kind: kinds that have none are 0. */
 export const openJobs = (rows: readonly { kind: JobKind; n: number }[]): Record<JobKind, number> => ({
   ...(Object.fromEntries(JOB_KINDS.map((kind) => [kind, 0])) as Record<JobKind, number>),
   ...Object.fromEntries(rows.map(({ kind, n }) => [kind, n])),
@@ -216,7 +216,7 @@ export function readDead(keys: TenantKeys, row: Omit<DeadJob, 'error' | 'payload
   }
 }
 
-/** What one batch changed, gathered for the listeners. */
+/** The changes of one batch, gathered for the listeners. */
 export interface NotificationDraft {
   elsewhere?: boolean;
   kinds: Set<JobKind>;
@@ -240,7 +240,7 @@ export const notificationDraft = (): NotificationDraft => ({
 /**
  * Names to be invalidated, tenants with events, and mailboxes with messages travel to other processes among the ids of calls, which are random, under these prefixes.
  */
-const FORGET = 'forget:';
+const INVALIDATE = 'invalidate:';
 const EVENTS = 'events:';
 const MAIL = 'mail:';
 /** Beyond that `*` stands for all mailboxes: a notification has room for 8000 bytes, and one that is too large invalidates everything everywhere. */
@@ -253,7 +253,7 @@ function notifiedMailboxes(draft: NotificationDraft): string[] {
   // a quotation mark of a name is two bytes in the notification
   return names.reduce((sum, name) => sum + 2 * name.length, 0) > NOTIFIED_BYTES ? [ANY_MAILBOX] : names;
 }
-export const invalidateName = (name: string): string => FORGET + name;
+export const invalidateName = (name: string): string => INVALIDATE + name;
 /** The ids of calls of a draft, and the names that travel among them. */
 export const notifiedNames = (draft: NotificationDraft): string[] => [
   ...draft.callIds,
@@ -271,7 +271,7 @@ function addMailbox(draft: NotificationDraft, name: string): void {
 export function receivedDraft(kinds: readonly JobKind[], callIds: readonly string[]): NotificationDraft {
   const draft = { ...notificationDraft(), elsewhere: true, kinds: new Set(kinds) };
   for (const callId of callIds) {
-    if (callId.startsWith(FORGET)) draft.invalidate.add(callId.slice(FORGET.length));
+    if (callId.startsWith(INVALIDATE)) draft.invalidate.add(callId.slice(INVALIDATE.length));
     else if (callId.startsWith(EVENTS)) draft.tenants.add(callId.slice(EVENTS.length));
     else if (callId.startsWith(MAIL)) addMailbox(draft, callId);
     else draft.callIds.add(callId);
