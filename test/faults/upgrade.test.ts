@@ -6,18 +6,20 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import pg from 'pg';
+import { anchor } from '../../examples/demo/flow.ts';
 import { startAgent } from '../../src/app.ts';
 import { readConfig } from '../../src/config/read-config.ts';
 import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import { startPostgres } from '../postgres.ts';
 import type { Body } from '../support/agents.ts';
 import { eventsOf } from '../support/flows.ts';
+import { startDevnet } from '../support/ledger.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
 import { message } from '../support/stranger.ts';
 import { type Instance, type Tenant, tenantOf } from '../support/tenants.ts';
 import { until } from '../support/waiting.ts';
 import { ALL, textOf } from '../support/wallet.ts';
-import { ADMIN_KEY, type Facts, flagsOf, INBOUND, LOCKED_KEY, PEER_2018, SECRETS } from '../vectors/upgrade/setup.ts';
+import { ADMIN_KEY, ATTRIBUTES, type Facts, flagsOf, INBOUND, LOCKED_KEY, PEER_2018, SECRETS } from '../vectors/upgrade/setup.ts';
 
 /** Stores of an earlier version, stopped in the midst of exchanges: this version opens them and goes on. Their origin is in `test/vectors/upgrade`. */
 
@@ -85,7 +87,13 @@ for (const kind of ['sqlite', 'postgres'] as const) {
         undo.push(() => rmSync(folder, { recursive: true, force: true }));
         const restored = await KINDS[kind](folder, facts);
         undo.push(restored.undo);
-        const { config, shown } = readConfig(flagsOf(0), { ...SECRETS, FLEXID_STORE: restored.store });
+        const devnet = await startDevnet();
+        undo.push(devnet.close);
+        const ledger = [
+          ...['--algod-url', devnet.url, '--algod-token', devnet.token, '--algorand-app-id', String(devnet.appId)],
+          ...['--algorand-genesis-hash', devnet.genesisHash, '--sponsor-mnemonic', devnet.sponsor.mnemonic],
+        ];
+        const { config, shown } = readConfig(flagsOf(0, ledger), { ...SECRETS, FLEXID_STORE: restored.store });
         const agent = await startAgent(config, shown, quiet);
         undo.push(() => agent.close());
         const call: Instance['call'] = async (method, path, body, headers) => {
@@ -117,7 +125,8 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     const inState = (of: Tenant, path: string, state: string): Promise<Body> =>
       until(
         async () => {
-          const record = await of.get(path);
+          const found = await of.get(path);
+          const record = found.cred_ex_record ?? found;
           return record.state === state && record;
         },
         `${state} of ${path}`,
@@ -153,6 +162,69 @@ for (const kind of ['sqlite', 'postgres'] as const) {
           ({ topic, payload }: Body) => topic === 'basicmessages' && payload.content === 'after the upgrade',
         );
       await until(came, 'the message', 60_000);
+    });
+
+    test('exchanges of credentials that were proposed, and of proofs that were requested, go on and end', {
+      timeout: 240_000,
+    }, async () => {
+      const { issue20, issue10, prove20, prove10 } = facts.exchanges;
+      await anchor(alice as never, Object.keys(ATTRIBUTES), async (_name, run) => (await run())[0]);
+
+      const issuing = async (
+        path: string,
+        [atAlice, atBob]: readonly [string, string],
+        states: readonly string[],
+        body: object,
+      ): Promise<Body> => {
+        const at = (of: Tenant, id: string, state: string): Promise<Body> => inState(of, `/${path}/records/${id}`, state);
+        const [proposed, proposing, offer, request, issued, done] = states as [string, string, string, string, string, string];
+        await Promise.all([at(alice, atAlice, proposed), at(bob, atBob, proposing)]);
+        await alice.post(`/${path}/records/${atAlice}/send-offer`, body);
+        await at(bob, atBob, offer);
+        await bob.post(`/${path}/records/${atBob}/send-request`, {});
+        await at(alice, atAlice, request);
+        await alice.post(`/${path}/records/${atAlice}/issue`, {});
+        await at(bob, atBob, issued);
+        await bob.post(`/${path}/records/${atBob}/store`, {});
+        return (await Promise.all([at(alice, atAlice, done), at(bob, atBob, done)]))[1];
+      };
+      await issuing(
+        'issue-credential-2.0',
+        issue20,
+        ['proposal-received', 'proposal-sent', 'offer-received', 'request-received', 'credential-received', 'done'],
+        {},
+      );
+      const states10 = [
+        'proposal_received',
+        'proposal_sent',
+        'offer_received',
+        'request_received',
+        'credential_received',
+        'credential_acked',
+      ];
+      const { credential } = await issuing('issue-credential', issue10, states10, {});
+      assert.deepEqual(credential.attrs, ATTRIBUTES);
+      assert.equal((await bob.get('/credentials')).results.length, 2);
+
+      const proving = async (
+        path: string,
+        [atAlice, atBob]: readonly [string, string],
+        presented: string,
+        done: string,
+        choose: (choice: Body) => Body,
+      ): Promise<Body> => {
+        const [first] = await bob.get(`/${path}/records/${atBob}/credentials`);
+        const requested_attributes = { name: { cred_id: first.cred_info.referent, revealed: true } };
+        const choice = choose({ requested_attributes, requested_predicates: {}, self_attested_attributes: {} });
+        await bob.post(`/${path}/records/${atBob}/send-presentation`, choice);
+        await inState(alice, `/${path}/records/${atAlice}`, presented);
+        await alice.post(`/${path}/records/${atAlice}/verify-presentation`, {});
+        return await inState(alice, `/${path}/records/${atAlice}`, done);
+      };
+      const proven20 = await proving('present-proof-2.0', prove20, 'presentation-received', 'done', (anoncreds) => ({ anoncreds }));
+      const proven10 = await proving('present-proof', prove10, 'presentation_received', 'verified', (choice) => choice);
+      assert.deepEqual([proven20.verified, proven10.verified], ['true', 'true']);
+      assert.equal(proven10.presentation.requested_proof.revealed_attrs.name.raw, ATTRIBUTES.name);
     });
 
     test('a request that nobody had answered becomes a connection', async () => {

@@ -12,7 +12,7 @@ import { type Body, HANDSHAKE } from '../../support/agents.ts';
 import { ISSUES } from '../../support/tenants.ts';
 import { startPeer2018 } from '../../support/peer-2018.ts';
 import { startWallet } from '../../support/wallet.ts';
-import { ADMIN_KEY, type Facts, flagsOf, INBOUND, LOCKED_KEY, PEER_2018, SECRETS } from './setup.ts';
+import { ADMIN_KEY, ATTRIBUTES, type Facts, flagsOf, INBOUND, LOCKED_KEY, PEER_2018, SCHEMA_NAME, SECRETS } from './setup.ts';
 
 /**
  * Makes the test data of the upgrade: `node make.ts CHECKOUT`, with a checkout of the earlier version, installed. An agent of that version is driven by its admin
@@ -102,6 +102,38 @@ async function drive(admin: string): Promise<Omit<Facts, 'made'>> {
   const request = await asked(HANDSHAKE);
   const request160 = await asked({ handshake_protocols: ['https://didcomm.org/connections/1.0'] });
 
+  // exchanges of credentials in the middle: proposals of Bob, requests of Alice
+  const [atAlice, atBob] = connection;
+  const attributes = Object.entries(ATTRIBUTES).map(([name, value]) => ({ name, value }));
+  const started = async (from: Caller, to: Caller, path: string, send: string, id: string, body: object): Promise<[string, string]> => {
+    const made = await from.post(`/${path}/${send}`, body);
+    const same = (one: Body): Body => (one.cred_ex_record ?? one).thread_id === made.thread_id && (one.cred_ex_record ?? one);
+    const found = await until('the other side', async () => (await to.get(`/${path}/records`)).results.map(same).find(Boolean));
+    return from === alice ? [made[id], found[id]] : [found[id], made[id]];
+  };
+  const wanted = { name: { name: 'name', restrictions: [{ schema_name: SCHEMA_NAME }] } };
+  const asking = { name: 'an earlier request', version: '1.0', requested_attributes: wanted, requested_predicates: {} };
+  const exchanges = {
+    issue20: await started(bob, alice, 'issue-credential-2.0', 'send-proposal', 'cred_ex_id', {
+      connection_id: atBob,
+      filter: { anoncreds: { schema_name: SCHEMA_NAME } },
+      credential_preview: { '@type': 'issue-credential/2.0/credential-preview', attributes },
+    }),
+    issue10: await started(bob, alice, 'issue-credential', 'send-proposal', 'credential_exchange_id', {
+      connection_id: atBob,
+      schema_name: SCHEMA_NAME,
+      credential_proposal: { '@type': 'issue-credential/1.0/credential-preview', attributes },
+    }),
+    prove20: await started(alice, bob, 'present-proof-2.0', 'send-request', 'pres_ex_id', {
+      connection_id: atAlice,
+      presentation_request: { anoncreds: asking },
+    }),
+    prove10: await started(alice, bob, 'present-proof', 'send-request', 'presentation_exchange_id', {
+      connection_id: atAlice,
+      proof_request: asking,
+    }),
+  };
+
   // a peer of the 2018 Agent Protocol: a connection, and a request that nobody has answered
   const peer = await startPeer2018(PEER_2018);
   const complete = await alice.post('/legacy/connections/offers', { auto_accept: true });
@@ -126,7 +158,7 @@ async function drive(admin: string): Promise<Omit<Facts, 'made'>> {
 
   return {
     wallets: { alice: alice.id, bob: bob.id, carol: carol.id },
-    ...{ connection, ofLocked, request, request160, connection2018: complete.connection_id, request2018,},
+    ...{ connection, ofLocked, request, request160, connection2018: complete.connection_id, request2018, exchanges },
     mailbox: { connection: phone.id, to: phone.to.verkey, peer: secretOf(phone.stranger.pair), key: secretOf(phone.key), texts: ['one', 'two', 'three'] },
   };
 }

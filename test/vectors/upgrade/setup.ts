@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Contact, Offer } from '../../support/peer-2018.ts';
 
-/** What the makers of the upgrade's test data and its test agree on. */
+/** Constants of the upgrade's test data, for its maker and its test. */
 
 /** The address of the agent, which the stored documents name: below the ports that systems choose by themselves. */
 export const PORT = 23_923;
@@ -12,7 +12,7 @@ export const ADMIN_KEY = 'an admin key';
 /** Of the wallet whose owner keeps the key. */
 export const LOCKED_KEY = 'a key that its owner keeps';
 
-/** What the test must know of a store: ids at Alice and at Bob (or Carol, whose wallet is locked). */
+/** The facts about a store that its test needs: ids at Alice and at Bob (or Carol, whose wallet is locked). */
 export interface Facts {
   /** ms since 1970. */
   readonly made: number;
@@ -31,6 +31,11 @@ export interface Facts {
     readonly offer: Offer;
     readonly to: Contact;
   };
+  /**
+   * Exchanges of credentials in the middle, by version and kind: Bob has proposed a credential to Alice, and Alice has requested a proof of Bob. Neither reads the
+   * ledger: the earlier version's registry is another contract, whose objects this version does not read.
+   */
+  readonly exchanges: Readonly<Record<'issue20' | 'issue10' | 'prove20' | 'prove10', readonly [string, string]>>;
   readonly mailbox: {
     readonly connection: string;
     /** The mediator's key on the connection. */
@@ -41,12 +46,16 @@ export interface Facts {
   };
 }
 
-/** Of both versions. */
-export const flagsOf = (adminPort: number): string[] => [
+/** The schema that the exchanges name, and the attributes of the proposed credentials. */
+export const SCHEMA_NAME = 'graduate';
+export const ATTRIBUTES = { name: 'Alice Example', year: '2024' };
+
+/** Of both versions. @param ledger the flags of a ledger; the earlier version has none */
+export const flagsOf = (adminPort: number, ledger: readonly string[] = ['--no-ledger']): string[] => [
   ...['--label', 'base', '--admin', '127.0.0.1', String(adminPort), '--admin-api-key', ADMIN_KEY],
   ...['--inbound-transport', 'http', '127.0.0.1', String(PORT), '--endpoint', INBOUND, '--egress-allow', '127.0.0.0/8'],
   ...['--multitenant', '--multitenant-admin', '--open-mediation', '--legacy', 'on', '--anoncreds-workers', '1'],
-  ...['--no-ledger', '--log-level', 'warn'],
+  ...[...ledger, '--log-level', 'warn'],
 ];
 
 export const SECRETS: Readonly<Record<string, string>> = {
