@@ -26,7 +26,7 @@ test('assembles hand-checked forms', () => {
   );
 });
 
-test('says what it cannot assemble, with the line', () => {
+test('names the text that it cannot assemble, with the line', () => {
   const fails = (source: string, text: RegExp): void => {
     assert.throws(
       () => hex(source),

@@ -352,7 +352,7 @@ test('secrets are not among the settings that are shown', () => {
   assert.doesNotMatch(JSON.stringify(shown), /geheim|ssss/);
 });
 
-test('what flags say is shown under the names of ACA-Py, whether it has an effect here or not', () => {
+test('the flags are shown under the names of ACA-Py, whether they have an effect here or not', () => {
   const { shown } = readConfig(
     [
       ...[

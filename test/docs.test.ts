@@ -161,7 +161,7 @@ test('docs/AgentProtocol2018.md has every reason that its protocols refuse for, 
   assert.deepEqual([...new Set(missing)], []);
 });
 
-test('README.md says what the agent is not for, and the package has no build for it', () => {
+test('README.md names the uses that the agent is not for, and the package has no build for them', () => {
   assert.match(read('README.md'), /not for mobile devices/);
   const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
   assert.deepEqual(

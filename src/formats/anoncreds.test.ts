@@ -127,7 +127,7 @@ suite('restrictions (WQL)', () => {
     }
   });
 
-  test('what is outside the subset is said, not guessed', () => {
+  test('a query outside the subset is refused, not guessed', () => {
     let deep: unknown = { schema_name: 'degree' };
     for (let i = 0; i < 20; i++) deep = { $not: deep };
     for (const query of [

@@ -46,7 +46,7 @@ for (const [type, taken] of [
   test(`${type} is for: ${taken}`, () => assert.equal(takenBy(type), taken));
 }
 
-test('acks and problem reports of families that nobody speaks are known by the prefixes that are spoken', () => {
+test('acks and problem reports of unsupported families are known by the prefixes of supported ones', () => {
   const known = (prefix: string) => registry.kindred(`${prefix}report-problem/1.0/problem-report`);
   for (const prefix of ['https://didcomm.org/', 'did:sov:BzCbsNYhMrjHiqZDTUASHg;spec/', 'https://example.com/agents/'])
     assert.equal(known(prefix), true, prefix);

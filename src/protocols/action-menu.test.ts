@@ -43,7 +43,7 @@ table('action-menu', [
     effects: { emit: [{ topic: 'get-active-menu', payload: { connection_id: 'c1', thread_id: 'message-1' } }] },
   },
   {
-    title: 'tells the controller which action, in which thread',
+    title: 'notifies the controller of the action and its thread',
     message: 'perform',
     thid: 'thread-1',
     body: { name: 'a', params: { x: '1' } },

@@ -4,7 +4,7 @@ const SENT = '2030-01-02 03:04:05Z';
 
 table('basic-message', [
   {
-    title: 'is told to the controller, and not answered',
+    title: 'is a webhook, and not answered',
     message: 'message',
     body: { content: 'hello', sent_time: '2020-01-01 00:00:00Z' },
     effects: {

@@ -288,7 +288,7 @@ table('did-rotate', [
     text: 'Connection c1 not ready',
   },
   {
-    title: 'removes the connection and tells the peer',
+    title: 'removes the connection and notifies the peer',
     command: 'POST /did-rotate/{conn_id}/hangup',
     effects: {
       removedKeyOwners: [OUR_KEY],
@@ -311,7 +311,7 @@ table('did-rotate', [
     effects: { record: { remove: true, silent: true } },
   },
   {
-    title: 'of the DID that it has, whose key is another: the peer is told under the former one',
+    title: 'of the DID that it has, whose key is another: the peer is notified under the former one',
     command: 'announce',
     record: { id: 'r1', role: 'rotating', state: 'due', connection: 'c1', value: due },
     connection: { ...CONNECTION, value: { ...CONNECTION.value, my_did: 'did:algo:x', mediated: true } },
@@ -321,14 +321,14 @@ table('did-rotate', [
     },
   },
   {
-    title: 'of a DID that the connection has no more is not told',
+    title: 'of a DID that the connection has no more is not announced',
     command: 'announce',
     record: { id: 'r1', role: 'rotating', state: 'due', connection: 'c1', value: due },
     connection: { ...CONNECTION, value: { ...CONNECTION.value, my_did: 'did:peer:4other' } },
     effects: { record: { remove: true, silent: true } },
   },
   {
-    title: 'of a connection that is gone is not told',
+    title: 'of a connection that is gone is not announced',
     command: 'announce',
     record: { id: 'r1', role: 'rotating', state: 'due', connection: 'c1', value: due },
     connection: null,

@@ -40,7 +40,7 @@ table('discover-features-1', [
     },
   },
   {
-    title: 'of what is not spoken has an empty answer',
+    title: 'of an unsupported protocol has an empty answer',
     message: 'query',
     body: { query: 'https://didcomm.org/smoke/*' },
     effects: { send: [{ type: 'disclose', body: { protocols: [] } }] },
@@ -122,7 +122,7 @@ table('discover-features-1', [
     },
   },
   {
-    title: 'without a connection answers what is spoken here',
+    title: 'without a connection answers the supported protocols',
     command: 'query',
     connection: null,
     effects: { answer: some({ state: 'query-sent', disclose: some({ protocols: many }) }) },
@@ -224,7 +224,7 @@ table('discover-features-2', [
     },
   },
   {
-    title: 'without a connection answer what is spoken here',
+    title: 'without a connection answer the supported protocols',
     command: 'queries',
     connection: null,
     effects: { answer: some({ trace: false, disclosures: some({ disclosures: many }) }) },

@@ -15,7 +15,7 @@ const invited = { ...CONNECTION, state: 'invitation' };
 
 table('drpc', [
   {
-    title: 'is kept and told to the controller, who answers it',
+    title: 'is stored, and a webhook for the controller, who answers it',
     message: 'request',
     body: { request: CALL },
     effects: {

@@ -423,7 +423,7 @@ table('issue-credential-2.0', [
     effects: { record: { remove: true, silent: true } },
   },
   {
-    title: 'of what a peer waits for is told to it',
+    title: 'of an exchange that a peer waits for is reported to it',
     failed: { result: 'issued', code: 'anoncreds-failed', text: 'no' },
     record: exchange('issuer', 'request-received', { auto_remove_on_failure: true }),
     effects: {
@@ -567,7 +567,7 @@ table('issue-credential-2.0', [
     },
   },
   {
-    title: 'of a wallet of the Indy family tells that',
+    title: 'of a wallet of the Indy family names that family',
     result: 'requested',
     output: { made: [{ format: 'anoncreds', value: REQUEST, secret: Buffer.from('m') }] },
     record: exchange('holder', 'offer-received'),
@@ -1131,7 +1131,7 @@ table('issue-credential-2.0', [
     error: 'wrong-state',
   },
   {
-    title: 'tells nobody where there is no peer',
+    title: 'sends nothing where there is no peer',
     command: 'POST /issue-credential-2.0/records/{cred_ex_id}/problem-report',
     body: { description: 'no' },
     record: { ...exchange('issuer', 'offer-sent', free), connection: undefined },
@@ -1395,7 +1395,7 @@ table('issue-credential-1.0', [
     effects: { record: { remove: true, silent: true } },
   },
   {
-    title: 'of what a peer waits for is told to it',
+    title: 'of an exchange that a peer waits for is reported to it',
     failed: { result: 'issued', code: 'anoncreds-failed', text: 'no' },
     record: exchange1('issuer', 'request_received'),
     effects: {

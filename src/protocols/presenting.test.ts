@@ -438,7 +438,7 @@ table('present-proof-2.0', [
     },
   },
   {
-    title: 'ends the exchange and tells the prover',
+    title: 'ends the exchange and sends the prover a report',
     result: 'checked',
     output: { made: [{ format: 'indy', verified: true, reasons: [] }] },
     record: exchange('verifier', 'presentation-received'),
@@ -1193,7 +1193,7 @@ table('present-proof-1.0', [
     },
   },
   {
-    title: 'ends the exchange and tells the prover',
+    title: 'ends the exchange and sends the prover a report',
     result: 'checked',
     output: { made: [{ format: 'indy', verified: true, reasons: [] }] },
     record: exchange1('verifier', 'presentation_received'),

@@ -308,7 +308,7 @@ table('did-keys', [
     },
   },
   {
-    title: 'of a DID leaves the wallet where that is said twice',
+    title: 'of a DID leaves the wallet where the call confirms it',
     command: control,
     body: { verkeys: [key(104), key(105)], threshold: 2, external: true },
     record: record(),

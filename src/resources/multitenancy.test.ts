@@ -58,7 +58,7 @@ table('multitenancy', [
     text: 'Wallet with name alice already exists',
   },
   {
-    title: 'keeps what it is not told',
+    title: 'keeps settings that are not given',
     command: 'update',
     body: { label: 'A' },
     record: wallet({ image_url: 'https://a.example', extra_settings: { a: 1 } }),

@@ -395,7 +395,7 @@ table('wallet-did', [
     },
   },
   {
-    title: 'through an endorser, as the public one where the flag says so',
+    title: 'through an endorser, as the public one with the flag',
     command: 'register',
     body: { did: value.did, conn_id: 'c1' },
     record: record(),

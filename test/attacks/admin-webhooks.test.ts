@@ -76,7 +76,7 @@ test('[A11-2] a webhook is of its time, its event, its topic and its wallet', as
     assert.equal(checks(changed, secret), false);
 });
 
-test('[A11-3] the secret is told to who may write, can be another, and is the operator’s where the URL is', async () => {
+test('[A11-3] the secret is answered to tokens that may write, can be another, and is the operator’s where the URL is', async () => {
   const { wallet } = await hooked('renews');
   const first = await secretOf(wallet);
   assert.equal(await secretOf(wallet), first);

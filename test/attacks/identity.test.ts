@@ -447,7 +447,7 @@ test('[A2-8] offers of strangers that name the key of an invitation hide it from
   await comes(bob, { verkey: key, url: alice.inbound }, message('connections/1.0/request', { label: 'peer', connection: { DID, DIDDoc } }));
 });
 
-test('[A2-8] what others say in the thread of an exchange without a connection keeps its peer from nothing', async () => {
+test('[A2-8] messages of others in the thread of an exchange without a connection keep its peer from nothing', async () => {
   const { pres_ex_id, pres_request } = await alice.post('/present-proof-2.0/create-request', {
     presentation_request: {
       anoncreds: { name: 'p', version: '1', nonce: '1', requested_attributes: { a: { name: 'a' } }, requested_predicates: {} },

@@ -48,7 +48,7 @@ describe('a mediator whose clients are copied', () => {
     return { frames, close: () => ws.terminate() };
   }
 
-  test('[A7] batch-pickup said again, in any order and by anybody, confirms nothing', async () => {
+  test('[A7] a repeated batch-pickup, in any order and by anybody, confirms nothing', async () => {
     const phone = await wallet(mediator);
     const none = asking(phone);
     assert.deepEqual(batched(phone, await post(phone, none)), []);
@@ -72,7 +72,7 @@ describe('a mediator whose clients are copied', () => {
     assert.equal(await left(phone), 0);
   });
 
-  test('[A7-2] the last batch-pickup said again gets its own answer, an older one an empty one', async () => {
+  test('[A7-2] a repeated last batch-pickup gets its own answer, an older one an empty one', async () => {
     const phone = await wallet(mediator);
     await kept(phone, '1', '2', '3');
     const [first, second] = [asking(phone, 2), asking(phone, 2)];
@@ -176,7 +176,7 @@ describe('a mediator whose clients are copied', () => {
     assert.deepEqual(fresh.frames, ['batch', 'status'], 'nothing goes by itself on a socket that only asks');
   });
 
-  test('[A7-5] a batch that somebody says again does not make its client ask for more, which would confirm what may not have come', async () => {
+  test('[A7-5] a batch that somebody repeats does not make its client ask for more, which would confirm messages that may not have come', async () => {
     const other = await startStranger();
     world.defer(() => other.close());
     const link = await connectStranger(mediator, other);

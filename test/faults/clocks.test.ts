@@ -36,7 +36,7 @@ after(async () => {
   while (undo.length > 0) await undo.pop()!();
 });
 
-test('the clocks are what they are said to be, and the records’ times are the database’s', async () => {
+test('the clocks are skewed as configured, and the records’ times are the database’s', async () => {
   for (let i = 0; i < 4; i++) {
     const made = await alice.post('/out-of-band/create-invitation', { handshake_protocols: ['https://didcomm.org/didexchange/1.1'] });
     const { created_at } = await alice.get(`/out-of-band/invitations?oob_id=${made.oob_id}`);

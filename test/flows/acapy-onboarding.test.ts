@@ -63,7 +63,7 @@ test('the rest of an onboarding goes through', async () => {
   assert.deepEqual(await issuer.get(`/ledger/did-endpoint?did=${did}`), { endpoint: 'https://issuer.example' });
 });
 
-test('the type of the wallet is told as it was given, and with it the family of the format detail', async () => {
+test('the type of the wallet is shown as it was given, and with it the family of the format detail', async () => {
   const { config } = await issuer.get('/status/config');
   assert.equal(config['wallet.type'], 'askar');
   assert.equal(config['ledger.genesis_url'], 'http://genesis.example');

@@ -100,7 +100,7 @@ test("answers and webhooks are JSON in Python's spacing", async () => {
   assert.match(hook.raw, /"alias": "Zo\\u00eb \\ud83d\\ude00"/);
 });
 
-test('/status tells counters, /status/config the configuration without any secret, /settings the tenant its own', async () => {
+test('/status has counters, /status/config the configuration without any secret, /settings the tenant its own', async () => {
   const status = await alice.get('/status');
   assert.equal(status.label, 'alice');
   assert.ok(status.conductor.commits > 0 && status.uptime >= 0 && /^\d+\.\d+\.\d+$/.test(status.version));
@@ -155,7 +155,7 @@ test('a call under an idempotency key has one effect, alone, repeated or ten at 
   assert.notEqual(other.body.oob_id, first.body.oob_id);
 });
 
-test('a call that failed may be said again under its key', async () => {
+test('a call that failed may be repeated under its key', async () => {
   const headers = { 'idempotency-key': 'fails first' };
   assert.equal((await alice.call('POST', INVITE, {}, headers)).status, 400);
   assert.equal((await alice.call('POST', INVITE, HANDSHAKE, headers)).status, 200);
@@ -220,7 +220,7 @@ test('/ws: settings first, events as they happen with the same id as the webhook
   assert.equal(ping.authenticated, true);
 });
 
-test('/ws without a key tells nothing until a message brings it', async () => {
+test('/ws without a key has no event until a message brings it', async () => {
   const { socket, frames } = await listen(alice);
   assert.equal((await frames.first(() => true, 'settings')).payload.authenticated, false);
   for (const wrong of ['no JSON', '7', 'null', '{"x-api-key": "wrong"}', '{"x-api-key": 7}']) socket.send(wrong);

@@ -103,7 +103,7 @@ test('a second peer of a single-use invitation hears that it is not open', async
   assert.equal((await alice.get(`/connections?invitation_msg_id=${made.invi_msg_id}`)).results.length, 1);
 });
 
-test('a request is rejected: the peer hears of it in a problem report where we have told it a key', async () => {
+test('a request is rejected: the peer gets a problem report where it has a key of ours', async () => {
   const made = await alice.post('/out-of-band/create-invitation', HANDSHAKE);
   const got = await bob.post('/out-of-band/receive-invitation?auto_accept=true', made.invitation);
   const asked = await alice.event(

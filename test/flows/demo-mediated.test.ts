@@ -83,7 +83,7 @@ test('[S1-26] ./flexid demo --mediated runs the main job with a holder that nobo
   );
 });
 
-test('./flexid demo says what --mediated does not go with', async () => {
+test('./flexid demo refuses flags that do not go with --mediated', async () => {
   for (const more of [
     ['--protocol', '2018'],
     ['--replicas', '2'],

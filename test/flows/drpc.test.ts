@@ -22,7 +22,7 @@ const CALL = { jsonrpc: '2.0', method: 'add', id: 1, params: [1, 2] };
 const RESULT = { jsonrpc: '2.0', result: 0, id: 1 };
 const of = (thread: string) => (one: Body) => one.thread_id === thread;
 
-test('a call is asked, told, answered and kept on both sides', async () => {
+test('a call is sent, answered and stored on both sides', async () => {
   const asked = await alice.post(`/drpc/${ids.inviter}/request`, { request: CALL });
   assert.deepEqual([asked['@type'], asked.request], ['https://didcomm.org/drpc/1.0/request', CALL]);
   const thread = asked['@id'];

@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => world.close());
 
-test('what the ledger says of a DID', async () => {
+test('the ledger’s state of a DID', async () => {
   const of = (name: string, did: string, rest = '') => issuer.call('GET', `/ledger/${name}?did=${encodeURIComponent(did)}${rest}`);
   const { result } = await issuer.get('/wallet/did/public');
   assert.deepEqual((await of('did-verkey', ids.did)).body, { verkey: result.verkey });

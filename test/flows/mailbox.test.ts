@@ -80,7 +80,7 @@ describe('a mailbox', () => {
     assert.equal(reply.description.code, 'e.m.live-mode-not-supported');
   });
 
-  test('pickup 1.0: the next request says that the last batch has come; a repeated one gets the same batch', async () => {
+  test('pickup 1.0: the next request confirms the last batch; a repeated one gets the same batch', async () => {
     const phone = await wallet(mediator);
     for (const text of ['one', 'two', 'three']) await phone.forward(text);
     assert.equal((await phone.say(`${V1}/status-request`)).reply.message_count, 3);
@@ -225,7 +225,7 @@ describe('a mailbox', () => {
     assert.deepEqual(notified, { connection_id: phone.id, recipient_key: phone.key.verkey, status: 'queued_for_delivery' });
   });
 
-  test('[S2-38] a device that was told of is called when mail waits, once for many, and not when it was fetched', async () => {
+  test('[S2-38] a registered device is called when mail waits, once for many, and not when it was fetched', async () => {
     const phone = await wallet(mediator);
     const of = 'push-notifications-fcm/1.0';
     const info = async () => (await phone.say(`${of}/get-device-info`)).reply;

@@ -81,7 +81,7 @@ describe('a recipient', () => {
     mediation = await mediated(client, mediator);
   });
 
-  test('tells peers of the mediator, which knows each key before its invitation is answered', async () => {
+  test('gives peers the mediator’s address, and the mediator has each key before its invitation is answered', async () => {
     const { routing_keys, endpoint } = await client.get(`/mediation/requests/${mediation.id}`);
     const { invitation, invitation_url } = await invite(client);
     const [service] = invitation.services;

@@ -82,7 +82,7 @@ describe('a mediator', () => {
     assert.equal((await strict.call('POST', '/mediation/requests/none/grant')).status, 404);
   });
 
-  test('[S1-24] keys are added and removed, told as they were asked, and routed', async () => {
+  test('[S1-24] keys are added and removed, listed as they were queried, and routed', async () => {
     const { peer, link } = await granted();
     const [a, b] = [key(), key()];
     const did = verkeyToDidKey(b);

@@ -341,7 +341,7 @@ for (const automatic of [false, true]) {
   });
 }
 
-test('whatever a peer says, in whatever order, no state is left but by a transition that is listed for it', async () => {
+test('whatever a peer sends, in whatever order, no state is left but by a transition that is listed for it', async () => {
   auto = false;
   const sent = fc.record({ protocol: fc.constantFrom(...spoken), which: fc.nat(20), repeat: fc.boolean() });
   await fc.assert(

@@ -31,7 +31,7 @@ const S1: readonly Requirement[] = [
   ),
   met('S1-07', 'runs on servers', fault('sigterm', 'SIGTERM under load: not ready first, then everything accepted is finished or durable')),
   met('S1-08', 'runs on IoT devices: 100 credentials within 256 MiB', flow('memory', 'an issuer of ')),
-  met('S1-09', 'not designed for mobile devices', ['test/docs.test.ts', 'README.md says what the agent is not for']),
+  met('S1-09', 'not designed for mobile devices', ['test/docs.test.ts', 'README.md names the uses that the agent is not for']),
   met(
     'S1-10',
     'a controller talks to the agent by HTTP',

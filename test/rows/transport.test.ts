@@ -192,7 +192,7 @@ test('[S2-63] an offer with a DID only: its verkey and its endpoint come from th
   assert.deepEqual([found.legacy.trust, found.their_did, found.their_public_did], ['ledger', link.mine.did, did]);
 });
 
-test('[S2-64] [S2-77] without a ledger the offer itself tells them, or the configuration', async () => {
+test('[S2-64] [S2-77] without a ledger they come from the offer itself, or the configuration', async () => {
   const peer = await bob();
   const { did, verkey, endpoint } = peer.self;
   const plain = await world.start('plain', {});

@@ -73,7 +73,7 @@ describe('payloads', () => {
   const did = `did:algo:custom:app:1001:${'cd'.repeat(32)}`;
   const box = (head: Uint8Array, payload: Uint8Array): Uint8Array => Uint8Array.from([...head, ...new Uint8Array(16), ...payload]);
 
-  test('leave out what the DID says, and come back equal', () => {
+  test('leave out the parts that follow from the DID, and come back equal', () => {
     const object = credDefOf(did, `${did}/anoncreds/v1/SCHEMA/${'x'.repeat(32)}`);
     const [{ head, payload }] = packObject(did, 'CLAIM_DEF', object);
     assert.equal(head[0], 1);

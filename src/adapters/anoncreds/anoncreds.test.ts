@@ -498,7 +498,7 @@ suite('the AnonCreds library', { skip }, () => {
     await assert.rejects(issue(flow, '12', { name: 'a' }), code('anoncreds-failed'));
   });
 
-  test('what the library says comes without secrets', async () => {
+  test('errors of the library come without secrets', async () => {
     const flow = flows['anoncreds-rs']!;
     const linkSecret = await engine.createLinkSecret('t');
     const attempt = engine.processCredential('t', {

@@ -155,7 +155,7 @@ suite('worker pool', () => {
 suite('the engine without its library', () => {
   const options: AnonCredsOptions = { libraryPath: '/nonexistent', checkPresentation: () => [] };
 
-  test('says so in one sentence, and every operation answers anoncreds-off', async () => {
+  test('has one sentence for it, and every operation answers anoncreds-off', async () => {
     const engine = openAnonCreds(options);
     const { on, text } = engine.status();
     // A machine may have the library in a system folder.

@@ -158,7 +158,7 @@ test('a bounded number is in hand at once, and the rest is taken later; one at a
   }
 });
 
-test('what a peer said whole before it closed is taken', async () => {
+test('a message that came whole before the close is taken', async () => {
   const { take, begun, letGo } = inHand();
   const { url, sockets } = await door(take);
   const ws = await client(url);
@@ -291,7 +291,7 @@ test('who does not read is let go of when 4 MiB wait for it', async () => {
   await until(() => sockets.size === 1, 'its end');
 });
 
-test('a peer that says nothing is pinged, and ended when it does not answer', async () => {
+test('a silent peer is pinged, and ended when it does not answer', async () => {
   const { url, held, sockets } = await door(async () => {}, { heartbeatMs: 80, timeoutMs: 80 });
   const [lives, dead] = [await client(url), await client(url, false)];
   let pings = 0;

@@ -45,7 +45,7 @@ table('connections', [
     },
   },
   {
-    title: 'is accepted by itself where the invitation says so',
+    title: 'is accepted by itself where the invitation has auto_accept',
     ...request,
     record: { ...open, value: { ...open.value, accept: 'auto' } },
     effects: {
@@ -433,7 +433,7 @@ table('connections', [
     },
   },
   {
-    title: 'is accepted by itself where the call says so',
+    title: 'is accepted by itself where the call has auto_accept',
     command: 'receive-invitation',
     body: invitation,
     query: { auto_accept: 'true' },

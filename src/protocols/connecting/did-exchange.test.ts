@@ -58,7 +58,7 @@ table('did-exchange', [
     },
   },
   {
-    title: 'is accepted by itself where the invitation says so',
+    title: 'is accepted by itself where the invitation has auto_accept',
     ...request,
     record: { ...open, value: { ...open.value, accept: 'auto' } },
     effects: {
@@ -913,7 +913,7 @@ table('did-exchange', [
     },
   },
   {
-    title: 'tells nobody where there is no peer',
+    title: 'sends nothing where there is no peer',
     command: 'reject',
     record: open,
     effects: { record: { states: ['error'], patch: { error_msg: 'Rejected' } } },

@@ -172,7 +172,7 @@ table('out-of-band', [
     },
   },
   {
-    title: 'is written to where its document says',
+    title: 'is written to at the endpoint of its document',
     result: 'resolved',
     record: web,
     output: onWeb(),
@@ -1021,7 +1021,7 @@ table('out-of-band', [
     },
   },
   {
-    title: 'does not reuse a connection where the call says so',
+    title: 'does not reuse a connection where the call forbids it',
     command: 'receive-invitation',
     body: { ...invitation, services: [PEER_DID] },
     query: { use_existing_connection: 'false' },

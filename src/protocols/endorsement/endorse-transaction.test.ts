@@ -190,7 +190,7 @@ table('endorse-transaction', [
     },
   },
   {
-    title: 'is looked at by itself, as the flag says, though nobody has set a role',
+    title: 'is checked by itself, by the flag, though nobody has set a role',
     message: 'request',
     body: ASKING,
     settings: settings({ role: 'endorser', autoEndorse: true, endorseWith: ENDORSER_DID }),
@@ -254,7 +254,7 @@ table('endorse-transaction', [
     },
   },
   {
-    title: 'is written by itself, as the flag says',
+    title: 'is written by itself, by the flag',
     message: 'endorse',
     body: { ...ANSWERED, signature_response: ENDORSED },
     record: authors('transaction_resent'),
@@ -381,7 +381,7 @@ table('endorse-transaction', [
     },
   },
   {
-    title: 'is asked for by itself, as the flag says',
+    title: 'is requested by itself, by the flag',
     command: 'begin',
     connection: AUTHORS,
     body: { id: 't1', order: ORDER, request: REQUEST, subject: { result: {} } },

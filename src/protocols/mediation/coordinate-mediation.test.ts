@@ -406,7 +406,7 @@ table('coordinate-mediation', [
     },
   },
   {
-    title: 'confirms a key that the controller has told',
+    title: 'confirms a key that the controller has given',
     message: 'keylist-update-response',
     body: answer('add', 'no_change'),
     record: granted,
@@ -779,7 +779,7 @@ table('coordinate-mediation', [
     },
   },
   {
-    title: 'tells the mediator of new keys',
+    title: 'sends the mediator new keys',
     command: 'register',
     body: { keys: [{ verkey: A, connection: 'c7' }, { verkey: B }] },
     record: granted,
@@ -840,7 +840,7 @@ table('coordinate-mediation', [
     effects: {},
   },
   {
-    title: 'of a key that it was told of a moment ago has no effect',
+    title: 'of a key that was added a moment ago has no effect',
     command: 'register',
     body: { keys: [{ verkey: A }] },
     record: granted,
@@ -848,7 +848,7 @@ table('coordinate-mediation', [
     effects: {},
   },
   {
-    title: 'of a key that it refused is told again',
+    title: 'of a key that it refused is sent again',
     command: 'register',
     body: { id: 'u2', keys: [{ verkey: A }] },
     record: granted,

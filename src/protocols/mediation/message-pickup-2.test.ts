@@ -35,7 +35,7 @@ table('messagepickup-2', [
     effects: { send: [{ type: 'status', transient: true, body: { recipient_key: 'did:key:z', message_count: 0, total_bytes: 0 } }] },
   },
   {
-    title: 'is told of live mode on a socket',
+    title: 'is answered with live mode on a socket',
     message: 'status-request',
     channel: live,
     mail: mail([]),
@@ -72,7 +72,7 @@ table('messagepickup-2', [
   },
   { title: 'of no messages', message: 'delivery-request', body: { limit: 0 }, error: 'message-invalid' },
   {
-    title: 'removes the mail, and tells what is left',
+    title: 'removes the mail, and answers the remaining count',
     message: 'messages-received',
     body: { message_id_list: ['m1', 'm1', 'm2'] },
     mail: mail([3], 5),
@@ -94,7 +94,7 @@ table('messagepickup-2', [
     },
   },
   {
-    title: 'tells that one is left where the count says none',
+    title: 'answers that one is left where the count is none',
     message: 'messages-received',
     body: { message_id_list: ['m1', 'm2'] },
     mail: mail([3], 2),
@@ -116,7 +116,7 @@ table('messagepickup-2', [
     },
   },
   {
-    title: 'tells that nothing is left',
+    title: 'answers that nothing is left',
     message: 'messages-received',
     body: { message_id_list: ['m1'] },
     mail: mail([], 1),

@@ -269,7 +269,7 @@ table('revocation-registry', [
     text: 'The registry is not on the ledger: its state cannot be active',
   },
   {
-    title: 'is said to be full: the one that stood by issues',
+    title: 'is set to full: the one that stood by issues',
     command: 'set-state',
     body: { cred_def_id: 'cd', state: 'full' },
     record: registry('active', { use: 'issuing' }),

@@ -31,7 +31,7 @@ async function listen(agent: TestAgent, token: string) {
   return frames;
 }
 
-test('/ws tells what another process did, once, and of this wallet alone', async () => {
+test('/ws shows events of another process, once, and of this wallet alone', async () => {
   const [mine, other] = [await newTenant(one, 'listens'), await newTenant(one, 'another')];
   const frames = await listen(two, mine.token);
   const here = tenantOf(two, mine.id, mine.token);
