@@ -10,6 +10,7 @@ import { AppError, asAppError } from './errors.ts';
 import type { Calls } from './kernel/calls.ts';
 import type { Kernel } from './kernel/context.ts';
 import { shortHash } from './kernel/jobs.ts';
+import { checkedAs } from './kernel/json.ts';
 import type { KnownCommand, Registry } from './kernel/registry.ts';
 import { shortUrl } from './kernel/short-links.ts';
 import { mediationId } from './mediation/names.ts';
@@ -60,7 +61,7 @@ export async function standingInvitation(
   }
   if (!made) throw new AppError('internal', 'the invitation of the mediator was deleted as it was made');
   const invitation = made.invitation as JsonObject;
-  const [service] = invitation.services as unknown as [Service];
+  const [service] = checkedAs<[Service]>(invitation.services);
   const { '@id': id, label } = invitation;
   const { recipientKeys, routingKeys, serviceEndpoint } = service;
   const verkeys = (keys: readonly string[] | undefined) => keys?.map((name) => didKeyToVerkey(name.split('#')[0]!) ?? name);
@@ -189,7 +190,7 @@ export async function followMediator(
 /** The command that takes an invitation of this type. */
 export const receiverOf = (registry: Registry, invitation: JsonObject): KnownCommand | undefined =>
   /\/invitation$/.test(String(invitation['@type']))
-    ? registry.commandOf(registry.speaker(String(invitation['@type'])), 'receive-invitation')
+    ? registry.commandOf(registry.protocolOf(String(invitation['@type'])), 'receive-invitation')
     : undefined;
 
 /** One look at how far it has come, and the next step. @returns whether nothing is left to do */

@@ -107,7 +107,7 @@ test('what is listed here is spoken', () => {
   for (const text of Object.values(ELSEWHERE).flatMap((texts) => Object.keys(texts))) {
     const type = parseMessageType(text);
     if (type && !['invitation', 'ack', 'problem-report'].includes(type.name)) assert.equal(typeof registry.message(text), 'object', text);
-    else if (type) assert.ok(registry.speaker(text), text);
+    else if (type) assert.ok(registry.protocolOf(text), text);
     else if (parseProtocol(text)) assert.equal(registry.features(text).length, 1, text);
   }
 });

@@ -4,8 +4,8 @@ import { verifyBytes } from '../didcomm/keys.ts';
 import { certifies } from '../dids/self-certifying.ts';
 import { bareDid } from '../dids/unqualified.ts';
 import type { Effects } from '../kernel/effects.ts';
+import { checkedAs, jsonOf } from '../kernel/json.ts';
 import type { Incoming } from '../kernel/protocol.ts';
-import type { JsonObject } from '../ports/json.ts';
 import { type Agent2018Peer, connection, id2018 } from '../records/connection.ts';
 import {
   type Ctx,
@@ -71,14 +71,16 @@ export function sendRequest(ctx: Ctx): Effects {
 }
 
 export function requestReceived(ctx: Ctx, message: Incoming): Effects {
-  const asked = message.body as unknown as Request;
+  const asked = checkedAs<Request>(message.body);
   const nonce = asked.nonce ?? asked.request_nonce ?? refuse('malformed');
   if (asked.nonce !== undefined && asked.request_nonce !== undefined && asked.nonce !== asked.request_nonce) refuse('nonce-mismatch');
   const mine = ctx.record;
   if (mine && mine.state !== 'invitation') {
     // the same request again, because its answer may have been lost; any other finds the offer used
     if (mine.value.their_did !== bareDid(asked.did) || mine.value.request_id !== nonce) refuse('out-of-order');
-    return mine.state === 'request' ? {} : { next: [{ command: 'say-again', record: { category: connection.category, id: mine.id } }] };
+    return mine.state === 'request'
+      ? {}
+      : { next: [{ command: 'repeat-response', record: { category: connection.category, id: mine.id } }] };
   }
   if (!mine && message.thid !== nonce) refuse('unknown-id');
   if (mine && ctx.now >= Number(mine.value.offer_expires)) refuse('offer-expired');
@@ -90,7 +92,7 @@ export function requestReceived(ctx: Ctx, message: Incoming): Effects {
     work: [
       {
         op: 'agent-2018/resolve',
-        input: { dids, echo: { request: request as unknown as JsonObject, nonce, profile: message.profile ?? null } },
+        input: { dids, echo: { request: jsonOf(request), nonce, profile: message.profile ?? null } },
         result: 'request-located',
       },
     ],
@@ -164,13 +166,13 @@ export function responseOf(ctx: Ctx, mine: { did: string; verkey: string }): Non
 
 export function responseReceived(ctx: Ctx, message: Incoming): Effects {
   const { value, id } = ctx.record!;
-  const response = message.body as unknown as Static<typeof Response>;
+  const response = checkedAs<Static<typeof Response>>(message.body);
   const nonce = value.request_id!;
   if ((response.request_nonce ?? response.nonce) !== nonce || (response.nonce ?? nonce) !== nonce) refuse('nonce-mismatch');
   if (message.thid !== nonce && !(message.profile === 'indy-node' && message.thid === value.my_did)) refuse('nonce-mismatch');
   const did = bareDid(response.did);
   if (!looksLikeVerkey(response.verkey) || !certifies(response.did, response.verkey)) refuse('responder-key-mismatch');
-  const wired = value.agent2018 as unknown as Agent2018Peer;
+  const wired = checkedAs<Agent2018Peer>(value.agent2018);
   if (did === wired.endpoint_did || response.verkey === wired.endpoint_verkey) refuse('not-pairwise');
   if (ctx.loaded.known) refuse('did-in-use');
   if (response.sig) {

@@ -231,7 +231,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         };
       },
     },
-    'say-again': {
+    'repeat-response': {
       from: ['response', 'active'],
       role: 'inviter',
       step: (ctx) => ({ send: [responseOf(ctx, { did: ctx.record!.value.my_did!, verkey: ctx.record!.value.my_verkey! })] }),

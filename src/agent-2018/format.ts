@@ -68,7 +68,7 @@ export const agent2018 =
     return {
       name: 'agent-2018',
       traits: { didcomm: false, problemTopic: 'legacy_problem', threadNamesInvitation: true, replayWindow: REPLAY_WINDOW_MS },
-      speaks: (connection) => agent2018PeerOf(connection) !== undefined,
+      isFormatOf: (connection) => agent2018PeerOf(connection) !== undefined,
       open: async (body) => (endpoints.all().length > 0 ? await open2018(kernel, endpoints.all(), notices, body) : 'not-mine'),
       seal: (sealing) => seal(kernel, sealing),
       dropped({ owner, message, reason, detail }) {

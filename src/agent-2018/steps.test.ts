@@ -313,11 +313,11 @@ table('connection-2018', [
   },
   { title: 'again while the controller waits has no effect', ...asking, body: request, record: requested, effects: {} },
   {
-    title: 'again after the response has it said again',
+    title: 'again after the response has the response repeated',
     ...asking,
     body: request,
     record: { ...requested, state: 'response' },
-    effects: { next: [{ command: 'say-again', record: { category: 'connection', id: 'c1' } }] },
+    effects: { next: [{ command: 'repeat-response', record: { category: 'connection', id: 'c1' } }] },
   },
   {
     title: 'of another finds the offer used',
@@ -449,7 +449,7 @@ table('connection-2018', [
     error: 'message-invalid',
   },
   {
-    title: 'is told to the controller, and leaves no record that was only looked at',
+    title: 'is a webhook, and leaves no record behind a look-up',
     failed: { result: 'request-located', code: 'did-not-found', text: 'no such DID' },
     record: record('inviter', 'init'),
     effects: {
@@ -470,7 +470,7 @@ table('connection-2018', [
     effects: { emit: [{ topic: 'legacy_problem', payload: { reason: 'no such DID', connection_id: 'c1' } }] },
   },
   {
-    title: 'is believed before what the offer says',
+    title: 'comes before the claim of the offer',
     result: 'offer-located',
     output: {
       found: { [WEB]: { verkey: ENDPOINT, endpoint: 'https://found.example' } },
@@ -776,8 +776,8 @@ table('connection-2018', [
     },
   },
   {
-    title: 'says the response again',
-    command: 'say-again',
+    title: 'repeats the response',
+    command: 'repeat-response',
     record: { ...requested, state: 'active', value: { ...requested.value, my_did: didOfKey(OUR_KEY), my_verkey: OUR_KEY } },
     settings,
     effects: {
@@ -805,7 +805,7 @@ const OFFER = { schema_id: 's1', cred_def_id: 'cd1', key_correctness_proof: {}, 
 
 table('credential-2018', [
   {
-    title: 'becomes one of issue-credential 2.0, with what it says as a preview',
+    title: 'becomes one of issue-credential 2.0, with its values as a preview',
     message: 'credential_offer',
     body: { ...OFFER, data: { degree: 'Maths' }, comment: 'hi' },
     connection: peer,

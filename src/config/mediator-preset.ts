@@ -25,7 +25,9 @@ function mediatorEndpoints(given: readonly string[], inbound: readonly (readonly
   const [first] = inbound;
   const urls = given.length > 0 || !first ? given : [`${first[0]}://${first[1]}:${first[2]}`];
   if (urls.length === 0 || urls.some((url) => URL.canParse(url) && ANYWHERE.test(new URL(url).hostname)))
-    throw new ConfigError('--endpoint: give the address at which wallets reach this mediator, as in --endpoint https://mediator.example.com');
+    throw new ConfigError(
+      '--endpoint: give the address at which wallets reach this mediator, as in --endpoint https://mediator.example.com',
+    );
   const both = inbound.some(([module, host, port]) => module === 'ws' && inbound.some((one) => `${one}` === `http,${host},${port}`));
   return both && !urls.some((url) => /^wss?:/i.test(url)) ? [...urls, urls[0]!.replace(/^http/i, 'ws')] : urls;
 }

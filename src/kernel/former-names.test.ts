@@ -70,6 +70,7 @@ const JOBS: readonly (readonly [kind: JobKind, stored: object, read: object])[] 
     },
   ],
   ['command', { protocol: 'out-of-band', command: 'forget-key' }, { protocol: 'out-of-band', command: 'remove-key' }],
+  ['command', { protocol: 'legacy-connection', command: 'say-again' }, { protocol: 'legacy-connection', command: 'repeat-response' }],
   ['command', { command: 'x', input: { gone: 1, awaits: 2, reply: 3 } }, { command: 'x', input: { gone: 1, awaits: 2, reply: 3 } }],
 ];
 

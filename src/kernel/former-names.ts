@@ -1,12 +1,19 @@
 import type { JsonObject } from '../ports/json.ts';
 import type { ClaimedJob, Database, JobWrite, StoredDedupKey, StoredRecord } from '../ports/store.ts';
 import { DEFERRED_ANSWER } from './commit-plan.ts';
+import { checkedAs, jsonOf } from './json.ts';
 import type { Registry } from './registry.ts';
 
 /**
  * Names under which earlier versions stored members of sealed values. A read gives today's names, the next write stores them. A migration cannot do that: values
  * are sealed under the tenant's key, and a locked wallet's key is not at hand. No search tag has changed its name, so rows of both forms are found alike.
  */
+
+/** Commands by their former names. */
+const FORMER_COMMANDS = new Map([
+  ['forget-key', 'remove-key'],
+  ['say-again', 'repeat-response'],
+]);
 
 type Upgrade = (value: JsonObject) => JsonObject;
 
@@ -28,15 +35,18 @@ const mailUpgraded = (payload: JsonObject): JsonObject => renamed(payload, 'awai
 
 /** A job that waits in the payload of a `keylist` job. */
 function orderUpgraded(order: JsonObject): JsonObject {
-  const { kind, payload, ...rest } = renamed(order, 'cause', 'callId') as unknown as JobWrite;
-  return { ...rest, kind: kind === 'tell' ? 'local-message' : kind, payload: payloadUpgraded(kind, payload) } as unknown as JsonObject;
+  const { kind, payload, ...rest } = checkedAs<JobWrite>(renamed(order, 'cause', 'callId'));
+  return jsonOf({ ...rest, kind: kind === 'tell' ? 'local-message' : kind, payload: payloadUpgraded(kind, payload) });
 }
 
 /** The payload of a job, under today's names. */
 export function payloadUpgraded(kind: JobWrite['kind'], payload: JsonObject): JsonObject {
   if (kind === 'deliver') return mailUpgraded(payload);
   if (kind === 'tell') return peerUpgraded(payload);
-  if (kind === 'command' && payload.command === 'forget-key') return { ...payload, command: 'remove-key' };
+  if (kind === 'command') {
+    const command = FORMER_COMMANDS.get(String(payload.command));
+    return command === undefined ? payload : { ...payload, command };
+  }
   if (kind !== 'keylist') return payload;
   const { jobs, kept, ...rest } = renamed(payload, 'gone', 'removedKeys');
   return {

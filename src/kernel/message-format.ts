@@ -63,7 +63,7 @@ export interface MessageFormat {
   /** @returns `not-mine` where the bytes are of another format */
   open(body: Uint8Array): Promise<Opened | Refusal | 'not-mine'>;
   /** Whether messages to the peer of this connection, or to one without a connection, have this format. */
-  speaks(connection: LoadedRecord | undefined): boolean;
+  isFormatOf(connection: LoadedRecord | undefined): boolean;
   /**
    * A message as its delivery job holds it; undefined where the format leaves it out.
    * @throws AppError `bad-request` where the format has no such message, `wrong-state` where the peer has no keys yet

@@ -37,7 +37,7 @@ export interface Registry extends Spoken {
   readonly records: ReadonlyMap<string, RecordDef>;
   message(type: string): KnownMessage | TypeMiss;
   /** The protocol of a message type, also of one that comes in no envelope, as an invitation. */
-  speaker(type: string): Protocol | undefined;
+  protocolOf(type: string): Protocol | undefined;
   /** Whether some registered protocol has its types under this one's prefix: a family that is not supported may still mean one. */
   kindred(type: string): boolean;
   /**
@@ -87,12 +87,12 @@ function indexOf(protocols: readonly Protocol[], extraRecords: readonly RecordDe
     byName.set(protocol.name, protocol);
     addRecord(protocol.binds as RecordDef);
     if (!protocol.stateless) stateful.set(protocol.binds.category, [...(stateful.get(protocol.binds.category) ?? []), protocol]);
-    for (const [type, say] of Object.entries(protocol.translate ?? {}))
+    for (const [type, translate] of Object.entries(protocol.translate ?? {}))
       translations.set(
         type,
-        say &&
+        translate &&
           ((message) => {
-            const { type: name, body } = say(message);
+            const { type: name, body } = translate(message);
             return { type: `${protocol.uris[0]}/${name}`, body };
           }),
       );
@@ -178,7 +178,7 @@ export function createRegistry(
     publicCommands: Object.freeze([...commands.values()].filter(({ step }) => step.route && step.face === 'public')),
     threaded: Object.freeze([...stateful.keys()]),
     message: messageOf,
-    speaker(type: string): Protocol | undefined {
+    protocolOf(type: string): Protocol | undefined {
       const parsed = typeOf(type);
       return parsed && versions.get(`${parsed.family}/${parsed.major}`);
     },
@@ -187,8 +187,8 @@ export function createRegistry(
       return parsed !== undefined && prefixes.has(canonicalPrefix(parsed.prefix));
     },
     translation(message: JsonObject): Translation | null | undefined {
-      const say = translations.get(String(message['@type']));
-      return say === undefined || say === null ? say : say(message);
+      const translate = translations.get(String(message['@type']));
+      return translate === undefined || translate === null ? translate : translate(message);
     },
     command(protocol: string, name: string): KnownCommand {
       const known = commands.get(`${protocol} ${name}`);

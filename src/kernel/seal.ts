@@ -42,8 +42,8 @@ export async function sealAll(
 
 /** The format of messages to the peer of a connection, or to one without a connection. */
 export function formatOf({ messageFormats }: Kernel, connection: LoadedRecord | undefined): Kernel['messageFormats'][number] {
-  const found = messageFormats.findLast((format) => format.speaks(connection));
-  if (!found) throw new AppError('internal', 'no message format speaks to this peer');
+  const found = messageFormats.findLast((format) => format.isFormatOf(connection));
+  if (!found) throw new AppError('internal', 'there is no message format for this peer');
   return found;
 }
 

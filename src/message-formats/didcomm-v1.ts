@@ -72,7 +72,7 @@ export function didcommV1(kernel: Kernel): MessageFormat {
   return {
     name: 'didcomm-v1',
     traits: { didcomm: true, threadNamesInvitation: false, replayWindow: REPLAY_WINDOW_MS },
-    speaks: () => true,
+    isFormatOf: () => true,
     async open(body) {
       let parsed: Parsed;
       try {

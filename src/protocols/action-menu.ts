@@ -95,16 +95,16 @@ export const actionMenu = defineProtocol({
     perform: command({
       ...ofMenu('perform', 'Perform an action associated with the active menu'),
       body: Type.Object({ name: Type.Optional(Name), params: Params }),
-      step: (ctx, { body }) => say(ctx, 'perform', compact({ name: body.name, params: body.params ?? {} })),
+      step: (ctx, { body }) => sending(ctx, 'perform', compact({ name: body.name, params: body.params ?? {} })),
     }),
     request: {
       ...ofMenu('request', 'Request the active menu'),
-      step: (ctx) => say(ctx, 'menu-request', {}),
+      step: (ctx) => sending(ctx, 'menu-request', {}),
     },
     'send-menu': command({
       ...ofMenu('send-menu', 'Send an action menu to a connection'),
       body: Type.Object({ menu: Menu }),
-      step: (ctx, { body }) => say(ctx, 'menu', body.menu),
+      step: (ctx, { body }) => sending(ctx, 'menu', body.menu),
     }),
   },
 });
@@ -113,7 +113,7 @@ function ofMenu(name: string, summary: string): { route: string; tag: string; su
   return { route: `POST /action-menu/{conn_id}/${name}`, tag: 'action-menu', summary, from: '*' };
 }
 
-function say(ctx: StepContext, type: string, body: JsonObject): Effects {
+function sending(ctx: StepContext, type: string, body: JsonObject): Effects {
   const { state, id } = ctx.connection!;
   if (state !== 'active' && state !== 'response') throw new AppError('forbidden', `Connection ${id} not ready`);
   return { send: [{ type, body }], answer: {} };

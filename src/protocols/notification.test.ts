@@ -8,6 +8,6 @@ table('notification', []);
 test('acks and problem reports have no step of their own, and peers that ask are told of the protocol', () => {
   for (const name of ['ack', 'problem-report'])
     assert.equal(registry.message(`https://didcomm.org/notification/1.0/${name}`), 'unknown-type', name);
-  assert.equal(registry.speaker('https://didcomm.org/notification/1.0/ack')?.name, 'notification');
+  assert.equal(registry.protocolOf('https://didcomm.org/notification/1.0/ack')?.name, 'notification');
   assert.equal(registry.features('https://didcomm.org/notification/*').length, 1);
 });

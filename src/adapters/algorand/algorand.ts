@@ -94,8 +94,8 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     });
     const healthy = each.filter(({ ok }) => ok);
     const round = Math.max(...each.map((state) => state.round ?? 0)) || undefined;
-    const told = all.length > 1 ? { nodes: each, quorum: nodes.quorum } : {};
-    const unfit = (reason: string | undefined) => ({ ok: false, reason, ...(round === undefined ? {} : { round }), ...told });
+    const details = all.length > 1 ? { nodes: each, quorum: nodes.quorum } : {};
+    const unfit = (reason: string | undefined) => ({ ok: false, reason, ...(round === undefined ? {} : { round }), ...details });
     if (healthy.length < nodes.quorum) {
       const first = each.findIndex(({ ok }) => !ok);
       const counted = all.length > 1 ? `${healthy.length} of the ${nodes.quorum} nodes that must agree are well; node ${first + 1}: ` : '';
@@ -103,7 +103,7 @@ export const algorandLedger = (config: AlgorandConfig): Ledger => {
     }
     try {
       const found = await registry();
-      return found.state === 'ready' ? { ok: true, round, ...told } : unfit(found.reason);
+      return found.state === 'ready' ? { ok: true, round, ...details } : unfit(found.reason);
     } catch (error) {
       return unfit(asLedgerError(error).message);
     }

@@ -223,7 +223,7 @@ const operations: Record<string, (library: Library, input: never) => unknown> = 
   },
 };
 
-const say = (reply: Reply): void => parentPort?.postMessage(reply);
+const post = (reply: Reply): void => parentPort?.postMessage(reply);
 
 let library: Library | undefined;
 try {
@@ -232,18 +232,18 @@ try {
   // The library is looked for at the first call, not at the import.
   loaded.anoncreds.generateNonce();
   library = loaded;
-  say({ ready: true });
+  post({ ready: true });
 } catch (error) {
-  say({ ready: false, reason: error instanceof Error ? error.message : 'it could not be loaded' });
+  post({ ready: false, reason: error instanceof Error ? error.message : 'it could not be loaded' });
 }
 
 parentPort?.on('message', ({ id, operation, input }: Call) => {
   try {
     const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined;
     if (!run || !library) throw new Error('no such operation');
-    say({ id, value: run(library, input as never) });
+    post({ id, value: run(library, input as never) });
   } catch (error) {
-    say({ id, error: error instanceof Error ? error.message : 'unknown error' });
+    post({ id, error: error instanceof Error ? error.message : 'unknown error' });
   }
 });
 

@@ -96,7 +96,7 @@ export function createDoor(options: DoorOptions): Door {
   }
 
   /** At most one line a second: a flood must not become one of the log. */
-  function say(name: string, text: string): void {
+  function notice(name: string, text: string): void {
     if (performance.now() - warned < 1000) return;
     warned = performance.now();
     log.warn({ address: name }, text);
@@ -105,7 +105,7 @@ export function createDoor(options: DoorOptions): Door {
   function cutOldest(group: Group | undefined): void {
     const [oldest] = group?.bodies ?? [];
     if (!oldest) return;
-    say(oldest.of.name, 'an unfinished request was ended: too many of them, or too large');
+    notice(oldest.of.name, 'an unfinished request was ended: too many of them, or too large');
     goodbye(oldest.socket);
     for (const [request, body] of bodies) if (body === oldest) release(request);
   }
@@ -148,14 +148,14 @@ export function createDoor(options: DoorOptions): Door {
       // the oldest come first
       if (age < graceMs) break;
       if (socket.bytesRead - start >= (age / 1000) * MIN_RATE) continue;
-      say(of.name, 'an unfinished request was ended: it came too slowly');
+      notice(of.name, 'an unfinished request was ended: it came too slowly');
       goodbye(socket);
       release(request);
     }
   }, TICK_MS);
   ticking.unref();
 
-  const keep = (server: Server): void => boundConnections(server, { perAddress, maxConnections, trusted, say, begin, release });
+  const keep = (server: Server): void => boundConnections(server, { perAddress, maxConnections, trusted, notice, begin, release });
 
   return Object.freeze({ keep, nameOf, grew, close: () => clearInterval(ticking) });
 }
@@ -166,14 +166,14 @@ interface Bounds {
   readonly maxConnections: number;
   /** Whether an address is a reverse proxy's. */
   trusted(address: string): boolean;
-  say(name: string, text: string): void;
+  notice(name: string, text: string): void;
   /** A body begins, and is over. */
   begin(request: IncomingMessage): void;
   release(request: IncomingMessage): void;
 }
 
 /** Bounds the connections of one server. */
-function boundConnections(server: Server, { perAddress, maxConnections, trusted, say, begin, release }: Bounds): void {
+function boundConnections(server: Server, { perAddress, maxConnections, trusted, notice, begin, release }: Bounds): void {
   const callers = new Map<string, Caller>();
   const whose = new Map<Socket, { readonly name: string; readonly caller: Caller; state: 'unfinished' | 'idle' | 'working' }>();
 
@@ -197,7 +197,7 @@ function boundConnections(server: Server, { perAddress, maxConnections, trusted,
   function yieldOne(caller: Caller | undefined, name: string): boolean {
     const [victim = caller && [...caller.idle][0]] = caller?.unfinished ?? [];
     if (!victim) return false;
-    say(name, 'a connection was ended: too many are open');
+    notice(name, 'a connection was ended: too many are open');
     goodbye(victim);
     move(victim);
     return true;
