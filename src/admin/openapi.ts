@@ -1,3 +1,4 @@
+import { jsonOf } from '../kernel/json.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Operation } from './operations.ts';
 
@@ -37,7 +38,7 @@ export function openapiDocument(operations: readonly Operation[], version: strin
       version,
       description: 'The admin API: what a controller calls. Paths, bodies and records are those of ACA-Py.',
     },
-    paths: paths as unknown as JsonObject,
+    paths: jsonOf(paths),
     components: {
       securitySchemes: {
         ApiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },

@@ -1,3 +1,4 @@
+import { checkedAs } from '../kernel/json.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Database } from '../ports/store.ts';
 
@@ -20,7 +21,7 @@ const MAX_KEYS = 8;
 
 /** The present key of an Endpoint DID, and those that it had before. */
 function keysOf({ verkey, former_keys }: JsonObject): string[] {
-  const former = (former_keys ?? []) as unknown as { verkey: string }[];
+  const former = checkedAs<{ verkey: string }[]>(former_keys ?? []);
   return [String(verkey), ...former.slice(0, MAX_KEYS).map((key) => key.verkey)];
 }
 

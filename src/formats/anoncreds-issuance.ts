@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts';
 import type { Issuance, PreviewAttribute } from '../kernel/format.ts';
+import { checkedAs, jsonOf } from '../kernel/json.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { Credential } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -113,7 +114,7 @@ export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
 
   async store(ctx, { offer, credential: received, secret, offered, lax }) {
     const id = String(offer.cred_def_id);
-    const given = received as unknown as Credential;
+    const given = checkedAs<Credential>(received);
     if (given.cred_def_id !== id || given.schema_id !== offer.schema_id)
       throw new AppError('bad-request', 'The credential is of another definition than the one offered');
     for (const [name, value] of Object.entries(given.values ?? {})) {
@@ -150,6 +151,6 @@ export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
         issuerId: credentialDefinition.issuerId,
       },
     };
-    return { credential: credential as unknown as JsonObject, info, ...(registry && { detail: place }) };
+    return { credential: jsonOf(credential), info, ...(registry && { detail: place }) };
   },
 };

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { checkedAs } from '../kernel/json.ts';
 import type { WorkContext, WorkOps } from '../kernel/work.ts';
 import type { AnonCredsSchema, CredentialDefinition } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -12,9 +13,9 @@ export const json = (bytes: Uint8Array): JsonObject => JSON.parse(Buffer.from(by
 export const bytes = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value), 'utf8');
 
 export const readSchema = async (ctx: WorkContext, id: string): Promise<AnonCredsSchema> =>
-  (await ctx.ledger().read(id, 'SCHEMA')) as unknown as AnonCredsSchema;
+  checkedAs<AnonCredsSchema>(await ctx.ledger().read(id, 'SCHEMA'));
 export const readDefinition = async (ctx: WorkContext, id: string): Promise<CredentialDefinition> =>
-  (await ctx.ledger().read(id, 'CLAIM_DEF')) as unknown as CredentialDefinition;
+  checkedAs<CredentialDefinition>(await ctx.ledger().read(id, 'CLAIM_DEF'));
 
 /** The holder's link secret; made at its first use. Two that make it at once agree on the one that was stored first. */
 export async function linkSecret(ctx: WorkContext): Promise<string> {

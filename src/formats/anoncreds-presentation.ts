@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts';
 import { now } from '../kernel/clock.ts';
 import type { Match, Presentation as Presenting } from '../kernel/format.ts';
+import { checkedAs, jsonOf } from '../kernel/json.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type {
   AnonCredsSchema,
@@ -39,7 +40,7 @@ const MAX_HELD = 10_000;
 
 /** The facts about a held credential that restrictions and listings read: stored beside it. */
 function held(row: StoredRecord): HeldCredential {
-  const { subject, credential } = row.value as unknown as { subject: HeldCredential['subject']; credential: Credential };
+  const { subject, credential } = checkedAs<{ subject: HeldCredential['subject']; credential: Credential }>(row.value);
   return { id: row.id, subject, values: credential.values };
 }
 
@@ -48,11 +49,11 @@ const MATCH_SLICE = 5_000;
 
 /** The wallet's credentials that may answer a request, oldest first, and which referent each answers. @throws AppError `bad-request` where it is no proof request */
 async function matchHeld(ctx: WorkContext, request: PresentationRequest): Promise<{ rows: StoredRecord[]; matches: Matches }> {
-  checkRequest(request as unknown as JsonObject, 'bad-request');
+  checkRequest(jsonOf(request), 'bad-request');
   const found = await ctx.store.find(ctx.tenant, 'credential', { limit: MAX_HELD });
   // credentials of other formats name theirs
   const rows = found.rows.filter(({ value }) => value.format === undefined);
-  const slice = Math.max(1, Math.floor(MATCH_SLICE / weightOf(request as unknown as JsonObject)));
+  const slice = Math.max(1, Math.floor(MATCH_SLICE / weightOf(jsonOf(request))));
   const matches = knownWql(() => matchCredentials(request, []));
   for (let start = 0; start < rows.length; start += slice) {
     if (start > 0) await new Promise((resolve) => setImmediate(resolve));
@@ -89,7 +90,7 @@ interface Use {
 
 /** A controller's choice, held against the request and the wallet. @throws AppError `bad-request` with what is wrong */
 function chosenBy(choice: Choice, request: PresentationRequest, rows: ReadonlyMap<string, StoredRecord>): Shown {
-  checkChoice(request as unknown as JsonObject, choice);
+  checkChoice(jsonOf(request), choice);
   const credentials = new Map<string, Use>();
   const times = new Map<string, number>();
   const take = (
@@ -153,7 +154,7 @@ async function chosenHere(
 
 /** Whether a credential of the wallet is revoked at the time that would be shown for an interval. */
 async function isRevokedFor(ctx: WorkContext, row: StoredRecord, interval: Interval): Promise<boolean> {
-  const credential = row.value.credential as unknown as Credential;
+  const credential = checkedAs<Credential>(row.value.credential);
   const index = indexOf(credential);
   if (index === undefined) return false;
   try {
@@ -218,7 +219,7 @@ async function present(
   const credentialDefinitions: Record<string, CredentialDefinition> = {};
   const parts: (Part & { credential: Credential })[] = [];
   for (const use of shown.credentials) {
-    const credential = byId.get(use.id)!.value.credential as unknown as Credential;
+    const credential = checkedAs<Credential>(byId.get(use.id)!.value.credential);
     schemas[credential.schema_id] ??= await readSchema(ctx, credential.schema_id);
     credentialDefinitions[credential.cred_def_id] ??= await readDefinition(ctx, credential.cred_def_id);
     const split = indexOf(credential) === undefined ? [{ use }] : await byTime(ctx, use, credential.rev_reg_id!, intervals, shown.times);
@@ -240,7 +241,7 @@ async function present(
     schemas,
     credentialDefinitions,
   });
-  return { value: value as unknown as JsonObject };
+  return { value: jsonOf(value) };
 }
 
 /** How long a verifier waits until a status list that may still change is settled. */
@@ -310,7 +311,7 @@ async function match(
   ctx: WorkContext,
   { request, referents: wanted, extra = {} }: { request: JsonObject; referents?: readonly string[]; extra?: JsonObject },
 ): Promise<Match[]> {
-  const { rows, matches } = await matchHeld(ctx, request as unknown as PresentationRequest);
+  const { rows, matches } = await matchHeld(ctx, checkedAs<PresentationRequest>(request));
   const byId = new Map(rows.map((row) => [row.id, row]));
   const referents = new Map<string, string[]>();
   for (const [referent, ids] of Object.entries({ ...matches.attributes, ...matches.predicates })) {
@@ -333,17 +334,17 @@ export const anoncredsPresentation: Omit<Presenting, 'ids'> = {
     return withoutEmptyIntervals(request);
   },
 
-  checkChoice: (request, choice) => checkChoice(request, choice as unknown as Choice),
+  checkChoice: (request, choice) => checkChoice(request, checkedAs<Choice>(choice)),
 
   async present(ctx, { request, choice, proposal }) {
     // a proposal is a request, or the preview of version 1
     const isPreview = Array.isArray(proposal?.attributes) && proposal.requested_attributes === undefined;
-    const wishes = isPreview ? wishesOfPreview(proposal as unknown as PresentationPreview) : wishesOf(proposal ?? undefined);
-    return await present(ctx, request as unknown as PresentationRequest, choice as unknown as Choice | null, wishes);
+    const wishes = isPreview ? wishesOfPreview(checkedAs<PresentationPreview>(proposal)) : wishesOf(proposal ?? undefined);
+    return await present(ctx, checkedAs<PresentationRequest>(request), checkedAs<Choice | null>(choice), wishes);
   },
 
   verify: (ctx, { request, presentation }) =>
-    verifyAnonCreds(ctx, request as unknown as PresentationRequest, presentation as unknown as Presentation),
+    verifyAnonCreds(ctx, checkedAs<PresentationRequest>(request), checkedAs<Presentation>(presentation)),
 
   match,
 };

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts';
 import { BoundedMap } from '../kernel/bounded-map.ts';
+import { checkedAs } from '../kernel/json.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type {
   Credential,
@@ -31,7 +32,7 @@ export async function readRegistry(ctx: WorkContext, definitionId: string): Prom
   const texts = [issuerId, credDefId, tailsHash, tailsLocation];
   if (!texts.every((text) => typeof text === 'string') || !Number.isInteger(maxCredNum) || maxCredNum! < 1 || maxCredNum! > 32_768)
     throw new AppError('object-invalid', `${definitionId} is no definition of a revocation registry`);
-  return { definition: object as unknown as RevocationRegistryDefinition, definitionId };
+  return { definition: checkedAs<RevocationRegistryDefinition>(object), definitionId };
 }
 
 /** The registry that a credential names, of its own definition. @throws AppError as `readRegistry`; `bad-request` where it is of another definition */

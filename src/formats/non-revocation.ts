@@ -1,3 +1,4 @@
+import { checkedAs } from '../kernel/json.ts';
 import type {
   CredentialDefinition,
   Presentation,
@@ -47,7 +48,7 @@ export function withoutEmptyIntervals<Request extends object>(request: Request):
     return interval === undefined || read(interval) ? one : rest;
   };
   const referents = (all: unknown): object => Object.fromEntries(Object.entries(all as object).map(([name, one]) => [name, cleaned(one)]));
-  const { requested_attributes: attributes, requested_predicates: predicates } = request as unknown as PresentationRequest;
+  const { requested_attributes: attributes, requested_predicates: predicates } = checkedAs<PresentationRequest>(request);
   return { ...cleaned(request), requested_attributes: referents(attributes), requested_predicates: referents(predicates) } as Request;
 }
 

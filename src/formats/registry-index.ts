@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts';
 import type { NeedsNumber, RevocationIndex } from '../kernel/format.ts';
+import { checkedAs } from '../kernel/json.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type { RevocationRegistryDefinition } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -61,7 +62,7 @@ export async function ownRegistry(ctx: WorkContext, id: string): Promise<OwnRegi
   const definitionId = row?.value.rev_reg_id as string | undefined;
   const key = definitionId === undefined ? undefined : await ctx.store.key(ctx.tenant, registryKey(definitionId));
   if (!row || definitionId === undefined || !key) throw new AppError('bad-request', 'This wallet does not hold the revocation registry');
-  const definition = row.value.definition as unknown as RevocationRegistryDefinition;
+  const definition = checkedAs<RevocationRegistryDefinition>(row.value.definition);
   return { row, id, definitionId, definition, private: json(key.secret).private as JsonObject };
 }
 

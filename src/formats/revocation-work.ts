@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { AppError } from '../errors.ts';
+import { checkedAs } from '../kernel/json.ts';
 import type { WorkContext, WorkOps } from '../kernel/work.ts';
 import type { RevocationRegistryDefinition } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -28,7 +29,7 @@ interface Unserved {
 
 const unserved = async (ctx: WorkContext, registry: string): Promise<Unserved | undefined> => {
   const key = await ctx.store.key(ctx.tenant, registryKey(registry));
-  return key && (json(key.secret) as unknown as Unserved);
+  return key && checkedAs<Unserved>(json(key.secret));
 };
 
 /** The tails of a registry that was made before; undefined where they are gone. */

@@ -16,6 +16,7 @@ import {
   localMessageJob,
   workJob,
 } from './jobs.ts';
+import { checkedAs } from './json.ts';
 import { problemPayload } from './message-format.ts';
 import type { Protocol, StepContext } from './protocol.ts';
 import { type LoadedRecord, type RecordDef, viewOf } from './record.ts';
@@ -316,7 +317,7 @@ function dedupKeysOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: 
   return [
     {
       dedupKey: origin.dedupKey,
-      answer: answers.length > 0 ? { mail: answers as unknown as JsonObject[] } : undefined,
+      answer: answers.length > 0 ? { mail: checkedAs<JsonObject[]>(answers) } : undefined,
       expires: now + (origin.dedupLife ?? DEDUP_LIFE_MS),
     },
   ];

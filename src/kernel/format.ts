@@ -3,6 +3,7 @@ import { AppError, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import type { WorkOrder } from './effects.ts';
+import { jsonOf } from './json.ts';
 import type { RecordDef } from './record.ts';
 import type { Settings } from './settings.ts';
 import type { WorkContext, WorkOps } from './work.ts';
@@ -211,7 +212,7 @@ export function formatOrder(
   made: readonly JsonObject[] = [],
 ): WorkOrder {
   if (!first) throw new AppError('bad-request', 'No format of the exchange is supported');
-  return { op: `${first.format}/${act}`, input: { input: first.input, rest, made, result } as unknown as JsonObject, result };
+  return { op: `${first.format}/${act}`, input: jsonOf({ input: first.input, rest, made, result }), result };
 }
 
 /** The acts of all formats, by the names of their orders. `records`: those with states in which a credential is on its way. */

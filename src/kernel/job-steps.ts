@@ -5,7 +5,7 @@ import type { ClaimedJob, Commit } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
 import type { NextCommand, WorkOrder } from './effects.ts';
 import type { Engine } from './engine.ts';
-import { type AnswerRef, type CommandPayload, commandJob, type LedgerPayload, type LocalMessagePayload, type WorkPayload } from './jobs.ts';
+import { type AnswerRef, commandJob, payloadOf } from './jobs.ts';
 import type { CommandInput } from './protocol.ts';
 import { loadedRecord, viewOf } from './record.ts';
 import type { WorkContext, WorkOps } from './work.ts';
@@ -45,12 +45,12 @@ interface About {
 export async function runJob(on: On, job: ClaimedJob, lease: string): Promise<void> {
   const held = { id: job.id, lease };
   if (isLocalMessage(job)) {
-    const local = job.payload as unknown as LocalMessagePayload;
+    const local = payloadOf('local-message', job);
     await orFail(on, job, lease, undefined, () =>
       on.engine.deliverLocally(job.tenant, local, { job: held, callId: job.callId, answer: local.answer }),
     );
   } else if (job.kind === 'command') {
-    const payload = job.payload as unknown as CommandPayload;
+    const payload = payloadOf('command', job);
     const { protocol, step } = on.kernel.registry.command(payload.protocol, payload.command);
     const input: CommandInput = { body: payload.input, query: {} };
     await orFail(on, job, lease, { ...payload, result: payload.command }, () =>
@@ -69,7 +69,7 @@ export async function runJob(on: On, job: ClaimedJob, lease: string): Promise<vo
       }),
     );
   } else {
-    const payload = job.payload as unknown as WorkPayload;
+    const payload = payloadOf('work', job);
     await orFail(on, job, lease, payload, async () => {
       const op = on.ops[payload.op];
       if (!op) throw new AppError('internal', `no work is called ${payload.op}`);
@@ -138,7 +138,7 @@ async function orFail(on: On, job: ClaimedJob, lease: string, about: About | und
 
 /** Whether a failure is of this start or this hour, and nothing of the exchange: it waits. A call that waits gets the failure instead. */
 function passes(on: On, job: ClaimedJob, { code }: AppError): boolean {
-  const op = job.kind === 'work' ? (job.payload as unknown as WorkPayload).op : undefined;
+  const op = job.kind === 'work' ? payloadOf('work', job).op : undefined;
   if (op === undefined) return false;
   if (code === 'anoncreds-off') return true;
   if (job.callId !== undefined && on.isWaiting(job.callId)) return false;
@@ -156,7 +156,7 @@ async function fail(
   const held = { id: job.id, lease };
   const failure = { code: error.code, text: error.code === 'internal' ? errorRow('internal').text : error.message };
   const protocol = about && on.kernel.registry.protocol(about.protocol);
-  const reference = isLocalMessage(job) ? (job.payload as unknown as LocalMessagePayload).answer : undefined;
+  const reference = isLocalMessage(job) ? payloadOf('local-message', job).answer : undefined;
   const [[row] = []] = reference ? await on.kernel.db.store.load(job.tenant, [reference]) : [];
   const owner = row && on.kernel.registry.owner(row.category, row.value);
   const alone = (): Promise<unknown> =>
@@ -208,7 +208,7 @@ export async function ledgerDone(
   result: { round?: number; write: LedgerWrite } | AppError,
   rest: LedgerEnd = {},
 ): Promise<void> {
-  const payload = job.payload as unknown as LedgerPayload;
+  const payload = payloadOf('ledger', job);
   const held = { id: job.id, lease };
   if (result instanceof AppError) await fail(on, job, lease, payload, result, rest);
   else await orFail(on, job, lease, payload, () => resultOf(on, job, held, payload, result, rest));
@@ -231,7 +231,7 @@ export interface LedgerHandOver {
  */
 export async function ledgerHandOver(on: On, job: ClaimedJob, lease: string, to: LedgerHandOver, rest: LedgerEnd = {}): Promise<void> {
   const { registry, db } = on.kernel;
-  const payload = job.payload as unknown as LedgerPayload;
+  const payload = payloadOf('ledger', job);
   const { protocol, step } = registry.command(to.protocol, to.command);
   const owner = registry.protocol(payload.protocol);
   const [[row] = []] = await db.store.load(job.tenant, [{ category: payload.category, id: payload.id }]);
@@ -255,7 +255,7 @@ export async function ledgerHandOver(on: On, job: ClaimedJob, lease: string, to:
 
 /** Lets the controller see why a ledger write is not done yet. */
 export async function ledgerWaits(on: On, job: ClaimedJob, reason: string): Promise<void> {
-  const payload = job.payload as unknown as LedgerPayload;
+  const payload = payloadOf('ledger', job);
   const protocol = on.kernel.registry.protocol(payload.protocol);
   await on.engine.transition({
     tenant: job.tenant,

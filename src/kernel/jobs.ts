@@ -5,7 +5,7 @@ import type { EventWrite, JobWrite } from '../ports/store.ts';
 import { newId } from './ids.ts';
 import type { ConnectionlessPeer } from './record.ts';
 
-/** The record that a REST call answers with; jobs carry it so that each later step can write the snapshot. */
+/** The record that a REST call answers with; jobs carry it so that each later step can write the result. */
 export interface AnswerRef {
   readonly category: string;
   readonly id: string;
@@ -48,7 +48,7 @@ export type KeylistPayload =
       keys: { verkey: string; connection?: string; wallet?: string }[];
       /** Lanes whose mail waits for this. */
       lanes: string[];
-      /** What is kept for a peer that fetches it. */
+      /** A message in a mailbox. */
       kept: DeliverPayload[];
       jobs: JobWrite[];
       /** The connection whose `error_msg` names a refusal of the mediator. */
@@ -107,6 +107,19 @@ export interface Endorsement {
   readonly transaction: string;
   readonly group?: JsonObject;
 }
+
+interface Payloads {
+  deliver: DeliverPayload;
+  event: EventPayload;
+  command: CommandPayload;
+  'local-message': LocalMessagePayload;
+  work: WorkPayload;
+  ledger: LedgerPayload;
+  keylist: KeylistPayload;
+}
+
+/** The payload of a job. Jobs are written by the functions of this file alone, so those of a kind have its form. */
+export const payloadOf = <K extends keyof Payloads>(_kind: K, job: { readonly payload: object }): Payloads[K] => job.payload as Payloads[K];
 
 /** A short, stable name for a lane or a dedup key. */
 export const shortHash = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);

@@ -7,6 +7,7 @@ import type { Effects } from './effects.ts';
 import { isOpenInvitation } from './identity.ts';
 import { hashId } from './ids.ts';
 import { type DeliverPayload, deliverJob, shortHash } from './jobs.ts';
+import { checkedAs } from './json.ts';
 import type { MessageTraits, Opened } from './message-format.ts';
 import type { Channel, Incoming, MessageStep, Protocol, StepContext } from './protocol.ts';
 import type { InboundSession, MailSession } from './received.ts';
@@ -279,7 +280,7 @@ async function repeat(
   connection: string | undefined,
 ): Promise<Handled> {
   count('messages_repeated');
-  const mail = (answer?.mail ?? []) as unknown as DeliverPayload[];
+  const mail = checkedAs<DeliverPayload[]>(answer?.mail ?? []);
   const [first] = mail;
   if (!first) return { connection };
   // a peer without an address has fetched it, or it lies in its mailbox still

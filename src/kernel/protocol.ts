@@ -4,6 +4,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { KeyWrite, Lookup, MailboxStatus, MailQuery, Page, Query, QueuedMessage, StoredRecord } from '../ports/store.ts';
 import type { Change, Effects, Inner, SessionMode, Translation } from './effects.ts';
 import type { Formats } from './format.ts';
+import { checkedAs } from './json.ts';
 import type { PublicRoute } from './public-route.ts';
 import type { LoadedRecord, RecordDef, RecordValue } from './record.ts';
 import type { Settings } from './settings.ts';
@@ -279,4 +280,4 @@ export function command<B extends TSchema, V extends RecordValue = RecordValue>(
 }
 
 /** A change of a record of another kind than the protocol's own, for `others`: its patch is checked against its definition. */
-export const changed = <V extends RecordValue>(change: Change<V>): Change => change as unknown as Change;
+export const changed = <V extends RecordValue>(change: Change<V>): Change => checkedAs<Change>(change);

@@ -134,7 +134,7 @@ export function viewOf<V extends RecordValue>(def: RecordDef<V>, record: LoadedR
 
 /** A stored row as an exchange. */
 export function loadedRecord<V extends RecordValue>(row: StoredRecord): LoadedRecord<V> {
-  return row as unknown as LoadedRecord<V>;
+  return row as StoredRecord & LoadedRecord<V>;
 }
 
 /** ACA-Py's form of a time: `2026-01-31T12:00:00.000000Z`. */

@@ -4,7 +4,7 @@ import { keptMail } from '../kernel/commit-plan.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
-import type { KeylistPayload, KeyRegistrationBarrier } from '../kernel/jobs.ts';
+import { type KeylistPayload, type KeyRegistrationBarrier, payloadOf } from '../kernel/jobs.ts';
 import type { ClaimedJob, Database, StoredRecord } from '../ports/store.ts';
 import { mediationId } from './names.ts';
 import { createUpdateQueue, type UpdateQueue } from './update-queue.ts';
@@ -83,7 +83,7 @@ export function createKeylistWorker(
   }
 
   return async (job, lease) => {
-    const payload = job.payload as unknown as KeylistPayload;
+    const payload = payloadOf('keylist', job);
     if ('removedKeys' in payload) {
       await deregister(kernel, calls, update, job.tenant, payload.removedKeys);
       return { state: 'done' };

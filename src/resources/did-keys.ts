@@ -5,6 +5,7 @@ import { verkeysFor } from '../dids/did-doc.ts';
 import { algoDocument } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
 import type { Effects } from '../kernel/effects.ts';
+import { checkedAs } from '../kernel/json.ts';
 import { changed, command, defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
@@ -220,7 +221,7 @@ export const didKeys = defineProtocol<DidValue>({
         const { did: name, verkey } = ctx.record!.value;
         const { rows, next } = ctx.pages.connections!;
         const others = rows.flatMap(({ id, state, value }) => {
-          const { my_did_shared, my_verkey } = value as unknown as ConnectionValue;
+          const { my_did_shared, my_verkey } = checkedAs<ConnectionValue>(value);
           if ((state !== 'active' && state !== 'response') || !my_did_shared || my_verkey === verkey) return [];
           const patch = { protocol: 'did-rotate', connection_id: id, new_did: name, verkey, shared: true };
           return [changed({ def: didRotation, id: ctx.newId(), role: 'rotating', connection: id, states: ['due'], patch, silent: true })];

@@ -4,6 +4,7 @@ import { AppError } from '../errors.ts';
 import { MAX_ATTRIBUTES, namesFault } from '../formats/credential-preview.ts';
 import type { Effects, LedgerOrder } from '../kernel/effects.ts';
 import { EndorserOptions, endorserIn } from '../kernel/endorsement.ts';
+import { checkedAs } from '../kernel/json.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type SchemaValue, schemaRecord } from '../records/anoncreds-schema.ts';
@@ -81,7 +82,7 @@ export const anoncredsSchema = defineProtocol<SchemaValue>({
     made: {
       from: ['action'],
       step(ctx, made: { id: string; object: JsonObject }) {
-        const patch = { schema_id: made.id, schema: made.object as unknown as SchemaValue['schema'] };
+        const patch = { schema_id: made.id, schema: checkedAs<SchemaValue['schema']>(made.object) };
         return { record: { states: ['wait'], patch }, ledger: [write({ ...ctx.record!.value, ...patch })] };
       },
     },

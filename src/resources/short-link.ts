@@ -1,4 +1,5 @@
 import { urlOfInvitation } from '../didcomm/invitation-url.ts';
+import { checkedAs } from '../kernel/json.ts';
 import { defineProtocol } from '../kernel/protocol.ts';
 import type { Params, PublicContext } from '../kernel/public-route.ts';
 import { LINK, linkName } from '../kernel/short-links.ts';
@@ -45,7 +46,7 @@ export const shortLinks = defineProtocol<OutOfBandValue>({
 async function open(ctx: PublicContext, request: PublicRequest): Promise<PublicAnswer> {
   const [[row] = []] = await ctx.load([{ category: outOfBand.category, id: ctx.target! }]);
   if (!row) return sentence(request, 404, 'There is no such invitation');
-  const { invitation, connection_id } = row.value as unknown as { invitation: JsonObject; connection_id?: string };
+  const { invitation, connection_id } = checkedAs<{ invitation: JsonObject; connection_id?: string }>(row.value);
   const [[made] = []] = connection_id ? await ctx.load([{ category: 'connection', id: connection_id }]) : [];
   // the connection that it would become may have been deleted
   if (row.state !== 'await-response' || (connection_id && !made)) return sentence(request, 410, 'This invitation was used');

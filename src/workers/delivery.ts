@@ -4,7 +4,7 @@ import type { Kernel } from '../kernel/context.ts';
 import type { Effects } from '../kernel/effects.ts';
 import type { Engine } from '../kernel/engine.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
-import type { DeliverPayload } from '../kernel/jobs.ts';
+import { payloadOf } from '../kernel/jobs.ts';
 import type { StepContext } from '../kernel/protocol.ts';
 import { standingOf } from '../mediation/keylist.ts';
 import type { Lines } from '../mediation/mediator-lines.ts';
@@ -31,7 +31,7 @@ export function createDelivery(
   const notes = new Map<string, Promise<void>>();
   /** Writes to the records that a message belongs to what became of it: to its connection, and where it has none, or there is no more hope, to its exchange. */
   async function report(job: ClaimedJob, text: string | undefined, final: boolean): Promise<void> {
-    const { connection, record } = job.payload as unknown as DeliverPayload;
+    const { connection, record } = payloadOf('deliver', job);
     if (connection !== undefined)
       await note(job.tenant, { category: 'connection', id: connection }, text, ({ record: known }) => ({
         patch: { error_msg: text },
@@ -92,7 +92,7 @@ export function createDelivery(
   }
 
   return async (job, signal) => {
-    const { envelope, endpoint, connection, mediaType, blockedBy, pulls } = job.payload as unknown as DeliverPayload;
+    const { envelope, endpoint, connection, mediaType, blockedBy, pulls } = payloadOf('deliver', job);
     // a peer without a connection and an address could only have it as the answer to its own request
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
     const known = blockedBy && (await standingOf(kernel.db, blockedBy));

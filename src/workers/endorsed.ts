@@ -4,7 +4,8 @@ import type { Kernel } from '../kernel/context.ts';
 import { ENDORSEMENT, type EndorserMetadata, type Returned } from '../kernel/endorsement.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import type { LedgerEnd } from '../kernel/job-steps.ts';
-import { commandJob, type LedgerPayload } from '../kernel/jobs.ts';
+import { commandJob, payloadOf } from '../kernel/jobs.ts';
+import { jsonOf } from '../kernel/json.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Ledger, LedgerKeys, LedgerSigner, SignedWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, JobWrite, StoredRecord } from '../ports/store.ts';
@@ -22,8 +23,6 @@ export interface EndorsedWrites {
   /** Rows and jobs that hand the end of a write to its endorsement; none for a write without one. */
   settling(job: ClaimedJob, result: { txid?: string; round?: number } | AppError): readonly JobWrite[];
 }
-
-const payloadOf = (job: ClaimedJob): LedgerPayload => job.payload as unknown as LedgerPayload;
 
 /** The means of endorsed writes. */
 export interface EndorsedWritesOptions {
@@ -45,7 +44,7 @@ export function createEndorsedWrites({ kernel, calls, ledger, sign, keysOf, conn
   /** The connection with the endorser of a write. @throws AppError `forbidden`, `not-found` in ACA-Py's words */
   async function endorserOf(job: ClaimedJob): Promise<string> {
     const { alias, invitation } = (await kernel.profiles.of(job.tenant)).settings.endorsement;
-    const named = payloadOf(job).endorser?.connection;
+    const named = payloadOf('ledger', job).endorser?.connection;
     if (!named && alias === undefined) throw new AppError('forbidden', 'No endorser connection found');
     const [rows = []] = await store.load(job.tenant, [
       named ? { category: 'connection', id: named } : { category: 'connection', tag: 'alias', equals: alias! },
@@ -85,7 +84,7 @@ export function createEndorsedWrites({ kernel, calls, ledger, sign, keysOf, conn
   };
 
   async function begin(job: ClaimedJob, lease: string, request: Json): Promise<JobOutcome> {
-    const { protocol, category, id, result, verkey, write } = payloadOf(job);
+    const { protocol, category, id, result, verkey, write } = payloadOf('ledger', job);
     let connection: string;
     try {
       connection = await endorserOf(job);
@@ -96,18 +95,18 @@ export function createEndorsedWrites({ kernel, calls, ledger, sign, keysOf, conn
       await calls.ledgerWaits(job, error.message);
       return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: error.message };
     }
-    const order = { protocol, category, id, result, verkey, write } as unknown as JsonObject;
+    const order = jsonOf({ protocol, category, id, result, verkey, write });
     return await handOver(job, lease, { command: 'begin', transaction: job.id, connection, input: { id: job.id, order, request } });
   }
 
   const returned: EndorsedWrites['returned'] = async (job, lease, because, text, rest) => {
-    const transaction = payloadOf(job).endorsement!.transaction;
+    const transaction = payloadOf('ledger', job).endorsement!.transaction;
     if (because === 'invalid') {
       const failure = new AppError('ledger-rejected', `the endorser's group was not signed: ${text}`);
       return await handOver(job, lease, { command: 'returned', transaction, input: { because, text }, failure }, rest);
     }
     // on what the ledger holds now, which may be the whole of it
-    const { write } = payloadOf(job);
+    const { write } = payloadOf('ledger', job);
     const now = await ledger().endorsement.request(write, await keysOf(job.tenant, write.did));
     if (now.state === 'done') return await finish(job, lease, {});
     return await handOver(job, lease, { command: 'returned', transaction, input: { because, text, request: now.request as never } }, rest);
@@ -115,7 +114,7 @@ export function createEndorsedWrites({ kernel, calls, ledger, sign, keysOf, conn
 
   return {
     async isEndorsed(job) {
-      const { endorser, endorsement, write } = payloadOf(job);
+      const { endorser, endorsement, write } = payloadOf('ledger', job);
       // nobody else pays for a change of who has authority over a DID
       if (write.kind === 'did-rekey') return false;
       return (
@@ -124,7 +123,7 @@ export function createEndorsedWrites({ kernel, calls, ledger, sign, keysOf, conn
     },
 
     async signedGroup(job, lease, keys) {
-      const { write, endorsement } = payloadOf(job);
+      const { write, endorsement } = payloadOf('ledger', job);
       if (!endorsement) {
         const asked = await ledger().endorsement.request(write, keys);
         return asked.state === 'done' ? await finish(job, lease, {}) : await begin(job, lease, asked.request as never);
@@ -142,7 +141,7 @@ export function createEndorsedWrites({ kernel, calls, ledger, sign, keysOf, conn
     returned,
 
     settling(job, result) {
-      const { endorsement, answer, write } = payloadOf(job);
+      const { endorsement, answer, write } = payloadOf('ledger', job);
       if (!endorsement) return [];
       const input: JsonObject =
         result instanceof AppError

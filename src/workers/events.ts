@@ -1,7 +1,7 @@
 import { asAppError } from '../errors.ts';
 import type { Kernel } from '../kernel/context.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
-import type { EventPayload } from '../kernel/jobs.ts';
+import { payloadOf } from '../kernel/jobs.ts';
 import { seldom } from '../kernel/seldom.ts';
 import { signature } from '../kernel/webhook-secret.ts';
 import type { ClaimedJob } from '../ports/store.ts';
@@ -28,7 +28,7 @@ export function createEvents(
 ): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
   const mayLog = seldom(LOG_MS);
   return async (job, signal) => {
-    const { event: id, target: targetId } = job.payload as unknown as EventPayload;
+    const { event: id, target: targetId } = payloadOf('event', job);
     const { webhooks } = await kernel.profiles.of(job.tenant);
     const target = webhooks.find((known) => known.id === targetId);
     // a webhook that the operator took out of the configuration gets nothing more

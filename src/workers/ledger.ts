@@ -3,7 +3,8 @@ import type { Calls } from '../kernel/calls.ts';
 import { now } from '../kernel/clock.ts';
 import type { Kernel } from '../kernel/context.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
-import type { LedgerPayload } from '../kernel/jobs.ts';
+import { payloadOf } from '../kernel/jobs.ts';
+import { checkedAs, jsonOf } from '../kernel/json.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Ledger, LedgerKeys, LedgerSigner, SignedWrite } from '../ports/ledger.ts';
 import type { ClaimedJob, RecordWrite, StoredRecord } from '../ports/store.ts';
@@ -73,7 +74,7 @@ export function createLedgerWorker(
   }
 
   async function finish(job: ClaimedJob, lease: string, result: { txid?: string; round?: number } | AppError): Promise<JobOutcome> {
-    const payload = job.payload as unknown as LedgerPayload;
+    const payload = payloadOf('ledger', job);
     const rest = { ...rowDeleted(await read(job)), jobs: endorsed.settling(job, result) };
     await calls.ledgerDone(job, lease, result instanceof AppError ? result : { round: result.round, write: payload.write }, rest);
     return { state: 'committed' };
@@ -81,14 +82,14 @@ export function createLedgerWorker(
   const endorsed = createEndorsedWrites({ kernel, calls, ledger, sign, keysOf, connect, finish });
 
   async function signedGroup(job: ClaimedJob, lease: string): Promise<{ signed: SignedWrite; fresh: boolean } | JobOutcome> {
-    const payload = job.payload as unknown as LedgerPayload;
+    const payload = payloadOf('ledger', job);
     const row = await read(job);
-    if (row?.state === 'signed') return { signed: row.value as unknown as SignedWrite, fresh: false };
+    if (row?.state === 'signed') return { signed: checkedAs<SignedWrite>(row.value), fresh: false };
     const keys = await keysOf(job.tenant, payload.write.did);
     if (await endorsed.isEndorsed(job)) {
       const group = await endorsed.signedGroup(job, lease, keys);
       if ('state' in group) return group;
-      await note(job, row, 'signed', group.signed as unknown as JsonObject);
+      await note(job, row, 'signed', jsonOf(group.signed));
       return { ...group, fresh: true };
     }
     const plan = await ledger().plan(payload.write, `${job.id}.${row?.version ?? 0}`, keys);
@@ -109,13 +110,13 @@ export function createLedgerWorker(
     const rekey = payload.write.kind === 'did-rekey' ? payload.write.control : undefined;
     const { signed } = await ledger().sign(plan.planned, { sponsor: true, account: sign(job.tenant), keys, rekey });
     if (signed === undefined) throw new AppError('internal', 'a part of the group has no signer');
-    await note(job, row, 'signed', signed as unknown as JsonObject, spent?.record);
+    await note(job, row, 'signed', jsonOf(signed), spent?.record);
     return { signed, fresh: true };
   }
 
   return async (job, lease) => {
     try {
-      const { endorsement } = job.payload as unknown as LedgerPayload;
+      const { endorsement } = payloadOf('ledger', job);
       const group = await signedGroup(job, lease);
       if ('state' in group) return group;
       const { signed, fresh } = group;

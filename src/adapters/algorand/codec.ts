@@ -66,10 +66,9 @@ export const packObject = (did: string, type: ObjectType, object: Record<string,
   if (rest.length >= MAX_PIECES) throw new AppError('object-invalid', `the object has ${payload.length} bytes when compressed`);
   const parts = rest.map((part): Piece => ({ oid: partOf(oid, part), head: Uint8Array.of(PART, typeByte), payload: part }));
   const main = Buffer.concat([Uint8Array.of(parts.length), ...parts.map((part) => part.oid), first]);
-  return [...parts, { oid, head: Uint8Array.of(codec + CONTINUED, typeByte), payload: Uint8Array.from(main) }] as unknown as [
-    Piece,
-    ...Piece[],
-  ];
+  const last: Piece = { oid, head: Uint8Array.of(codec + CONTINUED, typeByte), payload: Uint8Array.from(main) };
+  const [next = last, ...others] = [...parts, last];
+  return [next, ...others];
 };
 
 /** Whether a resource box holds this piece, sealed. */

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { listOf } from '../../formats/status-list.ts';
+import { checkedAs, jsonOf } from '../../kernel/json.ts';
 import { compact } from '../../kernel/record.ts';
 import type { RevocationRegistryDefinition } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -99,9 +100,9 @@ export const anoncredsRevocationRoutes: readonly AdminRoute[] = [
       const { value } = await registryOf(admin, tenant, body.rev_reg_def_id as string, 'bad-request');
       const definitionId = value.rev_reg_id!;
       const { status, time } = await admin.work(tenant).ledger().statusAt(definitionId, undefined, { fresh: true });
-      const list = listOf(status, { definition: value.definition as unknown as RevocationRegistryDefinition, definitionId }, time);
+      const list = listOf(status, { definition: checkedAs<RevocationRegistryDefinition>(value.definition), definitionId }, time);
       return {
-        revocation_list_state: { state: 'finished', revocation_list: list as unknown as JsonObject },
+        revocation_list_state: { state: 'finished', revocation_list: jsonOf(list) },
         registration_metadata: {},
         revocation_list_metadata: {},
       };

@@ -4,6 +4,7 @@ import { subjectOfRow } from '../../formats/anoncreds-presentation.ts';
 import { indexOf, stateAt } from '../../formats/anoncreds-revocation.ts';
 import { revokedIn } from '../../formats/registry-index.ts';
 import { meets, WqlUnsupported } from '../../formats/wql.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { Credential } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -93,7 +94,7 @@ export const credentialRoutes: readonly AdminRoute[] = [
     }),
     async handle(admin, { tenant, params, query }) {
       const { value } = await existing(admin, tenant, params.credential_id!);
-      const credential = value.credential as unknown as Credential;
+      const credential = checkedAs<Credential>(value.credential);
       const index = value.format === undefined ? indexOf(credential) : undefined;
       if (index === undefined) return { revoked: false };
       // the state in force at the end of the interval counts, whatever came before

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { endorserQuery } from '../../kernel/endorsement.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../../records/anoncreds-credential-definition.ts';
 import { type SchemaValue, schemaRecord } from '../../records/anoncreds-schema.ts';
@@ -97,7 +98,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       const txn = txnOf(state!, metadata!);
       if (!txn) finished(state!.state as string, metadata!);
       const schema_id = state!.schema_id as string;
-      const schema = indySchema(schema_id, state!.schema as unknown as SchemaValue['schema']);
+      const schema = indySchema(schema_id, checkedAs<SchemaValue['schema']>(state!.schema));
       const sent = { schema_id, schema };
       return { sent, ...(txn ? { txn } : sent) } as JsonObject;
     },
@@ -124,7 +125,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
     summary: 'Gets a schema from the ledger',
     async handle(admin, { tenant, params }) {
       const schema = await admin.work(tenant).ledger().read(params.schema_id!, 'SCHEMA');
-      return { schema: indySchema(params.schema_id!, schema as unknown as SchemaValue['schema']) };
+      return { schema: indySchema(params.schema_id!, checkedAs<SchemaValue['schema']>(schema)) };
     },
   },
   {
@@ -137,7 +138,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       const { issuerId, name, version, attrNames } = schema;
       const body = { schema_id, schema: { issuerId, name, version, attrNames } };
       await admin.calls.call(tenant, 'anoncreds-schema', 'adopt', { input: { body, query: {} } });
-      return { schema: indySchema(schema_id, schema as unknown as SchemaValue['schema']) };
+      return { schema: indySchema(schema_id, checkedAs<SchemaValue['schema']>(schema)) };
     },
   },
   {
@@ -157,7 +158,7 @@ export const indyFamilyRoutes: readonly AdminRoute[] = [
       const { schema_id: schemaId, tag = 'default', support_revocation, revocation_registry_size } = body as Record<string, string>;
       const issuerId = await publicDid(admin, tenant);
       const known = await held(admin, tenant, credentialDefinitionRecord.category, { schema_id: schemaId!, issuer_id: issuerId });
-      const same = known.find((value) => (value as unknown as CredentialDefinitionValue).tag === tag);
+      const same = known.find((value) => checkedAs<CredentialDefinitionValue>(value).tag === tag);
       // with its id, so that whoever lost the first answer has it
       if (key === undefined && same)
         throw new AppError('bad-request', `Cred def for ${schemaId} ${tag} already exists: ${same.cred_def_id as string}`);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { AppError } from '../../errors.ts';
 import { ISSUING_FOR, revokedIn } from '../../formats/registry-index.ts';
 import { hashId, newId } from '../../kernel/ids.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import { type LoadedRecord, loadedRecord, viewOf } from '../../kernel/record.ts';
 import { waitFor } from '../../kernel/wait-for.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
@@ -336,6 +337,6 @@ export async function createRegistry(
 
 /** The tails file of a registry, as it is served. */
 export async function tailsFile(admin: Admin, tenant: string, { value }: RegistryRow): Promise<Json> {
-  const path = await admin.work(tenant).tails(value.definition as unknown as TailsReference);
-  return (await readFile(path)) as unknown as Json;
+  const path = await admin.work(tenant).tails(checkedAs<TailsReference>(value.definition));
+  return checkedAs<Json>(await readFile(path));
 }

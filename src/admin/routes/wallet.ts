@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { toBase58 } from '../../didcomm/encoding.ts';
 import { fromMultikey } from '../../dids/did-key.ts';
 import { AppError } from '../../errors.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type DidValue, did, keyLookups } from '../../records/did.ts';
 import { walletKey } from '../../records/wallet-key.ts';
@@ -41,7 +42,7 @@ export const walletRoutes: readonly AdminRoute[] = [
       const { seed, ...options } = (body.options ?? {}) as { seed?: string };
       // the same DID that method sov asks for, or the same refusal
       const input = { body: { method: 'sov', ...(seed === undefined ? {} : { seed }), options }, query: {} };
-      const { did: made, verkey } = (await admin.calls.call(tenant, 'wallet-did', 'create', { input, key })).result as unknown as DidValue;
+      const { did: made, verkey } = checkedAs<DidValue>((await admin.calls.call(tenant, 'wallet-did', 'create', { input, key })).result);
       return { did: made, verkey };
     },
   },

@@ -4,6 +4,7 @@ import { didcommServices } from '../../dids/did-doc.ts';
 import { shortPeerDid } from '../../dids/did-peer.ts';
 import { AppError } from '../../errors.ts';
 import { EndpointUrl } from '../../kernel/addresses.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import { problemText } from '../../kernel/message.ts';
 import { command, defineProtocol, type Load, NEW } from '../../kernel/protocol.ts';
 import { destinationOf } from '../../kernel/seal.ts';
@@ -140,7 +141,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
   results: {
     requested: {
       from: ['invitation', 'init'],
-      load: (output) => invitationLookups((output.about as unknown as Asked).pthid, undefined),
+      load: (output) => invitationLookups(checkedAs<Asked>(output.about).pthid, undefined),
       step: (ctx, output: Resolved) => again(output, 'requested') ?? received(ctx, remotePeer(output), output.about),
     },
     // a request for an invitation that is not open: of no record

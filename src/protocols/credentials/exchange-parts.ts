@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { checkedAs } from '../../kernel/json.ts';
 import { problemText } from '../../kernel/message.ts';
 import { type CommandStep, command, type MessageStep } from '../../kernel/protocol.ts';
 import type { RecordDef, RecordValue } from '../../kernel/record.ts';
@@ -24,7 +25,7 @@ export function abandonment<V extends RecordValue>(
   { param, what, code, ends }: { readonly param: string; readonly what: string; readonly code: string; readonly ends: readonly string[] },
 ): { readonly problem: MessageStep<V>; readonly reportProblem: CommandStep<V> } {
   const before = (...states: string[]): string[] => record.states.filter((one) => ![...ends, ...states, 'deleted'].includes(one));
-  const abandoned = (error_msg: string) => ({ states: ['abandoned'], patch: { error_msg } as unknown as Partial<V> });
+  const abandoned = (error_msg: string) => ({ states: ['abandoned'], patch: checkedAs<Partial<V>>({ error_msg }) });
   return {
     problem: {
       schema: Type.Object({}),

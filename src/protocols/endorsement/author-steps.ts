@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.ts';
 import type { Effects, LedgerOrder, MessageParts } from '../../kernel/effects.ts';
 import { AUTHOR, type Returned } from '../../kernel/endorsement.ts';
+import { jsonOf } from '../../kernel/json.ts';
 import type { CommandInput, Incoming, StepContext } from '../../kernel/protocol.ts';
 import type { EndorsedGroup, EndorsementRequest } from '../../ports/endorsement.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -181,7 +182,7 @@ function orderOf(ctx: Ctx, group?: EndorsedGroup): LedgerOrder {
   return {
     ...{ write, verkey, result },
     on: { protocol, category, id },
-    endorsement: { transaction: ctx.record!.id, ...(group && { group: group as unknown as JsonObject }) },
+    endorsement: { transaction: ctx.record!.id, ...(group && { group: jsonOf(group) }) },
   };
 }
 

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts';
 import { now } from '../../kernel/clock.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import type { WorkOps } from '../../kernel/work.ts';
 import type { RefusalReason } from '../../ports/endorsement.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -51,7 +52,7 @@ export const endorsementWork: WorkOps = {
       throw new AppError('ledger-waiting', `the sponsor account has ${endorsed.held} microALGO and this write needs ${endorsed.needed}`);
     // holders of the registry's credentials need its tails for as long as the registry is in use
     if (write.kind === 'registry-put')
-      await ctx.tails(write.object as unknown as TailsReference).catch((error: unknown) => {
+      await ctx.tails(checkedAs<TailsReference>(write.object)).catch((error: unknown) => {
         throw refusal('object', `the tails file cannot be had: ${(error as Error).message}`);
       });
     return { endorsed, about };

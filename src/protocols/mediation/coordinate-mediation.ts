@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import { EndpointUrl } from '../../kernel/addresses.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import { changed, command, defineProtocol, NEW } from '../../kernel/protocol.ts';
 import { OFFSET } from '../../kernel/schema.ts';
 import { mediatedName, mediationId } from '../../mediation/names.ts';
@@ -56,7 +57,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       about: (_message, connection) => mediationOf('server', connection),
       load: (message) => keyLookups(message.body.updates, 'server'),
       pages: (_message, connection) => ({ keys: { category: keylist.category, query: { connection, role: 'server', limit: 1 } } }),
-      step: (ctx, message) => updated(ctx, message.body.updates as unknown as Update[]),
+      step: (ctx, message) => updated(ctx, checkedAs<Update[]>(message.body.updates)),
     },
     'keylist-query': {
       schema: Type.Object({
@@ -110,7 +111,7 @@ export const coordinateMediation = defineProtocol<MediationValue>({
       role: 'client',
       about: (_message, connection) => mediationOf('client', connection),
       load: (message) => ({ ...keyLookups(message.body.updated, 'client'), ...invitedLookups(message.body.updated) }),
-      step: (ctx, message) => answered(ctx, message.body.updated as unknown as Answered[], message.thid),
+      step: (ctx, message) => answered(ctx, checkedAs<Answered[]>(message.body.updated), message.thid),
     },
     keylist: {
       schema: Type.Object({ keys: Type.Array(Type.Object({ recipient_key: Key }), { maxItems: 10_000 }) }),
