@@ -325,13 +325,17 @@ test('a link whose peer answers its pings stays', async () => {
 });
 
 test('closing: what waits for a pong has it, links are told, nothing opens any more', async () => {
-  const { url, sockets } = await peer();
+  let pinged: Promise<unknown[]> | undefined;
+  const { url, sockets } = await peer((ws) => (pinged = once(ws, 'ping')), { autoPong: false });
   const { deliver, link, close } = outbound();
   await link(url, async () => {});
   const notified = once(sockets[0]!, 'close');
   const last = deliver(url, 'last');
-  await until(() => sockets.length === 2, 'its socket');
-  await close();
+  await until(() => pinged !== undefined, 'its frame');
+  const [payload] = await pinged!;
+  const closing = close();
+  sockets[1]!.pong(payload as Buffer);
+  await closing;
   assert.deepEqual(await last, { status: 202 });
   assert.equal((await notified)[0], 1001);
   assert.match(await failure(deliver(url, 'x')), /^delivery-failed/);
