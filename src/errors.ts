@@ -14,7 +14,7 @@ interface ErrorRow {
 const TABLE = {
   'bad-request': { status: 400, text: 'The request is not valid' },
   'bad-json': { status: 400, text: 'The body is not valid JSON' },
-  unauthorized: { status: 401, text: 'Unauthorized' },
+  unauthorized: { status: 401, text: 'Unauthorized', report: 'unauthorized', peer: 'The connection is not allowed this' },
   'wallet-locked': { status: 401, text: 'The wallet is locked: a token that is asked for with its wallet_key unlocks it', retry: true },
   forbidden: { status: 403, text: 'Forbidden' },
   'not-found': { status: 404, text: 'Record not found' },

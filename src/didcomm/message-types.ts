@@ -12,6 +12,9 @@ export const PREFIX = 'https://didcomm.org/';
 /** The prefix from before RFC 0348; means the same. */
 export const OLD_PREFIX = 'did:sov:BzCbsNYhMrjHiqZDTUASHg;spec/';
 
+/** The prefix of the toolbox families (`aries-toolbox`), by which owners drive agents. */
+export const TOOLBOX_PREFIX = 'https://github.com/hyperledger/aries-toolbox/tree/master/docs/';
+
 /** The prefix of the protocols that are this agent's own: agency, agent-config, hub-grant, wallet-backup, recovery-share. */
 export const OWN_PREFIX = 'https://flexid.dev/didcomm/';
 

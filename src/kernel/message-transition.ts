@@ -4,6 +4,7 @@ import type { Lookup } from '../ports/store.ts';
 import { type CommitPlan, INLINE_GRACE_MS, type Origin } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import type { Effects } from './effects.ts';
+import { isGranted } from './grants.ts';
 import { isOpenInvitation } from './identity.ts';
 import { hashId } from './ids.ts';
 import { type DeliverPayload, deliverJob, shortHash } from './jobs.ts';
@@ -196,6 +197,8 @@ function choiceOf({ registry }: Kernel, arrival: Arrival, trust: Trust, around: 
   const { step, protocol } = known;
   if (!step.handshake && !trust.trusted && !trust.connectionless) return dropped(message.sender ? 'stranger' : 'anonymous');
   const anew = step.handshake === true && !pairwise;
+  if (step.grant !== undefined && !isGranted(trust.connection, step.grant))
+    return trust.trusted ? choice(protocol, refusing('unauthorized')) : dropped('stranger');
   if (!known.body.check(message.body)) {
     if (!trust.trusted || anew || traits.problemTopic !== undefined) return dropped('invalid');
     return choice(protocol, { ...refusing('message-invalid'), handshake: step.handshake });
@@ -297,7 +300,7 @@ const reporting = ({ row }: AppError, pthid?: string): Effects => ({
 });
 
 /** A step that answers with a problem report. */
-const refusing = (code: 'message-unknown' | 'message-invalid'): MessageStep => ({
+const refusing = (code: 'message-unknown' | 'message-invalid' | 'unauthorized'): MessageStep => ({
   schema: {},
   from: '*',
   step: () => reporting(new AppError(code)),

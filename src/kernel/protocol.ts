@@ -75,6 +75,8 @@ export interface Attachable {
 /** The declarations of all registered protocols, for steps that name other protocols, and the credential formats. */
 export interface Spoken {
   readonly formats: Formats;
+  /** Everything that a connection can be granted. */
+  readonly grants: ReadonlySet<string>;
   /** Handshakes that an invitation may name, as in `didexchange/1.1`, and the protocol of each; in the order of registration. */
   readonly handshakes: ReadonlyMap<string, string>;
   /** One of these as `handshake_protocols` names it, with or without a prefix; undefined for one that is not supported. */
@@ -132,6 +134,11 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly role?: string;
   /** May come under a key that is not the connection's, because it is what establishes or moves the connection. */
   readonly handshake?: boolean;
+  /**
+   * Runs for a connection that was given this grant alone; another has the problem report `unauthorized`, whatever the message holds. Never handed over by this agent
+   * itself, as an attachment of an invitation is.
+   */
+  readonly grant?: string;
   /** May be answered without a connection: an invitation without a handshake may carry it (RFC 0434). */
   readonly standsAlone?: boolean;
   /** In the 2018 Agent Protocol: how its content is sealed. */
@@ -234,6 +241,8 @@ export interface ResultStep<V extends RecordValue = RecordValue> {
 export interface Protocol<V extends RecordValue = RecordValue> {
   readonly name: string;
   readonly uris: readonly string[];
+  /** Other URIs of the same messages, which peers may use and none is shown. An answer has the spelling of its question where its step gives it the whole type. */
+  readonly spellings?: readonly string[];
   readonly binds: RecordDef<V>;
   /** No exchange is stored: a dedup key only. */
   readonly stateless?: boolean;

@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Translation } from './effects.ts';
 import { type CredentialFormat, createFormats } from './format.ts';
+import { EVENTS_GRANT } from './grants.ts';
 import { type Attachable, type CommandStep, type Feature, type MessageStep, NEW, type Protocol, type Spoken } from './protocol.ts';
 import type { RecordDef, RecordValue } from './record.ts';
 import { type Validator, validator } from './schema.ts';
@@ -105,14 +106,14 @@ function indexOf(protocols: readonly Protocol[], extraRecords: readonly RecordDe
     const newest = protocol.uris[0] && typeOf(`${protocol.uris[0]}/x`);
     const prefix = protocol.uris[0] && parseMessageType(`${protocol.uris[0]}/x`)?.prefix;
     if (prefix) prefixes.add(canonicalPrefix(prefix));
-    if (newest) {
-      families.add(newest.family);
-      if (!versions.has(`${newest.family}/${newest.major}`)) versions.set(`${newest.family}/${newest.major}`, protocol);
+    for (const { family, major, minor } of newest ? [newest, ...(protocol.spellings ?? []).map((uri) => typeOf(`${uri}/x`)!)] : []) {
+      families.add(family);
+      if (!versions.has(`${family}/${major}`)) versions.set(`${family}/${major}`, protocol);
       for (const [name, step] of Object.entries(protocol.messages)) {
-        const key = `${newest.family}/${newest.major}/${name}`;
+        const key = `${family}/${major}/${name}`;
         const other = messages.get(key);
         if (other) throw new Error(`message type ${key} is registered by ${other.protocol.name} and ${protocol.name}`);
-        messages.set(key, { protocol, name, step, body: validator(step.schema), minor: newest.minor });
+        messages.set(key, { protocol, name, step, body: validator(step.schema), minor });
       }
     }
     for (const [name, step] of Object.entries(protocol.commands ?? {})) {
@@ -160,6 +161,7 @@ export function createRegistry(
 
   return Object.freeze({
     formats,
+    grants: new Set([EVENTS_GRANT, ...[...messages.values()].flatMap(({ step }) => step.grant ?? [])]),
     handshakes,
     handshakeOf(name: string): string | undefined {
       const prefix = [PREFIX, OLD_PREFIX].find((known) => name.startsWith(known)) ?? '';

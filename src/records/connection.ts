@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Change } from '../kernel/effects.ts';
 import { renamed } from '../kernel/former-names.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
+import { hashId } from '../kernel/ids.ts';
 import { changed, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 import { mediationId } from '../mediation/names.ts';
@@ -19,6 +20,9 @@ export interface Agent2018Peer {
   /** The peer encodes attributes by a rule of its own. */
   readonly encoding?: 'any';
 }
+
+/** The connection of an owner whose key the configuration names. */
+export const ownerConnection = (verkey: string): string => hashId(`owner ${verkey}`);
 
 /** The name under which the owner of a nonce or a DID is stored, apart from keys. */
 export const id2018 = (id: string): string => `2018 ${id}`;
@@ -79,6 +83,10 @@ export interface ConnectionValue {
   /** Nobody can write to us: the peer answers on the connections that we open. */
   pulls?: boolean;
   metadata?: Readonly<Record<string, unknown>>;
+  /** What its peer may order by messages (`MessageStep.grant`); its operator alone writes them. */
+  grants?: readonly string[];
+  /** Its peer is an owner by the configuration. */
+  configured?: true;
 }
 
 /** Whether it is an invitation of ours that takes requests; those of the 2018 Agent Protocol are found by their nonces. */
@@ -137,6 +145,7 @@ export const connection = defineRecord<ConnectionValue>({
       invitation_mode: value.invitation_mode,
       alias: value.alias,
       their_public_did: value.their_public_did,
+      grants: value.grants?.length ? value.grants : undefined,
       legacy: value.agent2018 && { profile: value.agent2018.profile, trust: value.agent2018.trust },
     });
   },
@@ -157,6 +166,7 @@ export const connection = defineRecord<ConnectionValue>({
     their_public_did: value.their_public_did,
     reusable: value.reusable ? value.their_public_did : undefined,
     endpoint_did: value.agent2018?.endpoint_did,
+    configured: value.configured && 'owner',
   }),
   removed: ({ id, value }) => {
     const { my_verkey, my_did, their_did, request_id, invitation_msg_id: offer } = value;

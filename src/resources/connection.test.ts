@@ -1,6 +1,10 @@
-import { CONNECTION, key, table } from '../../test/support/steps.ts';
+import { CONNECTION, key, REMOVED, some, table } from '../../test/support/steps.ts';
+import { toBase58, verkeyBytes } from '../didcomm/encoding.ts';
 
 const create = 'POST /connections/create-static';
+const grant = 'PUT /connections/{conn_id}/grants';
+const NO_GRANT = { error: 'bad-request', text: /^There is no grant everything: .*agent-config/ } as const;
+const bareDidOf = (n: number): string => toBase58(verkeyBytes(key(n)).slice(0, 16));
 
 table('connection', [
   {
@@ -113,5 +117,47 @@ table('connection', [
     body: { their_seed: 'short' },
     error: 'bad-request',
     text: 'Seed value must be 32 bytes in length',
+  },
+  {
+    title: 'of a key alone, with metadata and grants',
+    command: create,
+    body: { their_verkey: key(103), metadata: { group: 'owner' }, grants: ['agent-config', 'agent-config'] },
+    effects: {
+      keyOwners: some({}),
+      keys: [key(1)],
+      answer: some({ their_did: bareDidOf(103) }),
+      record: some({ patch: some({ their_did: bareDidOf(103), metadata: { group: 'owner' }, grants: ['agent-config'] }) }),
+    },
+  },
+  { title: 'with a grant that there is not', command: create, body: { their_verkey: key(103), grants: ['everything'] }, ...NO_GRANT },
+  {
+    title: 'gets grants, instead of those before',
+    command: grant,
+    body: { grants: ['agent-config'] },
+    record: { ...CONNECTION, value: { ...CONNECTION.value, grants: ['other'] } },
+    effects: { record: { patch: { grants: ['agent-config'] } }, answer: { grants: ['agent-config'] } },
+  },
+  {
+    title: 'loses them all',
+    command: grant,
+    body: { grants: [] },
+    record: { ...CONNECTION, state: 'error', value: { ...CONNECTION.value, grants: ['agent-config'] } },
+    effects: { record: { patch: { grants: REMOVED } }, answer: { grants: [] } },
+  },
+  { title: 'gets no grant that there is not', command: grant, body: { grants: ['everything'] }, record: CONNECTION, ...NO_GRANT },
+  {
+    title: 'gets none before its peer is known',
+    command: grant,
+    body: { grants: ['agent-config'] },
+    record: { ...CONNECTION, state: 'response' },
+    error: 'bad-request',
+    text: /is not active/,
+  },
+  {
+    title: 'gets none by metadata',
+    command: 'POST /connections/{conn_id}/metadata',
+    body: { metadata: { grants: ['agent-config'] } },
+    record: CONNECTION,
+    effects: { answer: { results: { grants: ['agent-config'] } }, record: { patch: { metadata: { grants: ['agent-config'] } } } },
   },
 ]);

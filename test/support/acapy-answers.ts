@@ -5,7 +5,7 @@ import { acapyOperations, resolved, type Schema } from './acapy-document.ts';
 /** Members that answers have beyond ACA-Py's, by its name of what they are in. docs/deviations.md lists them; clients that are generated from its document pass over them. */
 export const BEYOND: Readonly<Record<string, readonly string[]>> = {
   AdminStatus: ['flexid_version', 'uptime'],
-  ConnRecord: ['legacy'],
+  ConnRecord: ['grants', 'legacy'],
   DID: ['error_msg'],
   InvitationRecord: ['short_url'],
   TransactionRecord: ['error_msg'],
