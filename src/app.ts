@@ -10,6 +10,7 @@ import { startAdmin } from './admin/server.ts';
 import { agent2018Endpoints } from './agent-2018/endpoint.ts';
 import { createEndpoints, type Endpoints } from './agent-2018/endpoints.ts';
 import { messageFormats } from './builtin-protocols.ts';
+import { rolesOf } from './config/roles.ts';
 import type { Config } from './config/settings.ts';
 import { ConfigError } from './config/values.ts';
 import { BASE, firstTenant, openDatabase } from './database.ts';
@@ -40,6 +41,7 @@ import { startPickup } from './mediation/pickup-client.ts';
 import type { PickupMode } from './mediation/pickup-link.ts';
 import { createRelay } from './mediation/relay.ts';
 import { openNetwork } from './network.ts';
+import { checkOwnerKeys, connectOwners } from './owners.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
@@ -90,6 +92,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   // checks of the configuration alone come before the database is touched
   const mediator = mediatorInvitation(config, parts.registry);
   checkEndorserInvitation(config, parts.registry);
+  checkOwnerKeys(config);
   const base = await openBase(config, parts, ledgerOf(config), log);
   const { db, anoncreds, measures, requireLedger: ledger } = base;
   const { kernel, endpoints: known, change } = kernelOf(config, parts.registry, db, log, measures);
@@ -111,6 +114,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     anoncreds,
     resolver: { resolve: (did, fresh) => dids.resolve(did, { tenant, fresh }) },
     ledger,
+    call: (protocol, command, given, key) => calls.callFromWork(tenant, protocol, command, given, key),
     tails: (reference) => tails.service.file(tenant, reference),
     publishTails: (bytes) => tails.service.publish(tenant, bytes),
   });
@@ -140,6 +144,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     const published = base.ledger && isPaid && !config.walletLocalDid;
     if (made && published) publishLater(calls, BASE, made, log);
     await chooseMediator(calls, BASE, config, log);
+    await connectOwners(kernel, calls, BASE, config, log);
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await workers.stop();
@@ -157,7 +162,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const stopped = Promise.withResolvers<void>();
   const api: Admin = {
     ...adminParts({ config, kernel, calls, change, apiKey: admin?.apiKey }),
-    ...{ engine, work, plugins: parts.plugins, started: base.started, config: shown as JsonObject },
+    ...{ engine, work, plugins: parts.plugins, started: base.started, config: { ...shown, roles: rolesOf(config) } as JsonObject },
     ...{ ready: readiness.ready, ledgerHealth: readiness.ledgerHealth, ...base.counters },
     invitationAt: (tenant, url) => invitationAt(web, tenant, url, config.maxMessageSize),
     refreshEndpoints: known.refresh,

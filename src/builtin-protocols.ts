@@ -28,6 +28,12 @@ import { messagePickup2 } from './protocols/mediation/message-pickup-2.ts';
 import { pushNotificationsFcm } from './protocols/mediation/push-notifications-fcm.ts';
 import { routing } from './protocols/mediation/routing.ts';
 import { notification } from './protocols/notification.ts';
+import { adminConnections } from './protocols/owner/admin-connections.ts';
+import { adminCredentialDefinitions } from './protocols/owner/admin-credential-definitions.ts';
+import { adminInvitations } from './protocols/owner/admin-invitations.ts';
+import { adminIssuer } from './protocols/owner/admin-issuer.ts';
+import { adminRevocation } from './protocols/owner/admin-revocation.ts';
+import { adminSchemas } from './protocols/owner/admin-schemas.ts';
 import { revocationNotification1, revocationNotification2 } from './protocols/revocation-notification.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { actionMenuRecord } from './records/action-menu.ts';
@@ -78,6 +84,12 @@ export const PROTOCOLS = [
   issueCredentialV1,
   presentProofV1,
   endorseTransaction,
+  adminSchemas,
+  adminCredentialDefinitions,
+  adminIssuer,
+  adminRevocation,
+  adminInvitations,
+  adminConnections,
   walletDid,
   didKeys,
   walletKeys,

@@ -11,6 +11,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
   ./flexid rotate-key ...     put --new-wallet-key in the place of the wallet key; takes the flags of start
   ./flexid relay-offer FILE   hand a connection offer of the 2018 Agent Protocol on to an agent; needs no wallet
+  ./flexid owner new DIR      write a program that drives an agent by encrypted messages (./flexid owner --help)
   ./flexid ledger ...         deploy, fund and check the registry, show what it costs (./flexid ledger --help)
   ./flexid devnet             run the dev ledger alone, algod's API on port 4001
   ./flexid test [suite]       run the tests
@@ -97,6 +98,13 @@ async function main(): Promise<void> {
       return;
     case 'ledger':
       process.exitCode = await (await import('./ledger-command.ts')).ledgerCommand(argv, process.env);
+      return;
+    case 'owner':
+      process.exitCode = (await import('./owner-command.ts')).ownerCommand(
+        argv,
+        (text) => process.stdout.write(text),
+        (text) => process.stderr.write(text),
+      );
       return;
     case 'demo':
     case 'test':

@@ -4,12 +4,14 @@ import { type Config, stepSettings } from './config/settings.ts';
 import { acapySettings, liveConfig, shownSettings } from './config/tenant-settings.ts';
 import { ConfigError } from './config/values.ts';
 import { AppError, isLocked } from './errors.ts';
+import { connectionIn } from './kernel/addresses.ts';
 import type { Profile, WebhookTarget } from './kernel/context.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { LoadedRecord } from './kernel/record.ts';
 import type { Settings } from './kernel/settings.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Database } from './ports/store.ts';
+import { ownerConnection } from './records/connection.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
 import { wallet, walletSettings } from './records/wallet.ts';
 
@@ -30,7 +32,8 @@ export function tenantProfiles(given: {
 }): TenantProfiles {
   const { base, inbound, agent2018 } = given;
   const { store, jobs } = given.db;
-  const own = apart(webhookTargets(given.config.webhookUrls, base));
+  const owners = given.config.ownerKeys.map((key) => `didcomm:${ownerConnection(key)}`);
+  const own = apart(webhookTargets([...given.config.webhookUrls, ...owners], base));
   let live = given.config;
 
   /** Which mediator a tenant's new keys go through; unknown while its wallet is locked. */
@@ -127,6 +130,7 @@ function webhookTargets(urls: readonly string[], owner: string): WebhookTarget[]
     return {
       id: createHash('sha256').update(address).digest('base64url').slice(0, 12),
       url: url.text.replace(/\/$/, ''),
+      connection: connectionIn(address),
       key,
       authorization,
       owner,

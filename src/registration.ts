@@ -13,6 +13,7 @@ import { createRegistry, type Registry } from './kernel/registry.ts';
 import { ownWork, type WorkOps } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
 import { endorsementWork } from './protocols/endorsement/work.ts';
+import { ownerWork } from './protocols/owner/work.ts';
 
 /** The protocols, records, formats, work and routes of an agent: its own, and those of its plug-ins. */
 
@@ -54,6 +55,7 @@ export async function registered(config: Config): Promise<Registered> {
       ...revocationWork,
       ...agent2018Work,
       ...endorsementWork,
+      ...ownerWork,
     };
     return { plugins, registry, publicRoutes, paths, ops: mergedWork(own, plugins) };
   });

@@ -10,6 +10,7 @@ import { stopAll, unharmed } from '../../harness/processes.ts';
 import { openDatabase, openStores } from '../../harness/stores.ts';
 import { pause } from './controller.ts';
 import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table, type Watcher } from './flow.ts';
+import { runOwner } from './owner.ts';
 import { runRevocation } from './revoke.ts';
 import { runTenants } from './tenants.ts';
 
@@ -29,6 +30,7 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --tenants N       with --replicas: N wallets, one that issues, one that verifies, the others hold a credential each (default: 10)
   --kill            with --replicas: one agent gets SIGKILL in the middle, and everything ends right all the same
   --revoke          100 credentials that can be revoked, 10 of them revoked by one call: 90 presentations are verified, 10 are not
+  --owner           an issuer without an admin API, which its owner drives by encrypted messages alone
   --revocable       with --replicas: the credentials can be revoked, and no two have one index
   --keep DIR        leave stores and logs in DIR
   --help            this text
@@ -49,6 +51,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     kill?: boolean;
     revoke?: boolean;
     revocable?: boolean;
+    owner?: boolean;
     help?: boolean;
   };
   let shared: { replicas: number; tenants: number; kill: boolean; revocable: boolean } | undefined;
@@ -71,6 +74,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         kill: { type: 'boolean' },
         revoke: { type: 'boolean' },
         revocable: { type: 'boolean' },
+        owner: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     }));
@@ -88,6 +92,8 @@ export async function main(argv: readonly string[]): Promise<number> {
       throw new Error('--mediated goes with --protocol didexchange: the 2018 Agent Protocol has no mediators');
     if (values.revoke && (shared || values.mediated || protocol === '2018'))
       throw new Error('--revoke goes with neither --replicas, --mediated nor --protocol 2018');
+    if (values.owner && (shared || external || values.mediated || values.revoke || protocol === '2018' || values.store))
+      throw new Error('--owner goes with --keep alone');
     if (values.mediated && shared) throw new Error('--mediated does not go with --replicas');
   } catch (error) {
     process.stderr.write(`flexid demo: ${(error as Error).message}\n`);
@@ -114,9 +120,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
   try {
     screen.begin('start');
-    const run = shared
-      ? runShared(table, { ...shared, folder }, values, screen, open)
-      : runThree(table, { ...values, protocol, external }, folder, screen, open);
+    const run = values.owner
+      ? runOwned(folder, values.keep, screen, open)
+      : shared
+        ? runShared(table, { ...shared, folder }, values, screen, open)
+        : runThree(table, { ...values, protocol, external }, folder, screen, open);
     // a process that dies is the reason, not what it no longer answers
     const right = await Promise.race([run, unharmed, interruption]);
     process.stdout.write(`verified: ${right}\n`);
@@ -167,6 +175,18 @@ function ledgerFrom(url: string, env: Readonly<Record<string, string | undefined
 
 type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
 type Screen = ReturnType<typeof createScreen>;
+
+/** An issuer that is driven by messages alone. @returns whether the presentation was verified */
+async function runOwned(folder: string, keep: string | undefined, screen: Screen, open: Open): Promise<boolean> {
+  const started = performance.now();
+  const { right, facts } = await runOwner(folder, open, screen.line);
+  screen.table([
+    ...facts.map(([name, value]): [string, string] => [name, value]),
+    ['time', `${((performance.now() - started) / 1000).toFixed(1)} s`],
+    ...(keep ? [['stores and logs', folder] as [string, string]] : []),
+  ]);
+  return right;
+}
 
 /** Interchangeable agents on one database. @returns whether every holder has its credential, verified */
 async function runShared(

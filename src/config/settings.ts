@@ -108,6 +108,14 @@ export const SETTINGS = {
     metavar: '<secret>',
     help: 'The secret that signs webhooks to --webhook-url, 16 characters or more; by default a random one, which POST /webhooks/secret answers',
   },
+  ownerKeys: {
+    flags: ['--owner-key'],
+    env: 'FLEXID_OWNER_KEY',
+    group: 'Admin',
+    kind: 'list',
+    metavar: '<base58>',
+    help: 'Public key of an owner, who drives this agent by encrypted messages, with or without --admin; may be given more than once (docs/Owner.md)',
+  },
   requestsThroughPublicDid: flag(
     'requests-through-public-did',
     'ACAPY_REQUESTS_THROUGH_PUBLIC_DID',

@@ -12,6 +12,12 @@ export const ImageUrl = Type.String({
   pattern: `^$|^[Dd][Aa][Tt][Aa]:image/\\S+$|^[Hh][Tt][Tt][Pp][Ss]?://${HOST_AND_REST}`,
 });
 
+/** A webhook that is a message to the peer of a connection: its id stands after the scheme. */
+const CONNECTION_URL = /^didcomm:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+/** The connection whose peer has its events by message, of such a URL. */
+export const connectionIn = (url: string): string | undefined => CONNECTION_URL.exec(url)?.[1];
+
 /** The replacement of a secret part of a URL that is shown. */
 const HIDDEN = '***';
 
@@ -31,7 +37,9 @@ export function webhookUrl(given: string): string {
   const [address = ''] = text.split('#');
   const refuse = (why: string): AppError =>
     new AppError('unprocessable', `${shownUrl(text).slice(0, 200)} is no address for webhooks: ${why}`);
-  if (!/^(?:http|ws)s?:\/\//i.test(address)) throw refuse('it must begin with http://, https://, ws:// or wss://');
+  if (CONNECTION_URL.test(text)) return text;
+  if (!/^(?:http|ws)s?:\/\//i.test(address))
+    throw refuse('it must begin with http://, https://, ws:// or wss://, or be didcomm: and the id of a connection');
   if (/[\s\p{Cc}]/u.test(text) || !URL.canParse(address)) throw refuse('it is not a URL');
   // the key travels in a header
   if (/[^\x21-\x7e]/.test(text.slice(address.length))) throw refuse('its key holds characters that no header can');

@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode } from '../errors.ts';
+import { AppError, type ErrorCode, errorRow } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { CallStatus } from '../ports/store.ts';
 import type { Kernel } from './context.ts';
@@ -22,8 +22,16 @@ export interface CommittedCall {
   readonly timeoutMs?: number;
   /** Before its jobs are done there is no answer. */
   readonly deferredAnswer?: boolean;
+  /** There is no answer, but `unfinished`, while anything of it is open. */
+  readonly whole?: boolean;
   /** The record of the answer. */
   readonly ref?: AnswerRef;
+}
+
+/** The failure of a call. For work, which would try again what may be tried again, it is final whatever it is. */
+function failureOf({ code, text }: NonNullable<CallStatus['failure']>, whole: boolean | undefined): AppError {
+  const final = whole && errorRow(code as ErrorCode).retry ? 'timeout' : (code as ErrorCode);
+  return new AppError(final, text);
 }
 
 /** Calls of this process that wait for their jobs. */
@@ -53,7 +61,8 @@ export function createCallAnswers({ registry, db, tenantLimiter }: Kernel) {
   /** The answer of a call, where it can be given now. @throws AppError of the failed job, or `timeout` */
   async function answerNow(call: CommittedCall, status: CallStatus, late: boolean, overdue: boolean): Promise<JsonObject | undefined> {
     const { tenant, waitWhile } = call;
-    if (status.failure) throw new AppError(status.failure.code as ErrorCode, status.failure.text);
+    if (status.failure) throw failureOf(status.failure, call.whole);
+    if (late && call.whole && status.open > 0) throw new AppError('unfinished');
     if (late && call.deferredAnswer && status.open > 0)
       throw new AppError(
         'timeout',
@@ -66,6 +75,7 @@ export function createCallAnswers({ registry, db, tenantLimiter }: Kernel) {
     }
     if (status.open > 0 && !late) return undefined;
     const answer = waitWhile ? await recordAfter(tenant, waitWhile) : (status.result ?? call.otherwise);
+    if (late && call.whole && answer === undefined) throw new AppError('unfinished');
     return answer ?? (late ? (status.result ?? call.otherwise) : undefined);
   }
 

@@ -12,7 +12,7 @@ import { newId } from './ids.ts';
 import { type LedgerEnd, type LedgerHandOver, ledgerDone, ledgerHandOver, ledgerWaits, type On, runJob } from './job-steps.ts';
 import { type AnswerRef, shortHash } from './jobs.ts';
 import type { CommandInput, CommandStep } from './protocol.ts';
-import type { WorkContext, WorkOps } from './work.ts';
+import type { WorkCall, WorkContext, WorkOps } from './work.ts';
 
 export interface ControllerCall {
   readonly record?: string;
@@ -23,12 +23,18 @@ export interface ControllerCall {
   readonly key?: string;
 }
 
+/** How long a call of work holds its place at a time, and how long it is known. */
+const WORK_WAIT_MS = 300;
+const WORK_LIFE_MS = 30 * 24 * 3600_000;
+
 export interface Calls {
   /**
    * A controller's command, from its call to its answer: the record as it stands when nothing that the call caused is open any more.
    * @throws AppError of the failed step or job, with ACA-Py's status.
    */
   call(tenant: string, protocol: string, command: string, call: ControllerCall): Promise<JsonObject>;
+  /** A command that work calls: `WorkContext.call`. */
+  callFromWork(tenant: string, protocol: string, command: string, given: WorkCall, key: string): Promise<JsonObject>;
   /**
    * Runs a claimed job of kind command, local-message or work to its commit, which also completes it.
    * @throws what the job may be retried for; everything else has been written as the job's failure.
@@ -51,8 +57,10 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
   /** Whether work needs the AnonCreds library, and what of the ledger that reads: it is named after a format that does. */
   const needsAnoncreds = (op: string): boolean => registry.formats.named(op.slice(0, op.indexOf('/')))?.needs === 'anoncreds';
 
-  async function call(tenant: string, protocolName: string, command: string, given: ControllerCall): Promise<JsonObject> {
+  /** @param whole an answer is wanted only where nothing of the call is open any more */
+  async function call(tenant: string, protocolName: string, command: string, given: ControllerCall, whole = false): Promise<JsonObject> {
     const { protocol, step } = registry.command(protocolName, command);
+    const timeoutMs = whole ? WORK_WAIT_MS : step.timeoutMs;
     const { input, key } = given;
     const callId = key === undefined ? newId() : shortHash(`${protocolName} ${command} ${given.record ?? given.connection ?? ''} ${key}`);
     const answered = async (): Promise<JsonObject | undefined> => {
@@ -64,7 +72,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
         tenant,
         callId,
         otherwise: deferredAnswer ?? repeated.answer ?? {},
-        timeoutMs: step.timeoutMs,
+        timeoutMs,
+        whole,
         deferredAnswer: deferredAnswer !== undefined,
       });
     };
@@ -85,7 +94,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       pages: step.pages?.(input, given.record),
       from: step.from,
       role: step.role,
-      origin: { callId, callDedupKey: key === undefined ? undefined : callId },
+      origin: { callId, callDedupKey: key === undefined ? undefined : callId, dedupLife: whole ? WORK_LIFE_MS : undefined },
       otherwise: 'error',
       step(ctx) {
         const effects = step.step(ctx, input);
@@ -114,7 +123,8 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       callId,
       otherwise: first.answer,
       waitWhile,
-      timeoutMs: step.timeoutMs,
+      timeoutMs,
+      whole,
       deferredAnswer: first.deferredAnswer,
       ref: first.answerRef,
     });
@@ -122,7 +132,13 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
 
   const on: On = { kernel, engine, ops, work, needsAnoncreds, isWaiting: answers.isWaiting };
   return {
-    call,
+    call: (tenant, protocol, command, given) => call(tenant, protocol, command, given),
+    async callFromWork(tenant, protocol, command, { body, query = {}, record }, key) {
+      const known = registry.command(protocol, command);
+      known.body?.parse(body, 'unprocessable');
+      const answer = await call(tenant, protocol, command, { record, input: { body, query }, key: `work ${key}` }, true);
+      return known.step.selectResponse?.(answer) ?? answer;
+    },
     end: answers.end,
     run: (job, lease) => runJob(on, job, lease),
     ledgerDone: (job, lease, result, rest) => ledgerDone(on, job, lease, result, rest),

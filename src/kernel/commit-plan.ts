@@ -38,7 +38,7 @@ export interface Origin {
   readonly answer?: AnswerRef;
   readonly job?: { readonly id: string; readonly lease: string };
   readonly dedupKey?: string;
-  /** How long the dedup key is kept, in ms. */
+  /** How long the dedup key is kept, in ms, where that is not the usual time. */
   readonly dedupLife?: number;
   /** Of a controller's call with an idempotency key: kept with its answer. */
   readonly callDedupKey?: string;
@@ -311,7 +311,8 @@ function postBehindBarrier(
 
 /** The dedup keys of a message, or of a call with a key, and the answer that a repetition gets. */
 function dedupKeysOf(origin: Origin, mail: readonly DeliverPayload[], answerOf: () => JsonObject, now: number): Commit['dedupKeys'] {
-  if (origin.callDedupKey !== undefined) return [{ dedupKey: origin.callDedupKey, answer: answerOf(), expires: now + CALL_LIFE_MS }];
+  if (origin.callDedupKey !== undefined)
+    return [{ dedupKey: origin.callDedupKey, answer: answerOf(), expires: now + (origin.dedupLife ?? CALL_LIFE_MS) }];
   if (origin.dedupKey === undefined) return undefined;
   const answers = mail.filter(({ transient }) => !transient);
   return [

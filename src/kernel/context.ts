@@ -16,6 +16,8 @@ import type { WebhookSecrets } from './webhook-secret.ts';
 export interface WebhookTarget {
   readonly id: string;
   readonly url: string;
+  /** The connection whose peer gets the events by message, where its URL is `didcomm:<connection id>`. */
+  readonly connection?: string;
   readonly key?: string;
   /** Of the user's name and password in its URL. */
   readonly authorization?: string;

@@ -5,6 +5,13 @@ import type { Resolver } from '../ports/resolver.ts';
 import type { Store } from '../ports/store.ts';
 import type { TailsReference } from '../ports/tails.ts';
 
+/** A command's body and query as a controller would give them, and the id of its record, where its route has one. */
+export interface WorkCall {
+  readonly body: JsonObject;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly record?: string;
+}
+
 /** The means of slow work. It reads; only the step that takes its result writes. */
 export interface WorkContext {
   readonly tenant: string;
@@ -17,6 +24,12 @@ export interface WorkContext {
   ledger(): Ledger;
   /** The path of the tails file of a registry's definition: `Tails.file` of this tenant. */
   tails(reference: TailsReference): Promise<string>;
+  /**
+   * Runs a command of this tenant as its controller could have called it. `key` names the call, for this tenant: repeated within 30 days it has no second effect.
+   * @returns its answer, when nothing that the call caused is open any more
+   * @throws AppError of the call, with a controller's text; `unfinished` while something of it is open: the work is tried again
+   */
+  call(protocol: string, command: string, given: WorkCall, key: string): Promise<JsonObject>;
   /** Has a new tails file served: `Tails.publish` of this tenant. */
   publishTails(bytes: Uint8Array): Promise<{ hash: string; location: string }>;
 }

@@ -1,12 +1,15 @@
 import { asAppError } from '../errors.ts';
-import type { Kernel } from '../kernel/context.ts';
+import type { Kernel, WebhookTarget } from '../kernel/context.ts';
+import type { Engine } from '../kernel/engine.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import { payloadOf } from '../kernel/jobs.ts';
 import { seldom } from '../kernel/seldom.ts';
 import { signature } from '../kernel/webhook-secret.ts';
-import type { ClaimedJob } from '../ports/store.ts';
+import type { JsonObject } from '../ports/json.ts';
+import type { ClaimedJob, StoredEvent } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
 import type { Breaker } from './breaker.ts';
+import { sendEvent } from './event-messages.ts';
 
 const CAP_MS = 60_000;
 /** About a day at one try a minute. */
@@ -21,12 +24,44 @@ const LOG_MS = 60_000;
  */
 export function createEvents(
   kernel: Kernel,
+  engine: Engine,
   outbound: Outbound,
   write: (payload: unknown) => string,
   baseTenant: string,
   breaker: Breaker,
 ): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
   const mayLog = seldom(LOG_MS);
+
+  /** An event to a connection: kept for its peer by the commit of its message. One that is not granted events gets nothing, as a webhook that was taken out. */
+  async function byMessage(
+    job: ClaimedJob,
+    connection: string,
+    { owner = job.tenant, id }: WebhookTarget,
+    event: StoredEvent,
+  ): Promise<JobOutcome> {
+    const wallet = job.tenant === baseTenant ? undefined : job.tenant;
+    try {
+      const { topic, value } = event;
+      const isHeard = await sendEvent(kernel, engine, owner, connection, {
+        id: event.id,
+        topic,
+        payload: value.payload as JsonObject,
+        wallet,
+      });
+      if (!isHeard && mayLog(`${job.tenant} ${id}`) !== undefined)
+        kernel.log.warn(
+          { tenant: job.tenant, connection },
+          'an event has no receiver: the connection is not there, or is not granted events',
+        );
+      kernel.count(isHeard ? 'events_sent' : 'events_unheard');
+      return { state: 'done' };
+    } catch (thrown) {
+      const { row, message: error } = asAppError(thrown);
+      if (!row.retry || job.attempts + 1 >= MAX_ATTEMPTS) throw thrown;
+      return { state: 'retry', at: backoff(job.attempts, CAP_MS), error };
+    }
+  }
+
   return async (job, signal) => {
     const { event: id, target: targetId } = payloadOf('event', job);
     const { webhooks } = await kernel.profiles.of(job.tenant);
@@ -36,6 +71,7 @@ export function createEvents(
     const [event] = await kernel.db.store.events(job.tenant, { ids: [id] });
     // one that cannot be read any more was reported by the store
     if (!event || event.damaged) return { state: 'done' };
+    if (target.connection !== undefined) return await byMessage(job, target.connection, target, event);
     const body = write(event.value.payload);
     const headers: Record<string, string> = { 'content-type': 'application/json', 'x-event-id': id };
     if (target.key) headers['x-api-key'] = target.key;

@@ -107,6 +107,7 @@ test('/status has counters, /status/config the configuration without any secret,
   const config = await alice.call('GET', '/status/config');
   assert.equal(config.body.config['wallet-key'], undefined);
   assert.equal(config.body.config.label, 'alice');
+  assert.deepEqual(config.body.config.roles, ['institution']);
   assert.ok(!config.text.includes('nobody may see') && !config.text.includes(alice.key), config.text);
   const settings = await alice.get('/settings');
   assert.deepEqual([settings['wallet.type'], settings.default_label, settings.public_invites], ['askar-anoncreds', 'alice', false]);

@@ -1,24 +1,59 @@
-import { not, type Requirement } from './requirement.ts';
+import { met, type NamedTest, not, type Requirement, shown } from './requirement.ts';
 
-const OWNER = 'there is no owner of an institution agent that talks to it by encrypted messages; controllers use the admin API';
+const DECIDE = 'there are no handlers, policies and defaults that messages set';
 const EXAMPLE = 'its example is not there';
+const FLOW = 'test/flows/owner.test.ts';
+const flow = (title: string): NamedTest => [FLOW, title];
 
 /** The owner of an institution agent, and the API for configuration. */
 export const OWNER_ROWS: readonly Requirement[] = [
-  not('S2-13', 'an institution edge agent runs on a server', 'there are no roles'),
-  not('S2-14', 'business rules are configured by messages', OWNER),
-  not('S2-15', 'the institution agent holds the keys of its organisation', OWNER),
-  not('S2-16', 'business knowledge is injected', OWNER),
-  not('S2-17', 'the owner controls the agent', OWNER),
+  shown(
+    'S2-13',
+    'an institution edge agent runs on a server',
+    { file: 'src/app.ts', from: '    await connectOwners(kernel, calls, BASE, config, log);\n', to: '' },
+    flow('[S2-13] an agent without an admin API is driven by its owner'),
+  ),
+  not('S2-14', 'business rules are configured by messages', DECIDE),
+  met('S2-15', 'the institution agent holds the keys of its organisation', flow('[S2-15] the keys that sign are the agent')),
+  not('S2-16', 'business knowledge is injected', DECIDE),
+  not('S2-17', 'the owner controls the agent', DECIDE),
   not('S2-18', 'the owner integrates existing systems', EXAMPLE),
   not('S2-19', 'a publisher works from a stream of events', EXAMPLE),
-  not('S2-20', 'owner and agent talk by encrypted messages', OWNER),
-  not('S2-21', 'the owner has no wallet', OWNER),
-  not('S2-22', 'encryption keys are injected', OWNER),
-  not('S2-23', 'the owner has a schema made', OWNER),
-  not('S2-24', 'the owner has a credential definition made', OWNER),
-  not('S2-25', 'the owner has a credential issued', OWNER),
-  not('S2-26', 'the owner registers handlers', OWNER),
-  not('S2-27', 'handlers are optional', OWNER),
-  not('S2-28', 'an API for configuration', OWNER),
+  met('S2-20', 'owner and agent talk by encrypted messages', flow('[S2-20] what goes between owner and agent is sealed')),
+  met('S2-21', 'the owner has no wallet', ['test/interop/owner.test.ts', '[S2-21] the owner that is written imports one crypto library']),
+  shown(
+    'S2-22',
+    'encryption keys are injected',
+    {
+      file: 'src/kernel/message-transition.ts',
+      from: 'if (step.grant !== undefined && !isGranted(trust.connection, step.grant))',
+      to: 'if (step === undefined)',
+    },
+    flow('[S2-22] keys are injected'),
+  ),
+  shown(
+    'S2-23',
+    'the owner has a schema made',
+    { file: 'src/protocols/owner/admin-schemas.ts', from: "      reply: 'schema-id',\n", to: "      reply: 'schema',\n" },
+    flow('[S2-23] a schema is made by a message'),
+  ),
+  shown(
+    'S2-24',
+    'the owner has a credential definition made',
+    {
+      file: 'src/protocols/owner/owner-family.ts',
+      from: 'spellings: toolbox ?',
+      to: 'spellings: !toolbox ?',
+    },
+    flow('[S2-24] a credential definition is made by a message'),
+  ),
+  shown(
+    'S2-25',
+    'the owner has a credential issued',
+    { file: 'src/protocols/owner/admin-issuer.ts', from: "          command: 'send',\n", to: "          command: 'send-offer',\n" },
+    flow('[S2-25] a credential is issued and a proof asked for'),
+  ),
+  not('S2-26', 'the owner registers handlers', DECIDE),
+  not('S2-27', 'handlers are optional', DECIDE),
+  not('S2-28', 'an API for configuration', DECIDE),
 ];

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { freePort } from '../../harness/processes.ts';
+import { newKeyPair } from '../../src/didcomm/keys.ts';
+import { ownerCommand } from '../../src/owner-command.ts';
+import { type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
+import { CACHE, installOnce, type Output, ROOT, run } from './processes.ts';
+
+/** Owners in Python: the owner.py that `./flexid owner new` writes, and the unmodified aries-staticagent of PyPI. */
+
+const VENV = join(CACHE, 'owner');
+const PYTHON = join(VENV, 'bin', 'python3');
+const PACKAGES = ['pynacl==1.6.2', 'aries-staticagent==0.8.0'];
+
+async function bringPython(): Promise<string | undefined> {
+  const version = await run('python3', ['-c', 'import sys, venv, ensurepip; print(sys.version_info >= (3, 11))']).catch(() => undefined);
+  if (version?.text.trim() !== 'True') return 'an owner needs python3, 3.11 or newer, with venv';
+  await installOnce(VENV, '.installed', async () => {
+    rmSync(VENV, { recursive: true, force: true });
+    const made = await run('python3', ['-m', 'venv', VENV]);
+    if (made.code !== 0) return made;
+    return run(PYTHON, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:', ...PACKAGES]);
+  });
+  return undefined;
+}
+
+const skip = await bringPython();
+const world = createWorld();
+let faber: TestAgent;
+let bob: TestAgent;
+let connection: string;
+
+before(async () => {
+  if (skip) return;
+  const devnet = await world.devnet({ clock: 'wall' });
+  faber = await world.start('faber', { devnet, sponsor: true, flags: ['--preserve-exchange-records', '--auto-accept-requests'] });
+  bob = await world.start('bob', {
+    devnet,
+    flags: [
+      ...['--preserve-exchange-records', '--auto-accept-invites', '--auto-respond-credential-offer', '--auto-store-credential'],
+      ...['--auto-respond-presentation-request'],
+    ],
+  });
+  const { result } = await faber.post('/wallet/did/create', { method: 'algo' });
+  await faber.post(`/wallet/did/public?did=${encodeURIComponent(result.did)}`);
+  connection = (await connect(faber, bob)).inviter;
+});
+after(() => world.close());
+
+const GRANTS = [
+  'admin-connections',
+  'admin-credential-definitions',
+  'admin-invitations',
+  'admin-issuer',
+  'admin-revocation',
+  'admin-schemas',
+  'agent-config',
+];
+
+/** Runs owner.py. @returns the line of JSON that it prints */
+const owner = (folder: string) => {
+  const call = async (...words: string[]): Promise<Output> => run(PYTHON, [join(folder, 'owner.py'), ...words]);
+  return {
+    call,
+    async say(...words: string[]): Promise<Body> {
+      const { code, text } = await call(...words);
+      assert.equal(code, 0, text);
+      return JSON.parse(text.trim().split('\n').at(-1)!);
+    },
+  };
+};
+
+async function accept(folder: string, answer: Body): Promise<void> {
+  const child = spawn(PYTHON, [join(folder, 'owner.py'), 'accept'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  child.stdin.end(`not JSON\n${JSON.stringify(answer)}\n`);
+  assert.equal(await new Promise((resolve) => child.once('close', resolve)), 0);
+}
+
+function written(name: string): { folder: string; said: string; verkey: string } {
+  const folder = join(world.folder, name);
+  let said = '';
+  assert.equal(
+    ownerCommand(
+      ['new', folder],
+      (text) => {
+        said += text;
+      },
+      () => {},
+    ),
+    0,
+  );
+  return { folder, said, verkey: /^The key of this owner is (\S+)\. /.exec(said)![1]! };
+}
+
+test('[S2-21] the owner that is written imports one crypto library, and has no file but its own', { skip }, async () => {
+  const { folder, said, verkey } = written('alone');
+  assert.deepEqual(readdirSync(folder).sort(), ['owner.py', 'owner.toml']);
+  assert.equal(statSync(join(folder, 'owner.toml')).mode & 0o777, 0o600);
+  const imports = [...readFileSync(join(folder, 'owner.py'), 'utf8').matchAll(/^(?:from|import) (\w+)/gm)].map(([, name]) => name!);
+  const { text } = await run(PYTHON, ['-c', 'import sys; print(" ".join(sys.stdlib_module_names))']);
+  const own = new Set(text.trim().split(' '));
+  assert.deepEqual([...new Set(imports.filter((name) => !own.has(name)))], ['nacl']);
+  const settings = readFileSync(join(folder, 'owner.toml'), 'utf8');
+  assert.deepEqual(
+    [...settings.matchAll(/^(\w+) = /gm)].map(([, name]) => name),
+    ['seed', 'agent_verkey', 'agent_endpoint'],
+  );
+  const [, seed] = /^seed = "([0-9a-f]{64})"$/m.exec(settings)!;
+  assert.equal(newKeyPair(Buffer.from(seed!, 'hex')).verkey, verkey);
+  assert.ok(!said.includes(seed!), 'the secret is printed');
+  assert.match((await owner(folder).call('connections')).text, /the agent is not known yet/);
+  // a second one would take the place of a secret
+  assert.equal(
+    ownerCommand(
+      ['new', folder],
+      () => {},
+      () => {},
+    ),
+    2,
+  );
+});
+
+test('owner.py makes a schema and a definition, issues, verifies, revokes and hears of it', { skip }, async () => {
+  const { folder, said, verkey } = written('shop');
+  const body = JSON.parse(/-d '(.*)' \|/.exec(said)![1]!);
+  assert.deepEqual([body.their_verkey, body.grants], [verkey, GRANTS]);
+  const made = await faber.post('/connections/create-static', body);
+  await accept(folder, made);
+  const { say, call } = owner(folder);
+  const { schema_id } = await say('schema', 'customer', '1.0', 'name', 'number');
+  const again = ['--id', 'definition-1', 'cred-def', schema_id, '--revocable'] as const;
+  const { cred_def_id } = await say(...again);
+  assert.ok((await faber.get('/anoncreds/credential-definitions')).credential_definition_ids.includes(cred_def_id));
+  const { cred_ex_id, thread_id } = await say('issue', connection, cred_def_id, 'name=Alice=Bob', 'number=7');
+  await bob.event('issue_credential_v2_0', (one) => one.thread_id === thread_id && one.state === 'done', 'the credential');
+  const { pres_ex_id } = await say('request-proof', connection, cred_def_id, 'name');
+  await faber.event('present_proof_v2_0', (one) => one.pres_ex_id === pres_ex_id && one.verified === 'true', 'the proof');
+  assert.equal((await say('revoke', cred_ex_id)).state, 'revoked');
+  const invited = await say('invite');
+  assert.match(invited.invitation_url, /^http/);
+  assert.ok((await say('connections')).connections.length > 1);
+  assert.match((await call('issue', 'nowhere', cred_def_id, 'name=x', 'number=1')).text, /not-found: Connection nowhere not found/);
+  assert.equal((await call('fly')).code, 1);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => !/^owner\.|^inbox\.jsonl$/.test(name)),
+    [],
+  );
+});
+
+test('the unmodified aries-staticagent makes a schema and a definition, and issues', { skip }, async () => {
+  const seed = randomBytes(32);
+  const { verkey } = newKeyPair(seed);
+  const made = await faber.post('/connections/create-static', { their_verkey: verkey, grants: GRANTS });
+  const given = { seed: seed.toString('hex'), connection_id: connection, my_verkey: made.my_verkey, my_endpoint: made.my_endpoint };
+  const { code, text } = await run(PYTHON, [join(ROOT, 'test/interop/static_owner.py'), JSON.stringify(given)]);
+  assert.equal(code, 0, text);
+  const { ping, schema, definition, exchange } = JSON.parse(text.trim().split('\n').at(-1)!);
+  assert.match(ping, /trust_ping\/1\.0\/ping_response$/);
+  assert.match(schema['@type'], /admin-schemas\/0\.1\/schema-id$/);
+  assert.ok((await faber.get('/anoncreds/credential-definitions')).credential_definition_ids.includes(definition.cred_def_id));
+  await bob.event('issue_credential_v2_0', (one) => one.thread_id === exchange.thread_id && one.state === 'done', 'the credential');
+});
+
+test('the commands of docs/Owner.md run as they are written, but for which ports are free', { skip, timeout: 540_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-owner-'));
+  const [ledger, agent] = [await freePort(), await freePort()];
+  const [, block] = /^```sh\n(.*?)^```$/ms.exec(readFileSync(join(ROOT, 'docs/Owner.md'), 'utf8'))!;
+  const script = block!.replaceAll('4001', String(ledger)).replaceAll('8050', String(agent));
+  writeFileSync(join(folder, 'flexid'), `#!/bin/sh\nexec '${process.execPath}' '${join(ROOT, 'src/main.ts')}' "$@"\n`, { mode: 0o755 });
+  writeFileSync(join(folder, 'walk.sh'), `set -e\n${script}\n`);
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ACAPY|FLEXID|NODE_TEST)_/.test(name)));
+  const bash = spawn('bash', ['walk.sh'], {
+    cwd: folder,
+    detached: true,
+    env: { ...env, PATH: `${join(VENV, 'bin')}:${env.PATH}` },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [bash.stdout, bash.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+    });
+  const killGroup = (): void => {
+    try {
+      process.kill(-bash.pid!, 'SIGKILL');
+    } catch {
+      // it is gone already
+    }
+  };
+  const timer = setTimeout(killGroup, 500_000);
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => bash.once('error', reject).once('exit', resolve));
+    const log = existsSync(join(folder, 'agent.log')) ? readFileSync(join(folder, 'agent.log'), 'utf8').slice(-3000) : '';
+    assert.equal(code, 0, `${output}\n${log}`);
+    assert.match(output, /credential-definition-id/);
+    assert.match(output, /invitation_url/);
+    assert.match(output, /"topic": "owner_action"/);
+  } finally {
+    clearTimeout(timer);
+    killGroup();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+});
