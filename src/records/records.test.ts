@@ -455,6 +455,27 @@ const ROWS: readonly Row[] = [
     tags: { thread: 't1', thread_id: 't1', connection_id: 'c1', asked: 't1' },
   },
   {
+    category: 'owner_action',
+    record: {
+      id: 'a1',
+      state: 'done',
+      connection: 'c1',
+      value: { initiator: 'external', thread_id: 't1', message_type: 'type', message_id: 'm1', result: { schema_id: 's' } },
+    },
+    view: {
+      state: 'done',
+      created_at: TIME,
+      updated_at: TIME,
+      action_id: 'a1',
+      connection_id: 'c1',
+      thread_id: 't1',
+      message_type: 'type',
+      message_id: 'm1',
+      result: { schema_id: 's' },
+    },
+    tags: { thread: 't1', thread_id: 't1' },
+  },
+  {
     category: 'introduction_record',
     record: {
       id: 'i1',

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ADMIN, createOwner, type Owner, REVOKE } from '../../harness/owner.ts';
 import { freePort, program } from '../../harness/processes.ts';
+import { pack } from '../../src/didcomm/envelope-v1.ts';
 import { newKeyPair, verifyBytes } from '../../src/didcomm/keys.ts';
+import { ENVELOPE_V1 } from '../../src/didcomm/media-types.ts';
 import { OLD_PREFIX } from '../../src/didcomm/message-types.ts';
 import { type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
 import type { Devnet } from '../support/ledger.ts';
@@ -102,6 +104,10 @@ test('[S2-20] what goes between owner and agent is sealed; the same in plain tex
   const plain = JSON.stringify({ '@type': ADMIN('schemas', 'send-schema'), '@id': randomUUID(), ...SCHEMA });
   const answer = await fetch(faber.inbound, { method: 'POST', headers: { 'content-type': 'application/json' }, body: plain });
   assert.ok([400, 202].includes(answer.status));
+  // sealed for the agent, by nobody
+  const order = JSON.stringify({ '@type': ADMIN('schemas', 'send-schema'), '@id': randomUUID(), ...SCHEMA });
+  const anonymous = pack({ message: order, recipients: [owner.to.verkey] });
+  await fetch(faber.inbound, { method: 'POST', headers: { 'content-type': ENVELOPE_V1 }, body: anonymous });
   assert.equal((await faber.get('/owner-actions')).total, before);
   assert.ok(owner.wire.length > 0);
   for (const body of owner.wire.filter(Boolean))
@@ -241,8 +247,8 @@ test("[S2-15] the keys that sign are the agent's: its owner has one, which is no
   const dids = (await faber.get('/wallet/did')).results as Body[];
   const issuer = dids.find((one) => one.did === did)!;
   assert.ok(dids.every(({ verkey }) => verkey !== owner.pair.verkey));
-  const { schemaId } = await anchored();
-  const { schema } = await faber.get(`/anoncreds/schema/${encodeURIComponent(schemaId)}`);
+  const { schema_id } = await owner.ask(ADMIN('schemas', 'send-schema'), { ...SCHEMA, schema_version: '1.5' });
+  const { schema } = await faber.get(`/anoncreds/schema/${encodeURIComponent(schema_id)}`);
   assert.equal(schema.issuerId, issuer.did);
   // the agent signs for it; the key that the owner has verifies nothing of that
   const signed = await faber.call('POST', '/wallet/jwt/sign', { did, payload: { a: 1 } });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -96,34 +96,6 @@ function written(name: string): { folder: string; said: string; verkey: string }
   );
   return { folder, said, verkey: /^The key of this owner is (\S+)\. /.exec(said)![1]! };
 }
-
-test('[S2-21] the owner that is written imports one crypto library, and has no file but its own', { skip }, async () => {
-  const { folder, said, verkey } = written('alone');
-  assert.deepEqual(readdirSync(folder).sort(), ['owner.py', 'owner.toml']);
-  assert.equal(statSync(join(folder, 'owner.toml')).mode & 0o777, 0o600);
-  const imports = [...readFileSync(join(folder, 'owner.py'), 'utf8').matchAll(/^(?:from|import) (\w+)/gm)].map(([, name]) => name!);
-  const { text } = await run(PYTHON, ['-c', 'import sys; print(" ".join(sys.stdlib_module_names))']);
-  const own = new Set(text.trim().split(' '));
-  assert.deepEqual([...new Set(imports.filter((name) => !own.has(name)))], ['nacl']);
-  const settings = readFileSync(join(folder, 'owner.toml'), 'utf8');
-  assert.deepEqual(
-    [...settings.matchAll(/^(\w+) = /gm)].map(([, name]) => name),
-    ['seed', 'agent_verkey', 'agent_endpoint'],
-  );
-  const [, seed] = /^seed = "([0-9a-f]{64})"$/m.exec(settings)!;
-  assert.equal(newKeyPair(Buffer.from(seed!, 'hex')).verkey, verkey);
-  assert.ok(!said.includes(seed!), 'the secret is printed');
-  assert.match((await owner(folder).call('connections')).text, /the agent is not known yet/);
-  // a second one would take the place of a secret
-  assert.equal(
-    ownerCommand(
-      ['new', folder],
-      () => {},
-      () => {},
-    ),
-    2,
-  );
-});
 
 test('owner.py makes a schema and a definition, issues, verifies, revokes and hears of it', { skip }, async () => {
   const { folder, said, verkey } = written('shop');

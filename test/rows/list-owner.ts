@@ -1,4 +1,4 @@
-import { met, type NamedTest, not, type Requirement, shown } from './requirement.ts';
+import { type NamedTest, not, type Requirement, shown } from './requirement.ts';
 
 const DECIDE = 'there are no handlers, policies and defaults that messages set';
 const EXAMPLE = 'its example is not there';
@@ -14,13 +14,30 @@ export const OWNER_ROWS: readonly Requirement[] = [
     flow('[S2-13] an agent without an admin API is driven by its owner'),
   ),
   not('S2-14', 'business rules are configured by messages', DECIDE),
-  met('S2-15', 'the institution agent holds the keys of its organisation', flow('[S2-15] the keys that sign are the agent')),
+  shown(
+    'S2-15',
+    'the institution agent holds the keys of its organisation',
+    { file: 'src/protocols/owner/members.ts', from: "tag: 'posture', equals: 'public'", to: "tag: 'posture', equals: 'none'" },
+    flow('[S2-15] the keys that sign are the agent'),
+  ),
   not('S2-16', 'business knowledge is injected', DECIDE),
   not('S2-17', 'the owner controls the agent', DECIDE),
   not('S2-18', 'the owner integrates existing systems', EXAMPLE),
   not('S2-19', 'a publisher works from a stream of events', EXAMPLE),
-  met('S2-20', 'owner and agent talk by encrypted messages', flow('[S2-20] what goes between owner and agent is sealed')),
-  met('S2-21', 'the owner has no wallet', ['test/interop/owner.test.ts', '[S2-21] the owner that is written imports one crypto library']),
+  shown(
+    'S2-20',
+    'owner and agent talk by encrypted messages',
+    {
+      file: 'src/kernel/message-transition.ts',
+      from: 'if (!step.handshake && !trust.trusted && !trust.connectionless)',
+      to: 'if (step === undefined)',
+    },
+    flow('[S2-20] what goes between owner and agent is sealed'),
+  ),
+  shown('S2-21', 'the owner has no wallet', { file: 'src/owner-command.ts', from: 'mode: 0o600', to: 'mode: 0o644' }, [
+    'src/owner-command.test.ts',
+    '[S2-21] the owner that is written imports one crypto library',
+  ]),
   shown(
     'S2-22',
     'encryption keys are injected',

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const LIMIT_MS = 540_000;
+
+test('./flexid demo --owner drives an issuer that has no admin API, and ends verified', { timeout: LIMIT_MS }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-demo-owner-'));
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ACAPY|FLEXID|NODE_TEST)_/.test(name)));
+  const demo = spawn(process.execPath, [MAIN, 'demo', '--owner'], { cwd: folder, env, timeout: LIMIT_MS });
+  let output = '';
+  for (const stream of [demo.stdout, demo.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+    });
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => demo.once('error', reject).once('close', resolve));
+    assert.equal(code, 0, output);
+    assert.equal(output.trimEnd().split('\n').at(-1), 'verified: true', output);
+    assert.match(output, /start issuer .*no admin API$/m);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('--owner goes with no other way to run the demo', async () => {
+  const demo = spawn(process.execPath, [MAIN, 'demo', '--owner', '--revoke'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let output = '';
+  demo.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString('utf8');
+  });
+  assert.equal(await new Promise((resolve) => demo.once('close', resolve)), 2);
+  assert.match(output, /--owner goes with --keep alone/);
+});
