@@ -1,5 +1,6 @@
-import { CONNECTION, key, REMOVED, some, table } from '../../test/support/steps.ts';
+import { CONNECTION, key, REMOVED, registry, some, table } from '../../test/support/steps.ts';
 import { toBase58, verkeyBytes } from '../didcomm/encoding.ts';
+import { ownerConnection } from '../records/connection.ts';
 
 const create = 'POST /connections/create-static';
 const grant = 'PUT /connections/{conn_id}/grants';
@@ -159,5 +160,35 @@ table('connection', [
     body: { metadata: { grants: ['agent-config'] } },
     record: CONNECTION,
     effects: { answer: { results: { grants: ['agent-config'] } }, record: { patch: { metadata: { grants: ['agent-config'] } } } },
+  },
+  {
+    title: 'is made with an owner of the configuration, under a name that its key gives',
+    command: 'owner',
+    body: { verkey: key(103) },
+    connection: null,
+    about: { category: 'connection', id: ownerConnection(key(103)) },
+    effects: {
+      keys: [key(1)],
+      keyOwners: [{ kid: key(1), kind: 'connection', target: ownerConnection(key(103)) }],
+      record: {
+        id: ownerConnection(key(103)),
+        states: ['active'],
+        patch: some({ alias: 'owner', configured: true, my_verkey: key(1), their_keys: [key(103)], grants: [...registry.grants].sort() }),
+      },
+    },
+  },
+  {
+    title: 'keeps its key, and gets every grant again',
+    command: 'owner',
+    body: { verkey: key(103) },
+    record: CONNECTION,
+    effects: { record: { patch: { configured: true, grants: [...registry.grants].sort() } } },
+  },
+  {
+    title: 'is an owner no more',
+    command: 'dismiss',
+    body: {},
+    record: { ...CONNECTION, value: { ...CONNECTION.value, configured: true, grants: ['agent-config'] } },
+    effects: { record: { patch: { configured: REMOVED, grants: REMOVED } } },
   },
 ]);

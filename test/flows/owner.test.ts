@@ -63,16 +63,15 @@ before(async () => {
 after(() => world.close());
 
 let anchoring: Promise<{ schemaId: string; credDefId: string }> | undefined;
-/** A schema and a definition whose credentials can be revoked, made once, by calls. */
+const REVOCABLE = { support_revocation: true, revocation_registry_size: 8 };
+/** A schema by a call, and by a message a definition whose credentials can be revoked; made once. */
 const anchored = () => {
   anchoring ??= (async () => {
     const schema = { issuerId: did, name: 'base', version: '1.0', attrNames: ['number'] };
-    const { schema_state } = await faber.post('/anoncreds/schema', { schema });
-    const { credential_definition_state: made } = await faber.post('/anoncreds/credential-definition', {
-      credential_definition: { issuerId: did, schemaId: schema_state.schema_id, tag: 'base' },
-      options: { support_revocation: true, revocation_registry_size: 8 },
-    });
-    return { schemaId: schema_state.schema_id, credDefId: made.credential_definition_id };
+    const { schema_id } = (await faber.post('/anoncreds/schema', { schema })).schema_state;
+    const made = await owner.ask(ADMIN('credential-definitions', 'send-credential-definition'), { schema_id, ...REVOCABLE });
+    assert.equal(made['@type'], ADMIN('credential-definitions', 'credential-definition-id'));
+    return { schemaId: schema_id, credDefId: made.cred_def_id };
   })();
   return anchoring;
 };
@@ -145,18 +144,17 @@ test('[S2-23] a schema is made by a message, as by a call', async () => {
 });
 
 test('[S2-24] a credential definition is made by a message, as by a call', async () => {
-  const { schemaId } = await anchored();
-  // in the older spelling, which is answered in it
-  const type = `${OLD_PREFIX}admin-credential-definitions/0.1`;
-  const wanted = { schema_id: schemaId, support_revocation: true, revocation_registry_size: 8 };
-  const reply = await owner.ask(`${type}/send-credential-definition`, wanted);
-  assert.equal(reply['@type'], `${type}/credential-definition-id`);
-  const credDefId = reply.cred_def_id as string;
+  const { schemaId, credDefId } = await anchored();
   const called = await faber.post('/anoncreds/credential-definition', {
     credential_definition: { issuerId: did, schemaId, tag: 'default' },
-    options: { support_revocation: true, revocation_registry_size: 8 },
+    options: REVOCABLE,
   });
-  assert.equal(called.credential_definition_state.credential_definition_id, credDefId);
+  const { state, credential_definition_id } = called.credential_definition_state;
+  assert.deepEqual([state, credential_definition_id], ['finished', credDefId]);
+  // the older spelling is answered in it
+  const older = `${OLD_PREFIX}admin-credential-definitions/0.1`;
+  const reply = await owner.ask(`${older}/send-credential-definition`, { schema_id: schemaId, ...REVOCABLE });
+  assert.deepEqual([reply['@type'], reply.cred_def_id], [`${older}/credential-definition-id`, credDefId]);
   const got = await owner.ask(ADMIN('credential-definitions', 'credential-definition-get'), { cred_def_id: credDefId });
   assert.deepEqual([got.schema_id, got.attributes, got.author], [schemaId, ['number'], 'self']);
   const list = await owner.ask(ADMIN('credential-definitions', 'credential-definition-get-list'));

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { freePort } from '../../harness/processes.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
@@ -136,6 +137,50 @@ test('the unmodified aries-staticagent makes a schema and a definition, and issu
   assert.match(schema['@type'], /admin-schemas\/0\.1\/schema-id$/);
   assert.ok((await faber.get('/anoncreds/credential-definitions')).credential_definition_ids.includes(definition.cred_def_id));
   await bob.event('issue_credential_v2_0', (one) => one.thread_id === exchange.thread_id && one.state === 'done', 'the credential');
+});
+
+test('[S2-18] [S2-19] a register that nobody may alter is published as it changes, by a program that is killed, and nothing twice', {
+  skip,
+}, async () => {
+  const { folder, said } = written('publisher');
+  copyFileSync(join(ROOT, 'examples/owner/register.py'), join(folder, 'register.py'));
+  await accept(folder, await faber.post('/connections/create-static', JSON.parse(/-d '(.*)' \|/.exec(said)![1]!)));
+  const { schema_id } = await owner(folder).say('schema', 'registration', '1.0', 'name', 'number');
+  const { cred_def_id } = await owner(folder).say('cred-def', schema_id);
+  const path = join(world.folder, 'register.db');
+  const register = new DatabaseSync(path);
+  register.exec(`CREATE TABLE company (id INTEGER PRIMARY KEY, name TEXT, number INTEGER);
+    CREATE TABLE change_log (seq INTEGER PRIMARY KEY, company INTEGER);
+    CREATE TRIGGER logged AFTER INSERT ON company BEGIN INSERT INTO change_log (company) VALUES (new.id); END;`);
+  const schemaOf = (): string => JSON.stringify(register.prepare('SELECT sql FROM sqlite_schema ORDER BY name').all());
+  const before = schemaOf();
+  const add = (number: number): void => void register.prepare('INSERT INTO company (name, number) VALUES (?, ?)').run(`company ${number}`, number);
+  for (let number = 1; number <= 5; number++) add(number);
+  const args = [join(folder, 'register.py'), path, connection, cred_def_id];
+  const first = spawn(PYTHON, [...args, '--follow'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let lines = 0;
+  await new Promise<void>((resolve) => {
+    first.stdout.on('data', (chunk: Buffer) => {
+      lines += chunk.toString('utf8').split('\n').length - 1;
+      if (lines >= 2) first.kill('SIGKILL');
+    });
+    first.once('close', () => resolve());
+  });
+  add(6);
+  const { code, text } = await run(PYTHON, args);
+  assert.equal(code, 0, text);
+  const ours = (await faber.get('/issue-credential-2.0/records?limit=1000')).results
+    .map((one: Body) => one.cred_ex_record)
+    .filter((one: Body) => one.by_format.cred_offer.anoncreds.cred_def_id === cred_def_id);
+  const numbers = ours.map((one: Body) => Number(one.cred_preview.attributes.find(({ name }: Body) => name === 'number').value));
+  assert.deepEqual(numbers.sort(), [1, 2, 3, 4, 5, 6]);
+  for (const { thread_id } of ours)
+    await bob.event('issue_credential_v2_0', (one) => one.thread_id === thread_id && one.state === 'done', 'the credential');
+  // what was issued is in a table of its own; the register is as it was
+  const issued = new DatabaseSync(join(folder, 'issued.db')).prepare('SELECT cred_ex_id FROM issued').all();
+  assert.deepEqual(new Set(issued.map((row) => row.cred_ex_id)), new Set(ours.map((one: Body) => one.cred_ex_id)));
+  assert.equal(schemaOf(), before);
+  register.close();
 });
 
 test('the commands of docs/Owner.md run as they are written, but for which ports are free', { skip, timeout: 540_000 }, async () => {

@@ -1,8 +1,8 @@
 import { type NamedTest, not, type Requirement, shown } from './requirement.ts';
 
 const DECIDE = 'there are no handlers, policies and defaults that messages set';
-const EXAMPLE = 'its example is not there';
 const FLOW = 'test/flows/owner.test.ts';
+const REGISTER: NamedTest = ['test/interop/owner.test.ts', '[S2-18] [S2-19] a register that nobody may alter'];
 const flow = (title: string): NamedTest => [FLOW, title];
 
 /** The owner of an institution agent, and the API for configuration. */
@@ -22,8 +22,18 @@ export const OWNER_ROWS: readonly Requirement[] = [
   ),
   not('S2-16', 'business knowledge is injected', DECIDE),
   not('S2-17', 'the owner controls the agent', DECIDE),
-  not('S2-18', 'the owner integrates existing systems', EXAMPLE),
-  not('S2-19', 'a publisher works from a stream of events', EXAMPLE),
+  shown(
+    'S2-18',
+    'the owner integrates existing systems',
+    { file: 'examples/owner/register.py', from: 'INSERT OR REPLACE INTO issued VALUES (?, ?)', to: 'SELECT ?, ?' },
+    REGISTER,
+  ),
+  shown(
+    'S2-19',
+    'a publisher works from a stream of events',
+    { file: 'examples/owner/register.py', from: 'WHERE seq > ?', to: 'WHERE seq >= ?' },
+    REGISTER,
+  ),
   shown(
     'S2-20',
     'owner and agent talk by encrypted messages',
@@ -35,7 +45,7 @@ export const OWNER_ROWS: readonly Requirement[] = [
     flow('[S2-20] what goes between owner and agent is sealed'),
   ),
   shown('S2-21', 'the owner has no wallet', { file: 'src/owner-command.ts', from: 'mode: 0o600', to: 'mode: 0o644' }, [
-    'src/owner-command.test.ts',
+    'test/owner-command.test.ts',
     '[S2-21] the owner that is written imports one crypto library',
   ]),
   shown(

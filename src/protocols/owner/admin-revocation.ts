@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { compact } from '../../kernel/record.ts';
+import { compact, loadedRecord } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { credentialRevocation } from '../../records/credential-revocation.ts';
 import { Flag, Id, Text } from './members.ts';
@@ -55,7 +55,7 @@ export const adminRevocation = ownerFamily({
         query: { tags: { cred_ex_id: body.cred_ex_id as string }, limit: 10 },
       }),
       reply: 'status',
-      answer: (_ctx, rows) => ({ results: rows.map((row) => credentialRevocation.view(credentialRevocation.of(row))) }),
+      answer: (_ctx, rows) => ({ results: rows.map((row) => credentialRevocation.view(loadedRecord(row))) }),
     },
   },
 });

@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { newKeyPair } from './didcomm/keys.ts';
-import { ownerCommand } from './owner-command.ts';
+import { newKeyPair } from '../src/didcomm/keys.ts';
+import { ownerCommand } from '../src/owner-command.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'flexid-owner-'));
 after(() => rmSync(root, { recursive: true, force: true }));
