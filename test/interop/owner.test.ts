@@ -154,7 +154,8 @@ test('[S2-18] [S2-19] a register that nobody may alter is published as it change
     CREATE TRIGGER logged AFTER INSERT ON company BEGIN INSERT INTO change_log (company) VALUES (new.id); END;`);
   const schemaOf = (): string => JSON.stringify(register.prepare('SELECT sql FROM sqlite_schema ORDER BY name').all());
   const before = schemaOf();
-  const add = (number: number): void => void register.prepare('INSERT INTO company (name, number) VALUES (?, ?)').run(`company ${number}`, number);
+  const add = (number: number): void =>
+    void register.prepare('INSERT INTO company (name, number) VALUES (?, ?)').run(`company ${number}`, number);
   for (let number = 1; number <= 5; number++) add(number);
   const args = [join(folder, 'register.py'), path, connection, cred_def_id];
   const first = spawn(PYTHON, [...args, '--follow'], { stdio: ['ignore', 'pipe', 'inherit'] });
