@@ -349,7 +349,7 @@ test('events go to the connection that a wallet names, of that wallet alone, as 
   const instance = await world.start('instance', { flags: MULTITENANT });
   const [mine, other] = [await newTenant(instance, 'mine'), await newTenant(instance, 'other')];
   const one = createOwner();
-  const record = await letIn({ post: mine.post, inbound: instance.inbound }, one, { grants: ['admin-connections', 'agent-config'] });
+  const record = await letIn({ post: mine.post, inbound: instance.inbound }, one, { grants: ['admin-connections', 'admin-issuer', 'agent-config'] });
   // another wallet's token does not reach it
   assert.equal((await other.call('PUT', `/connections/${record.connection_id}/grants`, { grants: [] })).status, 404);
   const url = `didcomm:${record.connection_id}`;
@@ -368,6 +368,12 @@ test('events go to the connection that a wallet names, of that wallet alone, as 
     (c: Body) => c.connection_id === record.connection_id,
   );
   assert.ok(ofMine);
+  // another wallet's connection is none here
+  const theirs = (await other.post('/connections/create-static', { their_verkey: newKeyPair().verkey })).record.connection_id;
+  const refused = await one.ask(ADMIN('issuer', 'send-credential'), {
+    ...{ connection_id: theirs, cred_def_id: 'x', credential_proposal: { attributes: attributesOf(1) } },
+  });
+  assert.equal(refused.description.en, `Connection ${theirs} not found`);
   // what was taken away stays away
   await mine.call('PUT', `/connections/${record.connection_id}/grants`, { grants: ['admin-connections'] });
   await mine.post('/out-of-band/create-invitation', { handshake_protocols: ['didexchange/1.1'], alias: 'later' });

@@ -1,0 +1,25 @@
+import type { Row } from '../rows/rows.ts';
+
+/** The defences around what owners alone may order, and how each is taken out. */
+export const MUTATIONS: readonly Row[] = [
+  {
+    id: 'OW-1',
+    text: 'a grant is the operator’s to give: neither a peer nor metadata does',
+    mutation: { file: 'src/kernel/grants.ts', from: 'connection?.value.grants ??', to: '(connection?.value.metadata as never)?.["grants"] ??' },
+  },
+  {
+    id: 'OW-2',
+    text: 'an order that is attached to an invitation is none',
+    mutation: { file: 'src/kernel/commands.ts', from: 'if (step.grant !== undefined)', to: 'if (step === undefined)' },
+  },
+  {
+    id: 'OW-3',
+    text: 'events go to a connection that is granted them alone',
+    mutation: { file: 'src/workers/event-messages.ts', from: ' && isGranted(ctx.record, EVENTS_GRANT)', to: '' },
+  },
+  {
+    id: 'OW-4',
+    text: 'an owner whose key is not configured any more orders nothing',
+    mutation: { file: 'src/owners.ts', from: 'rows.filter((row) => !ids.has(row.id))', to: 'rows.filter(() => false)' },
+  },
+];
