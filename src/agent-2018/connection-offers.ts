@@ -1,6 +1,7 @@
 import type { Static } from 'typebox';
 import { OfferRefused, readOffer } from '../didcomm/offer-2018.ts';
 import { AppError } from '../errors.ts';
+import { isAutomatic } from '../kernel/decisions.ts';
 import type { Effects } from '../kernel/effects.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { id2018 } from '../records/connection.ts';
@@ -27,7 +28,7 @@ interface Wishes {
 
 export function offered(ctx: Ctx, id: string, offer: Static<typeof Offer>, wishes: Wishes): Effects {
   if (offer.offer_nonce !== id) refuse('offer-nonce-mismatch');
-  const auto = wishes.auto ?? ctx.settings.autoAcceptInvites;
+  const auto = isAutomatic(ctx.settings, 'connection-invitation', wishes.auto);
   const begun = {
     role: 'invitee',
     patch: {
@@ -66,6 +67,8 @@ export function invited(ctx: Ctx, offer: Static<typeof Offer>, found: Resolved, 
         agent2018: peerIn2018(located, offer.did, 'spec', wishes.encoding),
       },
     },
-    next: wishes.auto ? [{ command: 'accept-invitation' }] : [],
+    next: ctx.auto('connection-invitation', {
+      ...{ message: 'connection_offer', automatic: wishes.auto, accept: 'accept-invitation', reject: 'decline' },
+    }),
   };
 }

@@ -3,6 +3,7 @@ import { looksLikeVerkey } from '../didcomm/encoding.ts';
 import { verifyBytes } from '../didcomm/keys.ts';
 import { certifies } from '../dids/self-certifying.ts';
 import { bareDid } from '../dids/unqualified.ts';
+import { isAutomatic } from '../kernel/decisions.ts';
 import type { Effects } from '../kernel/effects.ts';
 import { checkedAs, jsonOf } from '../kernel/json.ts';
 import type { Incoming } from '../kernel/protocol.ts';
@@ -121,7 +122,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
           earlier,
         );
   if (endpoint.endpoint === undefined) refuse('no-return-endpoint');
-  const accept = ctx.record?.value.accept ?? (ctx.settings.autoAcceptRequests ? 'auto' : 'manual');
+  const automatic = isAutomatic(ctx.settings, 'connection-request', ctx.record?.value.accept && ctx.record.value.accept === 'auto');
   return {
     record: {
       role: 'inviter',
@@ -129,7 +130,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
       patch: {
         protocol: NAME,
         invitation_mode: 'once',
-        accept,
+        accept: automatic ? 'auto' : 'manual',
         request_id: nonce,
         their_did: did,
         // a message in clear does not prove possession of the key
@@ -145,7 +146,7 @@ export function requestTaken(ctx: Ctx, asked: Request, nonce: string, found: Res
         ),
       },
     },
-    next: accept === 'auto' ? [{ command: 'accept-request' }] : [],
+    next: ctx.auto('connection-request', { message: 'connection_request', automatic, accept: 'accept-request', reject: 'decline' }),
   };
 }
 

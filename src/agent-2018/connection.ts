@@ -3,6 +3,7 @@ import { agent2018Type } from '../didcomm/agent-2018-types.ts';
 import { writeOffer } from '../didcomm/offer-2018.ts';
 import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
+import { isAutomatic } from '../kernel/decisions.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
 import { AnyObject } from '../kernel/schema.ts';
@@ -141,7 +142,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
             states: ['invitation'],
             patch: {
               protocol: NAME,
-              accept: (body.auto_accept ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
+              accept: isAutomatic(ctx.settings, 'connection-request', body.auto_accept) ? 'auto' : 'manual',
               alias: body.alias,
               invitation_key: key.verkey,
               invitation_mode: 'once',
@@ -230,6 +231,11 @@ export const connection2018 = defineProtocol<ConnectionValue>({
           send: [responseOf(ctx, mine)],
         };
       },
+    },
+    // the wire of 2018 has no message that refuses
+    decline: {
+      from: ['invitation', 'request'],
+      step: () => ({ record: { states: ['error'], patch: { error_msg: 'The request was declined' } } }),
     },
     'repeat-response': {
       from: ['response', 'active'],

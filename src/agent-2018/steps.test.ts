@@ -792,6 +792,12 @@ table('connection-2018', [
     },
   },
   {
+    title: 'sends nothing to the peer',
+    command: 'decline',
+    record: requested,
+    effects: { record: { states: ['error'], patch: { error_msg: 'The request was declined' } } },
+  },
+  {
     title: 'ends a request without an answer',
     command: 'give-up',
     record: requesting,

@@ -4,6 +4,7 @@ import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
 import { BoundedMap } from './bounded-map.ts';
+import type { Rules } from './decisions.ts';
 import { createKeyOwners, type KeyOwners } from './key-owners.ts';
 import type { MessageFormat } from './message-format.ts';
 import type { Profiles } from './profiles.ts';
@@ -28,6 +29,8 @@ export interface WebhookTarget {
 /** Settings and addresses of a tenant. */
 export interface Profile {
   readonly settings: Settings;
+  /** Handlers, policies and defaults of the tenant's owner, where there are any. */
+  readonly rules?: Rules;
   readonly webhooks: readonly WebhookTarget[];
   /** The tokens by which the tenant's controllers call; none for the base wallet. */
   readonly tokens?: readonly { readonly jti: string; readonly iat: number; readonly exp?: number; readonly scope?: readonly string[] }[];

@@ -2,6 +2,7 @@ import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { KeyOwner, KeyWrite } from '../ports/store.ts';
+import type { DecisionOrder } from './decisions.ts';
 import type { Endorsement } from './jobs.ts';
 import type { ConnectionlessPeer, LoadedRecord, RecordDef, RecordValue } from './record.ts';
 
@@ -104,6 +105,8 @@ export interface NextCommand {
   readonly record?: { readonly category: string; readonly id: string };
   /** Not before so many milliseconds have passed: what happens when a peer does not answer. No call waits for it. */
   readonly after?: number;
+  /** Handlers that are asked before it runs, or notified: `kernel/consulting.ts` makes commands without it of this one. */
+  readonly decision?: DecisionOrder;
 }
 
 /**

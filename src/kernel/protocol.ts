@@ -2,7 +2,8 @@ import type { Static, TSchema } from 'typebox';
 import type { Attachment } from '../didcomm/attachments.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { KeyWrite, Lookup, MailboxStatus, MailQuery, Page, Query, QueuedMessage, StoredRecord } from '../ports/store.ts';
-import type { Change, Effects, Inner, SessionMode, Translation } from './effects.ts';
+import type { AtPoint, Point } from './decisions.ts';
+import type { Change, Effects, Inner, NextCommand, SessionMode, Translation } from './effects.ts';
 import type { Formats } from './format.ts';
 import { checkedAs } from './json.ts';
 import type { PublicRoute } from './public-route.ts';
@@ -83,6 +84,8 @@ export interface Spoken {
   handshakeOf(name: string): string | undefined;
   /** The records that an invitation can attach under a controllers' name, as in `credential-offer`; the first record that has the id is meant. */
   attachable(name: string): readonly Attachable[];
+  /** The fault of a body for a command; undefined for a valid one. */
+  inputFault(protocol: string, command: string, body: JsonObject): string | undefined;
   /** Whether a message of this type may be answered without a connection. */
   standsAlone(type: string): boolean;
 }
@@ -106,6 +109,8 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
   readonly reachable: boolean;
   readonly spoken: Spoken;
+  /** The commands that follow at a decision point, for `next` of the step's effects. */
+  auto(point: Point, at: AtPoint): readonly NextCommand[];
   /** The supported protocols whose URI is `match`, or begins as it does before its `*`. */
   features(match: string): readonly Feature[];
   newId(): string;
@@ -183,6 +188,8 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = unknown
   readonly maxBytes?: number;
   readonly tag?: string;
   readonly summary?: string;
+  /** The parameters of its path name no record: the step reads them in `params`. */
+  readonly freePath?: true;
   /** The status of its answer, where that is not 200. */
   readonly status?: number;
   /** A function, where members follow from the registered credential formats. */
@@ -216,6 +223,8 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = unknown
 export interface CommandInput<Body = unknown> {
   readonly body: Body;
   readonly query: Readonly<Record<string, string>>;
+  /** Of a path whose parameters name no record. */
+  readonly params?: Readonly<Record<string, string>>;
   /** Of what this agent does by itself: a connection with a mediator does not go through another one. */
   readonly unmediated?: boolean;
   /** The request of a command with the face `public`. */

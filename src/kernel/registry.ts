@@ -174,6 +174,15 @@ export function createRegistry(
       const known = messageOf(type);
       return typeof known !== 'string' && known.step.standsAlone === true && known.step.from.includes(NEW);
     },
+    inputFault(protocol: string, name: string, body: JsonObject): string | undefined {
+      const known = commands.get(`${protocol} ${name}`);
+      if (!known?.body) return Object.keys(body).length > 0 ? 'nothing is taken here' : undefined;
+      try {
+        known.body.parse(body, 'unprocessable');
+      } catch (error) {
+        return (error as AppError).message;
+      }
+    },
     protocols: Object.freeze([...protocols]),
     records,
     routed: Object.freeze([...commands.values()].filter(({ step }) => step.route && step.face !== 'public')),

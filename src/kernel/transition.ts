@@ -3,13 +3,14 @@ import { newKeyPair } from '../didcomm/keys.ts';
 import { AppError } from '../errors.ts';
 import type { MailQuery, Page, StoredDedupKey, StoredRecord } from '../ports/store.ts';
 import { type CommitPlan, type Origin, planCommit } from './commit-plan.ts';
-import type { Kernel } from './context.ts';
+import { withDecisions } from './consulting.ts';
+import type { Kernel, Profile } from './context.ts';
+import { nextAt } from './decisions.ts';
 import type { Effects } from './effects.ts';
 import { newId } from './ids.ts';
 import { lookUp, lookUpWithDedupKey } from './lookups.ts';
 import { type Channel, type KeptMail, type Load, NEW, type Pages, type Protocol, type StepContext } from './protocol.ts';
 import { connectionlessPeerOf, type LoadedRecord } from './record.ts';
-import type { Settings } from './settings.ts';
 
 /** How often a transition that lost a race loads again. */
 const ATTEMPTS = 12;
@@ -140,7 +141,7 @@ export function createTransitions(kernel: Kernel): Transitions {
     return { messages, status };
   }
 
-  async function contextOf<T>(tenant: string, settings: Settings, run: Run<T>): Promise<StepContext> {
+  async function contextOf<T>(tenant: string, { settings, rules }: Profile, run: Run<T>): Promise<StepContext> {
     const { protocol, record, connection, loaded, channel } = run;
     return {
       tenant,
@@ -154,6 +155,7 @@ export function createTransitions(kernel: Kernel): Transitions {
       channel,
       pages: run.pages ? await pagesOf(tenant, run.pages) : {},
       spoken: kernel.registry,
+      auto: (point, at) => nextAt({ settings, rules, uri: protocol.uris[0], connection }, point, at),
       reachable: connection !== undefined || connectionlessPeerOf(record)?.recipientKeys !== undefined,
       features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.agent2018 !== 'off' || !uri.startsWith('urn:')),
       newId: () => newId(),
@@ -178,10 +180,10 @@ export function createTransitions(kernel: Kernel): Transitions {
 
   async function runOnce<T>(tenant: string, run: Run<T>): Promise<Committed | End<T>> {
     const profile = await kernel.profiles.of(tenant);
-    const ctx = await contextOf(tenant, profile.settings, run);
+    const ctx = await contextOf(tenant, profile, run);
     const outcome = await outcomeOf(run, ctx);
     if (isEnd<T>(outcome)) return outcome;
-    const effects = run.completed?.(outcome) ?? outcome;
+    const effects = await withDecisions(kernel, run.protocol, ctx, run.completed?.(outcome) ?? outcome, run.origin);
     if (effects.warn !== undefined) warnOnce(effects.warn);
     const assembled = await planCommit(kernel, profile, run.protocol, ctx, effects, run.origin);
     await store.commit(tenant, assembled.commit);

@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { createPeer4 } from '../dids/did-peer.ts';
 import { peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
+import { isAutomatic } from '../kernel/decisions.ts';
 import type { Effects } from '../kernel/effects.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
@@ -158,7 +159,7 @@ function invited(ctx: Ctx, comment: unknown): Effects {
         role: 'inviter',
         states: ['invitation'],
         patch: {
-          accept: ctx.settings.autoAcceptRequests ? 'auto' : 'manual',
+          accept: isAutomatic(ctx.settings, 'connection-request') ? 'auto' : 'manual',
           invitation_key: key.verkey,
           invitation_mode: 'once',
           invitation_msg_id: id,

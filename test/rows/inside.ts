@@ -7,6 +7,7 @@ import { BASE } from '../../src/database.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { createCalls } from '../../src/kernel/calls.ts';
 import { createKeyRing, type Kernel, withFormats } from '../../src/kernel/context.ts';
+import type { Rules } from '../../src/kernel/decisions.ts';
 import { createEngine } from '../../src/kernel/engine.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import type { Settings } from '../../src/kernel/settings.ts';
@@ -24,6 +25,8 @@ export interface Inside {
   now: number;
   /** What a tenant's settings are besides the usual. */
   readonly changed: Map<string, Partial<Settings>>;
+  /** A tenant's handlers, policies and defaults. */
+  readonly rules: Map<string, Rules>;
   readonly counters: Readonly<Record<string, number>>;
   offer(tenant: string, body?: Json): Promise<{ id: string; offer: Offer }>;
   /** A base message, sealed to the endpoint key and received; why it was refused, if it was. */
@@ -59,6 +62,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
   for (const tenant of [BASE, ...tenants]) await db.admin.ensureTenant(tenant, tenant);
   const counters: Record<string, number> = {};
   const changed = new Map<string, Partial<Settings>>();
+  const rules = new Map<string, Rules>();
   const endpoints = createEndpoints(db, BASE, () => {});
   const settings = (tenant: string): Settings =>
     ({
@@ -76,7 +80,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     base: BASE,
     trace: NO_TRACE,
     profiles: {
-      of: (tenant) => ({ settings: settings(tenant), webhooks: [], shown: {} }),
+      of: (tenant) => ({ settings: settings(tenant), rules: rules.get(tenant), webhooks: [], shown: {} }),
       invalidate() {},
       isTenantDeleted: async () => false,
       reset() {},
@@ -96,6 +100,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     endpoint: undefined as never,
     now: Date.now(),
     changed,
+    rules,
     counters,
     async offer(tenant, body = {}) {
       const made = (await calls.call(tenant, 'connection-2018', 'create-offer', { input: { body, query: {} } })) as Json;

@@ -38,8 +38,8 @@ export const ROWS: readonly Row[] = [
     text: 'the controlling identity may be asked',
     mutation: {
       file: REQUESTS,
-      from: "next: accept === 'auto' ? [{ command: 'accept-request' }] : [],",
-      to: "next: [{ command: 'accept-request' }],",
+      from: "message: 'connection_request', automatic,",
+      to: "message: 'connection_request', automatic: true,",
     },
   },
   {

@@ -4,6 +4,7 @@ import { URI_2018 } from '../../src/agent-2018/format.ts';
 import { FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../../src/builtin-protocols.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { AppError, asAppError, type ErrorCode } from '../../src/errors.ts';
+import { nextAt } from '../../src/kernel/decisions.ts';
 import type { Effects, MessageParts } from '../../src/kernel/effects.ts';
 import { composeMessage, readMessage } from '../../src/kernel/message.ts';
 import { type CommandInput, type Incoming, NEW, type Protocol, type StepContext } from '../../src/kernel/protocol.ts';
@@ -129,6 +130,8 @@ export type What =
       readonly command: string;
       readonly body?: Readonly<Record<string, unknown>>;
       readonly query?: Record<string, string>;
+      /** Of a path whose parameters name no record. */
+      readonly params?: Record<string, string>;
       readonly unmediated?: boolean;
     }
   | { readonly result: string; readonly output?: unknown }
@@ -196,6 +199,7 @@ export function contextOf(protocol: Protocol, given: Given): StepContext {
       Object.entries(given.pages ?? {}).map(([name, { rows, total }]) => [name, { rows: rows.map((row) => stored(row, 'page')), total }]),
     ) as StepContext['pages'],
     spoken: registry,
+    auto: (point, at) => nextAt({ settings, uri: protocol.uris[0], connection: connection ?? undefined }, point, at),
     reachable: Boolean(connection) || connectionlessPeerOf(record)?.recipientKeys !== undefined,
     features: (match) => registry.features(match),
     newId: () => `id-${next('id')}`,
@@ -276,7 +280,7 @@ export function runStep(name: string, row: Given & What & { readonly loads?: unk
       record: record ?? (step.from === '*' && ofConnection ? peer : undefined),
       connection: connected,
     });
-    const input: CommandInput = { body: row.body ?? {}, query: row.query ?? {}, unmediated: row.unmediated };
+    const input: CommandInput = { body: row.body ?? {}, query: row.query ?? {}, params: row.params, unmediated: row.unmediated };
     known.body?.parse(input.body, 'unprocessable');
     asked(ctx, step.load?.(input, ctx.record?.id, ctx.connection?.id, registry), step.about?.(input));
     fits(protocol, step, ctx.record);

@@ -597,4 +597,13 @@ table('connections', [
     record: asking,
     error: 'wrong-state',
   },
+  {
+    title: 'reports to a known peer',
+    command: 'decline',
+    record: asked,
+    effects: {
+      problem: { code: 'request_not_accepted', text: 'The request was declined', thid: 'request-1' },
+      record: { states: ['error'], patch: { error_msg: 'The request was declined' } },
+    },
+  },
 ]);

@@ -7,6 +7,7 @@ import { QUEUE_ENDPOINT } from '../../dids/did-peer.ts';
 import { attachedContact, bareDid, unqualifiedDid } from '../../dids/unqualified.ts';
 import { AppError, errorRow } from '../../errors.ts';
 import { EndpointUrl } from '../../kernel/addresses.ts';
+import { isAutomatic } from '../../kernel/decisions.ts';
 import type { Effects } from '../../kernel/effects.ts';
 import { composeMessage, problemText } from '../../kernel/message.ts';
 import { command, defineProtocol, type Incoming, type Load, NEW, type StepContext } from '../../kernel/protocol.ts';
@@ -17,7 +18,7 @@ import { type ConnectionValue, connection, type Peer, theirs } from '../../recor
 import { hasKey, keyLookups, ofKey } from '../../records/did.ts';
 import { keyOwnerFor, mediationLookup, type OwnService, ownService, servedBy } from '../../records/mediation.ts';
 import { invitationLookups, used } from '../../records/out-of-band.ts';
-import { completed, requested } from './invited.ts';
+import { completed, decline, nextOfInvitation, requested } from './invited.ts';
 
 const URI = 'https://didcomm.org/connections/1.0';
 const PING = 'https://didcomm.org/trust_ping/1.0/ping';
@@ -171,7 +172,7 @@ export const connections = defineProtocol<ConnectionValue>({
           serviceEndpoint: endpoint || QUEUE_ENDPOINT,
         };
         const invitation = composeMessage(connections, { type: 'invitation', id, body: members });
-        const auto = isTrue(query.auto_accept) ?? ctx.settings.autoAcceptRequests;
+        const auto = isAutomatic(ctx.settings, 'connection-request', isTrue(query.auto_accept));
         const url = urlOfInvitation(endpoint, invitation, 'c_i');
         return {
           record: {
@@ -230,7 +231,7 @@ export const connections = defineProtocol<ConnectionValue>({
           endpoint: body.serviceEndpoint,
         };
         const id = ctx.newId();
-        const auto = isTrue(query.auto_accept) ?? ctx.settings.autoAcceptInvites;
+        const auto = isAutomatic(ctx.settings, 'connection-invitation', isTrue(query.auto_accept));
         return {
           record: {
             id,
@@ -250,7 +251,7 @@ export const connections = defineProtocol<ConnectionValue>({
               their_label: body.label ?? undefined,
             },
           },
-          next: auto ? [{ command: 'accept-invitation' }] : [],
+          next: nextOfInvitation(ctx, auto),
         };
       },
     }),
@@ -292,6 +293,7 @@ export const connections = defineProtocol<ConnectionValue>({
         };
       },
     },
+    decline,
     'accept-request': {
       route: 'POST /connections/{conn_id}/accept-request',
       tag: 'connection',

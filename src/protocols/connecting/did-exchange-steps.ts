@@ -2,15 +2,16 @@ import { createPeer4, shortPeerDid } from '../../dids/did-peer.ts';
 import { ownPeer2, peer4Document } from '../../dids/own-documents.ts';
 import { unqualifiedDid } from '../../dids/unqualified.ts';
 import { AppError } from '../../errors.ts';
+import { isAutomatic } from '../../kernel/decisions.ts';
 import type { Effects } from '../../kernel/effects.ts';
 import type { Incoming, Load, StepContext } from '../../kernel/protocol.ts';
 import { destinationOf } from '../../kernel/seal.ts';
-import { type ConnectionValue, connection, type Peer, theirs } from '../../records/connection.ts';
+import { type ConnectionValue, type Peer, theirs } from '../../records/connection.ts';
 import { did, hasKey, ofKey } from '../../records/did.ts';
 import { keyOwnerFor, type OwnService, servedBy } from '../../records/mediation.ts';
 import { used } from '../../records/out-of-band.ts';
 import type { Asked } from './did-exchange-peers.ts';
-import { requested } from './invited.ts';
+import { nextOfRequest, requested } from './invited.ts';
 
 const PING = 'https://didcomm.org/trust_ping/1.0/ping';
 
@@ -86,7 +87,7 @@ export function unasked(
   options: { auto?: boolean; alias?: string; mediator?: ConnectionValue['mediator'] } = {},
 ): { record: NonNullable<Effects['record']> } {
   const patch: ConnectionValue = {
-    accept: (options.auto ?? ctx.settings.autoAcceptRequests) ? 'auto' : 'manual',
+    accept: isAutomatic(ctx.settings, 'connection-request', options.auto) ? 'auto' : 'manual',
     alias: options.alias,
     invitation_key: key,
     invitation_mode: 'once',
@@ -111,8 +112,8 @@ export function received(ctx: StepContext<ConnectionValue>, peer: Peer, asked: A
   if (ctx.record?.state === 'invitation') return requested(ctx, patch, used(ctx, ctx.record.value.oob_id));
   const id = ctx.record?.id ?? begun!.id!;
   const value: Partial<ConnectionValue> = ctx.record?.value ?? begun!.patch!;
-  const next = value.accept === 'auto' ? [{ command: 'accept-request', record: { category: connection.category, id } }] : [];
-  return { record: { id, role: 'inviter', states: ['request'], patch: { ...value, ...patch } }, next };
+  const effects = { record: { id, role: 'inviter', states: ['request'], patch: { ...value, ...patch } } };
+  return { ...effects, next: nextOfRequest(ctx, value, id) };
 }
 
 /** A response, once its sender's keys are known: the connection is complete on our side. */

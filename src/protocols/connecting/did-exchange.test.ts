@@ -924,4 +924,13 @@ table('did-exchange', [
     record: { ...CONNECTION, value: { ...CONNECTION.value, protocol: 'did-exchange' } },
     error: 'wrong-state',
   },
+  {
+    title: 'reports to a known peer',
+    command: 'decline',
+    record: asked,
+    effects: {
+      problem: { code: 'request_not_accepted', text: 'The request was declined', thid: 'request-1' },
+      record: { states: ['error'], patch: { error_msg: 'The request was declined' } },
+    },
+  },
 ]);

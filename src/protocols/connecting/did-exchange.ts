@@ -38,7 +38,7 @@ import {
   unasked,
   type Wanted,
 } from './did-exchange-steps.ts';
-import { completed } from './invited.ts';
+import { completed, decline } from './invited.ts';
 
 const URIS = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/didexchange/1.0'];
 const Text = Type.String({ minLength: 1, maxLength: 20_000 });
@@ -329,6 +329,7 @@ export const didExchange = defineProtocol<ConnectionValue>({
         };
       },
     },
+    decline,
     reject: command({
       route: 'POST /didexchange/{conn_id}/reject',
       tag: 'did-exchange',

@@ -4,12 +4,14 @@ import { type Contact, contactOf, isRemote } from '../../dids/contact.ts';
 import { writable } from '../../dids/did-doc.ts';
 import { resolvePeer, shortPeerDid } from '../../dids/did-peer.ts';
 import { AppError } from '../../errors.ts';
+import { isAutomatic } from '../../kernel/decisions.ts';
 import type { Effects } from '../../kernel/effects.ts';
 import type { StepContext } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
 import { keyOwnerFor, ownService } from '../../records/mediation.ts';
 import type { InlineServiceForm, OutOfBandValue } from '../../records/out-of-band.ts';
+import { nextOfInvitation } from './invited.ts';
 import { addressOf } from './out-of-band-sender.ts';
 
 /**
@@ -89,7 +91,7 @@ export function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, fi
   const id = ctx.newId();
   const named = serviceOf(invitation);
   const attached = attachedRequests(invitation);
-  const auto = value.auto_accept ?? ctx.settings.autoAcceptInvites;
+  const auto = isAutomatic(ctx.settings, 'connection-invitation', value.auto_accept);
   // the order of the list is the inviter's preference
   const spoken = (invitation.handshake_protocols as string[]).flatMap((name) => ctx.spoken.handshakeOf(name) ?? [])[0]!;
   const protocol = ctx.spoken.handshakes.get(spoken)!;
@@ -111,7 +113,7 @@ export function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, fi
   return {
     record: { role: 'receiver', states: [...first, 'done'], patch: { ...value, connection_id: id } },
     others: [{ def: connection, id, role: 'invitee', states: ['invitation'], patch }],
-    next: auto ? [{ protocol, command: 'accept-invitation', record: { category: connection.category, id } }] : [],
+    next: nextOfInvitation(ctx, auto, { protocol, record: { category: connection.category, id } }),
   };
 }
 

@@ -5,6 +5,7 @@ import { PREFIX } from '../../didcomm/message-types.ts';
 import { createPeer4, QUEUE_ENDPOINT } from '../../dids/did-peer.ts';
 import { ownPeer2, peer4Document, routingReference } from '../../dids/own-documents.ts';
 import { AppError } from '../../errors.ts';
+import { isAutomatic } from '../../kernel/decisions.ts';
 import type { Change, Effects, NewKeyOwner } from '../../kernel/effects.ts';
 import { composeMessage } from '../../kernel/message.ts';
 import type { StepContext } from '../../kernel/protocol.ts';
@@ -127,7 +128,7 @@ export function createInvitation(
     },
   );
   const connectionId = ctx.newId();
-  const auto = autoAccept ?? ctx.settings.autoAcceptRequests;
+  const auto = isAutomatic(ctx.settings, 'connection-request', autoAccept);
   const value: ConnectionValue = {
     accept: auto ? 'auto' : 'manual',
     alias: body.alias,

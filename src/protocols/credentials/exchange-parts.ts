@@ -1,4 +1,6 @@
 import Type from 'typebox';
+import type { Facts } from '../../kernel/decisions.ts';
+import type { ByFormat } from '../../kernel/format-attachments.ts';
 import { checkedAs } from '../../kernel/json.ts';
 import { problemText } from '../../kernel/message.ts';
 import { type CommandStep, command, type MessageStep } from '../../kernel/protocol.ts';
@@ -18,6 +20,12 @@ export const removal = ({ auto_remove, auto_remove_on_failure }: Removal): Remov
   ...(auto_remove !== undefined && { auto_remove }),
   ...(auto_remove_on_failure !== undefined && { auto_remove_on_failure }),
 });
+
+/** Whose credentials an offer is of, in each of its formats: the owner of an AnonCreds object stands before its id's first slash, in Indy's ids before the first colon. */
+export function offeredBy(offers: ByFormat): Facts {
+  const ids = Object.values(offers).map((offer) => (typeof offer?.cred_def_id === 'string' ? offer.cred_def_id : ''));
+  return { credential_definitions: ids, issuers: ids.map((id) => id.split(id.startsWith('did:') ? '/' : ':')[0]!) };
+}
 
 /** How an exchange is abandoned before its end: by the peer's problem report, or by the controller's, under `code` (RFC 0035). */
 export function abandonment<V extends RecordValue>(

@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { base64Attachment } from '../../didcomm/attachments.ts';
 import { AppError } from '../../errors.ts';
 import { checkPreview, Preview } from '../../formats/credential-preview.ts';
+import { isAutomatic } from '../../kernel/decisions.ts';
 import { composeMessage, onlyAttached } from '../../kernel/message.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -59,7 +60,7 @@ export const issueCredentialV1 = issuingProtocol({
   reads: {
     proposal(ctx, message) {
       checkPreview(message.body.credential_proposal as Preview | null | undefined, 'message-invalid');
-      return { credential_proposal_dict: message.raw, auto_issue: ctx.settings.autoRespondCredentialRequest };
+      return { credential_proposal_dict: message.raw, auto_issue: isAutomatic(ctx.settings, 'credential-request') };
     },
     offer(ctx, message) {
       const offer = onlyAttached(message, 'offers', 'offer');

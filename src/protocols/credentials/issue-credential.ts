@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { checkPreview, Preview } from '../../formats/credential-preview.ts';
+import { isAutomatic } from '../../kernel/decisions.ts';
 import type { Formats, Issuance } from '../../kernel/format.ts';
 import {
   attachmentsByFormat,
@@ -62,7 +63,7 @@ export const issueCredential = issuingProtocol({
   summaries: { created: 'Create a credential record without sending (generally for use with Out-Of-Band)' },
   begun: (ctx, initiator) => ({
     auto_remove_on_failure: false,
-    ...(initiator === 'external' && { auto_issue: ctx.settings.autoRespondCredentialRequest }),
+    ...(initiator === 'external' && { auto_issue: isAutomatic(ctx.settings, 'credential-request') }),
   }),
   reads: {
     proposal(ctx, message) {

@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import { DECLINED, isAutomatic, patched } from '../../kernel/decisions.ts';
 import type { Change, Effects, NextCommand, WorkOrder } from '../../kernel/effects.ts';
 import { type ActOutput, type FormatResult, formatOrder, type Issuance, type RevocationIndex } from '../../kernel/format.ts';
 import { sharedFormats } from '../../kernel/format-attachments.ts';
@@ -9,7 +10,7 @@ import type { Lookup } from '../../ports/store.ts';
 import { connection, peerAcks, readyConnection } from '../../records/connection.ts';
 import { credential } from '../../records/credential.ts';
 import { credentialRevocation, credentialRevocationId } from '../../records/credential-revocation.ts';
-import { abandonment, Flag, type Removal, removal, Text } from './exchange-parts.ts';
+import { abandonment, Flag, offeredBy, type Removal, removal, Text } from './exchange-parts.ts';
 import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Patch, Terms } from './issuing-version.ts';
 
 /** A credential in the wallet, and its id. */
@@ -67,7 +68,7 @@ export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue>
 }
 
 function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages'] {
-  const { state, reads, messages } = version;
+  const { state, reads, messages, holds } = version;
   /** The values of a new record from its first message; none where the record exists. */
   const fresh = (ctx: IssuingContext, message: Incoming): Patch =>
     ctx.record
@@ -86,16 +87,15 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
       from: [NEW, state('offer-sent')],
       role: 'issuer',
       step(ctx, message) {
-        const auto = ctx.settings.autoRespondCredentialProposal;
         const read = reads.proposal(ctx, message);
         return {
           record: {
             role: 'issuer',
             connection: ctx.record ? undefined : ctx.connection?.id,
             states: [state('proposal-received')],
-            patch: { ...fresh(ctx, message), ...read, auto_offer: auto },
+            patch: { ...fresh(ctx, message), ...read, auto_offer: isAutomatic(ctx.settings, 'credential-proposal') },
           },
-          next: auto ? [{ command: 'send-offer' }] : [],
+          next: ctx.auto('credential-proposal', { message: message.name, accept: 'send-offer', reject: DECLINED }),
         };
       },
     },
@@ -105,8 +105,8 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
       from: [NEW, state('proposal-sent')],
       role: 'holder',
       step(ctx, message) {
-        const auto = ctx.record?.value.auto_offer ?? ctx.settings.autoRespondCredentialOffer;
-        const read = reads.offer(ctx, message, auto);
+        const automatic = isAutomatic(ctx.settings, 'credential-offer', ctx.record?.value.auto_offer);
+        const read = reads.offer(ctx, message, automatic);
         return {
           record: {
             role: 'holder',
@@ -114,7 +114,10 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
             states: [state('offer-received')],
             patch: { ...fresh(ctx, message), ...read },
           },
-          next: auto ? [{ command: 'send-request' }] : [],
+          next: ctx.auto('credential-offer', {
+            ...{ message: message.name, automatic, accept: 'send-request', reject: DECLINED },
+            facts: () => offeredBy(holds.offers(patched(ctx, read))),
+          }),
         };
       },
     },
@@ -125,7 +128,9 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
       step(ctx, message) {
         return {
           record: { states: [state('request-received')], connection: ctx.connection?.id, patch: reads.request(ctx, message) },
-          next: ctx.record!.value.auto_issue ? [{ command: 'issue' }] : [],
+          next: ctx.auto('credential-request', {
+            ...{ message: message.name, automatic: ctx.record!.value.auto_issue ?? false, accept: 'issue', reject: DECLINED },
+          }),
         };
       },
     },
@@ -135,7 +140,10 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
       role: 'holder',
       step: (ctx, message) => ({
         record: { states: [state('credential-received')], patch: reads.credential(ctx, message) },
-        next: ctx.settings.autoStoreCredential ? [{ command: 'store' }] : [],
+        next: ctx.auto('credential', {
+          ...{ message: message.name, accept: 'store', reject: DECLINED },
+          facts: () => offeredBy(holds.offers(ctx)),
+        }),
       }),
     },
   };
@@ -238,7 +246,7 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
         patch: {
           ...flags(ctx, body),
           ...patch,
-          auto_issue: autoIssue ?? (body.auto_issue as boolean | undefined) ?? ctx.settings.autoRespondCredentialRequest,
+          auto_issue: autoIssue ?? (body.auto_issue as boolean | undefined) ?? isAutomatic(ctx.settings, 'credential-request'),
           wanted: { ...version.wanted(body), preview: terms.preview },
         },
       },
@@ -264,7 +272,7 @@ function begunBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue>['c
               ...flags(ctx, body),
               ...patch,
               thread_id: message['@id'] as string,
-              auto_offer: ctx.settings.autoRespondCredentialOffer,
+              auto_offer: isAutomatic(ctx.settings, 'credential-offer'),
             },
           },
           send: [{ message }],

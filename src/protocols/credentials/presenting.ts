@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import { DECLINED, isAutomatic } from '../../kernel/decisions.ts';
 import type { Effects, WorkOrder } from '../../kernel/effects.ts';
 import { type ActOutput, formatOrder } from '../../kernel/format.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
@@ -102,7 +103,7 @@ function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['mess
           thread_id: message.thid,
           parent_thread_id: message.pthid,
           initiator: 'external',
-          auto_verify: ctx.settings.autoVerifyPresentation,
+          auto_verify: isAutomatic(ctx.settings, 'presentation'),
           auto_remove: !ctx.settings.preserveExchangeRecords,
         };
   return {
@@ -117,7 +118,7 @@ function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['mess
           states: [state('proposal-received')],
           patch: { ...fresh(ctx, message), ...reads.proposal(ctx, message) },
         },
-        next: ctx.settings.autoRespondPresentationProposal ? [{ command: 'send-request' }] : [],
+        next: ctx.auto('presentation-proposal', { message: message.name, accept: 'send-request', reject: DECLINED }),
       }),
     },
     'request-presentation': {
@@ -126,15 +127,17 @@ function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['mess
       from: [NEW, state('proposal-sent')],
       role: 'prover',
       step(ctx, message) {
-        const auto = ctx.record?.value.auto_present ?? ctx.settings.autoRespondPresentationRequest;
+        const automatic = isAutomatic(ctx.settings, 'presentation-request', ctx.record?.value.auto_present);
         return {
           record: {
             role: 'prover',
             connection: ctx.connection?.id,
             states: [state('request-received')],
-            patch: { ...fresh(ctx, message), ...reads.request(ctx, message), auto_present: auto },
+            patch: { ...fresh(ctx, message), ...reads.request(ctx, message), auto_present: automatic },
           },
-          next: auto ? [{ command: 'present' }] : [],
+          next: ctx.auto('presentation-request', {
+            ...{ message: message.name, automatic, accept: 'present', replace: 'send-presentation', reject: DECLINED },
+          }),
         };
       },
     },
@@ -154,7 +157,9 @@ function messagesOf(version: PresentingVersion): Protocol<PresentingValue>['mess
         }
         return {
           record: { states: [state('presentation-received')], connection: ctx.connection?.id, patch },
-          next: value.auto_verify ? [{ command: 'verify' }] : [],
+          next: ctx.auto('presentation', {
+            ...{ message: message.name, automatic: value.auto_verify ?? false, accept: 'verify', reject: DECLINED },
+          }),
         };
       },
     },
@@ -186,7 +191,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
   };
   const freeRequest = (ctx: PresentingContext, body: FreeRequest): Effects => {
     if (body.connection_id !== undefined) readyConnection(ctx.connection);
-    const patch = { ...flags(version, ctx, body), auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation };
+    const patch = { ...flags(version, ctx, body), auto_verify: isAutomatic(ctx.settings, 'presentation', body.auto_verify) };
     return request(ctx, version.asked(ctx, body), patch, body.comment);
   };
   return {
@@ -216,7 +221,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       role: 'verifier',
       step(ctx, { body }) {
         const { entries, comment } = version.proposed(ctx);
-        const patch = { auto_verify: body.auto_verify ?? ctx.settings.autoVerifyPresentation, ...removal(body) };
+        const patch = { auto_verify: isAutomatic(ctx.settings, 'presentation', body.auto_verify), ...removal(body) };
         return request(ctx, entries, patch, comment);
       },
     }),
@@ -263,7 +268,7 @@ function proverCommands(version: PresentingVersion): NonNullable<Protocol<Presen
               ...flags(version, ctx, body),
               ...patch,
               thread_id: id,
-              auto_present: body.auto_present ?? ctx.settings.autoRespondPresentationRequest,
+              auto_present: isAutomatic(ctx.settings, 'presentation-request', body.auto_present),
             },
           },
           send: [{ message }],
