@@ -10,6 +10,8 @@ import type { CredentialFormat } from './kernel/format.ts';
 import { didcommV1 } from './message-formats/didcomm-v1.ts';
 import { actionMenu } from './protocols/action-menu.ts';
 import { basicMessage } from './protocols/basic-message.ts';
+import { agentConfigProtocol } from './protocols/configuration/agent-config.ts';
+import { decisions } from './protocols/configuration/decisions.ts';
 import { connections } from './protocols/connecting/connections.ts';
 import { didExchange } from './protocols/connecting/did-exchange.ts';
 import { outOfBandProtocol } from './protocols/connecting/out-of-band.ts';
@@ -37,6 +39,7 @@ import { adminSchemas } from './protocols/owner/admin-schemas.ts';
 import { revocationNotification1, revocationNotification2 } from './protocols/revocation-notification.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { actionMenuRecord } from './records/action-menu.ts';
+import { agentConfig } from './records/agent-config.ts';
 import { credential } from './records/credential.ts';
 import { credentialRevocation } from './records/credential-revocation.ts';
 import { keylist } from './records/keylist.ts';
@@ -90,6 +93,8 @@ export const PROTOCOLS = [
   adminRevocation,
   adminInvitations,
   adminConnections,
+  agentConfigProtocol,
+  decisions,
   walletDid,
   didKeys,
   walletKeys,
@@ -109,4 +114,13 @@ export const PROTOCOLS = [
 export const FORMATS: readonly CredentialFormat[] = [anoncreds, indy];
 
 /** Records that no protocol binds. */
-export const UNBOUND_RECORDS = [actionMenuRecord, credential, credentialRevocation, endorsementSpent, keylist, pickup, routingKey];
+export const UNBOUND_RECORDS = [
+  actionMenuRecord,
+  agentConfig,
+  credential,
+  credentialRevocation,
+  endorsementSpent,
+  keylist,
+  pickup,
+  routingKey,
+];

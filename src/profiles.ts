@@ -6,11 +6,13 @@ import { ConfigError } from './config/values.ts';
 import { AppError, isLocked } from './errors.ts';
 import { connectionIn } from './kernel/addresses.ts';
 import type { Profile, WebhookTarget } from './kernel/context.ts';
+import { type Rules, withDefaults } from './kernel/decisions.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { LoadedRecord } from './kernel/record.ts';
 import type { Settings } from './kernel/settings.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Database } from './ports/store.ts';
+import { rulesLookup, someRules, tenantOfRules } from './records/agent-config.ts';
 import { ownerConnection } from './records/connection.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
 import { wallet, walletSettings } from './records/wallet.ts';
@@ -36,11 +38,11 @@ export function tenantProfiles(given: {
   const own = apart(webhookTargets([...given.config.webhookUrls, ...owners], base));
   let live = given.config;
 
-  /** Which mediator a tenant's new keys go through; unknown while its wallet is locked. */
-  async function mediatorFor(tenant: string): Promise<{ mediator?: Mediator; uncacheable?: boolean }> {
+  /** Which mediator a tenant's new keys go through, and its rules; unknown while its wallet is locked. */
+  async function ownOf(tenant: string): Promise<{ mediator?: Mediator; rules?: Rules; uncacheable?: boolean }> {
     try {
-      const [rows] = await store.load(tenant, [defaultMediation]);
-      return { mediator: mediatorOf(tenant, rows?.[0]) };
+      const [mediations, configs] = await store.load(tenant, [defaultMediation, rulesLookup]);
+      return { mediator: mediatorOf(tenant, mediations?.[0]), rules: someRules(configs?.[0]) };
     } catch (error) {
       if (isLocked(error)) return { uncacheable: true };
       throw error;
@@ -48,10 +50,10 @@ export function tenantProfiles(given: {
   }
 
   const profiles: Profiles = createProfiles(store, base, async (record) => {
-    const theirs = await mediatorFor(record?.id ?? base);
-    if (!record) return { ...theirs, profile: baseProfile(theirs.mediator) };
+    const { rules, uncacheable, ...theirs } = await ownOf(record?.id ?? base);
+    if (!record) return { uncacheable, profile: ruled(baseProfile(theirs.mediator), rules) };
     const mediator = theirs.mediator ?? (await profiles.of(base)).settings.mediator;
-    return { ...theirs, profile: tenantProfile(record, mediator) };
+    return { uncacheable, profile: ruled(tenantProfile(record, mediator), rules) };
   });
 
   const baseProfile = (mediator: Mediator | undefined): Profile => ({
@@ -80,7 +82,7 @@ export function tenantProfiles(given: {
   }
 
   jobs.subscribe(({ invalidate }) => {
-    for (const name of invalidate) name === '*' ? profiles.reset() : profiles.invalidate(name);
+    for (const name of invalidate) name === '*' ? profiles.reset() : profiles.invalidate(tenantOfRules(name) ?? name);
   });
   return {
     profiles,
@@ -90,6 +92,10 @@ export function tenantProfiles(given: {
     },
   };
 }
+
+/** A profile with the rules of its tenant, whose defaults stand in the place of settings. */
+const ruled = (profile: Profile, rules: Rules | undefined): Profile =>
+  rules ? { ...profile, rules, settings: Object.freeze(withDefaults(profile.settings, rules.defaults)) } : profile;
 
 /** How controllers change the settings of wallets, under ACA-Py's names. `update`: changes a wallet's record. */
 export function settingsApi(

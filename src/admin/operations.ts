@@ -81,8 +81,8 @@ export function commandOperation(known: KnownCommand): Operation {
     body: known.body,
     async handle(admin, { tenant, params, query, body, key }) {
       const answer = await admin.calls.call(tenant, protocol.name, name, {
-        [step.connection === param ? 'connection' : 'record']: param === undefined ? undefined : params[param],
-        input: { body, query },
+        [step.connection === param ? 'connection' : 'record']: param === undefined || step.freePath ? undefined : params[param],
+        input: step.freePath ? { body, query, params } : { body, query },
         key,
       });
       return step.selectResponse ? step.selectResponse(answer) : answer;

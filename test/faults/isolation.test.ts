@@ -120,6 +120,12 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
   await mate.post(`/mediation/request/${mateSide}`);
   const [requested] = await listed('/mediation/requests', 'a request for mediation', (one) => one.mediation_id !== granted!.mediation_id);
 
+  // a decision of a handler
+  const match = { types: ['presentation-proposal'] };
+  const { handler_id } = await tenant.post('/agent-config/handlers', { match, mode: 'consult', deliver: 'webhook' });
+  await mate.post('/present-proof-2.0/send-proposal', { connection_id: mateSide, presentation_proposal: { anoncreds: PROOF } });
+  const [waiting] = await listed('/agent-config/decisions', 'a decision');
+
   // a write that waits for its endorser
   await tenant.post(`/transactions/${connection_id}/set-endorser-role?transaction_my_job=TRANSACTION_AUTHOR`);
   await tenant.post(`/transactions/${connection_id}/set-endorser-info?endorser_did=${encodeURIComponent(anchored.did)}`);
@@ -163,6 +169,8 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
     dead: [dead!.id as string],
     mediation: [granted!.mediation_id, requested!.mediation_id] as string[],
     event: [event.event_id as string],
+    handler: [handler_id as string],
+    decision: [waiting!.decision_id as string],
   };
 }
 
@@ -190,6 +198,9 @@ function kindOf(name: string, path: string): keyof Ids | undefined {
   if (name === 'ids') return 'dead';
   if (name === 'mediation_id') return 'mediation';
   if (name === 'after') return 'event';
+  if (name === 'handler_id') return 'handler';
+  if (name === 'decision_id') return 'decision';
+  if (name === 'approvers') return 'connection';
   return undefined;
 }
 
@@ -316,6 +327,14 @@ const BODIES: Record<string, (ids: Ids) => Body> = {
   'POST /anoncreds/revocation/revoke': ({ revReg }) => ({ rev_reg_id: revReg[0], cred_rev_id: '1' }),
   'POST /revocation/revoke': ({ cred1 }) => ({ cred_ex_id: cred1[0] }),
   'PATCH /revocation/registry/{rev_reg_id}': () => ({ tails_public_uri: 'https://tails.example/1' }),
+  'POST /agent-config/handlers': ({ connection }) => ({
+    match: { types: ['credential-offer'] },
+    mode: 'notify',
+    deliver: 'webhook',
+    approvers: [connection[0]],
+  }),
+  'PUT /agent-config/policies/{name}': () => ({ value: { action: 'hold' } }),
+  'POST /agent-config/decisions/{decision_id}': () => ({ action: 'hold' }),
   'POST /transactions/create-request': () => ({ expires_time: '2099-01-01T00:00:00Z' }),
 };
 
@@ -414,7 +433,7 @@ function unknownLike(id: string): string {
 function put(body: Body, at: string, value: unknown): Body {
   const [first, ...rest] = at.split('.') as [string, ...string[]];
   const inner = body?.[first];
-  const whole = Array.isArray(inner) || /^(ids|recipient_keys|routing_keys)$/.test(first) ? [value] : value;
+  const whole = Array.isArray(inner) || /^(ids|recipient_keys|routing_keys|approvers)$/.test(first) ? [value] : value;
   return { ...body, [first]: rest.length > 0 ? put(inner, rest.join('.'), value) : whole };
 }
 

@@ -349,7 +349,9 @@ test('events go to the connection that a wallet names, of that wallet alone, as 
   const instance = await world.start('instance', { flags: MULTITENANT });
   const [mine, other] = [await newTenant(instance, 'mine'), await newTenant(instance, 'other')];
   const one = createOwner();
-  const record = await letIn({ post: mine.post, inbound: instance.inbound }, one, { grants: ['admin-connections', 'admin-issuer', 'agent-config'] });
+  const record = await letIn({ post: mine.post, inbound: instance.inbound }, one, {
+    grants: ['admin-connections', 'admin-issuer', 'agent-config'],
+  });
   // another wallet's token does not reach it
   assert.equal((await other.call('PUT', `/connections/${record.connection_id}/grants`, { grants: [] })).status, 404);
   const url = `didcomm:${record.connection_id}`;

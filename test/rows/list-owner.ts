@@ -1,6 +1,5 @@
-import { type NamedTest, not, type Requirement, shown } from './requirement.ts';
+import { type NamedTest, type Requirement, shown } from './requirement.ts';
 
-const DECIDE = 'there are no handlers, policies and defaults that messages set';
 const FLOW = 'test/flows/owner.test.ts';
 const REGISTER: NamedTest = ['test/interop/owner.test.ts', '[S2-18] [S2-19] a register that nobody may alter'];
 const flow = (title: string): NamedTest => [FLOW, title];
@@ -13,15 +12,27 @@ export const OWNER_ROWS: readonly Requirement[] = [
     { file: 'src/app.ts', from: '    await connectOwners(kernel, calls, BASE, config, log);\n', to: '' },
     flow('[S2-13] an agent without an admin API is driven by its owner'),
   ),
-  not('S2-14', 'business rules are configured by messages', DECIDE),
+  shown('S2-14', 'business rules are configured by messages', {
+    file: 'src/kernel/decisions.ts',
+    from: 'action: policy?.value.action ?? (',
+    to: 'action: (',
+  }),
   shown(
     'S2-15',
     'the institution agent holds the keys of its organisation',
     { file: 'src/protocols/owner/members.ts', from: "tag: 'posture', equals: 'public'", to: "tag: 'posture', equals: 'none'" },
     flow('[S2-15] the keys that sign are the agent'),
   ),
-  not('S2-16', 'business knowledge is injected', DECIDE),
-  not('S2-17', 'the owner controls the agent', DECIDE),
+  shown('S2-16', 'business knowledge is injected', {
+    file: 'src/protocols/configuration/rules.ts',
+    from: 'body.approvers ?? (ctx.connection ? [ctx.connection.id] : [])',
+    to: 'body.approvers ?? []',
+  }),
+  shown('S2-17', 'the owner controls the agent', {
+    file: 'src/protocols/configuration/rules.ts',
+    from: 'at < 0 ? [...policies, policy]',
+    to: 'at < 0 ? [policy]',
+  }),
   shown(
     'S2-18',
     'the owner integrates existing systems',
@@ -80,7 +91,19 @@ export const OWNER_ROWS: readonly Requirement[] = [
     { file: 'src/protocols/owner/admin-issuer.ts', from: "          command: 'send',\n", to: "          command: 'send-offer',\n" },
     flow('[S2-25] a credential is issued and a proof asked for'),
   ),
-  not('S2-26', 'the owner registers handlers', DECIDE),
-  not('S2-27', 'handlers are optional', DECIDE),
-  not('S2-28', 'an API for configuration', DECIDE),
+  shown('S2-26', 'the owner registers handlers', {
+    file: 'src/kernel/decisions.ts',
+    from: "consult: matching.find(({ mode }) => mode === 'consult'),",
+    to: 'consult: undefined,',
+  }),
+  shown('S2-27', 'handlers are optional', {
+    file: 'src/kernel/decisions.ts',
+    from: 'asked.automatic && isAllowed(asked, defaults)',
+    to: 'asked.automatic',
+  }),
+  shown('S2-28', 'an API for configuration', {
+    file: 'src/protocols/configuration/rules.ts',
+    from: "...written(ctx, { defaults: defaults as Rules['defaults'] }),",
+    to: '',
+  }),
 ];
