@@ -19,6 +19,7 @@ import { resolver } from './dids/resolver.ts';
 import { checkEndorserInvitation, createEndorserConnections } from './endorser.ts';
 import { AppError } from './errors.ts';
 import { checkPresentation } from './formats/anoncreds-checks.ts';
+import { openHub, startChunkSweep } from './hub.ts';
 import { type Calls, createCalls } from './kernel/calls.ts';
 import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel, withFormats } from './kernel/context.ts';
@@ -88,7 +89,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     throw new ConfigError(
       'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
     );
-  const parts = await registered(config);
+  const parts = await registered(config, await openHub(config));
   // checks of the configuration alone come before the database is touched
   const mediator = mediatorInvitation(config, parts.registry);
   checkEndorserInvitation(config, parts.registry);
@@ -135,6 +136,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     connectEndorser: endorsers.connect,
   });
   const stopExpiry = startExpiry(kernel);
+  const stopChunkSweep = startChunkSweep(kernel, config);
   const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
 
   try {
@@ -191,6 +193,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       closing = true;
       readiness.leave();
       stopExpiry();
+      stopChunkSweep();
       endpoints.stop();
       stopSweeping();
       leaving.abort();

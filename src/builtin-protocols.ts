@@ -23,6 +23,7 @@ import { didRotate } from './protocols/did-rotate.ts';
 import { discoverFeatures1, discoverFeatures2 } from './protocols/discover-features.ts';
 import { drpc } from './protocols/drpc.ts';
 import { endorseTransaction } from './protocols/endorsement/endorse-transaction.ts';
+import { hubGrants } from './protocols/hub-grant.ts';
 import { introduction } from './protocols/introduction.ts';
 import { coordinateMediation } from './protocols/mediation/coordinate-mediation.ts';
 import { messagePickup1 } from './protocols/mediation/message-pickup-1.ts';
@@ -42,6 +43,8 @@ import { actionMenuRecord } from './records/action-menu.ts';
 import { agentConfig } from './records/agent-config.ts';
 import { credential } from './records/credential.ts';
 import { credentialRevocation } from './records/credential-revocation.ts';
+import { edvChunk } from './records/edv-chunk.ts';
+import { edvDocument } from './records/edv-document.ts';
 import { keylist } from './records/keylist.ts';
 import { routingKey } from './records/mediation.ts';
 import { pickup } from './records/pickup.ts';
@@ -49,6 +52,7 @@ import { endorsementSpent } from './records/transaction.ts';
 import { connectionCommands } from './resources/connection.ts';
 import { anoncredsCredentialDefinition } from './resources/credential-definition.ts';
 import { didKeys } from './resources/did-keys.ts';
+import { hubControllers, hubRevocations, hubVaults } from './resources/hub/vault.ts';
 import { multitenancy } from './resources/multitenancy.ts';
 import { revocationRegistries } from './resources/revocation/registry.ts';
 import { anoncredsSchema } from './resources/schema.ts';
@@ -108,6 +112,10 @@ export const PROTOCOLS = [
   multitenancy,
   shortLinks,
   tailsFiles,
+  hubGrants,
+  hubVaults,
+  hubRevocations,
+  hubControllers,
 ];
 
 /** The credential formats, in the order of preference: a new format is its file and a line here. */
@@ -119,6 +127,8 @@ export const UNBOUND_RECORDS = [
   agentConfig,
   credential,
   credentialRevocation,
+  edvChunk,
+  edvDocument,
   endorsementSpent,
   keylist,
   pickup,

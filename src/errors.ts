@@ -32,6 +32,8 @@ const TABLE = {
   'mailbox-full': { status: 429, text: 'The queue of the recipient is full: nothing was stored', retry: true },
   'counter-full': { status: 409, text: 'The counter has given all its numbers: nothing was stored', retry: true },
   'registry-unready': { status: 503, text: 'No revocation registry of the credential definition is active yet', retry: true },
+  'vault-full': { status: 413, text: 'The vault is full: nothing was stored' },
+  'not-current': { status: 409, text: 'What is stored is of another sequence, or has the same name' },
   'mail-known': { status: 409, text: 'The message is kept already: nothing was stored' },
   unavailable: { status: 503, text: 'The agent is not ready' },
   conflict: { status: 409, text: 'The record was changed at the same time', retry: true },

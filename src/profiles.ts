@@ -193,12 +193,26 @@ function settingsOf(
     endorsement: endorsementSettings(config, isBase),
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
+    hub: hubOf(config, inbound),
     agent2018: config.legacy as Settings['agent2018'],
     agent2018Endpoint,
     agent2018Peers: agent2018Peers(config.legacyPeers),
     agent2018RequireSigned: config.legacyRequireSigned,
     algoPrefix: ledgered ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
   });
+}
+
+/** @throws ConfigError for an endpoint that is no URL */
+function hubOf(
+  { hub, hubEndpoint, hubQuota, endpoints = [] }: Config,
+  inbound: { host: string; port: number } | undefined,
+): Settings['hub'] {
+  if (!hub) return undefined;
+  const http = endpoints.find((one) => /^https?:/i.test(one)) ?? (inbound && `http://${inbound.host}:${inbound.port}`);
+  const given = hubEndpoint ?? (http && new URL(http).origin);
+  if (given === undefined || !/^https?:/i.test(given) || !URL.canParse(given))
+    throw new ConfigError('--hub: give --hub-endpoint, the URL by which everyone reaches the message port over http or https');
+  return Object.freeze({ endpoint: given.replace(/\/+$/, ''), quota: hubQuota * 1_048_576 });
 }
 
 /** Endpoint DIDs that the operator vouches for: `DID=VERKEY@URL`. */

@@ -9,6 +9,7 @@ import { revocationWork } from './formats/revocation-work.ts';
 import { formatWork } from './kernel/format.ts';
 import { mergedWork, type Plugin } from './kernel/plugin.ts';
 import { compilePublicRoutes, publicCommand } from './kernel/public-face.ts';
+import type { PublicRoute } from './kernel/public-route.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { ownWork, type WorkOps } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
@@ -36,15 +37,18 @@ function registryOf(plugins: readonly Plugin[]): Registry {
   return createRegistry([...PROTOCOLS, ...protocols] as never, [...UNBOUND_RECORDS, ...records] as never, [...FORMATS, ...formats]);
 }
 
-/** Loads the plug-ins and registers everything. @throws ConfigError where two claim one name, or a plug-in cannot be loaded */
-export async function registered(config: Config): Promise<Registered> {
+/**
+ * Loads the plug-ins and registers everything.
+ * @param more public routes beside those of the literals
+ * @throws ConfigError where two claim one name, or a plug-in cannot be loaded */
+export async function registered(config: Config, more: readonly PublicRoute[] = []): Promise<Registered> {
   const plugins: Plugin[] = [];
   for (const name of config.plugins) plugins.push(...(await loadPlugin(name)));
   const paths = (config.endpoints ?? []).flatMap((one) => (URL.canParse(one) ? [new URL(one).pathname] : []));
   return asSetting('--plugin', () => {
     const registry = registryOf(plugins);
     operationsOf(registry, plugins, { multitenant: true, managesWallets: true });
-    const routes = [...registry.protocols, ...plugins].flatMap((one) => one.publicRoutes ?? []);
+    const routes = [...more, ...[...registry.protocols, ...plugins].flatMap((one) => one.publicRoutes ?? [])];
     const publicRoutes = compilePublicRoutes([...routes, ...registry.publicCommands.map(publicCommand)], ['/', ...paths]);
     const acts = formatWork(registry.formats, registry.records);
     const own = {

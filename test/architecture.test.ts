@@ -27,6 +27,7 @@ const MAY: Record<string, readonly string[]> = {
   'network.ts': ['adapters', 'ports', 'didcomm', 'config', 'listeners.ts'],
   'tails.ts': ['adapters', 'kernel', 'ports', 'config', 'database.ts'],
   'registration.ts': ['admin', 'agent-2018', 'protocols', 'formats', 'kernel', 'config', 'builtin-protocols.ts', 'plugins.ts'],
+  'hub.ts': ['adapters', 'resources', 'records', 'kernel', 'config', 'errors.ts'],
   'tracing.ts': ['adapters', 'ports', 'config', 'version.ts'],
   'app.ts': [
     'admin',
@@ -43,6 +44,7 @@ const MAY: Record<string, readonly string[]> = {
     'didcomm',
     'config',
     'database.ts',
+    'hub.ts',
     'ledger.ts',
     'listeners.ts',
     'network.ts',

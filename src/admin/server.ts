@@ -17,6 +17,7 @@ import { anoncredsRevocationRoutes } from './routes/anoncreds-revocation.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
+import { hubRoutes } from './routes/hub.ts';
 import { indyFamilyRoutes } from './routes/indy-families.ts';
 import { jwtRoutes } from './routes/jwt.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
@@ -68,6 +69,7 @@ const HANDWRITTEN = [
   ...resolverRoutes,
   ...eventRoutes,
   ...legacyRoutes,
+  ...hubRoutes,
 ];
 /** The routes beside the operations of the document. */
 const OWN = ['GET /', 'GET /ws', 'GET /api/doc', 'GET /api/docs/swagger.json'];

@@ -115,7 +115,12 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
         now: kernel.now(),
         load: (lookups) => store.load(tenant, lookups),
         find: (category, query) => store.find(tenant, category, query),
-        blobs: { stat: (name) => blobs.stat(tenant, name), read: (name, range) => blobs.read(tenant, name, range) },
+        blobs: {
+          stat: (name) => blobs.stat(tenant, name),
+          read: (name, range) => blobs.read(tenant, name, range),
+          put: (name, bytes) => blobs.put(tenant, name, bytes),
+          remove: (name) => blobs.remove(tenant, name),
+        },
         call: (protocol, command, call) => calls.call(tenant, protocol, command, call),
         log: kernel.log,
       };

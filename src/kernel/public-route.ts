@@ -22,6 +22,10 @@ export interface PublicContext {
   readonly blobs: {
     stat(name: string): Promise<BlobStat | undefined>;
     read(name: string, range?: { offset: number; length: number }): Promise<Uint8Array | undefined>;
+    /** Writes a value under a name that was never used: a command then makes a record name it, and nobody finds it before. */
+    put(name: string, bytes: Uint8Array): Promise<void>;
+    /** Removes one that no record names any more. */
+    remove(name: string): Promise<void>;
   };
   /** @throws AppError */
   call(protocol: string, command: string, call: ControllerCall): Promise<JsonObject>;

@@ -61,6 +61,8 @@ export interface Settings {
   readonly agent2018Endpoint?: { readonly did: string; readonly verkey: string };
   /** Endpoint DIDs that the operator vouches for. */
   readonly agent2018Peers: Readonly<Record<string, { readonly verkey: string; readonly endpoint: string }>>;
+  /** Of an agent that keeps vaults: where their clients reach it, without a slash at the end, and what a vault may hold, in bytes. */
+  readonly hub?: { readonly endpoint: string; readonly quota: number };
   /** Refuses connection responses without the offerer's signature. */
   readonly agent2018RequireSigned: boolean;
 }

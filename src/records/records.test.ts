@@ -21,6 +21,110 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   {
+    category: 'edv',
+    record: {
+      id: 'z1v',
+      state: 'active',
+      value: {
+        controller: 'did:key:o',
+        referenceId: 'primary',
+        keyAgreementKey: { id: 'k', type: 'K' },
+        hmac: { id: 'h', type: 'H' },
+        sequence: 2,
+        quota: 1000,
+        bytes: 10,
+        documents: 1,
+        ended: ['did:key:s'],
+      },
+    },
+    view: {
+      ...{ state: 'active', created_at: TIME, updated_at: TIME, vault_id: 'z1v', controller: 'did:key:o', referenceId: 'primary' },
+      ...{ keyAgreementKey: { id: 'k', type: 'K' }, hmac: { id: 'h', type: 'H' }, sequence: 2 },
+      ...{ quota_bytes: 1000, bytes: 10, documents: 1 },
+    },
+    tags: { controller: 'did:key:o', reference: 'did:key:o primary' },
+  },
+  {
+    category: 'edv_document',
+    record: {
+      id: 'z1v.z1d',
+      state: 'stored',
+      value: {
+        vault: 'z1v',
+        size: 10,
+        document: {
+          id: 'z1d',
+          sequence: 0,
+          indexed: [
+            {
+              hmac: { id: 'h', type: 'H' },
+              sequence: 0,
+              attributes: [
+                { name: 'n', value: 'v' },
+                { name: 'n', value: 'w' },
+                { name: 'u', value: 'x', unique: true },
+              ],
+            },
+          ],
+          jwe: { recipients: [{ header: { kid: 'did:key:o#k' } }, { header: { kid: 'did:key:s#k' } }, { header: { kid: 'did:key:s#l' } }] },
+        },
+      },
+    },
+    view: { id: 'z1d', sequence: 0 },
+    tags: {
+      vault: 'z1v',
+      '= z1v h n': ['v', 'w'],
+      '? z1v h n': '1',
+      '= z1v h u': ['x'],
+      '! z1v h u': ['x'],
+      '? z1v h u': '1',
+      'recipient z1v': ['did:key:o', 'did:key:s'],
+    },
+  },
+  {
+    category: 'edv_chunk',
+    record: { id: 'z1v.z1d.0', state: 'stored', value: { document: 'z1v.z1d', index: 0, sequence: 1, size: 5, blob: 'hub/b' } },
+    view: {},
+    tags: { document: 'z1v.z1d', blob: 'hub/b' },
+  },
+  {
+    category: 'edv_revocation',
+    record: { id: 'z1v.h', state: 'revoked', value: { vault: 'z1v', capability: 'urn:uuid:1', delegator: 'did:key:o', expires: AT } },
+    view: {},
+    tags: { vault: 'z1v' },
+  },
+  {
+    category: 'hub_controller',
+    record: { id: 'did:key:o', state: 'registered', value: { controller: 'did:key:o', allowed: 2, made: 1, quota: 1000 } },
+    view: {
+      ...{ state: 'registered', created_at: TIME, updated_at: TIME },
+      ...{ controller: 'did:key:o', vaults: 2, made: 1, quota_bytes: 1000 },
+    },
+    tags: {},
+  },
+  {
+    category: 'hub_grant',
+    record: {
+      id: 'g1',
+      state: 'granted',
+      role: 'service',
+      connection: 'c1',
+      value: {
+        connection_id: 'c1',
+        thread_id: 't1',
+        controller: 'did:key:s',
+        purpose: 'to play',
+        capabilities: [{ id: 'urn:uuid:1' }],
+        expires: AT,
+      },
+    },
+    view: {
+      ...{ state: 'granted', created_at: TIME, updated_at: TIME, grant_id: 'g1', role: 'service', connection_id: 'c1', thread_id: 't1' },
+      ...{ controller: 'did:key:s', purpose: 'to play', capabilities: [{ id: 'urn:uuid:1' }], expires_at: TIME },
+    },
+    tags: { thread: 't1', thread_id: 't1', connection_id: 'c1' },
+  },
+  {
     category: 'action-menu',
     record: { id: 'c1', state: 'active', value: { connection_id: 'c1', menu: { title: 'Menu' } } },
     view: { result: { title: 'Menu' } },

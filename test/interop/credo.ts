@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Body, freePort, type World } from '../support/agents.ts';
 import { type Waiting, waiting } from '../support/waiting.ts';
-import { installOnce, ROOT, run, startPeer } from './processes.ts';
+import { bringPackages, ROOT, run, startPeer } from './processes.ts';
 
 /** Credo agents as peers, each in a process of its own, driven by a JSON object per line (credo/agent.mjs). */
 
@@ -18,17 +17,6 @@ export interface Credo {
   ask(command: string, members?: object): Promise<Body>;
   event(name: string, matches: (event: Body) => boolean, what: string): Promise<Body>;
 }
-
-/** Installs what the package in a folder depends on where it is not yet; again where its lock file has changed. */
-const bringPackages = (folder: string): Promise<void> => {
-  const lock = createHash('sha256')
-    .update(readFileSync(join(folder, 'package-lock.json')))
-    .digest('hex')
-    .slice(0, 16);
-  return installOnce(join(folder, 'node_modules'), `.installed-${lock}`, () =>
-    run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder }),
-  );
-};
 
 /** Installs the peer's packages. */
 export const bringCredo = (): Promise<void> => bringPackages(FOLDER);
