@@ -10,6 +10,7 @@ import { stopAll, unharmed } from '../../harness/processes.ts';
 import { openDatabase, openStores } from '../../harness/stores.ts';
 import { pause } from './controller.ts';
 import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table, type Watcher } from './flow.ts';
+import { runHub } from './hub.ts';
 import { runOwner } from './owner.ts';
 import { runRevocation } from './revoke.ts';
 import { runTenants } from './tenants.ts';
@@ -31,6 +32,7 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --kill            with --replicas: one agent gets SIGKILL in the middle, and everything ends right all the same
   --revoke          100 credentials that can be revoked, 10 of them revoked by one call: 90 presentations are verified, 10 are not
   --owner           an issuer without an admin API, which its owner drives by encrypted messages alone
+  --hub             a playlist in an encrypted vault, and a music service that reads it while its owner's device is off, until that is ended
   --revocable       with --replicas: the credentials can be revoked, and no two have one index
   --keep DIR        leave stores and logs in DIR
   --help            this text
@@ -50,6 +52,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     tenants?: string;
     kill?: boolean;
     revoke?: boolean;
+    hub?: boolean;
     revocable?: boolean;
     owner?: boolean;
     help?: boolean;
@@ -73,6 +76,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         tenants: { type: 'string' },
         kill: { type: 'boolean' },
         revoke: { type: 'boolean' },
+        hub: { type: 'boolean' },
         revocable: { type: 'boolean' },
         owner: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -94,6 +98,8 @@ export async function main(argv: readonly string[]): Promise<number> {
       throw new Error('--revoke goes with neither --replicas, --mediated nor --protocol 2018');
     if (values.owner && (shared || external || values.mediated || values.revoke || protocol === '2018' || values.store))
       throw new Error('--owner goes with --keep alone');
+    if (values.hub && (shared || values.mediated || values.revoke || external || protocol === '2018'))
+      throw new Error('--hub goes with --store and --keep alone');
     if (values.mediated && shared) throw new Error('--mediated does not go with --replicas');
   } catch (error) {
     process.stderr.write(`flexid demo: ${(error as Error).message}\n`);
@@ -122,9 +128,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     screen.begin('start');
     const run = values.owner
       ? runOwned(folder, values.keep, screen, open)
-      : shared
-        ? runShared(table, { ...shared, folder }, values, screen, open)
-        : runThree(table, { ...values, protocol, external }, folder, screen, open);
+      : values.hub
+        ? runVault(values, folder, screen, open)
+        : shared
+          ? runShared(table, { ...shared, folder }, values, screen, open)
+          : runThree(table, { ...values, protocol, external }, folder, screen, open);
     // a process that dies is the reason, not what it no longer answers
     const right = await Promise.race([run, unharmed, interruption]);
     process.stdout.write(`verified: ${right}\n`);
@@ -215,6 +223,14 @@ async function runShared(
     ...(keep ? [['logs', options.folder] as [string, string]] : []),
   ]);
   return outcome.verified === outcome.holders && outcome.issued === outcome.holders;
+}
+
+/** A vault that a service reads from. @returns whether it could while it might, and not after that */
+async function runVault({ store = 'sqlite' }: { store?: string }, folder: string, screen: Screen, open: Open): Promise<boolean> {
+  const stores = await open(openStores(store, folder));
+  const { right, facts } = await runHub(folder, stores.of, { begin: screen.begin, end: screen.line, row: screen.row }, open);
+  screen.table(facts);
+  return right;
 }
 
 /** An issuer, a holder and a verifier. @returns whether every row was issued, presented and verified */
