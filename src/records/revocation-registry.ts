@@ -35,10 +35,12 @@ export interface RevocationRegistryValue {
   definition?: JsonObject;
   /** The state of the log that this wallet knows. */
   status?: RevocationStatus;
-  /** A publication is under way: how often it was overtaken, and what it takes. */
-  publishing?: { readonly tries: number; readonly due: Due };
+  /** A publication is under way: how often it was overtaken, what it takes, and the refused endorsement in whose place it is. */
+  publishing?: { readonly tries: number; readonly due: Due; readonly after?: string };
   /** The next publication. */
   due?: Due;
+  /** Another agent pays for its writes: the one that was asked for last. */
+  endorser?: { readonly connection?: string };
   /** When (ms) older states were last removed from the log. */
   pruned?: number;
   /** How often its making has failed. */

@@ -1,4 +1,4 @@
-import { key, NOW, REMOVED, table } from '../../test/support/steps.ts';
+import { key, NOW, REMOVED, SETTINGS, some, table } from '../../test/support/steps.ts';
 
 const wanted = { issuerId: 'did:algo:issuer', schemaId: 'schema-1', tag: 'default' };
 const body = { credential_definition: wanted };
@@ -177,6 +177,23 @@ table('anoncreds-credential-definition', [
           after: 0,
         },
       ],
+    },
+  },
+  {
+    title: 'of an author has its registries by its controller’s calls',
+    result: 'written',
+    settings: { endorsement: { ...SETTINGS.endorsement, role: 'author' } },
+    record: record('wait', { cred_def_id: 'cd', revocation_size: 4, waits_for_registry: true }),
+    effects: { record: { states: ['finished'], patch: { waits_for_registry: REMOVED } } },
+  },
+  {
+    title: 'of an author whose flag says so has its registries by itself, from the same endorser',
+    result: 'written',
+    settings: { endorsement: { ...SETTINGS.endorsement, role: 'author', autoCreateRevocation: true } },
+    record: record('wait', { cred_def_id: 'cd', revocation_size: 4, endorser: { connection: 'e1' } }),
+    effects: {
+      record: { states: ['finished'] },
+      next: [some({ command: 'create', input: some({ endorser: { connection: 'e1' } }) })],
     },
   },
   {

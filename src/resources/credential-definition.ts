@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import Type from 'typebox';
 import { REVOCATION_REGISTRY } from '../formats/registry-index.ts';
 import type { Effects, NextCommand } from '../kernel/effects.ts';
-import { EndorserOptions, endorserIn } from '../kernel/endorsement.ts';
+import { EndorserOptions, endorserIn, registriesFollow } from '../kernel/endorsement.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { KEY_MS } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -107,33 +107,37 @@ export const anoncredsCredentialDefinition = defineProtocol<CredentialDefinition
     },
     written: {
       from: ['wait'],
-      step: (ctx) => ({
-        record: {
-          states: ['finished'],
-          patch: {
-            error_msg: undefined,
-            waits_for_registry: undefined,
-            registry_until: ctx.record!.value.waits_for_registry ? ctx.now + ctx.settings.revocationRegistryTimeout * 1000 : undefined,
+      step(ctx) {
+        const next = firstRegistry(ctx);
+        const waits = next.length > 0 && ctx.record!.value.waits_for_registry;
+        return {
+          record: {
+            states: ['finished'],
+            patch: {
+              error_msg: undefined,
+              waits_for_registry: undefined,
+              registry_until: waits ? ctx.now + ctx.settings.revocationRegistryTimeout * 1000 : undefined,
+            },
           },
-        },
-        next: firstRegistry(ctx),
-      }),
+          next,
+        };
+      },
     },
   },
   failed: (_ctx, failure): Effects => ({ record: { states: ['failed'], patch: { error_msg: failure.text } } }),
 });
 
 /** The first registry of a definition whose credentials can be revoked. When it is active, the one that stands by follows. */
-function firstRegistry({ record, newId }: StepContext<CredentialDefinitionValue>): NextCommand[] {
-  const { revocation_size: max_cred_num, cred_def_id, issuerId, verkey } = record!.value;
-  if (max_cred_num === undefined) return [];
+function firstRegistry({ record, newId, settings }: StepContext<CredentialDefinitionValue>): NextCommand[] {
+  const { revocation_size: max_cred_num, cred_def_id, issuerId, verkey, endorser } = record!.value;
+  if (max_cred_num === undefined || !registriesFollow(settings.endorsement)) return [];
   const id = newId();
   return [
     {
       protocol: 'revocation-registry',
       command: 'create',
       record: { category: REVOCATION_REGISTRY, id },
-      input: { id, issuerId, cred_def_id: cred_def_id!, tag: FIRST_TAG, max_cred_num, verkey },
+      input: { id, issuerId, cred_def_id: cred_def_id!, tag: FIRST_TAG, max_cred_num, verkey, ...(endorser && { endorser }) },
       after: 0,
     },
   ];

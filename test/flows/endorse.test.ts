@@ -159,13 +159,13 @@ test('by hand: roles, a DID, a schema that is refused, sent again and written, o
   assert.equal(moved.txn.state, 'transaction_created');
 });
 
-test('by flags: the author takes the invitation at its start, and what it orders is written without anybody', async () => {
+test('[P12] by flags: the author takes the invitation at its start, and what it orders is written without anybody', async () => {
   const endorser = await world.start('auto-endorser', { devnet, sponsor: true, flags: ENDORSER });
   const made = await endorser.post('/out-of-band/create-invitation?auto_accept=true&multi_use=true', HANDSHAKE);
   const flags = [
     ...AUTHOR,
     ...AUTOMATIC,
-    '--auto-promote-author-did',
+    ...['--auto-promote-author-did', '--auto-create-revocation-transactions', '--auto-respond-credential-request'],
     ...['--endorser-invitation', made.invitation_url, '--endorser-public-did', 'did:algo:endorser'],
     ...['--seed', 'seed-of-an-author-00000000000000'],
   ];
@@ -181,18 +181,41 @@ test('by flags: the author takes the invitation at its start, and what it orders
     const { schema_state: state } = await author.post('/anoncreds/schema', schemaOf(did, 'by flags'));
     return state.state === 'finished' && state;
   }, 'the schema');
-  const definition = { credential_definition: { issuerId: did, schemaId: finished.schema_id, tag: 'default' } };
-  await until(
-    async () => (await author.post('/anoncreds/credential-definition', definition)).credential_definition_state.state === 'finished',
+  const definition = {
+    credential_definition: { issuerId: did, schemaId: finished.schema_id, tag: 'default' },
+    options: { support_revocation: true, revocation_registry_size: 4 },
+  };
+  const { credential_definition_id: credDefId } = await until(
+    async () => {
+      const { credential_definition_state: state } = await author.post('/anoncreds/credential-definition', definition);
+      return state.state === 'finished' && state;
+    },
     'the credential definition',
     300_000,
   );
   const all = (await until(async () => {
     const { results } = await endorser.get('/transactions');
-    return results.length === 3 && results.every(({ state }: Body) => state === 'transaction_acked') && results;
-  }, 'three acks')) as Body[];
-  assert.equal(all.length, 3, 'no error on an ack, though nobody has set the endorser’s role');
+    return results.length === 5 && results.every(({ state }: Body) => state === 'transaction_acked') && results;
+  }, 'five acks, of DID, schema, definition and two registries')) as Body[];
+  assert.equal(all.length, 5, 'no error on an ack, though nobody has set the endorser’s role');
   assert.equal((await author.get('/connections')).results.length, 1, 'one invitation, one connection');
+
+  // a revocation is endorsed and written by itself too
+  const holder = await world.start('auto-holder', { devnet, flags: ['--auto-respond-credential-offer', '--auto-store-credential'] });
+  const { cred_ex_id } = await author.post('/issue-credential-2.0/send', {
+    connection_id: (await connect(author, holder)).inviter,
+    filter: { anoncreds: { cred_def_id: credDefId } },
+    auto_remove: false,
+    credential_preview: {
+      '@type': 'issue-credential/2.0/credential-preview',
+      attributes: ['a', 'b'].map((name) => ({ name, value: '1' })),
+    },
+  });
+  await author.event('issue_credential_v2_0', (one) => one.cred_ex_id === cred_ex_id && one.state === 'done', 'the credential');
+  const { txn } = await author.post('/anoncreds/revocation/revoke', { cred_ex_id, publish: true });
+  await inState(author, txn.transaction_id, 'transaction_acked');
+  const record = `/revocation/credential-record?cred_ex_id=${cred_ex_id}`;
+  await until(async () => (await author.get(record)).result.state === 'revoked', 'the revocation');
 });
 
 test('a group that nobody writes in time is asked for again, and what comes of it is one write', async () => {

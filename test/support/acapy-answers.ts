@@ -8,6 +8,7 @@ export const BEYOND: Readonly<Record<string, readonly string[]>> = {
   ConnRecord: ['grants', 'legacy'],
   DID: ['error_msg'],
   InvitationRecord: ['short_url'],
+  PublishRevocationsResultSchemaAnonCreds: ['txn'],
   TransactionRecord: ['error_msg'],
 };
 /** The same of every list that is paged. */

@@ -68,7 +68,7 @@ export interface TestAgent {
 
 export interface Spec {
   readonly flags?: readonly string[];
-  /** Path of an existing database. */
+  /** Path of an existing database, or the URL of one of PostgreSQL. */
   readonly store?: string;
   readonly endpoint?: string;
   readonly port?: number;
@@ -171,7 +171,7 @@ export function createWorld({ held: isHeld = false }: { held?: boolean } = {}): 
     const { devnet, sponsor = false } = spec;
     const { config, shown } = readConfig(
       [
-        ...['--label', name, '--admin', '127.0.0.1', '0', '--store', `sqlite:${store}`],
+        ...['--label', name, '--admin', '127.0.0.1', '0', '--store', store.startsWith('postgres') ? store : `sqlite:${store}`],
         ...(spec.insecure ? ['--admin-insecure-mode'] : ['--admin-api-key', key]),
         ...(spec.noInbound ? [] : ['--inbound-transport', 'http', '127.0.0.1', String(port)]),
         ...(spec.webSocket ? ['--inbound-transport', 'ws', '127.0.0.1', String(port)] : []),

@@ -108,7 +108,7 @@ export interface Given {
   readonly settings?: Partial<Settings>;
   /** What the step's `load` finds, by name. */
   readonly loaded?: Readonly<Record<string, Some>>;
-  readonly pages?: Readonly<Record<string, { readonly rows: readonly Some[]; readonly total: number }>>;
+  readonly pages?: Readonly<Record<string, { readonly rows: readonly Some[]; readonly total: number; readonly next?: string }>>;
   readonly mail?: StepContext['mail'];
   readonly channel?: StepContext['channel'];
 }
@@ -196,7 +196,10 @@ export function contextOf(protocol: Protocol, given: Given): StepContext {
     mail: given.mail,
     channel: given.channel,
     pages: Object.fromEntries(
-      Object.entries(given.pages ?? {}).map(([name, { rows, total }]) => [name, { rows: rows.map((row) => stored(row, 'page')), total }]),
+      Object.entries(given.pages ?? {}).map(([name, { rows, ...rest }]) => [
+        name,
+        { rows: rows.map((row) => stored(row, 'page')), ...rest },
+      ]),
     ) as StepContext['pages'],
     spoken: registry,
     auto: (point, at) => nextAt({ settings, uri: protocol.uris[0], connection: connection ?? undefined }, point, at),

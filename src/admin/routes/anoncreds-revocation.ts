@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { listOf } from '../../formats/status-list.ts';
+import { EndorserOptions, endorserIn } from '../../kernel/endorsement.ts';
 import { checkedAs, jsonOf } from '../../kernel/json.ts';
 import { compact } from '../../kernel/record.ts';
 import type { RevocationRegistryDefinition } from '../../ports/anoncreds.ts';
@@ -12,7 +13,7 @@ import {
   activeRegistry,
   allOf,
   createRegistry,
-  noEndorserIn,
+  endorsementAwaited,
   onRegistry,
   publish,
   type RegistryRow,
@@ -24,7 +25,10 @@ import {
 import { sharedRoutes, upload } from './revocation-shared.ts';
 
 const Text = Type.Optional(Type.String());
-const Options = Type.Optional(Type.Object({}));
+const Options = Type.Optional(Type.Object(EndorserOptions));
+
+/** The name of an endorsement's write, in ACA-Py's words. */
+const jobOf = ({ meta_data }: JsonObject): string => ((meta_data as JsonObject).context as JsonObject).job_id as string;
 
 /** This family's names of states, and ours. */
 const STATES: Readonly<Record<string, readonly string[]>> = {
@@ -70,22 +74,24 @@ export const anoncredsRevocationRoutes: readonly AdminRoute[] = [
       options: Options,
     }),
     async handle(admin, call) {
-      noEndorserIn(call.body);
       const { issuerId, credDefId, tag, maxCredNum } = call.body.revocation_registry_definition as Record<string, string> & {
         maxCredNum: number;
       };
       const definition = await revocableDefinition(admin, call.tenant, credDefId!);
       if (definition.value.issuerId !== issuerId) throw new AppError('bad-request', 'Another DID issues the credential definition');
-      const { state, value, id } = await createRegistry(admin, call, { definition, tag: tag!, size: maxCredNum, kind: 'spare' });
-      const name = NAMES[state!]!;
+      const endorser = endorserIn(call.body.options as JsonObject);
+      const wanted = { definition, tag: tag!, size: maxCredNum, kind: 'spare', endorser } as const;
+      const { state, value, id } = await createRegistry(admin, call, wanted);
+      const txn = state === 'generated' ? await endorsementAwaited(admin, call.tenant, id) : undefined;
+      const name = txn ? 'wait' : NAMES[state!]!;
       return compact({
-        job_id: name === 'finished' ? undefined : id,
+        job_id: txn ? jobOf(txn) : name === 'finished' ? undefined : id,
         revocation_registry_definition_state: compact({
           state: name,
           revocation_registry_definition_id: value.rev_reg_id,
           revocation_registry_definition: value.definition ?? { issuerId, credDefId, tag, maxCredNum },
         }),
-        registration_metadata: value.error_msg ? { reason: value.error_msg } : {},
+        registration_metadata: { ...(value.error_msg && { reason: value.error_msg }), ...(txn && { txn }) },
         revocation_registry_definition_metadata: {},
       });
     },
@@ -96,16 +102,20 @@ export const anoncredsRevocationRoutes: readonly AdminRoute[] = [
     summary: 'Create and publish a revocation status list on the connected datastore',
     body: Type.Object({ rev_reg_def_id: Type.String(), options: Options }),
     async handle(admin, { tenant, body }) {
-      noEndorserIn(body);
-      const { value } = await registryOf(admin, tenant, body.rev_reg_def_id as string, 'bad-request');
+      const { id, state, value } = await registryOf(admin, tenant, body.rev_reg_def_id as string, 'bad-request');
+      // the first list is in one group with the definition
+      const txn = state === 'generated' ? await endorsementAwaited(admin, tenant, id) : undefined;
       const definitionId = value.rev_reg_id!;
-      const { status, time } = await admin.work(tenant).ledger().statusAt(definitionId, undefined, { fresh: true });
+      const { status, time } = txn
+        ? { status: value.status!, time: Math.floor(admin.kernel.now() / 1000) }
+        : await admin.work(tenant).ledger().statusAt(definitionId, undefined, { fresh: true });
       const list = listOf(status, { definition: checkedAs<RevocationRegistryDefinition>(value.definition), definitionId }, time);
-      return {
-        revocation_list_state: { state: 'finished', revocation_list: jsonOf(list) },
-        registration_metadata: {},
+      return compact({
+        job_id: txn && jobOf(txn),
+        revocation_list_state: { state: txn ? 'wait' : 'finished', revocation_list: jsonOf(list) },
+        registration_metadata: txn ? { txn } : {},
         revocation_list_metadata: {},
-      };
+      });
     },
   },
   {
@@ -154,12 +164,21 @@ export const anoncredsRevocationRoutes: readonly AdminRoute[] = [
     },
   },
   { route: 'PUT /anoncreds/registry/{rev_reg_id*}/tails-file', tag: TAG, summary: 'Upload local tails file to server', handle: upload },
-  { route: 'POST /anoncreds/revocation/revoke', tag: TAG, summary: 'Revoke an issued credential', body: Revocation, handle: revoke },
+  {
+    route: 'POST /anoncreds/revocation/revoke',
+    tag: TAG,
+    summary: 'Revoke an issued credential',
+    body: Revocation,
+    handle: async (admin, call) => revoke(admin, call, endorserIn(call.body.options as JsonObject | undefined)),
+  },
   {
     route: 'POST /anoncreds/revocation/publish-revocations',
     tag: TAG,
     summary: 'Publish pending revocations to ledger',
     body: Publication,
-    handle: async (admin, call) => ({ rrid2crid: await publish(admin, call) }),
+    async handle(admin, call) {
+      const { revoked, txn } = await publish(admin, call, endorserIn(call.body.options as JsonObject | undefined));
+      return { rrid2crid: revoked, ...(txn && { txn }) };
+    },
   },
 ];

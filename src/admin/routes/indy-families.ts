@@ -29,12 +29,6 @@ async function publicDid(admin: Admin, tenant: string): Promise<string> {
   return rows[0].id;
 }
 
-/** @throws AppError `not-implemented` where a call of revocation asks for an endorser: its writes have that of the role */
-export function noEndorser(query: Call['query']): void {
-  if (query.create_transaction_for_endorser === 'true')
-    throw new AppError('not-implemented', 'Revocation is endorsed by the endorser of --endorser-protocol-role author, and by no call');
-}
-
 /** The options of the AnonCreds call that does what one of these asks for. */
 export const endorsingOptions = async (admin: Admin, tenant: string, query: Call['query']): Promise<ReturnType<typeof endorserQuery>> =>
   endorserQuery(query.create_transaction_for_endorser, query.conn_id, (await admin.kernel.profiles.of(tenant)).settings.endorsement);

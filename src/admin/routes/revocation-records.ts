@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { AppError } from '../../errors.ts';
 import { ISSUING_FOR, revokedIn } from '../../formats/registry-index.ts';
+import type { endorserIn } from '../../kernel/endorsement.ts';
 import { hashId, newId } from '../../kernel/ids.ts';
 import { checkedAs } from '../../kernel/json.ts';
 import { type LoadedRecord, loadedRecord, viewOf } from '../../kernel/record.ts';
 import { waitFor } from '../../kernel/wait-for.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
+import type { LedgerWrite } from '../../ports/ledger.ts';
 import type { StoredRecord } from '../../ports/store.ts';
 import type { TailsReference } from '../../ports/tails.ts';
 import {
@@ -16,6 +18,7 @@ import {
   type RevocationNotice,
 } from '../../records/credential-revocation.ts';
 import { type RevocationRegistryValue, revocationRegistry } from '../../records/revocation-registry.ts';
+import { endorsementOf, isEndorsementOver, type TransactionValue, transaction } from '../../records/transaction.ts';
 import type { Admin, Call } from '../route.ts';
 
 /** The work of both families of revocation operations, which are two views of one set of records. */
@@ -120,27 +123,53 @@ export async function credentialRecord(admin: Admin, { tenant, query }: Call): P
   return { result: viewOfCredential(admin, row) };
 }
 
-/** @throws AppError `not-implemented` where a body's options ask for an endorser */
-export function noEndorserIn(body: JsonObject): void {
-  const { create_transaction_for_endorser: wanted } = (body.options ?? {}) as JsonObject;
-  if (wanted === true)
-    throw new AppError('not-implemented', 'Revocation is endorsed by the endorser of --endorser-protocol-role author, and by no call');
+/** An endorser that a call asks for. */
+export type Endorser = ReturnType<typeof endorserIn>;
+
+type Endorsement = LoadedRecord<TransactionValue>;
+
+/** The last endorsement of a registry's writes of this kind. */
+async function lastEndorsement(admin: Admin, tenant: string, id: string, kind: LedgerWrite['kind']): Promise<Endorsement | undefined> {
+  const [rows = []] = await admin.kernel.db.store.load(tenant, [endorsementOf(revocationRegistry.category, id)]);
+  return rows.map((row) => loadedRecord<TransactionValue>(row)).find(({ value }) => value.order?.write.kind === kind);
 }
 
-/** Revokes a credential: at once with `publish`, otherwise with the next publication. */
-export async function revoke(admin: Admin, { tenant, body, key }: Call): Promise<JsonObject> {
-  noEndorserIn(body);
+const isOpen = (endorsement: Endorsement): boolean => !isEndorsementOver(endorsement) && endorsement.state !== 'transaction_acked';
+const shownEndorsement = (admin: Admin, one: Endorsement): JsonObject => viewOf(transaction, one, admin.kernel.registry.formats);
+
+/** The endorsement that a registry's definition, or its publication, waits for, as controllers see it; undefined where it waits for none. */
+export async function endorsementAwaited(
+  admin: Admin,
+  tenant: string,
+  id: string,
+  kind: LedgerWrite['kind'] = 'registry-put',
+): Promise<JsonObject | undefined> {
+  const last = await lastEndorsement(admin, tenant, id, kind);
+  return last && isOpen(last) ? shownEndorsement(admin, last) : undefined;
+}
+
+/** Whether another agent pays for what a call publishes. */
+const isEndorsed = async (admin: Admin, tenant: string, endorser: Endorser): Promise<boolean> =>
+  endorser !== undefined || (await admin.kernel.profiles.of(tenant)).settings.endorsement.role === 'author';
+
+/**
+ * Revokes a credential: at once with `publish`, otherwise with the next publication.
+ * @returns the endorsement that the publication waits for, under `txn`, where another agent pays
+ */
+export async function revoke(admin: Admin, { tenant, body, key }: Call, endorser?: Endorser): Promise<JsonObject> {
   const { row, index, registry } = await credentialOf(admin, tenant, body, 'bad-request');
   const notice = await noticeOf(admin, tenant, body, row);
   const publish = body.publish === true;
-  const before = await registryVersion(admin, tenant, registry);
+  const endorsed = await isEndorsed(admin, tenant, endorser);
+  const awaited = await awaitedOf(admin, tenant, { id: registry, indices: [index], endorsed });
   await admin.calls.call(tenant, 'revocation-registry', 'revoke', {
     record: registry,
-    input: { body: { index, publish, ...(notice && { notice }) }, query: {} },
+    input: { body: { index, publish, ...(notice && { notice }), ...(endorser && { endorser }) }, query: {} },
     key,
   });
-  if (publish) await published(admin, tenant, [{ id: registry, before, indices: [index] }]);
-  return {};
+  if (!publish) return {};
+  const [waiting] = await published(admin, tenant, [awaited]);
+  return waiting ? { txn: waiting.txn } : {};
 }
 
 /** The recipient of a notification. @throws AppError where the call asks for a notification that has no recipient */
@@ -173,21 +202,42 @@ interface Awaited {
   readonly id: string;
   readonly before: number;
   readonly indices: readonly number[];
+  /** Another agent pays for it. */
+  readonly endorsed: boolean;
+  /** The endorsement before. */
+  readonly former?: string;
 }
 
-async function registryVersion(admin: Admin, tenant: string, id: string): Promise<number> {
-  const [rows] = await admin.kernel.db.store.load(tenant, [{ category: revocationRegistry.category, id }]);
-  return rows?.[0]?.version ?? 0;
+/** What a call is to wait for, before it is made. */
+async function awaitedOf(admin: Admin, tenant: string, given: Pick<Awaited, 'id' | 'indices' | 'endorsed'>): Promise<Awaited> {
+  const [rows] = await admin.kernel.db.store.load(tenant, [{ category: revocationRegistry.category, id: given.id }]);
+  const former = given.endorsed ? await lastEndorsement(admin, tenant, given.id, 'status-append') : undefined;
+  return { ...given, before: rows?.[0]?.version ?? 0, former: former?.id };
 }
 
-/** Waits until the ledger has revoked these. @throws AppError `bad-request` where it refuses, `timeout`; they stay pending */
-async function published(admin: Admin, tenant: string, all: readonly Awaited[]): Promise<void> {
+/**
+ * Waits until the ledger has revoked these; where another agent pays, until its endorsement has begun.
+ * @returns the endorsements that registries wait for
+ * @throws AppError `bad-request` where the ledger refuses, `timeout`; they stay pending
+ */
+async function published(
+  admin: Admin,
+  tenant: string,
+  all: readonly Awaited[],
+): Promise<{ readonly id: string; readonly txn: JsonObject }[]> {
   const { db, tenantLimiter } = admin.kernel;
   tenantLimiter?.pass();
   const open = new Map(all.map((one) => [one.id, one]));
+  const waiting: { id: string; txn: JsonObject }[] = [];
   await waitFor(
     async (late) => {
-      for (const { id, before, indices } of open.values()) {
+      for (const { id, before, indices, endorsed, former } of open.values()) {
+        const last = endorsed ? await lastEndorsement(admin, tenant, id, 'status-append') : undefined;
+        if (last && (isOpen(last) || last.id !== former)) {
+          waiting.push({ id, txn: shownEndorsement(admin, last) });
+          open.delete(id);
+          continue;
+        }
         const wanted = new Set(indices);
         if (!(await pendingOf(admin, tenant, id)).some(({ value }) => wanted.has(value.index))) {
           open.delete(id);
@@ -207,9 +257,13 @@ async function published(admin: Admin, tenant: string, all: readonly Awaited[]):
     {
       deadline: Date.now() + PUBLISHED_MS,
       wakeOn: (wake) =>
-        db.jobs.subscribe(({ events }) => void (events.some(({ event }) => event.category === credentialRevocation.category) && wake())),
+        db.jobs.subscribe(
+          ({ events }) =>
+            void (events.some(({ event }) => [credentialRevocation.category, transaction.category].includes(event.category)) && wake()),
+        ),
     },
   );
+  return waiting;
 }
 
 /** The part of the pending revocations: all, all of a registry, or single indices. */
@@ -247,17 +301,28 @@ async function meant(
   );
 }
 
-/** Publishes what is pending. @returns what the ledger has revoked with that, by registry, in order */
-export async function publish(admin: Admin, { tenant, body }: Call): Promise<Record<string, number[]>> {
-  noEndorserIn(body);
+/** What a publication has come to. */
+export interface Published {
+  /** What the ledger has revoked, by registry, in order. */
+  readonly revoked: Record<string, number[]>;
+  /** The endorsements that the rest waits for; undefined where the wallet pays for itself. */
+  readonly txn?: JsonObject[];
+}
+
+/** Publishes what is pending. */
+export async function publish(admin: Admin, { tenant, body }: Call, endorser?: Endorser): Promise<Published> {
   const targets = (await meant(admin, tenant, body.rrid2crid as ByRegistry | undefined)).filter(({ indices }) => indices.length > 0);
-  for (const { row, all, indices } of targets) await onRegistry(admin, tenant, row.id, 'publish', all ? {} : { indices });
-  await published(
-    admin,
-    tenant,
-    targets.map(({ row, indices }) => ({ id: row.id, before: row.version, indices })),
-  );
-  return Object.fromEntries(targets.map(({ row, indices }) => [row.value.rev_reg_id!, indices.sort((a, b) => a - b)]));
+  const asked = endorser && { endorser };
+  const endorsed = await isEndorsed(admin, tenant, endorser);
+  const awaited = await Promise.all(targets.map(({ row, indices }) => awaitedOf(admin, tenant, { id: row.id, indices, endorsed })));
+  for (const { row, all, indices } of targets)
+    await onRegistry(admin, tenant, row.id, 'publish', { ...(!all && { indices }), ...asked } as JsonObject);
+  const waiting = await published(admin, tenant, awaited);
+  const done = targets.filter(({ row }) => !waiting.some(({ id }) => id === row.id));
+  return {
+    revoked: Object.fromEntries(done.map(({ row, indices }) => [row.value.rev_reg_id!, indices.sort((a, b) => a - b)])),
+    ...(endorsed && { txn: waiting.map(({ txn }) => txn) }),
+  };
 }
 
 /** Takes revocations back that are not published yet. @returns what is pending after that */
@@ -287,8 +352,10 @@ export async function fixRegistry(admin: Admin, tenant: string, row: RegistryRow
   if (behind.length === 0 && ahead.length === 0) return { rev_reg_delta: {}, accum_calculated: {}, accum_fixed: {} };
   const calculated = { ver: '1.0', value: { accum: status.accumulator, revoked: behind, issued: [] } };
   if (!apply) return { rev_reg_delta: calculated, accum_calculated: calculated, accum_fixed: {} };
+  const endorsed = await isEndorsed(admin, tenant, undefined);
+  const awaited = await awaitedOf(admin, tenant, { id: row.id, indices: behind, endorsed });
   await onRegistry(admin, tenant, row.id, 'fix', { behind, ahead });
-  if (behind.length > 0) await published(admin, tenant, [{ id: row.id, before: row.version, indices: behind }]);
+  if (behind.length > 0) await published(admin, tenant, [awaited]);
   return { rev_reg_delta: calculated, accum_calculated: calculated, accum_fixed: await ledgerDelta(admin, tenant, row) };
 }
 
@@ -322,16 +389,25 @@ export async function revocableDefinition(admin: Admin, tenant: string, credDefI
   return rows[0];
 }
 
+/** A registry that is to be made. */
+interface NewRegistry {
+  readonly definition: StoredRecord;
+  readonly tag: string;
+  readonly size: number;
+  readonly kind: 'manual' | 'spare';
+  readonly endorser?: Endorser;
+}
+
 /** Makes a registry. @throws AppError `bad-request` for a size out of bounds */
 export async function createRegistry(
   admin: Admin,
   { tenant, key }: Call,
-  { definition, tag, size, kind }: { definition: StoredRecord; tag: string; size: number; kind: 'manual' | 'spare' },
+  { definition, tag, size, kind, endorser }: NewRegistry,
 ): Promise<RegistryRow> {
   if (size < 4 || size > 32_768) throw new AppError('bad-request', 'A registry has 4 to 32768 entries');
   const id = key === undefined ? newId() : hashId(`${tenant} registry ${key}`);
   const { issuerId, cred_def_id, verkey } = definition.value as Record<string, string>;
-  const body = { id, issuerId, cred_def_id, tag, max_cred_num: size, verkey, [kind]: true } as JsonObject;
+  const body = { id, issuerId, cred_def_id, tag, max_cred_num: size, verkey, [kind]: true, ...(endorser && { endorser }) } as JsonObject;
   return await onRegistry(admin, tenant, id, 'create', body, key);
 }
 

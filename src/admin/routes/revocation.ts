@@ -1,15 +1,17 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import { EndorserOptions, endorserIn } from '../../kernel/endorsement.ts';
 import { newId } from '../../kernel/ids.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { RegistrySize, revocationRegistry } from '../../records/revocation-registry.ts';
 import type { Admin, AdminRoute, Call } from '../route.ts';
-import { Endorsing, noEndorser } from './indy-families.ts';
+import { Endorsing, endorsingOptions } from './indy-families.ts';
 import {
   activeRegistry,
   clearPending,
   createRegistry,
+  endorsementAwaited,
   onRegistry,
   publish,
   type RegistryRow,
@@ -31,9 +33,9 @@ export const Revocation = Type.Object({
   connection_id: Text,
   thread_id: Text,
   comment: Text,
-  options: Type.Optional(Type.Object({})),
+  options: Type.Optional(Type.Object(EndorserOptions)),
 });
-export const Publication = Type.Object({ rrid2crid: Type.Optional(Indices), options: Type.Optional(Type.Object({})) });
+export const Publication = Type.Object({ rrid2crid: Type.Optional(Indices), options: Type.Optional(Type.Object(EndorserOptions)) });
 
 const States = ['init', 'generated', 'posted', 'active', 'full', 'decommissioned'] as const;
 const stateOf = (names: readonly string[]) => Type.Union(names.map((name) => Type.Literal(name)));
@@ -43,8 +45,7 @@ const result = async (admin: Admin, tenant: string, row: RegistryRow): Promise<J
 });
 
 /** A registry before it is on the ledger. @throws AppError `wrong-state`, whose text names the state */
-async function inState(admin: Admin, { tenant, params, query }: Call, states: readonly string[]): Promise<RegistryRow> {
-  noEndorser(query);
+async function inState(admin: Admin, { tenant, params }: Call, states: readonly string[]): Promise<RegistryRow> {
   const row = await registryOf(admin, tenant, params.rev_reg_id!);
   if (states.includes(row.state!)) return row;
   throw new AppError(
@@ -52,6 +53,9 @@ async function inState(admin: Admin, { tenant, params, query }: Call, states: re
     `Revocation registry ${row.value.rev_reg_id} is in ${row.state} state (must be ${states.join(' or ')})`,
   );
 }
+
+/** The endorser that the query of a call asks for. */
+const endorserOf = async (admin: Admin, { tenant, query }: Call) => endorserIn(await endorsingOptions(admin, tenant, query));
 
 const TAG = 'revocation';
 
@@ -109,7 +113,8 @@ export const revocationRoutes: readonly AdminRoute[] = [
       if (needed) throw new AppError('bad-request', 'Holders need the tails file of a registry that is on the ledger, or may come there');
       for (const { value } of rows) {
         const hash = ((value.definition as JsonObject | undefined)?.value as JsonObject | undefined)?.tailsHash;
-        if (typeof hash === 'string') await admin.kernel.db.blobs.remove(tenant, `tails/${hash}`);
+        if (typeof hash !== 'string') continue;
+        await admin.kernel.db.blobs.remove(tenant, `tails/${hash}`);
       }
       return { message: 'All tails files were deleted' };
     },
@@ -143,7 +148,10 @@ export const revocationRoutes: readonly AdminRoute[] = [
     query: Endorsing,
     async handle(admin, call) {
       const row = await inState(admin, call, ['generated']);
-      return { sent: await result(admin, call.tenant, await onRegistry(admin, call.tenant, row.id, 'post', { activate: false })) };
+      const endorser = await endorserOf(admin, call);
+      const after = await onRegistry(admin, call.tenant, row.id, 'post', { activate: false, ...(endorser && { endorser }) } as JsonObject);
+      const txn = after.state === 'generated' ? await endorsementAwaited(admin, call.tenant, row.id) : undefined;
+      return { sent: await result(admin, call.tenant, after), ...(txn && { txn }) };
     },
   },
   {
@@ -154,8 +162,12 @@ export const revocationRoutes: readonly AdminRoute[] = [
     async handle(admin, call) {
       const row = await inState(admin, call, ['generated', 'posted', 'active']);
       const act = { generated: 'post', posted: 'enter', active: 'publish' }[row.state as 'generated' | 'posted' | 'active'];
-      const body = { post: { activate: true }, enter: { cred_def_id: row.value.cred_def_id }, publish: {} }[act] as JsonObject;
-      return result(admin, call.tenant, await onRegistry(admin, call.tenant, row.id, act!, body));
+      const endorser = act === 'enter' ? undefined : await endorserOf(admin, call);
+      const body = { post: { activate: true }, enter: { cred_def_id: row.value.cred_def_id }, publish: {} }[act];
+      const after = await onRegistry(admin, call.tenant, row.id, act, { ...body, ...(endorser && { endorser }) } as JsonObject);
+      const kind = act === 'publish' ? 'status-append' : 'registry-put';
+      const txn = act === 'enter' ? undefined : await endorsementAwaited(admin, call.tenant, row.id, kind);
+      return { ...(await result(admin, call.tenant, after)), ...(txn && { txn }) };
     },
   },
   {
@@ -175,10 +187,7 @@ export const revocationRoutes: readonly AdminRoute[] = [
     summary: 'Revoke an issued credential',
     query: Endorsing,
     body: Revocation,
-    async handle(admin, call) {
-      noEndorser(call.query);
-      return revoke(admin, call);
-    },
+    handle: async (admin, call) => revoke(admin, call, await endorserOf(admin, call)),
   },
   {
     route: 'POST /revocation/publish-revocations',
@@ -187,9 +196,9 @@ export const revocationRoutes: readonly AdminRoute[] = [
     query: Endorsing,
     body: Publication,
     async handle(admin, call) {
-      noEndorser(call.query);
-      const done = await publish(admin, call);
-      return { rrid2crid: Object.fromEntries(Object.entries(done).map(([id, indices]) => [id, indices.map(String)])) };
+      const { revoked, txn } = await publish(admin, call, await endorserOf(admin, call));
+      const rrid2crid = Object.fromEntries(Object.entries(revoked).map(([id, indices]) => [id, indices.map(String)]));
+      return txn ? { txn, ...(Object.keys(rrid2crid).length > 0 && { rrid2crid }) } : { rrid2crid };
     },
   },
   {

@@ -2,11 +2,13 @@ import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { revokedIn } from '../../formats/registry-index.ts';
 import type { Change, Effects, NextCommand, WorkOrder } from '../../kernel/effects.ts';
-import { type CommandStep, changed, command, type Pages, type ResultStep } from '../../kernel/protocol.ts';
+import { Endorser } from '../../kernel/endorsement.ts';
+import { changed, command, type Pages, type ResultStep } from '../../kernel/protocol.ts';
 import { type LoadedRecord, loadedRecord } from '../../kernel/record.ts';
 import type { LedgerWrite, RevocationStatus } from '../../ports/ledger.ts';
 import { type CredentialRevocationValue, credentialRevocation, credentialRevocationId } from '../../records/credential-revocation.ts';
-import type { Due, RevocationRegistryValue } from '../../records/revocation-registry.ts';
+import { type Due, type RevocationRegistryValue, revocationRegistry } from '../../records/revocation-registry.ts';
+import { endorsementOf, isEndorsementOver } from '../../records/transaction.ts';
 import type { RegistryContext } from './uses.ts';
 
 /** States of registries that are on the ledger: credentials of all of them can be revoked. */
@@ -20,9 +22,11 @@ const DAY_MS = 24 * 3600_000;
 
 const Indices = Type.Optional(Type.Array(Type.Integer({ minimum: 1 })));
 
+const Cursor = Type.Optional(Type.String());
+
 /** Credentials of a registry that are to be revoked, the oldest row first. */
-const pendingOf = (registry: string | undefined, limit = MANY): Pages => ({
-  pending: { category: credentialRevocation.category, query: { tags: { pending: registry ?? '' }, limit } },
+const pendingOf = (registry: string | undefined, limit = MANY, cursor?: string): Pages => ({
+  pending: { category: credentialRevocation.category, query: { tags: { pending: registry ?? '' }, limit, ...(cursor && { cursor }) } },
 });
 
 const own = (name: string, after?: number, input: NextCommand['input'] = {}): NextCommand => ({ command: name, input, after });
@@ -42,12 +46,13 @@ const statusOrder = (registry: string, due: Due): WorkOrder => ({
 });
 
 /** The effects of a state of the log that the ledger has confirmed: whatever of it was pending is revoked, and its holders are notified. */
-function settled(ctx: RegistryContext, status: RevocationStatus, ends: boolean): Effects {
-  const { rows, total } = ctx.pages.pending!;
+function settled(ctx: RegistryContext, status: RevocationStatus, ends: boolean, cursor?: string): Effects {
+  const { rows, next: behind } = ctx.pages.pending!;
   const revoked = revokedIn(status);
   const confirmed = rows.map((row) => loadedRecord<CredentialRevocationValue>(row)).filter(({ value }) => revoked(value.index));
   const now = confirmed.slice(0, SETTLED_AT_ONCE);
-  const more = confirmed.length > now.length || (confirmed.length > 0 && total > rows.length);
+  // what of these rows one commit did not hold, then the rows behind them
+  const rest = confirmed.length > now.length ? { cursor } : behind === undefined ? undefined : { cursor: behind };
   const { due } = ctx.record!.value;
   return {
     record: {
@@ -56,7 +61,7 @@ function settled(ctx: RegistryContext, status: RevocationStatus, ends: boolean):
     others: now.map((base): Change => changed({ def: credentialRevocation, base, states: ['revoked'], patch: { pending: undefined } })),
     next: [
       ...now.flatMap(announced),
-      ...(more ? [own('settle', 0)] : []),
+      ...(rest ? [own('settle', 0, rest.cursor === undefined ? {} : { cursor: rest.cursor })] : []),
       ...(ends && due ? [own('publish', 0, due === 'all' ? {} : { indices: [...due] })] : []),
     ],
   };
@@ -96,6 +101,7 @@ const revoke = command({
   body: Type.Object({
     index: Type.Integer(),
     publish: Type.Boolean(),
+    endorser: Type.Optional(Endorser),
     notice: Type.Optional(
       Type.Object({
         connection: Type.String(),
@@ -110,7 +116,7 @@ const revoke = command({
     credential: { category: credentialRevocation.category, id: credentialRevocationId(registry!, body.index) },
   }),
   pages: (_input, registry) => pendingOf(registry, 1),
-  step(ctx, { body: { index, publish: now, notice } }) {
+  step(ctx, { body: { index, publish: now, notice, endorser } }) {
     const { max_cred_num: size } = ctx.record!.value as RevocationRegistryValue;
     if (index < 1 || index >= size) throw new AppError('bad-request', `The registry has the indices 1 to ${size - 1}, and not ${index}`);
     if (!ctx.loaded.credential) throw new AppError('bad-request', `No credential was issued at index ${index} of the registry`);
@@ -118,24 +124,41 @@ const revoke = command({
     if (base.state === 'revoked') return { answer: {} };
     const { revocationPublishInterval: interval } = ctx.settings;
     const first = ctx.pages.pending!.total === 0;
+    // the call waits until its endorsement has begun, and for nothing that others publish
+    const endorsed = endorser !== undefined || ctx.settings.endorsement.role === 'author';
     return {
       others: [changed({ def: credentialRevocation, base, patch: { pending: { notice: notice ?? base.value.pending?.notice } } })],
-      next: now ? [own('publish', 0)] : first && interval > 0 ? [own('publish', interval * 1000)] : [],
+      next: now
+        ? [own('publish', endorsed ? undefined : 0, endorser && { endorser })]
+        : first && interval > 0
+          ? [own('publish', interval * 1000)]
+          : [],
       answer: {},
     };
   },
 });
 
-/** Publishes what is pending, or what of it is named. While a publication is under way it waits for the end of that. */
+/**
+ * Publishes what is pending, or what of it is named. While a publication is under way it waits for the end of that; one whose endorsement was refused or cancelled
+ * has ended, and what it took goes along.
+ */
 const publish = command({
-  body: Type.Object({ indices: Indices }),
+  body: Type.Object({ indices: Indices, endorser: Type.Optional(Endorser) }),
   from: ON_LEDGER,
-  step(ctx, { body }) {
+  load: (_input, registry) => ({ endorsement: endorsementOf(revocationRegistry.category, registry!) }),
+  step(ctx, { body: { indices, endorser } }) {
     const { value, id } = ctx.record as LoadedRecord<RevocationRegistryValue>;
-    const due = both(value.due, body.indices ?? 'all');
-    if (value.publishing) return sameDue(value.due, due) ? {} : { record: { patch: { due } } };
+    const { publishing } = value;
+    const { endorsement } = ctx.loaded;
+    const over = publishing && isEndorsementOver(endorsement) && endorsement?.id !== publishing.after ? endorsement : undefined;
+    const named = both(value.due, indices ?? 'all');
+    const asked = endorser && { endorser };
+    if (value.publishing && !over) return sameDue(value.due, named) && !asked ? {} : { record: { patch: { due: named, ...asked } } };
+    const due = both(publishing?.due, named);
     return {
-      record: { patch: { publishing: { tries: 0, due }, due: undefined, error_msg: undefined } },
+      record: {
+        patch: { publishing: { tries: 0, due, ...(over && { after: over.id }) }, due: undefined, error_msg: undefined, ...asked },
+      },
       work: [statusOrder(id, due)],
     };
   },
@@ -143,33 +166,38 @@ const publish = command({
 
 /** Revocations that are taken back before they are published; those that a publication has in hand stay. */
 const clear = command({
-  body: Type.Object({ indices: Indices }),
+  body: Type.Object({ indices: Indices, cursor: Cursor }),
   from: ON_LEDGER,
-  pages: (_input, registry) => pendingOf(registry),
+  pages: ({ body }, registry) => pendingOf(registry, SETTLED_AT_ONCE, body.cursor),
   step(ctx, { body: { indices } }) {
     const { publishing } = ctx.record!.value as RevocationRegistryValue;
     const named = (due: Due | undefined, index: number): boolean => due === 'all' || (due?.includes(index) ?? false);
-    const taken = ctx.pages
-      .pending!.rows.map((row) => loadedRecord<CredentialRevocationValue>(row))
+    const { rows, next } = ctx.pages.pending!;
+    const taken = rows
+      .map((row) => loadedRecord<CredentialRevocationValue>(row))
       .filter(({ value }) => named(indices ?? 'all', value.index) && !named(publishing?.due, value.index));
     return {
       // its version excludes a publication that begins at the same time
       record: { patch: {} },
       others: taken.map((base): Change => changed({ def: credentialRevocation, base, patch: { pending: undefined } })),
+      next: next === undefined ? [] : [own('clear', undefined, { ...(indices && { indices: [...indices] }), cursor: next })],
       answer: {},
     };
   },
 });
 
+const Rest = Type.Object({ cursor: Cursor });
+
 /** Goes on with what one commit did not hold. */
-const settle: CommandStep<RevocationRegistryValue> = {
+const settle = command<typeof Rest, RevocationRegistryValue>({
+  body: Rest,
   from: ON_LEDGER,
-  pages: (_input, registry) => pendingOf(registry),
-  step(ctx) {
+  pages: ({ body }, registry) => pendingOf(registry, MANY, body.cursor),
+  step(ctx, { body: { cursor } }) {
     const { status } = ctx.record!.value;
-    return status ? settled(ctx, status, false) : {};
+    return status ? settled(ctx, status, false, cursor) : {};
   },
-};
+});
 
 /**
  * Makes wallet and ledger one: what the wallet has as revoked and the log has not is published, what the log has and the wallet has not is shown as revoked.
@@ -207,9 +235,11 @@ const prepared: ResultStep<RevocationRegistryValue> = {
   step(ctx, { status, expected }: { status: RevocationStatus; expected?: number }) {
     // the ledger has all of it already
     if (expected === undefined) return settled(ctx, status, true);
-    const { rev_reg_id, issuerId, verkey } = ctx.record!.value;
+    const { rev_reg_id, issuerId, verkey, endorser } = ctx.record!.value;
     return {
-      ledger: [{ write: { kind: 'status-append', id: rev_reg_id!, did: issuerId, expected, status }, verkey, result: 'published' }],
+      ledger: [
+        { write: { kind: 'status-append', id: rev_reg_id!, did: issuerId, expected, status }, verkey, result: 'published', endorser },
+      ],
     };
   },
 };
@@ -220,13 +250,13 @@ const published: ResultStep<RevocationRegistryValue> = {
   step(ctx, { write }: { write: Extract<LedgerWrite, { kind: 'status-append' }> }) {
     const effects = settled(ctx, write.status, true);
     const { revocationHistoryDays: days } = ctx.settings;
-    const { pruned = 0, issuerId, verkey } = ctx.record!.value;
+    const { pruned = 0, issuerId, verkey, endorser } = ctx.record!.value;
     if (days === 0 || ctx.now - pruned < DAY_MS) return effects;
     const before = Math.floor((ctx.now - days * DAY_MS) / 1000);
     return {
       ...effects,
       record: { patch: { ...effects.record!.patch, pruned: ctx.now } },
-      ledger: [{ write: { kind: 'status-prune', id: write.id, did: issuerId, before }, verkey, result: 'pruned' }],
+      ledger: [{ write: { kind: 'status-prune', id: write.id, did: issuerId, before }, verkey, result: 'pruned', endorser }],
     };
   },
 };

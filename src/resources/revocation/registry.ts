@@ -1,6 +1,7 @@
 import Type, { type TSchema } from 'typebox';
 import { AppError } from '../../errors.ts';
 import type { Change, Effects, LedgerOrder, WorkOrder } from '../../kernel/effects.ts';
+import { Endorser } from '../../kernel/endorsement.ts';
 import { type CommandStep, changed, command, defineProtocol, NEW, type ResultStep } from '../../kernel/protocol.ts';
 import { loadedRecord } from '../../kernel/record.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -34,10 +35,11 @@ const makeOrder = (id: string, value: RevocationRegistryValue): WorkOrder => ({
 });
 
 /** The definition, the log and its first record, in one group. */
-const putOrder = ({ rev_reg_id, issuerId, definition, status, verkey }: RevocationRegistryValue): LedgerOrder => ({
+const putOrder = ({ rev_reg_id, issuerId, definition, status, verkey, endorser }: RevocationRegistryValue): LedgerOrder => ({
   write: { kind: 'registry-put', id: rev_reg_id!, did: issuerId, object: definition!, status: status! },
   verkey,
   result: 'written',
+  endorser,
 });
 
 /** Begins to serve as what its definition needs; a spare one, as nothing. */
@@ -59,6 +61,7 @@ const create = registryCommand({
     verkey: Type.String(),
     manual: Type.Optional(Type.Boolean()),
     spare: Type.Optional(Type.Boolean()),
+    endorser: Type.Optional(Endorser),
   }),
   from: [NEW],
   step(_ctx, { body: { id, ...patch } }) {
@@ -79,12 +82,12 @@ const make: Step = {
 /** A generated registry goes to the ledger; as far as its controller wants. */
 const post = registryCommand({
   timeoutMs: MAKING_MS,
-  body: Type.Object({ activate: Type.Boolean() }),
+  body: Type.Object({ activate: Type.Boolean(), endorser: Type.Optional(Endorser) }),
   from: ['generated'],
-  step: (ctx, { body: { activate } }) => ({
-    record: { patch: { manual: !activate || undefined } },
-    ledger: [putOrder(ctx.record!.value)],
-  }),
+  step(ctx, { body: { activate, endorser = ctx.record!.value.endorser } }) {
+    const patch = { manual: !activate || undefined, endorser };
+    return { record: { patch }, ledger: [putOrder({ ...ctx.record!.value, ...patch })] };
+  },
 });
 
 /** Gives the tails file of a registry that is not published another location; its identifier follows from that. */

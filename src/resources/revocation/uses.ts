@@ -1,4 +1,5 @@
 import type { Change, Effects, NextCommand } from '../../kernel/effects.ts';
+import { registriesFollow } from '../../kernel/endorsement.ts';
 import { changed, type Pages, type StepContext } from '../../kernel/protocol.ts';
 import { type LoadedRecord, loadedRecord } from '../../kernel/record.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../../records/anoncreds-credential-definition.ts';
@@ -49,7 +50,8 @@ export function arranged(ctx: RegistryContext, decide: (own: Standing, others: r
   if (standby && !all.some(({ use }) => use === 'issuing')) standby.use = 'issuing';
   const ready = ['issuing', 'backup'].filter((wanted) => all.some(({ use }) => use === wanted)).length;
   const making = ctx.pages.making!.rows.filter(({ id }) => id !== own.record.id || own.states.length === 0).length;
-  const made = Array.from({ length: Math.max(0, 2 - ready - making) }, () => replacement(ctx));
+  const missing = registriesFollow(ctx.settings.endorsement) ? Math.max(0, 2 - ready - making) : 0;
+  const made = Array.from({ length: missing }, () => replacement(ctx));
   const definition = ctx.loaded.definition && loadedRecord<CredentialDefinitionValue>(ctx.loaded.definition);
   return {
     record: { states: own.states.length > 0 ? own.states : undefined, patch: patchOf(own) },
@@ -89,9 +91,9 @@ const changesOf = (one: Standing): Change[] =>
 
 /** A registry of the size of the context's own, and what has it made. */
 function replacement(ctx: RegistryContext): { change: Change; next: NextCommand } {
-  const { issuerId, cred_def_id, max_cred_num, verkey } = ctx.record!.value;
+  const { issuerId, cred_def_id, max_cred_num, verkey, endorser } = ctx.record!.value;
   const id = ctx.newId();
-  const patch: RevocationRegistryValue = { issuerId, cred_def_id, tag: ctx.newId(), max_cred_num, verkey, use: 'none' };
+  const patch: RevocationRegistryValue = { issuerId, cred_def_id, tag: ctx.newId(), max_cred_num, verkey, use: 'none', endorser };
   return { change: changed({ def: revocationRegistry, id, states: ['init'], patch }), next: makeOf(id, 0) };
 }
 
