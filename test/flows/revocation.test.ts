@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
+import { blockTime, type Devnet } from '../support/ledger.ts';
 
 /** A credential is revoked when the ledger says so: an issuer, a holder and a verifier on a dev ledger. */
 
 const ISSUE = 'issue_credential_v2_0';
 const PROVE = 'present_proof_v2_0';
 const SIZE = 8;
+const FABER = ['--preserve-exchange-records', '--auto-respond-credential-request', '--auto-verify-presentation'];
+const BOB = [
+  '--preserve-exchange-records',
+  '--auto-respond-credential-offer',
+  '--auto-store-credential',
+  '--monitor-revocation-notification',
+];
 
 const world = createWorld();
+let devnet: Devnet;
 let faber: TestAgent;
 let bob: TestAgent;
 let issuing: { inviter: string; invitee: string };
@@ -18,21 +29,9 @@ let did: string;
 let credDefId: string;
 
 before(async () => {
-  const devnet = await world.devnet({ clock: 'wall' });
-  faber = await world.start('faber', {
-    devnet,
-    sponsor: true,
-    flags: ['--preserve-exchange-records', '--auto-respond-credential-request', '--auto-verify-presentation'],
-  });
-  bob = await world.start('bob', {
-    devnet,
-    flags: [
-      '--preserve-exchange-records',
-      '--auto-respond-credential-offer',
-      '--auto-store-credential',
-      '--monitor-revocation-notification',
-    ],
-  });
+  devnet = await world.devnet({ clock: 'wall' });
+  faber = await world.start('faber', { devnet, sponsor: true, flags: FABER });
+  bob = await world.start('bob', { devnet, flags: BOB });
   const made = await faber.post('/wallet/did/create', { method: 'algo' });
   did = made.result.did;
   await faber.post(`/wallet/did/public?did=${encodeURIComponent(did)}`);
@@ -61,10 +60,13 @@ const standby = (): Promise<string> =>
   }, 'a registry that stands by');
 
 /** Issues to bob. @returns the exchange of the issuer and the credential of the holder */
-async function issue(number: number): Promise<{ exchange: string; credential: string; registry: string; index: number }> {
+async function issue(
+  number: number,
+  definition = credDefId,
+): Promise<{ exchange: string; credential: string; registry: string; index: number }> {
   const sent = await faber.post('/issue-credential-2.0/send', {
     connection_id: issuing.inviter,
-    filter: { anoncreds: { cred_def_id: credDefId } },
+    filter: { anoncreds: { cred_def_id: definition } },
     credential_preview: {
       '@type': 'issue-credential/2.0/credential-preview',
       attributes: [{ name: 'number', value: String(number) }],
@@ -79,8 +81,12 @@ async function issue(number: number): Promise<{ exchange: string; credential: st
 }
 
 /** Whether faber finds a presentation of this credential verified that proves that it is not revoked now. */
-async function isGood(cred_id: string): Promise<boolean> {
-  const now = Math.floor(Date.now() / 1000);
+async function isGood(cred_id: string, definition = credDefId): Promise<boolean> {
+  const last = await blockTime(devnet);
+  const now = await until(() => {
+    const time = Math.floor(Date.now() / 1000);
+    return time > last && time;
+  }, 'the time of the last block to be over');
   const sent = await faber.post('/present-proof-2.0/send-request', {
     connection_id: proving.inviter,
     auto_verify: true,
@@ -88,7 +94,7 @@ async function isGood(cred_id: string): Promise<boolean> {
       anoncreds: {
         name: 'proof',
         version: '1.0',
-        requested_attributes: { number: { name: 'number', restrictions: [{ cred_def_id: credDefId }] } },
+        requested_attributes: { number: { name: 'number', restrictions: [{ cred_def_id: definition }] } },
         requested_predicates: {},
         non_revoked: { from: now, to: now },
       },
@@ -189,7 +195,6 @@ test('what cannot be revoked is refused', async () => {
     [400, { rev_reg_id: id, cred_rev_id: '99' }],
     [400, { rev_reg_id: 'no-such', cred_rev_id: '1' }],
     [400, { cred_ex_id: '00000000-0000-4000-8000-000000000000' }],
-    [501, { rev_reg_id: id, cred_rev_id: '1', options: { create_transaction_for_endorser: true } }],
   ] as const)
     assert.equal((await faber.call('POST', '/anoncreds/revocation/revoke', body)).status, status, JSON.stringify(body));
   for (const [status, path] of [
@@ -248,9 +253,50 @@ test("a registry that its controller leads: ACA-Py's order of calls", async () =
   assert.equal((await faber.call('PUT', `/anoncreds/revocation/registry/${id}/active`)).status, 200);
   assert.equal((await active()).revoc_reg_id, result.revoc_reg_id);
   assert.equal((await faber.call('DELETE', `/revocation/registry/delete-tails-file?rev_reg_id=${encodeURIComponent(id)}`)).status, 400);
+  // one that is not on the ledger may go: its file is served no more
+  const { result: spare } = await faber.post('/revocation/create-registry', { credential_definition_id: credDefId, max_cred_num: 4 });
+  assert.equal((await fetch(spare.tails_public_uri)).status, 200);
+  const gone = await faber.call('DELETE', `/revocation/registry/delete-tails-file?rev_reg_id=${encodeURIComponent(spare.revoc_reg_id)}`);
+  assert.equal(gone.status, 200, gone.text);
+  assert.equal((await fetch(spare.tails_public_uri)).status, 404);
+  assert.equal(await faber.agent.kernel.db.store.keyOwner(`tails ${spare.tails_hash}`), undefined);
   for (const size of [3, 32_769])
     assert.equal(
       (await faber.call('POST', '/revocation/create-registry', { credential_definition_id: credDefId, max_cred_num: size })).status,
       422,
     );
+});
+
+test('[P6] [P7] a tag with a space and a slash; all that is pending in registries of two definitions is published by one call', async () => {
+  const defined = await faber.post('/credential-definitions', {
+    schema_id: schemaId,
+    tag: 'a b/c',
+    support_revocation: true,
+    revocation_registry_size: SIZE,
+  });
+  const definition = defined.credential_definition_id as string;
+  const { result } = await faber.get(`/anoncreds/revocation/active-registry/${encodeURIComponent(definition)}`);
+  assert.equal(result.cred_def_id, definition);
+  for (const named of [true, false]) {
+    const [other, one] = [await issue(200, definition), await issue(201)];
+    assert.notEqual(one.registry, other.registry);
+    for (const { exchange } of [one, other]) await faber.post('/revocation/revoke', { cred_ex_id: exchange });
+    const body = named ? { rrid2crid: { [one.registry]: [], [other.registry]: [] } } : {};
+    const { rrid2crid } = await faber.post('/revocation/publish-revocations', body);
+    assert.deepEqual(rrid2crid, { [one.registry]: [String(one.index)], [other.registry]: [String(other.index)] });
+    for (const { credential } of [one, other]) assert.equal((await bob.get(`/credential/revoked/${credential}`)).revoked, true);
+  }
+
+  // both sides lose the tails that they keep as files, and their processes
+  const again = async (agent: TestAgent, flags: readonly string[], sponsor: boolean): Promise<TestAgent> => {
+    const { name, store, receiver, inbound } = agent;
+    await agent.stop();
+    rmSync(join(world.folder, 'tails'), { recursive: true, force: true });
+    return await world.start(name, { devnet, sponsor, flags, store, receiver, port: Number(new URL(inbound).port) });
+  };
+  faber = await again(faber, FABER, true);
+  bob = await again(bob, BOB, false);
+  const [good, revoked] = [await issue(202, definition), await issue(203, definition)];
+  await faber.post('/revocation/revoke', { cred_ex_id: revoked.exchange, publish: true });
+  assert.deepEqual([await isGood(good.credential, definition), await isGood(revoked.credential, definition)], [true, false]);
 });

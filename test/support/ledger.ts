@@ -2,6 +2,7 @@ import { createHash, generateKeyPairSync, sign as signEd25519 } from 'node:crypt
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { base58 } from '@scure/base';
+import algosdk from 'algosdk';
 import { startAlgod } from '../../devnet/algod.ts';
 import { type Devnet, type DevnetOptions, startDevnet as startDevLedger } from '../../devnet/main.ts';
 import { type AlgorandConfig, algorandLedger } from '../../src/adapters/algorand/algorand.ts';
@@ -36,6 +37,13 @@ export const configOf = (devnet: Devnet, change: Partial<AlgorandConfig> = {}): 
   sponsorMnemonic: devnet.sponsor.mnemonic,
   ...change,
 });
+
+/** The time of a ledger's last block, in unix seconds: it runs ahead of the machine's where blocks came within a second. */
+export async function blockTime({ url, token }: Devnet): Promise<number> {
+  const algod = new algosdk.Algodv2(token, url);
+  const { lastRound } = await algod.status().do();
+  return Number((await algod.block(lastRound).headerOnly(true).do()).block.header.timestamp);
+}
 
 /** An admin call of the dev ledger. */
 export const admin = async (devnet: Devnet, method: string, path: string, body?: unknown): Promise<void> => {

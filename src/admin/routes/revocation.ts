@@ -115,6 +115,7 @@ export const revocationRoutes: readonly AdminRoute[] = [
         const hash = ((value.definition as JsonObject | undefined)?.value as JsonObject | undefined)?.tailsHash;
         if (typeof hash !== 'string') continue;
         await admin.kernel.db.blobs.remove(tenant, `tails/${hash}`);
+        await admin.kernel.db.store.commit(tenant, { removedKeyOwners: [`tails ${hash}`] });
       }
       return { message: 'All tails files were deleted' };
     },
