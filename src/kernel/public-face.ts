@@ -5,7 +5,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { PublicAnswer, PublicFace, PublicRequest } from '../ports/public.ts';
 import type { Calls } from './calls.ts';
 import type { Kernel } from './context.ts';
-import type { Params, PublicContext, PublicRoute } from './public-route.ts';
+import type { LockedContext, Params, PublicContext, PublicRoute } from './public-route.ts';
 import type { KnownCommand } from './registry.ts';
 import { marshalled } from './schema.ts';
 
@@ -103,21 +103,24 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
     const owned = await ownerOf(route, params);
     if (!owned) return route.unowned?.(request);
     const { tenant, target } = owned;
-    const run = async (): Promise<PublicAnswer | undefined> => {
+    const open: LockedContext = {
+      target,
+      params,
+      blobs: { stat: (name) => blobs.stat(tenant, name), read: (name, range) => blobs.read(tenant, name, range) },
+    };
+    const opened = async (): Promise<PublicAnswer | undefined> => {
       const { settings } = await kernel.profiles.of(tenant);
       // throws where the wallet is locked, whatever the handler reads
       await store.load(tenant, []);
       const ctx: PublicContext = {
+        ...open,
         tenant,
-        target,
-        params,
         settings,
         now: kernel.now(),
         load: (lookups) => store.load(tenant, lookups),
         find: (category, query) => store.find(tenant, category, query),
         blobs: {
-          stat: (name) => blobs.stat(tenant, name),
-          read: (name, range) => blobs.read(tenant, name, range),
+          ...open.blobs,
           put: (name, bytes) => blobs.put(tenant, name, bytes),
           remove: (name) => blobs.remove(tenant, name),
         },
@@ -126,10 +129,14 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
       };
       return await route.handle(ctx, request);
     };
+    const run = (): Promise<PublicAnswer | undefined> =>
+      opened().catch((error: unknown) => {
+        if (isLocked(error)) return route.locked?.(request, open);
+        throw error;
+      });
     try {
       return await (kernel.tenantLimiter?.run(tenant, run) ?? run());
     } catch (error) {
-      if (isLocked(error)) return route.locked?.(request);
       if (await kernel.profiles.isTenantDeleted(tenant, error)) return route.unowned?.(request);
       throw error;
     }

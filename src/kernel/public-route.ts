@@ -32,6 +32,11 @@ export interface PublicContext {
   readonly log: Log;
 }
 
+/** What there is of a locked wallet: values that nobody has sealed. */
+export interface LockedContext extends Pick<PublicContext, 'target' | 'params'> {
+  readonly blobs: Pick<PublicContext['blobs'], 'stat' | 'read'>;
+}
+
 /**
  * A route of the public HTTP face: for everyone, on the message ports, within the bounds of messages. Its path names the tenant: by a parameter `tenant`, which is
  * a wallet id, or by `owner`; without either it is the base wallet's. Where the tenant is unknown or its wallet locked, the request is answered as one
@@ -46,7 +51,7 @@ export interface PublicRoute {
   readonly owner?: { readonly kind: string; readonly name: (params: Params) => string | undefined };
   /** The answers where `owner` names nothing, or the wallet is locked, in the place of that for an unknown path. */
   readonly unowned?: (request: PublicRequest) => PublicAnswer;
-  readonly locked?: (request: PublicRequest) => PublicAnswer;
+  readonly locked?: (request: PublicRequest, ctx: LockedContext) => PublicAnswer | undefined | Promise<PublicAnswer | undefined>;
   /** The bound of a request's body; 64 KiB by default. That of messages holds in any case. */
   readonly maxBytes?: number;
   /**

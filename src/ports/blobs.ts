@@ -3,7 +3,7 @@
  * seals it before.
  *
  * A name has 1 to 200 characters of `A-Z a-z 0-9 . _ : / -`. Every method throws AppError `bad-request` for another name, `not-found` for an unknown tenant, and
- * `store-full`, `store-unavailable` and `store-corrupt` as the store does.
+ * `store-full`, `store-unavailable` and `store-corrupt` as the store does. `stat` and `read` serve a wallet that is locked; the others throw `wallet-locked` then.
  */
 export interface Blobs {
   /**

@@ -1,5 +1,5 @@
 import { defineProtocol } from '../kernel/protocol.ts';
-import type { PublicContext } from '../kernel/public-route.ts';
+import type { LockedContext } from '../kernel/public-route.ts';
 import type { PublicAnswer, PublicRequest } from '../ports/public.ts';
 import { wallet } from '../records/wallet.ts';
 
@@ -9,8 +9,8 @@ const HASH = /^[1-9A-HJ-NP-Za-km-z]{43,44}$/;
 const PIECE = 256 << 10;
 
 /**
- * The tails files that wallets of this instance publish, by hash: for everyone, the same for ever, whole or in ranges (RFC 9110 section 14); 503 while
- * the wallet is locked. There is no list of them, and nothing can be put here.
+ * The tails files that wallets of this instance publish, by hash: for everyone, the same for ever, whole or in ranges (RFC 9110 section 14), also while
+ * the wallet is locked: holders need them whatever their issuer does. There is no list of them, and nothing can be put here.
  */
 export const tailsFiles = defineProtocol({
   name: 'tails',
@@ -22,13 +22,13 @@ export const tailsFiles = defineProtocol({
     {
       route: 'GET /tails/{hash}',
       owner: { kind: 'tails', name: ({ hash = '' }) => (HASH.test(hash) ? `tails ${hash}` : undefined) },
-      locked: () => ({ status: 503, headers: { 'retry-after': '60' } }),
+      locked: (request, ctx) => serve(ctx, request),
       handle: serve,
     },
   ],
 });
 
-async function serve(ctx: PublicContext, { headers }: PublicRequest): Promise<PublicAnswer | undefined> {
+async function serve(ctx: LockedContext, { headers }: PublicRequest): Promise<PublicAnswer | undefined> {
   const hash = ctx.target!;
   const name = `tails/${hash}`;
   const found = await ctx.blobs.stat(name);
@@ -69,7 +69,7 @@ function rangeOf(header: string | undefined, size: number): { first: number; las
   return { first: Number(from), last: to === '' ? size - 1 : Math.min(Number(to), size - 1) };
 }
 
-async function* pieces({ blobs }: PublicContext, name: string, from: number, length: number): AsyncIterable<Uint8Array> {
+async function* pieces({ blobs }: LockedContext, name: string, from: number, length: number): AsyncIterable<Uint8Array> {
   for (let offset = from; offset < from + length; offset += PIECE) {
     const piece = await blobs.read(name, { offset, length: Math.min(PIECE, from + length - offset) });
     if (!piece) return;

@@ -79,10 +79,12 @@ type Row = BlobStat & { content: string };
 interface Parts {
   link: () => Link;
   tenantById: (id: string) => Promise<KnownTenant>;
+  /** Of a locked wallet too. */
+  tenantNumber: (id: string) => Promise<number>;
 }
 
 /** Blobs of a PostgreSQL database. */
-export function postgresBlobs({ link, tenantById }: Parts): Blobs {
+export function postgresBlobs({ link, tenantById, tenantNumber }: Parts): Blobs {
   async function scoped<Found>(t: number, name: string, text: string, values: readonly unknown[]): Promise<Found[]> {
     const scope = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: [String(t)] };
     const [, rows] = await link().together([scope, { name, text, values }]);
@@ -114,7 +116,7 @@ export function postgresBlobs({ link, tenantById }: Parts): Blobs {
 
   async function read(tenant: string, name: string, range?: { offset: number; length: number }): Promise<Uint8Array | undefined> {
     checkedName(name);
-    const { n: t } = await tenantById(tenant);
+    const t = await tenantNumber(tenant);
     const row = await find(t, name);
     if (!row) return undefined;
     const wanted = rangeOf(row.size, range);
@@ -148,7 +150,7 @@ export function postgresBlobs({ link, tenantById }: Parts): Blobs {
     expire,
     async stat(tenant: string, name: string) {
       checkedName(name);
-      const row = await find((await tenantById(tenant)).n, name);
+      const row = await find(await tenantNumber(tenant), name);
       return row && { name: row.name, size: row.size, sha256: row.sha256, written: row.written };
     },
     async remove(tenant: string, name: string) {

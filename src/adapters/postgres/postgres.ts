@@ -166,6 +166,6 @@ function createDatabase(options: PostgresOptions, master: Uint8Array, settings: 
     tenantByNumber: tenants.byNumber,
     subscribe: board.subscribe,
   });
-  const blobs = postgresBlobs({ link: reader, tenantById });
+  const blobs = postgresBlobs({ link: reader, tenantById, tenantNumber: tenants.numberOf });
   return Object.freeze({ store: Object.freeze(store), jobs, blobs, admin: Object.freeze(admin), now: clock.now });
 }

@@ -113,6 +113,16 @@ export function postgresTenants({ reader, master, from, board, isClosed }: Parts
     return (await reader().query<{ n: number; erased: boolean }>({ name: 'tenant-state', text, values: [id] }))[0];
   };
 
+  /** The number of a tenant, whose wallet may be locked: what is not sealed needs no more. @throws AppError `not-found` */
+  async function numberOf(id: string): Promise<number> {
+    if (isClosed()) throw new AppError('store-unavailable', 'The database is closed');
+    const known = cache.byId(id);
+    if (known) return known.n;
+    const row = await rowOf(id);
+    if (!row || row.erased) throw new AppError('not-found', `There is no tenant ${id}`);
+    return row.n;
+  }
+
   async function erase(id: string): Promise<void> {
     const row = await rowOf(id);
     if (!row) return;
@@ -142,5 +152,17 @@ export function postgresTenants({ reader, master, from, board, isClosed }: Parts
   const ids = async (): Promise<string[]> =>
     (await reader().query<{ id: string }>({ name: 'tenants', text: 'SELECT id FROM flexid.tenant ORDER BY n' })).map((row) => row.id);
 
-  return { byId, byNumber, invalidate: (id: string): void => cache.invalidate(id), ids, ensure, unlock, lock, lockEnded, erase, sweep };
+  return {
+    byId,
+    byNumber,
+    numberOf,
+    invalidate: (id: string): void => cache.invalidate(id),
+    ids,
+    ensure,
+    unlock,
+    lock,
+    lockEnded,
+    erase,
+    sweep,
+  };
 }

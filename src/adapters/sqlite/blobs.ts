@@ -25,6 +25,8 @@ interface Parts {
   db: DatabaseSync;
   batch: BatchWriter;
   tenantById: (id: string) => KnownTenant;
+  /** Of a locked wallet too. */
+  tenantNumber: (id: string) => number;
   read: <T>(run: () => T) => Promise<T>;
 }
 
@@ -34,7 +36,7 @@ type Row = BlobStat & { content: string };
  * Blobs of an SQLite database. The chunks of a value are written first, under an id of their own; then the name is turned to them in one transaction. What a name
  * pointed to before, and what nothing came to point to, is `spare`.
  */
-export function sqliteBlobs({ db, batch, tenantById, read }: Parts): Blobs {
+export function sqliteBlobs({ db, batch, tenantById, tenantNumber, read }: Parts): Blobs {
   const one = db.prepare('SELECT name, size, sha256, written, content FROM blob WHERE t = ? AND name = ?');
   const page = db.prepare('SELECT name, size, sha256, written FROM blob WHERE t = ? AND name > ? ORDER BY name LIMIT ?');
   const chunk = db.prepare('SELECT bytes FROM chunk WHERE content = ? AND n >= ? AND n < ? ORDER BY n');
@@ -78,7 +80,7 @@ export function sqliteBlobs({ db, batch, tenantById, read }: Parts): Blobs {
   }
 
   async function readRange(tenant: string, name: string, range?: { offset: number; length: number }): Promise<Uint8Array | undefined> {
-    const row = await read(() => find(tenantById(tenant).n, checkedName(name)));
+    const row = await read(() => find(tenantNumber(tenant), checkedName(name)));
     if (!row) return undefined;
     const wanted = rangeOf(row.size, range);
     const { first, end } = chunksOf(wanted);
@@ -112,7 +114,7 @@ export function sqliteBlobs({ db, batch, tenantById, read }: Parts): Blobs {
     expire,
     stat: (tenant: string, name: string) =>
       read(() => {
-        const row = find(tenantById(tenant).n, checkedName(name));
+        const row = find(tenantNumber(tenant), checkedName(name));
         return row && statOf(row);
       }),
     async remove(tenant: string, given: string) {

@@ -170,6 +170,6 @@ function createDatabase(
   };
 
   const jobs = sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber: tenants.byNumber, read, subscribe: board.subscribe });
-  const blobs = sqliteBlobs({ db, batch, tenantById, read });
+  const blobs = sqliteBlobs({ db, batch, tenantById, tenantNumber: tenants.numberOf, read });
   return Object.freeze({ store: Object.freeze(store), jobs, blobs, admin: Object.freeze(admin), now: Date.now });
 }

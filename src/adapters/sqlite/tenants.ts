@@ -69,6 +69,14 @@ export function sqliteTenants({ db, master, batch, readNow }: Parts) {
   const byId = (id: string): KnownTenant => cache.byId(id) ?? known(tenantRow.get(id), id);
   const byNumber = (n: number): KnownTenant => cache.byNumber(n) ?? known(tenantRowByNumber.get(n), n);
 
+  /** The number of a tenant, whose wallet may be locked: what is not sealed needs no more. @throws AppError `not-found` */
+  function numberOf(id: string): number {
+    const row = cache.byId(id) ?? (tenantRow.get(id) as TenantRow | undefined);
+    if (!row || ('data_key' in row && row.data_key.length === 0 && row.lock === null))
+      throw new AppError('not-found', `There is no tenant ${id}`);
+    return row.n;
+  }
+
   async function ensure(tenant: string, name: string, lock?: TenantLock): Promise<void> {
     if (cache.byId(tenant)) return;
     const dataKey = newKey();
@@ -143,6 +151,7 @@ export function sqliteTenants({ db, master, batch, readNow }: Parts) {
   return {
     byId,
     byNumber,
+    numberOf,
     /** A tenant whose keys are in memory. */
     cached: (id: string): KnownTenant | undefined => cache.byId(id),
     ids: (): string[] => (tenantIds.all() as { id: string }[]).map((row) => row.id),
