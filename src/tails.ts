@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EgressGuard } from './adapters/transport/egress.ts';
@@ -18,13 +18,38 @@ interface TailsParts {
   readonly listens: boolean;
 }
 
+const TEMPORARY = /^flexid-tails-(\d+)-/;
+
+const isRunning = (pid: number): boolean => {
+  if (pid === process.pid) return false;
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
+
+/** The folder of a process that keeps none; those of processes that were killed are removed. */
+export function temporaryFolder(): string {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = TEMPORARY.exec(name)?.[1];
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // another user's
+    }
+  }
+  return mkdtempSync(join(tmpdir(), `flexid-tails-${process.pid}-`));
+}
+
 /** Tails files, and what fetches and uploads them. */
 export function openTails({ kernel, config, guard, listens }: TailsParts): { service: Tails; close(): Promise<void> } {
   const web = webDocuments(guard, TAILS_MS);
   const uploads = tailsUpload();
   const { tailsPublicUrl, tailsServerBaseUrl: base, tailsServerUploadUrl: upload, tailsMirror: mirror } = config;
   const given = cacheFolder(config);
-  const folder = given === undefined ? mkdtempSync(join(tmpdir(), 'flexid-tails-')) : join(given, 'tails');
+  const folder = given === undefined ? temporaryFolder() : join(given, 'tails');
   const service = createTails({
     ...{ blobs: kernel.db.blobs, store: kernel.db.store, folder, web, upload: uploads.put, mirror, log: kernel.log },
     server: base === undefined ? undefined : { base, upload: upload ?? base },
