@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
+import { statusLog } from '../../harness/status-log.ts';
 import { type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { admin, type Devnet } from '../support/ledger.ts';
 
 /** Revocations while the ledger is away, refuses, or lets groups expire: the wallet is never ahead of it. */
 
 const ISSUE = 'issue_credential_v2_0';
+const ISSUER = ['--preserve-exchange-records', '--auto-respond-credential-request'];
 const world = createWorld();
 let devnet: Devnet;
 let faber: TestAgent;
@@ -16,11 +18,7 @@ let connection: string;
 
 before(async () => {
   devnet = await world.devnet({ clock: 'wall' });
-  faber = await world.start('faber', {
-    devnet,
-    sponsor: true,
-    flags: ['--preserve-exchange-records', '--auto-respond-credential-request'],
-  });
+  faber = await world.start('faber', { devnet, sponsor: true, flags: ISSUER });
   bob = await world.start('bob', { devnet, flags: ['--auto-respond-credential-offer', '--auto-store-credential'] });
   const { result } = await faber.post('/wallet/did/create', { method: 'algo' });
   const did = result.did as string;
@@ -37,6 +35,12 @@ before(async () => {
 });
 beforeEach(() => admin(devnet, 'DELETE', 'faults'));
 after(() => world.close());
+
+/** Starts the issuer again, where its peers know it. */
+async function restarted(): Promise<void> {
+  const { store, inbound, receiver } = faber;
+  faber = await world.start('faber', { devnet, sponsor: true, flags: ISSUER, store, receiver, port: Number(new URL(inbound).port) });
+}
 
 async function issue(): Promise<string> {
   const sent = await faber.post('/issue-credential-2.0/send', {
@@ -94,21 +98,36 @@ test('twenty callers at once share records of the log, and each is answered when
   for (const record of records) assert.equal(await onLedger(record), true);
 });
 
+test('ten that are pending are one record of the log', async () => {
+  const exchanges = await Promise.all(Array.from({ length: 10 }, () => issue()));
+  const records = await Promise.all(exchanges.map(recordOf));
+  const registry = records[0].rev_reg_id as string;
+  const indices = records.filter(({ rev_reg_id }) => rev_reg_id === registry).map(({ cred_rev_id }) => Number(cred_rev_id));
+  const before = await statusLog(devnet, registry);
+  for (const cred_ex_id of exchanges) await faber.post('/revocation/revoke', { cred_ex_id });
+  assert.equal((await statusLog(devnet, registry)).entries, before.entries, 'nothing is published by a call that only marks');
+  const { rrid2crid } = await faber.post('/anoncreds/revocation/publish-revocations', {});
+  assert.deepEqual(Object.values(rrid2crid as Record<string, number[]>).flat().length, 10);
+  const after = await statusLog(devnet, registry);
+  assert.equal(after.entries, before.entries + 1);
+  assert.deepEqual(
+    indices.filter((index) => !after.revoked.includes(index)),
+    [],
+  );
+});
+
 test('[P3] a wallet from before a revocation revokes on top of what the ledger has, and is made one with it', async () => {
   const exchanges = [await issue(), await issue()];
   const [first, second] = exchanges as [string, string];
   const { store } = faber;
-  const again = async (): Promise<void> => {
-    faber = await world.start('faber', { devnet, sponsor: true, store });
-  };
   await faber.stop();
   copyFileSync(store, `${store}.old`);
-  await again();
+  await restarted();
   await faber.post('/anoncreds/revocation/revoke', { cred_ex_id: first, publish: true });
   await faber.stop();
   for (const end of ['-wal', '-shm']) rmSync(`${store}${end}`, { force: true });
   copyFileSync(`${store}.old`, store);
-  await again();
+  await restarted();
   const before = await recordOf(first);
   assert.deepEqual([before.state, await onLedger(before)], ['issued', true]);
   await faber.post('/anoncreds/revocation/revoke', { cred_ex_id: second, publish: true });
@@ -118,4 +137,30 @@ test('[P3] a wallet from before a revocation revokes on top of what the ledger h
   assert.equal(fixed.status, 200, fixed.text);
   assert.equal((await recordOf(first)).state, 'revoked');
   assert.deepEqual((await faber.call('PUT', path)).body, { rev_reg_delta: {}, accum_calculated: {}, accum_fixed: {} });
+});
+
+test('a second agent with the same keys publishes too: each goes on from what the ledger has, and nothing is undone', async () => {
+  const pairs = [await issue(), await issue(), await issue(), await issue()];
+  await faber.stop();
+  const copy = `${faber.store}.second`;
+  for (const end of ['', '.key']) copyFileSync(`${faber.store}${end}`, `${copy}${end}`);
+  await restarted();
+  const second = await world.start('second', { devnet, sponsor: true, store: copy });
+  const revoke = (agent: TestAgent, cred_ex_id: string): Promise<Body> =>
+    agent.post('/anoncreds/revocation/revoke', { cred_ex_id, publish: true });
+  await revoke(second, pairs[0]!);
+  await revoke(faber, pairs[1]!);
+  await Promise.all([revoke(second, pairs[2]!), revoke(faber, pairs[3]!)]);
+  for (const exchange of pairs) assert.equal(await onLedger(await recordOf(exchange)), true, exchange);
+  // each agent's own wallet knows of the other's by the comparison alone
+  assert.deepEqual(await Promise.all(pairs.map(async (exchange) => (await recordOf(exchange)).state)), [
+    'issued',
+    'revoked',
+    'issued',
+    'revoked',
+  ]);
+  const { rev_reg_id } = await recordOf(pairs[0]!);
+  await faber.call('PUT', `/revocation/registry/${rev_reg_id}/fix-revocation-entry-state?apply_ledger_update=true`);
+  for (const exchange of pairs) assert.equal((await recordOf(exchange)).state, 'revoked');
+  await second.stop();
 });
