@@ -100,7 +100,7 @@ export async function prepare(
   columns: readonly string[],
   step: Step,
   protocol: Protocol = 'didexchange',
-  revocable = false,
+  revocable: Revocable = false,
 ): Promise<Prepared> {
   const anchored = await anchor(issuer, columns, step, revocable);
   const connected = (inviter: Controller): Promise<string> =>
@@ -111,12 +111,15 @@ export async function prepare(
   return { ...anchored, issuerConnection: await connected(issuer), verifierConnection: await connected(verifier) };
 }
 
+/** Whether credentials can be revoked, or how many entries their registries have. */
+export type Revocable = boolean | number;
+
 /** Creates and publishes the issuer's DID, registers schema and credential definition. */
 export async function anchor(
   issuer: Controller,
   columns: readonly string[],
   step: Step,
-  revocable = false,
+  revocable: Revocable = false,
 ): Promise<Pick<Prepared, 'schemaId' | 'credDefId'>> {
   const did = await step('create the issuer DID', async () => {
     const { result } = await issuer.post('/wallet/did/create', { method: 'algo' });
@@ -134,8 +137,12 @@ export async function anchor(
   });
   const credDefId = await step('register the credential definition', async () => {
     const credential_definition = { issuerId: did, schemaId, tag: 'default' };
+    const options = {
+      support_revocation: revocable !== false,
+      ...(typeof revocable === 'number' && { revocation_registry_size: revocable }),
+    };
     const { credential_definition_id: id } = await finished(
-      () => issuer.post('/anoncreds/credential-definition', { credential_definition, options: { support_revocation: revocable } }),
+      () => issuer.post('/anoncreds/credential-definition', { credential_definition, options }),
       'credential_definition_state',
     );
     return [id as string, id];

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { anchor, connect, eachOf, type Step } from '../../examples/demo/flow.ts';
+import { anchor, connect, eachOf, type Revocable, type Step } from '../../examples/demo/flow.ts';
+import type { LedgerFacts } from '../../harness/network.ts';
 import { type Replicas, type ReplicasOptions, startLedger, startReplicas, type Tenant } from '../../harness/replicas.ts';
 import { startPostgres } from '../postgres.ts';
 import type { Body } from './agents.ts';
@@ -18,13 +19,17 @@ export interface Scene {
   /** The superuser's URL of the database. */
   readonly adminUrl: string;
   readonly folder: string;
+  readonly ledger: LedgerFacts;
   close(): Promise<void>;
 }
 
 const silent: Step = async (_name, run) => (await run())[0];
 
 /** Agents, an issuer with all that it needs on a ledger, and a holder that is connected with it. */
-export async function startScene(options: Partial<ReplicasOptions> = {}): Promise<Scene> {
+export async function startScene({
+  revocable = false,
+  ...options
+}: Partial<ReplicasOptions> & { readonly revocable?: Revocable } = {}): Promise<Scene> {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-replicas-'));
   const undo: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
   const close = async (): Promise<void> => {
@@ -43,9 +48,9 @@ export async function startScene(options: Partial<ReplicasOptions> = {}): Promis
       'auto-respond-credential-offer': true,
       'auto-store-credential': true,
     });
-    const { credDefId } = await anchor(issuer, ['number'], silent);
+    const { credDefId } = await anchor(issuer, ['number'], silent, revocable);
     const connection = await connect(issuer, holder);
-    return { replicas, issuer, holder, credDefId, connection, adminUrl: database.adminUrl, folder, close };
+    return { replicas, issuer, holder, credDefId, connection, adminUrl: database.adminUrl, folder, ledger, close };
   } catch (error) {
     await close();
     throw error;
