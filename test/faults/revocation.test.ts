@@ -229,7 +229,7 @@ suite('AnonCreds formats with revocation', { skip }, () => {
     }
   });
 
-  test('a time before the first list is no exception: the holder has nothing to show, the verifier says so', async () => {
+  test('[P13] a time before the first list is no exception: the holder has nothing to show, the verifier says so', async () => {
     wallet = ['good'];
     const request = requestOf({ a: name() }, { non_revoked: { to: 999 } });
     await assert.rejects(present(context(), request), code('bad-request', /no state at 999/));
@@ -286,7 +286,7 @@ suite('AnonCreds formats with revocation', { skip }, () => {
     assert.deepEqual(asked.status, [[3000, false]]);
   });
 
-  test('one witness for many referents, kept for the next presentation and brought up to date', async () => {
+  test('[P11] one witness for many referents, kept for the next presentation and brought up to date', async () => {
     wallet = ['good'];
     const many = (to: number) =>
       requestOf(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`r${i}`, name()])), { non_revoked: { to } });

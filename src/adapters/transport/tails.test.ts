@@ -167,7 +167,7 @@ describe('a tails file that is published', () => {
 });
 
 describe('a tails file of another', () => {
-  test('is fetched once for all who ask at the same time, and becomes a blob of each', async () => {
+  test('[P11] is fetched once for all who ask at the same time, and becomes a blob of each', async () => {
     const { bytes, hash } = newFile();
     const issuer = await gives(bytes);
     const { file } = service();
