@@ -277,6 +277,7 @@ describe('a lying endorser gets no signature', () => {
       ['pays less fees', forged((payment, calls) => [paying(payment, {}, payment.fee - 1n), ...calls])],
       ['pays another', forged((payment, calls) => [paying(payment, { receiver: mine }), ...calls])],
       ['closes its account', forged((payment, calls) => [paying(payment, { closeRemainderTo: mine }), ...calls])],
+      ['rekeys its own account', forged((payment, calls) => [paying(payment, { rekeyTo: mine }), ...calls])],
       ['rekeys the author', forged((payment, calls) => [payment, calling(calls[0]!, { rekeyTo: mine }), ...calls.slice(1)])],
       ['has the author pay', forged((payment, calls) => [payment, calling(calls[0]!, {}, 1000n), ...calls.slice(1)])],
       ['calls another application', forged((payment, calls) => [payment, calling(calls[0]!, { appIndex: 7 }), ...calls.slice(1)])],
