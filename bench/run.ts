@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 
 const NAMES = ['envelope', 'messages', 'issue', 'verify', 'forward', 'start', 'ledger'];
 /** What takes minutes runs where it is named. */
-const ASKED = ['tenants', 'scale', 'oracle', 'sockets', 'backlog', 'fairness'];
+const ASKED = ['tenants', 'scale', 'oracle', 'sockets', 'backlog', 'fairness', 'revocation', 'soak'];
+/** Benchmarks with a page of their own behind `--help`. */
+const HELPED = ['fairness', 'revocation', 'soak'];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 
 const HELP = `./flexid bench [name ...]     ${NAMES.join(', ')}; all of them without a name. By name alone: ${ASKED.join(', ')}
@@ -13,6 +15,8 @@ const HELP = `./flexid bench [name ...]     ${NAMES.join(', ')}; all of them wit
   --sizes 1000,10000,100000    tenants: how many there are, each time (default 1000,10000)
   --sockets 10000              sockets: how many there are (default 10000)
   --quick                      fairness: a small one
+  --pending 1000               revocation: credentials that one call revokes
+  --count 10000 --minutes 30   soak: how many credentials, and for how long at most
   --replicas 1,2,3             scale: how many processes there are, each time (default 1,2,3)
 
 Prints a table and writes bench/results/NAME.json. Ratios are to R: opening a sealed box of 32 bytes with sodium-native, measured in the same run.
@@ -23,8 +27,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const flags = argv.findIndex((arg) => arg.startsWith('-'));
   const [names, args] = flags < 0 ? [argv, []] : [argv.slice(0, flags), argv.slice(flags)];
   const help = args.some((arg) => arg === '--help' || arg === '-h');
-  if (help && names.length === 1 && names[0] === 'fairness') {
-    await (await import('./fairness.ts')).run(['--help']);
+  if (help && names.length === 1 && HELPED.includes(names[0]!)) {
+    await (await import(`./${names[0]}.ts`)).run(['--help']);
     return 0;
   }
   if (help || names.some((name) => !NAMES.includes(name) && !ASKED.includes(name))) {
