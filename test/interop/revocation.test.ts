@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import algosdk from 'algosdk';
 import { type Body, createWorld, type TestAgent, until } from '../support/agents.ts';
-import type { Devnet } from '../support/ledger.ts';
+import { blockTime, type Devnet } from '../support/ledger.ts';
 import { acapyVersions, bringAcapy, bringAcapyPlugin } from './acapy.ts';
 import { bringCredo, bringCredoPlugin, credoVersion } from './credo.ts';
 import {
@@ -32,17 +31,14 @@ const INTERVALS: Record<string, (now: number) => Body> = {
 
 const seconds = (): number => Math.floor(Date.now() / 1000);
 
-/** The time of the ledger's last block. */
-async function blockTime({ url, token }: Devnet): Promise<number> {
-  const algod = new algosdk.Algodv2(token, url);
-  const { lastRound } = await algod.status().do();
-  return Number((await algod.block(lastRound).headerOnly(true).do()).block.header.timestamp);
-}
-
 describe('a credential of ours that can be revoked', { skip: reason }, () => {
   const world = createWorld();
   const holders = {} as Record<Kind, Wallet>;
   const verifiers = {} as Record<Kind, Wallet>;
+  /** The issuer's, by holder. */
+  const connections = {} as Record<Kind, string>;
+  let acapy: Awaited<ReturnType<typeof startAcapyWallet>>;
+  let credo: Awaited<ReturnType<typeof startCredoWallet>>;
   let devnet: Devnet;
   let issuer: TestAgent;
   let credDefId: string;
@@ -54,16 +50,18 @@ describe('a credential of ours that can be revoked', { skip: reason }, () => {
     issuer = await world.start('issuer', { devnet, sponsor: true, flags: ISSUING });
     verifiers.ours = controlled('issuer', issuer);
     holders.ours = await startOurWallet(world, 'holder', devnet);
-    [holders.acapy, verifiers.acapy, holders.credo, verifiers.credo] = await Promise.all([
+    [acapy, verifiers.acapy, credo, verifiers.credo] = await Promise.all([
       startAcapyWallet(world, 'acapy-holder', devnet),
       startAcapyWallet(world, 'acapy-verifier', devnet),
       startCredoWallet(world, 'credo-holder', devnet, plugin),
       startCredoWallet(world, 'credo-verifier', devnet, plugin),
     ]);
+    Object.assign(holders, { acapy, credo });
     credDefId = await define();
     const revoked: string[] = [];
     for (const kind of KINDS) {
       const connection = await connectWallets(verifiers.ours, holders[kind]);
+      connections[kind] = connection;
       for (const name of ['good', 'revoked', 'also good']) {
         const { cred_ex_record } = await issueTo(issuer, connection, credDefId, { name, age: '42' });
         if (name === 'revoked') revoked.push(cred_ex_record.cred_ex_id);
@@ -119,4 +117,31 @@ describe('a credential of ours that can be revoked', { skip: reason }, () => {
           'to only, revoked': 'false',
         });
       });
+
+  /** Revokes a fresh credential of a holder, and notifies it. @returns the issuer's exchange, and the credential's registry and index */
+  async function notified(kind: Kind, notify_version: 'v1_0' | 'v2_0'): Promise<{ exchange: Body; place: string }> {
+    const { cred_ex_record: exchange } = await issueTo(issuer, connections[kind], credDefId, {
+      name: `notified by ${notify_version}`,
+      age: '42',
+    });
+    const { result } = await issuer.get(`/revocation/credential-record?cred_ex_id=${exchange.cred_ex_id}`);
+    const said = { cred_ex_id: exchange.cred_ex_id, publish: true, notify: true, notify_version, comment: 'lost' };
+    await issuer.post('/anoncreds/revocation/revoke', said);
+    return { exchange, place: `${result.rev_reg_id}::${result.cred_rev_id}` };
+  }
+
+  test('ACA-Py has notifications of both versions, and its controller has them', async () => {
+    const first = await notified('acapy', 'v1_0');
+    const one = await acapy.controller.event('revocation-notification', () => true, 'the notification');
+    assert.deepEqual(one, { thread_id: `indy::${first.place}`, comment: 'lost' });
+    const second = await notified('acapy', 'v2_0');
+    const two = await acapy.controller.event('revocation-notification-v2', () => true, 'the notification');
+    assert.deepEqual(two, { revocation_format: 'indy-anoncreds', credential_id: second.place, comment: 'lost' });
+  });
+
+  test('Credo finds the credential that a notification of version 2.0 is about', async () => {
+    const { exchange } = await notified('credo', 'v2_0');
+    const got = await credo.credo.event('revocation', () => true, 'the notification');
+    assert.deepEqual([got.thread, got.comment], [exchange.thread_id, 'lost']);
+  });
 });

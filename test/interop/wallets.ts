@@ -38,6 +38,7 @@ const ACCEPTING = [
   '--auto-respond-credential-offer',
   '--auto-store-credential',
   '--auto-verify-presentation',
+  '--monitor-revocation-notification',
 ];
 export const ISSUING = ['--preserve-exchange-records', '--auto-respond-credential-request', '--auto-verify-presentation'];
 

@@ -108,6 +108,9 @@ export function watchAnonCreds(agent, tell) {
   agent.events.on(DidCommCredentialEventTypes.DidCommCredentialStateChanged, ({ payload: { credentialExchangeRecord: one } }) =>
     tell({ event: 'credential', id: one.id, thread: one.threadId, state: one.state, errorMessage: one.errorMessage }),
   );
+  agent.events.on(DidCommCredentialEventTypes.DidCommRevocationNotificationReceived, ({ payload: { credentialExchangeRecord: one } }) =>
+    tell({ event: 'revocation', id: one.id, thread: one.threadId, comment: one.revocationNotification?.comment }),
+  );
   agent.events.on(DidCommProofEventTypes.ProofStateChanged, ({ payload: { proofRecord: one } }) =>
     tell({ event: 'proof', id: one.id, thread: one.threadId, state: one.state, verified: one.isVerified, errorMessage: one.errorMessage }),
   );
