@@ -16,8 +16,8 @@ const ROUNDS = 3;
 const IN_FLIGHT = 8;
 const TAILS = 400;
 const TAILS_IN_FLIGHT = 16;
-/** What issuing with revocation must reach of issuing without, and what a publication and the tails must. */
-const AIMS = { issue: 0.9, publishSeconds: 10, tailsPerSecond: 100 };
+/** Least rate of issuing with revocation as a part of the rate without, longest publication, and fewest tails files in a second of the issuer's processor. */
+const AIMS = { issue: 0.9, publishSeconds: 10, tailsPerCpuSecond: 100 };
 const HELP = `./flexid bench revocation [--pending 1000] [--sizes 100,1000,4096]
 
   --pending    credentials that one call revokes
@@ -180,7 +180,9 @@ export async function run(args: readonly string[]): Promise<unknown> {
         ? [`${pending} revocations made ${publish.records} records with ${publish.revoked} revoked indices`]
         : []),
       ...(publish.seconds > AIMS.publishSeconds ? [`the publication took ${publish.seconds.toFixed(1)} s`] : []),
-      ...(tails.perSecond < AIMS.tailsPerSecond ? [`${tails.perSecond.toFixed(0)} tails files a second, not ${AIMS.tailsPerSecond}`] : []),
+      ...(1000 / tails.cpuMs < AIMS.tailsPerCpuSecond
+        ? [`${(1000 / tails.cpuMs).toFixed(0)} tails files in a processor second, not ${AIMS.tailsPerCpuSecond}`]
+        : []),
     ];
     return { issue, present: shown, tails, publish, registries: made, failures };
   } finally {

@@ -54,7 +54,7 @@ export const MUTATIONS: readonly (Row & Breakable)[] = [
   {
     id: 'A32-7',
     text: 'a registry has one publication at a time',
-    mutation: { file: PUBLISHING, from: 'if (value.publishing) return', to: "if (value.tag === '') return" },
+    mutation: { file: PUBLISHING, from: 'if (value.publishing && !over) return', to: "if (value.tag === '') return" },
     tests: [step('command publish: waits for the one before')],
   },
   {
