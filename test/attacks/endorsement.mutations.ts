@@ -70,7 +70,7 @@ export const MUTATIONS: readonly (Row & Breakable)[] = [
   {
     id: 'A33-9',
     text: 'the sponsor of the instance pays for no tenant’s endorsement',
-    mutation: { file: ENDORSER, from: 'if (!ctx.settings.endorsement.pays) throw', to: 'if (value === undefined) throw' },
+    mutation: { file: ENDORSER, from: 'if (!ctx.settings.endorsement.pays) throw', to: 'if (ctx.now < 0) throw' },
     tests: [step('command endorse: of a tenant')],
   },
   {
