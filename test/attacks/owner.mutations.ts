@@ -5,7 +5,11 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'OW-1',
     text: 'a grant is the operator’s to give: neither a peer nor metadata does',
-    mutation: { file: 'src/kernel/grants.ts', from: 'connection?.value.grants ??', to: '(connection?.value.metadata as never)?.["grants"] ??' },
+    mutation: {
+      file: 'src/kernel/grants.ts',
+      from: 'connection?.value.grants ??',
+      to: '(connection?.value.metadata as never)?.["grants"] ??',
+    },
   },
   {
     id: 'OW-2',

@@ -14,12 +14,16 @@ after(() => world.close());
 
 const LIST = ADMIN('connections', 'get-list');
 const codeOf = async (owner: Owner): Promise<string | undefined> => (await owner.ask(LIST)).description?.code;
-const line = (agent: TestAgent, verkey: string) => JSON.parse(agent.logged.find((one) => one.includes(verkey) && one.includes('my_verkey'))!);
+const line = (agent: TestAgent, verkey: string) =>
+  JSON.parse(agent.logged.find((one) => one.includes(verkey) && one.includes('my_verkey'))!);
 
 test('[OW-1] a connection has no grant by what its metadata says, and loses one that was taken', async () => {
   const agent = await world.start('agent');
   const owner = createOwner();
-  const made = await agent.post('/connections/create-static', { their_verkey: owner.pair.verkey, metadata: { grants: ['admin-connections'] } });
+  const made = await agent.post('/connections/create-static', {
+    their_verkey: owner.pair.verkey,
+    metadata: { grants: ['admin-connections'] },
+  });
   owner.to = { verkey: made.my_verkey, url: agent.inbound };
   assert.equal(await codeOf(owner), 'unauthorized');
   const path = `/connections/${made.record.connection_id}/grants`;
@@ -46,7 +50,12 @@ test('[OW-3] [OW-4] a key that is not configured any more has neither orders nor
   await before.stop();
   const url = `didcomm:${ownerConnection(first.pair.verkey)}`;
   const flags = [...keys(second), '--webhook-url', url];
-  const again = await world.start('headed', { store: before.store, receiver: before.receiver, port: Number(new URL(before.inbound).port), flags });
+  const again = await world.start('headed', {
+    store: before.store,
+    receiver: before.receiver,
+    port: Number(new URL(before.inbound).port),
+    flags,
+  });
   assert.equal(line(again, second.pair.verkey).my_verkey, second.to.verkey);
   assert.deepEqual([await codeOf(first), await codeOf(second)], ['unauthorized', undefined]);
   const made = await again.post('/out-of-band/create-invitation', { handshake_protocols: ['didexchange/1.1'] });
@@ -58,5 +67,8 @@ test('[OW-3] [OW-4] a key that is not configured any more has neither orders nor
 });
 
 test('a key that is none is refused before anything starts', async () => {
-  await assert.rejects(world.start('wrong', { flags: ['--owner-key', 'not-a-key'] }), /--owner-key not-a-key: must be an Ed25519 public key/);
+  await assert.rejects(
+    world.start('wrong', { flags: ['--owner-key', 'not-a-key'] }),
+    /--owner-key not-a-key: must be an Ed25519 public key/,
+  );
 });
