@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { freePort } from '../../harness/processes.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { ownerCommand } from '../../src/owner-command.ts';
-import { type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
+import { type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { CACHE, installOnce, type Output, ROOT, run } from './processes.ts';
 
 /** Owners in Python: the owner.py that `./flexid owner new` writes, and the unmodified aries-staticagent of PyPI. */
@@ -62,6 +62,8 @@ const GRANTS = [
   'admin-schemas',
   'agent-config',
 ];
+
+const CONFIG = 'https://flexid.dev/didcomm/agent-config/1.0';
 
 /** Runs owner.py. @returns the line of JSON that it prints */
 const owner = (folder: string) => {
@@ -123,6 +125,26 @@ test('owner.py makes a schema and a definition, issues, verifies, revokes and he
     readdirSync(folder).filter((name) => !/^owner\.|^inbox\.jsonl$/.test(name)),
     [],
   );
+});
+
+test('owner.py is asked for a decision, and decides', { skip }, async () => {
+  const { folder, said } = written('decider');
+  await accept(folder, await faber.post('/connections/create-static', JSON.parse(/-d '(.*)' \|/.exec(said)![1]!)));
+  const { say, call } = owner(folder);
+  const match = { types: ['connection-request'] };
+  const { handler_id } = await say('ask', `${CONFIG}/register-handler`, JSON.stringify({ match, mode: 'consult', deliver: 'didcomm' }));
+  const invited = await say('invite');
+  const got = await bob.post('/out-of-band/receive-invitation?auto_accept=true', invited.raw_repr.invitation);
+  const asked = await until(async () => {
+    const { text } = await call('events');
+    const lines = text.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Body] : []));
+    return lines.find((one) => one['@type'] === `${CONFIG}/decision-request`);
+  }, 'a question');
+  assert.equal(asked.point, 'connection-request');
+  const decided = await say('decide', asked.decision_id, 'continue');
+  assert.equal(decided['@type'], `${CONFIG}/decision-recorded`);
+  await bob.event('connections', (one) => one.connection_id === got.connection_id && one.state === 'active', 'the connection');
+  await say('ask', `${CONFIG}/unregister-handler`, JSON.stringify({ handler_id }));
 });
 
 test('the unmodified aries-staticagent makes a schema and a definition, and issues', { skip }, async () => {
