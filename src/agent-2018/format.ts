@@ -32,7 +32,7 @@ import { createNotices, type Notices } from './notices.ts';
 
 /** The message format of the 2018 Agent Protocol: from its bytes to a message, and back. The steps of its messages are in connection.ts, credential.ts and proof.ts. */
 
-export const agent2018PeerOf = (connection: LoadedRecord | undefined): Agent2018Peer | undefined =>
+const agent2018PeerOf = (connection: LoadedRecord | undefined): Agent2018Peer | undefined =>
   connection?.value.agent2018 as Agent2018Peer | undefined;
 
 /** The family of all nine messages: credentials and proofs stand under it too. */

@@ -104,13 +104,6 @@ export const base64Attachment = (value: unknown, id: string = randomUUID(), mime
   data: { base64: Buffer.from(JSON.stringify(value), 'utf8').toString('base64') },
 });
 
-/** An attachment that holds `value` as it is. */
-export const jsonAttachment = (value: unknown, id: string = randomUUID(), mimeType = 'application/json'): Attachment => ({
-  id,
-  mimeType,
-  data: { json: value },
-});
-
 /** The bytes of a base64 attachment. @throws MessageRefused when it has none, or they are not base64 */
 export function attachmentBytes({ data }: Attachment): Buffer {
   if (data.base64 === undefined) throw new MessageRefused('attachment without base64');

@@ -56,7 +56,7 @@ const MAX_ATTACHMENTS = 100;
 const MAX_ID = 256;
 
 /** Whether a message id or thread id is one that we take: 1 to 256 printable ASCII characters without spaces. */
-export const isMessageId = (id: unknown): id is string => typeof id === 'string' && id.length <= MAX_ID && /^[!-~]+$/.test(id);
+const isMessageId = (id: unknown): id is string => typeof id === 'string' && id.length <= MAX_ID && /^[!-~]+$/.test(id);
 
 /** Lifts type, id, decorators and attachments out of a parsed message. The message itself is not changed. @throws MessageRefused */
 export function lift(message: Record<string, unknown>): LiftedMessage {

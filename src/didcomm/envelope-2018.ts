@@ -3,7 +3,6 @@ import { decodeMulti, encode } from '@msgpack/msgpack';
 import { fromBase64url, verkeyBytes } from './encoding.ts';
 import { EnvelopeRefused } from './envelope-v1.ts';
 import { defaultKeyCache, type KeyCache, type KeyPair } from './key-cache.ts';
-import { bareMediaType } from './media-types.ts';
 import { JsonRefused, parseJsonObject } from './safe-json.ts';
 import { sodium } from './sodium.ts';
 
@@ -22,7 +21,7 @@ const MAX_BASE_DEPTH = 32;
 /** Longest `id`, `aud` and `origin`: a DID, a nonce, or two nonces. */
 export const MAX_ID_LENGTH = 256;
 /** Longest `type`. */
-export const MAX_TYPE_LENGTH = 512;
+const MAX_TYPE_LENGTH = 512;
 
 const refuse = (reason: string): never => {
   throw new EnvelopeRefused(reason);
@@ -200,10 +199,6 @@ export function decodeText(text: string): Buffer {
   return fromBase64url(standard ? bare.replaceAll('+', '-').replaceAll('/', '_') : bare) ?? refuse('not base64');
 }
 
-/** Media types under which the forms come. A missing type is accepted: the body shows its form. */
-const TEXT_TYPES: ReadonlySet<string> = new Set(['', 'text/plain', 'application/octet-stream']);
-const JSON_TYPE = 'application/json';
-
 const TEXT_BODY = /^[A-Za-z0-9+/_\-= \t\n\f\r]*$/;
 const JSON_HEAD = /^[ \t\n\r]*\{[ \t\n\r]*"message"[ \t\n\r]*:[ \t\n\r]*"/;
 const JSON_TAIL = /"[ \t\n\r]*\}[ \t\n\r]*$/;
@@ -227,18 +222,6 @@ function isMessageJson(buffer: Buffer): boolean {
   let quotes = 0;
   for (let at = buffer.indexOf(0x22); at >= 0; at = buffer.indexOf(0x22, at + 1)) if (++quotes > 4) return false;
   return quotes === 4;
-}
-
-/**
- * Whether the body of a POST has one of the three forms in which 2018 payloads come: base64 text, JSON `{"message":"<base64>"}`, raw sealed bytes. Looks only, never
- * throws, and never claims a DIDComm envelope or any other JSON. Whether it opens is another question.
- */
-export function looksLike2018(bytes: Uint8Array, contentType?: string): boolean {
-  const type = bareMediaType(contentType);
-  const bare = TEXT_TYPES.has(type) && (type !== '' || !contentType);
-  if (!bare && type !== JSON_TYPE) return false;
-  const form = formOf(bytes);
-  return form === 'json' || (bare && form !== undefined);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Media types of DIDComm v1 (RFC 0044). */
 export const ENVELOPE_V1 = 'application/didcomm-envelope-enc';
 /** The name that came before RFC 0044; sent when the operator asks for it, accepted always. */
-export const ENVELOPE_OLD = 'application/ssi-agent-wire';
+const ENVELOPE_OLD = 'application/ssi-agent-wire';
 
 const ACCEPTED: ReadonlySet<string> = new Set([
   ENVELOPE_V1,

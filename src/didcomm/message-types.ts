@@ -47,19 +47,9 @@ export const parseProtocol = (uri: unknown): MessageType | undefined => parse(ur
 /** The prefix that stands for all its spellings: both Aries prefixes are one. */
 export const canonicalPrefix = (prefix: string): string => (prefix === OLD_PREFIX ? PREFIX : prefix);
 
-/** The key of a handler: prefix, family, major version and name, without the minor version. */
-export const messageKey = (type: MessageType): string => `${canonicalPrefix(type.prefix)}${type.family}/${type.major}/${type.name}`;
-
-/** Type as text again. */
-export const formatMessageType = (type: MessageType): string =>
-  `${type.prefix}${type.family}/${type.major}.${type.minor}${type.name === '' ? '' : `/${type.name}`}`;
-
 /**
  * RFC 0003, semver rules: an agent that supports a major version of a family understands its messages of every minor version; features of a newer
  * minor version are ignored by the older side.
  */
 export const compatible = (ours: MessageType, theirs: MessageType): boolean =>
   canonicalPrefix(ours.prefix) === canonicalPrefix(theirs.prefix) && ours.family === theirs.family && ours.major === theirs.major;
-
-/** The minor version to answer in: the highest that both sides know. */
-export const replyMinor = (ours: MessageType, theirs: MessageType): number => Math.min(ours.minor, theirs.minor);

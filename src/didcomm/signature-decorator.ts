@@ -14,7 +14,7 @@ export interface SignatureDecorator {
 }
 
 /** The type of the decorator; agents before RFC 0348 write it with the did:sov prefix. */
-export const SIGNATURE_TYPE = 'https://didcomm.org/signature/1.0/ed25519Sha512_single';
+const SIGNATURE_TYPE = 'https://didcomm.org/signature/1.0/ed25519Sha512_single';
 
 /** Signs a JSON value. `time` is in seconds since 1970; it stands in eight bytes before the data. */
 export function signDecorator(value: unknown, signer: KeyPair, time: number = Math.floor(Date.now() / 1000)): SignatureDecorator {

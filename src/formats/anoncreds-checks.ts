@@ -16,7 +16,7 @@ import { isUnrestricted } from './proof-request.ts';
 import { meets, type Subject, WqlUnsupported } from './wql.ts';
 
 /** How the predicate of a request is named within a proof. */
-export const PREDICATES: Readonly<Record<PredicateType, string>> = { '>=': 'GE', '>': 'GT', '<=': 'LE', '<': 'LT' };
+const PREDICATES: Readonly<Record<PredicateType, string>> = { '>=': 'GE', '>': 'GT', '<=': 'LE', '<': 'LT' };
 
 /**
  * Everything about a presentation but the equations of its proof (AnonCreds specification, "Verify Presentation"): that it answers this request and nothing

@@ -25,7 +25,7 @@ export interface Registry {
 }
 
 /** @throws AppError as `Ledger.read`; `object-invalid` for what is no definition */
-export async function readRegistry(ctx: WorkContext, definitionId: string): Promise<Registry> {
+async function readRegistry(ctx: WorkContext, definitionId: string): Promise<Registry> {
   const object = await ctx.ledger().read(definitionId, 'REV_REG_DEF');
   const { issuerId, credDefId, value } = object as Partial<RevocationRegistryDefinition>;
   const { maxCredNum, tailsHash, tailsLocation } = value ?? {};

@@ -53,7 +53,7 @@ export const retire = (value: Readonly<Record<string, unknown>>): JsonObject => 
   state: 'full',
 });
 
-export const lastIndex = (value: Readonly<Record<string, unknown>>): number => (value.max_cred_num as number) - 1;
+const lastIndex = (value: Readonly<Record<string, unknown>>): number => (value.max_cred_num as number) - 1;
 
 /** A registry by the id of its record, with its private key. @throws AppError `bad-request` where it is not there */
 export async function ownRegistry(ctx: WorkContext, id: string): Promise<OwnRegistry & { readonly row: StoredRecord }> {

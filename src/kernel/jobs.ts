@@ -134,13 +134,13 @@ const job = (kind: JobWrite['kind'], lane: string, payload: object, callId?: str
 });
 
 /** Lane of a peer's mail: one per connection, or per endpoint where there is none. */
-export const deliverLane = (tenant: string, payload: DeliverPayload): string =>
+const deliverLane = (tenant: string, payload: DeliverPayload): string =>
   `deliver:${tenant}:${payload.connection ?? shortHash(payload.endpoint ?? '')}`;
 
 export const deliverJob = (tenant: string, payload: DeliverPayload, notBefore?: number): JobWrite =>
   job('deliver', deliverLane(tenant, payload), payload, undefined, payload.endpoint ? notBefore : (notBefore ?? NEVER));
 
-export const eventJob = (tenant: string, record: string, payload: EventPayload): JobWrite =>
+const eventJob = (tenant: string, record: string, payload: EventPayload): JobWrite =>
   job('event', `event:${payload.target}:${tenant}:${record}`, payload);
 
 /** An event, and its webhook jobs. `category` is the record's; an event of no record has its topic's name there. */

@@ -5,17 +5,7 @@ import { after, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decode, encode } from '@msgpack/msgpack';
 import { agent2018Type } from '../../src/didcomm/agent-2018-types.ts';
-import {
-  encodeText,
-  looksLike2018,
-  openAnon,
-  openAuth,
-  packBase,
-  parseBase,
-  payloadOf,
-  sealAuth,
-  sealedIn,
-} from '../../src/didcomm/envelope-2018.ts';
+import { encodeText, openAnon, openAuth, packBase, parseBase, payloadOf, sealAuth, sealedIn } from '../../src/didcomm/envelope-2018.ts';
 import {
   askProof,
   auth,
@@ -253,7 +243,6 @@ suite('the scripted peer and the codec of the agent', () => {
     for (const form of ['text', 'json', 'raw'] as const) {
       const sent = await bob.acknowledge(b, { form });
       const bytes = Buffer.from(sent.payload as string);
-      assert.ok(looksLike2018(bytes, sent.contentType));
       const base = parseBase(openAnon({ verkey: alice.endpoint.verkey, secretKey: alice.endpoint.secret }, payloadOf(bytes)));
       const opened = openAuth(pair, sealedIn(base.message));
       assert.deepEqual([base.id, opened.sender, opened.message.toString()], [b.mine.did, b.mine.verkey, '"success"']);

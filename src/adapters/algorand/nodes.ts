@@ -33,7 +33,7 @@ const ATTEMPTS = 3;
 const PAUSE_MS = 1_500;
 
 /** More than half of the nodes. */
-export const majorityOf = (nodes: number): number => Math.floor(nodes / 2) + 1;
+const majorityOf = (nodes: number): number => Math.floor(nodes / 2) + 1;
 
 /** @param quorum more than half of the nodes by default @throws RangeError for a quorum that nodes can never reach */
 export const algodNodes = (all: readonly AlgodNode[], quorum = majorityOf(all.length)): AlgodNodes => {

@@ -18,7 +18,7 @@ const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base
 const [APPROVAL, CLEAR] = [bytesOf(spec.byteCode.approval), bytesOf(spec.byteCode.clear)];
 
 /** The hash of a program, as algod and explorers show it: SHA-512/256 of `Program` and the bytes, as an address. */
-export const programHash = (program: Uint8Array): string =>
+const programHash = (program: Uint8Array): string =>
   algosdk.encodeAddress(Uint8Array.from(createHash('sha512-256').update('Program').update(program).digest()));
 
 /** The published hash of the registry's approval program. */

@@ -87,7 +87,7 @@ export const planAppend = (target: LogTarget, status: Status, { head, size, form
 };
 
 /** Opens a log with its first record. */
-export const planLog = (target: LogTarget, status: Status, limits: Limits): Plan => {
+const planLog = (target: LogTarget, status: Status, limits: Limits): Plan => {
   const { key, lid } = target;
   const entries = entriesOf(encodeStatus(status), limits.chunk, false);
   const size = SEGMENT_HEAD + sizeOf(entries);
@@ -117,7 +117,7 @@ export interface Pruned {
 }
 
 /** Removes segments, each by a call that pays its deposit back. */
-export const planPrune = ({ key, lid }: LogTarget, segments: readonly Pruned[], limits: Limits): Plan => {
+const planPrune = ({ key, lid }: LogTarget, segments: readonly Pruned[], limits: Limits): Plan => {
   const calls = segments.map(
     ({ number, payer }): Call => ({
       args: [SELECTORS.logPrune, key, lid, uint64(number)],

@@ -20,7 +20,7 @@ const TENANT_METRICS = [
 const quoted = (text: string): string => text.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
 
 /** Prometheus' text format, version 0.0.4. */
-export function exposition(metrics: readonly Metric[]): string {
+function exposition(metrics: readonly Metric[]): string {
   const lines = metrics.flatMap(({ name, type, help, samples }) => [
     `# HELP ${name} ${help}`,
     `# TYPE ${name} ${type}`,
