@@ -25,8 +25,8 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a tenant and the operator have secrets of their own',
     mutation: {
       file: 'src/profiles.ts',
-      from: 'webhookTargets(given.config.webhookUrls, base)',
-      to: "webhookTargets(given.config.webhookUrls, '')",
+      from: 'webhookTargets([...given.config.webhookUrls, ...owners], base)',
+      to: "webhookTargets([...given.config.webhookUrls, ...owners], '')",
     },
   },
   {
