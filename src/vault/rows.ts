@@ -36,8 +36,8 @@ export interface CommitRows {
   /** The boxes that get mail, each once, with its sums. */
   boxes: BoxRow[];
   /** Each box once, and in it each id. */
-  taken: BoxIds[];
-  missed: BoxIds[];
+  acknowledged: BoxIds[];
+  unacknowledged: BoxIds[];
   done: { id: string; lease: string }[];
   results: { callId: string; value: Buffer }[];
   failures: { callId: string; value: Buffer }[];
@@ -239,8 +239,8 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       value: seal(keys, eventParts(e), json(e.value)),
     })),
     ...mailRows(keys, commit.mail ?? []),
-    taken: idsByBox(commit.acknowledged ?? []),
-    missed: idsByBox(commit.unacknowledged ?? []),
+    acknowledged: idsByBox(commit.acknowledged ?? []),
+    unacknowledged: idsByBox(commit.unacknowledged ?? []),
     done: [...(commit.done ?? [])],
     results: (commit.results ?? []).map((s) => ({
       callId: s.callId,

@@ -62,8 +62,8 @@ function addMember(columns: Columns, { tenant: { n }, rows }: Member): void {
   for (const r of rows.keyOwners) add(columns, 'owner', n, r.hash, r.kind, r.target);
   for (const j of rows.jobs) add(columns, 'job', n, j.id, j.kind, j.lane, j.due, j.callId, j.payload);
   for (const e of rows.events) add(columns, 'event', n, e.id, e.topic, e.category, e.record, e.value);
-  for (const { box, ids } of rows.taken) for (const id of ids) add(columns, 'acknowledged', n, box, id);
-  for (const { box, ids } of rows.missed) for (const id of ids) add(columns, 'unacknowledged', n, box, id);
+  for (const { box, ids } of rows.acknowledged) for (const id of ids) add(columns, 'acknowledged', n, box, id);
+  for (const { box, ids } of rows.unacknowledged) for (const id of ids) add(columns, 'unacknowledged', n, box, id);
   for (const m of rows.mail) add(columns, 'mail', n, m.box, m.id, m.recipient, m.size, m.expires, m.body);
   for (const c of rows.counters) add(columns, 'counter', n, c.hash, c.upTo, c.job);
   for (const s of rows.results) add(columns, 'call', n, s.callId, s.value, null);
@@ -79,7 +79,7 @@ function boxesOf(members: readonly Member[]): BatchBox[] {
   const boxes = new Map<string, BatchBox>();
   const none = (box: string): BoxRow => ({ box, messages: 0, bytes: 0, maxMessages: Infinity, maxBytes: Infinity });
   for (const { tenant, rows } of members) {
-    for (const more of [...[...rows.taken, ...rows.missed].map(({ box }) => none(box)), ...rows.boxes]) {
+    for (const more of [...[...rows.acknowledged, ...rows.unacknowledged].map(({ box }) => none(box)), ...rows.boxes]) {
       const key = boxKey(tenant, more.box);
       const sum = boxes.get(key);
       if (sum) addToBox(sum, more);

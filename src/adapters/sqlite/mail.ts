@@ -23,7 +23,7 @@ export function mailWrites(db: DatabaseSync) {
     'INSERT INTO mail (t, box, id, recipient, size, received, expires, attempts, body) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)',
   );
   const take = db.prepare('DELETE FROM mail WHERE t = ? AND id = ? AND box = ? RETURNING size');
-  const miss = db.prepare('UPDATE mail SET attempts = attempts + 1 WHERE t = ? AND id = ? AND box = ?');
+  const unacknowledge = db.prepare('UPDATE mail SET attempts = attempts + 1 WHERE t = ? AND id = ? AND box = ?');
 
   function takeAll(t: number, box: string, ids: readonly string[]): void {
     let messages = 0;
@@ -38,8 +38,8 @@ export function mailWrites(db: DatabaseSync) {
   }
 
   return (t: number, rows: CommitRows, now: number): { box: string; waiting: number }[] => {
-    for (const { box, ids } of rows.taken) takeAll(t, box, ids);
-    for (const { box, ids } of rows.missed) for (const id of ids) miss.run(t, id, box);
+    for (const { box, ids } of rows.acknowledged) takeAll(t, box, ids);
+    for (const { box, ids } of rows.unacknowledged) for (const id of ids) unacknowledge.run(t, id, box);
     if (rows.mail.length === 0) return [];
     const waiting = rows.boxes.map(({ box, messages, bytes, maxMessages, maxBytes }) => {
       const held = rowOf<Counted>(add.get(t, box, messages, bytes))!;

@@ -28,7 +28,7 @@ export const eventRoutes: readonly AdminRoute[] = [
   {
     route: 'POST /webhooks/secret',
     tag: 'events',
-    summary: "Tell what this wallet's webhooks are signed with, or have another one from now on",
+    summary: "Show the secret that signs this wallet's webhooks, or make another one from now on",
     body: Type.Object({ renew: Type.Optional(Type.Boolean()) }),
     async handle(admin, { tenant, body }) {
       const { webhookSecrets } = admin.kernel;

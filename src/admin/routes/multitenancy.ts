@@ -207,7 +207,7 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
   {
     route: 'POST /multitenancy/wallet/{wallet_id}/lock',
     tag: 'multitenancy',
-    summary: 'Lock a subwallet whose owner keeps the key: what it was opened by and its tokens are gone',
+    summary: 'Lock a subwallet whose owner keeps the key: its opened key and its tokens are gone',
     auth: 'admin',
     async handle(admin, { params }) {
       const id = params.wallet_id!;
