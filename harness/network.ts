@@ -69,14 +69,14 @@ export async function startLedger(folder: string): Promise<LedgerFacts & { reado
   };
 }
 
-interface Mediator {
+export interface Mediator {
   readonly program: Program;
   /** Whoever has it becomes a client. */
   readonly invitation: string;
 }
 
 /** An agent as a mediator: it takes mail for agents that nobody can reach, by HTTP and on WebSockets, and has its records in a file of its own. */
-async function startMediator(folder: string, webhooks: Webhooks): Promise<Mediator> {
+export async function startMediator(folder: string, webhooks: Webhooks): Promise<Mediator> {
   const [admin, inbound] = [await freePort(), await freePort()];
   const key = randomBytes(16).toString('hex');
   const url = `http://127.0.0.1:${admin}`;
@@ -102,6 +102,37 @@ async function startMediator(folder: string, webhooks: Webhooks): Promise<Mediat
     return { program: mediator, invitation: made.invitation_url };
   } catch (error) {
     await mediator.stop();
+    throw error;
+  }
+}
+
+/** An agent that issues, with its records in a file of its own. */
+export async function startIssuer(
+  folder: string,
+  ledger: LedgerFacts,
+  webhooks: Webhooks,
+): Promise<{ readonly program: Program; readonly controller: Controller }> {
+  const [admin, inbound] = [await freePort(), await freePort()];
+  const key = randomBytes(16).toString('hex');
+  const url = `http://127.0.0.1:${admin}`;
+  const issuer = program(
+    'issuer',
+    folder,
+    'src/main.ts',
+    [
+      ...['start', '--label', 'demo issuer', '--admin', '127.0.0.1', String(admin), '--admin-api-key', key],
+      ...['--inbound-transport', 'http', '127.0.0.1', String(inbound), '--endpoint', `http://127.0.0.1:${inbound}`],
+      ...['--webhook-url', `http://127.0.0.1:${webhooks.port}/issuer#${key}`, '--egress-allow', '127.0.0.0/8'],
+      ...['--store', `sqlite:${join(folder, 'issuer.db')}`, '--preserve-exchange-records', ...AUTO.issuer, ...ledger.flags],
+    ],
+    () => answers(`${url}/status/ready`),
+    { FLEXID_SPONSOR_MNEMONIC: ledger.sponsor },
+  );
+  try {
+    await issuer.start();
+    return { program: issuer, controller: webhooks.controller('issuer', url, { 'x-api-key': key }) };
+  } catch (error) {
+    await issuer.stop();
     throw error;
   }
 }

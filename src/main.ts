@@ -7,6 +7,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid demo               issue, present and verify credentials between three agents on a dev ledger
   ./flexid start ...          run the agent (./flexid start --help)
   ./flexid start mediator ... run a mediator for wallets; prints its invitation (./flexid start mediator --help)
+  ./flexid edge [verb]        a wallet in a terminal (./flexid edge --help)
   ./flexid provision ...      create the database and, with --seed, the DID; takes the flags of start
   ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
   ./flexid rotate-key ...     put --new-wallet-key in the place of the wallet key; takes the flags of start
@@ -77,7 +78,7 @@ function missingFor(command: string, path: string): string | undefined {
   const here = (file: string): URL => new URL(file, import.meta.url);
   const elsewhere = `it runs in a clone of the repository, by ./flexid ${command} without FLEXID_PRODUCTION, which installs what it needs`;
   if (!existsSync(here(path))) return `this installation has the agent alone; ${elsewhere}`;
-  if (command === 'devnet') return undefined;
+  if (command === 'devnet' || command === 'edge') return undefined;
   const { devDependencies } = JSON.parse(readFileSync(here('../package.json'), 'utf8')) as { devDependencies: Record<string, string> };
   const missing = Object.keys(devDependencies).filter((name) => !existsSync(here(`../node_modules/${name}/package.json`)));
   return missing.length > 0 ? `a production installation lacks ${missing.join(', ')}; ${elsewhere}` : undefined;
@@ -107,6 +108,7 @@ async function main(): Promise<void> {
       );
       return;
     case 'demo':
+    case 'edge':
     case 'test':
     case 'bench':
     case 'fuzz':
@@ -114,6 +116,7 @@ async function main(): Promise<void> {
       // each of these is a program of its own beside src, which knows nothing of them
       const path = {
         demo: '../examples/demo/demo.ts',
+        edge: '../edge/main.ts',
         test: '../test/run.ts',
         bench: '../bench/run.ts',
         fuzz: '../test/fuzz/fuzz.ts',

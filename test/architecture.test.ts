@@ -160,6 +160,18 @@ test('the dev ledger and the contracts know nothing of src', () => {
   assert.deepEqual(wrong, []);
 });
 
+/** What the terminal wallet takes of `src`: the agent as a whole, its settings and errors, and backups of a store that is closed. All else goes by the admin API. */
+const EDGE_MAY = /^src\/(?:app\.ts|errors\.ts|database\.ts|(?:config|backup)\/[\w-]+\.ts)$/;
+
+test('the terminal wallet drives its agent by the admin API, and knows nothing within it', () => {
+  const files = globSync('edge/**/*.ts', { cwd: ROOT }).filter((file) => !isTest(file));
+  assert.ok(files.length > 10, `only ${files.length} files were found`);
+  const imports = files.flatMap((file) => importsOf(file));
+  assert.ok(imports.some(({ to }) => to === 'src/app.ts'));
+  const wrong = imports.filter(({ to }) => !to.startsWith('edge/') && !EDGE_MAY.test(to));
+  assert.deepEqual(wrong, []);
+});
+
 test('nothing lies deeper than two levels below src, and no file is a barrel', () => {
   const files = globSync('src/**/*.ts', { cwd: ROOT });
   assert.deepEqual(
@@ -197,7 +209,7 @@ const LONG: Readonly<Record<string, string>> = {
 const LINES = 450;
 
 test('no file is longer than 450 lines that is not a literal or a table of cases', () => {
-  const files = globSync('{src,harness,devnet,contracts,bench,examples}/**/*.ts', {
+  const files = globSync('{src,edge,harness,devnet,contracts,bench,examples}/**/*.ts', {
     cwd: ROOT,
     exclude: (name) => name === 'node_modules',
   });

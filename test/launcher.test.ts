@@ -111,7 +111,7 @@ test('an installation for production names what it lacks for the demo and the te
   const root = mkdtempSync(join(folder, 'image-'));
   for (const path of ['src/main.ts', 'src/errors.ts', 'src/version.ts', 'package.json']) cpSync(join(ROOT, path), join(root, path));
   const run = (command: string) => spawnSync(process.execPath, [join(root, 'src/main.ts'), command], { encoding: 'utf8' });
-  for (const command of ['demo', 'test', 'bench', 'fuzz', 'devnet']) {
+  for (const command of ['demo', 'edge', 'test', 'bench', 'fuzz', 'devnet']) {
     const { stderr, status } = run(command);
     assert.match(
       stderr,

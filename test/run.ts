@@ -61,7 +61,7 @@ function optionsOf(argv: readonly string[]): Options {
 /** The test files that words choose: `unit` for the unit tests, else parts of paths; without words all but those apart. */
 export function filesOf(words: readonly string[]): string[] {
   const chosen = (file: string, word: string): boolean => (word === 'unit' ? isUnit(file) : file.includes(word));
-  return globSync('{src,devnet,contracts,test,bench,examples,harness}/**/*.test.ts', {
+  return globSync('{src,edge,devnet,contracts,test,bench,examples,harness}/**/*.test.ts', {
     cwd: ROOT,
     exclude: (name) => name === 'node_modules',
   })
