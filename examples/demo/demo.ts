@@ -9,7 +9,8 @@ import { type LedgerFacts, startNetwork } from '../../harness/network.ts';
 import { stopAll, unharmed } from '../../harness/processes.ts';
 import { openDatabase, openStores } from '../../harness/stores.ts';
 import { pause } from './controller.ts';
-import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Table, type Watcher } from './flow.ts';
+import { runEdges } from './edges.ts';
+import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Step, type Table, type Watcher } from './flow.ts';
 import { runHub } from './hub.ts';
 import { runOwner } from './owner.ts';
 import { runRevocation } from './revoke.ts';
@@ -17,6 +18,9 @@ import { runTenants } from './tenants.ts';
 
 /** How long the mediator stays dead. */
 const DEAD_MS = 2000;
+
+/** Demonstrations of their own, and what each can be given. */
+const APART = { owner: ['keep'], hub: ['store', 'keep'], edges: ['protocol', 'keep'] };
 
 const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger, as processes of their own
 
@@ -26,6 +30,7 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --ledger URL      an algod that is there already instead of a dev ledger, on LocalNet or TestNet; its token, the registry and the sponsor are
                     in the variables of ./flexid start: FLEXID_ALGOD_TOKEN, FLEXID_ALGORAND_APP_ID, FLEXID_SPONSOR_MNEMONIC and so on
   --mediated        nobody can reach the holder: it has its mail from a mediator, which gets SIGKILL before the presentations and is started again
+  --edges           two people with wallets in terminals (./flexid edge), an issuer, and what keeps their mail, which gets SIGKILL twice
   --store KIND      sqlite (default), postgres (starts a server of its own), or a postgres:// URL (uses databases flexid_demo_* there)
   --replicas N      N interchangeable agents on one PostgreSQL database behind a proxy, and wallets made through their API
   --tenants N       with --replicas: N wallets, one that issues, one that verifies, the others hold a credential each (default: 10)
@@ -46,6 +51,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     store?: string;
     protocol?: string;
     mediated?: boolean;
+    edges?: boolean;
     ledger?: string;
     keep?: string;
     replicas?: string;
@@ -70,6 +76,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         store: { type: 'string' },
         protocol: { type: 'string', default: 'didexchange' },
         mediated: { type: 'boolean' },
+        edges: { type: 'boolean' },
         ledger: { type: 'string' },
         keep: { type: 'string' },
         replicas: { type: 'string' },
@@ -96,10 +103,10 @@ export async function main(argv: readonly string[]): Promise<number> {
       throw new Error('--mediated goes with --protocol didexchange: the 2018 Agent Protocol has no mediators');
     if (values.revoke && (shared || values.mediated || protocol === '2018'))
       throw new Error('--revoke goes with neither --replicas, --mediated nor --protocol 2018');
-    if (values.owner && (shared || external || values.mediated || values.revoke || protocol === '2018' || values.store))
-      throw new Error('--owner goes with --keep alone');
-    if (values.hub && (shared || values.mediated || values.revoke || external || protocol === '2018'))
-      throw new Error('--hub goes with --store and --keep alone');
+    for (const [name, others] of Object.entries(APART)) {
+      const foreign = Object.keys(values).some((other) => other !== name && !others.includes(other));
+      if (name in values && foreign) throw new Error(`--${name} goes with ${others.map((other) => `--${other}`).join(' and ')} alone`);
+    }
     if (values.mediated && shared) throw new Error('--mediated does not go with --replicas');
   } catch (error) {
     process.stderr.write(`flexid demo: ${(error as Error).message}\n`);
@@ -130,9 +137,11 @@ export async function main(argv: readonly string[]): Promise<number> {
       ? runOwned(folder, values.keep, screen, open)
       : values.hub
         ? runVault(values, folder, screen, open)
-        : shared
-          ? runShared(table, { ...shared, folder }, values, screen, open)
-          : runThree(table, { ...values, protocol, external }, folder, screen, open);
+        : values.edges
+          ? runWallets(folder, values.keep, screen, open)
+          : shared
+            ? runShared(table, { ...shared, folder }, values, screen, open)
+            : runThree(table, { ...values, protocol, external }, folder, screen, open);
     // a process that dies is the reason, not what it no longer answers
     const right = await Promise.race([run, unharmed, interruption]);
     process.stdout.write(`verified: ${right}\n`);
@@ -230,6 +239,28 @@ async function runVault({ store = 'sqlite' }: { store?: string }, folder: string
   const stores = await open(openStores(store, folder));
   const { right, facts } = await runHub(folder, stores.of, { begin: screen.begin, end: screen.line, row: screen.row }, open);
   screen.table(facts);
+  return right;
+}
+
+/** Two wallets in terminals, an issuer, and their mail. @returns whether one of them has proved to the other what the issuer issued */
+async function runWallets(folder: string, keep: string | undefined, screen: Screen, open: Open): Promise<boolean> {
+  const started = performance.now();
+  const step: Step = async (name, run) => {
+    screen.begin(name);
+    try {
+      const [value, made] = await run();
+      screen.line(name, made);
+      return value;
+    } catch (error) {
+      throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+    }
+  };
+  const { right, facts } = await runEdges(folder, step, open);
+  screen.table([
+    ...facts.map(([name, fact]): [string, string] => [name, fact]),
+    ['time', `${((performance.now() - started) / 1000).toFixed(1)} s`],
+    ...(keep ? [['stores and logs', folder] as [string, string]] : []),
+  ]);
   return right;
 }
 
