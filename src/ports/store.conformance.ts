@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { JsonObject } from './json.ts';
 import type { Commit } from './store.ts';
+import { carryTests } from './store-carry.conformance.ts';
 import { fairTests, jobTests } from './store-jobs.conformance.ts';
 import { A, B, failsWith, job, nextId, type OpenedStore, record, type StoreKit, storeKit } from './store-kit.conformance.ts';
 import { mailTests } from './store-mail.conformance.ts';
@@ -24,6 +25,7 @@ export function storeSuite(name: string, open: () => Promise<OpenedStore>): void
     fairTests(kit);
     mailTests(kit);
     restTests(kit);
+    carryTests(kit);
   });
 }
 

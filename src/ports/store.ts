@@ -1,4 +1,5 @@
 import type { Blobs } from './blobs.ts';
+import type { Carrying } from './carry.ts';
 import type { JsonObject } from './json.ts';
 
 /**
@@ -102,7 +103,7 @@ export interface Jobs {
 }
 
 /** Tenants and the life of the database. */
-export interface StoreAdmin {
+export interface StoreAdmin extends Carrying {
   /**
    * Creates a tenant with a fresh data key, or does nothing when it exists. With `lock` its owner keeps the key to it: the data key is also sealed under
    * `walletKey`, and under the master key only until a time (ms).

@@ -4,6 +4,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type {
   Commit,
   JobKind,
+  KeyWrite,
   QueuedMessage,
   QueuedMessageWrite,
   StoredDedupKey,
@@ -11,7 +12,7 @@ import type {
   StoredKey,
   StoredRecord,
 } from '../ports/store.ts';
-import { open, seal, TAG_BYTES, type TenantKeys, tagHash, VaultError } from './seal.ts';
+import { open, openNamed, seal, TAG_BYTES, type TenantKeys, tagHash, VaultError } from './seal.ts';
 
 /** Due time of what waits to be asked for by name (`notBefore: Infinity`): the largest time a Date holds. */
 export const NEVER = 8.64e15;
@@ -191,6 +192,15 @@ function idsByBox(named: readonly { mailbox: string; ids: readonly string[] }[])
   return [...boxes].map(([box, ids]) => ({ box, ids: [...ids] }));
 }
 
+export const encodeKey = (keys: TenantKeys, { kid, type, secret, meta = {} }: KeyWrite): { hash: Buffer; value: Buffer } => ({
+  hash: keyHash(keys, kid),
+  value: sealedSecret(keys, kid, type, secret, meta),
+});
+
+/** The value of a record, sealed. */
+export const encodeValue = (keys: TenantKeys, category: string, id: string, value: JsonObject): Buffer =>
+  seal(keys, recordParts(category, id), json(value));
+
 /** Everything of a commit, hashed and sealed. */
 export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
   return {
@@ -202,13 +212,10 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       role: r.role ?? null,
       connection: r.connection ?? null,
       tags: joinedTags(keys, r.category, r.tags),
-      value: seal(keys, recordParts(r.category, r.id), json(r.value)),
+      value: encodeValue(keys, r.category, r.id, r.value),
     })),
     deletes: [...(commit.deletes ?? [])],
-    keys: (commit.keys ?? []).map((k) => ({
-      hash: keyHash(keys, k.kid),
-      value: sealedSecret(keys, k.kid, k.type, k.secret, k.meta ?? {}),
-    })),
+    keys: (commit.keys ?? []).map((k) => encodeKey(keys, k)),
     removedKeys: (commit.removedKeys ?? []).map((kid) => keyHash(keys, kid)),
     keyOwners: (commit.keyOwners ?? []).map((r) => {
       if (r.tenant !== keys.tenant) throw new VaultError('a commit writes a key owner of another tenant');
@@ -280,13 +287,29 @@ export function decodeRecord(keys: TenantKeys, row: RecordColumns): StoredRecord
   };
 }
 
-export function decodeKey(keys: TenantKeys, kid: string, sealed: Uint8Array): StoredKey {
-  const plain = open(keys, keyParts(kid), sealed);
-  const end = 4 + plain.readUInt32BE();
-  const head = parsed(plain.subarray(4, end)) as { type: string; meta: JsonObject };
-  const secret = Uint8Array.from(plain.subarray(end));
+export const decodeKey = (keys: TenantKeys, kid: string, sealed: Uint8Array): StoredKey => keyIn(open(keys, keyParts(kid), sealed));
+
+function keyIn(plain: Buffer): StoredKey {
+  const { kid, type, meta } = keyHead(plain);
+  const secret = Uint8Array.from(plain.subarray(4 + plain.readUInt32BE()));
   plain.fill(0);
-  return { kid, type: head.type, secret, meta: head.meta };
+  return { kid, type, secret, meta };
+}
+
+/** @throws VaultError for what is no key */
+function keyHead(plain: Buffer): Omit<StoredKey, 'secret'> {
+  try {
+    return parsed(plain.subarray(4, 4 + plain.readUInt32BE())) as unknown as Omit<StoredKey, 'secret'>;
+  } catch (error) {
+    throw new VaultError('a sealed key has no head', { cause: error });
+  }
+}
+
+/** A key of which only the hash is known. @throws VaultError where the value is another's, or was changed */
+export function decodeKeyByHash(keys: TenantKeys, hash: Uint8Array, sealed: Uint8Array): StoredKey {
+  const key = keyIn(openNamed(keys, (plain) => keyParts(keyHead(plain).kid), sealed));
+  if (!keyHash(keys, key.kid).equals(hash)) throw new VaultError('a sealed key stands under the hash of another');
+  return key;
 }
 
 export const decodeDedupKey = (keys: TenantKeys, dedupKey: string, answer: Uint8Array | null): StoredDedupKey =>

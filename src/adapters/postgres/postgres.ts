@@ -6,6 +6,7 @@ import { createMaster, openMaster } from '../../vault/master.ts';
 import { encodeCommit } from '../../vault/rows.ts';
 import { guardedMaster, notificationBoard, rowReader } from '../store/shared.ts';
 import { postgresBlobs } from './blobs.ts';
+import { postgresCarry } from './carry.ts';
 import { databaseClock, skewOf } from './clock.ts';
 import { commitBatcher } from './commit.ts';
 import { clientOf, whoCreates } from './create.ts';
@@ -108,6 +109,7 @@ function createDatabase(options: PostgresOptions, master: Uint8Array, settings: 
   );
   const tenants = postgresTenants({ reader, master, from, board, isClosed: () => closed });
   const tenantById = tenants.byId;
+  const carry = postgresCarry({ url, settings, master, erase: tenants.erase, sweep: tenants.sweep, announce: tenants.announce });
 
   async function commit(id: string, what: Commit): Promise<void> {
     const known = await tenantById(id);
@@ -144,6 +146,7 @@ function createDatabase(options: PostgresOptions, master: Uint8Array, settings: 
     eraseTenant: tenants.erase,
     sweepTenant: tenants.sweep,
     tenants: tenants.ids,
+    ...carry.carrying,
     ...postgresUpkeep(reader, from),
     expireMail: mail.expire,
     stats: () => ({ ...batch.counters, ...counters }),
@@ -152,6 +155,7 @@ function createDatabase(options: PostgresOptions, master: Uint8Array, settings: 
       closed = true;
       clock.stop();
       await batch.drain();
+      await carry.close();
       await stopListening();
       await Promise.all([writer, loader, jobLink, ...readers].map((one) => one.end()));
     },

@@ -158,6 +158,7 @@ export function postgresTenants({ reader, master, from, board, isClosed }: Parts
     numberOf,
     invalidate: (id: string): void => cache.invalidate(id),
     ids,
+    announce,
     ensure,
     unlock,
     lock,

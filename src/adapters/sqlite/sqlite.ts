@@ -6,6 +6,7 @@ import { encodeCommit } from '../../vault/rows.ts';
 import { draftCommit, draftWaiting, guardedMaster, notificationBoard, rowReader } from '../store/shared.ts';
 import { batchWriter } from './batch.ts';
 import { sqliteBlobs } from './blobs.ts';
+import { sqliteCarry } from './carry.ts';
 import { commitWriter, type Written } from './commit.ts';
 import { generateWalletKey, lockFile, preparedPath, savedMaster, savedWalletKey, sqliteError } from './file.ts';
 import { sqliteJobs } from './jobs.ts';
@@ -50,7 +51,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
     migrateSqlite(db);
     const master = masterKey(db, inMemory ? undefined : path, options.masterKey);
     if (options.maxPageCount !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPageCount)}`);
-    return createDatabase(db, master, unlock, options);
+    return createDatabase(db, master, unlock, { ...options, path });
   } catch (error) {
     db?.close();
     unlock();
@@ -86,7 +87,7 @@ function createDatabase(
   db: DatabaseSync,
   master: Uint8Array,
   unlock: () => void,
-  { report = () => undefined, damaged = () => undefined }: Pick<SqliteOptions, 'report' | 'damaged'>,
+  { path, report = () => undefined, damaged = () => undefined }: Pick<SqliteOptions, 'path' | 'report' | 'damaged'>,
 ): Database {
   const board = notificationBoard(report);
   const batch = batchWriter(db, board.publish);
@@ -157,6 +158,7 @@ function createDatabase(
     eraseTenant: tenants.erase,
     sweepTenant: tenants.sweep,
     tenants: () => read(tenants.ids),
+    ...sqliteCarry({ db, path: path === ':memory:' ? undefined : path, master, batch, erase: tenants.erase, sweep: tenants.sweep }),
     ...upkeep,
     stats: () => ({ ...batch.counters }),
     async close() {
