@@ -49,6 +49,7 @@ import { keylist } from './records/keylist.ts';
 import { routingKey } from './records/mediation.ts';
 import { pickup } from './records/pickup.ts';
 import { endorsementSpent } from './records/transaction.ts';
+import { walletBackup } from './records/wallet-backup.ts';
 import { connectionCommands } from './resources/connection.ts';
 import { anoncredsCredentialDefinition } from './resources/credential-definition.ts';
 import { didKeys } from './resources/did-keys.ts';
@@ -133,4 +134,5 @@ export const UNBOUND_RECORDS = [
   keylist,
   pickup,
   routingKey,
+  walletBackup,
 ];

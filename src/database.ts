@@ -26,8 +26,21 @@ export function cacheFolder(config: Config): string | undefined {
   return store === undefined || store.startsWith('sqlite:') ? dirname(sqlitePath(store, config).path) : undefined;
 }
 
-/** Opens the database, or creates it. @throws ConfigError, or AppError where it cannot be had */
-export async function openDatabase(config: Config, log: Log, damaged?: (what: string) => void): Promise<Database> {
+/** The file of an SQLite database; undefined for one on a server. */
+export const fileOf = (config: Config): string | undefined =>
+  config.store === undefined || config.store.startsWith('sqlite:') ? sqlitePath(config.store, config).path : undefined;
+
+/**
+ * Opens the database, or creates it.
+ * @param alone refuses to open it while another process has it open
+ * @throws ConfigError, or AppError where it cannot be had
+ */
+export async function openDatabase(
+  config: Config,
+  log: Log,
+  damaged?: (what: string) => void,
+  alone = false,
+): Promise<Database> {
   const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {
@@ -49,6 +62,7 @@ export async function openDatabase(config: Config, log: Log, damaged?: (what: st
       masterKey: walletKey,
       poolSize: config.poolSize,
       alone: config.recreateWallet,
+      ...(alone && { alone }),
       report,
       damaged,
     });

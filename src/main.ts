@@ -11,6 +11,9 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid provision ...      create the database and, with --seed, the DID; takes the flags of start
   ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
   ./flexid rotate-key ...     put --new-wallet-key in the place of the wallet key; takes the flags of start
+  ./flexid export FILE ...    write a backup of all wallets, or of one, encrypted for 24 words (./flexid export --help)
+  ./flexid import FILE ...    read a backup into a store that is new, or a wallet into an instance
+  ./flexid recovery-words     make 24 words for backups
   ./flexid relay-offer FILE   hand a connection offer of the 2018 Agent Protocol on to an agent; needs no wallet
   ./flexid owner new DIR      write a program that drives an agent by encrypted messages (./flexid owner --help)
   ./flexid ledger ...         deploy, fund and check the registry, show what it costs (./flexid ledger --help)
@@ -96,6 +99,11 @@ async function main(): Promise<void> {
       return await provision(command, argv);
     case 'relay-offer':
       process.exitCode = await (await import('./agent-2018/relay-offer.ts')).relayOffer(argv);
+      return;
+    case 'export':
+    case 'import':
+    case 'recovery-words':
+      process.exitCode = await (await import('./backup-command.ts')).backupCommand(command, argv, process.env);
       return;
     case 'ledger':
       process.exitCode = await (await import('./ledger-command.ts')).ledgerCommand(argv, process.env);

@@ -4,10 +4,10 @@ import type { PluginRoute } from '../kernel/plugin.ts';
 import { type LoadedRecord, loadedRecord, type RecordDef, viewOf } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
 import { LIMIT, marshalled, OFFSET, type Validator, validator } from '../kernel/schema.ts';
-import type { Json, JsonObject } from '../ports/json.ts';
+import type { JsonObject } from '../ports/json.ts';
 import type { Page } from '../ports/store.ts';
 import { removeRecord } from './removal.ts';
-import type { Admin, AdminRoute, Call } from './route.ts';
+import type { Admin, AdminRoute, Answer, Call } from './route.ts';
 
 /** One operation of the admin API, whatever it was derived from: what the server serves and the document describes. */
 export interface Operation {
@@ -25,7 +25,7 @@ export interface Operation {
   readonly endsToken?: boolean;
   readonly query?: Validator<TSchema>;
   readonly body?: Validator<TSchema>;
-  readonly handle: (admin: Admin, call: Call) => Promise<Json>;
+  readonly handle: (admin: Admin, call: Call) => Promise<Answer>;
 }
 
 /** The query of a record's list: what every list takes, and the record's own filters. */

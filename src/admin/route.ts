@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { TSchema } from 'typebox';
 import type { Calls } from '../kernel/calls.ts';
 import type { Kernel } from '../kernel/context.ts';
@@ -50,6 +51,8 @@ export interface Admin {
 }
 
 export type Call = RouteCall;
+/** What an operation answers: JSON; where it `produces` another type, its text or a stream of it. */
+export type Answer = Json | Readable;
 
 /** A route that is not derived from a protocol or a record. */
 export interface AdminRoute {
@@ -64,5 +67,5 @@ export interface AdminRoute {
   readonly produces?: string;
   /** It ends the token that it is called with, and is answered nevertheless. */
   readonly endsToken?: boolean;
-  handle(admin: Admin, call: Call): Promise<Json>;
+  handle(admin: Admin, call: Call): Promise<Answer>;
 }

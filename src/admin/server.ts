@@ -11,7 +11,7 @@ import { browserRules } from './browser.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, inputOf, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
 import { documentationPage } from './page.ts';
-import type { Admin } from './route.ts';
+import type { Admin, Answer } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
 import { anoncredsRevocationRoutes } from './routes/anoncreds-revocation.ts';
 import { connectionRoutes } from './routes/connections.ts';
@@ -30,6 +30,7 @@ import { resolverRoutes } from './routes/resolver.ts';
 import { revocationRoutes } from './routes/revocation.ts';
 import { serverRoutes } from './routes/server.ts';
 import { walletRoutes } from './routes/wallet.ts';
+import { walletBackupRoutes } from './routes/wallet-backup.ts';
 import { wholeIds } from './whole-ids.ts';
 import { attachEvents } from './ws.ts';
 
@@ -56,6 +57,7 @@ const HANDWRITTEN = [
   ...serverRoutes,
   ...metricsRoutes,
   ...walletRoutes,
+  ...walletBackupRoutes,
   ...jwtRoutes,
   ...connectionRoutes,
   ...outOfBandRoutes,
@@ -156,7 +158,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         const { query, body } = inputOf(op, request.query as Record<string, unknown>, sent);
         const key = request.headers['idempotency-key'];
         const caller = callers.get(request)!;
-        const handle = (): Promise<Json> =>
+        const handle = (): Promise<Answer> =>
           op.handle(admin, {
             ...caller,
             params: paramsOf(op, request),
@@ -168,20 +170,20 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         const stillAdmitted = async (): Promise<void> => {
           if (!(await authority.holds(caller))) throw new AppError('unauthorized', 'Authorization token missing or invalid');
         };
-        const begin = async (): Promise<Json> => {
+        const begin = async (): Promise<Answer> => {
           await stillAdmitted();
           return await handle();
         };
         // the operator's calls, and what a probe asks, wait for no tenant
         const { tenantLimiter } = admin.kernel;
-        const inTurn = (): Promise<Json> => (op.auth === 'tenant' && tenantLimiter ? tenantLimiter.run(caller.tenant, begin) : begin());
+        const inTurn = (): Promise<Answer> => (op.auth === 'tenant' && tenantLimiter ? tenantLimiter.run(caller.tenant, begin) : begin());
         // routes without a key are called all the time, and by anyone
         const answer = op.auth === 'none' ? await handle() : await traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
         if (!op.endsToken) await stillAdmitted();
         return reply
           .code(op.status ?? 200)
           .type(op.produces ?? 'application/json; charset=utf-8')
-          .send(op.produces ? answer : pythonJson(answer));
+          .send(op.produces ? answer : pythonJson(answer as Json));
       },
     });
   }
@@ -205,7 +207,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
 }
 
 /** A call as one of its tenant's, within the controller's own trace where a header names it. The path is the pattern, without the values in it. */
-function traced(admin: Admin, op: Operation, tenant: string, parent: unknown, handle: () => Promise<Json>): Promise<Json> {
+function traced(admin: Admin, op: Operation, tenant: string, parent: unknown, handle: () => Promise<Answer>): Promise<Answer> {
   const { count, trace } = admin.kernel;
   count('admin_calls', tenant);
   const attributes = { 'http.request.method': op.method, 'http.route': op.path, 'flexid.tenant': tenant };

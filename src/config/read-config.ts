@@ -94,6 +94,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
     'Runs a mediator: --open-mediation --auto-accept-requests, HTTP and WebSockets on port 3000 unless --inbound-transport is given. ' +
     'Prints an invitation for wallets, the same at each start, and its QR code. Needs --endpoint; takes all flags of start.',
   provision: 'Creates the database and, with --seed, the DID; then ends. Takes the flags of start.',
+  export: 'Writes a backup; then ends. Takes the flags of start.',
+  import: 'Reads a backup; then ends. Takes the flags of start.',
   'rotate-key': 'Puts a new wallet key in the place of the present one; then ends. Takes the flags of start.',
   upgrade: "Brings the database to this version's schema; then ends. Takes the flags of start.",
 };

@@ -80,6 +80,12 @@ export const SETTINGS = {
     metavar: '<name>',
     help: 'With --admin-insecure-mode: a name under which the admin API is called, beside its address and loopback; may be given more than once',
   },
+  walletBackup: flag(
+    'wallet-backup',
+    'FLEXID_WALLET_BACKUP',
+    'Admin',
+    'Lets whoever may call for a wallet copy it with its keys, encrypted for words of their own: POST /wallet/backup',
+  ),
   adminMaxRequestSize: {
     flags: ['--admin-client-max-request-size'],
     env: 'ACAPY_ADMIN_CLIENT_MAX_REQUEST_SIZE',

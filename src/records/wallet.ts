@@ -62,3 +62,6 @@ export const wallet = defineRecord<WalletValue>({
   // wallets to be swept are looked for all the time, among any number of wallets
   tags: (value) => ({ wallet_name: value.wallet_name, erasing: value.erasing ? 'true' : undefined }),
 });
+
+/** The name under which the owner of a wallet's unique name is stored. */
+export const walletOwnerName = (name: string): string => `wallet name ${name}`;

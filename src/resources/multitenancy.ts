@@ -4,7 +4,7 @@ import { webhookUrls } from '../kernel/addresses.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { AnyObject } from '../kernel/schema.ts';
 import type { Lookup } from '../ports/store.ts';
-import { liveTokens, type WalletToken, type WalletValue, wallet } from '../records/wallet.ts';
+import { liveTokens, type WalletToken, type WalletValue, wallet, walletOwnerName } from '../records/wallet.ts';
 
 /** How many tokens of one tenant are valid at a time. */
 const MAX_TOKENS = 20;
@@ -121,6 +121,3 @@ export const multitenancy = defineProtocol<WalletValue>({
     gone: { from: ['erasing'], step: () => ({ record: { remove: true, silent: true } }) },
   },
 });
-
-/** The name under which the owner of a wallet's unique name is stored. */
-const walletOwnerName = (name: string): string => `wallet name ${name}`;
