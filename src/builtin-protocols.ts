@@ -37,6 +37,7 @@ import { adminInvitations } from './protocols/owner/admin-invitations.ts';
 import { adminIssuer } from './protocols/owner/admin-issuer.ts';
 import { adminRevocation } from './protocols/owner/admin-revocation.ts';
 import { adminSchemas } from './protocols/owner/admin-schemas.ts';
+import { recoveryShares } from './protocols/recovery-share.ts';
 import { revocationNotification1, revocationNotification2 } from './protocols/revocation-notification.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { actionMenuRecord } from './records/action-menu.ts';
@@ -86,6 +87,7 @@ export const PROTOCOLS = [
   introduction,
   revocationNotification1,
   revocationNotification2,
+  recoveryShares,
   issueCredential,
   presentProof,
   connectionCommands,

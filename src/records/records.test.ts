@@ -630,6 +630,33 @@ const ROWS: readonly Row[] = [
     tags: { thread: 't1', thread_id: 't1' },
   },
   {
+    category: 'recovery_share',
+    record: {
+      id: 's1',
+      state: 'kept',
+      role: 'trustee',
+      connection: 'c1',
+      value: { thread_id: 't1', label: 'Alice', share: 'SECRET' },
+    },
+    view: {
+      state: 'kept',
+      created_at: TIME,
+      updated_at: TIME,
+      share_id: 's1',
+      connection_id: 'c1',
+      role: 'trustee',
+      thread_id: 't1',
+      label: 'Alice',
+    },
+    tags: { thread: 't1', thread_id: 't1' },
+  },
+  {
+    category: 'wallet_backup',
+    record: { id: 'last', state: 'counted', value: { generation: 3 } },
+    view: { generation: 3 },
+    tags: {},
+  },
+  {
     category: 'introduction_record',
     record: {
       id: 'i1',
