@@ -1,0 +1,153 @@
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { openContainer } from '../src/backup/container.ts';
+import { exportContainer } from '../src/backup/export.ts';
+import { writeWhole } from '../src/backup/file.ts';
+import { importContainer, type Verified, verifyContainer } from '../src/backup/import.ts';
+import { newWords, recoveryJwk, recoveryKeys } from '../src/backup/recovery.ts';
+import { readConfig } from '../src/config/read-config.ts';
+import { BASE, openDatabase } from '../src/database.ts';
+
+/**
+ * Backups of a wallet in a folder. The device keeps the recovery public key and the place of the backups, so that each is made without a question; the words are on
+ * paper, or at trustees, and come back only to restore.
+ */
+
+/** Generations that stay in the place of backups. */
+const KEPT = 5;
+const FILE = /^wallet-(\d{6,15})\.flexid-backup$/;
+const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
+
+/** The settings of backups in the folder of a wallet. */
+interface Setup {
+  readonly recovery_key: string;
+  /** A folder: another disk, a share, a folder that is synchronised. */
+  readonly place: string;
+}
+
+export const setupFile = (folder: string): string => join(folder, 'backup.json');
+
+/** Whether this wallet has backups, and where. @throws Error where the file is damaged */
+export function setupOf(folder: string): Setup | undefined {
+  const file = setupFile(folder);
+  if (!existsSync(file)) return undefined;
+  const setup = JSON.parse(readFileSync(file, 'utf8')) as Setup;
+  recoveryJwk(setup.recovery_key);
+  return setup;
+}
+
+/** Decides on backups of a wallet: makes words, or takes those that are there, and keeps their public key. @returns the words, to be shown once */
+export async function setUp(folder: string, place: string, known?: string): Promise<string> {
+  const words = known ?? newWords();
+  const { publicKey } = recoveryKeys(words);
+  mkdirSync(place, { recursive: true, mode: 0o700 });
+  const text = `${JSON.stringify({ recovery_key: publicKey, place } satisfies Setup)}\n`;
+  rmSync(`${setupFile(folder)}.new`, { force: true });
+  await writeWhole(`${setupFile(folder)}.new`, [text]);
+  renameSync(`${setupFile(folder)}.new`, setupFile(folder));
+  return words;
+}
+
+const configOf = (folder: string, walletKey: string | undefined) =>
+  readConfig(['--store', `sqlite:${join(folder, 'wallet.db')}`, ...(walletKey === undefined ? [] : [`--wallet-key=${walletKey}`])], {})
+    .config;
+
+/** Backups in a place by their generation, the newest first. */
+export const backupsIn = (place: string): { generation: number; file: string }[] =>
+  readdirSync(place)
+    .flatMap((name) => {
+      const generation = FILE.exec(name)?.[1];
+      return generation === undefined ? [] : [{ generation: Number(generation), file: join(place, name) }];
+    })
+    .sort((a, b) => b.generation - a.generation);
+
+/**
+ * Writes a backup of a wallet that is not in use, to the place of `setUp`; older generations than the last five go.
+ * @returns its file. @throws Error where there is no set-up; what the store throws
+ */
+export async function backUp(folder: string, walletKey?: string): Promise<{ file: string; generation: number }> {
+  const setup = setupOf(folder);
+  if (!setup) throw new Error(`${folder} has no backups yet: choose a place for them`);
+  if (!existsSync(join(folder, 'wallet.db'))) throw new Error(`there is no wallet in ${folder}`);
+  const db = await openDatabase(configOf(folder, walletKey), SILENT);
+  try {
+    const after = backupsIn(setup.place)[0]?.generation;
+    const order = { db, base: BASE, publicKey: setup.recovery_key, extent: 'copy' as const, after };
+    const { generation, text } = await exportContainer(order);
+    const file = join(setup.place, `wallet-${String(generation).padStart(6, '0')}.flexid-backup`);
+    await writeWhole(file, text);
+    for (const old of backupsIn(setup.place).slice(KEPT)) if (old.generation < generation) rmSync(old.file, { force: true });
+    return { file, generation };
+  } finally {
+    await db.admin.close();
+  }
+}
+
+export interface RestoreOrder {
+  /** The folder of the wallet that is made. */
+  readonly folder: string;
+  /** A place with backups, or one of them. */
+  readonly from: string;
+  readonly words: string;
+  /** The lowest generation that is taken. */
+  readonly atLeast?: number;
+  readonly walletKey?: string;
+}
+
+/**
+ * Makes a wallet from the newest backup of a place. Backups go on there, under the same words.
+ * @returns its generation, and warnings for its owner
+ * @throws Error where there is a wallet, or no backup; AppError for other words, damage, or a generation that is too low: nothing was written
+ */
+export async function restore({
+  folder,
+  from,
+  words,
+  atLeast,
+  walletKey,
+}: RestoreOrder): Promise<{ generation: number; warnings: string[] }> {
+  if (existsSync(join(folder, 'wallet.db'))) throw new Error(`there is a wallet in ${folder} already`);
+  if (!existsSync(from)) throw new Error(`there is nothing at ${from}`);
+  const isPlace = statSync(from).isDirectory();
+  const found = isPlace ? backupsIn(from) : [];
+  const file = isPlace ? found[0]?.file : from;
+  if (file === undefined) throw new Error(`there is no backup in ${from}`);
+  const { secret } = recoveryKeys(words);
+  const open = () => openContainer(createReadStream(file), secret);
+  const verified = await verifyContainer({ base: BASE, open, atLeast });
+  await write(folder, verified, walletKey);
+  if (isPlace) await setUp(folder, from, words);
+  const { generation, created } = verified.head;
+  return { generation, warnings: warningsOf(generation, created, basename(file), found) };
+}
+
+async function write(folder: string, verified: Verified, walletKey: string | undefined): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // under another name until it is whole: a restore that was cut short leaves no wallet
+  const begun = join(folder, 'restoring');
+  rmSync(begun, { recursive: true, force: true });
+  mkdirSync(begun, { mode: 0o700 });
+  const db = await openDatabase(configOf(begun, walletKey), SILENT);
+  try {
+    await importContainer(db, verified);
+  } finally {
+    await db.admin.close();
+  }
+  // the key first: a store without its key would be no wallet
+  for (const name of ['wallet.db.key', 'wallet.db']) if (existsSync(join(begun, name))) renameSync(join(begun, name), join(folder, name));
+  rmSync(begun, { recursive: true, force: true });
+}
+
+/** A storage can hold back the newest backup, and a lost wallet cannot notice. */
+function warningsOf(generation: number, created: string, name: string, found: readonly { generation: number }[]): string[] {
+  const warnings = [
+    `This is backup ${generation}, of ${created}. Its storage can hold back newer ones: is it the last that you know of?`,
+  ];
+  const named = Number(FILE.exec(name)?.[1] ?? generation);
+  if (named !== generation) warnings.push(`The file is named as backup ${named}, and is ${generation}: somebody renamed it.`);
+  const numbers = new Set(found.map((one) => one.generation));
+  const lowest = Math.min(...numbers, generation);
+  const missing = Array.from({ length: Math.max(0, generation - lowest) }, (_, at) => lowest + at).filter((one) => !numbers.has(one));
+  if (found.length > 0 && missing.length > 0) warnings.push(`Backups are missing between these: ${missing.join(', ')}.`);
+  return warnings;
+}
