@@ -177,7 +177,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const checkMs = Math.max(1, config.mediatorCheck) * 1000;
   const mail = pickup && startPickup({ kernel, engine, outbound, lines, admission: gate, mode: pickup, checkMs });
   const leaving = new AbortController();
-  const following = mediator ? followMediator(kernel, calls, BASE, mediator, log, leaving.signal) : undefined;
+  const following = mediator
+    ? followMediator(kernel, calls, BASE, mediator, { log, signal: leaving.signal, isAgency: config.agencyInvitation !== undefined })
+    : undefined;
   endorsers.connect(BASE);
 
   return {

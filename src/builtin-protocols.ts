@@ -9,6 +9,7 @@ import { indy } from './formats/indy.ts';
 import type { CredentialFormat } from './kernel/format.ts';
 import { didcommV1 } from './message-formats/didcomm-v1.ts';
 import { actionMenu } from './protocols/action-menu.ts';
+import { agency } from './protocols/agency/agency.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { agentConfigProtocol } from './protocols/configuration/agent-config.ts';
 import { decisions } from './protocols/configuration/decisions.ts';
@@ -41,7 +42,10 @@ import { recoveryShares } from './protocols/recovery-share.ts';
 import { revocationNotification1, revocationNotification2 } from './protocols/revocation-notification.ts';
 import { trustPing } from './protocols/trust-ping.ts';
 import { actionMenuRecord } from './records/action-menu.ts';
+import { agencyRelay } from './records/agency-relay.ts';
+import { agencyRoute } from './records/agency-route.ts';
 import { agentConfig } from './records/agent-config.ts';
+import { cloudAgent } from './records/cloud-agent.ts';
 import { credential } from './records/credential.ts';
 import { credentialRevocation } from './records/credential-revocation.ts';
 import { edvChunk } from './records/edv-chunk.ts';
@@ -80,6 +84,7 @@ export const PROTOCOLS = [
   didRotate,
   drpc,
   coordinateMediation,
+  agency,
   routing,
   messagePickup1,
   messagePickup2,
@@ -128,6 +133,9 @@ export const FORMATS: readonly CredentialFormat[] = [anoncreds, indy];
 export const UNBOUND_RECORDS = [
   actionMenuRecord,
   agentConfig,
+  agencyRelay,
+  agencyRoute,
+  cloudAgent,
   credential,
   credentialRevocation,
   edvChunk,

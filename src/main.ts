@@ -7,6 +7,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid demo               issue, present and verify credentials between three agents on a dev ledger
   ./flexid start ...          run the agent (./flexid start --help)
   ./flexid start mediator ... run a mediator for wallets; prints its invitation (./flexid start mediator --help)
+  ./flexid start agency ...   run a mediator with cloud agents for edge agents (./flexid start agency --help)
   ./flexid edge [verb]        a wallet in a terminal (./flexid edge --help)
   ./flexid provision ...      create the database and, with --seed, the DID; takes the flags of start
   ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
@@ -26,15 +27,15 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
 
 /** Runs the agent until SIGTERM or SIGINT, and drains then. */
 async function start(argv: readonly string[]): Promise<void> {
-  const mediator = argv[0] === 'mediator';
-  const { config, shown, log, app } = await configured(mediator ? 'start mediator' : 'start', mediator ? argv.slice(1) : argv);
+  const mediator = argv[0] === 'mediator' || argv[0] === 'agency';
+  const { config, shown, log, app } = await configured(mediator ? `start ${argv[0]}` : 'start', mediator ? argv.slice(1) : argv);
   const { startAgent } = app;
   const agent = await startAgent(config, shown, log);
   log.info({ admin: agent.adminPort, inbound: agent.inboundPort, label: config.label }, 'the agent is ready');
   const signal = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
   });
-  if (mediator) show(await agent.invitation(), config.qr);
+  if (mediator) show(await agent.invitation(), config.qr, config.agency ? 'agency' : 'mediator');
   const why = await Promise.race([signal, agent.stopped.then(() => 'the admin API')]);
   log.info({ by: why }, 'stopping');
   await agent.drain();
@@ -42,13 +43,11 @@ async function start(argv: readonly string[]): Promise<void> {
 }
 
 /** Shows people how wallets connect: URLs, and a QR code where it can be drawn or was asked for. */
-function show({ url, old, qr }: { readonly url: string; readonly old: string; readonly qr: string }, asked: boolean): void {
+function show({ url, old, qr }: { readonly url: string; readonly old: string; readonly qr: string }, asked: boolean, what: string): void {
   const { isTTY, columns } = process.stdout;
   const width = qr.indexOf('\n');
   const drawn = asked || (isTTY && columns >= width) ? qr : isTTY ? `For its QR code the terminal must have ${width} columns.\n` : '';
-  process.stdout.write(
-    `Wallets connect to this mediator by\n\n${url}\n\nand those that know connections 1.0 only by\n\n${old}\n\n${drawn}`,
-  );
+  process.stdout.write(`Wallets connect to this ${what} by\n\n${url}\n\nand those that know connections 1.0 only by\n\n${old}\n\n${drawn}`);
 }
 
 async function configured(command: string, argv: readonly string[]) {

@@ -9,11 +9,12 @@ import type { Profile, WebhookTarget } from './kernel/context.ts';
 import { type Rules, withDefaults } from './kernel/decisions.ts';
 import { createProfiles, type Profiles } from './kernel/profiles.ts';
 import type { LoadedRecord } from './kernel/record.ts';
-import type { Settings } from './kernel/settings.ts';
+import type { CloudAgent, Settings } from './kernel/settings.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Database } from './ports/store.ts';
 import { rulesLookup, someRules, tenantOfRules } from './records/agent-config.ts';
 import { ownerConnection } from './records/connection.ts';
+import { cloudAgentOf, ownCloudAgent } from './records/edge-device.ts';
 import { defaultMediation, type Mediator, mediatorOf } from './records/mediation.ts';
 import { wallet, walletSettings } from './records/wallet.ts';
 
@@ -38,11 +39,15 @@ export function tenantProfiles(given: {
   const own = apart(webhookTargets([...given.config.webhookUrls, ...owners], base));
   let live = given.config;
 
-  /** Which mediator a tenant's new keys go through, and its rules; unknown while its wallet is locked. */
-  async function ownOf(tenant: string): Promise<{ mediator?: Mediator; rules?: Rules; uncacheable?: boolean }> {
+  /** Which mediator a tenant's new keys go through, its cloud agent, and its rules; unknown while its wallet is locked. */
+  async function ownOf(tenant: string): Promise<{ mediator?: Mediator; cloudAgent?: CloudAgent; rules?: Rules; uncacheable?: boolean }> {
     try {
-      const [mediations, configs] = await store.load(tenant, [defaultMediation, rulesLookup]);
-      return { mediator: mediatorOf(tenant, mediations?.[0]), rules: someRules(configs?.[0]) };
+      const [mediations, configs, clouds] = await store.load(tenant, [defaultMediation, rulesLookup, ownCloudAgent]);
+      return {
+        mediator: mediatorOf(tenant, mediations?.[0]),
+        rules: someRules(configs?.[0]),
+        cloudAgent: cloudAgentOf(tenant, clouds?.[0]),
+      };
     } catch (error) {
       if (isLocked(error)) return { uncacheable: true };
       throw error;
@@ -51,18 +56,19 @@ export function tenantProfiles(given: {
 
   const profiles: Profiles = createProfiles(store, base, async (record) => {
     const { rules, uncacheable, ...theirs } = await ownOf(record?.id ?? base);
-    if (!record) return { uncacheable, profile: ruled(baseProfile(theirs.mediator), rules) };
-    const mediator = theirs.mediator ?? (await profiles.of(base)).settings.mediator;
-    return { uncacheable, profile: ruled(tenantProfile(record, mediator), rules) };
+    if (!record) return { uncacheable, profile: ruled(baseProfile(theirs.mediator, theirs.cloudAgent), rules) };
+    const { settings } = await profiles.of(base);
+    const [mediator, cloudAgent] = [theirs.mediator ?? settings.mediator, theirs.cloudAgent ?? settings.cloudAgent];
+    return { uncacheable, profile: ruled(tenantProfile(record, mediator, cloudAgent), rules) };
   });
 
-  const baseProfile = (mediator: Mediator | undefined): Profile => ({
-    settings: settingsOf(live, inbound, agent2018(), mediator, true),
+  const baseProfile = (mediator: Mediator | undefined, cloudAgent: CloudAgent | undefined): Profile => ({
+    settings: settingsOf(live, inbound, agent2018(), mediator, cloudAgent, true),
     webhooks: own,
     shown: shownSettings(live),
   });
 
-  function tenantProfile(record: LoadedRecord, mediator: Mediator | undefined): Profile {
+  function tenantProfile(record: LoadedRecord, mediator: Mediator | undefined, cloudAgent: CloudAgent | undefined): Profile {
     const { id, value } = wallet.of(record);
     const config: Config = {
       ...live,
@@ -74,7 +80,7 @@ export function tenantProfiles(given: {
     };
     const theirs = webhookTargets(value.webhook_urls ?? [], id);
     return {
-      settings: settingsOf(config, inbound, agent2018(), mediator, false),
+      settings: settingsOf(config, inbound, agent2018(), mediator, cloudAgent, false),
       tokens: value.tokens,
       webhooks: { default: apart(theirs), base: own, both: apart([...theirs, ...own]) }[value.dispatch_type],
       shown: { ...shownSettings(config), ...walletSettings({ id, value }) },
@@ -175,6 +181,7 @@ function settingsOf(
   inbound: { host: string; port: number } | undefined,
   agent2018Endpoint: Settings['agent2018Endpoint'],
   mediator: Mediator | undefined,
+  cloudAgent: CloudAgent | undefined,
   isBase: boolean,
 ): Settings {
   const { algorandNetwork, algorandAppId } = config;
@@ -190,6 +197,8 @@ function settingsOf(
       life: config.mailboxDays * 24 * 3600_000,
     }),
     mediator,
+    cloudAgent,
+    relayThroughAgency: config.relayThroughAgency === 'on',
     endorsement: endorsementSettings(config, isBase),
     ledgerWritesPerDay: config.tenantLedgerWrites,
     ledgerAlgoPerDay: config.tenantLedgerAlgo,
@@ -197,7 +206,8 @@ function settingsOf(
     agent2018: config.legacy as Settings['agent2018'],
     agent2018Endpoint,
     agent2018Peers: agent2018Peers(config.legacyPeers),
-    agent2018RequireSigned: config.legacyRequireSigned,
+    // who opens our mail could answer in the place of others
+    agent2018RequireSigned: config.legacyRequireSigned === 'on' || (config.legacyRequireSigned === 'auto' && cloudAgent !== undefined),
     algoPrefix: ledgered ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
   });
 }

@@ -16,6 +16,7 @@ import { shortUrl } from './kernel/short-links.ts';
 import { mediationId } from './mediation/names.ts';
 import type { JsonObject } from './ports/json.ts';
 import type { Log } from './ports/log.ts';
+import { agency } from './protocols/agency/agency.ts';
 import { outOfBandProtocol } from './protocols/connecting/out-of-band.ts';
 import { coordinateMediation } from './protocols/mediation/coordinate-mediation.ts';
 import { type ConnectionValue, connection } from './records/connection.ts';
@@ -117,14 +118,20 @@ const LATE_MS = 30_000;
 
 /** The mediator's invitation of the configuration. @throws ConfigError for what is none, or a contradiction */
 export function mediatorInvitation(
-  { mediatorInvitation: url, defaultMediatorId, clearDefaultMediator }: Config,
+  { mediatorInvitation: mediator, agencyInvitation: agencyUrl, defaultMediatorId, clearDefaultMediator }: Config,
   registry: Registry,
 ): JsonObject | undefined {
   if (defaultMediatorId && clearDefaultMediator)
     throw new ConfigError('--default-mediator-id and --clear-default-mediator: one sets what the other clears');
+  if (mediator !== undefined && agencyUrl !== undefined)
+    throw new ConfigError('--mediator-invitation and --agency-invitation: an agency is a mediator too, give one of them');
+  const url = agencyUrl ?? mediator;
   if (url === undefined) return undefined;
   const invitation = invitationIn(url, registry);
-  if (!invitation) throw new ConfigError('--mediator-invitation: the URL holds no invitation under oob or c_i');
+  if (!invitation)
+    throw new ConfigError(
+      `${agencyUrl === undefined ? '--mediator-invitation' : '--agency-invitation'}: the URL holds no invitation under oob or c_i`,
+    );
   return invitation;
 }
 
@@ -154,14 +161,14 @@ export async function chooseMediator(calls: Calls, tenant: string, config: Confi
 /**
  * Does the work of `--mediator-invitation`, in the background and once for each invitation, however often the agent starts: a connection with the mediator, its
  * mediation, and that it is the default one. A mediator that is away is waited for.
+ * @param isAgency it is an agency, which is asked for a cloud agent: at each start, so that it knows which copy of the wallet is in use
  */
 export async function followMediator(
   kernel: Kernel,
   calls: Calls,
   tenant: string,
   invitation: JsonObject,
-  log: Log,
-  signal: AbortSignal,
+  { log, signal, isAgency }: { readonly log: Log; readonly signal: AbortSignal; readonly isAgency: boolean },
 ): Promise<void> {
   const logged = new Set<string>();
   const logOnce = (level: 'info' | 'warn', text: string, fields: Record<string, unknown> = {}): void => {
@@ -174,9 +181,10 @@ export async function followMediator(
     log.error({}, '--mediator-invitation: the invitation is not valid');
     return;
   }
+  const asked = { agency: !isAgency };
   for (let round = 0; !signal.aborted; round++) {
     try {
-      if (await stepMediator(kernel, calls, tenant, invitation, logOnce)) return;
+      if (await stepMediator(kernel, calls, tenant, invitation, asked, logOnce)) return;
     } catch (thrown) {
       const error = asAppError(thrown);
       logOnce('warn', 'the mediator of --mediator-invitation could not be asked: it is tried again', {
@@ -199,6 +207,7 @@ async function stepMediator(
   calls: Calls,
   tenant: string,
   invitation: JsonObject,
+  asked: { agency: boolean },
   logOnce: (level: 'info' | 'warn', text: string, fields?: Record<string, unknown>) => void,
 ): Promise<boolean> {
   const name = String(invitation['@id']);
@@ -243,5 +252,8 @@ async function stepMediator(
       endpoint: mediation.value.endpoint,
     });
   }
+  if (asked.agency) return true;
+  await calls.call(tenant, agency.name, 'provision', { connection: connection.id, input });
+  asked.agency = true;
   return true;
 }

@@ -50,6 +50,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
       'the schema of its own invitation',
   },
   'src/startup.ts': { 'https://didcomm.org/connections/1.0/invitation': 'the invitation of a mediator for wallets that know no other' },
+  'src/mediation/names.ts': { '${OWN_PREFIX}agency/1.0': 'what an agency passes on is a message of it' },
   'src/mediation/pickup-link.ts': {
     'https://didcomm.org/messagepickup/1.0': 'asks mediators for mail',
     'https://didcomm.org/messagepickup/2.0': 'asks mediators for mail',

@@ -3,8 +3,8 @@ import { OfferRefused, readOffer } from '../didcomm/offer-2018.ts';
 import { AppError } from '../errors.ts';
 import { isAutomatic } from '../kernel/decisions.ts';
 import type { Effects } from '../kernel/effects.ts';
+import { id2018 } from '../kernel/key-owners.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { id2018 } from '../records/connection.ts';
 import { type Ctx, keyOf, loadedValue, merge, NAME, type Offer, refuse, urlOf } from './connection-parts.ts';
 import { isNetworkDid, locate, networkDids, peerIn2018, type Resolved } from './key-trust.ts';
 

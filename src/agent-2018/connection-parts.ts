@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { didOfKey } from '../dids/self-certifying.ts';
 import { bareDid } from '../dids/unqualified.ts';
 import { AppError } from '../errors.ts';
-import type { Change, Effects } from '../kernel/effects.ts';
+import type { Change, Effects, NewKeyOwner } from '../kernel/effects.ts';
 import { shownKeys } from '../kernel/identity.ts';
 import type { Incoming, Load, StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
@@ -60,13 +60,37 @@ export const urlOf = (endpoint: Static<typeof Endpoint> | undefined): string | u
 export const keyOf = (endpoint: Static<typeof Endpoint> | undefined): string | undefined =>
   typeof endpoint === 'object' ? endpoint.verkey : undefined;
 
-/** Our own Endpoint DID. @throws AppError where this protocol is off */
+/** The Endpoint DID that peers write to: our own, or our agency's. @throws AppError where this protocol is off, or nobody could write to us */
 export function ownEndpoint(ctx: Ctx): { did: string; verkey: string; endpoint: string } {
-  const { agent2018, agent2018Endpoint, endpoint } = ctx.settings;
+  const { agent2018, agent2018Endpoint, endpoint, cloudAgent } = ctx.settings;
   if (agent2018 === 'off' || !agent2018Endpoint)
     throw new AppError('bad-request', 'The 2018 Agent Protocol is off: start with --legacy on');
+  if (cloudAgent?.superseded) throw new AppError('bad-request', 'A newer copy of this wallet is in use');
+  if (cloudAgent) return { did: cloudAgent.did, verkey: cloudAgent.verkey, endpoint: cloudAgent.endpoint };
+  if (!endpoint)
+    throw new AppError('bad-request', 'Nobody can write to this agent: it has no --endpoint, and no agency has answered it yet');
   return { ...agent2018Endpoint, endpoint };
 }
+
+/** Names of ours. Where mail comes through an agency, it must know them before anybody else does. */
+export function routed(
+  ctx: Ctx,
+  kind: 'offer-nonce' | 'request-nonce' | 'did',
+  owners: readonly NewKeyOwner[],
+  expires?: number,
+): NewKeyOwner[] {
+  const { cloudAgent } = ctx.settings;
+  if (!cloudAgent) return [...owners];
+  const mediation = { tenant: cloudAgent.tenant, id: cloudAgent.mediation };
+  return owners.map((owner) => ({ ...owner, mediation, route: { kind, expires } }));
+}
+
+/** What a connection remembers of that. */
+export const routedBy = (ctx: Ctx): { mediated?: true } => (ctx.settings.cloudAgent ? { mediated: true } : {});
+
+/** Names that an agency need not know any more. */
+export const unrouted = ({ value }: NonNullable<Ctx['record']>, names: readonly string[]): { deregisterKeys?: string[] } =>
+  value.mediated ? { deregisterKeys: [...names] } : {};
 
 /** A pairwise key of ours and its DID. */
 export function ownPairwise(ctx: Ctx): { did: string; verkey: string; keys: NonNullable<Effects['keys']> } {

@@ -6,8 +6,9 @@ import { bareDid } from '../dids/unqualified.ts';
 import { isAutomatic } from '../kernel/decisions.ts';
 import type { Effects } from '../kernel/effects.ts';
 import { checkedAs, jsonOf } from '../kernel/json.ts';
+import { id2018 } from '../kernel/key-owners.ts';
 import type { Incoming } from '../kernel/protocol.ts';
-import { type Agent2018Peer, connection, id2018 } from '../records/connection.ts';
+import { type Agent2018Peer, connection } from '../records/connection.ts';
 import {
   type Ctx,
   keyOf,
@@ -19,6 +20,9 @@ import {
   type Request,
   type Response,
   refuse,
+  routed,
+  routedBy,
+  unrouted,
   urlOf,
 } from './connection-parts.ts';
 import { isNetworkDid, locate, networkDids, peerIn2018, type Resolved } from './key-trust.ts';
@@ -47,10 +51,14 @@ export function sendRequest(ctx: Ctx): Effects {
   const mine = ownPairwise(ctx);
   const nonce = ctx.newToken();
   return {
-    record: { states: ['request'], patch: { request_id: nonce, my_did: mine.did, my_verkey: mine.verkey } },
+    record: { states: ['request'], patch: { request_id: nonce, my_did: mine.did, my_verkey: mine.verkey, ...routedBy(ctx) } },
     keys: mine.keys,
     // the reference implementation of 2018 addresses its response by our DID
-    keyOwners: [nonce, mine.did].map((name) => ({ kid: id2018(name), kind: 'connection', target: id })),
+    keyOwners: routed(
+      ctx,
+      'request-nonce',
+      [nonce, mine.did].map((name) => ({ kid: id2018(name), kind: 'connection', target: id })),
+    ),
     send: [
       {
         type: 'connection_request',
@@ -156,7 +164,8 @@ const signedText = (did: string, verkey: string, nonce: string): string => `lega
 export function responseOf(ctx: Ctx, mine: { did: string; verkey: string }): NonNullable<Effects['send']>[number] {
   const { value } = ctx.record!;
   const nonce = value.request_id!;
-  const signer = value.invitation_key ?? ctx.settings.agent2018Endpoint?.verkey;
+  // an agency's key is not ours to sign by
+  const signer = value.invitation_key ?? (ctx.settings.cloudAgent ? undefined : ctx.settings.agent2018Endpoint?.verkey);
   return {
     type: 'connection_response',
     id: nonce,
@@ -187,7 +196,8 @@ export function responseReceived(ctx: Ctx, message: Incoming): Effects {
       patch: { their_did: did, their_keys: [response.verkey], agent2018: { ...wired, profile: message.profile ?? 'spec' }, shown_keys: [] },
     },
     removedKeyOwners: [id2018(nonce)],
-    keyOwners: [{ kid: id2018(did), kind: 'connection', target: id }],
+    ...unrouted(ctx.record!, [id2018(nonce)]),
+    keyOwners: routed(ctx, 'did', [{ kid: id2018(did), kind: 'connection', target: id }]),
     send: [{ type: 'connection_acknowledgement', text: 'success' }],
   };
 }

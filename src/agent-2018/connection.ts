@@ -4,10 +4,11 @@ import { writeOffer } from '../didcomm/offer-2018.ts';
 import { AppError } from '../errors.ts';
 import { EndpointUrl } from '../kernel/addresses.ts';
 import { isAutomatic } from '../kernel/decisions.ts';
+import { id2018 } from '../kernel/key-owners.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
 import { AnyObject } from '../kernel/schema.ts';
-import { type ConnectionValue, connection, id2018 } from '../records/connection.ts';
+import { type ConnectionValue, connection } from '../records/connection.ts';
 import { givenOffer, invited, offered } from './connection-offers.ts';
 import {
   byEndpoint,
@@ -26,6 +27,9 @@ import {
   Request,
   Response,
   refuse,
+  routed,
+  routedBy,
+  unrouted,
 } from './connection-parts.ts';
 import { requesting, requestReceived, requestTaken, responseOf, responseReceived, sendRequest } from './connection-requests.ts';
 import { URI_2018 } from './format.ts';
@@ -135,6 +139,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
           message: { did, verkey, endpoint, offer_nonce: nonce, label: body.my_label ?? ctx.settings.label, offer_verkey: key.verkey },
         };
         const { text, url } = writeOffer(offer, endpoint);
+        const expires = ctx.now + (body.expires_in ?? OFFER_LIFE) * 1000;
         return {
           record: {
             id,
@@ -148,13 +153,14 @@ export const connection2018 = defineProtocol<ConnectionValue>({
               invitation_mode: 'once',
               invitation_msg_id: nonce,
               offer,
-              offer_expires: ctx.now + (body.expires_in ?? OFFER_LIFE) * 1000,
+              offer_expires: expires,
+              ...routedBy(ctx),
               encoding: body.legacy_encoding ? 'any' : undefined,
               metadata: body.metadata,
             },
           },
           keys: [key.write],
-          keyOwners: [{ kid: id2018(nonce), kind: 'invitation', target: id }],
+          keyOwners: routed(ctx, 'offer-nonce', [{ kid: id2018(nonce), kind: 'invitation', target: id }], expires),
           answer: compact({ connection_id: id, alias: body.alias, offer, offer_text: text, offer_url: url }),
         };
       },
@@ -225,9 +231,9 @@ export const connection2018 = defineProtocol<ConnectionValue>({
         const mine = ownPairwise(ctx);
         const id = ctx.record!.id;
         return {
-          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey } },
+          record: { states: ['response'], patch: { my_did: mine.did, my_verkey: mine.verkey, ...routedBy(ctx) } },
           keys: mine.keys,
-          keyOwners: [{ kid: id2018(ctx.record!.value.their_did!), kind: 'connection', target: id }],
+          keyOwners: routed(ctx, 'did', [{ kid: id2018(ctx.record!.value.their_did!), kind: 'connection', target: id }]),
           send: [responseOf(ctx, mine)],
         };
       },
@@ -248,6 +254,7 @@ export const connection2018 = defineProtocol<ConnectionValue>({
       step: (ctx) => ({
         record: { states: ['error'], patch: { error_msg: 'The peer did not answer the request' } },
         removedKeyOwners: [id2018(ctx.record!.value.request_id!)],
+        ...unrouted(ctx.record!, [id2018(ctx.record!.value.request_id!)]),
       }),
     },
   },

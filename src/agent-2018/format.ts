@@ -19,14 +19,15 @@ import { AppError, isLocked } from '../errors.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Inner, MessageParts } from '../kernel/effects.ts';
 import type { DeliverPayload } from '../kernel/jobs.ts';
-import type { MessageFormat, Opened, Refusal, Sealing } from '../kernel/message-format.ts';
+import { CLOUD_AGENT, id2018, passedOnName } from '../kernel/key-owners.ts';
+import type { MessageFormat, Opened, PassedOn, Refusal, Sealing } from '../kernel/message-format.ts';
 import type { Incoming } from '../kernel/protocol.ts';
 import type { LoadedRecord } from '../kernel/record.ts';
 import type { Validator } from '../kernel/schema.ts';
 import { compose, pairOf } from '../kernel/seal.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { KeyOwner } from '../ports/store.ts';
-import { type Agent2018Peer, id2018 } from '../records/connection.ts';
+import type { Agent2018Peer } from '../records/connection.ts';
 import type { Endpoint, Endpoints } from './endpoints.ts';
 import { createNotices, type Notices } from './notices.ts';
 
@@ -70,6 +71,7 @@ export const agent2018 =
       traits: { didcomm: false, problemTopic: 'legacy_problem', threadNamesInvitation: true, replayWindow: REPLAY_WINDOW_MS },
       isFormatOf: (connection) => agent2018PeerOf(connection) !== undefined,
       open: async (body) => (endpoints.all().length > 0 ? await open2018(kernel, endpoints.all(), notices, body) : 'not-mine'),
+      openInside: async (inside) => await openPassedOn(kernel, endpoints.all(), notices, inside),
       seal: (sealing) => seal(kernel, sealing),
       dropped({ owner, message, reason, detail }) {
         const connection = owner.kind === 'connection' ? owner.target : undefined;
@@ -114,29 +116,50 @@ function typeOf(
   return parsed ? { type: base.type, name: parsed.name, minor: parsed.minor ?? 0, profile: 'spec' } : 'unrecognized-type';
 }
 
-/**
- * A payload as an addressed message. Its outer seal names no recipient: the endpoint keys are tried. Then its `id`, a nonce or the sender's DID, names the
- * tenant, and the connection's own key opens the content. Whether the sender is the connection's peer is the engine's to compare.
- *
- * An `id` that names nothing costs what another costs: the same look-ups, and a decryption in vain. Anybody can seal to an endpoint key, and how long the answer
- * took would show him whether somebody here knows a DID.
- */
+/** A payload as an addressed message: its outer seal names no recipient, so that the endpoint keys are tried. */
 async function open2018(
   kernel: Kernel,
   endpoints: readonly Endpoint[],
   notices: Notices,
   body: Uint8Array,
-): Promise<Opened | Refusal | 'not-mine'> {
+): Promise<Opened | PassedOn | Refusal | 'not-mine'> {
   const outer = await openOuter(kernel, endpoints, body);
   if (!outer) return 'not-mine';
-  const { endpoint } = outer;
-  let base: ParsedBase;
+  const base = baseIn(outer.bytes);
+  if (base) return await readBase(kernel, outer.endpoint, notices, base);
+  notices.add({ tenant: outer.endpoint.tenant, reason: 'malformed' });
+  return { refused: '2018_malformed' };
+}
+
+function baseIn(bytes: Buffer): ParsedBase | undefined {
   try {
-    base = parseBase(outer.bytes);
+    return parseBase(bytes);
   } catch {
-    notices.add({ tenant: endpoint.tenant, reason: 'malformed' });
-    return { refused: '2018_malformed' };
+    return undefined;
   }
+}
+
+/** The second half, for a base message whose outer seal an agency has opened. It is for this agent, or for nobody. */
+async function openPassedOn(
+  kernel: Kernel,
+  [endpoint]: readonly Endpoint[],
+  notices: Notices,
+  inside: JsonObject,
+): Promise<Opened | Refusal> {
+  const base = baseIn(Buffer.from(JSON.stringify(inside)));
+  if (!endpoint || !base) return { refused: 'inside_invalid' };
+  const opened = await readBase(kernel, endpoint, notices, base);
+  return 'passOn' in opened ? { refused: 'inside_invalid' } : opened;
+}
+
+/**
+ * A base message as an addressed one. Its `id`, a nonce or the sender's DID, names the tenant, and the connection's own key opens the content; or it names a
+ * cloud agent, whose devices have that key. Whether the sender is the connection's peer is the engine's to compare.
+ *
+ * An `id` that names nothing costs what another costs: the same look-ups, and a decryption in vain. Anybody can seal to an endpoint key, and how long the answer
+ * took would show him whether somebody here knows a DID.
+ */
+async function readBase(kernel: Kernel, endpoint: Endpoint, notices: Notices, base: ParsedBase): Promise<Opened | PassedOn | Refusal> {
   // either a nonce of an offer or one of a request; both in one, as the specification's example can be read, count as the first
   const [id = base.id, second] = base.id.split('|');
   const settingOf = async (tenant: string) => (await kernel.profiles.of(tenant)).settings.agent2018;
@@ -145,6 +168,10 @@ async function open2018(
   const named = await kernel.db.store.keyOwner(id2018(id));
   // an agent that has it off has no such ids
   const found = named && (await settingOf(named.tenant)) !== 'off' ? named : undefined;
+  const client = found ? undefined : await kernel.db.store.keyOwner(passedOnName(id));
+  // an agency reads no further
+  if (client?.kind === CLOUD_AGENT)
+    return { passOn: { owner: client, inside: JSON.parse(JSON.stringify({ id: base.id, type: base.type, message: base.message })) } };
   const owner: KeyOwner = found ?? { kid: endpoint.verkey, tenant: endpoint.tenant, kind: 'endpoint', target: '' };
   const connection = found?.kind === 'connection' ? found.target : undefined;
   const refuse = (reason: string): Refusal => {

@@ -3,16 +3,21 @@ import { ConfigError, checked } from './values.ts';
 
 /** The command that runs a mediator. */
 export const MEDIATOR = 'start mediator';
+/** The command that runs an agency: a mediator with cloud agents. */
+export const AGENCY = 'start agency';
 
 /** Where a mediator takes messages, unless others are given: one port for both. */
 const MEDIATOR_INBOUND = ['http', 'ws'].map((module) => [module, '0.0.0.0', '3000']);
 /** Addresses to listen on, which are no addresses of a peer. */
 const ANYWHERE = /^(?:0\.0\.0\.0|::|\[::\])$/;
 
-/** The settings of `start mediator` where none were given; given addresses are completed. @throws ConfigError */
-export function mediatorPreset(given: (name: Name) => unknown): Partial<Record<Name, unknown>> {
+/** The settings of `start mediator` and `start agency` where none were given; given addresses are completed. @throws ConfigError */
+export function mediatorPreset(given: (name: Name) => unknown, command: string): Partial<Record<Name, unknown>> {
   const inbound = checked(SETTINGS.inbound, given('inbound') ?? MEDIATOR_INBOUND) as string[][];
+  if (command === AGENCY && given('legacy') === 'off')
+    throw new ConfigError('--legacy off: an agency has the endpoint of the 2018 Agent Protocol; start mediator runs without it');
   return {
+    agency: command === AGENCY ? (given('agency') ?? true) : given('agency'),
     openMediation: given('openMediation') ?? true,
     autoAcceptRequests: given('autoAcceptRequests') ?? true,
     inbound,

@@ -4,7 +4,7 @@ import { parse as parseYaml } from 'yaml';
 import { shownUrl, webhookUrl } from '../kernel/addresses.ts';
 import { FOREIGN_SETTINGS, type ForeignSetting, statusOf, storeOfAcapy } from './acapy.ts';
 import { checkEndorsement } from './endorsement.ts';
-import { MEDIATOR, mediatorPreset } from './mediator-preset.ts';
+import { AGENCY, MEDIATOR, mediatorPreset } from './mediator-preset.ts';
 import { type Config, eachSetting, longName, type Name, SETTINGS, type Setting } from './settings.ts';
 import { ConfigError, checked, fromText, OFF } from './values.ts';
 
@@ -25,7 +25,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   const flags = parser.parse_args([...argv]) as Record<string, unknown>;
   const file = yamlFile((flags.argFile as string | undefined) ?? env.ACAPY_ARG_FILE);
   const given = (name: Name): unknown => flags[name] ?? fromText(SETTINGS[name], env[SETTINGS[name].env]) ?? file[longName(SETTINGS[name])];
-  const preset = command === MEDIATOR ? mediatorPreset(given) : {};
+  const preset = command === MEDIATOR || command === AGENCY ? mediatorPreset(given, command) : {};
   const config: Record<string, unknown> = {};
   const shown: Record<string, unknown> = {};
   for (const [name, setting] of eachSetting()) {
@@ -93,6 +93,9 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   [MEDIATOR]:
     'Runs a mediator: --open-mediation --auto-accept-requests, HTTP and WebSockets on port 3000 unless --inbound-transport is given. ' +
     'Prints an invitation for wallets, the same at each start, and its QR code. Needs --endpoint; takes all flags of start.',
+  [AGENCY]:
+    'Runs an agency: a mediator as start mediator runs it, with cloud agents for edge agents (--agency) and the endpoint of the 2018 Agent Protocol. ' +
+    'It has keys of its own and none of its clients; give it a database of its own. Prints an invitation for edges. Needs --endpoint.',
   provision: 'Creates the database and, with --seed, the DID; then ends. Takes the flags of start.',
   export: 'Writes a backup; then ends. Takes the flags of start.',
   import: 'Reads a backup; then ends. Takes the flags of start.',

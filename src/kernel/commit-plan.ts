@@ -130,6 +130,7 @@ export async function planCommit(
   const mail = blockedBy ? sealed.map((payload): DeliverPayload => ({ ...payload, blockedBy })) : sealed;
   const posted = blockedBy ? postBehindBarrier(plan, mail, blockedBy, following, written) : post(plan, mail);
   const keylist = effects.deregisterKeys?.length ? [keylistJob(ctx.tenant, { removedKeys: [...effects.deregisterKeys] })] : [];
+  const sealedBefore = (effects.post ?? []).map((payload) => deliverJob(ctx.tenant, payload));
   const deferredAnswer = blockedBy !== undefined && !origin.job && mail.length === 0 && following.length === 0;
 
   const { formats } = kernel.registry;
@@ -154,11 +155,18 @@ export async function planCommit(
       deletes: written.deletes,
       keys: effects.keys,
       removedKeys: effects.removedKeys,
-      keyOwners: effects.keyOwners?.map(({ mediation: _through, ...owner }): KeyOwner => ({ ...owner, tenant: ctx.tenant })),
+      keyOwners: effects.keyOwners?.map(({ mediation: _through, route: _hint, ...owner }): KeyOwner => ({ ...owner, tenant: ctx.tenant })),
       removedKeyOwners: effects.removedKeyOwners,
       invalidate: effects.invalidate,
       events: written.events,
-      jobs: [...written.jobs, ...orders.filter((one) => !following.includes(one)), ...posted.jobs, ...keylist, ...(origin.jobs ?? [])],
+      jobs: [
+        ...written.jobs,
+        ...orders.filter((one) => !following.includes(one)),
+        ...posted.jobs,
+        ...sealedBefore,
+        ...keylist,
+        ...(origin.jobs ?? []),
+      ],
       mail: posted.kept.length > 0 ? posted.kept : undefined,
       acknowledged:
         effects.acknowledged?.length && ctx.connection ? [{ mailbox: ctx.connection.id, ids: effects.acknowledged }] : undefined,
@@ -298,9 +306,16 @@ function postBehindBarrier(
 ): Posted {
   const { tenant } = ctx;
   const jobs = mail.filter(({ endpoint }) => endpoint).map((payload) => deliverJob(tenant, payload, ctx.now + BARRIER_MS));
-  const keys = effects.keyOwners!.flatMap(({ kid, kind, target: of, mediation: through }) =>
+  const keys = effects.keyOwners!.flatMap(({ kid, kind, target: of, mediation: through, route }) =>
     through
-      ? [{ verkey: kid, connection: kind === 'connection' ? of : undefined, wallet: mediation.tenant === tenant ? undefined : tenant }]
+      ? [
+          {
+            verkey: kid,
+            connection: kind === 'connection' ? of : undefined,
+            wallet: mediation.tenant === tenant ? undefined : tenant,
+            route,
+          },
+        ]
       : [],
   );
   const kept = mail.filter(({ endpoint, connection, transient }) => !endpoint && connection !== undefined && !transient);

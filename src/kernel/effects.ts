@@ -3,7 +3,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { KeyOwner, KeyWrite } from '../ports/store.ts';
 import type { DecisionOrder } from './decisions.ts';
-import type { Endorsement } from './jobs.ts';
+import type { DeliverPayload, Endorsement } from './jobs.ts';
 import type { ConnectionlessPeer, LoadedRecord, RecordDef, RecordValue } from './record.ts';
 
 /** Where a message goes: a connection's keys, or a service named by an invitation. */
@@ -126,6 +126,8 @@ export interface Effects {
   readonly record?: Omit<Change, 'def' | 'base'>;
   readonly others?: readonly Change[];
   readonly send?: readonly Outgoing[];
+  /** Mail that is sealed already, or that an agency gives back. */
+  readonly post?: readonly DeliverPayload[];
   readonly next?: readonly NextCommand[];
   readonly work?: readonly WorkOrder[];
   readonly ledger?: readonly LedgerOrder[];
@@ -168,4 +170,11 @@ export type SessionMode = 'route' | 'implicit' | 'live';
 /** A key of ours and what it serves. Nothing that shows a mediated key leaves before its mediator has confirmed the key. */
 export interface NewKeyOwner extends Omit<KeyOwner, 'tenant'> {
   readonly mediation?: { readonly tenant: string; readonly id: string };
+  /** What an agency is told of a name that is no key: its kind, and when (ms) it means nothing any more. */
+  readonly route?: RouteHint;
+}
+
+export interface RouteHint {
+  readonly kind: string;
+  readonly expires?: number;
 }

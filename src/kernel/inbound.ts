@@ -5,7 +5,7 @@ import type { Kernel } from './context.ts';
 import { deferForLockedWallet } from './deferred-inbox.ts';
 import { type CreateRelay, MAX_FORWARD_DEPTH } from './forwarding.ts';
 import { isPeer } from './identity.ts';
-import type { MessageFormat, Opened, Refusal } from './message-format.ts';
+import type { MessageFormat, Opened, PassedOn, Refusal } from './message-format.ts';
 import { type Arrival, arrivalOf, type Drop, type Handled, handle } from './message-transition.ts';
 import type { Channel, Incoming } from './protocol.ts';
 import type { InboundSession, MailIds, Received } from './received.ts';
@@ -30,19 +30,28 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
       if (opened.locked !== undefined) await deferForLockedWallet(kernel, opened.locked, body, session);
       return refuse(opened.refused);
     }
+    if ('passOn' in opened) {
+      const refused = await relay.passOn(opened.passOn);
+      return refused === undefined ? {} : refuse(refused);
+    }
+    return await receiveOpened(format!, opened, body, session);
+  }
+
+  async function receiveOpened(format: MessageFormat, opened: Opened, body: Uint8Array, session: InboundSession): Promise<Received> {
     const { owner, message } = opened;
     kernel.count('messages_received', owner.tenant);
-    const known = format!.traits.didcomm ? kernel.registry.message(message.type) : 'unknown-type';
+    const known = format.traits.didcomm ? kernel.registry.message(message.type) : 'unknown-type';
     if (typeof known !== 'string') {
       if (known.protocol.relayed) {
-        const refused = await relay(owner.tenant, message, session);
+        const refused = await relay.forward(owner.tenant, message, session);
         return refused === undefined ? {} : refuse(refused);
       }
       const confirmed = confirmedBy(kernel, owner, message, known, session);
       if (confirmed) return { acknowledging: confirmed };
+      if (known.step.carriesInside) return await receiveInside(opened, known, body, session);
       await receiveCarried(message, known, session);
     }
-    const arrival = arrivalOf(kernel, opened, format!.traits, channelOf(owner, message, session), session.open);
+    const arrival = arrivalOf(kernel, opened, format.traits, channelOf(owner, message, session), session.open);
     let outcome: Handled | Drop;
     try {
       const take = (): Promise<Handled | Drop> => handle(kernel, transition, arrival);
@@ -59,7 +68,7 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
     }
     if (!('drop' in outcome)) return answerTo(kernel, arrival, outcome);
     const { drop: reason, detail = reason } = outcome;
-    if (format!.dropped) format!.dropped({ owner, message, reason, detail });
+    if (format.dropped) format.dropped({ owner, message, reason, detail });
     // a known key costs the look-up that an unknown one costs
     else await kernel.db.store.keyOwner(owner.kid);
     return refuse(reason);
@@ -80,13 +89,29 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
     }
   }
 
+  /** What an agency has passed on to one of our devices: it comes under the key of the connection with the agency, which only that knows. */
+  async function receiveInside({ owner, message }: Opened, { step, body: check }: KnownMessage, body: Uint8Array, session: InboundSession) {
+    const format = kernel.messageFormats.find(({ openInside }) => openInside !== undefined);
+    if (!format?.openInside || owner.kind !== 'connection' || !check.check(message.body)) return refuse('inside_invalid');
+    const { settings } = await kernel.profiles.of(owner.tenant);
+    const { cloudAgent } = settings;
+    if (cloudAgent?.tenant !== owner.tenant || cloudAgent.connection !== owner.target) return refuse('inside_invalid');
+    const opened = await format.openInside(step.carriesInside!(message));
+    if (!('refused' in opened)) return await receiveOpened(format, opened, body, { canReply: false, kept: session.kept });
+    if (opened.locked !== undefined) await deferForLockedWallet(kernel, opened.locked, body, session);
+    return refuse(opened.refused);
+  }
+
   const receive: Receive = (body, session) =>
     kernel.trace.span('message receive', {}, () => receiveTraced(body, session), { kind: 'server' });
   return receive;
 }
 
 /** Asks each message format in turn. */
-async function open(formats: readonly MessageFormat[], body: Uint8Array): Promise<{ format?: MessageFormat; opened: Opened | Refusal }> {
+async function open(
+  formats: readonly MessageFormat[],
+  body: Uint8Array,
+): Promise<{ format?: MessageFormat; opened: Opened | PassedOn | Refusal }> {
   for (const format of formats) {
     const opened = await format.open(body);
     if (opened !== 'not-mine') return { format, opened };

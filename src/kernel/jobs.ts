@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { EventWrite, JobWrite } from '../ports/store.ts';
+import type { RouteHint } from './effects.ts';
 import { newId } from './ids.ts';
 import type { ConnectionlessPeer } from './record.ts';
 
@@ -30,6 +31,14 @@ export interface DeliverPayload {
   record?: AnswerRef;
   /** It shows keys of ours, and does not leave before their mediator has confirmed them. */
   blockedBy?: KeyRegistrationBarrier;
+  /** What a cloud agent sends to one host has a lane of its own. */
+  lane?: string;
+  /** It is given up at this time (ms). */
+  until?: number;
+  /** The command that follows when it is given up, with the reason as `reason`. */
+  onFailure?: Pick<CommandPayload, 'protocol' | 'command' | 'category' | 'id' | 'input'>;
+  /** An agency has given it back, for this reason. */
+  returned?: string;
 }
 
 /** Keys of ours, and the mediation through which mail for them comes. */
@@ -45,7 +54,7 @@ export interface KeyRegistrationBarrier {
 export type KeylistPayload =
   | {
       mediation: { tenant: string; id: string };
-      keys: { verkey: string; connection?: string; wallet?: string }[];
+      keys: { verkey: string; connection?: string; wallet?: string; route?: RouteHint }[];
       /** Lanes whose mail waits for this. */
       lanes: string[];
       /** A message in a mailbox. */
@@ -135,7 +144,7 @@ const job = (kind: JobWrite['kind'], lane: string, payload: object, callId?: str
 
 /** Lane of a peer's mail: one per connection, or per endpoint where there is none. */
 const deliverLane = (tenant: string, payload: DeliverPayload): string =>
-  `deliver:${tenant}:${payload.connection ?? shortHash(payload.endpoint ?? '')}`;
+  `deliver:${tenant}:${payload.lane ?? payload.connection ?? shortHash(payload.endpoint ?? '')}`;
 
 export const deliverJob = (tenant: string, payload: DeliverPayload, notBefore?: number): JobWrite =>
   job('deliver', deliverLane(tenant, payload), payload, undefined, payload.endpoint ? notBefore : (notBefore ?? NEVER));

@@ -18,6 +18,11 @@ export interface Refusal {
   readonly locked?: string;
 }
 
+/** What is not for this instance, though its outer seal is: the cloud agent that has the name in it is given what was inside. */
+export interface PassedOn {
+  readonly passOn: { readonly owner: KeyOwner; readonly inside: JsonObject };
+}
+
 /** A message to seal, and the step that sends it. */
 export interface Sealing {
   readonly protocol: Protocol;
@@ -61,7 +66,9 @@ export interface MessageFormat {
   readonly name: string;
   readonly traits: MessageTraits;
   /** @returns `not-mine` where the bytes are of another format */
-  open(body: Uint8Array): Promise<Opened | Refusal | 'not-mine'>;
+  open(body: Uint8Array): Promise<Opened | PassedOn | Refusal | 'not-mine'>;
+  /** The second half of opening, for what an agency has passed on. */
+  openInside?(inside: JsonObject): Promise<Opened | Refusal>;
   /** Whether messages to the peer of this connection, or to one without a connection, have this format. */
   isFormatOf(connection: LoadedRecord | undefined): boolean;
   /**

@@ -154,6 +154,8 @@ export interface MessageStep<V extends RecordValue = RecordValue> {
   readonly mail?: (message: Incoming, mode: SessionMode | undefined) => MailQuery | undefined;
   /** Envelopes that it brings, as JSON text: each is received as if it had come by itself, before the step runs. */
   readonly carries?: (message: Incoming) => readonly string[];
+  /** The inside of another format that it brings, whose outer seal an agency has opened: it is received in its place, whoever packed it. */
+  readonly carriesInside?: (message: Incoming) => JsonObject;
   /**
    * Acknowledgement-only message: the ids of its sender's mail that has come. In live mode the delivery session handles it in batches and the step is skipped.
    */

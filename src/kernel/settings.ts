@@ -1,5 +1,20 @@
 import type { EndorsementSettings } from './endorsement.ts';
 
+/** A cloud agent of ours: whose record names it, the connection with its agency, and what peers are told. */
+export interface CloudAgent {
+  readonly tenant: string;
+  readonly id: string;
+  readonly connection: string;
+  /** The mediation of the same connection. */
+  readonly mediation: string;
+  readonly endpoint: string;
+  readonly did: string;
+  readonly verkey: string;
+  readonly generation: number;
+  /** A newer copy of this wallet has its place. */
+  readonly superseded: boolean;
+}
+
 /** The configuration that steps may see: per tenant, from flags. */
 export interface Settings {
   readonly label: string;
@@ -49,6 +64,14 @@ export interface Settings {
   readonly openMediation?: boolean;
   /** How many keys one connection may have forwarded; default 10,000. */
   readonly mediatorMaxKeys?: number;
+  /** Gives whoever has mediation a cloud agent too. */
+  readonly agency?: boolean;
+  /** How many messages a cloud agent may send through this agency in a day; default 10,000. */
+  readonly agencyRelays?: number;
+  /** The cloud agent that this agent has at an agency: where peers of the 2018 Agent Protocol write to. */
+  readonly cloudAgent?: CloudAgent;
+  /** Mail goes out through the agency. */
+  readonly relayThroughAgency?: boolean;
   /** The mediator of new keys, unless a call names another, and whose mediation it is. */
   readonly mediator?: { readonly tenant: string; readonly id: string; readonly endpoint: string; readonly routingKeys: readonly string[] };
   readonly endorsement: EndorsementSettings;

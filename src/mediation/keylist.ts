@@ -5,24 +5,29 @@ import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
 import { type KeylistPayload, type KeyRegistrationBarrier, payloadOf } from '../kernel/jobs.ts';
-import type { ClaimedJob, Database, StoredRecord } from '../ports/store.ts';
-import { mediationId } from './names.ts';
+import { idIn2018 } from '../kernel/key-owners.ts';
+import type { ClaimedJob, Database, Lookup, StoredRecord } from '../ports/store.ts';
+import { edgeDeviceId, mediationId } from './names.ts';
 import { createUpdateQueue, type UpdateQueue } from './update-queue.ts';
 
 const CAP_MS = 10 * 60_000;
 const PROTOCOL = 'coordinate-mediation';
+const AGENCY = 'agency';
 
 type Registration = Extract<KeylistPayload, { keys: unknown }>;
 
 /** The state of keys at their mediator. */
 export type Standing = 'known' | 'unknown' | { readonly refused: string };
 
+/** Where this side notes what a mediator knows: of a key, or of a name that its agency knows. */
+function entryOf(name: string): Lookup {
+  const id = idIn2018(name);
+  return id === undefined ? { category: 'keylist', tag: 'client', equals: name } : { category: 'agency_route', tag: 'edge', equals: id };
+}
+
 /** Whether a mediator has confirmed keys of ours, by the database. */
 export async function standingOf({ store }: Pick<Database, 'store'>, { mediation, keys }: KeyRegistrationBarrier): Promise<Standing> {
-  const rows = await store.load(mediation.tenant, [
-    { category: 'mediation', id: mediation.id },
-    ...keys.map((verkey) => ({ category: 'keylist', tag: 'client', equals: verkey })),
-  ]);
+  const rows = await store.load(mediation.tenant, [{ category: 'mediation', id: mediation.id }, ...keys.map((name) => entryOf(name))]);
   const [[granted] = [], ...found] = rows;
   if (granted?.state !== 'granted') return { refused: 'the mediation is over' };
   const of = (list: StoredRecord[]): StoredRecord | undefined => list.find((row) => row.connection === granted.connection);
@@ -72,6 +77,22 @@ export function createKeylistWorker(
       await wake(lane).catch((error: unknown) => kernel.log.warn({ err: error }, 'mail that waited for a mediator goes a little later'));
   }
 
+  /** Tells a mediator of keys, and of names, as far as it does not know them. */
+  async function registerAll(mediation: Registration['mediation'], keys: Registration['keys']): Promise<void> {
+    const [verkeys, names] = [
+      keys.filter(({ verkey }) => idIn2018(verkey) === undefined),
+      keys.filter(({ verkey }) => idIn2018(verkey) !== undefined),
+    ];
+    const input = (body: object) => ({ body, query: {} });
+    if (verkeys.length > 0)
+      await calls.call(mediation.tenant, PROTOCOL, 'register', { record: mediation.id, input: input({ keys: verkeys }) });
+    if (names.length === 0) return;
+    const connection = await agencyOf(db, mediation);
+    if (connection === undefined) return;
+    const routes = names.map(({ verkey, wallet, route }) => ({ name: idIn2018(verkey)!, wallet, ...route }));
+    await calls.call(mediation.tenant, AGENCY, 'register', { record: edgeDeviceId('edge', connection), input: input({ routes }) });
+  }
+
   /** Mail that waits at the head of a lane is looked at now. Where somebody has the lane, or this process dies before, that happens a little later by itself. */
   async function wake(name: string): Promise<void> {
     const [claimed] = await db.jobs.claim({ owner, lanes: 1, perLane: 1, leaseMs: 10_000, lane: name });
@@ -92,9 +113,8 @@ export function createKeylistWorker(
     try {
       let now = await standingOf(db, awaited(payload));
       if (now === 'unknown') {
-        const input = { body: { keys }, query: {} };
         const standing = (): Promise<Standing> => standingOf(db, awaited(payload));
-        const register = (): Promise<unknown> => calls.call(mediation.tenant, PROTOCOL, 'register', { record: mediation.id, input });
+        const register = (): Promise<unknown> => registerAll(mediation, keys);
         await update(mediation, register, async () => (await standing()) !== 'unknown');
         now = await standing();
       }
@@ -116,9 +136,48 @@ export function createKeylistWorker(
   };
 }
 
+/** The connection of a mediation. */
+async function agencyOf({ store }: Pick<Database, 'store'>, { tenant, id }: Registration['mediation']): Promise<string | undefined> {
+  const [[row] = []] = await store.load(tenant, [{ category: 'mediation', id }]);
+  return row?.connection;
+}
+
+/** Deregisters names of a tenant with the agency that has them, its own or the base wallet's. */
+async function deregisterNames(
+  { db, base }: Kernel,
+  calls: Calls,
+  update: UpdateQueue,
+  tenant: string,
+  names: readonly string[],
+): Promise<void> {
+  for (const of of new Set([tenant, base])) {
+    const lists = (): Promise<StoredRecord[][]> =>
+      db.store.load(
+        of,
+        names.map((name) => ({ category: 'agency_route', tag: 'edge', equals: name })),
+      );
+    const known = new Map<string, string[]>();
+    for (const { value, connection } of (await lists()).flat()) {
+      const { name, wallet_id = of } = value as { name: string; wallet_id?: string };
+      if (wallet_id === tenant && connection) known.set(connection, [...(known.get(connection) ?? []), name]);
+    }
+    for (const [connection, removed] of known) {
+      const record = edgeDeviceId('edge', connection);
+      const unregister = (): Promise<unknown> =>
+        calls.call(of, AGENCY, 'unregister', { record, input: { body: { names: removed }, query: {} } });
+      const isForgotten = async (): Promise<boolean> => !(await lists()).flat().some((row) => row.connection === connection);
+      await update({ tenant: of, id: mediationId('client', connection) }, unregister, isForgotten).catch((thrown: unknown) => {
+        if (asAppError(thrown).row.retry) throw thrown;
+      });
+    }
+  }
+}
+
 /** Deregisters keys of a tenant with the mediators that have them, its own or the base wallet's. */
 async function deregister(kernel: Kernel, calls: Calls, update: UpdateQueue, tenant: string, keys: readonly string[]): Promise<void> {
   const { db } = kernel;
+  const names = keys.flatMap((name) => idIn2018(name) ?? []);
+  if (names.length > 0) await deregisterNames(kernel, calls, update, tenant, names);
   for (const of of new Set([tenant, kernel.base])) {
     const rows = await db.store.load(
       of,

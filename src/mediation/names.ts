@@ -1,3 +1,4 @@
+import { OWN_PREFIX } from '../didcomm/message-types.ts';
 import { hashId } from '../kernel/ids.ts';
 
 /** The `kind` of a mediator's own routing key (RFC 0094). */
@@ -12,6 +13,15 @@ export const mediatedName = (tenant: string, verkey: string): string => `mediate
  */
 export const mediationId = (role: 'server' | 'client', connection: string): string =>
   hashId(`mediation ${role} ${connection}`, connection[14] === '4' ? 4 : 8);
+
+/** The protocol of agencies: a mediator that keeps cloud agents too. */
+export const AGENCY_URI = `${OWN_PREFIX}agency/1.0`;
+
+/** The device of a connection, one for each side of it. */
+export const edgeDeviceId = (role: 'agency' | 'edge', connection: string): string => hashId(`edge device ${role} ${connection}`);
+
+/** The name that is invalidated when the devices of a connection's cloud agent change. */
+export const fellowsName = (connection: string): string => `fellows:${connection}`;
 
 /** The name that is invalidated when the devices of a connection change. */
 export const deviceName = (connection: string): string => `device:${connection}`;

@@ -1,25 +1,18 @@
 import { hash } from 'node:crypto';
+import { pack } from '../didcomm/envelope-v1.ts';
 import { readForward, wrapForward } from '../didcomm/forward.ts';
-import { asAppError } from '../errors.ts';
-import { BoundedMap } from '../kernel/bounded-map.ts';
-import type { Kernel, Profile } from '../kernel/context.ts';
+import type { Kernel } from '../kernel/context.ts';
 import { MAX_FORWARD_DEPTH, type Relay } from '../kernel/forwarding.ts';
-import { commandJob, deliverJob, eventOf } from '../kernel/jobs.ts';
+import { deliverJob } from '../kernel/jobs.ts';
+import { composeMessage } from '../kernel/message.ts';
+import type { PassedOn } from '../kernel/message-format.ts';
+import type { Incoming } from '../kernel/protocol.ts';
 import type { InboundSession } from '../kernel/received.ts';
 import { loadedRecord } from '../kernel/record.ts';
 import { destinationOf } from '../kernel/seal.ts';
-import type { JsonObject } from '../ports/json.ts';
-import type { Commit, KeyOwner } from '../ports/store.ts';
-import { deviceName, mediatedName } from './names.ts';
-
-/** Envelopes that are known again after they were fetched. */
-const RECENT_ENVELOPES = 50_000;
-/** The interval of webhooks that one mailbox is full. */
-const NOTIFY_EVERY_MS = 60_000;
-const NOTIFIED_MAILBOXES = 10_000;
-const KNOWN_DEVICES = 50_000;
-/** How long a message waits before the device of its owner is called: a wallet on a socket has it by then. */
-const CALL_AFTER_MS = 3000;
+import type { JobWrite, KeyOwner } from '../ports/store.ts';
+import { type CloudAgent, type Copy, createMailboxWriter } from './mailbox-writer.ts';
+import { AGENCY_URI, mediatedName } from './names.ts';
 
 /**
  * RFC 0094. A message for a key that a client of this mediator has registered is queued for it, or sent on where it has an address; for a key of this
@@ -33,84 +26,51 @@ export function createRelay(
   receive: (body: Uint8Array, session: InboundSession) => Promise<unknown>,
 ): Relay {
   const { store } = kernel.db;
-  const notified = new BoundedMap<string, number>(NOTIFIED_MAILBOXES);
-  const devices = new BoundedMap<string, boolean>(KNOWN_DEVICES);
-  const called = new BoundedMap<string, number>(KNOWN_DEVICES);
-  const recent = new BoundedMap<string, true>(RECENT_ENVELOPES);
-  kernel.db.jobs.subscribe(({ invalidate }) => {
-    for (const name of invalidate) name === '*' ? devices.clear() : devices.delete(name);
-  });
+  const { fellowsOf, keepAll, forwarded } = createMailboxWriter(kernel);
 
-  /** Whether the owner of a mailbox has notified of a device that can be called. */
-  async function hasDevice(tenant: string, mailbox: string): Promise<boolean> {
-    const known = devices.get(deviceName(mailbox));
-    if (known !== undefined) return known;
-    const [rows] = await store.load(tenant, [{ category: 'device', id: mailbox }]);
-    const found = rows?.[0] !== undefined;
-    devices.set(deviceName(mailbox), found);
-    return found;
-  }
-
-  function forwarded({ settings, webhooks }: Profile, tenant: string, mailbox: string, recipient: string): Pick<Commit, 'events' | 'jobs'> {
-    if (!settings.monitorForward) return {};
-    const payload: JsonObject = { connection_id: mailbox, recipient_key: recipient, status: 'queued_for_delivery' };
-    return eventOf(tenant, webhooks, 'forward', mailbox, payload);
-  }
-
-  /** A webhook, now and then, for a mailbox whose owner fetches nothing any more. */
-  async function full(tenant: string, mailbox: string): Promise<void> {
-    kernel.count('forwards_refused_full', tenant);
-    const name = `${tenant} ${mailbox}`;
-    if (kernel.now() - (notified.get(name) ?? 0) < NOTIFY_EVERY_MS) return;
-    notified.set(name, kernel.now());
-    const { messages, bytes } = await store.mailbox(tenant, mailbox);
-    await emitMailbox(kernel, tenant, { connection_id: mailbox, reason: 'full', messages, bytes });
-  }
+  // a sender without an answer sends it again: while it is in the mailbox, its id is in use
+  const idOf = (mailbox: string, recipient: string, body: string): string =>
+    hash('sha256', `${mailbox} ${recipient} ${body}`, 'base64url').slice(0, 32);
 
   async function keep(tenant: string, mailbox: string, recipient: string, body: string): Promise<void> {
-    const profile = await kernel.profiles.of(tenant);
-    const { life, ...limit } = profile.settings.mailbox;
-    const now = kernel.now();
-    // a sender without an answer sends it again: while it is in the mailbox, its id is in use
-    const id = hash('sha256', `${mailbox} ${recipient} ${body}`, 'base64url').slice(0, 32);
-    if (recent.has(id)) {
-      kernel.count('forwards_repeated');
-      return;
+    const { connections, retention } = await fellowsOf(tenant, mailbox);
+    if (connections.length === 1) return keepAll(tenant, [{ id: idOf(mailbox, recipient, body), mailbox, recipient, body }], retention);
+    await toDevices(tenant, connections, retention, (device) => ({ id: idOf(device, recipient, body), recipient, body }));
+  }
+
+  /** A message for each device of a cloud agent, in one commit: kept, or sent to where the device has an address. */
+  async function toDevices(
+    tenant: string,
+    connections: readonly string[],
+    retention: number | undefined,
+    make: (connection: string, key: string) => Omit<Copy, 'mailbox'>,
+  ): Promise<void> {
+    const rows = await store.load(
+      tenant,
+      connections.map((id) => ({ category: 'connection', id })),
+    );
+    const copies: Copy[] = [];
+    const jobs: JobWrite[] = [];
+    for (const row of rows.flat()) {
+      const to = destinationOf(loadedRecord(row));
+      const key = to?.recipientKeys[0];
+      if (!to || key === undefined) continue;
+      const one = make(row.id, key);
+      if (!to.endpoint) copies.push({ ...one, mailbox: row.id });
+      else {
+        const envelope = wrapForward(one.body, key, to.routingKeys ?? []);
+        jobs.push(deliverJob(tenant, { envelope, endpoint: to.endpoint, connection: row.id }));
+      }
     }
-    const events = forwarded(profile, tenant, mailbox, recipient);
-    const jobs = [...(events.jobs ?? [])];
-    if ((await hasDevice(tenant, mailbox)) && now - (called.get(mailbox) ?? 0) >= CALL_AFTER_MS) {
-      called.set(mailbox, now);
-      jobs.push(
-        commandJob(
-          tenant,
-          { protocol: 'push-notifications-fcm', command: 'call', category: 'device', id: mailbox, input: {} },
-          undefined,
-          now + CALL_AFTER_MS,
-        ),
-      );
-    }
-    try {
-      await store.commit(tenant, {
-        ...events,
-        jobs,
-        mail: [{ id, mailbox, recipient, body, expires: now + life, limit }],
-      });
-      recent.set(id, true);
-      kernel.count('forwards_kept', tenant);
-    } catch (thrown) {
-      const { code } = asAppError(thrown);
-      if (code === 'mailbox-full') await full(tenant, mailbox);
-      if (code !== 'mail-known') throw thrown;
-      kernel.count('forwards_repeated');
-    }
+    await keepAll(tenant, copies, retention, jobs);
   }
 
   /** To a client that has an address: its mail goes there, and is kept where it has none any more. */
   async function sendOn(tenant: string, connection: string, recipient: string, body: string): Promise<void> {
     const [rows] = await store.load(tenant, [{ category: 'connection', id: connection }]);
     const to = rows?.[0] && destinationOf(loadedRecord(rows[0]));
-    if (!to?.endpoint) return keep(tenant, connection, recipient, body);
+    const { connections } = await fellowsOf(tenant, connection);
+    if (!to?.endpoint || connections.length > 1) return keep(tenant, connection, recipient, body);
     const profile = await kernel.profiles.of(tenant);
     // a client behind a mediator of its own is known there by the key of its connection with us
     const envelope = wrapForward(body, to.recipientKeys[0]!, to.routingKeys ?? []);
@@ -119,11 +79,27 @@ export function createRelay(
     kernel.count('forwards_sent', tenant);
   }
 
-  return async (tenant, message, session) => {
+  /** To the devices of a cloud agent: packed for each under the key of its connection, which this instance has not. */
+  async function passOn({ owner: { kid, tenant, target }, inside }: PassedOn['passOn']): Promise<string | undefined> {
+    const [rows] = await store.load(tenant, [{ category: 'cloud_agent', id: target }]);
+    const { devices = [], retention, no2018 } = (rows?.[0]?.value ?? {}) as unknown as Partial<CloudAgent>;
+    if (devices.length === 0 || no2018) return 'cloud_agent_off';
+    const connections = devices.map((one) => one.connection);
+    await toDevices(tenant, connections, retention, (connection, recipient) => {
+      const id = idOf(connection, kid, JSON.stringify(inside));
+      const message = composeMessage({ uris: [AGENCY_URI] }, { type: 'payload', id, body: inside });
+      // by nobody: a sender's key would open it too
+      return { id, recipient, body: pack({ message: JSON.stringify(message), recipients: [recipient] }) };
+    });
+    kernel.count('payloads_passed_on', tenant);
+    return undefined;
+  }
+
+  async function forward(tenant: string, message: Incoming, session: InboundSession): Promise<string | undefined> {
     const depth = (session.depth ?? 0) + 1;
-    const forward = readForward(message.body);
-    if (!forward || depth > MAX_FORWARD_DEPTH) return 'forward_invalid';
-    const { to, msg } = forward;
+    const read = readForward(message.body);
+    if (!read || depth > MAX_FORWARD_DEPTH) return 'forward_invalid';
+    const { to, msg } = read;
     const client = await ownerOf(mediatedName(tenant, to));
     if (client) {
       await (client.kind === 'relay' ? sendOn : keep)(tenant, client.target, to, msg);
@@ -132,11 +108,7 @@ export function createRelay(
     if (!(await ownerOf(to))) return 'forward_unknown';
     await receive(Buffer.from(msg), { canReply: false, kept: session.kept, depth });
     return undefined;
-  };
-}
+  }
 
-/** The webhook `mailbox`: `full`, `expired`, `undeliverable`. */
-export async function emitMailbox(kernel: Kernel, tenant: string, payload: JsonObject & { connection_id: string }): Promise<void> {
-  const { webhooks } = await kernel.profiles.of(tenant);
-  await kernel.db.store.commit(tenant, eventOf(tenant, webhooks, 'mailbox', payload.connection_id, payload));
+  return { forward, passOn };
 }

@@ -4,9 +4,10 @@ import type { Change } from '../kernel/effects.ts';
 import { renamed } from '../kernel/former-names.ts';
 import { keysInUse, listedKeys } from '../kernel/identity.ts';
 import { hashId } from '../kernel/ids.ts';
+import { id2018 } from '../kernel/key-owners.ts';
 import { changed, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
-import { mediationId } from '../mediation/names.ts';
+import { edgeDeviceId, mediationId } from '../mediation/names.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** The peer's endpoint and profile in the 2018 Agent Protocol, under `agent2018` in the record. */
@@ -23,9 +24,6 @@ export interface Agent2018Peer {
 
 /** The connection of an owner whose key the configuration names. */
 export const ownerConnection = (verkey: string): string => hashId(`owner ${verkey}`);
-
-/** The name under which the owner of a nonce or a DID is stored, apart from keys. */
-export const id2018 = (id: string): string => `2018 ${id}`;
 
 /** A pairwise connection, under the names of ACA-Py's ConnRecord; the members after `error_msg` are this agent's own and never leave it. */
 export interface ConnectionValue {
@@ -73,6 +71,8 @@ export interface ConnectionValue {
   reusable?: boolean;
   /** The peer mediates for us, or we for it: what is of that goes with the connection. */
   mediation?: readonly ('server' | 'client')[];
+  /** The peer has a cloud agent of ours, or is the agency of ours: what is of that goes with the connection. */
+  agency?: 'agency' | 'edge';
   /** The mediator that an invitation was made or received with; or none at all, since the peer is to be one. */
   mediator?: { readonly [member: string]: unknown };
   unmediated?: boolean;
@@ -171,17 +171,30 @@ export const connection = defineRecord<ConnectionValue>({
   removed: ({ id, value }) => {
     const { my_verkey, my_did, their_did, request_id, invitation_msg_id: offer } = value;
     const of2018 = value.protocol === 'connection-2018' ? [my_did, their_did, request_id, offer, offer && `offer ${offer}`] : [];
+    const ids = of2018.filter((name) => name !== undefined).map(id2018);
     const key = my_verkey && !value.my_did_shared ? [my_verkey] : [];
     return {
-      removedKeyOwners: [...key, ...of2018.filter((name) => name !== undefined).map(id2018)],
+      removedKeyOwners: [...key, ...ids],
       removedKeys: key,
-      deregisterKeys: [...(value.mediated ? key : []), ...invitationMediated(value)],
-      next: value.mediation?.map((role) => ({
-        protocol: 'coordinate-mediation',
-        command: 'purge',
-        record: { category: 'mediation', id: mediationId(role, id) },
-        input: { connection: id, role },
-      })),
+      deregisterKeys: [...(value.mediated ? (value.protocol === 'connection-2018' ? ids : key) : []), ...invitationMediated(value)],
+      next: [
+        ...(value.mediation ?? []).map((role) => ({
+          protocol: 'coordinate-mediation',
+          command: 'purge',
+          record: { category: 'mediation', id: mediationId(role, id) },
+          input: { connection: id, role },
+        })),
+        ...(value.agency === undefined
+          ? []
+          : [
+              {
+                protocol: 'agency',
+                command: 'leave',
+                record: { category: 'edge_device', id: edgeDeviceId(value.agency, id) },
+                input: { connection: id },
+              },
+            ]),
+      ],
     };
   },
   admin: {

@@ -3,6 +3,7 @@ import { globSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { registry, type Some } from '../../test/support/steps.ts';
 import { type LoadedRecord, viewOf } from '../kernel/record.ts';
+import { edgeDeviceId } from '../mediation/names.ts';
 
 /** What each kind of record shows of itself: to controllers, in ordinary webhooks, and to the search. Whatever is called SECRET is in no view. */
 
@@ -667,6 +668,73 @@ const ROWS: readonly Row[] = [
     tags: { thread: 't1' },
   },
   {
+    category: 'agency_relay',
+    record: { id: 'r1', state: 'sent', value: { endpoint: 'https://peer.example', connection: 'c1' } },
+    view: { relay_id: 'r1', state: 'sent' },
+    tags: { connection: 'c1' },
+  },
+  {
+    category: 'agency_route',
+    record: { id: 'r1', role: 'edge', value: { kind: 'did', name: 'D', role: 'edge', confirmed: false } },
+    view: { route_id: 'r1', kind: 'did', confirmed: false },
+    tags: { edge: 'D' },
+  },
+  {
+    category: 'cloud_agent',
+    record: {
+      id: 'a1',
+      state: 'provisioned',
+      value: {
+        devices: [{ connection: 'c1', label: 'phone', added: AT }],
+        codes: [{ hash: 'H', expires: AT }],
+        routes: 3,
+        retention: 24 * 3600_000,
+        no2018: true,
+        relayed: { day: 1, messages: 2 },
+      },
+    },
+    view: {
+      cloud_agent_id: 'a1',
+      created_at: TIME,
+      devices: [{ connection_id: 'c1', label: 'phone', added_at: TIME }],
+      routes: 3,
+      relayed_today: 2,
+      retention_days: 1,
+      legacy: false,
+    },
+    tags: { device: ['c1'], code: ['H'] },
+  },
+  {
+    category: 'edge_device',
+    record: {
+      id: 'd1',
+      state: 'provisioned',
+      role: 'edge',
+      value: {
+        connection_id: 'c1',
+        role: 'edge',
+        generation: 2,
+        endpoint: 'https://agency.example',
+        did: 'D',
+        verkey: 'V',
+        thread_id: 't1',
+      },
+    },
+    view: {
+      state: 'provisioned',
+      created_at: TIME,
+      updated_at: TIME,
+      device_id: 'd1',
+      role: 'edge',
+      connection_id: 'c1',
+      generation: 2,
+      endpoint: 'https://agency.example',
+      endpoint_did: 'D',
+      endpoint_verkey: 'V',
+    },
+    tags: { edge: 'yes', connection_id: 'c1', thread: 't1' },
+  },
+  {
     category: 'keylist',
     record: { id: 'k1', role: 'client', value: { connection_id: 'c1', recipient_key: 'did:key:z', role: 'client', verkey: 'V' } },
     view: { created_at: TIME, updated_at: TIME, record_id: 'k1', role: 'client', connection_id: 'c1', recipient_key: 'did:key:z' },
@@ -891,15 +959,16 @@ describe('records', () => {
 
   test('what goes with a connection: its keys, what names it, and the mediations on it', () => {
     const removed = (value: object, id = 'c1') => plain(KINDS.get('connection')!.removed!(of({ record: { id, value } } as Row)));
-    const none = { removedKeyOwners: [], removedKeys: [], deregisterKeys: [] };
+    const none = { removedKeyOwners: [], removedKeys: [], deregisterKeys: [], next: [] };
     assert.deepEqual(removed({}), none);
-    assert.deepEqual(removed({ my_verkey: 'K' }), { removedKeyOwners: ['K'], removedKeys: ['K'], deregisterKeys: [] });
+    assert.deepEqual(removed({ my_verkey: 'K' }), { ...none, removedKeyOwners: ['K'], removedKeys: ['K'] });
     // the key of a DID of the wallet has other uses
     assert.deepEqual(removed({ my_verkey: 'K', my_did_shared: true, mediated: true }), none);
     assert.deepEqual(removed({ my_verkey: 'K', mediated: true, invitation_mediated: true, invitation_key: 'I' }), {
       removedKeyOwners: ['K'],
       removedKeys: ['K'],
       deregisterKeys: ['K', 'I'],
+      next: [],
     });
     const names = (removed({ protocol: 'connection-2018', my_did: 'D', invitation_msg_id: 'n' }) as { removedKeyOwners: string[] })
       .removedKeyOwners;
@@ -909,6 +978,19 @@ describe('records', () => {
       next.map(({ command, input }) => [command, input]),
       [['purge', { connection: 'c1', role: 'client' }]],
     );
+    const left = removed({ protocol: 'connection-2018', my_did: 'D', mediated: true, agency: 'edge' }) as Record<
+      'next' | 'deregisterKeys',
+      object
+    >;
+    assert.deepEqual(left.deregisterKeys, ['2018 D'], 'an agency has its names');
+    assert.deepEqual(left.next, [
+      {
+        protocol: 'agency',
+        command: 'leave',
+        record: { category: 'edge_device', id: edgeDeviceId('edge', 'c1') },
+        input: { connection: 'c1' },
+      },
+    ]);
   });
 
   test('the deletion of a credential has a webhook that names it by id', () => {

@@ -1,11 +1,13 @@
 import { asAppError } from '../errors.ts';
+import type { Calls } from '../kernel/calls.ts';
 import { now } from '../kernel/clock.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Effects } from '../kernel/effects.ts';
 import type { Engine } from '../kernel/engine.ts';
 import { backoff, type JobOutcome } from '../kernel/job-outcome.ts';
-import { payloadOf } from '../kernel/jobs.ts';
+import { commandJob, payloadOf } from '../kernel/jobs.ts';
 import type { StepContext } from '../kernel/protocol.ts';
+import type { CloudAgent } from '../kernel/settings.ts';
 import { standingOf } from '../mediation/keylist.ts';
 import type { Lines } from '../mediation/mediator-lines.ts';
 import type { ClaimedJob } from '../ports/store.ts';
@@ -23,6 +25,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 export function createDelivery(
   kernel: Kernel,
   engine: Engine,
+  calls: Calls,
   outbound: Outbound,
   lines: Lines,
   admission: Admission,
@@ -31,7 +34,11 @@ export function createDelivery(
   const notes = new Map<string, Promise<void>>();
   /** Writes to the records that a message belongs to what became of it: to its connection, and where it has none, or there is no more hope, to its exchange. */
   async function report(job: ClaimedJob, text: string | undefined, final: boolean): Promise<void> {
-    const { connection, record } = payloadOf('deliver', job);
+    const { connection, record, onFailure } = payloadOf('deliver', job);
+    if (final && onFailure && text !== undefined) {
+      const command = { ...onFailure, input: { ...onFailure.input, reason: text } };
+      await kernel.db.store.commit(job.tenant, { jobs: [commandJob(job.tenant, command)] });
+    }
     if (connection !== undefined)
       await note(job.tenant, { category: 'connection', id: connection }, text, ({ record: known }) => ({
         patch: { error_msg: text },
@@ -91,8 +98,36 @@ export function createDelivery(
     }
   }
 
+  /** The cloud agent that mail goes out through: not that to the agency itself, and none whose answers come on the same connection. */
+  async function agencyOf(job: ClaimedJob): Promise<CloudAgent | undefined> {
+    const { connection, pulls } = payloadOf('deliver', job);
+    const { cloudAgent, relayThroughAgency } = (await kernel.profiles.of(job.tenant)).settings;
+    if (!cloudAgent || !relayThroughAgency || pulls) return undefined;
+    return cloudAgent.tenant === job.tenant && cloudAgent.connection === connection ? undefined : cloudAgent;
+  }
+
+  /** Hands mail to the agency, which sends it on, or gives it back. */
+  async function relay(job: ClaimedJob, cloudAgent: CloudAgent): Promise<JobOutcome> {
+    const { envelope, endpoint, mediaType, connection, record } = payloadOf('deliver', job);
+    const body = { id: job.id, endpoint, media_type: mediaType, envelope, connection, record };
+    try {
+      await calls.call(cloudAgent.tenant, 'agency', 'relay', { record: cloudAgent.id, input: { body, query: {} }, key: job.id });
+      return { state: 'done' };
+    } catch (thrown) {
+      const error = asAppError(thrown);
+      if (error.row.retry) return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: error.message };
+      await report(job, error.message, true);
+      return { state: 'dead', error: error.message };
+    }
+  }
+
   return async (job, signal) => {
-    const { envelope, endpoint, connection, mediaType, blockedBy, pulls } = payloadOf('deliver', job);
+    const { envelope, endpoint, connection, mediaType, blockedBy, pulls, until, returned } = payloadOf('deliver', job);
+    if (returned !== undefined) {
+      await report(job, `The agency could not deliver the message: ${returned}`, true);
+      return { state: 'dead', error: returned };
+    }
+    const lastTry = (): boolean => job.attempts + 1 >= MAX_ATTEMPTS || (until !== undefined && now() >= until);
     // a peer without a connection and an address could only have it as the answer to its own request
     if (!endpoint) return { state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'no endpoint' };
     const known = blockedBy && (await standingOf(kernel.db, blockedBy));
@@ -104,6 +139,8 @@ export function createDelivery(
       await report(job, text, true);
       return { state: 'dead', error: text };
     }
+    const cloudAgent = await agencyOf(job);
+    if (cloudAgent) return await relay(job, cloudAgent);
     const target = `${job.tenant} ${URL.parse(endpoint)?.origin ?? endpoint}`;
     const wait = await breaker.turn(target);
     if (wait !== undefined) return { state: 'later', at: now() + Math.round(wait) };
@@ -122,7 +159,7 @@ export function createDelivery(
       }
       const text = `The endpoint answered ${result.status}`;
       const refused = result.status >= 400 && result.status < 500 && result.status !== 408 && result.status !== 429;
-      const final = refused ? job.attempts + 1 >= MAX_REFUSALS : job.attempts + 1 >= MAX_ATTEMPTS;
+      const final = refused ? job.attempts + 1 >= MAX_REFUSALS : lastTry();
       await report(job, text, final);
       return final ? { state: 'dead', error: text } : { state: 'retry', at: backoff(job.attempts, CAP_MS), error: text };
     } catch (thrown) {
@@ -133,7 +170,7 @@ export function createDelivery(
         return { state: 'dead', error: error.message };
       }
       kernel.count('deliveries_failed');
-      const final = job.attempts + 1 >= MAX_ATTEMPTS;
+      const final = lastTry();
       await report(job, error.message, final);
       return final ? { state: 'dead', error: error.message } : { state: 'retry', at: backoff(job.attempts, CAP_MS), error: error.message };
     }

@@ -1,5 +1,5 @@
 import type { Kernel } from '../kernel/context.ts';
-import { emitMailbox } from '../mediation/relay.ts';
+import { emitMailbox } from '../mediation/mailbox-writer.ts';
 
 const EVERY_MS = 60_000;
 

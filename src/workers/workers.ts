@@ -44,7 +44,7 @@ export function startWorkers({ kernel, engine, calls, outbound, lines, admission
 } {
   const { db, trace } = kernel;
   const [peers, webhooks] = [createBreaker(), createBreaker()];
-  const deliver = createDelivery(kernel, engine, outbound, lines, admission, peers);
+  const deliver = createDelivery(kernel, engine, calls, outbound, lines, admission, peers);
   const notify = createEvents(kernel, engine, outbound, pythonJson, kernel.base, webhooks);
   let stopping = false;
   const register = createKeylistWorker(kernel, engine, calls, owner, () => stopping);

@@ -154,8 +154,8 @@ describe('a mailbox', () => {
       );
     };
     const forward = { body: { to: phone.key.verkey, msg: {} } } as unknown as Incoming;
-    await assert.rejects(relayWhere('conflict')('base', forward, { canReply: false }), { code: 'conflict' });
-    assert.equal(await relayWhere('mail-known')('base', forward, { canReply: false }), undefined);
+    await assert.rejects(relayWhere('conflict').forward('base', forward, { canReply: false }), { code: 'conflict' });
+    assert.equal(await relayWhere('mail-known').forward('base', forward, { canReply: false }), undefined);
   });
 
   test('a forward in a forward, all for this mediator, is unwrapped up to a bound', async () => {

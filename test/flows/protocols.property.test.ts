@@ -44,6 +44,7 @@ const FLAGS = ['Invites', 'Requests']
     ],
     ['autoStoreCredential', 'autoRespondPresentationProposal', 'autoRespondPresentationRequest', 'autoVerifyPresentation', 'monitorPing'],
   );
+const ENDPOINT = newKeyPair().verkey;
 const settings = (): Settings =>
   ({
     ...SETTINGS,
@@ -53,6 +54,8 @@ const settings = (): Settings =>
     publicInvites: true,
     debugWebhooks: false,
     preserveExchangeRecords: true,
+    agency: true,
+    agent2018Endpoint: { did: 'did-of-the-agency', verkey: ENDPOINT },
     ...Object.fromEntries(FLAGS.map((name) => [name, auto])),
   }) as unknown as Settings;
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { pack } from '../../src/didcomm/envelope-v1.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { sodium } from '../../src/didcomm/sodium.ts';
-import { id2018 } from '../../src/records/connection.ts';
+import { id2018 } from '../../src/kernel/key-owners.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import {
   type Json,

@@ -1,31 +1,63 @@
-import { met, not, type Requirement } from './requirement.ts';
-
-const CLOUD =
-  'the agency of 2018 (cloud agents of edge agents, provisioned by messages) is not there; mediation and pickup do this for wallets of today';
-const EDGE = 'there is no edge agent with its own keys behind a cloud agent';
+import { met, not, type Requirement, shown } from './requirement.ts';
 
 /** The agency: cloud agents, the endpoint, mail that waits. */
 export const AGENCY_ROWS: readonly Requirement[] = [
   met('S2-29', 'a persistent endpoint for an edge agent'),
-  not('S2-30', 'an agency of cloud agents', CLOUD),
+  shown('S2-30', 'an agency of cloud agents', {
+    file: 'src/protocols/agency/agency-steps.ts',
+    from: 'if (!ctx.settings.agency || !ctx.settings.agent2018Endpoint)',
+    to: 'if (ctx.settings.agency || !ctx.settings.agent2018Endpoint)',
+  }),
   met('S2-31', 'the agency is a queue that is always there'),
-  not(
-    'S2-32',
-    'the endpoint knows only enough to decide what is next',
-    'the ingress is not a process of its own without the keys of tenants',
-  ),
-  not('S2-33', 'the payload is passed on encrypted', CLOUD),
+  shown('S2-32', 'the endpoint knows only enough to decide what is next', {
+    file: 'src/protocols/agency/agency-steps.ts',
+    from: '    others: [...made, ...joined.others, marked(ctx)],\n',
+    to: '    others: [...made, ...joined.others, marked(ctx)],\n    keys: [ctx.newKey().write],\n',
+  }),
+  shown('S2-33', 'the payload is passed on encrypted', {
+    file: 'src/mediation/relay.ts',
+    from: 'body: pack({ message: JSON.stringify(message), recipients: [recipient] })',
+    to: 'body: JSON.stringify(message)',
+  }),
   met('S2-34', 'several edge agents of one owner'),
   met('S2-35', 'the agency holds the keys of the endpoint'),
   met('S2-36', 'a retired Endpoint DID still opens mail'),
   met('S2-37', 'what was opened finds its recipient'),
   met('S2-38', 'an edge agent is contacted when it has mail'),
-  not('S2-39', 'mail is queued for the edge', 'payloads of 2018 are not queued for agents behind a mediator'),
-  not('S2-40', 'outgoing mail of the edge is relayed', CLOUD),
-  not('S2-41', 'the edge configures, backs up and restores by messages', CLOUD),
-  not('S2-42', 'cloud and edge auth-crypt to each other', CLOUD),
-  not('S2-43', 'a cloud agent has no keys to the content', EDGE),
+  shown('S2-39', 'mail is queued for the edge', {
+    file: 'src/agent-2018/format.ts',
+    from: 'if (client?.kind === CLOUD_AGENT)',
+    to: "if (client?.kind === 'none')",
+  }),
+  shown('S2-40', 'outgoing mail of the edge is relayed', {
+    file: 'src/workers/delivery.ts',
+    from: '    if (cloudAgent) return await relay(job, cloudAgent);\n',
+    to: '',
+  }),
+  not(
+    'S2-41',
+    'the edge configures, backs up and restores by messages',
+    'it configures; backing up and restoring by messages is not there',
+  ),
+  shown('S2-42', 'cloud and edge auth-crypt to each other', {
+    file: 'src/kernel/identity.ts',
+    from: 'export function pairwiseSender(connection: LoadedRecord, sender: string | undefined): Sender {\n',
+    to: 'export function pairwiseSender(connection: LoadedRecord, sender: string | undefined): Sender {\n  if (sender) return { connection, shows: sender };\n',
+  }),
+  shown('S2-43', 'a cloud agent has no keys to the content', {
+    file: 'src/mediation/relay.ts',
+    from: 'body: pack({ message: JSON.stringify(message), recipients: [recipient] })',
+    to: 'body: JSON.stringify(message)',
+  }),
   met('S2-44', 'mail waits while the edge is away'),
-  not('S2-49', 'an agent without a cloud agent looks like any other', CLOUD),
-  not('S2-50', 'an institution agent behind a cloud agent', 'connections of 2018 do not go through mediators'),
+  shown('S2-49', 'an agent without a cloud agent looks like any other', {
+    file: 'src/agent-2018/connection-requests.ts',
+    from: 'body: { did: mine.did, verkey: mine.verkey, request_nonce: nonce, nonce },',
+    to: 'body: { did: mine.did, verkey: mine.verkey, request_nonce: nonce, nonce, agency: ctx.settings.cloudAgent?.did },',
+  }),
+  shown('S2-50', 'an institution agent behind a cloud agent', {
+    file: 'src/agent-2018/connection-parts.ts',
+    from: '  if (cloudAgent) return { did: cloudAgent.did, verkey: cloudAgent.verkey, endpoint: cloudAgent.endpoint };\n',
+    to: '',
+  }),
 ];

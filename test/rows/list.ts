@@ -210,9 +210,9 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     to: 'for (const [op, run] of Object.entries(work).slice(1)) {',
   },
   'S2-11': {
-    file: 'src/mediation/relay.ts',
-    from: 'mail: [{ id, mailbox, recipient, body, expires: now + life, limit }],',
-    to: 'mail: [],',
+    file: 'src/mediation/mailbox-writer.ts',
+    from: '        mail,\n',
+    to: '        mail: [],\n',
   },
   'S2-12': {
     file: 'src/agent-2018/connection.ts',
@@ -238,7 +238,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S2-37': {
     file: 'src/agent-2018/connection-requests.ts',
-    from: "    keyOwners: [{ kid: id2018(did), kind: 'connection', target: id }],\n",
+    from: "    keyOwners: routed(ctx, 'did', [{ kid: id2018(did), kind: 'connection', target: id }]),\n",
     to: '    keyOwners: [],\n',
   },
   'S2-38': {

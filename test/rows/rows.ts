@@ -252,7 +252,7 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-83',
     text: 'the nonce of an offer routes among tenants',
-    mutation: { file: CONNECTION, from: "keyOwners: [{ kid: id2018(nonce), kind: 'invitation', target: id }],", to: 'keyOwners: [],' },
+    mutation: { file: CONNECTION, from: "[{ kid: id2018(nonce), kind: 'invitation', target: id }]", to: '[]' },
   },
   {
     id: 'S2-84',
@@ -394,7 +394,7 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-101',
     text: 'the id of a response is the request nonce',
-    mutation: { file: REQUESTS, from: 'keyOwners: [nonce, mine.did].map((name)', to: 'keyOwners: [mine.did].map((name)' },
+    mutation: { file: REQUESTS, from: '      [nonce, mine.did].map((name)', to: '      [mine.did].map((name)' },
   },
   {
     id: 'S2-102',

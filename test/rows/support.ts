@@ -5,9 +5,10 @@ import { openSqlite } from '../../src/adapters/sqlite/sqlite.ts';
 import { BASE } from '../../src/database.ts';
 import { signBytes } from '../../src/didcomm/keys.ts';
 import { algoDocument } from '../../src/dids/own-documents.ts';
+import { id2018 } from '../../src/kernel/key-owners.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import { agent2018Endpoint } from '../../src/records/agent-2018-endpoint.ts';
-import { type ConnectionValue, connection, id2018 } from '../../src/records/connection.ts';
+import { type ConnectionValue, connection } from '../../src/records/connection.ts';
 import type { Body, TestAgent, Webhook } from '../support/agents.ts';
 import { algorandLedger, configOf, type Devnet, objectWrite, perform } from '../support/ledger.ts';
 import {
