@@ -5,9 +5,9 @@ import { newKeyPair } from '../src/didcomm/keys.ts';
 import { ENVELOPE_V1 } from '../src/didcomm/media-types.ts';
 import { OWN_PREFIX, TOOLBOX_PREFIX } from '../src/didcomm/message-types.ts';
 
-/** An owner in this process, with one key pair and nothing else. Nobody can reach it: it asks, and fetches what its agent says. */
+/** An owner in this process, with one key pair and nothing else. Nobody can reach it: it sends orders, and fetches its mail. */
 
-// biome-ignore lint/suspicious/noExplicitAny: what an agent says is as free as JSON
+// biome-ignore lint/suspicious/noExplicitAny: messages of an agent are as free as JSON
 type Body = any;
 
 /** The type of a message of a toolbox family, as in `ADMIN('schemas', 'send-schema')`. */
@@ -35,7 +35,7 @@ export interface Owner {
   post(message: Body): Promise<{ status: number; reply?: Body }>;
   /** @returns the message's id @throws Error where it is not taken */
   send(type: string, body?: object, id?: string): Promise<string>;
-  /** What is kept for it. */
+  /** Its mail, which stays until it is acknowledged. */
   fetch(): Promise<Kept[]>;
   acknowledge(ids: readonly string[]): Promise<void>;
   /** Waits for the answer to a message, and acknowledges it. What else is kept for it stays. */

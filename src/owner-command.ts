@@ -11,7 +11,7 @@ const HELP = `An owner: a program that drives an agent by encrypted messages, an
 owner.py needs Python 3.11 and PyNaCl. docs/Owner.md has the rest.
 `;
 
-/** What is copied: it stands in a clone, and not in an image of the agent alone. */
+/** The program that is copied. It stands in a clone, and not in an image of the agent alone. */
 const TEMPLATE = new URL('../examples/owner/owner.py', import.meta.url);
 
 /** `./flexid owner`. @returns the exit code */

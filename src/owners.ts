@@ -9,15 +9,15 @@ import { connectionCommands } from './resources/connection.ts';
 
 /** The owners that the configuration names by `--owner-key`: they drive this agent by messages, and need no admin API. */
 
-/** @throws ConfigError for what is no public key */
+/** @throws ConfigError for a text that is no public key */
 export function checkOwnerKeys({ ownerKeys }: Config): void {
   const wrong = ownerKeys.find((key) => !looksLikeVerkey(key));
   if (wrong !== undefined) throw new ConfigError(`--owner-key ${wrong}: must be an Ed25519 public key in base58, 43 or 44 characters`);
 }
 
 /**
- * Makes a connection for each owner, once and with every grant, and takes the grants from owners that are not named any more. The log has what an owner must know of
- * this agent: nothing of it is secret.
+ * Makes a connection for each owner, once and with every grant, and takes the grants from former ones. The log has the key and the address
+ * that an owner needs; neither is secret.
  */
 export async function connectOwners(
   { db, profiles }: Kernel,

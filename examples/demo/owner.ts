@@ -12,7 +12,7 @@ export interface OwnerOutcome {
   readonly facts: readonly (readonly [string, string])[];
 }
 
-/** What the demo makes and stops at its end. */
+/** Registers a part of the demo, which is stopped at its end. */
 type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
 type Step = (step: string, made: string) => void;
 
@@ -40,7 +40,7 @@ async function startIssuer(folder: string, ledger: Awaited<ReturnType<typeof sta
   );
   await open(issuer.start().then(() => issuer));
   const line = printed.split('\n').find((one) => one.includes('my_verkey'));
-  if (!line) throw new Error('the issuer has not said by which key its owner writes to it');
+  if (!line) throw new Error('the log of the issuer has no key for its owner');
   owner.to = { verkey: (JSON.parse(line) as Body).my_verkey, url };
   return { issuer, url };
 }

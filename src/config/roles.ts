@@ -3,7 +3,7 @@ import type { Config } from './settings.ts';
 /** A type of agent in the terms of the 2018 text ("Agent types"). */
 export type Role = 'institution' | 'cloud' | 'edge' | 'hub';
 
-/** What makes an agent one of a type: a function of its settings. A type without a function is one that no setting asks for. */
+/** The condition of each type on the settings. No setting asks for a type without a condition. */
 const ROLES: Readonly<Partial<Record<Role, (config: Config) => boolean>>> = {
   /** It runs on a server, where its peers reach it, and acts for who governs it: controllers, or an owner by messages. */
   institution: (config) => listens(config) && (config.admin !== undefined || config.ownerKeys.length > 0),

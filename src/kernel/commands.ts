@@ -133,7 +133,7 @@ export function createCommands(kernel: Kernel, transition: Transitions): Command
     if (typeof known === 'string') throw new AppError('message-unknown', `no protocol takes ${message.type}`);
     const { protocol, step } = known;
     if (!known.body.check(message.body)) throw new AppError('message-invalid', `the attached ${known.name} does not match its schema`);
-    // what is attached somewhere was not sealed by who has the grant
+    // the author of an attachment is not known to have the grant
     if (step.grant !== undefined)
       throw new AppError('unauthorized', `${known.name} is taken from a connection that is granted ${step.grant}`);
     const begins = step.from === '*' || step.from.includes(NEW);

@@ -1,12 +1,12 @@
 import { compact, defineRecord, type ExchangeValue, exchangeTags, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
-/** What an owner ordered by a message: who asked (the record's connection), when (its creation), and what came of it. */
+/** An order by an owner's message. The record's connection is the owner, its creation the time of the order, its result the outcome. */
 export interface OwnerActionValue extends ExchangeValue {
   /** The type as received. */
   message_type: string;
   message_id: string;
-  /** Identifiers of what was made; never values of credentials. */
+  /** Identifiers of the new objects; never values of credentials. */
   result?: JsonObject;
 }
 

@@ -7,7 +7,7 @@ import { ownerConnection } from '../../src/records/connection.ts';
 import { createWorld, type TestAgent, until } from '../support/agents.ts';
 import { registry } from '../support/steps.ts';
 
-/** Whoever is no owner, or is none any more, and would order something. */
+/** Orders of peers that are no owners, or are none any more. */
 
 const world = createWorld();
 after(() => world.close());
@@ -17,7 +17,7 @@ const codeOf = async (owner: Owner): Promise<string | undefined> => (await owner
 const line = (agent: TestAgent, verkey: string) =>
   JSON.parse(agent.logged.find((one) => one.includes(verkey) && one.includes('my_verkey'))!);
 
-test('[OW-1] a connection has no grant by what its metadata says, and loses one that was taken', async () => {
+test('[OW-1] metadata is no grant, and a grant that was taken is gone', async () => {
   const agent = await world.start('agent');
   const owner = createOwner();
   const made = await agent.post('/connections/create-static', {
@@ -61,7 +61,7 @@ test('[OW-3] [OW-4] a key that is not configured any more has neither orders nor
   const made = await again.post('/out-of-band/create-invitation', { handshake_protocols: ['didexchange/1.1'] });
   await second.events(({ payload }) => payload.invi_msg_id === made.invi_msg_id);
   await until(() => again.logged.some((one) => one.includes('an event has no receiver')), 'the warning');
-  // only what was sent to it before is there
+  // its mail is older than the end of its rights
   const events = (await first.fetch()).filter(({ message }) => message['@type'] === EVENT);
   assert.ok(events.every(({ message }) => message.payload.invi_msg_id === undefined));
 });

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../ports/json.ts';
 import type { Query } from '../../ports/store.ts';
 import { did } from '../../records/did.ts';
 
-/** What messages of owners have in common. */
+/** Parts of schemas and bodies that several families of owners' messages share. */
 
 export const Id = Type.String({ minLength: 1, maxLength: 500 });
 export const Text = Type.Optional(Type.String({ maxLength: 2000 }));

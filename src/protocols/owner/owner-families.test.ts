@@ -446,7 +446,7 @@ const workOf = (rows: Record<string, Partial<StoredRecord>>, objects: Record<str
   return { context, called };
 };
 
-test('the work of an owner reads objects of the ledger, and tells whose they are', async () => {
+test('the work of an owner reads objects of the ledger, and finds their author', async () => {
   const objects = {
     s: { issuerId: DID, name: 'degree', version: '1.0', attrNames: ['name'] },
     cd: { issuerId: 'did:other', schemaId: 's' },

@@ -26,7 +26,7 @@ export interface OwnerOrder {
   readonly load?: MessageStep['load'];
   /** @throws AppError whose text the owner gets */
   order(ctx: OwnerContext, message: Incoming): OwnerCall | Omit<WorkOrder, 'result'>;
-  /** Name and members of the answer, from what the work has returned. */
+  /** Name and members of the answer, from the result of the work. */
   readonly reply: string;
   answer(output: JsonObject): JsonObject;
   /** Members of the answer that the record keeps: identifiers. */
@@ -54,7 +54,7 @@ interface OwnerFamily {
 const typeOf = (asked: string, name: string): string => `${asked.slice(0, asked.lastIndexOf('/'))}/${name}`;
 
 /** Whether the owner may have an answer: its connection is there, and nobody has taken the grant from it meanwhile. */
-const hears = (ctx: OwnerContext, grant: string): boolean => ctx.reachable && isGranted(ctx.connection, grant);
+const isAnswered = (ctx: OwnerContext, grant: string): boolean => ctx.reachable && isGranted(ctx.connection, grant);
 
 /**
  * A family of messages by which an owner drives this agent. It has no logic of its own: a message is a command that a controller could have called, or a list that it
@@ -63,7 +63,7 @@ const hears = (ctx: OwnerContext, grant: string): boolean => ctx.reachable && is
 export function ownerFamily({ name, toolbox, orders, lists }: OwnerFamily): Protocol<OwnerActionValue> {
   const ended = (ctx: OwnerContext, { code, text }: { code: string; text: string }): Effects => ({
     record: { states: ['failed'], patch: { error_msg: text } },
-    problem: hears(ctx, name) ? { code, text } : undefined,
+    problem: isAnswered(ctx, name) ? { code, text } : undefined,
   });
   const ordering = (order: OwnerOrder): MessageStep<OwnerActionValue> => ({
     schema: order.schema,
@@ -119,7 +119,7 @@ export function ownerFamily({ name, toolbox, orders, lists }: OwnerFamily): Prot
             const { message_type: asked, thread_id: thid } = ctx.record!.value;
             return {
               record: { states: ['done'], patch: { result: result as JsonObject } },
-              send: hears(ctx, name) ? [{ type: typeOf(asked, reply), thid, body }] : [],
+              send: isAnswered(ctx, name) ? [{ type: typeOf(asked, reply), thid, body }] : [],
             };
           },
         },

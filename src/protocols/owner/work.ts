@@ -45,7 +45,7 @@ async function revocable(ctx: WorkContext, given: OwnerRevocation): Promise<{ re
   return { index, registry: registry.id, row: await first(ctx, { category, id: credentialRevocationId(registry.id, index) }) };
 }
 
-/** Who is to be notified of a revocation. @throws AppError where nobody can be */
+/** The notice of a revocation to its holder. @throws AppError where there is no connection for it */
 async function noticeOf(
   ctx: WorkContext,
   notice: NonNullable<OwnerRevocation['notice']>,
@@ -59,7 +59,7 @@ async function noticeOf(
   return { connection, ...rest };
 }
 
-/** What the messages of owners order. */
+/** The work that owners' messages order. */
 export const ownerWork: WorkOps = {
   'owner/call': async (ctx, { protocol, command, body, query, key }: Keyed<OwnerCall>) =>
     await ctx.call(protocol, command, { body, query }, key),
