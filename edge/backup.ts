@@ -140,9 +140,7 @@ async function write(folder: string, verified: Verified, walletKey: string | und
 
 /** A storage can hold back the newest backup, and a lost wallet cannot notice. */
 function warningsOf(generation: number, created: string, name: string, found: readonly { generation: number }[]): string[] {
-  const warnings = [
-    `This is backup ${generation}, of ${created}. Its storage can hold back newer ones: is it the last that you know of?`,
-  ];
+  const warnings = [`This is backup ${generation}, of ${created}. Its storage can hold back newer ones: is it the last that you know of?`];
   const named = Number(FILE.exec(name)?.[1] ?? generation);
   if (named !== generation) warnings.push(`The file is named as backup ${named}, and is ${generation}: somebody renamed it.`);
   const numbers = new Set(found.map((one) => one.generation));

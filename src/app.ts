@@ -78,6 +78,15 @@ export interface Agent {
   close(): Promise<void>;
 }
 
+/** Gives the base wallet what the configuration names: a public DID, a mediator, owners. */
+async function prepareBase(kernel: Kernel, calls: Calls, config: Config, hasLedger: boolean, log: Log): Promise<void> {
+  const made = await seedDid(kernel, calls, BASE, config);
+  const isPaid = config.endorserProtocolRole === 'author' || (config.sponsorMnemonic !== undefined && !config.readOnlyLedger);
+  if (made && hasLedger && isPaid && !config.walletLocalDid) publishLater(calls, BASE, made, log);
+  await chooseMediator(calls, BASE, config, log);
+  await connectOwners(kernel, calls, BASE, config, log);
+}
+
 /**
  * Builds the agent from its configuration and starts it: the only place that knows every adapter.
  * @throws ConfigError, or AppError where the database or a port cannot be had
@@ -141,12 +150,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
 
   try {
     await endpoints.make(() => calls.call(BASE, agent2018Endpoints.name, 'make', { input: { body: {}, query: {} } }));
-    const made = await seedDid(kernel, calls, BASE, config);
-    const isPaid = config.endorserProtocolRole === 'author' || (config.sponsorMnemonic !== undefined && !config.readOnlyLedger);
-    const published = base.ledger && isPaid && !config.walletLocalDid;
-    if (made && published) publishLater(calls, BASE, made, log);
-    await chooseMediator(calls, BASE, config, log);
-    await connectOwners(kernel, calls, BASE, config, log);
+    await prepareBase(kernel, calls, config, base.ledger !== undefined, log);
   } catch (error) {
     // a start that fails here must let go of the database, as one that fails before it
     await workers.stop();

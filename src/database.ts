@@ -35,12 +35,7 @@ export const fileOf = (config: Config): string | undefined =>
  * @param alone refuses to open it while another process has it open
  * @throws ConfigError, or AppError where it cannot be had
  */
-export async function openDatabase(
-  config: Config,
-  log: Log,
-  damaged?: (what: string) => void,
-  alone = false,
-): Promise<Database> {
+export async function openDatabase(config: Config, log: Log, damaged?: (what: string) => void, alone = false): Promise<Database> {
   const report = (error: unknown): void => log.error({ err: error }, 'a listener failed');
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {

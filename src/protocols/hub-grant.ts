@@ -216,7 +216,8 @@ function inOwnVaults(ctx: Ctx, capabilities: Capabilities, command: 'revoke' | '
   return capabilities.flatMap(({ id, controller, invocationTarget, expires, proof }) => {
     const vault = vaultAt(hub.endpoint, ctx.tenant, invocationTarget);
     const delegator = proof.verificationMethod.split('#')[0]!;
-    const input: JsonObject = command === 'admit' ? { controller } : { capability: id, delegator, controller, expires: Date.parse(expires) };
+    const input: JsonObject =
+      command === 'admit' ? { controller } : { capability: id, delegator, controller, expires: Date.parse(expires) };
     return vault === undefined ? [] : [{ protocol: 'hub-vault', command, record: { category: edv.category, id: vault }, input }];
   });
 }

@@ -29,8 +29,7 @@ const types = {
 export const stateOf = (error: unknown): string | undefined => (error instanceof pg.DatabaseError ? error.code : undefined);
 
 /** Whether the database undid a transaction only because another was in its way. */
-const isTransient = (error: unknown): boolean =>
-  error instanceof AppError && ['40P01', '40001'].includes(stateOf(error.cause) ?? '');
+const isTransient = (error: unknown): boolean => error instanceof AppError && ['40P01', '40001'].includes(stateOf(error.cause) ?? '');
 
 /** Which box is full, as the commit function names it. */
 export const fullBox = (error: AppError): string | undefined =>

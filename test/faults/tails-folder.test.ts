@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { temporaryFolder } from './tails.ts';
+import { temporaryFolder } from '../../src/tails.ts';
 
 test('a temporary folder of tails replaces those of processes that were killed, and leaves those of others', () => {
   const { TMPDIR } = process.env;
