@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import { AppError } from '../../errors.ts';
-import { globFits, type Handler, type Policy, type Rules } from '../../kernel/decisions.ts';
+import { type AllowLists, globFits, type Handler, type Policy, type Rules } from '../../kernel/decisions.ts';
 import { EVENTS_GRANT, isGranted } from '../../kernel/grants.ts';
 import { changed, type Load, type StepContext } from '../../kernel/protocol.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -88,6 +88,16 @@ export function unregisterHandler(ctx: StepContext, handler_id: string): Done {
 
 export const listHandlers = (ctx: StepContext): Done => ({ answer: { results: json(rulesOf(ctx.loaded.config).handlers) } });
 
+/** Lists of known names, each name once. */
+function distinct<L extends AllowLists>({ issuers, credential_definitions, verifiers, ...rest }: L) {
+  return {
+    ...rest,
+    ...(issuers && { issuers: [...new Set(issuers)] }),
+    ...(credential_definitions && { credential_definitions: [...new Set(credential_definitions)] }),
+    ...(verifiers && { verifiers: [...new Set(verifiers)] }),
+  };
+}
+
 /** Sets a policy in its place, a new one behind all others; `value: null` removes it. @throws AppError `bad-request` */
 export function setPolicy(ctx: StepContext, { name, value, scope = {} }: Static<typeof PolicyBody>): Done {
   const { policies } = rulesOf(ctx.loaded.config);
@@ -95,7 +105,7 @@ export function setPolicy(ctx: StepContext, { name, value, scope = {} }: Static<
   const others = policies.filter((one) => one.name !== name);
   if (!value) return { ...(at < 0 ? {} : written(ctx, { policies: others })), answer: { name, value: null } };
   if (others.length >= MAX_RULES) throw new AppError('bad-request', `There are ${MAX_RULES} policies already`);
-  const policy = { name, value, scope } as Policy;
+  const policy = { name, value: distinct(value), scope } as Policy;
   const all = at < 0 ? [...policies, policy] : policies.map((one) => (one.name === name ? policy : one));
   return { ...written(ctx, { policies: all }), answer: json(policy) };
 }
@@ -110,9 +120,12 @@ export function getPolicy(ctx: StepContext, name: string): Done {
 export const listPolicies = (ctx: StepContext): Done => ({ answer: { results: json(rulesOf(ctx.loaded.config).policies) } });
 
 /** Sets the defaults as a whole: an absent member is the configuration's again. */
-export const setDefaults = (ctx: StepContext, defaults: Static<typeof DefaultsBody>): Done => ({
-  ...written(ctx, { defaults: defaults as Rules['defaults'] }),
-  answer: json(defaults),
-});
+export function setDefaults(ctx: StepContext, given: Static<typeof DefaultsBody>): Done {
+  const defaults = distinct(given);
+  return {
+    ...written(ctx, { defaults: defaults as Rules['defaults'] }),
+    answer: json(defaults),
+  };
+}
 
 export const getDefaults = (ctx: StepContext): Done => ({ answer: json(rulesOf(ctx.loaded.config).defaults) });
