@@ -15,4 +15,5 @@ test('the roles of an agent follow from its settings', () => {
   assert.deepEqual(rolesBy([...ADMIN, ...LISTENER, '--no-transport']), ['edge']);
   assert.deepEqual(rolesBy(['--endpoint', 'https://mediator.example'], 'start mediator'), ['cloud']);
   assert.deepEqual(rolesBy([...ADMIN, ...LISTENER, '--open-mediation']), ['institution', 'cloud']);
+  assert.deepEqual(rolesBy([...ADMIN, ...LISTENER, '--open-mediation', '--hub']), ['institution', 'cloud', 'hub']);
 });

@@ -1,10 +1,22 @@
-import { met, not, type Requirement, shown } from './requirement.ts';
+import { met, type Requirement, shown } from './requirement.ts';
 
 /** The kinds of agents, and the edge agent. */
 export const AGENTS_ROWS: readonly Requirement[] = [
-  not('S2-04', 'four types of agents', 'there are no roles'),
-  not('S2-05', 'every type does all identity actions', 'there are no roles'),
-  not('S2-06', 'one instance blends types', 'there are no roles'),
+  shown('S2-04', 'four types of agents', {
+    file: 'src/app.ts',
+    from: 'config: { ...shown, roles: rolesOf(config) } as JsonObject },',
+    to: 'config: shown as JsonObject },',
+  }),
+  shown('S2-05', 'every type does all identity actions', {
+    file: 'src/app.ts',
+    from: '    ledger,\n    call: (protocol, command, given, key)',
+    to: "    ledger: inbound.length > 0 ? ledger : () => {\n      throw new AppError('ledger-none');\n    },\n    call: (protocol, command, given, key)",
+  }),
+  shown('S2-06', 'one instance blends types', {
+    file: 'src/config/roles.ts',
+    from: 'filter((role) => ROLES[role](config));',
+    to: 'filter((role) => ROLES[role](config)).slice(0, 1);',
+  }),
   shown('S2-07', 'a mobile edge agent acts for a person', {
     file: 'edge/questions.ts',
     from: "if (decision === 'no') await decline(family, id);",
