@@ -51,7 +51,7 @@ export const EndorserOptions = Object.freeze({
 /** An endorser as `endorserIn` names it, in the body of a command. */
 export const Endorser = Type.Object({ connection: Type.Optional(Type.String({ maxLength: 200 })) });
 
-/** Whether registries follow from a credential definition by themselves: an author orders them by calls, unless its flag says otherwise. */
+/** Whether registries follow from a credential definition by themselves: an author orders them by calls, unless its flag is set. */
 export const registriesFollow = ({ role, autoCreateRevocation }: EndorsementSettings): boolean => role !== 'author' || autoCreateRevocation;
 
 /** The endorser of a ledger order, as a call asks for it; undefined where it does not. Without a connection it is that of the tenant's endorser. */

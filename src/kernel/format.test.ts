@@ -91,13 +91,13 @@ test('an act that needs a number is ordered again with it, between the formats b
   assert.deepEqual(done, { made: [...made, { value: { index: 2 }, format: 'one' }], next: undefined });
 });
 
-test('what a wallet stores it has requested: the secret of the request is handed to the format', async () => {
+test('a wallet stores credentials that it has requested: the secret of the request is handed to the format', async () => {
   const store = (exchange: string) => run(context(), formatOrder('store', [{ format: 'one', input: { exchange, id: 'c' } }], 'stored'));
   assert.deepEqual((await store('x')).made, [{ credential: { of: 'one' }, info: { secret: 's' }, id: 'c', format: 'one' }]);
   await assert.rejects(store('y'), { code: 'bad-request', message: /no request for the credential/ });
 });
 
-test('what the wallet lacks is waited for while a credential is on its way, and only by who is patient', async () => {
+test('a missing credential is waited for while one is on its way, and only by a patient call', async () => {
   const present = (states: string[], patient: boolean, request: object = {}) =>
     run(context(states), formatOrder('present', [{ format: 'one', input: { request, patient } as never }], 'presented'));
   assert.deepEqual((await present([], true, { known: true })).made, [{ value: { of: 'one' }, format: 'one' }]);
@@ -109,7 +109,7 @@ test('what the wallet lacks is waited for while a credential is on its way, and 
     await assert.rejects(present([...states], patient), { code: 'bad-request', message: 'No credential of this wallet answers a, b' });
 });
 
-test('what was not requested is not verified', async () => {
+test('a presentation without a request is not verified', async () => {
   const verify = (request: object | null) =>
     run(context(), formatOrder('verify', [{ format: 'one', input: { request, presentation: {} } as never }], 'checked'));
   assert.deepEqual((await verify({})).made, [{ verified: true, reasons: [], format: 'one' }]);

@@ -6,7 +6,7 @@ import { createCommands } from './commands.ts';
 import type { Kernel } from './context.ts';
 import { EVENTS_GRANT, isGranted } from './grants.ts';
 
-test('what can be granted is what steps ask for, and events', () => {
+test('grants are those that steps ask for, and events', () => {
   const asked = registry.protocols.flatMap(({ messages }) => Object.values(messages).flatMap(({ grant }) => grant ?? []));
   assert.deepEqual(new Set([...asked, EVENTS_GRANT]), registry.grants);
   assert.ok(registry.grants.size > 5);

@@ -74,7 +74,7 @@ export interface Attachable {
 }
 
 /** The declarations of all registered protocols, for steps that name other protocols, and the credential formats. */
-export interface Spoken {
+export interface Declared {
   readonly formats: Formats;
   /** Everything that a connection can be granted. */
   readonly grants: ReadonlySet<string>;
@@ -108,7 +108,7 @@ export interface StepContext<V extends RecordValue = RecordValue> {
   readonly pages: Readonly<Record<string, Page<StoredRecord>>>;
   /** Whether there is somebody to write to: a connection, or the peer of an exchange without one. */
   readonly reachable: boolean;
-  readonly spoken: Spoken;
+  readonly declared: Declared;
   /** The commands that follow at a decision point, for `next` of the step's effects. */
   auto(point: Point, at: AtPoint): readonly NextCommand[];
   /** The supported protocols whose URI is `match`, or begins as it does before its `*`. */
@@ -200,7 +200,7 @@ export interface CommandStep<V extends RecordValue = RecordValue, Body = unknown
   readonly from: readonly string[] | '*';
   readonly role?: string;
   /** Further lookups; `record` is the id in its path, `connection` that of the connection that is named. */
-  load?(input: CommandInput<Body>, record: string | undefined, connection: string | undefined, spoken: Spoken): Loads;
+  load?(input: CommandInput<Body>, record: string | undefined, connection: string | undefined, declared: Declared): Loads;
   pages?(input: CommandInput<Body>, record: string | undefined): Pages;
   /** Reads how much mail is kept for the connection whose id the record has. */
   readonly mail?: true;

@@ -6,7 +6,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Translation } from './effects.ts';
 import { type CredentialFormat, createFormats } from './format.ts';
 import { EVENTS_GRANT } from './grants.ts';
-import { type Attachable, type CommandStep, type Feature, type MessageStep, NEW, type Protocol, type Spoken } from './protocol.ts';
+import { type Attachable, type CommandStep, type Feature, type MessageStep, NEW, type Protocol, type Declared } from './protocol.ts';
 import type { RecordDef, RecordValue } from './record.ts';
 import { type Validator, validator } from './schema.ts';
 
@@ -33,7 +33,7 @@ export interface KnownCommand {
 export type TypeMiss = 'unknown-type' | 'unknown-version';
 
 /** Everything that was registered, frozen before the first message. */
-export interface Registry extends Spoken {
+export interface Registry extends Declared {
   readonly protocols: readonly Protocol[];
   readonly records: ReadonlyMap<string, RecordDef>;
   message(type: string): KnownMessage | TypeMiss;

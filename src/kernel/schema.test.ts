@@ -11,7 +11,7 @@ test('a schema is compiled once, and another of the same members by itself', () 
   assert.notEqual(validator(Type.Object({ name: Type.String() })), validator(Type.Object({ name: Type.String() })));
 });
 
-test('what does not fit is refused with the place and the reason', () => {
+test('a value that does not fit is refused with the place and the reason', () => {
   assert.deepEqual(validator(Shape).parse({ name: 'a', count: 1 }, 'unprocessable'), { name: 'a', count: 1 });
   for (const [value, text] of [
     [{}, /^body: .*name/],

@@ -11,7 +11,7 @@ test('a name is told once in a while, with how often it was kept back', () => {
   assert.deepEqual([allowed('c'), allowed('b')], [0, 0], 'the oldest was forgotten');
 });
 
-test('what is asked all the time runs now and then, and one at a time', async () => {
+test('a check that is asked for all the time runs now and then, and one at a time', async () => {
   let now = 0;
   let runs = 0;
   const gate = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

@@ -32,7 +32,7 @@ test('a tenant has so many in hand at once, the others wait in their order, and 
   assert.deepEqual(begun, ['a1', 'a2', 'b1', 'a3', 'a4']);
 });
 
-test('who only waits lets the next one work; who fails does too', async () => {
+test('a call that only waits lets the next one work; a failed one does too', async () => {
   const tenantLimiter = createTenantLimiter(1);
   let end = (): void => {};
   const waits = tenantLimiter.run('a', async () => {

@@ -154,7 +154,7 @@ export function createTransitions(kernel: Kernel): Transitions {
       mail: run.mail && (await mailOf(tenant, run.mail)),
       channel,
       pages: run.pages ? await pagesOf(tenant, run.pages) : {},
-      spoken: kernel.registry,
+      declared: kernel.registry,
       auto: (point, at) => nextAt({ settings, rules, uri: protocol.uris[0], connection }, point, at),
       reachable: connection !== undefined || connectionlessPeerOf(record)?.recipientKeys !== undefined,
       features: (match) => kernel.registry.features(match).filter(({ uri }) => settings.agent2018 !== 'off' || !uri.startsWith('urn:')),

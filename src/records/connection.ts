@@ -83,7 +83,7 @@ export interface ConnectionValue {
   /** Nobody can write to us: the peer answers on the connections that we open. */
   pulls?: boolean;
   metadata?: Readonly<Record<string, unknown>>;
-  /** What its peer may order by messages (`MessageStep.grant`); its operator alone writes them. */
+  /** The grants of its peer for orders by messages (`MessageStep.grant`); its operator alone writes them. */
   grants?: readonly string[];
   /** Its peer is an owner by the configuration. */
   configured?: true;

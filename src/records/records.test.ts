@@ -957,7 +957,7 @@ describe('records', () => {
     });
   }
 
-  test('what goes with a connection: its keys, what names it, and the mediations on it', () => {
+  test('rows that go with a connection: its keys, records that name it, and the mediations on it', () => {
     const removed = (value: object, id = 'c1') => plain(KINDS.get('connection')!.removed!(of({ record: { id, value } } as Row)));
     const none = { removedKeyOwners: [], removedKeys: [], deregisterKeys: [], next: [] };
     assert.deepEqual(removed({}), none);

@@ -16,10 +16,10 @@ const Grants = Type.Array(Type.String({ maxLength: 100 }), { maxItems: 50 });
 const bareDid = (verkey: string): string => toBase58(verkeyBytes(verkey).slice(0, 16));
 
 /** Grants by their names, each once. @throws AppError `bad-request` for one that no protocol asks for */
-function granted({ spoken }: StepContext, names: readonly string[] = []): readonly string[] {
-  const unknown = names.find((name) => !spoken.grants.has(name));
+function granted({ declared }: StepContext, names: readonly string[] = []): readonly string[] {
+  const unknown = names.find((name) => !declared.grants.has(name));
   if (unknown !== undefined)
-    throw new AppError('bad-request', `There is no grant ${unknown.slice(0, 100)}: ${[...spoken.grants].sort().join(', ')}`);
+    throw new AppError('bad-request', `There is no grant ${unknown.slice(0, 100)}: ${[...declared.grants].sort().join(', ')}`);
   return [...new Set(names)].sort();
 }
 
@@ -73,7 +73,7 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
       from: [NEW, 'active'],
       about: ({ body }) => ({ category: connection.category, id: ownerConnection(body.verkey) }),
       step(ctx, { body: { verkey } }) {
-        const grants = [...ctx.spoken.grants].sort();
+        const grants = [...ctx.declared.grants].sort();
         if (ctx.record) return { record: { patch: { grants, configured: true } } };
         const [id, mine] = [ownerConnection(verkey), ctx.newKey()];
         const patch = { ...staticPeer(mine.verkey, verkey, {}), alias: 'owner', grants, configured: true as const };

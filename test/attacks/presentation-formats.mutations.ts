@@ -6,7 +6,7 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a presentation holds what was asked for and nothing else',
     mutation: {
       file: 'src/protocols/credentials/present-proof.ts',
-      from: "readFormatted(ctx.spoken.formats, message, 'presentations', (ctx.record!.value.pres_request ?? {}) as JsonObject);",
+      from: "readFormatted(ctx.declared.formats, message, 'presentations', (ctx.record!.value.pres_request ?? {}) as JsonObject);",
       to: '',
     },
   },
@@ -29,7 +29,7 @@ export const MUTATIONS: readonly Row[] = [
     text: 'what is issued has the formats that were requested',
     mutation: {
       file: 'src/protocols/credentials/issue-credential.ts',
-      from: "readFormatted(ctx.spoken.formats, message, 'credentials', messageIn(ctx, 'cred_request'));",
+      from: "readFormatted(ctx.declared.formats, message, 'credentials', messageIn(ctx, 'cred_request'));",
       to: '',
     },
   },

@@ -25,7 +25,7 @@ test('./flexid demo --protocol 2018 runs the main job over the 2018 Agent Protoc
   assert.equal(output.trimEnd().split('\n').at(-1), 'verified: true', output);
   assert.match(output, /presentations verified +2$/m);
 
-  // what it left says what was spoken
+  // the stores show the protocol of each message
   const holder = await world.start('holder', { store: join(kept, 'holder.db') });
   const { results } = await holder.get('/connections');
   assert.deepEqual(

@@ -257,7 +257,7 @@ const messageOf = (protocol: Protocol, name: string, { thread, peer }: Place): J
 });
 
 /** Those of DIDComm: the 2018 Agent Protocol has another envelope and tells its peers of no problem. */
-const spoken = protocols.filter(
+const declared = protocols.filter(
   ({ uris, messages, problem }) => uris[0]?.startsWith('https:') && (Object.keys(messages).length > 0 || problem),
 );
 const isOutcome = (name: string): boolean => name === 'ack' || /^problem[-_]report$/.test(name);
@@ -285,7 +285,7 @@ for (const automatic of [false, true]) {
     before(() => {
       auto = automatic;
     });
-    for (const protocol of spoken) {
+    for (const protocol of declared) {
       for (const [name, step] of stepsOf(protocol)) {
         test(`${protocol.name} ${name}`, async () => {
           const states = protocol.stateless ? ['active'] : [NEW, ...protocol.binds.states];
@@ -344,12 +344,12 @@ for (const automatic of [false, true]) {
   });
 }
 
-test('whatever a peer sends, in whatever order, no state is left but by a transition that is listed for it', async () => {
+test('no message of a peer, in any order, leaves a state but by a transition that is listed for it', async () => {
   auto = false;
-  const sent = fc.record({ protocol: fc.constantFrom(...spoken), which: fc.nat(20), repeat: fc.boolean() });
+  const sent = fc.record({ protocol: fc.constantFrom(...declared), which: fc.nat(20), repeat: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(...spoken.filter((one) => !one.stateless)),
+      fc.constantFrom(...declared.filter((one) => !one.stateless)),
       fc.nat(20),
       fc.nat(5),
       fc.array(sent, { maxLength: 12 }),
@@ -388,7 +388,7 @@ test('whatever a peer sends, in whatever order, no state is left but by a transi
 
 test('the same message many times at once has one effect', async () => {
   auto = false;
-  for (const protocol of spoken.filter((one) => !one.stateless)) {
+  for (const protocol of declared.filter((one) => !one.stateless)) {
     for (const [name, step] of Object.entries(protocol.messages)) {
       if (!step.from.includes(NEW)) continue;
       const place = await placed(protocol, NEW, undefined);

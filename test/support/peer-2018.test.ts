@@ -221,7 +221,7 @@ suite('two scripted peers', () => {
     assert.notEqual(resealed, sent.payload);
   });
 
-  test('what does not open is answered 400 and kept with its reason', async () => {
+  test('a message that does not open is answered 400 and stored with its reason', async () => {
     const { alice, bob } = await twoPeers();
     const { b } = await connect(alice, bob);
     for (const hooks of [{ unsealed: true }, { sealTo: makeKey().verkey }, { form: 'raw' }] as const) {

@@ -245,7 +245,7 @@ export interface Request {
 export interface PeerOptions {
   seed?: Uint8Array;
   profile?: Profile;
-  /** The profile in which it is spoken to; as a rule its own. */
+  /** The profile of messages to it; as a rule its own. */
   hears?: Profile;
   /** What stands on a ledger, by DID. A peer of profile indy-node writes its own DIDs there, since its messages carry no keys. */
   ledger?: Map<string, { verkey: string; endpoint?: string }>;

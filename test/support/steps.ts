@@ -201,7 +201,7 @@ export function contextOf(protocol: Protocol, given: Given): StepContext {
         { rows: rows.map((row) => stored(row, 'page')), ...rest },
       ]),
     ) as StepContext['pages'],
-    spoken: registry,
+    declared: registry,
     auto: (point, at) => nextAt({ settings, uri: protocol.uris[0], connection: connection ?? undefined }, point, at),
     reachable: Boolean(connection) || connectionlessPeerOf(record)?.recipientKeys !== undefined,
     features: (match) => registry.features(match),

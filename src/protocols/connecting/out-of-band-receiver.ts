@@ -32,7 +32,7 @@ export function checkInvitation(ctx: StepContext, body: Record<string, unknown>)
   if (handshakes.length === 0 && attachedRequests(body).length === 0) {
     throw new AppError('bad-request', 'Invitation must specify handshake_protocols, requests_attach, or both');
   }
-  if (handshakes.length > 0 && !handshakes.some((name) => ctx.spoken.handshakeOf(name)))
+  if (handshakes.length > 0 && !handshakes.some((name) => ctx.declared.handshakeOf(name)))
     throw new AppError('bad-request', `None of the handshake protocols is supported: ${handshakes.join(', ')}`);
 }
 
@@ -59,7 +59,7 @@ export function attachedRequests(invitation: Record<string, unknown>): JsonObjec
  */
 function connectionless(ctx: StepContext<OutOfBandValue>, service: Contact, first: readonly string[]): Effects {
   const { value } = ctx.record!;
-  const attached = attachedRequests(value.invitation).find((message) => ctx.spoken.standsAlone(String(message['@type'])));
+  const attached = attachedRequests(value.invitation).find((message) => ctx.declared.standsAlone(String(message['@type'])));
   if (!attached) throw new AppError('bad-request', 'None of the attached messages is supported');
   const thread = attached['~thread'] as JsonObject | undefined;
   const key = ctx.newKey();
@@ -93,8 +93,8 @@ export function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, fi
   const attached = attachedRequests(invitation);
   const auto = isAutomatic(ctx.settings, 'connection-invitation', value.auto_accept);
   // the order of the list is the inviter's preference
-  const spoken = (invitation.handshake_protocols as string[]).flatMap((name) => ctx.spoken.handshakeOf(name) ?? [])[0]!;
-  const protocol = ctx.spoken.handshakes.get(spoken)!;
+  const handshake = (invitation.handshake_protocols as string[]).flatMap((name) => ctx.declared.handshakeOf(name) ?? [])[0]!;
+  const protocol = ctx.declared.handshakes.get(handshake)!;
   const patch: ConnectionValue = {
     accept: auto ? 'auto' : 'manual',
     alias: value.alias as string | undefined,
@@ -104,7 +104,7 @@ export function handshake(ctx: StepContext<OutOfBandValue>, service: Contact, fi
     invitation_service: service,
     their_label: (invitation.label as string | null | undefined) ?? undefined,
     their_public_did: typeof named === 'string' ? shortPeerDid(named) : undefined,
-    connection_protocol: spoken,
+    connection_protocol: handshake,
     protocol,
     attached: attached.length > 0 ? attached : undefined,
     mediator: value.mediator,

@@ -44,7 +44,7 @@ const refuse = (text: string): never => {
 
 /** The handshakes that an invitation names, with their prefix. @throws AppError `bad-request` for one that is not known here */
 const handshakesOf = (ctx: StepContext, { handshake_protocols: asked = [] }: Wishes): string[] =>
-  asked.map((name) => `${PREFIX}${ctx.spoken.handshakeOf(name) ?? refuse(`Unsupported handshake protocol: ${name}`)}`);
+  asked.map((name) => `${PREFIX}${ctx.declared.handshakeOf(name) ?? refuse(`Unsupported handshake protocol: ${name}`)}`);
 
 /** ACA-Py's rules for what an invitation may be, with its words. @throws AppError `bad-request` */
 function checkWishes(ctx: StepContext, body: Wishes, given: { handshakes: number; multi: boolean; unique: boolean }): void {
@@ -69,7 +69,7 @@ function attachedRecords(
   const requests: JsonObject[] = [];
   const others: Change[] = [];
   for (const [i, { id: recordId, type }] of (body.attachments ?? []).entries()) {
-    const kinds = ctx.spoken.attachable(type);
+    const kinds = ctx.declared.attachable(type);
     if (kinds.length === 0) throw new AppError('bad-request', `Unknown attachment type: ${type}`);
     const loaded = (kind: (typeof kinds)[number]) => ctx.loaded[`attachment ${i} ${kind.def.category}`];
     const kind = kinds.find(loaded);

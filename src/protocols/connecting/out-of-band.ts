@@ -95,11 +95,11 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
       query: Type.Object({ auto_accept: Type.Optional(Bool), multi_use: Type.Optional(Bool), create_unique_did: Type.Optional(Bool) }),
       body: Wishes,
       from: [NEW],
-      load: ({ body }, _record, _connection, spoken) => ({
+      load: ({ body }, _record, _connection, declared) => ({
         ...mediationLookup(body.mediation_id),
         ...Object.fromEntries(
           (body.attachments ?? []).flatMap(({ id, type }, i) =>
-            spoken.attachable(type).map(({ def }): [string, Lookup] => [`attachment ${i} ${def.category}`, { category: def.category, id }]),
+            declared.attachable(type).map(({ def }): [string, Lookup] => [`attachment ${i} ${def.category}`, { category: def.category, id }]),
           ),
         ),
         own: body.use_did

@@ -21,7 +21,7 @@ export const removal = ({ auto_remove, auto_remove_on_failure }: Removal): Remov
   ...(auto_remove_on_failure !== undefined && { auto_remove_on_failure }),
 });
 
-/** Whose credentials an offer is of, in each of its formats: the owner of an AnonCreds object stands before its id's first slash, in Indy's ids before the first colon. */
+/** The issuers of an offer's credentials, in each of its formats: the owner of an AnonCreds object stands before its id's first slash, in Indy's ids before the first colon. */
 export function offeredBy(offers: ByFormat): Facts {
   const ids = Object.values(offers).map((offer) => (typeof offer?.cred_def_id === 'string' ? offer.cred_def_id : ''));
   return { credential_definitions: ids, issuers: ids.map((id) => id.split(id.startsWith('did:') ? '/' : ':')[0]!) };

@@ -67,21 +67,21 @@ export const issueCredential = issuingProtocol({
   }),
   reads: {
     proposal(ctx, message) {
-      readFormatted(ctx.spoken.formats, message, 'filters');
+      readFormatted(ctx.declared.formats, message, 'filters');
       checkPreview(preview(message), 'message-invalid');
       return { cred_proposal: message.raw, cred_preview: preview(message) };
     },
     offer(ctx, message, auto) {
-      readFormatted(ctx.spoken.formats, message, 'offers');
+      readFormatted(ctx.declared.formats, message, 'offers');
       checkPreview(preview(message), 'message-invalid');
       return { cred_offer: message.raw, cred_preview: preview(message), auto_offer: auto };
     },
     request(ctx, message) {
-      readFormatted(ctx.spoken.formats, message, 'requests', messageIn(ctx, 'cred_offer'));
+      readFormatted(ctx.declared.formats, message, 'requests', messageIn(ctx, 'cred_offer'));
       return { cred_request: message.raw };
     },
     credential(ctx, message) {
-      readFormatted(ctx.spoken.formats, message, 'credentials', messageIn(ctx, 'cred_request'));
+      readFormatted(ctx.declared.formats, message, 'credentials', messageIn(ctx, 'cred_request'));
       return { cred_issue: message.raw };
     },
   },
@@ -93,7 +93,7 @@ export const issueCredential = issuingProtocol({
   },
   writes: {
     proposal(ctx, { filter, credential_preview, comment }, kind) {
-      const { formats } = ctx.spoken;
+      const { formats } = ctx.declared;
       checkPreview(credential_preview as Preview | undefined, 'unprocessable');
       const message = composeFormatted(PROTOCOL, {
         type: 'propose-credential',
@@ -110,7 +110,7 @@ export const issueCredential = issuingProtocol({
     },
     offer(ctx, id, made, given) {
       const { value } = ctx.record!;
-      const entries = entriesOf(ctx.spoken.formats, made, 'offer');
+      const entries = entriesOf(ctx.declared.formats, made, 'offer');
       const thid = value.thread_id ?? threadOf(ctx, id, entries);
       const offered = previewOf(given as Preview | undefined);
       const { comment, replacement_id } = value.wanted ?? {};
@@ -126,7 +126,7 @@ export const issueCredential = issuingProtocol({
     },
     request(ctx, id, made) {
       const { thread_id: thid, parent_thread_id: pthid } = ctx.record!.value;
-      const entries = entriesOf(ctx.spoken.formats, [made], 'request');
+      const entries = entriesOf(ctx.declared.formats, [made], 'request');
       const message = composeFormatted(PROTOCOL, { type: 'request-credential', id, thid, pthid, field: 'requests', entries });
       return { message, patch: { cred_request: message } };
     },
@@ -138,7 +138,7 @@ export const issueCredential = issuingProtocol({
         thid,
         body: { comment: wanted?.comment ?? undefined },
         field: 'credentials',
-        entries: entriesOf(ctx.spoken.formats, made, 'issue'),
+        entries: entriesOf(ctx.declared.formats, made, 'issue'),
         // the ack ends the exchange
         pleaseAck: true,
       });
@@ -146,13 +146,13 @@ export const issueCredential = issuingProtocol({
     },
   },
   terms: (ctx, proposal) => ({
-    filters: proposedFilters(attachmentsByFormat(ctx.spoken.formats, proposal)),
+    filters: proposedFilters(attachmentsByFormat(ctx.declared.formats, proposal)),
     preview: (proposal.credential_preview ?? null) as JsonObject | null,
   }),
   countered(ctx, { filter, counter_preview }) {
     checkPreview(counter_preview as Preview | undefined, 'unprocessable');
     return {
-      filters: filter ? filters(ctx.spoken.formats, filter as JsonObject) : proposedFilters(held(ctx, 'cred_proposal')),
+      filters: filter ? filters(ctx.declared.formats, filter as JsonObject) : proposedFilters(held(ctx, 'cred_proposal')),
       preview: (counter_preview ?? ctx.record!.value.cred_preview ?? null) as JsonObject | null,
     };
   },
@@ -171,7 +171,7 @@ export const issueCredential = issuingProtocol({
 // -- helpers ----------------------------------------------------------------------------------------------------------------------------------------------
 
 const messageIn = (ctx: IssuingContext, member: string): JsonObject => (ctx.record!.value[member] ?? {}) as JsonObject;
-const held = (ctx: IssuingContext, member: string): ByFormat => attachmentsByFormat(ctx.spoken.formats, messageIn(ctx, member));
+const held = (ctx: IssuingContext, member: string): ByFormat => attachmentsByFormat(ctx.declared.formats, messageIn(ctx, member));
 
 const entriesOf = (formats: Formats, made: readonly Made[], step: keyof Issuance['ids']): FormatEntry[] =>
   made.map(({ format, value }) => ({ name: format, format: formats.named(format)!.issuance!.ids[step], value }));
@@ -207,7 +207,7 @@ function detailOf(ctx: IssuingContext, format: string, members: JsonObject = {})
 
 /** The webhook of a detail record, which a format may have under the name of another. */
 function detailEvent(ctx: IssuingContext, format: string, detail: JsonObject): { topic: string; payload: JsonObject } {
-  const family = ctx.spoken.formats.named(format)?.issuance?.detailName?.(ctx.settings) ?? format;
+  const family = ctx.declared.formats.named(format)?.issuance?.detailName?.(ctx.settings) ?? format;
   const { [`cred_ex_${format}_id`]: id, ...rest } = detail;
   return { topic: `issue_credential_v2_0_${family}`, payload: { ...rest, [`cred_ex_${family}_id`]: id! } };
 }

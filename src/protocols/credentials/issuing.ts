@@ -208,7 +208,7 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
         const { value } = ctx.record!;
         const { format, id, info, secret } = made!;
         const detail = version.detailed?.(ctx, [{ format, detail: { ...made!.detail, cred_id_stored: id } }]);
-        const named = ctx.spoken.formats.named(format)?.asCredInfo ? {} : { format };
+        const named = ctx.declared.formats.named(format)?.asCredInfo ? {} : { format };
         const stored: Change = { def: credential, id, patch: { ...info, ...named, credential: made!.credential }, silent: true };
         return {
           record: { states: [state('done')], patch: { ...version.stored(id, info), ...detail?.patch }, remove: value.auto_remove },
@@ -340,7 +340,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
       role: 'holder',
       step(ctx, { body }) {
         const offers = holds.offers(ctx);
-        const [format] = sharedFormats(ctx.spoken.formats, offers);
+        const [format] = sharedFormats(ctx.declared.formats, offers);
         const input = { offer: offers[format]!, entropy: ctx.connection?.id ?? ctx.record!.id };
         return { record: { patch: removal(body) }, work: [formatOrder('request', [{ format, input }], 'requested')] };
       },
@@ -355,7 +355,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
       step(ctx, { body }) {
         const [requests, offers] = [holds.requests(ctx), holds.offers(ctx)];
         const values = Object.fromEntries((holds.preview(ctx.record!.value)?.attributes ?? []).map((one) => [one.name, one.value]));
-        const tasks = sharedFormats(ctx.spoken.formats, requests, offers).map((format) => ({
+        const tasks = sharedFormats(ctx.declared.formats, requests, offers).map((format) => ({
           format,
           input: { offer: offers[format]!, request: requests[format]!, values },
         }));
@@ -378,7 +378,7 @@ function continuedBy(version: IssuingVersion): NonNullable<Protocol<IssuingValue
         if (ctx.loaded.named) throw new AppError('bad-request', `Credential ${body.credential_id} already exists in this wallet`);
         const { value, id } = ctx.record!;
         const [issued, offers] = [holds.credentials(ctx), holds.offers(ctx)];
-        const [format] = sharedFormats(ctx.spoken.formats, issued, holds.requests(ctx), offers);
+        const [format] = sharedFormats(ctx.declared.formats, issued, holds.requests(ctx), offers);
         const offered = holds.preview(value)?.attributes;
         const input = {
           exchange: id,

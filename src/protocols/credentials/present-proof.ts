@@ -55,15 +55,15 @@ export const presentProof = presentingProtocol({
   begun: () => ({ auto_remove_on_failure: false }),
   reads: {
     proposal(ctx, message) {
-      readFormatted(ctx.spoken.formats, message, 'proposals');
+      readFormatted(ctx.declared.formats, message, 'proposals');
       return { pres_proposal: message.raw };
     },
     request(ctx, message) {
-      readFormatted(ctx.spoken.formats, message, 'request_presentations');
+      readFormatted(ctx.declared.formats, message, 'request_presentations');
       return { pres_request: message.raw };
     },
     presentation(ctx, message) {
-      readFormatted(ctx.spoken.formats, message, 'presentations', (ctx.record!.value.pres_request ?? {}) as JsonObject);
+      readFormatted(ctx.declared.formats, message, 'presentations', (ctx.record!.value.pres_request ?? {}) as JsonObject);
       return { pres: message.raw };
     },
   },
@@ -103,7 +103,7 @@ export const presentProof = presentingProtocol({
   asked: (ctx, { presentation_request }) => given(ctx, presentation_request as ByFormat),
   proposed: (ctx) => ({ entries: given(ctx, held(ctx, 'pres_proposal')) }),
   chosen(ctx, body, requests) {
-    const chosen = [...namesOf(ctx.spoken.formats), UNSUPPORTED].filter((name) => body[name]);
+    const chosen = [...namesOf(ctx.declared.formats), UNSUPPORTED].filter((name) => body[name]);
     const other = chosen.find((name) => !requests[name]);
     if (other !== undefined) throw new AppError('bad-request', `The request does not ask for the format ${other}`);
     return Object.fromEntries(chosen.map((name) => [name, body[name] as JsonObject]));
@@ -112,14 +112,14 @@ export const presentProof = presentingProtocol({
 
 const namesOf = ({ presented }: Formats): string[] => presented.map(({ name }) => name);
 
-const held = ({ spoken, record }: PresentingContext, member: string): ByFormat =>
-  attachmentsByFormat(spoken.formats, (record!.value[member] ?? {}) as JsonObject);
+const held = ({ declared, record }: PresentingContext, member: string): ByFormat =>
+  attachmentsByFormat(declared.formats, (record!.value[member] ?? {}) as JsonObject);
 
 const entriesOf = (ctx: PresentingContext, made: readonly Formatted[], step: keyof Presentation['ids']): FormatEntry[] =>
-  made.map(({ format, value }) => ({ name: format, format: ctx.spoken.formats.named(format)!.presentation!.ids[step], value }));
+  made.map(({ format, value }) => ({ name: format, format: ctx.declared.formats.named(format)!.presentation!.ids[step], value }));
 
 /** The attachments of the call, by format. */
-function given({ spoken: { formats } }: PresentingContext, byFormat: ByFormat): Formatted[] {
+function given({ declared: { formats } }: PresentingContext, byFormat: ByFormat): Formatted[] {
   if (byFormat[UNSUPPORTED] && !formats.named(UNSUPPORTED))
     throw new AppError('not-implemented', `The format ${UNSUPPORTED} is not supported yet`);
   const entries = namesOf(formats).flatMap((format) => (byFormat[format] ? [{ format, value: byFormat[format] }] : []));

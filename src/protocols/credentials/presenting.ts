@@ -234,7 +234,7 @@ function verifierCommands(version: PresentingVersion): NonNullable<Protocol<Pres
       step(ctx) {
         const [asked, given] = [holds.requests(ctx), holds.presentations(ctx)];
         // every format of the presentation is verified: nothing else is shown as presented
-        const tasks = ctx.spoken.formats.presented.flatMap(({ name: format }) =>
+        const tasks = ctx.declared.formats.presented.flatMap(({ name: format }) =>
           given[format] ? [{ format, input: { request: asked[format] ?? null, presentation: given[format] } }] : [],
         );
         return { record: {}, work: [formatOrder('verify', tasks, 'checked')] };
@@ -287,7 +287,7 @@ function proverCommands(version: PresentingVersion): NonNullable<Protocol<Presen
         const requests = version.holds.requests(ctx);
         const chosen = version.chosen(ctx, body, requests);
         for (const [format, choice] of Object.entries(chosen))
-          ctx.spoken.formats.named(format)!.presentation!.checkChoice(requests[format]!, choice!);
+          ctx.declared.formats.named(format)!.presentation!.checkChoice(requests[format]!, choice!);
         return { record: { patch: removal(body) }, work: [toPresent(version, ctx, 'chosen', chosen)] };
       },
     },
@@ -308,7 +308,7 @@ function toPresent({ holds }: PresentingVersion, ctx: PresentingContext, result:
   const [requests, proposals] = [holds.requests(ctx), holds.proposals(ctx)];
   const isChosen = Object.keys(chosen).length > 0;
   const patient = result === 'presented' && lookAgainAfter(ctx.now, ctx.record!.value.waiting_since) !== undefined;
-  const tasks = ctx.spoken.formats.presented.flatMap(({ name: format }) => {
+  const tasks = ctx.declared.formats.presented.flatMap(({ name: format }) => {
     const request = requests[format];
     if (!request || (isChosen && !chosen[format])) return [];
     return [{ format, input: { request, choice: chosen[format] ?? null, proposal: proposals[format] ?? null, patient } }];
@@ -351,7 +351,7 @@ const flags = ({ name, begun }: PresentingVersion, ctx: PresentingContext, body:
 export function completed(ctx: PresentingContext, entries: readonly Formatted[]): Formatted[] {
   const code = ctx.record ? 'bad-request' : 'unprocessable';
   return entries.map(({ format, value: given }) => {
-    const value = ctx.spoken.formats.named(format)!.presentation!.request(given, code, ctx.newNonce);
+    const value = ctx.declared.formats.named(format)!.presentation!.request(given, code, ctx.newNonce);
     return { format, value };
   });
 }

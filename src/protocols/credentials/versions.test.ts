@@ -34,7 +34,7 @@ function context(protocol: Protocol, state: string | undefined, value: JsonObjec
   return {
     ...{ tenant: 'base', now: 0, protocol: protocol.name, loaded: {}, pages: {}, reachable: true },
     settings: { preserveExchangeRecords: true, ...settings },
-    spoken: { formats: FORMATS },
+    declared: { formats: FORMATS },
     record: state === undefined ? undefined : { id: 'r', version: 1, state: stateOf(protocol, state), created: 0, updated: 0, value },
     connection: { id: 'c', version: 1, state: 'active', created: 0, updated: 0, value: {} },
     newId: () => `id-${ids++}`,

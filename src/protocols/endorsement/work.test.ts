@@ -41,7 +41,7 @@ test('a request that has all is planned', async () => {
   assert.equal(await refusal(asking(REGISTRY)), undefined);
 });
 
-test('what is no request of this ledger: network', async () => {
+test('a request of no kind of this ledger: network', async () => {
   for (const one of ['{', '[]', 'null', '"text"', { write: WRITE }, { operation: { type: '101' } }])
     assert.match((await refusal(one)) ?? '', /^network: /, JSON.stringify(one));
 });

@@ -5,7 +5,7 @@ import { type OutOfBandValue, outOfBand } from '../../records/out-of-band.ts';
 import { Flag, Id, PAGE, pageOf } from './members.ts';
 import { ownerFamily } from './owner-family.ts';
 
-/** The toolbox's admin-invitations 0.1, over out-of-band: an invitation names every handshake that is spoken here. */
+/** The toolbox's admin-invitations 0.1, over out-of-band: an invitation names every handshake of this agent. */
 export const adminInvitations = ownerFamily({
   name: 'admin-invitations',
   toolbox: true,
@@ -23,7 +23,7 @@ export const adminInvitations = ownerFamily({
         return {
           protocol: 'out-of-band',
           command: 'create-invitation',
-          body: compact({ my_label, alias, mediation_id, handshake_protocols: [...ctx.spoken.handshakes.keys()] }),
+          body: compact({ my_label, alias, mediation_id, handshake_protocols: [...ctx.declared.handshakes.keys()] }),
           query: { auto_accept: String(auto_accept), multi_use: String(multi_use) },
         };
       },

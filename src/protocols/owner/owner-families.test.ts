@@ -367,7 +367,7 @@ table('admin-revocation', [
 
 table('admin-invitations', [
   {
-    title: 'is an invitation by every handshake that is spoken here',
+    title: 'is an invitation by every handshake of this agent',
     message: 'create',
     body: { label: 'Issuer', auto_accept: true },
     effects: {

@@ -51,7 +51,7 @@ function settled(ctx: RegistryContext, status: RevocationStatus, ends: boolean, 
   const revoked = revokedIn(status);
   const confirmed = rows.map((row) => loadedRecord<CredentialRevocationValue>(row)).filter(({ value }) => revoked(value.index));
   const now = confirmed.slice(0, SETTLED_AT_ONCE);
-  // what of these rows one commit did not hold, then the rows behind them
+  // the rows that one commit did not hold, then the rows behind them
   const rest = confirmed.length > now.length ? { cursor } : behind === undefined ? undefined : { cursor: behind };
   const { due } = ctx.record!.value;
   return {

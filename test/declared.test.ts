@@ -9,8 +9,8 @@ import type { Protocol } from '../src/kernel/protocol.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
 
 /**
- * Which protocols, messages and formats there are is said once: by the literal of a protocol, or of a format. Everything else asks the registry. Here every
- * text and pattern of `src` that names one is looked at.
+ * Each protocol, message and format is declared once: by its literal. Everything else goes through the registry. The test reads every text and pattern of `src`
+ * that names one.
  */
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -23,14 +23,14 @@ const idsOf = ({ issuance, presentation }: (typeof FORMATS)[number]): string[] =
   ...Object.values(presentation?.ids ?? {}),
 ];
 
-/** Texts outside the protocol's own file: what a file has to say of a protocol that is not its own, and why it cannot ask. */
+/** Texts outside the protocol’s own file, with the reason. */
 const ELSEWHERE: Record<string, Record<string, string>> = {
   'src/didcomm/forward.ts': { 'https://didcomm.org/routing/1.0/forward': 'sealing wraps in it, and knows no registry' },
   'src/kernel/seal.ts': {
     'https://didcomm.org/notification/1.0/problem-report': 'the report of protocols that have none of their own (RFC 0035)',
   },
-  'src/agent-2018/credential.ts': { 'https://didcomm.org/issue-credential/2.0': 'says its messages in the words of 2018' },
-  'src/agent-2018/proof.ts': { 'https://didcomm.org/present-proof/2.0': 'says its messages in the words of 2018' },
+  'src/agent-2018/credential.ts': { 'https://didcomm.org/issue-credential/2.0': 'translates its messages to 2018' },
+  'src/agent-2018/proof.ts': { 'https://didcomm.org/present-proof/2.0': 'translates its messages to 2018' },
   'src/resources/connection.ts': { 'connections/1.0': "ACA-Py's name of what a static connection came by" },
   'src/protocols/connecting/connections.ts': {
     'https://didcomm.org/trust_ping/1.0/ping': 'completes a connection (RFC 0160)',
@@ -104,7 +104,7 @@ test("every message type and protocol in a text or a pattern is its own literal'
   assert.deepEqual(found, ELSEWHERE);
 });
 
-test('what is listed here is spoken', () => {
+test('every entry of this list is declared', () => {
   for (const text of Object.values(ELSEWHERE).flatMap((texts) => Object.keys(texts))) {
     const type = parseMessageType(text);
     if (type && !['invitation', 'ack', 'problem-report'].includes(type.name)) assert.equal(typeof registry.message(text), 'object', text);
@@ -122,7 +122,7 @@ test('format identifiers stand in the literal of their format alone', () => {
   }
 });
 
-test('what an invitation may name or carry is what protocols and records declare', () => {
+test('an invitation may name or carry the declarations of protocols and records', () => {
   assert.deepEqual(Object.fromEntries(registry.handshakes), {
     'didexchange/1.1': 'did-exchange',
     'didexchange/1.0': 'did-exchange',
