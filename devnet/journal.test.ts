@@ -39,7 +39,7 @@ const pay = async (algod: algosdk.Algodv2, to: string, amount: number): Promise<
 
 const alice = accountOf('alice').addr.toString();
 
-test('what was acknowledged survives kill -9, and the chain goes on', async () => {
+test('acknowledged rounds survive kill -9, and the chain goes on', async () => {
   const journal = join(folder, 'kill.journal');
   const one = await start(journal);
   await pay(one.algod, alice, 200_000);

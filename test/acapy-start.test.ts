@@ -246,7 +246,7 @@ test('a flag of the other role in endorsement stops the start, and so does an in
   fails(/^--endorser-validity is a number of rounds from 10 to 1000/, '--endorser-validity', '1001');
 });
 
-test('what was given and has no effect is told by name; what this agent does anyway is not', () => {
+test('a flag without effect is in the log by name; one that this agent needs not is not', () => {
   const { ignored } = readConfig(
     [
       ...['--auto-provision', '--emit-new-didcomm-prefix', '--wallet-type', 'askar', '--genesis-url', 'http://ledger', '--timing'],

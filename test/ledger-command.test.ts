@@ -150,7 +150,7 @@ test('mainnet is asked for twice, and another network is no mainnet', async () =
   }
 });
 
-test('what definitions cost is shown, and whether the sponsor has it', async () => {
+test('the cost of definitions is shown, and whether the sponsor has it', async () => {
   let text = '';
   const terminal = {
     input: Readable.from(['']),
@@ -174,7 +174,7 @@ test('what definitions cost is shown, and whether the sponsor has it', async () 
   assert.deepEqual([poor.code, /can spend 0\.9 ALGO, 1\.\d+ ALGO too little/.test(poor.text)], [1, true], poor.text);
 });
 
-test('what is missing or wrong is one sentence', async () => {
+test('a missing or wrong setting is one sentence', async () => {
   for (const [args, text] of [
     [['deploy'], /--sponsor-mnemonic is missing/],
     [['deploy', '--sponsor-mnemonic', 'one two'], /not the 25 words/],

@@ -11,7 +11,7 @@ const canonical = (text: string) => {
 const SPEC = 'urn:indy:sov:agent:message_type:sovrin.org/connection';
 
 suite('type URNs', () => {
-  test('what is sent is what the specification prints', () => {
+  test('sent types are those that the specification prints', () => {
     assert.deepEqual(
       NAMES.map((name) => agent2018Type(name)),
       NAMES.map((name) => `${SPEC}/1.0/${name}`),
@@ -137,7 +137,7 @@ suite('type URNs', () => {
     test(text, () => assert.deepEqual(canonical(text), { name, profile, minor: 0 }));
   }
 
-  test('what this agent sends to either profile means the same name again', () => {
+  test('a type that is sent to either profile means the same name again', () => {
     for (const profile of ['spec', 'indy-node'] as const) {
       for (const name of NAMES) assert.deepEqual(canonical(agent2018Type(name, profile)), { name, profile, minor: 0 });
     }

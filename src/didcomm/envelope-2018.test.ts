@@ -214,7 +214,7 @@ suite('anon-crypt and auth-crypt', () => {
   const bob = newKeyPair();
   const eve = newKeyPair();
 
-  test('what is sealed opens, with a cold and a warm cache, here and in another libsodium', () => {
+  test('a sealed message opens, with a cold and a warm cache, here and in another libsodium', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 3000 }), (bytes) => {
         for (const cache of [undefined, keyCache(4)]) {
@@ -287,7 +287,7 @@ suite('anon-crypt and auth-crypt', () => {
     assert.throws(() => open(box, alice.verkey, nonceOf(2)), refused(/box is not from/));
   });
 
-  test('what is no key, or one of small order, is refused as a recipient and as a sender', () => {
+  test('bytes that are no key, or one of small order, are refused as a recipient and as a sender', () => {
     const small = toBase58(Buffer.from('0100000000000000000000000000000000000000000000000000000000000000', 'hex'));
     const box = Buffer.alloc(20);
     for (const verkey of ['', 'x', 'O'.repeat(44), `${alice.verkey}1`, small]) {
@@ -558,7 +558,7 @@ suite('base messages', () => {
   const type = agent2018Type('connection_offer');
   const read = (value: unknown) => parseBase(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)));
 
-  test('what is packed has exactly the three members, and is read again', () => {
+  test('a packed message has exactly the three members, and is read again', () => {
     const pair = newKeyPair();
     fc.assert(
       fc.property(
@@ -623,7 +623,7 @@ suite('base messages', () => {
   };
   for (const [what, value] of Object.entries(wrong)) test(`refused: ${what}`, () => assert.throws(() => read(value), refused()));
 
-  test('what is not UTF-8 is refused', () => {
+  test('bytes that are not UTF-8 are refused', () => {
     assert.throws(() => parseBase(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])), refused(/UTF-8/));
     assert.throws(() => parseBase(Buffer.from(`\u{feff}{"id":"a","type":"${type}"}`)), refused());
   });

@@ -366,7 +366,7 @@ suite('decorators', () => {
     assert.deepEqual(lift({ '@type': 't', '@id': 'i', '~please_ack': {} }).pleaseAck, { on: ['RECEIPT'] });
   });
 
-  test('what is malformed is refused', () => {
+  test('malformed values are refused', () => {
     const base = { '@type': 't', '@id': 'i' };
     const bad: Record<string, unknown>[] = [
       { '@id': 'i' },

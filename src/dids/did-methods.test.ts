@@ -60,7 +60,7 @@ suite('did:key', () => {
     });
   }
 
-  test('what is no did:key, or a point of none, is refused', () => {
+  test('a text that is no did:key, or a point of none, is refused', () => {
     for (const did of ['did:key:', 'did:key:z', 'did:key:abc', 'did:key:z0OIl0OIl', 'did:web:x', `did:key:z${'1'.repeat(2000)}`]) {
       assert.throws(() => resolveDidKey(did), code('did-invalid'), did);
     }
@@ -250,7 +250,7 @@ suite('did:web', () => {
     assert.equal(webDidUrl('did:web:example.com', true), 'https://example.com/.well-known/did.json');
   });
 
-  test('what leads elsewhere than it says is refused', () => {
+  test('a document of another DID than its own is refused', () => {
     for (const id of [
       '',
       'a..b%2f',

@@ -101,7 +101,7 @@ suite("verified_msgs, in ACA-Py's words first", () => {
     });
   }
 
-  test('what the library could not judge, what it judged, and what has no shape', () => {
+  test('presentations that the library could not judge, that it judged, and that have no shape', () => {
     assert.deepEqual(reasons([{ reason: 'proof-invalid', detail: 'Broken' }]).slice(4), ['VERIFY_ERROR::Broken', 'proof-invalid: Broken']);
     assert.deepEqual(reasons([{ reason: 'proof-invalid' }]).slice(4), ['proof-invalid']);
     const nothing = verifiedMessages(request, [] as never, {}, [{ reason: 'malformed', detail: 'presentation is not an object' }]);

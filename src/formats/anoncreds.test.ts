@@ -25,7 +25,7 @@ suite('attribute values', () => {
   ];
   for (const [raw, encoded] of known) test(`the encoding of "${raw}"`, () => assert.equal(encodeValue(raw), encoded));
 
-  test('what is no 32-bit integer is hashed', () => {
+  test('a value that is no 32-bit integer is hashed', () => {
     for (const raw of ['2147483648', '-2147483649', '1.0', '1e3', ' 1', '1 ', '+', '-', '--1', '+-1', '0x10', '٣', '1'.repeat(500)]) {
       assert.match(encodeValue(raw), /^[0-9]{60,78}$/, raw);
     }
@@ -270,7 +270,7 @@ suite('matching', () => {
     assert.deepEqual(provenApart(asked, [one(false)]), [one(false)]);
   });
 
-  test('what a restriction says of a value is shown by the same credential, so that the verifier can see it', () => {
+  test('a restriction on a value is met by the credential that shows it, so that the verifier can see it', () => {
     const some = [
       credential('other', 'A', { name: 'Alice', id: '7' }),
       credential('right', 'A', { name: 'Alice', id: '5' }),

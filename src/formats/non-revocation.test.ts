@@ -31,7 +31,7 @@ suite('the intervals of a proof request', () => {
       assert.equal(intervalsOf(request({ a: { name: 'a' } }, {}, whole)).size, 0, JSON.stringify(whole));
   });
 
-  test('what asks for nothing is not sent on', () => {
+  test('an interval that asks for nothing is not sent on', () => {
     const given = request(
       { a: { name: 'a', non_revoked: {} }, b: { name: 'b', non_revoked: { to: 1 } } },
       { c: { name: 'c', non_revoked: null } },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { wishesOfPreview } from './presentation-preview.ts';
 
-test('what a preview proposes is looked for in the wallet: groups by their credential, values as they are, and what is only stated', () => {
+test('a proposed preview is looked for in the wallet: groups by their credential, values as they are, and stated values', () => {
   const preview = {
     attributes: [
       { name: 'degree', cred_def_id: 'cd1' },

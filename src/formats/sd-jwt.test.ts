@@ -84,7 +84,7 @@ test('any payload comes back whole', () => {
   );
 });
 
-test('what section 7.1 refuses', () => {
+test('refusals of section 7.1', () => {
   const { payload, disclosures } = concealed({ a: 1, b: [1] }, ['b']);
   const [first] = disclosures as [string];
   const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');

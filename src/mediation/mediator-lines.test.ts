@@ -37,7 +37,7 @@ async function delivered(how: How | 'is not open', other: () => Promise<Delivery
   return { outcome, elsewhere, sent: socket?.sent ?? [] };
 }
 
-test('what goes to a mediator goes on its line, and the line hears of what went elsewhere', async () => {
+test('a message to a mediator goes on its line, and the line is notified of messages that went elsewhere', async () => {
   const cases: readonly (readonly [How | 'is not open', string | number, number])[] = [
     ['takes', 202, 0],
     ['is silent', 'the mediator did not answer a ping in time', 0],

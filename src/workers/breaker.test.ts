@@ -72,7 +72,7 @@ test('a turn comes when another ends, without a look at the clock', async () => 
   assert.equal(await turn, undefined);
 });
 
-test('what is known: nothing of whoever answers as ever', () => {
+test('the breaker has nothing of a target that answers as ever', () => {
   const { breaker } = at();
   breaker.begin('gone')();
   breaker.begin('away')(false);

@@ -136,7 +136,7 @@ test('[A15-3] a webhook that keeps failing is in the log, not once for each try,
   assert.match((await agent.call('GET', '/metrics')).text, /flexid_webhooks_failed_total \d/);
 });
 
-test('[A15-4] who asks without a key how the ledger is makes the agent ask its node seldom', async () => {
+test('[A15-4] a call without a key for the state of the ledger makes the agent ask its node seldom', async () => {
   let asked = 0;
   const node = createServer((_request, response) => {
     asked++;

@@ -82,7 +82,7 @@ test('[A5] /ws ends when its token does, and when its wallet is locked', async (
   for (const { end } of locked) assert.equal((await end).code, 1008);
 });
 
-test('[A5-2] what happens after a token was voided is not shown to it, though nobody said that it was', async () => {
+test('[A5-2] events after a token was voided are not shown to it, though no notification of that came', async () => {
   const wallet = await newTenant(one, 'unheard');
   const listener = await listen(one, wallet.token);
   const [rows] = await one.agent.kernel.db.store.load('base', [{ category: 'wallet_record', id: wallet.id }]);
@@ -209,7 +209,7 @@ test('[A8-3] to create a wallet again by its idempotency-key opens it to nobody 
   assert.equal((await create({})).status, 200);
 });
 
-test('[A16] who has not shown a key is told nothing, and is let go soon', async () => {
+test('[A16] a socket without a key gets no event, and is closed soon', async () => {
   const silent = open(one, { 'x-api-key': '' });
   await once(silent.socket, 'open');
   const { code } = await silent.end;
@@ -260,7 +260,7 @@ async function raw(agent: TestAgent, headers: Record<string, string>): Promise<{
   return { socket, status: await status, bytes };
 }
 
-test('[A16-3] who never says goodbye has no place for longer', async () => {
+test('[A16-3] a socket that never closes has no place for longer', async () => {
   const agent = await world.start('goodbye', { noWebhook: true });
   const silent = await Promise.all(Array.from({ length: 32 }, () => raw(agent, {})));
   assert.ok(silent.every(({ status }) => status === 101));

@@ -11,7 +11,7 @@ after(() => world.close());
 
 const PING = 'trust_ping/1.0/ping';
 
-test('[A13] what a peer answers counts among what its address sends: it sets no pace of its own', async () => {
+test('[A13] answers of a peer count among the messages of its address: they set no pace of their own', async () => {
   const agent = await world.start('paced', { flags: ['--message-rate', '5'] });
   const stranger = await startStranger();
   world.defer(() => stranger.close());

@@ -61,7 +61,7 @@ export const MUTATIONS: readonly Row[] = [
   },
   {
     id: 'A1-7',
-    text: 'a listed key counts when it has spoken in the thread',
+    text: 'a listed key counts when it has sealed a message of the thread',
     mutation: {
       file: IDENTITY,
       from: 'if (speaking.length > 0) return speaking.length === 1 ? { connection: speaking[0]!, shows: sender } : undefined;',
@@ -111,7 +111,7 @@ export const MUTATIONS: readonly Row[] = [
   },
   {
     id: 'A2-4',
-    text: 'what an invitation offered is for who came by it',
+    text: 'the offer of an invitation is for the peer that came by it',
     mutation: {
       file: 'src/kernel/trust.ts',
       from: "return free && (category === 'oob_record' || guest === undefined || guest.id === connection.id);",

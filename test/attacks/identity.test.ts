@@ -111,7 +111,7 @@ async function unheard(peer: Stranger): Promise<void> {
 }
 
 for (const first of ['Bob', 'Mallory']) {
-  test(`[A1] who lists another's key in its document gets nothing of its conversation; ${first} comes first`, async () => {
+  test(`[A1] a peer that lists another's key in its document gets nothing of its conversation; ${first} comes first`, async () => {
     const [bob, mallory] = [await stranger(), await stranger()];
     const thief = listing([mallory.pair.verkey, bob.pair.verkey], mallory.url);
     const ids: Record<string, string> = {};
@@ -132,7 +132,7 @@ for (const first of ['Bob', 'Mallory']) {
   });
 }
 
-test('[A1-2] who moves to a DID with the key of another gets neither its messages nor what is said to it', async () => {
+test('[A1-2] a peer that moves to a DID with the key of another gets neither its messages nor those to it', async () => {
   const [bob, mallory] = [await stranger(), await stranger()];
   const own = await connectPublic(bob, bob.did);
   const id = await connectPublic(mallory, mallory.did);
@@ -157,7 +157,7 @@ test('[A1-2] a peer that moves to a key of its own is known by it, once that has
   assert.equal((await alice.event('basicmessages', notified('was under way'), 'mail under the old key')).connection_id, id);
 });
 
-test('[A1-11] who moves twice has as former keys those that it has shown, not what it listed in between', async () => {
+test('[A1-11] a peer that moves twice has as former keys those that it has shown, not those that it listed in between', async () => {
   const [bob, mallory] = [await stranger(), await stranger()];
   const thief = await connectPublic(mallory, mallory.did);
   for (const keys of [[mallory.pair.verkey, bob.pair.verkey], [mallory.pair.verkey]]) {
@@ -275,7 +275,7 @@ test('[A1-6] mail is sealed for the keys that have shown themselves alone, whate
   for (const bytes of mallory.envelopes) assert.deepEqual(parseEnvelope(bytes).recipients, [mallory.pair.verkey]);
 });
 
-test('[A1-7] a second key of a peer counts when it has spoken in the thread of its handshake', async () => {
+test('[A1-7] a second key of a peer counts when it has sealed a message of the thread of its handshake', async () => {
   const bob = await stranger();
   const second = newKeyPair();
   const theirs = listing([bob.pair.verkey, second.verkey], bob.url);
@@ -512,7 +512,7 @@ test('[A2-8] a DID of the 2018 protocol that a peer has is taken by nobody, howe
   );
 });
 
-test('[A2-4] what an invitation offered is for who came by it', async () => {
+test('[A2-4] the offer of an invitation is for the peer that came by it', async () => {
   const [bob, mallory] = [await stranger(), await stranger()];
   const { pres_ex_id, pres_request } = await alice.post('/present-proof-2.0/create-request', {
     presentation_request: {
@@ -601,7 +601,7 @@ const besides = (attached: Record<string, unknown>, json: object): object => ({
   data: { ...(attached.data as object), json },
 });
 
-test('[A9] [A9-4] what the key of an invitation has signed counts for the DID that it names alone', async () => {
+test('[A9] [A9-4] the signature of an invitation’s key counts for the DID that it names alone', async () => {
   const peer = await stranger();
   const other = await stranger();
   const { id, request, to } = await invited(peer);

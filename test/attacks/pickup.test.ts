@@ -84,7 +84,7 @@ describe('a mediator whose clients are copied', () => {
     assert.deepEqual(batched(phone, await post(phone, second)), ['3', '4']);
   });
 
-  test('[A7] what a request got stays its own after the mediator was started again', async () => {
+  test('[A7] the batch of a request stays its own after the mediator was started again', async () => {
     const spec = { flags: ['--open-mediation'] };
     const early = await world.start('restarted-copied', spec);
     const phone = await wallet(early);
@@ -132,7 +132,7 @@ describe('a mediator whose clients are copied', () => {
     assert.deepEqual(phone.delivered(reply).texts, ['2', '3', '4']);
   });
 
-  test('[A7-4] what opens a session opens it once: pings, live mode, noop, and batch-pickup never', async () => {
+  test('[A7-4] a session is opened once: by pings, live mode, noop, and by batch-pickup never', async () => {
     const phone = await wallet(mediator);
     const opening = [
       sealed(phone, 'trust_ping/1.0/ping', { response_requested: false }),

@@ -174,7 +174,7 @@ test('[A6-2] of a proof that was asked for in two formats, each that is given mu
   }
 });
 
-test('[A6] what nobody asked for, or what nothing names, is refused and never shown', async () => {
+test('[A6] an attachment that nobody asked for, or that nothing names, is refused and never shown', async () => {
   const { exchange, requests } = await ask(['anoncreds']);
   const good = await present(requests.anoncreds);
   const anoncreds = ['a', 'anoncreds/proof@v1.0', good] as [string, string, unknown];

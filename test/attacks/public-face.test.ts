@@ -100,7 +100,7 @@ test('[A20-5] a record is never the answer', async () => {
   assert.deepEqual([silent.status, await silent.text()], [204, '']);
 });
 
-test('[A20-3] [A20-4] what a step or a schema refuses has its status and no words, and nothing is stored', async () => {
+test('[A20-3] [A20-4] a request that a step or a schema refuses has its status and no words, and nothing is stored', async () => {
   const before = await orders();
   for (const [path, body, type, status] of [
     [`/shop/${seller.id}/orders`, '{"text": ""}', 'application/json', 422],

@@ -82,7 +82,7 @@ test('/ws of either shows the events of both', async () => {
   }
 });
 
-test('what is tried again is tried again in its time, by whichever agent', { timeout: 590_000 }, async () => {
+test('a job that is tried again is tried again in its time, by whichever agent', { timeout: 590_000 }, async () => {
   const tries = new Map<string, number>();
   const server = createServer((request, response) => {
     const id = String(request.headers['x-event-id']);

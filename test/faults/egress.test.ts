@@ -141,7 +141,7 @@ test('an endpoint that refuses goes on being asked; when it comes back it gets i
   await until(async () => (await open.get(`/connections/${connection_id}`)).error_msg === undefined, 'the error to go');
 });
 
-test('what a peer answers to a delivery is handled, and whatever it is does not have the message sent again', async () => {
+test('the answer of a peer to a delivery is handled, and none has the message sent again', async () => {
   const stranger = await startStranger();
   world.defer(stranger.close);
   const link = await connectStranger(open, stranger);

@@ -269,7 +269,7 @@ describe('two replicas', () => {
     assert.equal(lost, 1, 'the replica was always back before the mail came');
   });
 
-  test('[S2-31] what senders post to both, again until it is accepted, is there once though one of them is killed', {
+  test('[S2-31] a message that senders post to both, again until it is accepted, is there once though one of them is killed', {
     timeout: 590_000,
   }, async () => {
     const phone = await wallet(one!);
@@ -346,7 +346,7 @@ describe('peers that do harm slow down nobody else', () => {
     assert.equal(open.ws.readyState, WebSocket.OPEN);
   }
 
-  test('who never reads keeps its mail, and costs no memory for it', { timeout: 590_000 }, async () => {
+  test('a client that never reads keeps its mail, and costs no memory for it', { timeout: 590_000 }, async () => {
     const deaf = await wallet(mediator);
     const stuck = await line(deaf);
     stuck.say(PING, { response_requested: false });
@@ -367,7 +367,7 @@ describe('peers that do harm slow down nobody else', () => {
   });
 
   for (const [mode, ask] of MODES) {
-    test(`who vanishes with frames unread gets them again, ${mode}`, { timeout: 590_000 }, async () => {
+    test(`a client that vanishes with frames unread gets them again,  ${mode}`, { timeout: 590_000 }, async () => {
       const phone = await wallet(mediator);
       const texts = Array.from({ length: 30 }, (_, i) => `unread ${i}`);
       const gone = await line(phone);

@@ -137,7 +137,7 @@ suite('AnonCreds formats with revocation', { skip }, () => {
     }
   });
 
-  test('what was revoked is false from then on, and was true before; what cannot be revoked needs no proof', async () => {
+  test('a revoked credential is false from then on, and was true before; one that cannot be revoked needs no proof', async () => {
     for (const [interval, times, verified] of [
       [{ to: 1999 }, [1000], true],
       [{ to: 2000 }, [2000], false],
@@ -244,7 +244,7 @@ suite('AnonCreds formats with revocation', { skip }, () => {
     await assert.rejects(present(context(), requestOf({ a: name({ from: 3000, to: 2000 }) })), code('bad-request', /no interval/));
   });
 
-  test('what the prover names and the ledger does not have is not verified; a ledger that does not answer is no answer', async () => {
+  test('an id of the prover that the ledger does not have is not verified; a ledger that does not answer is no answer', async () => {
     wallet = ['good'];
     const request = requestOf({ a: name() }, { non_revoked: { to: 3500 } });
     const presentation = await present(context(), request);

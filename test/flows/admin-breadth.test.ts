@@ -149,7 +149,7 @@ test('credentials are found by WQL and paged by either pair of names', async () 
     assert.equal((await holder.call('GET', `/credentials?wql=${encoded(wql)}`)).status, status, wql);
 });
 
-test('what is asked about one credential, and its deletion with a webhook', async () => {
+test('the routes of one credential, and its deletion with a webhook', async () => {
   const [first] = (await holder.get('/credentials')).results;
   const id = first.referent;
   assert.deepEqual(await holder.get(`/credential/revoked/${id}?from=1&to=2`), { revoked: false });

@@ -87,7 +87,7 @@ for (const more of [{}, { use_did_method: 'did:peer:4' }]) {
   });
 }
 
-test('whoever answers first is the peer: nobody else is listened to, and it is told where it says', async () => {
+test('the first to answer is the peer: no other is, and messages go to its own address', async () => {
   const peer = await startStranger();
   world.defer(peer.close);
   const asked = await proof();
@@ -180,7 +180,7 @@ const v1 = {
     }),
 };
 
-test('what version 1 offers and asks for goes without a connection too', async () => {
+test('offers and requests of version 1 go without a connection too', async () => {
   const offered = await v1.offer();
   const made = await invite(offered.credential_exchange_id, 'credential-offer');
   const got = await bob.post('/out-of-band/receive-invitation', made.invitation);

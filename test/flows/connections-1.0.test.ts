@@ -165,7 +165,7 @@ test('a response that another key signed connects nobody', async () => {
   await peer.inbox.first((mail) => /\/ack$/.test(mail.message['@type']), 'the ack');
 });
 
-test('what is no invitation is refused', async () => {
+test('a body that is no invitation is refused', async () => {
   for (const body of [{ recipientKeys: ['short'], serviceEndpoint: 'http://x' }, { label: 'nothing' }]) {
     assert.equal((await alice.call('POST', '/connections/receive-invitation', body)).status, 400);
   }

@@ -164,7 +164,7 @@ test('proving from a proposal: what is asked follows from the preview, and anoth
   }
 });
 
-test('what was proposed as a group of one credential is asked and shown of that credential, also where a newer one would do', async () => {
+test('a proposed group of one credential is requested and shown of that credential, also where a newer one would do', async () => {
   for (const name of ['Proposed', 'Newer'])
     await issue(
       await faber.post('/issue-credential/send-offer', {
@@ -198,7 +198,7 @@ test('what was proposed as a group of one credential is asked and shown of that 
   assert.equal(presentation.identifiers.length, 2);
 });
 
-test('what version 1 attaches to an invitation reaches the peer once the connection is complete', async () => {
+test('an attachment of version 1 reaches the peer once the connection is complete', async () => {
   const made = await faber.post('/issue-credential/create', { cred_def_id: anchored.credDefId, credential_proposal: preview('Attached') });
   assert.deepEqual([made.state, made.connection_id, made.auto_issue], ['offer_sent', undefined, true]);
   const offer = await faber.post('/issue-credential/create-offer', {

@@ -319,7 +319,7 @@ test('a proof request attached to an invitation is answered on the new connectio
   assert.equal(done.verified, 'true');
 });
 
-test('what is attached must be there, free and of a kind that is known', async () => {
+test('an attachment must be there, free and of a known kind', async () => {
   const offered = await faber.post('/issue-credential-2.0/send-offer', offerBody('anoncreds', 'Bound'));
   for (const [attachment, status] of [
     [{ id: offered.cred_ex_id, type: 'credential-offer' }, 400],

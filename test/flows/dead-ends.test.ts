@@ -99,7 +99,7 @@ test('a used, a deleted, a foreign and no invitation are one to whoever has the 
   }
 });
 
-test('who has not shown its key, or wrote to a key that invites nobody, hears nothing', async () => {
+test('a sender that has not shown its key, or wrote to a key that invites nobody, gets no answer', async () => {
   const [peer, impostor] = [await stranger(), await stranger()];
   const link = await connectStranger(alice, peer);
   const made = await create();
@@ -238,7 +238,7 @@ test('an offer that is answered on a connection that was there before is a use o
   assert.equal(done.connection_id, ours.connection_id);
 });
 
-test('what could not be delivered is told in the record that it belongs to', async () => {
+test('a failed delivery is an error of the record that it belongs to', async () => {
   // without a connection
   const asked = message('present-proof/2.0/request-presentation', {
     formats: [{ attach_id: 'a', format: 'anoncreds/proof-request@v1.0' }],
@@ -281,7 +281,7 @@ test('what could not be delivered is told in the record that it belongs to', asy
   await errorOf(`/connections/${link.id}`);
 });
 
-test('what a connection brought and cannot be taken is told in its record; so is a report to an exchange that only knows a good end', async () => {
+test('an attachment that cannot be taken is an error of its record; so is a report to an exchange without a state for it', async () => {
   const peer = await stranger();
   const invitation = message('out-of-band/1.1/invitation', {
     ...HANDSHAKE,

@@ -17,7 +17,7 @@ test('./flexid demo --replicas: wallets on interchangeable agents, one of which 
   assert.match(stdout, /\nverified: true\n$/);
 });
 
-test('what --replicas cannot mean is refused in one sentence', async () => {
+test('a wrong --replicas is refused in one sentence', async () => {
   for (const [args, reason] of [
     [['--tenants', '4'], /need --replicas/],
     [['--replicas', '0'], /a number from 1/],

@@ -55,7 +55,7 @@ test('batches, notifications and faults pass as they are', async () => {
   assert.deepEqual((await alice.event('drpc_response', of(note['@id']), 'nothing')).response.response, {});
 });
 
-test('what JSON-RPC does not allow is 422, an unknown thread or record 404, a connection that is not ready 403', async () => {
+test('a body that JSON-RPC does not allow is 422, an unknown thread or record 404, a connection that is not ready 403', async () => {
   const wrong = [{ jsonrpc: '1.0', method: 'a' }, { jsonrpc: '2.0', method: 'rpc.x' }, { jsonrpc: '2.0', method: 'a', id: {} }, [], {}];
   for (const request of wrong) {
     const { status } = await alice.call('POST', `/drpc/${ids.inviter}/request`, { request });

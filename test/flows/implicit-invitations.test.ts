@@ -74,7 +74,7 @@ test('an agent that does not invite so has no connection of it, and the other si
   assert.equal((await shy.get('/connections')).results.length, 1);
 });
 
-test('who claims a DID of another, or one that nobody knows, leaves no connection behind', async () => {
+test('a claim of another’s DID, or of an unknown one, leaves no connection behind', async () => {
   const peer = await startStranger();
   world.defer(peer.close);
   const { verkey } = await bob.get(`/ledger/did-verkey?did=${encodeURIComponent(dids.alice!)}`);
@@ -90,7 +90,7 @@ test('who claims a DID of another, or one that nobody knows, leaves no connectio
   assert.ok(!alice.hooks.list.some((hook) => hook.topic === 'connections' && (hook.payload as Body).their_label === 'thief'));
 });
 
-test('what cannot be asked is refused and leaves nothing', async () => {
+test('an impossible request is refused and leaves nothing', async () => {
   const before = (await bob.get('/connections')).results.length;
   const nobody = dids.alice!.replace(/[0-9a-f]{64}$/, '1'.repeat(64));
   const ask = async (query: string) => (await bob.call('POST', `/didexchange/create-request?${query}`)).status;

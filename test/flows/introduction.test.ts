@@ -21,7 +21,7 @@ after(() => world.close());
 const start = (init: string, target: string, rest = ''): string =>
   `/connections/${init}/start-introduction?target_connection_id=${target}${rest}`;
 
-test('who is introduced gets an invitation, and is connected', async () => {
+test('an introduced agent gets an invitation, and is connected', async () => {
   const [withBob, withCarol] = [await connect(alice, bob), await connect(alice, carol)];
   assert.deepEqual(await alice.post(start(withBob.inviter, withCarol.inviter, '&message=meet')), {});
   const met = await bob.event('connections', (one) => one.their_label === 'carol' && one.state === 'active', 'the connection with carol');

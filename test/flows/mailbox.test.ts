@@ -110,7 +110,7 @@ describe('a mailbox', () => {
     assert.deepEqual(tablet.delivered(other.reply).texts, ['to both']);
   });
 
-  test('who forwards learns nothing: the same answer for a key that nobody knows, and for what is none', async () => {
+  test('a sender of forwards learns nothing: the same answer for an unknown key, and for a text that is no key', async () => {
     const phone = await wallet(mediator);
     const stranger = newKeyPair().verkey;
     const post = (body: string) => phone.stranger.post(mediator.inbound, body);
@@ -251,7 +251,7 @@ describe('a mailbox', () => {
     assert.equal((await info()).device_token, null);
   });
 
-  test('what is kept is there after a start', async () => {
+  test('queued messages are there after a start', async () => {
     const first = await world.start('restarted', { flags: ['--open-mediation'] });
     const phone = await wallet(first);
     const body = phone.wrapped('kept');

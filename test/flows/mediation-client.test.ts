@@ -420,7 +420,7 @@ describe('--mediator-invitation', () => {
   });
 });
 
-test('who has no endpoint says so, and asks for answers on the connection that it opens', async () => {
+test('an agent without an endpoint names none, and asks for answers on the connection that it opens', async () => {
   const client = await world.start('unreachable', { noInbound: true, flags: AUTO });
   const peer = await startStranger();
   world.defer(() => peer.close());

@@ -121,7 +121,7 @@ test('a new token voids the one before, unless both are asked for; tokens end, a
   assert.deepEqual([keyed.status, keyed.text], [400, `400: Wallet ${wallet.id} doesn't require the wallet key to be provided`]);
 });
 
-test('who may call what: the operator its operations and the routes opened to the base wallet, a tenant its own', async () => {
+test('permitted calls: the operator has its operations and the routes opened to the base wallet, a tenant its own', async () => {
   const wallet = await newWallet('callers');
   const status = async (path: string, headers: Record<string, string>): Promise<number> =>
     (await agent.call('GET', path, undefined, headers)).status;

@@ -230,7 +230,7 @@ test('a plug-in that breaks, wherever it does, does not stop the agent; it is lo
   await alice.post('/wallet/did/create', { method: 'key' });
 });
 
-test('what cannot be loaded, or claims what is taken, stops the start with one sentence', async () => {
+test('a plug-in that cannot be loaded, or claims a taken name, stops the start with one sentence', async () => {
   const plugin = (name: string, parts: string): string =>
     elsewhere(
       name,

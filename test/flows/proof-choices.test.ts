@@ -189,7 +189,7 @@ test('a photo of half a megabyte is issued, stored, presented and verified', asy
   );
 });
 
-test('what can never be issued is refused at the first call', async () => {
+test('an offer that can never be issued is refused at the first call', async () => {
   const body = (preview: Body): Body => ({
     connection_id: toBob,
     filter: { anoncreds: { cred_def_id: ids.credDefId } },

@@ -122,7 +122,7 @@ test('credentials of each format have an index of the active registry, which no 
   assert.equal(new Set(places).size, places.length);
 });
 
-test('what is not revoked is proven in every format, with an interval and without', async () => {
+test('an unrevoked credential is proven in every format, with an interval and without', async () => {
   for (const format of FORMATS) {
     for (const interval of [undefined, { from: soon(), to: soon() }, { to: soon() }]) {
       const { verified, times, messages } = await proven(`${format}-good`, format, interval);
@@ -136,7 +136,7 @@ test('what is not revoked is proven in every format, with an interval and withou
   }
 });
 
-test('what is revoked is false from the time when the ledger has it, and the holder finds it in its wallet', async () => {
+test('a revoked credential is false from the time when the ledger has it, and the holder finds it in its wallet', async () => {
   const before = await proven('anoncreds-bad', 'anoncreds', { to: soon() });
   for (const format of FORMATS) {
     const place = await bob.get(`/credential/${issued[`${format}-bad`]!.credential}`);

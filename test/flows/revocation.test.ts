@@ -185,7 +185,7 @@ test('pending revocations are listed, cleared and published, by one call for all
   assert.equal(revocation_list_state.revocation_list.revocationList[first.index], 1);
 });
 
-test('what cannot be revoked is refused', async () => {
+test('a credential that cannot be revoked is refused', async () => {
   const { revoc_reg_id: id } = await active();
   for (const [status, body] of [
     [422, {}],

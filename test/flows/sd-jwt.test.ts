@@ -21,7 +21,7 @@ const signing = async (body: object): Promise<string> => JSON.parse((await alice
 const verify = (sd_jwt: string): Promise<Body> => alice.post('/wallet/sd-jwt/verify', { sd_jwt });
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-test('what is signed is verified, with as much of it as is shown', async () => {
+test('a signed SD-JWT is verified, with the claims that are shown', async () => {
   const text = await signing({ did, payload: PAYLOAD, non_sd_list: ['address', 'nationalities', 'nationalities[1:3]'] });
   const [jwt, ...disclosures] = text.split('~') as [string, ...string[]];
   assert.equal(disclosures.pop(), '');

@@ -72,7 +72,7 @@ test('an invitation has a short link: the JSON for who asks for that, the long U
   assert.match(await (await open(made.invitation_url)).text(), /This is a DIDComm endpoint/);
 });
 
-test('what does not fit in a header of proxies is answered as it is, and fits in a QR code by its link', async () => {
+test('an invitation too long for a header of proxies is answered as it is, and fits in a QR code by its link', async () => {
   const made = await create('', { goal: 'x'.repeat(4000) });
   const answer = await open(made.short_url, '*/*');
   assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'application/json']);
@@ -135,7 +135,7 @@ test('an invitation is received by its short link, its long URL, and what redire
   assert.deepEqual(asked, ['GET /s application/json']);
 });
 
-test('what leads to no invitation, or to where nothing may be fetched, is refused in words and changes nothing', async () => {
+test('a link that leads to no invitation, or to a forbidden address, is refused in words and changes nothing', async () => {
   const used = await create();
   await became(bob, (await bob.post('/out-of-band/receive-invitation', used.invitation)).connection_id, 'active');
   const large = await server((_request, response) => response.end(Buffer.alloc(9 << 20, ' ')));

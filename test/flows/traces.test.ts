@@ -147,7 +147,7 @@ test('a write to the ledger is part of the trace of its call', async () => {
   assert.ok((await walk(write.traceId, root)).includes('job ledger'));
 });
 
-test('what a controller does not want recorded is not, and what is no traceparent is passed over', async () => {
+test('a call whose controller wants no trace has none, and a malformed traceparent is passed over', async () => {
   const quiet = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';
   assert.equal((await faber.call('GET', '/connections', undefined, { traceparent: `00-${quiet}-00f067aa0ba902b7-00` })).status, 200);
   const before = spans.length;

@@ -211,7 +211,7 @@ test('two agents with a static connection on both sides write to each other', as
   assert.equal((await alice.call('POST', '/connections/create-static', { their_did: 'x', their_verkey: 'y' })).status, 400);
 });
 
-test('what the wallet answers holds no secret', () => {
+test('answers of the wallet hold no secret', () => {
   const everything = alice.answers.join('\n');
   assert.doesNotMatch(everything, new RegExp(SEED));
   assert.doesNotMatch(everything, /secret|private|seed"/i);

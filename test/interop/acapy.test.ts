@@ -353,7 +353,7 @@ describe('ACA-Py', { skip: reason }, () => {
     }
   });
 
-  test('what ACA-Py proposes and offers in a format that we do not have is refused, and it hears so', async () => {
+  test('proposals and offers of ACA-Py in an unsupported format are refused by a problem report', async () => {
     const pair = await connectBy(theirs, ours, {});
     const { result } = await theirs.post('/wallet/did/create', { method: 'key', options: { key_type: 'ed25519' } });
     const credential = {

@@ -301,7 +301,7 @@ test('an answer comes in the same session where return_route asks for it, and is
   await peer.hear('ping_response', answerTo(second['@id']));
 });
 
-test('what is not for the agent, damaged, in plain text or by a stranger to the thread has the same empty 202 and no effect', async () => {
+test('a message for another, damaged, in plain text or by a stranger to the thread has the same empty 202 and no effect', async () => {
   const ping = () => say('trust_ping/1.0/ping', { response_requested: true });
   const whole = seal(ping(), link.theirs, link.mine);
   const envelope = JSON.parse(whole);
@@ -608,7 +608,7 @@ test('rotation, each way: the new DID is told and acknowledged under the old one
   checked(await peer.hear('hangup'), 'did-rotate/1.0/hangup', [], theirs);
 });
 
-test('what the helper checks by, it can also find wanting', () => {
+test('the checks of the helper can also fail', () => {
   const keys = newKeys();
   const attachment = signAttachment('x', keys);
   assert.equal(verifyAttachment(attachment, keys.verkey), 'x');

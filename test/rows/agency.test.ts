@@ -96,7 +96,7 @@ test('[S2-37] among tenants a response finds the one that has asked, by the nonc
   for (const other of others) assert.deepEqual(await asked(other), []);
 });
 
-test('[S2-37] what was opened finds its tenant by the nonce of an offer; what names nothing is dropped, and counted once', async () => {
+test('[S2-37] an opened message finds its tenant by the nonce of an offer; one that names nothing is dropped, and counted once', async () => {
   const inside = await startInside(['one', 'two']);
   try {
     const { id, offer } = await inside.offer('two');

@@ -178,7 +178,7 @@ test('[D-05] a DID without a method is of its verkey, in an offer, a request and
   assert.equal(await stateOf(agent, connection_id), 'request');
 });
 
-test('[D-06] what is known here costs a stranger what is not: the same answers, calls of the store and decryptions', async () => {
+test('[D-06] a known key costs a stranger as much as an unknown one: the same answers, calls of the store and decryptions', async () => {
   const work: string[] = [];
   const kernel = await startInside(['one'], (call) => work.push(call));
   world.defer(kernel.close);

@@ -102,7 +102,7 @@ test('[S2-58] a payload is the sealed base message: by the byte as the vectors h
   }
 });
 
-test('[S2-59] what goes out is padded base64 of the standard alphabet, whatever its length', async () => {
+test('[S2-59] a sent message is padded base64 of the standard alphabet, whatever its length', async () => {
   const peer = await startPeer();
   await peerOffers(await alice(), peer);
   await agentOffers(await alice(), peer);

@@ -471,7 +471,7 @@ suite('the AnonCreds library', { skip }, () => {
     });
   });
 
-  test('what cannot be is refused before it reaches the library', async () => {
+  test('an impossible input is refused before it reaches the library', async () => {
     const flow = flows['anoncreds-rs']!;
     const schema = { name: 's', version: '1.0', attrNames: ['a'], issuerId: 'did:x:y' };
     for (const bad of [

@@ -72,7 +72,7 @@ test('of too many connections of one address the one that waits longest gives wa
   );
 });
 
-test('who works is not disturbed: what comes on top of it is turned away', async () => {
+test('connections with a request under way are not disturbed: further ones are turned away', async () => {
   const working: (() => void)[] = [];
   const { port } = await listen({ perAddress: 2 }, working);
   const both = [post(port), post(port)];
@@ -122,7 +122,7 @@ test('a body that comes too slowly is ended', async () => {
   await until(() => slow.gone, 'the end');
 });
 
-test('whose a request is: the first address that no trusted proxy has, from the right; of IPv6 the network', async () => {
+test('the source of a request: the first address that no trusted proxy has, from the right; of IPv6 the network', async () => {
   const { door } = await listen({ trusted: ['127.0.0.0/8', '10.0.0.1', 'fd00::/8'] });
   const name = (remoteAddress: string, forwarded?: string): string =>
     door.nameOf({ socket: { remoteAddress }, headers: { 'x-forwarded-for': forwarded } } as never);

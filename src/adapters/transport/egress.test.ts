@@ -122,7 +122,7 @@ test('IPv4 in IPv6 wherever a translator of one’s own, or an interface, has it
   for (const address of ['fd00:ec2::23', 'fd00:ec2::253', '192.0.0.192']) assert.ok(refuses(wide, address), address);
 });
 
-test('what nobody was given of IPv6 is closed, and global addresses are open', () => {
+test('unassigned IPv6 is closed, and global addresses are open', () => {
   for (const address of ['4000::1', '1::1', '200::1', 'e000::1', '::2:0:0:1']) assert.ok(refuses(closed, address), address);
   for (const address of [
     '2606:4700::1111',

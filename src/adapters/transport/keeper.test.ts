@@ -191,7 +191,7 @@ test('a socket that was refused takes nothing more: no frame that waits, and no 
   assert.equal(notified, 1);
 });
 
-test('what is not begun is left with the peer, and dropped when the socket is closed from this side', async () => {
+test('frames that are not begun are left with the peer, and dropped when the socket is closed from this side', async () => {
   const { take, begun, letGo } = inHand();
   const { url, held } = await door(take);
   const ws = await client(url);
@@ -209,7 +209,7 @@ test('what is not begun is left with the peer, and dropped when the socket is cl
   assert.equal(begun.length, 16);
 });
 
-test('who goes on and on after it was refused is cut off', async () => {
+test('a peer that goes on and on after it was refused is cut off', async () => {
   const { url, sockets } = await door(async (_frame, socket) => socket.close(1008, 'no envelopes'));
   const ws = await client(url);
   const started = performance.now();
@@ -267,7 +267,7 @@ test('many who wait share a ping, and a peer that answers none is not sent more 
   assert.equal(pings.length, 9);
 });
 
-test('who does not read is let go of when 4 MiB wait for it', async () => {
+test('a peer that does not read is closed when 4 MiB wait for it', async () => {
   const { url, held, sockets } = await door(async () => {});
   const [reads, stuck] = [await client(url), await client(url)];
   await until(() => held.length === 2, 'two sockets');
@@ -372,7 +372,7 @@ test('a flood of pings is ended; its peers are not slowed', async () => {
   }
 });
 
-test('what may not be begun yet is left with the peer, and comes in its order', async () => {
+test('frames that may not be begun yet are left with the peer, and come in their order', async () => {
   let may = 0;
   const got: string[] = [];
   const { url, held } = await door(async (frame) => void got.push(Buffer.from(frame).toString()), { mayBegin: () => may-- > 0 });

@@ -242,7 +242,7 @@ test('an iterable that hangs or breaks ends the connection, in the middle of the
   for (const path of ['/broken', '/hangs']) await assert.rejects(async () => (await fetch(`${url}${path}`)).text(), path);
 });
 
-test('what cannot be an answer is 500, and nothing of it is sent', async () => {
+test('a value that cannot be an answer is 500, and nothing of it is sent', async () => {
   const answers: Record<string, PublicAnswer> = {
     '/large': { status: 200, body: 'x'.repeat((1 << 20) + 1) },
     '/split': { status: 200, headers: { 'x-name': 'a\r\nset-cookie: b' }, body: 'x' },

@@ -169,7 +169,7 @@ test('garbage: some is forgiven, twenty frames are not; too much at once never i
   assert.deepEqual([(await cut)[0], seen], [1009, 20]);
 });
 
-test('what cannot be handled now is not accepted: the socket ends, and the ping behind it is not answered', async () => {
+test('a message that cannot be handled now is not accepted: the socket ends, and the ping behind it is not answered', async () => {
   const failures: (() => Promise<{ status: number }>)[] = [
     async () => ({ status: 503 }),
     async () => ({ status: 429 }),
@@ -219,7 +219,7 @@ test('an address that sends faster than the limit is read slower, and nothing of
   assert.ok(performance.now() - started > 800, `${performance.now() - started} ms`);
 });
 
-test('what is in hand is bounded for both ways together, and waits on a socket', async () => {
+test('messages in hand are bounded for both ways together, and wait on a socket', async () => {
   const release: (() => void)[] = [];
   const { url, port } = await listen(() => new Promise((resolve) => release.push(() => resolve({ status: 202 }))), {
     gate: inboundGate(3, 0),

@@ -86,7 +86,7 @@ test('a message is one frame, delivered when a ping behind it is answered; the s
   assert.deepEqual([frames.list, sockets.length], [['one', 'two'], 1]);
 });
 
-test('what is of one connection has a socket of its own', async () => {
+test('messages of one connection have a socket of their own', async () => {
   const { url, frames, sockets } = await peer();
   const { deliver } = outbound();
   for (const own of ['one', 'other', undefined, 'one', undefined]) await deliver(url, String(own), undefined, undefined, own);
@@ -258,7 +258,7 @@ test('the egress guard: no address that is not allowed, whatever names it', asyn
   assert.equal(sockets.length, 0);
 });
 
-test('what comes back is bounded, too', async () => {
+test('messages that come back are bounded, too', async () => {
   const codes = waiting<number>();
   const { url } = await peer((ws) => {
     ws.on('close', (code) => codes.add(code));
