@@ -9,7 +9,7 @@ export const OWNER_ROWS: readonly Requirement[] = [
   shown(
     'S2-13',
     'an institution edge agent runs on a server',
-    { file: 'src/app.ts', from: '    await connectOwners(kernel, calls, BASE, config, log);\n', to: '' },
+    { file: 'src/app.ts', from: '  await connectOwners(kernel, calls, BASE, config, log);\n', to: '' },
     flow('[S2-13] an agent without an admin API is driven by its owner'),
   ),
   shown('S2-14', 'business rules are configured by messages', {
