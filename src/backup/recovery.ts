@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, hkdfSync } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, hkdfSync } from 'node:crypto';
 import { entropyToMnemonic, generateMnemonic, mnemonicToEntropy, validateMnemonic } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { fromBase58, toBase58, verkeyToDidKey } from '../didcomm/encoding.ts';
@@ -78,7 +78,10 @@ export function recoveryJwk(publicKey: string): RecoveryJwk {
     if (!/^z6LS[1-9A-HJ-NP-Za-km-z]{40,50}$/.test(publicKey)) throw new Error('another form');
     const bytes = fromBase58(publicKey.slice(1));
     if (bytes.length !== 34 || X25519_PUB.some((byte, i) => bytes[i] !== byte)) throw new Error('another key');
-    return { kty: 'OKP', crv: 'X25519', x: Buffer.from(bytes.subarray(2)).toString('base64url') };
+    const jwk = { kty: 'OKP', crv: 'X25519', x: Buffer.from(bytes.subarray(2)).toString('base64url') } as const;
+    // a point of small order has no secret with anybody (RFC 7748 section 6.1), which OpenSSL refuses
+    diffieHellman({ privateKey: generateKeyPairSync('x25519').privateKey, publicKey: createPublicKey({ key: jwk, format: 'jwk' }) });
+    return jwk;
   } catch {
     throw new AppError('bad-request', 'The recovery public key is not an X25519 key in multibase form, which begins with z6LS');
   }
