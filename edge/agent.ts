@@ -87,6 +87,7 @@ export async function openWallet(options: Options, env: Readonly<Record<string, 
       async close() {
         api.close();
         await agent.close();
+        await backUpAtEnd(folder, key);
       },
     };
   } catch (error) {
@@ -96,7 +97,7 @@ export async function openWallet(options: Options, env: Readonly<Record<string, 
 }
 
 /** The key that opens the wallet; undefined where a file beside the wallet has it, or will have it. @throws Mistake */
-async function walletKey({ folder, given, passphrase }: Options, variable: string | undefined): Promise<string | undefined> {
+export async function walletKey({ folder, given, passphrase }: Options, variable: string | undefined): Promise<string | undefined> {
   const key = (given['wallet-key'] as string | undefined) ?? variable;
   if (key !== undefined && !passphrase) return key;
   const { store, key: file } = filesOf(folder);
@@ -110,4 +111,15 @@ async function walletKey({ folder, given, passphrase }: Options, variable: strin
     );
   if (isNew && (await hidden('The same again: ')) !== first) throw new Mistake('the two passphrases differ');
   return first;
+}
+
+/** Writes a backup where the wallet has a place for them. One that fails is reported, and does not keep the wallet from its end. */
+async function backUpAtEnd(folder: string, key: string | undefined): Promise<void> {
+  if (!existsSync(filesOf(folder).backup)) return;
+  try {
+    const { backUp } = await import('./backup.ts');
+    await backUp(folder, key);
+  } catch (error) {
+    process.stderr.write(`flexid edge: no backup was written: ${(error as Error).message}\n`);
+  }
 }

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { openContainer } from '../src/backup/container.ts';
 import { exportContainer } from '../src/backup/export.ts';
@@ -7,6 +7,7 @@ import { importContainer, type Verified, verifyContainer } from '../src/backup/i
 import { newWords, recoveryJwk, recoveryKeys } from '../src/backup/recovery.ts';
 import { readConfig } from '../src/config/read-config.ts';
 import { BASE, openDatabase } from '../src/database.ts';
+import { filesOf } from './options.ts';
 
 /**
  * Backups of a wallet in a folder. The device keeps the recovery public key and the place of the backups, so that each is made without a question; the words are on
@@ -16,6 +17,9 @@ import { BASE, openDatabase } from '../src/database.ts';
 /** Generations that stay in the place of backups. */
 const KEPT = 5;
 const FILE = /^wallet-(\d{6,15})\.flexid-backup$/;
+/** The settings of the wallet, which go with it: who takes its mail, which ledger it reads. */
+const SETTINGS_FILE = 'settings.yaml';
+const SETTINGS_BLOB = 'edge/settings.yaml';
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** The settings of backups in the folder of a wallet. */
@@ -25,11 +29,9 @@ interface Setup {
   readonly place: string;
 }
 
-export const setupFile = (folder: string): string => join(folder, 'backup.json');
-
 /** Whether this wallet has backups, and where. @throws Error where the file is damaged */
 export function setupOf(folder: string): Setup | undefined {
-  const file = setupFile(folder);
+  const { backup: file } = filesOf(folder);
   if (!existsSync(file)) return undefined;
   const setup = JSON.parse(readFileSync(file, 'utf8')) as Setup;
   recoveryJwk(setup.recovery_key);
@@ -42,9 +44,7 @@ export async function setUp(folder: string, place: string, known?: string): Prom
   const { publicKey } = recoveryKeys(words);
   mkdirSync(place, { recursive: true, mode: 0o700 });
   const text = `${JSON.stringify({ recovery_key: publicKey, place } satisfies Setup)}\n`;
-  rmSync(`${setupFile(folder)}.new`, { force: true });
-  await writeWhole(`${setupFile(folder)}.new`, [text]);
-  renameSync(`${setupFile(folder)}.new`, setupFile(folder));
+  await writeWhole(filesOf(folder).backup, [text]);
   return words;
 }
 
@@ -71,6 +71,8 @@ export async function backUp(folder: string, walletKey?: string): Promise<{ file
   if (!existsSync(join(folder, 'wallet.db'))) throw new Error(`there is no wallet in ${folder}`);
   const db = await openDatabase(configOf(folder, walletKey), SILENT);
   try {
+    const settings = join(folder, SETTINGS_FILE);
+    if (existsSync(settings)) await db.blobs.put(BASE, SETTINGS_BLOB, readFileSync(settings));
     const after = backupsIn(setup.place)[0]?.generation;
     const order = { db, base: BASE, publicKey: setup.recovery_key, extent: 'copy' as const, after };
     const { generation, text } = await exportContainer(order);
@@ -130,11 +132,14 @@ async function write(folder: string, verified: Verified, walletKey: string | und
   const db = await openDatabase(configOf(begun, walletKey), SILENT);
   try {
     await importContainer(db, verified);
+    const settings = await db.blobs.read(BASE, SETTINGS_BLOB);
+    if (settings) writeFileSync(join(begun, SETTINGS_FILE), settings, { mode: 0o600 });
   } finally {
     await db.admin.close();
   }
   // the key first: a store without its key would be no wallet
-  for (const name of ['wallet.db.key', 'wallet.db']) if (existsSync(join(begun, name))) renameSync(join(begun, name), join(folder, name));
+  for (const name of [SETTINGS_FILE, 'wallet.db.key', 'wallet.db'])
+    if (existsSync(join(begun, name))) renameSync(join(begun, name), join(folder, name));
   rmSync(begun, { recursive: true, force: true });
 }
 

@@ -99,6 +99,7 @@ export const filesOf = (folder: string) => ({
   key: join(folder, 'wallet.db.key'),
   settings: join(folder, 'settings.yaml'),
   log: join(folder, 'edge.log'),
+  backup: join(folder, 'backup.json'),
 });
 
 /** The settings of earlier starts. @throws Mistake for a file that this program did not write */

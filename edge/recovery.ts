@@ -46,7 +46,7 @@ export async function recoveryVerb(
   { folder, walletKey }: Device,
   terminal: Terminal = { input: process.stdin, print: (line) => void process.stdout.write(`${line}\n`) },
 ): Promise<number> {
-  const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+  const { values, positionals } = parsed(argv);
   if (values.help || positionals.length > 1) {
     terminal.print(HELP);
     return values.help ? 0 : 2;
@@ -68,6 +68,14 @@ export async function recoveryVerb(
   for (const warning of warnings) terminal.print(warning);
   terminal.print(`The wallet is in ${folder}.`);
   return 0;
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    throw new Error((error as Error).message.replace(/ To specify a positional.*$/s, ''));
+  }
 }
 
 type Values = { readonly [name in keyof typeof OPTIONS]?: string | boolean };

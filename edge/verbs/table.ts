@@ -2,6 +2,7 @@ import type { Options } from '../options.ts';
 import type { Session } from '../session.ts';
 import { ask } from './ask.ts';
 import { offers, share } from './asked.ts';
+import { backup, closed, restore } from './backup.ts';
 import { connect } from './connect.ts';
 import { issue } from './issue.ts';
 import { leave } from './leave.ts';
@@ -30,4 +31,12 @@ export const VERBS: readonly Verb[] = [
   { name: 'issue', takes: 'KIND CONTACT NAME=VALUE ...', does: 'offer somebody a credential of yours', run: issue },
   { name: 'ask', takes: 'CONTACT NAME ...', does: 'ask somebody to prove values, or bounds as in "age>=18"', run: ask },
   { name: 'leave', takes: 'CONTACT', does: 'end a connection', run: leave },
+  {
+    name: 'backup',
+    takes: '[PLACE]',
+    does: 'copy the wallet to a place that 24 words open; from then on at each end',
+    run: closed,
+    alone: backup,
+  },
+  { name: 'restore', takes: 'PLACE', does: 'make a lost wallet again, by its words', run: closed, alone: restore },
 ];

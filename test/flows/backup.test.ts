@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { backUp, backupsIn, restore, setUp } from '../../edge/backup.ts';
 import { recoveryVerb } from '../../edge/recovery.ts';
 import { sharesOf, wordsOfShares } from '../../edge/shares.ts';
@@ -15,6 +17,7 @@ import { HOLDS, MULTITENANT, newTenant, type Tenant, tenantOf } from '../support
 
 /** A wallet is lost and comes back, on the edge and on servers: an issuer, a holder, trustees, two instances with tenants. */
 
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const ISSUE = 'issue_credential_v2_0';
 const world = createWorld();
 let devnet: NonNullable<Spec['devnet']>;
@@ -346,4 +349,37 @@ test('the verbs of a wallet: words on paper and shares, a backup, and back by tw
   assert.match(await verb('restore', [place, '--shares', '-'], `${shares[2]}\n${shares[0]}\n`), /The wallet is in/);
   const shown = await verb('backup', [join(world.folder, 'other-disk')]);
   assert.match(shown, /1 [a-z]+ +2 [a-z]+/);
+});
+
+test('the wallet in a terminal writes a backup at each end, and comes back with its settings [S2-45]', async () => {
+  const [folder, place, wordsFile] = ['terminal', 'terminal-disk', 'terminal-words'].map((name) => join(world.folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(wordsFile, newWords());
+  const edge = async (...argv: string[]): Promise<{ code: number | null; text: string }> => {
+    const child = spawn(process.execPath, [MAIN, 'edge', '--folder', folder, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (bytes: Buffer) => {
+        text += bytes.toString();
+      });
+    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+    return { code, text };
+  };
+  const first = await edge('--label', 'Zoe of the test', '--no-ledger', 'who');
+  assert.equal(first.code, 0, first.text);
+  const begun = await edge('backup', place, '--words', wordsFile);
+  assert.deepEqual([begun.code, backupsIn(place).length], [0, 1], begun.text);
+  const second = await edge('who');
+  assert.deepEqual([second.code, backupsIn(place).length], [0, 2], second.text);
+  rmSync(folder, { recursive: true });
+  const other = await edge('restore', place, '--words', join(world.folder, 'words'));
+  assert.equal(other.code, 1);
+  assert.match(other.text, /^flexid edge: The backup was made for other words\n$/);
+  const back = await edge('restore', place, '--words', wordsFile);
+  assert.equal(back.code, 0, back.text);
+  const who = await edge('who');
+  assert.deepEqual([who.code, /Zoe of the test/.test(who.text), backupsIn(place).length], [0, true, 3], who.text);
 });
