@@ -61,12 +61,21 @@ function beginScript(...[folder, given, lines]: Parameters<typeof runScript>): P
   return run;
 }
 
+/** A wallet must start before it answers, which takes longer than an answer. */
+const START_MS = 90_000;
+
 const folderOf = (name: string): string => join(world.folder, name);
 const invite = async (): Promise<Body> => await issuer.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
 /** The issuer's connection that follows from an invitation. */
 const connectionOf = async (made: Body): Promise<string> =>
-  (await issuer.event('connections', (one) => one.state === 'active' && one.invitation_msg_id === made.invi_msg_id, 'a connection'))
-    .connection_id;
+  (
+    await issuer.event(
+      'connections',
+      (one) => one.state === 'active' && one.invitation_msg_id === made.invi_msg_id,
+      'a connection',
+      START_MS,
+    )
+  ).connection_id;
 const offer = async (connection: string, values: Record<string, string>, comment?: string): Promise<string> => {
   const attributes = Object.entries(values).map(([name, value]) => ({ name, value }));
   const body = { connection_id: connection, filter: { anoncreds: { cred_def_id: credDefId } }, comment };
@@ -86,7 +95,7 @@ const request = async (connection: string, attribute = 'name'): Promise<string> 
 const ISSUE = 'issue_credential_v2_0';
 const PROVE = 'present_proof_v2_0';
 const ended = async (topic: string, id: string, state: string): Promise<Body> =>
-  await issuer.event(topic, (one) => (one.cred_ex_id ?? one.pres_ex_id) === id && one.state === state, `${state} of ${topic}`);
+  await issuer.event(topic, (one) => (one.cred_ex_id ?? one.pres_ex_id) === id && one.state === state, `${state} of ${topic}`, START_MS);
 
 const alice = () => folderOf('alice');
 /** Alice's wallet, connected with the issuer. @returns the issuer's connection */
