@@ -5,14 +5,14 @@ import { createInterface } from 'node:readline';
 export interface Commanded {
   readonly pid: number;
   /** @throws CommandFailed */
-  // biome-ignore lint/suspicious/noExplicitAny: what a program answers is as free as JSON
+  // biome-ignore lint/suspicious/noExplicitAny: a program's answer is as free as JSON
   ask(command: string, members?: object): Promise<any>;
   stop(): Promise<void>;
 }
 
-/** What a program said of a command that it could not carry out. */
+/** A program's error for a command. */
 export class CommandFailed extends Error {
-  /** The HTTP status that it had, where there was one. */
+  /** The HTTP status of the cause, where there was one. */
   readonly status?: number;
   constructor(command: string, { name, message, status }: { name: string; message: string; status?: number }) {
     super(`${command}: ${message}`);
@@ -32,10 +32,10 @@ export async function startCommanded(script: string): Promise<Commanded> {
   });
   child.stdin!.on('error', () => {});
   createInterface({ input: child.stdout! }).on('line', (line) => {
-    const { event, id, ...rest } = JSON.parse(line);
+    const { event, call, ...rest } = JSON.parse(line);
     if (event === 'ready') ready.resolve();
-    waiting.get(id)?.(rest);
-    waiting.delete(id);
+    waiting.get(call)?.(rest);
+    waiting.delete(call);
   });
   const ended = new Promise<void>((resolve) => {
     child.on('close', () => {
@@ -52,9 +52,9 @@ export async function startCommanded(script: string): Promise<Commanded> {
     pid: child.pid!,
     ask: (command, members = {}) =>
       new Promise((resolve, reject) => {
-        const id = ++asked;
-        waiting.set(id, ({ ok, error }) => (error ? reject(new CommandFailed(command, error)) : resolve(ok)));
-        child.stdin!.write(`${JSON.stringify({ id, do: command, ...members })}\n`);
+        const call = ++asked;
+        waiting.set(call, ({ ok, error }) => (error ? reject(new CommandFailed(command, error)) : resolve(ok)));
+        child.stdin!.write(`${JSON.stringify({ ...members, call, do: command })}\n`);
       }),
     async stop() {
       child.stdin!.end();

@@ -25,7 +25,7 @@ const config = { sequence: 0, controller: did, referenceId: 'primary' };
 const named = ({ id, type }) => ({ id, type });
 
 serve({
-  did: async () => ({ did }),
+  who: async () => ({ did, key: known.get(keyAgreementKey.id) }),
   /** A vault that the tenant's key makes at `url`, or, without headers, the controller itself at the hub's own. */
   async create({ url, headers }) {
     const whole = { ...config, keyAgreementKey: named(keyAgreementKey), hmac: named(hmac) };
@@ -57,8 +57,10 @@ serve({
   }),
   count: withVault('count', async ({ equals, has }) => await edv.count({ equals, has })),
   index: withVault('index', async ({ id }) => await edv.updateIndex({ doc: await edv.get({ id }) })),
-  /** A document with a stream of so many bytes. */
-  stream: withVault('stream', async ({ bytes, content }) => {
+  /** A document with a stream of so many bytes. Its chunks are encrypted as they are written: to the service too, where it is to read them. */
+  stream: withVault('stream', async ({ bytes, content, service }) => {
+    if (service) known.set(service.key.id, service.key);
+    const recipients = [keyAgreementKey.id, ...(service ? [service.key.id] : [])].map(recipient);
     let left = bytes;
     const stream = new ReadableStream({
       pull(controller) {
@@ -68,7 +70,7 @@ serve({
         if (left === 0) controller.close();
       },
     });
-    const { id, stream: end } = await edv.insert({ doc: { content }, stream });
+    const { id, stream: end } = await edv.insert({ doc: { content }, stream, recipients });
     return { id, chunks: end.chunks };
   }),
   read_stream: withVault('read_stream', async ({ id }) => {

@@ -5,12 +5,12 @@ export function serve(commands) {
   const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
   const lines = createInterface({ input: process.stdin });
   lines.on('line', async (line) => {
-    const { id, do: name, ...members } = JSON.parse(line);
+    const { call, do: name, ...members } = JSON.parse(line);
     try {
-      tell({ id, ok: (await commands[name](members)) ?? null });
+      tell({ call, ok: (await commands[name](members)) ?? null });
     } catch (error) {
       const { status } = error.cause?.status ? error.cause : error;
-      tell({ id, error: { name: error.name, message: error.message, status } });
+      tell({ call, error: { name: error.name, message: error.message, status } });
     }
   });
   lines.on('close', () => process.exit(0));

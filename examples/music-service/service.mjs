@@ -20,12 +20,11 @@ serve({
     for (let one = await reader.read(); !one.done; one = await reader.read()) bytes += one.value.length;
     return { bytes };
   },
-  /** A new version, by a right to write. */
-  write: async ({ capability, content }) => {
+  /** A new version, by a right to write; `keys`: the public keys of the others that it is encrypted to. */
+  write: async ({ capability, content, keys = [] }) => {
     const edv = client(capability);
-    await edv.update({
-      doc: { ...(await edv.get({ id: idOf(capability) })), content },
-      keyResolver: async () => await keyAgreementKey.export({ publicKey: true, includeContext: true }),
-    });
+    const known = [...keys, await keyAgreementKey.export({ publicKey: true, includeContext: true })];
+    const doc = { ...(await edv.get({ id: idOf(capability) })), content };
+    await edv.update({ doc, keyResolver: async ({ id }) => known.find((one) => one.id === id) });
   },
 });

@@ -85,20 +85,21 @@ test('a service reads what it was granted with the owner stopped, and no more on
   await own.ask('create', { url: `${hub.admin}/hub/vaults`, headers: { 'x-api-key': hub.key } });
   const { id } = await own.ask('insert', playlist('shared'));
   const second = await own.ask('insert', playlist('private'));
-  const stream = await own.ask('stream', { bytes: 3 << 20, content: {} });
   const who = await service.ask('who');
+  const stream = await own.ask('stream', { bytes: 3 << 20, content: {}, service: who });
+  const keys = [(await own.ask('who')).key];
   const capability = await own.ask('grant', { id, service: who });
-  const streamed = await own.ask('grant', { id: stream.id, service: who });
+  const streamed = await own.ask('delegate', { target: `/documents/${stream.id}`, to: who.did, actions: ['read'] });
   const raw = JSON.stringify(await service.ask('raw', { capability }));
   assert.ok(raw.includes(who.did) && !raw.includes(MARKER), raw);
   assert.deepEqual(await service.ask('play', { capability }), playlist('shared').content);
   assert.deepEqual(await failing(service.ask('play', { capability, id: second.id })), ['HTTPError', 403]);
-  assert.deepEqual(await failing(service.ask('write', { capability, content: {} })), ['HTTPError', 403]);
+  assert.deepEqual(await failing(service.ask('write', { capability, content: {}, keys })), ['HTTPError', 403]);
   const short = await own.ask('grant', { id, service: who, seconds: 2 });
   assert.deepEqual(await service.ask('play', { capability: short }), playlist('shared').content);
 
   const writer = await own.ask('grant', { id, service: who, write: true });
-  await service.ask('write', { capability: writer, content: { title: 'by the service' } });
+  await service.ask('write', { capability: writer, content: { title: 'by the service' }, keys });
   assert.equal((await own.ask('get', { id })).content.title, 'by the service');
 
   await own.ask('revoke', { capability: writer });
@@ -120,7 +121,7 @@ test('a service reads what it was granted with the owner stopped, and no more on
 
 test('a controller that was registered makes its vault by itself and finds it again; its device may only write', async () => {
   const own = await started('owner');
-  const { did } = await own.ask('did');
+  const { did } = await own.ask('who');
   const url = `${hub.inbound}/hub/base/edvs`;
   assert.equal((await failing(own.ask('create', { url })))[1], 403);
   await hub.post('/hub/controllers', { controller: did, vaults: 1 });
@@ -142,7 +143,7 @@ test('a service asks over DIDComm, is granted, and is told of the end; capabilit
   assert.deepEqual([request.connection_id, request.types, request.purpose], [inviter, ['playlist'], 'to play it']);
   const { id } = await owner.ask('insert', playlist('asked for'));
   const capability = await owner.ask('grant', { id, service: who });
-  const stranger = await owner.ask('delegate', { target: `/documents/${id}`, to: (await owner.ask('did')).did, actions: ['read'] });
+  const stranger = await owner.ask('delegate', { target: `/documents/${id}`, to: (await owner.ask('who')).did, actions: ['read'] });
   assert.equal((await hub.call('POST', `/hub/grants/${request.grant_id}/accept`, { capabilities: [stranger] })).status, 400);
   await hub.post(`/hub/grants/${request.grant_id}/accept`, { capabilities: [capability] });
   const granted = await other.event('hub_grant', ({ state }) => state === 'granted', 'the grant');
