@@ -201,8 +201,9 @@ test('without rules the next command is that of the settings, without a look at 
 });
 
 test('defaults stand in the place of the settings of their points', () => {
-  for (const [point, { setting }] of Object.entries(POINTS))
-    assert.equal(withDefaults(SETTINGS, { auto: { [point]: true } })[setting], true, point);
+  for (const [point, traits] of Object.entries(POINTS))
+    if ('setting' in traits) assert.equal(withDefaults(SETTINGS, { auto: { [point]: true } })[traits.setting], true, point);
+  assert.deepEqual(withDefaults(SETTINGS, { auto: { 'hub-grant-request': true } }), SETTINGS);
   assert.equal(withDefaults(SETTINGS, { label: 'Firm' }).label, 'Firm');
   assert.deepEqual(withDefaults(SETTINGS, {}), SETTINGS);
 });

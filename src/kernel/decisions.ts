@@ -10,7 +10,8 @@ import type { Settings } from './settings.ts';
 
 interface PointTraits {
   readonly role: string;
-  readonly setting: keyof Settings;
+  /** Absent where only an owner's values can go on. */
+  readonly setting?: keyof Settings;
   readonly about?: 'issuer' | 'verifier';
 }
 
@@ -25,6 +26,7 @@ export const POINTS = Object.freeze({
   'presentation-proposal': { role: 'verifier', setting: 'autoRespondPresentationProposal' },
   'presentation-request': { role: 'prover', setting: 'autoRespondPresentationRequest', about: 'verifier' },
   presentation: { role: 'verifier', setting: 'autoVerifyPresentation' },
+  'hub-grant-request': { role: 'owner' },
 } as const satisfies Record<string, PointTraits>);
 
 export type Point = keyof typeof POINTS;
@@ -198,11 +200,17 @@ export interface DecisionOrder {
 }
 
 /** Whether an exchange goes on automatically at a point, before the rules of the tenant. */
-export const isAutomatic = (settings: Settings, point: Point, given?: boolean | null): boolean => given ?? settings[POINTS[point].setting];
+export function isAutomatic(settings: Settings, point: Point, given?: boolean | null): boolean {
+  const { setting }: PointTraits = POINTS[point];
+  return given ?? (setting !== undefined && settings[setting] === true);
+}
 
 /** Settings with a tenant's defaults in their place. */
 export function withDefaults(settings: Settings, { auto = {}, label }: Defaults): Settings {
-  const flags = Object.entries(auto).map(([point, value]) => [POINTS[point as Point].setting, value]);
+  const flags = Object.entries(auto).flatMap(([point, value]) => {
+    const { setting }: PointTraits = POINTS[point as Point];
+    return setting === undefined ? [] : [[setting, value] as const];
+  });
   return { ...settings, ...Object.fromEntries(flags), ...(label !== undefined && { label }) };
 }
 

@@ -126,6 +126,7 @@ table('hub-grant', [
     body: { capabilities: [capability] },
     error: 'bad-request',
   },
+  { title: 'waits for capabilities', command: 'wait', record: grant('request-received', 'owner'), effects: {} },
   {
     title: 'is refused',
     command: 'POST /hub/grants/{grant_id}/decline',

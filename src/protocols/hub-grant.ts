@@ -2,8 +2,8 @@ import Type, { type Static } from 'typebox';
 import { OWN_PREFIX } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { Effects, NextCommand } from '../kernel/effects.ts';
+import { checkedAs, jsonOf } from '../kernel/json.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
-import type { JsonObject } from '../ports/json.ts';
 import { edv, vaultAt } from '../records/edv.ts';
 import { type HubGrantValue, hubGrant } from '../records/hub-grant.ts';
 
@@ -12,7 +12,7 @@ type Ctx = StepContext<HubGrantValue>;
 const Did = Type.String({ maxLength: 60, pattern: '^did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}$' });
 const Line = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 const Wanted = {
-  /** Whose signature invokes the capabilities. */
+  /** The DID that invokes the capabilities. */
   controller: Did,
   /** The key that documents are to be encrypted to. */
   recipient: Type.String({ minLength: 1, maxLength: 500 }),
@@ -52,6 +52,7 @@ export const hubGrants = defineProtocol<HubGrantValue>({
           states: ['request-received'],
           patch: { connection_id: ctx.connection!.id, thread_id: message.thid, ...wanted(message.body as Static<typeof Asked>) },
         },
+        next: ctx.auto('hub-grant-request', { message: 'request', accept: 'wait', replace: 'accept', reject: 'decline' }),
       }),
     },
     grant: {
@@ -59,7 +60,7 @@ export const hubGrants = defineProtocol<HubGrantValue>({
       from: [NEW, 'request-sent'],
       role: 'service',
       step(ctx, message) {
-        const capabilities = message.body.capabilities as unknown as Capabilities;
+        const capabilities = checkedAs<Capabilities>(message.body.capabilities);
         const { controller } = ctx.record?.value ?? {};
         if (controller !== undefined && capabilities.some((one) => one.controller !== controller))
           throw new AppError('message-invalid', 'a capability is of another controller');
@@ -137,6 +138,8 @@ export const hubGrants = defineProtocol<HubGrantValue>({
         return granted(ctx, capabilities, {});
       },
     }),
+    /** A decision without values changes nothing: the owner's program alone makes capabilities. */
+    wait: { from: ['request-received'], role: 'owner', step: () => ({}) },
     decline: command({
       route: 'POST /hub/grants/{grant_id}/decline',
       tag: 'hub',
@@ -160,7 +163,7 @@ export const hubGrants = defineProtocol<HubGrantValue>({
         return {
           record: { states: ['revoked'], patch: { reason } },
           send: [{ type: 'revoked', body: { reason } }],
-          next: inOwnVaults(ctx, (ctx.record!.value.capabilities ?? []) as unknown as Capabilities, 'revoke'),
+          next: inOwnVaults(ctx, checkedAs<Capabilities>(ctx.record!.value.capabilities ?? []), 'revoke'),
         };
       },
     }),
@@ -189,7 +192,7 @@ function ready(ctx: Ctx): string {
 const endOf = (capabilities: Capabilities): number => Math.max(...capabilities.map(({ expires }) => Date.parse(expires)));
 
 const lasting = (capabilities: Capabilities): Partial<HubGrantValue> => ({
-  capabilities: capabilities as unknown as JsonObject[],
+  capabilities: capabilities.map(jsonOf),
   expires: endOf(capabilities),
 });
 
@@ -198,7 +201,7 @@ const expiring = (ctx: Ctx, capabilities: Capabilities): NextCommand => ({
   after: Math.max(0, endOf(capabilities) - ctx.now),
 });
 
-/** What the owner gives: the message to the service, and in vaults of this agent the end of what a former revocation has left. */
+/** The effects of a grant: the message to the service, and in vaults of this agent the end of a former revocation's trace. */
 function granted(ctx: Ctx, capabilities: Capabilities, record: NonNullable<Effects['record']>, id?: string): Effects {
   if (endOf(capabilities) <= ctx.now) throw new AppError('bad-request', 'The capabilities have expired');
   const patch = { ...record.patch, controller: capabilities[0]!.controller, ...lasting(capabilities) };

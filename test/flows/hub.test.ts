@@ -86,6 +86,13 @@ test('a request is declined, and a grant is over with its last capability', asyn
   assert.equal((await invoke(reader, { url, capability })).status, 403);
 });
 
+test('a policy declines requests at their decision point', async () => {
+  const policy = { value: { action: 'reject' }, scope: { types: ['hub-grant-request'] } };
+  assert.equal((await hub.call('PUT', '/agent-config/policies/no-grants', policy)).status, 200);
+  const { mine } = await ask(newCaller());
+  await service.event('hub_grant', inState('declined', mine.thread_id), 'no');
+});
+
 test('the commands of docs/Hub.md run as they are written, but for the ports', { timeout: 120_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-hub-'));
   const [admin, inbound] = [await freePort(), await freePort()];
