@@ -3,7 +3,6 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { gzipSync } from 'node:zlib';
 import pg from 'pg';
 import { type BenchAgent, startBenchAgent } from '../../bench/agent.ts';
 import { startProxy } from '../../harness/proxy.ts';
@@ -191,7 +190,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     assert.equal((await vaultRow(hub, vault)).documents, 2);
   });
 
-  test(`[S2-54] ${kind}: a delegated right reads its document and nothing else, until it is revoked`, async () => {
+  test(`[S2-54] [S2-56] ${kind}: a delegated right reads its document and nothing else, until it is revoked`, async () => {
     const hub = hubs[kind];
     const [owner, service, friend, stranger] = [newCaller(), newCaller(), newCaller(), newCaller()];
     const vault = await newVault(hub, owner);
@@ -319,110 +318,6 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     assert.equal((await vaultRow(hub, vault)).bytes, row.bytes);
   });
 }
-
-test('a request that is forged, foreign, too old or too large is refused', async () => {
-  const hub = hubs.sqlite;
-  const [owner, service, stranger] = [newCaller(), newCaller(), newCaller()];
-  const [vault, foreign] = [await newVault(hub, owner), await newVault(hub, stranger)];
-  const document = await documentOf(owner, 1);
-  assert.equal(await statusOf(invoke(owner, { url: `${vault}/documents`, json: document })), 204);
-  const url = `${vault}/documents/${document.id}`;
-  const root = rootOf(vault);
-  const now = Math.floor(Date.now() / 1000);
-  const next = { ...document, sequence: 1 };
-  const valid = await delegate(owner, { parent: root, target: url, to: service.did });
-  const as = async (given: Partial<Parameters<typeof delegate>[1]>, by = owner): Promise<Body> =>
-    await delegate(by, { parent: root, target: url, to: service.did, ...given });
-  const day = 24 * 3600_000;
-  const wider = await delegate(service, { parent: valid, target: vault, to: service.did });
-  const louder = await delegate(service, { parent: valid, target: url, to: service.did, actions: ['write'] });
-  const longer = await delegate(service, { parent: valid, target: url, to: service.did, expires: Date.now() + 2 * 3600_000 });
-  let long = valid;
-  for (let i = 0; i < 4; i++) long = await delegate(service, { parent: long, target: url, to: service.did });
-  const read = { url, capability: valid };
-  const attempts: [string, Caller, Parameters<typeof invoke>[1]][] = [
-    ['by somebody else', stranger, { url }],
-    ["with somebody else's capability", stranger, read],
-    ["of another vault's root", stranger, { url, capability: rootOf(foreign) }],
-    ['of a root that lies deeper', stranger, { url, capability: rootOf(url) }],
-    ['of another URL', owner, { url, signed: { url: `${vault}/documents/${newEdvId()}` } }],
-    ['of another host', owner, { url, signed: { host: 'hub.example' } }],
-    ['of another capability', service, { ...read, signed: { capability: `zcap id="${root}",action="read"` } }],
-    ['of another body', owner, { url, json: next, signed: { body: JSON.stringify({ ...next, indexed: [] }).replace('1', '2') } }],
-    ['without a signed digest', owner, { url, json: next, signed: { without: 'digest' } }],
-    ['without a signed host', owner, { url, signed: { without: 'host' } }],
-    ['without a signed time', owner, { url, signed: { without: '(expires)' } }],
-    ['that has expired', owner, { url, created: now - 900, expires: now - 301 }],
-    ['from the future', owner, { url, created: now + 900, expires: now + 1500 }],
-    ['that is valid for days', owner, { url, expires: now + 86_400 }],
-    ['of another action', owner, { url, action: 'write' }],
-    ['of a read as a write', owner, { url, json: next, action: 'read' }],
-    [
-      'by a capability that has expired',
-      service,
-      { ...read, capability: await as({ created: Date.now() - day, expires: Date.now() - 1000 }) },
-    ],
-    ['by one that lasts too long', service, { ...read, capability: await as({ expires: Date.now() + 91 * day }) }],
-    ['by one that a stranger gave', service, { ...read, capability: await as({}, stranger) }],
-    ['by one of another vault', service, { ...read, capability: await as({ parent: rootOf(foreign) }, stranger) }],
-    ['by one that was changed', service, { ...read, capability: { ...valid, allowedAction: ['read', 'write'] } }],
-    ['by one that is wider than its parent', service, { url: vault, capability: wider }],
-    ['by one that may more than its parent', service, { url, json: next, capability: louder }],
-    ['by one that outlives its parent', service, { ...read, capability: longer }],
-    ['by a chain that is too long', service, { ...read, capability: long }],
-    ['by one with more members', service, { ...read, capability: { ...valid, about: { nested: {} } } }],
-    ['by one without a proof', service, { ...read, capability: { ...valid, proof: undefined } }],
-    [
-      'by one of another context',
-      service,
-      { ...read, capability: { ...valid, '@context': ['https://evil.example/context', ...valid['@context']] } },
-    ],
-    [
-      'by a root in full',
-      owner,
-      { url, capability: { '@context': valid['@context'][0], id: root, controller: owner.did, invocationTarget: vault } },
-    ],
-  ];
-  for (const [what, by, given] of attempts) assert.equal(await statusOf(invoke(by, given)), 403, what);
-  assert.equal(await statusOf(invoke(service, read)), 200, 'as it should be');
-  const three = await delegate(service, {
-    parent: await delegate(service, { parent: valid, target: url, to: service.did }),
-    target: url,
-    to: stranger.did,
-  });
-  assert.equal(await statusOf(invoke(stranger, { url, capability: three })), 200, 'a chain of four');
-
-  const good = signed(owner, { url });
-  const bomb = gzipSync(Buffer.alloc(8 << 20, '[')).toString('base64url');
-  for (const [what, headers] of [
-    ['nothing', {}],
-    ['no signature', { 'capability-invocation': good.headers['capability-invocation']! }],
-    ['no capability', { authorization: good.headers.authorization! }],
-    ['a bomb', { ...good.headers, 'capability-invocation': `zcap capability="${bomb}",action="read"` }],
-    ['a long capability', { ...good.headers, 'capability-invocation': `zcap capability="${'A'.repeat(12_500)}",action="read"` }],
-    ['a long signature', { ...good.headers, authorization: `${good.headers.authorization}${' '.repeat(1500)}x` }],
-    ['a key of another kind', { ...good.headers, authorization: good.headers.authorization!.replaceAll('z6Mk', 'z6LS') }],
-  ] as const)
-    assert.equal(await statusOf(send(url, { headers })), 403, what);
-  assert.equal(await statusOf(send(`${foreign}/documents/${document.id}`, good)), 403, 'the same request to another vault');
-  const elsewhere = `${hub.url}/hub/base/edvs/${newEdvId()}`;
-  for (const one of [
-    `${url}?x=1`,
-    url.replace('/documents/', '//documents/'),
-    url.replace('documents', 'd%6fcuments'),
-    `${url}/`,
-    elsewhere,
-    vault.replace('/base/', '/other/'),
-  ])
-    assert.equal(await statusOf(invoke(owner, { url: one, capability: root })), 404, one);
-  const repeated = signed(owner, { url: `${vault}/documents`, json: await documentOf(owner, 2) });
-  assert.deepEqual(
-    [await statusOf(send(`${vault}/documents`, repeated)), await statusOf(send(`${vault}/documents`, repeated))],
-    [204, 409],
-  );
-  const big = await documentOf(owner, 'x'.repeat(900_000));
-  assert.equal(await statusOf(invoke(owner, { url: `${vault}/documents`, json: big })), 413, 'more is a stream');
-});
 
 test('a controller has the vaults that it is allowed, and only its own', async () => {
   const hub = hubs.postgres;

@@ -1,13 +1,11 @@
 import { type Requirement, shown } from './requirement.ts';
 
-const ROUTES = 'src/resources/hub/routes.ts';
-
 /** The hub: data that a person stores and shares. */
 export const HUB_ROWS: readonly Requirement[] = [
   shown('S2-51', 'a hub stores and shares data', {
-    file: ROUTES,
-    from: "writes(document, 'insert', (given) => ({ document: given }))",
-    to: "writes(document, 'update', (given) => ({ document: given }))",
+    file: 'src/resources/hub/vault.ts',
+    from: "        if (document.sequence !== expected) throw new AppError('not-current');\n",
+    to: '',
   }),
   shown('S2-52', 'a hub has no keys', {
     file: 'src/resources/hub/shapes.ts',
@@ -21,8 +19,8 @@ export const HUB_ROWS: readonly Requirement[] = [
   }),
   shown('S2-54', 'the owner grants access to a service', {
     file: 'src/adapters/zcap/zcap.ts',
-    from: '          expectedTarget: url,\n',
-    to: '          expectedTarget: chain.at(-1)?.target ?? url,\n',
+    from: '          allowTargetAttenuation: true,\n',
+    to: '          allowTargetAttenuation: false,\n',
   }),
   shown('S2-55', 'without the edge agent', {
     file: 'src/protocols/hub-grant.ts',
