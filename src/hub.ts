@@ -5,7 +5,7 @@ import type { PublicRoute } from './kernel/public-route.ts';
 import { CHUNKS, edvChunk } from './records/edv-chunk.ts';
 
 const SWEEP_MS = 3600_000;
-/** How old a chunk is before it is missed by a record: its write is long over. */
+/** The age at which a chunk without a record goes: its write is long over by then. */
 const UNNAMED_MS = 3600_000;
 const PAGE = 200;
 

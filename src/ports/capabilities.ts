@@ -1,16 +1,16 @@
-/** Who may do what with a URL: authorization capabilities (ZCAP-LD 0.3), invoked by HTTP signatures (draft-cavage-http-signatures-12). */
+/** Rights to URLs: authorization capabilities (ZCAP-LD 0.3), invoked by HTTP signatures (draft-cavage-http-signatures-12). */
 export interface Capabilities {
   /**
-   * Whether a request is signed by who may make it. Sizes, times and the shape of the capability are checked before any signature is.
-   * @throws AppError `forbidden` for all that does not hold, `unavailable` where too much is verified already
+   * Checks that a request's signer has the right to make it. Sizes, times and the shape of the capability are checked before any signature.
+   * @throws AppError `forbidden` for every failed check, `unavailable` above the bound of verifications at once
    */
   invoked(request: CapabilityRequest): Promise<Invoked>;
 
-  /** Whether a body is the one that a request's signature covers, for who must read it before. @throws AppError `forbidden` */
+  /** Checks that a body is the one of the request's digest, for routes that read it before the signature is verified. @throws AppError `forbidden` */
   checkBody(headers: CapabilityRequest['headers'], body: Uint8Array): Promise<void>;
 
   /**
-   * The links of a capability that somebody shows and does not invoke: signed from one of the roots on, and not expired.
+   * The links of a capability that is shown and not invoked: signed from one of the roots on, and not expired.
    * @throws AppError as `invoked`
    */
   shown(capability: unknown, roots: readonly RootCapability[], now: number): Promise<readonly DelegatedCapability[]>;
@@ -24,7 +24,7 @@ export interface CapabilityRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
   readonly action: Action;
-  /** What a chain of capabilities may begin with. */
+  /** The roots that a chain of capabilities may begin with. */
   readonly roots: readonly RootCapability[];
   /** In ms since 1970. */
   readonly now: number;
@@ -32,7 +32,7 @@ export interface CapabilityRequest {
 
 export type Action = 'read' | 'write';
 
-/** The right of whoever controls a URL to all that lies under it. */
+/** The right of a URL's controllers to every URL below it. */
 export interface RootCapability {
   readonly target: string;
   /** DIDs. */
@@ -42,7 +42,7 @@ export interface RootCapability {
 /** One link of a verified chain. */
 export interface DelegatedCapability {
   readonly id: string;
-  /** The DID that gave it, and the one that has it. */
+  /** The DID that delegated it, and the one that it was delegated to. */
   readonly delegator: string;
   readonly controller: string;
   readonly target: string;
@@ -52,7 +52,7 @@ export interface DelegatedCapability {
 
 /** A verified request. */
 export interface Invoked {
-  /** The DID of who signed it. */
+  /** The DID of its signer. */
   readonly invoker: string;
   /** From the root on; empty where the root itself was invoked. */
   readonly chain: readonly DelegatedCapability[];

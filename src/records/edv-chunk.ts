@@ -1,6 +1,6 @@
 import { defineRecord } from '../kernel/record.ts';
 
-/** One part of a document's stream. Its bytes are a large value, which its name finds. */
+/** One part of a document's stream. Its bytes are a large value. */
 export interface EdvChunkValue {
   [member: string]: unknown;
   document: string;
@@ -8,7 +8,7 @@ export interface EdvChunkValue {
   /** That of the document which it belongs to. */
   sequence: number;
   size: number;
-  /** The large value, named after its own hash: what the record names never changes. */
+  /** The name of the large value. It was never used before, so its bytes never change. */
   blob: string;
 }
 

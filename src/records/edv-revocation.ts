@@ -10,7 +10,7 @@ export interface EdvRevocationValue {
   expires: number;
 }
 
-/** Whoever delegates chooses the id, so it names a capability only together with its delegator. */
+/** A delegator chooses the id freely, so an id names a capability only together with its delegator. */
 export const revocationId = (vault: string, { id, delegator }: { readonly id: string; readonly delegator: string }): string =>
   `${vault}.${createHash('sha256').update(`${delegator} ${id}`).digest('base64url')}`;
 

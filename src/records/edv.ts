@@ -1,7 +1,7 @@
 import { compact, defineRecord, viewHead } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
 
-/** A key that a vault's owner uses, by name and kind: what it is, only the owner has. */
+/** The name and kind of a key of the vault's owner. The key itself is never here. */
 export interface NamedKey {
   readonly id: string;
   readonly type: string;

@@ -4,8 +4,8 @@ import { AppError } from '../../errors.ts';
 import type { Action, DelegatedCapability } from '../../ports/capabilities.ts';
 
 /**
- * What a request and its chain of capabilities must look like before anything of them is verified. A capability has the members of ZCAP-LD and no others, so that its
- * canonical form costs what its size says.
+ * The bounds and the shape of a request and of its chain of capabilities, checked before any verification. A capability has the members of ZCAP-LD and no others, so that
+ * the cost of its canonical form grows with its size alone.
  */
 
 /** Links of a chain, the root included. */
@@ -13,9 +13,9 @@ export const MAX_CHAIN = 5;
 export const MAX_DELEGATION_MS = 90 * 24 * 3600_000;
 const MAX_AUTHORIZATION = 1024;
 const MAX_INVOCATION = 12_000;
-/** Of a capability that is unpacked. */
+/** The size of a capability when it is unpacked, in bytes. */
 const MAX_CAPABILITY = 32_768;
-/** How long one signature may be valid, in seconds. The client gives it ten minutes. */
+/** The longest validity of a signature, in seconds. The client's are valid for ten minutes. */
 const MAX_SIGNATURE_LIFE = 900;
 
 const DID = /^did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}$/;
@@ -65,7 +65,7 @@ const PROOF = ['type', 'created', 'verificationMethod', 'proofPurpose', 'capabil
 
 /**
  * The links of a delegated capability, from the root on: each within its bounds, none expired. Their signatures are not verified here.
- * @param contexts what every link names as its contexts
+ * @param contexts the contexts of every link
  * @throws AppError `forbidden`
  */
 export function linksOf(capability: unknown, contexts: readonly string[], now: number): readonly DelegatedCapability[] {

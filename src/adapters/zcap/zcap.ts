@@ -2,14 +2,14 @@ import { AppError } from '../../errors.ts';
 import type { Capabilities, DelegatedCapability, RootCapability } from '../../ports/capabilities.ts';
 import { didOfKey, linksOf, MAX_CHAIN, MAX_DELEGATION_MS, partsOf } from './chain.ts';
 
-/** Requests that are verified at once, and how long one may take. */
+/** The bounds of verifications at once, and of the time of one in ms. */
 const MAX_AT_ONCE = 16;
 const VERIFY_MS = 5000;
-/** How far the clocks of callers may be off, in seconds. */
+/** The bound of the difference to callers' clocks, in seconds. */
 const SKEW = 300;
 const DID_CONTEXT = 'https://www.w3.org/ns/did/v1';
 
-/** Capabilities by the libraries of Digital Bazaar. Everything that they load lies in memory: nothing is fetched. */
+/** Capabilities by the libraries of Digital Bazaar. Their document loader has contexts, keys and roots in memory, and fetches nothing. */
 export async function openCapabilities(): Promise<Capabilities> {
   const [
     { verifyCapabilityInvocation },
@@ -66,7 +66,7 @@ export async function openCapabilities(): Promise<Capabilities> {
   });
 
   let atOnce = 0;
-  /** Runs a verification within the bounds of all. What it throws means no. */
+  /** Runs a verification within the common bounds. @throws AppError `forbidden` for every error of a library */
   async function bounded<T>(verify: () => Promise<T>): Promise<T> {
     if (atOnce >= MAX_AT_ONCE) throw new AppError('unavailable', 'too many requests are verified');
     atOnce++;

@@ -4,7 +4,7 @@ import { edv } from '../../records/edv.ts';
 import { pendingRewrap } from '../../records/edv-document.ts';
 import type { AdminRoute } from '../route.ts';
 
-/** A vault, with what its owner has to do after grants have ended. */
+/** A vault, with the documents that its owner has to encrypt again after grants have ended. */
 export const hubRoutes: readonly AdminRoute[] = [
   {
     route: 'GET /hub/vaults/{vault_id}',

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../../errors.ts';
+import { jsonOf } from '../../kernel/json.ts';
 import type { PublicContext } from '../../kernel/public-route.ts';
 import { validator } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -16,10 +17,10 @@ const DEFAULT_LIMIT = 1000;
 const PAGE = 50;
 const MAX_ANSWER = 16 << 20;
 
-/** What a route does with an admitted request. */
+/** The answer of a route to an admitted request. */
 export type Act = (ctx: PublicContext, request: PublicRequest, admitted: Admitted) => Promise<PublicAnswer | undefined>;
 
-/** Runs a command of the vault. `key`: what a repetition of the request has too. */
+/** Runs a command of the vault. `key`: equal in each repetition of the request. */
 export type Write = (ctx: PublicContext, vault: string, command: string, body: object, key?: string) => Promise<JsonObject>;
 
 /** An answer in JSON, in pieces where it is long. */
@@ -51,7 +52,7 @@ export const readChunk: Act = async ({ load, params, blobs }, _request, { vault 
   return { status: 200, headers: { 'content-type': 'application/json', 'content-length': String(size) }, body: pieces() };
 };
 
-/** The bytes are written under a name of their own before a record names them: who reads has the former chunk or the new one. */
+/** Writes a chunk. Its bytes have a name of their own before a record names them, so that a reader gets the former chunk or the new one. */
 export async function writeChunk(
   write: Write,
   ctx: PublicContext,
@@ -67,7 +68,7 @@ export async function writeChunk(
     { category: edvChunk.category, id: chunkId(documentId(vault.id, id), index) },
   ]);
   if (!row) throw new AppError('not-found');
-  // the command decides; what it would refuse is not written first
+  // the command decides; this check only spares writing bytes that it would refuse
   if (edvDocument.of(row).value.document.sequence !== sequence) throw new AppError('not-current');
   if (vault.value.bytes + size - (edvChunk.of(former)?.value.size ?? 0) > vault.value.quota) throw new AppError('vault-full');
   const blob = chunkBlob(vault.id, id, index, randomUUID());
@@ -80,7 +81,7 @@ export async function writeChunk(
     if (answer.blob !== blob) await drop(blob);
     else if (answer.former) await drop(answer.former as string);
   } catch (error) {
-    // what may have been committed nevertheless is left to the sweep
+    // after any other error the commit may have happened: the sweep decides
     if (error instanceof AppError && REFUSED.includes(error.code)) await drop(blob);
     throw error;
   }
@@ -112,7 +113,7 @@ export const find: Act = async (ctx, request, { vault }) => {
         const { document, size } = edvDocument.of(row).value;
         bytes += wholes ? size : 0;
         if (found.size >= limit || (bytes > MAX_ANSWER && found.size > 0)) more = true;
-        else found.set(row.id, document as unknown as JsonObject);
+        else found.set(row.id, jsonOf(document));
       }
       cursor = page.next;
       last = cursor === undefined || found.size >= limit || more;

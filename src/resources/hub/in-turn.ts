@@ -1,4 +1,4 @@
-/** Runs what has one name in turn, within this process: what would clash in the store waits for its turn instead. */
+/** Runs the functions of one name in turn, within this process: writes that would clash in the store wait for each other instead. */
 export function inTurn(): <T>(name: string, run: () => Promise<T>) => Promise<T> {
   const last = new Map<string, Promise<unknown>>();
   return async (name, run) => {

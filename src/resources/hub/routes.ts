@@ -17,7 +17,7 @@ const MAX_DOCUMENT = 1_000_000;
 /** A chunk of 1 MiB as its client encrypts and encodes it. */
 const MAX_CHUNK = 1_572_864;
 const MAX_BODY = 64 << 10;
-const CONTROLLER = new RegExp((Did as unknown as { pattern: string }).pattern);
+const did = validator(Did);
 
 const config = validator(Config);
 const document = validator(Document);
@@ -25,12 +25,12 @@ const entry = validator(IndexEntry);
 
 /**
  * The routes of vaults, as the clients of encrypted data vaults (EDV 0.10) call them. Each request is signed, and invokes a capability that ends at the vault's
- * controller. A vault that does not exist and a right that somebody does not have are told apart: ids of vaults are random.
+ * controller. A vault that does not exist is 404, a missing right 403: ids of vaults are random.
  */
 export function hubRoutes(capabilities: Capabilities): readonly PublicRoute[] {
   const queue = inTurn();
 
-  /** A route on a vault. `path`: what follows the vault's own, with its parameters. */
+  /** A route on a vault. `path`: the part behind the vault's own, with its parameters. */
   function onVault(
     method: 'GET' | 'POST',
     path: string,
@@ -69,7 +69,7 @@ export function hubRoutes(capabilities: Capabilities): readonly PublicRoute[] {
       ctx.call(hubVaults.name, command, { record: vault, input: { body, query: {} }, key: key === undefined ? undefined : `hub ${key}` }),
     );
 
-  /** A write of what a body of that shape holds. */
+  /** A write by a command, whose input is made from a body of that shape. */
   const writes =
     <S extends TSchema>(shape: Validator<S>, command: string, bodyOf: (given: Static<S>, ctx: PublicContext) => object): Act =>
     async (ctx, request, { vault }) => {
@@ -145,7 +145,7 @@ function collectionRoutes(capabilities: Capabilities, queue: ReturnType<typeof i
         const path = `/hub/${ctx.tenant}/edvs`;
         const whole = urlOf(ctx, request, path, true);
         const controller = request.query.get('controller') ?? '';
-        if (whole === undefined || !CONTROLLER.test(controller)) return undefined;
+        if (whole === undefined || !did.check(controller)) return undefined;
         const target = `${ctx.settings.hub!.endpoint}${path}`;
         await verifiedRoot(capabilities, ctx, request, 'read', whole, { target, controllers: [controller] });
         const reference = request.query.get('referenceId');
@@ -159,7 +159,7 @@ function collectionRoutes(capabilities: Capabilities, queue: ReturnType<typeof i
   ];
 }
 
-/** Ends a capability: by the vault's controller, by whoever gave it or has it, and by those between. */
+/** The end of a capability, by the vault's controller or by any controller of its chain. */
 function revocationRoute(capabilities: Capabilities, write: Write): PublicRoute {
   return {
     route: 'POST /hub/{tenant}/edvs/{edv}/zcaps/revocations/{capability}',
@@ -174,7 +174,7 @@ function revocationRoute(capabilities: Capabilities, write: Write): PublicRoute 
       const chain = await capabilities.shown(given, [root], ctx.now);
       const last = chain.at(-1)!;
       if (last.id !== ctx.params.capability) throw new AppError('bad-request', 'another capability');
-      // whoever gave it, or has it, may end it; so may all before them
+      // every controller of the chain may end it
       const controllers = [vault.value.controller, ...chain.map(({ controller }) => controller)];
       const invoked = await verified(capabilities, ctx, request, 'write', whole, [{ target: whole, controllers }, root]);
       await refuseRevoked(ctx, vault.id, [...chain.slice(0, -1), ...invoked.chain]);

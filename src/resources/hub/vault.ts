@@ -12,7 +12,7 @@ import { Config, Did, Document, EdvId, IndexEntry } from './shapes.ts';
 
 /** Controllers of revoked capabilities that one vault remembers. */
 const MAX_ENDED = 100;
-/** How long after its end a revoked capability is remembered: clocks differ. */
+/** The time that a revocation outlives its capability, since clocks differ. */
 const AFTER_END_MS = 24 * 3600_000;
 /** Chunks that one commit removes. */
 const PRUNED = 200;
@@ -101,7 +101,7 @@ function hubOf(ctx: StepContext): NonNullable<StepContext['settings']['hub']> {
 }
 
 /**
- * Vaults of encrypted documents. The public routes (`routes.ts`) see to who may call what; these commands keep sequences, quotas and unique attributes. A vault's record is
+ * Vaults of encrypted documents. The public routes (`routes.ts`) check rights; these commands keep sequences, quotas and unique attributes. A vault's record is
  * written with each of its documents, so that two writes at once are one after the other.
  */
 export const hubVaults = defineProtocol<EdvValue>({
@@ -222,7 +222,7 @@ export const hubVaults = defineProtocol<EdvValue>({
         };
       },
     }),
-    /** Removes what a document's stream does not have any more. */
+    /** Removes chunks behind the end of a document's stream. */
     prune: command({
       body: Type.Object({ document: EdvId }),
       from: ['active'],
@@ -271,7 +271,7 @@ export const hubVaults = defineProtocol<EdvValue>({
   },
 });
 
-/** What a revocation does to its vault, and when it is forgotten. */
+/** A revocation, with its trace in the vault, and the command that removes it when the capability is over. */
 function revoked(
   vault: NonNullable<Ctx['record']>,
   capability: { capability: string; delegator: string; controller: string; expires: number },
@@ -309,7 +309,7 @@ export const hubRevocations = defineProtocol<EdvRevocationValue>({
   commands: { forget: { from: ['revoked'], step: () => ({ record: { remove: true } }) } },
 });
 
-/** Who may make vaults by itself, beside those that the tenant makes. */
+/** Controllers that make vaults by themselves, beside those that the tenant makes. */
 export const hubControllers = defineProtocol<HubControllerValue>({
   name: 'hub-controller',
   uris: [],
