@@ -144,9 +144,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     sign: signerOf(kernel),
     connectEndorser: endorsers.connect,
   });
-  const stopExpiry = startExpiry(kernel);
-  const stopChunkSweep = startChunkSweep(kernel, config);
-  const stopSweeping = config.multitenant ? startSweeper(db, calls, BASE, log) : () => {};
+  const sweeps = [startExpiry(kernel), startChunkSweep(kernel, config)];
+  if (config.multitenant) sweeps.push(startSweeper(db, calls, BASE, log));
 
   try {
     await endpoints.make(() => calls.call(BASE, agent2018Endpoints.name, 'make', { input: { body: {}, query: {} } }));
@@ -198,10 +197,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     async close() {
       closing = true;
       readiness.leave();
-      stopExpiry();
-      stopChunkSweep();
+      for (const stop of sweeps) stop();
       endpoints.stop();
-      stopSweeping();
       leaving.abort();
       calls.end();
       await following;
