@@ -21,11 +21,6 @@ export const MUTATIONS: readonly Row[] = [
   },
   {
     id: 'A40-4',
-    text: 'a request that was signed for another hub is refused',
-    mutation: { file: ZCAP, from: 'expectedHost: new URL(url).host,', to: "expectedHost: headers.host ?? ''," },
-  },
-  {
-    id: 'A40-5',
     text: 'a path in another spelling than that of capabilities is an unknown one',
     mutation: { file: 'src/resources/hub/admission.ts', from: 'given === path && ', to: '' },
   },

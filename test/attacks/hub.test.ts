@@ -28,7 +28,7 @@ after(() => world.close());
 const newVault = async (owner: Caller): Promise<string> => (await hub.call('POST', '/hub/vaults', configOf(owner))).body.id;
 const statusOf = async (request: Promise<HubAnswer>): Promise<number> => (await request).status;
 
-test('[A40] [A40-2] [A40-3] [A40-4] [A40-5] a request that is forged, foreign, too old or too large is refused', async () => {
+test('[A40] [A40-2] [A40-3] [A40-4] a request that is forged, foreign, too old or too large is refused', async () => {
   const [owner, service, stranger] = [newCaller(), newCaller(), newCaller()];
   const [vault, foreign] = [await newVault(owner), await newVault(stranger)];
   const document = await documentOf(owner, 1);
