@@ -24,4 +24,22 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a path in another spelling than that of capabilities is an unknown one',
     mutation: { file: 'src/resources/hub/admission.ts', from: 'given === path && ', to: '' },
   },
+  {
+    id: 'A40-5',
+    text: 'a vault is given away by its controller alone',
+    mutation: {
+      file: 'src/resources/hub/routes.ts',
+      from: 'if (admitted.invoked.chain.length > 0) throw',
+      to: 'if (admitted.invoked.chain.length > 9) throw',
+    },
+  },
+  {
+    id: 'A40-6',
+    text: 'a right to write in a vault is none to end the rights of others',
+    mutation: {
+      file: 'src/resources/hub/routes.ts',
+      from: '[{ target: whole, controllers }]);',
+      to: '[{ target: whole, controllers }, root]);',
+    },
+  },
 ];

@@ -133,3 +133,18 @@ test('[A40] [A40-2] [A40-3] [A40-4] a request that is forged, foreign, too old o
   const big = await documentOf(owner, 'x'.repeat(900_000));
   assert.equal(await statusOf(invoke(owner, { url: `${vault}/documents`, json: big })), 413, 'more is a stream');
 });
+
+test('[A40-5] [A40-6] a right to write in a vault is none to give it away, nor to end the rights of others', async () => {
+  const [owner, service, friend] = [newCaller(), newCaller(), newCaller()];
+  const vault = await newVault(owner);
+  const capability = await delegate(owner, { parent: rootOf(vault), target: vault, to: service.did, actions: ['read', 'write'] });
+  const taken = { ...configOf(service), sequence: 1 };
+  assert.equal(await statusOf(invoke(service, { url: vault, json: taken, capability })), 403);
+  assert.equal((await invoke(owner, { url: vault })).body.controller, owner.did);
+  const json = await delegate(owner, { parent: rootOf(vault), target: vault, to: friend.did });
+  const url = `${vault}/zcaps/revocations/${encodeURIComponent(json.id)}`;
+  assert.equal(await statusOf(invoke(service, { url, json, capability })), 403);
+  assert.equal(await statusOf(invoke(friend, { url: vault, capability: json })), 200);
+  assert.equal(await statusOf(invoke(friend, { url, json, capability: rootOf(url) })), 204, 'by who has it');
+  assert.equal(await statusOf(invoke(friend, { url: vault, capability: json })), 403);
+});

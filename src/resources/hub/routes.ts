@@ -82,12 +82,10 @@ export function hubRoutes(capabilities: Capabilities): readonly PublicRoute[] {
     onVault('GET', '', 'read', async (ctx, _request, { vault, url }) =>
       json({ ...configOf(url, vault.value), ...(await pendingRewrap(ctx.find, vault)) }),
     ),
-    onVault(
-      'POST',
-      '',
-      'write',
-      writes(config, 'configure', (given) => given),
-    ),
+    onVault('POST', '', 'write', async (ctx, request, admitted) => {
+      if (admitted.invoked.chain.length > 0) throw new AppError('forbidden', 'a delegated right is none to give the vault away');
+      return await writes(config, 'configure', (given) => given)(ctx, request, admitted);
+    }),
     onVault(
       'POST',
       '/documents',
@@ -176,7 +174,8 @@ function revocationRoute(capabilities: Capabilities, write: Write): PublicRoute 
       if (last.id !== ctx.params.capability) throw new AppError('bad-request', 'another capability');
       // every controller of the chain may end it
       const controllers = [vault.value.controller, ...chain.map(({ controller }) => controller)];
-      const invoked = await verified(capabilities, ctx, request, 'write', whole, [{ target: whole, controllers }, root]);
+      // the right to write in the vault is no right to end others'
+      const invoked = await verified(capabilities, ctx, request, 'write', whole, [{ target: whole, controllers }]);
       await refuseRevoked(ctx, vault.id, [...chain.slice(0, -1), ...invoked.chain]);
       const { id: capability, delegator, controller, expires } = last;
       await write(ctx, vault.id, 'revoke', { capability, delegator, controller, expires });
