@@ -48,6 +48,11 @@ test('a recovery key that is none is refused', () => {
   ])
     assert.throws(() => recoveryJwk(other), refused(/multibase/), other);
   // points of small order
-  for (const hex of ['00'.repeat(32), `01${'00'.repeat(31)}`, 'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800', `ec${'ff'.repeat(30)}7f`])
+  for (const hex of [
+    '00'.repeat(32),
+    `01${'00'.repeat(31)}`,
+    'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+    `ec${'ff'.repeat(30)}7f`,
+  ])
     assert.throws(() => recoveryJwk(`z${toBase58(Buffer.from(`ec01${hex}`, 'hex'))}`), refused(/multibase/), hex);
 });

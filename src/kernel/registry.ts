@@ -6,7 +6,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Translation } from './effects.ts';
 import { type CredentialFormat, createFormats } from './format.ts';
 import { EVENTS_GRANT } from './grants.ts';
-import { type Attachable, type CommandStep, type Feature, type MessageStep, NEW, type Protocol, type Declared } from './protocol.ts';
+import { type Attachable, type CommandStep, type Declared, type Feature, type MessageStep, NEW, type Protocol } from './protocol.ts';
 import type { RecordDef, RecordValue } from './record.ts';
 import { type Validator, validator } from './schema.ts';
 

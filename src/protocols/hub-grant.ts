@@ -4,6 +4,7 @@ import { AppError } from '../errors.ts';
 import type { Effects, NextCommand } from '../kernel/effects.ts';
 import { checkedAs, jsonOf } from '../kernel/json.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import type { JsonObject } from '../ports/json.ts';
 import { edv, vaultAt } from '../records/edv.ts';
 import { type HubGrantValue, hubGrant } from '../records/hub-grant.ts';
 

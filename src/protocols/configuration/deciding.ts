@@ -58,6 +58,10 @@ function checkValues(ctx: StepContext, value: DecisionValue, { action, values }:
   if (action === 'reject' && !values) return;
   if (values === undefined) return;
   const command = action === 'reject' ? value.reject.command : (value.replace ?? value.accept);
-  const fault = ctx.declared.inputFault(value.subject.protocol, command, action === 'reject' ? { ...value.reject.input, ...values } : values);
+  const fault = ctx.declared.inputFault(
+    value.subject.protocol,
+    command,
+    action === 'reject' ? { ...value.reject.input, ...values } : values,
+  );
   if (fault !== undefined) throw new AppError('unprocessable', `values: ${fault}`);
 }

@@ -99,7 +99,9 @@ export const outOfBandProtocol = defineProtocol<OutOfBandValue>({
         ...mediationLookup(body.mediation_id),
         ...Object.fromEntries(
           (body.attachments ?? []).flatMap(({ id, type }, i) =>
-            declared.attachable(type).map(({ def }): [string, Lookup] => [`attachment ${i} ${def.category}`, { category: def.category, id }]),
+            declared
+              .attachable(type)
+              .map(({ def }): [string, Lookup] => [`attachment ${i} ${def.category}`, { category: def.category, id }]),
           ),
         ),
         own: body.use_did
