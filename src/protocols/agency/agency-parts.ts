@@ -1,4 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import Type from 'typebox';
+import { payloadOf } from '../../didcomm/envelope-2018.ts';
+import { parseEnvelope } from '../../didcomm/envelope-v1.ts';
 import { AppError } from '../../errors.ts';
 import type { Effects } from '../../kernel/effects.ts';
 import type { Incoming, Load, StepContext } from '../../kernel/protocol.ts';
@@ -16,7 +19,7 @@ export const MAX_UPDATES = 1000;
 export const RELAYS = 10_000;
 
 export const Label = Type.Optional(Type.Union([Type.String({ maxLength: 200 }), Type.Null()]));
-export const Generation = Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 }));
+export const Generation = Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 48 }));
 /** A nonce, a DID, or another identifier of the 2018 Agent Protocol. */
 export const Name = Type.String({ minLength: 1, maxLength: 256 });
 /** Media types of sealed messages: an agency sends nothing else on. */
@@ -29,6 +32,17 @@ export const Config = Type.Object({
   retention_days: Type.Optional(Type.Union([Type.Number({ exclusiveMinimum: 0, maximum: 3650 }), Type.Null()])),
   legacy: Type.Optional(Type.Boolean()),
 });
+
+/** Whether a text is a sealed message, by its form: nobody has an agency post anything else. */
+export function isSealed(text: Buffer): boolean {
+  if (!isUtf8(text)) return false;
+  for (const read of [parseEnvelope, payloadOf])
+    try {
+      read(text);
+      return true;
+    } catch {}
+  return false;
+}
 
 /** One name in a `route-update`. */
 export interface RouteUpdate {

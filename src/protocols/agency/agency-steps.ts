@@ -10,7 +10,7 @@ import { type CloudAgentValue, cloudAgent, DAY_MS } from '../../records/cloud-ag
 import { connection } from '../../records/connection.ts';
 import { type DeviceValue, device } from '../../records/device.ts';
 import { edgeDevice, type Quotas } from '../../records/edge-device.ts';
-import { type Ctx, cloudRow, cloudValue, MAX_UPDATES, outdated, RELAYS, type RouteUpdate } from './agency-parts.ts';
+import { type Ctx, cloudRow, cloudValue, isSealed, MAX_UPDATES, outdated, RELAYS, type RouteUpdate } from './agency-parts.ts';
 
 /** Steps of the agency. */
 
@@ -191,11 +191,13 @@ export function relay(ctx: Ctx, message: Incoming): Effects {
   const messages = (relayed?.day === day ? relayed.messages : 0) + 1;
   if (messages > maxRelays(ctx)) return { send: [{ type: 'relay-failed', body: { reason: 'quota' } }] };
   if (!URL.canParse(endpoint)) return { send: [{ type: 'relay-failed', body: { reason: 'The endpoint is no URL' } }] };
+  const envelope = Buffer.from(payload, 'base64');
+  if (!isSealed(envelope)) return { send: [{ type: 'relay-failed', body: { reason: 'The payload is no sealed message' } }] };
   return {
     others: cloudChanged(cloud, { relayed: { day, messages } }).others,
     post: [
       {
-        envelope: Buffer.from(payload, 'base64').toString('utf8'),
+        envelope: envelope.toString('utf8'),
         endpoint,
         mediaType,
         lane: `relay:${cloud.id}:${shortHash(new URL(endpoint).host)}`,

@@ -42,6 +42,8 @@ const mine = (name: string, value = {}) => ({
 });
 const update = (action: string, value: string, kind = 'did') => ({ kind, value, action });
 const MAILBOX = { mailbox: { messages: 100, bytes: 1_000_000, life: 7 * DAY_MS } };
+/** As a payload of 2018. */
+const SEALED = Buffer.alloc(60, 7).toString('base64');
 const provisioned = some({ type: 'provisioned' });
 const refused = (text: string) => ({ problem: { code: 'request-not-accepted', text } });
 const superseded = { send: [{ type: 'superseded', body: { generation: 2 } }] };
@@ -223,14 +225,14 @@ table('agency', [
     body: {
       endpoint: 'https://peer.example/in',
       media_type: 'text/plain; charset=us-ascii',
-      payload: Buffer.from('sealed').toString('base64'),
+      payload: Buffer.from(SEALED).toString('base64'),
     },
     loaded: cloud(),
     effects: {
       others: [{ def: 'cloud_agent', base: 'cloud-1', patch: { relayed: { day: Math.floor(NOW / DAY_MS), messages: 1 } } }],
       post: [
         {
-          envelope: 'sealed',
+          envelope: SEALED,
           endpoint: 'https://peer.example/in',
           mediaType: 'text/plain; charset=us-ascii',
           lane: `relay:cloud-1:${shortHash('peer.example')}`,
@@ -251,7 +253,15 @@ table('agency', [
     effects: { send: [{ type: 'relay-failed', body: { reason: 'quota' } }] },
   },
   {
-    title: 'of anything but sealed messages',
+    title: 'of a text that nobody has sealed',
+    message: 'relay',
+    record: device(),
+    body: { endpoint: 'https://peer.example', payload: Buffer.from('GET / HTTP/1.1').toString('base64') },
+    loaded: cloud(),
+    effects: { send: [{ type: 'relay-failed', body: { reason: 'The payload is no sealed message' } }] },
+  },
+  {
+    title: 'under a media type of anything but sealed messages',
     message: 'relay',
     record: device(),
     body: { endpoint: 'https://peer.example', media_type: 'text/html', payload: 'AAAA' },

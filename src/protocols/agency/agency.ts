@@ -134,7 +134,7 @@ export const agency = defineProtocol<EdgeDeviceValue>({
       step: provisionedHere,
     },
     superseded: {
-      schema: Type.Object({ generation: Type.Integer({ minimum: 1, maximum: 2 ** 31 }) }),
+      schema: Type.Object({ generation: Type.Integer({ minimum: 1, maximum: 2 ** 48 }) }),
       ...edge,
       load: (_message, by) =>
         by === undefined ? ({} as Record<string, Load>) : { mediation: { category: mediation.category, id: mediationId('client', by) } },
