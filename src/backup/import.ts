@@ -3,6 +3,7 @@ import { indexCounter, REVOCATION_REGISTRY } from '../formats/registry-index.ts'
 import type { Adoption, CarriedRow, CarriedTenant } from '../ports/carry.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Database } from '../ports/store.ts';
+import { edgeDevice } from '../records/edge-device.ts';
 import { type WalletValue, wallet, walletOwnerName } from '../records/wallet.ts';
 import type { Head, OpenedContainer, Tail } from './container.ts';
 
@@ -137,13 +138,23 @@ async function adopted(
       wallets.push(String(tenant.id));
     } else {
       if (wallets.length === 0) throw new AppError('bad-request', 'The backup is damaged: rows come before their wallet');
-      rows.push(...(head.extent === 'move' ? [line as CarriedRow] : withoutNumbers(line as CarriedRow)));
+      rows.push(...(head.extent === 'move' ? [line as CarriedRow] : asCopy(line as CarriedRow)));
       // a chunk has 256 KiB
       if (rows.length >= ROWS || line.type === 'chunk') await flush();
     }
   }
   await flush(true);
   return { wallets, record };
+}
+
+/** A row in a copy of a wallet, of which the original may go on. */
+const asCopy = (row: CarriedRow): CarriedRow[] => withoutNumbers(newerDevice(row, Date.now()));
+
+/** The device of a cloud agent in a copy: newer than that of the original, so that the agency serves the copy from its next start on. */
+function newerDevice(row: CarriedRow, now: number): CarriedRow {
+  if (row.type !== 'record' || row.category !== edgeDevice.category || row.role !== 'edge' || row.sealed !== undefined) return row;
+  const value = row.value as JsonObject;
+  return { ...row, value: { ...value, generation: Math.max(Number(value.generation) + 1, Math.floor(now / 1000)) } };
 }
 
 /**

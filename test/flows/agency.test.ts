@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { openContainer } from '../../src/backup/container.ts';
+import { exportContainer } from '../../src/backup/export.ts';
+import { importContainer, verifyContainer } from '../../src/backup/import.ts';
+import { newWords, recoveryKeys } from '../../src/backup/recovery.ts';
+import { readConfig } from '../../src/config/read-config.ts';
+import { BASE, openDatabase } from '../../src/database.ts';
 import { pack } from '../../src/didcomm/envelope-v1.ts';
 import { OWN_PREFIX } from '../../src/didcomm/message-types.ts';
 import { startAgency, startEdge, type TestAgency, type TestEdge } from '../support/agency.ts';
@@ -258,6 +266,37 @@ test('of two copies of a wallet the newer is served', async () => {
   assert.match((await answered()).error_msg, /of generation 2$/);
   const { status, text } = await old.call('POST', '/legacy/connections/offers', {});
   assert.deepEqual([status, /newer copy/.test(text)], [400, true]);
+});
+
+test('a wallet that was restored from a backup is newer than the one that it was made of, which the agency serves no more', async () => {
+  const original = await startEdge(world, 'original', agency);
+  await original.stop();
+  const words = newWords();
+  const { publicKey, secret } = recoveryKeys(words);
+  const silent = { info() {}, warn() {}, error() {} };
+  const open = (store: string) => openDatabase(readConfig(['--store', `sqlite:${store}`], {}).config, silent);
+  const from = await open(original.store);
+  const { text } = await exportContainer({ db: from, base: BASE, publicKey, extent: 'copy' });
+  const backup: string[] = [];
+  for await (const part of text) backup.push(String(part));
+  await from.admin.close();
+  const store = join(world.folder, 'copy.db');
+  const to = await open(store);
+  await importContainer(
+    to,
+    await verifyContainer({ base: BASE, open: () => openContainer(Readable.from(backup.map((part) => Buffer.from(part))), secret) }),
+  );
+  await to.admin.close();
+  const flags = ['--agency-invitation', agency.invitation, '--egress-allow', '127.0.0.2/32'];
+  const copy = await world.start('copy', { store, noInbound: true, flags });
+  const { generation } = await until(async () => {
+    const { results } = await agency.get('/agency/devices?role=agency&limit=100');
+    return results.find((one: Body) => one.label === 'original' && one.generation > 1);
+  }, 'the copy to be known');
+  assert.equal((await copy.get(`/agency/devices/${original.device.device_id}`)).generation, generation);
+  await copy.stop();
+  const late = await world.start('original-again', { store: original.store, noInbound: true, flags });
+  await late.event('cloud_agent', (one) => one.state === 'superseded', 'the end of the original');
 });
 
 test('[S2-50] an institution with an endpoint of its own is behind an agency too, and shows that alone', async () => {
