@@ -50,6 +50,9 @@ export function sendRequest(ctx: Ctx): Effects {
   const { did, verkey, endpoint } = ownEndpoint(ctx);
   const mine = ownPairwise(ctx);
   const nonce = ctx.newToken();
+  const peer = checkedAs<Agent2018Peer | undefined>(value.agent2018);
+  // an agency that serves both gives the name of our DID to the peer, as the owner of our messages to it
+  const isNeighbour = peer !== undefined && peer.endpoint_verkey === ctx.settings.cloudAgent?.verkey;
   return {
     record: { states: ['request'], patch: { request_id: nonce, my_did: mine.did, my_verkey: mine.verkey, ...routedBy(ctx) } },
     keys: mine.keys,
@@ -57,7 +60,7 @@ export function sendRequest(ctx: Ctx): Effects {
     keyOwners: routed(
       ctx,
       'request-nonce',
-      [nonce, mine.did].map((name) => ({ kid: id2018(name), kind: 'connection', target: id })),
+      (isNeighbour ? [nonce] : [nonce, mine.did]).map((name) => ({ kid: id2018(name), kind: 'connection', target: id })),
     ),
     send: [
       {

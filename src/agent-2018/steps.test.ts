@@ -6,6 +6,11 @@ import { didOfKey } from '../dids/self-certifying.ts';
 const [ENDPOINT, OURS] = [key(103), key(104)] as const;
 const settings = { agent2018Endpoint: { did: didOfKey(OURS), verkey: OURS } };
 const PEER = didOfKey(PEER_KEY);
+/** A cloud agent at the agency whose endpoint is the peer's too. */
+const CLOUD = {
+  ...{ tenant: 'base', id: 'd1', connection: 'c9', mediation: 'm1', generation: 1, superseded: false },
+  ...{ endpoint: 'https://agency.example', did: didOfKey(ENDPOINT), verkey: ENDPOINT },
+};
 const endpoint = { did: didOfKey(ENDPOINT), verkey: ENDPOINT, endpoint: 'https://peer.example' };
 const offer = { ...endpoint, offer_nonce: 'n1', label: 'Peer' };
 const whole = { id: 'n1', type: 'urn:sovrin:agent:message_type:sovrin.org/connection_offer', message: offer };
@@ -752,6 +757,45 @@ table('connection-2018', [
       record: {
         states: ['request'],
         patch: { request_id: '00000000000000000000000000000001', my_did: 'J7CUQvLhdTVhye2SHg6w9K', my_verkey: key(1) },
+      },
+      keys: [key(1)],
+    },
+  },
+  {
+    title: 'gives an agency that serves the peer too the name of its nonce alone',
+    command: 'POST /legacy/connections/{conn_id}/accept-offer',
+    record: record('invitee', 'invitation', { invitation_msg_id: 'n1', invitation_key: ENDPOINT, their_endpoint: 'https://peer.example' }),
+    settings: { ...settings, cloudAgent: CLOUD },
+    effects: {
+      keyOwners: [
+        {
+          kid: '2018 00000000000000000000000000000001',
+          kind: 'connection',
+          target: 'c1',
+          mediation: { tenant: 'base', id: 'm1' },
+          route: { kind: 'request-nonce' },
+        },
+      ],
+      send: [
+        {
+          type: 'connection_request',
+          id: 'n1',
+          body: {
+            did: 'J7CUQvLhdTVhye2SHg6w9K',
+            nonce: '00000000000000000000000000000001',
+            request_nonce: '00000000000000000000000000000001',
+            endpoint_did: CLOUD.did,
+            endpoint: 'https://agency.example',
+            verkey: key(1),
+            endpoint_verkey: ENDPOINT,
+            label: 'Agent',
+          },
+        },
+      ],
+      next: [{ command: 'give-up', after: 86400000 }],
+      record: {
+        states: ['request'],
+        patch: { request_id: '00000000000000000000000000000001', my_did: 'J7CUQvLhdTVhye2SHg6w9K', my_verkey: key(1), mediated: true },
       },
       keys: [key(1)],
     },
