@@ -16,8 +16,8 @@ ${verbLines()}
   ${'help'.padEnd(34)} this list
   ${'quit'.padEnd(34)} end; Ctrl-C does the same, and nothing is lost by it
 
-  --agency URL                where mail waits while this is off: the invitation that ./flexid start mediator or start agency prints. Kept
-  --mediator-invitation URL   the same
+  --agency URL                where mail waits while this is off: the invitation that ./flexid start agency prints. Kept
+  --mediator-invitation URL   the same for a mediator that is no agency, as ./flexid start mediator
   --folder DIR                where the wallet lies (default: flexid/edge in $XDG_DATA_HOME, or in ~/.local/share)
   --label NAME                what others see as your name. Kept
   --passphrase                ask for a passphrase, which opens the wallet, in place of a key in a file

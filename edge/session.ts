@@ -26,6 +26,10 @@ export interface Session {
 const ASK_MS = 50;
 const ASK_AT_MOST_MS = 2000;
 const SLOW_MS = 3000;
+const SLOW: Readonly<Record<Mailbox, string>> = {
+  mediator: 'Waiting for the mediator, which keeps your mail …',
+  agency: 'Waiting for the agency, which keeps your mail … (for a plain mediator, --mediator-invitation is the flag)',
+};
 const MOST_PRINTED = 10_000;
 /** The reason of an exchange that the person has declined. */
 const OWN_REPORT = /^created problem report/;
@@ -59,7 +63,7 @@ export function createSession(
         throw new Error(
           'this wallet has no place where mail waits for it: start it once with --agency URL or --mediator-invitation URL, which is kept',
         );
-      const slow = setTimeout(() => terminal.print('Waiting for the answer of the place where your mail waits …'), SLOW_MS);
+      const slow = setTimeout(() => terminal.print(SLOW[place]), SLOW_MS);
       await ready.finally(() => clearTimeout(slow));
     },
     async finish(topic, over) {
