@@ -75,8 +75,8 @@ export interface Mediator {
   readonly invitation: string;
 }
 
-/** An agent as a mediator: it takes mail for agents that nobody can reach, by HTTP and on WebSockets, and has its records in a file of its own. */
-export async function startMediator(folder: string, webhooks: Webhooks): Promise<Mediator> {
+/** An agent as a mediator, or as an agency: it takes mail for agents that nobody can reach, by HTTP and on WebSockets, and has its records in a file of its own. */
+export async function startMediator(folder: string, webhooks: Webhooks, agency = false): Promise<Mediator> {
   const [admin, inbound] = [await freePort(), await freePort()];
   const key = randomBytes(16).toString('hex');
   const url = `http://127.0.0.1:${admin}`;
@@ -89,7 +89,7 @@ export async function startMediator(folder: string, webhooks: Webhooks): Promise
       ...['--inbound-transport', 'http', '127.0.0.1', String(inbound), '--inbound-transport', 'ws', '127.0.0.1', String(inbound)],
       ...['--endpoint', `http://127.0.0.1:${inbound}`, `ws://127.0.0.1:${inbound}`, '--egress-allow', '127.0.0.0/8'],
       ...['--open-mediation', '--auto-accept-requests', '--no-ledger', '--anoncreds-workers', '1'],
-      ...['--store', `sqlite:${join(folder, 'mediator.db')}`],
+      ...['--store', `sqlite:${join(folder, 'mediator.db')}`, ...(agency ? ['--agency'] : [])],
     ],
     () => answers(`${url}/status/ready`),
   );

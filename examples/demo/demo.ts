@@ -30,7 +30,7 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --ledger URL      an algod that is there already instead of a dev ledger, on LocalNet or TestNet; its token, the registry and the sponsor are
                     in the variables of ./flexid start: FLEXID_ALGOD_TOKEN, FLEXID_ALGORAND_APP_ID, FLEXID_SPONSOR_MNEMONIC and so on
   --mediated        nobody can reach the holder: it has its mail from a mediator, which gets SIGKILL before the presentations and is started again
-  --edges           two people with wallets in terminals (./flexid edge), an issuer, and what keeps their mail, which gets SIGKILL twice
+  --edges           two people with wallets in terminals (./flexid edge), an issuer, and an agency that gets SIGKILL; by DIDComm and by the 2018 protocol
   --store KIND      sqlite (default), postgres (starts a server of its own), or a postgres:// URL (uses databases flexid_demo_* there)
   --replicas N      N interchangeable agents on one PostgreSQL database behind a proxy, and wallets made through their API
   --tenants N       with --replicas: N wallets, one that issues, one that verifies, the others hold a credential each (default: 10)

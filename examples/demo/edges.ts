@@ -26,7 +26,7 @@ export async function runEdges(folder: string, step: Step, open: Open): Promise<
     return [facts, `${facts.url}, app ${facts.app}`];
   });
   const mailbox = await step('start the agency', async () => {
-    const made = await open(startMediator(folder, webhooks).then((one) => ({ ...one, stop: () => one.program.stop() })));
+    const made = await open(startMediator(folder, webhooks, true).then((one) => ({ ...one, stop: () => one.program.stop() })));
     return [made, `pid ${made.program.pid}`];
   });
   const issuer = await step('start the issuer', async () => {
@@ -37,7 +37,7 @@ export async function runEdges(folder: string, step: Step, open: Open): Promise<
 
   const wallet = (name: string): Promise<EdgeRun> =>
     step(`open the wallet of ${name}`, async () => {
-      const flags = ['--folder', join(folder, name), '--label', name, '--mediator-invitation', mailbox.invitation];
+      const flags = ['--folder', join(folder, name), '--label', name, '--agency', mailbox.invitation];
       const run = runEdge([...flags, '--egress-allow', '127.0.0.0/8', ...ledger.flags], {}, join(folder, `${name}.log`));
       await open(Promise.resolve(run));
       await run.shows('Your wallet is open.');
@@ -62,8 +62,8 @@ export async function runEdges(folder: string, step: Step, open: Open): Promise<
 }
 
 /** The protocols of the handshakes, and so of the messages after them. */
-const WIRES = ['didcomm'] as const;
-type Wire = 'didcomm' | '2018';
+const WIRES = ['didcomm', '2018'] as const;
+type Wire = (typeof WIRES)[number];
 const NAMES: Readonly<Record<Wire, string>> = { didcomm: 'DIDComm', 2018: 'the 2018 Agent Protocol' };
 
 interface People {
