@@ -206,7 +206,7 @@ function settingsOf(
     agent2018: config.legacy as Settings['agent2018'],
     agent2018Endpoint,
     agent2018Peers: agent2018Peers(config.legacyPeers),
-    // who opens our mail could answer in the place of others
+    // a process that opens our mail could answer in the place of others
     agent2018RequireSigned: config.legacyRequireSigned === 'on' || (config.legacyRequireSigned === 'auto' && cloudAgent !== undefined),
     algoPrefix: ledgered ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
   });

@@ -51,7 +51,7 @@ export interface Admin {
 }
 
 export type Call = RouteCall;
-/** What an operation answers: JSON; where it `produces` another type, its text or a stream of it. */
+/** The answer of an operation: JSON; where it `produces` another type, its text or a stream of it. */
 export type Answer = Json | Readable;
 
 /** A route that is not derived from a protocol or a record. */

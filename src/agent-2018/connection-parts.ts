@@ -85,7 +85,7 @@ export function routed(
   return owners.map((owner) => ({ ...owner, mediation, route: { kind, expires } }));
 }
 
-/** What a connection remembers of that. */
+/** The members of a connection for it. */
 export const routedBy = (ctx: Ctx): { mediated?: true } => (ctx.settings.cloudAgent ? { mediated: true } : {});
 
 /** Names that an agency need not know any more. */

@@ -32,7 +32,7 @@ export const POINTS = Object.freeze({
 export type Point = keyof typeof POINTS;
 export type Action = 'accept' | 'reject' | 'hold';
 
-/** Whose credentials an exchange is about: one entry for each format, empty where its objects name none. */
+/** The issuers of an exchange's credentials: one entry for each format, empty where its objects name none. */
 export interface Facts {
   readonly issuers?: readonly string[];
   readonly credential_definitions?: readonly string[];

@@ -170,7 +170,7 @@ export type SessionMode = 'route' | 'implicit' | 'live';
 /** A key of ours and what it serves. Nothing that shows a mediated key leaves before its mediator has confirmed the key. */
 export interface NewKeyOwner extends Omit<KeyOwner, 'tenant'> {
   readonly mediation?: { readonly tenant: string; readonly id: string };
-  /** What an agency is told of a name that is no key: its kind, and when (ms) it means nothing any more. */
+  /** The entry of a name that is no key at an agency: its kind, and when (ms) it means nothing any more. */
   readonly route?: RouteHint;
 }
 

@@ -11,7 +11,7 @@ export const MAX_FORWARD_DEPTH = 4;
 export interface Relay {
   /** A `forward` message (RFC 0094). */
   forward(tenant: string, message: Incoming, session: InboundSession): Promise<string | undefined>;
-  /** What an outer seal held, to the devices of a cloud agent. */
+  /** Hands the content of an outer seal to the devices of a cloud agent. */
   passOn(given: PassedOn['passOn']): Promise<string | undefined>;
 }
 

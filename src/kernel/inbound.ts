@@ -89,7 +89,7 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
     }
   }
 
-  /** What an agency has passed on to one of our devices: it comes under the key of the connection with the agency, which only that knows. */
+  /** A message that an agency has passed on to one of our devices: it comes under the key of the connection with the agency, which only that knows. */
   async function receiveInside({ owner, message }: Opened, { step, body: check }: KnownMessage, body: Uint8Array, session: InboundSession) {
     const format = kernel.messageFormats.find(({ openInside }) => openInside !== undefined);
     if (!format?.openInside || owner.kind !== 'connection' || !check.check(message.body)) return refuse('inside_invalid');

@@ -31,7 +31,7 @@ export interface DeliverPayload {
   record?: AnswerRef;
   /** It shows keys of ours, and does not leave before their mediator has confirmed them. */
   blockedBy?: KeyRegistrationBarrier;
-  /** What a cloud agent sends to one host has a lane of its own. */
+  /** The messages of a cloud agent to one host have a lane of their own. */
   lane?: string;
   /** It is given up at this time (ms). */
   until?: number;

@@ -18,7 +18,7 @@ export interface Refusal {
   readonly locked?: string;
 }
 
-/** What is not for this instance, though its outer seal is: the cloud agent that has the name in it is given what was inside. */
+/** A message that is not for this instance, though its outer seal is: the cloud agent that has the name in it is given its content. */
 export interface PassedOn {
   readonly passOn: { readonly owner: KeyOwner; readonly inside: JsonObject };
 }

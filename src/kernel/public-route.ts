@@ -32,7 +32,7 @@ export interface PublicContext {
   readonly log: Log;
 }
 
-/** What there is of a locked wallet: values that nobody has sealed. */
+/** The part of a locked wallet that can be read: values that nobody has sealed. */
 export interface LockedContext extends Pick<PublicContext, 'target' | 'params'> {
   readonly blobs: Pick<PublicContext['blobs'], 'stat' | 'read'>;
 }

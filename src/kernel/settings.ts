@@ -1,6 +1,6 @@
 import type { EndorsementSettings } from './endorsement.ts';
 
-/** A cloud agent of ours: whose record names it, the connection with its agency, and what peers are told. */
+/** A cloud agent of ours: whose record names it, the connection with its agency, and its address for peers. */
 export interface CloudAgent {
   readonly tenant: string;
   readonly id: string;

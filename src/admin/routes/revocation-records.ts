@@ -208,7 +208,7 @@ interface Awaited {
   readonly former?: string;
 }
 
-/** What a call is to wait for, before it is made. */
+/** The condition that a call waits for, before it is made. */
 async function awaitedOf(admin: Admin, tenant: string, given: Pick<Awaited, 'id' | 'indices' | 'endorsed'>): Promise<Awaited> {
   const [rows] = await admin.kernel.db.store.load(tenant, [{ category: revocationRegistry.category, id: given.id }]);
   const former = given.endorsed ? await lastEndorsement(admin, tenant, given.id, 'status-append') : undefined;
@@ -301,9 +301,9 @@ async function meant(
   );
 }
 
-/** What a publication has come to. */
+/** The state of a publication. */
 export interface Published {
-  /** What the ledger has revoked, by registry, in order. */
+  /** The revoked indices on the ledger, by registry, in order. */
   readonly revoked: Record<string, number[]>;
   /** The endorsements that the rest waits for; undefined where the wallet pays for itself. */
   readonly txn?: JsonObject[];
