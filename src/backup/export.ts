@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts';
 import type { CarriedRow, Extent } from '../ports/carry.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Database } from '../ports/store.ts';
-import { type WalletValue, wallet } from '../records/wallet.ts';
+import { wallet } from '../records/wallet.ts';
 import { walletBackup } from '../records/wallet-backup.ts';
 import { VERSION } from '../version.ts';
 import { sealContainer, type Tail } from './container.ts';
@@ -78,7 +78,7 @@ async function walletLines(order: ExportOrder, id: string): Promise<AsyncIterabl
   const [[row] = []] = await db.store.load(base, [{ category: wallet.category, id }]);
   if (!row || row.state === 'erasing') throw new AppError('not-found', `There is no wallet ${id}`);
   async function* lines(): AsyncGenerator<JsonObject> {
-    yield { type: 'wallet', id, value: row!.value as unknown as WalletValue as JsonObject };
+    yield { type: 'wallet', id, value: row!.value };
     yield* tenantLines(order, id);
   }
   return lines();

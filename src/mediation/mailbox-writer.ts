@@ -2,6 +2,7 @@ import { asAppError } from '../errors.ts';
 import { BoundedMap } from '../kernel/bounded-map.ts';
 import type { Kernel, Profile } from '../kernel/context.ts';
 import { commandJob, eventOf } from '../kernel/jobs.ts';
+import { checkedAs } from '../kernel/json.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, JobWrite } from '../ports/store.ts';
 import { deviceName, fellowsName } from './names.ts';
@@ -82,7 +83,7 @@ export function createMailboxWriter(kernel: Kernel): MailboxWriter {
     const known = fellows.get(fellowsName(connection));
     if (known) return known;
     const [rows] = await store.load(tenant, [{ category: 'cloud_agent', tag: 'device', equals: connection }]);
-    const { devices, retention } = (rows?.[0]?.value ?? {}) as unknown as Partial<CloudAgent>;
+    const { devices, retention } = checkedAs<Partial<CloudAgent>>(rows?.[0]?.value ?? {});
     const found = { connections: devices?.map((one) => one.connection) ?? [connection], retention };
     fellows.set(fellowsName(connection), found);
     return found;

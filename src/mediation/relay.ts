@@ -4,6 +4,7 @@ import { readForward, wrapForward } from '../didcomm/forward.ts';
 import type { Kernel } from '../kernel/context.ts';
 import { MAX_FORWARD_DEPTH, type Relay } from '../kernel/forwarding.ts';
 import { deliverJob } from '../kernel/jobs.ts';
+import { checkedAs } from '../kernel/json.ts';
 import { composeMessage } from '../kernel/message.ts';
 import type { PassedOn } from '../kernel/message-format.ts';
 import type { Incoming } from '../kernel/protocol.ts';
@@ -82,7 +83,7 @@ export function createRelay(
   /** To the devices of a cloud agent: packed for each under the key of its connection, which this instance has not. */
   async function passOn({ owner: { kid, tenant, target }, inside }: PassedOn['passOn']): Promise<string | undefined> {
     const [rows] = await store.load(tenant, [{ category: 'cloud_agent', id: target }]);
-    const { devices = [], retention, no2018 } = (rows?.[0]?.value ?? {}) as unknown as Partial<CloudAgent>;
+    const { devices = [], retention, no2018 } = checkedAs<Partial<CloudAgent>>(rows?.[0]?.value ?? {});
     if (devices.length === 0 || no2018) return 'cloud_agent_off';
     const connections = devices.map((one) => one.connection);
     await toDevices(tenant, connections, retention, (connection, recipient) => {

@@ -156,7 +156,7 @@ export const hubGrants = defineProtocol<HubGrantValue>({
     revoke: command({
       route: 'DELETE /hub/grants/{grant_id}',
       tag: 'hub',
-      summary: 'End a grant: its capabilities are revoked in the vaults of this agent, and the service is told',
+      summary: 'End a grant: its capabilities are revoked in the vaults of this agent, and the service is notified',
       body: Reason,
       from: ['granted'],
       role: 'owner',

@@ -1,5 +1,6 @@
 import type { Change, Effects, NewKeyOwner, NextCommand } from '../../kernel/effects.ts';
 import { shortHash } from '../../kernel/jobs.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import { CLOUD_AGENT, passedOnName } from '../../kernel/key-owners.ts';
 import { type CommandInput, changed, type Incoming } from '../../kernel/protocol.ts';
 import { loadedRecord } from '../../kernel/record.ts';
@@ -104,7 +105,7 @@ export function routesUpdated(ctx: Ctx, message: Incoming): Effects {
   const old = outdated(ctx, message);
   if (old) return old;
   const cloud = cloudRow(ctx);
-  const updates = message.body.updates as unknown as RouteUpdate[];
+  const updates = checkedAs<RouteUpdate[]>(message.body.updates);
   let count = cloudValue(ctx).routes;
   /** The names of the cloud agent after the updates so far. */
   const held = new Map<string, RouteUpdate | undefined>();

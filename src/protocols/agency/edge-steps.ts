@@ -1,6 +1,7 @@
 import { looksLikeVerkey } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import type { Change, Effects } from '../../kernel/effects.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import { type CommandInput, changed, type Incoming } from '../../kernel/protocol.ts';
 import { edgeDeviceId } from '../../mediation/names.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -50,7 +51,7 @@ export function askProvision(ctx: Ctx, { body }: CommandInput<{ label?: string; 
 
 /** A `provisioned`: the endpoint for peers of the 2018 Agent Protocol. */
 export function provisionedHere(ctx: Ctx, { body }: Incoming): Effects {
-  const { endpoint, did, verkey, quotas } = body as unknown as { endpoint: string; did: string; verkey: string; quotas?: Quotas };
+  const { endpoint, did, verkey, quotas } = checkedAs<{ endpoint: string; did: string; verkey: string; quotas?: Quotas }>(body);
   if (!looksLikeVerkey(verkey)) throw new AppError('message-invalid', 'the endpoint key is no key');
   return {
     record: {
@@ -118,7 +119,7 @@ export const unregister = (ctx: Ctx, { body }: CommandInput<{ names: readonly st
 /** A `routes-updated`: the result of each update. */
 export function answered(ctx: Ctx, { body }: Incoming): Effects {
   const changes = new Map<string, Change>();
-  for (const { value, action, result } of body.updated as unknown as (RouteUpdate & { result: string })[]) {
+  for (const { value, action, result } of checkedAs<(RouteUpdate & { result: string })[]>(body.updated)) {
     const row = ctx.loaded[`route ${value}`];
     const base = row?.connection === ctx.connection!.id ? agencyRoute.of(row) : undefined;
     if (!base) continue;

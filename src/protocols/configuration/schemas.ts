@@ -1,5 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { POINTS } from '../../kernel/decisions.ts';
+import { checkedAs } from '../../kernel/json.ts';
 import { AnyObject } from '../../kernel/schema.ts';
 
 /** Bodies of the Config API, by message and by HTTP alike. */
@@ -75,7 +76,7 @@ export const DecisionBody = Type.Object({
 
 /** The same without the members that stand in a path. */
 export const without = (schema: TSchema, names: readonly string[]): TSchema => {
-  const { properties } = schema as unknown as { properties: Record<string, TSchema> };
+  const { properties } = checkedAs<{ properties: Record<string, TSchema> }>(schema);
   return Type.Object(
     Object.fromEntries(Object.entries(properties).filter(([name]) => !names.includes(name))),
     (schema as { additionalProperties?: boolean }).additionalProperties === false ? closed : {},

@@ -1,6 +1,6 @@
 import Type from 'typebox';
+import { jsonOf } from '../../kernel/json.ts';
 import { compact, loadedRecord } from '../../kernel/record.ts';
-import type { JsonObject } from '../../ports/json.ts';
 import { credentialRevocation } from '../../records/credential-revocation.ts';
 import { Flag, Id, Text } from './members.ts';
 import { ownerFamily } from './owner-family.ts';
@@ -40,7 +40,7 @@ export const adminRevocation = ownerFamily({
           ...(notified && { notice: { version, ...compact({ connection_id, thread_id, comment }) } as OwnerRevocation['notice'] }),
           until: ctx.now + PUBLISHED_MS,
         };
-        return { op: 'owner/revoke', input: input as unknown as JsonObject };
+        return { op: 'owner/revoke', input: jsonOf(input) };
       },
       reply: 'revoked',
       answer: (revocation) => revocation,
