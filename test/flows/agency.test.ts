@@ -322,3 +322,10 @@ async function startInstitution(): Promise<{ agent: TestAgent; connection_id: st
   }, 'the cloud agent of the institution');
   return { agent, connection_id };
 }
+
+test('two edge agents of one agency connect by the 2018 Agent Protocol', async () => {
+  const other = await startEdge(world, 'neighbour', agency);
+  const { offer_url, connection_id: ours } = await edge.post('/legacy/connections/offers', { auto_accept: true });
+  const { connection_id: theirs } = await other.post('/legacy/connections/receive-offer', { offer: offer_url, auto_accept: true });
+  await Promise.all([active(edge, ours), active(other, theirs)]);
+});
