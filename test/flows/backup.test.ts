@@ -375,7 +375,9 @@ test('the wallet in a terminal writes a backup at each end, and comes back with 
   const second = await edge('who');
   assert.deepEqual([second.code, backupsIn(place).length], [0, 2], second.text);
   rmSync(folder, { recursive: true });
-  const other = await edge('restore', place, '--words', join(world.folder, 'words'));
+  const others = join(world.folder, 'terminal-other-words');
+  writeFileSync(others, newWords());
+  const other = await edge('restore', place, '--words', others);
   assert.equal(other.code, 1);
   assert.match(other.text, /^flexid edge: The backup was made for other words\n$/);
   const back = await edge('restore', place, '--words', wordsFile);
