@@ -77,7 +77,7 @@ interface People {
 
 /** Handshakes, a credential and a proof. @param at Alice's number among Bob's contacts @returns whether Bob saw the requested values, and no other */
 async function round({ issuer, alice, bob, credDefId, kill }: People, wire: Wire, at: number, step: Step): Promise<boolean> {
-  const named = (text: string): string => `${text}, ${NAMES[wire]}`;
+  const named = (text: string): string => `${text}, ${wire === '2018' ? wire : NAMES[wire]}`;
   const toAlice = await step(named('Alice connects with the issuer'), async () => {
     const { url, connection } = await invited(issuer, wire);
     alice.type(`connect ${url}`);
