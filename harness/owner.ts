@@ -56,8 +56,11 @@ async function until<T>(look: () => Promise<T | undefined>, what: string): Promi
 
 export function createOwner(pair: KeyPair = newKeyPair()): Owner {
   const wire: string[] = [];
-  const open = (text: string): Body =>
-    JSON.parse(Buffer.from(openEnvelope(parseEnvelope(Buffer.from(text)), pair).message).toString('utf8'));
+  const open = (text: string): Body => {
+    const { message, sender } = openEnvelope(parseEnvelope(Buffer.from(text)), pair);
+    if (sender !== owner.to.verkey) throw new Error('an envelope is not sealed by the key of the agent');
+    return JSON.parse(Buffer.from(message).toString('utf8'));
+  };
   const owner: Owner = {
     pair,
     to: { verkey: '', url: '' },

@@ -54,7 +54,7 @@ The agent's operator lets it in by one call, whose answer owner.py takes:
 
 An agent without an admin API has the key from its flags, and its log has the line that owner.py takes:
 
-  ./flexid start ... --owner-key ${verkey} > agent.log
+  ./flexid start ... --owner-key ${verkey} 2> agent.log
   python3 ${script} accept < agent.log
 `;
 }

@@ -49,9 +49,9 @@ export const OWNER_ROWS: readonly Requirement[] = [
     'S2-20',
     'owner and agent talk by encrypted messages',
     {
-      file: 'src/kernel/message-transition.ts',
-      from: 'if (!step.handshake && !trust.trusted && !trust.connectionless)',
-      to: 'if (step === undefined)',
+      file: 'src/message-formats/didcomm-v1.ts',
+      from: 'pack({ message: JSON.stringify(message), recipients, sender })',
+      to: 'pack({ message: JSON.stringify(message), recipients })',
     },
     flow('[S2-20] what goes between owner and agent is sealed'),
   ),
