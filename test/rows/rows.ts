@@ -394,7 +394,7 @@ export const ROWS: readonly Row[] = [
   {
     id: 'S2-101',
     text: 'the id of a response is the request nonce',
-    mutation: { file: REQUESTS, from: '      [nonce, mine.did].map((name)', to: '      [mine.did].map((name)' },
+    mutation: { file: REQUESTS, from: '(isNeighbour ? [nonce] : [nonce, mine.did]).map((name)', to: '[mine.did].map((name)' },
   },
   {
     id: 'S2-102',
