@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { ADMIN, createOwner } from '../../harness/owner.ts';
+import { openContainer } from '../../src/backup/container.ts';
+import { newWords, recoveryKeys } from '../../src/backup/recovery.ts';
 import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
+import { configOf, newCaller } from '../support/hub.ts';
 import { MULTITENANT, newTenant, type Tenant } from '../support/tenants.ts';
 
 /**
@@ -10,6 +15,7 @@ import { MULTITENANT, newTenant, type Tenant } from '../support/tenants.ts';
 
 const world = createWorld();
 let agent: TestAgent;
+let first: Tenant;
 let other: Tenant;
 /** The identifiers of the tenant whose they are, and of the one that calls. */
 let theirs: Ids;
@@ -23,9 +29,10 @@ before(async () => {
     devnet: await world.devnet(),
     sponsor: true,
     noWebhook: true,
-    flags: [...MULTITENANT, '--anoncreds-workers', '2'],
+    // mail goes from tenant to tenant as it does without an agency
+    flags: [...MULTITENANT, '--anoncreds-workers', '2', '--agency', '--relay-through-agency', 'off', '--hub', '--wallet-backup'],
   });
-  const first = await newTenant(agent, 'first');
+  first = await newTenant(agent, 'first');
   other = await newTenant(agent, 'other');
   const mate = await newTenant(agent, 'mate');
   // what is on the ledger is the third one's: a key pair for it takes its time
@@ -55,6 +62,15 @@ const PROOF = {
 };
 const STRANGER = 'did:key:z6MkgYGF3thn8k1Fv4p4dWXKtsXCnLH7q9yw4QgNPULDmDKB';
 const CALL = { jsonrpc: '2.0', method: 'add', id: 1 };
+const SHARE = 'share-of-a-secret-that-nobody-has';
+/** A capability as far as an agent reads it. */
+const capability = (controller: string, invocationTarget = 'https://hub.example/hub/base/edvs/z1'): Body => ({
+  id: 'urn:uuid:2b1c7c1e-7d5b-4a8e-9d55-0a8f4e6f2b11',
+  controller,
+  invocationTarget,
+  expires: '2099-01-01T00:00:00Z',
+  proof: { verificationMethod: STRANGER },
+});
 
 /** Gives a tenant one of everything, most of it with a third one as its peer. */
 async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
@@ -133,6 +149,14 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
   const publish = `/wallet/did/public?did=${encodeURIComponent(unpublished.did)}&conn_id=${connection_id}`;
   const { txn } = await tenant.post(`${publish}&create_transaction_for_endorser=true`);
 
+  const edge = { connection: connection_id, mateSide };
+  const more = {
+    ...(await withAgency(tenant, mate, edge)),
+    ...(await withHub(tenant, mate, edge)),
+    ...(await withShares(tenant, mate, edge)),
+  };
+  const action = await withOwner(tenant);
+
   const of = async (path: string, member: string): Promise<string[]> =>
     ((await tenant.get(path)).results as Body[]).map((one) => (one.cred_ex_record ?? one)[member] as string);
   const dids = (await tenant.get('/wallet/did')).results as Body[];
@@ -150,7 +174,7 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
     pres1: await of('/present-proof/records', 'presentation_exchange_id'),
     credential: await of('/credentials', 'referent'),
     drpc: records.map((one) => one.id as string),
-    thread: [drpc['@id'], sent2.thread_id, cred1.thread_id, pres2.thread_id, pres1.thread_id] as string[],
+    thread: [drpc['@id'], sent2.thread_id, cred1.thread_id, pres2.thread_id, pres1.thread_id, more.grantThread, action.thread] as string[],
     oob: [open.oob_id, made.oob_id] as string[],
     invitation: [open.invi_msg_id, made.invi_msg_id] as string[],
     did: [
@@ -171,7 +195,75 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
     event: [event.event_id as string],
     handler: [handler_id as string],
     decision: [waiting!.decision_id as string],
+    device: more.device,
+    cloudAgent: more.cloudAgent,
+    vault: more.vault,
+    controller: more.controller,
+    grant: more.grant,
+    share: more.share,
+    action: [action.id],
   };
+}
+
+/** A connection with the third one, by its ids on both sides. */
+interface Edge {
+  readonly connection: string;
+  readonly mateSide: string;
+}
+
+const waitFor = (of: Tenant, path: string, fits: (one: Body) => unknown): Promise<Body> =>
+  until(async () => ((await of.get(path)).results as Body[]).find(fits), `a record at ${path}`);
+
+/** Both sides of an agency: a device of the tenant at the third one, and the other way round. */
+async function withAgency(tenant: Tenant, mate: Tenant, { connection, mateSide }: Edge) {
+  const { device_id } = await tenant.post(`/agency/provision/${connection}`);
+  await waitFor(tenant, '/agency/devices?role=edge', (one) => one.state === 'provisioned');
+  await mate.post(`/agency/provision/${mateSide}`);
+  const kept = await waitFor(tenant, '/agency/devices?role=agency', (one) => one.state === 'provisioned');
+  return { device: [device_id, kept.device_id] as string[], cloudAgent: [kept.cloud_agent_id as string] };
+}
+
+/** A vault, its controller, a grant that is asked for, and one that is given. */
+async function withHub(tenant: Tenant, mate: Tenant, { connection, mateSide }: Edge) {
+  const [owner, service] = [newCaller(), newCaller()];
+  await tenant.post('/hub/controllers', { controller: owner.did });
+  const { id } = await tenant.post('/hub/vaults', configOf(owner, { referenceId: REFERENCE }));
+  const { thread_id } = await mate.post('/hub/grants/request', {
+    connection_id: mateSide,
+    controller: service.did,
+    recipient: `${service.did}#key`,
+  });
+  const asked = await waitFor(tenant, '/hub/grants', (one) => one.thread_id === thread_id);
+  const given = await tenant.post('/hub/grants', { connection_id: connection, capabilities: [capability(service.did)] });
+  return {
+    vault: [(id as string).split('/').at(-1)!],
+    controller: [owner.did],
+    grant: [asked.grant_id, given.grant_id] as string[],
+    grantThread: thread_id as string,
+  };
+}
+
+/** The reference of each tenant's vault. */
+const REFERENCE = 'primary';
+
+/** A request for a share, a share that is kept, and one that was given away. */
+async function withShares(tenant: Tenant, mate: Tenant, { connection, mateSide }: Edge) {
+  await mate.post(`/recovery-shares/${mateSide}/request-release`);
+  await mate.post(`/recovery-shares/${mateSide}/store`, { share: SHARE });
+  const given = await tenant.post(`/recovery-shares/${connection}/store`, { share: SHARE });
+  const requested = await waitFor(tenant, '/recovery-shares', (one) => one.role === 'guardian');
+  const kept = await waitFor(tenant, '/recovery-shares', (one) => one.role === 'trustee');
+  return { share: [requested.share_id, kept.share_id, given.share_id] as string[] };
+}
+
+/** The order of an owner, as a message. */
+async function withOwner(tenant: Tenant) {
+  const owner = createOwner();
+  const made = await tenant.post('/connections/create-static', { their_verkey: owner.pair.verkey, grants: ['admin-invitations'] });
+  owner.to = { verkey: made.my_verkey, url: agent.inbound };
+  await owner.send(ADMIN('invitations', 'create'));
+  const { action_id, thread_id } = await waitFor(tenant, '/owner-actions', (one) => one.state === 'done');
+  return { id: action_id as string, thread: thread_id as string };
 }
 
 /** What an identifier's name stands for, by operation. */
@@ -201,6 +293,13 @@ function kindOf(name: string, path: string): keyof Ids | undefined {
   if (name === 'handler_id') return 'handler';
   if (name === 'decision_id') return 'decision';
   if (name === 'approvers') return 'connection';
+  if (name === 'device_id') return 'device';
+  if (name === 'cloud_agent_id') return 'cloudAgent';
+  if (name === 'vault_id') return 'vault';
+  if (name === 'controller') return 'controller';
+  if (name === 'grant_id') return 'grant';
+  if (name === 'share_id' || (name === 'kept' && path.startsWith('/recovery-shares'))) return 'share';
+  if (name === 'action_id') return 'action';
   return undefined;
 }
 
@@ -210,6 +309,7 @@ const NOT_ONE = new Map([
   ['use_public_did', 'yes or no'],
   ['ledger_id', 'the ledger is the instance’s'],
   ['cred_rev_id', 'a place in a registry'],
+  ['referenceId', 'a name that a controller gives to a vault of its own'],
 ]);
 
 /** Names of members that look like identifiers; `kindOf` must know each, so that a new one cannot be forgotten. */
@@ -335,6 +435,20 @@ const BODIES: Record<string, (ids: Ids) => Body> = {
   }),
   'PUT /agent-config/policies/{name}': () => ({ value: { action: 'hold' } }),
   'POST /agent-config/decisions/{decision_id}': () => ({ action: 'hold' }),
+  'PUT /connections/{conn_id}/grants': () => ({ grants: ['admin-schemas'] }),
+  // the name of a device is the agency's, of whom it is asked
+  'POST /agency/devices/{device_id}/remove': () => ({ device: 'another' }),
+  'POST /hub/vaults': ({ controller }) => ({ ...configOf(newCaller()), controller: controller[0] }),
+  'POST /hub/controllers': ({ controller }) => ({ controller: controller[0] }),
+  'POST /hub/grants/request': ({ connection, controller }) => ({
+    connection_id: connection[0],
+    controller: controller[0],
+    recipient: `${controller[0]}#key`,
+  }),
+  'POST /hub/grants': ({ connection, controller }) => ({ connection_id: connection[0], capabilities: [capability(controller[0]!)] }),
+  'POST /hub/grants/{grant_id}/accept': ({ controller }) => ({ capabilities: [capability(controller[0]!)] }),
+  'POST /recovery-shares/{conn_id}/store': () => ({ share: SHARE }),
+  'POST /recovery-shares/{share_id}/release': ({ share }) => ({ kept: share[1] }),
   'POST /transactions/create-request': () => ({ expires_time: '2099-01-01T00:00:00Z' }),
 };
 
@@ -387,6 +501,16 @@ const PUBLIC: readonly { operation: RegExp; place: RegExp; why: string }[] = [
     why: 'the endorser’s, whom nothing is asked where nothing is pending',
   },
   { operation: /\/set-endorser-info$/, place: /^query endorser_did$/, why: 'the name of somebody else, as its endorser' },
+  {
+    operation: /^POST \/hub\/(vaults|controllers|grants\/request)$/,
+    place: /^body controller$/,
+    why: 'a DID outside of every wallet, which may have vaults at each tenant',
+  },
+  {
+    operation: /^POST \/connections\/create-static$/,
+    place: /^body their_verkey$/,
+    why: 'the key of a peer, who gives it to whomever it likes',
+  },
   { operation: /^GET \/events$/, place: /^query after$/, why: 'a position in time: what follows is the caller’s own' },
 ];
 
@@ -457,13 +581,14 @@ async function callWith(op: (typeof operations)[number], place: Place, id: strin
   return { status, text: text.replace(new RegExp(`${plain}(?![\\w/-])`, 'g'), 'ID') };
 }
 
+/** What nobody else may see; what is on the ledger may stand in the records of others. */
+const secrets = (ids: Ids): string[] =>
+  Object.entries(ids)
+    .filter(([kind]) => !['schema', 'credDef'].includes(kind))
+    .flatMap(([, values]) => values)
+    .filter((id) => !id.startsWith('did:algo'));
+
 test('a list shows the caller’s own and nothing else', async () => {
-  // what is on the ledger may stand in the records of others
-  const secrets = (ids: Ids): string[] =>
-    Object.entries(ids)
-      .filter(([kind]) => !['schema', 'credDef'].includes(kind))
-      .flatMap(([, values]) => values)
-      .filter((id) => !id.startsWith('did:algo'));
   const wrong: string[] = [];
   let tellOwn = 0;
   for (const { name, method, path, spec } of operations) {
@@ -482,6 +607,23 @@ test('a list shows the caller’s own and nothing else', async () => {
   }
   assert.deepEqual(wrong, []);
   assert.ok(tellOwn >= 12, `only ${tellOwn} lists tell anything`);
+});
+
+// the tests below give the caller’s wallet what is the other’s: this one comes before them
+test('the backup of a wallet has nothing of another tenant', async () => {
+  const { publicKey, secret } = recoveryKeys(newWords());
+  const { status, text } = await other.call('POST', '/wallet/backup', { recovery_public_key: publicKey });
+  assert.equal(status, 200, text.slice(0, 400));
+  const { head, lines } = await openContainer(Readable.from([Buffer.from(text)]), secret);
+  assert.equal(head.wallet, other.id);
+  const content: string[] = [];
+  for await (const line of lines) content.push(JSON.stringify(line));
+  const whole = content.join('\n');
+  assert.ok(own.vault.every((id) => whole.includes(id)));
+  assert.deepEqual(
+    secrets(theirs).filter((id) => whole.includes(id)),
+    [],
+  );
 });
 
 test('another tenant’s identifier is answered as one that nobody has, by every operation', async () => {
@@ -517,4 +659,25 @@ test('another tenant’s identifier is answered as one that nobody has, by every
     'exceptions that are none any more',
   );
   assert.ok(calls > 200, `${calls} calls`);
+});
+
+test('a controller has a vault of the same reference at each of two tenants', async () => {
+  const [controller] = theirs.controller;
+  const config = { ...configOf(newCaller()), controller, referenceId: REFERENCE };
+  const { status, text } = await other.call('POST', '/hub/vaults', config);
+  assert.equal(status, 201, text);
+  assert.equal((await other.call('POST', '/hub/vaults', config)).status, 409, 'twice');
+});
+
+test('the end of a grant leaves no trace in a vault of another tenant', async () => {
+  const [mine, another] = [own.vault[0]!, theirs.vault[0]!];
+  const before = await Promise.all([other.get(`/hub/vaults/${mine}`), first.get(`/hub/vaults/${another}`)]);
+  const targets = [`${other.id}/edvs/${another}`, `${first.id}/edvs/${another}`, `${other.id}/edvs/${mine}`];
+  const { grant_id } = await other.post('/hub/grants', {
+    connection_id: own.connection[0],
+    capabilities: targets.map((path) => capability(STRANGER, `${agent.inbound}/hub/${path}`)),
+  });
+  assert.equal((await other.call('DELETE', `/hub/grants/${grant_id}`, {})).status, 200);
+  await until(async () => (await other.get(`/hub/vaults/${mine}`)).updated_at !== before[0].updated_at, 'the trace in its own');
+  assert.deepEqual(await first.get(`/hub/vaults/${another}`), before[1]);
 });
