@@ -1,6 +1,5 @@
 import { AppError } from '../errors.ts';
 import { indexCounter, REVOCATION_REGISTRY } from '../formats/registry-index.ts';
-import { checkedAs } from '../kernel/json.ts';
 import type { Adoption, CarriedRow, CarriedTenant } from '../ports/carry.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Database } from '../ports/store.ts';
@@ -130,12 +129,12 @@ async function adopted(
   for await (const line of lines) {
     if (line.type === 'wallet') {
       if (line.id !== of) throw new AppError('bad-request', 'The backup is damaged: it has the record of another wallet');
-      record = checkedAs<WalletValue>(line.value);
+      record = line.value as WalletValue;
     } else if (line.type === 'tenant') {
       await flush(true);
       count = 0;
       const { type: _type, ...tenant } = line;
-      await adoption.tenant(checkedAs<CarriedTenant>(tenant));
+      await adoption.tenant(tenant as object as CarriedTenant);
       wallets.push(String(tenant.id));
     } else {
       if (wallets.length === 0) throw new AppError('bad-request', 'The backup is damaged: rows come before their wallet');
