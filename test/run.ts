@@ -15,7 +15,8 @@ export const isUnit = (file: string): boolean => file.startsWith('src/') && !fil
 const HELP = `./flexid test [--full] [part of a path ...] [--name REGEX] [--watch]
 
 Runs every test, or those whose path holds one of the given texts: ./flexid test didcomm, ./flexid test faults
-With --full the long runs have their whole length: every process killed in every step, more rounds.
+Long tests are short in the run of every test: one store of two, fewer rounds. A suite that is named runs on both. With --full they have their whole
+length: every process killed in every step, all rounds.
 Prints each test, then the files that took longest, and closes with "N passed, N failed".
 
   --name REGEX   only tests whose title matches: ./flexid test trust-ping --name 'completes a connection'
@@ -87,6 +88,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const { words, name, watch, full } = options;
   if (full) process.env.FLEXID_FULL = '1';
+  else if (words.length === 0) process.env.FLEXID_WHOLE = '1';
   const files = filesOf(words);
   if (files.length === 0) {
     process.stderr.write(`flexid test: no test file matches ${words.join(', ')}\n`);

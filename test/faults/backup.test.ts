@@ -18,6 +18,7 @@ import { AppError } from '../../src/errors.ts';
 import type { Database } from '../../src/ports/store.ts';
 import { dumped, filledTenant } from '../../src/ports/store-carry.conformance.ts';
 import { startPostgres } from '../postgres.ts';
+import { storesOf } from '../support/extent.ts';
 
 /** Backups of server stores of both kinds, with the agent's own commands, which are killed, misled and given damage. */
 
@@ -39,7 +40,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const KINDS = ['sqlite', 'postgres'] as const;
+const KINDS = storesOf('postgres');
 type Kind = (typeof KINDS)[number];
 
 /** A store that is new. */

@@ -9,6 +9,7 @@ import type { Handler } from '../../src/kernel/decisions.ts';
 import { startPostgres } from '../postgres.ts';
 import { startInside } from '../rows/inside.ts';
 import { type Body, HANDSHAKE } from '../support/agents.ts';
+import { storesOf } from '../support/extent.ts';
 import { makeKey, randomNonce, typeOf } from '../support/peer-2018.ts';
 import { until } from '../support/waiting.ts';
 
@@ -41,7 +42,7 @@ const killAll = async ({ agents }: Replicas): Promise<void> => {
 };
 
 /** With `--full` also on PostgreSQL, by two processes. */
-const KINDS = process.env.FLEXID_FULL ? (['sqlite', 'postgres'] as const) : (['sqlite'] as const);
+const KINDS = storesOf('sqlite');
 for (const kind of KINDS)
   test(`kill -9 between the question and the answer, and before the deadline: neither is lost (${kind})`, {
     timeout: 240_000,
