@@ -102,8 +102,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const together = !watch && filesOf(['unit']).every((file) => files.includes(file));
   const stream = run({
     files: (together ? [...files.filter((file) => !isUnit(file)), 'test/unit.ts'] : files).map((file) => join(ROOT, file)),
-    // one more than the cores: much of a test is waiting
-    concurrency: Math.max(2, availableParallelism() + 1),
+    // more than the cores: much of a test is waiting
+    concurrency: availableParallelism() + 2,
     timeout: watch ? undefined : 600_000,
     ...(name ? { testNamePatterns: name } : {}),
     watch,

@@ -4,6 +4,7 @@ import { deflateRawSync } from 'node:zlib';
 import algosdk from 'algosdk';
 import { canonical, formatObjectId, oidOf, parseObjectId, resourceBox } from '../../src/adapters/algorand/ids.ts';
 import { anchor, type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
+import { longOne } from '../support/extent.ts';
 import { admin, type Devnet } from '../support/ledger.ts';
 
 /** A ledger that lies, is away, refuses or has no money, as a controller sees it. */
@@ -216,7 +217,9 @@ for (const [what, pool, text] of [
   });
 }
 
-test('while the network is congested a DID, a schema and a definition are written at the price of their bytes', async () => {
+test('while the network is congested a DID, a schema and a definition are written at the price of their bytes', {
+  skip: longOne,
+}, async () => {
   await admin(devnet, 'POST', 'pool', { feePerByte: 2 });
   const busy = await world.start('busy', { devnet, sponsor: true });
   const { result } = await busy.post('/wallet/did/create', { method: 'algo' });

@@ -2,15 +2,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { longOne } from '../support/extent.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const LIMIT_MS = 540_000;
-/** `edge.test.ts` has the parts of it. */
-const skip = process.env.FLEXID_FULL ? false : 'takes a minute: --full';
 
 test('./flexid demo --edges: two wallets connect, one takes a credential and proves it to the other; their agency is killed twice', {
+  skip: longOne,
   timeout: LIMIT_MS,
-  skip,
 }, async () => {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ACAPY|FLEXID|NODE_TEST)_/.test(name)));
   const demo = spawn(process.execPath, [MAIN, 'demo', '--edges'], { env, stdio: ['ignore', 'pipe', 'pipe'] });

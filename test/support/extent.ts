@@ -12,3 +12,6 @@ export type StoreKind = 'sqlite' | 'postgres';
 
 /** The stores that a suite runs on: both, and within the whole suite the given one. */
 export const storesOf = (whole: StoreKind): readonly StoreKind[] => byExtent([whole], ['sqlite', 'postgres']);
+
+/** The `skip` of a test that the whole suite leaves out. */
+export const longOne: string | false = isWhole && 'takes long: name the suite, or --full';
