@@ -20,7 +20,7 @@ import { runTenants } from './tenants.ts';
 const DEAD_MS = 2000;
 
 /** Demonstrations of their own, and what each can be given. */
-const APART = { owner: ['keep'], hub: ['store', 'keep'], edges: ['protocol', 'keep'] };
+const APART = { owner: ['keep'], hub: ['store', 'keep'], edges: ['keep'] };
 
 const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger, as processes of their own
 
@@ -74,7 +74,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         input: { type: 'string' },
         rows: { type: 'string' },
         store: { type: 'string' },
-        protocol: { type: 'string', default: 'didexchange' },
+        protocol: { type: 'string' },
         mediated: { type: 'boolean' },
         edges: { type: 'boolean' },
         ledger: { type: 'string' },
@@ -93,7 +93,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     }
-    protocol = protocolOf(values.protocol);
+    protocol = protocolOf(values.protocol ?? 'didexchange');
     table = readTable(values.input ?? fileURLToPath(new URL('graduates.csv', import.meta.url)), values.rows);
     integerColumn(table);
     shared = sharedOf(values);

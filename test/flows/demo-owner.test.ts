@@ -29,12 +29,21 @@ test('./flexid demo --owner drives an issuer that has no admin API, and ends ver
   }
 });
 
-test('--owner goes with no other way to run the demo', async () => {
-  const demo = spawn(process.execPath, [MAIN, 'demo', '--owner', '--revoke'], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let output = '';
-  demo.stderr.on('data', (chunk: Buffer) => {
-    output += chunk.toString('utf8');
+for (const name of ['owner', 'hub', 'edges'])
+  test(`--${name} begins, and goes with no other way to run the demo`, async () => {
+    const refused = spawn(process.execPath, [MAIN, 'demo', `--${name}`, '--revoke'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let output = '';
+    refused.stderr.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+    });
+    assert.equal(await new Promise((resolve) => refused.once('close', resolve)), 2);
+    assert.match(output, new RegExp(`--${name} goes with .*--keep alone`));
+    const begun = spawn(process.execPath, [MAIN, 'demo', `--${name}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const closed = new Promise((resolve) => begun.once('close', resolve));
+    const first = await new Promise<string>((resolve) => {
+      for (const stream of [begun.stdout, begun.stderr]) stream.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8')));
+    });
+    begun.kill('SIGTERM');
+    await closed;
+    assert.doesNotMatch(first, /goes with/);
   });
-  assert.equal(await new Promise((resolve) => demo.once('close', resolve)), 2);
-  assert.match(output, /--owner goes with --keep alone/);
-});
