@@ -9,12 +9,36 @@ import { ArgumentParser } from 'argparse';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 /** Suites with needs of their own; they run only when they are named. */
 export const APART = ['test/interop/'];
+/** Suites of many processes, kills and copies of stores. They run when they are named, and with --full: all others take a quarter of an hour. */
+export const LONG = [
+  'test/faults/backup.test.ts',
+  'test/faults/did-keys.test.ts',
+  'test/faults/endorse.test.ts',
+  'test/faults/hub.test.ts',
+  'test/faults/replicas.test.ts',
+  'test/faults/revocation-kill.test.ts',
+  'test/faults/revocation-publishing.test.ts',
+  'test/faults/revocation-replicas.test.ts',
+  'test/faults/tails-server.test.ts',
+  'test/flows/backup.test.ts',
+  'test/flows/demo-edges.test.ts',
+  'test/flows/demo-mediated.test.ts',
+  'test/flows/demo-replicas.test.ts',
+  'test/flows/edge.test.ts',
+  'test/flows/edge-docs.test.ts',
+  'test/flows/endorse-revocation.test.ts',
+  'test/flows/large-schemas.test.ts',
+  'test/flows/ledger-walk.test.ts',
+  'test/flows/memory.test.ts',
+  'test/rows/agents.test.ts',
+];
 /** The tests beside src that start no process, no database and no agent: all but the adapters'. They run in one process, in seconds. */
 export const isUnit = (file: string): boolean => file.startsWith('src/') && !file.startsWith('src/adapters/');
 
 const HELP = `./flexid test [--full] [part of a path ...] [--name REGEX] [--watch]
 
-Runs every test, or those whose path holds one of the given texts: ./flexid test didcomm, ./flexid test faults
+Runs the tests but for the longest suites, or those whose path holds one of the given texts: ./flexid test didcomm, ./flexid test faults. With --full all
+run, but for those of interop, which are named.
 Long tests are short in the run of every test: one store of two, fewer rounds. A suite that is named runs on both. With --full they have their whole
 length: every process killed in every step, all rounds.
 Prints each test, then the files that took longest, and closes with "N passed, N failed".
@@ -59,14 +83,15 @@ function optionsOf(argv: readonly string[]): Options {
   }
 }
 
-/** The test files that words choose: `unit` for the unit tests, else parts of paths; without words all but those apart. */
-export function filesOf(words: readonly string[]): string[] {
+/** The test files that words choose: `unit` for the unit tests, else parts of paths; without words all but those apart and, unless `full`, the long ones. */
+export function filesOf(words: readonly string[], full = false): string[] {
+  const left = full ? APART : [...APART, ...LONG];
   const chosen = (file: string, word: string): boolean => (word === 'unit' ? isUnit(file) : file.includes(word));
   return globSync('{src,edge,devnet,contracts,test,bench,examples,harness}/**/*.test.ts', {
     cwd: ROOT,
     exclude: (name) => name === 'node_modules',
   })
-    .filter((file) => (words.length > 0 ? words.some((word) => chosen(file, word)) : !APART.some((prefix) => file.startsWith(prefix))))
+    .filter((file) => (words.length > 0 ? words.some((word) => chosen(file, word)) : !left.some((prefix) => file.startsWith(prefix))))
     .sort();
 }
 
@@ -89,7 +114,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { words, name, watch, full } = options;
   if (full) process.env.FLEXID_FULL = '1';
   else if (words.length === 0) process.env.FLEXID_WHOLE = '1';
-  const files = filesOf(words);
+  const files = filesOf(words, full);
   if (files.length === 0) {
     process.stderr.write(`flexid test: no test file matches ${words.join(', ')}\n`);
     return 2;

@@ -165,10 +165,11 @@ async function readBase(kernel: Kernel, endpoint: Endpoint, notices: Notices, ba
   const settingOf = async (tenant: string) => (await kernel.profiles.of(tenant)).settings.agent2018;
   if ((await settingOf(endpoint.tenant)) === 'off') return { refused: 'envelope' };
   // never from memory, where only what is known is kept
-  const named = await kernel.db.store.keyOwner(id2018(id));
+  const { store } = kernel.db;
+  const [named, passedOn] = await Promise.all([store.keyOwner(id2018(id)), store.keyOwner(passedOnName(id))]);
   // an agent that has it off has no such ids
   const found = named && (await settingOf(named.tenant)) !== 'off' ? named : undefined;
-  const client = found ? undefined : await kernel.db.store.keyOwner(passedOnName(id));
+  const client = found ? undefined : passedOn;
   // an agency reads no further
   if (client?.kind === CLOUD_AGENT)
     return { passOn: { owner: client, inside: JSON.parse(JSON.stringify({ id: base.id, type: base.type, message: base.message })) } };

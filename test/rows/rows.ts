@@ -608,8 +608,8 @@ export const ROWS: readonly Row[] = [
     text: 'DIDComm is not downgraded',
     mutation: {
       file: WIRE,
-      from: 'const named = await kernel.db.store.keyOwner(id2018(id));',
-      to: "const named = (await kernel.db.store.keyOwner(id2018(id))) ?? (await kernel.db.store.load(endpoint.tenant, [{ category: 'connection', tag: 'their_did', equals: id }])).flat().map((one): Route => ({ kid: id, tenant: endpoint.tenant, kind: 'connection', target: one.id }))[0];",
+      from: 'Promise.all([store.keyOwner(id2018(id)),',
+      to: "Promise.all([store.keyOwner(id2018(id)).then(async (known) => known ?? (await store.load(endpoint.tenant, [{ category: 'connection', tag: 'their_did', equals: id }])).flat().map((one): KeyOwner => ({ kid: id, tenant: endpoint.tenant, kind: 'connection', target: one.id }))[0]),",
     },
   },
   {
