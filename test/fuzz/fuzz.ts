@@ -167,7 +167,9 @@ function send(
   headers: Record<string, string>,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { method, agent, headers, timeout: 60_000 }, (response) => {
+    // Node.js gives the body of a DELETE no length by itself
+    const sized = body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) };
+    const outgoing = request(url, { method, agent, headers: sized, timeout: 60_000 }, (response) => {
       response.resume();
       response.on('end', () => resolve(response.statusCode ?? 0));
       response.on('error', reject);
