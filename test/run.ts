@@ -15,6 +15,7 @@ export const LONG = [
   'test/faults/did-keys.test.ts',
   'test/faults/endorse.test.ts',
   'test/faults/hub.test.ts',
+  'test/faults/kill.test.ts',
   'test/faults/replicas.test.ts',
   'test/faults/revocation-kill.test.ts',
   'test/faults/revocation-publishing.test.ts',
@@ -27,9 +28,11 @@ export const LONG = [
   'test/flows/edge.test.ts',
   'test/flows/edge-docs.test.ts',
   'test/flows/endorse-revocation.test.ts',
+  'test/flows/golden.test.ts',
   'test/flows/large-schemas.test.ts',
   'test/flows/ledger-walk.test.ts',
   'test/flows/memory.test.ts',
+  'test/flows/revocation-proofs.test.ts',
   'test/rows/agents.test.ts',
 ];
 /** The tests beside src that start no process, no database and no agent: all but the adapters'. They run in one process, in seconds. */
