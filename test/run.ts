@@ -12,6 +12,7 @@ export const APART = ['test/interop/'];
 /** Suites of many processes, kills and copies of stores. They run when they are named, and with --full: all others take a quarter of an hour. */
 export const LONG = [
   'test/faults/backup.test.ts',
+  'test/faults/counter.test.ts',
   'test/faults/did-keys.test.ts',
   'test/faults/endorse.test.ts',
   'test/faults/hub.test.ts',
@@ -33,6 +34,7 @@ export const LONG = [
   'test/flows/ledger-walk.test.ts',
   'test/flows/memory.test.ts',
   'test/flows/revocation-proofs.test.ts',
+  'test/flows/traces.test.ts',
   'test/rows/agents.test.ts',
 ];
 /** The tests beside src that start no process, no database and no agent: all but the adapters'. They run in one process, in seconds. */
@@ -130,8 +132,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const together = !watch && filesOf(['unit']).every((file) => files.includes(file));
   const stream = run({
     files: (together ? [...files.filter((file) => !isUnit(file)), 'test/unit.ts'] : files).map((file) => join(ROOT, file)),
-    // more than the cores: much of a test is waiting
-    concurrency: availableParallelism() + 2,
+    // one more than the cores: much of a test is waiting
+    concurrency: Math.max(2, availableParallelism() + 1),
     timeout: watch ? undefined : 600_000,
     ...(name ? { testNamePatterns: name } : {}),
     watch,
