@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { filesOf } from './run.ts';
+import { filesOf, LONG } from './run.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
@@ -12,6 +12,15 @@ function flexidTest(...args: string[]): { status: number | null; out: string; er
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'test', ...args], { encoding: 'utf8', env });
   return { status, out: stdout, err: stderr };
 }
+
+test('the long suites run when they are named and with --full, and are all there', () => {
+  const [all, full] = [filesOf([]), filesOf([], true)];
+  assert.deepEqual(
+    full.filter((file) => !all.includes(file)),
+    [...LONG],
+  );
+  for (const file of LONG) assert.deepEqual(filesOf([file]), [file]);
+});
 
 test('./flexid test unit is the tests beside src, but for the adapters', () => {
   const files = filesOf(['unit']);

@@ -46,6 +46,7 @@ export const LONG = [
   'test/rows/agents.test.ts',
   'test/rows/credentials.test.ts',
 ];
+
 /** The tests beside src that start no process, no database and no agent: all but the adapters'. They run in one process, in seconds. */
 export const isUnit = (file: string): boolean => file.startsWith('src/') && !file.startsWith('src/adapters/');
 
@@ -173,6 +174,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(`\nlongest:\n${slowest.map(([file, s]) => `${s.toFixed(0).padStart(5)} s  ${file}\n`).join('')}`);
   if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((one) => `  ${one}`).join('\n')}\n`);
   if (passed + failed + skipped === 0) process.stdout.write(`\nno test has a title that matches ${name}\n`);
+  if (words.length === 0 && !full) process.stdout.write(`\nleft out: ${LONG.length} long suites (./flexid test --full)\n`);
   process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
 }

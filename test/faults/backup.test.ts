@@ -18,7 +18,7 @@ import { AppError } from '../../src/errors.ts';
 import type { Database } from '../../src/ports/store.ts';
 import { dumped, filledTenant } from '../../src/ports/store-carry.conformance.ts';
 import { startPostgres } from '../postgres.ts';
-import { storesOf } from '../support/extent.ts';
+import { STORES } from '../support/extent.ts';
 
 /** Backups of server stores of both kinds, with the agent's own commands, which are killed, misled and given damage. */
 
@@ -40,8 +40,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const KINDS = storesOf('postgres');
-type Kind = (typeof KINDS)[number];
+type Kind = (typeof STORES)[number];
 
 /** A store that is new. */
 async function newStore(kind: Kind): Promise<string> {
@@ -122,8 +121,8 @@ const contents = (store: string) =>
     return all.map(({ tenant: { id, key }, rows }) => ({ id, key, rows: rows.filter(({ category }) => category !== 'wallet_backup') }));
   });
 
-for (const from of KINDS) {
-  const to = KINDS.find((kind) => kind !== from)!;
+for (const from of STORES) {
+  const to = STORES.find((kind) => kind !== from)!;
   describe(`backups of a store in ${from}`, () => {
     let store: string;
     before(async () => {

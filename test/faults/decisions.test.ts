@@ -9,7 +9,7 @@ import type { Handler } from '../../src/kernel/decisions.ts';
 import { startPostgres } from '../postgres.ts';
 import { startInside } from '../rows/inside.ts';
 import { type Body, HANDSHAKE } from '../support/agents.ts';
-import { storesOf } from '../support/extent.ts';
+import { byExtent, STORES } from '../support/extent.ts';
 import { makeKey, randomNonce, typeOf } from '../support/peer-2018.ts';
 import { until } from '../support/waiting.ts';
 
@@ -42,7 +42,7 @@ const killAll = async ({ agents }: Replicas): Promise<void> => {
 };
 
 /** With `--full` also on PostgreSQL, by two processes. */
-const KINDS = storesOf('sqlite');
+const KINDS = byExtent<readonly (typeof STORES)[number][]>(['sqlite'], STORES);
 for (const kind of KINDS)
   test(`kill -9 between the question and the answer, and before the deadline: neither is lost (${kind})`, {
     timeout: 240_000,

@@ -4,12 +4,12 @@ import { startBenchAgent } from '../../bench/agent.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { type Body, HANDSHAKE } from '../support/agents.ts';
-import { byExtent } from '../support/extent.ts';
+import { byFull } from '../support/extent.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
 import { message, requestFor, serviceOf, startStranger } from '../support/stranger.ts';
 
-const ROUNDS = byExtent(3, 6, 25);
-const ROUNDS_2018 = byExtent(2, 3, 6);
+const ROUNDS = byFull(6, 25);
+const ROUNDS_2018 = byFull(3, 6);
 const AT_ONCE = 4;
 
 test('kill -9 right after a 202, again and again: every message that was answered is there, once', { timeout: 590_000 }, async () => {

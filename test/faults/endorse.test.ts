@@ -8,13 +8,13 @@ import algosdk from 'algosdk';
 import { type Body, type Controller, pause, startWebhooks } from '../../examples/demo/controller.ts';
 import { startLedger } from '../../harness/network.ts';
 import { answers, freePort, type Program, program } from '../../harness/processes.ts';
-import { byExtent } from '../support/extent.ts';
+import { byFull } from '../support/extent.ts';
 
 /** An author and its endorser as processes, of which one dies at moments of a write. */
 
 /** Writes, and how long (ms) after each was ordered a process dies: in and between the commits of request, group, answer, signature and ack. */
 const ALL = [0, 15, 30, 45, 60, 80, 100, 130, 160, 200, 250, 320];
-const DELAYS = byExtent([120], [0, 120], ALL);
+const DELAYS = byFull([0, 120], ALL);
 const PATIENCE_MS = 120_000;
 
 const until = async <T>(look: () => Promise<T | undefined | false>, what: string): Promise<T> => {

@@ -10,7 +10,7 @@ import { sweepChunks } from '../../src/hub.ts';
 import { edvChunk } from '../../src/records/edv-chunk.ts';
 import { startPostgres } from '../postgres.ts';
 import { type Body, createWorld } from '../support/agents.ts';
-import { storesOf } from '../support/extent.ts';
+import { STORES } from '../support/extent.ts';
 import {
   type Caller,
   configOf,
@@ -105,7 +105,7 @@ const statusOf = async (request: Promise<HubAnswer>): Promise<number> => (await 
 const vaultRow = async (hub: Hub, url: string): Promise<Body> =>
   (await admin(hub, 'GET', '/hub/vaults?limit=1000')).results.find((one: Body) => url.endsWith(one.vault_id));
 
-for (const kind of storesOf('sqlite')) {
+for (const kind of STORES) {
   test(`[S2-51] ${kind}: documents keep their sequence, are found by blinded attributes, and hold no clear text`, async () => {
     const hub = hubs[kind];
     const owner = newCaller();

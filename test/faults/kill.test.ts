@@ -8,7 +8,7 @@ import { type Controller, pause } from '../../examples/demo/controller.ts';
 import { runFlow, type Table } from '../../examples/demo/flow.ts';
 import { type Network, ROLES, startNetwork } from '../../harness/network.ts';
 import { openStores } from '../../harness/stores.ts';
-import { isFull, storesOf } from '../support/extent.ts';
+import { isFull, STORES } from '../support/extent.ts';
 
 const TABLE: Table = {
   columns: ['full_name', 'graduation_year'],
@@ -99,7 +99,7 @@ async function assertNothingTwice(network: Network): Promise<void> {
   assert.equal(boxes.length, 5, 'boxes of the registry');
 }
 
-for (const store of storesOf('postgres')) {
+for (const store of STORES) {
   test(`on ${store}, kill -9 of one process after the other, one in every step: the flow finishes and nothing is there twice`, {
     timeout: 590_000,
   }, async () => {

@@ -8,12 +8,12 @@ import { connect } from '../../examples/demo/flow.ts';
 import { answers, freePort, type Program, program } from '../../harness/processes.ts';
 import { statusLog } from '../../harness/status-log.ts';
 import { type Body, createWorld, type TestAgent, until } from '../support/agents.ts';
-import { byExtent, isFull } from '../support/extent.ts';
+import { byFull, isFull } from '../support/extent.ts';
 import { between, type Devnet } from '../support/ledger.ts';
 
 /** An issuer that dies while it issues and while it revokes: one index for each credential, one record for each revocation, one notification, and none before the record. */
 
-const ROUNDS = byExtent(1, 1, 20);
+const ROUNDS = byFull(1, 20);
 const ISSUE = 'issue_credential_v2_0';
 const KEY = 'key-of-the-issuer';
 
@@ -130,7 +130,7 @@ const ISSUING: readonly [string, number][] = [
 let issued = 0;
 const all: Issued[] = [];
 
-for (const [state, ms] of byExtent([], [ISSUING[1]!], ISSUING))
+for (const [state, ms] of byFull([ISSUING[1]!], ISSUING))
   test(`[P1] kill -9 ${ms} ms after ${state}: the credential is issued, and at one index`, { timeout: 1_200_000 }, async () => {
     for (let round = 0; round < ROUNDS; round++)
       all.push(
@@ -161,7 +161,7 @@ const PUBLISHING: readonly [string, RegExp, number?][] = [
   ['as it notifies the holder', /transactions\/pending\//, 15],
 ];
 
-for (const [when, kind, ms] of byExtent([PUBLISHING[3]!], [PUBLISHING[1]!, PUBLISHING[3]!], PUBLISHING))
+for (const [when, kind, ms] of byFull([PUBLISHING[1]!, PUBLISHING[3]!], PUBLISHING))
   test(`[P9] kill -9 ${when}: one record of the log, one notification, and not before the record`, { timeout: 1_200_000 }, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const one = await issue(++issued);

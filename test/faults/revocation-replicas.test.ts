@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { statusLog } from '../../harness/status-log.ts';
 import type { Body } from '../support/agents.ts';
-import { byExtent } from '../support/extent.ts';
+import { byFull } from '../support/extent.ts';
 import { assertNothingLost, eventsOf, issueMany, type Scene, startScene } from '../support/flows.ts';
 
 /** Credentials that can be revoked, issued by three agents on one database, of which some are killed: an index is given out once, and each of them can be revoked. */
@@ -46,7 +46,7 @@ async function issueWithKills(scene: Scene, { flows, kills }: Case): Promise<voi
   await killing;
 }
 
-for (const one of byExtent([], SHORT, LONG))
+for (const one of byFull(SHORT, LONG))
   test(`${one.title}: no index twice, none lost, and each is revoked`, { timeout: 1_800_000 }, async () => {
     const { flows, size, revoked = flows } = one;
     const scene = await startScene({ revocable: size });

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import algosdk from 'algosdk';
 import { type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
-import { longOne } from '../support/extent.ts';
 import type { Devnet } from '../support/ledger.ts';
 
 /** An issuer whose tails are on a server of somebody else's, which is down when they are made. */
@@ -69,9 +68,7 @@ after(() => world.close());
 const boxes = async (): Promise<number> =>
   (await new algosdk.Algodv2(devnet.token, devnet.url).getApplicationBoxes(devnet.appId).do()).boxes.length;
 
-test('[P5] nothing is on the ledger while the tails server is down for minutes; then all follows by itself', {
-  skip: longOne,
-}, async () => {
+test('[P5] nothing is on the ledger while the tails server is down for minutes; then all follows by itself', {}, async () => {
   const { result } = await faber.post('/wallet/did/create', { method: 'algo' });
   await faber.post(`/wallet/did/public?did=${encodeURIComponent(result.did)}`);
   const { schema_state } = await faber.post('/anoncreds/schema', {

@@ -12,7 +12,7 @@ import { readConfig } from '../../src/config/read-config.ts';
 import { openEnvelope, pack, parseEnvelope } from '../../src/didcomm/envelope-v1.ts';
 import { startPostgres } from '../postgres.ts';
 import type { Body } from '../support/agents.ts';
-import { storesOf } from '../support/extent.ts';
+import { STORES } from '../support/extent.ts';
 import { eventsOf } from '../support/flows.ts';
 import { startDevnet } from '../support/ledger.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
@@ -74,7 +74,7 @@ const KINDS: Readonly<Record<'sqlite' | 'postgres', (folder: string, facts: Fact
   },
 };
 
-for (const kind of storesOf('postgres')) {
+for (const kind of STORES) {
   describe(`a store of an earlier version, on ${kind}`, () => {
     const facts: Facts = JSON.parse(vector(`${kind}.json`).toString());
     const undo: (() => unknown)[] = [];

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Body, createWorld } from '../support/agents.ts';
-import { longOne } from '../support/extent.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const LIMIT_MS = 540_000;
@@ -43,7 +42,6 @@ function given(pid: number, flag: string, count: number): string[] {
 }
 
 test('[S1-26] ./flexid demo --mediated runs the main job with a holder that nobody can reach, and a mediator that is killed', {
-  skip: longOne,
   timeout: LIMIT_MS,
 }, async () => {
   const kept = join(world.folder, 'kept');

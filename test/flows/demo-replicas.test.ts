@@ -3,13 +3,11 @@ import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { longOne } from '../support/extent.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const demo = (...args: string[]) => promisify(execFile)(process.execPath, [MAIN, 'demo', ...args], { timeout: 540_000 });
 
 test('./flexid demo --replicas: wallets on interchangeable agents, one of which is killed in the middle', {
-  skip: longOne,
   timeout: 560_000,
 }, async () => {
   const { stdout } = await demo('--replicas', '2', '--tenants', '4', '--kill');

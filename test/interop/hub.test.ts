@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Commanded, CommandFailed, startCommanded } from '../../harness/lines.ts';
 import { type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
+import { byFull } from '../support/extent.ts';
 import { bringPackages, ROOT } from './processes.ts';
 
 /** Vaults as the unmodified `@digitalbazaar/edv-client` and `@digitalbazaar/ezcap` call them: an owner and services, each a process of its own. */
 
 const FOLDER = join(ROOT, 'examples/music-service');
-const STREAM = (process.env.FLEXID_FULL ? 100 : 8) << 20;
+const STREAM = byFull(8, 100) << 20;
 const MARKER = 'a song that only its owner knows';
 
 const world = createWorld();
@@ -72,7 +73,7 @@ test(`a vault holds a stream of ${STREAM >> 20} MiB, and documents by the hundre
   const { id, chunks } = await owner.ask('stream', { bytes: STREAM, content: { kind: 'album' } });
   assert.equal(chunks, STREAM >> 20);
   assert.deepEqual(await owner.ask('read_stream', { id }), { bytes: STREAM });
-  const many = process.env.FLEXID_FULL ? 1000 : 100;
+  const many = byFull(100, 1000);
   for (let i = 0; i < many; i++) await owner.ask('insert', { content: { kind: 'song', title: `song ${i}` } });
   assert.equal(await owner.ask('count', { equals: { 'content.kind': 'song' } }), many);
   assert.equal((await owner.ask('find', { equals: { 'content.title': 'song 7' } })).length, 1);

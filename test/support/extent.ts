@@ -1,17 +1,17 @@
 /**
- * How far a run goes. The whole suite (test/run.ts sets `FLEXID_WHOLE`) takes the shortest form of its long tests, a suite that is named a longer one, and
- * `--full` their whole length.
+ * How far a run goes. `--full` takes the whole length of every test. The run of all tests leaves the long suites out (`LONG` in test/run.ts) and sets
+ * `FLEXID_WHOLE`, by which the others are shorter in it than when they are named.
  */
 export const isFull = process.env.FLEXID_FULL !== undefined;
 const isWhole = !isFull && process.env.FLEXID_WHOLE !== undefined;
 
-/** A number or a list, by the extent of the run. */
-export const byExtent = <T>(whole: T, named: T, full = named): T => (isFull ? full : isWhole ? whole : named);
+/** What a long suite takes, and what it takes with `--full`. */
+export const byFull = <T>(named: T, full: T): T => (isFull ? full : named);
 
-export type StoreKind = 'sqlite' | 'postgres';
+/** What a suite takes in the run of all tests, and otherwise. */
+export const byExtent = <T>(whole: T, named: T): T => (isWhole ? whole : named);
 
-/** The stores that a suite runs on: both, and within the whole suite the given one. */
-export const storesOf = (whole: StoreKind): readonly StoreKind[] => byExtent([whole], ['sqlite', 'postgres']);
-
-/** The `skip` of a test that the whole suite leaves out. */
+/** The `skip` of a long test in a suite that is short without it. */
 export const longOne: string | false = isWhole && 'takes long: name the suite, or --full';
+
+export const STORES = ['sqlite', 'postgres'] as const;
