@@ -128,10 +128,7 @@ export function openLink({ url, settings, sent }: LinkOptions): Link {
     sent();
     try {
       const client = await connected();
-      const results = await Promise.all(
-        statements.map(({ name, text, values }) => client.query({ name, text, values: values as unknown[] })),
-      );
-      return results.map((result) => result.rows as unknown[]);
+      return await Promise.all(statements.map((statement) => rowsOf(client, statement)));
     } catch (error) {
       throw postgresError(error);
     }
@@ -146,6 +143,22 @@ export function openLink({ url, settings, sent }: LinkOptions): Link {
       await client?.end().catch(() => undefined);
     },
   };
+}
+
+const EMPTY_ARRAY = '{}';
+
+/**
+ * The rows of one statement. A query of our own making spares the driver the copy of a configuration, and constants spare it the writing of empty arrays: together
+ * a twentieth of what a message costs.
+ */
+function rowsOf(client: pg.Client, { name, text, values = [] }: Statement): Promise<unknown[]> {
+  return new Promise((resolve, reject) => {
+    const given = values.map((value) => (Array.isArray(value) && value.length === 0 ? EMPTY_ARRAY : value));
+    const query = new pg.Query(text, given) as pg.Query & { name: string; callback: (error: Error | null, result: pg.QueryResult) => void };
+    query.name = name;
+    query.callback = (error, result) => (error ? reject(error) : resolve(result.rows));
+    client.query(query);
+  });
 }
 
 const ATTEMPTS = 5;
