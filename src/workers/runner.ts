@@ -40,10 +40,13 @@ export interface Runner {
 const SLOW_MS = 1000;
 /** A lane that came due this long before a claim may have been missed by it: clocks are not one. */
 const SLACK_MS = 100;
+/** How long a runner waits between two looks that nothing has called for, while there is work and where nothing came for a while. */
+const LOOK_MS = 1000;
+const IDLE_LOOK_MS = 4000;
 
 /**
  * Works on lanes of some kinds: claims what is due in batches, runs the jobs of one lane in their order, and settles lanes in batches. A job that must wait ends
- * its lane's turn, so that order holds. Change notifications make it quick; a timer makes it sure. A job that takes long gives its place to others while it goes on, so that
+ * its lane's turn, so that order holds. Change notifications make it quick; a timer makes it sure, and rarer while nothing comes. A job that takes long gives its place to others while it goes on, so that
  * any number of those who do not answer hold up nobody.
  */
 export function startRunner(options: RunnerOptions): Runner {
@@ -105,6 +108,7 @@ export function startRunner(options: RunnerOptions): Runner {
 
   async function loop(): Promise<void> {
     let looked = 0;
+    let pause = LOOK_MS;
     while (!stopped) {
       const { free, held } = places.count();
       if (due.nudged && free > 0) {
@@ -127,13 +131,14 @@ export function startRunner(options: RunnerOptions): Runner {
           due.nudged = true;
         }
         for (const lane of claimed) take(lane);
+        pause = claimed.length > 0 || active.size > 0 ? LOOK_MS : Math.min(2 * pause, IDLE_LOOK_MS);
         if (claimed.length === free) due.nudged = true;
         continue;
       }
       // a lane that was due before and was not claimed is beyond its owner's share: it is claimed when another one ends
       const next = await jobs.nextDue(kinds, looked).catch(() => undefined);
       if (due.nudged && places.count().free > 0) continue;
-      await due.wait(Math.max(10, Math.min(next === undefined ? 1000 : next - now(), 1000)));
+      await due.wait(Math.max(10, Math.min(next === undefined ? pause : next - now(), pause)));
       due.nudged = true;
     }
   }
