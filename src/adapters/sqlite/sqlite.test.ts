@@ -155,8 +155,8 @@ describe('SQLite file', () => {
     await db.admin.close();
     const size = statSync(path).size;
     const file = openSync(path, 'r+');
-    // the first page is left whole: it is what is read at the start
-    for (let at = 3 * 16_384; at < size; at += 16_384) writeSync(file, Buffer.alloc(16_384, 0xa5), 0, 16_384, at);
+    // the first pages are left whole: they are what is read at the start
+    for (let at = 12 * 4096; at < size; at += 4096) writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, at);
     closeSync(file);
     const readAll = async () => {
       const damaged = await openSqlite({ path });
@@ -171,7 +171,7 @@ describe('SQLite file', () => {
 
   it('stores nothing and acknowledges nothing when it is full, and goes on when there is room', async () => {
     const path = freshPath();
-    const db = await openSqlite({ path, maxPageCount: 80 });
+    const db = await openSqlite({ path, maxPageCount: 240 });
     await db.admin.ensureTenant('t', 'x');
     const acknowledged: string[] = [];
     const refused: string[] = [];

@@ -25,7 +25,7 @@ export interface SqliteOptions {
    * opened with that file.
    */
   masterKey?: string | Uint8Array;
-  /** The largest size in pages of 16 KiB; a commit beyond it fails with `store-full`. */
+  /** The largest size in pages of 4 KiB; a commit beyond it fails with `store-full`. */
   maxPageCount?: number;
   /** Takes the failure of a listener. */
   report?: (error: unknown) => void;
@@ -33,7 +33,10 @@ export interface SqliteOptions {
   damaged?: (what: string) => void;
 }
 
-const PAGE_BYTES = 16_384;
+/** Commits change a few short rows in many tables: with larger pages most of what they write is what did not change. */
+const PAGE_BYTES = 4096;
+/** The log goes into the file when it has this many pages: 16 MiB. */
+const LOG_PAGES = 4096;
 
 /**
  * Opens an SQLite database, creates it when there is none, and keeps every other process off it.
@@ -47,7 +50,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   try {
     db = new DatabaseSync(path, { timeout: 2000 });
     db.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;
-      PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`);
+      PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`);
     migrateSqlite(db);
     const master = masterKey(db, inMemory ? undefined : path, options.masterKey);
     if (options.maxPageCount !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPageCount)}`);
@@ -123,6 +126,7 @@ function createDatabase(
       },
       (draft) => {
         draftCommit(draft, tenant, what);
+        for (const lease of written?.ended ?? []) held.release(lease);
         for (const callId of written?.callIds ?? []) draft.callIds.add(callId);
         for (const { box, waiting } of written?.boxes ?? []) draftWaiting(draft, tenant, box, waiting);
       },
