@@ -221,7 +221,27 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       await db.jobs.settle([{ lane, lease: rest!.lease, done: [jobs[1]!.id] }]);
     });
 
-    it('forgets a lane whose holder finished all its jobs and never settled', async () => {
+    it('lets a lane go with its last job, and keeps it while it has others', async () => {
+      const lane = `work:${randomUUID()}`;
+      const jobs = [job(lane, { kind: 'work' }), job(lane, { kind: 'work' })];
+      await db.store.commit(A, { jobs });
+      const mine = await claim(lane);
+      await db.store.commit(A, { done: [{ id: jobs[0]!.id, lease: mine!.lease }] });
+      assert.equal(await claim(lane), undefined, 'one is left');
+      const third = job(lane, { kind: 'work' });
+      await db.store.commit(A, { done: [{ id: jobs[1]!.id, lease: mine!.lease }], jobs: [third] });
+      assert.equal(await claim(lane), undefined, 'the commit brought another');
+      await db.store.commit(A, { done: [{ id: third.id, lease: mine!.lease }] });
+      const next = job(lane, { kind: 'work' });
+      await db.store.commit(A, { jobs: [next] });
+      const again = await claim(lane);
+      assert.deepEqual(again && ids([again]), [next.id]);
+      await db.jobs.settle([{ lane, lease: mine!.lease }]);
+      assert.equal(await claim(lane), undefined, 'a settle of the former holder changes nothing');
+      await db.jobs.settle([{ lane, lease: again!.lease, done: [next.id] }]);
+    });
+
+    it('forgets a lane whose jobs were dropped while it was held, and whose holder never settled', async () => {
       const lane = `work:${randomUUID()}`;
       const waiting = job(`deliver:${lane}`, { notBefore: Number.POSITIVE_INFINITY });
       const only = job(lane, { kind: 'work' });
@@ -229,7 +249,8 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       await db.store.commit(A, { jobs: [only, waiting] });
       const mine = await claim(lane, 30);
       await claim(waiting.lane, 30);
-      await db.store.commit(A, { done: [{ id: only.id, lease: mine!.lease }] });
+      assert.ok(mine);
+      await db.jobs.drop(A, [only.id]);
       await sleep(50);
       assert.deepEqual(await claimOf(''), []);
       await sleep(20);

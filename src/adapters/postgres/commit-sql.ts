@@ -147,6 +147,7 @@ DECLARE
   v_count bigint;
   v_row record;
   v_call_ids text[] := '{}';
+  v_lanes text[];
 BEGIN
   waiting := '{}';
   PERFORM set_config('flexid.tenant', array_to_string(p_tenants, ','), true);
@@ -208,6 +209,14 @@ ${when(
       WHERE CASE WHEN l.t = excluded.t AND l.kind = excluded.kind THEN excluded.head < l.head ELSE flexid.foreign_lane(l.name) END;
     INSERT INTO flexid.job (id, lane, t, kind, due, attempts, call_id, payload)
       SELECT id, lane, t, kind, greatest(due, v_now), 0, call_id, payload FROM ${rows('job')};`,
+)}
+${when(
+  'done',
+  `    -- a lane goes with its last job; one that somebody else has locked is left to its settle. Jobs are looked for in a second statement, which sees what came before the lock
+    SELECT array_agg(c.name) INTO v_lanes FROM (
+      SELECT l.name FROM flexid.lane l JOIN (SELECT DISTINCT lane, lease FROM ${rows('done')}) x ON l.name = x.lane AND l.lease = x.lease
+      ORDER BY l.name FOR UPDATE OF l SKIP LOCKED) c;
+    DELETE FROM flexid.lane l WHERE l.name = ANY (v_lanes) AND NOT EXISTS (SELECT 1 FROM flexid.job j WHERE j.lane = l.name);`,
 )}
 ${when(
   'event',

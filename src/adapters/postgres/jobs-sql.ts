@@ -50,7 +50,7 @@ BEGIN
 END $$;
 
 -- Only lanes still held under the given lease are touched. Returns the calls of removed jobs and the kinds of lanes with more to do.
--- A retry at a time below zero: the job was not tried.
+-- A retry at a time below zero: the job was not tried. A settle that is lost with the server has its jobs run again, so nobody waits for the disk.
 CREATE FUNCTION flexid.settle(p_from text, s_lane text[], s_lease text[], d_lane text[], d_id text[], r_lane text[], r_id text[], r_at bigint[], x_lane text[], x_id text[], x_error bytea[],
   OUT call_ids text[], OUT kinds text[]) LANGUAGE plpgsql AS $$
 DECLARE
@@ -64,6 +64,7 @@ BEGIN
     SELECT l.name FROM flexid.lane l JOIN unnest(s_lane, s_lease) AS s(lane, lease) ON l.name = s.lane AND l.lease = s.lease ORDER BY l.name FOR UPDATE OF l) c;
   IF v_held IS NULL THEN RETURN; END IF;
   PERFORM set_config('flexid.tenant', '*', true);
+  PERFORM set_config('synchronous_commit', 'off', true);
   IF cardinality(x_id) > 0 THEN
     INSERT INTO flexid.dead (id, lane, t, kind, attempts, call_id, payload, died, error)
       SELECT j.id, j.lane, j.t, j.kind, j.attempts + 1, j.call_id, j.payload, v_now, x.error

@@ -195,6 +195,7 @@ ALTER INDEX flexid.job_cause RENAME TO job_call;
 ALTER TABLE flexid.dead RENAME COLUMN cause TO call_id;
 ${FUNCTIONS_ANEW}`,
   },
+  { name: 'lanes that go with their last job', sql: FUNCTIONS_ANEW },
 ];
 
 /** Any number of our own: the advisory lock under which only one process migrates. */

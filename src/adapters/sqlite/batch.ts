@@ -5,6 +5,8 @@ import { sqliteError } from './file.ts';
 
 /** One write of a batch. */
 interface Member {
+  /** It may be lost with the machine's power: then what it ended runs again. */
+  readonly repeatable: boolean;
   /** Runs inside the transaction; what it throws undoes this member alone. */
   write: () => void;
   /** Runs after the COMMIT, when the write is durable. */
@@ -14,8 +16,11 @@ interface Member {
 }
 
 export interface BatchWriter {
-  /** Queues a write for this turn's transaction; resolves when it is durable. */
-  write(write: () => void, committed?: (draft: NotificationDraft) => void): Promise<void>;
+  /**
+   * Queues a write for this turn's transaction; resolves when it is durable. With `repeatable` it is that against the end of the process, and against the loss of
+   * power from the next durable commit on.
+   */
+  write(write: () => void, committed?: (draft: NotificationDraft) => void, how?: { repeatable: boolean }): Promise<void>;
   /** Commits what is queued, now. */
   flush(): void;
   /** Refuses further writes. */
@@ -25,7 +30,7 @@ export interface BatchWriter {
 
 /**
  * Group commit: all writes of one event-loop turn run in one synchronous transaction, each in its own savepoint, and no result is visible before the COMMIT.
- * One fsync then serves the whole turn.
+ * One fsync then serves the whole turn. A turn of nothing but repeatable writes needs none.
  */
 export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft) => void): BatchWriter {
   const begin = db.prepare('BEGIN IMMEDIATE');
@@ -65,13 +70,17 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
     queue = [];
     counters.statements += 1;
     const errors: (AppError | undefined)[] = [];
+    const repeatable = batch.every((member) => member.repeatable);
     try {
+      if (repeatable) db.exec('PRAGMA synchronous = NORMAL');
       begin.run();
       for (const member of batch) errors.push(runMember(member));
       commit.run();
     } catch (error) {
       failAll(batch, error);
       return;
+    } finally {
+      if (repeatable) db.exec('PRAGMA synchronous = FULL');
     }
     const draft = notificationDraft();
     for (const [i, member] of batch.entries()) {
@@ -94,11 +103,11 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
     end() {
       ended = true;
     },
-    write: (write, committed = () => undefined) =>
+    write: (write, committed = () => undefined, { repeatable } = { repeatable: false }) =>
       new Promise<void>((resolve, reject) => {
         if (ended) return reject(new AppError('store-unavailable', 'The database is closed'));
         if (queue.length === 0) setImmediate(flush);
-        queue.push({ write, committed, resolve, reject });
+        queue.push({ repeatable, write, committed, resolve, reject });
       }),
   };
 }

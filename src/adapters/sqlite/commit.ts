@@ -16,9 +16,10 @@ interface FoundRecord {
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && Buffer.compare(a, b) === 0;
 
-/** The part of a written commit that notifications need: the calls of the jobs it completed, and how much lies in the boxes that got mail. */
+/** The part of a written commit that notifications and holds need: the calls of the jobs it completed, the leases of lanes that went with their last job, and how much lies in the boxes that got mail. */
 export interface Written {
   callIds: string[];
+  ended: string[];
   boxes: { box: string; waiting: number }[];
 }
 export type CommitWriter = (t: number, rows: CommitRows, now: number) => Written;
@@ -84,7 +85,7 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     recordDelete.run(found.n);
   }
 
-  /** Removes a job that is done; its lane stays held until it is settled. */
+  /** Removes a job that is done; its lane stays held until it is settled, unless it goes with its last job. */
   function complete(done: { id: string; lease: string }): string | null {
     const hold = held.of(done.lease);
     const removed = hold && lanes.remove(hold.lane, done.id);
@@ -114,6 +115,8 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     for (const e of rows.events) eventInsert.run(t, e.id, e.topic, e.category, e.record, now, e.value);
     for (const { callId, value } of rows.results) resultPut.run(t, callId, now + CALL_MS, value);
     for (const { callId, value } of rows.failures) failurePut.run(t, callId, now + CALL_MS, value);
-    return { callIds, boxes: writeMail(t, rows, now) };
+    const leases = [...new Set(rows.done.map(({ lease }) => lease))];
+    const ended = leases.filter((lease) => lanes.removeEmpty(held.of(lease)!.lane));
+    return { callIds, ended, boxes: writeMail(t, rows, now) };
   };
 }

@@ -51,10 +51,12 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         ended.push(one.lease);
       }
     };
-    return batch.write(write, (draft) => {
+    const settledAll = (draft: NotificationDraft): void => {
       for (const lease of ended) held.release(lease);
       announce(draft, callIds, kinds);
-    });
+    };
+    // what is lost of it runs again, as after the death of a holder
+    return batch.write(write, settledAll, { repeatable: true });
   }
 
   function drop(tenant: string, ids: readonly string[]): Promise<void> {

@@ -109,6 +109,12 @@ export function laneWrites(db: DatabaseSync) {
     insert,
     byName: (name: string) => laneByName.get(name) as LaneRow | undefined,
     byNumber: (n: number) => laneByNumber.get(n) as LaneRow | undefined,
+    /** Removes a lane without jobs; whether it did. */
+    removeEmpty(lane: number): boolean {
+      if (headOf.get(lane)) return false;
+      laneDelete.run(lane);
+      return true;
+    },
     /** Removes a job from a lane; undefined when it is not there. */
     remove: (lane: number, id: string) => jobDelete.get(id, lane) as Removed | undefined,
     drop: (t: number, id: string) => jobDrop.get(id, t) as (Removed & { lane: number }) | undefined,
