@@ -1,5 +1,6 @@
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { parse as parseYaml, stringify } from 'yaml';
 import { openContainer } from '../src/backup/container.ts';
 import { exportContainer } from '../src/backup/export.ts';
 import { writeWhole } from '../src/backup/file.ts';
@@ -117,23 +118,37 @@ export async function restore({
   const { secret } = recoveryKeys(words);
   const open = () => openContainer(createReadStream(file), secret);
   const verified = await verifyContainer({ base: BASE, open, atLeast });
-  await write(folder, verified, walletKey);
+  const code = await write(folder, verified, walletKey);
   if (isPlace) await setUp(folder, from, words);
   const { generation, created } = verified.head;
-  return { generation, warnings: warningsOf(generation, created, basename(file), found) };
+  const warnings = warningsOf(generation, created, basename(file), found);
+  if (code.length > 0) warnings.push(`The wallet had plug-ins, which a backup does not start: give them again, as ${code.join(' ')}.`);
+  return { generation, warnings };
 }
 
-async function write(folder: string, verified: Verified, walletKey: string | undefined): Promise<void> {
+/** Settings as they are restored. Plug-ins are code, which whoever has the recovery key can name in a backup: they stay away. @returns them as flags */
+function settingsIn(bytes: Uint8Array): { text: string; code: string[] } {
+  const { plugin = [], ...settings } = (parseYaml(Buffer.from(bytes).toString()) ?? {}) as Record<string, unknown>;
+  return { text: stringify(settings), code: [plugin].flat().map((one) => `--plugin ${String(one)}`) };
+}
+
+/** @returns the flags that were in its settings and are not written */
+async function write(folder: string, verified: Verified, walletKey: string | undefined): Promise<string[]> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   // under another name until it is whole: a restore that was cut short leaves no wallet
   const begun = join(folder, 'restoring');
   rmSync(begun, { recursive: true, force: true });
   mkdirSync(begun, { mode: 0o700 });
   const db = await openDatabase(configOf(begun, walletKey), SILENT);
+  let code: string[] = [];
   try {
     await importContainer(db, verified);
-    const settings = await db.blobs.read(BASE, SETTINGS_BLOB);
-    if (settings) writeFileSync(join(begun, SETTINGS_FILE), settings, { mode: 0o600 });
+    const bytes = await db.blobs.read(BASE, SETTINGS_BLOB);
+    if (bytes) {
+      const settings = settingsIn(bytes);
+      writeFileSync(join(begun, SETTINGS_FILE), settings.text, { mode: 0o600 });
+      code = settings.code;
+    }
   } finally {
     await db.admin.close();
   }
@@ -141,6 +156,7 @@ async function write(folder: string, verified: Verified, walletKey: string | und
   for (const name of [SETTINGS_FILE, 'wallet.db.key', 'wallet.db'])
     if (existsSync(join(begun, name))) renameSync(join(begun, name), join(folder, name));
   rmSync(begun, { recursive: true, force: true });
+  return code;
 }
 
 /** A storage can hold back the newest backup, and a lost wallet cannot notice. */

@@ -1,8 +1,10 @@
 import { AppError } from '../../errors.ts';
+import { MAX_BLOB_BYTES } from '../../ports/blobs.ts';
 import { CARRIED, type CarriedRow, type CarriedTenant, type CarriedType, type Extent } from '../../ports/carry.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { counterHash, decodeKeyByHash, decodeRecord, encodeKey, encodeValue, NEVER, type RecordColumns } from '../../vault/rows.ts';
 import { KEY_BYTES, type TenantKeys, tenantKeys, unwrapDataKey } from '../../vault/seal.ts';
+import { CHUNK_BYTES, checkedName } from './blobs-shared.ts';
 import { guarded, type TenantRow } from './shared.ts';
 
 /** The columns of each kind of rows, alike in both databases but for a job's lane. */
@@ -111,7 +113,16 @@ export function fromCarried(keys: TenantKeys | undefined, row: CarriedRow): Colu
     else if (kind === 'int' ? !Number.isSafeInteger(value) : typeof value !== 'string') throw wrong(name);
     else columns[name] = value as string | number;
   }
+  if (type === 'blob' || type === 'chunk') checkBlob(type, columns, wrong);
   return columns;
+}
+
+/** The bounds of blobs: who reads one takes its row at its word. */
+function checkBlob(type: 'blob' | 'chunk', { name, size, n, bytes }: Columns, wrong: (name: string) => AppError): void {
+  const [value, most] = type === 'blob' ? [size, MAX_BLOB_BYTES] : [n, MAX_BLOB_BYTES / CHUNK_BYTES];
+  if (!(Number(value) >= 0 && Number(value) <= most)) throw wrong(type === 'blob' ? 'size' : 'n');
+  if (type === 'blob') checkedName(String(name));
+  else if ((bytes as Uint8Array).length > CHUNK_BYTES) throw wrong('bytes');
 }
 
 function sealedValue(keys: TenantKeys | undefined, { category, id, value, sealed }: CarriedRow, wrong: (name: string) => AppError): Buffer {

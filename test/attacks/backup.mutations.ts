@@ -1,0 +1,116 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: lines of the product stand here as text
+
+import type { Row } from '../rows/rows.ts';
+
+const CONTAINER = 'src/backup/container.ts';
+const IMPORT = 'src/backup/import.ts';
+const CARRIED = 'src/adapters/store/carried.ts';
+const ROUTE = 'src/admin/routes/wallet-backup.ts';
+const SHARES = 'edge/shares.ts';
+
+/** The defences around backups, and how each is taken out. */
+export const MUTATIONS: readonly Row[] = [
+  {
+    id: 'BK-1',
+    text: 'a line has the one form of its bytes',
+    mutation: { file: CONTAINER, from: 'if (!isCanonical(token)) throw damaged(`line', to: 'if (!token) throw damaged(`line' },
+  },
+  {
+    id: 'BK-2',
+    text: 'a line stands in its own place',
+    mutation: { file: CONTAINER, from: 'if (opened.protectedHeader.n !== n)', to: 'if (opened.protectedHeader.n === undefined)' },
+  },
+  {
+    id: 'BK-3',
+    text: 'an older generation is refused',
+    mutation: {
+      file: IMPORT,
+      from: 'if (atLeast !== undefined && head.generation < atLeast)',
+      to: 'if (atLeast !== undefined && atLeast < 0)',
+    },
+  },
+  {
+    id: 'BK-4',
+    text: 'other words are told apart from damage',
+    mutation: { file: CONTAINER, from: 'if (header.kid !== thumbprint(secret))', to: 'if (header.kid === undefined)' },
+  },
+  {
+    id: 'BK-5',
+    text: 'a share counts once',
+    mutation: { file: SHARES, from: '[...new Set(texts.map((text) => text.trim()))].map(shareOf)', to: 'texts.map(shareOf)' },
+  },
+  {
+    id: 'BK-6',
+    text: 'words of shares that were changed are none',
+    mutation: { file: SHARES, from: ' || thumbprint(keysOfEntropy(entropy).secret) !== first.key', to: '' },
+  },
+  {
+    id: 'BK-7',
+    text: 'all of an instance goes into an empty store alone',
+    mutation: { file: IMPORT, from: 'if (of === undefined) await checkEmpty(db);', to: 'if (of === undefined) await isThere(db, base);' },
+  },
+  {
+    id: 'BK-8',
+    text: 'a wallet that is there is not erased for one that comes',
+    mutation: {
+      file: IMPORT,
+      from: "if (row) throw new AppError('conflict', `The instance",
+      to: "if (!id) throw new AppError('conflict', `The instance",
+    },
+  },
+  {
+    id: 'BK-9',
+    text: 'a container has the wallet that its head names, and no other',
+    mutation: { file: IMPORT, from: '(wallets.length !== 1 || wallets[0] !== of || !record)', to: '!record' },
+  },
+  {
+    id: 'BK-10',
+    text: 'a container has no record of another wallet',
+    mutation: { file: IMPORT, from: 'if (line.id !== of) throw', to: 'if (line.id === undefined) throw' },
+  },
+  {
+    id: 'BK-11',
+    text: 'a wallet name has one owner',
+    mutation: { file: IMPORT, from: 'keyOwners: name === undefined ? [] : [', to: 'keyOwners: name !== undefined ? [] : [' },
+  },
+  {
+    id: 'BK-12',
+    text: 'a row takes the place of no row of another wallet',
+    mutation: { file: 'src/adapters/sqlite/carry.ts', from: '`INSERT INTO ${type} (t,', to: '`INSERT OR REPLACE INTO ${type} (t,' },
+  },
+  {
+    id: 'BK-13',
+    text: 'a token of the former instance is none here',
+    mutation: { file: IMPORT, from: '  tokens: [],\n', to: '  tokens: former.tokens,\n' },
+  },
+  {
+    id: 'BK-14',
+    text: 'a line that is too long is given up',
+    mutation: { file: CONTAINER, from: 'if (size > max) throw damaged(tooLong);', to: '' },
+  },
+  {
+    id: 'BK-15',
+    text: 'a value is no larger than its row may say',
+    mutation: { file: CARRIED, from: "  if (type === 'blob' || type === 'chunk') checkBlob(type, columns, wrong);\n", to: '' },
+  },
+  {
+    id: 'BK-16',
+    text: 'a backup starts no code',
+    mutation: { file: 'edge/backup.ts', from: 'text: stringify(settings),', to: 'text: Buffer.from(bytes).toString(),' },
+  },
+  {
+    id: 'BK-17',
+    text: 'a token that may only write gets no backup',
+    mutation: { file: ROUTE, from: "if (scope && !scope.includes('read')) throw", to: 'if (scope && scope.length === 0) throw' },
+  },
+  {
+    id: 'BK-18',
+    text: 'no wallet is given out where the operator does not say so',
+    mutation: { file: ROUTE, from: "if (config['wallet-backup'] !== true)", to: 'if (config === undefined)' },
+  },
+  {
+    id: 'BK-19',
+    text: 'a generation is a number',
+    mutation: { file: CONTAINER, from: ' || !Number.isSafeInteger(rest.generation)) throw', to: ') throw' },
+  },
+];
