@@ -12,7 +12,7 @@ import { pack } from '../../src/didcomm/envelope-v1.ts';
 import { OWN_PREFIX } from '../../src/didcomm/message-types.ts';
 import { startAgency, startEdge, type TestAgency, type TestEdge } from '../support/agency.ts';
 import { anchor, type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
-import { type Peer2018, startPeer2018, unseal } from '../support/peer-2018.ts';
+import { makeKey, type Peer2018, startPeer2018, typeOf, unseal } from '../support/peer-2018.ts';
 import { message } from '../support/stranger.ts';
 import { joinWallet } from '../support/wallet.ts';
 
@@ -84,7 +84,7 @@ async function issueAndProve(issuer: string): Promise<void> {
   assert.equal((await faber.event('present_proof_v2_0', ended, 'the end of proving')).verified, 'true');
 }
 
-test('[S2-30] [S2-40] a peer of 2018 answers the offer of an edge: it knows the agency alone, and both are connected', async () => {
+test('[S2-40] a peer of 2018 answers the offer of an edge: it knows the agency alone, and both are connected', async () => {
   const { connection_id, offer } = await edge.post('/legacy/connections/offers', { auto_accept: true });
   const { did, verkey } = await agency.get('/legacy/endpoint');
   assert.deepEqual([offer.message.endpoint, offer.message.did, offer.message.verkey], [agency.address, did, verkey]);
@@ -323,9 +323,44 @@ async function startInstitution(): Promise<{ agent: TestAgent; connection_id: st
   return { agent, connection_id };
 }
 
-test('two edge agents of one agency connect by the 2018 Agent Protocol', async () => {
-  const other = await startEdge(world, 'neighbour', agency);
+test('[S2-30] [S2-37] three edges of one agency have a cloud agent each; what names none of them is dropped, and two of them connect', async () => {
+  const [other, third] = await Promise.all([startEdge(world, 'neighbour', agency), startEdge(world, 'third', agency)]);
+  const boxes = await Promise.all([edge, other, third].map(devicesOf));
+  assert.deepEqual([boxes.map((one) => one.length), new Set(boxes.flat()).size], [[1, 1, 1], 3]);
   const { offer_url, connection_id: ours } = await edge.post('/legacy/connections/offers', { auto_accept: true });
   const { connection_id: theirs } = await other.post('/legacy/connections/receive-offer', { offer: offer_url, auto_accept: true });
   await Promise.all([active(edge, ours), active(other, theirs)]);
+  const dropped = async (): Promise<number> => (await agency.get('/status')).conductor.refused_2018_unknown_id ?? 0;
+  const [before, { did, verkey }] = [await dropped(), await agency.get('/legacy/endpoint')];
+  const to = { did, verkey, endpoint: agency.address };
+  const stray = { id: makeKey().did, type: typeOf('proof_request'), message: Buffer.alloc(60).toString('base64') };
+  const { status, body } = await peer.send(to, stray);
+  assert.deepEqual([status, body], [202, ''], 'no oracle');
+  assert.equal(await dropped(), before + 1);
+  assert.deepEqual(await Promise.all(boxes.flat().map(waiting)), [0, 0, 0]);
+  assert.deepEqual((await third.get('/connections')).results.length, 1, 'that with the agency');
+});
+
+test('[S2-29] an edge that comes back elsewhere has the address that its peers know, and what they said meanwhile', async () => {
+  const roaming = await startEdge(world, 'roaming', agency);
+  const addressOf = async (agent: TestAgent): Promise<Body> => {
+    const { offer } = await agent.post('/legacy/connections/offers', {});
+    return [offer.message.endpoint, offer.message.did, offer.message.verkey];
+  };
+  const { did, verkey } = await agency.get('/legacy/endpoint');
+  const address = [agency.address, did, verkey];
+  assert.deepEqual(await addressOf(roaming), address);
+  const { inviter } = await connect(faber, roaming);
+  const known = async (): Promise<string> => (await faber.get(`/connections/${inviter}/endpoints`)).their_endpoint;
+  assert.equal(await known(), agency.address);
+  await roaming.stop();
+  await faber.post(`/connections/${inviter}/send-message`, { content: 'while it was off' });
+  const flags = ['--egress-allow', '127.0.0.2/32'];
+  const back = await world.start('roaming-elsewhere', { store: roaming.store, noInbound: true, flags });
+  assert.notEqual(back.admin, roaming.admin);
+  await back.event('basicmessages', (one) => one.content === 'while it was off', 'the message');
+  assert.deepEqual(await addressOf(back), address);
+  await faber.post(`/connections/${inviter}/send-message`, { content: 'and now' });
+  await back.event('basicmessages', (one) => one.content === 'and now', 'the next message');
+  assert.equal(await known(), agency.address);
 });

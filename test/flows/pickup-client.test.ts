@@ -159,7 +159,7 @@ for (const [mode, door] of [
   ['implicit', 'ws'],
   ['auto', 'http'],
 ] as const) {
-  test(`[S2-29] a mediator that was away is found again (${mode}, ${door})`, async () => {
+  test(`a mediator that was away is found again (${mode}, ${door})`, async () => {
     const port = await freePort();
     const name = `away-${mode}`;
     let mediator = await startMediator(name, door, { port });

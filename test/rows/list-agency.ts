@@ -1,12 +1,18 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: lines of the product stand here as text
+
 import { met, not, type Requirement, shown } from './requirement.ts';
 
 /** The agency: cloud agents, the endpoint, mail that waits. */
 export const AGENCY_ROWS: readonly Requirement[] = [
-  met('S2-29', 'a persistent endpoint for an edge agent'),
+  shown('S2-29', 'a persistent endpoint for an edge agent', {
+    file: 'src/protocols/agency/agency-steps.ts',
+    from: 'endpoint: [endpoint, ...moreEndpoints].find((url) => /^https?:/i.test(url)) ?? endpoint,',
+    to: 'endpoint: `${moreEndpoints[0] ?? endpoint}/${ctx.newId()}`.replace(/^ws/, "http"),',
+  }),
   shown('S2-30', 'an agency of cloud agents', {
     file: 'src/protocols/agency/agency-steps.ts',
-    from: 'if (!ctx.settings.agency || !ctx.settings.agent2018Endpoint)',
-    to: 'if (ctx.settings.agency || !ctx.settings.agent2018Endpoint)',
+    from: 'const joined = code ? joining(ctx, code, added) : { id: ctx.newId(),',
+    to: "const joined = code ? joining(ctx, code, added) : { id: 'the only one',",
   }),
   met('S2-31', 'the agency is a queue that is always there'),
   shown('S2-32', 'the endpoint knows only enough to decide what is next', {

@@ -139,8 +139,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S1-04': {
     file: 'src/resources/revocation/publishing.ts',
-    from: "    if (base.state === 'revoked') return { answer: {} };\n",
-    to: '',
+    from: "states: ['revoked'], patch: { pending: undefined } })),",
+    to: "states: ['issued'], patch: { pending: undefined } })),",
   },
   'S1-06': {
     file: 'src/adapters/algorand/codec.ts',
@@ -227,11 +227,6 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     file: 'src/agent-2018/connection.ts',
     from: 'message: { did, verkey, endpoint, offer_nonce: nonce, label:',
     to: 'message: { did, verkey, endpoint: `${endpoint}?${id}`, offer_nonce: nonce, label:',
-  },
-  'S2-29': {
-    file: 'src/mediation/pickup-client.ts',
-    from: 'await pause(link, Math.min(SOON_MS * 2 ** link.failures, LATE_MS) * (0.5 + Math.random() / 2));',
-    to: 'await pause(link, 2 ** 31 - 1);',
   },
   'S2-31': { file: 'src/database.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
   'S2-34': { file: 'src/mediation/relay.ts', from: '`${mailbox} ${recipient} ${body}`', to: '`${body}`' },
