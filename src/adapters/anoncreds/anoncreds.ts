@@ -41,6 +41,8 @@ export interface AnonCredsOptions {
   maxPerTenant?: number;
   /** Another worker file, for tests of the pool. */
   worker?: URL;
+  /** How long calls that run may go on at `close`; default 25 s. */
+  closeMs?: number;
 }
 
 /** The engine over the official library, in worker threads. `close` ends the workers. */
@@ -52,6 +54,7 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
       // where the tails of a registry are made
       TMPDIR: tmpdir(),
     },
+    closeMs: options.closeMs,
   };
   const pool = workerPool({
     ...common,

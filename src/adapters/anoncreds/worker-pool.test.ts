@@ -17,6 +17,12 @@ const obedient = new URL(
       if (operation === 'die') process.exit(1);
       if (operation === 'throw') throw new Error('uncaught');
       if (operation === 'fail') parentPort.postMessage({ id, error: input.words });
+      if (operation === 'block') {
+        const state = new Int32Array(input.state);
+        Atomics.store(state, 0, 1);
+        Atomics.wait(state, 1, 0, 2500);
+        Atomics.store(state, 0, 2);
+      }
       if (operation === 'wait') await new Promise((done) => setTimeout(done, input.ms));
       parentPort.postMessage({ id, value: operation === 'thread' ? threadId : operation === 'createLinkSecret' ? input.value ?? 'no number' : input });
     });
@@ -51,7 +57,7 @@ suite('worker pool', () => {
         });
       `)}`,
     );
-    const engine = openAnonCreds({ worker: making, workers: 1, checkPresentation: () => [] });
+    const engine = openAnonCreds({ worker: making, workers: 1, checkPresentation: () => [], closeMs: 100 });
     const schema = { name: 'n', version: '1', issuerId: 'did:x:y', attrNames: ['a'] };
     const wanted = { schemaId: 'did:x:y/s', schema, issuerId: 'did:x:y', tag: 't' } as never;
     const keys = [1, 2, 3, 4].map(() => engine.createCredentialDefinition('one', wanted));
@@ -140,14 +146,16 @@ suite('worker pool', () => {
       );
     }));
 
-  test('closing fails what runs and what waits', async () => {
+  test('closing fails what runs and what waits, and ends no thread within its call', async () => {
     const pool = workerPool({ worker: obedient, env: {}, size: 1, maxQueue: 10, maxPerTenant: 10 });
-    const jobs = [pool.run('a', 'wait', { ms: 5000 }, 9000), pool.run('a', 'echo', {}, 9000)].map((job) =>
+    const state = new Int32Array(new SharedArrayBuffer(8));
+    const jobs = [pool.run('a', 'block', { state: state.buffer }, 9000), pool.run('a', 'echo', {}, 9000)].map((job) =>
       assert.rejects(job, code('anoncreds-busy', /closed/)),
     );
-    await new Promise((done) => setTimeout(done, 150));
+    while (Atomics.load(state, 0) === 0) await new Promise((done) => setTimeout(done, 5));
     await pool.close();
     await Promise.all(jobs);
+    assert.equal(Atomics.load(state, 0), 2, 'the call has returned');
     await assert.rejects(pool.run('a', 'echo', {}, 1), code('anoncreds-busy'));
   });
 });

@@ -14,6 +14,8 @@ export interface PoolOptions {
   idleMs?: number;
   /** How long a call may go on after its limit until its thread is ended in it; default: ten times the limit, a minute at least. */
   patienceMs?: number;
+  /** How long a call that runs may go on when the pool closes; default 25 s. */
+  closeMs?: number;
   /** Its threads have a lower priority than others of the machine. */
   background?: boolean;
 }
@@ -52,8 +54,8 @@ const MAX_STILLBORN = 3;
 /** A call that goes on for so many times its limit will not return. */
 const PATIENCE = 10;
 const MIN_PATIENCE_MS = 60_000;
-/** How long a call that runs may take when the pool closes. */
-const CLOSE_MS = 2000;
+/** The most that a stop allows: a thread that is ended within a call aborts the process when the call returns, and its exit code is that of SIGABRT. */
+const CLOSE_MS = 25_000;
 
 /** Jobs that wait, in turn by tenant. */
 function tenantQueue({ maxQueue, maxPerTenant }: Pick<PoolOptions, 'maxQueue' | 'maxPerTenant'>) {
@@ -237,7 +239,7 @@ export function workerPool(options: PoolOptions): Pool {
           slots.delete(slot);
           const job = release(slot);
           job?.reject(error);
-          return ended(slot, job ? CLOSE_MS : 0);
+          return ended(slot, job ? (options.closeMs ?? CLOSE_MS) : 0);
         }),
       );
     },
