@@ -47,12 +47,16 @@ function held(row: StoredRecord): HeldCredential {
 /** Matching runs beside everything else that the process does: so much of it at a time. */
 const MATCH_SLICE = 5_000;
 
+/** Credentials of other formats name theirs. */
+const isAnonCreds = ({ value }: StoredRecord): boolean => value.format === undefined;
+
+const byIdOf = (rows: readonly StoredRecord[]): Map<string, StoredRecord> => new Map(rows.map((row) => [row.id, row]));
+
 /** The wallet's credentials that may answer a request, oldest first, and which referent each answers. @throws AppError `bad-request` where it is no proof request */
 async function matchHeld(ctx: WorkContext, request: PresentationRequest): Promise<{ rows: StoredRecord[]; matches: Matches }> {
   checkRequest(jsonOf(request), 'bad-request');
   const found = await ctx.store.find(ctx.tenant, 'credential', { limit: MAX_HELD });
-  // credentials of other formats name theirs
-  const rows = found.rows.filter(({ value }) => value.format === undefined);
+  const rows = found.rows.filter(isAnonCreds);
   const slice = Math.max(1, Math.floor(MATCH_SLICE / weightOf(jsonOf(request))));
   const matches = knownWql(() => matchCredentials(request, []));
   for (let start = 0; start < rows.length; start += slice) {
@@ -82,15 +86,32 @@ interface Shown {
   times?: ReadonlyMap<string, number>;
 }
 
+/** What is to be presented, of which credentials, and the referents that nothing answers. */
+interface Chosen {
+  byId: ReadonlyMap<string, StoredRecord>;
+  shown: Shown;
+  lacking: string[];
+}
+
 interface Use {
   id: string;
   attributes: { referent: string; reveal: boolean }[];
   predicates: string[];
 }
 
+/** The credentials of the wallet that a choice names, by id: these alone are read, however many the wallet has. */
+async function namedBy(ctx: WorkContext, choice: Choice): Promise<Map<string, StoredRecord>> {
+  const named = [...Object.values(choice.requested_attributes), ...Object.values(choice.requested_predicates)];
+  const ids = [...new Set(named.map(({ cred_id }) => cred_id))];
+  const found = await ctx.store.load(
+    ctx.tenant,
+    ids.map((id) => ({ category: 'credential', id })),
+  );
+  return byIdOf(found.flat().filter(isAnonCreds));
+}
+
 /** A controller's choice, held against the request and the wallet. @throws AppError `bad-request` with what is wrong */
 function chosenBy(choice: Choice, request: PresentationRequest, rows: ReadonlyMap<string, StoredRecord>): Shown {
-  checkChoice(jsonOf(request), choice);
   const credentials = new Map<string, Use>();
   const times = new Map<string, number>();
   const take = (
@@ -120,15 +141,10 @@ const MAX_CHOICES = 100;
  * The automatic choice of this wallet: the fewest credentials, the newest first; `lacking` names what nothing answers. Where an interval is asked, one that is not
  * revoked goes before one that is, which is presented where there is no other: the verifier decides.
  */
-async function chosenHere(
-  ctx: WorkContext,
-  request: PresentationRequest,
-  rows: readonly StoredRecord[],
-  matches: Matches,
-  wishes: readonly Wish[],
-) {
+async function chosenHere(ctx: WorkContext, request: PresentationRequest, wishes: readonly Wish[]): Promise<Chosen> {
+  const { rows, matches } = await matchHeld(ctx, request);
   const candidates = rows.toReversed().map(held);
-  const byId = new Map(rows.map((row) => [row.id, row]));
+  const byId = byIdOf(rows);
   const intervals = intervalsOf(request);
   const choose = () => knownWql(() => selectCredentials(request, matches, candidates, wishes));
   let selection = choose();
@@ -149,7 +165,15 @@ async function chosenHere(
     if (!others) break;
     selection = choose();
   }
-  return { ...selection, lacking: [...selection.missing, ...selection.selfAttestable] };
+  return { byId, shown: selection, lacking: [...selection.missing, ...selection.selfAttestable] };
+}
+
+/** The choice of the controller. @throws AppError `bad-request` with what is wrong */
+async function chosenThere(ctx: WorkContext, request: PresentationRequest, choice: Choice): Promise<Chosen> {
+  checkRequest(jsonOf(request), 'bad-request');
+  checkChoice(jsonOf(request), choice);
+  const byId = await namedBy(ctx, choice);
+  return { byId, shown: chosenBy(choice, request, byId), lacking: [] };
 }
 
 /** Whether a credential of the wallet is revoked at the time that would be shown for an interval. */
@@ -208,12 +232,8 @@ async function present(
   choice: Choice | null,
   wishes: readonly Wish[],
 ): Promise<{ value: JsonObject } | { lacking: string[] }> {
-  const { rows, matches } = await matchHeld(ctx, request);
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  const shown: Shown & { lacking: string[] } = choice
-    ? { ...chosenBy(choice, request, byId), lacking: [] }
-    : await chosenHere(ctx, request, rows, matches, wishes);
-  if (shown.lacking.length > 0) return { lacking: shown.lacking };
+  const { byId, shown, lacking } = choice ? await chosenThere(ctx, request, choice) : await chosenHere(ctx, request, wishes);
+  if (lacking.length > 0) return { lacking };
   const intervals = intervalsOf(request);
   const schemas: Record<string, AnonCredsSchema> = {};
   const credentialDefinitions: Record<string, CredentialDefinition> = {};
@@ -312,7 +332,7 @@ async function match(
   { request, referents: wanted, extra = {} }: { request: JsonObject; referents?: readonly string[]; extra?: JsonObject },
 ): Promise<Match[]> {
   const { rows, matches } = await matchHeld(ctx, checkedAs<PresentationRequest>(request));
-  const byId = new Map(rows.map((row) => [row.id, row]));
+  const byId = byIdOf(rows);
   const referents = new Map<string, string[]>();
   for (const [referent, ids] of Object.entries({ ...matches.attributes, ...matches.predicates })) {
     if (wanted && !wanted.includes(referent)) continue;

@@ -85,6 +85,7 @@ suite('AnonCreds formats with revocation', { skip }, () => {
       anoncreds: engine,
       store: {
         find: async (_tenant: string, category: string) => ({ rows: category === 'credential' ? wallet.map(row) : [] }),
+        load: async (_tenant: string, lookups: { id: string }[]) => lookups.map(({ id }) => wallet.filter((name) => name === id).map(row)),
         key: async () => ({ secret: Buffer.from(linkSecret) }),
       },
       ledger: () => ({
