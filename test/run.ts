@@ -47,6 +47,10 @@ export const LONG = [
   'test/rows/credentials.test.ts',
 ];
 
+/** How long a file may take; with --full, where a suite takes all its rounds. */
+const FILE_MS = 600_000;
+const FULL_FILE_MS = 7_200_000;
+
 /** The tests beside src that start no process, no database and no agent: all but the adapters'. They run in one process, in seconds. */
 export const isUnit = (file: string): boolean => file.startsWith('src/') && !file.startsWith('src/adapters/');
 
@@ -144,7 +148,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     files: (together ? [...files.filter((file) => !isUnit(file)), 'test/unit.ts'] : files).map((file) => join(ROOT, file)),
     // one more than the cores: much of a test is waiting
     concurrency: Math.max(2, availableParallelism() + 1),
-    timeout: watch ? undefined : 600_000,
+    timeout: watch ? undefined : full ? FULL_FILE_MS : FILE_MS,
     ...(name ? { testNamePatterns: name } : {}),
     watch,
   });
