@@ -103,6 +103,16 @@ export const MUTATIONS: readonly (Row & Breakable)[] = [
     mutation: { file: WORK, from: "if (write.kind === 'registry-put')", to: "if (write.kind === 'never')" },
     tests: [work('a registry whose tails file cannot be had: object')],
   },
+  {
+    id: 'A33-15',
+    text: 'an endorser by its flags has the role on connections on which nobody has set one',
+    mutation: {
+      file: 'src/protocols/endorsement/roles.ts',
+      from: "settings.endorsement.role === 'endorser' && jobs?.transaction_my_job === undefined",
+      to: "settings.endorsement.role === 'endorser' && jobs?.transaction_my_job === ENDORSER",
+    },
+    tests: [step('message request: is checked by itself, by the flag, though nobody has set a role')],
+  },
   // -- what an author checks
   {
     id: 'A33-20',

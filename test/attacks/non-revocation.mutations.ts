@@ -1,9 +1,11 @@
+import type { Breakable } from '../mutations.ts';
 import type { Row } from '../rows/rows.ts';
 
 const CHECKS = 'src/formats/non-revocation.ts';
 const PROOF = 'src/formats/anoncreds-proof.ts';
+const FORMATS = 'test/faults/revocation.test.ts';
 
-export const MUTATIONS: readonly Row[] = [
+export const MUTATIONS: readonly (Row & Breakable)[] = [
   {
     id: 'A21',
     text: 'every referent with an interval needs a proof of non-revocation, revealed or not',
@@ -60,5 +62,35 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A21-9',
     text: 'a number of a point is what its text says',
     mutation: { file: 'src/formats/anoncreds-points.ts', from: 'most === 0n || most > MOST || number > most * MODULUS', to: 'most > MOST' },
+  },
+  {
+    id: 'A21-10',
+    text: 'a time before the first list makes a proof false, and no exception',
+    mutation: {
+      file: 'src/formats/anoncreds-revocation.ts',
+      from: "error.code === 'ledger-none') throw error;",
+      to: "error.code === 'ledger-none' || error.code === 'status-none') throw error;",
+    },
+    tests: [[FORMATS, '[P13] a time before the first list is no exception']],
+  },
+  {
+    id: 'A21-11',
+    text: 'a holder shows nothing for a time before the first list, and its controller has the reason',
+    mutation: {
+      file: 'src/formats/anoncreds-revocation.ts',
+      from: "(error.code !== 'status-none' && error.code !== 'status-pruned')) throw error;",
+      to: "error.code !== 'status-pruned') throw error;",
+    },
+    tests: [[FORMATS, '[P13] a time before the first list is no exception']],
+  },
+  {
+    id: 'A21-12',
+    text: 'a witness is made once for all referents of one time, and kept',
+    mutation: {
+      file: 'src/formats/anoncreds-revocation.ts',
+      from: '  if (known?.time === time && known.status.accumulator === status.accumulator) return known.state;\n',
+      to: '',
+    },
+    tests: [[FORMATS, '[P11] one witness for many referents']],
   },
 ];

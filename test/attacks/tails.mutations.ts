@@ -35,4 +35,10 @@ export const MUTATIONS: readonly (Row & Breakable)[] = [
     mutation: { file: TAILS, from: 'bytes === undefined || faultOf(bytes, hash, size) === undefined', to: 'bytes !== null' },
     tests: [[TESTS, 'that was damaged on this machine is never handed out']],
   },
+  {
+    id: 'A31-6',
+    text: 'whoever wants a file that is on its way waits for it, and does not fetch it too',
+    mutation: { file: TAILS, from: '    fetching.set(hash, fetch);\n', to: '' },
+    tests: [[TESTS, '[P11] is fetched once for all who ask at the same time']],
+  },
 ];

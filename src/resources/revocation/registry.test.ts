@@ -309,6 +309,8 @@ table('revocation-registry', [
     command: 'retire',
     body: { cred_def_id: 'cd', state: 'full' },
     record: registry('full'),
+    loaded: credDef,
+    pages: uses([registry('active', { use: 'issuing' }, 'r2'), registry('active', { use: 'backup' }, 'r3')]),
     error: 'wrong-state',
   },
   {
