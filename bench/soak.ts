@@ -4,27 +4,27 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Body } from '../examples/demo/controller.ts';
+import { type Body, pause } from '../examples/demo/controller.ts';
 import { eachOf } from '../examples/demo/flow.ts';
 import { type LedgerFacts, type Network, ROLES, type Role, startLedger, startNetwork } from '../harness/network.ts';
 import { statusLog } from '../harness/status-log.ts';
 import { openStores } from '../harness/stores.ts';
-import { median, printTable, residentMiB } from './reference.ts';
+import { cpuSeconds, median, printTable, residentMiB } from './reference.ts';
 
 const BATCH = 100;
-/** Of each batch: how many are revoked by one call, and how many are presented, half of them revoked ones. */
-const REVOKED = 50;
-const PRESENTED = 20;
-const IN_FLIGHT = 8;
+/** Batches under way at once, and how much of each: one revokes or waits for a block while the other issues. */
+const BATCHES = 2;
+const IN_FLIGHT = 6;
 const SIZE = 1000;
 /** How much more memory an agent may have at the end than after a quarter of the run, in MiB. */
 const MORE_MIB = 48;
 /** How long nothing may come, in ms. */
 const PATIENCE_MS = 120_000;
-const HELP = `./flexid bench soak [--count 10000] [--minutes 30] [--store sqlite]
+const HELP = `./flexid bench soak [--count 10000] [--minutes 30] [--revoked 100] [--presented 100] [--store sqlite]
 
-Issues credentials that can be revoked, in batches of ${BATCH}; revokes ${REVOKED} of each by one call and presents ${PRESENTED}. It ends with the count or the time, whichever
-comes first. Then wallet and ledger must be equal, and the agents' memory flat. --store is sqlite or postgres.
+Issues credentials that can be revoked, in batches of ${BATCH}; revokes so many of each by one call, and presents so many: half of them after they are revoked, half
+while they are not. It ends with the count or the time, whichever comes first. Then wallet and ledger must be equal, and the agents' memory flat. --store is sqlite
+or postgres.
 `;
 
 interface Credential {
@@ -167,23 +167,76 @@ async function present({ call, next }: Stage, { verifying, credDefId }: Prepared
   return (verified === 'true') === !credential.revoked;
 }
 
-/** One batch. @returns its credentials, and how many verdicts were wrong */
-async function batch(stage: Stage, own: Prepared, from: number, count: number) {
+/** How much of each batch is revoked and presented. */
+interface Shares {
+  readonly revoked: number;
+  readonly presented: number;
+}
+
+interface Batch {
+  readonly credentials: Credential[];
+  readonly presented: number;
+  /** Verdicts that were. */
+  readonly wrong: number;
+}
+
+/** Until the clock has come to the last state of a registry: blocks within one second take the time of later ones. */
+async function reached(ledger: LedgerFacts, registry: string): Promise<void> {
+  const { time } = await statusLog(ledger, registry);
+  await pause(Math.max(0, time * 1000 - Date.now()));
+}
+
+/** One batch: half of what is presented is revoked then. Others are not revoked yet, or never. */
+async function batch(stage: Stage, own: Prepared, ledger: LedgerFacts, from: number, count: number, share: Shares): Promise<Batch> {
   const credentials: Credential[] = [];
   await eachOf(Array.from({ length: count }), IN_FLIGHT, async (_none, i) => {
     credentials.push(await issue(stage, own, from + i));
   });
-  const due = credentials.slice(0, Math.min(REVOKED, Math.ceil(count / 2)));
-  for (const { registry, index } of due)
+  const due = credentials.slice(0, Math.ceil((share.revoked * count) / BATCH));
+  const presented = Math.ceil((share.presented * count) / BATCH);
+  const late = due.slice(0, presented >> 1);
+  const good = [...credentials.slice(due.length), ...due.slice(late.length)].slice(0, presented - late.length);
+  let wrong = 0;
+  const show = (some: readonly Credential[]): Promise<void> =>
+    eachOf(some, IN_FLIGHT, async (one) => {
+      if (!(await present(stage, own, one))) wrong++;
+    });
+  await show(good.filter((one) => due.includes(one)));
+  await eachOf(due, IN_FLIGHT, async ({ registry, index }) => {
     await stage.call('issuer', '/anoncreds/revocation/revoke', { rev_reg_id: registry, cred_rev_id: String(index) });
+  });
   await stage.call('issuer', '/anoncreds/revocation/publish-revocations', {});
   for (const one of due) one.revoked = true;
-  const shown = [...due.slice(0, PRESENTED / 2), ...credentials.slice(due.length, due.length + PRESENTED / 2)];
-  let wrong = 0;
-  await eachOf(shown, IN_FLIGHT, async (one) => {
-    if (!(await present(stage, own, one))) wrong++;
-  });
-  return { credentials, wrong };
+  for (const registry of new Set(due.map((one) => one.registry))) await reached(ledger, registry);
+  await show([...late, ...good.filter((one) => !due.includes(one))]);
+  return { credentials, presented: late.length + good.length, wrong };
+}
+
+/** Batches, so many at once, until there are enough or the time is over. `done` is called after each. */
+async function batches(
+  count: number,
+  ms: number,
+  one: (from: number, size: number) => Promise<Batch>,
+  done: (all: { credentials: number; presented: number; seconds: number }) => void,
+) {
+  const all = { credentials: [] as Credential[], presented: 0, wrong: 0, seconds: 0 };
+  const start = performance.now();
+  let from = 0;
+  await Promise.all(
+    Array.from({ length: BATCHES }, async () => {
+      while (from < count && performance.now() < start + ms) {
+        const size = Math.min(BATCH, count - from);
+        from += size;
+        const { credentials, presented, wrong } = await one(from - size, size);
+        all.credentials.push(...credentials);
+        all.presented += presented;
+        all.wrong += wrong;
+        all.seconds = (performance.now() - start) / 1000;
+        done({ ...all, credentials: all.credentials.length });
+      }
+    }),
+  );
+  return all;
 }
 
 /** What of wallet and ledger is not what was issued and revoked. */
@@ -220,6 +273,8 @@ export async function run(args: readonly string[]): Promise<unknown> {
     options: {
       count: { type: 'string', default: '10000' },
       minutes: { type: 'string', default: '30' },
+      revoked: { type: 'string', default: String(BATCH) },
+      presented: { type: 'string', default: String(BATCH) },
       store: { type: 'string', default: 'sqlite' },
       help: { type: 'boolean' },
     },
@@ -230,6 +285,9 @@ export async function run(args: readonly string[]): Promise<unknown> {
   }
   const [count, minutes] = [Number(values.count), Number(values.minutes)];
   if (!Number.isInteger(count) || count < 1 || !(minutes > 0)) throw new Error('--count and --minutes take numbers above 0');
+  const share = { revoked: Number(values.revoked), presented: Number(values.presented) };
+  if (Object.values(share).some((part) => !Number.isInteger(part) || part < 0 || part > BATCH))
+    throw new Error(`--revoked and --presented take numbers from 0 to ${BATCH}`);
   const folder = mkdtempSync(join(tmpdir(), 'flexid-soak-'));
   const stores = await openStores(values.store, folder);
   const inbox = await startInbox();
@@ -237,40 +295,44 @@ export async function run(args: readonly string[]): Promise<unknown> {
   try {
     const ledger = await startLedger(folder);
     network = await startNetwork(folder, stores.of, undefined, { url: inbox.url, key: 'soak' }, false, ledger);
+    const { agents } = network;
     const stage = stageOf(network, inbox.next);
     const own = await prepared(stage);
-    const credentials: Credential[] = [];
     const memory: Record<Role, number>[] = [];
-    const [start, until] = [performance.now(), performance.now() + minutes * 60_000];
-    let wrong = 0;
-    while (credentials.length < count && performance.now() < until) {
-      const done = await batch(stage, own, credentials.length, Math.min(BATCH, count - credentials.length));
-      credentials.push(...done.credentials);
-      wrong += done.wrong;
-      memory.push(Object.fromEntries(ROLES.map((role) => [role, residentMiB(network!.agents[role].pid!)])) as Record<Role, number>);
-      process.stderr.write(`${credentials.length} of ${count}\r`);
-    }
-    const seconds = (performance.now() - start) / 1000;
+    const each = (of: (pid: number) => number): Record<Role, number> =>
+      Object.fromEntries(ROLES.map((role) => [role, of(agents[role].pid!)])) as Record<Role, number>;
+    const before = each(cpuSeconds);
+    const all = await batches(
+      count,
+      minutes * 60_000,
+      (from, size) => batch(stage, own, ledger, from, size, share),
+      ({ credentials, presented, seconds }) => {
+        memory.push(each(residentMiB));
+        process.stderr.write(`${credentials} of ${count} issued, ${presented} presented after ${seconds.toFixed(0)} s\n`);
+      },
+    );
+    const after = each(cpuSeconds);
+    const { credentials, presented, wrong, seconds } = all;
+    const revoked = credentials.filter((one) => one.revoked).length;
+    process.stdout.write(`${credentials.length} issued, ${revoked} revoked, ${presented} presented in ${seconds.toFixed(0)} s\n`);
     const quarter = Math.max(1, Math.floor(memory.length / 4));
     const of = (role: Role, rows: readonly Record<Role, number>[]): number => median(rows.map((row) => row[role]));
     const grown = ROLES.map((role) => ({
       role,
       before: of(role, memory.slice(quarter, 2 * quarter + 1)),
       after: of(role, memory.slice(-quarter)),
+      cpuMs: ((after[role] - before[role]) * 1000) / credentials.length,
     }));
-    process.stdout.write(
-      `${credentials.length} issued in ${seconds.toFixed(0)} s, ${credentials.filter(({ revoked }) => revoked).length} revoked\n`,
-    );
     printTable(
-      ['resident MiB', 'after a quarter', 'at the end'],
-      grown.map(({ role, before, after }) => [role, before, after]),
+      ['', 'MiB after a quarter', 'MiB at the end', 'CPU ms for each credential'],
+      grown.map((one) => [one.role, one.before, one.after, one.cpuMs]),
     );
     const failures = [
       ...(wrong > 0 ? [`${wrong} verdicts were wrong`] : []),
       ...(await differences(stage, ledger, credentials)),
-      ...grown.filter(({ before, after }) => after > before + MORE_MIB).map(({ role }) => `the memory of the ${role} grows`),
+      ...grown.filter((one) => one.after > one.before + MORE_MIB).map(({ role }) => `the memory of the ${role} grows`),
     ];
-    return { issued: credentials.length, seconds, memory: grown, failures };
+    return { issued: credentials.length, revoked, presented, seconds, agents: grown, failures };
   } finally {
     await network?.stop();
     await Promise.all([stores.stop(), inbox.close()]);

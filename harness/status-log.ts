@@ -17,11 +17,11 @@ const addressOf = (ledger: DevLedger): Exclude<DevLedger, Pick<LedgerFacts, 'fla
 
 /**
  * Reads the status log of a registry, past every agent.
- * @returns how many entries it has, the first state included, and the indices that its last state revokes
+ * @returns how many entries it has, the first state included, the indices that its last state revokes, and since when (unix seconds)
  */
-export async function statusLog(ledger: DevLedger, registry: string): Promise<{ entries: number; revoked: number[] }> {
+export async function statusLog(ledger: DevLedger, registry: string): Promise<{ entries: number; revoked: number[]; time: number }> {
   const { url: algodUrl, token, appId, genesisHash } = addressOf(ledger);
-  const { entries, status } = await algorandLedger({ algodUrl, token, appId, network: 'custom', genesisHash }).statusAt(
+  const { entries, status, time } = await algorandLedger({ algodUrl, token, appId, network: 'custom', genesisHash }).statusAt(
     registry,
     undefined,
     {
@@ -32,5 +32,5 @@ export async function statusLog(ledger: DevLedger, registry: string): Promise<{ 
   const revoked = Array.from({ length: bits.length * 8 }, (_none, index) => index).filter(
     (index) => ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0,
   );
-  return { entries, revoked };
+  return { entries, revoked, time };
 }
