@@ -69,76 +69,104 @@ export async function startLedger(folder: string): Promise<LedgerFacts & { reado
   };
 }
 
-export interface Mediator {
+/** An agent of which its program knows the admin API, the key of that, and where peers reach it. */
+export interface Started {
   readonly program: Program;
+  readonly controller: Controller;
+  /** The admin API. */
+  readonly url: string;
+  readonly key: string;
+  stop(): Promise<void>;
+}
+
+export interface AgentOptions {
+  readonly flags?: readonly string[];
+  /** Without one it writes to no ledger, and reads none. */
+  readonly ledger?: LedgerFacts;
+  /** Whether it may write, at the cost of the ledger's sponsor. */
+  readonly sponsored?: boolean;
+  /** Whether peers can reach it (default). Without that its admin port is the only one that it listens on. */
+  readonly reachable?: boolean;
+  /** Whether peers can also open WebSockets to it. */
+  readonly sockets?: boolean;
+  /** Host and port that peers are given, where these are not its own: those of a proxy before its port. */
+  readonly through?: (port: number) => Promise<string>;
+  /** One more receiver of its webhooks, with the key that it wants after a `#`. */
+  readonly webhooks?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** An agent as a process of its own, with its records in a file of its own. Everything listens on loopback only. */
+export async function startAgent(folder: string, webhooks: Webhooks, name: string, options: AgentOptions = {}): Promise<Started> {
+  const { flags = [], ledger, sponsored = false, reachable = true, sockets = false, through, webhooks: others, env = {} } = options;
+  const [admin, inbound, key] = [await freePort(), await freePort(), randomBytes(16).toString('hex')];
+  const url = `http://127.0.0.1:${admin}`;
+  const address = (await through?.(inbound)) ?? `127.0.0.1:${inbound}`;
+  const schemes = sockets ? ['http', 'ws'] : ['http'];
+  const reached = [
+    ...schemes.flatMap((scheme) => ['--inbound-transport', scheme, '127.0.0.1', String(inbound)]),
+    ...['--endpoint', ...schemes.map((scheme) => `${scheme}://${address}`)],
+  ];
+  const agent = program(
+    name,
+    folder,
+    'src/main.ts',
+    [
+      ...['start', '--label', name, '--admin', '127.0.0.1', String(admin), ...(reachable ? reached : [])],
+      ...['--webhook-url', `http://127.0.0.1:${webhooks.port}/${name}`, '--egress-allow', '127.0.0.0/8'],
+      ...['--store', `sqlite:${join(folder, `${name}.db`)}`, ...(ledger?.flags ?? ['--no-ledger']), ...flags],
+      ...(others ? ['--webhook-url', others] : []),
+    ],
+    () => answers(`${url}/status/ready`),
+    // keys and the words of the sponsor stand in no process list
+    { ACAPY_ADMIN_API_KEY: key, ...(sponsored && ledger ? { FLEXID_SPONSOR_MNEMONIC: ledger.sponsor } : {}), ...env },
+  );
+  const started = {
+    program: agent,
+    controller: webhooks.controller(name, url, { 'x-api-key': key }),
+    url,
+    key,
+    stop: () => agent.stop(),
+  };
+  try {
+    await agent.start();
+    return started;
+  } catch (error) {
+    await agent.stop();
+    throw error;
+  }
+}
+
+export interface Mediator extends Started {
   /** Whoever has it becomes a client. */
   readonly invitation: string;
 }
 
-/** An agent as a mediator, or as an agency: it takes mail for agents that nobody can reach, by HTTP and on WebSockets, and has its records in a file of its own. */
+/** An agent as a mediator, or as an agency: it takes mail for agents that nobody can reach, by HTTP and on WebSockets. */
 export async function startMediator(folder: string, webhooks: Webhooks, agency = false): Promise<Mediator> {
-  const [admin, inbound] = [await freePort(), await freePort()];
-  const key = randomBytes(16).toString('hex');
-  const url = `http://127.0.0.1:${admin}`;
-  const mediator = program(
-    'mediator',
-    folder,
-    'src/main.ts',
-    [
-      ...['start', '--label', 'demo mediator', '--admin', '127.0.0.1', String(admin), '--admin-api-key', key],
-      ...['--inbound-transport', 'http', '127.0.0.1', String(inbound), '--inbound-transport', 'ws', '127.0.0.1', String(inbound)],
-      ...['--endpoint', `http://127.0.0.1:${inbound}`, `ws://127.0.0.1:${inbound}`, '--egress-allow', '127.0.0.0/8'],
-      ...['--open-mediation', '--auto-accept-requests', '--no-ledger', '--anoncreds-workers', '1'],
-      ...['--store', `sqlite:${join(folder, 'mediator.db')}`, ...(agency ? ['--agency'] : [])],
-    ],
-    () => answers(`${url}/status/ready`),
-  );
-  try {
-    await mediator.start();
-    const operator = webhooks.controller('mediator', url, { 'x-api-key': key });
-    const made = await operator.post('/out-of-band/create-invitation?multi_use=true&auto_accept=true', {
-      handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
-    });
-    return { program: mediator, invitation: made.invitation_url };
-  } catch (error) {
-    await mediator.stop();
-    throw error;
-  }
+  const flags = ['--open-mediation', '--auto-accept-requests', '--anoncreds-workers', '1', ...(agency ? ['--agency'] : [])];
+  const mediator = await startAgent(folder, webhooks, 'mediator', { flags: ['--label', 'demo mediator', ...flags], sockets: true });
+  return { ...mediator, invitation: await invitationOf(mediator.controller) };
 }
 
-/** An agent that issues, with its records in a file of its own. */
-export async function startIssuer(
-  folder: string,
-  ledger: LedgerFacts,
-  webhooks: Webhooks,
-): Promise<{ readonly program: Program; readonly controller: Controller }> {
-  const [admin, inbound] = [await freePort(), await freePort()];
-  const key = randomBytes(16).toString('hex');
-  const url = `http://127.0.0.1:${admin}`;
-  const issuer = program(
-    'issuer',
-    folder,
-    'src/main.ts',
-    [
-      ...['start', '--label', 'demo issuer', '--admin', '127.0.0.1', String(admin), '--admin-api-key', key],
-      ...['--inbound-transport', 'http', '127.0.0.1', String(inbound), '--endpoint', `http://127.0.0.1:${inbound}`],
-      ...['--webhook-url', `http://127.0.0.1:${webhooks.port}/issuer#${key}`, '--egress-allow', '127.0.0.0/8'],
-      ...['--store', `sqlite:${join(folder, 'issuer.db')}`, '--preserve-exchange-records', ...AUTO.issuer, ...ledger.flags],
-    ],
-    () => answers(`${url}/status/ready`),
-    { FLEXID_SPONSOR_MNEMONIC: ledger.sponsor },
-  );
-  try {
-    await issuer.start();
-    return { program: issuer, controller: webhooks.controller('issuer', url, { 'x-api-key': key }) };
-  } catch (error) {
-    await issuer.stop();
-    throw error;
-  }
-}
+/** The URL of an invitation that any number of clients may use. */
+export const invitationOf = async (mediator: Controller): Promise<string> => {
+  const made = await mediator.post('/out-of-band/create-invitation?multi_use=true&auto_accept=true', {
+    handshake_protocols: ['https://didcomm.org/didexchange/1.1'],
+  });
+  return made.invitation_url;
+};
 
-/** Until the holder's mediator has granted: what the holder invites with before is for nobody. */
-async function granted(holder: Controller): Promise<void> {
+/** An agent that issues. */
+export const startIssuer = (folder: string, ledger: LedgerFacts, webhooks: Webhooks): Promise<Started> =>
+  startAgent(folder, webhooks, 'issuer', {
+    flags: ['--label', 'demo issuer', '--preserve-exchange-records', ...AUTO.issuer],
+    ledger,
+    sponsored: true,
+  });
+
+/** Waits until the mediator of an agent has granted: an invitation from before that is for nobody. */
+export async function granted(holder: Controller): Promise<void> {
   for (const began = Date.now(); Date.now() - began < PATIENCE_MS; ) {
     if ((await holder.get('/mediation/default-mediator')).state === 'granted') return;
     await pause(200);

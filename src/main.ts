@@ -5,6 +5,7 @@ import { ACAPY_VERSION, VERSION } from './version.ts';
 const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored on Algorand
 
   ./flexid demo               issue, present and verify credentials between three agents on a dev ledger
+  ./flexid example [NAME]     a use to start from: a sensor, a login and others (./flexid example --help)
   ./flexid start ...          run the agent (./flexid start --help)
   ./flexid start mediator ... run a mediator for wallets; prints its invitation (./flexid start mediator --help)
   ./flexid start agency ...   run a mediator with cloud agents for edge agents (./flexid start agency --help)
@@ -115,6 +116,7 @@ async function main(): Promise<void> {
       );
       return;
     case 'demo':
+    case 'example':
     case 'edge':
     case 'test':
     case 'bench':
@@ -123,6 +125,7 @@ async function main(): Promise<void> {
       // each of these is a program of its own beside src, which knows nothing of them
       const path = {
         demo: '../examples/demo/demo.ts',
+        example: '../examples/lib/example.ts',
         edge: '../edge/main.ts',
         test: '../test/run.ts',
         bench: '../bench/run.ts',

@@ -8,6 +8,8 @@ export interface Controller {
   get(path: string): Promise<Body>;
   /** A call that is said again under the same key when the agent went away in the middle of it: it has one effect. */
   post(path: string, body?: unknown): Promise<Body>;
+  put(path: string, body: unknown): Promise<Body>;
+  delete(path: string): Promise<Body>;
   /** Waits until a webhook of the topic says that. */
   event(topic: string, matches: (payload: Body) => boolean, what: string): Promise<Body>;
   readonly calls: number;
@@ -101,6 +103,8 @@ export async function startWebhooks(port = 0): Promise<Webhooks> {
         },
         get: (path) => call('GET', path, undefined),
         post: (path, body) => call('POST', path, body ?? {}),
+        put: (path, body) => call('PUT', path, body),
+        delete: (path) => call('DELETE', path, undefined),
         async event(topic, matches, what) {
           const began = Date.now();
           for (;;) {

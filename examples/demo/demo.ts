@@ -1,13 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import algosdk from 'algosdk';
 import { parse } from 'csv-parse/sync';
 import { type LedgerFacts, startNetwork } from '../../harness/network.ts';
-import { stopAll, unharmed } from '../../harness/processes.ts';
 import { openDatabase, openStores } from '../../harness/stores.ts';
+import { createScreen, type Screen } from '../lib/screen.ts';
+import { type Open, onStage } from '../lib/stage.ts';
 import { pause } from './controller.ts';
 import { runEdges } from './edges.ts';
 import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Step, type Table, type Watcher } from './flow.ts';
@@ -113,25 +112,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 2;
   }
 
-  const folder = values.keep ? resolve(values.keep) : mkdtempSync(join(tmpdir(), 'flexid-demo-'));
-  if (values.keep) mkdirSync(folder, { recursive: true });
   const screen = createScreen();
-  // what is made, or on its way, when the end comes; in the order in which it was begun
-  const opened: Promise<{ stop(): Promise<void> }>[] = [];
-  const open = async <T extends { stop(): Promise<void> }>(making: Promise<T>): Promise<T> => {
-    opened.unshift(making);
-    return await making;
-  };
-  let interrupted = false;
-  let interrupt = (): void => {};
-  const interruption = new Promise<never>((_resolve, reject) => {
-    interrupt = () => {
-      interrupted = true;
-      reject(new Error('interrupted'));
-    };
-  });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
-  try {
+  return await onStage('demo', values.keep, async ({ folder, open }) => {
     screen.begin('start');
     const run = values.owner
       ? runOwned(folder, values.keep, screen, open)
@@ -142,24 +124,10 @@ export async function main(argv: readonly string[]): Promise<number> {
           : shared
             ? runShared(table, { ...shared, folder }, values, screen, open)
             : runThree(table, { ...values, protocol, external }, folder, screen, open);
-    // a process that dies is the reason, not what it no longer answers
-    const right = await Promise.race([run, unharmed, interruption]);
+    const right = await run.finally(screen.end);
     process.stdout.write(`verified: ${right}\n`);
-    return right ? 0 : 1;
-  } catch (error) {
-    screen.end();
-    if (interrupted) return 130;
-    process.stderr.write(`\nflexid demo failed at: ${(error as Error).message}\n`);
-    if (!values.keep) process.stderr.write('Run it with --keep DIR to look at the logs.\n');
-    return 1;
-  } finally {
-    await stopAll();
-    for (const one of opened) await one.then((it) => it.stop()).catch(() => {});
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
-    if (!values.keep) rmSync(folder, { recursive: true, force: true });
-    // a part of the run that was interrupted may still wait for something
-    if (interrupted) process.exit(130);
-  }
+    return right;
+  });
 }
 
 /** A node that is there already, and what its sponsor holds in microALGO. */
@@ -189,9 +157,6 @@ function ledgerFrom(url: string, env: Readonly<Record<string, string | undefined
     },
   };
 }
-
-type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
-type Screen = ReturnType<typeof createScreen>;
 
 /** An issuer that is driven by messages alone. @returns whether the presentation was verified */
 async function runOwned(folder: string, keep: string | undefined, screen: Screen, open: Open): Promise<boolean> {
@@ -366,36 +331,4 @@ function readTable(path: string, limit: string | undefined): Table {
   const columns = Object.keys(rows[0]!);
   if (columns.some((name) => name === '')) throw new Error(`--input ${path}: a column has no name`);
   return { columns, rows: rows.slice(0, count) };
-}
-
-/** One line per step with its time; a bar while rows run, on a terminal only. */
-function createScreen() {
-  let since = performance.now();
-  const terminal = process.stdout.isTTY === true;
-  const clear = (): void => {
-    if (terminal) process.stdout.write('\r\x1b[K');
-  };
-  return {
-    begin: (_step: string): void => {
-      since = performance.now();
-    },
-    line(step: string, made: string): void {
-      clear();
-      const now = performance.now();
-      process.stdout.write(`${((now - since) / 1000).toFixed(2).padStart(7)} s  ${step.padEnd(36)} ${made}\n`);
-      since = now;
-    },
-    row(done: number, total: number): void {
-      const width = 30;
-      const full = Math.round((done / total) * width);
-      const bar = `           [${'#'.repeat(full)}${'.'.repeat(width - full)}] ${done}/${total}`;
-      if (terminal) process.stdout.write(`\r\x1b[K${bar}`);
-      else if (total > 1 && (done === total || done % Math.max(1, Math.floor(total / 4)) === 0)) process.stdout.write(`${bar}\n`);
-    },
-    end: clear,
-    table(rows: readonly (readonly [string, string])[]): void {
-      const width = Math.max(...rows.map(([name]) => name.length));
-      process.stdout.write(`\n${rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n')}\n\n`);
-    },
-  };
 }

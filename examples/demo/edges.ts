@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type EdgeRun, runEdge } from '../../harness/edge.ts';
 import { startIssuer, startLedger, startMediator } from '../../harness/network.ts';
 import type { Program } from '../../harness/processes.ts';
+import type { Open } from '../lib/stage.ts';
 import { type Body, type Controller, pause, startWebhooks } from './controller.ts';
 import { anchor, type Step } from './flow.ts';
 
@@ -10,8 +11,6 @@ import { anchor, type Step } from './flow.ts';
 /** How long the agency stays dead. */
 const DEAD_MS = 2000;
 const VALUES = { name: 'Alice Adams', degree: 'MSc', age: '30' };
-
-type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
 
 export interface EdgesOutcome {
   readonly right: boolean;
@@ -26,11 +25,11 @@ export async function runEdges(folder: string, step: Step, open: Open): Promise<
     return [facts, `${facts.url}, app ${facts.app}`];
   });
   const mailbox = await step('start the agency', async () => {
-    const made = await open(startMediator(folder, webhooks, true).then((one) => ({ ...one, stop: () => one.program.stop() })));
+    const made = await open(startMediator(folder, webhooks, true));
     return [made, `pid ${made.program.pid}`];
   });
   const issuer = await step('start the issuer', async () => {
-    const made = await open(startIssuer(folder, ledger, webhooks).then((one) => ({ ...one, stop: () => one.program.stop() })));
+    const made = await open(startIssuer(folder, ledger, webhooks));
     return [made.controller, `pid ${made.program.pid}`];
   });
   const { credDefId } = await anchor(issuer, Object.keys(VALUES), step);

@@ -120,6 +120,7 @@ export async function anchor(
   columns: readonly string[],
   step: Step,
   revocable: Revocable = false,
+  name = 'graduate',
 ): Promise<Pick<Prepared, 'schemaId' | 'credDefId'>> {
   const did = await step('create the issuer DID', async () => {
     const { result } = await issuer.post('/wallet/did/create', { method: 'algo' });
@@ -131,7 +132,7 @@ export async function anchor(
     return [did, did];
   });
   const schemaId = await step('register the schema', async () => {
-    const schema = { issuerId: did, name: 'graduate', version: '1.0', attrNames: [...columns] };
+    const schema = { issuerId: did, name, version: '1.0', attrNames: [...columns] };
     const { schema_id } = await finished(() => issuer.post('/anoncreds/schema', { schema }), 'schema_state');
     return [schema_id as string, schema_id];
   });
@@ -177,8 +178,8 @@ const invite: Readonly<Record<Protocol, (inviter: Controller, holder: Controller
 
 /** Issues one credential of a row. @returns its id in the holder's wallet */
 export async function issueOne(
-  { issuer, holder }: Controllers,
-  prepared: Prepared,
+  { issuer, holder }: Pick<Controllers, 'issuer' | 'holder'>,
+  prepared: Pick<Prepared, 'issuerConnection' | 'credDefId'>,
   row: Readonly<Record<string, string>>,
 ): Promise<string> {
   const offer = await issuer.post('/issue-credential-2.0/send', {

@@ -4,6 +4,7 @@ import { type Commanded, CommandFailed, startCommanded } from '../../harness/lin
 import type { StoreOf } from '../../harness/network.ts';
 import { bringPackages } from '../../harness/packages.ts';
 import { answers, freePort, type Program, program } from '../../harness/processes.ts';
+import type { Open } from '../lib/stage.ts';
 import { type Body, type Controller, startWebhooks } from './controller.ts';
 import type { Watcher } from './flow.ts';
 
@@ -21,8 +22,6 @@ interface Opened {
   readonly admin: string;
   readonly key: string;
 }
-
-type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
 
 /**
  * A person's playlist in a vault of the person's cloud agent, and a music service that reads it while the person's device is off. Four processes: the cloud agent, the

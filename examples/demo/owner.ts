@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startLedger } from '../../harness/network.ts';
 import { ADMIN, createOwner, type Owner } from '../../harness/owner.ts';
 import { answers, freePort, program } from '../../harness/processes.ts';
+import type { Open } from '../lib/stage.ts';
 import { type Body, type Controller, pause, startWebhooks } from './controller.ts';
 
 /** The demo of an owner: an issuer without an admin API, whose one port is that of messages, driven by its owner over that port alone. */
@@ -12,8 +13,6 @@ export interface OwnerOutcome {
   readonly facts: readonly (readonly [string, string])[];
 }
 
-/** Registers a part of the demo, which is stopped at its end. */
-type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
 type Step = (step: string, made: string) => void;
 
 const COLUMNS = { full_name: 'Amara Okafor', graduation_year: '2021' };

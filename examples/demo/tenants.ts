@@ -108,7 +108,7 @@ export async function runTenants(table: Table, options: TenantsOptions, watcher:
     await each(
       'issue a credential to each',
       async (index) => {
-        issued[index] = await issueOne({ issuer, holder: wallets[index]!, verifier }, prepared[index]!, rowOf(index));
+        issued[index] = await issueOne({ issuer, holder: wallets[index]! }, prepared[index]!, rowOf(index));
         if (++count !== killAt) return;
         killed = `${victim.name}, pid ${victim.pid}, after ${count} credentials`;
         await victim.kill();

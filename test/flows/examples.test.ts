@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { checkOf, examples } from '../../examples/lib/example.ts';
+import { createKit } from '../../examples/lib/kit.ts';
+import { createStack, onStage } from '../../examples/lib/stage.ts';
+import { type LedgerFacts, startLedger } from '../../harness/network.ts';
+
+/** The checks of all examples, on one ledger; \`./flexid example NAME --check\` gives each one of its own. */
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const LIMIT = { timeout: 580_000 };
+const folder = mkdtempSync(join(tmpdir(), 'flexid-examples-'));
+const shared = createStack();
+let ledger: LedgerFacts;
+
+before(async () => {
+  const made = await shared.open(startLedger(folder).then((one) => ({ ...one, stop: () => one.program.stop() })));
+  ledger = made;
+});
+after(async () => {
+  await shared.stop();
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+});
+
+const checked = new Set<string>();
+/** The check of an example. */
+function passes(name: string): (t: TestContext) => Promise<void> {
+  checked.add(name);
+  return async (t) => {
+    const { open, stop } = createStack();
+    const screen = { begin: () => {}, line: (what: string, detail: string) => t.diagnostic(`${what}: ${detail}`) };
+    try {
+      const check = await checkOf(name);
+      const own = mkdtempSync(join(folder, `${name}-`));
+      await check(createKit({ folder: own, open }, screen, process.env.FLEXID_FULL === '1', ledger));
+    } finally {
+      await stop();
+    }
+  };
+}
+
+test('[S1-34] a device that nobody can reach, and whose readings come once and in order', LIMIT, passes('sensor'));
+
+/** \`./flexid example ...\`. @returns its exit code and outputs */
+const example = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, 'example', ...args], LIMIT, (error, out, err) => {
+      resolve({ code: error ? Number(error.code) : 0, out, err });
+    });
+  });
+
+test('./flexid example lists what there is, each of which is checked here, and refuses other names and flags', async () => {
+  const [list, unknown, flag] = await Promise.all([example(), example('nothing'), example('--fast')]);
+  assert.equal(list.code, 0, list.err);
+  for (const [name, what] of examples()) assert.ok(list.out.includes(name) && list.out.includes(what), name);
+  assert.deepEqual([...checked].sort(), [...examples().keys()]);
+  assert.deepEqual([unknown.code, flag.code], [2, 2]);
+  assert.match(unknown.err, /^flexid example: no example nothing: .*sensor/);
+});
+
+test('a step that fails is named, with exit code 1', async (t) => {
+  const written: string[] = [];
+  t.mock.method(process.stderr, 'write', (text: string) => written.push(text) > 0);
+  const code = await onStage('example none', undefined, async () => {
+    throw new Error('take a reading: too cold');
+  });
+  t.mock.reset();
+  assert.equal(code, 1);
+  assert.match(written.join(''), /^\nflexid example none failed at: take a reading: too cold\n/);
+});
