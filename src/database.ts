@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { openPostgres } from './adapters/postgres/postgres.ts';
 import { rotatePostgres } from './adapters/postgres/rotate.ts';
 import { rotateSqlite } from './adapters/sqlite/rotate.ts';
-import { openSqlite } from './adapters/sqlite/sqlite.ts';
+import { openSqlite, repageSqlite } from './adapters/sqlite/sqlite.ts';
 import type { Config } from './config/settings.ts';
 import { ConfigError } from './config/values.ts';
 import type { Log } from './ports/log.ts';
@@ -62,6 +63,12 @@ export async function openDatabase(config: Config, log: Log, damaged?: (what: st
       damaged,
     });
   throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);
+}
+
+/** Gives an SQLite file of an earlier version the pages of this one; whether it had others. */
+export function repage(config: Config): boolean {
+  const file = fileOf(config);
+  return file !== undefined && existsSync(file) && repageSqlite(file);
 }
 
 /** The wallet of the operator; with `--recreate-wallet` a new one in the place of the one that is there. @throws ConfigError where that would erase more */

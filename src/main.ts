@@ -11,7 +11,7 @@ const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored 
   ./flexid start agency ...   run a mediator with cloud agents for edge agents (./flexid start agency --help)
   ./flexid edge [verb]        a wallet in a terminal (./flexid edge --help)
   ./flexid provision ...      create the database and, with --seed, the DID; takes the flags of start
-  ./flexid upgrade ...        bring the database to this version's schema; takes the flags of start
+  ./flexid upgrade ...        bring the database to this version's schema and pages; takes the flags of start
   ./flexid rotate-key ...     put --new-wallet-key in the place of the wallet key; takes the flags of start
   ./flexid export FILE ...    write a backup of all wallets, or of one, encrypted for 24 words (./flexid export --help)
   ./flexid import FILE ...    read a backup into a store that is new, or a wallet into an instance
@@ -64,6 +64,10 @@ async function configured(command: string, argv: readonly string[]) {
 /** Creates or migrates the database, then ends. */
 async function provision(command: 'provision' | 'upgrade', argv: readonly string[]): Promise<void> {
   const { config, log, app } = await configured(command, argv);
+  if (command === 'upgrade') {
+    const { repage } = await import('./database.ts');
+    if (repage(config)) log.info({}, 'the database file has pages of 4 KiB now');
+  }
   const did = await app.provision(command === 'upgrade' ? { ...config, seed: undefined } : config, log);
   log.info(did ? { did } : {}, command === 'upgrade' ? 'the database has the schema of this version' : 'the database is there');
 }

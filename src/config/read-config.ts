@@ -100,7 +100,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   export: 'Writes a backup; then ends. Takes the flags of start.',
   import: 'Reads a backup; then ends. Takes the flags of start.',
   'rotate-key': 'Puts a new wallet key in the place of the present one; then ends. Takes the flags of start.',
-  upgrade: "Brings the database to this version's schema; then ends. Takes the flags of start.",
+  upgrade: "Brings the database to this version's schema, and an SQLite file to its size of pages; then ends. Takes the flags of start.",
 };
 
 function createParser(command: string): ArgumentParser {

@@ -21,7 +21,7 @@ import { AppError } from '../../errors.ts';
 import { storeSuite } from '../../ports/store.conformance.ts';
 import type { Database } from '../../ports/store.ts';
 import { newWalletKey } from '../../vault/master.ts';
-import { openSqlite } from './sqlite.ts';
+import { openSqlite, repageSqlite } from './sqlite.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'flexid-sqlite-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -145,6 +145,22 @@ describe('SQLite file', () => {
     writeFileSync(path, Buffer.alloc(40_000, 'not a database '));
     await assert.rejects(openSqlite({ path }), failsWith('store-corrupt', /damaged/));
     await assert.rejects(openSqlite({ path: join(path, 'inside-a-file.db') }), failsWith('store-unavailable'));
+  });
+
+  it('writes a file with other pages anew, with all that is in it', async () => {
+    const path = freshPath();
+    behind(path, (raw) => raw.exec('PRAGMA page_size = 16384; CREATE TABLE before (x)'));
+    const db = await openSqlite({ path });
+    await db.admin.ensureTenant('t', 'x');
+    for (let i = 0; i < 50; i++) await db.store.commit('t', { records: [connection(`r${i}`, { text: 'x'.repeat(3000) })] });
+    assert.throws(() => repageSqlite(path), failsWith('store-locked'));
+    await db.admin.close();
+    assert.equal(repageSqlite(path), true);
+    assert.equal(repageSqlite(path), false);
+    behind(path, (raw) => assert.deepEqual({ ...raw.prepare('PRAGMA page_size').get() }, { page_size: 4096 }));
+    const again = await openSqlite({ path });
+    assert.equal((await again.store.find('t', 'connection', { limit: 100 })).rows.length, 50);
+    await again.admin.close();
   });
 
   it('has one sentence for a damaged page', async () => {

@@ -62,6 +62,32 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   }
 }
 
+const numberOf = (db: DatabaseSync, pragma: string): number => Number(Object.values(db.prepare(`PRAGMA ${pragma}`).get()!)[0]);
+/** The size of a file's pages, which is that of the version that made it. */
+const pageBytes = (db: DatabaseSync): number => numberOf(db, 'page_size');
+
+/**
+ * Writes a database of an earlier version anew with pages of this version's size; whether it had others. The file is whole at every moment.
+ * @throws AppError as `openSqlite`, `store-full` where there is no room for a second copy of the file meanwhile
+ */
+export function repageSqlite(given: string): boolean {
+  const path = prepared(given);
+  const unlock = lockFile(path);
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: 2000 });
+    if (pageBytes(db) === PAGE_BYTES || numberOf(db, 'page_count') === 0) return false;
+    // the size of pages changes outside of WAL alone
+    db.exec(`PRAGMA journal_mode = DELETE; PRAGMA page_size = ${PAGE_BYTES}; VACUUM; PRAGMA journal_mode = WAL`);
+    return true;
+  } catch (error) {
+    throw sqliteError(error);
+  } finally {
+    db?.close();
+    unlock();
+  }
+}
+
 function prepared(path: string): string {
   try {
     return preparedPath(path);
@@ -113,7 +139,7 @@ function createDatabase(
   const read = async <T>(run: () => T): Promise<T> => readNow(run);
   const tenants = sqliteTenants({ db, master, batch, readNow });
   const tenantById = tenants.byId;
-  const upkeep = sqliteUpkeep({ db, batch, read, pageBytes: PAGE_BYTES });
+  const upkeep = sqliteUpkeep({ db, batch, read, pageBytes: pageBytes(db) });
 
   async function commit(tenant: string, what: Commit): Promise<void> {
     // sealed before the batch begins, so that the transaction only writes; queued before this call returns, so that commits keep the order of their calls
