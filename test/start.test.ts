@@ -7,13 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { TEST_MS } from './support/waiting.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'flexid-start-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 const run = (...args: string[]) =>
-  spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: folder }, timeout: 120_000 });
+  spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: folder }, timeout: TEST_MS });
 const ADMIN = ['--admin', '127.0.0.1', '0', '--admin-insecure-mode'];
 const ledger = ['--algod-url', 'http://127.0.0.1:1', '--algorand-app-id', '1'];
 

@@ -12,6 +12,7 @@ import { startAgency, startEdge, type TestAgency, type TestEdge } from '../suppo
 import { type Body, connect, createWorld, freePort, type TestAgent, until } from '../support/agents.ts';
 import { byExtent } from '../support/extent.ts';
 import { auth, type Link, type Peer2018, proofRequest, seal, startPeer2018, typeOf } from '../support/peer-2018.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** An agency that is robbed, killed, or does harm itself: what it has, what it loses, and what it can do. */
 
@@ -116,7 +117,7 @@ for (const [name, kindOf] of [
   ['PostgreSQL', postgresKind],
 ] as const) {
   describe(`an agency on ${name}`, () => {
-    test('[S2-32] [S2-43] its store and all of its keys open nothing of what it keeps or sends on', { timeout: 300_000 }, async () => {
+    test('[S2-32] [S2-43] its store and all of its keys open nothing of what it keeps or sends on', { timeout: TEST_MS }, async () => {
       const kind = await kindOf();
       const agency = await startAgency(world, `robbed-${name}`, { flags: kind.flags, noWebhook: true });
       const edge = await startEdge(world, `edge-of-${name}`, agency);
@@ -227,7 +228,7 @@ describe('an agency that does harm', () => {
   });
 });
 
-test('[S2-31] posts to two replicas of an agency, of which one is killed, are kept once each', { timeout: 590_000 }, async () => {
+test('[S2-31] posts to two replicas of an agency, of which one is killed, are kept once each', { timeout: TEST_MS }, async () => {
   const server = await startPostgres();
   world.defer(() => server.stop());
   const folder = world.folder;

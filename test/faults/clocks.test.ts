@@ -12,6 +12,7 @@ import { type Replicas, startReplicas, type Tenant } from '../../harness/replica
 import { startPostgres } from '../postgres.ts';
 import { type Body, until, waiting } from '../support/agents.ts';
 import { eventsOf } from '../support/flows.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** Two agents on one database whose machines' clocks are ten minutes apart, each way from the truth. */
 
@@ -82,7 +83,7 @@ test('/ws of either shows the events of both', async () => {
   }
 });
 
-test('a job that is tried again is tried again in its time, by whichever agent', { timeout: 590_000 }, async () => {
+test('a job that is tried again is tried again in its time, by whichever agent', { timeout: TEST_MS }, async () => {
   const tries = new Map<string, number>();
   const server = createServer((request, response) => {
     const id = String(request.headers['x-event-id']);

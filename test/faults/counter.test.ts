@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type PostgresServer, startPostgres } from '../../src/adapters/postgres/embedded.ts';
 import { openPostgres } from '../../src/adapters/postgres/postgres.ts';
 import { newWalletKey } from '../../src/vault/master.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const SCRIPT = fileURLToPath(new URL('../support/allocating.ts', import.meta.url));
 const TENANT = 'issuer';
@@ -19,7 +20,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-test('three processes, of which one after the other is killed, take each of 10,000 numbers once', { timeout: 300_000 }, async () => {
+test('three processes, of which one after the other is killed, take each of 10,000 numbers once', { timeout: TEST_MS }, async () => {
   const masterKey = newWalletKey();
   const db = await openPostgres({ url: server.url, masterKey });
   await db.admin.ensureTenant(TENANT, TENANT);

@@ -11,7 +11,7 @@ import { startInside } from '../rows/inside.ts';
 import { type Body, HANDSHAKE } from '../support/agents.ts';
 import { byExtent, STORES } from '../support/extent.ts';
 import { makeKey, randomNonce, typeOf } from '../support/peer-2018.ts';
-import { until } from '../support/waiting.ts';
+import { TEST_MS, until } from '../support/waiting.ts';
 
 /** Decisions that outlive processes, on both stores; and a wallet that nobody decides for. */
 
@@ -45,7 +45,7 @@ const killAll = async ({ agents }: Replicas): Promise<void> => {
 const KINDS = byExtent<readonly (typeof STORES)[number][]>(['sqlite'], STORES);
 for (const kind of KINDS)
   test(`kill -9 between the question and the answer, and before the deadline: neither is lost (${kind})`, {
-    timeout: 240_000,
+    timeout: TEST_MS,
   }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'flexid-decisions-'));
     undo.push(() => rmSync(folder, { recursive: true, force: true }));

@@ -7,12 +7,13 @@ import { type Body, HANDSHAKE } from '../support/agents.ts';
 import { byFull } from '../support/extent.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
 import { message, requestFor, serviceOf, startStranger } from '../support/stranger.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const ROUNDS = byFull(6, 25);
 const ROUNDS_2018 = byFull(3, 6);
 const AT_ONCE = 4;
 
-test('kill -9 right after a 202, again and again: every message that was answered is there, once', { timeout: 590_000 }, async () => {
+test('kill -9 right after a 202, again and again: every message that was answered is there, once', { timeout: TEST_MS }, async () => {
   const agent = await startBenchAgent(undefined);
   const stranger = await startStranger();
   const call = async (method: string, path: string, body?: object): Promise<Body> => {
@@ -66,7 +67,7 @@ test('kill -9 right after a 202, again and again: every message that was answere
   }
 });
 
-test('[D-12] the same of payloads of the 2018 Agent Protocol', { timeout: 590_000 }, async () => {
+test('[D-12] the same of payloads of the 2018 Agent Protocol', { timeout: TEST_MS }, async () => {
   const agent = await startBenchAgent(undefined, ['--legacy', 'on', '--no-ledger']);
   const peer = await startPeer2018();
   const get = async (path: string): Promise<Body> =>

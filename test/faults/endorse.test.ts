@@ -9,6 +9,7 @@ import { type Body, type Controller, pause, startWebhooks } from '../../examples
 import { startLedger } from '../../harness/network.ts';
 import { answers, freePort, type Program, program } from '../../harness/processes.ts';
 import { byFull } from '../support/extent.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** An author and its endorser as processes, of which one dies at moments of a write. */
 
@@ -27,7 +28,7 @@ const until = async <T>(look: () => Promise<T | undefined | false>, what: string
 };
 
 test('kill -9 of the author and of the endorser at every step: each write lands once and is acknowledged', {
-  timeout: 590_000,
+  timeout: TEST_MS,
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-endorse-'));
   const running: Program[] = [];

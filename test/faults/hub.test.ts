@@ -26,6 +26,7 @@ import {
   send,
   signed,
 } from '../support/hub.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** Vaults on both stores: SQLite in one process, PostgreSQL with two of them behind a proxy. */
 
@@ -234,7 +235,7 @@ for (const kind of STORES) {
   });
 
   test(`[S2-53] ${kind}: kill -9 in a stream loses no chunk that was answered, and a stream that is revoked ends`, {
-    timeout: 120_000,
+    timeout: TEST_MS,
   }, async () => {
     const hub = hubs[kind];
     const [owner, service] = [newCaller(), newCaller()];

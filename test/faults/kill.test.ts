@@ -9,6 +9,7 @@ import { runFlow, type Table } from '../../examples/demo/flow.ts';
 import { type Network, ROLES, startNetwork } from '../../harness/network.ts';
 import { openStores } from '../../harness/stores.ts';
 import { isFull, STORES } from '../support/extent.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const TABLE: Table = {
   columns: ['full_name', 'graduation_year'],
@@ -101,7 +102,7 @@ async function assertNothingTwice(network: Network): Promise<void> {
 
 for (const store of STORES) {
   test(`on ${store}, kill -9 of one process after the other, one in every step: the flow finishes and nothing is there twice`, {
-    timeout: 590_000,
+    timeout: TEST_MS,
   }, async () => {
     await runWithKills({ victims: VICTIMS, every: 1, store }, async (network, kills) => {
       assert.deepEqual(new Set(kills), new Set(VICTIMS), `${kills.length} kills`);
@@ -110,7 +111,7 @@ for (const store of STORES) {
   });
 
   for (const victim of isFull ? VICTIMS : []) {
-    test(`on ${store}, kill -9 of the ${victim} in every step: the same`, { timeout: 590_000 }, async () => {
+    test(`on ${store}, kill -9 of the ${victim} in every step: the same`, { timeout: TEST_MS }, async () => {
       await runWithKills({ victims: [victim], every: 1, store }, async (network, kills) => {
         assert.ok(kills.length >= 8, `only ${kills.length} kills`);
         await assertNothingTwice(network);

@@ -13,7 +13,7 @@ import { wrapForward } from '../../src/didcomm/forward.ts';
 import { startPostgres } from '../postgres.ts';
 import { type Body, createWorld, freePort, startReceiver, type TestAgent } from '../support/agents.ts';
 import { byExtent } from '../support/extent.ts';
-import { until } from '../support/waiting.ts';
+import { CALL_MS, TEST_MS, until } from '../support/waiting.ts';
 import { type Line, type Mediating, openLine, type Wallet, walletsOf } from '../support/wallet.ts';
 
 /** Mediators that are killed, replicas of them, and peers that do harm. */
@@ -53,7 +53,7 @@ async function mediatorAt(name: string, folder: string, store: readonly string[]
         method: 'POST',
         headers: { 'x-api-key': key, 'content-type': 'application/json' },
         body: JSON.stringify(body ?? {}),
-        signal: AbortSignal.timeout(20_000),
+        signal: AbortSignal.timeout(CALL_MS),
       });
       if (!answer.ok) throw new Error(`${path} answered ${answer.status} ${await answer.text()}`);
       return (await answer.json()) as Body;
@@ -165,7 +165,7 @@ const FORWARDS = byExtent(400, 1000);
 const BETWEEN_KILLS = FORWARDS * 0.3;
 
 for (const [mode, ask] of MODES) {
-  test(`kill -9 of a mediator amid many forwards, ${mode}: all come, in their order`, { timeout: 590_000 }, async () => {
+  test(`kill -9 of a mediator amid many forwards, ${mode}: all come, in their order`, { timeout: TEST_MS }, async () => {
     const folder = folderOf();
     const mediator = await mediatorAt(`killed-${mode}`, folder, ['--store', `sqlite:${join(folder, 'mediator.db')}`]);
     const phone = await wallet(mediator);
@@ -244,7 +244,7 @@ describe('two replicas', () => {
     }
   }
 
-  test('mail that comes to one goes on the socket at the other at once', { timeout: 590_000 }, async () => {
+  test('mail that comes to one goes on the socket at the other at once', { timeout: TEST_MS }, async () => {
     const phone = await wallet(one!);
     const open = await line(phone, { url: other!.inbound });
     await open.ask(PING);
@@ -254,7 +254,7 @@ describe('two replicas', () => {
     }
   });
 
-  test('a hint that is lost, since the replica with the socket heard nothing just then, loses no mail', { timeout: 590_000 }, async () => {
+  test('a hint that is lost, since the replica with the socket heard nothing just then, loses no mail', { timeout: TEST_MS }, async () => {
     const phone = await wallet(one!);
     const open = await line(phone, { url: other!.inbound });
     await open.ask(PING);
@@ -274,7 +274,7 @@ describe('two replicas', () => {
   });
 
   test('[S2-31] a message that senders post to both, again until it is accepted, is there once though one of them is killed', {
-    timeout: 590_000,
+    timeout: TEST_MS,
   }, async () => {
     const phone = await wallet(one!);
     let turn = 0;
@@ -299,7 +299,7 @@ describe('two replicas', () => {
     await other!.process.start();
   });
 
-  test('when the one with the socket is killed, the rest comes by the first, in order', { timeout: 590_000 }, async () => {
+  test('when the one with the socket is killed, the rest comes by the first, in order', { timeout: TEST_MS }, async () => {
     const phone = await wallet(one!);
     let at = other!;
     const reader = persistent(
@@ -350,7 +350,7 @@ describe('peers that do harm slow down nobody else', () => {
     assert.equal(open.ws.readyState, WebSocket.OPEN);
   }
 
-  test('a client that never reads keeps its mail, and costs no memory for it', { timeout: 590_000 }, async () => {
+  test('a client that never reads keeps its mail, and costs no memory for it', { timeout: TEST_MS }, async () => {
     const deaf = await wallet(mediator);
     const stuck = await line(deaf);
     stuck.say(PING, { response_requested: false });
@@ -371,7 +371,7 @@ describe('peers that do harm slow down nobody else', () => {
   });
 
   for (const [mode, ask] of MODES) {
-    test(`a client that vanishes with frames unread gets them again,  ${mode}`, { timeout: 590_000 }, async () => {
+    test(`a client that vanishes with frames unread gets them again,  ${mode}`, { timeout: TEST_MS }, async () => {
       const phone = await wallet(mediator);
       const texts = Array.from({ length: 30 }, (_, i) => `unread ${i}`);
       const gone = await line(phone);
@@ -394,7 +394,7 @@ describe('peers that do harm slow down nobody else', () => {
     });
   }
 
-  test('sockets without a word, and with half a handshake', { timeout: 590_000 }, async () => {
+  test('sockets without a word, and with half a handshake', { timeout: TEST_MS }, async () => {
     const { port } = new URL(mediator.inbound);
     const silent = Array.from({ length: 200 }, () => tcp(Number(port), '127.0.0.1'));
     for (const socket of silent) {
@@ -407,7 +407,7 @@ describe('peers that do harm slow down nobody else', () => {
     for (const socket of silent) socket.destroy();
   });
 
-  test('rubbish ends its own socket', { timeout: 590_000 }, async () => {
+  test('rubbish ends its own socket', { timeout: TEST_MS }, async () => {
     const rubbish = new WebSocket(mediator.inbound.replace('http', 'ws'));
     world.defer(() => rubbish.terminate());
     const code = new Promise<number>((resolve) => rubbish.on('close', resolve));
@@ -419,7 +419,7 @@ describe('peers that do harm slow down nobody else', () => {
     assert.equal(await code, 1008);
   });
 
-  test('two thousand sockets of one wallet: the newest has the mail, once, and few stay open', { timeout: 590_000 }, async () => {
+  test('two thousand sockets of one wallet: the newest has the mail, once, and few stay open', { timeout: TEST_MS }, async () => {
     const many = await wallet(mediator);
     const lines: Line[] = [];
     for (let i = 0; i < 2000; i += 50) {
@@ -435,13 +435,13 @@ describe('peers that do harm slow down nobody else', () => {
     assert.equal(having(), 1);
   });
 
-  test('a message above the bound is refused, and nothing of it kept', { timeout: 590_000 }, async () => {
+  test('a message above the bound is refused, and nothing of it kept', { timeout: TEST_MS }, async () => {
     const body = good.wrapped('y'.repeat(5 << 20));
     const huge = await fetch(mediator.inbound, {
       method: 'POST',
       headers: { 'content-type': 'application/didcomm-envelope-enc' },
       body,
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(CALL_MS),
     });
     assert.equal(huge.status, 413);
     await swift('after what is too large');

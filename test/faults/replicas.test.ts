@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertNothingLost, issueMany, type Scene, startScene } from '../support/flows.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /**
  * Three agents on one database, and what may happen to them. `FLEXID_FLOWS=500 ./flexid test faults/replicas` runs so many flows, with the kill at two fifths of
@@ -16,7 +17,7 @@ before(async () => {
 after(() => scene?.close());
 
 test('kill -9 of one of three replicas in the midst of flows: each comes to its end, once, and each event is told', {
-  timeout: 1_800_000,
+  timeout: TEST_MS,
 }, async () => {
   const { agents } = scene.replicas;
   const victim = agents[1]!;

@@ -10,6 +10,7 @@ import { statusLog } from '../../harness/status-log.ts';
 import { type Body, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { byFull, isFull } from '../support/extent.ts';
 import { between, type Devnet } from '../support/ledger.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** An issuer that dies while it issues and while it revokes: one index for each credential, one record for each revocation, one notification, and none before the record. */
 
@@ -131,7 +132,7 @@ let issued = 0;
 const all: Issued[] = [];
 
 for (const [state, ms] of byFull([ISSUING[1]!], ISSUING))
-  test(`[P1] kill -9 ${ms} ms after ${state}: the credential is issued, and at one index`, { timeout: 1_200_000 }, async () => {
+  test(`[P1] kill -9 ${ms} ms after ${state}: the credential is issued, and at one index`, { timeout: TEST_MS }, async () => {
     for (let round = 0; round < ROUNDS; round++)
       all.push(
         await issue(++issued, async (sent) => {
@@ -162,7 +163,7 @@ const PUBLISHING: readonly [string, RegExp, number?][] = [
 ];
 
 for (const [when, kind, ms] of byFull([PUBLISHING[1]!, PUBLISHING[3]!], PUBLISHING))
-  test(`[P9] kill -9 ${when}: one record of the log, one notification, and not before the record`, { timeout: 1_200_000 }, async () => {
+  test(`[P9] kill -9 ${when}: one record of the log, one notification, and not before the record`, { timeout: TEST_MS }, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const one = await issue(++issued);
       all.push(one);

@@ -4,6 +4,7 @@ import { statusLog } from '../../harness/status-log.ts';
 import type { Body } from '../support/agents.ts';
 import { byFull } from '../support/extent.ts';
 import { assertNothingLost, eventsOf, issueMany, type Scene, startScene } from '../support/flows.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** Credentials that can be revoked, issued by three agents on one database, of which some are killed: an index is given out once, and each of them can be revoked. */
 
@@ -47,7 +48,7 @@ async function issueWithKills(scene: Scene, { flows, kills }: Case): Promise<voi
 }
 
 for (const one of byFull(SHORT, LONG))
-  test(`${one.title}: no index twice, none lost, and each is revoked`, { timeout: 1_800_000 }, async () => {
+  test(`${one.title}: no index twice, none lost, and each is revoked`, { timeout: TEST_MS }, async () => {
     const { flows, size, revoked = flows } = one;
     const scene = await startScene({ revocable: size });
     try {

@@ -8,9 +8,10 @@ import { startPostgres } from '../postgres.ts';
 import { HANDSHAKE, type TestAgent } from '../support/agents.ts';
 import { eventsOf } from '../support/flows.ts';
 import { connectStranger, message, startStranger } from '../support/stranger.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 test('SIGTERM under load: not ready first, then everything accepted is finished or durable, and the exit code is 0', {
-  timeout: 120_000,
+  timeout: TEST_MS,
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-sigterm-'));
   const undo: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];

@@ -18,7 +18,7 @@ import { startDevnet } from '../support/ledger.ts';
 import { startPeer2018 } from '../support/peer-2018.ts';
 import { message } from '../support/stranger.ts';
 import { type Instance, type Tenant, tenantOf } from '../support/tenants.ts';
-import { until } from '../support/waiting.ts';
+import { CALL_MS, TEST_MS, until } from '../support/waiting.ts';
 import { ALL, textOf } from '../support/wallet.ts';
 import { ADMIN_KEY, ATTRIBUTES, type Facts, flagsOf, INBOUND, LOCKED_KEY, PEER_2018, SECRETS } from '../vectors/upgrade/setup.ts';
 
@@ -102,7 +102,7 @@ for (const kind of STORES) {
             method,
             headers: { 'x-api-key': ADMIN_KEY, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
             body: body === undefined ? undefined : JSON.stringify(body),
-            signal: AbortSignal.timeout(90_000),
+            signal: AbortSignal.timeout(CALL_MS),
           });
           const text = await response.text();
           const json = response.headers.get('content-type')?.includes('json');
@@ -111,7 +111,7 @@ for (const kind of STORES) {
         operator = { call };
         [alice, bob] = [await opened(facts.wallets.alice), await opened(facts.wallets.bob)];
       },
-      { timeout: 300_000 },
+      { timeout: TEST_MS },
     );
     after(async () => {
       while (undo.length > 0) await undo.pop()!();
@@ -166,7 +166,7 @@ for (const kind of STORES) {
     });
 
     test('exchanges of credentials that were proposed, and of proofs that were requested, go on and end', {
-      timeout: 240_000,
+      timeout: TEST_MS,
     }, async () => {
       const { issue20, issue10, prove20, prove10 } = facts.exchanges;
       await anchor(alice as never, Object.keys(ATTRIBUTES), async (_name, run) => (await run())[0]);

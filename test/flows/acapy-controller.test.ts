@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { startPostgres } from '../postgres.ts';
 import { freePort } from '../support/agents.ts';
 import { startDevnet } from '../support/ledger.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** A controller and start scripts as they were written for ACA-Py, its wallet of type askar, PostgreSQL and Indy: on an empty server they go through. */
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const CONTROLLER = fileURLToPath(new URL('../support/acapy_controller.py', import.meta.url));
-const LIMIT_MS = 240_000;
 
 /** The whole output of a process, and its end. */
 function followed(child: ChildProcess): { text: () => string; ended: Promise<number | null> } {
@@ -27,7 +27,7 @@ function followed(child: ChildProcess): { text: () => string; ended: Promise<num
 }
 
 test('a controller of ACA-Py onboards, connects, issues and proves at agents that its start script started', {
-  timeout: LIMIT_MS,
+  timeout: TEST_MS,
 }, async () => {
   const undo: (() => unknown)[] = [];
   try {

@@ -8,11 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from '../../harness/processes.ts';
 import { AGENCY } from '../../src/config/mediator-preset.ts';
 import { readConfig } from '../../src/config/read-config.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 test('the commands of docs/Agency.md run as they are written: an agency, an edge, and an offer of the edge', {
-  timeout: 240_000,
+  timeout: TEST_MS,
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-agency-'));
   const [PORT, ADMIN] = [String(await freePort()), String(await freePort())];

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { POINTS } from '../../src/kernel/decisions.ts';
 import { createWorld } from '../support/agents.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const world = createWorld();
 after(() => world.close());
@@ -17,7 +18,7 @@ test('the walk of docs/Decisions.md runs as it is written', async () => {
   const blocks = [...PAGE.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
   assert.equal(blocks.length, 3);
   const env = { ...process.env, AGENT: agent!.admin, PEER: peer!.admin };
-  const { stdout } = await promisify(execFile)('bash', ['-c', `set -eo pipefail\n${blocks.join('\n')}`], { env, timeout: 60_000 });
+  const { stdout } = await promisify(execFile)('bash', ['-c', `set -eo pipefail\n${blocks.join('\n')}`], { env, timeout: TEST_MS });
   assert.match(stdout, /"point": "connection-request"/);
 });
 

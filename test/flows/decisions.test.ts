@@ -4,6 +4,7 @@ import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent, until } from
 import { askProof as askProofBy, CONFIG, grant, type Owner, PROOF, proofs, startOwner } from '../support/owner.ts';
 import { connectStranger, type Link, message, requestFor, type Stranger, serviceOf, startStranger } from '../support/stranger.ts';
 import { MULTITENANT, newTenant } from '../support/tenants.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** Decision points: handlers that are asked, policies, defaults, and the Config API by messages and by HTTP. */
 
@@ -220,7 +221,7 @@ test('a handler of mode notify holds up nothing, by message and by webhook', asy
 });
 
 test('[S2-27] defaults without a handler: known exchanges go on to a verified presentation, unknown ones wait; two approvers agree to another one', {
-  timeout: 300_000,
+  timeout: TEST_MS,
 }, async () => {
   const devnet = await world.devnet();
   const issuer = await world.start('issuer', {

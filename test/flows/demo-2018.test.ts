@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Body, createWorld } from '../support/agents.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const LIMIT_MS = 540_000;
 const world = createWorld();
 after(() => world.close());
 
-test('./flexid demo --protocol 2018 runs the main job over the 2018 Agent Protocol and ends verified', { timeout: LIMIT_MS }, async () => {
+test('./flexid demo --protocol 2018 runs the main job over the 2018 Agent Protocol and ends verified', { timeout: TEST_MS }, async () => {
   const kept = join(world.folder, 'kept');
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ACAPY|FLEXID|NODE_TEST)_/.test(name)));
   const demo = spawn(process.execPath, [MAIN, 'demo', '--protocol', '2018', '--rows', '2', '--keep', kept], { cwd: world.folder, env });

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { TEST_MS } from '../support/waiting.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const LIMIT_MS = 540_000;
 
 test('./flexid demo --edges: two wallets connect, one takes a credential and proves it to the other; their agency is killed twice', {
-  timeout: LIMIT_MS,
+  timeout: TEST_MS,
 }, async () => {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ACAPY|FLEXID|NODE_TEST)_/.test(name)));
   const demo = spawn(process.execPath, [MAIN, 'demo', '--edges'], { env, stdio: ['ignore', 'pipe', 'pipe'] });

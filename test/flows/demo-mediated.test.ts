@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Body, createWorld } from '../support/agents.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const LIMIT_MS = 540_000;
 const world = createWorld();
 after(() => world.close());
 
@@ -42,7 +42,7 @@ function given(pid: number, flag: string, count: number): string[] {
 }
 
 test('[S1-26] ./flexid demo --mediated runs the main job with a holder that nobody can reach, and a mediator that is killed', {
-  timeout: LIMIT_MS,
+  timeout: TEST_MS,
 }, async () => {
   const kept = join(world.folder, 'kept');
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ACAPY|FLEXID|NODE_TEST)_/.test(name)));

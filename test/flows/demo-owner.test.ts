@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { longOne } from '../support/extent.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const LIMIT_MS = 540_000;
 
-test('./flexid demo --owner drives an issuer that has no admin API, and ends verified', { skip: longOne, timeout: LIMIT_MS }, async () => {
+test('./flexid demo --owner drives an issuer that has no admin API, and ends verified', { skip: longOne, timeout: TEST_MS }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-demo-owner-'));
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ACAPY|FLEXID|NODE_TEST)_/.test(name)));
-  const demo = spawn(process.execPath, [MAIN, 'demo', '--owner'], { cwd: folder, env, timeout: LIMIT_MS });
+  const demo = spawn(process.execPath, [MAIN, 'demo', '--owner'], { cwd: folder, env, timeout: TEST_MS });
   let output = '';
   for (const stream of [demo.stdout, demo.stderr])
     stream.on('data', (chunk: Buffer) => {

@@ -3,12 +3,13 @@ import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { TEST_MS } from '../support/waiting.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const demo = (...args: string[]) => promisify(execFile)(process.execPath, [MAIN, 'demo', ...args], { timeout: 540_000 });
+const demo = (...args: string[]) => promisify(execFile)(process.execPath, [MAIN, 'demo', ...args], { timeout: TEST_MS });
 
 test('./flexid demo --replicas: wallets on interchangeable agents, one of which is killed in the middle', {
-  timeout: 560_000,
+  timeout: TEST_MS,
 }, async () => {
   const { stdout } = await demo('--replicas', '2', '--tenants', '4', '--kill');
   assert.match(stdout, /SIGKILL +replica-2/);

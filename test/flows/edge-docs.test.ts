@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../harness/processes.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const LIMIT_MS = 300_000;
 
 test('the commands of docs/Edge.md run as they are written, and its table of verbs is that of the program', {
-  timeout: LIMIT_MS + 20_000,
+  timeout: TEST_MS + 20_000,
 }, async () => {
   const text = readFileSync(join(ROOT, 'docs/Edge.md'), 'utf8');
   const blocks = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
@@ -43,7 +43,7 @@ test('the commands of docs/Edge.md run as they are written, and its table of ver
       // it is gone already
     }
   };
-  const timer = setTimeout(killGroup, LIMIT_MS);
+  const timer = setTimeout(killGroup, TEST_MS);
   try {
     const code = await new Promise<number | null>((resolve, reject) => bash.once('error', reject).once('exit', resolve));
     assert.equal(code, 0, output);

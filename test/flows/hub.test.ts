@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from '../../harness/processes.ts';
 import { type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
 import { type Caller, configOf, delegate, documentOf, encrypted, invoke, newCaller, rootOf } from '../support/hub.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** Grants over DIDComm, between an owner's agent, which is the hub too, and a service's. */
 
@@ -93,7 +94,7 @@ test('a policy declines requests at their decision point', async () => {
   await service.event('hub_grant', inState('declined', mine.thread_id), 'no');
 });
 
-test('the commands of docs/Hub.md run as they are written, but for the ports', { timeout: 120_000 }, async () => {
+test('the commands of docs/Hub.md run as they are written, but for the ports', { timeout: TEST_MS }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-hub-'));
   const [admin, inbound] = [await freePort(), await freePort()];
   const text = readFileSync(join(ROOT, 'docs/Hub.md'), 'utf8');

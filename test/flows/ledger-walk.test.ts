@@ -3,16 +3,16 @@ import { spawn } from 'node:child_process';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { admin, type Devnet, startDevnet } from '../support/ledger.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** docs/Ledger.md as a new operator walks it, each step by its command, on a node that has no registry of this operator's yet. */
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const LIMIT_MS = 540_000;
 let devnet: Devnet | undefined;
 after(() => devnet?.close());
 
 const command = async (args: string[], env: Record<string, string>): Promise<{ code: number | null; text: string }> => {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, timeout: LIMIT_MS });
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, timeout: TEST_MS });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {
@@ -22,7 +22,7 @@ const command = async (args: string[], env: Record<string, string>): Promise<{ c
   return { code, text };
 };
 
-test('from nothing to a verified presentation: account, registry, look, costs, issuer', { timeout: LIMIT_MS }, async () => {
+test('from nothing to a verified presentation: account, registry, look, costs, issuer', { timeout: TEST_MS }, async () => {
   devnet = await startDevnet();
   const env: Record<string, string> = {
     FLEXID_ALGOD_URL: devnet.url,

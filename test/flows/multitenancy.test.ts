@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { SignJWT } from 'jose';
 import WebSocket, { WebSocketServer } from 'ws';
 import { anchor, type Body, createWorld, HANDSHAKE, startReceiver, type TestAgent, until } from '../support/agents.ts';
-import { waiting } from '../support/waiting.ts';
+import { TEST_MS, waiting } from '../support/waiting.ts';
 
 const world = createWorld({ held: true });
 let agent: TestAgent;
@@ -201,7 +201,7 @@ test('a hundred wallets of one process and one database invite, each under a key
   assert.equal(keys.size, 100);
 });
 
-test('two wallets issue at the same time, to a third and to each other: each under its own DID', { timeout: 590_000 }, async () => {
+test('two wallets issue at the same time, to a third and to each other: each under its own DID', { timeout: TEST_MS }, async () => {
   const issuing = {
     ...AUTO,
     'auto-respond-credential-request': true,

@@ -8,15 +8,15 @@ import { fileURLToPath } from 'node:url';
 import { startNetwork } from '../../harness/network.ts';
 import { freePort } from '../../harness/processes.ts';
 import { openStores } from '../../harness/stores.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const LIMIT_MS = 540_000;
 
 async function python(args: readonly string[], env: Record<string, string>): Promise<{ code: number | null; output: string }> {
   const child = spawn('python3', [join(ROOT, 'examples/python/controller.py'), ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: LIMIT_MS,
+    timeout: TEST_MS,
     killSignal: 'SIGKILL',
   });
   let output = '';
@@ -28,7 +28,7 @@ async function python(args: readonly string[], env: Record<string, string>): Pro
   return { code, output };
 }
 
-test('the controller in Python connects, issues and verifies on agents of its own', { timeout: LIMIT_MS * 2 }, async () => {
+test('the controller in Python connects, issues and verifies on agents of its own', { timeout: TEST_MS * 2 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-python-'));
   const listen = `127.0.0.1:${await freePort()}`;
   const stores = await openStores('sqlite', folder);

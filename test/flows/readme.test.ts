@@ -9,10 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { freePort } from '../../harness/processes.ts';
 import { startPostgres } from '../postgres.ts';
-import { until } from '../support/waiting.ts';
+import { TEST_MS, until } from '../support/waiting.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const LIMIT_MS = 540_000;
 
 /** The README's `sh` blocks, in order, as one script. */
 const script = (): string => {
@@ -21,7 +20,7 @@ const script = (): string => {
   return `set -eo pipefail\n${blocks.join('\n')}`;
 };
 
-test('the walk-through of README.md runs as it is written and ends verified', { timeout: LIMIT_MS + 20_000 }, async () => {
+test('the walk-through of README.md runs as it is written and ends verified', { timeout: TEST_MS + 20_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-readme-'));
   // the launcher's set-up would replace the packages under the feet of the tests that run beside this one; the tests themselves were started by it
   writeFileSync(join(folder, 'flexid'), `#!/bin/sh\nexec '${process.execPath}' '${join(ROOT, 'src/main.ts')}' "$@"\n`, { mode: 0o755 });
@@ -48,7 +47,7 @@ test('the walk-through of README.md runs as it is written and ends verified', { 
       // it is gone already
     }
   };
-  const timer = setTimeout(killGroup, LIMIT_MS);
+  const timer = setTimeout(killGroup, TEST_MS);
   try {
     const code = await new Promise<number | null>((resolve, reject) => bash.once('error', reject).once('exit', resolve));
     assert.equal(code, 0, output);
@@ -62,7 +61,7 @@ test('the walk-through of README.md runs as it is written and ends verified', { 
 });
 
 test('the commands of docs/Multitenancy.md run as they are written, but for where the database is and which ports are free', {
-  timeout: LIMIT_MS,
+  timeout: TEST_MS,
 }, async () => {
   const server = await startPostgres();
   const folder = mkdtempSync(join(tmpdir(), 'flexid-multitenancy-'));

@@ -10,7 +10,7 @@ import { unqualifiedDid } from '../../src/dids/unqualified.ts';
 import { startPostgres } from '../postgres.ts';
 import { type Body, createWorld, freePort } from '../support/agents.ts';
 import { message, startStranger } from '../support/stranger.ts';
-import { until } from '../support/waiting.ts';
+import { TEST_MS, until } from '../support/waiting.ts';
 import { ALL, joinWallet, openLine } from '../support/wallet.ts';
 
 /** `./flexid start mediator`, as its user sees it. */
@@ -123,7 +123,7 @@ test('a start later it prints the same, with the QR code where that was asked fo
   await stop(moved);
 });
 
-test('replicas that start at once print the same', { timeout: 590_000 }, async () => {
+test('replicas that start at once print the same', { timeout: TEST_MS }, async () => {
   const database = await startPostgres();
   world.defer(() => database.stop());
   const shared = ['--store', database.url, '--wallet-key', 'replicas', '--endpoint', 'http://mediator.example:3000', '--drain-time', '0'];
@@ -138,7 +138,7 @@ test('replicas that start at once print the same', { timeout: 590_000 }, async (
 
 test('it explains itself, and what it cannot do without', () => {
   const run = (...args: string[]) =>
-    spawnSync(process.execPath, [MAIN, 'start', 'mediator', ...args], { encoding: 'utf8', env: environment, timeout: 120_000 });
+    spawnSync(process.execPath, [MAIN, 'start', 'mediator', ...args], { encoding: 'utf8', env: environment, timeout: TEST_MS });
   const help = run('--help');
   assert.deepEqual([help.status, help.stdout.startsWith('usage: flexid start mediator')], [0, true]);
   for (const flags of [[], ['--endpoint', 'http://0.0.0.0:3000'], ['--no-transport']]) {

@@ -15,6 +15,7 @@ import { AppError } from '../../src/errors.ts';
 import type { Protocol } from '../../src/kernel/protocol.ts';
 import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { connectStranger, type Link, type Stranger, startStranger } from '../support/stranger.ts';
+import { CALL_MS } from '../support/waiting.ts';
 import { mutateBytes, mutatedJson, mutateText, mutateValue, ODD_TEXTS, type Rng, rng, sample } from './mutate.ts';
 
 /**
@@ -169,7 +170,7 @@ function send(
   return new Promise((resolve, reject) => {
     // Node.js gives the body of a DELETE no length by itself
     const sized = body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) };
-    const outgoing = request(url, { method, agent, headers: sized, timeout: 60_000 }, (response) => {
+    const outgoing = request(url, { method, agent, headers: sized, timeout: CALL_MS }, (response) => {
       response.resume();
       response.on('end', () => resolve(response.statusCode ?? 0));
       response.on('error', reject);

@@ -9,7 +9,7 @@ import { readConfig } from '../../src/config/read-config.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { answerFaults, webhookFaults } from './acapy-answers.ts';
 import { type Devnet, startDevnet } from './ledger.ts';
-import { until, type Waiting, waiting } from './waiting.ts';
+import { CALL_MS, until, type Waiting, waiting } from './waiting.ts';
 
 /** Support for tests: agents in this process on SQLite in a temporary folder, each with a controller and a webhook receiver. */
 
@@ -210,7 +210,7 @@ export function createWorld({ held: isHeld = false }: { held?: boolean } = {}): 
         headers: { 'x-api-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         body:
           body === undefined ? undefined : typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
-        signal: AbortSignal.timeout(90_000),
+        signal: AbortSignal.timeout(CALL_MS),
       });
       const text = await response.text();
       answers.push(text);

@@ -6,6 +6,7 @@ import { GeneralEncrypt, generateKeyPair } from 'jose';
 import { toBase58 } from '../../src/didcomm/encoding.ts';
 import { createDidKey } from '../../src/dids/did-key.ts';
 import type { Body } from './agents.ts';
+import { CALL_MS } from './waiting.ts';
 
 /** A client of vaults, whose requests may be wrong in every way: the unmodified client of others is in test/interop. */
 
@@ -132,7 +133,7 @@ export interface HubAnswer {
 }
 
 export async function send(url: string, request: RequestInit): Promise<HubAnswer> {
-  const response = await fetch(url, { ...request, signal: AbortSignal.timeout(60_000) });
+  const response = await fetch(url, { ...request, signal: AbortSignal.timeout(CALL_MS) });
   const body = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json');
   return { status: response.status, text: body, body: isJson ? JSON.parse(body) : undefined, headers: response.headers };

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { decode, encode } from '@msgpack/msgpack';
 import sodium from 'libsodium-wrappers';
-import { type Waiting, waiting } from './waiting.ts';
+import { CALL_MS, type Waiting, waiting } from './waiting.ts';
 
 /**
  * Support for tests: a peer of the 2018 Agent Protocol that knows libsodium, MessagePack and the AnonCreds library, and nothing of this agent's code. It checks
@@ -294,7 +294,7 @@ export async function startPeer2018(options: PeerOptions = {}) {
       method: 'POST',
       body: Buffer.from(payload as string),
       headers: contentType === undefined ? {} : { 'content-type': contentType },
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(CALL_MS),
     });
     return { status: response.status, body: await response.text() };
   }

@@ -10,7 +10,7 @@ import { contactOf } from '../../src/dids/contact.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../../src/dids/did-peer.ts';
 import { peer4Document } from '../../src/dids/own-documents.ts';
 import { type Body, HANDSHAKE, type TestAgent } from './agents.ts';
-import { type Waiting, waiting } from './waiting.ts';
+import { CALL_MS, type Waiting, waiting } from './waiting.ts';
 
 /** Support for tests: a peer that speaks DIDComm v1 by hand, so that it can say whatever it likes. */
 
@@ -85,7 +85,7 @@ export async function startStranger(options: { endpoint?: boolean } = {}): Promi
         method: 'POST',
         headers: { 'content-type': type },
         body: body as string,
-        signal: AbortSignal.timeout(20_000),
+        signal: AbortSignal.timeout(CALL_MS),
       });
       const text = await response.text();
       let reply: Body;

@@ -2,15 +2,22 @@
 export interface Waiting<T> {
   readonly list: readonly T[];
   add(item: T): void;
-  /** The first item that matches, now or later. @throws Error that says what did not come */
+  /** The first item that matches, now or later. @param ms - least limit @throws Error that says what did not come */
   first(matches: (item: T) => boolean, what: string, ms?: number): Promise<T>;
 }
 
 /**
- * How long nothing may come. It is for what never comes: how fast a machine is, is not known here. A run that expects failures says less, so that it does not wait
- * for them at length.
+ * Limits of tests end what never comes or never ends. They are no measure of a machine: with eight other programs on it, a test takes ten times as long.
+ * This one is how long nothing may come. A run that expects failures has a shorter one, by its environment, so that it does not wait for them at length.
  */
-const PATIENCE_MS = Number(process.env.FLEXID_TEST_PATIENCE_MS ?? 60_000);
+const PATIENCE_MS = Number(process.env.FLEXID_TEST_PATIENCE_MS ?? 180_000);
+const isHurried = process.env.FLEXID_TEST_PATIENCE_MS !== undefined;
+/** Limit of one call by HTTP. */
+export const CALL_MS = 300_000;
+/** Limit of a test of many processes or calls, and of a program that a test runs to its end. */
+export const TEST_MS = 1_500_000;
+/** A limit that a test gives lengthens the common one; it shortens none. */
+const patience = (ms = PATIENCE_MS): number => (isHurried ? ms : Math.max(ms, PATIENCE_MS));
 /** What goes on and on ends a wait as well, after so many times that. */
 const AT_MOST = 5;
 
@@ -23,7 +30,8 @@ export function waiting<T>(): Waiting<T> {
       list.push(item);
       for (const listener of [...listeners]) listener();
     },
-    first(matches, what, ms = PATIENCE_MS) {
+    first(matches, what, least) {
+      const ms = patience(least);
       return new Promise((resolve, reject) => {
         let looked = 0;
         const began = Date.now();
@@ -54,8 +62,9 @@ export function waiting<T>(): Waiting<T> {
 export async function until<T>(
   ask: () => Promise<T | undefined | false> | T | undefined | false,
   what: string,
-  ms = PATIENCE_MS,
+  least?: number,
 ): Promise<T> {
+  const ms = patience(least);
   const deadline = Date.now() + ms;
   for (;;) {
     const answer = await ask();

@@ -9,7 +9,7 @@ import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { type Body, HANDSHAKE, type TestAgent, type World } from './agents.ts';
 import { message, type Posted, requestFor, type Stranger, serviceOf, startStranger } from './stranger.ts';
-import { type Waiting, waiting } from './waiting.ts';
+import { CALL_MS, type Waiting, waiting } from './waiting.ts';
 
 /** Support for tests: a phone's wallet by hand, that nobody can reach but through its mediator. */
 
@@ -194,7 +194,7 @@ export async function joinWallet(
         method: 'POST',
         headers: { 'content-type': ENVELOPE_V1 },
         body: wrapped(text),
-        signal: AbortSignal.timeout(20_000),
+        signal: AbortSignal.timeout(CALL_MS),
       });
       return status;
     },
