@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ArgumentParser } from 'argparse';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -114,8 +114,15 @@ export function filesOf(words: readonly string[], full = false): string[] {
     .sort();
 }
 
+/** Has the processes of the run take keys of credential definitions that were made before: test/support/kept-keys.mjs. */
+function keepKeys(): void {
+  const preload = pathToFileURL(join(ROOT, 'test/support/kept-keys.mjs')).href;
+  process.env.NODE_OPTIONS = [process.env.NODE_OPTIONS, `--import=${preload}`].filter(Boolean).join(' ');
+}
+
 /** \`./flexid test\`. @returns the exit code: 0 only when tests ran and none failed */
 export async function main(argv: readonly string[]): Promise<number> {
+  keepKeys();
   if (argv[0] === 'rows') return await (await import('./rows/run.ts')).main(argv.slice(1));
   if (argv[0] === 'attacks' && argv.some((one) => ['--mutate', '--help', '-h'].includes(one)))
     return await (await import('./attacks/run.ts')).main(argv.slice(1));

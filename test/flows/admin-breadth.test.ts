@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Body, connect, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
+import { makeNewKeys } from '../support/new-keys.ts';
 
 /** The Indy families, credentials, out-of-band records and settings, over one wallet and one ledger. */
 
@@ -15,6 +16,7 @@ const encoded = encodeURIComponent;
 /** An identifier of the same form that nobody registered. */
 const another = (id: string): string => id.slice(0, -1) + (id.endsWith('0') ? '1' : '0');
 
+makeNewKeys();
 before(async () => {
   const devnet = await world.devnet();
   const auto = ['--auto-respond-credential-offer', '--auto-store-credential'];

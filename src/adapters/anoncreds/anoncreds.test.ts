@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, suite, test } from 'node:test';
+import { makeNewKeys } from '../../../test/support/new-keys.ts';
 import { world } from '../../../test/support/revocation.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import { checkPresentation } from '../../formats/anoncreds-checks.ts';
@@ -37,6 +38,7 @@ interface Flow {
 }
 
 suite('the AnonCreds library', { skip }, () => {
+  makeNewKeys();
   const engine = openAnonCreds({ libraryPath, checkPresentation, workers: 1 });
   after(() => engine.close());
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, suite, test } from 'node:test';
+import { makeNewKeys } from '../../../test/support/new-keys.ts';
 import { requestOf, revocationFixture, world } from '../../../test/support/revocation.ts';
 import { toBase58 } from '../../didcomm/encoding.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
@@ -15,6 +16,7 @@ const code = (wanted: ErrorCode, words?: RegExp) => (error: unknown) =>
   error instanceof AppError && error.code === wanted && (words?.test(error.message) ?? true);
 
 suite('revocation registries with the AnonCreds library', { skip }, () => {
+  makeNewKeys();
   const engine = openAnonCreds({ libraryPath, checkPresentation, workers: 1 });
   const fixture = revocationFixture(engine);
   after(async () => {
