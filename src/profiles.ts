@@ -190,6 +190,7 @@ function settingsOf(
     ...stepSettings(config),
     sovAsAlgo: config.sovAsAlgo === 'on' && ledgered,
     endpoint: config.endpoints?.[0] ?? (inbound ? `http://${inbound.host}:${inbound.port}` : ''),
+    walletOrigin: originOf(config.walletOrigin),
     moreEndpoints: Object.freeze(config.endpoints?.slice(1) ?? []),
     mailbox: Object.freeze({
       messages: config.mailboxMessages,
@@ -210,6 +211,15 @@ function settingsOf(
     agent2018RequireSigned: config.legacyRequireSigned === 'on' || (config.legacyRequireSigned === 'auto' && cloudAgent !== undefined),
     algoPrefix: ledgered ? `did:algo:${algorandNetwork}:app:${algorandAppId}:` : undefined,
   });
+}
+
+/** @throws ConfigError for an origin that is none */
+function originOf(given: string | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  const origin = /^https?:/i.test(given) && URL.canParse(given) ? new URL(given).origin : undefined;
+  if (origin === undefined || !['', '/'].includes(given.slice(origin.length)))
+    throw new ConfigError('--wallet-origin: give scheme, host and port alone, as in https://wallet.example');
+  return origin;
 }
 
 /** @throws ConfigError for an endpoint that is no URL */

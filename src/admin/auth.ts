@@ -100,14 +100,12 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
   function holds({ tenant, token }: Caller): boolean | Promise<boolean> {
     if (token === undefined) return true;
     const profile = kernel.profiles.of(tenant);
-    if (!(profile instanceof Promise)) return liveToken(profile, token) !== undefined;
-    return profile.then(
-      (read) => liveToken(read, token) !== undefined,
-      (error: unknown) => {
-        if (!isGone(error)) throw error;
-        return false;
-      },
-    );
+    const isHeld = (read: Profile): boolean => liveToken(read, token) !== undefined;
+    if (!(profile instanceof Promise)) return isHeld(profile);
+    return profile.then(isHeld, (error: unknown) => {
+      if (!isGone(error)) throw error;
+      return false;
+    });
   }
 
   return {

@@ -70,3 +70,20 @@ export function qrText(text: string): string {
   }
   return `${lines.join('\n')}\n`;
 }
+
+/**
+ * A text as the path of an SVG, one unit a module, the light border included: rectangles of one row each.
+ * @throws RangeError for more than 2,953 bytes of UTF-8
+ */
+export function qrPath(text: string): { size: number; path: string } {
+  const rows = modules(text);
+  const parts: string[] = [];
+  for (const [y, row] of rows.entries())
+    for (let x = 0; x < row.length; ) {
+      const from = x;
+      while (row[x]) x++;
+      if (x > from) parts.push(`M${from} ${y}h${x - from}v1h-${x - from}z`);
+      else x++;
+    }
+  return { size: rows.length, path: parts.join('') };
+}

@@ -809,6 +809,15 @@ export const SETTINGS = {
     help: 'How long the registration of a credential definition waits for its revocation registry (default 60)',
     step: true,
   },
+  walletOrigin: {
+    flags: ['--wallet-origin'],
+    env: 'FLEXID_WALLET_ORIGIN',
+    group: 'General',
+    kind: 'text',
+    metavar: '<url>',
+    help: 'The origin of the web wallet, as in https://wallet.example: landing pages of invitations link to it',
+    step: true,
+  },
   multitenant: flag('multitenant', 'ACAPY_MULTITENANT', 'Multitenancy', 'Host many wallets, each with its own token', {
     acapy: 'multitenant.enabled',
   }),

@@ -50,7 +50,7 @@ export interface PublicRoute {
   /** Names the tenant by a row of the table of routes, which has this kind. */
   readonly owner?: { readonly kind: string; readonly name: (params: Params) => string | undefined };
   /** The answers where `owner` names nothing, or the wallet is locked, in the place of that for an unknown path. */
-  readonly unowned?: (request: PublicRequest) => PublicAnswer;
+  readonly unowned?: (request: PublicRequest) => PublicAnswer | undefined;
   readonly locked?: (request: PublicRequest, ctx: LockedContext) => PublicAnswer | undefined | Promise<PublicAnswer | undefined>;
   /** The bound of a request's body; 64 KiB by default. That of messages holds in any case. */
   readonly maxBytes?: number;

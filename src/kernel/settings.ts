@@ -27,6 +27,8 @@ export interface Settings {
   readonly endpoint: string;
   /** Further endpoints of ours, for the documents of new DIDs. */
   readonly moreEndpoints: readonly string[];
+  /** The origin of the web wallet, that landing pages of invitations link to. */
+  readonly walletOrigin?: string;
   readonly autoAcceptInvites: boolean;
   readonly autoAcceptRequests: boolean;
   readonly autoAcceptIntroInvitationRequests: boolean;

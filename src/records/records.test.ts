@@ -22,6 +22,19 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   {
+    category: 'short_link',
+    record: {
+      id: 'l1',
+      state: 'open',
+      value: { oob_id: 'o1', code: 'SECRET', short_url: 'https://agent.example/i/c', ends: AT, max_uses: 2, uses: 1 },
+    },
+    view: {
+      ...{ short_link_id: 'l1', state: 'open', created_at: TIME, oob_id: 'o1', short_url: 'https://agent.example/i/c' },
+      ...{ expires_at: TIME, max_uses: 2, uses: 1 },
+    },
+    tags: { oob_id: 'o1' },
+  },
+  {
     category: 'edv',
     record: {
       id: 'z1v',

@@ -62,14 +62,68 @@ test('an invitation has a short link: the JSON for who asks for that, the long U
   assert.match(page.headers.get('content-type')!, /^text\/html/);
   assert.match(page.headers.get('content-security-policy')!, /default-src 'none'/);
   const text = await page.text();
-  assert.match(text, /&lt;b&gt;Alice&lt;\/b&gt; &amp; &quot;co&quot; invites you/);
+  assert.match(text, /<bdi>&lt;b&gt;Alice&lt;\/b&gt; &amp; &quot;co&quot;<\/bdi> invites you/);
+  assert.match(text, /What for: <bdi>to &lt;i&gt;try&lt;\/i&gt;<\/bdi>/);
+  assert.ok(text.includes('<svg role="img"') && text.includes(`value="${made.short_url}"`) && !text.includes('in the wallet here'));
   assert.ok(!text.includes('<b>') && !text.includes('<i>') && text.includes('didcomm://invite?oob='));
   assert.equal((await open(made.short_url, 'text/html;q=0.5, application/json')).headers.get('content-type'), 'application/json');
   const head = await open(made.short_url, 'application/json', 'HEAD');
   assert.deepEqual([head.status, await head.text()], [200, '']);
-  const long = await open(made.invitation_url, BROWSER);
-  assert.match(await long.text(), /<h1>An invitation<\/h1>/);
+  const long = await (await open(made.invitation_url, BROWSER)).text();
+  assert.match(long, /<bdi>&lt;b&gt;Alice&lt;\/b&gt; &amp; &quot;co&quot;<\/bdi> invites you/);
   assert.match(await (await open(made.invitation_url)).text(), /This is a DIDComm endpoint/);
+});
+
+test('the long URL shows the texts of our own invitations as they were made, and none of others', async () => {
+  const made = await create('', { my_label: 'Alice', goal: 'to try' });
+  const urlOf = (invitation: object, name = 'oob'): string =>
+    `${alice.inbound}?${name}=${Buffer.from(JSON.stringify(invitation)).toString('base64url')}`;
+  const forged = await (await open(urlOf({ ...made.invitation, label: 'Your bank', goal: 'to pay' }), BROWSER)).text();
+  assert.ok(forged.includes('<bdi>Alice</bdi> invites you') && !forged.includes('Your bank') && !forged.includes('to pay'));
+  const services = [{ recipientKeys: ['did:key:z6MkpTHR8VNsBxYAAWHut2Geadd9jSwuBV8xRoAnwWsdvktH'], serviceEndpoint: 'https://x.example' }];
+  for (const [held, name] of [
+    [{ ...made.invitation, '@id': 'another', label: 'Your bank' }, 'oob'],
+    [{ ...made.invitation, services, label: 'Your bank' }, 'oob'],
+    [{ label: 'Your bank', recipientKeys: [5], services: 'x' }, 'c_i'],
+    [{ label: 'Your bank', services: [null] }, 'd_m'],
+  ] as const) {
+    const page = await open(urlOf(held, name), BROWSER);
+    const text = await page.text();
+    assert.equal(page.status, 200);
+    assert.ok(text.includes('<h1>An invitation</h1>') && text.includes(`didcomm://invite?${name}=`) && !text.includes('Your bank'));
+  }
+  for (const broken of ['oob=!!', 'oob=', 'c_i=e30x', 'd_m=%00', 'oob=%E0%A4%A'])
+    assert.match(await (await open(`${alice.inbound}?${broken}`, BROWSER)).text(), /<h1>An invitation<\/h1>/);
+  await became(bob, (await bob.post('/out-of-band/receive-invitation', made.invitation)).connection_id, 'active');
+  assert.ok(!(await (await open(made.invitation_url, BROWSER)).text()).includes('Alice'), 'a used one is shown to nobody');
+});
+
+test('a controller makes further links, with an end and a number of uses; a look at the page is no use', async () => {
+  const wallets = await world.start('wallets', { flags: ['--wallet-origin', 'https://wallet.example/'] });
+  const made = await wallets.post('/out-of-band/create-invitation?multi_use=true', HANDSHAKE);
+  const twice = await wallets.post('/short-links', { oob_id: made.oob_id, max_uses: 2 });
+  assert.deepEqual([twice.state, twice.uses, twice.max_uses], ['open', 0, 2]);
+  const page = await (await open(twice.short_url, BROWSER)).text();
+  assert.ok(page.includes(`href="https://wallet.example/#invitation=${encodeURIComponent(twice.short_url)}"`));
+  await open(twice.short_url, 'application/json', 'HEAD');
+  const answers = await Promise.all(Array.from({ length: 6 }, () => open(twice.short_url, 'application/json')));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 200, 410, 410, 410, 410]);
+  assert.equal((await open(twice.short_url, BROWSER)).status, 410);
+  const { created_at: _made, ...seen } = await wallets.get(`/short-links/${twice.short_link_id}`);
+  const { created_at: _first, ...expected } = twice;
+  assert.deepEqual(seen, { ...expected, state: 'used', uses: 2 });
+  const short = await wallets.post('/short-links', { oob_id: made.oob_id, expires_in: 1 });
+  const deadline = Date.parse(short.expires_at) + 20_000;
+  while ((await open(short.short_url, 'application/json')).status === 200) assert.ok(Date.now() < deadline, 'the link ends');
+  assert.equal((await open(short.short_url, 'application/json')).status, 410);
+  const third = await wallets.post('/short-links', { oob_id: made.oob_id });
+  assert.equal((await wallets.get(`/short-links?oob_id=${made.oob_id}`)).total, 3);
+  assert.equal((await open(third.short_url)).status, 302);
+  await wallets.call('DELETE', `/short-links/${third.short_link_id}`);
+  assert.equal((await open(third.short_url)).status, 404);
+  assert.equal((await open(made.short_url)).status, 302, 'its own link stays');
+  for (const body of [{ oob_id: 'x' }, {}, { oob_id: made.oob_id, max_uses: 0 }, { oob_id: made.oob_id, expires_in: 1e12 }])
+    assert.ok([404, 422].includes((await wallets.call('POST', '/short-links', body)).status));
 });
 
 test('an invitation too long for a header of proxies is answered as it is, and fits in a QR code by its link', async () => {
