@@ -198,6 +198,18 @@ export interface Ledger {
   /** The authority over a DID. @throws AppError `did-invalid`, `did-unsupported` (another network or application), `ledger-unavailable`, `ledger-wrong-network` */
   authority(did: string, keys?: LedgerKeys): Promise<Authority>;
 
+  /**
+   * The account that pays: its address, its balance, and the part of it that it must keep, in microALGO.
+   * @throws AppError `ledger-none` (no sponsor), `ledger-unavailable`, `ledger-wrong-network`
+   */
+  account(): Promise<{ address: string; balance: number; minimum: number }>;
+
+  /**
+   * The cost of a write in microALGO, fees of an idle network and deposits, where nothing of it is on the ledger yet. Nothing is looked up but the network's parameters.
+   * @throws AppError `object-invalid`, `too-large`, `did-invalid`, `ledger-unavailable`, `ledger-wrong-network`
+   */
+  estimate(write: Extract<LedgerWrite, { kind: 'did-put' | 'object-put' | 'registry-put' }>): Promise<number>;
+
   /** Writes that one agent signs and another one pays. */
   readonly endorsement: LedgerEndorsement;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { anchor, createWorld, type TestAgent } from '../support/agents.ts';
+import { anchor, type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import type { Devnet } from '../support/ledger.ts';
 
 /** ACA-Py's questions about a ledger, on one without roles and agreements. */
@@ -32,6 +32,37 @@ test('the ledger’s state of a DID', async () => {
   }
 });
 
+test('the account that pays is shown, with what it is enough for; estimates are what writes cost', async () => {
+  const payer = await world.start('payer', { devnet, sponsor: true });
+  const before = await payer.get('/ledger/account');
+  assert.equal(before.spendable, before.balance - before.minimum_balance);
+  assert.ok(before.enough_for.credential_definitions > 0 && before.enough_for.dids > before.enough_for.credential_definitions);
+  const attributes = ['given name', 'member since'];
+  const estimate = await payer.post('/ledger/estimate', {
+    writes: [{ type: 'did' }, { type: 'schema', attributes }, { type: 'credential_definition', attributes }],
+  });
+  assert.equal(
+    estimate.total,
+    estimate.results.reduce((sum: number, { cost }: Body) => sum + cost, 0),
+  );
+  await anchor(payer, attributes);
+  const spent = before.balance - (await payer.get('/ledger/account')).balance;
+  assert.ok(Math.abs(spent - estimate.total) < estimate.total / 20, `${spent} was spent, ${estimate.total} estimated`);
+  const one = async (write: object): Promise<number> => (await payer.post('/ledger/estimate', { writes: [write] })).total;
+  const plain = await one({ type: 'credential_definition', attributes });
+  assert.ok((await one({ type: 'credential_definition', attributes, support_revocation: true })) > plain);
+  assert.ok((await one({ type: 'revocation_registry', max_cred_num: 1000 })) > 0);
+  for (const writes of [
+    [],
+    [{ type: 'other' }],
+    [{ type: 'schema', attributes: [] }],
+    [{ type: 'schema', attributes: Array.from({ length: 126 }, (_none, i) => `a${i}`) }],
+    [{ type: 'revocation_registry', max_cred_num: 1e9 }],
+    Array.from({ length: 21 }, () => ({ type: 'did' })),
+  ])
+    assert.equal((await payer.call('POST', '/ledger/estimate', { writes })).status, 422);
+});
+
 test('one ledger, without an agreement and without other ledgers', async () => {
   assert.deepEqual(await issuer.get('/ledger/get-write-ledger'), { ledger_id: 'default' });
   assert.deepEqual(await issuer.get('/ledger/get-write-ledgers'), { write_ledgers: ['default'] });
@@ -48,6 +79,8 @@ test('without a ledger these are 403', async () => {
   const lonely = await world.start('lonely');
   for (const path of ['did-verkey?did=did:algo:x', 'did-endpoint?did=did:algo:x', 'get-nym-role?did=did:algo:x', 'taa', 'get-write-ledger'])
     assert.equal((await lonely.call('GET', `/ledger/${path}`)).status, 403, path);
+  assert.equal((await lonely.call('GET', '/ledger/account')).status, 403);
+  assert.equal((await lonely.call('POST', '/ledger/estimate', { writes: [{ type: 'did' }] })).status, 403);
 });
 
 test('a schema of an own DID that another store wrote is taken into this one; others are not', async () => {

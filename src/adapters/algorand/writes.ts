@@ -5,6 +5,7 @@ import type { DidDocument, Ledger, LedgerWrite } from '../../ports/ledger.ts';
 import { createAuthority } from './authority.ts';
 import { holdsPiece, packObject, unpackMetadata } from './codec.ts';
 import { addressOf, controlAddress, isOperated, signatureBytes, verkeyOf } from './control.ts';
+import { createCosts } from './costs.ts';
 import { buildGroup, buildRekey, type GroupFrame, partsOf, type Sponsor, signedWrite, signParts } from './group.ts';
 import { type AlgoDid, canonical, dataBox, dataIndex, formatObjectId, oidOf, parseDid, resourceBox, stagedBox } from './ids.ts';
 import type { AlgodNode } from './node.ts';
@@ -128,7 +129,9 @@ export const createPlanner = ({ reads, appId, sponsor, salt }: PlanContext) => {
 };
 
 /** Plans, signs, sends and follows writes. */
-export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign' | 'authority' | 'send' | 'outcome'> => {
+export const createWrites = (
+  context: WriteContext,
+): Pick<Ledger, 'plan' | 'sign' | 'authority' | 'send' | 'outcome' | 'account' | 'estimate'> => {
   const { nodes, reads, registry, appId, sponsor, feeCap } = context;
   const { ownerOf, planOf } = createPlanner(context);
   const { accountOf, controlOf, senderOf, authority } = createAuthority(nodes, appId, ownerOf);
@@ -205,5 +208,5 @@ export const createWrites = (context: WriteContext): Pick<Ledger, 'plan' | 'sign
   };
 
   const { send, outcome } = createSending(nodes, reads, taskOf);
-  return { plan, sign, authority, send, outcome };
+  return { plan, sign, authority, send, outcome, ...createCosts(nodes, sponsor, accountOf) };
 };

@@ -84,6 +84,8 @@ export function tracedLedger(ledger: Ledger, trace: Trace): Ledger {
     plan: (write, operationId, keys) =>
       span('ledger plan', of(write.kind), () => ledger.plan(write, operationId, keys), { kind: 'client' }),
     authority: (did, keys) => span('ledger authority', {}, () => ledger.authority(did, keys), { kind: 'client' }),
+    account: () => span('ledger account', {}, () => ledger.account(), { kind: 'client' }),
+    estimate: (write) => ledger.estimate(write),
     sign: (planned, signers) => ledger.sign(planned, signers),
     send: (signed) => span('ledger write', of(signed.write.kind), () => ledger.send(signed), { kind: 'client' }),
     outcome: (signed) => span('ledger outcome', of(signed.write.kind), () => ledger.outcome(signed), { kind: 'client' }),

@@ -5,6 +5,7 @@ import { didcommServices, verkeysFor } from '../../dids/did-doc.ts';
 import { AppError } from '../../errors.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { DidDocument } from '../../ports/ledger.ts';
+import { costOf, Planned, USUAL } from '../ledger-costs.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 import { Endorsing, endorsingOptions } from './indy-families.ts';
 
@@ -136,6 +137,44 @@ export const ledgerRoutes: readonly AdminRoute[] = [
       admin.work(tenant).ledger();
       if (params.ledger_id !== ONLY) throw new AppError('bad-request', `There is one ledger here, ${ONLY}`);
       return { write_ledger: ONLY };
+    },
+  },
+  {
+    route: 'GET /ledger/account',
+    tag: 'ledger',
+    summary: 'Show the account that pays for ledger writes, and how many usual ones it can pay for',
+    auth: 'admin',
+    async handle(admin) {
+      const ledger = admin.work(admin.base).ledger();
+      const { address, balance, minimum } = await ledger.account();
+      const { endpoint } = (await admin.kernel.profiles.of(admin.base)).settings;
+      const spendable = Math.max(0, balance - minimum);
+      const costs = await Promise.all(
+        Object.entries(USUAL).map(async ([name, write]) => [name, await costOf(ledger, write, endpoint)] as const),
+      );
+      return {
+        address,
+        network: ledger.network,
+        balance,
+        minimum_balance: minimum,
+        spendable,
+        unit: 'microALGO',
+        costs: Object.fromEntries(costs),
+        enough_for: Object.fromEntries(costs.map(([name, cost]) => [name, Math.floor(spendable / cost)])),
+      };
+    },
+  },
+  {
+    route: 'POST /ledger/estimate',
+    tag: 'ledger',
+    summary: 'Estimate what ledger writes will cost, before they are made',
+    body: Type.Object({ writes: Type.Array(Planned, { minItems: 1, maxItems: 20 }) }),
+    async handle(admin, { tenant, body }) {
+      const ledger = admin.work(tenant).ledger();
+      const { endpoint } = (await admin.kernel.profiles.of(tenant)).settings;
+      const results: JsonObject[] = [];
+      for (const write of body.writes as Planned[]) results.push({ type: write.type, cost: await costOf(ledger, write, endpoint) });
+      return { results, total: results.reduce((sum, { cost }) => sum + (cost as number), 0), unit: 'microALGO' };
     },
   },
   {
