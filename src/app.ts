@@ -52,11 +52,12 @@ import { settingsApi, type TenantProfiles, tenantProfiles } from './profiles.ts'
 import { deliveryOf } from './protocols/mediation/message-pickup-2.ts';
 import { builtIn, type Registered, registered } from './registration.ts';
 import { multitenancy } from './resources/multitenancy.ts';
-import { chooseMediator, followMediator, mediatorInvitation, publishLater, seedDid, standingInvitation } from './startup.ts';
+import { chooseMediator, followMediator, mediatorInvitation, publishLater, retentionOf, seedDid, standingInvitation } from './startup.ts';
 import { openTails } from './tails.ts';
 import { tracing } from './tracing.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
 import { startExpiry } from './workers/expiry.ts';
+import { startRetention } from './workers/retention.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
 
@@ -144,7 +145,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     sign: signerOf(kernel),
     connectEndorser: endorsers.connect,
   });
-  const sweeps = [startExpiry(kernel), startChunkSweep(kernel, config)];
+  const sweeps = [startExpiry(kernel), startRetention(kernel, retentionOf(config)), startChunkSweep(kernel, config)];
   if (config.multitenant) sweeps.push(startSweeper(db, calls, BASE, log));
 
   try {
@@ -329,6 +330,7 @@ const adminOptions = (config: Config) => ({
   maxBytes: Math.round(config.adminMaxRequestSize * 1_048_576),
   managesWallets: config.multitenantAdmin,
   insecure: config.adminInsecureMode,
+  audits: config.auditDays > 0,
   corsOrigins: config.adminCorsOrigins,
   allowedHosts: config.adminAllowedHosts,
 });

@@ -45,6 +45,7 @@ import { actionMenuRecord } from './records/action-menu.ts';
 import { agencyRelay } from './records/agency-relay.ts';
 import { agencyRoute } from './records/agency-route.ts';
 import { agentConfig } from './records/agent-config.ts';
+import { audit } from './records/audit.ts';
 import { cloudAgent } from './records/cloud-agent.ts';
 import { credential } from './records/credential.ts';
 import { credentialRevocation } from './records/credential-revocation.ts';
@@ -133,6 +134,7 @@ export const FORMATS: readonly CredentialFormat[] = [anoncreds, indy];
 export const UNBOUND_RECORDS = [
   actionMenuRecord,
   agentConfig,
+  audit,
   agencyRelay,
   agencyRoute,
   cloudAgent,

@@ -19,6 +19,7 @@ import type { Log } from './ports/log.ts';
 import { agency } from './protocols/agency/agency.ts';
 import { outOfBandProtocol } from './protocols/connecting/out-of-band.ts';
 import { coordinateMediation } from './protocols/mediation/coordinate-mediation.ts';
+import { audit } from './records/audit.ts';
 import { type ConnectionValue, connection } from './records/connection.ts';
 import { type DidValue, did, hasKey, keyLookups } from './records/did.ts';
 import { type OutOfBandValue, outOfBand } from './records/out-of-band.ts';
@@ -257,3 +258,8 @@ async function stepMediator(
   asked.agency = true;
   return true;
 }
+
+/** How long rows are kept that are written once. */
+export const retentionOf = ({ auditDays }: Pick<Config, 'auditDays'>) => [
+  { category: audit.category, life: auditDays * 24 * 3600_000 },
+];

@@ -9,6 +9,8 @@ import type { WalletToken } from '../records/wallet.ts';
 export interface Caller {
   readonly tenant: string;
   readonly token?: string;
+  /** The person behind it, as a login names them. */
+  readonly sub?: string;
 }
 
 /** The requirement of an operation on its caller. */

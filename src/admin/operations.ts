@@ -8,6 +8,7 @@ import type { JsonObject } from '../ports/json.ts';
 import type { Page } from '../ports/store.ts';
 import { removeRecord } from './removal.ts';
 import type { Admin, AdminRoute, Answer, Call } from './route.ts';
+import { TIMES, timesOf } from './times.ts';
 
 /** One operation of the admin API, whatever it was derived from: what the server serves and the document describes. */
 export interface Operation {
@@ -42,6 +43,7 @@ const listQuery = (filters: Readonly<Record<string, string>>) =>
     role: Type.Optional(Type.String()),
     their_role: Type.Optional(Type.String()),
     connection_id: Type.Optional(Type.String()),
+    ...TIMES,
     ...Object.fromEntries(Object.keys(filters).map((name) => [name, Type.Optional(Type.String())])),
   });
 
@@ -127,6 +129,7 @@ export function recordOperations(def: RecordDef): Operation[] {
             state,
             role: routes.peerRole?.get(role) ?? role,
             connection: query.connection_id,
+            ...timesOf(query),
             tags,
             limit: Number(query.limit ?? query.count ?? 100),
             offset: Number(query.offset ?? query.start ?? 0),

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { TSchema } from 'typebox';
+import type { AuditedCall } from '../kernel/audit.ts';
 import type { Calls } from '../kernel/calls.ts';
 import type { Kernel } from '../kernel/context.ts';
 import type { Engine } from '../kernel/engine.ts';
@@ -18,6 +19,8 @@ export interface Admin {
   readonly engine: Engine;
   readonly calls: Calls;
   readonly work: (tenant: string) => WorkContext;
+  /** The call that these parts serve, where it is in the audit trail. */
+  readonly audited?: AuditedCall;
   /** The callers that are permitted. */
   authority(): Authority;
   /** A tenant's settings, given by flag names or variables, under ACA-Py's names. @throws AppError `bad-request` */

@@ -6,6 +6,7 @@ import { pythonJson } from '../kernel/python-json.ts';
 import type { Registry } from '../kernel/registry.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import { type Door, PATIENCE } from '../ports/transport.ts';
+import { createAudit, isAudited } from './audit.ts';
 import type { Caller } from './auth.ts';
 import { browserRules } from './browser.ts';
 import { openapiDocument } from './openapi.ts';
@@ -14,6 +15,7 @@ import { documentationPage } from './page.ts';
 import type { Admin, Answer } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
 import { anoncredsRevocationRoutes } from './routes/anoncreds-revocation.ts';
+import { auditRoutes, walletAuditRoutes } from './routes/audit.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -44,6 +46,8 @@ export interface AdminServerOptions {
   readonly door: Door;
   /** Whether nobody needs a key. */
   readonly insecure: boolean;
+  /** Whether calls are written into the audit trail. */
+  readonly audits: boolean;
   /** Origins whose web pages may call. */
   readonly corsOrigins: readonly string[];
   /** Names under which it is called beside its address, in insecure mode. */
@@ -70,6 +74,7 @@ const HANDWRITTEN = [
   ...proofRoutes,
   ...resolverRoutes,
   ...eventRoutes,
+  ...auditRoutes,
   ...legacyRoutes,
   ...hubRoutes,
 ];
@@ -83,7 +88,7 @@ export function operationsOf(
   tenancy: { readonly multitenant: boolean; readonly managesWallets: boolean },
 ): Operation[] {
   const operations = [
-    ...(tenancy.managesWallets ? multitenancyRoutes.map(routeOperation) : []),
+    ...(tenancy.managesWallets ? [...multitenancyRoutes, ...walletAuditRoutes].map(routeOperation) : []),
     ...(tenancy.multitenant ? ownTokenRoutes.map(routeOperation) : []),
     ...registry.routed.map(commandOperation),
     ...[...registry.records.values()].flatMap(recordOperations),
@@ -118,6 +123,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
   });
   options.door.keep(app.server);
+  const audit = options.audits ? createAudit(admin, options.insecure) : undefined;
   const callers = new WeakMap<FastifyRequest, Caller>();
   const document = pythonJson(openapiDocument(operations, admin.version, authority.multitenant));
 
@@ -158,14 +164,16 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         const { query, body } = inputOf(op, request.query as Record<string, unknown>, sent);
         const key = request.headers['idempotency-key'];
         const caller = callers.get(request)!;
-        const handle = (): Promise<Answer> =>
-          op.handle(admin, {
+        const run = (parts: Admin): Promise<Answer> =>
+          op.handle(parts, {
             ...caller,
             params: paramsOf(op, request),
             query,
             body,
             key: typeof key === 'string' ? key.slice(0, 200) : undefined,
           });
+        const handle = (): Promise<Answer> =>
+          audit && isAudited(op) ? audit.run(op, caller, options.door.nameOf(request.raw), run) : run(admin);
         // a body, a turn and the work itself take their time, in which a token may end
         const stillAdmitted = async (): Promise<void> => {
           if (!(await authority.holds(caller))) throw new AppError('unauthorized', 'Authorization token missing or invalid');

@@ -809,6 +809,15 @@ export const SETTINGS = {
     help: 'How long the registration of a credential definition waits for its revocation registry (default 60)',
     step: true,
   },
+  auditDays: {
+    flags: ['--audit-days'],
+    env: 'FLEXID_AUDIT_DAYS',
+    group: 'Admin',
+    kind: 'number',
+    default: 30,
+    metavar: '<days>',
+    help: 'How long the audit trail of calls is kept (default 30; 0: none is written)',
+  },
   walletOrigin: {
     flags: ['--wallet-origin'],
     env: 'FLEXID_WALLET_ORIGIN',

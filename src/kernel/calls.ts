@@ -2,6 +2,7 @@ import { AppError, asAppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { ClaimedJob } from '../ports/store.ts';
+import type { AuditedCall } from './audit.ts';
 import { type CommittedCall, createCallAnswers } from './call-answers.ts';
 import { now } from './clock.ts';
 import type { StepOrder } from './commands.ts';
@@ -21,6 +22,8 @@ export interface ControllerCall {
   readonly input: CommandInput;
   /** The controller's idempotency key: a call that is repeated within a day has no second effect and the same answer. */
   readonly key?: string;
+  /** The call of the admin API that it follows from: its row in the audit trail is in the same commit. */
+  readonly audited?: AuditedCall;
 }
 
 /** How long a call of work holds its place at a time, and how long it is known. */
@@ -94,7 +97,12 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       pages: step.pages?.(input, given.record),
       from: step.from,
       role: step.role,
-      origin: { callId, callDedupKey: key === undefined ? undefined : callId, dedupLife: whole ? WORK_LIFE_MS : undefined },
+      origin: {
+        callId,
+        callDedupKey: key === undefined ? undefined : callId,
+        dedupLife: whole ? WORK_LIFE_MS : undefined,
+        audited: given.audited,
+      },
       otherwise: 'error',
       step(ctx) {
         const effects = step.step(ctx, input);
@@ -109,6 +117,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
     let first: CommitPlan;
     try {
       first = await engine.transition(request);
+      if (given.audited) given.audited.committed = true;
     } catch (error) {
       // the same call under the same key, a moment earlier
       const other = asAppError(error).code === 'conflict' ? await answered() : undefined;

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyOwner, QueuedMessageWrite, RecordWrite } from '../ports/store.ts';
+import { type AuditedCall, auditRow } from './audit.ts';
 import type { Kernel, Profile } from './context.ts';
 import type { Change, Effects } from './effects.ts';
 import { newId } from './ids.ts';
@@ -44,6 +45,8 @@ export interface Origin {
   readonly callDedupKey?: string;
   /** Why the controller's call has failed for good; written for it to read. */
   readonly failure?: { readonly code: string; readonly text: string };
+  /** The controller's call, for its row in the audit trail. */
+  readonly audited?: AuditedCall;
   /** The id of a record that this message begins. */
   readonly recordId?: string;
   /** Rows of the worker that go with its job. */
@@ -151,7 +154,9 @@ export async function planCommit(
     deferredAnswer,
     reply: posted.reply,
     commit: {
-      records: written.records,
+      records: origin.audited
+        ? [...written.records, auditOf(origin.audited, bound && { category: protocol.binds.category, id: bound.id })]
+        : written.records,
       deletes: written.deletes,
       keys: effects.keys,
       removedKeys: effects.removedKeys,
@@ -177,6 +182,8 @@ export async function planCommit(
     },
   };
 }
+
+const auditOf = (call: AuditedCall, record?: AnswerRef) => auditRow(call, { outcome: 'committed' }, record);
 
 /** Applies the changes of records, and makes their events and the step's own. */
 function write({ profile: { settings, webhooks }, kernel, protocol, ctx, effects, origin }: Plan): Written {

@@ -236,6 +236,30 @@ function recordTests({ db, one, claim }: StoreKit): void {
       assert.equal((await db.store.find(B, category, {})).total, 0);
     });
 
+    it('filters by the time of creation, together with the others', async () => {
+      const { rows } = await db.store.find(A, category, {});
+      const [first, last] = [rows[0]!.created, rows.at(-1)!.created];
+      const total = async (query: object): Promise<number> => (await db.store.find(A, category, query)).total;
+      assert.deepEqual(
+        [await total({ from: first, before: last + 1 }), await total({ before: first }), await total({ from: last + 1 })],
+        [25, 0, 0],
+      );
+      assert.equal(await total({ from: first, state: 'odd', tags: { third: '0' } }), 4);
+      const middle = rows[12]!.created;
+      assert.equal((await total({ before: middle })) + (await total({ from: middle })), 25);
+    });
+
+    it('follows a list beyond its end', async () => {
+      const all = await db.store.find(A, category, { connection: 'c2', follow: true });
+      assert.equal(all.rows.length, 15);
+      assert.deepEqual(await db.store.find(A, category, { connection: 'c2', follow: true, cursor: all.next! }), {
+        rows: [],
+        total: 15,
+        next: all.next,
+      });
+      assert.equal((await db.store.find(A, category, { state: 'none', follow: true })).next, undefined);
+    });
+
     it('refuses a cursor that it did not give', async () => {
       await assert.rejects(db.store.find(A, category, { cursor: '1; DROP TABLE record' }), failsWith('bad-request'));
     });

@@ -13,8 +13,8 @@ export interface Store {
   /**
    * All or nothing, durable when the promise resolves.
    * @throws AppError `counter-full` (see `JobWrite.allocate`), `conflict` when a version, a dedup key or a unique id clashes (nothing was written; reload and retry), `mail-known` and
-   * `mailbox-full` (see `MailWrite`), `lease-lost` when a job of `done` is
-   * no longer held under its lease, `store-full`, `store-unavailable`, `store-corrupt`.
+   * `mailbox-full` (see `MailWrite`), `lease-lost` when a job of `done` is no longer
+   * held under its lease, `store-full`, `store-unavailable`, `store-corrupt`.
    */
   commit(tenant: string, commit: Commit): Promise<void>;
 
@@ -105,8 +105,8 @@ export interface Jobs {
 /** Tenants and the life of the database. */
 export interface StoreAdmin extends Carrying {
   /**
-   * Creates a tenant with a fresh data key, or does nothing when it exists. With `lock` its owner keeps the key to it: the data key is also sealed under
-   * `walletKey`, and under the master key only until a time (ms).
+   * Creates a tenant with a fresh data key, or does nothing when it exists. With `lock` its owner keeps the key to it: the data key is also sealed under `walletKey`,
+   * and under the master key only until a time (ms).
    */
   ensureTenant(tenant: string, name: string, lock?: TenantLock): Promise<void>;
   /** Opens a locked tenant until a time, whatever the former one was. @throws AppError `unauthorized` for another wallet key, `not-found` */
@@ -115,10 +115,7 @@ export interface StoreAdmin extends Carrying {
   lockTenant(tenant: string): Promise<void>;
   /** Locks the tenants whose time is over: every call about them is `wallet-locked` then, and their lanes wait. How many. */
   lockTenants(now: number): Promise<number>;
-  /**
-   * Makes a tenant unreadable: its data key is overwritten, its key owners, lanes and jobs are gone, in one transaction. Its other rows stay until they are swept.
-   * Does nothing when there is none.
-   */
+  /** Makes a tenant unreadable: its data key is overwritten, its key owners, lanes and jobs are gone, in one transaction. Its other rows are swept later. */
   eraseTenant(tenant: string): Promise<void>;
   /** Removes some rows of a tenant that was erased; how many went. At 0 the tenant itself is gone. */
   sweepTenant(tenant: string): Promise<number>;
@@ -148,7 +145,7 @@ export interface TenantLock {
   readonly until: number;
 }
 
-/** The result of an adapter's `open`. */
+/** An adapter's `open`. */
 export interface Database {
   store: Store;
   jobs: Jobs;
@@ -273,6 +270,11 @@ export interface Query {
   role?: string;
   connection?: string;
   tags?: Readonly<Record<string, string>>;
+  /** Those created at `from` (ms) or later, and before `before`. */
+  from?: number;
+  before?: number;
+  /** `next` stands at the end too, for rows that come later. */
+  follow?: boolean;
   /** Default 100, at most 10,000. */
   limit?: number;
   offset?: number;

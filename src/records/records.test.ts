@@ -35,6 +35,22 @@ const ROWS: readonly Row[] = [
     tags: { oob_id: 'o1' },
   },
   {
+    category: 'audit',
+    record: {
+      id: 'a1',
+      state: 'written',
+      value: {
+        ...{ call: 'c1', operation: 'post_wallet_did_create', who: { kind: 'token', token: 't1' }, address: 'hash' },
+        ...{ outcome: 'committed', record: { category: 'did', id: 'd1' } },
+      },
+    },
+    view: {
+      ...{ audit_id: 'a1', time: TIME, call_id: 'c1', operation_id: 'post_wallet_did_create', who: { kind: 'token', token: 't1' } },
+      ...{ address: 'hash', outcome: 'committed', record: { category: 'did', id: 'd1' } },
+    },
+    tags: {},
+  },
+  {
     category: 'edv',
     record: {
       id: 'z1v',

@@ -111,6 +111,8 @@ export function postgresReads(link: () => Link, read: RowReader) {
     for (const column of ['state', 'role', 'connection'] as const) {
       if (query[column] !== undefined) where.push(`r.${column} = ${bind(query[column])}`);
     }
+    if (query.from !== undefined) where.push(`r.created >= ${bind(query.from)}::bigint`);
+    if (query.before !== undefined) where.push(`r.created < ${bind(query.before)}::bigint`);
     const order = query.descending ? 'DESC' : 'ASC';
     const [tagged, ...also] = Object.entries(query.tags ?? {}).map(
       ([name, value]) => `SELECT n FROM flexid.tag WHERE t = $1::int AND hash = ${bind(recordTagHash(tenant.keys, category, name, value))}`,
@@ -138,7 +140,7 @@ export function postgresReads(link: () => Link, read: RowReader) {
     return {
       ...read.records(tenant.keys, page),
       total: total[0]?.total ?? 0,
-      next: rows.length > limit && last ? encodeCursor(last.n) : undefined,
+      next: (rows.length > limit || query.follow) && last ? encodeCursor(last.n) : query.follow ? query.cursor : undefined,
     };
   }
 

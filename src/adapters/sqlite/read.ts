@@ -72,6 +72,15 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
       where.push(`r.${column} = ?`);
       values.push(value);
     }
+    for (const [name, operator] of [
+      ['from', '>='],
+      ['before', '<'],
+    ] as const) {
+      const value = query[name];
+      if (value === undefined) continue;
+      where.push(`r.created ${operator} ?`);
+      values.push(value);
+    }
     const tags = Object.entries(query.tags ?? {}).map(([name, value]) => recordTagHash(tenant.keys, category, name, value));
     for (const hash of tags) {
       where.push('r.n IN (SELECT n FROM tag WHERE t = ? AND hash = ?)');
@@ -99,7 +108,7 @@ export function sqliteReads(db: DatabaseSync, read: RowReader) {
     return {
       ...read.records(tenant.keys, page),
       total,
-      next: rows.length > limit && last ? encodeCursor(last.n) : undefined,
+      next: (rows.length > limit || query.follow) && last ? encodeCursor(last.n) : query.follow ? query.cursor : undefined,
     };
   }
 

@@ -1,0 +1,100 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { asAppError } from '../errors.ts';
+import { type AuditedCall, auditRow } from '../kernel/audit.ts';
+import { newId } from '../kernel/ids.ts';
+import type { Caller } from './auth.ts';
+import type { Operation } from './operations.ts';
+import type { Admin, Answer } from './route.ts';
+
+/** Under this name the secret of addresses is among the keys of the base wallet: sealed, and the same for every process. */
+const SECRET = 'audit-secret';
+/** What is shown of credentials and presentations; all other reads leave no row. */
+const READS = /^\/(?:credentials?|issue-credential|issue-credential-2\.0|present-proof|present-proof-2\.0)(?:\/|$)/;
+/** A caller that is asked to come later may come as often as it likes: rows of that would fill the store. */
+const UNWRITTEN = [429, 503];
+
+/** Whether calls of an operation are in the audit trail: whatever may change something, and reads of credentials and presentations. */
+export const isAudited = ({ method, path, auth }: Pick<Operation, 'method' | 'path' | 'auth'>): boolean =>
+  auth !== 'none' && (method !== 'GET' || READS.test(path));
+
+/** The audit trail of the admin API. */
+export interface Audit {
+  /** Runs a call that is audited: its row is in the commit of its command, or in one of its own where it changes nothing or is refused. @throws what `run` throws */
+  run(op: Operation, caller: Caller, address: string, run: (admin: Admin) => Promise<Answer>): Promise<Answer>;
+}
+
+/** @param insecure whether nobody needs a key */
+export function createAudit(admin: Admin, insecure: boolean): Audit {
+  const { kernel, base, calls } = admin;
+  const { store } = kernel.db;
+  let secret: Promise<Uint8Array> | undefined;
+
+  async function readSecret(): Promise<Uint8Array> {
+    for (;;) {
+      const found = await store.key(base, SECRET);
+      if (found) return found.secret;
+      try {
+        await store.commit(base, { keys: [{ kid: SECRET, type: SECRET, secret: randomBytes(32) }] });
+      } catch (error) {
+        // another process was first: its one counts
+        if (asAppError(error).code !== 'conflict') throw error;
+      }
+    }
+  }
+
+  async function hashed(address: string): Promise<string> {
+    secret ??= readSecret().catch((error: unknown) => {
+      secret = undefined;
+      throw error;
+    });
+    return createHmac('sha256', await secret)
+      .update(address)
+      .digest('base64url')
+      .slice(0, 16);
+  }
+
+  const kindOf = ({ token }: Caller): AuditedCall['who']['kind'] => (token !== undefined ? 'token' : insecure ? 'anyone' : 'key');
+
+  /** The admin API as one call sees it: its commands are committed with the call's row, where they are of the caller's own wallet. */
+  const within = (audited: AuditedCall): Admin => ({
+    ...admin,
+    audited,
+    calls: {
+      ...calls,
+      call: (tenant, protocol, command, given) =>
+        calls.call(tenant, protocol, command, tenant === audited.tenant ? { ...given, audited } : given),
+    },
+  });
+
+  return {
+    async run(op, caller, address, run) {
+      const { tenant, token, sub } = caller;
+      const audited: AuditedCall = {
+        call: newId(),
+        tenant,
+        operation: op.operationId,
+        who: { kind: kindOf(caller), ...(token === undefined ? {} : { token }), ...(sub === undefined ? {} : { sub }) },
+        address: await hashed(address),
+        committed: false,
+      };
+      let answer: Answer;
+      try {
+        answer = await run(within(audited));
+      } catch (thrown) {
+        const { status } = asAppError(thrown).row;
+        // the caller is to have the reason of the refusal, whatever becomes of the row
+        if (!UNWRITTEN.includes(status))
+          await store
+            .commit(tenant, { records: [auditRow(audited, { outcome: 'refused', status })] })
+            .catch((error: unknown) =>
+              kernel.log.warn({ err: error, operation: op.operationId }, 'a refused call has no row in the audit trail'),
+            );
+        throw thrown;
+      }
+      // nothing is shown that has no row
+      if (!audited.committed)
+        await store.commit(tenant, { records: [auditRow(audited, { outcome: 'answered', status: op.status ?? 200 })] });
+      return answer;
+    },
+  };
+}
