@@ -61,6 +61,7 @@ import { anoncredsCredentialDefinition } from './resources/credential-definition
 import { didKeys } from './resources/did-keys.ts';
 import { hubControllers, hubRevocations, hubVaults } from './resources/hub/vault.ts';
 import { multitenancy } from './resources/multitenancy.ts';
+import { reservations } from './resources/reservation.ts';
 import { revocationRegistries } from './resources/revocation/registry.ts';
 import { anoncredsSchema } from './resources/schema.ts';
 import { shortLinks } from './resources/short-link.ts';
@@ -119,6 +120,7 @@ export const PROTOCOLS = [
   credential2018,
   proof2018,
   multitenancy,
+  reservations,
   shortLinks,
   tailsFiles,
   hubGrants,

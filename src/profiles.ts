@@ -70,6 +70,7 @@ export function tenantProfiles(given: {
 
   function tenantProfile(record: LoadedRecord, mediator: Mediator | undefined, cloudAgent: CloudAgent | undefined): Profile {
     const { id, value } = wallet.of(record);
+    const { ledger_writes: writes, ledger_algo: algo } = value.quota ?? {};
     const config: Config = {
       ...live,
       ...NO_ENDORSEMENT,
@@ -77,11 +78,14 @@ export function tenantProfiles(given: {
       label: value.label ?? live.label,
       imageUrl: value.image_url ?? live.imageUrl,
       walletType: value.wallet_type ?? live.walletType,
+      tenantLedgerWrites: writes ?? live.tenantLedgerWrites,
+      tenantLedgerAlgo: algo ?? live.tenantLedgerAlgo,
     };
     const theirs = webhookTargets(value.webhook_urls ?? [], id);
     return {
       settings: settingsOf(config, inbound, agent2018(), mediator, cloudAgent, false),
       tokens: value.tokens,
+      suspended: value.suspended,
       webhooks: { default: apart(theirs), base: own, both: apart([...theirs, ...own]) }[value.dispatch_type],
       shown: { ...shownSettings(config), ...walletSettings({ id, value }) },
     };

@@ -89,12 +89,16 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
     const { wallet_id: wallet, jti } = claims;
     if (typeof wallet !== 'string' || jti === undefined || wallet === base) throw invalid();
     let token: WalletToken | undefined;
+    let suspended: boolean | undefined;
     try {
-      token = liveToken(await kernel.profiles.of(wallet), jti);
+      const profile = await kernel.profiles.of(wallet);
+      token = liveToken(profile, jti);
+      suspended = profile.suspended;
     } catch (error) {
       if (!isGone(error)) throw error;
     }
     if (!token) throw invalid();
+    if (suspended) throw new AppError('forbidden', 'The wallet is suspended: ask the operator of this agent');
     if (token.scope && !token.scope.includes(need)) throw new AppError('forbidden', `The token does not allow to ${need}`);
     return { wallet, token };
   }
@@ -102,7 +106,7 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
   function holds({ tenant, token }: Caller): boolean | Promise<boolean> {
     if (token === undefined) return true;
     const profile = kernel.profiles.of(tenant);
-    const isHeld = (read: Profile): boolean => liveToken(read, token) !== undefined;
+    const isHeld = (read: Profile): boolean => !read.suspended && liveToken(read, token) !== undefined;
     if (!(profile instanceof Promise)) return isHeld(profile);
     return profile.then(isHeld, (error: unknown) => {
       if (!isGone(error)) throw error;

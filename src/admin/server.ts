@@ -28,11 +28,14 @@ import { metricsRoutes } from './routes/metrics.ts';
 import { multitenancyRoutes, ownTokenRoutes } from './routes/multitenancy.ts';
 import { outOfBandRoutes } from './routes/out-of-band.ts';
 import { proofRoutes } from './routes/present-proof.ts';
+import { reservationRoutes } from './routes/reservations.ts';
 import { resolverRoutes } from './routes/resolver.ts';
 import { revocationRoutes } from './routes/revocation.ts';
 import { serverRoutes } from './routes/server.ts';
+import { tenantRoutes } from './routes/tenants.ts';
 import { walletRoutes } from './routes/wallet.ts';
 import { walletBackupRoutes } from './routes/wallet-backup.ts';
+import { tokenUse } from './token-use.ts';
 import { wholeIds } from './whole-ids.ts';
 import { attachEvents } from './ws.ts';
 
@@ -88,7 +91,9 @@ export function operationsOf(
   tenancy: { readonly multitenant: boolean; readonly managesWallets: boolean },
 ): Operation[] {
   const operations = [
-    ...(tenancy.managesWallets ? [...multitenancyRoutes, ...walletAuditRoutes].map(routeOperation) : []),
+    ...(tenancy.managesWallets
+      ? [...multitenancyRoutes, ...tenantRoutes, ...reservationRoutes, ...walletAuditRoutes].map(routeOperation)
+      : []),
     ...(tenancy.multitenant ? ownTokenRoutes.map(routeOperation) : []),
     ...registry.routed.map(commandOperation),
     ...[...registry.records.values()].flatMap(recordOperations),
@@ -124,6 +129,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   });
   options.door.keep(app.server);
   const audit = options.audits ? createAudit(admin, options.insecure) : undefined;
+  const noteUse = tokenUse(admin);
   const callers = new WeakMap<FastifyRequest, Caller>();
   const document = pythonJson(openapiDocument(operations, admin.version, authority.multitenant));
 
@@ -164,6 +170,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         const { query, body } = inputOf(op, request.query as Record<string, unknown>, sent);
         const key = request.headers['idempotency-key'];
         const caller = callers.get(request)!;
+        noteUse(caller);
         const run = (parts: Admin): Promise<Answer> =>
           op.handle(parts, {
             ...caller,

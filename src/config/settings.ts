@@ -833,6 +833,15 @@ export const SETTINGS = {
   multitenantAdmin: flag('multitenant-admin', 'ACAPY_MULTITENANT_ADMIN', 'Multitenancy', 'Serve the operations that manage wallets', {
     acapy: 'multitenant.admin_enabled',
   }),
+  reservations: flag(
+    'reservations',
+    'FLEXID_RESERVATIONS',
+    'Multitenancy',
+    'Anyone who reaches the admin port may ask for a wallet; the operator approves',
+    {
+      step: true,
+    },
+  ),
   tenantAtOnce: {
     flags: ['--tenant-at-once'],
     env: 'FLEXID_TENANT_AT_ONCE',

@@ -34,6 +34,8 @@ export interface Profile {
   readonly webhooks: readonly WebhookTarget[];
   /** The tokens by which the tenant's controllers call; none for the base wallet. */
   readonly tokens?: readonly { readonly jti: string; readonly iat: number; readonly exp?: number; readonly scope?: readonly string[] }[];
+  /** Its operator has suspended it: its calls are refused, and its mail waits. */
+  readonly suspended?: boolean;
   /** The settings as a controller reads them, under ACA-Py's names. */
   readonly shown: JsonObject;
 }

@@ -40,6 +40,10 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
   async function receiveOpened(format: MessageFormat, opened: Opened, body: Uint8Array, session: InboundSession): Promise<Received> {
     const { owner, message } = opened;
     kernel.count('messages_received', owner.tenant);
+    if (await isSuspended(kernel, owner.tenant)) {
+      await deferForLockedWallet(kernel, owner.tenant, body, session);
+      return refuse('suspended');
+    }
     const known = format.traits.didcomm ? kernel.registry.message(message.type) : 'unknown-type';
     if (typeof known !== 'string') {
       if (known.protocol.relayed) {
@@ -105,6 +109,17 @@ export function createInbound(kernel: Kernel, transition: Transitions, createRel
   const receive: Receive = (body, session) =>
     kernel.trace.span('message receive', {}, () => receiveTraced(body, session), { kind: 'server' });
   return receive;
+}
+
+/** Whether mail for a tenant waits until its operator resumes it; one that is not there is found out on the way. */
+async function isSuspended({ profiles, base }: Kernel, tenant: string): Promise<boolean> {
+  if (tenant === base) return false;
+  try {
+    return (await profiles.of(tenant)).suspended === true;
+  } catch (error) {
+    if (asAppError(error).code === 'not-found') return false;
+    throw error;
+  }
 }
 
 /** Asks each message format in turn. */

@@ -109,7 +109,8 @@ export function createPublicFace(kernel: Kernel, calls: Pick<Calls, 'call'>, rou
       blobs: { stat: (name) => blobs.stat(tenant, name), read: (name, range) => blobs.read(tenant, name, range) },
     };
     const opened = async (): Promise<PublicAnswer | undefined> => {
-      const { settings } = await kernel.profiles.of(tenant);
+      const { settings, suspended } = await kernel.profiles.of(tenant);
+      if (suspended) throw new AppError('wallet-locked');
       // throws where the wallet is locked, whatever the handler reads
       await store.load(tenant, []);
       const ctx: PublicContext = {

@@ -29,6 +29,8 @@ export interface Settings {
   readonly moreEndpoints: readonly string[];
   /** The origin of the web wallet, that landing pages of invitations link to. */
   readonly walletOrigin?: string;
+  /** Anyone may ask for a wallet. */
+  readonly reservations: boolean;
   readonly autoAcceptInvites: boolean;
   readonly autoAcceptRequests: boolean;
   readonly autoAcceptIntroInvitationRequests: boolean;

@@ -51,6 +51,19 @@ const ROWS: readonly Row[] = [
     tags: {},
   },
   {
+    category: 'reservation',
+    record: {
+      id: 'r1',
+      state: 'approved',
+      value: { wallet_name: 'alice', contact: 'a@example', password: 'SECRET', ends: AT },
+    },
+    view: {
+      ...{ reservation_id: 'r1', state: 'approved', created_at: TIME, updated_at: TIME },
+      ...{ wallet_name: 'alice', contact: 'a@example', expires_at: TIME },
+    },
+    tags: {},
+  },
+  {
     category: 'edv',
     record: {
       id: 'z1v',

@@ -1,3 +1,4 @@
+import Type from 'typebox';
 import { shownUrl } from '../kernel/addresses.ts';
 import { compact, defineRecord, isoTime, type LoadedRecord } from '../kernel/record.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -9,7 +10,22 @@ export interface WalletToken {
   readonly iat: number;
   readonly exp?: number;
   readonly scope?: readonly string[];
+  /** When it was last called with, to the hour: seconds since 1970. */
+  readonly used?: number;
 }
+
+/** Bounds of a wallet in the place of the instance's. */
+export interface WalletQuota {
+  /** Ledger writes in a day, and what they may cost in ALGO; 0: no limit. */
+  readonly ledger_writes?: number;
+  readonly ledger_algo?: number;
+}
+
+/** Bounds of a wallet; null takes one back to the instance's. */
+export const Quota = Type.Object({
+  ledger_writes: Type.Optional(Type.Union([Type.Integer({ minimum: 0, maximum: 1_000_000 }), Type.Null()])),
+  ledger_algo: Type.Optional(Type.Union([Type.Number({ minimum: 0, maximum: 1_000_000 }), Type.Null()])),
+});
 
 /** Those that have not ended. @param now ms since 1970 */
 export const liveTokens = (tokens: readonly WalletToken[], now: number): WalletToken[] =>
@@ -29,6 +45,9 @@ export interface WalletValue {
   extra_settings?: Readonly<JsonObject>;
   /** Those that are valid, the newest last. */
   tokens: readonly WalletToken[];
+  /** Its operator has suspended it. */
+  suspended?: boolean;
+  quota?: WalletQuota;
   /** Its data key is gone and its rows follow. */
   erasing?: boolean;
 }
@@ -58,9 +77,20 @@ export const wallet = defineRecord<WalletValue>({
     created_at: isoTime(record.created),
     updated_at: isoTime(record.updated),
     settings: walletSettings(record),
+    ...(record.value.suspended ? { suspended: true } : {}),
+    ...(record.value.quota ? { quota: { ...record.value.quota } } : {}),
   }),
   // wallets to be swept are looked for all the time, among any number of wallets
   tags: (value) => ({ wallet_name: value.wallet_name, erasing: value.erasing ? 'true' : undefined }),
+});
+
+/** A token as the operator sees it: never the token itself. */
+export const tokenView = ({ jti, iat, exp, scope, used }: WalletToken): JsonObject => ({
+  token_id: jti,
+  created_at: isoTime(iat * 1000),
+  expires_at: exp === undefined ? null : isoTime(exp * 1000),
+  scope: scope ? [...scope] : null,
+  last_used: used === undefined ? null : isoTime(used * 1000),
 });
 
 /** The name under which the owner of a wallet's unique name is stored. */

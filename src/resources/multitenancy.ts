@@ -4,7 +4,7 @@ import { webhookUrls } from '../kernel/addresses.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { AnyObject } from '../kernel/schema.ts';
 import type { Lookup } from '../ports/store.ts';
-import { liveTokens, type WalletToken, type WalletValue, wallet, walletOwnerName } from '../records/wallet.ts';
+import { liveTokens, Quota, type WalletToken, type WalletValue, wallet, walletOwnerName } from '../records/wallet.ts';
 
 /** How many tokens of one tenant are valid at a time. */
 const MAX_TOKENS = 20;
@@ -103,6 +103,37 @@ export const multitenancy = defineProtocol<WalletValue>({
           );
         const tokens = [...(body.keep ? live : []), body.token];
         return { record: { patch: { tokens } }, invalidate: [ctx.record!.id] };
+      },
+    }),
+    /** One token is void; the others stay. */
+    revoke: command({
+      body: Type.Object({ token_id: Type.String() }),
+      from: ['ready'],
+      step(ctx, { body }) {
+        const { tokens } = ctx.record!.value;
+        const left = tokens.filter(({ jti }) => jti !== body.token_id);
+        if (left.length === tokens.length) throw new AppError('not-found', `The wallet has no token ${body.token_id}`);
+        return { record: { patch: { tokens: left } }, invalidate: [ctx.record!.id] };
+      },
+    }),
+    /** Notes when a token was called with. */
+    used: command({
+      body: Type.Object({ token_id: Type.String() }),
+      from: ['ready'],
+      step(ctx, { body }) {
+        const used = Math.floor(ctx.now / 1000);
+        const tokens = ctx.record!.value.tokens.map((one) => (one.jti === body.token_id ? { ...one, used } : one));
+        return { record: { patch: { tokens } } };
+      },
+    }),
+    suspend: { from: ['ready'], step: (ctx) => ({ record: { patch: { suspended: true } }, invalidate: [ctx.record!.id] }) },
+    resume: { from: ['ready'], step: (ctx) => ({ record: { patch: { suspended: undefined } }, invalidate: [ctx.record!.id] }) },
+    limit: command({
+      body: Quota,
+      from: ['ready'],
+      step(ctx, { body }) {
+        const quota = Object.fromEntries(Object.entries({ ...ctx.record!.value.quota, ...body }).filter(([, value]) => value !== null));
+        return { record: { patch: { quota: Object.keys(quota).length > 0 ? quota : undefined } }, invalidate: [ctx.record!.id] };
       },
     }),
     // the wallet is opened again with a new token

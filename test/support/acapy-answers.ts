@@ -10,6 +10,7 @@ export const BEYOND: Readonly<Record<string, readonly string[]>> = {
   InvitationRecord: ['short_url'],
   PublishRevocationsResultSchemaAnonCreds: ['txn'],
   TransactionRecord: ['error_msg'],
+  WalletRecord: ['quota', 'suspended'],
 };
 /** The same of every list that is paged. */
 export const OF_PAGES: readonly string[] = ['damaged', 'next', 'total'];

@@ -37,6 +37,7 @@ export const SETTINGS: Settings = {
   sovAsAlgo: false,
   endpoint: 'https://agent.example',
   moreEndpoints: [],
+  reservations: false,
   autoAcceptInvites: false,
   autoAcceptRequests: false,
   autoAcceptIntroInvitationRequests: false,

@@ -40,7 +40,7 @@ const Token = Type.Object({
 const unknown = (id: string): AppError => new AppError('not-found', `Record not found: wallet_record/${id}. WALLET_ITEM_NOT_FOUND`);
 
 /** A wallet that is there for controllers. @throws AppError `not-found` */
-async function walletOf(admin: Admin, id: string) {
+export async function walletOf(admin: Admin, id: string) {
   const [rows] = await admin.kernel.db.store.load(admin.base, [{ category: wallet.category, id }]);
   if (!rows?.[0] || rows[0].state === 'erasing') throw unknown(id);
   return wallet.of(rows[0]);
@@ -111,6 +111,34 @@ async function remove(admin: Admin, id: string, body: JsonObject): Promise<JsonO
   return {};
 }
 
+/** Creates a wallet with its first token. The same call repeated, by `key`, means the same wallet, and is a request for a token. @throws AppError `bad-request` */
+export async function createWallet(admin: Admin, body: JsonObject, key: string | undefined): Promise<JsonObject> {
+  const { wallet_key: walletKey, wallet_key_derivation: _none, extra_settings: extra, expires_in: seconds, ...rest } = body;
+  const unmanaged = rest.key_management_mode === 'unmanaged';
+  if (unmanaged && !walletKey) throw new AppError('bad-request', 'An unmanaged wallet needs a wallet_key, which only its owner keeps');
+  const wishes: Wishes = { expires_in: (seconds as number | undefined) ?? (unmanaged ? OPEN_SECONDS : undefined) };
+  const settings = admin.acapySettings((extra ?? {}) as JsonObject);
+  // the same call repeated means the same wallet
+  const id = key === undefined ? newId() : hashId(`wallet ${key}`);
+  const { kept, text } = await admin.authority().issue(id, { expiresIn: wishes.expires_in });
+  const store = admin.kernel.db.admin;
+  const lock = unmanaged ? { walletKey: String(walletKey), until: admin.kernel.now() + wishes.expires_in! * 1000 } : undefined;
+  await store.ensureTenant(id, String(rest.wallet_name ?? id), lock);
+  try {
+    await command(admin, 'create', undefined, { ...rest, wallet_id: id, token: kept, extra_settings: settings }, key);
+  } catch (error) {
+    const [rows] = await admin.kernel.db.store.load(admin.base, [{ category: wallet.category, id }]);
+    if (rows?.length === 0) await store.eraseTenant(id).then(() => store.sweepTenant(id));
+    throw error;
+  }
+  const made = await walletOf(admin, id);
+  const first = made.value.tokens.some(({ jti }) => jti === kept.jti);
+  if (first) return { ...wallet.view(made), token: text };
+  // repeated, it is a request for a token
+  const open = await opened(admin, id, { ...wishes, ...(unmanaged ? { wallet_key: walletKey! } : {}) } as JsonObject);
+  return { ...wallet.view(made), token: await issueToken(admin, id, { expires_in: open }) };
+}
+
 /** ACA-Py's operations on wallets, for the operator; and what a tenant does with its own token. */
 export const multitenancyRoutes: readonly AdminRoute[] = [
   {
@@ -119,32 +147,7 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
     summary: 'Create a subwallet',
     auth: 'admin',
     body: Creation,
-    async handle(admin, { body, key }) {
-      const { wallet_key: walletKey, wallet_key_derivation: _none, extra_settings: extra, expires_in: seconds, ...rest } = body;
-      const unmanaged = rest.key_management_mode === 'unmanaged';
-      if (unmanaged && !walletKey) throw new AppError('bad-request', 'An unmanaged wallet needs a wallet_key, which only its owner keeps');
-      const wishes: Wishes = { expires_in: (seconds as number | undefined) ?? (unmanaged ? OPEN_SECONDS : undefined) };
-      const settings = admin.acapySettings((extra ?? {}) as JsonObject);
-      // the same call repeated means the same wallet
-      const id = key === undefined ? newId() : hashId(`wallet ${key}`);
-      const { kept, text } = await admin.authority().issue(id, { expiresIn: wishes.expires_in });
-      const store = admin.kernel.db.admin;
-      const lock = unmanaged ? { walletKey: String(walletKey), until: admin.kernel.now() + wishes.expires_in! * 1000 } : undefined;
-      await store.ensureTenant(id, String(rest.wallet_name ?? id), lock);
-      try {
-        await command(admin, 'create', undefined, { ...rest, wallet_id: id, token: kept, extra_settings: settings }, key);
-      } catch (error) {
-        const [rows] = await admin.kernel.db.store.load(admin.base, [{ category: wallet.category, id }]);
-        if (rows?.length === 0) await store.eraseTenant(id).then(() => store.sweepTenant(id));
-        throw error;
-      }
-      const made = await walletOf(admin, id);
-      const first = made.value.tokens.some(({ jti }) => jti === kept.jti);
-      if (first) return { ...wallet.view(made), token: text };
-      // repeated, it is a request for a token
-      const open = await opened(admin, id, { ...wishes, ...(unmanaged ? { wallet_key: walletKey! } : {}) } as JsonObject);
-      return { ...wallet.view(made), token: await issueToken(admin, id, { expires_in: open }) };
-    },
+    handle: (admin, { body, key }) => createWallet(admin, body, key),
   },
   {
     route: 'GET /multitenancy/wallets',
