@@ -23,6 +23,7 @@ import { openHub, startChunkSweep } from './hub.ts';
 import { type Calls, createCalls } from './kernel/calls.ts';
 import { followClock } from './kernel/clock.ts';
 import { createKeyRing, type Kernel, withFormats } from './kernel/context.ts';
+import { createDeliveryLog } from './kernel/delivery-log.ts';
 import { createEngine } from './kernel/engine.ts';
 import { withFormerNames } from './kernel/former-names.ts';
 import { migrate } from './kernel/plugin.ts';
@@ -391,6 +392,7 @@ function kernelOf(
     profiles,
     keys: createKeyRing(db),
     webhookSecrets: createWebhookSecrets(db, BASE, config.webhookSecret),
+    deliveries: createDeliveryLog(),
     tenantLimiter: config.multitenant ? createTenantLimiter(config.tenantAtOnce) : undefined,
     count(name, tenant) {
       counters[name] = (counters[name] ?? 0) + 1;

@@ -46,6 +46,7 @@ import { agencyRelay } from './records/agency-relay.ts';
 import { agencyRoute } from './records/agency-route.ts';
 import { agentConfig } from './records/agent-config.ts';
 import { audit } from './records/audit.ts';
+import { storedMessage } from './records/basic-message.ts';
 import { cloudAgent } from './records/cloud-agent.ts';
 import { credential } from './records/credential.ts';
 import { credentialRevocation } from './records/credential-revocation.ts';
@@ -68,6 +69,7 @@ import { shortLinks } from './resources/short-link.ts';
 import { tailsFiles } from './resources/tails.ts';
 import { walletDid } from './resources/wallet-did.ts';
 import { walletKeys } from './resources/wallet-key.ts';
+import { webhookCommands } from './resources/webhook.ts';
 
 /** Message formats, the default first: a new envelope is its file and a line here. */
 export const messageFormats = (endpoints: Pick<Endpoints, 'all'>) => [didcommV1, agent2018(endpoints)];
@@ -123,6 +125,7 @@ export const PROTOCOLS = [
   reservations,
   shortLinks,
   tailsFiles,
+  webhookCommands,
   hubGrants,
   hubVaults,
   hubRevocations,
@@ -148,5 +151,6 @@ export const UNBOUND_RECORDS = [
   keylist,
   pickup,
   routingKey,
+  storedMessage,
   walletBackup,
 ];

@@ -20,6 +20,7 @@ import { agency } from './protocols/agency/agency.ts';
 import { outOfBandProtocol } from './protocols/connecting/out-of-band.ts';
 import { coordinateMediation } from './protocols/mediation/coordinate-mediation.ts';
 import { audit } from './records/audit.ts';
+import { storedMessage } from './records/basic-message.ts';
 import { type ConnectionValue, connection } from './records/connection.ts';
 import { type DidValue, did, hasKey, keyLookups } from './records/did.ts';
 import { type OutOfBandValue, outOfBand } from './records/out-of-band.ts';
@@ -260,6 +261,7 @@ async function stepMediator(
 }
 
 /** How long rows are kept that are written once. */
-export const retentionOf = ({ auditDays }: Pick<Config, 'auditDays'>) => [
+export const retentionOf = ({ auditDays, messageDays }: Pick<Config, 'auditDays' | 'messageDays'>) => [
   { category: audit.category, life: auditDays * 24 * 3600_000 },
+  { category: storedMessage.category, life: messageDays * 24 * 3600_000 },
 ];

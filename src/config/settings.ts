@@ -308,6 +308,26 @@ export const SETTINGS = {
     tenant: 'live',
     step: true,
   }),
+  storeMessages: flag(
+    'store-messages',
+    'FLEXID_STORE_MESSAGES',
+    'Protocol',
+    'Keep basic messages, sent and received, for GET /basicmessages',
+    {
+      acapy: 'basicmessage_storage.wallet_enabled',
+      tenant: 'live',
+      step: true,
+    },
+  ),
+  messageDays: {
+    flags: ['--message-days'],
+    env: 'FLEXID_MESSAGE_DAYS',
+    group: 'Protocol',
+    kind: 'number',
+    default: 30,
+    metavar: '<days>',
+    help: 'How long kept basic messages stay (default 30; 0: until they are deleted)',
+  },
   autoRespondCredentialProposal: flag(
     'auto-respond-credential-proposal',
     'ACAPY_AUTO_RESPOND_CREDENTIAL_PROPOSAL',

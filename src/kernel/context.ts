@@ -5,6 +5,7 @@ import type { Database } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
 import { BoundedMap } from './bounded-map.ts';
 import type { Rules } from './decisions.ts';
+import type { DeliveryLog } from './delivery-log.ts';
 import { createKeyOwners, type KeyOwners } from './key-owners.ts';
 import type { MessageFormat } from './message-format.ts';
 import type { Profiles } from './profiles.ts';
@@ -53,6 +54,7 @@ export interface Kernel {
   /** Bytes are offered to them in this order; the format of a peer is looked for from the end, so that the first is the default. */
   readonly messageFormats: readonly MessageFormat[];
   readonly webhookSecrets: WebhookSecrets;
+  readonly deliveries: DeliveryLog;
   /** Absent: no bound. */
   readonly tenantLimiter?: TenantLimiter;
   /** Counts a happening by name, for `/status` and metrics; those that name their tenant are counted by tenant too. */

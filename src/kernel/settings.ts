@@ -36,6 +36,8 @@ export interface Settings {
   readonly autoAcceptIntroInvitationRequests: boolean;
   readonly autoPingConnection: boolean;
   readonly autoRespondMessages: boolean;
+  /** Basic messages are kept as records. */
+  readonly storeMessages: boolean;
   readonly autoRespondCredentialProposal: boolean;
   readonly autoRespondCredentialOffer: boolean;
   readonly autoRespondCredentialRequest: boolean;

@@ -1,8 +1,36 @@
-import { CONNECTION, table } from '../../test/support/steps.ts';
+import { CONNECTION, some, table } from '../../test/support/steps.ts';
 
 const SENT = '2030-01-02 03:04:05Z';
 
 table('basic-message', [
+  {
+    title: 'is kept where the wallet keeps messages',
+    message: 'message',
+    body: { content: 'hello', sent_time: '2020-01-01 00:00:00Z' },
+    settings: { storeMessages: true },
+    effects: {
+      emit: [some({ topic: 'basicmessages' })],
+      others: [
+        some({
+          connection: 'c1',
+          states: ['received'],
+          patch: { content: 'hello', sent_time: '2020-01-01 00:00:00Z', thread_id: 'message-1' },
+          silent: true,
+        }),
+      ],
+    },
+  },
+  {
+    title: 'is kept when it is sent, under the id that it goes out with',
+    command: 'POST /connections/{conn_id}/send-message',
+    body: { content: 'hello' },
+    settings: { storeMessages: true },
+    effects: {
+      send: [{ type: 'message', id: 'id-1', body: { sent_time: SENT, content: 'hello' } }],
+      others: [some({ connection: 'c1', states: ['sent'], patch: { content: 'hello', sent_time: SENT, thread_id: 'id-1' } })],
+      answer: {},
+    },
+  },
   {
     title: 'is a webhook, and not answered',
     message: 'message',

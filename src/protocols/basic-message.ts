@@ -1,5 +1,7 @@
 import Type from 'typebox';
-import { command, defineProtocol } from '../kernel/protocol.ts';
+import type { Change } from '../kernel/effects.ts';
+import { changed, command, defineProtocol, type StepContext } from '../kernel/protocol.ts';
+import { type BasicMessageValue, storedMessage } from '../records/basic-message.ts';
 import { connection } from '../records/connection.ts';
 
 /** RFC 0095. */
@@ -26,6 +28,11 @@ export const basicMessage = defineProtocol({
             },
           },
         ],
+        others: kept(ctx, 'received', {
+          content: String(message.body.content),
+          sent_time: message.body.sent_time as string | undefined,
+          thread_id: message.id,
+        }),
         send: ctx.settings.autoRespondMessages
           ? [{ type: 'message', body: { sent_time: sentTime(ctx.now), content: `${ctx.settings.label} received your message` } }]
           : [],
@@ -39,13 +46,24 @@ export const basicMessage = defineProtocol({
       summary: 'Send a basic message to a connection',
       body: Type.Object({ content: Type.String() }),
       from: ['response', 'active'],
-      step: (ctx, { body }) => ({
-        send: [{ type: 'message', body: { sent_time: sentTime(ctx.now), content: body.content } }],
-        answer: {},
-      }),
+      step(ctx, { body }) {
+        const content = { sent_time: sentTime(ctx.now), content: body.content };
+        const id = ctx.settings.storeMessages ? ctx.newId() : undefined;
+        return {
+          send: [{ type: 'message', ...(id === undefined ? {} : { id }), body: content }],
+          others: id === undefined ? [] : kept(ctx, 'sent', { ...content, thread_id: id }),
+          answer: {},
+        };
+      },
     }),
   },
 });
+
+/** The record of a message, where the wallet keeps them. */
+const kept = ({ settings, connection }: StepContext, state: 'sent' | 'received', patch: BasicMessageValue): readonly Change[] =>
+  settings.storeMessages && connection
+    ? [changed({ def: storedMessage, connection: connection.id, states: [state], patch, silent: true })]
+    : [];
 
 /** RFC 0095 wants ISO 8601 with a space or T; ACA-Py writes a space. */
 const sentTime = (ms: number): string =>

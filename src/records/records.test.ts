@@ -51,6 +51,27 @@ const ROWS: readonly Row[] = [
     tags: {},
   },
   {
+    category: 'basic_message',
+    record: {
+      id: 'm1',
+      state: 'received',
+      connection: 'c1',
+      value: { content: 'hello', sent_time: 'now', thread_id: 't1' },
+    },
+    view: {
+      ...{
+        message_id: 'm1',
+        state: 'received',
+        connection_id: 'c1',
+        created_at: TIME,
+        content: 'hello',
+        sent_time: 'now',
+        thread_id: 't1',
+      },
+    },
+    tags: {},
+  },
+  {
     category: 'reservation',
     record: {
       id: 'r1',

@@ -82,12 +82,23 @@ export function createEvents(
     const time = Math.floor(kernel.now() / 1000);
     headers['x-flexid-signature'] = signature(secret, { time, event: id, topic: event.topic, wallet, body });
     const end = breaker.begin(`${job.tenant} ${target.id}`);
+    const tried = (outcome: { status?: number; error?: string }): void =>
+      kernel.deliveries.note(job.tenant, target.id, {
+        time: kernel.now(),
+        event: id,
+        topic: event.topic,
+        attempt: job.attempts + 1,
+        ...outcome,
+      });
     let text: string;
+    let answered: number | undefined;
     try {
       const { status } = await outbound.notify(`${target.url}/topic/${event.topic}/`, headers, body, signal);
+      answered = status;
       end(status < 500 && status !== 429 ? true : undefined);
       if (status >= 200 && status < 300) {
         kernel.count('webhooks_delivered');
+        tried({ status });
         return { state: 'done' };
       }
       text = `The webhook answered ${status}`;
@@ -96,6 +107,7 @@ export function createEvents(
       end(false);
     }
     kernel.count('webhooks_failed');
+    tried({ status: answered, error: text });
     const kept = mayLog(`${job.tenant} ${target.id}`);
     // of its address the origin alone: a path may be as good as a key
     if (kept !== undefined)

@@ -10,6 +10,7 @@ import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { ownPeer2 } from '../../src/dids/own-documents.ts';
 import { type Calls, createCalls } from '../../src/kernel/calls.ts';
 import { createKeyRing, type Kernel, withFormats } from '../../src/kernel/context.ts';
+import { createDeliveryLog } from '../../src/kernel/delivery-log.ts';
 import { createEngine, type Engine } from '../../src/kernel/engine.ts';
 import { type MessageStep, NEW, type Protocol } from '../../src/kernel/protocol.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
@@ -75,6 +76,7 @@ before(async () => {
     },
     keys: createKeyRing(db),
     webhookSecrets: createWebhookSecrets(db, TENANT, undefined),
+    deliveries: createDeliveryLog(),
     count() {},
     trace: NO_TRACE,
     log: { info() {}, warn() {}, error: (fields, text) => assert.fail(`${text}: ${JSON.stringify(fields)}`) },

@@ -8,6 +8,7 @@ import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { createCalls } from '../../src/kernel/calls.ts';
 import { createKeyRing, type Kernel, withFormats } from '../../src/kernel/context.ts';
 import type { Rules } from '../../src/kernel/decisions.ts';
+import { createDeliveryLog } from '../../src/kernel/delivery-log.ts';
 import { createEngine } from '../../src/kernel/engine.ts';
 import { createRegistry } from '../../src/kernel/registry.ts';
 import type { Settings } from '../../src/kernel/settings.ts';
@@ -87,6 +88,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
     },
     keys: createKeyRing(db),
     webhookSecrets: createWebhookSecrets(db, BASE, undefined),
+    deliveries: createDeliveryLog(),
     count(name) {
       counters[name] = (counters[name] ?? 0) + 1;
     },

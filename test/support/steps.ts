@@ -43,6 +43,7 @@ export const SETTINGS: Settings = {
   autoAcceptIntroInvitationRequests: false,
   autoPingConnection: false,
   autoRespondMessages: false,
+  storeMessages: false,
   autoRespondCredentialProposal: false,
   autoRespondCredentialOffer: false,
   autoRespondCredentialRequest: false,

@@ -1,5 +1,7 @@
 import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import { shownUrl } from '../../kernel/addresses.ts';
+import { isoTime } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { AdminRoute } from '../route.ts';
@@ -35,6 +37,29 @@ export const eventRoutes: readonly AdminRoute[] = [
       if (body.renew && tenant === admin.base && admin.ownWebhookSecret)
         throw new AppError('bad-request', 'The secret is that of --webhook-secret: start the agent with another one');
       return { secret: await (body.renew ? webhookSecrets.renew(tenant) : webhookSecrets.of(tenant)) };
+    },
+  },
+  {
+    route: 'GET /webhooks/deliveries',
+    tag: 'events',
+    summary: 'The last tries for each webhook of this wallet, by this process since its start',
+    async handle(admin, { tenant }) {
+      const { webhooks } = await admin.kernel.profiles.of(tenant);
+      const results = webhooks
+        // the instance's own webhooks are the operator's
+        .filter(({ owner = tenant }) => owner === tenant)
+        .map(({ id, url }): JsonObject => {
+          const tries = admin.kernel.deliveries.of(tenant, id).map(({ time, event, topic, attempt, status, error }) => ({
+            time: isoTime(time),
+            event_id: event,
+            topic,
+            attempt,
+            status: status ?? null,
+            ...(error === undefined ? {} : { error }),
+          }));
+          return { webhook_id: id, url: shownUrl(url), tries };
+        });
+      return { results, total: results.length };
     },
   },
   {
