@@ -16,6 +16,7 @@ import { decisions } from './protocols/configuration/decisions.ts';
 import { connections } from './protocols/connecting/connections.ts';
 import { didExchange } from './protocols/connecting/did-exchange.ts';
 import { outOfBandProtocol } from './protocols/connecting/out-of-band.ts';
+import { credentialBatches } from './protocols/credentials/batch.ts';
 import { issueCredential } from './protocols/credentials/issue-credential.ts';
 import { issueCredentialV1 } from './protocols/credentials/issue-credential-v1.ts';
 import { presentProof } from './protocols/credentials/present-proof.ts';
@@ -49,6 +50,7 @@ import { audit } from './records/audit.ts';
 import { storedMessage } from './records/basic-message.ts';
 import { cloudAgent } from './records/cloud-agent.ts';
 import { credential } from './records/credential.ts';
+import { batchRow } from './records/credential-batch.ts';
 import { credentialRevocation } from './records/credential-revocation.ts';
 import { edvChunk } from './records/edv-chunk.ts';
 import { edvDocument } from './records/edv-document.ts';
@@ -102,6 +104,7 @@ export const PROTOCOLS = [
   connectionCommands,
   issueCredentialV1,
   presentProofV1,
+  credentialBatches,
   endorseTransaction,
   adminSchemas,
   adminCredentialDefinitions,
@@ -144,6 +147,7 @@ export const UNBOUND_RECORDS = [
   agencyRoute,
   cloudAgent,
   credential,
+  batchRow,
   credentialRevocation,
   edvChunk,
   edvDocument,

@@ -122,5 +122,5 @@ test('an installation for production names what it lacks for the demo and the te
     assert.equal(status, 2);
   }
   cpSync(join(ROOT, 'test/run.ts'), join(root, 'test/run.ts'));
-  assert.match(run('test').stderr, /^flexid test: a production installation lacks .*csv-parse.*; it runs in a clone of the repository/);
+  assert.match(run('test').stderr, /^flexid test: a production installation lacks .*fast-check.*; it runs in a clone of the repository/);
 });

@@ -17,6 +17,7 @@ import { anoncredsRoutes } from './routes/anoncreds.ts';
 import { anoncredsRevocationRoutes } from './routes/anoncreds-revocation.ts';
 import { auditRoutes, walletAuditRoutes } from './routes/audit.ts';
 import { connectionRoutes } from './routes/connections.ts';
+import { credentialBatchRoutes } from './routes/credential-batches.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { eventRoutes } from './routes/events.ts';
 import { hubRoutes } from './routes/hub.ts';
@@ -69,6 +70,7 @@ const HANDWRITTEN = [
   ...connectionRoutes,
   ...outOfBandRoutes,
   ...credentialRoutes,
+  ...credentialBatchRoutes,
   ...indyFamilyRoutes,
   ...anoncredsRoutes,
   ...anoncredsRevocationRoutes,

@@ -85,6 +85,25 @@ const ROWS: readonly Row[] = [
     tags: {},
   },
   {
+    category: 'credential_batch',
+    record: {
+      id: 'b1',
+      state: 'running',
+      value: { name: 'people', cred_def_id: 'cd', columns: ['name'], total: 3, offered: 1, failed: 0, next: 1, busy: true },
+    },
+    view: {
+      ...{ batch_id: 'b1', state: 'running', created_at: TIME, updated_at: TIME, name: 'people', cred_def_id: 'cd' },
+      ...{ total: 3, offered: 1, failed: 0 },
+    },
+    tags: { cred_def_id: 'cd' },
+  },
+  {
+    category: 'credential_batch_row',
+    record: { id: 'b1.0', state: 'offered', value: { batch: 'b1', number: 0, cells: ['SECRET'], cred_ex_id: 'x1' } },
+    view: { row_id: 'b1.0', state: 'offered', number: 0, cred_ex_id: 'x1' },
+    tags: { batch: 'b1' },
+  },
+  {
     category: 'edv',
     record: {
       id: 'z1v',
