@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { asAppError } from '../errors.ts';
 import { type AuditedCall, auditRow } from '../kernel/audit.ts';
+import { BoundedMap } from '../kernel/bounded-map.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Caller } from './auth.ts';
 import type { Operation } from './operations.ts';
@@ -13,14 +14,22 @@ const READS = /^\/(?:credentials?|issue-credential|issue-credential-2\.0|present
 /** A caller that is asked to come later may come as often as it likes: rows of that would fill the store. */
 const UNWRITTEN = [429, 503];
 
+/** Within this time a caller that reads the same again has one row: controllers that poll would fill the store, and each poll would wait for its disk. */
+const SAME_READ_MS = 60_000;
+const MAX_READS_KNOWN = 10_000;
+
 /** Whether calls of an operation are in the audit trail: whatever may change something, and reads of credentials and presentations. */
 export const isAudited = ({ method, path, auth }: Pick<Operation, 'method' | 'path' | 'auth'>): boolean =>
   auth !== 'none' && (method !== 'GET' || READS.test(path));
 
 /** The audit trail of the admin API. */
 export interface Audit {
-  /** Runs a call that is audited: its row is in the commit of its command, or in one of its own where it changes nothing or is refused. @throws what `run` throws */
-  run(op: Operation, caller: Caller, address: string, run: (admin: Admin) => Promise<Answer>): Promise<Answer>;
+  /**
+   * Runs a call that is audited: its row is in the commit of its command, or in one of its own where it changes nothing or is refused.
+   * @param url the call's path and query
+   * @throws what `run` throws
+   */
+  run(op: Operation, caller: Caller, address: string, url: string, run: (admin: Admin) => Promise<Answer>): Promise<Answer>;
 }
 
 /** @param insecure whether nobody needs a key */
@@ -28,6 +37,7 @@ export function createAudit(admin: Admin, insecure: boolean): Audit {
   const { kernel, base, calls } = admin;
   const { store } = kernel.db;
   let secret: Promise<Uint8Array> | undefined;
+  const reads = new BoundedMap<string, number>(MAX_READS_KNOWN);
 
   async function readSecret(): Promise<Uint8Array> {
     for (;;) {
@@ -67,8 +77,10 @@ export function createAudit(admin: Admin, insecure: boolean): Audit {
   });
 
   return {
-    async run(op, caller, address, run) {
+    async run(op, caller, address, url, run) {
       const { tenant, token, sub } = caller;
+      const read = op.method === 'GET' ? [tenant, kindOf(caller), token, sub, address, url].join(' ') : undefined;
+      if (read !== undefined && (reads.get(read) ?? 0) > kernel.now() - SAME_READ_MS) return await run(admin);
       const audited: AuditedCall = {
         call: newId(),
         tenant,
@@ -89,11 +101,13 @@ export function createAudit(admin: Admin, insecure: boolean): Audit {
             .catch((error: unknown) =>
               kernel.log.warn({ err: error, operation: op.operationId }, 'a refused call has no row in the audit trail'),
             );
+        if (read !== undefined) reads.set(read, kernel.now());
         throw thrown;
       }
       // nothing is shown that has no row
       if (!audited.committed)
         await store.commit(tenant, { records: [auditRow(audited, { outcome: 'answered', status: op.status ?? 200 })] });
+      if (read !== undefined) reads.set(read, kernel.now());
       return answer;
     },
   };

@@ -182,7 +182,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
             key: typeof key === 'string' ? key.slice(0, 200) : undefined,
           });
         const handle = (): Promise<Answer> =>
-          audit && isAudited(op) ? audit.run(op, caller, options.door.nameOf(request.raw), run) : run(admin);
+          audit && isAudited(op) ? audit.run(op, caller, options.door.nameOf(request.raw), request.url, run) : run(admin);
         // a body, a turn and the work itself take their time, in which a token may end
         const stillAdmitted = async (): Promise<void> => {
           if (!(await authority.holds(caller))) throw new AppError('unauthorized', 'Authorization token missing or invalid');

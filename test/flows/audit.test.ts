@@ -60,6 +60,14 @@ test('reads of credentials, refusals and deletions have rows, other reads and ca
   ]);
 });
 
+test('the same read by the same caller has one row within a minute, another read one of its own', async () => {
+  const { next } = await trail(alice);
+  for (let i = 0; i < 3; i++) await alice.get('/credentials?count=7');
+  await alice.get('/credentials?count=8');
+  const rows = (await trail(alice, next)).results.map(({ operation_id }: Body) => operation_id);
+  assert.deepEqual(rows, ['get_credentials', 'get_credentials']);
+});
+
 test('a call that is repeated by its key has a row each time, and one record', async () => {
   const { next } = await trail(alice);
   const call = () => alice.call('POST', '/out-of-band/create-invitation', HANDSHAKE, { 'idempotency-key': 'once' });
