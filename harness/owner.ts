@@ -18,7 +18,9 @@ const PICKUP = 'https://didcomm.org/messagepickup/2.0';
 const RETURNED = { '~transport': { return_route: 'all' } };
 /** How long an answer, or an event, may take; less where failures are expected. */
 const PATIENCE_MS = 10 * Number(process.env.FLEXID_TEST_PATIENCE_MS ?? 12_000);
-const PAUSE_MS = 50;
+const PAUSE_MS = 20;
+/** It grows to this: an owner that waits for the ledger asks seldom. */
+const LONGEST_PAUSE_MS = 500;
 
 export interface Kept {
   readonly id: string;
@@ -46,10 +48,11 @@ export interface Owner {
 }
 
 async function until<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
-  for (const began = Date.now(); Date.now() - began < PATIENCE_MS; ) {
+  const began = Date.now();
+  for (let pause = PAUSE_MS; Date.now() - began < PATIENCE_MS; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
     const found = await look();
     if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
   throw new Error(`the owner waited in vain for ${what}`);
 }
