@@ -1,5 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile } from 'typebox/schema';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 
@@ -21,7 +21,7 @@ export const AnyObject = Type.Unsafe<JsonObject>(Type.Object({}));
 /** Compiled validators by schema: agents of one process, and several registries, share them. */
 const known = new WeakMap<TSchema, Validator<TSchema>>();
 
-/** Compiles a schema once, at start-up. The schema is a literal, which nobody changes. */
+/** The check of a schema, compiled when it is first used: few of them are in a process's time. The schema is a literal, which nobody changes. */
 export function validator<S extends TSchema>(schema: S): Validator<S> {
   const before = known.get(schema);
   if (before) return before as Validator<S>;
@@ -31,14 +31,18 @@ export function validator<S extends TSchema>(schema: S): Validator<S> {
 }
 
 function compiledOf<S extends TSchema>(schema: S): Validator<S> {
-  const compiled = Compile(schema);
+  let known: ReturnType<typeof Compile<S>> | undefined;
+  const compiled = () => {
+    known ??= Compile(schema);
+    return known;
+  };
   return Object.freeze({
     schema,
-    check: (value: unknown): value is Static<S> => compiled.Check(value),
+    check: (value: unknown): value is Static<S> => compiled().Check(value),
     parse(value: unknown, code: ErrorCode): Static<S> {
-      if (compiled.Check(value)) return value as Static<S>;
+      if (compiled().Check(value)) return value as Static<S>;
       const part = headOf(value);
-      throw new AppError(code, firstError(part === undefined ? [] : compiled.Errors(part)));
+      throw new AppError(code, firstError(part === undefined ? [] : compiled().Errors(part)[1]));
     },
   });
 }
