@@ -105,7 +105,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const mediator = mediatorInvitation(config, parts.registry);
   checkEndorserInvitation(config, parts.registry);
   checkOwnerKeys(config);
-  const base = await openBase(config, parts, ledgerOf(config), log);
+  const base = await openBase(config, parts, await ledgerOf(config), log);
   const { db, anoncreds, measures, requireLedger: ledger } = base;
   const { kernel, endpoints: known, change } = kernelOf(config, parts.registry, db, log, measures);
   let adminPort = admin?.port;
@@ -352,7 +352,7 @@ function pickupMode({ mediatorPickup: given, endpoints }: Config, listens: boole
 
 /** Creates the database, or brings it to this version's schema, and with `--seed` creates the DID. @returns the DID where it was not public yet */
 export async function provision(config: Config, log: Log): Promise<string | undefined> {
-  ledgerOf(config);
+  await ledgerOf(config);
   const registry = builtIn();
   const db = withFormerNames(await openDatabase(config, log), registry);
   try {

@@ -1,16 +1,12 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { openPostgres } from './adapters/postgres/postgres.ts';
-import { rotatePostgres } from './adapters/postgres/rotate.ts';
-import { rotateSqlite } from './adapters/sqlite/rotate.ts';
-import { openSqlite, repageSqlite } from './adapters/sqlite/sqlite.ts';
 import type { Config } from './config/settings.ts';
 import { ConfigError } from './config/values.ts';
 import type { Log } from './ports/log.ts';
 import type { Database } from './ports/store.ts';
 
-/** The database of an agent, by its settings. */
+/** The database of an agent, by its settings. A store's adapter is loaded where it is the one that they name. */
 
 /** The tenant of a single-tenant agent. */
 export const BASE = 'base';
@@ -41,6 +37,7 @@ export async function openDatabase(config: Config, log: Log, damaged?: (what: st
   const { store, walletKey } = config;
   if (store === undefined || store.startsWith('sqlite:')) {
     const { path, limit } = sqlitePath(store, config);
+    const { openSqlite } = await import('./adapters/sqlite/sqlite.ts');
     const db = await openSqlite({
       path,
       masterKey: walletKey,
@@ -52,7 +49,8 @@ export async function openDatabase(config: Config, log: Log, damaged?: (what: st
       log.warn({ file: `${path}.key` }, 'the wallet key lies beside the database: back it up apart from it, or give --wallet-key');
     return db;
   }
-  if (/^postgres(ql)?:\/\//.test(store))
+  if (/^postgres(ql)?:\/\//.test(store)) {
+    const { openPostgres } = await import('./adapters/postgres/postgres.ts');
     return await openPostgres({
       url: store,
       masterKey: walletKey,
@@ -62,13 +60,16 @@ export async function openDatabase(config: Config, log: Log, damaged?: (what: st
       report,
       damaged,
     });
+  }
   throw new ConfigError(`--store ${store.split(':')[0]}: is not supported: use postgres://... or sqlite:PATH`);
 }
 
 /** Gives an SQLite file of an earlier version the pages of this one; whether it had others. */
-export function repage(config: Config): boolean {
+export async function repage(config: Config): Promise<boolean> {
   const file = fileOf(config);
-  return file !== undefined && existsSync(file) && repageSqlite(file);
+  if (file === undefined || !existsSync(file)) return false;
+  const { repageSqlite } = await import('./adapters/sqlite/sqlite.ts');
+  return repageSqlite(file);
 }
 
 /** The wallet of the operator; with `--recreate-wallet` a new one in the place of the one that is there. @throws ConfigError where that would erase more */
@@ -89,6 +90,10 @@ export async function firstTenant(db: Database, { recreateWallet, walletKey, wal
 
 /** Puts `--new-wallet-key`, or a generated key, in the place of the wallet key. @returns how many tenants there are */
 export async function rotateKey({ store, walletKey: masterKey, newWalletKey: nextKey, ...config }: Config): Promise<number> {
-  if (store !== undefined && /^postgres(ql)?:/.test(store)) return await rotatePostgres({ url: store, masterKey, nextKey });
+  if (store !== undefined && /^postgres(ql)?:/.test(store)) {
+    const { rotatePostgres } = await import('./adapters/postgres/rotate.ts');
+    return await rotatePostgres({ url: store, masterKey, nextKey });
+  }
+  const { rotateSqlite } = await import('./adapters/sqlite/rotate.ts');
   return rotateSqlite({ path: sqlitePath(store, config as Config).path, masterKey, nextKey });
 }

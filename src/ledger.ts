@@ -1,15 +1,16 @@
-import { algorandLedger } from './adapters/algorand/algorand.ts';
 import type { Config } from './config/settings.ts';
 import { asSetting, ConfigError } from './config/values.ts';
 import type { Ledger } from './ports/ledger.ts';
 
 /** The ledger that the settings name; undefined where they name none. @throws ConfigError */
-export function ledgerOf(config: Config): Ledger | undefined {
+export async function ledgerOf(config: Config): Promise<Ledger | undefined> {
   const { algodUrls, algodTokens, algodQuorum: quorum, algorandNetwork: network, algorandAppId } = config;
   if (config.noLedger || algodUrls.length === 0) return undefined;
   if (network !== 'mainnet' && network !== 'testnet' && network !== 'betanet' && network !== 'custom')
     throw new ConfigError(`--algorand-network ${network} is unknown`);
   if (algorandAppId === undefined) throw new ConfigError('--algod-url needs --algorand-app-id');
+  // Algorand's library is a fifth of all that an agent loads
+  const { algorandLedger } = await import('./adapters/algorand/algorand.ts');
   return asSetting('--algod-url, --algod-quorum, --sponsor-mnemonic', () =>
     algorandLedger({
       algodUrl: algodUrls,

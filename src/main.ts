@@ -66,7 +66,7 @@ async function provision(command: 'provision' | 'upgrade', argv: readonly string
   const { config, log, app } = await configured(command, argv);
   if (command === 'upgrade') {
     const { repage } = await import('./database.ts');
-    if (repage(config)) log.info({}, 'the database file has pages of 4 KiB now');
+    if (await repage(config)) log.info({}, 'the database file has pages of 4 KiB now');
   }
   const did = await app.provision(command === 'upgrade' ? { ...config, seed: undefined } : config, log);
   log.info(did ? { did } : {}, command === 'upgrade' ? 'the database has the schema of this version' : 'the database is there');

@@ -1,6 +1,5 @@
 import { createHash, createSecretKey, type KeyObject, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { jwtVerify, SignJWT } from 'jose';
 import { AppError } from '../errors.ts';
 import type { Kernel, Profile } from '../kernel/context.ts';
 import type { WalletToken } from '../records/wallet.ts';
@@ -81,6 +80,8 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
     const invalid = (): AppError => new AppError('unauthorized', 'Authorization token missing or invalid');
     if (!secret || text.length > 4096) throw invalid();
     let claims: { wallet_id?: unknown; jti?: string };
+    // tokens are of agents with several tenants
+    const { jwtVerify } = await import('jose');
     try {
       claims = (await jwtVerify(text, secret, { algorithms: ['HS256'] })).payload;
     } catch {
@@ -148,6 +149,7 @@ export function createAuthority(kernel: Kernel, { apiKey, base, multitenant }: A
       };
       const { jti, exp } = kept;
       const claims = { wallet_id: wallet, iat, jti, ...(exp === undefined ? {} : { exp }), ...(scope ? { scope: scope.join(' ') } : {}) };
+      const { SignJWT } = await import('jose');
       return { kept, text: await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).sign(secret) };
     },
   };

@@ -133,7 +133,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   const audit = options.audits ? createAudit(admin, options.insecure) : undefined;
   const noteUse = tokenUse(admin);
   const callers = new WeakMap<FastifyRequest, Caller>();
-  const document = pythonJson(openapiDocument(operations, admin.version, authority.multitenant));
+  let document: string | undefined;
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -206,7 +206,10 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   }
   app.get('/', async (_request, reply) => reply.redirect('/api/doc'));
   app.get('/api/doc', async (_request, reply) => reply.type('text/html; charset=utf-8').send(documentationPage(operations)));
-  app.get('/api/docs/swagger.json', async (_request, reply) => reply.type('application/json; charset=utf-8').send(document));
+  app.get('/api/docs/swagger.json', async (_request, reply) => {
+    document ??= pythonJson(openapiDocument(operations, admin.version, authority.multitenant));
+    return reply.type('application/json; charset=utf-8').send(document);
+  });
   const events = attachEvents(app.server, admin, authority, browsers, options.door);
 
   await app.listen({ host: options.host, port: options.port });

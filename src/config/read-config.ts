@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { ArgumentParser, SUPPRESS } from 'argparse';
-import { parse as parseYaml } from 'yaml';
 import { shownUrl, webhookUrl } from '../kernel/addresses.ts';
 import { FOREIGN_SETTINGS, type ForeignSetting, statusOf, storeOfAcapy } from './acapy.ts';
 import { checkEndorsement } from './endorsement.ts';
@@ -151,7 +151,8 @@ function yamlFile(path: string | undefined): Record<string, unknown> {
   } catch (error) {
     throw new ConfigError(`The file of --arg-file cannot be read: ${(error as Error).message}`);
   }
-  const value: unknown = parseYaml(text);
+  const { parse } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
+  const value: unknown = parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError('The file of --arg-file must hold settings by name');
   const known = new Set([...Object.values<Setting>(SETTINGS), ...FOREIGN_SETTINGS].map(longName));

@@ -23,8 +23,11 @@ import {
   sealedIn,
 } from './envelope-2018.ts';
 import { pack } from './envelope-v1.ts';
-import { keyCache } from './key-cache.ts';
+import { keyCache, loadSharedKeys } from './key-cache.ts';
 import { newKeyPair } from './keys.ts';
+
+// caches are warm at the second meeting
+await loadSharedKeys();
 
 await wasm.ready;
 

@@ -4,8 +4,11 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { fromBase58, toBase58 } from './encoding.ts';
 import { EnvelopeRefused, type KeyPair, MAX_RECIPIENTS, openEnvelope, pack, parseEnvelope, unpack } from './envelope-v1.ts';
-import { keyCache } from './key-cache.ts';
+import { keyCache, loadSharedKeys } from './key-cache.ts';
 import { sodium } from './sodium.ts';
+
+// caches are warm at the second meeting
+await loadSharedKeys();
 
 interface Case {
   name: string;

@@ -1,8 +1,18 @@
-import wasm from 'libsodium-wrappers';
 import { verkeyBytes } from './encoding.ts';
 import { sodium } from './sodium.ts';
 
-await wasm.ready;
+/** libsodium-wrappers has beforenm, the native binding has not. It is loaded when a pair of keys first meets again: an idle agent does without it. */
+let wasm: Pick<typeof import('libsodium-wrappers'), 'crypto_box_beforenm'> | undefined;
+let loading: Promise<void> | undefined;
+
+/** Loads what derives shared keys; until then every meeting is a first one. */
+export function loadSharedKeys(): Promise<void> {
+  loading ??= import('libsodium-wrappers').then(async ({ default: loaded }) => {
+    await loaded.ready;
+    wasm = loaded;
+  });
+  return loading;
+}
 
 /** An Ed25519 key pair: the verkey in base58 and libsodium's 64-byte secret key (seed, public key). */
 export interface KeyPair {
@@ -80,8 +90,14 @@ export function keyCache(max = 10_000): KeyCache {
         return undefined;
       }
       known.used = true;
-      // libsodium-wrappers has beforenm, the native binding has not; its result is crypto_secretbox's key.
-      if (known.key.length === 0) known.key = wasm.crypto_box_beforenm(this.x25519(peer), secret);
+      if (known.key.length > 0) return known.key;
+      if (!wasm) {
+        // an installation without it computes a key for each message
+        loadSharedKeys().catch(() => {});
+        return undefined;
+      }
+      // its result is crypto_secretbox's key
+      known.key = wasm.crypto_box_beforenm(this.x25519(peer), secret);
       return known.key;
     },
 

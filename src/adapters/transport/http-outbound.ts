@@ -1,7 +1,8 @@
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import type { buildConnector as BuildConnector, Dispatcher } from 'undici';
 import { AppError } from '../../errors.ts';
 import type { DeliveryResult, Outbound } from '../../ports/transport.ts';
 import type { EgressGuard } from './egress.ts';
+import { Agent, buildConnector } from './undici.ts';
 import { wsNotify } from './ws-notify.ts';
 
 /** The bound of a webhook's answer, which nobody reads. */
@@ -14,7 +15,7 @@ interface Answer {
 }
 
 /** Connects only where the guard allows it, whatever a name resolves to: what was looked up, and the socket itself. */
-export function guardedConnector(guard: EgressGuard, timeoutMs: number): buildConnector.connector {
+export function guardedConnector(guard: EgressGuard, timeoutMs: number): BuildConnector.connector {
   const connect = buildConnector({ timeout: timeoutMs, lookup: guard.lookup as never });
   return (options, callback) =>
     connect(options, (...[error, socket]) => {

@@ -1,4 +1,4 @@
-import { Agent, FormData, request } from 'undici';
+import type { Agent } from 'undici';
 import { AppError } from '../../errors.ts';
 import { TAILS_MS } from './tails.ts';
 
@@ -6,13 +6,16 @@ import { TAILS_MS } from './tails.ts';
  * Hands files to a tails server of the operator's, as `PUT <url>` with the part `tails` (bcgov/indy-tails-server): to wherever it is, without redirects.
  */
 export function tailsUpload(timeoutMs = TAILS_MS): { put(url: string, bytes: Uint8Array): Promise<number>; close(): Promise<void> } {
-  const agent = new Agent({ connections: 4, pipelining: 1, connectTimeout: timeoutMs });
+  let agent: Agent | undefined;
   return {
     async put(url, bytes) {
-      const body = new FormData();
+      // forms are in the whole of undici, which other requests do without
+      const undici = await import('undici');
+      agent ??= new undici.Agent({ connections: 4, pipelining: 1, connectTimeout: timeoutMs });
+      const body = new undici.FormData();
       body.append('tails', new Blob([Uint8Array.from(bytes)], { type: 'application/octet-stream' }), 'tails');
       try {
-        const answer = await request(url, { method: 'PUT', body, dispatcher: agent, signal: AbortSignal.timeout(timeoutMs) });
+        const answer = await undici.request(url, { method: 'PUT', body, dispatcher: agent, signal: AbortSignal.timeout(timeoutMs) });
         await answer.body.dump();
         return answer.statusCode;
       } catch (error) {
@@ -21,6 +24,6 @@ export function tailsUpload(timeoutMs = TAILS_MS): { put(url: string, bytes: Uin
         throw new AppError('tails-unavailable', `the tails server ${new URL(url).origin} ${why}`, { cause: error });
       }
     },
-    close: () => agent.destroy(),
+    close: async () => agent?.destroy(),
   };
 }

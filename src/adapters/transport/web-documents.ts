@@ -1,8 +1,8 @@
-import { Agent, request } from 'undici';
 import { AppError } from '../../errors.ts';
 import type { WebDocuments } from '../../ports/web.ts';
 import type { EgressGuard } from './egress.ts';
 import { guardedConnector } from './http-outbound.ts';
+import { Agent, request } from './undici.ts';
 
 /** Beyond what a DID document needs: did:web names the server, so its answer is a stranger's. */
 const MAX_BYTES = 64 * 1024;
@@ -35,8 +35,8 @@ export function webDocuments(guard: EgressGuard, timeoutMs: number): WebDocument
       all++;
       flying.set(tenant, own + 1);
       try {
-        const asked = { dispatcher: agent, headers: { accept } };
-        const { statusCode, headers, body } = await request(url, { ...asked, signal: AbortSignal.timeout(timeoutMs) });
+        const asked = { origin: url.origin, path: url.pathname + url.search, method: 'GET' as const, headers: { accept } };
+        const { statusCode, headers, body } = await request(agent, { ...asked, signal: AbortSignal.timeout(timeoutMs) });
         const chunks: Buffer[] = [];
         let size = 0;
         for await (const chunk of body as AsyncIterable<Buffer>) {

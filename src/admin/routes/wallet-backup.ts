@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import Type from 'typebox';
-import { exportContainer } from '../../backup/export.ts';
 import { AppError } from '../../errors.ts';
 import { walletBackup } from '../../records/wallet-backup.ts';
 import type { Admin, AdminRoute } from '../route.ts';
@@ -48,6 +47,7 @@ export const walletBackupRoutes: readonly AdminRoute[] = [
       const { db } = admin.kernel;
       const text = inTurn(admin, tenant, async () => {
         const publicKey = body.recovery_public_key as string;
+        const { exportContainer } = await import('../../backup/export.ts');
         return (await exportContainer({ db, base: admin.base, publicKey, wallet: tenant, extent: 'copy' })).text;
       });
       // a failure before the first line is an answer; after it, the end of the container is missing
