@@ -30,6 +30,16 @@ export function residentMiB(pid: number): number {
   return Number(line?.[1] ?? 0) / 1024;
 }
 
+/** Resident memory of a process in MiB: what it made itself, and what files lend it (programs, libraries). */
+export function memoryMiB(pid: number): { readonly all: number; readonly anonymous: number; readonly files: number } {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const of = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024;
+  return { all: of('Rss'), anonymous: of('Anonymous'), files: of('Rss') - of('Anonymous') };
+}
+
+/** Bytes that a process has had written to disks so far. */
+export const writtenBytes = (pid: number): number => Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
+
 const pair = { pk: new Uint8Array(32), sk: new Uint8Array(32), sealed: new Uint8Array(80), opened: new Uint8Array(32) };
 const ed = { pk: new Uint8Array(32), sk: new Uint8Array(64) };
 sodium.crypto_sign_keypair(ed.pk, ed.sk);

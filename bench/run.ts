@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 
 const NAMES = ['envelope', 'messages', 'issue', 'verify', 'forward', 'start', 'ledger'];
 /** What takes minutes runs where it is named. */
-const ASKED = ['tenants', 'scale', 'oracle', 'sockets', 'backlog', 'fairness', 'revocation', 'soak'];
+const ASKED = ['tenants', 'scale', 'oracle', 'sockets', 'backlog', 'fairness', 'revocation', 'soak', 'memory', 'flow'];
 /** Benchmarks with a page of their own behind `--help`. */
-const HELPED = ['fairness', 'revocation', 'soak'];
+const HELPED = ['fairness', 'revocation', 'soak', 'memory', 'flow'];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 
 const HELP = `./flexid bench [name ...]     ${NAMES.join(', ')}; all of them without a name. By name alone: ${ASKED.join(', ')}

@@ -1,0 +1,203 @@
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { eachOf } from '../examples/demo/flow.ts';
+import { type AgentUnderTest, flowController, startInbox, type Way } from './controller.ts';
+import { startAgents } from './pair.ts';
+import { cpuSeconds, memoryMiB, printTable, writtenBytes } from './reference.ts';
+import { type Ground, type Pair, prepareGround, wholeFlow } from './whole-flow.ts';
+
+const WARM = 3;
+const HELP = `./flexid bench flow [--full] [--store sqlite] [--way webhooks]
+./flexid bench flow --issuer URL --holder URL --pids N,N --definition ID [--keys KEY,KEY] [--webhooks-on PORT]
+
+The whole flow over the admin API: connection, credential of four attributes, presentation of one attribute and one predicate. CPU of each agent, memory, bytes
+written, commits, p50 and p95, at 1, 4 and 16 flows in flight (64 with --full), by a controller that takes webhooks and one that polls, on both stores.
+
+The second form measures agents that run already, of any kind with ACA-Py's admin API. Both must accept, respond and store by themselves, keep their records,
+and send webhooks to http://127.0.0.1:PORT/issuer and /holder where --webhooks-on names a port; without it the controller polls.
+`;
+
+interface Measured {
+  readonly store: string;
+  readonly way: Way;
+  readonly inFlight: number;
+  readonly flows: number;
+  readonly perSecond: number;
+  /** For each flow: of issuer and holder. */
+  readonly cpuMs: readonly [number, number];
+  readonly writtenKB: readonly [number, number];
+  readonly commits?: readonly [number, number];
+  readonly residentMiB: readonly [number, number];
+  /** p50 and p95 of each part, ms. */
+  readonly parts: Readonly<Record<string, readonly [number, number]>>;
+  readonly calls: number;
+}
+
+/** What counts work that only a store knows: commits, and bytes where they are its server's. */
+type Counts = () => Promise<{ commits?: readonly number[]; bytes?: readonly number[] }>;
+
+const quantile = (values: readonly number[], q: number): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!;
+};
+
+async function measure(
+  about: Pick<Measured, 'store' | 'way' | 'inFlight' | 'flows'>,
+  pair: Pair,
+  ground: Ground,
+  agents: readonly AgentUnderTest[],
+  counts: Counts,
+): Promise<Measured> {
+  const { flows, inFlight } = about;
+  const now = async () => ({
+    cpu: agents.map(({ pid }) => cpuSeconds(pid) * 1000),
+    bytes: agents.map(({ pid }) => writtenBytes(pid)),
+    calls: pair.issuer.calls + pair.holder.calls,
+    at: performance.now(),
+    counted: await counts(),
+  });
+  const times: Awaited<ReturnType<typeof wholeFlow>>[] = [];
+  const before = await now();
+  await eachOf(Array.from({ length: flows }), inFlight, async (_none, i) => void times.push(await wholeFlow(pair, ground, i)));
+  const after = await now();
+  const each = (b: readonly number[], a: readonly number[], unit = 1) => a.map((one, i) => (one - b[i]!) / flows / unit) as never;
+  const both = (name: keyof (typeof times)[0]): [number, number] => {
+    const values = times.map((one) => one[name]);
+    return [quantile(values, 0.5), quantile(values, 0.95)];
+  };
+  const { commits, bytes } = after.counted;
+  return {
+    ...about,
+    perSecond: (flows * 1000) / (after.at - before.at),
+    cpuMs: each(before.cpu, after.cpu),
+    writtenKB: bytes ? each(before.counted.bytes!, bytes, 1000) : each(before.bytes, after.bytes, 1000),
+    commits: commits && each(before.counted.commits!, commits),
+    residentMiB: agents.map(({ pid }) => memoryMiB(pid).all) as never,
+    parts: { connection: both('connection'), issue: both('issue'), verify: both('verify') },
+    calls: (after.calls - before.calls) / flows,
+  };
+}
+
+/** Transactions and bytes of the write-ahead log: the log is the server's, and each side has half of it. */
+async function serverCounts(urls: readonly string[]): Promise<{ counts: Counts; close(): Promise<void> }> {
+  const clients = urls.map((connectionString) => new pg.Client({ connectionString }));
+  for (const client of clients) await client.connect();
+  return {
+    async counts() {
+      const commits: number[] = [];
+      let bytes = 0;
+      for (const client of clients) {
+        const { rows } = await client.query(
+          'SELECT xact_commit::float8 AS commits, (SELECT wal_bytes::float8 FROM pg_stat_wal) AS bytes FROM pg_stat_database WHERE datname = current_database()',
+        );
+        commits.push(rows[0].commits);
+        bytes = rows[0].bytes;
+      }
+      return { commits, bytes: urls.map(() => bytes / urls.length) };
+    },
+    async close() {
+      await Promise.allSettled(clients.map((client) => client.end()));
+    },
+  };
+}
+
+async function measureOurs(store: string, way: Way, steps: readonly number[], rows: Measured[]): Promise<void> {
+  const agents = await startAgents(store, way);
+  const { issuer, holder, storeOf } = agents;
+  const urls = [storeOf('issuer'), storeOf('holder')].filter((url) => url !== undefined);
+  const server = urls.length > 0 ? await serverCounts(urls) : undefined;
+  // a batch of commits is one transaction, and one fsync
+  const own: Counts = async () => ({ commits: [(await issuer.conductor()).statements!, (await holder.conductor()).statements!] });
+  try {
+    const pair = agents.controllers(way);
+    const ground = await prepareGround(pair);
+    for (let i = 0; i < WARM; i++) await wholeFlow(pair, ground, i);
+    for (const inFlight of steps) {
+      const flows = Math.max(12, 2 * inFlight);
+      rows.push(await measure({ store, way, inFlight, flows }, pair, ground, [issuer, holder], server?.counts ?? own));
+    }
+  } finally {
+    await server?.close();
+    await agents.stop();
+  }
+}
+
+/** Agents that others started. @throws Error for what is missing among the flags */
+async function measureGiven(
+  given: Record<string, string | boolean | undefined>,
+  steps: readonly number[],
+  rows: Measured[],
+): Promise<void> {
+  const { issuer, holder, pids, keys, definition } = given as Record<string, string | undefined>;
+  if (!issuer || !holder || !pids || !definition) throw new Error('--issuer, --holder, --pids and --definition are needed together');
+  const [first, second] = pids.split(',').map(Number);
+  const [one, two] = keys?.split(',') ?? [];
+  const agents = [
+    { admin: issuer, key: one, pid: first! },
+    { admin: holder, key: two, pid: second! },
+  ] as const;
+  const port = given['webhooks-on'];
+  const inbox = await startInbox(port === undefined ? 0 : Number(port));
+  const way: Way = port === undefined ? 'polls' : 'webhooks';
+  try {
+    const pair = { issuer: flowController('issuer', agents[0], way, inbox), holder: flowController('holder', agents[1], way, inbox) };
+    const ground = await prepareGround(pair, definition);
+    for (let i = 0; i < WARM; i++) await wholeFlow(pair, ground, i);
+    for (const inFlight of steps) {
+      const flows = Math.max(12, 2 * inFlight);
+      rows.push(await measure({ store: 'its own', way, inFlight, flows }, pair, ground, agents, async () => ({})));
+    }
+  } finally {
+    await inbox.close();
+  }
+}
+
+const OPTIONS = {
+  full: { type: 'boolean' },
+  store: { type: 'string' },
+  way: { type: 'string' },
+  issuer: { type: 'string' },
+  holder: { type: 'string' },
+  pids: { type: 'string' },
+  keys: { type: 'string' },
+  definition: { type: 'string' },
+  'webhooks-on': { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** \`./flexid bench flow\`: see `HELP`. */
+export async function run(args: readonly string[]): Promise<unknown> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return [];
+  }
+  const steps = [1, 4, 16, ...(values.full ? [64] : [])];
+  const rows: Measured[] = [];
+  if (values.issuer) await measureGiven(values, steps, rows);
+  else
+    for (const store of values.store ? [values.store] : ['sqlite', 'postgres'])
+      for (const way of values.way ? [values.way as Way] : (['webhooks', 'polls'] as const)) await measureOurs(store, way, steps, rows);
+  const two = ([a, b]: readonly [number, number]): string => `${a.toFixed(0)} / ${b.toFixed(0)}`;
+  process.stdout.write(
+    'a flow: connection, issue, verify; issuer / holder, and p50 / p95 in ms; agents, ledger and controller share the machine\n',
+  );
+  printTable(
+    ['store', 'way', 'in flight', 'flows/s', 'CPU ms', 'kB written', 'commits', 'RSS MiB', 'calls', 'connection', 'issue', 'verify'],
+    rows.map(({ store, way, inFlight, perSecond, cpuMs, writtenKB, commits, residentMiB, calls, parts }) => [
+      ...[
+        store,
+        way,
+        String(inFlight),
+        perSecond,
+        two(cpuMs),
+        two(writtenKB),
+        commits ? two(commits) : '-',
+        two(residentMiB),
+        calls.toFixed(0),
+      ],
+      ...[two(parts.connection!), two(parts.issue!), two(parts.verify!)],
+    ]),
+  );
+  return rows;
+}
