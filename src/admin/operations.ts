@@ -6,6 +6,7 @@ import type { KnownCommand } from '../kernel/registry.ts';
 import { LIMIT, marshalled, OFFSET, type Validator, validator } from '../kernel/schema.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Page } from '../ports/store.ts';
+import { etagOf, isNamed, MAX_WAIT, UNCHANGED } from './polling.ts';
 import { removeRecord } from './removal.ts';
 import type { Admin, AdminRoute, Answer, Call } from './route.ts';
 import { TIMES, timesOf } from './times.ts';
@@ -24,10 +25,15 @@ export interface Operation {
   readonly produces?: string;
   /** It ends the token that it is called with, and is answered nevertheless. */
   readonly endsToken?: boolean;
+  /** The parameter of the path that names the record whose change a caller may wait for. */
+  readonly watches?: string;
   readonly query?: Validator<TSchema>;
   readonly body?: Validator<TSchema>;
   readonly handle: (admin: Admin, call: Call) => Promise<Answer>;
 }
+
+/** The query of one record: a caller that has a version of it waits so many seconds for the next. */
+const ONE_QUERY = Type.Object({ wait: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_WAIT })) });
 
 /** The query of a record's list: what every list takes, and the record's own filters. */
 const listQuery = (filters: Readonly<Record<string, string>>) =>
@@ -154,11 +160,16 @@ export function recordOperations(def: RecordDef): Operation[] {
         tag: routes.tag,
         summary: `Fetch a single ${def.category} record`,
         auth: 'tenant',
-        async handle(admin, { tenant, params }) {
+        query: validator(ONE_QUERY),
+        watches: param,
+        async handle(admin, { tenant, params, unless, tag }) {
           const id = params[param]!;
           const [rows] = await admin.kernel.db.store.load(tenant, [{ category: def.category, id }]);
           if (!rows?.[0]) throw missing(id);
           const record = loadedRecord(rows[0]);
+          const etag = etagOf(record);
+          tag?.(etag);
+          if (isNamed(unless, etag)) return UNCHANGED;
           const { formats } = admin.kernel.registry;
           return routes.detail ? routes.detail(record, formats) : viewOf(def, record, formats);
         },

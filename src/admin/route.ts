@@ -10,6 +10,7 @@ import type { WorkContext } from '../kernel/work.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Ledger } from '../ports/ledger.ts';
 import type { Authority } from './auth.ts';
+import type { UNCHANGED } from './polling.ts';
 
 /** The parts that the admin API works with. */
 export interface Admin {
@@ -53,9 +54,14 @@ export interface Admin {
   shutdown(): void;
 }
 
-export type Call = RouteCall;
-/** The answer of an operation: JSON; where it `produces` another type, its text or a stream of it. */
-export type Answer = Json | Readable;
+export interface Call extends RouteCall {
+  /** The `if-none-match` header. */
+  readonly unless?: string;
+  /** Gives the answer a validator, its `etag` header. */
+  tag?(etag: string): void;
+}
+/** The answer of an operation: JSON; where it `produces` another type, its text or a stream of it; to a caller that has it already, that it is unchanged. */
+export type Answer = Json | Readable | typeof UNCHANGED;
 
 /** A route that is not derived from a protocol or a record. */
 export interface AdminRoute {

@@ -12,6 +12,7 @@ import { browserRules } from './browser.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, inputOf, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
 import { documentationPage } from './page.ts';
+import { recordWaits, UNCHANGED, untilChanged } from './polling.ts';
 import type { Admin, Answer } from './route.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
 import { anoncredsRevocationRoutes } from './routes/anoncreds-revocation.ts';
@@ -132,6 +133,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   options.door.keep(app.server);
   const audit = options.audits ? createAudit(admin, options.insecure) : undefined;
   const noteUse = tokenUse(admin);
+  const waits = recordWaits(admin.kernel);
   const callers = new WeakMap<FastifyRequest, Caller>();
   let document: string | undefined;
 
@@ -173,13 +175,17 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         const key = request.headers['idempotency-key'];
         const caller = callers.get(request)!;
         noteUse(caller);
+        const params = paramsOf(op, request);
+        const unless = request.headers['if-none-match'];
         const run = (parts: Admin): Promise<Answer> =>
           op.handle(parts, {
             ...caller,
-            params: paramsOf(op, request),
+            params,
             query,
             body,
             key: typeof key === 'string' ? key.slice(0, 200) : undefined,
+            unless,
+            tag: (etag) => void reply.header('etag', etag),
           });
         const handle = (): Promise<Answer> =>
           audit && isAudited(op) ? audit.run(op, caller, options.door.nameOf(request.raw), request.url, run) : run(admin);
@@ -195,8 +201,14 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         const { tenantLimiter } = admin.kernel;
         const inTurn = (): Promise<Answer> => (op.auth === 'tenant' && tenantLimiter ? tenantLimiter.run(caller.tenant, begin) : begin());
         // routes without a key are called all the time, and by anyone
-        const answer = op.auth === 'none' ? await handle() : await traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
+        const once = (): Promise<Answer> =>
+          op.auth === 'none' ? handle() : traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
+        // who waits holds no turn meanwhile
+        const record = op.watches !== undefined && unless !== undefined && Number(query.wait ?? 0) > 0 ? params[op.watches] : undefined;
+        const wait = record === undefined ? undefined : waits.begin(caller.tenant, record, Number(query.wait) * 1000, leftBy(reply));
+        const answer = await untilChanged(once, wait);
         if (!op.endsToken) await stillAdmitted();
+        if (answer === UNCHANGED) return reply.code(304).send();
         return reply
           .code(op.status ?? 200)
           .type(op.produces ?? 'application/json; charset=utf-8')
@@ -218,6 +230,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     port: typeof address === 'object' && address ? address.port : options.port,
     async close() {
       events.close();
+      waits.close();
       // calls under way have time to end; idle connections of clients have none
       const impatient = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
       await app.close();
@@ -235,6 +248,13 @@ function traced(admin: Admin, op: Operation, tenant: string, parent: unknown, ha
     kind: 'server',
     parent: typeof parent === 'string' ? parent : undefined,
   });
+}
+
+/** Aborts when the caller has gone. */
+function leftBy(reply: FastifyReply): AbortSignal {
+  const left = new AbortController();
+  reply.raw.once('close', () => left.abort());
+  return left.signal;
 }
 
 function paramsOf(op: Operation, request: FastifyRequest): Record<string, string> {

@@ -100,6 +100,43 @@ test("answers and webhooks are JSON in Python's spacing", async () => {
   assert.match(hook.raw, /"alias": "Zo\\u00eb \\ud83d\\ude00"/);
 });
 
+test('a caller that has a record as it is gets 304, waits for its next change, and nobody waits for another one', async () => {
+  const made = await alice.post(`${INVITE}?auto_accept=true`, HANDSHAKE);
+  const [{ connection_id }] = (await alice.get(`/connections?invitation_msg_id=${made.invi_msg_id}`)).results;
+  const path = `/connections/${connection_id}`;
+  const first = await alice.call('GET', path);
+  const etag = first.headers.get('etag')!;
+  assert.match(etag, /^"[\w.-]+"$/);
+  for (const one of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+    const again = await alice.call('GET', path, undefined, { 'if-none-match': one });
+    assert.deepEqual([again.status, again.text, again.headers.get('etag')], [304, '', etag]);
+  }
+  // the time is over, and nothing has changed; without a version there is nothing to wait for
+  assert.equal((await alice.call('GET', `${path}?wait=1`, undefined, { 'if-none-match': etag })).status, 304);
+  for (const [query, headers] of [
+    ['', { 'if-none-match': '"other"' }],
+    ['?wait=30', {}],
+    ['?wait=30', { 'if-none-match': '"other"' }],
+  ] as const) {
+    const whole = await alice.call('GET', path + query, undefined, headers);
+    assert.deepEqual([whole.status, whole.text], [200, first.text]);
+  }
+  for (const wait of ['31', '-1', 'x', '1.5']) assert.equal((await alice.call('GET', `${path}?wait=${wait}`)).status, 422);
+  const changed = alice.call('GET', `${path}?wait=30`, undefined, { 'if-none-match': etag });
+  const gone = alice.call('GET', `/connections/${crypto.randomUUID()}?wait=30`, undefined, { 'if-none-match': etag });
+  assert.equal((await gone).status, 404);
+  await bob.post('/out-of-band/receive-invitation?auto_accept=true', made.invitation);
+  const next = await changed;
+  assert.equal(next.status, 200);
+  assert.notEqual(next.body.state, 'invitation');
+  assert.notEqual(next.headers.get('etag'), etag);
+  // removed while somebody waits
+  const last = (await alice.call('GET', path)).headers.get('etag')!;
+  const removed = alice.call('GET', `${path}?wait=30`, undefined, { 'if-none-match': last });
+  await alice.call('DELETE', path);
+  assert.ok([200, 404].includes((await removed).status));
+});
+
 test('/status has counters, /status/config the configuration without any secret, /settings the tenant its own', async () => {
   const status = await alice.get('/status');
   assert.equal(status.label, 'alice');
