@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
 const library = process.env.LIB_ANONCREDS_PATH;
@@ -8,7 +10,7 @@ const skip = library !== undefined && existsSync(library) ? false : 'LIB_ANONCRE
 const urlOf = (path: string): string => new URL(path, import.meta.url).href;
 
 /** The public moduli of two definitions of one schema, and what the second is called, in a process that keeps keys. */
-function definitions(): { moduli: string[]; named: string[] } {
+function definitions(folder: string): { moduli: string[]; named: string[] } {
   const script = `
     import { openAnonCreds } from ${JSON.stringify(urlOf('../../src/adapters/anoncreds/anoncreds.ts'))};
     const engine = openAnonCreds({ libraryPath: process.env.LIB_ANONCREDS_PATH, checkPresentation: () => [], workers: 1 });
@@ -22,17 +24,21 @@ function definitions(): { moduli: string[]; named: string[] } {
     console.log(JSON.stringify({ moduli, named: [last.schemaId, last.issuerId, last.tag] }));
     await engine.close();`;
   const { FLEXID_KEYS_TAKEN: _ours, FLEXID_NEW_KEYS: _new, ...env } = process.env;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--import', urlOf('./kept-keys.mjs'), '--input-type=module', '-e', script], {
+  const file = join(folder, 'definitions.mjs');
+  writeFileSync(file, script);
+  const { stdout, stderr } = spawnSync(process.execPath, [file], {
     encoding: 'utf8',
-    env,
+    env: { ...env, NODE_OPTIONS: `--import=${urlOf('./kept-keys.mjs')}` },
   });
   assert.ok(stdout, stderr);
   return JSON.parse(stdout);
 }
 
-test('a kept key serves one definition of a test file, and the next file', { skip }, () => {
-  const { moduli, named } = definitions();
+test('a kept key serves one definition of a test file, and the next file', { skip }, (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-kept-keys-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const { moduli, named } = definitions(folder);
   assert.notEqual(moduli[0], moduli[1]);
   assert.deepEqual(named, ['did:x:y/s', 'did:x:y', 'b']);
-  assert.deepEqual(definitions().moduli, moduli);
+  assert.deepEqual(definitions(folder).moduli, moduli);
 });
