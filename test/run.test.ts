@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { filesOf, LONG } from './run.ts';
@@ -49,4 +52,39 @@ test('./flexid test refuses what is no pattern, no flag and no file', () => {
   assert.deepEqual(flexidTest('--name', '(').status, 2);
   assert.deepEqual(flexidTest('--bogus').status, 2);
   assert.match(flexidTest('no/such/file').err, /no test file matches/);
+});
+
+test('many files share processes: each has its own hooks, and one that cannot run is a failure', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-run-test-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const hooks = (name: string): string => `import { after, before, test } from 'node:test';
+    before(() => { globalThis.open = (globalThis.open ?? 0) + 1; });
+    after(() => { globalThis.open--; });
+    test('${name}', () => { if (globalThis.open !== 1) throw new Error(globalThis.open + ' files are open'); });`;
+  const contents: Record<string, string> = {
+    'one.test.ts': hooks('one'),
+    'two.test.ts': hooks('two'),
+    'hook.test.ts': `import { before, test } from 'node:test'; before(() => { throw new Error('no database'); }); test('three', () => {});`,
+    'missing.test.ts': `import 'no-such-package';`,
+    'failing.test.ts': `import { suite, test } from 'node:test'; suite('of four', () => { test('four', () => { throw new Error('no'); }); });`,
+  };
+  for (const [name, text] of Object.entries(contents)) writeFileSync(join(folder, name), text);
+  const files = Object.keys(contents);
+  const runner = `import { run } from 'node:test';
+    import { follow, shareFiles } from ${JSON.stringify(new URL('./run.ts', import.meta.url).href)};
+    const files = ${JSON.stringify(files)};
+    const shared = shareFiles(files, 60_000, ${JSON.stringify(folder)});
+    const stream = run({ files: shared.entries, concurrency: shared.entries.length });
+    const tally = follow(stream, files);
+    for await (const _event of stream);
+    shared.remove();
+    const { passed, failed, failures, seconds } = tally();
+    console.log(JSON.stringify({ passed, failed, failures: failures.length, named: [...seconds.keys()].sort() }));`;
+  const { NODE_TEST_CONTEXT: _outer, ...env } = process.env;
+  const script = join(folder, 'runner.mjs');
+  writeFileSync(script, runner);
+  const { stdout, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8', env });
+  const told = JSON.parse(stdout || stderr);
+  // the test behind the hook, the hook, the file that is not loaded, and the test of the last
+  assert.deepEqual(told, { passed: 2, failed: 4, failures: 4, named: files.sort() });
 });

@@ -1,5 +1,5 @@
-import { globSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -48,11 +48,20 @@ export const LONG = [
 ];
 
 /** How long a file may take; with --full, where a suite takes all its rounds. */
-const FILE_MS = 600_000;
+const FILE_MS = 1_800_000;
 const FULL_FILE_MS = 7_200_000;
 
 /** The tests beside src that start no process, no database and no agent: all but the adapters'. They run in one process, in seconds. */
 export const isUnit = (file: string): boolean => file.startsWith('src/') && !file.startsWith('src/adapters/');
+
+/** Files that end what other files of their process have started. */
+const ALONE = ['harness/processes.test.ts'];
+/** The files that take longest, in order: they begin first, so that none is left to end alone. */
+const LONGEST: readonly string[] = [];
+/** One more than the cores: much of a test is waiting. */
+const PROCESSES = Math.max(2, availableParallelism() + 1);
+/** So many files or fewer are processes of their own. */
+const FEW = 4;
 
 const HELP = `./flexid test [--full] [part of a path ...] [--name REGEX] [--watch]
 
@@ -61,6 +70,8 @@ run, but for those of interop, which are named.
 Long tests are short in the run of every test: one store of two, fewer rounds. A suite that is named runs on both. With --full they have their whole
 length: every process killed in every step, all rounds.
 Prints each test, then the files that took longest, and closes with "N passed, N failed".
+Many files share as many processes as run at once, one more than the cores; a few that are named have one each. Keys of credential definitions are kept
+in .flexid/keys from run to run: FLEXID_NEW_KEYS=1 makes new ones.
 
   --name REGEX   only tests whose title matches: ./flexid test trust-ping --name 'completes a connection'
   --watch        runs the files again that a change concerns, until it is interrupted: ./flexid test protocols/drpc --watch
@@ -114,6 +125,65 @@ export function filesOf(words: readonly string[], full = false): string[] {
     .sort();
 }
 
+interface Shared {
+  /** What the runner runs: each is a process that takes files from the list. */
+  readonly entries: string[];
+  remove(): void;
+}
+
+/** Spreads files over as many processes as run at once: each takes the next one that no other has, the longest first. The unit tests are one item. */
+export function shareFiles(files: readonly string[], limitMs: number, root = ROOT): Shared {
+  const folder = mkdtempSync(join(tmpdir(), 'flexid-share-'));
+  const alone = files.filter((file) => [...ALONE, ...APART].some((prefix) => file.startsWith(prefix)));
+  const unit = files.filter(isUnit);
+  const others = files.filter((file) => !isUnit(file) && !alone.includes(file));
+  const place = (file: string): number => (LONGEST.includes(file) ? LONGEST.indexOf(file) : LONGEST.length);
+  const items = [unit, ...others.sort((a, b) => place(a) - place(b)).map((file) => [file])].filter((item) => item.length > 0);
+  writeFileSync(join(folder, 'files.json'), JSON.stringify({ root, items, limitMs }));
+  process.env.FLEXID_SHARE = folder;
+  const share = `import ${JSON.stringify(new URL('./share.ts', import.meta.url).href)};\n`;
+  const entries = Array.from({ length: Math.min(PROCESSES, items.length) }, (_none, i) => join(folder, `share-${i + 1}.mjs`));
+  for (const entry of entries) writeFileSync(entry, share);
+  return {
+    entries: [...alone.map((file) => join(root, file)), ...entries],
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Counts what a run tells. @param suites - the files that are suites of a shared process */
+export function follow(stream: ReturnType<typeof run>, suites: readonly string[]) {
+  const seconds = new Map<string, number>();
+  const failures: string[] = [];
+  let counts = { tests: 0, passed: 0, skipped: 0, todo: 0 };
+  // a file of which no test matches counts as one test that passed, a shared one whose tests could not run as none
+  let [empty, broken] = [0, 0];
+  stream.on('test:summary', ({ file, duration_ms, counts: all }) => {
+    if (file === undefined) counts = all;
+    else if (!file.endsWith('.mjs')) seconds.set(relative(ROOT, file), duration_ms / 1000);
+  });
+  const ended = (title: string, nesting: number, ms: number): boolean => {
+    if (nesting > 0 || !suites.includes(title)) return false;
+    seconds.set(title, ms / 1000);
+    return true;
+  };
+  stream.on('test:pass', ({ name, file, nesting, details }) => {
+    if (name === file) empty++;
+    ended(name, nesting, details.duration_ms);
+  });
+  stream.on('test:fail', ({ name, file, nesting, details }) => {
+    const { cause, failureType } = details.error as { cause?: unknown; failureType?: string };
+    if (ended(name, nesting, details.duration_ms)) {
+      if (failureType === 'subtestsFailed') return;
+      broken++;
+      failures.push(`${name}: ${cause instanceof Error ? cause.message : cause}`);
+    } else if (file && nesting <= (suites.length > 0 ? 1 : 0)) failures.push(`${relative(ROOT, file)}: ${name}`);
+  });
+  return () => {
+    const skipped = counts.skipped + counts.todo;
+    return { passed: counts.passed - empty, failed: counts.tests - counts.passed - skipped + broken, skipped, failures, seconds };
+  };
+}
+
 /** Has the processes of the run take keys of credential definitions that were made before: test/support/kept-keys.mjs. */
 function keepKeys(): void {
   const preload = pathToFileURL(join(ROOT, 'test/support/kept-keys.mjs')).href;
@@ -145,41 +215,21 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`flexid test: no test file matches ${words.join(', ')}\n`);
     return 2;
   }
-  let passed = 0;
-  let failed = 0;
-  let skipped = 0;
-  const failures: string[] = [];
-  const seconds = new Map<string, number>();
-  const together = !watch && filesOf(['unit']).every((file) => files.includes(file));
+  const limitMs = full ? FULL_FILE_MS : FILE_MS;
+  const shared = watch || files.length <= FEW ? undefined : shareFiles(files, limitMs);
   const stream = run({
-    files: (together ? [...files.filter((file) => !isUnit(file)), 'test/unit.ts'] : files).map((file) => join(ROOT, file)),
-    // one more than the cores: much of a test is waiting
-    concurrency: Math.max(2, availableParallelism() + 1),
-    timeout: watch ? undefined : full ? FULL_FILE_MS : FILE_MS,
+    files: shared?.entries ?? files.map((file) => join(ROOT, file)),
+    concurrency: PROCESSES,
+    timeout: watch || shared ? undefined : limitMs,
     ...(name ? { testNamePatterns: name } : {}),
     watch,
   });
-  stream.on('test:summary', (summary) => {
-    if (summary.file !== undefined) {
-      seconds.set(relative(ROOT, summary.file), summary.duration_ms / 1000);
-      return;
-    }
-    passed = summary.counts.passed;
-    skipped = summary.counts.skipped + summary.counts.todo;
-    failed = summary.counts.tests - passed - skipped;
-  });
-  // a file of which no test matches counts as one test that passed
-  let empty = 0;
-  stream.on('test:pass', ({ name: title, file }) => {
-    if (title === file) empty++;
-  });
-  stream.on('test:fail', ({ name: title, file, nesting }) => {
-    if (file && nesting === 0) failures.push(`${relative(ROOT, file)}: ${title}`);
-  });
+  const tally = follow(stream, shared ? files : []);
   await new Promise<void>((resolve, reject) => {
     stream.compose(spec).on('end', resolve).on('error', reject).pipe(process.stdout, { end: false });
   });
-  passed -= empty;
+  shared?.remove();
+  const { passed, failed, skipped, failures, seconds } = tally();
   const slowest = [...seconds].sort(([, a], [, b]) => b - a).slice(0, 10);
   if (seconds.size > 10)
     process.stdout.write(`\nlongest:\n${slowest.map(([file, s]) => `${s.toFixed(0).padStart(5)} s  ${file}\n`).join('')}`);
