@@ -26,7 +26,7 @@ export interface EdgeRun {
 }
 
 /** The longest silence while a text is waited for. */
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 300_000;
 
 /** @param log a file for a copy of the output */
 export function runEdge(args: readonly string[], env: Readonly<Record<string, string>> = {}, log?: string): EdgeRun {

@@ -71,7 +71,7 @@ export function createOwner(pair: KeyPair = newKeyPair()): Owner {
     async post(message) {
       const body = pack({ message: JSON.stringify(message), recipients: [owner.to.verkey], sender: pair });
       const headers = { 'content-type': ENVELOPE_V1 };
-      const answer = await fetch(owner.to.url, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) });
+      const answer = await fetch(owner.to.url, { method: 'POST', headers, body, signal: AbortSignal.timeout(120_000) });
       const text = await answer.text();
       wire.push(body, text);
       return { status: answer.status, reply: answer.status === 200 && text ? open(text) : undefined };

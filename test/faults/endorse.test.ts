@@ -16,7 +16,7 @@ import { TEST_MS } from '../support/waiting.ts';
 /** Writes, and how long (ms) after each was ordered a process dies: in and between the commits of request, group, answer, signature and ack. */
 const ALL = [0, 15, 30, 45, 60, 80, 100, 130, 160, 200, 250, 320];
 const DELAYS = byFull([0, 120], ALL);
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 
 const until = async <T>(look: () => Promise<T | undefined | false>, what: string): Promise<T> => {
   for (const began = Date.now(); Date.now() - began < PATIENCE_MS; ) {

@@ -72,7 +72,7 @@ function folderOf(): string {
 const { wallet, line } = walletsOf(world);
 
 /** How long anything here may take, so that what never comes fails instead of holding the run. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 
 /** A wallet that opens a socket again whenever its last is gone, and takes each message once. */
 function persistent(phone: Wallet, ask: (line: Line) => void, url: () => string) {
@@ -326,28 +326,36 @@ describe('peers that do harm slow down nobody else', () => {
   let mediator: TestAgent;
   let good: Wallet;
   let open: Line;
+  let alone: number;
   before(async () => {
     mediator = await world.start('patient', { flags: ['--open-mediation', '--message-rate', '0'], webSocket: true });
     good = await wallet(mediator);
     open = await line(good);
     await open.ask(PING);
+    alone = await pace('alone');
   });
 
   const left = async (of: Wallet): Promise<number> => (await mediator.agent.kernel.db.store.mailbox('base', of.id)).messages;
 
-  /** The good wallet's mail comes as if it were alone. */
-  async function swift(of: string): Promise<void> {
+  /** How long the good wallet's mail takes, in ms. */
+  async function pace(of: string): Promise<number> {
     const texts = Array.from({ length: 20 }, (_, i) => `${of} ${i}`);
     const begun = performance.now();
     for (const text of texts) assert.equal(await good.forward(text), 202);
-    await open.texts.first((text) => text === texts.at(-1), `the good wallet's mail, ${of}`, 5000);
+    await open.texts.first((text) => text === texts.at(-1), `the good wallet's mail, ${of}`);
     const took = performance.now() - begun;
-    assert.ok(took < 3000, `20 messages took ${took} ms`);
     assert.deepEqual(
       open.texts.list.filter((text) => text.startsWith(`${of} `)),
       texts,
     );
     assert.equal(open.ws.readyState, WebSocket.OPEN);
+    return took;
+  }
+
+  /** The good wallet's mail comes as if it were alone. */
+  async function swift(of: string): Promise<void> {
+    const took = await pace(of);
+    assert.ok(took < Math.max(3000, 10 * alone), `20 messages took ${took} ms, alone ${alone} ms`);
   }
 
   test('a client that never reads keeps its mail, and costs no memory for it', { timeout: TEST_MS }, async () => {

@@ -302,17 +302,22 @@ test('while one tenant floods, another comes through with all it does', async ()
     await newTenant(either(0), 'works'),
     await newTenant(either(1), 'mate'),
   ];
-  const FLOOD = 1500;
   let through = 0;
+  let isOver = false;
   const statuses = new Set<number>();
-  const flood = eachOf(Array.from({ length: FLOOD }), 100, async (_none, i) => {
-    statuses.add((await floods.call('POST', '/out-of-band/create-invitation', { ...HANDSHAKE, alias: `flood ${i}` })).status);
-    through++;
+  // it ends when the other is done, however long that takes: who starves is never done
+  const flood = eachOf(Array.from({ length: 100 }), 100, async (_none, i) => {
+    while (!isOver) {
+      statuses.add((await floods.call('POST', '/out-of-band/create-invitation', { ...HANDSHAKE, alias: `flood ${i}` })).status);
+      through++;
+    }
   });
-  await until(() => through > 50, 'the flood');
-  for (let i = 0; i < 6; i++) await join(works, mate);
-  const atThatTime = through;
-  await flood;
-  assert.ok(atThatTime < FLOOD, `the flood was through before the other had six connections`);
+  try {
+    await until(() => through > 50, 'the flood');
+    for (let i = 0; i < 6; i++) await join(works, mate);
+  } finally {
+    isOver = true;
+    await flood;
+  }
   for (const status of statuses) assert.ok([200, 429].includes(status), `the flood was answered ${status}`);
 });

@@ -133,10 +133,10 @@ describe('a mediator', () => {
   test('ten thousand updates in one message are answered, a thousand of them carried out', async () => {
     const { peer, link } = await granted();
     const all = update('add', ...Array.from({ length: 10_000 }, key));
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     const answer = await ask(peer, link, 'keylist-update', all);
-    const took = performance.now() - begun;
-    assert.ok(took < 10_000, `it took ${took} ms`);
+    const took = process.cpuUsage(begun).user / 1000;
+    assert.ok(took < 10_000, `it took ${took} ms of a core`);
     const notified = results(answer);
     assert.deepEqual(
       [
