@@ -94,8 +94,18 @@ const request = async (connection: string, attribute = 'name'): Promise<string> 
 };
 const ISSUE = 'issue_credential_v2_0';
 const PROVE = 'present_proof_v2_0';
-const ended = async (topic: string, id: string, state: string): Promise<Body> =>
-  await issuer.event(topic, (one) => (one.cred_ex_id ?? one.pres_ex_id) === id && one.state === state, `${state} of ${topic}`, START_MS);
+/** Waits for a state of an exchange, or for its end, which must be that state. */
+async function ended(topic: string, id: string, state: string): Promise<Body> {
+  const isOver = (one: Body): boolean => [state, 'done', 'abandoned'].includes(one.state);
+  const one = await issuer.event(
+    topic,
+    (one) => (one.cred_ex_id ?? one.pres_ex_id) === id && isOver(one),
+    `${state} of ${topic}`,
+    START_MS,
+  );
+  assert.equal(one.state, state, one.error_msg);
+  return one;
+}
 
 const alice = () => folderOf('alice');
 /** Alice's wallet, connected with the issuer. @returns the issuer's connection */
@@ -155,6 +165,8 @@ test('[S2-11] mail waits while it is off, and finds it at another place; what wa
 
 test('[S2-09] [S2-10] keys and link secret are the wallet’s alone; the mediator opens nothing of what it keeps', async () => {
   const toAlice = await connected();
+  const own = join(alice(), 'wallet.db');
+  assert.ok(existsSync(own) && statSync(own).size > 0, 'what it holds is in its own file');
   // mail of every kind, while the wallet is off
   const exchange = await offer(toAlice, { name: 'Alice', age: '33' }, 'marker of this test');
   const proof = await request(toAlice);
@@ -186,7 +198,7 @@ test('[S2-09] [S2-10] keys and link secret are the wallet’s alone; the mediato
   await ended(ISSUE, exchange, 'done');
   await ended(PROVE, proof, 'done');
   const kids = ['link-secret', ...mail.flatMap(({ body }) => [...parseEnvelope(Buffer.from(body)).recipients])];
-  const wallet = { name: 'Alice', store: join(alice(), 'wallet.db'), hooks: { list: [] as unknown } } as TestAgent;
+  const wallet = { name: 'Alice', store: own, hooks: { list: [] as unknown } } as TestAgent;
   const secrets = await secretsOf(wallet, [...new Set(kids)]);
   assert.ok(secrets.size >= 2);
   for (const kid of secrets.keys()) assert.equal(await db.store.key('base', kid), undefined, kid);

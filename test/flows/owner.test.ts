@@ -81,6 +81,7 @@ test('[S2-22] keys are injected: no handshake, and without a grant nothing is or
   const before = (await faber.get('/owner-actions')).total;
   const record = await letIn(faber, fresh, { alias: 'fresh' });
   assert.deepEqual([record.state, record.invitation_mode, record.grants], ['active', 'static', undefined]);
+  assert.equal((await fresh.ask(ADMIN('connections', 'get-list'))).description?.code, 'unauthorized');
   const refused = await fresh.ask(ADMIN('schemas', 'send-schema'), { ...SCHEMA, schema_name: 'refused' });
   assert.equal(refused['@type'], 'https://didcomm.org/notification/1.0/problem-report');
   assert.equal(refused.description.code, 'unauthorized');

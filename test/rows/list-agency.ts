@@ -23,7 +23,7 @@ export const AGENCY_ROWS: readonly Requirement[] = [
   shown('S2-33', 'the payload is passed on encrypted', {
     file: 'src/mediation/relay.ts',
     from: 'body: pack({ message: JSON.stringify(message), recipients: [recipient] })',
-    to: 'body: JSON.stringify(message)',
+    to: 'body: /proof_request/.test(JSON.stringify(inside)) ? JSON.stringify(message) : pack({ message: JSON.stringify(message), recipients: [recipient] })',
   }),
   met('S2-34', 'several edge agents of one owner'),
   met('S2-35', 'the agency holds the keys of the endpoint'),
@@ -48,12 +48,12 @@ export const AGENCY_ROWS: readonly Requirement[] = [
   shown('S2-42', 'cloud and edge auth-crypt to each other', {
     file: 'src/kernel/identity.ts',
     from: 'export function pairwiseSender(connection: LoadedRecord, sender: string | undefined): Sender {\n',
-    to: 'export function pairwiseSender(connection: LoadedRecord, sender: string | undefined): Sender {\n  if (sender) return { connection, shows: sender };\n',
+    to: 'export function pairwiseSender(connection: LoadedRecord, sender: string | undefined): Sender {\n  if (sender && shownKeys(knownOf(connection)).length > 0) return { connection, shows: sender };\n',
   }),
   shown('S2-43', 'a cloud agent has no keys to the content', {
-    file: 'src/mediation/relay.ts',
-    from: 'body: pack({ message: JSON.stringify(message), recipients: [recipient] })',
-    to: 'body: JSON.stringify(message)',
+    file: 'src/message-formats/didcomm-v1.ts',
+    from: 'pack({ message: JSON.stringify(message), recipients, sender });',
+    to: 'pack({ message: JSON.stringify(message), recipients: [...recipients, ...(to.routingKeys ?? [])], sender });',
   }),
   met('S2-44', 'mail waits while the edge is away'),
   shown('S2-49', 'an agent without a cloud agent looks like any other', {

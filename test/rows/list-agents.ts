@@ -20,9 +20,13 @@ export const AGENTS_ROWS: readonly Requirement[] = [
   shown('S2-07', 'a mobile edge agent acts for a person', {
     file: 'edge/questions.ts',
     from: "if (decision === 'no') await decline(family, id);",
-    to: '',
+    to: "if (decision === 'no') await accept(card);",
   }),
-  shown('S2-08', 'an edge agent may issue', { file: 'edge/verbs/issue.ts', from: 'auto_issue: true,', to: 'auto_issue: false,' }),
+  shown('S2-08', 'an edge agent may issue', {
+    file: 'edge/verbs/table.ts',
+    from: "does: 'offer somebody a credential of yours', run: issue",
+    to: "does: 'offer somebody a credential of yours', run: closed",
+  }),
   shown('S2-09', 'an edge agent holds keys and link secret', {
     file: 'edge/options.ts',
     from: "store: join(folder, 'wallet.db'),",
