@@ -152,14 +152,22 @@ export async function anchor(
 }
 
 /** @returns the inviter's id of a new connection */
-export async function connect(inviter: Controller, holder: Controller, protocol: Protocol = 'didexchange'): Promise<string> {
-  const { handed, got } = await invite[protocol](inviter, holder);
+export const connect = async (inviter: Controller, holder: Controller, protocol: Protocol = 'didexchange'): Promise<string> =>
+  (await connectBoth(inviter, holder, protocol)).inviter;
+
+/** @returns the ids of a new connection, on either side */
+export async function connectBoth(
+  inviter: Controller,
+  invitee: Controller,
+  protocol: Protocol = 'didexchange',
+): Promise<{ inviter: string; invitee: string }> {
+  const { handed, got } = await invite[protocol](inviter, invitee);
   const complete = (payload: Body): boolean => payload.state === 'active' && payload.invitation_msg_id === handed;
   const [ours] = await Promise.all([
     inviter.event('connections', complete, 'complete connection'),
-    holder.event('connections', (payload) => payload.state === 'active' && payload.connection_id === got, 'complete connection'),
+    invitee.event('connections', (payload) => payload.state === 'active' && payload.connection_id === got, 'complete connection'),
   ]);
-  return ours.connection_id as string;
+  return { inviter: ours.connection_id, invitee: got };
 }
 
 /** Hands an invitation, or what the 2018 Agent Protocol has for it, from one controller to the other. @returns its id, and the holder's connection */

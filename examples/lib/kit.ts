@@ -46,10 +46,13 @@ export function createKit({ folder, open }: Stage, screen: Pick<Screen, 'begin' 
       });
       return facts;
     },
-    async webhooks() {
-      hooks ??= startWebhooks();
-      await open(hooks.then((made) => ({ stop: () => made.close() })));
-      return await hooks;
+    webhooks() {
+      if (!hooks) {
+        const made = startWebhooks();
+        hooks = made;
+        open(made.then(({ close }) => ({ stop: close }))).catch(() => {});
+      }
+      return hooks;
     },
     async agent(name, { ledger: use, ...options } = {}) {
       const [ledger, webhooks] = [use && (await kit.ledger()), await kit.webhooks()];

@@ -97,7 +97,7 @@ const S1: readonly Requirement[] = [
   ),
   not('S1-30', 'use 1: a legacy system that issues', EXAMPLE),
   not('S1-31', 'use 2: authentication by proofs', EXAMPLE),
-  not('S1-32', 'use 3: enterprise wallet', EXAMPLE),
+  met('S1-32', 'use 3: enterprise wallet'),
   not('S1-33', 'use 4: a user interface for a wallet', EXAMPLE),
   met('S1-34', 'use 5: embedded in an IoT device'),
   not('S1-35', 'use 6: persistent connection and notifications', EXAMPLE),
@@ -213,6 +213,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S1-27': { file: 'src/database.ts', from: 'alone: config.recreateWallet,', to: 'alone: true,' },
   'S1-29': { file: 'deploy/kubernetes/deployment.yaml', from: '          readinessProbe:\n', to: '          readinesProbe:\n' },
+  'S1-32': { file: 'src/protocols/configuration/deciding.ts', from: '.length >= value.approvals;', to: '.length >= 1;' },
   'S1-34': {
     file: 'src/admin/routes/jwt.ts',
     from: "return verify(alg === 'ES256' ? 'sha256' : null, Buffer.from(text), { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature);",
