@@ -50,6 +50,8 @@ test('[S1-32] a wallet that shows nothing unless two people agree', LIMIT, passe
 
 test('[S1-34] a device that nobody can reach, and whose readings come once and in order', LIMIT, passes('sensor'));
 
+test('[S1-35] a group whose members have every message once and in order, one of them later', LIMIT, passes('messaging'));
+
 /** \`./flexid example ...\`. @returns its exit code and outputs */
 const example = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
   new Promise((resolve) => {

@@ -100,7 +100,7 @@ const S1: readonly Requirement[] = [
   met('S1-32', 'use 3: enterprise wallet'),
   not('S1-33', 'use 4: a user interface for a wallet', EXAMPLE),
   met('S1-34', 'use 5: embedded in an IoT device'),
-  not('S1-35', 'use 6: persistent connection and notifications', EXAMPLE),
+  met('S1-35', 'use 6: persistent connection and notifications'),
   met(
     'S1-36',
     'use 7: custom code for a new service',
@@ -220,6 +220,7 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
     from: "return verify(alg === 'ES256' ? 'sha256' : null, Buffer.from(text), { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature);",
     to: 'return true;',
   },
+  'S1-35': { file: 'src/protocols/basic-message.ts', from: "content: message.body.content ?? '',", to: "content: ''," },
   'S1-36': {
     file: 'src/kernel/plugin.ts',
     from: 'for (const [op, run] of Object.entries(work)) {',
