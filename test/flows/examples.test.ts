@@ -44,6 +44,8 @@ function passes(name: string): (t: TestContext) => Promise<void> {
   };
 }
 
+test('[S1-30] an old program, unchanged, whose rows have credentials, and revocations', LIMIT, passes('legacy-issuer'));
+
 test('[S1-31] an OpenID Provider logs in by credentials', LIMIT, passes('login'));
 
 test('[S1-32] a wallet that shows nothing unless two people agree', LIMIT, passes('enterprise-wallet'));
