@@ -62,6 +62,13 @@ const example = (...args: string[]): Promise<{ code: number; out: string; err: s
     });
   });
 
+test('a service of one file, by DIDComm and by the 2018 Agent Protocol: ./flexid example plugin --check', LIMIT, async () => {
+  checked.add('plugin');
+  const { code, out, err } = await example('plugin', '--check');
+  assert.equal(code, 0, out + err);
+  assert.match(out, /\nok plugin\n$/);
+});
+
 test('./flexid example lists what there is, each of which is checked here, and refuses other names and flags', async () => {
   const [list, unknown, flag] = await Promise.all([example(), example('nothing'), example('--fast')]);
   assert.equal(list.code, 0, list.err);
