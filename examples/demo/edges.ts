@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type EdgeRun, runEdge } from '../../harness/edge.ts';
-import { startIssuer, startLedger, startMediator } from '../../harness/network.ts';
+import { type LedgerFacts, startIssuer, startLedger, startMediator } from '../../harness/network.ts';
 import type { Program } from '../../harness/processes.ts';
 import type { Open } from '../lib/stage.ts';
 import { type Body, type Controller, pause, startWebhooks } from './controller.ts';
@@ -17,13 +17,22 @@ export interface EdgesOutcome {
   readonly facts: readonly (readonly [string, string])[];
 }
 
-export async function runEdges(folder: string, step: Step, open: Open): Promise<EdgesOutcome> {
+/** @param part - a ledger that is there already; one protocol instead of both */
+export async function runEdges(
+  folder: string,
+  step: Step,
+  open: Open,
+  part: { readonly ledger?: LedgerFacts; readonly wires?: readonly Wire[] } = {},
+): Promise<EdgesOutcome> {
   const webhooks = await startWebhooks();
   await open(Promise.resolve({ stop: () => webhooks.close() }));
-  const ledger = await step('start the ledger', async () => {
-    const facts = await open(startLedger(folder).then((made) => ({ ...made, stop: () => made.program.stop() })));
-    return [facts, `${facts.url}, app ${facts.app}`];
-  });
+  const { wires = WIRES } = part;
+  const ledger: LedgerFacts =
+    part.ledger ??
+    (await step('start the ledger', async () => {
+      const facts = await open(startLedger(folder).then((made) => ({ ...made, stop: () => made.program.stop() })));
+      return [facts, `${facts.url}, app ${facts.app}`];
+    }));
   const mailbox = await step('start the agency', async () => {
     const made = await open(startMediator(folder, webhooks, true));
     return [made, `pid ${made.program.pid}`];
@@ -46,7 +55,7 @@ export async function runEdges(folder: string, step: Step, open: Open): Promise<
   const killed: string[] = [];
   const people: People = { issuer, alice, bob, credDefId, kill: () => kill(mailbox.program, killed) };
   const right: boolean[] = [];
-  for (const [at, wire] of WIRES.entries()) right.push(await round(people, wire, at + 1, step));
+  for (const [at, wire] of wires.entries()) right.push(await round(people, wire, at + 1, step));
   for (const run of [alice, bob]) {
     run.type('quit');
     await run.ended();
@@ -54,7 +63,7 @@ export async function runEdges(folder: string, step: Step, open: Open): Promise<
   return {
     right: right.every(Boolean),
     facts: [
-      ['proofs verified by Bob', `${right.filter(Boolean).length}, by ${WIRES.map((wire) => NAMES[wire]).join(' and ')}`],
+      ['proofs verified by Bob', `${right.filter(Boolean).length}, by ${wires.map((wire) => NAMES[wire]).join(' and ')}`],
       ['the agency', `killed ${killed.length} times, pids ${killed.join(', ')}, now ${mailbox.program.pid}`],
     ],
   };

@@ -9,11 +9,14 @@ import { checkOf, examples } from '../../examples/lib/example.ts';
 import { createKit } from '../../examples/lib/kit.ts';
 import { createStack, onStage } from '../../examples/lib/stage.ts';
 import { type LedgerFacts, startLedger } from '../../harness/network.ts';
+import { isFull, longOne } from '../support/extent.ts';
 
-/** The checks of all examples, on one ledger; \`./flexid example NAME --check\` gives each one of its own. */
+/** The checks of all examples, on one ledger; `./flexid example NAME --check` gives each one of its own. */
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const LIMIT = { timeout: 580_000 };
+/** The longer ones, of which other tests have parts. */
+const LONGER = { ...LIMIT, skip: longOne };
 const folder = mkdtempSync(join(tmpdir(), 'flexid-examples-'));
 const shared = createStack();
 let ledger: LedgerFacts;
@@ -37,24 +40,26 @@ function passes(name: string): (t: TestContext) => Promise<void> {
     try {
       const check = await checkOf(name);
       const own = mkdtempSync(join(folder, `${name}-`));
-      await check(createKit({ folder: own, open }, screen, process.env.FLEXID_FULL === '1', ledger));
+      await check(createKit({ folder: own, open }, screen, isFull, ledger));
     } finally {
       await stop();
     }
   };
 }
 
-test('[S1-30] an old program, unchanged, whose rows have credentials, and revocations', LIMIT, passes('legacy-issuer'));
+test('[S1-30] an old program, unchanged, whose rows have credentials, and revocations', LONGER, passes('legacy-issuer'));
 
 test('[S1-31] an OpenID Provider logs in by credentials', LIMIT, passes('login'));
 
 test('[S1-32] a wallet that shows nothing unless two people agree', LIMIT, passes('enterprise-wallet'));
 
-test('[S1-34] a device that nobody can reach, and whose readings come once and in order', LIMIT, passes('sensor'));
+test('[S1-34] a device that nobody can reach, and whose readings come once and in order', LONGER, passes('sensor'));
 
 test('[S1-35] a group whose members have every message once and in order, one of them later', LIMIT, passes('messaging'));
 
-/** \`./flexid example ...\`. @returns its exit code and outputs */
+test('two edges, an agency and a hub', LONGER, passes('agency-hub'));
+
+/** `./flexid example ...`. @returns its exit code and outputs */
 const example = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
   new Promise((resolve) => {
     execFile(process.execPath, [MAIN, 'example', ...args], LIMIT, (error, out, err) => {
