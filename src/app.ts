@@ -57,6 +57,7 @@ import { chooseMediator, followMediator, mediatorInvitation, publishLater, reten
 import { openTails } from './tails.ts';
 import { tracing } from './tracing.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
+import { openConsole } from './web/console.ts';
 import { startExpiry } from './workers/expiry.ts';
 import { startRetention } from './workers/retention.ts';
 import { startSweeper } from './workers/sweeper.ts';
@@ -164,8 +165,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const readiness = createReadiness({ store: db.admin, ledger: base.ledger, anoncreds });
   const sessions = startDeliverySessions({ kernel, wrap: deliveryOf });
   const messageService = createMessageService(engine, sessions, () => closing);
-  const face = { routes: createPublicFace(kernel, calls, parts.publicRoutes), http: publicHttp({ log }) };
-  const messages = await network.listen(inbound, messageService, { face, paths: parts.paths });
+  const publicFace = { routes: createPublicFace(kernel, calls, parts.publicRoutes), http: publicHttp({ log }) };
+  const messages = await network.listen(inbound, messageService, { face: publicFace, paths: parts.paths });
   const stopped = Promise.withResolvers<void>();
   const api: Admin = {
     ...adminParts({ config, kernel, calls, change, apiKey: admin?.apiKey }),
@@ -175,7 +176,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     refreshEndpoints: known.refresh,
     shutdown: stopped.resolve,
   };
-  const server = admin && (await startAdmin(api, { ...admin, ...adminOptions(config), door }));
+  const face = config.noConsole ? undefined : openConsole({ apiKey: admin?.apiKey });
+  const server = admin && (await startAdmin(api, { ...admin, ...adminOptions(config), door, face }));
   adminPort = server?.port;
   // only now: the mediator's answers may come at once
   const pickup = pickupMode(config, inbound.length > 0);

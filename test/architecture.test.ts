@@ -32,6 +32,7 @@ const MAY: Record<string, readonly string[]> = {
   'tracing.ts': ['adapters', 'ports', 'config', 'version.ts'],
   'app.ts': [
     'admin',
+    'web',
     'workers',
     'adapters',
     'agent-2018',

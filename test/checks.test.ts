@@ -8,6 +8,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 for (const [name, script, args] of [
   ['the types hold', 'node_modules/typescript/bin/tsc', ['--noEmit']],
+  ['the types of the pages hold', 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'web']],
   ['the formatter and linter have nothing to say', 'node_modules/@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '.']],
 ] as const) {
   test(name, () => {

@@ -80,6 +80,11 @@ in .flexid/keys from run to run: FLEXID_NEW_KEYS=1 makes new ones.
 
 The tests beside src, but for those of the adapters: they start no process, no database and no agent, and take seconds.
 
+./flexid test web
+
+The pages of the console in a Chromium: FLEXID_CHROMIUM, else one of the machine's. Where there is none they are skipped, with
+FLEXID_REQUIRE_CHROMIUM=1 they fail.
+
 ./flexid test rows [--mutate] [id ...]
 
 The requirement rows of the 2018 Agent Protocol, each with its tests; with --mutate, whether these notice when the product breaks. ./flexid test rows --help
@@ -116,7 +121,8 @@ function optionsOf(argv: readonly string[]): Options {
 /** The test files that words choose: `unit` for the unit tests, else parts of paths; without words all but those apart and, unless `full`, the long ones. */
 export function filesOf(words: readonly string[], full = false): string[] {
   const left = full ? APART : [...APART, ...LONG];
-  const chosen = (file: string, word: string): boolean => (word === 'unit' ? isUnit(file) : file.includes(word));
+  const chosen = (file: string, word: string): boolean =>
+    word === 'unit' ? isUnit(file) : word === 'web' ? file.startsWith('test/web/') : file.includes(word);
   return globSync('{src,edge,devnet,contracts,test,bench,examples,harness}/**/*.test.ts', {
     cwd: ROOT,
     exclude: (name) => name === 'node_modules',

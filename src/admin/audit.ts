@@ -26,10 +26,10 @@ export const isAudited = ({ method, path, auth }: Pick<Operation, 'method' | 'pa
 export interface Audit {
   /**
    * Runs a call that is audited: its row is in the commit of its command, or in one of its own where it changes nothing or is refused.
-   * @param url the call's path and query
+   * @param what what it reads, as a text
    * @throws what `run` throws
    */
-  run(op: Operation, caller: Caller, address: string, url: string, run: (admin: Admin) => Promise<Answer>): Promise<Answer>;
+  run(op: Operation, caller: Caller, address: string, what: string, run: (admin: Admin) => Promise<Answer>): Promise<Answer>;
 }
 
 /** @param insecure whether nobody needs a key */
@@ -77,9 +77,9 @@ export function createAudit(admin: Admin, insecure: boolean): Audit {
   });
 
   return {
-    async run(op, caller, address, url, run) {
+    async run(op, caller, address, what, run) {
       const { tenant, token, sub } = caller;
-      const read = op.method === 'GET' ? [tenant, kindOf(caller), token, sub, address, url].join(' ') : undefined;
+      const read = op.method === 'GET' ? [tenant, kindOf(caller), token, sub, address, op.operationId, what].join(' ') : undefined;
       if (read !== undefined && (reads.get(read) ?? 0) > kernel.now() - SAME_READ_MS) return await run(admin);
       const audited: AuditedCall = {
         call: newId(),

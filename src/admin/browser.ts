@@ -23,8 +23,8 @@ export interface BrowserOptions {
 }
 
 const METHODS = 'GET, POST, PUT, PATCH, DELETE, OPTIONS';
-/** The pages of the documentation: who follows a link to them from another site reads them, that site does not. */
-const PAGES = ['/', '/api/doc'];
+/** The pages for people: who follows a link to them from another site reads them, that site does not. */
+const PAGES = ['/', '/api/doc', '/console', '/console/'];
 const LOOPBACK_NAME = /^(?:[a-z0-9-]+\.)*localhost$/;
 
 /** The name or address in a `Host` header, without brackets and port, in small letters. */

@@ -4,11 +4,12 @@ import { AppError, asAppError } from '../errors.ts';
 import type { Plugin } from '../kernel/plugin.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Registry } from '../kernel/registry.ts';
-import type { Json, JsonObject } from '../ports/json.ts';
+import type { Json } from '../ports/json.ts';
 import { type Door, PATIENCE } from '../ports/transport.ts';
 import { createAudit, isAudited } from './audit.ts';
 import type { Caller } from './auth.ts';
 import { browserRules } from './browser.ts';
+import type { AttachedFace, Face, Sent } from './face.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, inputOf, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
 import { documentationPage } from './page.ts';
@@ -57,6 +58,8 @@ export interface AdminServerOptions {
   readonly corsOrigins: readonly string[];
   /** Names under which it is called beside its address, in insecure mode. */
   readonly allowedHosts: readonly string[];
+  /** Pages beside the API. */
+  readonly face?: Face;
 }
 
 /** How long calls in hand may take to answer when the agent stops. */
@@ -152,13 +155,50 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     insecure: options.insecure,
     hosts: [options.host, ...options.allowedHosts],
   });
+  const { face } = options;
+  const isOfFace = (url: string): boolean => face !== undefined && (url === face.prefix || url.startsWith(`${face.prefix}/`));
   app.addHook('onRequest', async (request, reply) => {
     const { origin, 'access-control-request-headers': asked } = request.headers;
-    reply.headers(browsers.cors(origin, typeof asked === 'string' && /^[\w, -]{1,500}$/.test(asked) ? asked : undefined));
+    if (!isOfFace(request.url))
+      reply.headers(browsers.cors(origin, typeof asked === 'string' && /^[\w, -]{1,500}$/.test(asked) ? asked : undefined));
     browsers.admit(request.raw);
     if (request.method === 'OPTIONS') await reply.code(204).send();
   });
   app.options('/*', async (_request, reply) => reply.code(204).send());
+
+  /** Runs an operation for a caller who was admitted. @throws AppError */
+  async function perform(op: Operation, caller: Caller, sent: Sent): Promise<Answer> {
+    const { params, poll } = sent;
+    const unless = poll?.unless;
+    if (typeof sent.body !== 'object' || sent.body === null || Array.isArray(sent.body))
+      throw new AppError('unprocessable', 'the body must be a JSON object');
+    const { query, body } = inputOf(op, sent.query, sent.body);
+    const key = typeof sent.idempotencyKey === 'string' ? sent.idempotencyKey.slice(0, 200) : undefined;
+    noteUse(caller);
+    const run = (parts: Admin): Promise<Answer> =>
+      op.handle(parts, { ...caller, params, query, body, key, unless, tag: poll?.tag ?? noTag });
+    const handle = (): Promise<Answer> =>
+      audit && isAudited(op) ? audit.run(op, caller, options.door.nameOf(sent.request), readOf(params, query), run) : run(admin);
+    // a body, a turn and the work itself take their time, in which a token may end
+    const stillAdmitted = async (): Promise<void> => {
+      if (!(await authority.holds(caller))) throw new AppError('unauthorized', 'Authorization token missing or invalid');
+    };
+    const begin = async (): Promise<Answer> => {
+      await stillAdmitted();
+      return await handle();
+    };
+    // the operator's calls, and what a probe asks, wait for no tenant
+    const { tenantLimiter } = admin.kernel;
+    const inTurn = (): Promise<Answer> => (op.auth === 'tenant' && tenantLimiter ? tenantLimiter.run(caller.tenant, begin) : begin());
+    // routes without a key are called all the time, and by anyone
+    const once = (): Promise<Answer> => (op.auth === 'none' ? handle() : traced(admin, op, caller.tenant, sent.traceparent, inTurn));
+    // who waits holds no turn meanwhile
+    const record = op.watches !== undefined && unless !== undefined && Number(query.wait ?? 0) > 0 ? params[op.watches] : undefined;
+    const wait = record === undefined ? undefined : waits.begin(caller.tenant, record, Number(query.wait) * 1000, poll!.left());
+    const answer = await untilChanged(once, wait);
+    if (!op.endsToken) await stillAdmitted();
+    return answer;
+  }
 
   for (const op of operations) {
     app.route({
@@ -169,45 +209,19 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
         callers.set(request, await authority.admit(op, request.url.split('?')[0]!, request.headers));
       },
       async handler(request, reply) {
-        const sent = (request.body ?? {}) as JsonObject;
-        if (typeof sent !== 'object' || Array.isArray(sent)) throw new AppError('unprocessable', 'the body must be a JSON object');
-        const { query, body } = inputOf(op, request.query as Record<string, unknown>, sent);
-        const key = request.headers['idempotency-key'];
-        const caller = callers.get(request)!;
-        noteUse(caller);
-        const params = paramsOf(op, request);
-        const unless = request.headers['if-none-match'];
-        const run = (parts: Admin): Promise<Answer> =>
-          op.handle(parts, {
-            ...caller,
-            params,
-            query,
-            body,
-            key: typeof key === 'string' ? key.slice(0, 200) : undefined,
-            unless,
+        const answer = await perform(op, callers.get(request)!, {
+          request: request.raw,
+          params: paramsOf(op, request),
+          query: request.query as Record<string, unknown>,
+          body: (request.body ?? {}) as Json,
+          idempotencyKey: request.headers['idempotency-key'],
+          traceparent: request.headers.traceparent,
+          poll: {
+            unless: request.headers['if-none-match'],
             tag: (etag) => void reply.header('etag', etag),
-          });
-        const handle = (): Promise<Answer> =>
-          audit && isAudited(op) ? audit.run(op, caller, options.door.nameOf(request.raw), request.url, run) : run(admin);
-        // a body, a turn and the work itself take their time, in which a token may end
-        const stillAdmitted = async (): Promise<void> => {
-          if (!(await authority.holds(caller))) throw new AppError('unauthorized', 'Authorization token missing or invalid');
-        };
-        const begin = async (): Promise<Answer> => {
-          await stillAdmitted();
-          return await handle();
-        };
-        // the operator's calls, and what a probe asks, wait for no tenant
-        const { tenantLimiter } = admin.kernel;
-        const inTurn = (): Promise<Answer> => (op.auth === 'tenant' && tenantLimiter ? tenantLimiter.run(caller.tenant, begin) : begin());
-        // routes without a key are called all the time, and by anyone
-        const once = (): Promise<Answer> =>
-          op.auth === 'none' ? handle() : traced(admin, op, caller.tenant, request.headers.traceparent, inTurn);
-        // who waits holds no turn meanwhile
-        const record = op.watches !== undefined && unless !== undefined && Number(query.wait ?? 0) > 0 ? params[op.watches] : undefined;
-        const wait = record === undefined ? undefined : waits.begin(caller.tenant, record, Number(query.wait) * 1000, leftBy(reply));
-        const answer = await untilChanged(once, wait);
-        if (!op.endsToken) await stillAdmitted();
+            left: () => leftBy(reply),
+          },
+        });
         if (answer === UNCHANGED) return reply.code(304).send();
         return reply
           .code(op.status ?? 200)
@@ -222,7 +236,11 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     document ??= pythonJson(openapiDocument(operations, admin.version, authority.multitenant));
     return reply.type('application/json; charset=utf-8').send(document);
   });
-  const events = attachEvents(app.server, admin, authority, browsers, options.door);
+  const admitBrowser = browsers.admit;
+  const nameOf = options.door.nameOf;
+  const attached = face?.attach({ app, admin, authority, operations, perform, admitBrowser, nameOf });
+  const others = new Map<string, AttachedFace>(face && attached ? [[`${face.prefix}/ws`, attached]] : []);
+  const events = attachEvents(app.server, admin, authority, browsers, options.door, others);
 
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
@@ -230,6 +248,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     port: typeof address === 'object' && address ? address.port : options.port,
     async close() {
       events.close();
+      attached?.close();
       waits.close();
       // calls under way have time to end; idle connections of clients have none
       const impatient = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
@@ -249,6 +268,10 @@ function traced(admin: Admin, op: Operation, tenant: string, parent: unknown, ha
     parent: typeof parent === 'string' ? parent : undefined,
   });
 }
+
+const noTag = (): void => undefined;
+/** What a call reads, as a text. */
+const readOf = (params: object, query: object): string => JSON.stringify([params, query]);
 
 /** Aborts when the caller has gone. */
 function leftBy(reply: FastifyReply): AbortSignal {

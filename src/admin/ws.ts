@@ -7,6 +7,7 @@ import type { Door } from '../ports/transport.ts';
 import type { Authority } from './auth.ts';
 import type { BrowserRules } from './browser.ts';
 import { type Admitted, eventStream } from './event-stream.ts';
+import type { AttachedFace } from './face.ts';
 import { keylessSockets } from './keyless-sockets.ts';
 import type { Admin } from './route.ts';
 
@@ -46,6 +47,7 @@ export function attachEvents(
   authority: Authority,
   browsers: BrowserRules,
   door: Pick<Door, 'nameOf'>,
+  others: ReadonlyMap<string, AttachedFace> = new Map(),
 ): { close(): void } {
   const { kernel, base } = admin;
   // `closeTimeout` is missing in the library's types
@@ -105,19 +107,21 @@ export function attachEvents(
 
   server.on('upgrade', async (request, duplex: Duplex, head) => {
     const [path, query] = (request.url ?? '').split('?');
-    if (path !== '/ws') return duplex.destroy();
+    const other = others.get(path!);
+    if (path !== '/ws' && !other) return duplex.destroy();
     duplex.on('error', () => duplex.destroy());
-    const ids = new URLSearchParams(query).get('event_id') === 'true';
+    const ids = other !== undefined || new URLSearchParams(query).get('event_id') === 'true';
     const address = door.nameOf(request);
     const since = kernel.now();
     try {
       browsers.admit(request);
-      const admitted = await authenticate(request.headers);
+      const admitted = other ? await other.admitSocket(request) : await authenticate(request.headers);
       if (!admitted && !keyless.mayCome(address)) throw new AppError('unavailable', 'Too many sockets have shown no key yet');
       if (duplex.destroyed) return;
       sockets.handleUpgrade(request, duplex, head, (socket) => {
         socket.on('close', () => stream.remove(socket));
         socket.on('error', () => socket.terminate());
+        other?.opened(request, socket);
         if (admitted) greet(socket, admitted, since, ids).catch((error: unknown) => broken(socket, error));
         else awaitKey(socket, address, since, ids);
       });

@@ -80,6 +80,7 @@ export const SETTINGS = {
     metavar: '<name>',
     help: 'With --admin-insecure-mode: a name under which the admin API is called, beside its address and loopback; may be given more than once',
   },
+  noConsole: flag('no-console', 'FLEXID_NO_CONSOLE', 'Admin', 'Serve no pages for people at /console on the admin port'),
   walletBackup: flag(
     'wallet-backup',
     'FLEXID_WALLET_BACKUP',

@@ -30,14 +30,14 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a call that waited for its turn is admitted again',
     mutation: {
       file: 'src/admin/server.ts',
-      from: '          await stillAdmitted();\n          return await handle();',
+      from: '      await stillAdmitted();\n      return await handle();',
       to: '          return await handle();',
     },
   },
   {
     id: 'A5-5',
     text: 'an answer goes to a token that is still valid',
-    mutation: { file: 'src/admin/server.ts', from: '        if (!op.endsToken) await stillAdmitted();\n', to: '' },
+    mutation: { file: 'src/admin/server.ts', from: '    if (!op.endsToken) await stillAdmitted();\n', to: '' },
   },
   {
     id: 'A8',

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { globSync, readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+/** A file as browsers get it. */
+export interface Asset {
+  readonly type: string;
+  readonly body: Buffer;
+  /** The same, compressed. */
+  readonly gzip: Buffer;
+}
+
+/** A front end: its page, the policy that the page is served with, and its files. */
+export interface FrontEnd {
+  readonly page: Buffer;
+  readonly policy: string;
+  /** A file of this build. @param path as in `<hash>/lib/h.ts` */
+  file(path: string): Asset | undefined;
+}
+
+const WEB = fileURLToPath(new URL('../../web/', import.meta.url));
+/** Modules of packages, by the names that imports have for them. */
+const PACKAGES: Readonly<Record<string, string>> = { preact: 'preact', 'preact/hooks': 'preact/hooks', qr: 'qr' };
+/** Modules that a page loads when it needs them. */
+const LATE = new Set(['qr']);
+const TYPES: Readonly<Record<string, string>> = {
+  ts: 'text/javascript; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  json: 'application/json; charset=utf-8',
+  svg: 'image/svg+xml',
+};
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64');
+
+/** JavaScript of a module in TypeScript, at the same places. */
+function stripped(text: string): string {
+  const { emitWarning } = process;
+  // the function is marked as experimental, and the warning would stand in every log
+  process.emitWarning = () => {};
+  try {
+    return stripTypeScriptTypes(text);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/**
+ * A front end of `web/`, read, stripped and compressed once. No build and no bundle: each module is a file. The hash of all files is part of their URLs, so that
+ * relative imports stay as they are and browsers keep what they have.
+ * @param name the folder of `web` that has `main.ts` and `screens`
+ * @param prefix where it is served, as in `/console`
+ */
+export function frontEnd(name: string, prefix: string): FrontEnd {
+  const sources = new Map<string, string>();
+  for (const path of globSync([`${name}/**/*.ts`, 'lib/**/*.ts', 'lib/*.css', 'text/*.json', 'icon.svg'], { cwd: WEB }).sort()) {
+    const text = readFileSync(join(WEB, path), 'utf8');
+    sources.set(path, path.endsWith('.ts') ? stripped(text) : text);
+  }
+  for (const [specifier, module] of Object.entries(PACKAGES)) {
+    const text = readFileSync(fileURLToPath(import.meta.resolve(module)), 'utf8');
+    sources.set(`${specifier.replace('/', '-')}.js`, text.replace(/^\/\/# sourceMappingURL=.*$/gm, ''));
+  }
+  const hash = createHash('sha256')
+    .update(JSON.stringify([...sources]))
+    .digest('base64url')
+    .slice(0, 16);
+  const base = `${prefix}/a/${hash}`;
+  const files = new Map<string, Asset>();
+  for (const [path, text] of sources) {
+    const body = Buffer.from(text);
+    files.set(`${hash}/${path}`, { type: TYPES[path.split('.').at(-1)!]!, body, gzip: gzipSync(body, { level: 9 }) });
+  }
+  const imports = Object.fromEntries(Object.keys(PACKAGES).map((specifier) => [specifier, `${base}/${specifier.replace('/', '-')}.js`]));
+  const map = JSON.stringify({ imports });
+  const early = [...sources.keys()].filter((path) => /\.(?:ts|js)$/.test(path) && !LATE.has(path.replace(/\.js$/, '')));
+  const page = [
+    '<!doctype html>',
+    '<html lang="en">',
+    '<meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    '<meta name="color-scheme" content="light dark">',
+    '<title>FlexID</title>',
+    `<link rel="icon" href="${base}/icon.svg">`,
+    `<link rel="stylesheet" href="${base}/lib/style.css">`,
+    `<script type="importmap">${map}</script>`,
+    ...early.map((path) => `<link rel="modulepreload" href="${base}/${path}">`),
+    `<script type="module" src="${base}/${name}/main.ts"></script>`,
+    `<body data-base="${base}" data-prefix="${prefix}"><noscript>This page needs JavaScript.</noscript><div id="app"></div></body>`,
+    '</html>\n',
+  ].join('\n');
+  return { page: Buffer.from(page), policy: policyOf(map), file: (path) => files.get(path) };
+}
+
+/** Nothing but what this server serves; the import map alone is inline, by its hash. No text becomes markup or script: `require-trusted-types-for`. */
+const policyOf = (map: string): string =>
+  [
+    "default-src 'none'",
+    `script-src 'self' 'sha256-${sha256(map)}'`,
+    "style-src 'self'",
+    "img-src 'self' blob:",
+    "connect-src 'self'",
+    "manifest-src 'self'",
+    "worker-src 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    "require-trusted-types-for 'script'",
+    'trusted-types sw',
+  ].join('; ');
+
+/** The headers of everything that a front end answers. */
+export const SAFE_HEADERS: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), microphone=(), geolocation=(), payment=(), usb=()',
+  'x-frame-options': 'DENY',
+};

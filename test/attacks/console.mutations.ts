@@ -1,0 +1,64 @@
+import type { Row } from '../rows/rows.ts';
+
+const CONSOLE = 'src/web/console.ts';
+const SESSIONS = 'src/web/sessions.ts';
+
+export const MUTATIONS: readonly Row[] = [
+  {
+    id: 'A60-1',
+    text: "a call of the console has the header that only the session's page knows",
+    mutation: { file: CONSOLE, from: "if (request.headers['x-csrf'] !== session.csrf) throw foreign();", to: '' },
+  },
+  {
+    id: 'A60-2',
+    text: 'a session ends with the key that it was opened with',
+    mutation: {
+      file: CONSOLE,
+      from: '(session.token === undefined && session.key !== key)',
+      to: '(session.token === undefined && session.key === undefined)',
+    },
+  },
+  {
+    id: 'A60-3',
+    text: 'wrong keys are counted before their outcome is known',
+    mutation: { file: 'src/web/desk.ts', from: '      entry.count++;\n', to: '      setTimeout(() => entry.count++, 500).unref();\n' },
+  },
+  {
+    id: 'A60-4',
+    text: 'a role is enforced at the call',
+    mutation: { file: CONSOLE, from: 'if (!mayCall(session.role, op)) throw', to: 'if (!session.role) throw' },
+  },
+  {
+    id: 'A60-5',
+    text: "a session's wallet is that of its token, as the admin API has it",
+    mutation: { file: CONSOLE, from: "session.token === undefined ? { 'x-api-key'", to: "session.role ? { 'x-api-key'" },
+  },
+  {
+    id: 'A60-6',
+    text: 'a socket of the console is of its own page, and ends with the session',
+    mutation: {
+      file: CONSOLE,
+      from: "    for (const socket of open.get(id) ?? []) socket.close(1008, 'the session has ended');\n",
+      to: '',
+    },
+  },
+  {
+    id: 'A60-7',
+    text: 'a page of another port reads no session',
+    mutation: {
+      file: CONSOLE,
+      from: "if (String(request.headers['sec-fetch-site'] ?? 'same-origin') !== 'same-origin') throw foreign();",
+      to: '',
+    },
+  },
+  {
+    id: 'A60-8',
+    text: 'no origin may read the console, whatever the API allows',
+    mutation: { file: 'src/admin/server.ts', from: 'if (!isOfFace(request.url))', to: 'if (request.url)' },
+  },
+  {
+    id: 'A60-9',
+    text: 'a session that is over is over',
+    mutation: { file: SESSIONS, from: 'Math.min(one.ends, one.seen + IDLE_MS) <= now()', to: 'one.ends <= now()' },
+  },
+];

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import type { Locator } from 'playwright-core';
+import { checkScreen, type Visited, visit } from '../../support/browser.ts';
+import { screenTest } from '../stage.ts';
+
+/** What one person does by mouse in one console, counted. */
+function person({ page }: Visited) {
+  let clicks = 0;
+  const click = async (what: Locator): Promise<void> => {
+    clicks++;
+    await what.click();
+  };
+  return {
+    clicks: () => clicks,
+    link: (name: string) => click(page.locator('main').getByRole('link', { name }).first()),
+    button: (name: string) => click(page.locator('main').getByRole('button', { name, exact: true }).first()),
+    menu: (name: string) => click(page.locator('nav.main').getByRole('link', { name, exact: true })),
+    check: (name: string) => click(page.getByLabel(name, { exact: true })),
+  };
+}
+
+screenTest(
+  'newcomer: a definition, a credential, a proof, its revocation and a second proof by mouse, in 25 clicks at most',
+  async (stage) => {
+    const [browser, issuer, holder] = [await stage.browser(), await stage.issuer(), await stage.holder()];
+    const [ours, theirs] = [await visit(browser, issuer), await visit(browser, holder)];
+    for (const { page } of [ours, theirs]) page.setDefaultTimeout(120_000);
+    const [me, other] = [person(ours), person(theirs)];
+    await checkScreen(ours);
+    await me.link('Make a public DID');
+    await checkScreen(ours);
+    await me.button('Make a public DID');
+    await ours.page.getByLabel('Kind of credential').fill('membership');
+    await ours.page.getByLabel('Attributes').fill('name\nyear');
+    await ours.page.getByLabel('Credentials in a registry').fill('4');
+    await checkScreen(ours);
+    await me.button('Make it');
+    await ours.page.getByRole('heading', { name: 'Definitions' }).waitFor();
+    await ours.page.getByText('membership 1.0').first().waitFor();
+    await checkScreen(ours);
+
+    await me.link('Issue');
+    await ours.page.getByLabel('name', { exact: true }).fill('Ada <b>');
+    await ours.page.getByLabel('year', { exact: true }).fill('2021');
+    await checkScreen(ours);
+    await ours.page.getByLabel('To', { exact: true }).selectOption('');
+    await me.button('Offer it');
+    await ours.page.getByRole('heading', { name: 'Your invitation' }).waitFor();
+    const answer = async (): Promise<void> => {
+      const link = await ours.page.getByLabel('Short link', { exact: true }).inputValue();
+      await theirs.go('connections/receive');
+      await theirs.page.getByLabel('The invitation').fill(link);
+      await other.button('Answer it');
+      await theirs.page.getByRole('heading', { name: 'Credentials held' }).waitFor();
+    };
+    await answer();
+    await other.link('Offer of a credential');
+    await checkScreen(theirs);
+    await other.button('Accept the credential');
+    await other.button('Keep it');
+    await theirs.page.getByText('Done', { exact: true }).waitFor();
+    await me.link('Follow it');
+    await ours.page.getByText('Done', { exact: true }).waitFor();
+    await checkScreen(ours);
+
+    const prove = async (): Promise<void> => {
+      await me.menu('Verify');
+      await me.link('Ask for a proof');
+      await me.check('name');
+      await ours.page.getByLabel('From', { exact: true }).selectOption('');
+      await checkScreen(ours);
+      await me.button('Ask');
+      await ours.page.getByRole('heading', { name: 'Your invitation' }).waitFor();
+      await answer();
+      await other.link('Request for a proof');
+      await checkScreen(theirs);
+      await other.button('Share');
+      await theirs.page.getByRole('heading', { name: 'Credentials held' }).waitFor();
+      await me.link('Follow it');
+    };
+    await prove();
+    await ours.page.locator('.verdict.good').waitFor();
+    assert.match((await ours.page.locator('.verdict').textContent())!, /Verified.*did:algo/);
+    assert.ok((await ours.page.locator('tbody bdi').allTextContents()).includes('Ada <b>'));
+    await checkScreen(ours);
+
+    await me.menu('Issue');
+    await me.link('membership');
+    await me.link('Revoke');
+    await checkScreen(ours);
+    await me.button('Revoke');
+    await ours.page.getByRole('heading', { name: /membership/ }).waitFor();
+    await prove();
+    await ours.page.locator('.verdict.bad').waitFor();
+    await checkScreen(ours);
+    await theirs.go('credentials');
+    await checkScreen(theirs);
+    await other.link('membership');
+    await other.button('Is it revoked?');
+    await theirs.page.getByText('It is revoked.').waitFor();
+    await checkScreen(theirs);
+    await ours.go('revocation');
+    await checkScreen(ours);
+    await ours.page.locator('main section a').first().click();
+    await ours.page.getByText('Revoked', { exact: true }).first().waitFor();
+    await checkScreen(ours);
+    assert.ok(me.clicks() <= 25, `${me.clicks()} clicks`);
+    await ours.close();
+    await theirs.close();
+  },
+);

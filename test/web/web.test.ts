@@ -1,0 +1,3 @@
+import './screens/connections.ts';
+import './screens/others.ts';
+import './screens/newcomer.ts';

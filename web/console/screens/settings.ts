@@ -1,0 +1,82 @@
+import { type Answer, call, may } from '../../lib/api.ts';
+import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
+import { t } from '../../lib/i18n.ts';
+import { useLoad } from '../../lib/live.ts';
+import { screen } from '../../lib/screen.ts';
+import { Theirs } from '../../lib/theirs.ts';
+import { tell } from '../../lib/toast.ts';
+import { Button, Check, Confirm, CopyBox, Facts, Form, Heading, Shown } from '../../lib/ui.ts';
+
+/** The wallet's settings, and the secret that signs its webhooks. */
+export const settings = screen({ path: 'settings', title: 'settings.title', needs: ['get_settings'], view: () => h(Settings, null) });
+
+function Settings(): VNode {
+  const loaded = useLoad(() => call('get_settings'), ['settings']);
+  const [changed, change] = useState<Readonly<Record<string, boolean>>>({});
+  const submit = async (): Promise<void> => {
+    await call('put_settings', { body: { extra_settings: changed } });
+    change({});
+    tell(t('settings.saved'));
+    loaded.reload();
+  };
+  return h(
+    Fragment,
+    null,
+    h(Heading, null, t('settings.title')),
+    h(Shown<Answer>, {
+      of: loaded,
+      children: (all) => {
+        const entries = Object.entries(all as Record<string, unknown>).sort(([a], [b]) => a.localeCompare(b));
+        const flags = entries.filter(([, value]) => typeof value === 'boolean') as [string, boolean][];
+        const others = entries.filter(([, value]) => typeof value !== 'boolean');
+        return h(
+          Fragment,
+          null,
+          h(Facts, { of: others.map(([name, value]) => [h('code', null, name), h(Theirs, { text: value })] as const) }),
+          h(
+            Form,
+            { onSubmit: submit, action: t('settings.save') },
+            h('p', null, t('settings.until')),
+            ...flags.map(([name, value]) =>
+              h(Check, {
+                key: name,
+                label: h('code', null, name),
+                checked: changed[name] ?? value,
+                onChange: (on) => change({ ...changed, [name]: on }),
+              }),
+            ),
+          ),
+        );
+      },
+    }),
+    may('post_webhooks_secret') ? h(Secret, null) : null,
+  );
+}
+
+function Secret(): VNode {
+  const [secret, show] = useState('');
+  const [renewing, renew] = useState(false);
+  const read = async (again: boolean): Promise<void> => show((await call('post_webhooks_secret', { body: { renew: again } })).secret);
+  return h(
+    Fragment,
+    null,
+    h('h2', null, t('webhooks.title')),
+    h('p', null, t('webhooks.secret.text')),
+    secret ? h(CopyBox, { label: t('webhooks.secret'), text: secret }) : null,
+    h(
+      'p',
+      { class: 'actions' },
+      secret ? null : h(Button, { onClick: () => read(false) }, t('webhooks.show')),
+      h(Button, { kind: 'danger', onClick: () => renew(true) }, t('webhooks.renew')),
+    ),
+    renewing
+      ? h(Confirm, {
+          title: t('webhooks.renew'),
+          text: t('webhooks.renew.text'),
+          action: t('webhooks.renew'),
+          onDo: () => read(true),
+          onClose: () => renew(false),
+        })
+      : null,
+  );
+}
