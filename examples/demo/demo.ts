@@ -7,6 +7,7 @@ import { type LedgerFacts, startNetwork } from '../../harness/network.ts';
 import { openDatabase, openStores } from '../../harness/stores.ts';
 import { createScreen, type Screen } from '../lib/screen.ts';
 import { type Open, onStage } from '../lib/stage.ts';
+import { runConsoles } from './consoles.ts';
 import { pause } from './controller.ts';
 import { runEdges } from './edges.ts';
 import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Step, type Table, type Watcher } from './flow.ts';
@@ -19,7 +20,7 @@ import { runTenants } from './tenants.ts';
 const DEAD_MS = 2000;
 
 /** Demonstrations of their own, and what each can be given. */
-const APART = { owner: ['keep'], hub: ['store', 'keep'], edges: ['keep'] };
+const APART = { owner: ['keep'], hub: ['store', 'keep'], edges: ['keep'], console: ['store', 'keep'] };
 
 const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger, as processes of their own
 
@@ -37,6 +38,7 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --revoke          100 credentials that can be revoked, 10 of them revoked by one call: 90 presentations are verified, 10 are not
   --owner           an issuer without an admin API, which its owner drives by encrypted messages alone
   --hub             a playlist in an encrypted vault, and a music service that reads it while its owner's device is off, until that is ended
+  --console         three agents and their consoles, for people with a browser, until Ctrl-C
   --revocable       with --replicas: the credentials can be revoked, and no two have one index
   --keep DIR        leave stores and logs in DIR
   --help            this text
@@ -60,6 +62,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     hub?: boolean;
     revocable?: boolean;
     owner?: boolean;
+    console?: boolean;
     help?: boolean;
   };
   let shared: { replicas: number; tenants: number; kill: boolean; revocable: boolean } | undefined;
@@ -85,6 +88,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         hub: { type: 'boolean' },
         revocable: { type: 'boolean' },
         owner: { type: 'boolean' },
+        console: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     }));
@@ -117,13 +121,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     screen.begin('start');
     const run = values.owner
       ? runOwned(folder, values.keep, screen, open)
-      : values.hub
-        ? runVault(values, folder, screen, open)
-        : values.edges
-          ? runWallets(folder, values.keep, screen, open)
-          : shared
-            ? runShared(table, { ...shared, folder }, values, screen, open)
-            : runThree(table, { ...values, protocol, external }, folder, screen, open);
+      : values.console
+        ? runPages(values, folder, screen, open)
+        : values.hub
+          ? runVault(values, folder, screen, open)
+          : values.edges
+            ? runWallets(folder, values.keep, screen, open)
+            : shared
+              ? runShared(table, { ...shared, folder }, values, screen, open)
+              : runThree(table, { ...values, protocol, external }, folder, screen, open);
     const right = await run.finally(screen.end);
     process.stdout.write(`verified: ${right}\n`);
     return right;
@@ -197,6 +203,12 @@ async function runShared(
     ...(keep ? [['logs', options.folder] as [string, string]] : []),
   ]);
   return outcome.verified === outcome.holders && outcome.issued === outcome.holders;
+}
+
+/** The consoles of three agents, until the demo is interrupted. */
+async function runPages({ store = 'sqlite' }: { store?: string }, folder: string, screen: Screen, open: Open): Promise<boolean> {
+  const stores = await open(openStores(store, folder));
+  return await runConsoles(folder, stores.of, screen.line, open);
 }
 
 /** A vault that a service reads from. @returns whether it could while it might, and not after that */
