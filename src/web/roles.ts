@@ -39,6 +39,8 @@ export const MAY: Readonly<Record<'issuer' | 'verifier', readonly string[]>> = {
     'post_revocation_publish_revocations',
     'post_agent_config_decisions_decision_id',
     'post_ledger_estimate',
+    'post_credential_batches',
+    'delete_credential_batches',
   ],
   verifier: [...CONNECTING, 'post_present_proof_', 'delete_present_proof_', 'post_agent_config_decisions_decision_id'],
 };

@@ -1,4 +1,5 @@
 import type { Screen } from '../lib/screen.ts';
+import { audit } from './screens/audit.ts';
 import { connections } from './screens/connections.ts';
 import { credentials } from './screens/credentials.ts';
 import { decisions } from './screens/decisions.ts';
@@ -26,6 +27,7 @@ export const SCREENS: readonly Screen[] = [
   decisions,
   mediation,
   events,
+  audit,
   settings,
   operations,
 ];

@@ -40,6 +40,14 @@ screenTest('tenants: a wallet is made, given a token, and removed by typing its 
   await page.getByRole('link', { name: 'Open it' }).click();
   await page.getByRole('button', { name: 'Make a token' }).click();
   await page.getByLabel('Token', { exact: true }).waitFor();
+  await page
+    .getByRole('button', { name: /^Void token/ })
+    .nth(1)
+    .waitFor();
+  await checkScreen(visited);
+  await page.getByRole('button', { name: 'Suspend' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click();
+  await page.getByText('Suspended', { exact: true }).waitFor();
   await checkScreen(visited);
   await page.getByRole('button', { name: 'Remove this wallet' }).click();
   const dialog = page.getByRole('dialog');
@@ -88,6 +96,9 @@ screenTest('settings, events, operations, mediation, decisions: each is shown, a
 
   await visited.go('mediation');
   await checkScreen(visited);
+  await visited.go('audit');
+  await page.getByText('post_out_of_band_create_invitation').first().waitFor();
+  await checkScreen(visited);
 
   await visited.go('decisions');
   await page.getByLabel('Name', { exact: true }).fill('ask me');
@@ -114,6 +125,7 @@ screenTest('every screen is mirrored in Arabic, and has its words in French', as
     'decisions',
     'mediation',
     'events',
+    'audit',
     'settings',
   ])
     await checkMirrored(browser, issuer, place);

@@ -1,7 +1,7 @@
 import { type Answer, call, may } from '../../lib/api.ts';
 import { type Definition, finished, nameOf, ownDefinitions } from '../../lib/definitions.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
-import { t } from '../../lib/i18n.ts';
+import { algo, t } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
@@ -115,10 +115,23 @@ function Making({ did }: { did: string }): VNode {
   const [revocable, setRevocable] = useState(true);
   const [size, setSize] = useState('100');
   const [at, setAt] = useState('');
+  const [cost, setCost] = useState('');
   const names = text
     .split(/[\n,]/)
     .map((one) => one.trim())
     .filter(Boolean);
+  const estimate = async (): Promise<void> => {
+    const wrong = fault(names);
+    if (wrong) throw new Error(wrong);
+    const writes = [
+      { type: 'schema', attributes: names, name, version },
+      { type: 'credential_definition', attributes: names, support_revocation: revocable, tag },
+      // one issues, and one stands by
+      ...(revocable ? Array.from({ length: 2 }, () => ({ type: 'revocation_registry', max_cred_num: Number(size) })) : []),
+    ];
+    const { total } = await call('post_ledger_estimate', { body: { writes } });
+    setCost(t('definitions.cost', { algo: algo(total) }));
+  };
   const submit = async (): Promise<void> => {
     const wrong = fault(names);
     if (wrong) throw new Error(wrong);
@@ -177,6 +190,14 @@ function Making({ did }: { did: string }): VNode {
         })
       : null,
     h('p', null, h('small', null, t('definitions.public'))),
+    may('post_ledger_estimate')
+      ? h(
+          'p',
+          { class: 'actions' },
+          h(Button, { onClick: estimate }, t('definitions.show-cost')),
+          cost ? h('span', { role: 'status' }, cost) : null,
+        )
+      : null,
     at ? h('p', { role: 'status' }, at) : null,
   );
 }

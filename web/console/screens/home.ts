@@ -1,6 +1,6 @@
 import { type Answer, call, currentSession, may } from '../../lib/api.ts';
 import { Fragment, h, type VNode } from '../../lib/h.ts';
-import { t } from '../../lib/i18n.ts';
+import { algo, t } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
@@ -23,6 +23,7 @@ function Home(): VNode {
       { class: 'cards' },
       h(Health, null),
       may('get_connections') ? h(Waiting, null) : null,
+      may('get_ledger_account') ? h(Account, null) : null,
       may('get_dead_letters') ? h(DeadLetters, null) : null,
       may('get_multitenancy_wallets')
         ? h('section', { class: 'card' }, h('h2', null, t('tenants.title')), h('a', { href: to('tenants') }, t('home.tenants')))
@@ -74,6 +75,31 @@ const Part = ({ part }: { part: Answer }): VNode =>
   part.ok
     ? h(Chip, { mood: 'good' }, t('home.ready'))
     : h(Fragment, null, h(Chip, { mood: 'bad' }, t('home.not-ready')), ' ', h('bdi', null, part.reason));
+
+/** The account that pays for ledger writes. */
+function Account(): VNode {
+  const loaded = useLoad(() => call('get_ledger_account').catch(() => null));
+  return h(
+    'section',
+    { class: 'card' },
+    h('h2', null, t('home.account')),
+    h(Shown<Answer>, {
+      of: loaded,
+      children: (found) =>
+        found === null
+          ? h('p', null, t('home.no-account'))
+          : h(Facts, {
+              of: [
+                [t('home.balance'), t('home.algo', { algo: algo(found.balance) })],
+                [t('home.spendable'), t('home.algo', { algo: algo(found.spendable) })],
+                [t('home.enough'), t('home.definitions', { count: found.enough_for.credential_definitions })],
+                [t('home.network'), h('code', null, found.network)],
+                [t('home.address'), h('code', null, found.address)],
+              ],
+            }),
+    }),
+  );
+}
 
 /** Exchanges in which the next step is this wallet's. */
 function Waiting(): VNode {

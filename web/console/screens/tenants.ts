@@ -6,7 +6,22 @@ import { useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
-import { Button, Check, Confirm, CopyBox, Empty, Facts, Form, ForSupport, Heading, SelectField, Shown, TextField } from '../../lib/ui.ts';
+import {
+  Button,
+  Check,
+  Chip,
+  Confirm,
+  CopyBox,
+  Empty,
+  Facts,
+  Form,
+  ForSupport,
+  Heading,
+  SelectField,
+  Shown,
+  Table,
+  TextField,
+} from '../../lib/ui.ts';
 
 /** Wallets of tenants: made, given tokens, locked and removed. */
 export const tenants = screen({
@@ -123,6 +138,7 @@ function One({ id }: { id: string }): VNode {
   const [token, setToken] = useState('');
   const [removing, setRemoving] = useState(false);
   const [locking, setLocking] = useState(false);
+  const [suspending, setSuspending] = useState(false);
   const [key, setKey] = useState('');
   return h(Shown<Answer>, {
     of: loaded,
@@ -132,6 +148,7 @@ function One({ id }: { id: string }): VNode {
         Fragment,
         null,
         h(Heading, null, h(Theirs, { text: nameIn(record) })),
+        record.suspended ? h('p', null, h(Chip, { mood: 'bad' }, t('tenants.suspended'))) : null,
         h(Facts, {
           of: [
             [t('tenants.id'), h('code', null, id)],
@@ -146,9 +163,18 @@ function One({ id }: { id: string }): VNode {
         }),
         token ? h(Token, { token }) : null,
         may('post_multitenancy_wallet_wallet_id_token') ? h(NewToken, { id, keeps, onToken: setToken }) : null,
+        may('get_multitenancy_wallet_wallet_id_tokens') ? h(Tokens, { id, key: token }) : null,
         h(
           'p',
           { class: 'actions' },
+          record.suspended
+            ? may('post_multitenancy_wallet_wallet_id_resume') &&
+                h(
+                  Button,
+                  { onClick: () => call('post_multitenancy_wallet_wallet_id_resume', { params }).then(loaded.reload) },
+                  t('tenants.resume'),
+                )
+            : may('post_multitenancy_wallet_wallet_id_suspend') && h(Button, { onClick: () => setSuspending(true) }, t('tenants.suspend')),
           keeps && may('post_multitenancy_wallet_wallet_id_lock')
             ? h(Button, { onClick: () => setLocking(true) }, t('tenants.lock'))
             : null,
@@ -157,6 +183,15 @@ function One({ id }: { id: string }): VNode {
             : null,
         ),
         h(ForSupport, { record }),
+        suspending
+          ? h(Confirm, {
+              title: t('tenants.suspend'),
+              text: t('tenants.suspend.text'),
+              action: t('tenants.suspend'),
+              onDo: () => call('post_multitenancy_wallet_wallet_id_suspend', { params }).then(loaded.reload),
+              onClose: () => setSuspending(false),
+            })
+          : null,
         locking
           ? h(Confirm, {
               title: t('tenants.lock'),
@@ -186,6 +221,48 @@ function One({ id }: { id: string }): VNode {
       );
     },
   });
+}
+
+/** The tokens that are valid, each of which can be voided. */
+function Tokens({ id }: { id: string }): VNode {
+  const params = { wallet_id: id };
+  const loaded = useLoad(() => call('get_multitenancy_wallet_wallet_id_tokens', { params }), [], [id]);
+  const end = (token: string) => (): Promise<void> =>
+    call('delete_multitenancy_wallet_wallet_id_tokens_token_id', { params: { ...params, token_id: token } }).then(loaded.reload);
+  return h(
+    Fragment,
+    null,
+    h('h2', null, t('tenants.tokens')),
+    h(Shown<Answer>, {
+      of: loaded,
+      children: ({ results }) =>
+        results.length === 0
+          ? h('p', null, t('tenants.no-tokens'))
+          : h(Table<Answer>, {
+              caption: t('tenants.tokens'),
+              rows: results,
+              id: (row) => row.token_id,
+              columns: [
+                { title: t('column.id'), cell: (row) => h('code', null, row.token_id.slice(0, 8)) },
+                { title: t('column.made'), cell: (row) => time(row.created_at) },
+                { title: t('tenants.ends'), cell: (row) => (row.expires_at ? time(row.expires_at) : t('tenants.never')) },
+                { title: t('tenants.used'), cell: (row) => (row.last_used ? time(row.last_used) : '') },
+                { title: t('tenants.scope'), cell: (row) => (row.scope ? row.scope.join(', ') : t('tenants.scope.all')) },
+                {
+                  title: t('column.do'),
+                  cell: (row) =>
+                    may('delete_multitenancy_wallet_wallet_id_tokens_token_id')
+                      ? h(
+                          Button,
+                          { kind: 'danger', onClick: end(row.token_id), label: t('tenants.void-what', { id: row.token_id.slice(0, 8) }) },
+                          t('tenants.void'),
+                        )
+                      : null,
+                },
+              ],
+            }),
+    }),
+  );
 }
 
 function NewToken({ id, keeps, onToken }: { id: string; keeps: boolean; onToken: (token: string) => void }): VNode {
