@@ -40,6 +40,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
   'src/protocols/revocation-notification.ts': {
     'https://didcomm.org/notification/1.0/ack': 'acknowledges a notification (RFC 0721)',
   },
+  'src/protocols/credentials/batch.ts': { 'https://didcomm.org/didexchange/1.1': 'the handshake of the invitations of its rows' },
   'src/protocols/introduction.ts': {
     'https://didcomm.org/out-of-band/1.1/invitation': "the invitation that ACA-Py's introductions hold",
     'https://didcomm.org/didexchange/1.1': "the invitation that ACA-Py's introductions hold",

@@ -19,7 +19,7 @@ export const etagOf = ({ version, created }: Pick<LoadedRecord, 'version' | 'cre
 
 /** Whether an `If-None-Match` header holds the validator, or `*` (RFC 9110 section 13.1.2, by weak comparison). */
 export const isNamed = (header: string | undefined, etag: string): boolean =>
-  header !== undefined && header.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag);
+  (header?.split(',') ?? []).some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag);
 
 /** One wait for changes of a record. */
 export interface RecordWait {
