@@ -422,10 +422,11 @@ test('[D-18] the cryptography of the codec is that of libraries', () => {
     if (seen.has(file)) return;
     seen.add(file);
     const text = readFileSync(join(ROOT, file), 'utf8');
-    for (const [, from] of text.matchAll(/^(?:import|export)(?! type)(?:[^'"]*?from)?\s*'([^']+)'/gm)) {
-      if (from!.startsWith('.')) visit(relative(ROOT, join(ROOT, dirname(file), from!)));
-      else outside.add(from!);
-    }
+    for (const pattern of [/^(?:import|export)(?! type)(?:[^'"]*?from)?\s*'([^']+)'/gm, /(?<!typeof )\bimport\('([^']+)'\)/g])
+      for (const [, from] of text.matchAll(pattern)) {
+        if (from!.startsWith('.')) visit(relative(ROOT, join(ROOT, dirname(file), from!)));
+        else outside.add(from!);
+      }
   };
   visit('src/didcomm/envelope-2018.ts');
   assert.ok(seen.size > 4, 'its own files were read');
