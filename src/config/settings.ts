@@ -123,6 +123,14 @@ export const SETTINGS = {
     metavar: '<base58>',
     help: 'Public key of an owner, who drives this agent by encrypted messages, with or without --admin; may be given more than once (docs/Owner.md)',
   },
+  formerOwnerKeys: {
+    flags: ['--former-owner-key'],
+    env: 'FLEXID_FORMER_OWNER_KEY',
+    group: 'Admin',
+    kind: 'list',
+    metavar: '<base58>',
+    help: 'Public key of an owner of --owner-key whose right ends with this start, for good: no replica gives it back. May be given more than once',
+  },
   requestsThroughPublicDid: flag(
     'requests-through-public-did',
     'ACAPY_REQUESTS_THROUGH_PUBLIC_DID',

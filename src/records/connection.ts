@@ -87,6 +87,8 @@ export interface ConnectionValue {
   grants?: readonly string[];
   /** Its peer is an owner by the configuration. */
   configured?: true;
+  /** It was one, and no start makes it one again. */
+  dismissed?: true;
 }
 
 /** Whether it is an invitation of ours that takes requests; those of the 2018 Agent Protocol are found by their nonces. */

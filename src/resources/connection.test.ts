@@ -189,6 +189,13 @@ table('connection', [
     command: 'dismiss',
     body: {},
     record: { ...CONNECTION, value: { ...CONNECTION.value, configured: true, grants: ['agent-config'] } },
-    effects: { record: { patch: { configured: REMOVED, grants: REMOVED } } },
+    effects: { record: { patch: { configured: REMOVED, grants: REMOVED, dismissed: true } } },
+  },
+  {
+    title: 'is no owner again',
+    command: 'owner',
+    body: { verkey: key(103) },
+    record: { ...CONNECTION, value: { ...CONNECTION.value, dismissed: true } },
+    effects: {},
   },
 ]);

@@ -74,6 +74,7 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
       about: ({ body }) => ({ category: connection.category, id: ownerConnection(body.verkey) }),
       step(ctx, { body: { verkey } }) {
         const grants = [...ctx.declared.grants].sort();
+        if (ctx.record?.value.dismissed) return {};
         if (ctx.record) return { record: { patch: { grants, configured: true } } };
         const [id, mine] = [ownerConnection(verkey), ctx.newKey()];
         const patch = { ...staticPeer(mine.verkey, verkey, {}), alias: 'owner', grants, configured: true as const };
@@ -84,11 +85,11 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
         };
       },
     }),
-    /** An owner that the configuration does not name any more: nothing is left to it, but the connection. */
+    /** A former owner of the configuration: nothing is left to it but the connection, for good. */
     dismiss: command({
       body: Type.Object({}),
       from: '*',
-      step: () => ({ record: { patch: { grants: undefined, configured: undefined } } }),
+      step: () => ({ record: { patch: { grants: undefined, configured: undefined, dismissed: true } } }),
     }),
     static: command({
       route: 'POST /connections/create-static',

@@ -23,7 +23,7 @@ export const MUTATIONS: readonly Row[] = [
   },
   {
     id: 'OW-4',
-    text: 'an owner whose key is not configured any more orders nothing',
-    mutation: { file: 'src/owners.ts', from: 'rows.filter((row) => !ids.has(row.id))', to: 'rows.filter(() => false)' },
+    text: 'a former owner orders nothing, whatever a later start names',
+    mutation: { file: 'src/resources/connection.ts', from: '        if (ctx.record?.value.dismissed) return {};\n', to: '' },
   },
 ];

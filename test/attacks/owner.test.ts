@@ -41,23 +41,25 @@ test('[OW-2] an order that this agent would hand to itself is refused', async ()
   await assert.rejects(commands.deliverLocally('t', local, {}), { code: 'unauthorized' });
 });
 
-test('[OW-3] [OW-4] a key that is not configured any more has neither orders nor events', async () => {
+test('[OW-3] [OW-4] a former owner has neither orders nor events, whichever replica starts; a start that does not name a key takes nothing from it', async () => {
   const [first, second] = [createOwner(), createOwner()];
   const keys = (...owners: Owner[]) => owners.flatMap(({ pair }) => ['--owner-key', pair.verkey]);
   const before = await world.start('headed', { flags: keys(first, second) });
   for (const one of [first, second]) one.to = { verkey: line(before, one.pair.verkey).my_verkey, url: before.inbound };
   assert.deepEqual([await codeOf(first), await codeOf(second)], [undefined, undefined]);
+  const restarted = (...flags: string[]) =>
+    world.start('headed', { store: before.store, receiver: before.receiver, port: Number(new URL(before.inbound).port), flags });
   await before.stop();
-  const url = `didcomm:${ownerConnection(first.pair.verkey)}`;
-  const flags = [...keys(second), '--webhook-url', url];
-  const again = await world.start('headed', {
-    store: before.store,
-    receiver: before.receiver,
-    port: Number(new URL(before.inbound).port),
-    flags,
-  });
-  assert.equal(line(again, second.pair.verkey).my_verkey, second.to.verkey);
+  const other = await restarted(...keys(second));
+  assert.deepEqual([await codeOf(first), await codeOf(second)], [undefined, undefined], 'a replica of another list');
+  await other.stop();
+  const ending = await restarted(...keys(second), '--former-owner-key', first.pair.verkey);
   assert.deepEqual([await codeOf(first), await codeOf(second)], ['unauthorized', undefined]);
+  await ending.stop();
+  const url = `didcomm:${ownerConnection(first.pair.verkey)}`;
+  const again = await restarted(...keys(first, second), '--webhook-url', url);
+  assert.equal(line(again, second.pair.verkey).my_verkey, second.to.verkey);
+  assert.deepEqual([await codeOf(first), await codeOf(second)], ['unauthorized', undefined], 'an old list gives nothing back');
   const made = await again.post('/out-of-band/create-invitation', { handshake_protocols: ['didexchange/1.1'] });
   await second.events(({ payload }) => payload.invi_msg_id === made.invi_msg_id);
   await until(() => again.logged.some((one) => one.includes('an event has no receiver')), 'the warning');
