@@ -123,6 +123,16 @@ export const SETTINGS = {
     metavar: '<base58>',
     help: 'Public key of an owner, who drives this agent by encrypted messages, with or without --admin; may be given more than once (docs/Owner.md)',
   },
+  decisionDays: {
+    flags: ['--decision-days'],
+    env: 'FLEXID_DECISION_DAYS',
+    group: 'Admin',
+    kind: 'number',
+    default: 90,
+    metavar: '<days>',
+    help: 'How long finished decisions of owners are kept as a record of who decided what (default 90); 0: for ever',
+    step: true,
+  },
   formerOwnerKeys: {
     flags: ['--former-owner-key'],
     env: 'FLEXID_FORMER_OWNER_KEY',

@@ -47,6 +47,8 @@ export interface Settings {
   readonly autoVerifyPresentation: boolean;
   readonly preserveExchangeRecords: boolean;
   readonly monitorPing: boolean;
+  /** How many days a finished decision is kept; 0: for ever. Default 90. */
+  readonly decisionDays?: number;
   /** Holders are notified of revocations, unless a call has `notify: false`. */
   readonly notifyRevocation: boolean;
   readonly monitorRevocationNotification: boolean;

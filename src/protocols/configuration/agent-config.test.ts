@@ -39,8 +39,15 @@ const DECISION: Some = {
   },
 };
 const decided = (value: object, state = 'asked'): Some => ({ ...DECISION, state, value: { ...DECISION.value, ...value } });
+const FORGETTING = {
+  protocol: 'decisions',
+  record: { category: 'decision', id: 'd1' },
+  command: 'forget',
+  after: 90 * 24 * 3600_000,
+};
 const next = (command: string, input?: object) => [
   { protocol: 'present-proof-2.0', record: { category: 'pres_ex_v20', id: 'x1' }, after: 0, command, ...(input && { input }) },
+  FORGETTING,
 ];
 const vote = (action: string, by = 'connection c1', more: object = {}) => ({ by, action, at: NOW, ...more });
 const VALUES = { anoncreds: { requested_attributes: {}, requested_predicates: {}, self_attested_attributes: {} } };
@@ -419,7 +426,26 @@ table('decisions', [
     record: decided({ otherwise: 'accept' }),
     effects: { record: { states: ['expired'] }, next: next('present') },
   },
-  { title: 'lets the exchange wait for its controller', command: 'expire', record: DECISION, effects: { record: { states: ['expired'] } } },
+  {
+    title: 'lets the exchange wait for its controller',
+    command: 'expire',
+    record: DECISION,
+    effects: { record: { states: ['expired'] }, next: [FORGETTING] },
+  },
+  {
+    title: 'is kept for ever',
+    command: 'expire',
+    record: DECISION,
+    settings: { decisionDays: 0 },
+    effects: { record: { states: ['expired'] } },
+  },
+  {
+    title: 'is removed without a webhook when its time is up',
+    command: 'forget',
+    record: decided({}, 'accepted'),
+    effects: { record: { remove: true, silent: true } },
+  },
+  { title: 'is not removed before', command: 'forget', record: decided({}, 'held'), error: 'wrong-state' },
   {
     title: 'ends the exchange',
     command: 'expire',

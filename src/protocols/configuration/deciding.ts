@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Static } from 'typebox';
 import { AppError } from '../../errors.ts';
+import { DECISIONS } from '../../kernel/consulting.ts';
 import type { NextCommand } from '../../kernel/effects.ts';
 import { changed, type StepContext } from '../../kernel/protocol.ts';
 import type { LoadedRecord } from '../../kernel/record.ts';
@@ -17,6 +18,16 @@ export function ordered({ value }: Decision, action: 'accept' | 'reject', values
   const common = { protocol, record, after: 0 };
   if (action === 'reject') return { ...common, command: value.reject.command, input: { ...value.reject.input, ...values } };
   return values ? { ...common, command: value.replace ?? value.accept, input: values } : { ...common, command: value.accept };
+}
+
+const DAY_MS = 24 * 3600_000;
+const KEPT_DAYS = 90;
+
+/** Removes a finished decision when its time as a record is up. */
+export function forgetting({ settings }: Pick<StepContext, 'settings'>, id: string): NextCommand[] {
+  const { decisionDays = KEPT_DAYS } = settings;
+  if (decisionDays === 0) return [];
+  return [{ protocol: DECISIONS, record: { category: decision.category, id }, command: 'forget', after: decisionDays * DAY_MS }];
 }
 
 const isSame = (one: Vote, other: Pick<Vote, 'action' | 'values'>): boolean =>
@@ -47,7 +58,10 @@ export function decide(ctx: StepContext, { action, values }: Static<typeof Decis
   const states = next === undefined || next === state ? undefined : [next];
   const change = { def: decision, base: found, ...(states && { states }), patch: { votes: all } };
   const after: Decision = { ...found, state: next ?? state, updated: ctx.now, value: { ...value, votes: all } };
-  const orders = next === 'accepted' || next === 'rejected' ? [ordered(found, next === 'accepted' ? 'accept' : 'reject', vote.values)] : [];
+  const orders =
+    next === 'accepted' || next === 'rejected'
+      ? [ordered(found, next === 'accepted' ? 'accept' : 'reject', vote.values), ...forgetting(ctx, found.id)]
+      : [];
   return { others: [changed(change)], next: orders, answer: done(after) };
 }
 

@@ -1,9 +1,9 @@
 import { DECISIONS } from '../../kernel/consulting.ts';
 import { defineProtocol } from '../../kernel/protocol.ts';
 import { type DecisionValue, decision } from '../../records/decision.ts';
-import { ordered } from './deciding.ts';
+import { forgetting, ordered } from './deciding.ts';
 
-/** The end of decisions without an answer. */
+/** The end of decisions without an answer, and of their records. */
 export const decisions = defineProtocol<DecisionValue>({
   name: DECISIONS,
   uris: [],
@@ -17,8 +17,13 @@ export const decisions = defineProtocol<DecisionValue>({
         const { on_timeout, otherwise } = found.value;
         const action = on_timeout === 'default' ? otherwise : on_timeout;
         if (on_timeout === 'hold') return { record: { states: ['held'] } };
-        return { record: { states: ['expired'] }, next: action === 'hold' ? [] : [ordered(found, action)] };
+        const orders = action === 'hold' ? [] : [ordered(found, action)];
+        return { record: { states: ['expired'] }, next: [...orders, ...forgetting(ctx, found.id)] };
       },
+    },
+    forget: {
+      from: ['accepted', 'rejected', 'expired'],
+      step: () => ({ record: { remove: true, silent: true } }),
     },
   },
 });
