@@ -8,7 +8,7 @@ const REGISTRY = 'src/resources/revocation/registry.ts';
 const PUBLISHING = 'src/resources/revocation/publishing.ts';
 const step = (title: string): readonly [string, string] => ['src/resources/revocation/registry.test.ts', title];
 const ISSUE: readonly [string, string] = ['test/faults/revocation.test.ts', 'issue takes an index, and says which'];
-const PUBLISH = 'test/faults/revocation-publishing.test.ts';
+const NEXT = 'test/faults/registry-work.test.ts';
 
 export const MUTATIONS: readonly (Row & Breakable)[] = [
   {
@@ -71,7 +71,7 @@ export const MUTATIONS: readonly (Row & Breakable)[] = [
       from: 'const known = revokedIn(head.status);',
       to: "const known = revokedIn(head.status); Object.assign(head.status, { revoked: Buffer.alloc(head.status.revoked.length).toString('base64url') });",
     },
-    tests: [[PUBLISH, 'a second agent with the same keys publishes too']],
+    tests: [[NEXT, '[P3] goes on from what the ledger has']],
   },
   {
     id: 'A32-10',
