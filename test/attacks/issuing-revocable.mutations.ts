@@ -69,7 +69,7 @@ export const MUTATIONS: readonly (Row & Breakable)[] = [
     mutation: {
       file: WORK,
       from: 'const known = revokedIn(head.status);',
-      to: "const known = revokedIn(head.status); Object.assign(head.status, { revoked: Buffer.alloc(head.status.revoked.length).toString('base64url') });",
+      to: "const known = revokedIn(head.status); Object.assign(head.status, { revoked: Buffer.alloc(Buffer.from(head.status.revoked, 'base64url').length).toString('base64url') });",
     },
     tests: [[NEXT, '[P3] goes on from what the ledger has']],
   },

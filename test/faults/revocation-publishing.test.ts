@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
+import algosdk from 'algosdk';
 import { statusLog } from '../../harness/status-log.ts';
 import { type Body, connect, createWorld, type TestAgent, until } from '../support/agents.ts';
 import { admin, type Devnet } from '../support/ledger.ts';
@@ -37,9 +38,9 @@ beforeEach(() => admin(devnet, 'DELETE', 'faults'));
 after(() => world.close());
 
 /** Starts the issuer again, where its peers know it. */
-async function restarted(): Promise<void> {
+async function restarted(sponsor: true | string = true): Promise<void> {
   const { store, inbound, receiver } = faber;
-  faber = await world.start('faber', { devnet, sponsor: true, flags: ISSUER, store, receiver, port: Number(new URL(inbound).port) });
+  faber = await world.start('faber', { devnet, sponsor, flags: ISSUER, store, receiver, port: Number(new URL(inbound).port) });
 }
 
 async function issue(): Promise<string> {
@@ -62,7 +63,7 @@ const revokedHooks = (exchange: string): number =>
     ({ topic, payload }) => topic === 'issuer_cred_rev' && payload.cred_ex_id === exchange && payload.state === 'revoked',
   ).length;
 
-for (const kind of ['drop', 'drop-after', 'expire', 'reject']) {
+for (const kind of ['drop', 'drop-after', 'expire', 'reject', 'hold']) {
   test(`[P2] ${kind}: the credential stays issued until the ledger has it, and is revoked once`, async () => {
     const exchange = await issue();
     await admin(devnet, 'POST', 'faults', { kind, path: '/v2/transactions' });
@@ -85,6 +86,35 @@ for (const kind of ['drop', 'drop-after', 'expire', 'reject']) {
     assert.equal(revokedHooks(exchange), 1);
   });
 }
+
+test('[P2] a sponsor without money: credentials are issued, the revocation waits with the amount, and is there once there is money', async () => {
+  const account = algosdk.generateAccount();
+  await faber.stop();
+  await restarted(algosdk.secretKeyToMnemonic(account.sk));
+  const exchange = await issue();
+  const call = faber.call('POST', '/anoncreds/revocation/revoke', { cred_ex_id: exchange, publish: true });
+  const { rev_reg_id } = await recordOf(exchange);
+  const { error_msg } = await until(async () => {
+    const { result } = await faber.get(`/revocation/registry/${rev_reg_id}`);
+    return result.error_msg && result;
+  }, 'the reason');
+  const [, held, needed] = /the sponsor account has (\d+) microALGO and this write needs (\d+)/.exec(error_msg) ?? [];
+  assert.deepEqual([held, Number(needed) > 0], ['0', true], error_msg);
+  const waiting = await recordOf(exchange);
+  assert.deepEqual([waiting.state, await onLedger(waiting), revokedHooks(exchange)], ['issued', false, 0]);
+  const other = await issue();
+  assert.equal((await recordOf(other)).state, 'issued');
+  await admin(devnet, 'POST', 'fund', { address: account.addr.toString(), amount: 10_000_000 });
+  assert.ok([200, 504].includes((await call).status));
+  const record = await until(async () => {
+    const one = await recordOf(exchange);
+    return one.state === 'revoked' && one;
+  }, 'the revocation');
+  assert.equal(await onLedger(record), true);
+  assert.equal((await faber.get(`/revocation/registry/${rev_reg_id}`)).result.error_msg, undefined);
+  await faber.stop();
+  await restarted();
+});
 
 test('twenty callers at once share records of the log, and each is answered when the ledger has it', async () => {
   const exchanges = await Promise.all(Array.from({ length: 20 }, () => issue()));
