@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { filesOf, LONG } from './run.ts';
+import { filesOf, LONG, LONGEST } from './run.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
@@ -22,7 +22,7 @@ test('the long suites run when they are named and with --full, and are all there
     full.filter((file) => !all.includes(file)),
     [...LONG],
   );
-  for (const file of LONG) assert.deepEqual(filesOf([file]), [file]);
+  for (const file of [...LONG, ...LONGEST]) assert.deepEqual(filesOf([file]), [file]);
 });
 
 test('./flexid test unit is the tests beside src, but for the adapters', () => {

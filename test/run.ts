@@ -57,7 +57,26 @@ export const isUnit = (file: string): boolean => file.startsWith('src/') && !fil
 /** Files that end what other files of their process have started. */
 const ALONE = ['harness/processes.test.ts'];
 /** The files that take longest, in order: they begin first, so that none is left to end alone. */
-const LONGEST: readonly string[] = [];
+export const LONGEST: readonly string[] = [
+  'src/adapters/anoncreds/anoncreds.test.ts',
+  'src/adapters/anoncreds/revocation.test.ts',
+  'test/flows/backup-docs.test.ts',
+  'test/checks.test.ts',
+  'src/adapters/postgres/postgres.test.ts',
+  'test/faults/decisions.test.ts',
+  'test/faults/isolation.test.ts',
+  'test/faults/mediator.test.ts',
+  'test/attacks/admin-tokens.test.ts',
+  'test/flows/credentials-v1.test.ts',
+  'test/flows/multitenancy.test.ts',
+  'test/flows/agency.test.ts',
+  'test/acapy-start.test.ts',
+  'test/flows/pickup-client.test.ts',
+  'test/faults/ledger.test.ts',
+  'test/faults/agency.test.ts',
+  'test/fuzz/fuzz.test.ts',
+  'test/flows/admin-breadth.test.ts',
+];
 /** One more than the cores: much of a test is waiting. */
 const PROCESSES = Math.max(2, availableParallelism() + 1);
 /** So many files or fewer are processes of their own. */
