@@ -73,8 +73,9 @@ for (const [name, end] of Object.entries(ENDS)) {
 }
 
 test('[A5] /ws ends when its token does, and when its wallet is locked', async () => {
-  const brief = await newTenant(one, 'brief', { expires_in: 2 });
   const unmanaged = await newTenant(one, 'to be locked', { key_management_mode: 'unmanaged', wallet_key: 'hers alone' });
+  // long enough to be heard before it ends
+  const brief = await newTenant(one, 'brief', { expires_in: 8 });
   const ended = await listen(two, brief.token);
   const locked = [await listen(one, unmanaged.token), await listen(two, unmanaged.token)];
   assert.equal((await ended.end).code, 1008);
