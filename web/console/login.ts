@@ -1,6 +1,7 @@
 import { refreshSession, type SessionFacts, signIn } from '../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../lib/h.ts';
 import { t } from '../lib/i18n.ts';
+import { complain } from '../lib/toast.ts';
 import { Form, Heading, SelectField, TextField } from '../lib/ui.ts';
 
 const ROLES = {
@@ -40,7 +41,7 @@ export function Login({ session }: { session: SessionFacts }): VNode {
           : { wallet_id: values.wallet_id.trim(), wallet_key: values.wallet_key };
     await signIn({ ...given, ...(role && { role }) });
     // a browser keeps the cookie on TLS and on this machine alone
-    if (!(await refreshSession()).signed_in) throw new Error(t('login.no-cookie'));
+    if (!(await refreshSession()).signed_in) complain(new Error(t('login.no-cookie')));
   };
   return h(
     Fragment,
