@@ -225,14 +225,19 @@ test('[A60-6] a socket needs the session and the origin, and ends with the sessi
 });
 
 test("a wallet whose owner keeps the key is opened by id and key, and the session's token goes with the session", async () => {
-  const made = await many.post('/multitenancy/wallet', { key_management_mode: 'unmanaged', wallet_key: 'the key of its owner' });
-  await assert.rejects(signIn(many, { wallet_id: made.wallet_id, wallet_key: 'another key' }), /401/);
-  await assert.rejects(signIn(many, { wallet_id: 'nobody', wallet_key: 'another key' }), /401/);
-  const signed = await signIn(many, { wallet_id: made.wallet_id, wallet_key: 'the key of its owner' });
-  assert.equal((await callIt(many, signed, 'get_connections')).status, 200);
-  assert.equal((await send(many, '/logout', signed)).status, 200);
+  // wrong attempts are counted for each agent
+  const keeper = await world.start('keeper', {
+    noWebhook: true,
+    flags: ['--multitenant', '--jwt-secret', 'a secret of this test', '--multitenant-admin'],
+  });
+  const made = await keeper.post('/multitenancy/wallet', { key_management_mode: 'unmanaged', wallet_key: 'the key of its owner' });
+  await assert.rejects(signIn(keeper, { wallet_id: made.wallet_id, wallet_key: 'another key' }), /401/);
+  await assert.rejects(signIn(keeper, { wallet_id: 'nobody', wallet_key: 'another key' }), /401/);
+  const signed = await signIn(keeper, { wallet_id: made.wallet_id, wallet_key: 'the key of its owner' });
+  assert.equal((await callIt(keeper, signed, 'get_connections')).status, 200);
+  assert.equal((await send(keeper, '/logout', signed)).status, 200);
   const [row] =
-    (await many.agent.kernel.db.store.load(many.agent.kernel.base, [{ category: 'wallet_record', id: made.wallet_id }]))[0] ?? [];
+    (await keeper.agent.kernel.db.store.load(keeper.agent.kernel.base, [{ category: 'wallet_record', id: made.wallet_id }]))[0] ?? [];
   const live = ((row?.value.tokens ?? []) as { exp?: number }[]).filter(({ exp = Infinity }) => exp * 1000 > Date.now() + 5000);
   assert.equal(live.length, 1, 'the first token alone');
 });

@@ -65,10 +65,10 @@ screenTest('connections: an invitation is answered as JSON and as a link; anythi
     await visited.page.getByRole('alert').filter({ hasText: words }).waitFor();
   }
   await checkScreen(visited);
-  for (const of of ['invitation', 'invitation_url']) {
+  for (const kind of ['invitation', 'invitation_url']) {
     const made = await issuer.post('/out-of-band/create-invitation?auto_accept=true', HANDSHAKE);
     await visited.go('connections/receive');
-    await answerIt(of === 'invitation' ? JSON.stringify(made.invitation) : made.invitation_url);
+    await answerIt(kind === 'invitation' ? JSON.stringify(made.invitation) : made.invitation_url);
     await visited.page.getByText('Active', { exact: true }).first().waitFor();
   }
   await visited.close();
