@@ -41,6 +41,20 @@ export async function check(kit: Kit): Promise<void> {
     }
     return [undefined, 'invalid_request, as is a request without PKCE'];
   });
+  await step('a stranger makes no webhook, and no request ends the provider', async () => {
+    const webhook = { method: 'POST', body: JSON.stringify({ pres_ex_id: 'x', state: 'done' }) };
+    const statuses = [];
+    for (const [path, options] of [
+      ['/webhooks/topic/present_proof_v2_0/', webhook],
+      ['//', {}],
+      ['/interaction/nobody', {}],
+      ['/interaction/nobody/again', { method: 'POST' }],
+      ['/.well-known/openid-configuration', {}],
+    ] as const)
+      statuses.push((await fetch(`${logins.issuer}${path}`, options)).status);
+    assert.deepEqual(statuses, [401, 404, 400, 400, 200]);
+    return [undefined, statuses.join(', ')];
+  });
   await step('a public client without a parameter of its own: another sub, an age without a birthday', async () => {
     const { claims } = await login(logins, FORUM, { acr_values: 'adult' });
     assert.notEqual(claims.sub, sub);

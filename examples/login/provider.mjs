@@ -105,7 +105,9 @@ provider.proxy = protocol === 'https:';
 async function end(uid) {
   const login = logins.get(uid);
   logins.delete(uid);
-  if (login?.asked && !login.outcome) await verifier.drop(login.asked);
+  if (!login || login.outcome) return;
+  const asked = await login.asking.catch(() => undefined);
+  if (asked) await verifier.drop(asked);
 }
 
 /** The outcome of an exchange: the account of one login, or why there is none. */
@@ -199,7 +201,7 @@ const same = (given, wanted) => {
 const rest = provider.callback();
 
 const server = createServer(async (request, response) => {
-  const [, first, , action] = new URL(request.url, settings.issuer).pathname.split('/');
+  const [, first, , action] = (URL.parse(request.url, settings.issuer)?.pathname ?? '/').split('/');
   try {
     if (first === 'interaction') await interaction(request, response, action);
     else if (first === 'webhooks') {
