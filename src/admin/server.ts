@@ -1,4 +1,4 @@
-import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import { JsonRefused, parseJson } from '../didcomm/safe-json.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { Plugin } from '../kernel/plugin.ts';
@@ -64,6 +64,11 @@ export interface AdminServerOptions {
 
 /** How long calls in hand may take to answer when the agent stops. */
 const CLOSE_MS = 3000;
+
+/** Schemas are checked by the operations: fastify's compilers are not even loaded. */
+const NO_COMPILERS: FastifyServerOptions['schemaController'] = {
+  compilersFactory: { buildValidator: () => () => () => true, buildSerializer: () => () => (value: unknown) => JSON.stringify(value) },
+};
 
 const HANDWRITTEN = [
   ...serverRoutes,
@@ -131,6 +136,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     routerOptions: { maxParamLength: 4096 },
     rewriteUrl: ({ method = '', url = '/' }) => withWholeIds(method, url),
     forceCloseConnections: 'idle',
+    schemaController: NO_COMPILERS,
     frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
   });
   options.door.keep(app.server);

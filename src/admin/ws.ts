@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, type Server, STATUS_CODES } from 'node:http';
+import type { IncomingHttpHeaders, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { AppError, asAppError } from '../errors.ts';
@@ -10,6 +10,9 @@ import { type Admitted, eventStream } from './event-stream.ts';
 import type { AttachedFace } from './face.ts';
 import { keylessSockets } from './keyless-sockets.ts';
 import type { Admin } from './route.ts';
+
+// an import by name would load all that `node:http` has, a second undici with it
+const { STATUS_CODES } = process.getBuiltinModule('node:http');
 
 /** How long the close of a socket may take. */
 const GOODBYE_MS = 1000;

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import { JsonRefused, parseJsonObject } from '../didcomm/safe-json.ts';
 import { AppError, asAppError, isLocked } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -8,6 +7,9 @@ import type { Kernel } from './context.ts';
 import type { LockedContext, Params, PublicContext, PublicRoute } from './public-route.ts';
 import type { KnownCommand } from './registry.ts';
 import { marshalled } from './schema.ts';
+
+// an import by name would load all that `node:http` has, a second undici with it
+const { STATUS_CODES } = process.getBuiltinModule('node:http');
 
 /** The bound of a body, unless the route has one of its own. */
 const MAX_BYTES = 64 << 10;

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { mayHoldEnvelope } from '../../didcomm/media-types.ts';
@@ -8,6 +8,9 @@ import type { PublicFace, PublicMatch } from '../../ports/public.ts';
 import { type Admission, type Door, PATIENCE, type Socket } from '../../ports/transport.ts';
 import type { PublicHttp } from './public-http.ts';
 import { rateLimit } from './rate-limit.ts';
+
+// an import by name would load all that `node:http` has, a second undici with it
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** The outcome of an envelope. `known`: its sender has a connection. */
 export interface Received {
