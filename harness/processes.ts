@@ -4,6 +4,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** V8's bounds as the launcher has them; what stands in NODE_OPTIONS already comes later, and wins. */
+const HEAP = '--max-semi-space-size=2';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** A program of the demo as a process of its own, that can be killed and started again. */
@@ -85,7 +87,11 @@ export function program(
       const log = createWriteStream(join(folder, `${name}.log`), { flags: 'a' });
       const started = spawn(process.execPath, [join(ROOT, script), ...args], {
         cwd: folder,
-        env: { ...process.env, ...env },
+        env: {
+          ...process.env,
+          ...(script === 'src/main.ts' && { NODE_OPTIONS: `${HEAP} ${process.env.NODE_OPTIONS ?? ''}`.trim() }),
+          ...env,
+        },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
       child = started;

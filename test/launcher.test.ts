@@ -107,6 +107,22 @@ test('a set-up that was killed holds up nobody', async () => {
   assert.equal(existsSync(join(root, '.flexid/setup.lock')), false);
 });
 
+test('V8 is bounded for an agent, more so for a small one, and not for other commands; the operator’s options come last', () => {
+  const { root, run } = clone();
+  run({}, 'start');
+  writeFileSync(join(root, 'src/main.ts'), 'console.log(process.env.NODE_OPTIONS);');
+  const small = '--max-semi-space-size=1 --max-old-space-size=96';
+  for (const [env, args, options] of [
+    [{}, ['start'], '--max-semi-space-size=2'],
+    [{}, ['start', 'mediator', '--profile', 'small'], small],
+    [{}, ['start', '--profile=small', '--label', 'x'], small],
+    [{ FLEXID_PROFILE: 'small' }, ['start'], small],
+    [{ NODE_OPTIONS: '--max-old-space-size=200' }, ['start', '--profile', 'small'], `${small} --max-old-space-size=200`],
+    [{}, ['test', '--profile', 'small'], 'undefined'],
+  ] as const)
+    assert.equal(run(env, ...args).out, `${options}\n`, JSON.stringify([env, args]));
+});
+
 test('an installation for production names what it lacks for the demo and the tests', () => {
   const root = mkdtempSync(join(folder, 'image-'));
   for (const path of ['src/main.ts', 'src/errors.ts', 'src/version.ts', 'package.json']) cpSync(join(ROOT, path), join(root, path));

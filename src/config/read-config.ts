@@ -5,6 +5,7 @@ import { shownUrl, webhookUrl } from '../kernel/addresses.ts';
 import { FOREIGN_SETTINGS, type ForeignSetting, statusOf, storeOfAcapy } from './acapy.ts';
 import { checkEndorsement } from './endorsement.ts';
 import { AGENCY, MEDIATOR, mediatorPreset } from './mediator-preset.ts';
+import { profilePreset } from './profile.ts';
 import { type Config, eachSetting, longName, type Name, SETTINGS, type Setting } from './settings.ts';
 import { ConfigError, checked, fromText, OFF } from './values.ts';
 
@@ -25,7 +26,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   const flags = parser.parse_args([...argv]) as Record<string, unknown>;
   const file = yamlFile((flags.argFile as string | undefined) ?? env.ACAPY_ARG_FILE);
   const given = (name: Name): unknown => flags[name] ?? fromText(SETTINGS[name], env[SETTINGS[name].env]) ?? file[longName(SETTINGS[name])];
-  const preset = command === MEDIATOR || command === AGENCY ? mediatorPreset(given, command) : {};
+  const preset = { ...profilePreset(given), ...(command === MEDIATOR || command === AGENCY ? mediatorPreset(given, command) : {}) };
   const config: Record<string, unknown> = {};
   const shown: Record<string, unknown> = {};
   for (const [name, setting] of eachSetting()) {

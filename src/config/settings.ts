@@ -1084,6 +1084,15 @@ export const SETTINGS = {
     help: "A plug-in to load: a file, or a package; ACA-Py's connections, issue_credential and present_proof are built in",
     acapy: 'external_plugins',
   },
+  profile: {
+    flags: ['--profile'],
+    env: 'FLEXID_PROFILE',
+    group: 'General',
+    kind: 'text',
+    oneOf: ['small'],
+    metavar: '<name>',
+    help: 'small: for a gateway with 256 MiB and a part of a core',
+  },
   anoncredsWorkers: {
     flags: ['--anoncreds-workers'],
     env: 'FLEXID_ANONCREDS_WORKERS',
