@@ -15,7 +15,7 @@ import { printTable } from './reference.ts';
 const HELP = `./flexid bench fairness [--quick]
 
 How long an honest user waits (p95) with and without somebody who takes all that there is, each pair in one run: unfinished requests, a webhook and peers that
-never answer, credential definitions, wrong wallet keys, huge SD-JWTs. Loopback only; up to 6 minutes, with --quick about one.
+never answer, credential definitions, registries, wrong wallet keys, huge SD-JWTs. Loopback only; up to 6 minutes, with --quick about one.
 `;
 /** The whole run ends by then, with what there is. */
 const LIMIT_MS = 5.5 * 60_000;
@@ -234,6 +234,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
     });
     const offer = await offers(honest.call);
     await pair('a credential definition in the making', 'offer', offer.make, async () => again(1, offer.define));
+    await pair('registries of 10,000 entries in the making', 'offer', offer.make, async () => again(1, offer.register));
     const locked = await tenant('locked', { wallet_key: 'a passphrase', key_management_mode: 'unmanaged' });
     await pair('20 wrong wallet keys at once', 'call', live, async () =>
       again(1, async () => {
@@ -261,8 +262,10 @@ export async function run(args: readonly string[]): Promise<unknown> {
   }
 }
 
-/** A schema and a definition of one attribute, offers of it, and further definitions of many attributes. */
-async function offers(call: Call): Promise<{ make: () => Promise<boolean>; define: () => Promise<unknown> }> {
+/** A schema and a definition of one attribute, offers of it, further definitions of many attributes, and some with registries. */
+async function offers(
+  call: Call,
+): Promise<{ make: () => Promise<boolean>; define: () => Promise<unknown>; register: () => Promise<unknown> }> {
   const { body: made } = await call('POST', '/wallet/did/create', { method: 'algo' });
   const did = made.result.did as string;
   await call('POST', `/wallet/did/public?did=${encodeURIComponent(did)}`);
@@ -271,10 +274,10 @@ async function offers(call: Call): Promise<{ make: () => Promise<boolean>; defin
     const { body } = await call('POST', '/anoncreds/schema', { schema });
     return body.schema_state.schema_id;
   };
-  const defined = async (schemaId: string, tag: string): Promise<string> => {
+  const defined = async (schemaId: string, tag: string, options: object = {}): Promise<string> => {
     const { body } = await call('POST', '/anoncreds/credential-definition', {
       credential_definition: { issuerId: did, schemaId, tag },
-      options: {},
+      options,
     });
     return body.credential_definition_state.credential_definition_id;
   };
@@ -291,5 +294,6 @@ async function offers(call: Call): Promise<{ make: () => Promise<boolean>; defin
       return status === 200 && body.state === 'offer-sent' && typeof body.thread_id === 'string';
     },
     define: () => defined(large, randomUUID()),
+    register: () => defined(small, randomUUID(), { support_revocation: true, revocation_registry_size: 10_000 }),
   };
 }
