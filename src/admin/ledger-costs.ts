@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import { verkeyBytes } from '../didcomm/encoding.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { algoDocument } from '../dids/own-documents.ts';
+import Type from '../kernel/type.ts';
 import type { Ledger } from '../ports/ledger.ts';
 
 /** A write that is not made yet, by what its size follows from. */

@@ -1,9 +1,10 @@
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { AppError } from '../errors.ts';
 import type { PluginRoute } from '../kernel/plugin.ts';
 import { type LoadedRecord, loadedRecord, type RecordDef, viewOf } from '../kernel/record.ts';
 import type { KnownCommand } from '../kernel/registry.ts';
 import { LIMIT, marshalled, OFFSET, type Validator, validator } from '../kernel/schema.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Page } from '../ports/store.ts';
 import { etagOf, isNamed, MAX_WAIT, UNCHANGED } from './polling.ts';

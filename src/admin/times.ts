@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { AppError } from '../errors.ts';
+import Type from '../kernel/type.ts';
 import type { Query } from '../ports/store.ts';
 
 const Time = Type.Optional(Type.String({ maxLength: 40 }));

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import { didOfKey } from '../dids/self-certifying.ts';
 import { bareDid } from '../dids/unqualified.ts';
 import { AppError } from '../errors.ts';
@@ -6,6 +6,7 @@ import type { Change, Effects, NewKeyOwner } from '../kernel/effects.ts';
 import { shownKeys } from '../kernel/identity.ts';
 import type { Incoming, Load, StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
+import Type from '../kernel/type.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import { agent2018Type } from '../didcomm/agent-2018-types.ts';
 import { writeOffer } from '../didcomm/offer-2018.ts';
 import { AppError } from '../errors.ts';
@@ -8,6 +8,7 @@ import { id2018 } from '../kernel/key-owners.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
 import { AnyObject } from '../kernel/schema.ts';
+import Type from '../kernel/type.ts';
 import { type ConnectionValue, connection } from '../records/connection.ts';
 import { givenOffer, invited, offered } from './connection-offers.ts';
 import {

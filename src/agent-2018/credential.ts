@@ -1,8 +1,8 @@
-import Type from 'typebox';
 import type { Effects, Translation } from '../kernel/effects.ts';
 import { composeFormatted } from '../kernel/format-attachments.ts';
 import { defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import { Members, validator } from '../kernel/schema.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { acknowledged, type ConnectionValue, connection } from '../records/connection.ts';
 import { bodyOf2018, URI_2018 } from './format.ts';

@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { defineFormat } from '../kernel/format.ts';
+import Type from '../kernel/type.ts';
 import { anoncredsIssuance } from './anoncreds-issuance.ts';
 import { anoncredsPresentation } from './anoncreds-presentation.ts';
 

@@ -1,5 +1,6 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import { AppError, type ErrorCode } from '../errors.ts';
+import Type from '../kernel/type.ts';
 import { canonicalName } from './anoncreds-values.ts';
 
 /** The offered attributes, and the names that they may have: alike in both versions of issue-credential. */

@@ -1,4 +1,5 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { canonicalName } from './anoncreds-values.ts';
 import type { Wish } from './proof-request.ts';

@@ -1,6 +1,7 @@
-import Type from 'typebox';
+import type { TSchema } from 'typebox';
 import { AppError, type ErrorCode } from '../errors.ts';
 import { Members, validator } from '../kernel/schema.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { canonicalName } from './anoncreds-values.ts';
 
@@ -13,7 +14,7 @@ const Interval = Type.Optional(
 /** Text that goes to native code, for which U+0000 would be its end. */
 const Words = (max: number) => Type.String({ maxLength: max, pattern: '^[^\\u0000]*$' });
 const Name = Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]*$' });
-const Referents = <S extends Type.TSchema>(schema: S) => Members(schema, { maxProperties: 200 });
+const Referents = <S extends TSchema>(schema: S) => Members(schema, { maxProperties: 200 });
 
 /** An AnonCreds proof request, as ACA-Py takes it from a controller. */
 export const ProofRequest = Type.Object({

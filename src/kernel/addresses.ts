@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { AppError } from '../errors.ts';
+import Type from './type.ts';
 
 const HOST_AND_REST = '(?:\\[[0-9A-Fa-f:.]+\\]|[^\\s/?#@:[\\]]+)(?::[0-9]{1,5})?(?:[/?#]\\S*)?$';
 

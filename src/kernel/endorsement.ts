@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { AppError } from '../errors.ts';
+import Type from './type.ts';
 
 /** Where writes go on that another agent pays for: the protocol of endorsement, and its record. */
 export const ENDORSEMENT = Object.freeze({ protocol: 'endorse-transaction', category: 'transaction' });

@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import { attachmentJson, base64Attachment, readAttachment } from '../didcomm/attachments.ts';
 import { AppError } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Formats } from './format.ts';
 import { attachedValue, composeMessage } from './message.ts';
 import type { Incoming } from './protocol.ts';
+import Type from './type.ts';
 
 /** Where the messages of RFC 0453 and RFC 0454 hold what their `formats` name. */
 const FIELDS = ['filters', 'offers', 'requests', 'credentials', 'proposals', 'request_presentations', 'presentations'] as const;

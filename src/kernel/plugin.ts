@@ -1,4 +1,4 @@
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { AppError } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
@@ -8,6 +8,7 @@ import { type CredentialFormat, defineFormat } from './format.ts';
 import { defineProtocol, NEW, type Protocol } from './protocol.ts';
 import { httpAnswer, type PublicRoute } from './public-route.ts';
 import { compact, defineRecord, loadedRecord, type RecordDef, viewHead } from './record.ts';
+import Type from './type.ts';
 import type { WorkOps } from './work.ts';
 
 /** A call of a route, as validated. */

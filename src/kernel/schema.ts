@@ -1,7 +1,8 @@
-import Type, { type Static, type TSchema } from 'typebox';
-import { Compile } from 'typebox/schema';
+import { createRequire } from 'node:module';
+import type { Static, TSchema, TUnsafe } from 'typebox';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
+import Type from './type.ts';
 
 /** A compiled check of one schema: `check` narrows, `parse` throws the table's error with the place and the reason. */
 export interface Validator<S extends TSchema> {
@@ -12,11 +13,15 @@ export interface Validator<S extends TSchema> {
 }
 
 /** An object whose members others name, each of that schema. `Type.Record` is no such thing: its pattern lets names with a line break pass unchecked. */
-export const Members = <S extends TSchema>(schema: S, options: object = {}): Type.TUnsafe<Record<string, Static<S>>> =>
+export const Members = <S extends TSchema>(schema: S, options: object = {}): TUnsafe<Record<string, Static<S>>> =>
   Type.Unsafe<Record<string, Static<S>>>(Type.Object({}, { additionalProperties: schema, ...options }));
 
 /** An object of whatever members. */
 export const AnyObject = Type.Unsafe<JsonObject>(Type.Object({}));
+
+/** The compiler is a fifth of a start, and comes with the first check. */
+const require = createRequire(import.meta.url);
+const compile = <S extends TSchema>(schema: S) => (require('typebox/schema') as typeof import('typebox/schema')).Compile(schema);
 
 /** Compiled validators by schema: agents of one process, and several registries, share them. */
 const known = new WeakMap<TSchema, Validator<TSchema>>();
@@ -31,9 +36,9 @@ export function validator<S extends TSchema>(schema: S): Validator<S> {
 }
 
 function compiledOf<S extends TSchema>(schema: S): Validator<S> {
-  let known: ReturnType<typeof Compile<S>> | undefined;
+  let known: ReturnType<typeof compile<S>> | undefined;
   const compiled = () => {
-    known ??= Compile(schema);
+    known ??= compile(schema);
     return known;
   };
   return Object.freeze({

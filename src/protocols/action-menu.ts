@@ -1,9 +1,9 @@
-import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import type { Change, Effects } from '../kernel/effects.ts';
 import { changed, command, defineProtocol, type StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
 import { Members } from '../kernel/schema.ts';
+import Type from '../kernel/type.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Lookup } from '../ports/store.ts';
 import { actionMenuRecord } from '../records/action-menu.ts';

@@ -1,6 +1,6 @@
-import Type from 'typebox';
 import type { Change } from '../kernel/effects.ts';
 import { changed, command, defineProtocol, type StepContext } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import { type BasicMessageValue, storedMessage } from '../records/basic-message.ts';
 import { connection } from '../records/connection.ts';
 

@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { type Contact, contactOf, isRemote, resolvedContact } from '../dids/contact.ts';
 import { resolveDidKey } from '../dids/did-key.ts';
 import { createPeer4, resolvePeer, shortPeerDid } from '../dids/did-peer.ts';
@@ -10,6 +9,7 @@ import { composeMessage, problemText } from '../kernel/message.ts';
 import { changed, command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import type { LoadedRecord } from '../kernel/record.ts';
 import { destinationOf } from '../kernel/seal.ts';
+import Type from '../kernel/type.ts';
 import type { DidDocument, ResolvedDid } from '../ports/ledger.ts';
 import type { KeyWrite, Lookup } from '../ports/store.ts';
 import { type ConnectionValue, connection, readyConnection, theirs } from '../records/connection.ts';

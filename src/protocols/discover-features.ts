@@ -1,7 +1,8 @@
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { composeMessage } from '../kernel/message.ts';
 import { defineProtocol, NEW, type Protocol, type StepContext } from '../kernel/protocol.ts';
 import { compact, type RecordDef } from '../kernel/record.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { readyConnection } from '../records/connection.ts';
 import { type DiscoveryValue, discovery1, discovery2 } from '../records/discovery.ts';

@@ -1,7 +1,7 @@
-import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import type { Json } from '../ports/json.ts';
 import { type DrpcValue, drpcRecord } from '../records/drpc.ts';
 

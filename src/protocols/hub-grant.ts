@@ -1,9 +1,10 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import { OWN_PREFIX } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { Effects, NextCommand } from '../kernel/effects.ts';
 import { checkedAs, jsonOf } from '../kernel/json.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { edv, vaultAt } from '../records/edv.ts';
 import { type HubGrantValue, hubGrant } from '../records/hub-grant.ts';

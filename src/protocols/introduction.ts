@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { createPeer4 } from '../dids/did-peer.ts';
 import { peer4Document } from '../dids/own-documents.ts';
 import { AppError } from '../errors.ts';
@@ -7,6 +6,7 @@ import type { Effects } from '../kernel/effects.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { compact } from '../kernel/record.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import { connection } from '../records/connection.ts';

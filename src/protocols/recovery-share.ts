@@ -1,9 +1,9 @@
-import Type from 'typebox';
 import { OWN_PREFIX } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { Effects } from '../kernel/effects.ts';
 import { composeMessage } from '../kernel/message.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import { type RecoveryShareValue, recoveryShare } from '../records/recovery-share.ts';
 
 /** A share as docs/Backup.md has it. */

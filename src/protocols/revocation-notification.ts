@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { command, defineProtocol } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import { connection } from '../records/connection.ts';
 
 const Comment = Type.Optional(Type.Union([Type.String({ maxLength: 10_000 }), Type.Null()]));

@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { command, defineProtocol } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import type { Json } from '../ports/json.ts';
 import { connection } from '../records/connection.ts';
 

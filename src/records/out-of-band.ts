@@ -1,8 +1,9 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import type { Effects } from '../kernel/effects.ts';
 import { renamed } from '../kernel/former-names.ts';
 import { changed, type Load, type StepContext } from '../kernel/protocol.ts';
 import { compact, defineRecord, type LoadedRecord, viewHead } from '../kernel/record.ts';
+import Type from '../kernel/type.ts';
 import type { StoredRecord } from '../ports/store.ts';
 
 /** An out-of-band invitation made or received (RFC 0434), under the names of ACA-Py's OobRecord. */

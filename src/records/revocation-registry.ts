@@ -1,6 +1,6 @@
-import Type from 'typebox';
 import { ISSUING_FOR, REVOCATION_REGISTRY } from '../formats/registry-index.ts';
 import { compact, defineRecord, isoTime } from '../kernel/record.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { RevocationStatus } from '../ports/ledger.ts';
 

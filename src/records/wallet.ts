@@ -1,6 +1,6 @@
-import Type from 'typebox';
 import { shownUrl } from '../kernel/addresses.ts';
 import { compact, defineRecord, isoTime, type LoadedRecord } from '../kernel/record.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 
 /** A token of a tenant: known by its id alone, and what it allows. */

@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { looksLikeVerkey, toBase58, verkeyBytes } from '../didcomm/encoding.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { seedBytes } from '../dids/seed.ts';
@@ -6,6 +5,7 @@ import { AppError } from '../errors.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import { loadedRecord } from '../kernel/record.ts';
 import { AnyObject } from '../kernel/schema.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type ConnectionValue, connection, ownerConnection } from '../records/connection.ts';
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import Type from 'typebox';
 import { REVOCATION_REGISTRY } from '../formats/registry-index.ts';
 import type { Effects, NextCommand } from '../kernel/effects.ts';
 import { EndorserOptions, endorserIn, registriesFollow } from '../kernel/endorsement.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import { KEY_MS } from '../ports/anoncreds.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../records/anoncreds-credential-definition.ts';

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import { looksLikeVerkey, toBase58 } from '../didcomm/encoding.ts';
 import { parseDidAlgo } from '../dids/did-algo.ts';
 import { verkeysFor } from '../dids/did-doc.ts';
@@ -7,6 +7,7 @@ import { AppError } from '../errors.ts';
 import type { Effects } from '../kernel/effects.ts';
 import { checkedAs } from '../kernel/json.ts';
 import { changed, command, defineProtocol, type StepContext } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { LedgerWrite } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';

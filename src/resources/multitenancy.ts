@@ -1,8 +1,8 @@
-import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { webhookUrls } from '../kernel/addresses.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { AnyObject } from '../kernel/schema.ts';
+import Type from '../kernel/type.ts';
 import type { Lookup } from '../ports/store.ts';
 import { liveTokens, Quota, type WalletToken, type WalletValue, wallet, walletOwnerName } from '../records/wallet.ts';
 

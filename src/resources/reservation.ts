@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import { isoTime } from '../kernel/record.ts';
+import Type from '../kernel/type.ts';
 import { type ReservationValue, reservation } from '../records/reservation.ts';
 
 /** How many wishes wait for the operator at a time: anyone may make them. */

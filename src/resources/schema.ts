@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import Type from 'typebox';
 import { AppError } from '../errors.ts';
 import { MAX_ATTRIBUTES, namesFault } from '../formats/credential-preview.ts';
 import type { Effects, LedgerOrder } from '../kernel/effects.ts';
 import { EndorserOptions, endorserIn } from '../kernel/endorsement.ts';
 import { checkedAs } from '../kernel/json.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { type SchemaValue, schemaRecord } from '../records/anoncreds-schema.ts';
 import { did, ownIssuer } from '../records/did.ts';

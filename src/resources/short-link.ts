@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey } from '../didcomm/encoding.ts';
 import { messageInUrl, urlOfInvitation } from '../didcomm/invitation-url.ts';
 import { AppError, asAppError } from '../errors.ts';
@@ -6,6 +5,7 @@ import { checkedAs } from '../kernel/json.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
 import type { Params, PublicContext } from '../kernel/public-route.ts';
 import { LINK, linkCode, linkName, linkOwner, shortUrl } from '../kernel/short-links.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { PublicAnswer, PublicRequest } from '../ports/public.ts';
 import type { StoredRecord } from '../ports/store.ts';

@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { verkeyBytes } from '../didcomm/encoding.ts';
 import { newKeyPair } from '../didcomm/keys.ts';
 import { createDidKey } from '../dids/did-key.ts';
@@ -10,6 +9,7 @@ import { EndpointUrl } from '../kernel/addresses.ts';
 import type { Change, LedgerOrder } from '../kernel/effects.ts';
 import { endorserIn, endorserQuery } from '../kernel/endorsement.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { DidDocument } from '../ports/ledger.ts';
 import type { Lookup } from '../ports/store.ts';

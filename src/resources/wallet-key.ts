@@ -1,9 +1,9 @@
-import Type from 'typebox';
 import { verkeyBytes } from '../didcomm/encoding.ts';
 import { toMultikey } from '../dids/did-key.ts';
 import { seedBytes } from '../dids/seed.ts';
 import { AppError } from '../errors.ts';
 import { command, defineProtocol, NEW } from '../kernel/protocol.ts';
+import Type from '../kernel/type.ts';
 import type { Lookup } from '../ports/store.ts';
 import { type WalletKeyValue, walletKey } from '../records/wallet-key.ts';
 

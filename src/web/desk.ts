@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import Type from 'typebox';
 import type { FaceParts } from '../admin/face.ts';
 import { AppError, asAppError } from '../errors.ts';
 import { BoundedMap } from '../kernel/bounded-map.ts';
 import { checkedAs } from '../kernel/json.ts';
 import { validator } from '../kernel/schema.ts';
+import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
 import { OF_WALLET, ROLES, type Role } from './roles.ts';
 import type { NewSession, Session, Sessions } from './sessions.ts';

@@ -1,9 +1,9 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { listOf } from '../../formats/status-list.ts';
 import { EndorserOptions, endorserIn } from '../../kernel/endorsement.ts';
 import { checkedAs, jsonOf } from '../../kernel/json.ts';
 import { compact } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { RevocationRegistryDefinition } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { revocationRegistry } from '../../records/revocation-registry.ts';

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { credentialDefinitionRecord } from '../../records/anoncreds-credential-definition.ts';
 import { schemaRecord } from '../../records/anoncreds-schema.ts';

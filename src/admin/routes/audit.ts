@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { LIMIT } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { audit } from '../../records/audit.ts';
 import type { Admin, AdminRoute } from '../route.ts';

@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
 import type { Admin, AdminRoute } from '../route.ts';

@@ -1,6 +1,6 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { canonicalName } from '../../formats/anoncreds-values.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { batchRow, credentialBatch } from '../../records/credential-batch.ts';
 import { credentialExchange } from '../../records/credential-exchange.ts';

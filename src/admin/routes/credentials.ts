@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { subjectOfRow } from '../../formats/anoncreds-presentation.ts';
 import { indexOf, stateAt } from '../../formats/anoncreds-revocation.ts';
@@ -6,6 +5,7 @@ import { revokedIn } from '../../formats/registry-index.ts';
 import { meets, WqlUnsupported } from '../../formats/wql.ts';
 import { checkedAs } from '../../kernel/json.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { Credential } from '../../ports/anoncreds.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { StoredRecord } from '../../ports/store.ts';

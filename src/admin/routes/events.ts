@@ -1,8 +1,8 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { shownUrl } from '../../kernel/addresses.ts';
 import { isoTime } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { AdminRoute } from '../route.ts';
 

@@ -1,7 +1,7 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { endorserQuery } from '../../kernel/endorsement.ts';
 import { checkedAs } from '../../kernel/json.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../../records/anoncreds-credential-definition.ts';
 import { type SchemaValue, schemaRecord } from '../../records/anoncreds-schema.ts';

@@ -1,5 +1,4 @@
 import { createPublicKey, verify } from 'node:crypto';
-import Type from 'typebox';
 import { fromBase64url, looksLikeVerkey, toBase58, toBase64url } from '../../didcomm/encoding.ts';
 import { signBytes } from '../../didcomm/keys.ts';
 import { parseJsonObject } from '../../didcomm/safe-json.ts';
@@ -7,6 +6,7 @@ import { findMethod, methodKey } from '../../dids/did-doc.ts';
 import { fromJwk, type PublicKey, toJwk } from '../../dids/did-key.ts';
 import { AppError } from '../../errors.ts';
 import { concealed, readDisclosures, revealed, sdHash, sdJwtParts } from '../../formats/sd-jwt.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { did as didRecord } from '../../records/did.ts';
 import { walletKey } from '../../records/wallet-key.ts';

@@ -1,8 +1,8 @@
-import Type from 'typebox';
 import { looksLikeVerkey, verkeyBytes } from '../../didcomm/encoding.ts';
 import { parseDidAlgo } from '../../dids/did-algo.ts';
 import { didcommServices, verkeysFor } from '../../dids/did-doc.ts';
 import { AppError } from '../../errors.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { DidDocument } from '../../ports/ledger.ts';
 import { costOf, Planned, USUAL } from '../ledger-costs.ts';

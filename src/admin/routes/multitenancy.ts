@@ -1,9 +1,9 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { ImageUrl } from '../../kernel/addresses.ts';
 import { hashId, newId } from '../../kernel/ids.ts';
 import type { CommandInput } from '../../kernel/protocol.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { liveTokens, type WalletToken, wallet } from '../../records/wallet.ts';
 import { SCOPES } from '../auth.ts';

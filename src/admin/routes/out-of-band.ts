@@ -1,8 +1,8 @@
-import Type from 'typebox';
 import { urlOfInvitation } from '../../didcomm/invitation-url.ts';
 import { AppError } from '../../errors.ts';
 import { compact, isoTime, type RecordDef } from '../../kernel/record.ts';
 import { shortUrl } from '../../kernel/short-links.ts';
+import Type from '../../kernel/type.ts';
 import type { Store, StoredRecord } from '../../ports/store.ts';
 import { connection } from '../../records/connection.ts';
 import { Invitation, outOfBand } from '../../records/out-of-band.ts';

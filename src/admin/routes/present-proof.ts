@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { indy } from '../../formats/indy.ts';
 import type { Formats, Presentation } from '../../kernel/format.ts';
 import { attachmentsByFormat } from '../../kernel/format-attachments.ts';
 import type { RecordDef } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
 import { credential } from '../../records/credential.ts';
 import { presentationExchange } from '../../records/presentation-exchange.ts';

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import type { LoadedRecord } from '../../kernel/record.ts';
 import { LIMIT, OFFSET } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type ReservationValue, reservation } from '../../records/reservation.ts';
 import { listed } from '../operations.ts';

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Admin, AdminRoute, Call } from '../route.ts';
 import {

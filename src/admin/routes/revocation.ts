@@ -1,8 +1,8 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { EndorserOptions, endorserIn } from '../../kernel/endorsement.ts';
 import { newId } from '../../kernel/ids.ts';
-import { LIMIT, OFFSET } from '../../kernel/schema.ts';
+import { LIMIT, Members, OFFSET } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { RegistrySize, revocationRegistry } from '../../records/revocation-registry.ts';
 import type { Admin, AdminRoute, Call } from '../route.ts';
@@ -23,7 +23,7 @@ import {
 import { ByCredential, sharedRoutes } from './revocation-shared.ts';
 
 const Text = Type.Optional(Type.String());
-const Indices = Type.Record(Type.String(), Type.Array(Type.String({ pattern: '^[1-9][0-9]*$' })));
+const Indices = Members(Type.Array(Type.String({ pattern: '^[1-9][0-9]*$' })));
 
 export const Revocation = Type.Object({
   ...ByCredential,

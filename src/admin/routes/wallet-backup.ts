@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
+import Type from '../../kernel/type.ts';
 import { walletBackup } from '../../records/wallet-backup.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 

@@ -1,8 +1,8 @@
-import Type from 'typebox';
 import { toBase58 } from '../../didcomm/encoding.ts';
 import { fromMultikey } from '../../dids/did-key.ts';
 import { AppError } from '../../errors.ts';
 import { checkedAs } from '../../kernel/json.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type DidValue, did, keyLookups } from '../../records/did.ts';
 import { walletKey } from '../../records/wallet-key.ts';

@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import Type from 'typebox';
 import { payloadOf } from '../../didcomm/envelope-2018.ts';
 import { parseEnvelope } from '../../didcomm/envelope-v1.ts';
 import { AppError } from '../../errors.ts';
 import type { Effects } from '../../kernel/effects.ts';
 import type { Incoming, Load, StepContext } from '../../kernel/protocol.ts';
+import Type from '../../kernel/type.ts';
 import { edgeDeviceId } from '../../mediation/names.ts';
 import type { Lookup, StoredRecord } from '../../ports/store.ts';
 import { agencyRoute } from '../../records/agency-route.ts';

@@ -1,8 +1,9 @@
-import Type from 'typebox';
 import { EndpointUrl } from '../../kernel/addresses.ts';
 import { shortHash } from '../../kernel/jobs.ts';
 import { problemText } from '../../kernel/message.ts';
 import { type CommandInput, command, defineProtocol, type Load, NEW } from '../../kernel/protocol.ts';
+import { Members } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import { AGENCY_URI, edgeDeviceId, mediationId } from '../../mediation/names.ts';
 import { agencyRelay } from '../../records/agency-relay.ts';
 import { agencyRoute } from '../../records/agency-route.ts';
@@ -128,7 +129,7 @@ export const agency = defineProtocol<EdgeDeviceValue>({
         endpoint: EndpointUrl,
         did: Name,
         verkey: Name,
-        quotas: Type.Optional(Type.Record(Type.String({ maxLength: 50 }), Type.Number())),
+        quotas: Type.Optional(Members(Type.Number())),
       }),
       ...edge,
       step: provisionedHere,

@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import { OWN_PREFIX } from '../../didcomm/message-types.ts';
 import { CONFIGURATION } from '../../kernel/consulting.ts';
 import { EVENTS_GRANT, isGranted } from '../../kernel/grants.ts';
 import { command, defineProtocol, type Load } from '../../kernel/protocol.ts';
 import { isoTime } from '../../kernel/record.ts';
 import { AnyObject } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import { rulesLookup } from '../../records/agent-config.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
 import { decision } from '../../records/decision.ts';

@@ -1,7 +1,8 @@
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { POINTS } from '../../kernel/decisions.ts';
 import { checkedAs } from '../../kernel/json.ts';
 import { AnyObject } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 
 /** Bodies of the Config API, by message and by HTTP alike. */
 

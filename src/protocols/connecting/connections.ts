@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { didKeyToVerkey, looksLikeVerkey } from '../../didcomm/encoding.ts';
 import { urlOfInvitation } from '../../didcomm/invitation-url.ts';
 import { verifyDecorator } from '../../didcomm/signature-decorator.ts';
@@ -13,6 +12,7 @@ import { composeMessage, problemText } from '../../kernel/message.ts';
 import { command, defineProtocol, type Incoming, type Load, NEW, type StepContext } from '../../kernel/protocol.ts';
 import { compact } from '../../kernel/record.ts';
 import { destinationOf } from '../../kernel/seal.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type ConnectionValue, connection, type Peer, theirs } from '../../records/connection.ts';
 import { hasKey, keyLookups, ofKey } from '../../records/did.ts';

@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { isRemote, resolvedContact } from '../../dids/contact.ts';
 import { didcommServices } from '../../dids/did-doc.ts';
 import { shortPeerDid } from '../../dids/did-peer.ts';
@@ -8,6 +7,7 @@ import { checkedAs } from '../../kernel/json.ts';
 import { problemText } from '../../kernel/message.ts';
 import { command, defineProtocol, type Load, NEW } from '../../kernel/protocol.ts';
 import { destinationOf } from '../../kernel/seal.ts';
+import Type from '../../kernel/type.ts';
 import type { ResolvedDid } from '../../ports/ledger.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
 import { contactDid, did, keyLookups } from '../../records/did.ts';

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { urlOfInvitation } from '../../didcomm/invitation-url.ts';
 import { PREFIX } from '../../didcomm/message-types.ts';
@@ -12,6 +12,7 @@ import type { StepContext } from '../../kernel/protocol.ts';
 import { type ConnectionlessPeer, compact, isoTime, loadedRecord, type OwnAddress } from '../../kernel/record.ts';
 import { AnyObject } from '../../kernel/schema.ts';
 import { linkCode, linkOwner, shortUrl } from '../../kernel/short-links.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type ConnectionValue, connection } from '../../records/connection.ts';
 import { type DidValue, did } from '../../records/did.ts';

@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { resolvedContact } from '../../dids/contact.ts';
 import { shortPeerDid } from '../../dids/did-peer.ts';
 import { AppError } from '../../errors.ts';
@@ -6,6 +5,7 @@ import { command, defineProtocol, type Load, NEW } from '../../kernel/protocol.t
 import type { LoadedRecord } from '../../kernel/record.ts';
 import { destinationOf } from '../../kernel/seal.ts';
 import { linkNames } from '../../kernel/short-links.ts';
+import Type from '../../kernel/type.ts';
 import type { ResolvedDid } from '../../ports/ledger.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { connection } from '../../records/connection.ts';

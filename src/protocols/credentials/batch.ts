@@ -1,8 +1,8 @@
-import Type from 'typebox';
 import { AppError, asAppError } from '../../errors.ts';
 import type { Effects, NextCommand, WorkOrder } from '../../kernel/effects.ts';
 import { changed, command, defineProtocol, NEW } from '../../kernel/protocol.ts';
 import { loadedRecord } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { WorkContext, WorkOps } from '../../kernel/work.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type BatchRowValue, batchRow, batchRowId, type CredentialBatchValue, credentialBatch } from '../../records/credential-batch.ts';

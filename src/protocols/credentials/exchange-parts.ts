@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import type { Facts } from '../../kernel/decisions.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
 import { checkedAs } from '../../kernel/json.ts';
 import { problemText } from '../../kernel/message.ts';
 import { type CommandStep, command, type MessageStep } from '../../kernel/protocol.ts';
 import type { RecordDef, RecordValue } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 
 /** Common parts of exchanges of credentials and of presentations. */
 

@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import { base64Attachment } from '../../didcomm/attachments.ts';
 import { AppError } from '../../errors.ts';
 import { checkPreview, Preview } from '../../formats/credential-preview.ts';
 import { isAutomatic } from '../../kernel/decisions.ts';
 import { composeMessage, onlyAttached } from '../../kernel/message.ts';
 import type { RecordDef } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { credentialExchangeV1 } from '../../records/credential-exchange-v1.ts';
 import { FLAGS, Text } from './exchange-parts.ts';

@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { checkPreview, Preview } from '../../formats/credential-preview.ts';
 import { isAutomatic } from '../../kernel/decisions.ts';
@@ -13,6 +12,7 @@ import {
 } from '../../kernel/format-attachments.ts';
 import type { Incoming } from '../../kernel/protocol.ts';
 import { isoTime, type RecordDef } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { threadOf } from '../../records/connection.ts';
 import { credentialExchange } from '../../records/credential-exchange.ts';

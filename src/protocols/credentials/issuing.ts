@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { DECLINED, isAutomatic, patched } from '../../kernel/decisions.ts';
 import type { Change, Effects, NextCommand, WorkOrder } from '../../kernel/effects.ts';
 import { type ActOutput, type FormatResult, formatOrder, type Issuance, type RevocationIndex } from '../../kernel/format.ts';
 import { sharedFormats } from '../../kernel/format-attachments.ts';
 import { type CommandInput, changed, command, defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { connection, peerAcks, readyConnection } from '../../records/connection.ts';

@@ -1,9 +1,9 @@
-import Type from 'typebox';
 import { base64Attachment } from '../../didcomm/attachments.ts';
 import { otherThanProposed, PresentationPreview, requestOfPreview } from '../../formats/presentation-preview.ts';
 import { Presentation, ProofRequest } from '../../formats/proof-request.ts';
 import { composeMessage, onlyAttached } from '../../kernel/message.ts';
 import type { RecordDef } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { presentationExchangeV1 } from '../../records/presentation-exchange-v1.ts';
 import { Flag, Text } from './exchange-parts.ts';

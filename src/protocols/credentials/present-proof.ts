@@ -1,4 +1,3 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import type { Formats, Presentation } from '../../kernel/format.ts';
 import {
@@ -10,6 +9,7 @@ import {
   readFormatted,
 } from '../../kernel/format-attachments.ts';
 import type { RecordDef } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { presentationExchange } from '../../records/presentation-exchange.ts';
 import { Flag, Text } from './exchange-parts.ts';

@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { DECLINED, isAutomatic } from '../../kernel/decisions.ts';
 import type { Effects, WorkOrder } from '../../kernel/effects.ts';
 import { type ActOutput, formatOrder } from '../../kernel/format.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
 import { type CommandInput, command, defineProtocol, type Incoming, NEW, type Protocol } from '../../kernel/protocol.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { peerAcks, readyConnection, threadOf } from '../../records/connection.ts';
 import { abandonment, FLAGS, Flag, type Removal, removal } from './exchange-parts.ts';

@@ -1,6 +1,6 @@
-import Type from 'typebox';
 import { AUTHOR, ENDORSER, type EndorserMetadata } from '../../kernel/endorsement.ts';
 import { command, defineProtocol, NEW } from '../../kernel/protocol.ts';
+import Type from '../../kernel/type.ts';
 import { type TransactionValue, transaction } from '../../records/transaction.ts';
 import * as author from './author-steps.ts';
 import * as endorser from './endorser-steps.ts';

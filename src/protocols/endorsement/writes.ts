@@ -1,5 +1,6 @@
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { type Validator, validator } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { LedgerWrite } from '../../ports/ledger.ts';
 
 const Did = Type.String({ maxLength: 200 });

@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import { verkeyToDidKey } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import { EndpointUrl } from '../../kernel/addresses.ts';
 import { checkedAs } from '../../kernel/json.ts';
 import { changed, command, defineProtocol, NEW } from '../../kernel/protocol.ts';
 import { OFFSET } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import { mediatedName, mediationId } from '../../mediation/names.ts';
 import type { Lookup } from '../../ports/store.ts';
 import { keylist } from '../../records/keylist.ts';

@@ -1,7 +1,7 @@
-import Type from 'typebox';
 import type { Effects } from '../../kernel/effects.ts';
 import { changed, defineProtocol, type Incoming, type StepContext } from '../../kernel/protocol.ts';
 import { compact } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import { MAX_BATCH, MAX_BATCH_BYTES } from '../../mediation/batch.ts';
 import type { Json, JsonObject } from '../../ports/json.ts';
 import { connection } from '../../records/connection.ts';

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import Type from 'typebox';
 import type { Attachment } from '../../didcomm/attachments.ts';
 import { didKeyToVerkey } from '../../didcomm/encoding.ts';
 import type { Effects } from '../../kernel/effects.ts';
 import { defineProtocol, type Incoming, type StepContext } from '../../kernel/protocol.ts';
 import { compact } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import { envelopesOf, MAX_BATCH, MAX_BATCH_BYTES } from '../../mediation/batch.ts';
 import type { QueuedMessage } from '../../ports/store.ts';
 import { connection } from '../../records/connection.ts';

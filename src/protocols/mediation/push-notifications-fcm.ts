@@ -1,6 +1,6 @@
-import Type from 'typebox';
 import type { Effects } from '../../kernel/effects.ts';
 import { defineProtocol } from '../../kernel/protocol.ts';
+import Type from '../../kernel/type.ts';
 import { deviceName } from '../../mediation/names.ts';
 import { type DeviceValue, device } from '../../records/device.ts';
 

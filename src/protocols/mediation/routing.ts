@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { defineProtocol } from '../../kernel/protocol.ts';
+import Type from '../../kernel/type.ts';
 import { connection } from '../../records/connection.ts';
 
 /** RFC 0094. `mediation/relay.ts` hands forwarded messages on, before any protocol sees them; this literal only names the message. */

@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { compact } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import { connection } from '../../records/connection.ts';
 import { PAGE, pageOf } from './members.ts';
 import { ownerFamily } from './owner-family.ts';

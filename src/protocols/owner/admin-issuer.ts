@@ -1,7 +1,7 @@
-import Type from 'typebox';
 import type { Incoming } from '../../kernel/protocol.ts';
 import { compact, loadedRecord, type RecordDef } from '../../kernel/record.ts';
 import { AnyObject } from '../../kernel/schema.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Query } from '../../ports/store.ts';
 import { credentialExchange } from '../../records/credential-exchange.ts';

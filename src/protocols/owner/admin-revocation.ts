@@ -1,6 +1,6 @@
-import Type from 'typebox';
 import { jsonOf } from '../../kernel/json.ts';
 import { compact, loadedRecord } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import { credentialRevocation } from '../../records/credential-revocation.ts';
 import { Flag, Id, Text } from './members.ts';
 import { ownerFamily } from './owner-family.ts';

@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { compact, isoTime, loadedRecord } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type SchemaValue, schemaRecord } from '../../records/anoncreds-schema.ts';
 import { Id, issuerLookup, issuerOf, PAGE, pageOf } from './members.ts';

@@ -1,6 +1,6 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import type { Incoming, StepContext } from '../../kernel/protocol.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { Query } from '../../ports/store.ts';
 import { did } from '../../records/did.ts';

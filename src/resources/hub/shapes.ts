@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type from '../../kernel/type.ts';
 
 /** The shapes of encrypted data vaults (EDV 0.10), as their clients send them. No member is let in that could hold clear text. */
 

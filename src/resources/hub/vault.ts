@@ -1,8 +1,9 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
 import { toBase58 } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import type { Change, Effects, NextCommand } from '../../kernel/effects.ts';
 import { changed, command, defineProtocol, type Load, NEW, type StepContext } from '../../kernel/protocol.ts';
+import Type from '../../kernel/type.ts';
 import { configOf, type EdvValue, edv, vaultUrl } from '../../records/edv.ts';
 import { chunkId, type EdvChunkValue, edvChunk } from '../../records/edv-chunk.ts';
 import { documentId, type EdvDocumentValue, type EncryptedDocument, edvDocument, uniqueTag } from '../../records/edv-document.ts';
@@ -115,7 +116,7 @@ export const hubVaults = defineProtocol<EdvValue>({
       tag: 'hub',
       summary: 'Create a vault for encrypted documents of a controller',
       status: 201,
-      body: Type.Intersect([Config, Type.Object({ quota_bytes: Type.Optional(Bytes) })]),
+      body: Type.Object({ ...Config.properties, quota_bytes: Type.Optional(Bytes) }),
       from: [NEW],
       load: ({ body }) => loadsOf(body),
       step(ctx, { body }) {

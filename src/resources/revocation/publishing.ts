@@ -1,10 +1,10 @@
-import Type from 'typebox';
 import { AppError } from '../../errors.ts';
 import { revokedIn } from '../../formats/registry-index.ts';
 import type { Change, Effects, NextCommand, WorkOrder } from '../../kernel/effects.ts';
 import { Endorser } from '../../kernel/endorsement.ts';
 import { changed, command, type Pages, type ResultStep } from '../../kernel/protocol.ts';
 import { type LoadedRecord, loadedRecord } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { LedgerWrite, RevocationStatus } from '../../ports/ledger.ts';
 import { type CredentialRevocationValue, credentialRevocation, credentialRevocationId } from '../../records/credential-revocation.ts';
 import { type Due, type RevocationRegistryValue, revocationRegistry } from '../../records/revocation-registry.ts';

@@ -1,9 +1,10 @@
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { AppError } from '../../errors.ts';
 import type { Change, Effects, LedgerOrder, WorkOrder } from '../../kernel/effects.ts';
 import { Endorser } from '../../kernel/endorsement.ts';
 import { type CommandStep, changed, command, defineProtocol, NEW, type ResultStep } from '../../kernel/protocol.ts';
 import { loadedRecord } from '../../kernel/record.ts';
+import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import type { LedgerWrite, RevocationStatus } from '../../ports/ledger.ts';
 import { type CredentialDefinitionValue, credentialDefinitionRecord } from '../../records/anoncreds-credential-definition.ts';
