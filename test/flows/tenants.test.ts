@@ -63,6 +63,32 @@ test('tokens are listed and voided one by one; the list shows when they were use
   assert.equal((await bob.call('GET', `/multitenancy/wallet/${bob.id}/tokens`)).status, 401);
 });
 
+test('one wallet sees and touches nothing of another', async () => {
+  const [mine, theirs] = [await newTenant(host, 'mine'), await newTenant(host, 'theirs')];
+  const { oob_id } = await mine.post('/out-of-band/create-invitation', HANDSHAKE);
+  const link = await mine.post('/short-links', { oob_id });
+  for (const [method, path, body] of [
+    ['POST', '/short-links', { oob_id }],
+    ['GET', `/short-links/${link.short_link_id}`],
+    ['DELETE', `/short-links/${link.short_link_id}`],
+    ['GET', `/credential-batches/${link.short_link_id}`],
+    ['GET', `/credential-batches/${link.short_link_id}/result`],
+    ['POST', `/credential-batches/${link.short_link_id}/cancel`],
+    ['GET', `/basicmessages/${link.short_link_id}`],
+  ] as const)
+    assert.equal((await theirs.call(method, path, body)).status, 404, `${method} ${path}`);
+  for (const path of ['/short-links', '/basicmessages', '/credential-batches']) assert.equal((await theirs.get(path)).total, 0, path);
+  for (const [method, path] of [
+    ['GET', `/multitenancy/wallet/${mine.id}/tokens`],
+    ['POST', `/multitenancy/wallet/${mine.id}/suspend`],
+    ['PUT', `/multitenancy/wallet/${mine.id}/quota`],
+    ['GET', '/multitenancy/reservations'],
+    ['GET', '/ledger/account'],
+  ] as const)
+    assert.equal((await theirs.call(method, path, method === 'PUT' ? { ledger_writes: 0 } : undefined)).status, 401, `${method} ${path}`);
+  assert.equal((await mine.get(`/short-links/${link.short_link_id}`)).state, 'open');
+});
+
 test('a wallet has bounds of its own, and its use of them is shown', async () => {
   const carol = await newTenant(host, 'carol');
   const path = `/multitenancy/wallet/${carol.id}`;
