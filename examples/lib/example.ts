@@ -65,7 +65,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const chosen = name;
   const full = !values.check || values.full === true;
-  return await onStage(`example ${chosen}`, values.keep, async (stage) => {
+  const code = await onStage(`example ${chosen}`, values.keep, async (stage) => {
     const screen = createScreen();
     const kit = createKit(stage, screen, full);
     const part: Part = values.check ? await checkOf(chosen) : (await import(`../${chosen}/run.ts`)).run;
@@ -73,4 +73,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (values.check) process.stdout.write(`ok ${chosen}\n`);
     return true;
   });
+  // parts that run side by side with the step that failed may still wait for something
+  if (code !== 0) process.exit(code);
+  return code;
 }
