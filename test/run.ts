@@ -45,6 +45,7 @@ export const LONG = [
   'test/flows/traces.test.ts',
   'test/rows/agents.test.ts',
   'test/rows/credentials.test.ts',
+  'test/web/web.test.ts',
 ];
 
 /** How long a file may take; with --full, where a suite takes all its rounds. */
@@ -102,7 +103,7 @@ The tests beside src, but for those of the adapters: they start no process, no d
 ./flexid test web
 
 The pages of the console in a Chromium: FLEXID_CHROMIUM, else one of the machine's. Where there is none they are skipped, with
-FLEXID_REQUIRE_CHROMIUM=1 they fail.
+FLEXID_REQUIRE_CHROMIUM=1 they fail. They take minutes, and are among the long suites.
 
 ./flexid test rows [--mutate] [id ...]
 
