@@ -27,8 +27,8 @@ after(() => world.close());
 interface Listener {
   readonly socket: WebSocket;
   readonly frames: ReturnType<typeof waiting<Body>>;
-  /** Code and reason of its end. */
-  readonly end: Promise<{ code: number; reason: string }>;
+  /** Waits for its end. @returns code and reason */
+  end(): Promise<{ code: number; reason: string }>;
 }
 
 function open(agent: TestAgent, headers: Record<string, string>): Listener {
@@ -36,8 +36,11 @@ function open(agent: TestAgent, headers: Record<string, string>): Listener {
   world.defer(() => socket.terminate());
   const frames = waiting<Body>();
   socket.on('message', (data) => frames.add(JSON.parse(String(data))));
-  const end = once(socket, 'close').then(([code, reason]) => ({ code: Number(code), reason: String(reason) }));
-  return { socket, frames, end };
+  let closed: { code: number; reason: string } | undefined;
+  socket.once('close', (code, reason) => {
+    closed = { code, reason: String(reason) };
+  });
+  return { socket, frames, end: () => until(() => closed, 'the socket to be closed', 30_000) };
 }
 
 async function listen(agent: TestAgent, token: string): Promise<Listener> {
@@ -78,9 +81,9 @@ test('[A5] /ws ends when its token does, and when its wallet is locked', async (
   const brief = await newTenant(one, 'brief', { expires_in: 8 });
   const ended = await listen(two, brief.token);
   const locked = [await listen(one, unmanaged.token), await listen(two, unmanaged.token)];
-  assert.equal((await ended.end).code, 1008);
+  assert.equal((await ended.end()).code, 1008);
   await post(`/multitenancy/wallet/${unmanaged.id}/lock`);
-  for (const { end } of locked) assert.equal((await end).code, 1008);
+  for (const { end } of locked) assert.equal((await end()).code, 1008);
 });
 
 test('[A5-2] events after a token was voided are not shown to it, though no notification of that came', async () => {
@@ -102,7 +105,7 @@ test('[A5-2] events after a token was voided are not shown to it, though no noti
       },
     ],
   });
-  assert.equal((await listener.end).code, 1008);
+  assert.equal((await listener.end()).code, 1008);
   assert.deepEqual(
     listener.frames.list.map(({ topic }) => topic),
     ['settings'],
@@ -126,7 +129,7 @@ test('[A5-3] a token that may not read gets no events', async () => {
   const later = open(one, { 'x-api-key': '' });
   await once(later.socket, 'open');
   later.socket.send(JSON.stringify({ authorization: `Bearer ${token}` }));
-  assert.deepEqual(await later.end, { code: 1008, reason: 'The token does not allow to read' });
+  assert.deepEqual(await later.end(), { code: 1008, reason: 'The token does not allow to read' });
   const { token: reading } = await post(tokenPath(wallet), { scope: ['read'] });
   await listen(one, reading);
 });
@@ -213,13 +216,13 @@ test('[A8-3] to create a wallet again by its idempotency-key opens it to nobody 
 test('[A16] a socket without a key gets no event, and is closed soon', async () => {
   const silent = open(one, { 'x-api-key': '' });
   await once(silent.socket, 'open');
-  const { code } = await silent.end;
+  const { code } = await silent.end();
   assert.equal(code, 1008);
   assert.deepEqual(silent.frames.list, [{ topic: 'settings', payload: { authenticated: false } }]);
   const guesses = open(one, { 'x-api-key': 'wrong' });
   await once(guesses.socket, 'open');
   for (let i = 0; i < 50; i++) guesses.socket.send(JSON.stringify({ 'x-api-key': `guess ${i}` }));
-  assert.deepEqual(await guesses.end, { code: 1008, reason: 'no right key came' });
+  assert.deepEqual(await guesses.end(), { code: 1008, reason: 'no right key came' });
 });
 
 test('[A16-2] such sockets are few, and keep nobody out who has a key', async () => {
