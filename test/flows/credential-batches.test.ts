@@ -129,4 +129,6 @@ test('a batch without connections has a link for each row; it is paused, resumed
   assert.equal((await issuer.call('POST', `/credential-batches/${other}/resume`)).status, 400);
   assert.equal((await result(other)).length, 14);
   assert.equal((await issuer.call('GET', '/credential-batches/nobody/result')).status, 404);
+  assert.equal((await issuer.call('DELETE', `/credential-batches/${other}`)).status, 200);
+  for (const path of ['', '/result']) assert.equal((await issuer.call('GET', `/credential-batches/${other}${path}`)).status, 404);
 });

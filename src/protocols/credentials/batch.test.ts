@@ -49,6 +49,26 @@ table('credential-batch', [
   { title: 'is cancelled', command: 'cancel', record: batch('paused'), effects: { record: { states: ['cancelled'] } } },
   { title: 'is not resumed once it is cancelled', command: 'resume', record: batch('cancelled'), error: 'wrong-state' },
   {
+    title: 'is deleted with its rows',
+    command: 'DELETE /credential-batches/{batch_id}',
+    record: batch('done'),
+    pages: { rows: { rows: [row(0, 'offered').row], total: 1 } },
+    effects: { record: { remove: true }, others: [some({ remove: true, silent: true })], answer: {} },
+  },
+  {
+    title: 'is deleted after the last of its rows',
+    command: 'erase',
+    record: batch('done'),
+    pages: { rows: { rows: [row(0, 'offered').row], total: 2 } },
+    effects: {
+      record: { states: ['cancelled'], silent: true },
+      others: [some({ remove: true })],
+      next: [{ command: 'erase' }],
+      answer: {},
+    },
+  },
+  { title: 'is not deleted while it runs', command: 'erase', record: batch('running'), error: 'wrong-state' },
+  {
     title: 'goes on with the next row',
     result: 'row',
     output: outcome(0),

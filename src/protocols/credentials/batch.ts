@@ -9,6 +9,7 @@ import { type BatchRowValue, batchRow, batchRowId, type CredentialBatchValue, cr
 
 /** Rows of one batch: each is a record, and all are written in one commit. */
 export const MAX_ROWS = 2000;
+const ERASED_AT_ONCE = 500;
 /** The column that names the holder's connection; without it each credential is offered by a link. */
 export const CONNECTION_COLUMN = 'connection_id';
 const HANDSHAKE = ['https://didcomm.org/didexchange/1.1'];
@@ -92,6 +93,19 @@ export const credentialBatches = defineProtocol<CredentialBatchValue>({
       summary: 'End a batch: rows that have not begun are not offered',
       from: ['running', 'paused'],
       step: () => ({ record: { states: ['cancelled'] } }),
+    },
+    erase: {
+      route: 'DELETE /credential-batches/{batch_id}',
+      tag: 'credential-batch',
+      summary: 'Delete a batch and the values of its rows; the exchanges stay',
+      from: ['paused', 'cancelled', 'done'],
+      pages: (_input, batch) => ({ rows: { category: batchRow.category, query: { tags: { batch: batch! }, limit: ERASED_AT_ONCE } } }),
+      step(ctx) {
+        const { rows, total } = ctx.pages.rows!;
+        const others = rows.map((row) => changed<BatchRowValue>({ def: batchRow, base: batchRow.of(row), remove: true, silent: true }));
+        if (total <= rows.length) return { record: { remove: true }, others, answer: {} };
+        return { record: { states: ['cancelled'], silent: true }, others, next: [{ command: 'erase' }], answer: {} };
+      },
     },
   },
   results: {
