@@ -63,7 +63,8 @@ test('the controllers use HTTP and nothing else of an agent, and a plug-in its p
     // and a plug-in is none: of the agent it knows what plug-ins are given
     if (file.startsWith('examples/plugin/')) {
       const own: readonly string[] = text.match(/from '[^']*\/src\/[^']*'/g) ?? [];
-      assert.ok(own.includes("from '../../src/kernel/plugin.ts'"), file);
+      // what starts and checks it is a controller, and imports nothing of the agent
+      assert.ok(own.length === 0 || own.includes("from '../../src/kernel/plugin.ts'"), file);
       assert.deepEqual(
         own.filter((one) => !PLUGIN_MAY.test(one)),
         [],
