@@ -76,6 +76,9 @@ test('every declared member of a query and of a body is read', () => {
     if (own.length === 0 && lists.length === 0)
       own.push(...[...sources].filter(([, text]) => text.includes(`${family}/`) || text.includes(`'${family}'`)).map(([file]) => file));
     const files = [...own, ...own.flatMap(behind), ...(lists.length > 0 ? [...lists, 'src/admin/operations.ts'] : [])];
+    if (files.some((file) => /from '[./]*\/times\.ts'/.test(sources.get(file)!))) files.push('src/admin/times.ts');
+    // whoever waits for a record does so before the operation
+    if (op.watches !== undefined) files.push('src/admin/server.ts');
     for (const name of new Set(members)) {
       // what has the name of a format is handed to that
       if (FORMATS.some((format) => format.name === name)) continue;

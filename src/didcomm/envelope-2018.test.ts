@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { suite, test } from 'node:test';
+import { before, suite, test } from 'node:test';
 import { encode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import wasm from 'libsodium-wrappers';
@@ -27,7 +27,7 @@ import { keyCache, loadSharedKeys } from './key-cache.ts';
 import { newKeyPair } from './keys.ts';
 
 // caches are warm at the second meeting
-await loadSharedKeys();
+before(loadSharedKeys);
 
 await wasm.ready;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { suite, test } from 'node:test';
+import { before, suite, test } from 'node:test';
 import fc from 'fast-check';
 import { fromBase58, toBase58 } from './encoding.ts';
 import { EnvelopeRefused, type KeyPair, MAX_RECIPIENTS, openEnvelope, pack, parseEnvelope, unpack } from './envelope-v1.ts';
@@ -8,7 +8,7 @@ import { keyCache, loadSharedKeys } from './key-cache.ts';
 import { sodium } from './sodium.ts';
 
 // caches are warm at the second meeting
-await loadSharedKeys();
+before(loadSharedKeys);
 
 interface Case {
   name: string;
