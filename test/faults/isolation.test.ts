@@ -23,14 +23,24 @@ let own: Ids;
 let operations: { name: string; method: string; path: string; spec: Body }[];
 
 type Ids = Awaited<ReturnType<typeof populate>>;
-type Anchored = Awaited<ReturnType<typeof anchor>> & { revRegId: string; theirs: boolean };
+type Anchored = Awaited<ReturnType<typeof anchor>> & { revRegId: string; batchId: string; theirs: boolean };
 before(async () => {
   agent = await world.start('cloud', {
     devnet: await world.devnet(),
     sponsor: true,
     noWebhook: true,
     // mail goes from tenant to tenant as it does without an agency
-    flags: [...MULTITENANT, '--anoncreds-workers', '2', '--agency', '--relay-through-agency', 'off', '--hub', '--wallet-backup'],
+    flags: [
+      ...MULTITENANT,
+      '--anoncreds-workers',
+      '2',
+      '--agency',
+      '--relay-through-agency',
+      'off',
+      '--hub',
+      '--wallet-backup',
+      '--store-messages',
+    ],
   });
   first = await newTenant(agent, 'first');
   other = await newTenant(agent, 'other');
@@ -38,8 +48,10 @@ before(async () => {
   // what is on the ledger is the third one's: a key pair for it takes its time
   const anchored = await anchor(mate as unknown as TestAgent, ['name'], { support_revocation: true, revocation_registry_size: 100 });
   const [revRegId] = (await mate.get('/anoncreds/revocation/registries')).rev_reg_ids as string[];
-  theirs = await populate(first, mate, { ...anchored, revRegId: revRegId!, theirs: true });
-  own = await populate(other, mate, { ...anchored, revRegId: revRegId!, theirs: false });
+  const { batch_id: batchId } = await mate.post('/credential-batches', { csv: 'name\nEve\n', cred_def_id: anchored.credDefId });
+  const common = { ...anchored, revRegId: revRegId!, batchId: batchId as string };
+  theirs = await populate(first, mate, { ...common, theirs: true });
+  own = await populate(other, mate, { ...common, theirs: false });
   const { body: document } = await agent.call('GET', '/api/docs/swagger.json');
   operations = Object.entries(document.paths as Record<string, Record<string, Body>>).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, spec]) => ({
@@ -157,6 +169,12 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
   };
   const action = await withOwner(tenant);
 
+  // a message that is stored, a short link, and a token of the wallet
+  await mate.post(`/connections/${mateSide}/send-message`, { content: 'hello' });
+  const [message] = await listed('/basicmessages', 'a message');
+  const { short_link_id } = await tenant.post('/short-links', { oob_id: open.oob_id });
+  const [token] = (await agent.get(`/multitenancy/wallet/${tenant.id}/tokens`)).results;
+
   const of = async (path: string, member: string): Promise<string[]> =>
     ((await tenant.get(path)).results as Body[]).map((one) => (one.cred_ex_record ?? one)[member] as string);
   const dids = (await tenant.get('/wallet/did')).results as Body[];
@@ -189,6 +207,12 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
     credDef: [anchored.credDefId],
     // the third one's, as what is on the ledger
     revReg: [anchored.revRegId],
+    batch: [anchored.batchId],
+    message: [message!.message_id as string],
+    shortLink: [short_link_id as string],
+    token: [token.token_id as string],
+    // nobody may reserve here: test/flows/tenants.test.ts has what reservations say
+    reservation: ['reservation-of-nobody'],
     transaction: [txn.transaction_id as string],
     dead: [dead!.id as string],
     mediation: [granted!.mediation_id, requested!.mediation_id] as string[],
@@ -286,6 +310,11 @@ function kindOf(name: string, path: string): keyof Ids | undefined {
   if (/^schema_?id$/i.test(name)) return 'schema';
   if (/^cred_?def_?id$|^credential_definition_id$/i.test(name)) return 'credDef';
   if (/^rev(oc)?_reg_(def_)?id$/.test(name)) return 'revReg';
+  if (name === 'batch_id') return 'batch';
+  if (name === 'message_id') return 'message';
+  if (name === 'short_link_id') return 'shortLink';
+  if (name === 'token_id') return 'token';
+  if (name === 'reservation_id') return 'reservation';
   if (name === 'tran_id') return 'transaction';
   if (name === 'ids') return 'dead';
   if (name === 'mediation_id') return 'mediation';
@@ -420,6 +449,8 @@ const BODIES: Record<string, (ids: Ids) => Body> = {
     services: [{ id: '#inline', type: 'did-communication', recipientKeys: [STRANGER], serviceEndpoint: 'http://127.0.0.1:9' }],
   }),
   'POST /mediation/keylists/{mediation_id}/send-keylist-update': () => ({ updates: [{ action: 'add', recipient_key: STRANGER }] }),
+  'POST /multitenancy/reservations/{reservation_id}/check-in': () => ({ reservation_pwd: 'of nobody' }),
+  'POST /credential-batches': ({ credDef }) => ({ csv: 'name\nEve\n', cred_def_id: credDef[0] }),
   'POST /dead-letters/replay': ({ dead }) => ({ ids: [dead[0]] }),
   'POST /anoncreds/revocation-registry-definition': ({ did, credDef }) => ({
     revocation_registry_definition: { issuerId: did[0], credDefId: credDef[0], tag: 'new', maxCredNum: 10 },
