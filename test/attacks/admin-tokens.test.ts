@@ -70,7 +70,7 @@ for (const [name, end] of Object.entries(ENDS)) {
     const [here, there, operator] = [await listen(one, wallet.token), await listen(two, wallet.token), open(two, { 'x-api-key': two.key })];
     await operator.frames.first(() => true, 'the settings of the operator');
     await end(wallet);
-    for (const { end: ended } of [here, there]) assert.deepEqual(await ended, { code: 1008, reason: 'the token has ended' });
+    for (const ended of [here, there]) assert.deepEqual(await ended.end(), { code: 1008, reason: 'the token has ended' });
     assert.equal(operator.socket.readyState, WebSocket.OPEN, 'who needs no token stays');
   });
 }
