@@ -21,10 +21,13 @@ const VARIABLES: Readonly<Record<string, string>> = {
   'endorser-role': 'endorser.protocol_role',
 };
 
-/** ACA-Py's name of a setting that a tenant may have, by its flag. */
-const TENANT_NAMES = new Map([...LIVE.map(({ flag, acapy }) => [flag, acapy] as const), ...Object.entries({ ...KEPT, ...VARIABLES })]);
+/** ACA-Py's name of a setting that a tenant may have, by its flag, and by itself: what `GET /settings` shows can be put back. */
+const TENANT_NAMES = new Map([
+  ...LIVE.flatMap(({ flag, acapy }) => [flag, acapy].map((name) => [name, acapy] as const)),
+  ...Object.entries({ ...KEPT, ...VARIABLES }),
+]);
 
-/** A tenant's `extra_settings`, given by flag names or `ACAPY_*` variables, under the names of ACA-Py's records; unknown ones are passed over, as there. */
+/** A tenant's `extra_settings`, given by flag names, `ACAPY_*` variables or the names that `GET /settings` shows, under the names of ACA-Py's records; unknown ones are passed over, as there. */
 export function acapySettings(given: Readonly<Record<string, unknown>>): Record<string, string | number | boolean> {
   const out: Record<string, string | number | boolean> = {};
   for (const [name, value] of Object.entries(given)) {

@@ -220,6 +220,10 @@ test('PUT /settings changes what the agent does by itself, until the next start'
     [true, true, 'info'],
   );
   assert.deepEqual(await issuer.get('/settings'), changed.body);
+  // what is shown can be put back by the name that it is shown under
+  const back = await issuer.call('PUT', '/settings', { extra_settings: { 'debug.auto_accept_invites': true } });
+  assert.equal(back.body['debug.auto_accept_invites'], true);
+  await issuer.call('PUT', '/settings', { extra_settings: { 'debug.auto_accept_invites': false } });
   const made = await issuer.post('/out-of-band/create-invitation', { ...HANDSHAKE, use_public_did: true });
   await holder.post('/out-of-band/receive-invitation?auto_accept=true', made.invitation);
   await issuer.event('connections', (one) => one.invitation_msg_id === made.invi_msg_id && one.state === 'active', 'the accepted request');

@@ -94,8 +94,11 @@ export async function visit(browser: Browser, agent: Pick<TestAgent, 'admin' | '
   page.on('pageerror', (error) => problems.push(`error: ${error.message}`));
   page.on('console', (message) => {
     const text = message.text();
-    // a refused call is answered with its status, which the page shows
-    if (message.type() === 'error' && !/the server responded with a status of (?:4\d\d|502|503|504)/.test(text))
+    // a refused call is answered with its status, which the page shows; so is a socket of a session that is no more
+    if (
+      message.type() === 'error' &&
+      !/the server responded with a status of (?:4\d\d|502|503|504)|Unexpected response code: 40[13]|HTTP Authentication failed/.test(text)
+    )
       problems.push(`console: ${text}`);
   });
   page.on('dialog', (dialog) => {

@@ -99,7 +99,8 @@ export interface Loaded<T> {
   readonly data: T | undefined;
   readonly error: Error | undefined;
   readonly loading: boolean;
-  reload(): void;
+  /** Resolves when what was read is shown. */
+  reload(): Promise<void>;
 }
 
 const AGAIN_MS = 300;
@@ -111,9 +112,9 @@ export function useLoad<T>(read: () => Promise<T>, topics: readonly string[] = [
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const load = useCallback(() => {
     const own = ++turn.current;
-    read().then(
-      (data) => own === turn.current && show({ data, loading: false }),
-      (error: Error) => own === turn.current && show(({ data }) => ({ data, error, loading: false })),
+    return read().then(
+      (data) => void (own === turn.current && show({ data, loading: false })),
+      (error: Error) => void (own === turn.current && show(({ data }) => ({ data, error, loading: false }))),
     );
   }, deps);
   useEffect(() => {

@@ -15,9 +15,10 @@ function Settings(): VNode {
   const [changed, change] = useState<Readonly<Record<string, boolean>>>({});
   const submit = async (): Promise<void> => {
     await call('put_settings', { body: { extra_settings: changed } });
+    // until what was saved is read again, the page shows what was chosen
+    await loaded.reload();
     change({});
     tell(t('settings.saved'));
-    loaded.reload();
   };
   return h(
     Fragment,
