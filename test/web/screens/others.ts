@@ -104,9 +104,9 @@ screenTest('settings, events, operations, mediation, decisions: each is shown, a
   await page.getByLabel('Name', { exact: true }).fill('ask me');
   await page.getByLabel('Request for a connection').click();
   await page.getByRole('button', { name: 'Set this policy' }).click();
-  await page.getByText('ask me').first().waitFor();
+  await page.getByText('ask-me').first().waitFor();
   await checkScreen(visited);
-  await page.getByRole('button', { name: 'Remove the policy ask me' }).click();
+  await page.getByRole('button', { name: 'Remove the policy ask-me' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
   await page.getByText('There is no policy').waitFor();
   await visited.close();

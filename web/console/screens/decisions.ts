@@ -106,7 +106,9 @@ function Policies(): VNode {
   const [removing, remove] = useState('');
   const submit = async (): Promise<void> => {
     if (types.length === 0) throw new Error(t('policies.no-points'));
-    await call('put_agent_config_policies_name', { params: { name }, body: { value: { action }, scope: { types } } });
+    // a policy's name has no blanks
+    const named = name.trim().replace(/\s+/g, '-');
+    await call('put_agent_config_policies_name', { params: { name: named }, body: { value: { action }, scope: { types } } });
     setName('');
     tell(t('settings.saved'));
     loaded.reload();
