@@ -179,7 +179,7 @@ test('while the node is down an agent starts, is ready, connects and writes; an 
     const { credential_definition_state: state } = await faber.post('/anoncreds/credential-definition', tag);
     return state.state === 'finished';
   }, 'the definition');
-  assert.equal((await grace.call('GET', '/status/ledger')).body.ready, true);
+  await until(async () => (await grace.call('GET', '/status/ledger')).body?.ready, 'the ledger');
   assert.equal((await (await world.start('landless')).call('GET', '/status/ledger')).status, 404);
 });
 
