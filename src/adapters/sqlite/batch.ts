@@ -3,10 +3,15 @@ import { AppError } from '../../errors.ts';
 import { type NotificationDraft, notificationDraft } from '../store/shared.ts';
 import { sqliteError } from './file.ts';
 
+/** Pages beyond the largest size of the file for what removes rows: a full database that nothing can be removed from would stay full. */
+const RESERVE_PAGES = 64;
+
 /** One write of a batch. */
 interface Member {
   /** It may be lost with the machine's power: then what it ended runs again. */
   readonly repeatable: boolean;
+  /** It removes rows: where the file may not grow, it may by a little, for the traces of the removal. */
+  readonly frees: boolean;
   /** Runs inside the transaction; what it throws undoes this member alone. */
   write: () => void;
   /** Runs after the COMMIT, when the write is durable. */
@@ -20,7 +25,7 @@ export interface BatchWriter {
    * Queues a write for this turn's transaction; resolves when it is durable. With `repeatable` it is that against the end of the process, and against the loss of
    * power from the next durable commit on.
    */
-  write(write: () => void, committed?: (draft: NotificationDraft) => void, how?: { repeatable: boolean }): Promise<void>;
+  write(write: () => void, committed?: (draft: NotificationDraft) => void, how?: { repeatable?: boolean; frees?: boolean }): Promise<void>;
   /** Commits what is queued, now. */
   flush(): void;
   /** Refuses further writes. */
@@ -32,7 +37,7 @@ export interface BatchWriter {
  * Group commit: all writes of one event-loop turn run in one synchronous transaction, each in its own savepoint, and no result is visible before the COMMIT.
  * One fsync then serves the whole turn. A turn of nothing but repeatable writes needs none.
  */
-export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft) => void): BatchWriter {
+export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft) => void, maxPages?: number): BatchWriter {
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
@@ -71,8 +76,10 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
     counters.statements += 1;
     const errors: (AppError | undefined)[] = [];
     const repeatable = batch.every((member) => member.repeatable);
+    const reserved = maxPages !== undefined && batch.some((member) => member.frees);
     try {
       if (repeatable) db.exec('PRAGMA synchronous = NORMAL');
+      if (reserved) db.exec(`PRAGMA max_page_count = ${maxPages + RESERVE_PAGES}`);
       begin.run();
       for (const member of batch) errors.push(runMember(member));
       commit.run();
@@ -81,6 +88,7 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
       return;
     } finally {
       if (repeatable) db.exec('PRAGMA synchronous = FULL');
+      if (reserved) db.exec(`PRAGMA max_page_count = ${maxPages}`);
     }
     const draft = notificationDraft();
     for (const [i, member] of batch.entries()) {
@@ -103,11 +111,11 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
     end() {
       ended = true;
     },
-    write: (write, committed = () => undefined, { repeatable } = { repeatable: false }) =>
+    write: (write, committed = () => undefined, { repeatable = false, frees = false } = {}) =>
       new Promise<void>((resolve, reject) => {
         if (ended) return reject(new AppError('store-unavailable', 'The database is closed'));
         if (queue.length === 0) setImmediate(flush);
-        queue.push({ repeatable, write, committed, resolve, reject });
+        queue.push({ repeatable, frees, write, committed, resolve, reject });
       }),
   };
 }

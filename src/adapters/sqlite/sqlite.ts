@@ -116,10 +116,10 @@ function createDatabase(
   db: DatabaseSync,
   master: Uint8Array,
   unlock: () => void,
-  { path, report = () => undefined, damaged = () => undefined }: Pick<SqliteOptions, 'path' | 'report' | 'damaged'>,
+  { path, maxPageCount, report = () => undefined, damaged = () => undefined }: Omit<SqliteOptions, 'masterKey'>,
 ): Database {
   const board = notificationBoard(report);
-  const batch = batchWriter(db, board.publish);
+  const batch = batchWriter(db, board.publish, maxPageCount === undefined ? undefined : Math.trunc(maxPageCount));
   const held = holds();
   const lanes = laneWrites(db);
   const writeCommit = commitWriter(db, lanes, held);
@@ -156,6 +156,7 @@ function createDatabase(
         for (const callId of written?.callIds ?? []) draft.callIds.add(callId);
         for (const { box, waiting } of written?.boxes ?? []) draftWaiting(draft, tenant, box, waiting);
       },
+      { frees: (what.deletes?.length ?? 0) > 0 },
     );
   }
 
