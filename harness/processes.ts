@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** V8's bounds as the launcher has them; what stands in NODE_OPTIONS already comes later, and wins. */
-const HEAP = '--max-semi-space-size=2';
+const HEAP = '--max-semi-space-size=8';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** A program of the demo as a process of its own, that can be killed and started again. */

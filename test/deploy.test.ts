@@ -335,8 +335,8 @@ test('the image is pinned, takes no secret, and has the packages that the agent 
   assert.match(text, /npm ci --omit=dev --ignore-scripts .*&& node runtime\/prune\.ts/);
   assert.match(text, /--require-hashes/);
   // the same bound of V8 as the launcher's
-  assert.match(text, /NODE_OPTIONS=--max-semi-space-size=2 /);
-  assert.match(read('flexid'), /heap=--max-semi-space-size=2\n/);
+  assert.match(text, /NODE_OPTIONS=--max-semi-space-size=8 /);
+  assert.match(read('flexid'), /heap=--max-semi-space-size=8\n/);
   for (const variable of Object.keys(SECRETS)) assert.ok(!text.includes(variable), variable);
   for (const [, sources] of text.matchAll(/^COPY (?!--from)(.+) \S+$/gm))
     for (const source of sources!.split(' ')) {

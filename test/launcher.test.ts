@@ -113,7 +113,7 @@ test('V8 is bounded for an agent, more so for a small one, and not for other com
   writeFileSync(join(root, 'src/main.ts'), 'console.log(process.env.NODE_OPTIONS);');
   const small = '--max-semi-space-size=1 --max-old-space-size=96';
   for (const [env, args, options] of [
-    [{}, ['start'], '--max-semi-space-size=2'],
+    [{}, ['start'], '--max-semi-space-size=8'],
     [{}, ['start', 'mediator', '--profile', 'small'], small],
     [{}, ['start', '--profile=small', '--label', 'x'], small],
     [{ FLEXID_PROFILE: 'small' }, ['start'], small],
