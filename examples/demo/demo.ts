@@ -10,7 +10,7 @@ import { type Open, onStage } from '../lib/stage.ts';
 import { runConsoles } from './consoles.ts';
 import { pause } from './controller.ts';
 import { runEdges } from './edges.ts';
-import { integerColumn, PROTOCOLS, type Protocol, runFlow, type Step, type Table, type Watcher } from './flow.ts';
+import { integerColumn, PROTOCOLS, type Protocol, runFlow, stepsOn, type Table, type Watcher } from './flow.ts';
 import { runHub } from './hub.ts';
 import { runOwner } from './owner.ts';
 import { runRevocation } from './revoke.ts';
@@ -222,16 +222,7 @@ async function runVault({ store = 'sqlite' }: { store?: string }, folder: string
 /** Two wallets in terminals, an issuer, and their mail. @returns whether one of them has proved to the other what the issuer issued */
 async function runWallets(folder: string, keep: string | undefined, screen: Screen, open: Open): Promise<boolean> {
   const started = performance.now();
-  const step: Step = async (name, run) => {
-    screen.begin(name);
-    try {
-      const [value, made] = await run();
-      screen.line(name, made);
-      return value;
-    } catch (error) {
-      throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
-    }
-  };
+  const step = stepsOn({ begin: screen.begin, end: screen.line });
   const { right, facts } = await runEdges(folder, step, open);
   screen.table([
     ...facts.map(([name, fact]): [string, string] => [name, fact]),

@@ -47,6 +47,20 @@ export type Protocol = (typeof PROTOCOLS)[number];
 export type Controllers = Readonly<Record<Role, Controller>>;
 export type Step = <T>(name: string, run: () => Promise<[T, string]>) => Promise<T>;
 
+/** Steps that show when they begin and what they made. @throws Error of a step, with the step's name before it */
+export function stepsOn(shown: { begin(step: string): unknown; end(step: string, made: string): unknown }): Step {
+  return async (name, run) => {
+    await shown.begin(name);
+    try {
+      const [value, made] = await run();
+      shown.end(name, made);
+      return value;
+    } catch (error) {
+      throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+    }
+  };
+}
+
 /**
  * The main job: an issuer anchors what it needs on the ledger, a holder gets a credential per row and proves each to a verifier. Drives three agents by their
  * admin APIs and webhooks alone.
@@ -60,16 +74,7 @@ export async function runFlow(
   const number = integerColumn(table);
   const revealed = table.columns.find((column) => column !== number) ?? number;
   const floor = Math.min(...table.rows.map((row) => Number(row[number])));
-  const step: Step = async (name, run) => {
-    await watcher.begin(name);
-    try {
-      const [value, made] = await run();
-      watcher.end(name, made);
-      return value;
-    } catch (error) {
-      throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
-    }
-  };
+  const step = stepsOn(watcher);
 
   const prepared = await prepare(controllers, table.columns, step, protocol);
   const total = table.rows.length;

@@ -6,7 +6,7 @@ import { bringPackages } from '../../harness/packages.ts';
 import { answers, freePort, type Program, program } from '../../harness/processes.ts';
 import type { Open } from '../lib/stage.ts';
 import { type Body, type Controller, startWebhooks } from './controller.ts';
-import type { Watcher } from './flow.ts';
+import { stepsOn, type Watcher } from './flow.ts';
 
 const SERVICE = fileURLToPath(new URL('../music-service/', import.meta.url));
 const PLAYLIST = { kind: 'playlist', title: 'For a long train ride', songs: ['Autobahn', 'Marooned', 'Clair de lune'] };
@@ -28,12 +28,7 @@ interface Opened {
  * service's agent, the device, and the program that plays.
  */
 export async function runHub(folder: string, stores: StoreOf, watcher: Watcher, open: Open): Promise<Shared> {
-  const step = async <T>(name: string, run: () => Promise<[T, string]>): Promise<T> => {
-    await watcher.begin(name);
-    const [value, made] = await run();
-    watcher.end(name, made);
-    return value;
-  };
+  const step = stepsOn(watcher);
   await step('install the client of vaults', async () => [await bringPackages(SERVICE), '@digitalbazaar/edv-client and ezcap, from npm']);
   const hooks = await startWebhooks();
   await open(Promise.resolve({ stop: () => hooks.close() }));

@@ -1,5 +1,5 @@
 import type { Body } from './controller.ts';
-import { type Controllers, eachOf, integerColumn, issueOne, prepare, present, type Step, type Table, type Watcher } from './flow.ts';
+import { type Controllers, eachOf, integerColumn, issueOne, prepare, present, stepsOn, type Table, type Watcher } from './flow.ts';
 
 /** Credentials, and how many of them are revoked. */
 const CREDENTIALS = 100;
@@ -19,12 +19,7 @@ export async function runRevocation(controllers: Controllers, table: Table, watc
   const number = integerColumn(table);
   const revealed = table.columns.find((column) => column !== number) ?? number;
   const floor = Math.min(...table.rows.map((row) => Number(row[number])));
-  const step: Step = async (name, run) => {
-    await watcher.begin(name);
-    const [value, made] = await run();
-    watcher.end(name, made);
-    return value;
-  };
+  const step = stepsOn(watcher);
   const prepared = await prepare(controllers, table.columns, step, 'didexchange', true);
   const rows = Array.from({ length: CREDENTIALS }, (_none, index) => table.rows[index % table.rows.length]!);
   const issued: string[] = [];

@@ -1,16 +1,5 @@
 import { type Replicas, startLedger, startReplicas, type Tenant } from '../../harness/replicas.ts';
-import {
-  anchor,
-  connect,
-  eachOf,
-  integerColumn,
-  issueOne,
-  type Prepared,
-  presentOne,
-  type Step,
-  type Table,
-  type Watcher,
-} from './flow.ts';
+import { anchor, connect, eachOf, integerColumn, issueOne, type Prepared, presentOne, stepsOn, type Table, type Watcher } from './flow.ts';
 
 /** What each wallet does by itself. */
 const SETTINGS = {
@@ -48,16 +37,7 @@ export async function runTenants(table: Table, options: TenantsOptions, watcher:
   const revealed = table.columns.find((column) => column !== number) ?? number;
   const floor = Math.min(...table.rows.map((row) => Number(row[number])));
   const rowOf = (index: number): Readonly<Record<string, string>> => table.rows[index % table.rows.length]!;
-  const step: Step = async (name, run) => {
-    await watcher.begin(name);
-    try {
-      const [value, made] = await run();
-      watcher.end(name, made);
-      return value;
-    } catch (error) {
-      throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
-    }
-  };
+  const step = stepsOn(watcher);
   const each = (name: string, run: (index: number) => Promise<void>, label: string): Promise<void> =>
     step(name, async () => {
       let done = 0;

@@ -1,6 +1,6 @@
 import { type AgentOptions, type LedgerFacts, type Started, startAgent, startLedger } from '../../harness/network.ts';
 import { startWebhooks, type Webhooks } from '../demo/controller.ts';
-import type { Step } from '../demo/flow.ts';
+import { type Step, stepsOn } from '../demo/flow.ts';
 import type { Screen } from './screen.ts';
 import type { Open, Stage } from './stage.ts';
 
@@ -29,16 +29,7 @@ export function createKit({ folder, open }: Stage, screen: Pick<Screen, 'begin' 
     open,
     full,
     line: screen.line,
-    async step(name, run) {
-      screen.begin(name);
-      try {
-        const [value, made] = await run();
-        screen.line(name, made);
-        return value;
-      } catch (error) {
-        throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
-      }
-    },
+    step: stepsOn({ begin: screen.begin, end: screen.line }),
     ledger() {
       facts ??= kit.step('start the ledger', async () => {
         const made = await open(startLedger(folder).then((one) => ({ ...one, stop: () => one.program.stop() })));
