@@ -1,5 +1,10 @@
 import { compact, defineRecord, isoTime } from '../kernel/record.ts';
 
+/** Rows of one batch: each is a record, and all are written in one commit. */
+export const MAX_BATCH_ROWS = 2000;
+/** The column that names the holder's connection; without it each credential is offered by a link. */
+export const CONNECTION_COLUMN = 'connection_id';
+
 /** Credentials of one definition that are offered one after the other, each to a connection or by a link. */
 export interface CredentialBatchValue {
   [member: string]: unknown;

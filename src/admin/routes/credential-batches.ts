@@ -2,17 +2,15 @@ import { AppError } from '../../errors.ts';
 import { canonicalName } from '../../formats/anoncreds-values.ts';
 import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { batchRow, credentialBatch } from '../../records/credential-batch.ts';
+import { batchRow, CONNECTION_COLUMN, credentialBatch, MAX_BATCH_ROWS } from '../../records/credential-batch.ts';
 import { credentialExchange } from '../../records/credential-exchange.ts';
 import { csvOf, tableOf } from '../csv.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
-const MAX_ROWS = 2000;
 const MAX_COLUMNS = 126;
 const MAX_CELL = 20_000;
 const MAX_ERRORS = 200;
 const PAGE = 500;
-const CONNECTION = 'connection_id';
 
 /** An error of the input, by row (from 1 on, without the header) and column. */
 interface Fault {
@@ -57,16 +55,17 @@ async function faultsOf(
   const wanted = new Map(attributes.map((name) => [canonicalName(name), name]));
   const seen = new Set<string>();
   for (const column of columns) {
-    const name = column === CONNECTION ? column : canonicalName(column);
+    const name = column === CONNECTION_COLUMN ? column : canonicalName(column);
     if (seen.has(name)) faults.push({ column, error: 'the column stands twice' });
-    else if (column !== CONNECTION && !wanted.has(name)) faults.push({ column, error: 'the credential definition has no such attribute' });
+    else if (column !== CONNECTION_COLUMN && !wanted.has(name))
+      faults.push({ column, error: 'the credential definition has no such attribute' });
     seen.add(name);
   }
   for (const [name, attribute] of wanted) if (!seen.has(name)) faults.push({ column: attribute, error: 'the column is missing' });
-  const at = columns.indexOf(CONNECTION);
+  const at = columns.indexOf(CONNECTION_COLUMN);
   const unknown = at < 0 ? new Set() : await unknownOf(admin, tenant, [...new Set(rows.map((cells) => cells[at]!))]);
   for (const [i, cells] of rows.entries()) {
-    if (at >= 0 && unknown.has(cells[at])) faults.push({ row: i + 1, column: CONNECTION, error: 'there is no such connection' });
+    if (at >= 0 && unknown.has(cells[at])) faults.push({ row: i + 1, column: CONNECTION_COLUMN, error: 'there is no such connection' });
     for (const [nth, cell] of cells.entries())
       if (cell.length > MAX_CELL)
         faults.push({ row: i + 1, column: columns[nth]!, error: `the value is longer than ${MAX_CELL} characters` });
@@ -133,7 +132,7 @@ export const credentialBatchRoutes: readonly AdminRoute[] = [
         comment,
         check,
       } = body as { csv: string; cred_def_id: string; name?: string; comment?: string; check?: boolean };
-      const table = tableOf(csv, { rows: MAX_ROWS, columns: MAX_COLUMNS, cell: MAX_CELL });
+      const table = tableOf(csv, { rows: MAX_BATCH_ROWS, columns: MAX_COLUMNS, cell: MAX_CELL });
       const attributes = await attributesOf(admin, tenant, id);
       const errors = (await faultsOf(admin, tenant, table, attributes)) as unknown as JsonObject[];
       const { columns, rows } = table;

@@ -5,13 +5,17 @@ import { loadedRecord } from '../../kernel/record.ts';
 import Type from '../../kernel/type.ts';
 import type { WorkContext, WorkOps } from '../../kernel/work.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { type BatchRowValue, batchRow, batchRowId, type CredentialBatchValue, credentialBatch } from '../../records/credential-batch.ts';
+import {
+  type BatchRowValue,
+  batchRow,
+  batchRowId,
+  CONNECTION_COLUMN,
+  type CredentialBatchValue,
+  credentialBatch,
+  MAX_BATCH_ROWS,
+} from '../../records/credential-batch.ts';
 
-/** Rows of one batch: each is a record, and all are written in one commit. */
-export const MAX_ROWS = 2000;
 const ERASED_AT_ONCE = 500;
-/** The column that names the holder's connection; without it each credential is offered by a link. */
-export const CONNECTION_COLUMN = 'connection_id';
 const HANDSHAKE = ['https://didcomm.org/didexchange/1.1'];
 
 /** The outcome of a row. */
@@ -45,7 +49,7 @@ export const credentialBatches = defineProtocol<CredentialBatchValue>({
         cred_def_id: Type.String(),
         comment: Type.Optional(Type.String()),
         columns: Type.Array(Type.String()),
-        rows: Type.Array(Type.Array(Type.String()), { minItems: 1, maxItems: MAX_ROWS }),
+        rows: Type.Array(Type.Array(Type.String()), { minItems: 1, maxItems: MAX_BATCH_ROWS }),
       }),
       from: [NEW],
       step(ctx, { body: { rows, ...body } }) {
