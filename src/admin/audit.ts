@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { asAppError } from '../errors.ts';
 import { type AuditedCall, auditRow } from '../kernel/audit.ts';
 import { BoundedMap } from '../kernel/bounded-map.ts';
@@ -79,7 +79,9 @@ export function createAudit(admin: Admin, insecure: boolean): Audit {
   return {
     async run(op, caller, address, what, run) {
       const { tenant, token, sub } = caller;
-      const read = op.method === 'GET' ? [tenant, kindOf(caller), token, sub, address, op.operationId, what].join(' ') : undefined;
+      // a hash, since what is read may be as long as a URL
+      const named = [tenant, kindOf(caller), token, sub, address, op.operationId, what].join(' ');
+      const read = op.method === 'GET' ? createHash('sha256').update(named).digest('base64') : undefined;
       if (read !== undefined && (reads.get(read) ?? 0) > kernel.now() - SAME_READ_MS) return await run(admin);
       const audited: AuditedCall = {
         call: newId(),

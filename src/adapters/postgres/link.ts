@@ -148,8 +148,7 @@ export function openLink({ url, settings, sent }: LinkOptions): Link {
 const EMPTY_ARRAY = '{}';
 
 /**
- * The rows of one statement. A query of our own making spares the driver the copy of a configuration, and constants spare it the writing of empty arrays: together
- * a twentieth of what a message costs.
+ * The rows of one statement. A query of our own making spares the driver the copy of a configuration, and constants spare it the writing of empty arrays.
  */
 function rowsOf(client: pg.Client, { name, text, values = [] }: Statement): Promise<unknown[]> {
   return new Promise((resolve, reject) => {
