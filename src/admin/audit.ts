@@ -1,7 +1,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { BoundedMap } from '../bounded-map.ts';
 import { asAppError } from '../errors.ts';
 import { type AuditedCall, auditRow } from '../kernel/audit.ts';
-import { BoundedMap } from '../kernel/bounded-map.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Caller } from './auth.ts';
 import type { Operation } from './operations.ts';

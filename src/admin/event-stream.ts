@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import { BoundedMap } from '../kernel/bounded-map.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import { timeId } from '../kernel/ids.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Authority, Caller } from './auth.ts';

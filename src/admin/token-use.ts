@@ -1,4 +1,4 @@
-import { BoundedMap } from '../kernel/bounded-map.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import type { Caller } from './auth.ts';
 import type { Admin } from './route.ts';
 

@@ -1,4 +1,4 @@
-import { BoundedMap } from '../kernel/bounded-map.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import type { Kernel } from '../kernel/context.ts';
 import { newId } from '../kernel/ids.ts';
 import { eventOf } from '../kernel/jobs.ts';

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { verkeyBytes } from './encoding.ts';
 import { sodium } from './sodium.ts';
 
@@ -49,23 +50,19 @@ interface Entry {
 const MET = new Uint8Array(0);
 
 /**
- * Makes room in a map of `max` entries: out goes the oldest that was not used since it was last looked at (second chance). Using an entry then costs a flag, where
- * strict least-recently-used order would cost moving it.
+ * Second chance: the oldest entry that was not used since it was last looked at leaves. Using an entry then costs a flag, where strict least-recently-used order
+ * would cost moving it.
  */
-function makeRoom(entries: Map<string, Entry>, max: number, secret: boolean): void {
-  while (entries.size >= max) {
-    const [name, entry] = entries.entries().next().value!;
-    entries.delete(name);
-    if (entry.used) entries.set(name, { ...entry, used: false });
-    // A conversion is public, and may be in use further up the stack.
-    else if (secret) entry.key.fill(0);
-  }
-}
+const spared = (entry: Entry): boolean => {
+  const { used } = entry;
+  entry.used = false;
+  return used;
+};
 
 /** A cache of at most `max` conversions and `max` shared keys: about 300 bytes each, so 10,000 (the default) is some 6 MB. */
 export function keyCache(max = 10_000): KeyCache {
-  const keys = new Map<string, Entry>();
-  const shared = new Map<string, Entry>();
+  const keys = new BoundedMap<string, Entry>(max, { spared });
+  const shared = new BoundedMap<string, Entry>(max, { spared, evicted: ({ key }) => void key.fill(0) });
 
   return Object.freeze({
     x25519(verkey: string): Uint8Array {
@@ -76,7 +73,6 @@ export function keyCache(max = 10_000): KeyCache {
       }
       const key = new Uint8Array(32);
       sodium.crypto_sign_ed25519_pk_to_curve25519(key, verkeyBytes(verkey));
-      makeRoom(keys, max, false);
       keys.set(verkey, { key, used: false });
       return key;
     },
@@ -85,7 +81,6 @@ export function keyCache(max = 10_000): KeyCache {
       const name = `${own} ${peer}`;
       const known = shared.get(name);
       if (!known) {
-        makeRoom(shared, max, true);
         shared.set(name, { key: MET, used: false });
         return undefined;
       }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { AppError } from '../errors.ts';
 import type { DidDocument, Ledger, ResolvedDid } from '../ports/ledger.ts';
 import type { WebDocuments } from '../ports/web.ts';
@@ -39,18 +40,15 @@ const MAX_WEB = 256;
 
 /** One resolver for all methods: bounded cache, one request at a time for one DID, errors never cached. */
 export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000, now = Date.now }: ResolverOptions = {}): Resolver {
-  type Cache = Map<string, { answer: ResolvedDid; until: number }>;
-  const caches: { web: Cache; other: Cache } = { web: new Map(), other: new Map() };
-  const cacheOf = (did: string): [Cache, number] => (did.startsWith('did:web:') ? [caches.web, MAX_WEB] : [caches.other, max]);
+  type Cache = BoundedMap<string, { answer: ResolvedDid; until: number }>;
+  const caches: { web: Cache; other: Cache } = { web: new BoundedMap(MAX_WEB), other: new BoundedMap(max) };
+  const cacheOf = (did: string): Cache => (did.startsWith('did:web:') ? caches.web : caches.other);
   const flying = new Map<string, Promise<ResolvedDid>>();
   /** DIDs to be asked for past every cache, the ledger's own too. */
   const moved = new Set<string>();
 
   const keep = (did: string, answer: ResolvedDid, until: number): ResolvedDid => {
-    const [cache, max] = cacheOf(did);
-    cache.delete(did);
-    if (cache.size >= max) cache.delete(cache.keys().next().value ?? '');
-    cache.set(did, { answer, until });
+    cacheOf(did).set(did, { answer, until });
     return answer;
   };
 
@@ -77,7 +75,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
 
   return Object.freeze({
     invalidate(did: string): void {
-      cacheOf(did)[0].delete(did);
+      cacheOf(did).delete(did);
       if (moved.size >= MAX_MOVED) moved.clear();
       moved.add(did);
     },
@@ -86,7 +84,7 @@ export function resolver({ ledger, web, webOverHttp, max = 10_000, ttl = 30_000,
       const method = did.slice(4, did.indexOf(':', 4));
       const name = method === 'algo' ? parseDidAlgo(did).did : did;
       const options = { fresh: given.fresh === true || moved.has(name) };
-      const known = cacheOf(name)[0].get(name);
+      const known = cacheOf(name).get(name);
       if (known && known.until > now() && (!options.fresh || known.until === Number.POSITIVE_INFINITY))
         return keep(name, known.answer, known.until);
       if (method === 'key') return local(name, resolveDidKey(name));

@@ -1,5 +1,5 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { AppError } from '../errors.ts';
-import { BoundedMap } from '../kernel/bounded-map.ts';
 import { checkedAs } from '../kernel/json.ts';
 import type { WorkContext } from '../kernel/work.ts';
 import type {

@@ -1,9 +1,9 @@
+import { BoundedMap } from '../bounded-map.ts';
 import type { KeyPair } from '../didcomm/key-cache.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Database } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
-import { BoundedMap } from './bounded-map.ts';
 import type { Rules } from './decisions.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import { createKeyOwners, type KeyOwners } from './key-owners.ts';
@@ -84,7 +84,7 @@ const KEY_CACHE = 20_000;
 
 /** A key ring over the store; the least recently used pair goes first, and its secret is overwritten. */
 export function createKeyRing(db: Database): KeyRing {
-  const cache = new BoundedMap<string, KeyPair>(KEY_CACHE, (pair) => pair.secretKey.fill(0));
+  const cache = new BoundedMap<string, KeyPair>(KEY_CACHE, { evicted: (pair) => pair.secretKey.fill(0) });
   // a key that serves nothing any more, in whatever process that was decided, or all of a tenant's
   db.jobs.subscribe(({ invalidate }) => {
     for (const name of invalidate) {

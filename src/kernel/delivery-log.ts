@@ -1,4 +1,4 @@
-import { BoundedMap } from './bounded-map.ts';
+import { BoundedMap } from '../bounded-map.ts';
 
 /** One try to deliver an event to a webhook: no body, no header. */
 export interface DeliveryTry {

@@ -1,5 +1,5 @@
+import { BoundedMap } from '../bounded-map.ts';
 import type { Database, KeyOwner } from '../ports/store.ts';
-import { BoundedMap } from './bounded-map.ts';
 
 const KEY_OWNER_CACHE = 50_000;
 const PREFIX_2018 = '2018 ';

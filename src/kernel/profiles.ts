@@ -1,6 +1,6 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { Store } from '../ports/store.ts';
-import { BoundedMap } from './bounded-map.ts';
 import type { Profile } from './context.ts';
 import { type LoadedRecord, loadedRecord } from './record.ts';
 

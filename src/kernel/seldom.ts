@@ -1,4 +1,4 @@
-import { BoundedMap } from './bounded-map.ts';
+import { BoundedMap } from '../bounded-map.ts';
 
 /**
  * A rate limit for log lines: each name once in `ms`, so that a lasting failure fills no log.

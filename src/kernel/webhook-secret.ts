@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { BoundedMap } from '../bounded-map.ts';
 import { asAppError } from '../errors.ts';
 import type { Database } from '../ports/store.ts';
-import { BoundedMap } from './bounded-map.ts';
 
 /** Under this name the secret is among a tenant's keys: sealed, and the same for every process. */
 const NAME = 'webhook-secret';

@@ -1,4 +1,4 @@
-import { BoundedMap } from '../kernel/bounded-map.ts';
+import { BoundedMap } from '../bounded-map.ts';
 
 /** How many messages, and how many bytes of them, may be in flight on one socket. */
 export const WINDOW = 64;

@@ -1,5 +1,5 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { asAppError } from '../errors.ts';
-import { BoundedMap } from '../kernel/bounded-map.ts';
 import type { Kernel, Profile } from '../kernel/context.ts';
 import { commandJob, eventOf } from '../kernel/jobs.ts';
 import { checkedAs } from '../kernel/json.ts';

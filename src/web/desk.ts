@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FaceParts } from '../admin/face.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import { AppError, asAppError } from '../errors.ts';
-import { BoundedMap } from '../kernel/bounded-map.ts';
 import { checkedAs } from '../kernel/json.ts';
 import { validator } from '../kernel/schema.ts';
 import Type from '../kernel/type.ts';

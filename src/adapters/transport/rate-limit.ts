@@ -1,3 +1,5 @@
+import { BoundedMap } from '../../bounded-map.ts';
+
 /** Decides whether one more is allowed of someone, by name. */
 export interface RateLimit {
   take(name: string): boolean;
@@ -11,15 +13,13 @@ const MAX_NAMES = 10_000;
  */
 export function rateLimit(perSecond: number, now: () => number = performance.now.bind(performance)): RateLimit {
   const burst = perSecond * 2;
-  const buckets = new Map<string, { left: number; at: number }>();
+  const buckets = new BoundedMap<string, { left: number; at: number }>(MAX_NAMES);
   return {
     take(name) {
       if (perSecond === 0) return true;
       const time = now();
       const known = buckets.get(name);
       const left = known ? Math.min(burst, known.left + ((time - known.at) / 1000) * perSecond) : burst;
-      buckets.delete(name);
-      if (buckets.size >= MAX_NAMES) buckets.delete(buckets.keys().next().value!);
       buckets.set(name, { left: left >= 1 ? left - 1 : left, at: time });
       return left >= 1;
     },
