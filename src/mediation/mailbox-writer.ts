@@ -133,7 +133,8 @@ export function createMailboxWriter(kernel: Kernel): MailboxWriter {
     }
     const expires = kernel.now() + Math.min(life, most);
     const events = fresh.map(({ mailbox, recipient }) => forwarded(profile, tenant, mailbox, recipient));
-    const calls = await Promise.all(fresh.map(({ mailbox }) => callOf(tenant, mailbox)));
+    const callable = fresh.filter(({ mailbox }) => devices.get(deviceName(mailbox)) !== false);
+    const calls = callable.length === 0 ? [] : await Promise.all(callable.map(({ mailbox }) => callOf(tenant, mailbox)));
     const mail = fresh.map(({ id, mailbox, recipient, body }) => ({ id, mailbox, recipient, body, expires, limit }));
     try {
       await store.commit(tenant, {

@@ -223,14 +223,15 @@ function boundConnections(server: Server, { perAddress, maxConnections, trusted,
   });
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    response.once('close', () => {
+    // both come once: a listener that removes itself costs more
+    response.on('close', () => {
       release(request);
       move(socket, 'idle');
     });
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
     if (coding === undefined && Number(length ?? 0) === 0) return move(socket, 'working');
     begin(request);
-    request.once('end', () => {
+    request.on('end', () => {
       release(request);
       move(socket, 'working');
     });
