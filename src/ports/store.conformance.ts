@@ -318,6 +318,22 @@ function recordTests({ db, one, claim }: StoreKit): void {
       await assert.rejects(db.store.commit(B, { deletes: [{ category: 'connection', id: `${id}-99`, expect: 1 }] }), failsWith('conflict'));
     });
 
+    it('stay open for longer where their owner is there, and no shorter; a locked one is not opened by that', async () => {
+      const mine = randomUUID();
+      const until = Date.now() + 60_000;
+      await db.admin.ensureTenant(mine, 'mine', { walletKey: 'only mine', until });
+      await db.admin.keepOpen(mine, until - 30_000);
+      assert.equal(await db.admin.lockTenants(until - 1), 0);
+      await db.admin.keepOpen(mine, until + 60_000);
+      assert.equal(await db.admin.lockTenants(until + 1), 0);
+      assert.equal(await db.admin.lockTenants(until + 60_000), 1);
+      await assert.rejects(db.admin.keepOpen(mine, until + 120_000), failsWith('wallet-locked'));
+      await assert.rejects(db.store.load(mine, []), failsWith('wallet-locked'));
+      await assert.rejects(db.admin.keepOpen(A, until), failsWith('wallet-locked'), 'one that has no key of its owner');
+      await db.admin.eraseTenant(mine);
+      while ((await db.admin.sweepTenant(mine)) > 0);
+    });
+
     it('are opened by their owner for a time, where only the owner has the key, and wait while they are locked', async () => {
       const mine = randomUUID();
       const lock = (until: number, walletKey = 'only mine') => ({ walletKey, until });

@@ -104,13 +104,12 @@ export interface Jobs {
 
 /** Tenants and the life of the database. */
 export interface StoreAdmin extends Carrying {
-  /**
-   * Creates a tenant with a fresh data key, or does nothing when it exists. With `lock` its owner keeps the key to it: the data key is also sealed under `walletKey`,
-   * and under the master key only until a time (ms).
-   */
+  /** Creates a tenant with a fresh data key, or does nothing when it exists. With `lock` its owner keeps the key: it is sealed under that, and open until a time. */
   ensureTenant(tenant: string, name: string, lock?: TenantLock): Promise<void>;
   /** Opens a locked tenant until a time, whatever the former one was. @throws AppError `unauthorized` for another wallet key, `not-found` */
   unlockTenant(tenant: string, lock: TenantLock): Promise<void>;
+  /** Lets an open tenant whose owner keeps the key be open until a time (ms), where that is later than its own. @throws AppError `wallet-locked` where it is not open */
+  keepOpen(tenant: string, until: number): Promise<void>;
   /** Locks a tenant whose owner keeps the key, in every process: its wrapped key is gone until it is opened again. @throws AppError `not-found` for another */
   lockTenant(tenant: string): Promise<void>;
   /** Locks the tenants whose time is over: every call about them is `wallet-locked` then, and their lanes wait. How many. */

@@ -141,6 +141,7 @@ function createDatabase(options: PostgresOptions, master: Uint8Array, settings: 
   const admin: StoreAdmin = {
     ensureTenant: tenants.ensure,
     unlockTenant: tenants.unlock,
+    keepOpen: tenants.keepOpen,
     lockTenant: tenants.lock,
     lockTenants: tenants.lockEnded,
     eraseTenant: tenants.erase,

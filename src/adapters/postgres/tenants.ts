@@ -73,6 +73,14 @@ export function postgresTenants({ reader, master, from, board, isClosed }: Parts
     });
   }
 
+  async function keepOpen(id: string, until: number): Promise<void> {
+    const text = `UPDATE flexid.tenant SET open_until = GREATEST(open_until, $2::bigint)
+      WHERE id = $1 AND lock IS NOT NULL AND data_key <> '' AND open_until > flexid.now_ms() RETURNING id`;
+    if ((await reader().query({ name: 'tenant-keep-open', text, values: [id, until] })).length === 0) throw new AppError('wallet-locked');
+    cache.invalidate(id);
+    await announce((draft) => void draft.invalidate.add(id));
+  }
+
   async function lock(id: string): Promise<void> {
     const text = `UPDATE flexid.tenant SET data_key = '', open_until = NULL WHERE id = $1 AND lock IS NOT NULL RETURNING id`;
     const locked = await reader().query<{ id: string }>({ name: 'tenant-lock', text, values: [id] });
@@ -161,6 +169,7 @@ export function postgresTenants({ reader, master, from, board, isClosed }: Parts
     announce,
     ensure,
     unlock,
+    keepOpen,
     lock,
     lockEnded,
     erase,

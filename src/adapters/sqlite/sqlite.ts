@@ -184,6 +184,7 @@ function createDatabase(
   const admin: StoreAdmin = {
     ensureTenant: tenants.ensure,
     unlockTenant: tenants.unlock,
+    keepOpen: tenants.keepOpen,
     lockTenant: tenants.lock,
     lockTenants: tenants.lockEnded,
     eraseTenant: tenants.erase,

@@ -57,6 +57,9 @@ export function sqliteTenants({ db, master, batch, readNow }: Parts) {
     'INSERT INTO tenant (id, name, data_key, created, lock, open_until) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
   );
   const tenantUnlock = db.prepare('UPDATE tenant SET data_key = ?, open_until = ? WHERE n = ? AND lock IS NOT NULL');
+  const tenantKept = db.prepare(
+    "UPDATE tenant SET open_until = max(open_until, ?) WHERE id = ? AND lock IS NOT NULL AND data_key <> x'' AND open_until > ?",
+  );
   const tenantsOver = db.prepare('SELECT n, id FROM tenant WHERE open_until <= ? LIMIT 1000');
   const tenantLock = db.prepare("UPDATE tenant SET data_key = x'', open_until = NULL WHERE n = ?");
   const lanesAwake = db.prepare('UPDATE lane SET due = ? WHERE t = ? AND due >= ?');
@@ -101,6 +104,17 @@ export function sqliteTenants({ db, master, batch, readNow }: Parts) {
         for (const kind of JOB_KINDS) draft.kinds.add(kind);
       },
     );
+  }
+
+  async function keepOpen(tenant: string, until: number): Promise<void> {
+    let kept = false;
+    await batch.write(
+      () => {
+        kept = tenantKept.run(until, tenant, Date.now()).changes > 0;
+      },
+      () => cache.invalidate(tenant),
+    );
+    if (!kept) throw new AppError('wallet-locked');
   }
 
   async function lock(tenant: string): Promise<void> {
@@ -157,6 +171,7 @@ export function sqliteTenants({ db, master, batch, readNow }: Parts) {
     ids: (): string[] => (tenantIds.all() as { id: string }[]).map((row) => row.id),
     ensure,
     unlock,
+    keepOpen,
     lock,
     lockEnded,
     erase,
