@@ -78,7 +78,7 @@ test('every declared member of a query and of a body is read', () => {
     const files = [...own, ...own.flatMap(behind), ...(lists.length > 0 ? [...lists, 'src/admin/operations.ts'] : [])];
     if (files.some((file) => /from '[./]*\/times\.ts'/.test(sources.get(file)!))) files.push('src/admin/times.ts');
     // whoever waits for a record does so before the operation
-    if (op.watches !== undefined) files.push('src/admin/server.ts');
+    if (op.watches !== undefined) files.push('src/admin/perform.ts');
     for (const name of new Set(members)) {
       // what has the name of a format is handed to that
       if (FORMATS.some((format) => format.name === name)) continue;

@@ -1,8 +1,9 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { BoundedMap } from '../bounded-map.ts';
 import { asAppError } from '../errors.ts';
 import { type AuditedCall, auditRow } from '../kernel/audit.ts';
 import { newId } from '../kernel/ids.ts';
+import { sharedSecret } from '../kernel/shared-secret.ts';
 import type { Caller } from './auth.ts';
 import type { Operation } from './operations.ts';
 import type { Admin, Answer } from './route.ts';
@@ -39,21 +40,8 @@ export function createAudit(admin: Admin, insecure: boolean): Audit {
   let secret: Promise<Uint8Array> | undefined;
   const reads = new BoundedMap<string, number>(MAX_READS_KNOWN);
 
-  async function readSecret(): Promise<Uint8Array> {
-    for (;;) {
-      const found = await store.key(base, SECRET);
-      if (found) return found.secret;
-      try {
-        await store.commit(base, { keys: [{ kid: SECRET, type: SECRET, secret: randomBytes(32) }] });
-      } catch (error) {
-        // another process was first: its one counts
-        if (asAppError(error).code !== 'conflict') throw error;
-      }
-    }
-  }
-
   async function hashed(address: string): Promise<string> {
-    secret ??= readSecret().catch((error: unknown) => {
+    secret ??= sharedSecret(store, base, SECRET).catch((error: unknown) => {
       secret = undefined;
       throw error;
     });

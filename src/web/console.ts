@@ -1,24 +1,19 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { WebSocket } from 'ws';
+import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../admin/auth.ts';
 import type { AttachedFace, Face, FaceParts } from '../admin/face.ts';
 import type { Operation } from '../admin/operations.ts';
 import { AppError, asAppError } from '../errors.ts';
-import { pythonJson } from '../kernel/python-json.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
-import { type FrontEnd, frontEnd, SAFE_HEADERS } from './assets.ts';
 import { createDesk } from './desk.ts';
+import { BARE, checkPost, cookieOf, createSockets, foreign, isOwnPage, isTextMap, pathOf, send, servePages } from './pages.ts';
 import { mayCall } from './roles.ts';
-import { createSessions, endedName, LONGEST_MS, type Session, type Sessions } from './sessions.ts';
+import { createSessions, LONGEST_MS, type Session, type Sessions } from './sessions.ts';
 
 const PREFIX = '/console';
 /** The body of a call that holds no record. */
 const SMALL_BODY = 16 << 10;
-const MAX_SOCKETS = 20;
-/** How often it is looked whether the sessions of open sockets are over. */
-const LOOK_MS = 20_000;
 
 export interface ConsoleOptions {
   /** The operator's key; absent in insecure mode. */
@@ -26,40 +21,6 @@ export interface ConsoleOptions {
 }
 
 const unauthorized = (): AppError => new AppError('unauthorized', 'You are not signed in, or your session has ended');
-const foreign = (): AppError => new AppError('forbidden', 'Calls of the console come from its own page');
-
-/** The value of a cookie that is there once. Another host's page cannot set one with this prefix. */
-function cookieOf({ cookie = '' }: IncomingMessage['headers'], name: string): string | undefined {
-  const found = cookie
-    .split(';')
-    .map((part) => part.trim())
-    .filter((part) => part.startsWith(`${name}=`));
-  return found.length === 1 ? found[0]!.slice(name.length + 1) : undefined;
-}
-
-/** Whether a request is one of the console's own page: pages of other ports are of another origin, though cookies reach them. */
-function isOwnPage({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
-  const { host, origin } = headers;
-  const own = origin?.toLowerCase();
-  return host !== undefined && own !== undefined && [`http://${host}`, `https://${host}`].includes(own.replace(/\/$/, ''));
-}
-
-/** Refuses what only the console's own page may send: the origin, the type of the body, and a header that no form can set. @throws AppError `forbidden` */
-function checkPost(request: FastifyRequest): void {
-  const [type] = (request.headers['content-type'] ?? '').split(';', 1);
-  if (!isOwnPage(request) || type!.trim().toLowerCase() !== 'application/json' || typeof request.headers['x-csrf'] !== 'string')
-    throw foreign();
-}
-
-/** A path with its parameters put in, as a controller would call it. */
-const pathOf = ({ path }: Operation, params: Readonly<Record<string, string>>): string =>
-  path.replace(/\{([a-z_]+)(\*?)\}/g, (_all, name: string, rest) => {
-    const value = params[name] ?? '';
-    return rest ? value.split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value);
-  });
-
-const isTextMap = (value: unknown): value is Record<string, string> =>
-  typeof value === 'object' && value !== null && Object.values(value).every((one) => typeof one === 'string');
 
 /**
  * The console: pages on the admin port. A browser never holds a key or a token: it has a session, and each of its calls is one of the admin API's operations, run
@@ -72,7 +33,7 @@ export function openConsole({ apiKey }: ConsoleOptions): Face {
 function attach(parts: FaceParts, apiKey: string | undefined): AttachedFace {
   const { app, admin, authority } = parts;
   const sessions = createSessions(admin.kernel.db, admin.base);
-  const sockets = createSockets(parts, sessions);
+  const sockets = createSockets(admin.kernel, sessions);
   const admitted = new WeakMap<IncomingMessage, Session>();
   const key = createHash('sha256')
     .update(`console ${apiKey ?? ''}`)
@@ -97,7 +58,7 @@ function attach(parts: FaceParts, apiKey: string | undefined): AttachedFace {
   app.addHook('onRequest', async (request, reply) => {
     if (request.url === PREFIX || request.url.startsWith(`${PREFIX}/`)) reply.headers(BARE);
   });
-  servePages(parts);
+  servePages(app, 'console', PREFIX);
   serveSessions({ parts, sessions, key, sessionOf, checked });
   serveCalls({ parts, sessionOf, checked, apiKey });
   return {
@@ -113,36 +74,6 @@ function attach(parts: FaceParts, apiKey: string | undefined): AttachedFace {
     opened: (request, socket) => sockets.add(admitted.get(request)!, socket),
     close: () => sockets.close(),
   };
-}
-
-/** The headers of what is no page: nothing in it may run, and nothing is kept. */
-const BARE = { ...SAFE_HEADERS, 'content-security-policy': "default-src 'none'; frame-ancestors 'none'", 'cache-control': 'no-store' };
-
-const send = (reply: FastifyReply, answer: Json): FastifyReply => reply.type('application/json; charset=utf-8').send(pythonJson(answer));
-
-/** The page and its files. */
-function servePages({ app }: FaceParts): void {
-  let front: FrontEnd | undefined;
-  const files = (): FrontEnd => {
-    // at the first visit: who has no browser pays nothing
-    front ??= frontEnd('console', PREFIX);
-    return front;
-  };
-  app.get(PREFIX, async (_request, reply) => reply.redirect(`${PREFIX}/`));
-  app.get(`${PREFIX}/`, async (_request, reply) => {
-    const { page, policy } = files();
-    return reply.header('content-security-policy', policy).type('text/html; charset=utf-8').send(page);
-  });
-  app.get(`${PREFIX}/a/*`, async (request, reply) => {
-    const file = files().file((request.params as { '*': string })['*']);
-    if (!file) throw new AppError('not-found', 'There is no such file: the agent may have been replaced by another version');
-    const zipped = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
-    if (zipped) reply.header('content-encoding', 'gzip');
-    return reply
-      .headers({ 'cache-control': 'public, max-age=31536000, immutable', vary: 'accept-encoding' })
-      .type(file.type)
-      .send(zipped ? file.gzip : file.body);
-  });
 }
 
 interface Gate {
@@ -259,40 +190,4 @@ function serveCalls({ parts, sessionOf, checked, apiKey }: Gate & { apiKey: stri
       own.map(({ operationId, method, path, summary, tag }) => ({ id: operationId, method, path, summary, tag })),
     );
   });
-}
-
-/** The open sockets of sessions: they end with these, whichever process ended them. */
-function createSockets({ admin: { kernel } }: FaceParts, sessions: ReturnType<typeof createSessions>) {
-  const open = new Map<string, Set<WebSocket>>();
-  const end = (id: string): void => {
-    for (const socket of open.get(id) ?? []) socket.close(1008, 'the session has ended');
-  };
-  const unsubscribe = kernel.db.jobs.subscribe(({ invalidate }) => {
-    if (open.size === 0) return;
-    for (const id of open.keys()) if (invalidate.includes(endedName(id))) end(id);
-  });
-  async function look(): Promise<void> {
-    for (const id of [...open.keys()]) if (!(await sessions.isAlive(id))) end(id);
-  }
-  const timer = setInterval(() => {
-    look().catch((error: unknown) => kernel.log.warn({ err: error }, 'the sessions of open pages could not be read'));
-  }, LOOK_MS);
-  timer.unref();
-  return {
-    mayOpen({ id }: Session): void {
-      if ((open.get(id)?.size ?? 0) >= MAX_SOCKETS) throw new AppError('busy', `A session has ${MAX_SOCKETS} open pages at most`);
-    },
-    add({ id }: Session, socket: WebSocket): void {
-      const own = open.get(id) ?? new Set();
-      open.set(id, own.add(socket));
-      socket.on('close', () => {
-        own.delete(socket);
-        if (own.size === 0 && open.get(id) === own) open.delete(id);
-      });
-    },
-    close(): void {
-      unsubscribe();
-      clearInterval(timer);
-    },
-  };
 }

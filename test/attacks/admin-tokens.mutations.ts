@@ -29,7 +29,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A5-4',
     text: 'a call that waited for its turn is admitted again',
     mutation: {
-      file: 'src/admin/server.ts',
+      file: 'src/admin/perform.ts',
       from: '      await stillAdmitted();\n      return await handle();',
       to: '          return await handle();',
     },
@@ -37,7 +37,7 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A5-5',
     text: 'an answer goes to a token that is still valid',
-    mutation: { file: 'src/admin/server.ts', from: '    if (!op.endsToken) await stillAdmitted();\n', to: '' },
+    mutation: { file: 'src/admin/perform.ts', from: '    if (!op.endsToken) await stillAdmitted();\n', to: '' },
   },
   {
     id: 'A8',

@@ -1,6 +1,7 @@
 import type { Row } from '../rows/rows.ts';
 
 const CONSOLE = 'src/web/console.ts';
+const PAGES = 'src/web/pages.ts';
 const SESSIONS = 'src/web/sessions.ts';
 
 export const MUTATIONS: readonly Row[] = [
@@ -37,7 +38,7 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A60-6',
     text: 'a socket of the console is of its own page, and ends with the session',
     mutation: {
-      file: CONSOLE,
+      file: PAGES,
       from: "    for (const socket of open.get(id) ?? []) socket.close(1008, 'the session has ended');\n",
       to: '',
     },
@@ -59,6 +60,6 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A60-9',
     text: 'a session that is over is over',
-    mutation: { file: SESSIONS, from: 'Math.min(one.ends, one.seen + IDLE_MS) <= now()', to: 'one.ends <= now()' },
+    mutation: { file: SESSIONS, from: 'Math.min(one.ends, one.seen + kind.idleMs) <= now()', to: 'one.ends <= now()' },
   },
 ];

@@ -1,0 +1,63 @@
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
+import { JsonRefused, parseJson } from '../didcomm/safe-json.ts';
+import { AppError, asAppError } from '../errors.ts';
+import { PATIENCE } from '../ports/transport.ts';
+import type { Admin } from './route.ts';
+
+/** How long calls in hand may take to answer when the agent stops. */
+const CLOSE_MS = 3000;
+
+/** Schemas are checked by the operations: fastify's compilers are not even loaded. */
+const NO_COMPILERS: FastifyServerOptions['schemaController'] = {
+  // the type of the first asks for what Ajv makes
+  compilersFactory: { buildValidator: () => (() => () => true) as never, buildSerializer: () => () => (value) => JSON.stringify(value) },
+};
+
+export interface JsonServerOptions extends Pick<FastifyServerOptions, 'rewriteUrl'> {
+  readonly maxBytes: number;
+}
+
+/** A server whose bodies are JSON, bounded in size and depth before anything looks at them; errors are plain text `status: reason`, as ACA-Py's. */
+export function jsonServer(admin: Pick<Admin, 'kernel'>, { maxBytes, rewriteUrl }: JsonServerOptions): FastifyInstance {
+  const app = fastify({
+    bodyLimit: maxBytes,
+    http: PATIENCE,
+    requestTimeout: 60_000,
+    routerOptions: { maxParamLength: 4096 },
+    ...(rewriteUrl && { rewriteUrl }),
+    forceCloseConnections: 'idle',
+    schemaController: NO_COMPILERS,
+    frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, body.length === 0 ? {} : parseJson(body as Buffer, { maxBytes }));
+    } catch (error) {
+      done(new AppError('bad-json', `Request body is not valid JSON${error instanceof JsonRefused ? `: ${error.message}` : ''}`));
+    }
+  });
+  app.setErrorHandler((error: unknown, request, reply) => sendError(admin, error, request, reply));
+  app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found'));
+  return app;
+}
+
+/** Closes a server: calls under way have time to end, idle connections of clients have none. */
+export async function closeServer(app: FastifyInstance): Promise<void> {
+  const impatient = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
+  await app.close();
+  clearTimeout(impatient);
+}
+
+function sendError(admin: Pick<Admin, 'kernel'>, thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const status = (thrown as { statusCode?: number }).statusCode;
+  let error = asAppError(thrown);
+  if (!(thrown instanceof AppError) && status === 413) error = new AppError('too-large');
+  else if (!(thrown instanceof AppError) && status !== undefined && status < 500)
+    error = new AppError('bad-request', (thrown as Error).message);
+  if (error.code === 'internal') admin.kernel.log.error({ err: error.cause ?? thrown, path: request.routeOptions.url }, 'a call broke');
+  if (error.row.status === 429) reply.header('retry-after', '1');
+  // a header line takes no line break, and a text answer needs none
+  const text = error.message.replace(/[\r\n]+/g, ' ').slice(0, 2000);
+  return reply.code(error.row.status).type('text/plain; charset=utf-8').send(`${error.row.status}: ${text}`);
+}
