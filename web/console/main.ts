@@ -1,6 +1,7 @@
 import { currentSession, lastUsed, may, onSession, refreshSession, type SessionFacts, signOut } from '../lib/api.ts';
 import { Fragment, h, render, useEffect, useState, type VNode } from '../lib/h.ts';
-import { currentLanguage, LANGUAGES, type Language, loadLanguage, preferredLanguage, t, word } from '../lib/i18n.ts';
+import { currentLanguage, loadLanguage, preferredLanguage, t, word } from '../lib/i18n.ts';
+import { LanguageChoice } from '../lib/language.ts';
 import { startLive, useLiveState } from '../lib/live.ts';
 import { to, useFocusedHeading, usePlace } from '../lib/router.ts';
 import { Theirs } from '../lib/theirs.ts';
@@ -11,19 +12,6 @@ import { SCREENS } from './screens.ts';
 
 /** How long before its end a session warns. */
 const WARNING_MS = 2 * 60_000;
-
-function LanguageChoice({ onChange }: { onChange: () => void }): VNode {
-  const choose = (event: { currentTarget: { value: string } }): void => {
-    loadLanguage(event.currentTarget.value as Language, true).then(onChange, () => {});
-  };
-  return h(
-    'select',
-    { 'aria-label': t('language'), value: currentLanguage(), onChange: choose },
-    ...Object.entries(LANGUAGES).map(([code, name]) =>
-      h('option', { value: code, lang: code, selected: code === currentLanguage() }, name),
-    ),
-  );
-}
 
 /** Two minutes before a session ends: to stay, or to leave. */
 function EndWarning({ session }: { session: SessionFacts }): VNode | null {

@@ -5,10 +5,10 @@ export type Answer = any;
 
 export interface SessionFacts {
   readonly signed_in: boolean;
-  readonly insecure: boolean;
-  readonly multitenant: boolean;
-  readonly wallet_keys: boolean;
-  readonly version: string;
+  readonly insecure?: boolean;
+  readonly multitenant?: boolean;
+  readonly wallet_keys?: boolean;
+  readonly version?: string;
   readonly role?: string;
   readonly csrf?: string;
   /** Times by the server's clock, ms. */
@@ -18,6 +18,10 @@ export interface SessionFacts {
   readonly label?: string;
   readonly wallet_id?: string | null;
   readonly operations?: readonly string[];
+  /** Of the web wallet: who has its key, whether it has words, and whether signing up needs a code. */
+  readonly mode?: 'own' | 'kept';
+  readonly has_words?: boolean;
+  readonly code?: boolean;
 }
 
 /** An answer that is no success. Its text is for people. */
@@ -29,7 +33,7 @@ export class ApiError extends Error {
   }
 }
 
-let session: SessionFacts = { signed_in: false, insecure: false, multitenant: false, wallet_keys: false, version: '' };
+let session: SessionFacts = { signed_in: false };
 let used = 0;
 const listeners = new Set<() => void>();
 
@@ -44,7 +48,8 @@ export function onSession(listener: () => void): () => void {
   return () => void listeners.delete(listener);
 }
 
-function take(next: SessionFacts): SessionFacts {
+/** Takes what the server answers of a session. */
+export function take(next: SessionFacts): SessionFacts {
   const changed = next.signed_in !== session.signed_in || next.csrf !== session.csrf;
   session = next;
   used = Date.now();
@@ -55,7 +60,8 @@ function take(next: SessionFacts): SessionFacts {
 /** Whether this session may call an operation: what it may not is not shown. The server decides at the call. */
 export const may = (...operations: string[]): boolean => operations.every((one) => session.operations?.includes(one));
 
-async function request(path: string, body?: object): Promise<Answer> {
+/** A call of the page's server: a POST where there is a body. @throws ApiError */
+export async function request(path: string, body?: object): Promise<Answer> {
   let response: Response;
   try {
     response = await fetch(`${prefix()}${path}`, {

@@ -20,6 +20,10 @@ export interface Predicate {
 // biome-ignore lint/suspicious/noExplicitAny: a proof request or a presentation, as free as JSON
 type Json = any;
 
+/** The request of an exchange, of whichever format. */
+export const requestIn = ({ by_format: formats = {} }: Json): Json => Object.values(formats.pres_request ?? {})[0];
+export const presentationIn = ({ by_format: formats = {} }: Json): Json => Object.values(formats.pres ?? {})[0];
+
 /** The request of a form. Attributes are one group, so that they come from one credential. @param now seconds since 1970 */
 export function requestOf({ attributes, predicates, definition, stated, fresh }: Asked, name: string, now: number): Json {
   const restrictions = definition ? [{ cred_def_id: definition }] : [];

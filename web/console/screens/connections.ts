@@ -3,6 +3,7 @@ import { type ComponentChildren, Fragment, h, useState, type VNode } from '../..
 import { t, time, word } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { type LiveEvent, useLive, useLoad } from '../../lib/live.ts';
+import { pasted } from '../../lib/pasted.ts';
 import { Qr } from '../../lib/qr.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
@@ -155,20 +156,6 @@ export function Invitation({ made, onAnother, children }: { made: Answer; onAnot
     ),
     h(ForSupport, { record: made }),
   );
-}
-
-/** The input of `receive-invitation` from what was pasted: JSON, a link that holds it, or a short link. @throws Error in words for anything else */
-export function pasted(text: string): object {
-  const given = text.trim();
-  if (given.startsWith('{')) {
-    try {
-      return JSON.parse(given);
-    } catch {
-      throw new Error(t('receive.bad-json'));
-    }
-  }
-  if (/^[a-z][a-z0-9+.-]*:/i.test(given) && URL.canParse(given)) return { invitation_url: given };
-  throw new Error(t('receive.unknown'));
 }
 
 function Receive(): VNode {

@@ -1,14 +1,17 @@
 import { type Answer, call, may } from '../../lib/api.ts';
-import { type Definition, definition, nameOf, ownDefinitions } from '../../lib/definitions.ts';
+import { type Definition, nameOf, ownDefinitions } from '../../lib/definitions.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
+import { Attributes, Connection, DefinitionName, definitionOf } from '../../lib/held.ts';
 import { t, time } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
-import { PeerName, Theirs } from '../../lib/theirs.ts';
+import { Theirs } from '../../lib/theirs.ts';
 import { Button, Confirm, Empty, Facts, Form, ForSupport, Heading, SelectField, Shown, State, Tabs, TextField } from '../../lib/ui.ts';
 import { Invitation } from './connections.ts';
+
+export { Attributes, Connection, DefinitionName };
 
 const TOPICS = ['issue_credential_v2_0'];
 export const PREVIEW = 'issue-credential/2.0/credential-preview';
@@ -24,19 +27,6 @@ export const issue = screen({
     return h(All, null);
   },
 });
-
-/** The definition that an exchange is of, by whichever of its messages names it. */
-const definitionOf = ({ cred_ex_record: { by_format: formats = {} } }: Answer): string | undefined =>
-  Object.values(formats as Record<string, Answer>)
-    .flatMap((one) => Object.values(one) as Answer[])
-    .find((one) => one?.cred_def_id)?.cred_def_id;
-
-/** A definition's name, once it was read. */
-export function DefinitionName({ id }: { id: string | undefined }): VNode | null {
-  const { data } = useLoad(async () => (id === undefined ? undefined : await definition(id).catch(() => undefined)), [], [id]);
-  if (id === undefined) return null;
-  return data ? h(Theirs, { text: nameOf(data) }) : h('code', null, id.slice(-16));
-}
 
 function All(): VNode {
   return h(
@@ -74,17 +64,6 @@ function All(): VNode {
       ],
     }),
   );
-}
-
-/** A connection by its names, as a link to it. */
-export function Connection({ id }: { id: string | undefined }): VNode {
-  const { data } = useLoad(
-    async () => (id === undefined ? undefined : await call('get_connections_conn_id', { params: { conn_id: id } }).catch(() => undefined)),
-    [],
-    [id],
-  );
-  if (id === undefined) return h('span', null, t('issue.nobody'));
-  return h('a', { href: to('connections', ['one', id]) }, h(PeerName, { id, alias: data?.alias, label: data?.their_label }));
 }
 
 /** Active connections to choose from. */
@@ -201,10 +180,6 @@ function Making({ definitions, connections, connection, chosen }: MakingProps): 
     ),
   );
 }
-
-/** A credential as its holder sees it. */
-export const Attributes = ({ of }: { of: readonly { name: string; value: unknown }[] }): VNode =>
-  h(Facts, { of: of.map(({ name, value }) => [h(Theirs, { text: name }), h(Theirs, { text: value })] as const) });
 
 function One({ id }: { id: string }): VNode {
   const params = { cred_ex_id: id };

@@ -4,7 +4,7 @@ import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { t, time, word } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
-import { type Asked, askedBy, type Outcome, outcomes, type Predicate, requestOf } from '../../lib/proof.ts';
+import { type Asked, askedBy, type Outcome, outcomes, type Predicate, presentationIn, requestIn, requestOf } from '../../lib/proof.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
@@ -28,6 +28,8 @@ import {
 import { Invitation } from './connections.ts';
 import { activeConnections, Connection, DefinitionName } from './issue.ts';
 
+export { presentationIn, requestIn };
+
 const TOPICS = ['present_proof_v2_0'];
 const PREDICATES = ['>=', '>', '<=', '<'] as const;
 
@@ -42,10 +44,6 @@ export const verify = screen({
     return h(All, null);
   },
 });
-
-/** The request of an exchange, of whichever format. */
-export const requestIn = ({ by_format: formats = {} }: Answer): Answer => Object.values(formats.pres_request ?? {})[0];
-export const presentationIn = ({ by_format: formats = {} }: Answer): Answer => Object.values(formats.pres ?? {})[0];
 
 function All(): VNode {
   return h(
