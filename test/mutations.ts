@@ -32,7 +32,7 @@ export interface Outcome {
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 /** What the tests need of the project. */
 const COPIED = [
-  ...['src', 'edge', 'test', 'devnet', 'contracts', 'examples', 'harness', 'deploy', 'docs', 'bench', 'flexid', 'package.json'],
+  ...['src', 'web', 'edge', 'test', 'devnet', 'contracts', 'examples', 'harness', 'deploy', 'docs', 'bench', 'flexid', 'package.json'],
   ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'LICENSE'],
 ];
 /** What is large, and never written to. */

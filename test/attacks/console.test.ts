@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { mayCall, OF_WALLET, ROLES } from '../../src/web/roles.ts';
 import { createSessions, IDLE_MS, LONGEST_MS } from '../../src/web/sessions.ts';
-import { createWorld, type TestAgent } from '../support/agents.ts';
+import { createWorld, type TestAgent, until } from '../support/agents.ts';
 import { sessionCookie } from '../support/browser.ts';
 
 /** The console's server, by HTTP: who is let in, and what a session may do. */
@@ -219,9 +219,17 @@ test('[A60-6] a socket needs the session and the origin, and ends with the sessi
   assert.equal((await dial({ origin: agent.admin })).status, 401);
   const { socket, status } = await dial({ cookie: signed.cookie, origin: agent.admin });
   assert.equal(status, 101);
-  const closed = new Promise<number>((resolve) => socket.on('close', resolve));
+  let closed: number | undefined;
+  socket.on('close', (code) => {
+    closed = code;
+  });
   await send(agent, '/logout', signed);
-  assert.equal(await closed, 1008);
+  try {
+    await until(async () => closed !== undefined, 'the end of the socket');
+    assert.equal(closed, 1008);
+  } finally {
+    socket.terminate();
+  }
 });
 
 test("a wallet whose owner keeps the key is opened by id and key, and the session's token goes with the session", async () => {

@@ -23,11 +23,19 @@ test('a suspended wallet is refused, its sockets end and its mail waits; resumed
   await peer.event('connections', (one) => one.connection_id === toAlice && one.state === 'active', 'active');
   await until(async () => (await alice.get('/connections?state=active')).total === 1, 'the connection of the wallet');
   const socket = new WebSocket(`${host.admin.replace('http', 'ws')}/ws`, { headers: bearer(alice.token) });
-  const ended = new Promise<number>((resolve) => socket.on('close', resolve));
+  let ended: number | undefined;
+  socket.on('close', (code) => {
+    ended = code;
+  });
   await new Promise((resolve) => socket.once('message', resolve));
   const suspended = await host.post(`/multitenancy/wallet/${alice.id}/suspend`);
   assert.equal(suspended.suspended, true);
-  assert.equal(await ended, 1008);
+  try {
+    await until(async () => ended !== undefined, 'the end of the socket');
+    assert.equal(ended, 1008);
+  } finally {
+    socket.terminate();
+  }
   const refused = await alice.call('GET', '/connections');
   assert.deepEqual([refused.status, refused.text], [403, '403: The wallet is suspended: ask the operator of this agent']);
   const send = (content: string) => peer.post(`/connections/${toAlice}/send-message`, { content });
