@@ -33,10 +33,10 @@ const browser = once(async () => {
 const devnet = once(() => world.devnet());
 const agent = (name: string, flags: readonly string[], sponsor: boolean) =>
   once(async () => await world.start(name, { devnet: await devnet(), sponsor, flags }));
-const issuer = agent('issuer', ['--auto-ping-connection', '--auto-accept-requests'], true);
+const issuer = agent('issuer', ['--auto-ping-connection', '--auto-accept-requests', '--store-messages'], true);
 const holder = agent('holder', ['--auto-accept-invites', '--auto-accept-requests'], false);
 const agency = once(() =>
-  world.start('agency', { flags: ['--multitenant', '--jwt-secret', 'a secret of these tests', '--multitenant-admin'] }),
+  world.start('agency', { flags: ['--multitenant', '--jwt-secret', 'a secret of these tests', '--multitenant-admin', '--reservations'] }),
 );
 const stage: Stage = {
   browser,

@@ -1,5 +1,6 @@
 import type { Screen } from '../lib/screen.ts';
 import { audit } from './screens/audit.ts';
+import { batches } from './screens/batches.ts';
 import { connections } from './screens/connections.ts';
 import { credentials } from './screens/credentials.ts';
 import { decisions } from './screens/decisions.ts';
@@ -9,6 +10,7 @@ import { home } from './screens/home.ts';
 import { issue } from './screens/issue.ts';
 import { mediation } from './screens/mediation.ts';
 import { operations } from './screens/operations.ts';
+import { reservations } from './screens/reservations.ts';
 import { revocation } from './screens/revocation.ts';
 import { settings } from './screens/settings.ts';
 import { tenants } from './screens/tenants.ts';
@@ -20,10 +22,12 @@ export const SCREENS: readonly Screen[] = [
   connections,
   definitions,
   issue,
+  batches,
   verify,
   credentials,
   revocation,
   tenants,
+  reservations,
   decisions,
   mediation,
   events,

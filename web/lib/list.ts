@@ -18,14 +18,16 @@ interface ListProps {
   readonly columns: readonly Column<Answer>[];
   readonly id: (row: Answer) => string;
   readonly empty: VNode;
+  /** Whether the operation can answer the newest first. */
+  readonly order?: boolean;
   /** Rows that are shown of those that were read. */
   readonly only?: (row: Answer) => boolean;
 }
 
 /** A list of records, newest first, that follows the events. */
-export function List({ caption, operation, query = {}, topics, columns, id, empty, only }: ListProps): VNode {
+export function List({ caption, operation, query = {}, topics, columns, id, empty, only, order = true }: ListProps): VNode {
   const [limit, more] = useState(PAGE);
-  const read = (): Promise<Answer> => call(operation, { query: { ...query, limit, descending: true } });
+  const read = (): Promise<Answer> => call(operation, { query: { ...query, limit, ...(order && { descending: true }) } });
   const loaded = useLoad(read, topics, [operation, limit, JSON.stringify(query)]);
   return h(Shown<Answer>, {
     of: loaded,

@@ -40,7 +40,7 @@ export function Button({ onClick, kind, type = 'button', busy = false, label, ch
 interface FormProps {
   readonly onSubmit: () => unknown;
   readonly action: string;
-  readonly kind?: 'main' | 'danger';
+  readonly kind?: 'main' | 'danger' | 'plain';
   readonly children?: ComponentChildren;
 }
 
@@ -182,7 +182,8 @@ export function Chip({ mood, children }: { mood: Mood; children?: ComponentChild
   return h('span', { class: `chip ${mood}` }, h('span', { 'aria-hidden': true }, SIGNS[mood], ' '), h('span', null, children));
 }
 
-const GOOD = /^(?:active|completed|done|ready|finished|posted|granted|credential-issued|credential-acked|verified|closed)$/;
+const GOOD =
+  /^(?:active|completed|done|ready|finished|posted|granted|credential-issued|credential-acked|verified|closed|approved|checked-in)$/;
 const BAD = /abandoned|error|denied|refused|declined|failed|erasing|full$/;
 
 /** The state of a record. */

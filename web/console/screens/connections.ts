@@ -10,6 +10,7 @@ import { screen } from '../../lib/screen.ts';
 import { PeerName, Theirs } from '../../lib/theirs.ts';
 import { tell } from '../../lib/toast.ts';
 import { Button, Check, Confirm, CopyBox, Empty, Facts, Form, ForSupport, Heading, Shown, State, TextField } from '../../lib/ui.ts';
+import { Messages } from './messages.ts';
 
 const TOPICS = ['connections', 'out_of_band'];
 const HANDSHAKES = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/connections/1.0'];
@@ -251,7 +252,7 @@ function One({ id }: { id: string }): VNode {
             [t('column.changed'), h('time', { dateTime: record.updated_at }, time(record.updated_at))],
           ],
         }),
-        active && may('post_connections_conn_id_send_message') ? h(Message, { id }) : null,
+        h(Messages, { id, active }),
         h('h2', null, t('connection.events')),
         h(
           'ul',
@@ -286,41 +287,3 @@ const acceptInvitation = ({ connection_id, ...record }: Answer): Promise<Answer>
   call(isOld(record) ? 'post_connections_conn_id_accept_invitation' : 'post_didexchange_conn_id_accept_invitation', {
     params: { conn_id: connection_id },
   });
-
-/** What was written since the page was opened, and a line to write. */
-function Message({ id }: { id: string }): VNode {
-  const [text, setText] = useState('');
-  const [said, say] = useState<{ key: number; text: string; own: boolean }[]>([]);
-  const add = (content: string, own: boolean): void => say((before) => [...before, { key: before.length, text: content, own }].slice(-200));
-  useLive(['basicmessages'], (event) => {
-    if (event?.payload.connection_id === id) add(event!.payload.content, false);
-  });
-  const send = async (): Promise<void> => {
-    await call('post_connections_conn_id_send_message', { params: { conn_id: id }, body: { content: text } });
-    add(text, true);
-    setText('');
-  };
-  return h(
-    Fragment,
-    null,
-    h('h2', null, t('messages.title')),
-    h(
-      'ul',
-      { class: 'timeline', 'aria-live': 'polite' },
-      ...said.map((one) =>
-        h(
-          'li',
-          { key: one.key },
-          h('small', null, one.own ? t('messages.own') : t('messages.theirs')),
-          ' ',
-          h(Theirs, { text: one.text, longest: 4000 }),
-        ),
-      ),
-    ),
-    h(
-      Form,
-      { onSubmit: send, action: t('messages.send') },
-      h(TextField, { label: t('messages.text'), value: text, onInput: setText, required: true, max: 4000 }),
-    ),
-  );
-}

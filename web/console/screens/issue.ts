@@ -34,7 +34,12 @@ function All(): VNode {
     null,
     h(Heading, null, t('issue.title')),
     may('post_issue_credential_2_0_send_offer')
-      ? h('p', { class: 'actions' }, h('a', { class: 'button main', href: to('issue', ['new']) }, t('issue.new')))
+      ? h(
+          'p',
+          { class: 'actions' },
+          h('a', { class: 'button main', href: to('issue', ['new']) }, t('issue.new')),
+          may('post_credential_batches') ? h('a', { class: 'button', href: to('batches', ['new']) }, t('batches.new')) : null,
+        )
       : null,
     h(List, {
       caption: t('issue.title'),

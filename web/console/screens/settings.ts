@@ -5,9 +5,10 @@ import { useLoad } from '../../lib/live.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
 import { tell } from '../../lib/toast.ts';
-import { Button, Check, Confirm, CopyBox, Facts, Form, Heading, Shown } from '../../lib/ui.ts';
+import { Check, Facts, Form, Heading, Shown } from '../../lib/ui.ts';
+import { Webhooks } from './webhooks.ts';
 
-/** The wallet's settings, and the secret that signs its webhooks. */
+/** The wallet's settings, and its webhooks. */
 export const settings = screen({ path: 'settings', title: 'settings.title', needs: ['get_settings'], view: () => h(Settings, null) });
 
 function Settings(): VNode {
@@ -50,34 +51,6 @@ function Settings(): VNode {
         );
       },
     }),
-    may('post_webhooks_secret') ? h(Secret, null) : null,
-  );
-}
-
-function Secret(): VNode {
-  const [secret, show] = useState('');
-  const [renewing, renew] = useState(false);
-  const read = async (again: boolean): Promise<void> => show((await call('post_webhooks_secret', { body: { renew: again } })).secret);
-  return h(
-    Fragment,
-    null,
-    h('h2', null, t('webhooks.title')),
-    h('p', null, t('webhooks.secret.text')),
-    secret ? h(CopyBox, { label: t('webhooks.secret'), text: secret }) : null,
-    h(
-      'p',
-      { class: 'actions' },
-      secret ? null : h(Button, { onClick: () => read(false) }, t('webhooks.show')),
-      h(Button, { kind: 'danger', onClick: () => renew(true) }, t('webhooks.renew')),
-    ),
-    renewing
-      ? h(Confirm, {
-          title: t('webhooks.renew'),
-          text: t('webhooks.renew.text'),
-          action: t('webhooks.renew'),
-          onDo: () => read(true),
-          onClose: () => renew(false),
-        })
-      : null,
+    may('post_webhooks_secret') || may('get_webhooks_deliveries') ? h(Webhooks, null) : null,
   );
 }

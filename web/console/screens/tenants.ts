@@ -22,6 +22,7 @@ import {
   Table,
   TextField,
 } from '../../lib/ui.ts';
+import { Usage } from './quota.ts';
 
 /** Wallets of tenants: made, given tokens, locked and removed. */
 export const tenants = screen({
@@ -164,6 +165,7 @@ function One({ id }: { id: string }): VNode {
         token ? h(Token, { token }) : null,
         may('post_multitenancy_wallet_wallet_id_token') ? h(NewToken, { id, keeps, onToken: setToken }) : null,
         may('get_multitenancy_wallet_wallet_id_tokens') ? h(Tokens, { id, key: token }) : null,
+        may('get_multitenancy_wallet_wallet_id_usage') ? h(Usage, { id }) : null,
         h(
           'p',
           { class: 'actions' },
