@@ -40,6 +40,7 @@ export const LONG = [
   'test/flows/mediation-client.test.ts',
   'test/flows/memory.test.ts',
   'test/flows/owner.test.ts',
+  'test/flows/quick-starts.test.ts',
   'test/flows/revocation-proofs.test.ts',
   'test/flows/revocation.test.ts',
   'test/flows/traces.test.ts',
