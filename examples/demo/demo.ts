@@ -6,7 +6,7 @@ import { parse } from 'csv-parse/sync';
 import { type LedgerFacts, startNetwork } from '../../harness/network.ts';
 import { openDatabase, openStores } from '../../harness/stores.ts';
 import { createScreen, type Screen } from '../lib/screen.ts';
-import { type Open, onStage } from '../lib/stage.ts';
+import { type Open, onStage, withFolder } from '../lib/stage.ts';
 import { runConsoles } from './consoles.ts';
 import { pause } from './controller.ts';
 import { runEdges } from './edges.ts';
@@ -40,7 +40,7 @@ const HELP = `./flexid demo: an issuer, a holder and a verifier on a dev ledger,
   --hub             a playlist in an encrypted vault, and a music service that reads it while its owner's device is off, until that is ended
   --console         three agents and their consoles, for people with a browser, until Ctrl-C
   --revocable       with --replicas: the credentials can be revoked, and no two have one index
-  --keep DIR        leave stores and logs in DIR
+  --keep [DIR]      leave stores and logs in DIR, by default in a new folder
   --help            this text
 `;
 
@@ -71,7 +71,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   let external: External | undefined;
   try {
     ({ values } = parseArgs({
-      args: [...argv],
+      args: withFolder(argv),
       options: {
         input: { type: 'string' },
         rows: { type: 'string' },

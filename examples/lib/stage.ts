@@ -21,6 +21,11 @@ export function createStack(): { readonly open: Open; stop(): Promise<void> } {
   };
 }
 
+/** Arguments in which `--keep` alone, without a folder after it, has a new one. */
+export function withFolder(argv: readonly string[], make = (): string => mkdtempSync(join(tmpdir(), 'flexid-kept-'))): string[] {
+  return argv.flatMap((one, i) => (one === '--keep' && (argv[i + 1] ?? '--').startsWith('-') ? [one, make()] : [one]));
+}
+
 export interface Stage {
   /** For stores and logs. */
   readonly folder: string;
