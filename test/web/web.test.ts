@@ -3,3 +3,4 @@ import './screens/others.ts';
 import './screens/newcomer.ts';
 import './screens/batches.ts';
 import './screens/operator.ts';
+import './screens/pictures.ts';

@@ -50,6 +50,12 @@ function Shell({ session, onLanguage }: { session: SessionFacts; onLanguage: () 
   useEffect(() => {
     document.title = `${current ? t(current.title) : t('not-found')} – ${session.label ?? 'FlexID'}`;
   });
+  useEffect(() => {
+    // where the navigation is one row, the present place is in sight
+    const row = document.querySelector('nav.main ul');
+    if (row && row.scrollWidth > row.clientWidth)
+      row.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [current?.path]);
   const main = (): void => document.querySelector<HTMLElement>('main h1')?.focus();
   return h(
     Fragment,

@@ -184,7 +184,7 @@ export function Chip({ mood, children }: { mood: Mood; children?: ComponentChild
 
 const GOOD =
   /^(?:active|completed|done|ready|finished|posted|granted|credential-issued|credential-acked|verified|closed|approved|checked-in)$/;
-const BAD = /abandoned|error|denied|refused|declined|failed|erasing|full$/;
+const BAD = /abandoned|error|denied|refused|declined|failed|erasing|full|revoked|cancelled$/;
 
 /** The state of a record. */
 export const State = ({ state }: { state: string | undefined }): VNode =>
