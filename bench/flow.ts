@@ -1,21 +1,29 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { eachOf } from '../examples/demo/flow.ts';
+
 import { type AgentUnderTest, flowController, startInbox, type Way } from './controller.ts';
 import { startAgents } from './pair.ts';
-import { cpuSeconds, memoryMiB, printTable, writtenBytes } from './reference.ts';
-import { type Ground, type Pair, prepareGround, wholeFlow } from './whole-flow.ts';
+import { cpuSeconds, median, memoryMiB, printTable, threadSeconds, writtenBytes } from './reference.ts';
+import { type Ground, PARTS, type Pair, type Part, prepareGround, wholeFlow } from './whole-flow.ts';
 
 const WARM = 3;
-const HELP = `./flexid bench flow [--full] [--store sqlite] [--way webhooks]
+/** A server counts what a connection did when that was quiet for ten seconds. */
+const COUNTED_MS = 11_000;
+const HELP = `./flexid bench flow [--quick | --full] [--store sqlite] [--way webhooks]
 ./flexid bench flow --issuer URL --holder URL --pids N,N --definition ID [--keys KEY,KEY] [--webhooks-on PORT]
 
 The whole flow over the admin API: connection, credential of four attributes, presentation of one attribute and one predicate. CPU of each agent, memory, bytes
-written, commits, p50 and p95, at 1, 4 and 16 flows in flight (64 with --full), by a controller that takes webhooks and one that polls, on both stores.
+written, fsyncs or transactions, p50 and p95, at 1, 4 and 16 flows in flight (1 alone with --quick, 64 too with --full), by a controller that takes webhooks and
+one that polls, on both stores. With one in flight each part of a flow is measured by itself: CPU of the threads of the AnonCreds library, and of all others.
 
 The second form measures agents that run already, of any kind with ACA-Py's admin API. Both must accept, respond and store by themselves, keep their records,
 and send webhooks to http://127.0.0.1:PORT/issuer and /holder where --webhooks-on names a port; without it the controller polls.
 `;
+
+/** Of issuer and holder. */
+type Both = readonly [number, number];
 
 interface Measured {
   readonly store: string;
@@ -23,23 +31,60 @@ interface Measured {
   readonly inFlight: number;
   readonly flows: number;
   readonly perSecond: number;
-  /** For each flow: of issuer and holder. */
-  readonly cpuMs: readonly [number, number];
-  readonly writtenKB: readonly [number, number];
-  readonly commits?: readonly [number, number];
-  readonly residentMiB: readonly [number, number];
+  /** For each flow. */
+  readonly cpuMs: Both;
+  readonly writtenKB: Both;
+  /** Commits that waited for the disk, on SQLite; transactions, on a server. */
+  readonly syncs?: Both;
+  readonly residentMiB: Both;
   /** p50 and p95 of each part, ms. */
-  readonly parts: Readonly<Record<string, readonly [number, number]>>;
+  readonly parts: Readonly<Record<Part, Both>>;
   readonly calls: number;
+  /** Median for each part, of one flow at a time. */
+  readonly costs?: Readonly<Record<Part, { readonly ownMs: Both; readonly libraryMs: Both; readonly writtenKB: Both }>>;
 }
 
-/** What counts work that only a store knows: commits, and bytes where they are its server's. */
-type Counts = () => Promise<{ commits?: readonly number[]; bytes?: readonly number[] }>;
+/** Counts of what only a store knows: commits, and bytes where they are its server's. */
+type Counts = () => Promise<{ syncs?: readonly number[]; bytes?: readonly number[] }>;
 
 const quantile = (values: readonly number[], q: number): number => {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!;
 };
+
+/** What two agents have used so far, by the time of the library's threads and that of all others. */
+const used = (agents: readonly AgentUnderTest[]) =>
+  agents.map(({ pid }) => {
+    const { anoncreds = 0, ...others } = threadSeconds(pid);
+    return {
+      ownMs: 1000 * Object.values(others).reduce((a, b) => a + b, 0),
+      libraryMs: 1000 * anoncreds,
+      writtenKB: writtenBytes(pid) / 1000,
+    };
+  });
+
+/** Follows flows that run one at a time: the cost of each part. */
+function partCosts(agents: readonly AgentUnderTest[]) {
+  const kinds = ['ownMs', 'libraryMs', 'writtenKB'] as const;
+  const costs = PARTS.map(() => [] as ReturnType<typeof used>[]);
+  let last = used(agents);
+  return {
+    ended(part: Part): void {
+      const now = used(agents);
+      costs[PARTS.indexOf(part)]!.push(
+        now.map((one, i) => Object.fromEntries(kinds.map((kind) => [kind, one[kind] - last[i]![kind]])) as (typeof now)[0]),
+      );
+      last = now;
+    },
+    medians: (): NonNullable<Measured['costs']> => {
+      const of = (rows: ReturnType<typeof used>[], kind: (typeof kinds)[number]): Both =>
+        [0, 1].map((side) => median(rows.map((row) => row[side]![kind]))) as never;
+      return Object.fromEntries(
+        PARTS.map((part, i) => [part, Object.fromEntries(kinds.map((kind) => [kind, of(costs[i]!, kind)]))]),
+      ) as never;
+    },
+  };
+}
 
 async function measure(
   about: Pick<Measured, 'store' | 'way' | 'inFlight' | 'flows'>,
@@ -49,32 +94,38 @@ async function measure(
   counts: Counts,
 ): Promise<Measured> {
   const { flows, inFlight } = about;
-  const now = async () => ({
+  const now = () => ({
     cpu: agents.map(({ pid }) => cpuSeconds(pid) * 1000),
     bytes: agents.map(({ pid }) => writtenBytes(pid)),
     calls: pair.issuer.calls + pair.holder.calls,
     at: performance.now(),
-    counted: await counts(),
   });
   const times: Awaited<ReturnType<typeof wholeFlow>>[] = [];
-  const before = await now();
-  await eachOf(Array.from({ length: flows }), inFlight, async (_none, i) => void times.push(await wholeFlow(pair, ground, i)));
-  const after = await now();
+  const counted = await counts();
+  const before = now();
+  const costs = inFlight === 1 ? partCosts(agents) : undefined;
+  await eachOf(
+    Array.from({ length: flows }),
+    inFlight,
+    async (_none, i) => void times.push(await wholeFlow(pair, ground, i, costs?.ended)),
+  );
+  const after = now();
+  const { syncs, bytes } = await counts();
   const each = (b: readonly number[], a: readonly number[], unit = 1) => a.map((one, i) => (one - b[i]!) / flows / unit) as never;
-  const both = (name: keyof (typeof times)[0]): [number, number] => {
+  const both = (name: Part): Both => {
     const values = times.map((one) => one[name]);
     return [quantile(values, 0.5), quantile(values, 0.95)];
   };
-  const { commits, bytes } = after.counted;
   return {
     ...about,
     perSecond: (flows * 1000) / (after.at - before.at),
     cpuMs: each(before.cpu, after.cpu),
-    writtenKB: bytes ? each(before.counted.bytes!, bytes, 1000) : each(before.bytes, after.bytes, 1000),
-    commits: commits && each(before.counted.commits!, commits),
+    writtenKB: bytes ? each(counted.bytes!, bytes, 1000) : each(before.bytes, after.bytes, 1000),
+    syncs: syncs && each(counted.syncs!, syncs),
     residentMiB: agents.map(({ pid }) => memoryMiB(pid).all) as never,
     parts: { connection: both('connection'), issue: both('issue'), verify: both('verify') },
     calls: (after.calls - before.calls) / flows,
+    costs: costs?.medians(),
   };
 }
 
@@ -82,18 +133,22 @@ async function measure(
 async function serverCounts(urls: readonly string[]): Promise<{ counts: Counts; close(): Promise<void> }> {
   const clients = urls.map((connectionString) => new pg.Client({ connectionString }));
   for (const client of clients) await client.connect();
+  const read = async () => {
+    const syncs: number[] = [];
+    let bytes = 0;
+    for (const client of clients) {
+      const { rows } = await client.query(
+        'SELECT xact_commit::float8 AS commits, (SELECT wal_bytes::float8 FROM pg_stat_wal) AS bytes FROM pg_stat_database WHERE datname = current_database()',
+      );
+      syncs.push(rows[0].commits);
+      bytes = rows[0].bytes;
+    }
+    return { syncs, bytes: urls.map(() => bytes / urls.length) };
+  };
   return {
     async counts() {
-      const commits: number[] = [];
-      let bytes = 0;
-      for (const client of clients) {
-        const { rows } = await client.query(
-          'SELECT xact_commit::float8 AS commits, (SELECT wal_bytes::float8 FROM pg_stat_wal) AS bytes FROM pg_stat_database WHERE datname = current_database()',
-        );
-        commits.push(rows[0].commits);
-        bytes = rows[0].bytes;
-      }
-      return { commits, bytes: urls.map(() => bytes / urls.length) };
+      await pause(COUNTED_MS);
+      return await read();
     },
     async close() {
       await Promise.allSettled(clients.map((client) => client.end()));
@@ -106,8 +161,7 @@ async function measureOurs(store: string, way: Way, steps: readonly number[], ro
   const { issuer, holder, storeOf } = agents;
   const urls = [storeOf('issuer'), storeOf('holder')].filter((url) => url !== undefined);
   const server = urls.length > 0 ? await serverCounts(urls) : undefined;
-  // a batch of commits is one transaction, and one fsync
-  const own: Counts = async () => ({ commits: [(await issuer.conductor()).statements!, (await holder.conductor()).statements!] });
+  const own: Counts = async () => ({ syncs: [(await issuer.conductor()).synced!, (await holder.conductor()).synced!] });
   try {
     const pair = agents.controllers(way);
     const ground = await prepareGround(pair);
@@ -153,6 +207,7 @@ async function measureGiven(
 }
 
 const OPTIONS = {
+  quick: { type: 'boolean' },
   full: { type: 'boolean' },
   store: { type: 'string' },
   way: { type: 'string' },
@@ -165,26 +220,32 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** \`./flexid bench flow\`: see `HELP`. */
+/** `./flexid bench flow`: see `HELP`. */
 export async function run(args: readonly string[]): Promise<unknown> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
   if (values.help) {
     process.stdout.write(HELP);
     return [];
   }
-  const steps = [1, 4, 16, ...(values.full ? [64] : [])];
+  const steps = values.quick ? [1] : [1, 4, 16, ...(values.full ? [64] : [])];
   const rows: Measured[] = [];
   if (values.issuer) await measureGiven(values, steps, rows);
   else
     for (const store of values.store ? [values.store] : ['sqlite', 'postgres'])
       for (const way of values.way ? [values.way as Way] : (['webhooks', 'polls'] as const)) await measureOurs(store, way, steps, rows);
-  const two = ([a, b]: readonly [number, number]): string => `${a.toFixed(0)} / ${b.toFixed(0)}`;
+  printRows(rows);
+  return rows;
+}
+
+function printRows(rows: readonly Measured[]): void {
+  const two = ([a, b]: Both): string => `${a.toFixed(0)} / ${b.toFixed(0)}`;
   process.stdout.write(
-    'a flow: connection, issue, verify; issuer / holder, and p50 / p95 in ms; agents, ledger and controller share the machine\n',
+    'a flow: connection, issue, verify; issuer / holder, and p50 / p95 in ms; agents, ledger and controller share the machine\n' +
+      'fsyncs: commits that wait for the disk, on SQLite; transactions, idle ones too, on PostgreSQL\n',
   );
   printTable(
-    ['store', 'way', 'in flight', 'flows/s', 'CPU ms', 'kB written', 'commits', 'RSS MiB', 'calls', 'connection', 'issue', 'verify'],
-    rows.map(({ store, way, inFlight, perSecond, cpuMs, writtenKB, commits, residentMiB, calls, parts }) => [
+    ['store', 'way', 'in flight', 'flows/s', 'CPU ms', 'kB written', 'fsyncs', 'RSS MiB', 'calls', ...PARTS],
+    rows.map(({ store, way, inFlight, perSecond, cpuMs, writtenKB, syncs, residentMiB, calls, parts }) => [
       ...[
         store,
         way,
@@ -192,12 +253,20 @@ export async function run(args: readonly string[]): Promise<unknown> {
         perSecond,
         two(cpuMs),
         two(writtenKB),
-        commits ? two(commits) : '-',
+        syncs ? two(syncs) : '-',
         two(residentMiB),
         calls.toFixed(0),
       ],
-      ...[two(parts.connection!), two(parts.issue!), two(parts.verify!)],
+      ...PARTS.map((part) => two(parts[part])),
     ]),
   );
-  return rows;
+  process.stdout.write(
+    '\none in flight, the median of each part: CPU without the library, CPU of the library, kB written by the process\n',
+  );
+  printTable(
+    ['store', 'way', 'part', 'own ms', 'library ms', 'kB'],
+    rows.flatMap(({ store, way, costs }) =>
+      costs ? PARTS.map((part) => [store, way, part, two(costs[part].ownMs), two(costs[part].libraryMs), two(costs[part].writtenKB)]) : [],
+    ),
+  );
 }

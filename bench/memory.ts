@@ -47,7 +47,7 @@ async function afterFlows(agents: Agents, counts: readonly number[], rows: Row[]
   }
 }
 
-/** \`./flexid bench memory\`: see `HELP`. */
+/** `./flexid bench memory`: see `HELP`. */
 export async function run(args: readonly string[]): Promise<unknown> {
   const options = { full: { type: 'boolean' }, counts: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
   const { values } = parseArgs({ args: [...args], options });

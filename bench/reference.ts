@@ -7,6 +7,21 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** CPU seconds of a process by the names of its threads, those that live: finer than `cpuSeconds`. */
+export function threadSeconds(pid: number): Record<string, number> {
+  const seconds: Record<string, number> = {};
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const name = readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim();
+      const nanoseconds = Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+      seconds[name] = (seconds[name] ?? 0) + nanoseconds / 1e9;
+    } catch {
+      // it has ended since
+    }
+  }
+  return seconds;
+}
+
 /** CPU seconds of a PostgreSQL server: its postmaster, the processes that it has now, and those that ended. */
 export function serverCpuSeconds(postmaster: number): number {
   let ticks = 0;

@@ -96,15 +96,21 @@ export async function verify({ issuer, holder }: Pair, { credDefId }: Ground, co
   if (verified !== 'true') throw new Error(`a presentation was not verified: ${verified}`);
 }
 
-/** All three. @returns how long each took, in ms */
-export async function wholeFlow(pair: Pair, ground: Ground, n: number): Promise<{ connection: number; issue: number; verify: number }> {
-  const times = [performance.now()];
-  const { issuing } = await connect(pair);
-  times.push(performance.now());
-  const credential = await issue(pair, ground, issuing, n);
-  times.push(performance.now());
-  await verify(pair, ground, issuing, credential);
-  times.push(performance.now());
-  const [a, b, c, d] = times as [number, number, number, number];
-  return { connection: b - a, issue: c - b, verify: d - c };
+export const PARTS = ['connection', 'issue', 'verify'] as const;
+export type Part = (typeof PARTS)[number];
+
+/** All three. @param ended called at the end of each. @returns how long each took, in ms */
+export async function wholeFlow(pair: Pair, ground: Ground, n: number, ended?: (part: Part) => void): Promise<Record<Part, number>> {
+  const times = {} as Record<Part, number>;
+  const timed = async <T>(part: Part, run: () => Promise<T>): Promise<T> => {
+    const began = performance.now();
+    const value = await run();
+    times[part] = performance.now() - began;
+    ended?.(part);
+    return value;
+  };
+  const { issuing } = await timed('connection', () => connect(pair));
+  const credential = await timed('issue', () => issue(pair, ground, issuing, n));
+  await timed('verify', () => verify(pair, ground, issuing, credential));
+  return times;
 }

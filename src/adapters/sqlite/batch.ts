@@ -30,7 +30,8 @@ export interface BatchWriter {
   flush(): void;
   /** Refuses further writes. */
   end(): void;
-  readonly counters: { commits: number; statements: number; conflicts: number };
+  /** `transactions` are those of several commits, `synced` those of them that waited for the disk. */
+  readonly counters: { commits: number; statements: number; conflicts: number; transactions: number; synced: number };
 }
 
 /**
@@ -44,7 +45,7 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
   const savepoint = db.prepare('SAVEPOINT member');
   const release = db.prepare('RELEASE member');
   const undo = db.prepare('ROLLBACK TO member');
-  const counters = { commits: 0, statements: 0, conflicts: 0 };
+  const counters = { commits: 0, statements: 0, conflicts: 0, transactions: 0, synced: 0 };
   let queue: Member[] = [];
   let ended = false;
 
@@ -90,6 +91,8 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
       if (repeatable) db.exec('PRAGMA synchronous = FULL');
       if (reserved) db.exec(`PRAGMA max_page_count = ${maxPages}`);
     }
+    counters.transactions += 1;
+    if (!repeatable) counters.synced += 1;
     const draft = notificationDraft();
     for (const [i, member] of batch.entries()) {
       const error = errors[i];
