@@ -1,6 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { AppError } from './errors.ts';
+import { findOwnModules } from './own-modules.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
+
+// for all that is imported below; nothing is before
+findOwnModules(new URL('./', import.meta.url).href);
 
 const HELP = `FlexID Cloud Agent: verifiable credentials over DIDComm, anchored on Algorand
 

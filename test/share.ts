@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { findOwnModules } from '../src/own-modules.ts';
 
 /**
  * One of the processes that share the files of a run: it takes the next file that no other has, until there is none. Each file is a suite of its own, whose hooks
@@ -15,6 +16,8 @@ const { root, items, limitMs } = JSON.parse(readFileSync(join(folder, 'files.jso
   items: string[][];
   limitMs: number;
 };
+
+findOwnModules(new URL('../', import.meta.url).href);
 
 const take = (index: number): boolean => {
   try {
