@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { AppError } from './errors.ts';
+import { releaseMemory, whenIdle } from './idle-memory.ts';
 import { findOwnModules } from './own-modules.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
 
@@ -37,6 +38,7 @@ async function start(argv: readonly string[]): Promise<void> {
   const { startAgent } = app;
   const agent = await startAgent(config, shown, log);
   log.info({ admin: agent.adminPort, inbound: agent.inboundPort, label: config.label }, 'the agent is ready');
+  whenIdle(releaseMemory);
   const signal = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
   });
