@@ -7,9 +7,9 @@ import { memoryMiB, printTable } from './reference.ts';
 import { prepareGround, wholeFlow } from './whole-flow.ts';
 
 const IN_FLIGHT = 8;
-/** Threads that make keys end after 10 s without work. */
+/** Threads that make keys end after 10 s without work, and an idle process gives its reserve back after 5. */
 const QUIET_MS = 15_000;
-const HELP = `./flexid bench memory [--full]
+const HELP = `./flexid bench memory [--full | --counts 30,100]
 
 Resident memory of an agent on SQLite: idle without a ledger, idle with ledger and DID, and of issuer and holder after 100 and 1,000 whole flows (connection,
 issue, verify), ${IN_FLIGHT} in flight; with --full after 5,000 too. Some minutes; with --full half an hour.
@@ -32,7 +32,7 @@ async function rowOf(agent: string, when: string, { admin, key, pid }: BenchAgen
   return { agent, when, ...memory, heap: Number(/^nodejs_heap_used_bytes (\d+)/m.exec(metrics)?.[1]) / (1 << 20) };
 }
 
-/** The larger of two agents after so many flows: as they are at once, and when nothing was asked of them for a while. */
+/** Both agents after so many flows: as they are at once, and when nothing was asked of them for a while. */
 async function afterFlows(agents: Agents, counts: readonly number[], rows: Row[]): Promise<void> {
   const pair = agents.controllers('webhooks');
   const ground = await prepareGround(pair);
@@ -44,6 +44,8 @@ async function afterFlows(agents: Agents, counts: readonly number[], rows: Row[]
     await eachOf(Array.from({ length: count - first }), IN_FLIGHT, async (_none, i) => void (await wholeFlow(pair, ground, first + i)));
     done = count;
     for (const side of ['issuer', 'holder'] as const) rows.push(await rowOf(side, `after ${count} flows`, agents[side]));
+    await pause(QUIET_MS);
+    for (const side of ['issuer', 'holder'] as const) rows.push(await rowOf(side, `after ${count} flows, idle`, agents[side]));
   }
 }
 
