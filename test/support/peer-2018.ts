@@ -473,8 +473,8 @@ export async function startPeer2018(options: PeerOptions = {}) {
     },
 
     /** Waits for the acknowledgement. @throws PeerRefused */
-    async acknowledged(link: Link, ms?: number): Promise<void> {
-      const { text } = await peer.received(link, 'connection_acknowledgement', ms);
+    async acknowledged(link: Link): Promise<void> {
+      const { text } = await peer.received(link, 'connection_acknowledgement');
       demand(text === (hears === 'spec' ? '"success"' : '"Success"'), `the acknowledgement says ${text}`);
     },
 
