@@ -334,6 +334,9 @@ test('the image is pinned, takes no secret, and has the packages that the agent 
   }
   assert.match(text, /npm ci --omit=dev --ignore-scripts .*&& node runtime\/prune\.ts/);
   assert.match(text, /--require-hashes/);
+  const [, warmed] = /for \(const file of \[([^\]]+)\]\)/.exec(text)!;
+  for (const [, file] of warmed!.matchAll(/'([^']+)'/g)) assert.ok(existsSync(join(ROOT, 'src', `${file}.ts`)), file);
+  assert.equal(text.match(/^USER .*$/gm)?.at(-1), text.match(/^USER .*$/m)?.[0]);
   // the same bound of V8 as the launcher's
   assert.match(text, /NODE_OPTIONS=--max-semi-space-size=8 /);
   assert.match(read('flexid'), /heap=--max-semi-space-size=8\n/);
