@@ -26,7 +26,12 @@ async function draw(browser: Browser, agent: TestAgent, name: string, places: re
     for (const place of places) {
       await visited.go(place);
       await settled(visited.page);
-      const picture = await visited.page.screenshot({ fullPage: true, animations: 'disabled', mask: [visited.page.locator('time')], maskColor: '#999' });
+      const picture = await visited.page.screenshot({
+        fullPage: true,
+        animations: 'disabled',
+        mask: [visited.page.locator('time')],
+        maskColor: '#999',
+      });
       writeFileSync(join(FOLDER!, `${name}-${place.replace(/\/one\/.*/, '-one').replaceAll('/', '-') || 'sign-in'}-${look}.png`), picture);
     }
     await visited.close();

@@ -157,7 +157,9 @@ function One({ id }: { id: string }): VNode {
             [t('tenants.keeps'), word('key-management', record.key_management_mode)],
             [
               t('tenants.webhook'),
-              record.settings?.['wallet.webhook_urls']?.length > 0 ? h(Theirs, { text: record.settings['wallet.webhook_urls'].join(', ') }) : null,
+              record.settings?.['wallet.webhook_urls']?.length > 0
+                ? h(Theirs, { text: record.settings['wallet.webhook_urls'].join(', ') })
+                : null,
             ],
             [t('column.made'), h('time', { dateTime: record.created_at }, time(record.created_at))],
           ],
