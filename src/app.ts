@@ -130,6 +130,11 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     call: (protocol, command, given, key) => calls.callFromWork(tenant, protocol, command, given, key),
     tails: (reference) => tails.service.file(tenant, reference),
     publishTails: (bytes) => tails.service.publish(tenant, bytes),
+    blobs: {
+      put: (name, bytes) => db.blobs.put(tenant, name, bytes),
+      read: (name) => db.blobs.read(tenant, name),
+      remove: (name) => db.blobs.remove(tenant, name),
+    },
   });
   const engine = createEngine(kernel, createRelay);
   const calls = createCalls(kernel, engine, parts.ops, work);

@@ -10,6 +10,7 @@ import type { CredentialFormat } from './kernel/format.ts';
 import { didcommV1 } from './message-formats/didcomm-v1.ts';
 import { actionMenu } from './protocols/action-menu.ts';
 import { agency } from './protocols/agency/agency.ts';
+import { walletBackups } from './protocols/agency/wallet-backup.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { agentConfigProtocol } from './protocols/configuration/agent-config.ts';
 import { decisions } from './protocols/configuration/decisions.ts';
@@ -91,6 +92,7 @@ export const PROTOCOLS = [
   drpc,
   coordinateMediation,
   agency,
+  walletBackups,
   routing,
   messagePickup1,
   messagePickup2,

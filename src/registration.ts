@@ -13,6 +13,7 @@ import type { PublicRoute } from './kernel/public-route.ts';
 import { createRegistry, type Registry } from './kernel/registry.ts';
 import { ownWork, type WorkOps } from './kernel/work.ts';
 import { loadPlugin } from './plugins.ts';
+import { backupWork } from './protocols/agency/backup-work.ts';
 import { batchWork } from './protocols/credentials/batch.ts';
 import { endorsementWork } from './protocols/endorsement/work.ts';
 import { ownerWork } from './protocols/owner/work.ts';
@@ -62,6 +63,7 @@ export async function registered(config: Config, more: readonly PublicRoute[] = 
       ...endorsementWork,
       ...ownerWork,
       ...batchWork,
+      ...backupWork,
     };
     return { plugins, registry, publicRoutes, paths, ops: mergedWork(own, plugins) };
   });

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, diffieHellman, generateK
 import { entropyToMnemonic, generateMnemonic, mnemonicToEntropy, validateMnemonic } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { fromBase58, toBase58, verkeyToDidKey } from '../didcomm/encoding.ts';
-import { newKeyPair } from '../didcomm/keys.ts';
+import { newKeyPair, signBytes } from '../didcomm/keys.ts';
 import { AppError } from '../errors.ts';
 
 /** The keys of backups, all of them from 24 words (BIP-39, 256 bits of entropy) by HKDF-SHA256 (RFC 5869). */
@@ -71,6 +71,10 @@ export function keysOfEntropy(entropy: Uint8Array): RecoveryKeys {
     index: derived('index'),
   };
 }
+
+/** A signature by the controller of backups, in base64url. */
+export const signedBy = ({ controller }: RecoveryKeys, text: string): string =>
+  Buffer.from(signBytes(Buffer.from(text), newKeyPair(controller.seed))).toString('base64url');
 
 /** The public key of `recoveryKeys` as a JWK. @throws AppError `bad-request` for what is none */
 export function recoveryJwk(publicKey: string): RecoveryJwk {

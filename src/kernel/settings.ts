@@ -76,6 +76,9 @@ export interface Settings {
   readonly agency?: boolean;
   /** How many messages a cloud agent may send through this agency in a day; default 10,000. */
   readonly agencyRelays?: number;
+  /** The bounds of the backups of a cloud agent: bytes of all of them, and how many of one wallet stay. */
+  readonly agencyBackupBytes?: number;
+  readonly agencyBackupGenerations?: number;
   /** The cloud agent that this agent has at an agency: where peers of the 2018 Agent Protocol write to. */
   readonly cloudAgent?: CloudAgent;
   /** Mail goes out through the agency. */

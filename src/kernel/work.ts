@@ -30,6 +30,12 @@ export interface WorkContext {
    * @throws AppError of the call, with a controller's text; `unfinished` while something of it is open: the work is tried again
    */
   call(protocol: string, command: string, given: WorkCall, key: string): Promise<JsonObject>;
+  /** Large values of this tenant. Each name is written by one job alone, so that a repetition writes the same bytes. */
+  readonly blobs: {
+    put(name: string, bytes: Uint8Array): Promise<void>;
+    read(name: string): Promise<Uint8Array | undefined>;
+    remove(name: string): Promise<void>;
+  };
   /** Has a new tails file served: `Tails.publish` of this tenant. */
   publishTails(bytes: Uint8Array): Promise<{ hash: string; location: string }>;
 }

@@ -713,6 +713,21 @@ const ROWS: readonly Row[] = [
     tags: { thread: 't1', thread_id: 't1' },
   },
   {
+    category: 'backup_transfer',
+    record: {
+      id: 't1',
+      state: 'answered',
+      role: 'owner',
+      connection: 'c1',
+      value: { thread_id: 'thread', asked: 'stored', answer: { generation: 1, part: 1 } },
+    },
+    view: {
+      ...{ transfer_id: 't1', state: 'answered', created_at: TIME, updated_at: TIME },
+      ...{ connection_id: 'c1', answer: { generation: 1, part: 1 } },
+    },
+    tags: { thread: 'thread' },
+  },
+  {
     category: 'recovery_share',
     record: {
       id: 's1',
@@ -770,6 +785,10 @@ const ROWS: readonly Row[] = [
         devices: [{ connection: 'c1', label: 'phone', added: AT }],
         codes: [{ hash: 'H', expires: AT }],
         routes: 3,
+        backups: {
+          ...{ controllers: ['did:key:z6Mk'], uploads: [] },
+          kept: [{ controller: 'SECRET', generation: 1, upload: 'SECRET', parts: 1, bytes: 7, sha256: 'SECRET', stored: AT }],
+        },
         retention: 24 * 3600_000,
         no2018: true,
         relayed: { day: 1, messages: 2 },
@@ -783,8 +802,10 @@ const ROWS: readonly Row[] = [
       relayed_today: 2,
       retention_days: 1,
       legacy: false,
+      backups: 1,
+      backup_bytes: 7,
     },
-    tags: { device: ['c1'], code: ['H'] },
+    tags: { device: ['c1'], code: ['H'], backup: ['did:key:z6Mk'] },
   },
   {
     category: 'edge_device',

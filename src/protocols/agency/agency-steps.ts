@@ -7,6 +7,7 @@ import { loadedRecord } from '../../kernel/record.ts';
 import { deviceName, edgeDeviceId, fellowsName } from '../../mediation/names.ts';
 import type { StoredRecord } from '../../ports/store.ts';
 import { agencyRoute } from '../../records/agency-route.ts';
+import { backupTransfer } from '../../records/backup-transfer.ts';
 import { type CloudAgentValue, cloudAgent, DAY_MS } from '../../records/cloud-agent.ts';
 import { connection } from '../../records/connection.ts';
 import { type DeviceValue, device } from '../../records/device.ts';
@@ -20,6 +21,8 @@ const MAX_ROUTES = 10_000;
 const MAX_DEVICES = 16;
 const MAX_CODES = 10;
 const CODE_MS = 3600_000;
+/** The time, in ms, for which backups stay when the last device has left. */
+const BACKUP_LIFE_MS = 90 * DAY_MS;
 /** The time for which a message is tried, in ms. */
 const RELAY_MS = DAY_MS;
 const KINDS: ReadonlySet<string> = new Set(['offer-nonce', 'request-nonce', 'did', 'custom']);
@@ -315,18 +318,32 @@ export function left(ctx: Ctx, { body }: CommandInput<{ connection: string }>): 
   const record = ctx.record && { remove: true };
   const invalidate = [fellowsName(body.connection), ...(ctx.record?.role === 'edge' ? [ctx.tenant] : [])];
   if (!cloud) return { record, invalidate, next: ctx.record?.role === 'edge' ? [purging(ctx.record.id, { edge: body.connection })] : [] };
-  const devices = cloudAgent.of(cloud).value.devices.filter((one) => one.connection !== body.connection);
+  const { devices: all, backups } = cloudAgent.of(cloud).value;
+  const devices = all.filter((one) => one.connection !== body.connection);
   if (devices.length > 0) {
     const changes = cloudChanged(cloud, { devices });
     return { record, others: changes.others, invalidate: [...invalidate, ...changes.invalidate] };
   }
+  const purge = purging(edgeDeviceId('agency', body.connection), { cloud: cloud.id });
+  // a thief ends the connection, too: the words still open the backups for a while
+  if (backups && backups.kept.length + backups.uploads.length > 0)
+    return { record, others: cloudChanged(cloud, { devices, routes: 0 }).others, invalidate, next: [purge, forgetting(ctx, cloud.id)] };
   return {
     record,
     others: [changed({ def: cloudAgent, base: cloudAgent.of(cloud), remove: true, silent: true })],
     invalidate,
-    next: [purging(edgeDeviceId('agency', body.connection), { cloud: cloud.id })],
+    next: [purge],
   };
 }
+
+/** The removal of the backups of a cloud agent that nobody has any more. */
+const forgetting = (ctx: Ctx, cloud: string): NextCommand => ({
+  protocol: 'wallet-backup',
+  command: 'forget-backups',
+  record: { category: backupTransfer.category, id: ctx.newId() },
+  input: { cloud },
+  after: BACKUP_LIFE_MS,
+});
 
 const purging = (device: string, input: { cloud?: string; edge?: string }): NextCommand => ({
   command: 'purge',
