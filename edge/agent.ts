@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { pino } from 'pino';
+import type { ExportOrder } from '../src/backup/export.ts';
 import { type Api, openApi } from './api.ts';
 import {
   AGENT_SETTINGS,
@@ -23,6 +24,9 @@ export interface Wallet {
   readonly api: Api;
   /** The kind of place where its mail waits, if it has one. */
   readonly mailbox: Mailbox | undefined;
+  readonly folder: string;
+  /** For backups. */
+  readonly db: ExportOrder['db'];
   close(): Promise<void>;
 }
 
@@ -45,9 +49,10 @@ const envOf = (env: Readonly<Record<string, string | undefined>>): Record<string
 
 /**
  * Opens the wallet in the folder, or makes one.
+ * @param backsUp its end writes backups, where it has places for them
  * @throws Mistake, or an error of the agent's start
  */
-export async function openWallet(options: Options, env: Readonly<Record<string, string | undefined>>): Promise<Wallet> {
+export async function openWallet(options: Options, env: Readonly<Record<string, string | undefined>>, backsUp = true): Promise<Wallet> {
   const { folder, given } = options;
   const files = filesOf(folder);
   const values = mergedSettings(keptSettings(folder), given);
@@ -81,13 +86,17 @@ export async function openWallet(options: Options, env: Readonly<Record<string, 
   try {
     keepSettings(folder, values);
     const api = await openApi(agent.adminPort!, apiKey);
+    const mailbox = has('agency-invitation') ? 'agency' : has('mediator-invitation') ? 'mediator' : undefined;
+    const opened = { api, mailbox, folder, db: agent.kernel.db } as const;
     return {
-      api,
-      mailbox: has('agency-invitation') ? 'agency' : has('mediator-invitation') ? 'mediator' : undefined,
+      ...opened,
       async close() {
+        const toAgency = async () => (await import('./agency-backup.ts')).backUpToAgency(opened);
+        const toPlace = async () => (await import('./backup.ts')).backUp(folder, key);
+        if (backsUp) await backUpAtEnd(folder, 'agency', toAgency);
         api.close();
         await agent.close();
-        await backUpAtEnd(folder, key);
+        if (backsUp) await backUpAtEnd(folder, 'place', toPlace);
       },
     };
   } catch (error) {
@@ -113,12 +122,12 @@ export async function walletKey({ folder, given, passphrase }: Options, variable
   return first;
 }
 
-/** Writes a backup where the wallet has a place for them. One that fails is reported, and does not keep the wallet from its end. */
-async function backUpAtEnd(folder: string, key: string | undefined): Promise<void> {
+/** Writes a backup where the wallet has a place for it. One that fails is reported, and does not keep the wallet from its end. */
+async function backUpAtEnd(folder: string, where: 'agency' | 'place', write: () => Promise<unknown>): Promise<void> {
   if (!existsSync(filesOf(folder).backup)) return;
   try {
-    const { backUp } = await import('./backup.ts');
-    await backUp(folder, key);
+    const { setupOf } = await import('./backup.ts');
+    if (setupOf(folder)?.[where] !== undefined) await write();
   } catch (error) {
     process.stderr.write(`flexid edge: no backup was written: ${(error as Error).message}\n`);
   }

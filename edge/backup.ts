@@ -2,7 +2,7 @@ import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, ren
 import { basename, join } from 'node:path';
 import { parse as parseYaml, stringify } from 'yaml';
 import { openContainer } from '../src/backup/container.ts';
-import { exportContainer } from '../src/backup/export.ts';
+import { type ExportOrder, exportContainer } from '../src/backup/export.ts';
 import { writeWhole } from '../src/backup/file.ts';
 import { importContainer, type Verified, verifyContainer } from '../src/backup/import.ts';
 import { newWords, recoveryJwk, recoveryKeys } from '../src/backup/recovery.ts';
@@ -24,10 +24,12 @@ const SETTINGS_BLOB = 'edge/settings.yaml';
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** The settings of backups in the folder of a wallet. */
-interface Setup {
+export interface Setup {
   readonly recovery_key: string;
   /** A folder: another disk, a share, a folder that is synchronised. */
-  readonly place: string;
+  readonly place?: string;
+  /** Backups go to the agency too, under this `did:key` of the words. */
+  readonly agency?: string;
 }
 
 /** Whether this wallet has backups, and where. @throws Error where the file is damaged */
@@ -39,14 +41,25 @@ export function setupOf(folder: string): Setup | undefined {
   return setup;
 }
 
-/** Decides on backups of a wallet: makes words, or takes those that are there, and keeps their public key. @returns the words, to be shown once */
-export async function setUp(folder: string, place: string, known?: string): Promise<string> {
-  const words = known ?? newWords();
-  const { publicKey } = recoveryKeys(words);
+/**
+ * Decides on backups of a wallet: makes words, or takes those that are there, and keeps their public keys. A place that has the same words stays beside this one.
+ * @returns the words, to be shown once
+ */
+export async function setUp(folder: string, place: string, known = newWords()): Promise<string> {
   mkdirSync(place, { recursive: true, mode: 0o700 });
-  const text = `${JSON.stringify({ recovery_key: publicKey, place } satisfies Setup)}\n`;
-  await writeWhole(filesOf(folder).backup, [text]);
-  return words;
+  await keepSetup(folder, known, { place });
+  return known;
+}
+
+/** The same for backups at the agency. */
+export const setUpAgency = (folder: string, words: string): Promise<void> =>
+  keepSetup(folder, words, { agency: recoveryKeys(words).controller.did });
+
+async function keepSetup(folder: string, words: string, places: Partial<Setup>): Promise<void> {
+  const { publicKey } = recoveryKeys(words);
+  const former = setupOf(folder);
+  const setup: Setup = { ...(former?.recovery_key === publicKey ? former : {}), recovery_key: publicKey, ...places };
+  await writeWhole(filesOf(folder).backup, [`${JSON.stringify(setup)}\n`]);
 }
 
 const configOf = (folder: string, walletKey: string | undefined) =>
@@ -68,22 +81,26 @@ export const backupsIn = (place: string): { generation: number; file: string }[]
  */
 export async function backUp(folder: string, walletKey?: string): Promise<{ file: string; generation: number }> {
   const setup = setupOf(folder);
-  if (!setup) throw new Error(`${folder} has no backups yet: choose a place for them`);
+  if (setup?.place === undefined) throw new Error(`${folder} has no backups yet: choose a place for them`);
+  const { place } = setup;
   if (!existsSync(join(folder, 'wallet.db'))) throw new Error(`there is no wallet in ${folder}`);
   const db = await openDatabase(configOf(folder, walletKey), SILENT);
   try {
-    const settings = join(folder, SETTINGS_FILE);
-    if (existsSync(settings)) await db.blobs.put(BASE, SETTINGS_BLOB, readFileSync(settings));
-    const after = backupsIn(setup.place)[0]?.generation;
-    const order = { db, base: BASE, publicKey: setup.recovery_key, extent: 'copy' as const, after };
-    const { generation, text } = await exportContainer(order);
-    const file = join(setup.place, `wallet-${String(generation).padStart(6, '0')}.flexid-backup`);
+    const { generation, text } = await exported(db, folder, setup, backupsIn(place)[0]?.generation);
+    const file = join(place, `wallet-${String(generation).padStart(6, '0')}.flexid-backup`);
     await writeWhole(file, text);
-    for (const old of backupsIn(setup.place).slice(KEPT)) if (old.generation < generation) rmSync(old.file, { force: true });
+    for (const old of backupsIn(place).slice(KEPT)) if (old.generation < generation) rmSync(old.file, { force: true });
     return { file, generation };
   } finally {
     await db.admin.close();
   }
+}
+
+/** A backup of a wallet, open or not, with the settings of its folder. @param after the highest generation that is known where it goes */
+export async function exported(db: ExportOrder['db'], folder: string, { recovery_key: publicKey }: Setup, after: number | undefined) {
+  const settings = join(folder, SETTINGS_FILE);
+  if (existsSync(settings)) await db.blobs.put(BASE, SETTINGS_BLOB, readFileSync(settings));
+  return await exportContainer({ db, base: BASE, publicKey, extent: 'copy', after });
 }
 
 export interface RestoreOrder {
@@ -97,18 +114,18 @@ export interface RestoreOrder {
   readonly walletKey?: string;
 }
 
+export interface Restored {
+  readonly generation: number;
+  /** For the owner of the wallet. */
+  readonly warnings: string[];
+}
+
 /**
  * Makes a wallet from the newest backup of a place. Backups go on there, under the same words.
  * @returns its generation, and warnings for its owner
  * @throws Error where there is a wallet, or no backup; AppError for other words, damage, or a generation that is too low: nothing was written
  */
-export async function restore({
-  folder,
-  from,
-  words,
-  atLeast,
-  walletKey,
-}: RestoreOrder): Promise<{ generation: number; warnings: string[] }> {
+export async function restore({ folder, from, words, atLeast, walletKey }: RestoreOrder): Promise<Restored> {
   if (existsSync(join(folder, 'wallet.db'))) throw new Error(`there is a wallet in ${folder} already`);
   if (!existsSync(from)) throw new Error(`there is nothing at ${from}`);
   const isPlace = statSync(from).isDirectory();

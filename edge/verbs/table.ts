@@ -33,10 +33,10 @@ export const VERBS: readonly Verb[] = [
   { name: 'leave', takes: 'CONTACT', does: 'end a connection', run: leave },
   {
     name: 'backup',
-    takes: '[PLACE]',
-    does: 'copy the wallet to a place that 24 words open; from then on at each end',
+    takes: '[PLACE] [--to-agency]',
+    does: 'copy the wallet to a place, or to the agency, that 24 words open; from then on at each end',
     run: closed,
     alone: backup,
   },
-  { name: 'restore', takes: 'PLACE', does: 'make a lost wallet again, by its words', run: closed, alone: restore },
+  { name: 'restore', takes: 'PLACE | --from-agency URL', does: 'make a lost wallet again, by its words', run: closed, alone: restore },
 ];
