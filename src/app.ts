@@ -58,6 +58,7 @@ import { openTails } from './tails.ts';
 import { tracing } from './tracing.ts';
 import { ACAPY_VERSION, VERSION } from './version.ts';
 import { openConsole } from './web/console.ts';
+import { readLogin } from './web/oidc.ts';
 import { startExpiry } from './workers/expiry.ts';
 import { startRetention } from './workers/retention.ts';
 import { startSweeper } from './workers/sweeper.ts';
@@ -181,7 +182,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     refreshEndpoints: known.refresh,
     shutdown: stopped.resolve,
   };
-  const face = config.noConsole ? undefined : openConsole({ apiKey: admin?.apiKey });
+  const face = config.noConsole
+    ? undefined
+    : openConsole({ apiKey: admin?.apiKey, login: config.consoleLogin === undefined ? undefined : readLogin(config.consoleLogin) });
   const server = admin && (await startAdmin(api, { ...admin, ...adminOptions(config), door, face }));
   adminPort = server?.port;
   // only now: the mediator's answers may come at once

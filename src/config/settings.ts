@@ -81,6 +81,14 @@ export const SETTINGS = {
     help: 'With --admin-insecure-mode: a name under which the admin API is called, beside its address and loopback; may be given more than once',
   },
   noConsole: flag('no-console', 'FLEXID_NO_CONSOLE', 'Admin', 'Serve no pages for people at /console on the admin port'),
+  consoleLogin: {
+    flags: ['--console-login'],
+    env: 'FLEXID_CONSOLE_LOGIN',
+    group: 'Admin',
+    kind: 'text',
+    metavar: '<file>',
+    help: 'YAML file with an OpenID Provider at which people sign in to the console, and who gets which role (docs/Console.md)',
+  },
   walletBackup: flag(
     'wallet-backup',
     'FLEXID_WALLET_BACKUP',

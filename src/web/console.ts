@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../admin/auth.ts';
 import type { AttachedFace, Face, FaceParts } from '../admin/face.ts';
 import type { Operation } from '../admin/operations.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import { createDesk } from './desk.ts';
+import { createLogin, type Login, type LoginFile } from './oidc.ts';
 import { BARE, checkPost, cookieOf, createSockets, foreign, isOwnPage, isTextMap, pathOf, send, servePages } from './pages.ts';
 import { mayCall } from './roles.ts';
 import { createSessions, LONGEST_MS, type Session, type Sessions } from './sessions.ts';
@@ -18,6 +19,8 @@ const SMALL_BODY = 16 << 10;
 export interface ConsoleOptions {
   /** The operator's key; absent in insecure mode. */
   readonly apiKey?: string;
+  /** An OpenID Provider at which people sign in. */
+  readonly login?: LoginFile;
 }
 
 const unauthorized = (): AppError => new AppError('unauthorized', 'You are not signed in, or your session has ended');
@@ -26,11 +29,11 @@ const unauthorized = (): AppError => new AppError('unauthorized', 'You are not s
  * The console: pages on the admin port. A browser never holds a key or a token: it has a session, and each of its calls is one of the admin API's operations, run
  * as the session's user, within its role.
  */
-export function openConsole({ apiKey }: ConsoleOptions): Face {
-  return { prefix: PREFIX, attach: (parts) => attach(parts, apiKey) };
+export function openConsole(options: ConsoleOptions): Face {
+  return { prefix: PREFIX, attach: (parts) => attach(parts, options) };
 }
 
-function attach(parts: FaceParts, apiKey: string | undefined): AttachedFace {
+function attach(parts: FaceParts, { apiKey, login }: ConsoleOptions): AttachedFace {
   const { app, admin, authority } = parts;
   const sessions = createSessions(admin.kernel.db, admin.base);
   const sockets = createSockets(admin.kernel, sessions);
@@ -59,7 +62,7 @@ function attach(parts: FaceParts, apiKey: string | undefined): AttachedFace {
     if (request.url === PREFIX || request.url.startsWith(`${PREFIX}/`)) reply.headers(BARE);
   });
   servePages(app, 'console', PREFIX);
-  serveSessions({ parts, sessions, key, sessionOf, checked });
+  serveSessions({ parts, sessions, key, sessionOf, checked, login });
   serveCalls({ parts, sessionOf, checked, apiKey });
   return {
     async admitSocket(request) {
@@ -91,11 +94,19 @@ const operationsOf = ({ operations, authority: { multitenant } }: FaceParts, { r
     return reaches && mayCall(role, op);
   });
 
+interface DeskOptions {
+  readonly sessions: Sessions;
+  /** A hash of the operator's key. */
+  readonly key: string;
+  readonly login?: LoginFile;
+}
+
 /** Signing in and out. */
-function serveSessions({ parts, sessions, key, sessionOf, checked }: Gate & { sessions: Sessions; key: string }): void {
+function serveSessions({ parts, sessions, key, sessionOf, checked, login: file }: Gate & DeskOptions): void {
   const { app, admin, authority } = parts;
   const { kernel, base } = admin;
-  const desk = createDesk({ parts, sessions, key });
+  const login = file && createLogin(file);
+  const desk = createDesk({ parts, sessions, key, login });
   const cookie = async (value: string, age: number): Promise<string> =>
     `${await sessions.cookieName()}=${value}; Path=/; Max-Age=${age}; HttpOnly; Secure; SameSite=Strict`;
 
@@ -131,12 +142,57 @@ function serveSessions({ parts, sessions, key, sessionOf, checked }: Gate & { se
     reply.header('set-cookie', await cookie(made.cookie, LONGEST_MS / 1000));
     return send(reply, await shown(made.session));
   });
+  if (login) serveLogin({ parts, sessions, login, desk, cookie });
   app.post(`${PREFIX}/logout`, { bodyLimit: SMALL_BODY }, async (request, reply) => {
     const session = await checked(request);
     await desk.signOut(session);
     if ((request.body as JsonObject | null)?.everywhere === true) await sessions.endAll(session.who);
     reply.header('set-cookie', await cookie('', 0));
     return send(reply, { ...desk.facts(), signed_in: false });
+  });
+}
+
+/** How long a login at the provider may take. */
+const LOGIN_SECONDS = 600;
+
+interface LoginParts {
+  readonly parts: FaceParts;
+  readonly sessions: Sessions;
+  readonly login: Login;
+  readonly desk: ReturnType<typeof createDesk>;
+  /** A `set-cookie` for a session's text. */
+  cookie(value: string, age: number): Promise<string>;
+}
+
+/** The way to the OpenID Provider and back. */
+function serveLogin({ parts: { app, admin, nameOf }, sessions, login, desk, cookie }: LoginParts): void {
+  const nameOfKept = async (): Promise<string> => `${await sessions.cookieName()}-login`;
+  // the provider's page leads back here: a strict cookie would not come along
+  const kept = async (value: string, age: number): Promise<string> =>
+    `${await nameOfKept()}=${value}; Path=/; Max-Age=${age}; HttpOnly; Secure; SameSite=Lax`;
+  const failed = (reply: FastifyReply): FastifyReply => reply.redirect(`${PREFIX}/?login=failed`);
+
+  app.get(`${PREFIX}/oidc`, async (_request, reply) => {
+    try {
+      const begun = await login.begin();
+      reply.header('set-cookie', await kept(begun.kept, LOGIN_SECONDS));
+      return reply.redirect(begun.url);
+    } catch (error) {
+      admin.kernel.log.warn({ err: error }, 'the OpenID Provider could not be reached');
+      return failed(reply);
+    }
+  });
+  app.get(`${PREFIX}/oidc/callback`, async (request, reply) => {
+    const former = cookieOf(request.headers, await nameOfKept());
+    const over = await kept('', 0);
+    try {
+      if (former === undefined) throw unauthorized();
+      const made = await desk.signInAt(nameOf(request.raw), new URL(request.url, 'http://agent').search, former);
+      return reply.header('set-cookie', [over, await cookie(made.cookie, LONGEST_MS / 1000)]).redirect(`${PREFIX}/`);
+    } catch (error) {
+      if (asAppError(error).row.status >= 500) throw error;
+      return failed(reply.header('set-cookie', over));
+    }
   });
 }
 
@@ -152,8 +208,11 @@ function serveCalls({ parts, sessionOf, checked, apiKey }: Gate & { apiKey: stri
   }
 
   /** The caller that a session is, by the admin API's own rules. @throws AppError `unauthorized`, `forbidden` */
-  const callerOf = (session: Session, op: Operation, path: string): Promise<Caller> =>
-    authority.admit(op, path, session.token === undefined ? { 'x-api-key': apiKey ?? '' } : { authorization: `Bearer ${session.token}` });
+  const callerOf = async (session: Session, op: Operation, path: string): Promise<Caller> => {
+    const headers = session.token === undefined ? { 'x-api-key': apiKey ?? '' } : { authorization: `Bearer ${session.token}` };
+    const caller = await authority.admit(op, path, headers);
+    return session.sub === undefined ? caller : { ...caller, sub: session.sub };
+  };
 
   // the same for operations that read: a call is never a link
   app.post(`${PREFIX}/call/:operation`, async (request, reply) => {

@@ -6,6 +6,7 @@ import { checkedAs } from '../kernel/json.ts';
 import { validator } from '../kernel/schema.ts';
 import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
+import type { Login, LoginRule } from './oidc.ts';
 import { OF_WALLET, ROLES, type Role } from './roles.ts';
 import type { NewSession, Session, Sessions } from './sessions.ts';
 
@@ -63,8 +64,16 @@ function createAttempts(now: () => number, max: number) {
   };
 }
 
-/** Where people sign in and out: by the operator's key, by a wallet's token, or by a wallet's id and key. */
-export function createDesk({ parts, sessions, key }: { parts: FaceParts; sessions: Sessions; key: string }) {
+interface DeskParts {
+  readonly parts: FaceParts;
+  readonly sessions: Sessions;
+  /** A hash of the operator's key. */
+  readonly key: string;
+  readonly login?: Login;
+}
+
+/** Where people sign in and out: by the operator's key, by a wallet's token, by a wallet's id and key, or at an OpenID Provider. */
+export function createDesk({ parts, sessions, key, login }: DeskParts) {
   const { admin, authority, operations } = parts;
   const { kernel, base } = admin;
   const byAddress = createAttempts(kernel.now, MAX_WRONG.address);
@@ -72,10 +81,10 @@ export function createDesk({ parts, sessions, key }: { parts: FaceParts; session
   const tokens = operations.find((op) => op.operationId === 'post_multitenancy_wallet_wallet_id_token');
   const isOpen = authority.isOperator(undefined);
 
-  /** A token for the wallet whose key is given. @throws AppError */
-  async function tokenFor(wallet: string, walletKey: string): Promise<string> {
+  /** A token for the wallet whose key is given, or which this agent keeps the key of. @throws AppError */
+  async function tokenFor(wallet: string, walletKey?: string): Promise<string> {
     if (!tokens) throw wrong();
-    const body = { wallet_key: walletKey, expires_in: TOKEN_SECONDS, keep_others: true };
+    const body = { ...(walletKey !== undefined && { wallet_key: walletKey }), expires_in: TOKEN_SECONDS, keep_others: true };
     try {
       const answer = await tokens.handle(admin, { tenant: base, params: { wallet_id: wallet }, query: {}, body, key: undefined });
       return String((answer as JsonObject).token);
@@ -104,6 +113,15 @@ export function createDesk({ parts, sessions, key }: { parts: FaceParts; session
     return { role: own, who: 'operator', key };
   }
 
+  /** The session of somebody whom the provider knows. @throws AppError `unauthorized` */
+  async function ofLogin({ role, wallet }: LoginRule, sub: string): Promise<NewSession> {
+    const who = hash(`login ${login?.name} ${sub}`);
+    if (wallet !== undefined) return { role, who, sub, token: await tokenFor(wallet), ownToken: true };
+    // the operator has no wallet of such a role where there are several
+    if (authority.multitenant && OF_WALLET.includes(role)) throw wrong();
+    return { role, who, sub, key };
+  }
+
   return {
     /** What a page may know before anybody has signed in. */
     facts: (): JsonObject => ({
@@ -111,7 +129,34 @@ export function createDesk({ parts, sessions, key }: { parts: FaceParts; session
       multitenant: authority.multitenant,
       wallet_keys: tokens !== undefined,
       version: admin.version,
+      ...(login && { login: login.name }),
     }),
+
+    /**
+     * Signs in who comes back from the OpenID Provider.
+     * @param query the query of the callback
+     * @param kept the text of the cookie that its login began with
+     * @throws AppError `unauthorized` where the provider refused, or no rule is about them; `busy`
+     */
+    async signInAt(address: string, query: string, kept: string): Promise<{ cookie: string; session: Session }> {
+      byAddress.check(address);
+      const right = byAddress.begin(address);
+      if (!login) throw wrong();
+      let rule: LoginRule | undefined;
+      let sub: string;
+      try {
+        const claims = await login.finish(query, kept);
+        sub = claims.sub;
+        rule = login.ruleFor(claims);
+      } catch (error) {
+        kernel.log.warn({ err: error }, 'a login at the OpenID Provider failed');
+        throw wrong();
+      }
+      if (!rule) throw wrong();
+      const made = await ofLogin(rule, sub);
+      right();
+      return await sessions.begin(made);
+    },
 
     /** @throws AppError `unauthorized`, `forbidden`, `busy`, `unprocessable` */
     async signIn(address: string, body: JsonObject): Promise<{ cookie: string; session: Session }> {

@@ -15,6 +15,8 @@ export interface Session {
   readonly who: string;
   /** The wallet's token. Absent for the operator. */
   readonly token?: string;
+  /** The person, as the OpenID Provider that they signed in at names them. */
+  readonly sub?: string;
   /** The token was made for this session, and ends with it. */
   readonly ownToken?: boolean;
   /** The wallet that a person has signed in to, which may be locked still. */
@@ -28,7 +30,7 @@ export interface Session {
 }
 
 /** The members of a new session that its maker decides. */
-export type NewSession = Pick<Session, 'role' | 'who' | 'token' | 'ownToken' | 'key' | 'wallet'>;
+export type NewSession = Pick<Session, 'role' | 'who' | 'sub' | 'token' | 'ownToken' | 'key' | 'wallet'>;
 
 /** Under this name a random text is among the base wallet's keys, the same for every process: cookies of agents on one host need names of their own. */
 const INSTANCE = 'web-instance';

@@ -1,10 +1,13 @@
+import type { Breakable } from '../mutations.ts';
 import type { Row } from '../rows/rows.ts';
 
 const CONSOLE = 'src/web/console.ts';
 const PAGES = 'src/web/pages.ts';
 const SESSIONS = 'src/web/sessions.ts';
 
-export const MUTATIONS: readonly Row[] = [
+const LOGIN: Breakable['tests'] = [['test/flows/console-login.test.ts', 'a forged token, another nonce']];
+
+export const MUTATIONS: readonly (Row & Breakable)[] = [
   {
     id: 'A60-1',
     text: "a call of the console has the header that only the session's page knows",
@@ -61,5 +64,27 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A60-9',
     text: 'a session that is over is over',
     mutation: { file: SESSIONS, from: 'Math.min(one.ends, one.seen + kind.idleMs) <= now()', to: 'one.ends <= now()' },
+  },
+  {
+    id: 'A61',
+    text: 'an ID token of a login at the console is signed by the provider',
+    mutation: { file: 'src/web/oidc.ts', from: '[oidc.enableNonRepudiationChecks, ...', to: '[...' },
+    tests: LOGIN,
+  },
+  {
+    id: 'A61-2',
+    text: 'a login at the console ends in the browser that it began in',
+    mutation: { file: 'src/web/oidc.ts', from: 'expectedState: state,', to: 'expectedState: oidc.skipStateCheck,' },
+    tests: LOGIN,
+  },
+  {
+    id: 'A61-3',
+    text: 'who has no role at the console is not signed in',
+    mutation: {
+      file: 'src/web/oidc.ts',
+      from: '    return Array.isArray(own) ? own.includes(value) : own === value;\n',
+      to: '    return own !== value || Array.isArray(own);\n',
+    },
+    tests: [['test/flows/console-login.test.ts', 'who has no role']],
   },
 ];

@@ -1,7 +1,11 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Browser } from 'playwright-core';
+import { freePort } from '../../harness/processes.ts';
 import { type Body, connect, createWorld, type TestAgent } from '../support/agents.ts';
 import { launch, skipReason } from '../support/browser.ts';
+import { type Provider, startProvider } from '../support/openid-provider.ts';
 
 /** What the tests of screens share: one browser, one ledger and three agents, made when the first test wants them. */
 export interface Stage {
@@ -10,6 +14,8 @@ export interface Stage {
   holder(): Promise<TestAgent>;
   /** An agent of several wallets. */
   agency(): Promise<TestAgent>;
+  /** An agent at whose console people sign in by an OpenID Provider. */
+  townHall(): Promise<{ agent: TestAgent; provider: Provider }>;
   /** A connection between the two; each side's id. */
   connected(): Promise<{ inviter: string; invitee: string }>;
 }
@@ -43,6 +49,18 @@ const stage: Stage = {
   issuer,
   holder,
   agency,
+  townHall: once(async () => {
+    const port = await freePort();
+    const redirect = `http://127.0.0.1:${port}/console/oidc/callback`;
+    const provider = await startProvider({ id: 'flexid', secret: 'a secret of these tests' }, () => redirect);
+    world.defer(() => provider.stop());
+    const file = join(world.folder, 'login.json');
+    const roles = [{ claim: 'sub', value: 'olga', role: 'reader' }];
+    const client = { client_id: 'flexid', client_secret: 'a secret of these tests', redirect_uri: redirect };
+    writeFileSync(file, JSON.stringify({ issuer: provider.issuer, name: 'Town Hall', ...client, roles }));
+    const agent = await world.start('town', { flags: ['--admin', '127.0.0.1', String(port), '--console-login', file] });
+    return { agent, provider };
+  }),
   connected: once(async () => await connect(await issuer(), await holder())),
 };
 after(() => world.close());

@@ -11,7 +11,7 @@ const ROLES = {
 
 /** The way in: the operator's key, a wallet's token, or a wallet's id and key. */
 export function Login({ session }: { session: SessionFacts }): VNode {
-  const { insecure, multitenant, wallet_keys: keys } = session;
+  const { insecure, multitenant, wallet_keys: keys, login } = session;
   const ways = [
     ['key', t('login.key')] as const,
     ...(multitenant ? [['token', t('login.token')] as const] : []),
@@ -47,9 +47,19 @@ export function Login({ session }: { session: SessionFacts }): VNode {
     Fragment,
     null,
     h(Heading, null, t('login.title')),
+    new URLSearchParams(location.search).get('login') === 'failed'
+      ? h('p', { class: 'bad', role: 'alert' }, '✗ ', t('login.oidc.failed'))
+      : null,
+    login === undefined
+      ? null
+      : h(
+          'p',
+          { class: 'actions' },
+          h('a', { class: 'button main', href: `${document.body.dataset.prefix}/oidc` }, t('login.oidc', { name: login })),
+        ),
     h(
       Form,
-      { onSubmit: submit, action: t('login.action') },
+      { onSubmit: submit, action: t('login.action'), kind: login === undefined ? 'main' : 'plain' },
       ways.length > 1 ? h(SelectField, { label: t('login.way'), value: way, options: ways, onChange: choose }) : null,
       way === 'key' ? (insecure ? h('p', null, t('login.insecure')) : field('key', t('login.key'))) : null,
       way === 'token' ? field('token', t('login.token')) : null,

@@ -9,6 +9,8 @@ export interface SessionFacts {
   readonly multitenant?: boolean;
   readonly wallet_keys?: boolean;
   readonly version?: string;
+  /** The name of the OpenID Provider at which people sign in. */
+  readonly login?: string;
   readonly role?: string;
   readonly csrf?: string;
   /** Times by the server's clock, ms. */

@@ -23,6 +23,30 @@ screenTest('sign-in: the page of a stranger, a wrong key in words, and nothing a
   await visited.close();
 });
 
+screenTest('sign-in: by an OpenID Provider, whose refusal is shown in words', async (stage) => {
+  const [browser, { agent, provider }] = [await stage.browser(), await stage.townHall()];
+  const visited = await visit(browser, agent, '', { as: null });
+  const { page } = visited;
+  await checkScreen(visited);
+  provider.person = { sub: 'nobody' };
+  await page.getByRole('link', { name: 'Sign in at Town Hall' }).click();
+  await page.getByRole('alert').filter({ hasText: 'you have no role here' }).waitFor();
+  await checkScreen(visited);
+  provider.person = { sub: 'olga' };
+  await page.getByRole('link', { name: 'Sign in at Town Hall' }).click();
+  await page.locator('nav.main').waitFor();
+  await page.getByText('Reader', { exact: true }).waitFor();
+  await page.reload();
+  await page.locator('nav.main').waitFor();
+  // the provider's own page is all that was asked of another origin
+  visited.problems.splice(
+    0,
+    visited.problems.length,
+    ...visited.problems.filter((one) => !one.startsWith(`request: ${provider.issuer}/authorize`)),
+  );
+  await visited.close();
+});
+
 screenTest('tenants: a wallet is made, given a token, and removed by typing its name', async (stage) => {
   const [browser, agency] = [await stage.browser(), await stage.agency()];
   const visited = await visit(browser, agency, 'tenants');
