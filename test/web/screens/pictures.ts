@@ -11,7 +11,7 @@ const FOLDER = process.env.FLEXID_PICTURES;
 const OF_WALLET = [
   ...['home', 'connections', 'connections/invite', 'connections/receive', 'definitions', 'definitions/new', 'issue', 'issue/new'],
   ...['batches', 'batches/new', 'verify', 'verify/new', 'credentials', 'revocation', 'decisions', 'mediation', 'events', 'audit'],
-  ...['settings', 'operations', 'operations/post_wallet_did_create'],
+  ...['settings', 'records', 'records/get_short_links', 'operations', 'operations/post_wallet_did_create'],
 ];
 const OF_OPERATOR = ['home', 'tenants', 'tenants/new', 'reservations'];
 
