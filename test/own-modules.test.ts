@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
-const OWN = new URL('own-modules.ts', import.meta.url).href;
+const OWN = new URL('../src/own-modules.ts', import.meta.url).href;
 
 test('modules of the folder are found as without it, a missing one is named, and others go the usual way', () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-own-'));
