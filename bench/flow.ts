@@ -41,11 +41,15 @@ interface Measured {
   readonly parts: Readonly<Record<Part, Both>>;
   readonly calls: number;
   /** Median for each part, of one flow at a time. */
-  readonly costs?: Readonly<Record<Part, { readonly ownMs: Both; readonly libraryMs: Both; readonly writtenKB: Both }>>;
+  readonly costs?: Readonly<
+    Record<Part, { readonly ownMs: Both; readonly libraryMs: Both; readonly writtenKB: Both; readonly syncs: Both }>
+  >;
 }
 
 /** Counts of what only a store knows: commits, and bytes where they are its server's. */
 type Counts = () => Promise<{ syncs?: readonly number[]; bytes?: readonly number[] }>;
+
+const none: Counts = async () => ({});
 
 const quantile = (values: readonly number[], q: number): number => {
   const sorted = values.toSorted((a, b) => a - b);
@@ -60,21 +64,30 @@ const used = (agents: readonly AgentUnderTest[]) =>
       ownMs: 1000 * Object.values(others).reduce((a, b) => a + b, 0),
       libraryMs: 1000 * anoncreds,
       writtenKB: writtenBytes(pid) / 1000,
+      syncs: 0,
     };
   });
 
-/** Follows flows that run one at a time: the cost of each part. */
-function partCosts(agents: readonly AgentUnderTest[]) {
-  const kinds = ['ownMs', 'libraryMs', 'writtenKB'] as const;
+/** Follows flows that run one at a time: the cost of each part, in which what is counted costs nothing. */
+async function partCosts(agents: readonly AgentUnderTest[], counts: Counts) {
+  const kinds = ['ownMs', 'libraryMs', 'writtenKB', 'syncs'] as const;
   const costs = PARTS.map(() => [] as ReturnType<typeof used>[]);
+  const counted = async () => (await counts()).syncs ?? [0, 0];
+  let syncs = await counted();
   let last = used(agents);
   return {
-    ended(part: Part): void {
+    async ended(part: Part): Promise<void> {
       const now = used(agents);
-      costs[PARTS.indexOf(part)]!.push(
-        now.map((one, i) => Object.fromEntries(kinds.map((kind) => [kind, one[kind] - last[i]![kind]])) as (typeof now)[0]),
-      );
-      last = now;
+      const syncsNow = await counted();
+      const costOf = (i: number) => ({
+        ownMs: now[i]!.ownMs - last[i]!.ownMs,
+        libraryMs: now[i]!.libraryMs - last[i]!.libraryMs,
+        writtenKB: now[i]!.writtenKB - last[i]!.writtenKB,
+        syncs: syncsNow[i]! - syncs[i]!,
+      });
+      costs[PARTS.indexOf(part)]!.push([costOf(0), costOf(1)]);
+      syncs = syncsNow;
+      last = used(agents);
     },
     medians: (): NonNullable<Measured['costs']> => {
       const of = (rows: ReturnType<typeof used>[], kind: (typeof kinds)[number]): Both =>
@@ -91,7 +104,7 @@ async function measure(
   pair: Pair,
   ground: Ground,
   agents: readonly AgentUnderTest[],
-  counts: Counts,
+  counts: { readonly all: Counts; readonly each: Counts },
 ): Promise<Measured> {
   const { flows, inFlight } = about;
   const now = () => ({
@@ -101,16 +114,16 @@ async function measure(
     at: performance.now(),
   });
   const times: Awaited<ReturnType<typeof wholeFlow>>[] = [];
-  const counted = await counts();
+  const counted = await counts.all();
   const before = now();
-  const costs = inFlight === 1 ? partCosts(agents) : undefined;
+  const costs = inFlight === 1 ? await partCosts(agents, counts.each) : undefined;
   await eachOf(
     Array.from({ length: flows }),
     inFlight,
     async (_none, i) => void times.push(await wholeFlow(pair, ground, i, costs?.ended)),
   );
   const after = now();
-  const { syncs, bytes } = await counts();
+  const { syncs, bytes } = await counts.all();
   const each = (b: readonly number[], a: readonly number[], unit = 1) => a.map((one, i) => (one - b[i]!) / flows / unit) as never;
   const both = (name: Part): Both => {
     const values = times.map((one) => one[name]);
@@ -161,14 +174,22 @@ async function measureOurs(store: string, way: Way, steps: readonly number[], ro
   const { issuer, holder, storeOf } = agents;
   const urls = [storeOf('issuer'), storeOf('holder')].filter((url) => url !== undefined);
   const server = urls.length > 0 ? await serverCounts(urls) : undefined;
-  const own: Counts = async () => ({ syncs: [(await issuer.conductor()).synced!, (await holder.conductor()).synced!] });
+  const each: Counts = async () => ({ syncs: [(await issuer.conductor()).synced!, (await holder.conductor()).synced!] });
   try {
     const pair = agents.controllers(way);
     const ground = await prepareGround(pair);
     for (let i = 0; i < WARM; i++) await wholeFlow(pair, ground, i);
     for (const inFlight of steps) {
       const flows = Math.max(12, 2 * inFlight);
-      rows.push(await measure({ store, way, inFlight, flows }, pair, ground, [issuer, holder], server?.counts ?? own));
+      rows.push(
+        await measure(
+          { store, way, inFlight, flows },
+          pair,
+          ground,
+          [issuer, holder],
+          server ? { all: server.counts, each: none } : { all: each, each },
+        ),
+      );
     }
   } finally {
     await server?.close();
@@ -199,7 +220,7 @@ async function measureGiven(
     for (let i = 0; i < WARM; i++) await wholeFlow(pair, ground, i);
     for (const inFlight of steps) {
       const flows = Math.max(12, 2 * inFlight);
-      rows.push(await measure({ store: 'its own', way, inFlight, flows }, pair, ground, agents, async () => ({})));
+      rows.push(await measure({ store: 'its own', way, inFlight, flows }, pair, ground, agents, { all: none, each: none }));
     }
   } finally {
     await inbox.close();
@@ -264,9 +285,14 @@ function printRows(rows: readonly Measured[]): void {
     '\none in flight, the median of each part: CPU without the library, CPU of the library, kB written by the process\n',
   );
   printTable(
-    ['store', 'way', 'part', 'own ms', 'library ms', 'kB'],
+    ['store', 'way', 'part', 'own ms', 'library ms', 'kB', 'fsyncs'],
     rows.flatMap(({ store, way, costs }) =>
-      costs ? PARTS.map((part) => [store, way, part, two(costs[part].ownMs), two(costs[part].libraryMs), two(costs[part].writtenKB)]) : [],
+      costs
+        ? PARTS.map((part) => {
+            const { ownMs, libraryMs, writtenKB, syncs } = costs[part];
+            return [store, way, part, two(ownMs), two(libraryMs), two(writtenKB), two(syncs)];
+          })
+        : [],
     ),
   );
 }

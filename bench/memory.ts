@@ -29,7 +29,10 @@ async function rowOf(agent: string, when: string, { admin, key, pid }: BenchAgen
   // before the call, which makes garbage of its own
   const memory = memoryMiB(pid);
   const metrics = await (await fetch(`${admin}/metrics`, { headers: { 'x-api-key': key } })).text();
-  return { agent, when, ...memory, heap: Number(/^nodejs_heap_used_bytes (\d+)/m.exec(metrics)?.[1]) / (1 << 20) };
+  const heap = Number(/^nodejs_heap_used_bytes (\d+)/m.exec(metrics)?.[1]) / (1 << 20);
+  // a run of half an hour shows how it goes
+  process.stderr.write(`${when}: ${agent} ${memory.all.toFixed(0)} MiB\n`);
+  return { agent, when, ...memory, heap };
 }
 
 /** Both agents after so many flows: as they are at once, and when nothing was asked of them for a while. */

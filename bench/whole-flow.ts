@@ -100,13 +100,18 @@ export const PARTS = ['connection', 'issue', 'verify'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** All three. @param ended called at the end of each. @returns how long each took, in ms */
-export async function wholeFlow(pair: Pair, ground: Ground, n: number, ended?: (part: Part) => void): Promise<Record<Part, number>> {
+export async function wholeFlow(
+  pair: Pair,
+  ground: Ground,
+  n: number,
+  ended?: (part: Part) => Promise<void>,
+): Promise<Record<Part, number>> {
   const times = {} as Record<Part, number>;
   const timed = async <T>(part: Part, run: () => Promise<T>): Promise<T> => {
     const began = performance.now();
     const value = await run();
     times[part] = performance.now() - began;
-    ended?.(part);
+    await ended?.(part);
     return value;
   };
   const { issuing } = await timed('connection', () => connect(pair));
