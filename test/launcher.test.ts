@@ -125,7 +125,8 @@ test('V8 is bounded for an agent, more so for a small one, and not for other com
 
 test('an installation for production names what it lacks for the demo and the tests', () => {
   const root = mkdtempSync(join(folder, 'image-'));
-  for (const path of ['src/main.ts', 'src/errors.ts', 'src/version.ts', 'package.json']) cpSync(join(ROOT, path), join(root, path));
+  for (const path of ['main', 'errors', 'version', 'own-modules', 'idle-memory'].map((name) => `src/${name}.ts`).concat('package.json'))
+    cpSync(join(ROOT, path), join(root, path));
   const run = (command: string) => spawnSync(process.execPath, [join(root, 'src/main.ts'), command], { encoding: 'utf8' });
   for (const command of ['demo', 'edge', 'test', 'bench', 'fuzz', 'devnet']) {
     const { stderr, status } = run(command);
