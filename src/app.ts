@@ -60,6 +60,7 @@ import { ACAPY_VERSION, VERSION } from './version.ts';
 import { openConsole } from './web/console.ts';
 import { readLogin } from './web/oidc.ts';
 import { startExpiry } from './workers/expiry.ts';
+import { startRestored } from './workers/restored.ts';
 import { startRetention } from './workers/retention.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
@@ -153,7 +154,8 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     sign: signerOf(kernel),
     connectEndorser: endorsers.connect,
   });
-  const sweeps = [startExpiry(kernel), startRetention(kernel, retentionOf(config)), startChunkSweep(kernel, config)];
+  const sweeps = [startExpiry, startRestored].map((start) => start(kernel));
+  sweeps.push(startRetention(kernel, retentionOf(config)), startChunkSweep(kernel, config));
   if (config.multitenant) sweeps.push(startSweeper(db, calls, BASE, log));
 
   try {

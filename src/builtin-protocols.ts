@@ -58,6 +58,7 @@ import { edvDocument } from './records/edv-document.ts';
 import { keylist } from './records/keylist.ts';
 import { routingKey } from './records/mediation.ts';
 import { pickup } from './records/pickup.ts';
+import { restored } from './records/restored.ts';
 import { endorsementSpent } from './records/transaction.ts';
 import { walletBackup } from './records/wallet-backup.ts';
 import { connectionCommands } from './resources/connection.ts';
@@ -156,6 +157,7 @@ export const UNBOUND_RECORDS = [
   endorsementSpent,
   keylist,
   pickup,
+  restored,
   routingKey,
   storedMessage,
   walletBackup,

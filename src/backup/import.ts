@@ -4,6 +4,7 @@ import type { Adoption, CarriedRow, CarriedTenant } from '../ports/carry.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Database } from '../ports/store.ts';
 import { edgeDevice } from '../records/edge-device.ts';
+import { restored } from '../records/restored.ts';
 import { type WalletValue, wallet, walletOwnerName } from '../records/wallet.ts';
 import type { Head, OpenedContainer, Tail } from './container.ts';
 
@@ -65,6 +66,7 @@ export async function importContainer(db: Database, order: Verified): Promise<st
     const { wallets, record } = await adopted(adoption, opened, order);
     if (wallets.length === 0 || (of !== undefined && (wallets.length !== 1 || wallets[0] !== of || !record)))
       throw new AppError('bad-request', 'The backup is damaged: it has other wallets than its head says');
+    if (of === undefined) await adoption.add(base, wallets.map(restoredRow));
     await adoption.finish();
     if (of !== undefined) await enroll(db, base, of, record!);
     return wallets;
@@ -73,6 +75,25 @@ export async function importContainer(db: Database, order: Verified): Promise<st
     throw error;
   }
 }
+
+/** The mark by which the agent announces a wallet that is back (`workers/restored.ts`). */
+function restoredRow(id: string): CarriedRow {
+  const now = Date.now();
+  return {
+    type: 'record',
+    category: restored.category,
+    id,
+    version: 1,
+    state: 'imported',
+    created: now,
+    updated: now,
+    tags: '',
+    value: {},
+  };
+}
+
+/** Whether a row is such a mark of an earlier import, before the backup. */
+const isMark = ({ type, category }: CarriedRow): boolean => type === 'record' && category === restored.category;
 
 async function drained(lines: OpenedContainer['lines']): Promise<Tail> {
   for (;;) {
@@ -138,6 +159,7 @@ async function adopted(
       wallets.push(String(tenant.id));
     } else {
       if (wallets.length === 0) throw new AppError('bad-request', 'The backup is damaged: rows come before their wallet');
+      if (isMark(line as CarriedRow)) continue;
       rows.push(...(head.extent === 'move' ? [line as CarriedRow] : asCopy(line as CarriedRow)));
       // a chunk has 256 KiB
       if (rows.length >= ROWS || line.type === 'chunk') await flush();
@@ -186,7 +208,10 @@ async function enroll(db: Database, base: string, id: string, former: WalletValu
   const { wallet_name: name } = value;
   try {
     await db.store.commit(base, {
-      records: [{ category: wallet.category, id, expect: 0, state: 'ready', tags: wallet.tags(value), value: value as JsonObject }],
+      records: [
+        { category: wallet.category, id, expect: 0, state: 'ready', tags: wallet.tags(value), value: value as JsonObject },
+        { category: restored.category, id, expect: 0, state: 'imported', value: {} },
+      ],
       keyOwners: name === undefined ? [] : [{ kid: walletOwnerName(name), tenant: base, kind: 'wallet', target: id }],
     });
   } catch (error) {

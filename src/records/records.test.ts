@@ -727,6 +727,7 @@ const ROWS: readonly Row[] = [
     },
     tags: { thread: 'thread' },
   },
+  { category: 'restored', record: { id: 'base', state: 'imported', value: {} }, view: {}, tags: {} },
   {
     category: 'recovery_share',
     record: {

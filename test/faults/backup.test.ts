@@ -118,7 +118,11 @@ async function filledStore(kind: Kind): Promise<string> {
 const contents = (store: string) =>
   using(store, async (db) => {
     const all = await Promise.all(['base', 'one', 'two'].map((id) => dumped(db, id, 'move')));
-    return all.map(({ tenant: { id, key }, rows }) => ({ id, key, rows: rows.filter(({ category }) => category !== 'wallet_backup') }));
+    return all.map(({ tenant: { id, key }, rows }) => ({
+      id,
+      key,
+      rows: rows.filter(({ category }) => category !== 'wallet_backup' && category !== 'restored'),
+    }));
   });
 
 for (const from of STORES) {
