@@ -9,8 +9,11 @@ import { exported, setupOf } from './backup.ts';
 
 /** Bytes of a part. */
 const PART_BYTES = 98_304;
-/** The time that the agency has for its first answer. */
-const FIRST_MS = 20_000;
+/** The time that an agency has to take a guest, and that the own one has for its first answer at the end of a wallet. */
+const CONNECT_MS = 60_000;
+const FIRST_MS = 15_000;
+/** A number of a backup that counts: no agency makes a wallet number its backups beyond what the next one takes. */
+const HIGHEST = 2 ** 40;
 
 /** A backup at the agency. */
 export interface StoredBackup {
@@ -43,7 +46,7 @@ async function connectionIn(api: Api, topic: string, list: string): Promise<Aske
     const { results } = await api.get(list);
     return results[0] && { api, connection: results[0].connection_id };
   };
-  return await Promise.race([api.until([topic], found), tooLate()]);
+  return await Promise.race([api.until([topic], found), tooLate(CONNECT_MS)]);
 }
 
 /** The connection of an open wallet with its agency. @throws Error where it has none */
@@ -83,8 +86,12 @@ export async function backUpToAgency(wallet: Omit<Wallet, 'close'>): Promise<num
   if (setup?.agency === undefined) throw new Error('there are no backups at the agency yet: backup --to-agency begins them');
   const { agency: controller } = setup;
   const agency = await agencyOf(wallet);
-  const known = await Promise.race([backupsAt(agency, { controller }), tooLate()]);
-  const { generation, text } = await exported(db, folder, setup, known[0]?.generation);
+  const known = await Promise.race([backupsAt(agency, { controller }), tooLate(FIRST_MS)]).catch((error: Error) => {
+    const isNew = error.message.includes('unauthorized');
+    throw isNew ? new Error('this agency knows nothing of the words yet: backup --to-agency --words FILE begins there') : error;
+  });
+  const after = known.find((one) => one.generation < HIGHEST)?.generation;
+  const { generation, text } = await exported(db, folder, setup, after);
   const lines: Buffer[] = [];
   for await (const line of text) lines.push(Buffer.from(line));
   const bytes = Buffer.concat(lines);
@@ -97,8 +104,8 @@ export async function backUpToAgency(wallet: Omit<Wallet, 'close'>): Promise<num
   return generation;
 }
 
-async function tooLate(): Promise<never> {
-  await sleep(FIRST_MS, undefined, { ref: false });
+async function tooLate(ms: number): Promise<never> {
+  await sleep(ms, undefined, { ref: false });
   throw new Error('the agency does not answer');
 }
 

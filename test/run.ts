@@ -32,6 +32,7 @@ export const LONG = [
   'test/flows/demo-mediated.test.ts',
   'test/flows/demo-replicas.test.ts',
   'test/flows/edge-docs.test.ts',
+  'test/flows/edge-restore.test.ts',
   'test/flows/edge.test.ts',
   'test/flows/endorse-revocation.test.ts',
   'test/flows/golden.test.ts',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { runEdge } from '../../harness/edge.ts';
@@ -34,7 +34,7 @@ function script(name: string, args: readonly string[], lines: readonly string[])
   return run;
 }
 
-test('[S2-41] [S2-46] a wallet in a terminal comes back from a file and from its agency, and presents its credential', {
+test('[S2-41] [S2-46] [D-13] a wallet in a terminal comes back from a file and from its agency, and presents its credential', {
   timeout: TEST_MS,
 }, async () => {
   const devnet = await world.devnet();
@@ -105,5 +105,10 @@ test('[S2-41] [S2-46] a wallet in a terminal comes back from a file and from its
   const back = await edge('from-agency', [...guest, words]);
   assert.match(back, /The wallet is in/);
   await presents('from-agency');
-  assert.match(await edge('from-agency', ['backup']), /Backup \d+ is at the agency/);
+  const again = await edge('from-agency', ['backup']);
+  assert.match(again, /Backup \d+ is at the agency/);
+  const secrets = [...readFileSync(words, 'utf8').matchAll(/(?=(\S+ \S+ \S+))/g)].map(([, three]) => three!);
+  const logs = ['from-file', 'from-agency'].map((name) => readFileSync(join(world.folder, name, 'edge.log'), 'utf8'));
+  for (const text of [begun, back, again, ...logs])
+    assert.ok(!secrets.some((three) => text.includes(three)), 'words that were given are not shown');
 });

@@ -16,13 +16,15 @@ type Cloud = LoadedRecord<CloudAgentValue>;
 /** The bounds of a cloud agent, unless the configuration has others. */
 const MAX_BYTES = 100 << 20;
 const GENERATIONS = 5;
+/** The record of a cloud agent names each backup. */
+const MAX_GENERATIONS = 100;
 /** Wallets with backups of one owner: as many as devices. */
 const MAX_WALLETS = 16;
 
 const NONE: Backups = { controllers: [], kept: [], uploads: [] };
 
 const maxBytes = ({ settings }: Ctx): number => settings.agencyBackupBytes ?? MAX_BYTES;
-const generations = ({ settings }: Ctx): number => Math.max(1, settings.agencyBackupGenerations ?? GENERATIONS);
+const generations = ({ settings }: Ctx): number => Math.min(Math.max(1, settings.agencyBackupGenerations ?? GENERATIONS), MAX_GENERATIONS);
 
 const refusal = (code: string, text: string): Effects => ({ problem: { code, text } });
 /** The same whatever is there: whether anybody has backups here is nobody else's business. */
