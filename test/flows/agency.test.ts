@@ -118,6 +118,16 @@ test('[S2-40] what the agency cannot deliver comes back, and the connection show
   assert.match(failed.error_msg, /^The agency could not deliver the message: .*10\.255\.255\.1/);
 });
 
+test('[D-07] no endpoint of a peer leads the agency inside: to its own admin port, or where the machine has its metadata', async () => {
+  const admin = agency.agent.adminPort!;
+  for (const endpoint of [`http://127.0.0.1:${admin}/`, `http://localhost:${admin}/`, 'http://169.254.169.254/latest']) {
+    const offer = peer.offer({ endpoint });
+    const { connection_id } = await edge.post('/legacy/connections/receive-offer', { offer, auto_accept: true });
+    const failed = await edge.event('connections', (one) => one.connection_id === connection_id && one.state === 'error', `${endpoint}`);
+    assert.match(failed.error_msg, /^The agency could not deliver the message: .*not allowed/);
+  }
+});
+
 test('an edge does not take a response that its peer has not signed: who opens its mail could have made it', async () => {
   const offer = peer.offer({ offer_verkey: peer.endpoint.verkey });
   const { connection_id } = await edge.post('/legacy/connections/receive-offer', { offer, auto_accept: true });
