@@ -35,7 +35,7 @@ import { createTenantMeter, type TenantMeter } from './kernel/tenant-meter.ts';
 import { createWebhookSecrets } from './kernel/webhook-secret.ts';
 import type { WorkContext } from './kernel/work.ts';
 import { ledgerOf } from './ledger.ts';
-import { adminOf, inboundOf, withEndpoint } from './listeners.ts';
+import { adminOf, inboundOf, walletOf, withEndpoint, withWallet } from './listeners.ts';
 import { startDeliverySessions } from './mediation/delivery-sessions.ts';
 import { createLines } from './mediation/mediator-lines.ts';
 import { createMessageService } from './mediation/message-service.ts';
@@ -73,6 +73,8 @@ export interface Agent {
   readonly kernel: Kernel;
   readonly adminPort?: number;
   readonly inboundPort?: number;
+  /** The origin of the web wallet. */
+  readonly walletOrigin?: string;
   /** The invitation that every wallet may answer, made once and found again: its URL, the same for old wallets, and as a QR code for terminals. */
   invitation(): Promise<{ url: string; old: string; qr: string }>;
   /** Resolves when the admin API has stopped the agent. */
@@ -108,6 +110,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
   const mediator = mediatorInvitation(config, parts.registry);
   checkEndorserInvitation(config, parts.registry);
   checkOwnerKeys(config);
+  const walletAt = walletOf(config);
   const base = await openBase(config, parts, await ledgerOf(config), log);
   const { db, anoncreds, measures, requireLedger: ledger } = base;
   const { kernel, endpoints: known, change } = kernelOf(config, parts.registry, db, log, measures);
@@ -188,6 +191,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     ? undefined
     : openConsole({ apiKey: admin?.apiKey, login: config.consoleLogin === undefined ? undefined : readLogin(config.consoleLogin) });
   const server = admin && (await startAdmin(api, { ...admin, ...adminOptions(config), door, face }));
+  // who has no web wallet loads none
+  const wallet =
+    walletAt && (await (await import('./web/wallet.ts')).startWallet(api, { ...walletAt, door, audits: config.auditDays > 0 }));
   adminPort = server?.port;
   // only now: the mediator's answers may come at once
   const pickup = pickupMode(config, inbound.length > 0);
@@ -203,6 +209,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     kernel,
     adminPort: server?.port,
     inboundPort: messages.port,
+    walletOrigin: wallet?.origin,
     stopped: stopped.promise,
     invitation: () => invitationOf(kernel, calls),
     async drain() {
@@ -218,7 +225,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
       await following;
       await endorsers.stop();
       await mail?.stop();
-      await Promise.allSettled([messages.close(), server?.close()]);
+      await Promise.allSettled([messages.close(), server?.close(), wallet?.close()]);
       await sessions.stop();
       await engine.flush();
       await workers.stop();
@@ -395,7 +402,13 @@ function kernelOf(
   const { counters, tallies, trace } = measures;
   const endpoints = createEndpoints(db, BASE, () => profiles.reset());
   const agent2018 = () => endpoints.all()[0];
-  const { profiles, change } = tenantProfiles({ db, base: BASE, config: withEndpoint(config), inbound: inboundOf(config)[0], agent2018 });
+  const { profiles, change } = tenantProfiles({
+    db,
+    base: BASE,
+    config: withWallet(withEndpoint(config)),
+    inbound: inboundOf(config)[0],
+    agent2018,
+  });
   const parts: Omit<Kernel, 'messageFormats' | 'keyOwners'> = {
     db,
     registry,

@@ -51,6 +51,29 @@ export function adminOf(config: Config, log: Log): { host: string; port: number;
   return { host, port: portOf(port, '--admin'), apiKey: config.adminApiKey };
 }
 
+/** Where the web wallet listens; undefined where there is none. @throws ConfigError */
+export function walletOf(config: Config): { host: string; port: number; origin?: string; code?: string; idleMs: number } | undefined {
+  if (!config.wallet) return undefined;
+  if (!config.multitenant) throw new ConfigError('--wallet needs --multitenant: each person has a wallet of the agent');
+  const [host, port] = config.wallet as [string, string];
+  const { walletOrigin: given, walletCode: code, walletIdle: idle } = config;
+  const origin = given === undefined ? undefined : new URL(given).origin;
+  if (origin !== undefined && isIP(new URL(origin).hostname.replace(/^\[|\]$/g, '')) !== 0)
+    throw new ConfigError(
+      '--wallet-origin: passkeys are of a name, as in https://wallet.example or http://localhost:8100, and not of an address',
+    );
+  if (!(idle > 0)) throw new ConfigError('--wallet-idle must be more than 0');
+  return { host, port: portOf(port, '--wallet'), origin, code, idleMs: Math.round(idle * 60_000) };
+}
+
+/** Landing pages lead to the web wallet of this agent where no other is named. */
+export function withWallet(config: Config): Config {
+  const [, port] = config.wallet ?? [];
+  return config.walletOrigin === undefined && port !== undefined && Number(port) > 0
+    ? { ...config, walletOrigin: `http://localhost:${Number(port)}` }
+    : config;
+}
+
 /** An origin as browsers write it: scheme, name and port. */
 const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text.toLowerCase().replace(/\/$/, '');
 

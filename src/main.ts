@@ -37,7 +37,7 @@ async function start(argv: readonly string[]): Promise<void> {
   const { config, shown, log, app } = await configured(mediator ? `start ${argv[0]}` : 'start', mediator ? argv.slice(1) : argv);
   const { startAgent } = app;
   const agent = await startAgent(config, shown, log);
-  log.info({ admin: agent.adminPort, inbound: agent.inboundPort, label: config.label }, 'the agent is ready');
+  log.info({ admin: agent.adminPort, inbound: agent.inboundPort, wallet: agent.walletOrigin, label: config.label }, 'the agent is ready');
   whenIdle(releaseMemory);
   const signal = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));

@@ -22,10 +22,27 @@ export interface FrontEnd {
 }
 
 const WEB = fileURLToPath(new URL('../../web/', import.meta.url));
-/** Modules of packages, by the names that imports have for them. */
-const PACKAGES: Readonly<Record<string, string>> = { preact: 'preact', 'preact/hooks': 'preact/hooks', qr: 'qr' };
+/** Modules of packages, by the names that imports have for them: where each is served. Those of a package that import one another are beside each other. */
+const PACKAGES: Readonly<Record<string, string>> = { preact: 'preact.js', 'preact/hooks': 'preact-hooks.js', qr: 'qr/index.js' };
+const NOBLE = ['pbkdf2', 'sha2', 'utils', 'webcrypto', 'hmac', '_md', '_u64'].map((one) => `@noble/hashes/${one}.js`);
+/** More of them, for some of the front ends. */
+const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  wallet: {
+    'qr/decode.js': 'qr/decode.js',
+    '@scure/bip39': 'scure/bip39.js',
+    '@scure/bip39/wordlists/english.js': 'scure/english.js',
+    ...Object.fromEntries(NOBLE.map((one) => [one, one.slice(1)])),
+  },
+};
 /** Modules that a page loads when it needs them. */
-const LATE = new Set(['qr']);
+const LATE = /^(?:qr|scure|noble)\//;
+/** The file of a module. One that its package does not export stands beside one that it does. */
+const fileOf = (specifier: string): string =>
+  fileURLToPath(
+    specifier.startsWith('@noble/hashes/_u64')
+      ? new URL('_u64.js', import.meta.resolve('@noble/hashes/utils.js'))
+      : import.meta.resolve(specifier),
+  );
 const TYPES: Readonly<Record<string, string>> = {
   ts: 'text/javascript; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
@@ -60,10 +77,9 @@ export function frontEnd(name: string, prefix: string): FrontEnd {
     const text = readFileSync(join(WEB, path), 'utf8');
     sources.set(path, path.endsWith('.ts') ? stripped(text) : text);
   }
-  for (const [specifier, module] of Object.entries(PACKAGES)) {
-    const text = readFileSync(fileURLToPath(import.meta.resolve(module)), 'utf8');
-    sources.set(`${specifier.replace('/', '-')}.js`, text.replace(/^\/\/# sourceMappingURL=.*$/gm, ''));
-  }
+  const packages = { ...PACKAGES, ...MORE[name] };
+  for (const [specifier, place] of Object.entries(packages))
+    sources.set(place, readFileSync(fileOf(specifier), 'utf8').replace(/^\/\/# sourceMappingURL=.*$/gm, ''));
   const hash = createHash('sha256')
     .update(JSON.stringify([...sources]))
     .digest('base64url')
@@ -74,9 +90,9 @@ export function frontEnd(name: string, prefix: string): FrontEnd {
     const body = Buffer.from(text);
     files.set(`${hash}/${path}`, { type: TYPES[path.split('.').at(-1)!]!, body, gzip: gzipSync(body, { level: 9 }) });
   }
-  const imports = Object.fromEntries(Object.keys(PACKAGES).map((specifier) => [specifier, `${base}/${specifier.replace('/', '-')}.js`]));
+  const imports = Object.fromEntries(Object.entries(packages).map(([specifier, place]) => [specifier, `${base}/${place}`]));
   const map = JSON.stringify({ imports });
-  const early = [...sources.keys()].filter((path) => /\.(?:ts|js)$/.test(path) && !LATE.has(path.replace(/\.js$/, '')));
+  const early = [...sources.keys()].filter((path) => /\.(?:ts|js)$/.test(path) && !LATE.test(path));
   const page = [
     '<!doctype html>',
     '<html lang="en">',

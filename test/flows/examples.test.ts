@@ -53,6 +53,8 @@ test('[S1-31] an OpenID Provider logs in by credentials', LIMIT, passes('login')
 
 test('[S1-32] a wallet that shows nothing unless two people agree', LIMIT, passes('enterprise-wallet'));
 
+test('[S1-33] a person’s wallet in a browser, which nobody else opens', LIMIT, passes('web-wallet'));
+
 test('[S1-34] a device that nobody can reach, and whose readings come once and in order', LONGER, passes('sensor'));
 
 test('[S1-35] a group whose members have every message once and in order, one of them later', LIMIT, passes('messaging'));

@@ -73,7 +73,25 @@ export async function sessionCookie(admin: string, given: object): Promise<{ nam
 
 /** Opens the console of an agent in a context of its own. */
 export async function visit(browser: Browser, agent: Pick<TestAgent, 'admin' | 'key'>, place = '', wishes: Visit = {}): Promise<Visited> {
-  const { as = { key: agent.key }, language = 'en', width = 1200, scheme = 'light' } = wishes;
+  const { as = { key: agent.key } } = wishes;
+  const cookies: Parameters<BrowserContext['addCookies']>[0][number][] = [];
+  if (as !== null) {
+    const { name, value } = await sessionCookie(agent.admin, as);
+    cookies.push({ name, value, url: agent.admin.replace('http:', 'https:'), secure: true, httpOnly: true, sameSite: 'Strict' });
+  }
+  const visited = await visitPages(browser, agent.admin, '/console/', wishes, async (context) => await context.addCookies(cookies));
+  await visited.go(place);
+  return visited;
+}
+
+/** Opens pages of an origin in a context of its own, which goes nowhere yet. @param ready - called with the context, before there is a page */
+export async function visitPages(
+  browser: Browser,
+  origin: string,
+  path: string,
+  { language = 'en', width = 1200, scheme = 'light' }: Visit,
+  ready: (context: BrowserContext) => Promise<unknown> = async () => {},
+): Promise<Visited> {
   const context = await browser.newContext({
     viewport: { width, height: 800 },
     colorScheme: scheme,
@@ -83,12 +101,7 @@ export async function visit(browser: Browser, agent: Pick<TestAgent, 'admin' | '
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   const problems: string[] = [];
-  if (as !== null) {
-    const { name, value } = await sessionCookie(agent.admin, as);
-    await context.addCookies([
-      { name, value, url: agent.admin.replace('http:', 'https:'), secure: true, httpOnly: true, sameSite: 'Strict' },
-    ]);
-  }
+  await ready(context);
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.on('pageerror', (error) => problems.push(`error: ${error.message}`));
@@ -106,8 +119,8 @@ export async function visit(browser: Browser, agent: Pick<TestAgent, 'admin' | '
     dialog.dismiss().catch(() => {});
   });
   page.on('request', (request) => {
-    const { origin, protocol } = new URL(request.url());
-    if (origin !== agent.admin && protocol !== 'blob:') problems.push(`request: ${request.url().slice(0, 200)}`);
+    const { origin: asked, protocol } = new URL(request.url());
+    if (asked !== origin && protocol !== 'blob:') problems.push(`request: ${request.url().slice(0, 200)}`);
   });
   await page.addInitScript(`
     document.addEventListener('securitypolicyviolation', (event) => console.error('policy: ' + event.violatedDirective + ' ' + event.sample));
@@ -117,7 +130,7 @@ export async function visit(browser: Browser, agent: Pick<TestAgent, 'admin' | '
     context,
     problems,
     async go(to) {
-      await page.goto(`${agent.admin}/console/#/${to}`);
+      await page.goto(`${origin}${path}#/${to}`);
       // the fragment's event, and the drawing that follows it
       await page.evaluate('new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))');
       await page.locator('h1').first().waitFor();
@@ -128,7 +141,6 @@ export async function visit(browser: Browser, agent: Pick<TestAgent, 'admin' | '
       assert.deepEqual(problems, []);
     },
   };
-  await visited.go(place);
   return visited;
 }
 

@@ -65,11 +65,15 @@ async function opened(admin: Admin, id: string, body: JsonObject): Promise<numbe
   const kept = keep ? liveTokens(value.tokens, admin.kernel.now()) : [];
   const until = Math.max(admin.kernel.now() + open * 1000, ...kept.map(({ exp = 0 }) => exp * 1000));
   await admin.kernel.db.admin.unlockTenant(id, { walletKey, until });
-  // messages that came meanwhile are handled after the answer
+  handleMail(admin, id);
+  return open;
+}
+
+/** Messages that came while a wallet was locked are handled after the answer. */
+function handleMail(admin: Admin, id: string): void {
   admin.engine
     .processDeferred(id)
     .catch((error: unknown) => admin.kernel.log.warn({ err: error, wallet: id }, 'mail that was kept could not be handled'));
-  return open;
 }
 
 /** The body of a call for a token. */
@@ -105,11 +109,44 @@ async function replaceToken(
 
 async function remove(admin: Admin, id: string, body: JsonObject): Promise<JsonObject> {
   await opened(admin, id, { ...body, expires_in: 60 });
+  await eraseWallet(admin, id);
+  return {};
+}
+
+/** Removes a wallet, whose owner was asked. */
+export async function eraseWallet(admin: Admin, id: string): Promise<void> {
   await command(admin, 'erase', id, {});
   // without its key nothing of it can be read any more; its rows follow in their own time
   await admin.kernel.db.admin.eraseTenant(id);
-  return {};
 }
+
+/** Locks a wallet whose owner keeps the key, in every process. @throws AppError `bad-request` for another */
+export async function lockWallet(admin: Admin, id: string): Promise<void> {
+  const { value } = await walletOf(admin, id);
+  if (value.key_management_mode === 'managed') throw new AppError('bad-request', `Wallet ${id} has no key of its owner to be locked with`);
+  await admin.kernel.db.admin.lockTenant(id);
+  await command(admin, 'lock', id, {});
+}
+
+/** Opens a wallet for a person at a page: until a time (ms) that the page moves on while the person is there. @param walletKey absent where this agent keeps it */
+export async function enterWallet(admin: Admin, id: string, { walletKey, until, seconds }: Entry): Promise<{ token: string; jti: string }> {
+  await walletOf(admin, id);
+  if (walletKey !== undefined) await admin.kernel.db.admin.unlockTenant(id, { walletKey, until });
+  const { kept, text } = await admin.authority().issue(id, { expiresIn: seconds });
+  await command(admin, 'admit', id, { token: kept, keep: true });
+  handleMail(admin, id);
+  return { token: text, jti: kept.jti };
+}
+
+export interface Entry {
+  readonly walletKey?: string;
+  readonly until: number;
+  /** The longest life of the token. */
+  readonly seconds: number;
+}
+
+/** One token of a wallet is void. */
+export const leaveWallet = (admin: Admin, id: string, jti: string): Promise<unknown> => command(admin, 'revoke', id, { token_id: jti });
 
 /** Creates a wallet with its first token. The same call repeated, by `key`, means the same wallet, and is a request for a token. @throws AppError `bad-request` */
 export async function createWallet(admin: Admin, body: JsonObject, key: string | undefined): Promise<JsonObject> {
@@ -213,12 +250,7 @@ export const multitenancyRoutes: readonly AdminRoute[] = [
     summary: 'Lock a subwallet whose owner keeps the key: its opened key and its tokens are gone',
     auth: 'admin',
     async handle(admin, { params }) {
-      const id = params.wallet_id!;
-      const { value } = await walletOf(admin, id);
-      if (value.key_management_mode === 'managed')
-        throw new AppError('bad-request', `Wallet ${id} has no key of its owner to be locked with`);
-      await admin.kernel.db.admin.lockTenant(id);
-      await command(admin, 'lock', id, {});
+      await lockWallet(admin, params.wallet_id!);
       return {};
     },
   },

@@ -1,0 +1,42 @@
+/** The operations that a person has at the web wallet, by operationId: no other of the admin API is reached from its port. */
+export const WALLET_OPERATIONS: readonly string[] = [
+  'get_credentials',
+  'get_credential_credential_id',
+  'delete_credential_credential_id',
+  'get_credential_revoked_credential_id',
+  'get_anoncreds_credential_definition_cred_def_id',
+  'get_anoncreds_schema_schema_id',
+  'get_connections',
+  'get_connections_conn_id',
+  'delete_connections_conn_id',
+  'post_connections_conn_id_send_message',
+  'get_basicmessages',
+  'post_out_of_band_receive_invitation',
+  'get_issue_credential_2_0_records',
+  'get_issue_credential_2_0_records_cred_ex_id',
+  'post_issue_credential_2_0_records_cred_ex_id_send_request',
+  'post_issue_credential_2_0_records_cred_ex_id_store',
+  'post_issue_credential_2_0_records_cred_ex_id_problem_report',
+  'get_present_proof_2_0_records',
+  'get_present_proof_2_0_records_pres_ex_id',
+  'get_present_proof_2_0_records_pres_ex_id_credentials',
+  'post_present_proof_2_0_records_pres_ex_id_send_presentation',
+  'post_present_proof_2_0_records_pres_ex_id_problem_report',
+  'delete_present_proof_2_0_records_pres_ex_id',
+  'post_wallet_backup',
+];
+
+/** Settings of a person's wallet: nothing is answered without the person, and what happened is kept for them. */
+export const WALLET_SETTINGS = {
+  'auto-accept-invites': false,
+  'auto-accept-requests': false,
+  'auto-respond-messages': false,
+  'auto-respond-credential-proposal': false,
+  'auto-respond-credential-offer': false,
+  'auto-respond-credential-request': false,
+  'auto-store-credential': false,
+  'auto-respond-presentation-proposal': false,
+  'auto-respond-presentation-request': false,
+  'preserve-exchange-records': true,
+  'store-messages': true,
+} as const;
