@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 /** V8's bounds as the launcher has them; what stands in NODE_OPTIONS already comes later, and wins. */
 const HEAP = '--max-semi-space-size=8';
+/** glibc's, likewise. */
+const MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072' };
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** A program of the demo as a process of its own, that can be killed and started again. */
@@ -88,6 +90,7 @@ export function program(
       const started = spawn(process.execPath, [join(ROOT, script), ...args], {
         cwd: folder,
         env: {
+          ...MALLOC,
           ...process.env,
           ...(script === 'src/main.ts' && { NODE_OPTIONS: `${HEAP} ${process.env.NODE_OPTIONS ?? ''}`.trim() }),
           ...env,

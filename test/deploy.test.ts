@@ -340,6 +340,7 @@ test('the image is pinned, takes no secret, and has the packages that the agent 
   // the same bound of V8 as the launcher's
   assert.match(text, /NODE_OPTIONS=--max-semi-space-size=8 /);
   assert.match(read('flexid'), /heap=--max-semi-space-size=8\n/);
+  for (const [, name, value] of text.matchAll(/(MALLOC_\w+)=(\d+)/g)) assert.ok(read('flexid').includes(`${name}:-${value}}`), name);
   for (const variable of Object.keys(SECRETS)) assert.ok(!text.includes(variable), variable);
   for (const [, sources] of text.matchAll(/^COPY (?!--from)(.+) \S+$/gm))
     for (const source of sources!.split(' ')) {

@@ -121,6 +121,10 @@ test('V8 is bounded for an agent, more so for a small one, and not for other com
     [{}, ['test', '--profile', 'small'], 'undefined'],
   ] as const)
     assert.equal(run(env, ...args).out, `${options}\n`, JSON.stringify([env, args]));
+  writeFileSync(join(root, 'src/main.ts'), 'console.log(process.env.MALLOC_ARENA_MAX, process.env.MALLOC_TRIM_THRESHOLD_);');
+  assert.equal(run({}, 'start').out, '2 131072\n');
+  assert.equal(run({ MALLOC_ARENA_MAX: '1' }, 'start').out, '1 131072\n');
+  assert.equal(run({}, 'test').out, 'undefined undefined\n');
 });
 
 test('an installation for production names what it lacks for the demo and the tests', () => {
