@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../errors.ts';
 import type { Reply } from './worker.ts';
@@ -50,6 +51,8 @@ interface Slot {
 }
 
 const START_MS = 30_000;
+/** The young generation of a worker, whose own objects are few: it would grow as far as that of the process. */
+const YOUNG_MIB = 1;
 const MAX_STILLBORN = 3;
 /** A call that goes on for so many times its limit will not return. */
 const PATIENCE = 10;
@@ -192,6 +195,8 @@ export function workerPool(options: PoolOptions): Pool {
 
   const start = (): void => {
     const { env, background = false } = options;
+    // V8's flag goes before `resourceLimits`, and is read where a heap is made: that of this thread keeps its own
+    setFlagsFromString(`--max-semi-space-size=${YOUNG_MIB}`);
     const worker = new Worker(options.worker, { env, name: 'anoncreds', workerData: { background } });
     const slot: Slot = { worker, ready: false };
     slots.add(slot);
