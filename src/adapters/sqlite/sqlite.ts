@@ -35,6 +35,8 @@ export interface SqliteOptions {
 
 /** Commits change a few short rows in many tables: with larger pages most of what they write is what did not change. */
 const PAGE_BYTES = 4096;
+/** What SQLite itself keeps of the file: the system keeps the rest. */
+const CACHE_KIB = 16_384;
 /** The log goes into the file when it has this many pages: 16 MiB. */
 const LOG_PAGES = 4096;
 
@@ -50,7 +52,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   try {
     db = new DatabaseSync(path, { timeout: 2000 });
     db.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;
-      PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`);
+      PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`);
     migrateSqlite(db);
     const master = masterKey(db, inMemory ? undefined : path, options.masterKey);
     if (options.maxPageCount !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPageCount)}`);
