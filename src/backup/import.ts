@@ -66,7 +66,7 @@ export async function importContainer(db: Database, order: Verified): Promise<st
     const { wallets, record } = await adopted(adoption, opened, order);
     if (wallets.length === 0 || (of !== undefined && (wallets.length !== 1 || wallets[0] !== of || !record)))
       throw new AppError('bad-request', 'The backup is damaged: it has other wallets than its head says');
-    if (of === undefined) await adoption.add(base, wallets.map(restoredRow));
+    if (of === undefined && wallets.includes(base)) await adoption.add(base, wallets.map(restoredRow));
     await adoption.finish();
     if (of !== undefined) await enroll(db, base, of, record!);
     return wallets;

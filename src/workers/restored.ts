@@ -1,4 +1,4 @@
-import { isLocked } from '../errors.ts';
+import { asAppError, isLocked } from '../errors.ts';
 import type { Kernel } from '../kernel/context.ts';
 import { commandJob, keylistJob } from '../kernel/jobs.ts';
 import { id2018 } from '../kernel/key-owners.ts';
@@ -11,8 +11,6 @@ import type { JobWrite, Query, RecordWrite, StoredRecord } from '../ports/store.
 
 const EVERY_MS = 60_000;
 const PAGE = 200;
-/** Wallets of one look. */
-const WALLETS = 20;
 
 type Look = Pick<Kernel, 'db' | 'registry' | 'now' | 'base'>;
 
@@ -85,22 +83,31 @@ async function ping(look: Look, tenant: string): Promise<void> {
   }
 }
 
+/** A wallet that was removed meanwhile has nobody to be announced to. */
+async function announce(look: Look, tenant: string): Promise<void> {
+  try {
+    await register(look, tenant);
+    await ping(look, tenant);
+  } catch (error) {
+    if (asAppError(error).code !== 'not-found') throw error;
+  }
+}
+
 /** Does so for the wallets that were imported, but for those that are locked. What a killed process has done is done again, without harm. @returns how many */
 export async function announceRestored(look: Look): Promise<number> {
   const { db, base } = look;
-  const { rows } = await db.store.find(base, 'restored', { limit: WALLETS });
   let done = 0;
-  for (const { id, version } of rows) {
-    try {
-      await register(look, id);
-      await ping(look, id);
-    } catch (error) {
-      if (isLocked(error)) continue;
-      throw error;
+  for await (const rows of pagesOf(look, base, 'restored', {}))
+    for (const { id, version } of rows) {
+      try {
+        await announce(look, id);
+        await db.store.commit(base, { deletes: [{ category: 'restored', id, expect: version }] });
+        done += 1;
+      } catch (error) {
+        // its turn comes again, unless another process has done it
+        if (!isLocked(error) && asAppError(error).code !== 'conflict') throw error;
+      }
     }
-    await db.store.commit(base, { deletes: [{ category: 'restored', id, expect: version }] });
-    done += 1;
-  }
   return done;
 }
 

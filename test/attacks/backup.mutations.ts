@@ -7,6 +7,7 @@ const IMPORT = 'src/backup/import.ts';
 const CARRIED = 'src/adapters/store/carried.ts';
 const ROUTE = 'src/admin/routes/wallet-backup.ts';
 const SHARES = 'edge/shares.ts';
+const AT_AGENCY = 'src/protocols/agency/backup-steps.ts';
 
 /** The defences around backups, and how each is taken out. */
 export const MUTATIONS: readonly Row[] = [
@@ -112,5 +113,47 @@ export const MUTATIONS: readonly Row[] = [
     id: 'BK-19',
     text: 'a generation is a number',
     mutation: { file: CONTAINER, from: ' || !Number.isSafeInteger(rest.generation)) throw', to: ') throw' },
+  },
+  {
+    id: 'BK-20',
+    text: 'a signature opens backups on the connection of its keys alone',
+    mutation: {
+      file: 'src/protocols/agency/backup-parts.ts',
+      from: "return verifyBytes(Buffer.from(signature, 'base64url'), text, verkey);",
+      to: 'return verifyBytes !== undefined && text.length > 0 && verkey.length > 0;',
+    },
+  },
+  {
+    id: 'BK-21',
+    text: 'no backup at an agency is overwritten',
+    mutation: { file: AT_AGENCY, from: 'if (generation <= newest) return', to: 'if (generation < 0) return' },
+  },
+  {
+    id: 'BK-22',
+    text: 'a device adds backups for words that were opened alone',
+    mutation: {
+      file: AT_AGENCY,
+      from: 'if (!cloud || !backups?.controllers.includes(given.controller)) return unauthorized();',
+      to: 'if (!cloud || !backups) return unauthorized();',
+    },
+  },
+  {
+    id: 'BK-23',
+    text: 'the backups of a cloud agent have a bound',
+    mutation: { file: AT_AGENCY, from: 'if (held + bytes > maxBytes(ctx))', to: 'if (held + bytes < 0)' },
+  },
+  {
+    id: 'BK-24',
+    text: 'the parts of a backup are as long as it was announced',
+    mutation: {
+      file: AT_AGENCY,
+      from: 'if (given.part === given.parts ? received !== given.bytes : received >= given.bytes)',
+      to: 'if (received < 0)',
+    },
+  },
+  {
+    id: 'BK-25',
+    text: 'a device without the words gets no backup',
+    mutation: { file: AT_AGENCY, from: 'const all = ctx.pages.stores && visible(ctx, message);', to: 'const all = visible(ctx, message);' },
   },
 ];

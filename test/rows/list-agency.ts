@@ -46,9 +46,9 @@ export const AGENCY_ROWS: readonly Requirement[] = [
     to: '    void data;\n',
   }),
   shown('S2-42', 'cloud and edge auth-crypt to each other', {
-    file: 'src/kernel/identity.ts',
-    from: 'export function pairwiseSender(connection: LoadedRecord, sender: string | undefined): Sender {\n',
-    to: 'export function pairwiseSender(connection: LoadedRecord, sender: string | undefined): Sender {\n  if (sender && !lists(connection, sender) && shownKeys(knownOf(connection)).length > 0) return { connection, shows: sender };\n',
+    file: 'src/kernel/trust.ts',
+    from: 'const known = connection !== undefined && isPeer(connection, message.sender, now);',
+    to: 'const known = connection !== undefined && (pairwise || isPeer(connection, message.sender, now));',
   }),
   shown('S2-43', 'a cloud agent has no keys to the content', {
     file: 'src/message-formats/didcomm-v1.ts',
