@@ -1,6 +1,7 @@
+// the newcomer's agents are new: nobody is connected yet
+import './screens/newcomer.ts';
 import './screens/connections.ts';
 import './screens/others.ts';
-import './screens/newcomer.ts';
 import './screens/batches.ts';
 import './screens/operator.ts';
 import './screens/pictures.ts';

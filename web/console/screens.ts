@@ -10,6 +10,7 @@ import { home } from './screens/home.ts';
 import { issue } from './screens/issue.ts';
 import { mediation } from './screens/mediation.ts';
 import { operations } from './screens/operations.ts';
+import { records } from './screens/records.ts';
 import { reservations } from './screens/reservations.ts';
 import { revocation } from './screens/revocation.ts';
 import { settings } from './screens/settings.ts';
@@ -33,5 +34,6 @@ export const SCREENS: readonly Screen[] = [
   events,
   audit,
   settings,
+  records,
   operations,
 ];

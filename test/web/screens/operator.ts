@@ -95,3 +95,36 @@ screenTest('messages: those that the agent keeps are there when the page is open
   assert.equal((await issuer.get(`/basicmessages?connection_id=${inviter}`)).total, 0);
   await visited.close();
 });
+
+screenTest('records: every kind that the operations list, and what can be done with one', async (stage) => {
+  const [browser, issuer] = [await stage.browser(), await stage.issuer()];
+  const { oob_id } = await issuer.post('/out-of-band/create-invitation', { handshake_protocols: ['https://didcomm.org/didexchange/1.1'] });
+  const made = await issuer.post('/short-links', { oob_id });
+  const visited = await visit(browser, issuer, 'records');
+  const { page } = visited;
+  await checkScreen(visited);
+  for (const kind of ['cloud_agent', 'edge_device', 'keylist', 'owner_action', 'recovery_share', 'transaction'])
+    assert.equal(await page.getByRole('link', { name: kind, exact: true }).count(), 1, kind);
+  await page.getByRole('link', { name: 'short_link', exact: true }).click();
+  await page
+    .getByRole('link', { name: made.short_link_id.slice(0, 8) })
+    .first()
+    .waitFor();
+  await checkScreen(visited);
+  await visited.go(`records/get_short_links/${made.short_link_id}`);
+  await page.getByText(made.short_link_id, { exact: true }).first().waitFor();
+  await checkScreen(visited);
+  await page.getByRole('button', { name: 'Delete this record' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete this record' }).click();
+  await page.getByRole('heading', { name: 'short_link' }).waitFor();
+  assert.equal((await issuer.call('GET', `/short-links/${made.short_link_id}`)).status, 404);
+
+  const { inviter } = await stage.connected();
+  await visited.go(`connections/one/${inviter}`);
+  await page.getByRole('link', { name: 'All that can be done' }).click();
+  await page.getByRole('link', { name: 'Begin rotation of a DID as a rotator' }).waitFor();
+  await page.getByRole('link', { name: 'Send a trust ping to a connection' }).click();
+  assert.equal(await page.getByLabel('conn_id', { exact: true }).inputValue(), inviter);
+  await visited.close();
+  await checkMirrored(browser, issuer, 'records');
+});

@@ -231,6 +231,7 @@ function One({ id }: { id: string }): VNode {
             ? h('a', { class: 'button', href: to('verify', ['new'], { to: id }) }, t('connection.ask'))
             : null,
           active && may('post_connections_conn_id_send_ping') ? h(Button, { onClick: ping }, t('connection.ping')) : null,
+          h('a', { class: 'button', href: to('records', ['get_connections', id]) }, t('connection.more')),
           may('delete_connections_conn_id')
             ? h(Button, { kind: 'danger', onClick: () => setDeleting(true) }, t('connection.delete'))
             : null,

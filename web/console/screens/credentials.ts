@@ -1,14 +1,15 @@
 import { type Answer, call, may } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { t, time } from '../../lib/i18n.ts';
+import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
+import { outcomes, presentationIn, requestIn } from '../../lib/proof.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
 import { tell } from '../../lib/toast.ts';
 import { Button, Confirm, Empty, Facts, ForSupport, Heading, Shown, State } from '../../lib/ui.ts';
 import { Attributes, Connection, DefinitionName } from './issue.ts';
-import { requestIn } from './verify.ts';
 
 const TOPICS = ['issue_credential_v2_0', 'present_proof_v2_0', 'credential'];
 const PAGE = 100;
@@ -109,7 +110,38 @@ function All(): VNode {
           total > held.length ? h(Button, { onClick: () => show(shown + PAGE) }, t('list.more')) : null,
         ),
     }),
+    h('h2', null, t('credentials.history')),
+    h(List, {
+      caption: t('credentials.history'),
+      operation: 'get_present_proof_2_0_records',
+      query: { role: 'prover' },
+      topics: TOPICS,
+      id: (row) => row.pres_ex_id,
+      empty: h(Empty, { text: t('credentials.no-history') }),
+      columns: [
+        {
+          title: t('verify.what'),
+          cell: (row) =>
+            h(
+              'a',
+              { href: to('credentials', ['request', row.pres_ex_id]) },
+              h(Theirs, { text: requestIn(row)?.name ?? row.pres_ex_id.slice(0, 8) }),
+            ),
+        },
+        { title: t('connections.with'), cell: (row) => h(Connection, { id: row.connection_id }) },
+        { title: t('credentials.seen'), cell: (row) => h(Seen, { record: row }) },
+        { title: t('column.state'), cell: ({ state }) => h(State, { state }) },
+        { title: t('column.changed'), cell: (row) => h('time', { dateTime: row.updated_at }, time(row.updated_at)) },
+      ],
+    }),
   );
+}
+
+/** What a verifier has seen: the values that a presentation of ours shows. */
+function Seen({ record }: { record: Answer }): VNode | null {
+  const shown = outcomes(requestIn(record), presentationIn(record)).filter(({ kind }) => kind === 'shown' || kind === 'stated');
+  if (!presentationIn(record)) return null;
+  return h(Theirs, { text: shown.map(({ name, value }) => `${name}: ${value}`).join(', ') });
 }
 
 function One({ id }: { id: string }): VNode {

@@ -4,7 +4,7 @@ import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { Attributes, Connection, DefinitionName, definitionOf } from '../../lib/held.ts';
 import { t, time } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
-import { useLoad } from '../../lib/live.ts';
+import { useLive, useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
@@ -22,7 +22,8 @@ export const issue = screen({
   title: 'issue.title',
   needs: ['get_issue_credential_2_0_records'],
   view: ({ parts: [what, id], query }: Place) => {
-    if (what === 'new') return h(New, { connection: query.get('to') ?? '', chosen: query.get('with') ?? '' });
+    if (what === 'new')
+      return h(New, { connection: query.get('to') ?? '', chosen: query.get('with') ?? '', again: query.get('again') ?? '' });
     if (what === 'one' && id) return h(One, { id });
     return h(All, null);
   },
@@ -80,22 +81,29 @@ export async function activeConnections(): Promise<[string, string][]> {
   ]);
 }
 
-function New({ connection, chosen }: { connection: string; chosen: string }): VNode {
-  const loaded = useLoad(async () => ({ definitions: await ownDefinitions(), connections: await activeConnections() }));
+function New({ connection, chosen, again }: { connection: string; chosen: string; again: string }): VNode {
+  const loaded = useLoad(async () => ({
+    definitions: await ownDefinitions(),
+    connections: await activeConnections(),
+    former: again ? await call('get_issue_credential_2_0_records_cred_ex_id', { params: { cred_ex_id: again } }) : undefined,
+  }));
   return h(
     Fragment,
     null,
     h(Heading, null, t('issue.new')),
-    h(Shown<{ definitions: Definition[]; connections: [string, string][] }>, {
+    h(Shown<Omit<MakingProps, 'connection' | 'chosen'>>, {
       of: loaded,
-      children: ({ definitions, connections }) =>
+      children: ({ definitions, connections, former }) =>
         definitions.length === 0
           ? h(
               Empty,
               { text: t('issue.no-definition') },
               h('a', { class: 'button main', href: to('definitions', ['new']) }, t('definitions.new')),
             )
-          : h(Making, { definitions, connections, connection, chosen }),
+          : h(Making, {
+              ...{ definitions, connections, connection, former },
+              chosen: (former && definitionOf(former)) || chosen,
+            }),
     }),
   );
 }
@@ -103,17 +111,28 @@ function New({ connection, chosen }: { connection: string; chosen: string }): VN
 interface MakingProps {
   readonly definitions: Definition[];
   readonly connections: [string, string][];
+  /** An earlier credential, whose values are there to begin with. */
+  readonly former: Answer | undefined;
   readonly connection: string;
   readonly chosen: string;
 }
 
-function Making({ definitions, connections, connection, chosen }: MakingProps): VNode {
+/** The values of an exchange, by their names. */
+const valuesOf = (found: Answer): Record<string, string> =>
+  Object.fromEntries((found?.cred_ex_record.cred_preview?.attributes ?? []).map(({ name, value }: Answer) => [name, value]));
+
+function Making({ definitions, connections, former, connection, chosen }: MakingProps): VNode {
   const [id, setId] = useState(definitions.find((one) => one.id === chosen)?.id ?? definitions.at(-1)!.id);
   const [receiver, setReceiver] = useState(connection || (connections[0]?.[0] ?? ''));
-  const [values, setValues] = useState<Readonly<Record<string, string>>>({});
+  const [values, setValues] = useState<Readonly<Record<string, string>>>(valuesOf(former));
   const [tab, setTab] = useState('form');
   const [json, setJson] = useState('');
   const [made, make] = useState<Answer>();
+  // somebody has answered
+  useLive(TOPICS, (event) => {
+    if (made && event?.payload.cred_ex_id === made.cred_ex_id && event?.payload.state !== 'offer-sent')
+      go('issue', ['one', made.cred_ex_id]);
+  });
   const own = definitions.find((one) => one.id === id)!;
   const body = () => ({
     filter: { anoncreds: { cred_def_id: id } },
@@ -217,6 +236,9 @@ function One({ id }: { id: string }): VNode {
             : null,
           revocation?.rev_reg_id && record.state === 'done' && may('post_anoncreds_revocation_revoke')
             ? h('a', { class: 'button danger', href: to('revocation', ['revoke'], { exchange: id }) }, t('revocation.revoke'))
+            : null,
+          may('post_issue_credential_2_0_send_offer')
+            ? h('a', { class: 'button', href: to('issue', ['new'], { again: id }) }, t('issue.again'))
             : null,
           may('delete_issue_credential_2_0_records_cred_ex_id')
             ? h(Button, { kind: 'danger', onClick: () => setDeleting(true) }, t('issue.delete'))

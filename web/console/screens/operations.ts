@@ -12,7 +12,7 @@ export const operations = screen({
   path: 'operations',
   title: 'operations.title',
   needs: [],
-  view: ({ parts: [id] }: Place) => (id ? h(One, { id }) : h(All, null)),
+  view: ({ parts: [id], query }: Place) => (id ? h(One, { id, given: query }) : h(All, null)),
 });
 
 function All(): VNode {
@@ -87,13 +87,16 @@ function python({ method, path }: Answer, { params, query, body }: Given): strin
   ].join('\n');
 }
 
-function One({ id }: { id: string }): VNode {
+function One({ id, given }: { id: string; given: URLSearchParams }): VNode {
   const loaded = useLoad(() => schemaOf(id), [], [id]);
-  return h(Shown<Answer>, { of: loaded, children: (schema) => h(Call, { id, schema }) });
+  return h(Shown<Answer>, { of: loaded, children: (schema) => h(Call, { id, schema, given }) });
 }
 
-function Call({ id, schema }: { id: string; schema: Answer }): VNode {
-  const [values, set] = useState<Readonly<Record<string, string>>>({});
+/** @param given parameters of the path, to begin with */
+function Call({ id, schema, given: first }: { id: string; schema: Answer; given: URLSearchParams }): VNode {
+  const [values, set] = useState<Readonly<Record<string, string>>>(
+    Object.fromEntries([...first].map(([name, value]) => [`path ${name}`, value])),
+  );
   const [answer, show] = useState<string>();
   const names = [...schema.path.matchAll(/\{([a-z_]+)\*?\}/g)].map(([, name]) => name as string);
   const members = (part: Answer): [string, Answer][] => Object.entries(part?.properties ?? {});

@@ -3,7 +3,7 @@ import { type Definition, definition, nameOf, ownDefinitions } from '../../lib/d
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { t, time, word } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
-import { useLoad } from '../../lib/live.ts';
+import { useLive, useLoad } from '../../lib/live.ts';
 import { type Asked, askedBy, type Outcome, outcomes, type Predicate, presentationIn, requestIn, requestOf } from '../../lib/proof.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
@@ -39,7 +39,7 @@ export const verify = screen({
   title: 'verify.title',
   needs: ['get_present_proof_2_0_records'],
   view: ({ parts: [what, id], query }: Place) => {
-    if (what === 'new') return h(New, { connection: query.get('to') ?? '' });
+    if (what === 'new') return h(New, { connection: query.get('to') ?? '', again: query.get('again') ?? '' });
     if (what === 'one' && id) return h(One, { id });
     return h(All, null);
   },
@@ -84,44 +84,51 @@ function Verdict({ record: { verified, state } }: { record: Answer }): VNode {
   return h(State, { state });
 }
 
-function New({ connection }: { connection: string }): VNode {
+interface Ready {
+  readonly definitions: Definition[];
+  readonly connections: [string, string][];
+  /** An earlier request, to begin with. */
+  readonly former: Answer;
+}
+
+function New({ connection, again }: { connection: string; again: string }): VNode {
   const loaded = useLoad(async () => ({
     definitions: may('get_anoncreds_credential_definitions') ? await ownDefinitions().catch(() => []) : [],
     connections: await activeConnections(),
+    former: again && requestIn(await call('get_present_proof_2_0_records_pres_ex_id', { params: { pres_ex_id: again } })),
   }));
   return h(
     Fragment,
     null,
     h(Heading, null, t('verify.new')),
-    h(Shown<{ definitions: Definition[]; connections: [string, string][] }>, {
-      of: loaded,
-      children: ({ definitions, connections }) => h(Making, { definitions, connections, connection }),
-    }),
+    h(Shown<Ready>, { of: loaded, children: (ready) => h(Making, { ...ready, connection }) }),
   );
 }
 
 const NOTHING: Asked = { attributes: [], predicates: [], definition: '', stated: [], fresh: false };
 
-function Making({
-  definitions,
-  connections,
-  connection,
-}: {
-  definitions: Definition[];
-  connections: [string, string][];
-  connection: string;
-}): VNode {
-  const [asked, ask] = useState<Asked>({
-    ...NOTHING,
-    definition: definitions.at(-1)?.id ?? '',
-    fresh: definitions.at(-1)?.revocable ?? false,
-  });
-  const [name, setName] = useState('');
-  const [receiver, setReceiver] = useState(connection || (connections[0]?.[0] ?? ''));
-  const [tab, setTab] = useState('form');
-  const [json, setJson] = useState('');
+/** An earlier request, about now where it was about its own time. */
+const renewed = (request: Answer): Answer => {
+  const now = Math.floor(Date.now() / 1000);
+  return { ...request, ...(request.non_revoked && { non_revoked: { from: now, to: now } }) };
+};
+
+function Making({ definitions, connections, former, connection }: Ready & { connection: string }): VNode {
+  const again = former ? askedBy(former) : undefined;
+  const own = definitions.at(-1);
+  const [asked, ask] = useState<Asked>(again ?? { ...NOTHING, definition: own?.id ?? '', fresh: own?.revocable ?? false });
+  const [name, setName] = useState(String(former?.name ?? ''));
+  // a request that was answered by whoever scanned it is for whoever scans it again
+  const [receiver, setReceiver] = useState(connection || (former ? '' : (connections[0]?.[0] ?? '')));
+  const [tab, setTab] = useState(former && !again ? 'json' : 'form');
+  const [json, setJson] = useState(former ? JSON.stringify(renewed(former), null, 2) : '');
   const [failed, fail] = useState('');
   const [made, make] = useState<Answer>();
+  // somebody has answered
+  useLive(TOPICS, (event) => {
+    if (made && event?.payload.pres_ex_id === made.pres_ex_id && event?.payload.state !== 'request-sent')
+      go('verify', ['one', made.pres_ex_id]);
+  });
   const request = (): Answer => requestOf(asked, name || t('verify.default-name'), Math.floor(Date.now() / 1000));
   const choose = (next: string): void => {
     fail('');
@@ -312,8 +319,11 @@ function One({ id }: { id: string }): VNode {
           may('post_present_proof_2_0_send_request')
             ? h(
                 'a',
-                { class: 'button', href: to('verify', ['new'], record.connection_id ? { to: record.connection_id } : {}) },
-                t('verify.new'),
+                {
+                  class: 'button',
+                  href: to('verify', ['new'], { again: id, ...(record.connection_id && { to: record.connection_id }) }),
+                },
+                t('verify.again'),
               )
             : null,
           may('delete_present_proof_2_0_records_pres_ex_id')
