@@ -1,8 +1,7 @@
-import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** A process is idle while its event loop works for less than this share of the time between two looks. */
+/** A process is idle while it takes less than this share of a core between two looks: a machine that is busy with others makes it no busier. */
 const IDLE = 0.05;
 const LOOK_MS = 5000;
 
@@ -28,18 +27,18 @@ export function releaseMemory(): void {
  */
 export function whenIdle(release: () => void, lookMs = LOOK_MS): () => void {
   let wasBusy = true;
-  let before = performance.eventLoopUtilization();
+  const look = () => ({ cpu: process.cpuUsage(), at: performance.now() });
+  let before = look();
   const timer = setInterval(() => {
-    const now = performance.eventLoopUtilization();
-    const isBusy = performance.eventLoopUtilization(now, before).utilization > IDLE;
-    before = now;
+    const { user, system } = process.cpuUsage(before.cpu);
+    const isBusy = (user + system) / 1000 > IDLE * (performance.now() - before.at);
     if (isBusy) wasBusy = true;
     else if (wasBusy) {
       wasBusy = false;
       release();
-      // what it took itself is no work
-      before = performance.eventLoopUtilization();
     }
+    // what a release takes is no work
+    before = look();
   }, lookMs);
   timer.unref();
   return () => clearInterval(timer);
