@@ -18,7 +18,6 @@ export const LONG = [
   'test/faults/endorse.test.ts',
   'test/faults/hub.test.ts',
   'test/faults/kill.test.ts',
-  'test/faults/presentation.test.ts',
   'test/faults/replicas.test.ts',
   'test/faults/revocation-kill.test.ts',
   'test/faults/revocation-publishing.test.ts',
@@ -40,13 +39,10 @@ export const LONG = [
   'test/flows/ledger-walk.test.ts',
   'test/flows/mediation-client.test.ts',
   'test/flows/memory.test.ts',
-  'test/flows/owner.test.ts',
   'test/flows/quick-starts.test.ts',
   'test/flows/revocation-proofs.test.ts',
-  'test/flows/revocation.test.ts',
   'test/flows/traces.test.ts',
   'test/rows/agents.test.ts',
-  'test/rows/credentials.test.ts',
   'test/web/web.test.ts',
 ];
 
