@@ -20,7 +20,7 @@ const BOB = [
   '--monitor-revocation-notification',
 ];
 
-for (const kind of byExtent(STORES.slice(0, 1), STORES))
+for (const kind of byExtent<readonly (typeof STORES)[number][]>(STORES.slice(0, 1), STORES))
   describe(`on ${kind}`, () => {
     const world = createWorld();
     let storeOf: StoreOf;
