@@ -127,19 +127,12 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     if (written.length > 0) endpoints.reread();
   });
   const work = (tenant: string): WorkContext => ({
-    tenant,
-    store: db.store,
-    anoncreds,
+    ...{ tenant, store: db.store, anoncreds, ledger },
     resolver: { resolve: (did, fresh) => dids.resolve(did, { tenant, fresh }) },
-    ledger,
     call: (protocol, command, given, key) => calls.callFromWork(tenant, protocol, command, given, key),
     tails: (reference) => tails.service.file(tenant, reference),
     publishTails: (bytes) => tails.service.publish(tenant, bytes),
-    blobs: {
-      put: (name, bytes) => db.blobs.put(tenant, name, bytes),
-      read: (name) => db.blobs.read(tenant, name),
-      remove: (name) => db.blobs.remove(tenant, name),
-    },
+    blobs: blobsOf(db, tenant),
   });
   const engine = createEngine(kernel, createRelay);
   const calls = createCalls(kernel, engine, parts.ops, work);
@@ -237,6 +230,13 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     },
   };
 }
+
+/** The large values of a tenant, as its work has them. */
+const blobsOf = ({ blobs }: Pick<Database, 'blobs'>, tenant: string): WorkContext['blobs'] => ({
+  put: (name, bytes) => blobs.put(tenant, name, bytes),
+  read: (name) => blobs.read(tenant, name),
+  remove: (name) => blobs.remove(tenant, name),
+});
 
 /** Opens the database and what it needs before anything runs: the first tenant, and what plug-ins change in their records. */
 async function openBase(config: Config, { registry, plugins }: Registered, plainLedger: Ledger | undefined, log: Log) {
