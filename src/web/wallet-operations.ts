@@ -23,7 +23,6 @@ export const WALLET_OPERATIONS: readonly string[] = [
   'post_present_proof_2_0_records_pres_ex_id_send_presentation',
   'post_present_proof_2_0_records_pres_ex_id_problem_report',
   'delete_present_proof_2_0_records_pres_ex_id',
-  'post_wallet_backup',
 ];
 
 /** Settings of a person's wallet: nothing is answered without the person, and what happened is kept for them. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 import type { TestAgent } from './agents.ts';
 
 /** Support for tests of pages: a real Chromium, and the checks that every screen passes. */
@@ -152,24 +152,28 @@ export async function settled(page: Page): Promise<void> {
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
+const debuggers = new WeakMap<Page, Promise<CDPSession>>();
+/** The page's debugger, one for its life: an end of any of them takes away the virtual authenticators of another. */
+function debuggerOf(page: Page): Promise<CDPSession> {
+  const known = debuggers.get(page) ?? page.context().newCDPSession(page);
+  debuggers.set(page, known);
+  return known;
+}
+
 /** Violations of WCAG 2.2 AA and of axe's best practice. */
 async function violations(page: Page, rules?: readonly string[]): Promise<string[]> {
-  const session = await page.context().newCDPSession(page);
-  try {
-    // the page's policy does not bind the debugger
-    await session.send('Runtime.evaluate', { expression: `window.axe || ${axeWrapped}` });
-    const runOnly = rules ? { type: 'rule', values: rules } : { type: 'tag', values: TAGS };
-    const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
-      expression: `axe.run(document, ${JSON.stringify({ runOnly, resultTypes: ['violations'] })}).then(({ violations }) =>
+  const session = await debuggerOf(page);
+  // the page's policy does not bind the debugger
+  await session.send('Runtime.evaluate', { expression: `window.axe || ${axeWrapped}` });
+  const runOnly = rules ? { type: 'rule', values: rules } : { type: 'tag', values: TAGS };
+  const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
+    expression: `axe.run(document, ${JSON.stringify({ runOnly, resultTypes: ['violations'] })}).then(({ violations }) =>
         violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => id + ': ' + html.slice(0, 200) + ' ' + (failureSummary || '').slice(0, 300))))`,
-      awaitPromise: true,
-      returnByValue: true,
-    });
-    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
-    return result.value as string[];
-  } finally {
-    await session.detach();
-  }
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+  return result.value as string[];
 }
 const axeWrapped = `(() => { ${axeSource} })()`;
 

@@ -62,5 +62,6 @@ export function unshown(asks: readonly Ask[], chosen: Readonly<Record<string, st
   for (const { referent, having } of asks)
     for (const one of having) if (chosen[referent] === idOf(one)) used.set(idOf(one), one.cred_info.attrs);
   const shown = new Set(asks.filter(({ bound }) => !bound).flatMap(({ names }) => names.map((name) => name.toLowerCase())));
-  return [...new Set([...used.values()].flatMap((attrs) => Object.keys(attrs)))].filter((name) => !shown.has(name.toLowerCase()));
+  const all = new Set([...used.values()].flatMap((attrs) => Object.keys(attrs)));
+  return [...all].filter((name) => !shown.has(name.toLowerCase())).sort();
 }
