@@ -1,5 +1,5 @@
-import { AppError } from '../errors.ts';
 import { BoundedMap } from '../bounded-map.ts';
+import { AppError } from '../errors.ts';
 
 const MAX_COUNTED = 10_000;
 
