@@ -56,7 +56,8 @@ export function startRunner(options: RunnerOptions): Runner {
   const places = lanePlaces(options);
   const due = dueSignal(jobs, kinds);
   let stopped = false;
-  const settler = laneSettler({ jobs, log, isStopped: () => stopped, onSettled: due.nudge });
+  const left = leftLanes(due.nudge);
+  const settler = laneSettler({ jobs, log, isStopped: () => stopped, onSettled: left.roomMade });
 
   async function runOne(job: ClaimedJob, lease: string, one: LaneInHand): Promise<JobOutcome> {
     if (one.abort.signal.aborted) one.abort = new AbortController();
@@ -99,9 +100,11 @@ export function startRunner(options: RunnerOptions): Runner {
   function take(lane: ClaimedLane): void {
     const one = places.begin(lane.tenant);
     const task = work(lane, one).finally(() => {
+      const wasFull = places.count().free <= 0;
       places.end(one);
       active.delete(lane.lease);
-      due.nudge();
+      left.roomMade();
+      if (wasFull) due.nudge();
     });
     active.set(lane.lease, task);
   }
@@ -114,6 +117,7 @@ export function startRunner(options: RunnerOptions): Runner {
       if (due.nudged && free > 0) {
         due.nudged = false;
         looked = now() - SLACK_MS;
+        left.claiming();
         let claimed: ClaimedLane[] = [];
         try {
           const share = shareOf(options, held);
@@ -135,11 +139,14 @@ export function startRunner(options: RunnerOptions): Runner {
         if (claimed.length === free) due.nudged = true;
         continue;
       }
-      // a lane that was due before and was not claimed is beyond its owner's share: it is claimed when another one ends
-      const next = await jobs.nextDue(kinds, looked).catch(() => undefined);
+      let next = await jobs.nextDue(kinds).catch(() => undefined);
+      const some = next !== undefined && next <= looked;
+      if (left.are(some)) due.nudged = true;
+      if (some) next = await jobs.nextDue(kinds, looked).catch(() => undefined);
       if (due.nudged && places.count().free > 0) continue;
       await due.wait(Math.max(10, Math.min(next === undefined ? pause : next - now(), pause)));
-      due.nudged = true;
+      if (some || (next !== undefined && next <= now())) due.nudged = true;
+      else if (!due.nudged) pause = active.size > 0 ? LOOK_MS : Math.min(2 * pause, IDLE_LOOK_MS);
     }
   }
 
@@ -159,6 +166,28 @@ export function startRunner(options: RunnerOptions): Runner {
       await Promise.allSettled(active.values());
       await settler.settled();
       clearInterval(heartbeat);
+    },
+  };
+}
+
+/** Lanes that are due and that a claim left to others: beyond a share, which the end of a lane may change. */
+function leftLanes(nudge: () => void) {
+  let some = false;
+  let ends = 0;
+  let endsAtClaim = 0;
+  return {
+    claiming(): void {
+      endsAtClaim = ends;
+    },
+    /** A lane has ended, or was settled. */
+    roomMade(): void {
+      ends++;
+      if (some) nudge();
+    },
+    /** Notes whether there are some. @returns whether a lane has ended since the claim, so that there may be room for them already */
+    are(value: boolean): boolean {
+      some = value;
+      return some && ends !== endsAtClaim;
     },
   };
 }
