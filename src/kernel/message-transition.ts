@@ -81,6 +81,9 @@ interface Choice {
   readonly repeats?: boolean;
 }
 
+/** An order of an owner is known as long as its connection may live: whoever passes mail on could undo later orders by an old one. */
+const ORDER_REPLAY_WINDOW_MS = 100 * 365 * 24 * 3600_000;
+
 const dropped = (drop: string, detail?: string): End<Drop> => ({ end: { drop, detail } });
 
 /** Matches a message with its protocol. */
@@ -221,7 +224,7 @@ function runOf(kernel: Kernel, arrival: Arrival, trust: Trust, choice: Choice, l
   const query = believed && connection ? step.mail?.(message, open?.mode) : undefined;
   const origin: Origin = {
     dedupKey: choice.repeats ? undefined : dedupKey,
-    dedupLife: traits.replayWindow,
+    dedupLife: step.grant === undefined ? traits.replayWindow : ORDER_REPLAY_WINDOW_MS,
     // two first messages of one thread at once want to be one record: the second finds the first's id taken, and loads again
     recordId: party && !record ? hashId(`${protocol.binds.category} ${party.id} ${message.thid}`) : undefined,
     thid: message.thid,

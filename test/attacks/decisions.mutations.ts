@@ -61,4 +61,13 @@ export const MUTATIONS: readonly Row[] = [
       to: '[about, connection?.value.their_public_did, connection?.value.their_did]',
     },
   },
+  {
+    id: 'DEC-10',
+    text: 'an order is known for good',
+    mutation: {
+      file: 'src/kernel/message-transition.ts',
+      from: 'step.grant === undefined ? traits.replayWindow : ORDER_REPLAY_WINDOW_MS',
+      to: 'traits.replayWindow',
+    },
+  },
 ];

@@ -4,7 +4,7 @@ import { type Asked, nextAt, verdict } from '../../src/kernel/decisions.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import { askProof as askProofBy, CONFIG, grant, type Owner, proofs, startOwner } from '../support/owner.ts';
 import { SETTINGS } from '../support/steps.ts';
-import { connectStranger, type Link, type Stranger, startStranger } from '../support/stranger.ts';
+import { connectStranger, type Link, message, type Stranger, startStranger } from '../support/stranger.ts';
 import { until } from '../support/waiting.ts';
 
 /** Owners who decide for others, twice, too late, or about themselves; and an issuer behind a known one. */
@@ -141,6 +141,17 @@ test('[DEC-7] an answer that comes again has the same answer and one effect', ()
       ['asked', 'rejected'],
     );
   }));
+
+test('[DEC-10] an old order that comes again, after whatever time, undoes no later one', async () => {
+  const { db } = agent.agent.kernel;
+  const first = message(`${CONFIG}/set-policy`, { name: 'replayed', value: { action: 'accept' } });
+  await owner.sendOwn(first);
+  await owner.inbox.first((mail) => mail.message['~thread']?.thid === first['@id'], 'the answer');
+  await owner.ask('set-policy', { name: 'replayed', value: { action: 'reject' } });
+  await db.admin.expire(db.now() + 30 * 24 * 3600_000);
+  await owner.sendOwn(first);
+  assert.deepEqual((await owner.ask('get-policy', { name: 'replayed' })).value, { action: 'reject' });
+});
 
 test('[DEC-8] an offer in two formats is of a known issuer where both are', () => {
   const offer: Asked = {
