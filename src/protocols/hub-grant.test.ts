@@ -58,6 +58,18 @@ table('hub-grant', [
     body: { capabilities: [capability] },
     error: 'message-invalid',
   },
+  {
+    title: 'ends at a time that there is',
+    message: 'grant',
+    body: { capabilities: [capability, { ...capability, expires: '2030-99-01T00:00:00Z' }] },
+    error: 'message-invalid',
+  },
+  {
+    title: 'is given until a time that there is',
+    command: 'give',
+    body: { connection_id: 'c1', capabilities: [capability, { ...capability, expires: '2030-99-01T00:00:00Z' }] },
+    error: 'bad-request',
+  },
   { title: 'has a capability', message: 'grant', body: { capabilities: [] }, error: 'message-invalid' },
   {
     title: 'ends the request',

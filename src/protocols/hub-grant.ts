@@ -66,6 +66,7 @@ export const hubGrants = defineProtocol<HubGrantValue>({
         const { controller } = ctx.record?.value ?? {};
         if (controller !== undefined && capabilities.some((one) => one.controller !== controller))
           throw new AppError('message-invalid', 'a capability is of another controller');
+        if (Number.isNaN(endOf(capabilities))) throw new AppError('message-invalid', 'a capability ends at no time');
         const from = { connection_id: ctx.connection!.id, thread_id: message.thid };
         return {
           record: {
@@ -191,6 +192,7 @@ function ready(ctx: Ctx): string {
   return id;
 }
 
+/** NaN where one ends at a time that there is not. */
 const endOf = (capabilities: Capabilities): number => Math.max(...capabilities.map(({ expires }) => Date.parse(expires)));
 
 const lasting = (capabilities: Capabilities): Partial<HubGrantValue> => ({
@@ -205,7 +207,7 @@ const expiring = (ctx: Ctx, capabilities: Capabilities): NextCommand => ({
 
 /** The effects of a grant: the message to the service, and in vaults of this agent the end of a former revocation's trace. */
 function granted(ctx: Ctx, capabilities: Capabilities, record: NonNullable<Effects['record']>, id?: string): Effects {
-  if (endOf(capabilities) <= ctx.now) throw new AppError('bad-request', 'The capabilities have expired');
+  if (!(endOf(capabilities) > ctx.now)) throw new AppError('bad-request', 'The capabilities have expired');
   const patch = { ...record.patch, controller: capabilities[0]!.controller, ...lasting(capabilities) };
   return {
     record: { ...record, states: ['granted'], patch },

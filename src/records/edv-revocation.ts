@@ -8,7 +8,11 @@ export interface EdvRevocationValue {
   capability: string;
   delegator: string;
   expires: number;
+  /** The controller's grantee that it comes from, or the controller; absent in older records. */
+  by?: string;
 }
+
+export const byTag = (vault: string, by: string): string => `${vault} ${by}`;
 
 /** A delegator chooses the id freely, so an id names a capability only together with its delegator. */
 export const revocationId = (vault: string, { id, delegator }: { readonly id: string; readonly delegator: string }): string =>
@@ -19,5 +23,5 @@ export const edvRevocation = defineRecord<EdvRevocationValue>({
   idField: 'revocation_id',
   states: ['revoked'],
   view: () => ({}),
-  tags: ({ vault }) => ({ vault }),
+  tags: ({ vault, by }) => ({ vault, by: by === undefined ? undefined : byTag(vault, by) }),
 });

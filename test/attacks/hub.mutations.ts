@@ -42,4 +42,60 @@ export const MUTATIONS: readonly Row[] = [
       to: '[{ target: whole, controllers }, root]);',
     },
   },
+  {
+    id: 'A40-7',
+    text: 'a search holds ids, and no documents',
+    mutation: {
+      file: 'src/resources/hub/documents.ts',
+      from: 'found.set(row.id, { id: document.id, size })',
+      to: 'found.set(row.id, { id: document.id, size, document } as never)',
+    },
+  },
+  {
+    id: 'A40-8',
+    text: 'the documents of an answer are read as its receiver reads',
+    mutation: { file: 'src/resources/hub/documents.ts', from: 'groups.length === 0 || bytes > PIECE', to: 'groups.length === 0' },
+  },
+  {
+    id: 'A40-9',
+    text: 'a grant ends at a time that there is',
+    mutation: {
+      file: 'src/protocols/hub-grant.ts',
+      from: 'if (Number.isNaN(endOf(capabilities))) throw',
+      to: 'if (endOf(capabilities) < 0) throw',
+    },
+  },
+  {
+    id: 'A40-10',
+    text: 'a grantee does not see whose rights have ended',
+    mutation: { file: 'src/resources/hub/routes.ts', from: 'invoked.chain.length === 0 ? await', to: 'invoked.chain.length < 9 ? await' },
+  },
+  {
+    id: 'A40-11',
+    text: 'no vault is given to a controller under the name of one that it has',
+    mutation: {
+      file: 'src/resources/hub/vault.ts',
+      from: "        if (ctx.loaded.same) throw new AppError('not-current', 'The controller has a vault of this referenceId');\n",
+      to: '',
+    },
+  },
+  {
+    id: 'A40-12',
+    text: 'revocations of a grantee displace no trace of the controller’s',
+    mutation: { file: 'src/resources/hub/vault.ts', from: 'delegator === vault.value.controller ?', to: 'delegator !== undefined ?' },
+  },
+  {
+    id: 'A40-13',
+    text: 'a vault remembers a bounded number of revocations',
+    mutation: {
+      file: 'src/resources/hub/vault.ts',
+      from: "        if (ctx.pages.others!.total >= MAX_REVOCATIONS) throw new AppError('vault-full');\n",
+      to: '',
+    },
+  },
+  {
+    id: 'A40-14',
+    text: 'a signature has one spelling',
+    mutation: { file: CHAIN, from: '{85}[AQgw]==', to: '{86}==' },
+  },
 ];

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
+import { find } from '../../src/resources/hub/documents.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import {
   type Caller,
@@ -15,6 +18,7 @@ import {
   send,
   signed,
 } from '../support/hub.ts';
+import { CONNECTION, runStep } from '../support/steps.ts';
 
 /** Strangers, services and owners that ask a hub for more than is theirs. */
 
@@ -147,4 +151,112 @@ test('[A40-5] [A40-6] a right to write in a vault is none to give it away, nor t
   assert.equal(await statusOf(invoke(friend, { url: vault, capability: json })), 200);
   assert.equal(await statusOf(invoke(friend, { url, json, capability: rootOf(url) })), 204, 'by who has it');
   assert.equal(await statusOf(invoke(friend, { url: vault, capability: json })), 403);
+});
+
+test('[A40-10] [A40-12] whose rights have ended is for the controller to see, and no grantee hides it', async () => {
+  const [owner, service, former] = [newCaller(), newCaller(), newCaller()];
+  const vault = await newVault(owner);
+  const document = await documentOf(owner, 1, {}, former.did);
+  assert.equal(await statusOf(invoke(owner, { url: `${vault}/documents`, json: document })), 204);
+  const whole = (to: string) => delegate(owner, { parent: rootOf(vault), target: vault, to });
+  const end = async (by: Caller, json: Body): Promise<number> => {
+    const url = `${vault}/zcaps/revocations/${encodeURIComponent(json.id)}`;
+    return await statusOf(invoke(by, { url, json, capability: rootOf(url) }));
+  };
+  assert.equal(await end(owner, await whole(former.did)), 204);
+  const capability = await whole(service.did);
+  const further = await delegate(service, { parent: capability, target: vault, to: newCaller().did });
+  assert.equal(await end(service, further), 204);
+  const shown = async (by: Caller, given = {}): Promise<unknown> => (await invoke(by, { url: vault, ...given })).body.pending_rewrap;
+  assert.deepEqual(await shown(owner), [{ controller: former.did, documents: 1 }]);
+  assert.equal(await shown(service, { capability }), undefined);
+});
+
+/** A search of a vault with `total` documents of 200 kB, made when a page is read. */
+function search(total: number, query: object) {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const made: WeakRef<object>[] = [];
+  let most = 0;
+  let loaded = 0;
+  const row = (i: number): object => {
+    const document = { id: `z${i}`, sequence: 0, jwe: { ciphertext: 'x'.repeat(200_000) } };
+    made.push(new WeakRef(document));
+    return { id: `v.z${i}`, category: 'edv_document', state: 'stored', value: { vault: 'v', document, size: 200_000 } };
+  };
+  const ctx = {
+    async find(_category: string, { limit, cursor = '0' }: { limit: number; cursor?: string }) {
+      gc();
+      most = Math.max(most, made.filter((one) => one.deref()).length);
+      const from = Number(cursor);
+      const rows = Array.from({ length: Math.min(limit, total - from) }, (_, i) => row(from + i));
+      return { rows, total, next: from + limit < total ? String(from + limit) : undefined };
+    },
+    async load(lookups: readonly { id: string }[]) {
+      loaded += lookups.length;
+      return lookups.map(({ id }) => [row(Number(id.slice(3)))]);
+    },
+  };
+  const body = Buffer.from(JSON.stringify({ index: 'i', ...query }));
+  const request = { body, query: new URLSearchParams() };
+  const answer = find(ctx as never, request as never, { vault: { id: 'v' } } as never);
+  return { answer, counts: () => ({ most, loaded }) };
+}
+
+test('[A40-7] [A40-8] a search holds no vault in memory, however slowly its answer is read', async () => {
+  const { answer, counts } = search(80, { has: ['a'] });
+  const { body } = (await answer)!;
+  assert.equal(counts().loaded, 0, 'nothing is read before its receiver is ready');
+  let text = '';
+  for await (const piece of body as AsyncIterable<Uint8Array>) {
+    assert.ok(piece.length < 600_000);
+    text += Buffer.from(piece).toString();
+  }
+  const { documents, hasMore } = JSON.parse(text);
+  assert.deepEqual([documents.length, documents[79].id, hasMore], [80, 'z79', false]);
+  for (const query of [
+    { has: ['a'], returnDocuments: false },
+    { equals: [{ a: 'b' }, { c: 'd' }], count: true },
+  ]) {
+    const ids = search(200, query);
+    assert.equal((await ids.answer)!.status, 200);
+    assert.ok(ids.counts().most <= 32, `${ids.counts().most} documents are held`);
+  }
+});
+
+test('[A40-9] [A40-11] [A40-13] a grant without an end, a vault under a taken name and a flood of revocations are refused', async () => {
+  const capability = {
+    id: 'urn:uuid:1',
+    controller: newCaller().did,
+    invocationTarget: 'https://hub.example/hub/base/edvs/z1',
+    expires: '2030-99-01T00:00:00Z',
+    proof: { verificationMethod: 'did:key:z#z' },
+  };
+  assert.throws(() => runStep('hub-grant', { message: 'grant', body: { capabilities: [capability] }, connection: CONNECTION }), {
+    code: 'message-invalid',
+  });
+  const [owner, other] = [newCaller(), newCaller()];
+  const named = { referenceId: 'primary' };
+  const [, given] = await Promise.all(
+    [owner, other].map(async (one) => (await hub.call('POST', '/hub/vaults', configOf(one, named))).body.id as string),
+  );
+  const json = { ...configOf(owner, named), sequence: 1 };
+  assert.equal(await statusOf(invoke(other, { url: given!, json })), 409);
+  assert.equal(await statusOf(invoke(other, { url: given!, json: { ...json, controller: other.did } })), 204, 'itself');
+  const revoke = {
+    command: 'revoke',
+    record: { id: 'v', state: 'active', value: { controller: owner.did } },
+    body: { capability: 'urn:uuid:1', delegator: other.did, controller: owner.did, expires: 1, by: other.did },
+  };
+  assert.throws(() => runStep('hub-vault', { ...revoke, pages: { others: { rows: [], total: 10_000 } } }), { code: 'vault-full' });
+});
+
+test('[A40-14] a signature in another spelling is none, so that a request is repeated in no other form', async () => {
+  const owner = newCaller();
+  const url = await newVault(owner);
+  const { headers } = signed(owner, { url });
+  const [, last] = /([AQgw])==",created/.exec(headers.authorization!)!;
+  const authorization = headers.authorization!.replace(`${last}==`, `${String.fromCharCode(last!.charCodeAt(0) + 1)}==`);
+  assert.equal(await statusOf(send(url, { headers })), 200);
+  assert.equal(await statusOf(send(url, { headers: { ...headers, authorization } })), 403);
 });

@@ -20,8 +20,9 @@ const MAX_SIGNATURE_LIFE = 900;
 
 const DID = /^did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}$/;
 const KEY_ID = /^(did:key:(z6Mk[1-9A-HJ-NP-Za-km-z]{44}))#\2$/;
+/** The signature has one spelling: a repeated request is known by it. */
 const AUTHORIZATION =
-  /^Signature keyId="([^"]{1,200})",headers="([a-z() -]{1,200})",signature="([A-Za-z0-9+/]{86}==)",created="(\d{1,12})",expires="(\d{1,12})"$/;
+  /^Signature keyId="([^"]{1,200})",headers="([a-z() -]{1,200})",signature="([A-Za-z0-9+/]{85}[AQgw]==)",created="(\d{1,12})",expires="(\d{1,12})"$/;
 const INVOCATION = /^zcap (?:id="(urn:zcap:root:[^"\s]{1,2000})"|capability="([A-Za-z0-9_-]{1,11000})"),action="(read|write)"$/;
 const URN = /^urn:(?:uuid:[0-9a-f-]{36}|zcap:[A-Za-z0-9:._~%-]{1,2000})$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;

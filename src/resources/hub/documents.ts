@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../../errors.ts';
-import { jsonOf } from '../../kernel/json.ts';
 import type { PublicContext } from '../../kernel/public-route.ts';
 import { validator } from '../../kernel/schema.ts';
 import type { JsonObject } from '../../ports/json.ts';
@@ -13,8 +12,9 @@ import { Chunk, Query } from './shapes.ts';
 /** Bytes of a chunk that are read at once. */
 const PIECE = 256 << 10;
 const DEFAULT_LIMIT = 1000;
-/** Documents that a search reads at once, and bytes of them that one answer has. */
-const PAGE = 50;
+/** Documents that a search reads at once; together they are no more than one answer has. */
+const PAGE = 16;
+/** Bytes of documents that one answer has. */
 const MAX_ANSWER = 16 << 20;
 
 /** The answer of a route to an admitted request. */
@@ -102,7 +102,8 @@ export const find: Act = async (ctx, request, { vault }) => {
     const { total } = await ctx.find(edvDocument.category, { tags: choices[0], limit: 1 });
     return json({ count: total });
   }
-  const found = new Map<string, JsonObject>();
+  /** The ids of documents, by their places, and their sizes. The documents are read again when their receiver is ready for them. */
+  const found = new Map<string, { readonly id: string; readonly size: number }>();
   let more = false;
   let bytes = 0;
   for (const tags of choices) {
@@ -113,7 +114,7 @@ export const find: Act = async (ctx, request, { vault }) => {
         const { document, size } = edvDocument.of(row).value;
         bytes += wholes ? size : 0;
         if (found.size >= limit || (bytes > MAX_ANSWER && found.size > 0)) more = true;
-        else found.set(row.id, jsonOf(document));
+        else found.set(row.id, { id: document.id, size });
       }
       cursor = page.next;
       last = cursor === undefined || found.size >= limit || more;
@@ -121,6 +122,33 @@ export const find: Act = async (ctx, request, { vault }) => {
     }
   }
   if (count) return json({ count: found.size });
-  const documents = [...found.values()];
-  return json(wholes ? { documents, hasMore: more } : { documentIds: documents.map(({ id }) => id as string), hasMore: more });
+  if (!wholes) return json({ documentIds: [...found.values()].map(({ id }) => id), hasMore: more });
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: documentsOf(ctx, found, more) };
 };
+
+/** The answer of a search. A slow receiver holds no more of it in memory than `PIECE`, or one document. */
+async function* documentsOf(
+  { load }: Pick<PublicContext, 'load'>,
+  found: ReadonlyMap<string, { readonly size: number }>,
+  hasMore: boolean,
+): AsyncIterable<Uint8Array> {
+  const groups: string[][] = [];
+  let bytes = 0;
+  for (const [id, { size }] of found) {
+    bytes += size;
+    if (groups.length === 0 || bytes > PIECE) {
+      groups.push([]);
+      bytes = size;
+    }
+    groups.at(-1)!.push(id);
+  }
+  yield Buffer.from('{"documents":[');
+  let comma = '';
+  for (const group of groups) {
+    const rows = (await load(group.map((id) => ({ category: edvDocument.category, id })))).flat();
+    if (rows.length === 0) continue;
+    yield* piecesOf(Buffer.from(comma + rows.map((row) => JSON.stringify(edvDocument.of(row).value.document)).join(',')));
+    comma = ',';
+  }
+  yield Buffer.from(`],"hasMore":${hasMore}}`);
+}

@@ -79,8 +79,9 @@ export function hubRoutes(capabilities: Capabilities): readonly PublicRoute[] {
 
   return [
     ...collectionRoutes(capabilities, queue),
-    onVault('GET', '', 'read', async (ctx, _request, { vault, url }) =>
-      json({ ...configOf(url, vault.value), ...(await pendingRewrap(ctx.find, vault)) }),
+    // whose rights have ended is the controller's to know
+    onVault('GET', '', 'read', async (ctx, _request, { vault, url, invoked }) =>
+      json({ ...configOf(url, vault.value), ...(invoked.chain.length === 0 ? await pendingRewrap(ctx.find, vault) : {}) }),
     ),
     onVault('POST', '', 'write', async (ctx, request, admitted) => {
       if (admitted.invoked.chain.length > 0) throw new AppError('forbidden', 'a delegated right is none to give the vault away');
@@ -178,7 +179,8 @@ function revocationRoute(capabilities: Capabilities, write: Write): PublicRoute 
       const invoked = await verified(capabilities, ctx, request, 'write', whole, [{ target: whole, controllers }]);
       await refuseRevoked(ctx, vault.id, [...chain.slice(0, -1), ...invoked.chain]);
       const { id: capability, delegator, controller, expires } = last;
-      await write(ctx, vault.id, 'revoke', { capability, delegator, controller, expires });
+      const by = chain.length > 1 ? chain[0]!.controller : delegator;
+      await write(ctx, vault.id, 'revoke', { capability, delegator, controller, expires, by });
       return { status: 204 };
     },
   };

@@ -3,6 +3,8 @@ import { revocationId } from '../../records/edv-revocation.ts';
 
 const OWNER = `did:key:z6Mk${'a'.repeat(44)}`;
 const OTHER = `did:key:z6Mk${'b'.repeat(44)}`;
+const THIRD = `did:key:z6Mk${'c'.repeat(44)}`;
+const NO_OTHERS = { others: { rows: [], total: 0 } };
 const DOC = `z1${'a'.repeat(22)}`;
 const VAULT = `z1${'v'.repeat(22)}`;
 const NEW_VAULT = 'z19inukNyWQTotxStJvsXAtVv';
@@ -96,6 +98,14 @@ table('hub-vault', [
     record: vault(),
     body: { ...config, controller: OTHER, sequence: 1 },
     effects: { record: { patch: { ...config, controller: OTHER, sequence: 1 } }, answer: {} },
+  },
+  {
+    title: 'is given to nobody who has one of that name',
+    command: 'configure',
+    record: vault({ referenceId: 'primary' }),
+    body: { ...config, controller: OTHER, sequence: 1, referenceId: 'primary' },
+    loaded: { same: vault() },
+    error: 'not-current',
   },
   { title: 'is changed from its last sequence on', command: 'configure', record: vault(), body: config, error: 'not-current' },
   {
@@ -297,12 +307,13 @@ table('hub-vault', [
     command: 'revoke',
     record: vault(),
     body: { capability: 'urn:uuid:1', delegator: OWNER, controller: OTHER, expires: NOW + 1000 },
+    pages: NO_OTHERS,
     effects: {
       record: { patch: { ended: [OTHER] } },
       others: [
         {
           ...{ def: 'edv_revocation', id: REVOCATION, states: ['revoked'] },
-          patch: { vault: VAULT, capability: 'urn:uuid:1', delegator: OWNER, expires: NOW + 1000 },
+          patch: { vault: VAULT, capability: 'urn:uuid:1', delegator: OWNER, expires: NOW + 1000, by: OWNER },
         },
       ],
       next: [
@@ -312,6 +323,36 @@ table('hub-vault', [
         },
       ],
     },
+  },
+  {
+    title: 'has no trace of what a grantee has delegated on',
+    command: 'revoke',
+    record: vault({ ended: [OTHER] }),
+    body: { capability: 'urn:uuid:1', delegator: OTHER, controller: THIRD, expires: NOW, by: OTHER },
+    pages: NO_OTHERS,
+    effects: {
+      record: { patch: { ended: [OTHER] } },
+      others: [
+        {
+          ...{ def: 'edv_revocation', id: revocationId(VAULT, { id: 'urn:uuid:1', delegator: OTHER }), states: ['revoked'] },
+          patch: { vault: VAULT, capability: 'urn:uuid:1', delegator: OTHER, expires: NOW, by: OTHER },
+        },
+      ],
+      next: [
+        {
+          ...{ protocol: 'hub-revocation', command: 'forget', after: 86_400_000 },
+          record: { category: 'edv_revocation', id: revocationId(VAULT, { id: 'urn:uuid:1', delegator: OTHER }) },
+        },
+      ],
+    },
+  },
+  {
+    title: 'remembers no number of revocations that fills the store',
+    command: 'revoke',
+    record: vault(),
+    body: { capability: 'urn:uuid:1', delegator: OTHER, controller: THIRD, expires: NOW, by: OTHER },
+    pages: { others: { rows: [], total: 10_000 } },
+    error: 'vault-full',
   },
   {
     title: 'remembers it once',

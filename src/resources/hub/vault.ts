@@ -7,12 +7,14 @@ import Type from '../../kernel/type.ts';
 import { configOf, type EdvValue, edv, vaultUrl } from '../../records/edv.ts';
 import { chunkId, type EdvChunkValue, edvChunk } from '../../records/edv-chunk.ts';
 import { documentId, type EdvDocumentValue, type EncryptedDocument, edvDocument, uniqueTag } from '../../records/edv-document.ts';
-import { type EdvRevocationValue, edvRevocation, revocationId } from '../../records/edv-revocation.ts';
+import { byTag, type EdvRevocationValue, edvRevocation, revocationId } from '../../records/edv-revocation.ts';
 import { type HubControllerValue, hubController } from '../../records/hub-controller.ts';
 import { Config, Did, Document, EdvId, IndexEntry } from './shapes.ts';
 
 /** Controllers of revoked capabilities that one vault remembers. */
 const MAX_ENDED = 100;
+/** Revocations that one vault remembers: of the controller's grants, and of what each grantee has delegated on. */
+const MAX_REVOCATIONS = 10_000;
 /** The time that a revocation outlives its capability, since clocks differ. */
 const AFTER_END_MS = 24 * 3600_000;
 /** Chunks that one commit removes. */
@@ -149,8 +151,20 @@ export const hubVaults = defineProtocol<EdvValue>({
     configure: command({
       body: Config,
       from: ['active'],
+      load: ({ body: { controller, referenceId } }, vault): Record<string, Load> =>
+        referenceId === undefined
+          ? {}
+          : {
+              same: {
+                category: edv.category,
+                tag: 'reference',
+                equals: `${controller} ${referenceId}`,
+                among: ({ id }) => id !== vault,
+              },
+            },
       step(ctx, { body }) {
         const { value } = ctx.record!;
+        if (ctx.loaded.same) throw new AppError('not-current', 'The controller has a vault of this referenceId');
         if (body.sequence !== value.sequence + 1 || body.referenceId !== value.referenceId) throw new AppError('not-current');
         const { controller, keyAgreementKey, hmac, sequence } = body;
         return { record: { patch: { controller, keyAgreementKey, hmac, sequence } }, answer: {} };
@@ -259,14 +273,20 @@ export const hubVaults = defineProtocol<EdvValue>({
         return ended.includes(controller) ? { record: { patch: { ended: ended.filter((one) => one !== controller) } } } : {};
       },
     }),
+    /** `by`: the controller's grantee that it comes from, or the controller. */
     revoke: command({
-      body: Type.Object({ capability: Type.String(), delegator: Did, controller: Did, expires: Bytes }),
+      body: Type.Object({ capability: Type.String(), delegator: Did, controller: Did, expires: Bytes, by: Type.Optional(Did) }),
       from: ['active'],
       load: ({ body: { capability: id, delegator } }, vault) => ({
         known: { category: edvRevocation.category, id: revocationId(vault!, { id, delegator }) },
       }),
+      pages: ({ body: { by, delegator } }, vault) => ({
+        others: { category: edvRevocation.category, query: { tags: { by: byTag(vault!, by ?? delegator) }, limit: 1 } },
+      }),
       step(ctx, { body }) {
-        return ctx.loaded.known ? {} : revoked(ctx.record!, body, ctx.now);
+        if (ctx.loaded.known) return {};
+        if (ctx.pages.others!.total >= MAX_REVOCATIONS) throw new AppError('vault-full');
+        return revoked(ctx.record!, body, ctx.now);
       },
     }),
   },
@@ -275,20 +295,22 @@ export const hubVaults = defineProtocol<EdvValue>({
 /** A revocation, with its trace in the vault, and the command that removes it when the capability is over. */
 function revoked(
   vault: NonNullable<Ctx['record']>,
-  capability: { capability: string; delegator: string; controller: string; expires: number },
+  capability: { capability: string; delegator: string; controller: string; expires: number; by?: string },
   now: number,
 ): Effects {
-  const { delegator, controller, expires } = capability;
+  const { delegator, controller, expires, by = delegator } = capability;
   const id = revocationId(vault.id, { id: capability.capability, delegator });
   const change: Change<EdvRevocationValue> = {
     def: edvRevocation,
     id,
     states: ['revoked'],
-    patch: { vault: vault.id, capability: capability.capability, delegator, expires },
+    patch: { vault: vault.id, capability: capability.capability, delegator, expires, by },
   };
-  const ended = [...(vault.value.ended ?? []).filter((one) => one !== controller), controller].slice(-MAX_ENDED);
+  const { ended = [] } = vault.value;
+  // the controller encrypts to its own grantees: what these delegate on leaves no trace, and displaces none
+  const trace = delegator === vault.value.controller ? [...ended.filter((one) => one !== controller), controller].slice(-MAX_ENDED) : ended;
   return {
-    record: { patch: { ended } },
+    record: { patch: { ended: trace } },
     others: [changed(change)],
     next: [
       {
