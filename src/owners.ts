@@ -24,7 +24,7 @@ export function checkOwnerKeys({ ownerKeys, formerOwnerKeys }: Config): void {
 
 /**
  * Makes a connection for each owner, once and with every grant, and ends the right of former owners for good. A start takes no grant from an owner that it does not
- * name: another replica may. The log has the key and the address that an owner needs; neither is secret.
+ * name: another replica may. Nor does it give back what a call has taken. The log has the key and the address that an owner needs; neither is secret.
  */
 export async function connectOwners(
   { db, profiles }: Kernel,
@@ -52,13 +52,13 @@ export async function connectOwners(
   for (const verkey of ownerKeys) {
     await calls.call(tenant, connectionCommands.name, 'owner', { input: { body: { verkey }, query: {} } });
     const [[row] = []] = await store.load(tenant, [{ category: connection.category, id: ownerConnection(verkey) }]);
-    const { my_verkey, dismissed } = connection.of(row!).value;
+    const { my_verkey, dismissed, granted_by_call: called } = connection.of(row!).value;
     if (dismissed)
       log.warn({ connection_id: row!.id, their_verkey: verkey }, 'the right of an owner of --owner-key has ended: a new key gets one');
     else
       log.info(
         { connection_id: row!.id, their_verkey: verkey, my_verkey, my_endpoint: settings.endpoint },
-        'an owner may order by messages',
+        called ? 'an owner may order by messages what a call has granted it' : 'an owner may order by messages',
       );
   }
 }

@@ -87,6 +87,8 @@ export interface ConnectionValue {
   grants?: readonly string[];
   /** Its peer is an owner by the configuration. */
   configured?: true;
+  /** Its grants were set by a call since: a start leaves them. */
+  granted_by_call?: true;
   /** It was one, and no start makes it one again. */
   dismissed?: true;
 }

@@ -145,6 +145,20 @@ table('connection', [
     record: { ...CONNECTION, state: 'error', value: { ...CONNECTION.value, grants: ['agent-config'] } },
     effects: { record: { patch: { grants: REMOVED } }, answer: { grants: [] } },
   },
+  {
+    title: 'of the configuration has what the call leaves it',
+    command: grant,
+    body: { grants: [] },
+    record: { ...CONNECTION, value: { ...CONNECTION.value, configured: true, grants: ['agent-config'] } },
+    effects: { record: { patch: { grants: REMOVED, granted_by_call: true } }, answer: { grants: [] } },
+  },
+  {
+    title: 'has no more of it after another start',
+    command: 'owner',
+    body: { verkey: key(103) },
+    record: { ...CONNECTION, value: { ...CONNECTION.value, configured: true, granted_by_call: true } },
+    effects: {},
+  },
   { title: 'gets no grant that there is not', command: grant, body: { grants: ['everything'] }, record: CONNECTION, ...NO_GRANT },
   {
     title: 'gets none before its peer is known',

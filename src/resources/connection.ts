@@ -61,13 +61,14 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
       from: '*',
       step(ctx, { body }) {
         const grants = granted(ctx, body.grants);
-        const { id, state } = ctx.record!;
+        const { id, state, value } = ctx.record!;
         if (grants.length > 0 && state !== 'active')
           throw new AppError('bad-request', `Connection ${id} is not active: its peer is not known yet`);
-        return { record: { patch: { grants: grants.length > 0 ? grants : undefined } }, answer: { grants: [...grants] } };
+        const patch = { grants: grants.length > 0 ? grants : undefined, ...(value.configured && { granted_by_call: true as const }) };
+        return { record: { patch }, answer: { grants: [...grants] } };
       },
     }),
-    /** An owner of the configuration: with every grant, under the key that it had before. */
+    /** An owner of the configuration: with every grant unless a call has set them, under the key that it had before. */
     owner: command({
       body: Type.Object({ verkey: Type.String() }),
       from: [NEW, 'active'],
@@ -75,6 +76,8 @@ export const connectionCommands = defineProtocol<ConnectionValue>({
       step(ctx, { body: { verkey } }) {
         const grants = [...ctx.declared.grants].sort();
         if (ctx.record?.value.dismissed) return {};
+        // what its operator has taken from it stays taken
+        if (ctx.record?.value.granted_by_call) return {};
         if (ctx.record) return { record: { patch: { grants, configured: true } } };
         const [id, mine] = [ownerConnection(verkey), ctx.newKey()];
         const patch = { ...staticPeer(mine.verkey, verkey, {}), alias: 'owner', grants, configured: true as const };

@@ -26,4 +26,9 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a former owner orders nothing, whatever a later start names',
     mutation: { file: 'src/resources/connection.ts', from: '        if (ctx.record?.value.dismissed) return {};\n', to: '' },
   },
+  {
+    id: 'OW-5',
+    text: 'a start gives no owner back what a call has taken',
+    mutation: { file: 'src/resources/connection.ts', from: '        if (ctx.record?.value.granted_by_call) return {};\n', to: '' },
+  },
 ];

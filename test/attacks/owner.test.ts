@@ -68,6 +68,19 @@ test('[OW-3] [OW-4] a former owner has neither orders nor events, whichever repl
   assert.ok(events.every(({ message }) => message.payload.invi_msg_id === undefined));
 });
 
+test('[OW-5] what a call has taken from an owner of the configuration, no later start gives back', async () => {
+  const owner = createOwner();
+  const flags = ['--owner-key', owner.pair.verkey];
+  const before = await world.start('limited', { flags });
+  owner.to = { verkey: line(before, owner.pair.verkey).my_verkey, url: before.inbound };
+  assert.equal(await codeOf(owner), undefined);
+  await before.call('PUT', `/connections/${ownerConnection(owner.pair.verkey)}/grants`, { grants: [] });
+  assert.equal(await codeOf(owner), 'unauthorized');
+  await before.stop();
+  await world.start('limited', { store: before.store, receiver: before.receiver, port: Number(new URL(before.inbound).port), flags });
+  assert.equal(await codeOf(owner), 'unauthorized');
+});
+
 test('a key that is none is refused before anything starts', async () => {
   await assert.rejects(
     world.start('wrong', { flags: ['--owner-key', 'not-a-key'] }),
