@@ -156,4 +156,9 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a device without the words gets no backup',
     mutation: { file: AT_AGENCY, from: 'const all = ctx.pages.stores && visible(ctx, message);', to: 'const all = visible(ctx, message);' },
   },
+  {
+    id: 'BK-26',
+    text: 'a copy has the marks of messages that are known for good',
+    mutation: { file: 'src/adapters/store/carried.ts', from: 'const LASTING = Date.UTC(2100);', to: 'const LASTING = Date.UTC(9999);' },
+  },
 ];

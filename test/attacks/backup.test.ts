@@ -16,6 +16,7 @@ import { AppError } from '../../src/errors.ts';
 import type { JsonObject } from '../../src/ports/json.ts';
 import type { Database } from '../../src/ports/store.ts';
 import { createWorld } from '../support/agents.ts';
+import { startOwner } from '../support/owner.ts';
 import { MULTITENANT, newTenant, tenantOf } from '../support/tenants.ts';
 
 /** Storages that change backups, people who make some of their own for the words of others, trustees, and tokens that ask for one. */
@@ -275,4 +276,19 @@ test('[BK-19] a generation that is no number is not compared with one', async ()
     const text = await sealed(tenant(BASE), { generation: generation as number });
     await assert.rejects(into(db, text, { atLeast: 1 }), refused('bad-request', /head is incomplete/), String(generation));
   }
+});
+
+test('[BK-26] a wallet that is restored knows the orders that it has carried out: an old one that comes again has no effect', async () => {
+  const agent = await world.start('ordered', { noWebhook: true });
+  const owner = await startOwner(agent);
+  world.defer(owner.close);
+  const marks = async (): Promise<number> => {
+    const { rows } = await agent.agent.kernel.db.admin.dump(BASE, 'copy');
+    let found = 0;
+    for await (const some of rows) found += some.filter(({ type }) => type === 'dedup_key').length;
+    return found;
+  };
+  const before = await marks();
+  await owner.ask('set-policy', { name: 'one', value: { action: 'reject' } });
+  assert.equal(await marks(), before + 1);
 });

@@ -2,7 +2,7 @@ import { AppError } from '../../errors.ts';
 import { MAX_BLOB_BYTES } from '../../ports/blobs.ts';
 import { CARRIED, type CarriedRow, type CarriedTenant, type CarriedType, type Extent } from '../../ports/carry.ts';
 import type { JsonObject } from '../../ports/json.ts';
-import { counterHash, decodeKeyByHash, decodeRecord, encodeKey, encodeValue, NEVER, type RecordColumns } from '../../vault/rows.ts';
+import { counterHash, decodeKeyByHash, decodeRecord, encodeKey, encodeValue, type RecordColumns } from '../../vault/rows.ts';
 import { KEY_BYTES, type TenantKeys, tenantKeys, unwrapDataKey } from '../../vault/seal.ts';
 import { CHUNK_BYTES, checkedName } from './blobs-shared.ts';
 import { guarded, type TenantRow } from './shared.ts';
@@ -39,9 +39,11 @@ export const carriedRows = (type: CarriedType): number => (type === 'chunk' ? 4 
 export const carriedTypes = (extent: Extent): readonly CarriedType[] =>
   extent === 'move' ? CARRIED : CARRIED.filter((type) => !['allocation', 'mail', 'job', 'dead', 'event'].includes(type));
 
+/** Dedup keys beyond it last as long as their wallet: those of messages that are known for good end in a hundred years. */
+const LASTING = Date.UTC(2100);
 /** A copy has only the dedup keys that last as long as the wallet. */
 export const carriedWhere = (type: CarriedType, extent: Extent): string =>
-  type === 'dedup_key' && extent === 'copy' ? `AND expires >= ${NEVER}` : '';
+  type === 'dedup_key' && extent === 'copy' ? `AND expires >= ${LASTING}` : '';
 
 export type Columns = Record<string, string | number | Uint8Array | null>;
 
