@@ -63,6 +63,8 @@ export interface CloudAgentValue {
   no2018?: boolean;
   /** The messages that it has sent on in one day; `day`: days since 1970. */
   relayed?: { readonly day: number; readonly messages: number };
+  /** Names with an end that it has registered in one day: the end of each is a job, which stays when its name is removed. */
+  expiring?: { readonly day: number; readonly names: number };
   /** Absent where its devices have none here. */
   backups?: Backups;
 }

@@ -53,3 +53,14 @@ test('[BK-21] [BK-22] [BK-23] [BK-24] a device does not overwrite, nor add for o
 test('[BK-25] a device that was stolen unlocked adds backups, and gets none', () => {
   assert.equal(refusedFor('get', { controller, signature: 'A'.repeat(86), sha256: kept.sha256, part: 1 }), 'unauthorized');
 });
+
+test('[BK-27] names that are registered and removed again leave no more jobs in a day than the cloud agent may have names', () => {
+  const updates = [{ kind: 'did', value: 'a name', action: 'add', expires_in: 8_000_000 }];
+  const given = { message: 'route-update', body: { updates }, settings: { ...settings, mediatorMaxKeys: 5 } };
+  const record = { id: 'd', role: 'agency', state: 'provisioned', connection: 'c1', value: { generation: 1 } };
+  const made = (names: number): number => {
+    const value = { devices: [{ connection: 'c1', added: NOW }], routes: 0, expiring: { day: Math.floor(NOW / 86_400_000), names } };
+    return runStep('agency', { ...given, record, loaded: { cloud: { ...cloud.cloud, value } } }).next!.length;
+  };
+  assert.deepEqual([made(4), made(5)], [1, 0]);
+});

@@ -161,4 +161,9 @@ export const MUTATIONS: readonly Row[] = [
     text: 'a copy has the marks of messages that are known for good',
     mutation: { file: 'src/adapters/store/carried.ts', from: 'const LASTING = Date.UTC(2100);', to: 'const LASTING = Date.UTC(9999);' },
   },
+  {
+    id: 'BK-27',
+    text: 'names with an end are bounded in a day',
+    mutation: { file: 'src/protocols/agency/agency-steps.ts', from: ' || (ends && ending >= maxRoutes(ctx))', to: '' },
+  },
 ];

@@ -110,6 +110,10 @@ export function routesUpdated(ctx: Ctx, message: Incoming): Effects {
   const cloud = cloudRow(ctx);
   const updates = checkedAs<RouteUpdate[]>(message.body.updates);
   let count = cloudValue(ctx).routes;
+  const day = Math.floor(ctx.now / DAY_MS);
+  const { expiring } = cloudValue(ctx);
+  const before = expiring?.day === day ? expiring.names : 0;
+  let ending = before;
   /** The names of the cloud agent after the updates so far. */
   const held = new Map<string, RouteUpdate | undefined>();
   const carryOut = (update: RouteUpdate, index: number): string => {
@@ -121,7 +125,9 @@ export function routesUpdated(ctx: Ctx, message: Incoming): Effects {
     if (row && row.value.cloud_agent !== cloud.id) return action === 'add' ? 'client_error' : 'no_change';
     const has = held.has(value) ? held.get(value) !== undefined : row !== undefined;
     if (has === (action === 'add')) return 'no_change';
-    if (!has && count >= maxRoutes(ctx)) return 'server_error';
+    const ends = !has && update.expires_in !== undefined;
+    if (!has && (count >= maxRoutes(ctx) || (ends && ending >= maxRoutes(ctx)))) return 'server_error';
+    if (ends) ending++;
     count += has ? -1 : 1;
     held.set(value, has ? undefined : update);
     return 'success';
@@ -131,10 +137,11 @@ export function routesUpdated(ctx: Ctx, message: Incoming): Effects {
     return { kind, value, action, result: carryOut(update, index) };
   });
   const changes = routeChanges(ctx, cloud.id, held);
+  const patch = { routes: count, ...(ending > before && { expiring: { day, names: ending } }) };
   return {
     ...changes,
     // the version of the cloud agent guards the count
-    others: [...changes.others, ...(changes.others.length > 0 ? cloudChanged(cloud, { routes: count }).others : [])],
+    others: [...changes.others, ...(changes.others.length > 0 ? cloudChanged(cloud, patch).others : [])],
     send: [{ type: 'routes-updated', body: { updated } }],
   };
 }

@@ -171,7 +171,7 @@ table('agency', [
         },
         { def: 'agency_route', patch: { kind: 'did', name: 'd2', role: 'agency', cloud_agent: 'cloud-1' } },
         { def: 'agency_route', base: 'route-d3', remove: true },
-        { def: 'cloud_agent', base: 'cloud-1', patch: { routes: 6 } },
+        { def: 'cloud_agent', base: 'cloud-1', patch: { routes: 6, expiring: { day: Math.floor(NOW / DAY_MS), names: 1 } } },
       ],
       next: [
         {
@@ -206,6 +206,15 @@ table('agency', [
     settings: { mediatorMaxKeys: 3 },
     body: { updates: [update('add', 'd1')] },
     loaded: cloud({ routes: 3 }),
+    effects: { send: [{ type: 'routes-updated', body: { updated: [{ ...update('add', 'd1'), result: 'server_error' }] } }] },
+  },
+  {
+    title: 'has no more names with an end in a day than it may have names',
+    message: 'route-update',
+    record: device(),
+    settings: { mediatorMaxKeys: 3 },
+    body: { updates: [{ ...update('add', 'd1'), expires_in: 60 }] },
+    loaded: cloud({ routes: 0, expiring: { day: Math.floor(NOW / DAY_MS), names: 3 } }),
     effects: { send: [{ type: 'routes-updated', body: { updated: [{ ...update('add', 'd1'), result: 'server_error' }] } }] },
   },
   {
