@@ -153,7 +153,7 @@ test('[A40-5] [A40-6] a right to write in a vault is none to give it away, nor t
   assert.equal(await statusOf(invoke(friend, { url: vault, capability: json })), 403);
 });
 
-test('[A40-10] [A40-12] whose rights have ended is for the controller to see, and no grantee hides it', async () => {
+test('[A40-10] whose rights have ended is for the controller to see', async () => {
   const [owner, service, former] = [newCaller(), newCaller(), newCaller()];
   const vault = await newVault(owner);
   const document = await documentOf(owner, 1, {}, former.did);
@@ -178,7 +178,8 @@ function search(total: number, query: object) {
   const gc = runInNewContext('gc') as () => void;
   const made: WeakRef<object>[] = [];
   let most = 0;
-  let loaded = 0;
+  /** The sizes of what was read at once. */
+  const loaded: number[] = [];
   const row = (i: number): object => {
     const document = { id: `z${i}`, sequence: 0, jwe: { ciphertext: 'x'.repeat(200_000) } };
     made.push(new WeakRef(document));
@@ -186,14 +187,18 @@ function search(total: number, query: object) {
   };
   const ctx = {
     async find(_category: string, { limit, cursor = '0' }: { limit: number; cursor?: string }) {
-      gc();
-      most = Math.max(most, made.filter((one) => one.deref()).length);
       const from = Number(cursor);
+      if (from + limit >= total) {
+        // weak references hold what they name until the turn of the loop ends
+        await new Promise((done) => setImmediate(done));
+        gc();
+        most = Math.max(most, made.filter((one) => one.deref()).length);
+      }
       const rows = Array.from({ length: Math.min(limit, total - from) }, (_, i) => row(from + i));
       return { rows, total, next: from + limit < total ? String(from + limit) : undefined };
     },
     async load(lookups: readonly { id: string }[]) {
-      loaded += lookups.length;
+      loaded.push(lookups.length);
       return lookups.map(({ id }) => [row(Number(id.slice(3)))]);
     },
   };
@@ -204,27 +209,28 @@ function search(total: number, query: object) {
 }
 
 test('[A40-7] [A40-8] a search holds no vault in memory, however slowly its answer is read', async () => {
-  const { answer, counts } = search(80, { has: ['a'] });
+  const { answer, counts } = search(40, { has: ['a'] });
   const { body } = (await answer)!;
-  assert.equal(counts().loaded, 0, 'nothing is read before its receiver is ready');
+  assert.deepEqual(counts().loaded, [], 'nothing is read before its receiver is ready');
   let text = '';
   for await (const piece of body as AsyncIterable<Uint8Array>) {
-    assert.ok(piece.length < 600_000);
+    assert.ok(piece.length <= 256 << 10);
     text += Buffer.from(piece).toString();
   }
+  assert.equal(Math.max(...counts().loaded), 1);
   const { documents, hasMore } = JSON.parse(text);
-  assert.deepEqual([documents.length, documents[79].id, hasMore], [80, 'z79', false]);
+  assert.deepEqual([documents.length, documents[39].id, hasMore], [40, 'z39', false]);
   for (const query of [
     { has: ['a'], returnDocuments: false },
     { equals: [{ a: 'b' }, { c: 'd' }], count: true },
   ]) {
-    const ids = search(200, query);
+    const ids = search(64, query);
     assert.equal((await ids.answer)!.status, 200);
     assert.ok(ids.counts().most <= 32, `${ids.counts().most} documents are held`);
   }
 });
 
-test('[A40-9] [A40-11] [A40-13] a grant without an end, a vault under a taken name and a flood of revocations are refused', async () => {
+test('[A40-9] [A40-11] [A40-12] [A40-13] a grant without an end, a vault under a taken name and a flood of revocations are refused', async () => {
   const capability = {
     id: 'urn:uuid:1',
     controller: newCaller().did,
@@ -245,10 +251,12 @@ test('[A40-9] [A40-11] [A40-13] a grant without an end, a vault under a taken na
   assert.equal(await statusOf(invoke(other, { url: given!, json: { ...json, controller: other.did } })), 204, 'itself');
   const revoke = {
     command: 'revoke',
-    record: { id: 'v', state: 'active', value: { controller: owner.did } },
+    record: { id: 'v', state: 'active', value: { controller: owner.did, ended: ['did:key:former'] } },
     body: { capability: 'urn:uuid:1', delegator: other.did, controller: owner.did, expires: 1, by: other.did },
   };
-  assert.throws(() => runStep('hub-vault', { ...revoke, pages: { others: { rows: [], total: 10_000 } } }), { code: 'vault-full' });
+  const after = (total: number) => runStep('hub-vault', { ...revoke, pages: { others: { rows: [], total } } });
+  assert.deepEqual(after(9_999).record!.patch!.ended, ['did:key:former'], 'a grantee hides nobody');
+  assert.throws(() => after(10_000), { code: 'vault-full' });
 });
 
 test('[A40-14] a signature in another spelling is none, so that a request is repeated in no other form', async () => {
