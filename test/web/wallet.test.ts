@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
+import { checkNarrow, checkScreen, launch, skipReason, type Visited, visitPages } from '../support/browser.ts';
+import { type Authenticator, addAuthenticator } from '../support/passkeys.ts';
+
+/** The web wallet in a Chromium: what a person does, from signing up to the end of the wallet. */
+
+const skip = skipReason() ?? false;
+const world = createWorld();
+let browser: Browser;
+let agency: TestAgent;
+let issuer: TestAgent;
+let credDefId: string;
+before(async () => {
+  if (skip) return;
+  browser = await launch();
+  world.defer(() => browser.close());
+  const devnet = await world.devnet();
+  issuer = await world.start('library', {
+    devnet,
+    sponsor: true,
+    flags: ['--auto-accept-requests', '--auto-respond-credential-request', '--auto-verify-presentation', '--preserve-exchange-records'],
+  });
+  agency = await world.start('agency', {
+    devnet,
+    sponsor: false,
+    flags: ['--multitenant', '--jwt-secret', 'a secret of these tests', '--wallet', '127.0.0.1', '0'],
+  });
+  ({ credDefId } = await anchor(issuer, ['name', 'member', 'year']));
+});
+after(() => world.close());
+
+type Person = Visited & { readonly authenticator: Authenticator };
+
+/** A person with a browser of their own. */
+async function person(wishes: { prf?: boolean; language?: 'en' | 'fr' | 'ar' } = {}): Promise<Person> {
+  const visited = await visitPages(browser, agency.agent.walletOrigin!, '/', wishes);
+  const authenticator = await addAuthenticator(visited.page, wishes.prf);
+  await visited.go('');
+  return { ...visited, authenticator };
+}
+
+const button = ({ page }: Person, name: string) => page.getByRole('button', { name, exact: true }).first().click();
+
+const PREVIEW = '@type';
+async function offered(values: Record<string, string>): Promise<string> {
+  const { cred_ex_id } = await issuer.post('/issue-credential-2.0/create', {
+    auto_remove: false,
+    credential_preview: {
+      [PREVIEW]: 'issue-credential/2.0/credential-preview',
+      attributes: Object.entries(values).map(([name, value]) => ({ name, value })),
+    },
+    filter: { anoncreds: { cred_def_id: credDefId } },
+  });
+  return await invitedWith({ id: cred_ex_id, type: 'credential-offer' });
+}
+
+async function invitedWith(attachment?: object): Promise<string> {
+  const made: Body = await issuer.post('/out-of-band/create-invitation?auto_accept=true', {
+    ...HANDSHAKE,
+    ...(attachment && { attachments: [attachment] }),
+  });
+  return made.short_url ?? made.invitation_url;
+}
+
+async function asked(request: object): Promise<{ id: string; link: string }> {
+  const { pres_ex_id: id } = await issuer.post('/present-proof-2.0/create-request', {
+    auto_remove: false,
+    presentation_request: { anoncreds: request },
+  });
+  return { id, link: await invitedWith({ id, type: 'present-proof' }) };
+}
+
+async function answerInvitation(one: Person, link: string): Promise<void> {
+  await one.go('receive');
+  await one.page.getByLabel('The invitation').fill(link);
+  await button(one, 'Answer it');
+  await one.page.getByRole('heading', { name: 'Your wallet' }).waitFor();
+}
+
+test('[S1-33] a person signs up by passkey, takes a card, and shows a part of it', { skip }, async () => {
+  const ada = await person();
+  await checkScreen(ada);
+  await button(ada, 'Make a wallet');
+  await checkScreen(ada);
+  await ada.page.getByLabel('Your name').fill('Ada');
+  await button(ada, 'Make it with a passkey');
+  await ada.page.getByRole('heading', { name: 'Your wallet' }).waitFor();
+  await ada.page.getByText('Only you can open it').waitFor();
+  await checkScreen(ada);
+
+  const link = await offered({ name: 'Ada <b>', member: 'L-4711', year: '2021' });
+  await ada.go('receive');
+  await checkScreen(ada);
+  await answerInvitation(ada, link);
+  await ada.page.getByRole('link', { name: 'Offer of a card degree' }).click();
+  await ada.page.getByText('4711').waitFor();
+  await checkScreen(ada);
+  await button(ada, 'Accept');
+  await ada.page.getByText('The card is in your wallet.').waitFor();
+  await ada.go('home');
+  await ada.page.getByRole('link', { name: 'degree 1.0' }).click();
+  await ada.page.getByText('Ada <b>').waitFor();
+  await checkScreen(ada);
+
+  const { id, link: request } = await asked({
+    name: 'Library card',
+    version: '1.0',
+    requested_attributes: { who: { names: ['name'], restrictions: [{ cred_def_id: credDefId }] } },
+    requested_predicates: { since: { name: 'year', p_type: '>=', p_value: 2020, restrictions: [{ cred_def_id: credDefId }] } },
+  });
+  await answerInvitation(ada, request);
+  await ada.page.getByRole('link', { name: 'They want to see Library card' }).click();
+  await ada.page.getByText('Not shared:').waitFor();
+  assert.match((await ada.page.locator('.fields').textContent())!, /Not shared:.*member.*year/);
+  await checkScreen(ada);
+  await button(ada, 'Share');
+  await ada.page.getByRole('heading', { name: 'What you showed' }).waitFor();
+  await issuer.event('present_proof_v2_0', ({ pres_ex_id, state }) => pres_ex_id === id && state === 'done', 'a verdict');
+  const { verified, by_format } = await issuer.get(`/present-proof-2.0/records/${id}`);
+  assert.equal(verified, 'true');
+  const shown = JSON.stringify(by_format.pres);
+  assert.ok(shown.includes('Ada <b>') && !shown.includes('L-4711'));
+  await ada.page.getByRole('link', { name: 'Library card' }).click();
+  await ada.page.getByText('Ada <b>').waitFor();
+  await checkScreen(ada);
+  await ada.close();
+});
+
+test('a passkey that seals nothing: the other mode is named and chosen, in French; the page is mirrored in Arabic', { skip }, async () => {
+  const claude = await person({ prf: false, language: 'fr' });
+  await button(claude, 'Créer un portefeuille');
+  await claude.page.getByLabel('Votre nom').fill('Claude');
+  await button(claude, 'Le créer avec une clé d’accès');
+  await claude.page.getByRole('heading', { name: 'Cette clé d’accès ne peut pas sceller un portefeuille' }).waitFor();
+  await checkScreen(claude);
+  await button(claude, 'Le garder ici pour moi');
+  await claude.page.getByText('Gardé ici pour vous').waitFor();
+  await button(claude, 'Verrouiller');
+  await button(claude, 'Ouvrir mon portefeuille');
+  await claude.page.getByText('Gardé ici pour vous').waitFor();
+  await claude.close();
+
+  const huda = await person({ language: 'ar' });
+  await button(huda, 'إنشاء محفظة');
+  await huda.page.getByLabel('اسمك').fill('هدى');
+  await button(huda, 'أنشئها بمفتاح مرور');
+  await huda.page.getByRole('heading', { name: 'محفظتك' }).waitFor();
+  assert.equal(await huda.page.evaluate('document.documentElement.dir'), 'rtl');
+  for (const place of ['home', 'receive', 'connections', 'history', 'settings']) {
+    await huda.go(place);
+    await checkNarrow(huda);
+  }
+  await huda.close();
+});
