@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
-import { checkNarrow, checkScreen, launch, skipReason, type Visited, visitPages } from '../support/browser.ts';
-import { type Authenticator, addAuthenticator } from '../support/passkeys.ts';
+import { checkNarrow, checkScreen, HOSTILE, launch, skipReason, type Visited, visitPages } from '../support/browser.ts';
+import { type Authenticator, addAuthenticator, forgetPasskeys } from '../support/passkeys.ts';
 
 /** The web wallet in a Chromium: what a person does, from signing up to the end of the wallet. */
 
@@ -43,6 +43,12 @@ async function person(wishes: { prf?: boolean; language?: 'en' | 'fr' | 'ar' } =
 }
 
 const button = ({ page }: Person, name: string) => page.getByRole('button', { name, exact: true }).first().click();
+
+async function signUp(one: Person, name: string): Promise<void> {
+  await button(one, 'Make a wallet');
+  await one.page.getByLabel('Your name').fill(name);
+  await button(one, 'Make it with a passkey');
+}
 
 const PREVIEW = '@type';
 async function offered(values: Record<string, string>): Promise<string> {
@@ -129,6 +135,50 @@ test('[S1-33] a person signs up by passkey, takes a card, and shows a part of it
   await ada.close();
 });
 
+test('recovery words open the wallet in a fresh browser, where a passkey is added', { skip }, async () => {
+  const ada = await person();
+  await signUp(ada, 'Ada');
+  await ada.page.getByRole('link', { name: 'Write the words down' }).click();
+  await checkScreen(ada);
+  await button(ada, 'Show me the words');
+  await ada.page.locator('ol.words li').nth(23).waitFor();
+  const words = await ada.page.locator('ol.words li').allTextContents();
+  assert.equal(words.length, 24);
+  await checkScreen(ada);
+  await button(ada, 'I have written them down');
+  await ada.page.getByText('Type three of them').waitFor();
+  await checkScreen(ada);
+  for (const field of await ada.page.locator('main input').all()) await field.fill('wrong');
+  await button(ada, 'Check');
+  await ada.page.getByText('These are not the words.').waitFor();
+  for (const label of await ada.page.locator('main .field label').allTextContents())
+    await ada.page.getByLabel(label, { exact: true }).fill(words[Number(label.replace(/\D/g, '')) - 1]!);
+  await button(ada, 'Check');
+  await ada.page.getByText('You have recovery words.').waitFor();
+  await checkScreen(ada);
+  await button(ada, 'Lock');
+  await ada.page.getByRole('button', { name: 'Open my wallet' }).waitFor();
+  await forgetPasskeys(ada.authenticator);
+  await ada.close();
+
+  const again = await person();
+  await button(again, 'I have no passkey here');
+  await checkScreen(again);
+  await again.page.getByLabel('Your 24 words').fill('abandon '.repeat(24));
+  await button(again, 'Open my wallet');
+  await again.page.getByText('These are not 24 words of this kind').waitFor();
+  await again.page.getByLabel('Your 24 words').fill(`  ${words.join('\n').toUpperCase()} `);
+  await button(again, 'Open my wallet');
+  await again.page.getByRole('heading', { name: 'Your wallet' }).waitFor();
+  await again.go('settings');
+  await button(again, 'Add a passkey');
+  await again.page.getByRole('button', { name: 'Remove' }).nth(1).waitFor();
+  await button(again, 'Lock');
+  await button(again, 'Open my wallet');
+  await again.page.getByRole('heading', { name: 'Settings' }).waitFor();
+  await again.close();
+});
+
 test('a passkey that seals nothing: the other mode is named and chosen, in French; the page is mirrored in Arabic', { skip }, async () => {
   const claude = await person({ prf: false, language: 'fr' });
   await button(claude, 'Créer un portefeuille');
@@ -154,4 +204,52 @@ test('a passkey that seals nothing: the other mode is named and chosen, in Frenc
     await checkNarrow(huda);
   }
   await huda.close();
+});
+
+test('what issuers and verifiers write is text; an offer and a request are declined; a link leads in; a wallet is deleted', {
+  skip,
+}, async () => {
+  const eve = await person();
+  await eve.page.goto(
+    `${agency.agent.walletOrigin}/#invitation=${encodeURIComponent(await offered({ name: HOSTILE.join(' ').replaceAll('\u0000', ''), member: HOSTILE[0]!, year: '1' }))}`,
+  );
+  await eve.page.getByText('An invitation waits for you').waitFor();
+  await signUp(eve, 'Eve');
+  await eve.page.getByRole('heading', { name: 'Scan or paste' }).waitFor();
+  assert.match(await eve.page.getByLabel('The invitation').inputValue(), /^http/);
+  await button(eve, 'Answer it');
+  await eve.page.getByRole('link', { name: 'Offer of a card degree' }).click();
+  await eve.page.getByText('<img src=x').first().waitFor();
+  await checkScreen(eve);
+  await button(eve, 'Decline');
+  await eve.page.getByText('Nothing waits for you').first().waitFor();
+
+  const { id, link } = await asked({
+    name: HOSTILE[2],
+    version: '1.0',
+    requested_attributes: { nick: { name: 'nickname' } },
+    requested_predicates: {},
+  });
+  await answerInvitation(eve, link);
+  await eve.page.getByRole('link', { name: 'They want to see' }).click();
+  await eve.page.getByLabel('You may say it yourself').fill('E');
+  await checkScreen(eve);
+  await button(eve, 'Do not share');
+  await issuer.event('present_proof_v2_0', ({ pres_ex_id, state }) => pres_ex_id === id && state === 'abandoned', 'a refusal');
+
+  await eve.go('connections');
+  await checkScreen(eve);
+  await eve.page.locator('tbody a').first().click();
+  await eve.page.getByLabel('Message').fill('good day');
+  await button(eve, 'Send');
+  await eve.page.locator('ul.timeline li').getByText('good day').waitFor();
+  await checkScreen(eve);
+  await eve.go('settings');
+  await button(eve, 'Delete this wallet');
+  await eve.page.getByRole('dialog').waitFor();
+  await checkScreen(eve);
+  await eve.page.getByRole('dialog').getByRole('textbox').fill('Eve');
+  await eve.page.getByRole('dialog').getByRole('button', { name: 'Delete this wallet' }).click();
+  await eve.page.getByRole('button', { name: 'Open my wallet' }).waitFor();
+  await eve.close();
 });

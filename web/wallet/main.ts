@@ -103,6 +103,8 @@ function Shell({ session, onLanguage }: { session: SessionFacts; onLanguage: () 
 function App(): VNode {
   const [session, set] = useState(currentSession());
   const [, again] = useState(0);
+  // an invitation may come to a page that is open
+  usePlace();
   const onLanguage = (): void => again((n) => n + 1);
   useEffect(() => onSession(() => set(currentSession())), []);
   const page = session.signed_in
