@@ -20,6 +20,8 @@ const GENERATIONS = 5;
 const MAX_GENERATIONS = 100;
 /** Wallets with backups of one owner: as many as devices. */
 const MAX_WALLETS = 16;
+/** Backups that a wallet may have made elsewhere since its last one here. */
+const MAX_JUMP = 100_000;
 
 const NONE: Backups = { controllers: [], kept: [], uploads: [] };
 
@@ -69,6 +71,8 @@ function partRefused(ctx: Ctx, backups: Backups, given: Part, upload: BackupUplo
   if (part > 1) return refusal('out-of-order', 'Part 1 is next');
   const own = backups.kept.filter((one) => one.controller === controller);
   const newest = Math.max(0, ...own.map((one) => one.generation));
+  // whoever has a device without the words must not use up the numbers
+  if (generation > newest + MAX_JUMP) return refusal('out-of-order', `Backup ${newest} is here: the number of a new one is close to it`);
   if (generation <= newest) return refusal('out-of-order', `Backup ${newest} is here: a new one has a higher number`);
   const going = gone(own, generations(ctx) - 1);
   const left = [...backups.kept.filter((one) => !going.includes(one)), ...backups.uploads.filter((one) => one.controller !== controller)];

@@ -180,6 +180,14 @@ table('wallet-backup', [
     effects: refused('out-of-order', /Backup 2 is here/),
   },
   {
+    title: 'does not use up the numbers',
+    message: 'put',
+    body: { ...first, generation: 100_003 },
+    settings,
+    loaded: cloud({ ...NONE, kept: [kept(2)] }),
+    effects: refused('out-of-order', /close to it/),
+  },
+  {
     title: 'of more bytes than announced',
     message: 'put',
     body: part(1, 'AAAAAAAA'),
