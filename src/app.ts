@@ -150,8 +150,7 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     sign: signerOf(kernel),
     connectEndorser: endorsers.connect,
   });
-  const sweeps = [startExpiry, startRestored].map((start) => start(kernel));
-  sweeps.push(startRetention(kernel, retentionOf(config)), startChunkSweep(kernel, config));
+  const sweeps = [startExpiry(kernel), startRestored(kernel), startRetention(kernel, retentionOf(config)), startChunkSweep(kernel, config)];
   if (config.multitenant) sweeps.push(startSweeper(db, calls, BASE, log));
 
   try {
