@@ -49,6 +49,7 @@ import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/log.ts';
 import type { Database } from './ports/store.ts';
 import { NO_TRACE, type Trace } from './ports/trace.ts';
+import type { Door } from './ports/transport.ts';
 import { settingsApi, type TenantProfiles, tenantProfiles } from './profiles.ts';
 import { deliveryOf } from './protocols/mediation/message-pickup-2.ts';
 import { builtIn, type Registered, registered } from './registration.ts';
@@ -65,6 +66,7 @@ import { startRetention } from './workers/retention.ts';
 import { startSweeper } from './workers/sweeper.ts';
 import { startWorkers } from './workers/workers.ts';
 
+const UNREACHABLE = 'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers';
 /** How often it is looked whether another process has made an Endpoint DID. */
 const ENDPOINTS_MS = 5000;
 
@@ -101,10 +103,7 @@ async function prepareBase(kernel: Kernel, calls: Calls, config: Config, hasLedg
 export async function startAgent(config: Config, shown: Record<string, unknown>, log: Log): Promise<Agent> {
   const inbound = inboundOf(config);
   const admin = adminOf(config, log);
-  if (inbound.length === 0 && !admin)
-    throw new ConfigError(
-      'nothing could reach this agent: give --admin HOST PORT for controllers, --inbound-transport http HOST PORT for peers',
-    );
+  if (inbound.length === 0 && !admin) throw new ConfigError(UNREACHABLE);
   const parts = await registered(config, await openHub(config));
   // checks of the configuration alone come before the database is touched
   const mediator = mediatorInvitation(config, parts.registry);
@@ -179,13 +178,9 @@ export async function startAgent(config: Config, shown: Record<string, unknown>,
     refreshEndpoints: known.refresh,
     shutdown: stopped.resolve,
   };
-  const face = config.noConsole
-    ? undefined
-    : openConsole({ apiKey: admin?.apiKey, login: config.consoleLogin === undefined ? undefined : readLogin(config.consoleLogin) });
+  const face = consoleOf(config, admin?.apiKey);
   const server = admin && (await startAdmin(api, { ...admin, ...adminOptions(config), door, face }));
-  // who has no web wallet loads none
-  const wallet =
-    walletAt && (await (await import('./web/wallet.ts')).startWallet(api, { ...walletAt, door, audits: config.auditDays > 0 }));
+  const wallet = await webWallet(api, walletAt, { door, audits: config.auditDays > 0 });
   adminPort = server?.port;
   // only now: the mediator's answers may come at once
   const pickup = pickupMode(config, inbound.length > 0);
@@ -236,6 +231,16 @@ const blobsOf = ({ blobs }: Pick<Database, 'blobs'>, tenant: string): WorkContex
   read: (name) => blobs.read(tenant, name),
   remove: (name) => blobs.remove(tenant, name),
 });
+
+/** The pages for operators and tenants; undefined where there are none. */
+const consoleOf = (config: Config, apiKey: string | undefined) =>
+  config.noConsole
+    ? undefined
+    : openConsole({ apiKey: apiKey, login: config.consoleLogin === undefined ? undefined : readLogin(config.consoleLogin) });
+
+/** The web wallet, where there is one: who has none loads none. */
+const webWallet = async (api: Admin, at: ReturnType<typeof walletOf>, rest: { readonly door: Door; readonly audits: boolean }) =>
+  at && (await (await import('./web/wallet.ts')).startWallet(api, { ...at, ...rest }));
 
 /** Opens the database and what it needs before anything runs: the first tenant, and what plug-ins change in their records. */
 async function openBase(config: Config, { registry, plugins }: Registered, plainLedger: Ledger | undefined, log: Log) {
