@@ -344,6 +344,8 @@ const NOT_ONE = new Map([
 /** Names of members that look like identifiers; `kindOf` must know each, so that a new one cannot be forgotten. */
 const LOOKS_LIKE_ONE = /_id$|(^|_)(ids|did|verkey|multikey|kid)$|Id$|^(after|verificationMethod|invitation_key)$/;
 
+/** Of the form of a signature of Ed25519, by nobody. */
+const SIGNATURE = 'A'.repeat(86);
 /** Bodies that are valid, by operation, with the caller's own identifiers; each identifier in them is then another's. */
 const BODIES: Record<string, (ids: Ids) => Body> = {
   'POST /out-of-band/create-invitation': () => HANDSHAKE,
@@ -480,6 +482,16 @@ const BODIES: Record<string, (ids: Ids) => Body> = {
   'POST /hub/grants/{grant_id}/accept': ({ controller }) => ({ capabilities: [capability(controller[0]!)] }),
   'POST /recovery-shares/{conn_id}/store': () => ({ share: SHARE }),
   'POST /recovery-shares/{share_id}/release': ({ share }) => ({ kept: share[1] }),
+  'POST /wallet-backups/{conn_id}/open': ({ controller }) => ({ controller: controller[0], signature: SIGNATURE }),
+  'POST /wallet-backups/{conn_id}/put': ({ controller }) => ({
+    ...{ controller: controller[0], generation: 1, sha256: '0'.repeat(64), bytes: 3, parts: 1, part: 1 },
+    data: 'AAAA',
+  }),
+  'POST /wallet-backups/{conn_id}/list': ({ controller }) => ({ controller: controller[0] }),
+  'POST /wallet-backups/{conn_id}/get': ({ controller }) => ({
+    ...{ controller: controller[0], signature: SIGNATURE, sha256: '0'.repeat(64), part: 1 },
+  }),
+  'POST /wallet-backups/{conn_id}/statement': ({ controller }) => ({ controller: controller[0] }),
   'POST /transactions/create-request': () => ({ expires_time: '2099-01-01T00:00:00Z' }),
 };
 
@@ -536,6 +548,11 @@ const PUBLIC: readonly { operation: RegExp; place: RegExp; why: string }[] = [
     operation: /^POST \/hub\/(vaults|controllers|grants\/request)$/,
     place: /^body controller$/,
     why: 'a DID outside of every wallet, which may have vaults at each tenant',
+  },
+  {
+    operation: /^POST \/wallet-backups\/\{conn_id\}\//,
+    place: /^body controller$/,
+    why: 'the key of somebody’s words: the agency is asked, and answers by what it has of the caller',
   },
   {
     operation: /^POST \/connections\/create-static$/,

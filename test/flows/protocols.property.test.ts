@@ -405,8 +405,8 @@ test('the same message many times at once has one effect', async () => {
   auto = false;
   for (const protocol of declared.filter((one) => !one.stateless)) {
     for (const [name, step] of Object.entries(protocol.messages)) {
-      // what needs a grant is for owners: flows/owner.test.ts
-      if (!step.from.includes(NEW) || step.grant !== undefined) continue;
+      // what needs a grant is for owners: flows/owner.test.ts; backups need the key of the words: flows/agency-backups.test.ts
+      if (!step.from.includes(NEW) || step.grant !== undefined || protocol.name === 'wallet-backup') continue;
       const place = await placed(protocol, NEW, undefined);
       const message = messageOf(protocol, name, place);
       const bytes = (): Buffer =>

@@ -9,8 +9,8 @@ export const AGENTS_ROWS: readonly Requirement[] = [
   }),
   shown('S2-05', 'every type does all identity actions', {
     file: 'src/app.ts',
-    from: '    ledger,\n    call: (protocol, command, given, key)',
-    to: "    ledger: inbound.length > 0 ? ledger : () => {\n      throw new AppError('ledger-none');\n    },\n    call: (protocol, command, given, key)",
+    from: '...{ tenant, store: db.store, anoncreds, ledger },',
+    to: "...{ tenant, store: db.store, anoncreds },\n    ledger: inbound.length > 0 ? ledger : () => {\n      throw new AppError('ledger-none');\n    },",
   }),
   shown('S2-06', 'one instance blends types', {
     file: 'src/config/roles.ts',
