@@ -93,7 +93,7 @@ export const MUTATIONS: readonly Row[] = [
   {
     id: 'A19',
     text: 'locking drops the wrapped key',
-    mutation: { file: ROUTES, from: '      await admin.kernel.db.admin.lockTenant(id);\n', to: '' },
+    mutation: { file: ROUTES, from: '  await admin.kernel.db.admin.lockTenant(id);\n', to: '' },
   },
   {
     id: 'A19-2',

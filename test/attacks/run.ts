@@ -16,7 +16,7 @@ brackets fail then.
 `;
 
 /** Every mutation that a file beside the attacks lists. */
-async function listed(): Promise<readonly Row[]> {
+export async function listed(): Promise<readonly Row[]> {
   const lists: Row[] = [];
   for (const file of globSync('test/attacks/*.mutations.ts', { cwd: ROOT }).sort()) {
     const { MUTATIONS } = (await import(new URL(`../../${file}`, import.meta.url).href)) as { MUTATIONS?: readonly Row[] };
