@@ -34,7 +34,7 @@ export const MUTATIONS: readonly Row[] = [
     },
   },
   {
-    id: 'A17',
+    id: 'A17-3',
     text: 'each name of a group stands once in what is presented',
     mutation: {
       file: 'src/formats/anoncreds-checks.ts',

@@ -210,7 +210,7 @@ test('[A6] an attachment that nobody asked for, or that nothing names, is refuse
   assert.deepEqual([end.verified, end.by_format.pres.anoncreds.requested_proof.revealed_attrs.name.raw], ['true', 'Alice']);
 });
 
-test('[A17] two names that are one to the proof are refused in a group, asked or answered', async () => {
+test('[A17-3] two names that are one to the proof are refused in a group, asked or answered', async () => {
   const { exchange, requests } = await ask(['anoncreds'], { names: ['name'] });
   const presentation = await present(requests.anoncreds);
   const { values } = presentation.requested_proof.revealed_attr_groups.name;
