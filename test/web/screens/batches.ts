@@ -29,7 +29,8 @@ screenTest(
         .getByLabel('File', { exact: true })
         .setInputFiles({ name: 'graduates.csv', mimeType: 'text/csv', buffer: Buffer.from(text as string) });
     await upload(`${header},connection_id,extra\na,b,nobody,x\n`);
-    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'graduates');
+    // the page reads the file first
+    await until(async () => (await page.getByLabel('Name', { exact: true }).inputValue()) === 'graduates', 'the name of the file');
     await page.getByRole('button', { name: 'Check it' }).click();
     await page.getByRole('cell', { name: 'There is no such connection' }).waitFor();
     await page.getByRole('cell', { name: 'The credential has no such attribute' }).waitFor();
