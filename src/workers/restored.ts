@@ -93,22 +93,24 @@ async function announce(look: Look, tenant: string): Promise<void> {
   }
 }
 
-/** Does so for the wallets that were imported, but for those that are locked. What a killed process has done is done again, without harm. @returns how many */
-export async function announceRestored(look: Look): Promise<number> {
+/**
+ * Does so for the wallets that were imported, but for those that are locked. What a killed process has done is done again, without harm. One that
+ * fails keeps no other from its turn. @throws the first failure, when all had their turn
+ */
+async function announceRestored(look: Look): Promise<void> {
   const { db, base } = look;
-  let done = 0;
+  let failed: unknown;
   for await (const rows of pagesOf(look, base, 'restored', {}))
     for (const { id, version } of rows) {
       try {
         await announce(look, id);
         await db.store.commit(base, { deletes: [{ category: 'restored', id, expect: version }] });
-        done += 1;
       } catch (error) {
         // its turn comes again, unless another process has done it
-        if (!isLocked(error) && asAppError(error).code !== 'conflict') throw error;
+        if (!isLocked(error) && asAppError(error).code !== 'conflict') failed ??= error;
       }
     }
-  return done;
+  if (failed !== undefined) throw failed;
 }
 
 /** Does so at the start, and from time to time: a wallet may be imported beside a running agent. @returns the function that ends it */
