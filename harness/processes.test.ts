@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { answers, freePort, program, unharmed, untilReady } from './processes.ts';
+import { answers, freePort, openRun, program, untilReady } from './processes.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'flexid-processes-'));
@@ -62,12 +62,36 @@ test('a program that lives and does something is waited for, one that does nothi
 
 test('a program that dies when it was ready is told of, one that was killed on purpose is not', async () => {
   const text = `console.log('ready'); setTimeout(() => { console.log('out of memory'); process.exit(9); }, +process.argv[2])`;
-  const killed = program('killed', folder, script('killed', text), ['60000'], (output) => output.includes('ready'));
-  await killed.start();
-  await killed.kill();
-  const dying = program('dying', folder, script('dying', text), ['100'], (output) => output.includes('ready'));
-  await dying.start();
-  await assert.rejects(unharmed, /^Error: dying ended with exit code 9; its last lines:\n {2}ready\n {2}out of memory$/);
+  const run = openRun();
+  await run.within(async () => {
+    const killed = program('killed', folder, script('killed', text), ['60000'], (output) => output.includes('ready'));
+    await killed.start();
+    await killed.kill();
+    const dying = program('dying', folder, script('dying', text), ['100'], (output) => output.includes('ready'));
+    await dying.start();
+  });
+  await assert.rejects(run.unharmed, /^Error: dying ended with exit code 9; its last lines:\n {2}ready\n {2}out of memory$/);
+});
+
+test('a run that is stopped ends its programs and starts none; those of others go on', async () => {
+  const text = `console.log('ready'); setTimeout(() => {}, 60_000)`;
+  const made = (name: string) => program(name, folder, script(name, text), [], (output) => output.includes('ready'));
+  const alive = (pid: number | undefined) => process.kill(pid!, 0);
+  const other = made('other');
+  const run = openRun();
+  const [one, late] = await run.within(async () => [made('one'), made('late')]);
+  try {
+    await Promise.all([other.start(), one!.start()]);
+    await run.stop();
+    assert.throws(() => alive(one!.pid), { code: 'ESRCH' });
+    await assert.rejects(late!.start(), /late is not started: everything was stopped/);
+    assert.ok(alive(other.pid));
+    const next = made('next');
+    await next.start();
+    await next.kill();
+  } finally {
+    await other.kill();
+  }
 });
 
 test('an interrupted demo leaves no process and no file', { skip: process.platform !== 'linux' }, async () => {

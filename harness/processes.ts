@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -31,16 +32,39 @@ const STILL_MS = 15_000;
 /** Longer than an agent drains. */
 const STOP_MS = 40_000;
 const LAST_LINES = 15;
-/** Whatever was started and has not ended: nothing of it may outlive this process. */
-const running = new Set<Program>();
-let over = false;
-let lose = (_what: string): void => {};
-/** Never resolves. @throws Error of the first program that ended, once it was ready, though nobody told it to; with its last words */
-export const unharmed = new Promise<never>((_resolve, reject) => {
-  lose = (what) => reject(new Error(what));
-});
-// whoever is interested races with it
-unharmed.catch(() => {});
+/** The programs that one piece of work starts, in whatever it calls and waits for: others in the same process have their own. */
+export interface Run {
+  /** Never resolves. @throws Error of the first program that ended, once it was ready, though nobody told it to; with its last words */
+  readonly unharmed: Promise<never>;
+  /** Does the work; programs that are made in it belong to this run. */
+  within<T>(work: () => Promise<T>): Promise<T>;
+  /** Stops whatever runs, and lets nothing of this run start after it: the work may not know yet that it is over. */
+  stop(): Promise<void>;
+}
+
+interface Programs {
+  readonly running: Set<Program>;
+  over: boolean;
+  lose(what: string): void;
+}
+const programsOfRun = new AsyncLocalStorage<Programs>();
+
+export function openRun(): Run {
+  const programs: Programs = { running: new Set(), over: false, lose: () => {} };
+  const unharmed = new Promise<never>((_resolve, reject) => {
+    programs.lose = (what) => reject(new Error(what));
+  });
+  // whoever is interested races with it
+  unharmed.catch(() => {});
+  return {
+    unharmed,
+    within: (work) => programsOfRun.run(programs, work),
+    async stop() {
+      programs.over = true;
+      await Promise.allSettled([...programs.running].map((one) => one.stop()));
+    },
+  };
+}
 
 /** Ports that were given: who got one may not listen on it yet, and the system may choose it again. */
 const given = new Set<number>();
@@ -69,6 +93,8 @@ export function program(
   isReady: (output: string) => boolean | string | Promise<boolean | string>,
   env: Record<string, string> = {},
 ): Program {
+  // not those of the moment when it starts: that may be in a call of somebody else
+  const run = programsOfRun.getStore();
   let child: ChildProcess | undefined;
   let wanted = false;
   const ended = (process: ChildProcess): Promise<void> =>
@@ -85,7 +111,7 @@ export function program(
       return child?.exitCode;
     },
     async start() {
-      if (over) throw new Error(`${name} is not started: everything was stopped`);
+      if (run?.over) throw new Error(`${name} is not started: everything was stopped`);
       const log = createWriteStream(join(folder, `${name}.log`), { flags: 'a' });
       const started = spawn(process.execPath, [join(ROOT, script), ...args], {
         cwd: folder,
@@ -99,7 +125,7 @@ export function program(
       });
       child = started;
       wanted = true;
-      running.add(one);
+      run?.running.add(one);
       let output = '';
       let tail = '';
       for (const stream of [started.stdout, started.stderr]) {
@@ -115,8 +141,8 @@ export function program(
       // not `exit`: the last words may still be in the pipe then
       started.once('close', (code, signal) => {
         log.end();
-        if (child === started) running.delete(one);
-        if (ready && wanted && child === started) lose(`${name} ended ${howOf(code, signal)}; ${words()}`);
+        if (child === started) run?.running.delete(one);
+        if (ready && wanted && child === started) run?.lose(`${name} ended ${howOf(code, signal)}; ${words()}`);
       });
       started.once('error', (error) => {
         tail += error.message;
@@ -140,12 +166,6 @@ export function program(
     },
   };
   return one;
-}
-
-/** Stops whatever runs, and lets nothing start after it: for somebody who interrupts. */
-export async function stopAll(): Promise<void> {
-  over = true;
-  await Promise.allSettled([...running].map((one) => one.stop()));
 }
 
 /**

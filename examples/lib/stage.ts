@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { stopAll, unharmed } from '../../harness/processes.ts';
+import { openRun } from '../../harness/processes.ts';
 
 /** Registers a part, which is stopped at the end, the newest first. */
 export type Open = <T extends { stop(): Promise<void> }>(making: Promise<T>) => Promise<T>;
@@ -44,6 +44,7 @@ export async function onStage(command: string, keep: string | undefined, run: (s
   const folder = keep ? resolve(keep) : mkdtempSync(join(tmpdir(), `flexid-${command.replaceAll(' ', '-')}-`));
   if (keep) mkdirSync(folder, { recursive: true });
   const { open, stop } = createStack();
+  const programs = openRun();
   let interrupted = false;
   let interrupt = (): void => {};
   const interruption = new Promise<never>((_resolve, reject) => {
@@ -55,7 +56,7 @@ export async function onStage(command: string, keep: string | undefined, run: (s
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
   try {
     // a process that dies is the reason, not what it no longer answers
-    const right = await Promise.race([run({ folder, open }), unharmed, interruption]);
+    const right = await Promise.race([programs.within(() => run({ folder, open })), programs.unharmed, interruption]);
     return right ? 0 : 1;
   } catch (error) {
     if (interrupted) return 130;
@@ -63,7 +64,7 @@ export async function onStage(command: string, keep: string | undefined, run: (s
     if (!keep) process.stderr.write('Run it with --keep DIR to look at the logs.\n');
     return 1;
   } finally {
-    await stopAll();
+    await programs.stop();
     await stop();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
     if (!keep) rmSync(folder, { recursive: true, force: true });
