@@ -131,12 +131,13 @@ export class HeldSocket implements Socket {
     }
   }
 
-  /** Frames of one turn are written at once, as a frame and the ping behind it. */
+  /** Frames of one turn of the event loop are written at once, with the ping behind them. */
   gather(): void {
     if (this.corked) return;
     this.corked = true;
     this.raw.cork();
-    process.nextTick(() => {
+    setImmediate(() => {
+      this.ask();
       this.corked = false;
       this.raw.uncork();
     });
@@ -150,9 +151,8 @@ export class HeldSocket implements Socket {
       const waiter: Waiter = { ping, resolve, timer: setTimeout(() => this.settle((one) => one === waiter, false), this.keeper.takenMs) };
       this.waiters ??= [];
       this.waiters.push(waiter);
-      if (this.due) return;
       this.due = true;
-      setImmediate(() => this.ask());
+      this.gather();
     });
   }
 
