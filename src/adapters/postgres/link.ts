@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { AppError } from '../../errors.ts';
+import { byteaArray } from './bytea-array.ts';
 import { COUNTER_FULL, FOREIGN_LANE, LEASE_LOST, MAILBOX_FULL, NO_TENANT, VERSION_CLASH } from './commit-sql.ts';
 
 /** The name of this agent's sessions in the database's own views. */
@@ -146,13 +147,19 @@ export function openLink({ url, settings, sent }: LinkOptions): Link {
 }
 
 const EMPTY_ARRAY = '{}';
+const isBytes = (one: unknown): one is Buffer | null => one === null || Buffer.isBuffer(one);
 
-/**
- * The rows of one statement. A query of our own making spares the driver the copy of a configuration, and constants spare it the writing of empty arrays.
- */
+/** An array as the driver is to send it: ciphertexts and hashes as bytes, which it would write as hexadecimal digits. */
+const parameterOf = (array: readonly unknown[]): unknown => {
+  if (array.length === 0) return EMPTY_ARRAY;
+  // an array of nulls alone may have any type
+  return array.every(isBytes) && array.some((one) => one !== null) ? byteaArray(array) : array;
+};
+
+/** The rows of one statement. A query of our own making spares the driver the copy of a configuration. */
 function rowsOf(client: pg.Client, { name, text, values = [] }: Statement): Promise<unknown[]> {
   return new Promise((resolve, reject) => {
-    const given = values.map((value) => (Array.isArray(value) && value.length === 0 ? EMPTY_ARRAY : value));
+    const given = values.map((value) => (Array.isArray(value) ? parameterOf(value) : value));
     const query = new pg.Query(text, given) as pg.Query & { name: string; callback: (error: Error | null, result: pg.QueryResult) => void };
     query.name = name;
     query.callback = (error, result) => (error ? reject(error) : resolve(result.rows));
