@@ -1,5 +1,5 @@
 import type { JsonObject } from '../ports/json.ts';
-import type { Store } from '../ports/store.ts';
+import type { Query, Store } from '../ports/store.ts';
 import { apply, type Origin } from './commit-plan.ts';
 import type { Kernel } from './context.ts';
 import type { DecisionOrder, Handler } from './decisions.ts';
@@ -14,8 +14,8 @@ import { type LoadedRecord, type RecordDef, viewOf } from './record.ts';
 export const DECISION = 'decision';
 export const DECISIONS = 'decisions';
 export const CONFIGURATION = 'agent-config';
-/** How many decisions of a tenant may be open. */
-export const MAX_OPEN = 10_000;
+/** How many decisions of a tenant may be open: of all its peers, of those who came by one invitation, and of one connection. */
+export const MAX_OPEN = { all: 10_000, invitation: 5000, connection: 500 } as const;
 const OPEN = ['asked', 'held'];
 
 /** A decision in the making. `accept`, `replace` and `reject`: the commands of its record; `otherwise`: the verdict of policies and defaults. */
@@ -37,14 +37,24 @@ export interface DecisionBegun {
   readonly reject: { readonly command: string; readonly input?: JsonObject };
   readonly otherwise: DecisionOrder['action'];
   readonly thread_id?: string;
+  /** The key of the invitation by which its peer came. */
+  readonly invitation?: string;
   /** The exchange as its controller sees it, when the decision was asked for. */
   readonly record: JsonObject;
 }
 
-/** Whether a tenant has as many decisions open as it may. */
-async function isFull(store: Store, tenant: string): Promise<boolean> {
-  const pages = await Promise.all(OPEN.map((state) => store.find(tenant, DECISION, { state, limit: 1 })));
-  return pages.reduce((sum, { total }) => sum + total, 0) >= MAX_OPEN;
+/** Whether a tenant has as many decisions open as it may, or as one peer, or the peers of one invitation, may have with it. */
+async function isFull(store: Store, tenant: string, connection: string | undefined, invitation: string | undefined): Promise<boolean> {
+  const reaches = async (max: number, query: Query): Promise<boolean> => {
+    const pages = await Promise.all(OPEN.map((state) => store.find(tenant, DECISION, { ...query, state, limit: 1 })));
+    return pages.reduce((sum, { total }) => sum + total, 0) >= max;
+  };
+  const full = await Promise.all([
+    reaches(MAX_OPEN.all, {}),
+    connection !== undefined && reaches(MAX_OPEN.connection, { connection }),
+    invitation !== undefined && reaches(MAX_OPEN.invitation, { tags: { invitation } }),
+  ]);
+  return full.includes(true);
 }
 
 /** The effects of a step with its decisions as records, mail and deadlines. Without a handler that matches they are the same object. */
@@ -107,14 +117,17 @@ async function decided(
     if (action !== 'hold') next.push(action === 'accept' ? accept : reject);
     return { ...effects, next, emit };
   }
-  if (await isFull(kernel.db.store, ctx.tenant)) {
+  const { invitation_key: invitation } = (def.category === 'connection' ? record.value : (ctx.connection?.value ?? {})) as {
+    invitation_key?: string;
+  };
+  if (await isFull(kernel.db.store, ctx.tenant, connection, invitation)) {
     kernel.count('decisions_not_asked', ctx.tenant);
     return { ...effects, next, emit };
   }
   const id = ctx.newId();
   const { handler_id, approvers, approvals, timeout_ms, on_timeout } = consult;
   const patch: DecisionBegun = {
-    ...{ point, type, role, handler_id, approvers, approvals, on_timeout, replace, thread_id, otherwise: action },
+    ...{ point, type, role, handler_id, approvers, approvals, on_timeout, replace, thread_id, invitation, otherwise: action },
     subject: { protocol, ...subject },
     deadline: ctx.now + timeout_ms,
     accept: accept.command,

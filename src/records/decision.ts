@@ -43,7 +43,7 @@ export const decision = defineRecord<DecisionValue>({
       decided: votes.map(({ by, action, values, at }) => compact({ by, action, values, at: isoTime(at) })),
     });
   },
-  tags: ({ thread_id, handler_id, point }) => ({ thread_id, handler_id, point }),
+  tags: ({ thread_id, handler_id, point, invitation }) => ({ thread_id, handler_id, point, invitation }),
   admin: {
     list: '/agent-config/decisions',
     one: '/agent-config/decisions/{decision_id}',

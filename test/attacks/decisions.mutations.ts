@@ -70,4 +70,14 @@ export const MUTATIONS: readonly Row[] = [
       to: 'traits.replayWindow',
     },
   },
+  {
+    id: 'DEC-11',
+    text: 'one connection has a bounded number of open decisions',
+    mutation: { file: 'src/kernel/consulting.ts', from: 'connection !== undefined && reaches(', to: 'false && reaches(' },
+  },
+  {
+    id: 'DEC-12',
+    text: 'the peers of one invitation have a bounded number of open decisions',
+    mutation: { file: 'src/kernel/consulting.ts', from: 'invitation !== undefined && reaches(', to: 'false && reaches(' },
+  },
 ];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { MAX_OPEN } from '../../src/kernel/consulting.ts';
 import { type Asked, nextAt, verdict } from '../../src/kernel/decisions.ts';
 import { type Body, createWorld, type TestAgent } from '../support/agents.ts';
 import { askProof as askProofBy, CONFIG, grant, type Owner, proofs, startOwner } from '../support/owner.ts';
@@ -140,6 +141,50 @@ test('[DEC-7] an answer that comes again has the same answer and one effect', ()
       events.map(({ payload }) => payload.state),
       ['asked', 'rejected'],
     );
+  }));
+
+/** Runs while so many more decisions are open. */
+async function withOpen(count: number, of: { connection: string; invitation?: string }, run: () => Promise<void>): Promise<void> {
+  const { store } = agent.agent.kernel.db;
+  const { connection, invitation } = of;
+  const rows = Array.from({ length: count }, (_none, i) => ({
+    ...{ category: 'decision', id: `open-${i}`, expect: 0, state: i % 2 ? 'held' : 'asked', connection, value: { point: 'credential' } },
+    ...(invitation !== undefined && { tags: { invitation } }),
+  }));
+  const inParts = async (part: (some: typeof rows) => Promise<void>): Promise<void> => {
+    for (let at = 0; at < count; at += 1000) await part(rows.slice(at, at + 1000));
+  };
+  await inParts((records) => store.commit('base', { records }));
+  try {
+    await run();
+  } finally {
+    await inParts((some) => store.commit('base', { deletes: some.map(({ category, id }) => ({ category, id, expect: 1 })) }));
+  }
+}
+
+/** Nobody is asked about it. */
+async function isNotAsked(send: (message: object) => Promise<unknown>): Promise<void> {
+  const thread = await askProof(send);
+  await held(thread);
+  assert.deepEqual(await decisionsOf(thread), []);
+}
+
+test('[DEC-11] [DEC-12] a peer, or all who came by one invitation, do not fill the decisions of a wallet', () =>
+  withHandler({}, async () => {
+    const other = await startStranger();
+    world.defer(other.close);
+    const theirs = await connectStranger(agent, other);
+    const isAsked = async (send: (message: object) => Promise<unknown>): Promise<string> => asked(await askProof(send));
+    await withOpen(MAX_OPEN.connection, { connection: link.id }, async () => {
+      await isNotAsked((message) => link.send(message));
+      await isAsked((message) => theirs.send(message));
+    });
+    await isAsked((message) => link.send(message));
+    const { invitation_key: invitation } = await agent.get(`/connections/${link.id}`);
+    await withOpen(MAX_OPEN.invitation, { connection: 'of-others', invitation }, async () => {
+      await isNotAsked((message) => link.send(message));
+      await isAsked((message) => theirs.send(message));
+    });
   }));
 
 test('[DEC-10] an old order that comes again, after whatever time, undoes no later one', async () => {
