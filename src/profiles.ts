@@ -228,7 +228,7 @@ function originOf(given: string | undefined): string | undefined {
 
 /** @throws ConfigError for an endpoint that is no URL */
 function hubOf(
-  { hub, hubEndpoint, hubQuota, endpoints = [] }: Config,
+  { hub, hubEndpoint, hubQuota, hubVaults, endpoints = [] }: Config,
   inbound: { host: string; port: number } | undefined,
 ): Settings['hub'] {
   if (!hub) return undefined;
@@ -236,7 +236,7 @@ function hubOf(
   const given = hubEndpoint ?? (http && new URL(http).origin);
   if (given === undefined || !/^https?:/i.test(given) || !URL.canParse(given))
     throw new ConfigError('--hub: give --hub-endpoint, the URL by which everyone reaches the message port over http or https');
-  return Object.freeze({ endpoint: given.replace(/\/+$/, ''), quota: hubQuota * 1_048_576 });
+  return Object.freeze({ endpoint: given.replace(/\/+$/, ''), quota: hubQuota * 1_048_576, vaults: hubVaults });
 }
 
 /** Endpoint DIDs that the operator vouches for: `DID=VERKEY@URL`. */

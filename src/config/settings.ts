@@ -186,7 +186,16 @@ export const SETTINGS = {
     kind: 'number',
     default: 1024,
     metavar: '<MiB>',
-    help: 'What a vault may hold, unless it is made with another quota (default 1024)',
+    help: 'What a vault may hold, unless it is made with a smaller quota (default 1024)',
+  },
+  hubVaults: {
+    flags: ['--hub-vaults'],
+    env: 'FLEXID_HUB_VAULTS',
+    group: 'Hub',
+    kind: 'number',
+    default: 1000,
+    metavar: '<n>',
+    help: 'Vaults that a wallet may have, of all of its controllers together (default 1000)',
   },
   mailboxMessages: {
     flags: ['--mailbox-messages'],

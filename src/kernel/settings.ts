@@ -96,7 +96,7 @@ export interface Settings {
   /** Endpoint DIDs that the operator vouches for. */
   readonly agent2018Peers: Readonly<Record<string, { readonly verkey: string; readonly endpoint: string }>>;
   /** Of an agent that keeps vaults: where their clients reach it, without a slash at the end, and what a vault may hold, in bytes. */
-  readonly hub?: { readonly endpoint: string; readonly quota: number };
+  readonly hub?: { readonly endpoint: string; readonly quota: number; readonly vaults: number };
   /** Refuses connection responses without the offerer's signature. */
   readonly agent2018RequireSigned: boolean;
 }

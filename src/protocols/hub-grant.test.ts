@@ -4,7 +4,7 @@ const SERVICE = `did:key:z6Mk${'s'.repeat(44)}`;
 const OWNER = `did:key:z6Mk${'a'.repeat(44)}`;
 const VAULT = `z1${'v'.repeat(22)}`;
 const END = new Date(NOW + 60_000).toISOString();
-const hub = { endpoint: 'https://hub.example', quota: 1000 };
+const hub = { endpoint: 'https://hub.example', quota: 1000, vaults: 10 };
 const capability = {
   id: 'urn:uuid:1',
   controller: SERVICE,

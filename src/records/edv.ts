@@ -12,6 +12,8 @@ export interface EdvValue {
   [member: string]: unknown;
   /** The DID that may do everything, and may delegate it. */
   controller: string;
+  /** Its controller has it from another one and has not taken it yet, so that it is not among its vaults and has no name there. */
+  handed_over?: true;
   referenceId?: string;
   keyAgreementKey: NamedKey;
   hmac: NamedKey;
@@ -52,6 +54,7 @@ export const edv = defineRecord<EdvValue>({
       ...viewHead(record),
       vault_id: record.id,
       controller: record.value.controller,
+      handed_over: record.value.handed_over,
       referenceId: record.value.referenceId,
       keyAgreementKey: record.value.keyAgreementKey,
       hmac: record.value.hmac,
@@ -60,9 +63,9 @@ export const edv = defineRecord<EdvValue>({
       bytes: record.value.bytes,
       documents: record.value.documents,
     }),
-  tags: ({ controller, referenceId }) => ({
-    controller,
-    reference: referenceId === undefined ? undefined : `${controller} ${referenceId}`,
+  tags: ({ controller, referenceId, handed_over }) => ({
+    controller: handed_over ? undefined : controller,
+    reference: handed_over || referenceId === undefined ? undefined : `${controller} ${referenceId}`,
   }),
   admin: { list: '/hub/vaults', tag: 'hub', filters: { controller: 'controller' }, notFound: 'There is no such vault' },
 });

@@ -75,9 +75,14 @@ export const MUTATIONS: readonly Row[] = [
     text: 'no vault is given to a controller under the name of one that it has',
     mutation: {
       file: 'src/resources/hub/vault.ts',
-      from: "        if (ctx.loaded.same) throw new AppError('not-current', 'The controller has a vault of this referenceId');\n",
-      to: '',
+      from: 'if (!handed_over && ctx.loaded.same) throw',
+      to: 'if (sequence < 0 && ctx.loaded.same) throw',
     },
+  },
+  {
+    id: 'A40-15',
+    text: 'a vault that was given to a controller takes no name of it',
+    mutation: { file: 'src/records/edv.ts', from: 'handed_over || referenceId === undefined', to: 'referenceId === undefined' },
   },
   {
     id: 'A40-12',

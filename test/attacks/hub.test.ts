@@ -29,7 +29,14 @@ before(async () => {
 });
 after(() => world.close());
 
-const newVault = async (owner: Caller): Promise<string> => (await hub.call('POST', '/hub/vaults', configOf(owner))).body.id;
+const newVault = async (owner: Caller, more: object = {}): Promise<string> =>
+  (await hub.call('POST', '/hub/vaults', configOf(owner, more))).body.id;
+/** The vaults of a controller, as it finds them. */
+async function idsOf(controller: Caller, referenceId?: string): Promise<string[]> {
+  const whole = new URL('/hub/base/edvs', hub.inbound).href;
+  const url = `${whole}?controller=${encodeURIComponent(controller.did)}${referenceId === undefined ? '' : `&referenceId=${referenceId}`}`;
+  return (await invoke(controller, { url, capability: rootOf(whole) })).body.map(({ id }: Body) => id);
+}
 const statusOf = async (request: Promise<HubAnswer>): Promise<number> => (await request).status;
 
 test('[A40] [A40-2] [A40-3] [A40-4] a request that is forged, foreign, too old or too large is refused', async () => {
@@ -230,7 +237,7 @@ test('[A40-7] [A40-8] a search holds no vault in memory, however slowly its answ
   }
 });
 
-test('[A40-9] [A40-11] [A40-12] [A40-13] a grant without an end, a vault under a taken name and a flood of revocations are refused', async () => {
+test('[A40-9] [A40-11] [A40-15] [A40-12] [A40-13] a grant without an end, a vault under a taken name and a flood of revocations are refused', async () => {
   const capability = {
     id: 'urn:uuid:1',
     controller: newCaller().did,
@@ -243,12 +250,23 @@ test('[A40-9] [A40-11] [A40-12] [A40-13] a grant without an end, a vault under a
   });
   const [owner, other] = [newCaller(), newCaller()];
   const named = { referenceId: 'primary' };
-  const [, given] = await Promise.all(
+  const [mine, given] = await Promise.all(
     [owner, other].map(async (one) => (await hub.call('POST', '/hub/vaults', configOf(one, named))).body.id as string),
   );
   const json = { ...configOf(owner, named), sequence: 1 };
-  assert.equal(await statusOf(invoke(other, { url: given!, json })), 409);
-  assert.equal(await statusOf(invoke(other, { url: given!, json: { ...json, controller: other.did } })), 204, 'itself');
+  assert.equal(await statusOf(invoke(owner, { url: mine!, json: { ...json, controller: other.did } })), 204);
+  assert.deepEqual(await idsOf(other, 'primary'), [given], 'one that was given is not among its own, nor under a name of these');
+  assert.deepEqual(await idsOf(other), [given]);
+  const taken = { ...json, controller: other.did, sequence: 2 };
+  assert.equal(await statusOf(invoke(other, { url: mine!, json: taken })), 409);
+  assert.equal(await statusOf(invoke(owner, { url: mine! })), 403, 'its former controller');
+  assert.equal(await statusOf(invoke(other, { url: mine!, json: { ...taken, referenceId: 'second' } })), 204, 'by its own write');
+  assert.deepEqual([await idsOf(other, 'second'), (await idsOf(other)).length], [[mine], 2]);
+  const unused = await newVault(owner, { referenceId: 'unused' });
+  const squat = { ...json, referenceId: 'unused', controller: other.did };
+  assert.equal(await statusOf(invoke(owner, { url: unused, json: squat })), 204);
+  assert.deepEqual(await idsOf(other, 'unused'), []);
+  assert.match(await newVault(other, { referenceId: 'unused' }), /edvs/, 'nobody takes a name of it');
   const revoke = {
     command: 'revoke',
     record: { id: 'v', state: 'active', value: { controller: owner.did, ended: ['did:key:former'] } },

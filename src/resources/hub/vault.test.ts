@@ -1,14 +1,16 @@
-import { NOW, table } from '../../../test/support/steps.ts';
+import { NOW, REMOVED, table } from '../../../test/support/steps.ts';
 import { revocationId } from '../../records/edv-revocation.ts';
 
 const OWNER = `did:key:z6Mk${'a'.repeat(44)}`;
 const OTHER = `did:key:z6Mk${'b'.repeat(44)}`;
 const THIRD = `did:key:z6Mk${'c'.repeat(44)}`;
+const ROOM = { vaults: { rows: [], total: 9 } };
+const FULL = { vaults: { rows: [], total: 10 } };
 const NO_OTHERS = { others: { rows: [], total: 0 } };
 const DOC = `z1${'a'.repeat(22)}`;
 const VAULT = `z1${'v'.repeat(22)}`;
 const NEW_VAULT = 'z19inukNyWQTotxStJvsXAtVv';
-const hub = { endpoint: 'https://hub.example', quota: 1000 };
+const hub = { endpoint: 'https://hub.example', quota: 1000, vaults: 10 };
 const REVOCATION = revocationId(VAULT, { id: 'urn:uuid:1', delegator: OWNER });
 const keys = { keyAgreementKey: { id: 'k', type: 'X25519KeyAgreementKey2020' }, hmac: { id: 'h', type: 'Sha256HmacKey2019' } };
 const config = { controller: OWNER, sequence: 0, ...keys };
@@ -55,6 +57,7 @@ table('hub-vault', [
     command: 'POST /hub/vaults',
     body: config,
     settings: { hub },
+    pages: ROOM,
     loads: { owner: { category: 'hub_controller', id: OWNER } },
     effects: {
       record: {
@@ -83,12 +86,33 @@ table('hub-vault', [
     command: 'claim',
     body: config,
     settings: { hub },
+    pages: ROOM,
     loaded: { owner: owner(0) },
     effects: {
       record: { id: NEW_VAULT, states: ['active'], patch: { ...config, quota: 500, bytes: 0, documents: 0 } },
       others: [{ def: 'hub_controller', base: OWNER, patch: { made: 1 } }],
       answer: { id: `https://hub.example/hub/tenant-1/edvs/${NEW_VAULT}`, ...config },
     },
+  },
+  {
+    title: 'is one more than the wallet may have',
+    command: 'claim',
+    body: config,
+    settings: { hub },
+    pages: FULL,
+    loaded: { owner: owner(0) },
+    error: 'vault-full',
+    text: /--hub-vaults/,
+  },
+  { title: 'is one too many of the tenant', command: 'create', body: config, settings: { hub }, pages: FULL, error: 'vault-full' },
+  {
+    title: 'has no more room than the hub gives',
+    command: 'create',
+    body: { ...config, quota_bytes: 1001 },
+    settings: { hub },
+    pages: ROOM,
+    error: 'bad-request',
+    text: /--hub-quota/,
   },
   { title: 'is one too many', command: 'claim', body: config, settings: { hub }, loaded: { owner: owner(1) }, error: 'forbidden' },
   { title: 'of a controller that nobody knows', command: 'claim', body: config, settings: { hub }, error: 'forbidden' },
@@ -97,14 +121,42 @@ table('hub-vault', [
     command: 'configure',
     record: vault(),
     body: { ...config, controller: OTHER, sequence: 1 },
-    effects: { record: { patch: { ...config, controller: OTHER, sequence: 1 } }, answer: {} },
+    effects: {
+      record: { patch: { ...config, controller: OTHER, handed_over: true, sequence: 1 } },
+      answer: {},
+    },
   },
   {
-    title: 'is given to nobody who has one of that name',
+    title: 'is given to one who has another of that name, which stays the one of that name',
     command: 'configure',
     record: vault({ referenceId: 'primary' }),
     body: { ...config, controller: OTHER, sequence: 1, referenceId: 'primary' },
     loaded: { same: vault() },
+    effects: { record: { patch: { ...config, controller: OTHER, handed_over: true, referenceId: 'primary', sequence: 1 } }, answer: {} },
+  },
+  {
+    title: 'is taken by its new controller, under a name of its own',
+    command: 'configure',
+    record: vault({ controller: OTHER, handed_over: true, referenceId: 'primary' }),
+    body: { ...config, controller: OTHER, sequence: 1, referenceId: 'second' },
+    effects: {
+      record: { patch: { ...config, controller: OTHER, handed_over: REMOVED, referenceId: 'second', sequence: 1 } },
+      answer: {},
+    },
+  },
+  {
+    title: 'is not taken under the name of another one of the controller',
+    command: 'configure',
+    record: vault({ controller: OTHER, handed_over: true }),
+    body: { ...config, controller: OTHER, sequence: 1, referenceId: 'primary' },
+    loaded: { same: vault() },
+    error: 'not-current',
+  },
+  {
+    title: 'keeps its name with its controller',
+    command: 'configure',
+    record: vault({ referenceId: 'primary' }),
+    body: { ...config, sequence: 1, referenceId: 'second' },
     error: 'not-current',
   },
   { title: 'is changed from its last sequence on', command: 'configure', record: vault(), body: config, error: 'not-current' },
@@ -393,6 +445,13 @@ table('hub-controller', [
     body: { controller: OWNER, vaults: 0 },
     record: owner(3),
     effects: { record: { id: OWNER, states: ['registered'], patch: { controller: OWNER, allowed: 0, made: 3, quota: 500 } } },
+  },
+  {
+    title: 'gives no vault more room than the hub does',
+    command: 'register',
+    body: { controller: OWNER, quota_bytes: 1001 },
+    settings: { hub },
+    error: 'bad-request',
   },
   { title: 'is a did:key', command: 'register', body: { controller: 'did:web:a' }, error: 'unprocessable' },
 ]);

@@ -2,7 +2,7 @@ import type { Static } from 'typebox';
 import { toBase58 } from '../../didcomm/encoding.ts';
 import { AppError } from '../../errors.ts';
 import type { Change, Effects, NextCommand } from '../../kernel/effects.ts';
-import { changed, command, defineProtocol, type Load, NEW, type StepContext } from '../../kernel/protocol.ts';
+import { changed, command, defineProtocol, type Load, NEW, type Pages, type StepContext } from '../../kernel/protocol.ts';
 import Type from '../../kernel/type.ts';
 import { configOf, type EdvValue, edv, vaultUrl } from '../../records/edv.ts';
 import { chunkId, type EdvChunkValue, edvChunk } from '../../records/edv-chunk.ts';
@@ -83,6 +83,8 @@ function written(ctx: Ctx, document: EncryptedDocument, next: readonly NextComma
 function created(ctx: Ctx, config: Static<typeof Config>, quota: number, controller: Change<HubControllerValue>): Effects {
   if (config.sequence !== 0) throw new AppError('bad-request', 'the sequence of a new vault is 0');
   if (ctx.loaded.same) throw new AppError('not-current', 'The controller has a vault of this referenceId');
+  if (ctx.pages.vaults!.total >= hubOf(ctx).vaults)
+    throw new AppError('vault-full', 'The wallet has as many vaults as it may (--hub-vaults)');
   const { referenceId, keyAgreementKey, hmac } = config;
   const value: EdvValue = { controller: config.controller, referenceId, keyAgreementKey, hmac, sequence: 0, quota, bytes: 0, documents: 0 };
   const id = newVaultId(ctx);
@@ -97,6 +99,15 @@ const loadsOf = ({ controller, referenceId }: Static<typeof Config>): Record<str
   owner: { category: hubController.category, id: controller },
   ...(referenceId === undefined ? {} : { same: { category: edv.category, tag: 'reference', equals: `${controller} ${referenceId}` } }),
 });
+
+/** All vaults of the wallet. */
+const vaultsOf = (): Pages => ({ vaults: { category: edv.category, query: { limit: 1 } } });
+
+/** The quota of a new vault. @throws AppError `bad-request` for more than the hub gives */
+function quotaOf(ctx: StepContext, given: number | undefined): number | undefined {
+  if (given === undefined || given <= hubOf(ctx).quota) return given;
+  throw new AppError('bad-request', `quota_bytes: a vault has at most ${hubOf(ctx).quota} here (--hub-quota)`);
+}
 
 function hubOf(ctx: StepContext): NonNullable<StepContext['settings']['hub']> {
   if (!ctx.settings.hub) throw new AppError('not-implemented', 'This agent is no hub: start it with --hub');
@@ -121,8 +132,9 @@ export const hubVaults = defineProtocol<EdvValue>({
       body: Type.Object({ ...Config.properties, quota_bytes: Type.Optional(Bytes) }),
       from: [NEW],
       load: ({ body }) => loadsOf(body),
+      pages: vaultsOf,
       step(ctx, { body }) {
-        const quota = body.quota_bytes ?? hubOf(ctx).quota;
+        const quota = quotaOf(ctx, body.quota_bytes) ?? hubOf(ctx).quota;
         const owner = hubController.of(ctx.loaded.owner as never);
         const { controller } = body;
         const before = owner?.value ?? { controller, allowed: 0, made: 0, quota };
@@ -141,6 +153,7 @@ export const hubVaults = defineProtocol<EdvValue>({
       body: Config,
       from: [NEW],
       load: ({ body }) => loadsOf(body),
+      pages: vaultsOf,
       step(ctx, { body }) {
         const owner = hubController.of(ctx.loaded.owner as never);
         if (!owner || owner.value.made >= owner.value.allowed) throw new AppError('forbidden', 'the controller may have no more vaults');
@@ -164,10 +177,12 @@ export const hubVaults = defineProtocol<EdvValue>({
             },
       step(ctx, { body }) {
         const { value } = ctx.record!;
-        if (ctx.loaded.same) throw new AppError('not-current', 'The controller has a vault of this referenceId');
-        if (body.sequence !== value.sequence + 1 || body.referenceId !== value.referenceId) throw new AppError('not-current');
-        const { controller, keyAgreementKey, hmac, sequence } = body;
-        return { record: { patch: { controller, keyAgreementKey, hmac, sequence } }, answer: {} };
+        const { controller, referenceId, keyAgreementKey, hmac, sequence } = body;
+        // a new controller takes the vault by its own write: a vault that it was given has no name among its own before, and by that write the name that it wants
+        const handed_over = controller !== value.controller || undefined;
+        if (!handed_over && ctx.loaded.same) throw new AppError('not-current', 'The controller has a vault of this referenceId');
+        if (sequence !== value.sequence + 1 || (!value.handed_over && referenceId !== value.referenceId)) throw new AppError('not-current');
+        return { record: { patch: { controller, handed_over, referenceId, keyAgreementKey, hmac, sequence } }, answer: {} };
       },
     }),
     insert: command({
@@ -351,7 +366,7 @@ export const hubControllers = defineProtocol<HubControllerValue>({
       from: [NEW, 'registered'],
       about: ({ body }) => ({ category: hubController.category, id: body.controller }),
       step(ctx, { body: { controller, vaults = 1, quota_bytes } }) {
-        const quota = quota_bytes ?? ctx.record?.value.quota ?? hubOf(ctx).quota;
+        const quota = quotaOf(ctx, quota_bytes) ?? ctx.record?.value.quota ?? hubOf(ctx).quota;
         return {
           record: {
             id: controller,
