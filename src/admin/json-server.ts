@@ -56,7 +56,7 @@ function sendError(admin: Pick<Admin, 'kernel'>, thrown: unknown, request: Fasti
   else if (!(thrown instanceof AppError) && status !== undefined && status < 500)
     error = new AppError('bad-request', (thrown as Error).message);
   if (error.code === 'internal') admin.kernel.log.error({ err: error.cause ?? thrown, path: request.routeOptions.url }, 'a call broke');
-  if (error.row.status === 429) reply.header('retry-after', '1');
+  if (error.row.status === 429) reply.header('retry-after', String(error.retryAfter ?? 1));
   // a header line takes no line break, and a text answer needs none
   const text = error.message.replace(/[\r\n]+/g, ' ').slice(0, 2000);
   return reply.code(error.row.status).type('text/plain; charset=utf-8').send(`${error.row.status}: ${text}`);

@@ -5,6 +5,7 @@ import type { Row } from '../rows/rows.ts';
 const CONTAINER = 'src/backup/container.ts';
 const IMPORT = 'src/backup/import.ts';
 const CARRIED = 'src/adapters/store/carried.ts';
+const PLACES = 'src/admin/backup-places.ts';
 const ROUTE = 'src/admin/routes/wallet-backup.ts';
 const SHARES = 'edge/shares.ts';
 const AT_AGENCY = 'src/protocols/agency/backup-steps.ts';
@@ -165,5 +166,15 @@ export const MUTATIONS: readonly Row[] = [
     id: 'BK-27',
     text: 'names with an end are bounded in a day',
     mutation: { file: 'src/protocols/agency/agency-steps.ts', from: ' || (ends && ending >= maxRoutes(ctx))', to: '' },
+  },
+  {
+    id: 'BK-28',
+    text: 'a wallet has one place of its own',
+    mutation: { file: PLACES, from: 'held.has(tenant) || held.size', to: 'held.size' },
+  },
+  {
+    id: 'BK-29',
+    text: 'one that had a place leaves the last one to others',
+    mutation: { file: PLACES, from: '(resting.get(tenant) ?? 0) > now()', to: 'resting.size < 0' },
   },
 ];

@@ -18,6 +18,7 @@ import type { Database } from '../../src/ports/store.ts';
 import { createWorld } from '../support/agents.ts';
 import { startOwner } from '../support/owner.ts';
 import { MULTITENANT, newTenant, tenantOf } from '../support/tenants.ts';
+import { until } from '../support/waiting.ts';
 
 /** Storages that change backups, people who make some of their own for the words of others, trustees, and tokens that ask for one. */
 
@@ -268,6 +269,37 @@ test('[BK-17] [BK-18] a wallet is given out where the operator allows it, to a t
   assert.equal(answer.status, 200, answer.text);
   const { head } = await openContainer(Readable.from([Buffer.from(answer.text)]), keys.secret);
   assert.equal(head.wallet, dave.id, 'its own');
+});
+
+test('[BK-28] [BK-29] wallets that fetch slowly, or again and again, keep none from its backup', async () => {
+  const agent = await world.start('fair', { flags: [...MULTITENANT, '--wallet-backup'], noWebhook: true });
+  const [eve, mallory, dave] = [await newTenant(agent, 'eve'), await newTenant(agent, 'mallory'), await newTenant(agent, 'dave')];
+  const { db } = agent.agent.kernel;
+  for (const { id } of [eve, mallory]) await db.blobs.put(id, 'large', randomBytes(16 << 20));
+  const body = { recovery_public_key: keys.publicKey };
+  /** Begins one, and reads no more of it. @returns the function that leaves it */
+  async function begin(token: string): Promise<() => Promise<void>> {
+    const headers = { authorization: `Bearer ${token}`, 'x-api-key': agent.key, 'content-type': 'application/json' };
+    const answer = await fetch(`${agent.admin}/wallet/backup`, { method: 'POST', headers, body: JSON.stringify(body) });
+    assert.equal(answer.status, 200);
+    return () => answer.body!.cancel();
+  }
+  const refusal = async (one: typeof dave): Promise<void> => {
+    const { status, headers } = await one.call('POST', '/wallet/backup', body);
+    assert.deepEqual([status, headers.get('retry-after')], [429, '30']);
+  };
+  const leaveEve = await begin(eve.token);
+  await refusal(eve);
+  const leaveMallory = await begin(mallory.token);
+  await refusal(dave);
+  await leaveEve();
+  const answer = await until(async () => {
+    await refusal(eve);
+    const one = await dave.call('POST', '/wallet/backup', body);
+    return one.status === 200 && one;
+  }, 'a place for another one');
+  assert.equal((await openContainer(Readable.from([Buffer.from(answer.text)]), keys.secret)).head.wallet, dave.id);
+  await leaveMallory();
 });
 
 test('[BK-19] a generation that is no number is not compared with one', async () => {

@@ -2,27 +2,19 @@ import { Readable } from 'node:stream';
 import { AppError } from '../../errors.ts';
 import Type from '../../kernel/type.ts';
 import { walletBackup } from '../../records/wallet-backup.ts';
+import { createBackupPlaces } from '../backup-places.ts';
 import type { Admin, AdminRoute } from '../route.ts';
 
-/** Backups that are written at once, over all wallets: each reads all of a wallet. */
-const AT_ONCE = 2;
+/** How often a client's pace is looked at. */
+const LOOK_MS = 5_000;
 
-/** The longest time of one: a client that does not read holds a place. */
-const LONGEST_MS = 15 * 60_000;
+const places = new WeakMap<object, ReturnType<typeof createBackupPlaces>>();
 
-const running = new WeakMap<object, Set<string>>();
-
-/** Holds a place until the text was read or given up. @throws AppError `busy` */
-async function* inTurn({ kernel }: Admin, tenant: string, begin: () => Promise<AsyncIterable<string>>): AsyncGenerator<string> {
-  const held = running.get(kernel) ?? new Set();
-  running.set(kernel, held);
-  if (held.has(tenant) || held.size >= AT_ONCE) throw new AppError('busy', 'A backup is being written: come back when it has ended');
-  held.add(tenant);
-  try {
-    yield* await begin();
-  } finally {
-    held.delete(tenant);
-  }
+/** The places of an instance. */
+function placesOf({ kernel }: Admin): ReturnType<typeof createBackupPlaces> {
+  const known = places.get(kernel) ?? createBackupPlaces(() => performance.now());
+  places.set(kernel, known);
+  return known;
 }
 
 /** @throws AppError `forbidden` where the operator does not allow backups, and for a token that may only write: a backup is all that the wallet has */
@@ -45,17 +37,26 @@ export const walletBackupRoutes: readonly AdminRoute[] = [
     async handle(admin, { tenant, token, body }) {
       await checkAllowed(admin, tenant, token);
       const { db } = admin.kernel;
-      const text = inTurn(admin, tenant, async () => {
+      const place = placesOf(admin).take(tenant);
+      let text: AsyncGenerator<string>;
+      let first: IteratorResult<string>;
+      try {
         const publicKey = body.recovery_public_key as string;
         const { exportContainer } = await import('../../backup/export.ts');
-        return (await exportContainer({ db, base: admin.base, publicKey, wallet: tenant, extent: 'copy' })).text;
-      });
-      // a failure before the first line is an answer; after it, the end of the container is missing
-      const first = await text.next();
-      const stream = Readable.from(joined(first.value as string, text));
-      const timer = setTimeout(() => stream.destroy(new AppError('unavailable', 'The backup took too long to fetch')), LONGEST_MS);
+        text = place.pieces((await exportContainer({ db, base: admin.base, publicKey, wallet: tenant, extent: 'copy' })).text);
+        // a failure before the first line is an answer; after it, the end of the container is missing
+        first = await text.next();
+      } catch (error) {
+        place.end();
+        throw error;
+      }
+      const stream = Readable.from(joined(first.value, text));
+      const timer = setInterval(() => {
+        const fault = place.fault();
+        if (fault) stream.destroy(fault);
+      }, LOOK_MS);
       timer.unref();
-      return stream.once('close', () => clearTimeout(timer));
+      return stream.once('close', () => clearInterval(timer));
     },
   },
   {
