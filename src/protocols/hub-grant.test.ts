@@ -20,6 +20,7 @@ const grant = (state: string, role: string, value: object = {}) => ({
   ...{ id: 'g1', state, role, connection: 'c1' },
   value: { thread_id: 'thread-1', connection_id: 'c1', ...value },
 });
+const waiting = (total: number) => ({ waiting: { rows: [], total } });
 const thread = { connection_id: 'c1', thread_id: 'message-1' };
 
 table('hub-grant', [
@@ -27,7 +28,15 @@ table('hub-grant', [
     title: 'waits for the owner',
     message: 'request',
     body: wanted,
+    pages: waiting(99),
     effects: { record: { role: 'owner', connection: 'c1', states: ['request-received'], patch: { ...thread, ...wanted } } },
+  },
+  {
+    title: 'is one more than a connection may have waiting',
+    message: 'request',
+    body: wanted,
+    pages: waiting(100),
+    effects: { problem: { code: 'request-not-accepted', text: '100 requests of this connection wait already' } },
   },
   { title: 'names a did:key', message: 'request', body: { ...wanted, controller: 'did:web:a' }, error: 'message-invalid' },
   { title: 'asks for no more than 90 days', message: 'request', body: { ...wanted, duration: 8_000_000 }, error: 'message-invalid' },

@@ -32,6 +32,8 @@ const Capability = Type.Object({
 });
 const Capabilities = Type.Array(Capability, { minItems: 1, maxItems: 100 });
 type Capabilities = Static<typeof Capabilities>;
+/** Requests of one connection that wait for the owner. */
+const MAX_WAITING = 100;
 const Reason = Type.Object({ reason: Line(1000) });
 
 /**
@@ -47,15 +49,25 @@ export const hubGrants = defineProtocol<HubGrantValue>({
     request: {
       schema: Type.Object(Wanted),
       from: [NEW],
-      step: (ctx, message) => ({
-        record: {
-          role: 'owner',
-          connection: ctx.connection!.id,
-          states: ['request-received'],
-          patch: { connection_id: ctx.connection!.id, thread_id: message.thid, ...wanted(message.body as Static<typeof Asked>) },
+      pages: (_message, connection) => ({
+        waiting: {
+          category: hubGrant.category,
+          query: { role: 'owner', state: 'request-received', connection: connection ?? '', limit: 1 },
         },
-        next: ctx.auto('hub-grant-request', { message: 'request', accept: 'wait', replace: 'accept', reject: 'decline' }),
       }),
+      step(ctx, message): Effects {
+        if (ctx.pages.waiting!.total >= MAX_WAITING)
+          return { problem: { code: 'request-not-accepted', text: `${MAX_WAITING} requests of this connection wait already` } };
+        return {
+          record: {
+            role: 'owner',
+            connection: ctx.connection!.id,
+            states: ['request-received'],
+            patch: { connection_id: ctx.connection!.id, thread_id: message.thid, ...wanted(message.body as Static<typeof Asked>) },
+          },
+          next: ctx.auto('hub-grant-request', { message: 'request', accept: 'wait', replace: 'accept', reject: 'decline' }),
+        };
+      },
     },
     grant: {
       schema: Type.Object({ capabilities: Capabilities }),

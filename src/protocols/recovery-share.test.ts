@@ -8,6 +8,8 @@ const one = (role: string, state: string, value: object = {}, id = 's1') => ({
   value: { thread_id: 'thread-1', ...value },
 });
 const kept = one('trustee', 'kept', { share: SHARE }, 'k1');
+const FULL = { code: 'request-not-accepted', text: 'This connection has as many shares or requests here as it may' };
+const room = (total: number) => ({ those: { rows: [], total } });
 const invited = { ...CONNECTION, state: 'invitation' };
 
 table('recovery-share', [
@@ -15,11 +17,14 @@ table('recovery-share', [
     title: 'is kept, and confirmed',
     message: 'store',
     body: { share: SHARE, label: 'Alice' },
+    pages: room(15),
     effects: {
       record: { role: 'trustee', connection: 'c1', states: ['kept'], patch: { thread_id: 'message-1', share: SHARE, label: 'Alice' } },
       send: [{ message: { '@type': `${TYPE}/stored`, '@id': 'id-1', '~thread': { thid: 'message-1' } } }],
     },
   },
+  { title: 'beyond what one peer may have kept', message: 'store', body: { share: SHARE }, pages: room(16), effects: { problem: FULL } },
+  { title: 'that is asked for again and again', message: 'release-request', body: {}, pages: room(16), effects: { problem: FULL } },
   { title: 'that is no share', message: 'store', body: { share: 'short' }, error: 'message-invalid' },
   { title: 'with a label that is too long', message: 'store', body: { share: SHARE, label: 'x'.repeat(201) }, error: 'message-invalid' },
   {
@@ -34,6 +39,7 @@ table('recovery-share', [
     title: 'waits for the owner of the trustee',
     message: 'release-request',
     body: { label: 'it is me' },
+    pages: room(15),
     effects: {
       record: { role: 'guardian', connection: 'c1', states: ['requested'], patch: { thread_id: 'message-1', label: 'it is me' } },
     },

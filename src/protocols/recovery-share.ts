@@ -2,7 +2,7 @@ import { OWN_PREFIX } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { Effects } from '../kernel/effects.ts';
 import { composeMessage } from '../kernel/message.ts';
-import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
+import { command, defineProtocol, NEW, type Pages, type StepContext } from '../kernel/protocol.ts';
 import Type from '../kernel/type.ts';
 import { type RecoveryShareValue, recoveryShare } from '../records/recovery-share.ts';
 
@@ -10,6 +10,17 @@ import { type RecoveryShareValue, recoveryShare } from '../records/recovery-shar
 const Share = Type.String({ minLength: 20, maxLength: 400, pattern: '^[A-Za-z0-9._-]+$' });
 const Label = Type.Optional(Type.String({ maxLength: 200 }));
 const Explain = Type.Optional(Type.String({ maxLength: 500 }));
+/** Shares that a trustee keeps for one connection, and requests of one that wait for its owner. */
+const MAX_OF_ONE = 16;
+
+/** The records of a connection in a role and a state. */
+const those =
+  (role: string, state: string) =>
+  (_message: unknown, connection: string | undefined): Pages => ({
+    those: { category: recoveryShare.category, query: { role, state, connection: connection ?? '', limit: 1 } },
+  });
+const isFull = ({ pages }: StepContext): boolean => pages.those!.total >= MAX_OF_ONE;
+const FULL: Effects = { problem: { code: 'request-not-accepted', text: 'This connection has as many shares or requests here as it may' } };
 
 /**
  * Shares of a recovery secret at trustees, encrypted to the connection as every message. A share goes back only by a command of the trustee's owner: the request comes
@@ -24,7 +35,9 @@ export const recoveryShares = defineProtocol<RecoveryShareValue>({
     store: {
       schema: Type.Object({ share: Share, label: Label }),
       from: [NEW],
+      pages: those('trustee', 'kept'),
       step(ctx, { thid, body: { share, label } }): Effects {
+        if (isFull(ctx)) return FULL;
         const value = { thread_id: thid, share: share as string, label: label as string | undefined };
         return {
           record: { role: 'trustee', connection: ctx.connection!.id, states: ['kept'], patch: value },
@@ -41,14 +54,12 @@ export const recoveryShares = defineProtocol<RecoveryShareValue>({
     'release-request': {
       schema: Type.Object({ label: Label }),
       from: [NEW],
-      step: (ctx, { thid, body: { label } }) => ({
-        record: {
-          role: 'guardian',
-          connection: ctx.connection!.id,
-          states: ['requested'],
-          patch: { thread_id: thid, label: label as string | undefined },
-        },
-      }),
+      pages: those('guardian', 'requested'),
+      step(ctx, { thid, body: { label } }): Effects {
+        if (isFull(ctx)) return FULL;
+        const patch = { thread_id: thid, label: label as string | undefined };
+        return { record: { role: 'guardian', connection: ctx.connection!.id, states: ['requested'], patch } };
+      },
     },
     release: {
       schema: Type.Object({ share: Share }),
