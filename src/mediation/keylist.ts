@@ -11,6 +11,8 @@ import { edgeDeviceId, mediationId } from './names.ts';
 import { createUpdateQueue, type UpdateQueue } from './update-queue.ts';
 
 const CAP_MS = 10 * 60_000;
+/** Tries of a registration that nothing waits for: a week of them. */
+const MAX_TRIES = 1000;
 const PROTOCOL = 'coordinate-mediation';
 const AGENCY = 'agency';
 
@@ -34,6 +36,18 @@ export async function standingOf({ store }: Pick<Database, 'store'>, { mediation
   const refused = found.map((list) => of(list)?.value.refused).find((reason) => reason !== undefined);
   if (refused !== undefined) return { refused: String(refused) };
   return found.every((list) => of(list)?.value.confirmed === true) ? 'known' : 'unknown';
+}
+
+/** Keys that their mediator has neither confirmed nor refused; none where the mediation is over. */
+async function unanswered({ store }: Pick<Database, 'store'>, { mediation, keys }: Registration): Promise<Registration['keys']> {
+  const [[granted] = [], ...found] = await store.load(mediation.tenant, [
+    { category: 'mediation', id: mediation.id },
+    ...keys.map(({ verkey }) => entryOf(verkey)),
+  ]);
+  if (granted?.state !== 'granted') return [];
+  const isAnswered = (list: StoredRecord[]): boolean =>
+    list.some(({ connection, value }) => connection === granted.connection && (value.confirmed === true || value.refused !== undefined));
+  return keys.filter((_key, i) => !isAnswered(found[i]!));
 }
 
 /** Registers keys with mediators, and releases what shows them when they are registered. */
@@ -109,16 +123,24 @@ export function createKeylistWorker(
       await deregister(kernel, calls, update, job.tenant, payload.removedKeys);
       return { state: 'done' };
     }
-    const { mediation, keys } = payload;
+    const { mediation } = payload;
+    const isAwaited = payload.lanes.length + payload.kept.length + payload.jobs.length > 0 || job.callId !== undefined;
+    /** Where nothing waits for the keys, a refusal of one says nothing of the others. */
+    const standing = async (): Promise<Standing> => {
+      const all = await standingOf(db, awaited(payload));
+      if (isAwaited || typeof all === 'string') return all;
+      return (await unanswered(db, payload)).length > 0 ? 'unknown' : all;
+    };
     try {
-      let now = await standingOf(db, awaited(payload));
+      let now = await standing();
       if (now === 'unknown') {
-        const standing = (): Promise<Standing> => standingOf(db, awaited(payload));
-        const register = (): Promise<unknown> => registerAll(mediation, keys);
+        const register = async (): Promise<unknown> => registerAll(mediation, await unanswered(db, payload));
         await update(mediation, register, async () => (await standing()) !== 'unknown');
         now = await standing();
       }
-      if (now === 'unknown') return { state: 'retry', at: backoff(job.attempts, CAP_MS), error: 'the mediator has not answered' };
+      const error = 'the mediator has not answered';
+      if (now === 'unknown' && !isAwaited && job.attempts >= MAX_TRIES) return { state: 'dead', error };
+      if (now === 'unknown') return { state: 'retry', at: backoff(job.attempts, CAP_MS), error };
       await end(
         job,
         lease,

@@ -97,7 +97,7 @@ async function announce(look: Look, tenant: string): Promise<void> {
  * Does so for the wallets that were imported, but for those that are locked. What a killed process has done is done again, without harm. One that
  * fails keeps no other from its turn. @throws the first failure, when all had their turn
  */
-async function announceRestored(look: Look): Promise<void> {
+export async function announceRestored(look: Look): Promise<void> {
   const { db, base } = look;
   let failed: unknown;
   for await (const rows of pagesOf(look, base, 'restored', {}))

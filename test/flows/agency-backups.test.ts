@@ -69,6 +69,27 @@ async function refused(asked: Promise<Body>, why: RegExp): Promise<void> {
   assert.deepEqual([state, why.test(error_msg)], ['refused', true], error_msg);
 }
 
+/** What an agency has of its clients: keys and names. */
+async function knownTo({ agent }: TestAgency): Promise<{ keys: StoredRecord[]; names: StoredRecord[] }> {
+  const { store } = agent.kernel.db;
+  return {
+    keys: (await store.find('base', 'keylist', { role: 'server' })).rows,
+    names: (await store.find('base', 'agency_route', {})).rows,
+  };
+}
+
+/** Has an agency forget all of that. */
+async function forget(agency: TestAgency): Promise<{ keys: StoredRecord[]; names: StoredRecord[] }> {
+  const { keys, names } = await knownTo(agency);
+  const lost = [
+    ...keys.map(({ value }) => mediatedName('base', String(value.verkey))),
+    ...names.map(({ value }) => passedOnName(String(value.name))),
+  ];
+  const deletes = [...keys, ...names].map(({ category, id, version }) => ({ category, id, expect: version }));
+  await agency.agent.kernel.db.store.commit('base', { deletes, removedKeyOwners: lost, invalidate: lost });
+  return { keys, names };
+}
+
 test('[S2-46] a restored edge is known to its agency again, by its keys and names, and its peers hear of it', async () => {
   const [agency, faber] = await Promise.all([startAgency(world, 'forgetful'), world.start('faber', { flags: ['--monitor-ping'] })]);
   const folder = join(world.folder, 'restored');
@@ -81,31 +102,17 @@ test('[S2-46] a restored edge is known to its agency again, by its keys and name
   await edge.stop();
   await backUp(folder);
   rmSync(folder, { recursive: true });
-
-  const { store } = agency.agent.kernel.db;
-  const known = async () => ({
-    keys: (await store.find('base', 'keylist', { role: 'server' })).rows,
-    names: (await store.find('base', 'agency_route', {})).rows,
-  });
-  const { keys, names } = await known();
+  const { keys, names } = await forget(agency);
   assert.ok(keys.length > 0 && names.length > 0);
-  const lost = [
-    ...keys.map(({ value }) => mediatedName('base', String(value.verkey))),
-    ...names.map(({ value }) => passedOnName(String(value.name))),
-  ];
-  const deletes = [...keys, ...names].map(({ category, id, version }) => ({ category, id, expect: version }));
-  await store.commit('base', { deletes, removedKeyOwners: lost, invalidate: lost });
 
   await restore({ folder, from: join(world.folder, 'restored-disk'), words });
-  const back = await world.start('restored', {
-    ...spec,
-    noInbound: true,
-    flags: ['--auto-accept-invites', '--agency-invitation', agency.invitation, '--egress-allow', '127.0.0.0/8'],
-  });
+  const flags = ['--auto-accept-invites', '--agency-invitation', agency.invitation, '--egress-allow', '127.0.0.0/8'];
+  const back = await world.start('restored', { ...spec, noInbound: true, flags });
   await faber.event('ping', (one) => one.state === 'received' && one.connection_id === inviter, 'the ping of the restored edge');
   const verkeys = (rows: StoredRecord[]): string[] => rows.map(({ value }) => String(value.verkey ?? value.name)).sort();
-  await until(async () => (await known()).keys.length + (await known()).names.length >= keys.length + names.length, 'all keys and names');
-  const again = await known();
+  const count = async (): Promise<number> => Object.values(await knownTo(agency)).flat().length;
+  await until(async () => (await count()) >= keys.length + names.length, 'all keys and names');
+  const again = await knownTo(agency);
   assert.deepEqual([verkeys(again.keys), verkeys(again.names)], [verkeys(keys), verkeys(names)]);
   await faber.post(`/connections/${inviter}/send-message`, { content: 'welcome back' });
   await back.event(
@@ -113,6 +120,39 @@ test('[S2-46] a restored edge is known to its agency again, by its keys and name
     ({ connection_id, content }) => connection_id === invitee && content === 'welcome back',
     'mail through the agency',
   );
+});
+
+test('a key that its agency refuses holds no other key of a restored edge, and is not asked for again', async () => {
+  const [generous, peer] = await Promise.all([startAgency(world, 'generous'), world.start('peer')]);
+  const at = Number(new URL(generous.address).port);
+  const folder = join(world.folder, 'refused');
+  mkdirSync(folder);
+  const spec = { store: join(folder, 'wallet.db') };
+  const edge = await startEdge(world, 'refused', generous, spec);
+  for (let i = 0; i < 2; i++) await connect(peer, edge);
+  const words = await setUp(folder, join(world.folder, 'refused-disk'));
+  await edge.stop();
+  await backUp(folder);
+  rmSync(folder, { recursive: true });
+  const { keys } = await forget(generous);
+  assert.ok(keys.length > 1);
+  await generous.stop();
+  const agency = await startAgency(world, 'generous', {
+    store: generous.store,
+    at,
+    flags: ['--mediator-max-keys', String(keys.length - 1)],
+  });
+
+  await restore({ folder, from: join(world.folder, 'refused-disk'), words });
+  const flags = ['--agency-invitation', agency.invitation, '--egress-allow', '127.0.0.0/8'];
+  const back = await world.start('refused', { ...spec, noInbound: true, flags });
+  const { db } = back.agent.kernel;
+  const entries = async (): Promise<StoredRecord[]> => (await db.store.find('base', 'keylist', { role: 'client' })).rows;
+  await until(async () => (await db.store.find('base', 'restored', {})).total === 0, 'the registration');
+  await until(async () => (await entries()).every(({ value }) => value.confirmed === true || value.refused !== undefined), 'all answers');
+  const refusals = (await entries()).filter(({ value }) => value.refused !== undefined);
+  assert.deepEqual([refusals.length, (await knownTo(agency)).keys.length], [1, keys.length - 1]);
+  await until(async () => (await db.admin.backlog()).open.keylist === 0, 'the end of the registration');
 });
 
 const KINDS: readonly (readonly [store: string, flagsOf: () => Promise<string[]>])[] = [
