@@ -30,6 +30,8 @@ const SLOW: Readonly<Record<Mailbox, string>> = {
   mediator: 'Waiting for the mediator, which keeps your mail …',
   agency: 'Waiting for the agency, which keeps your mail … (for a plain mediator, --mediator-invitation is the flag)',
 };
+const SUPERSEDED =
+  'a newer copy of this wallet, which was restored from a backup, is in use: the agency keeps no mail for this one any more';
 const MOST_PRINTED = 10_000;
 /** The reason of an exchange that the person has declined. */
 const OWN_REPORT = /^created problem report/;
@@ -76,6 +78,9 @@ export function createSession(
 const hasCloudAgent = async (api: Api): Promise<boolean> =>
   (await api.get('/agency/devices?role=edge&state=provisioned')).results.length > 0;
 
+/** Whether the agency serves a copy of the wallet that was restored later. */
+const isSuperseded = async (api: Api): Promise<boolean> => (await api.get('/agency/devices?role=edge&state=superseded')).results.length > 0;
+
 async function waitForMailbox(api: Api, isAgency: boolean): Promise<void> {
   for (let wait = ASK_MS; ; wait = Math.min(wait * 1.5, ASK_AT_MOST_MS)) {
     const { state } = await api.get('/mediation/default-mediator').catch((error) => {
@@ -84,10 +89,12 @@ async function waitForMailbox(api: Api, isAgency: boolean): Promise<void> {
     });
     if (state === 'granted' && (!isAgency || (await hasCloudAgent(api)))) return;
     const { results } = await api.get('/mediation/requests');
-    if (results.length > 0 && results.every((one: Body) => one.state === 'denied'))
+    if (results.length > 0 && results.every((one: Body) => one.state === 'denied')) {
+      if (await isSuperseded(api)) throw new Error(SUPERSEDED);
       throw new Error(
         'the mediator has refused to keep mail for this wallet: start it once with another --agency or --mediator-invitation',
       );
+    }
     await sleep(wait, undefined, { ref: false });
   }
 }
@@ -106,6 +113,11 @@ function notices(api: Api, terminal: Terminal, isReady: () => boolean): (topic: 
   const notice = async (topic: string, payload: Body): Promise<void> => {
     if (topic === 'connections') {
       if (payload.state === 'active' && isReady() && once(payload.connection_id)) terminal.print(`Connected with ${nameOf(payload)}.`);
+      return;
+    }
+    if (topic === 'cloud_agent') {
+      if (payload.role === 'edge' && payload.state === 'superseded' && once(`${payload.device_id} superseded`))
+        terminal.print(`${SUPERSEDED.charAt(0).toUpperCase()}${SUPERSEDED.slice(1)}.`);
       return;
     }
     if (topic === 'basicmessages') {

@@ -172,11 +172,14 @@ async function adopted(
 /** A row in a copy of a wallet, of which the original may go on. */
 const asCopy = (row: CarriedRow): CarriedRow[] => withoutNumbers(newerDevice(row, Date.now()));
 
-/** The device of a cloud agent in a copy: newer than that of the original, so that the agency serves the copy from its next start on. */
+/**
+ * The device of a cloud agent in a copy: newer than that of the original, so that the agency serves the copy from its next start on; of two copies, the one that
+ * was restored last.
+ */
 function newerDevice(row: CarriedRow, now: number): CarriedRow {
   if (row.type !== 'record' || row.category !== edgeDevice.category || row.role !== 'edge' || row.sealed !== undefined) return row;
   const value = row.value as JsonObject;
-  return { ...row, value: { ...value, generation: Math.max(Number(value.generation) + 1, Math.floor(now / 1000)) } };
+  return { ...row, value: { ...value, generation: Math.max(Number(value.generation) + 1, now) } };
 }
 
 /**

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { openApi } from '../../edge/api.ts';
+import { createSession } from '../../edge/session.ts';
+import type { Terminal } from '../../edge/terminal.ts';
 import { openContainer } from '../../src/backup/container.ts';
 import { exportContainer } from '../../src/backup/export.ts';
 import { importContainer, verifyContainer } from '../../src/backup/import.ts';
@@ -278,25 +281,30 @@ test('of two copies of a wallet the newer is served', async () => {
   assert.deepEqual([status, /newer copy/.test(text)], [400, true]);
 });
 
-test('a wallet that was restored from a backup is newer than the one that it was made of, which the agency serves no more', async () => {
-  const original = await startEdge(world, 'original', agency);
-  await original.stop();
-  const words = newWords();
-  const { publicKey, secret } = recoveryKeys(words);
+/** A backup of an agent that stopped. @returns a function that restores it into a new store, whose path it returns */
+async function backedUp({ store }: TestAgent): Promise<(name: string) => Promise<string>> {
+  const { publicKey, secret } = recoveryKeys(newWords());
   const silent = { info() {}, warn() {}, error() {} };
-  const open = (store: string) => openDatabase(readConfig(['--store', `sqlite:${store}`], {}).config, silent);
-  const from = await open(original.store);
+  const open = (path: string) => openDatabase(readConfig(['--store', `sqlite:${path}`], {}).config, silent);
+  const from = await open(store);
   const { text } = await exportContainer({ db: from, base: BASE, publicKey, extent: 'copy' });
   const backup: string[] = [];
   for await (const part of text) backup.push(String(part));
   await from.admin.close();
-  const store = join(world.folder, 'copy.db');
-  const to = await open(store);
-  await importContainer(
-    to,
-    await verifyContainer({ base: BASE, open: () => openContainer(Readable.from(backup.map((part) => Buffer.from(part))), secret) }),
-  );
-  await to.admin.close();
+  return async (name) => {
+    const path = join(world.folder, `${name}.db`);
+    const to = await open(path);
+    const given = () => openContainer(Readable.from(backup.map((part) => Buffer.from(part))), secret);
+    await importContainer(to, await verifyContainer({ base: BASE, open: given }));
+    await to.admin.close();
+    return path;
+  };
+}
+
+test('a wallet that was restored from a backup is newer than the one that it was made of, which the agency serves no more', async () => {
+  const original = await startEdge(world, 'original', agency);
+  await original.stop();
+  const store = await (await backedUp(original))('copy');
   const flags = ['--agency-invitation', agency.invitation, '--egress-allow', '127.0.0.2/32'];
   const copy = await world.start('copy', { store, noInbound: true, flags });
   const { generation } = await until(async () => {
@@ -307,6 +315,37 @@ test('a wallet that was restored from a backup is newer than the one that it was
   await copy.stop();
   const late = await world.start('original-again', { store: original.store, noInbound: true, flags });
   await late.event('cloud_agent', (one) => one.state === 'superseded', 'the end of the original');
+});
+
+test('of two wallets that were restored from one backup the agency serves the later, though both start at once', async () => {
+  const original = await startEdge(world, 'twice', agency);
+  const friend = await world.start('friend');
+  const { inviter, invitee } = await connect(friend, original);
+  await original.stop();
+  const restored = await backedUp(original);
+  const stores = [await restored('first-copy'), await restored('second-copy')];
+  const flags = ['--agency-invitation', agency.invitation, '--egress-allow', '127.0.0.2/32'];
+  const [first, second] = (await Promise.all(stores.map((store, i) => world.start(`copy-${i}`, { store, noInbound: true, flags })))) as [
+    TestAgent,
+    TestAgent,
+  ];
+  const device = (one: TestAgent): Promise<Body> => one.get(`/agency/devices/${original.device.device_id}`);
+  const api = await openApi(Number(new URL(first.admin).port), first.key);
+  world.defer(() => api.close());
+  const printed: string[] = [];
+  const terminal = { print: (text: string) => void printed.push(text) } as Terminal;
+  createSession(api, terminal, { mailbox: 'agency', stays: true });
+  // the agency says so at a message of the earlier one
+  await until(async () => {
+    await first.call('POST', `/connections/${invitee}/send-message`, { content: 'by the first copy' });
+    return (await device(first)).state === 'superseded';
+  }, 'the end of the first copy');
+  await friend.post(`/connections/${inviter}/send-message`, { content: 'to the second copy' });
+  await second.event('basicmessages', ({ content }) => content === 'to the second copy', 'mail of the second copy');
+  assert.equal((await device(second)).state, 'provisioned');
+  // as its owner sees it
+  await until(() => printed.some((text) => text.startsWith('A newer copy of this wallet')), 'the notice');
+  await assert.rejects(createSession(api, terminal, { mailbox: 'agency', stays: false }).mailbox(), /a newer copy of this wallet/);
 });
 
 test('[S2-50] an institution with an endpoint of its own is behind an agency too, and shows that alone', async () => {

@@ -86,9 +86,14 @@ export function cloudRow(ctx: Ctx): StoredRecord {
 
 export const cloudValue = (ctx: Ctx): CloudAgentValue => cloudAgent.of(cloudRow(ctx)).value;
 
-/** The answer to an older copy of a wallet; undefined for the newest one. */
+/**
+ * The answer to an older copy of a wallet; undefined for the newest one. It goes on the connection that the question came on: the copies have one mailbox, of
+ * which the newest would have fetched it.
+ */
 export function outdated(ctx: Ctx, message: Incoming): Effects | undefined {
   const { generation } = ctx.record!.value;
   const theirs = message.body.generation;
-  return typeof theirs === 'number' && theirs < generation ? { send: [{ type: 'superseded', body: { generation } }] } : undefined;
+  return typeof theirs === 'number' && theirs < generation
+    ? { send: [{ type: 'superseded', body: { generation }, transient: true }] }
+    : undefined;
 }

@@ -46,7 +46,7 @@ const MAILBOX = { mailbox: { messages: 100, bytes: 1_000_000, life: 7 * DAY_MS }
 const SEALED = Buffer.alloc(60, 7).toString('base64');
 const provisioned = some({ type: 'provisioned' });
 const refused = (text: string) => ({ problem: { code: 'request-not-accepted', text } });
-const superseded = { send: [{ type: 'superseded', body: { generation: 2 } }] };
+const superseded = { send: [{ type: 'superseded', body: { generation: 2 }, transient: true }] };
 const CODE = 'c'.repeat(32);
 const coded = { hash: shortHash(CODE), expires: NOW + 1 };
 const joined = { coded: cloud({ codes: [coded] }).cloud };
