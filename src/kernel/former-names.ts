@@ -1,5 +1,5 @@
 import type { JsonObject } from '../ports/json.ts';
-import type { ClaimedJob, Database, JobWrite, StoredDedupKey, StoredRecord } from '../ports/store.ts';
+import type { ClaimedJob, ClaimedLane, Database, JobWrite, StoredDedupKey, StoredRecord } from '../ports/store.ts';
 import { DEFERRED_ANSWER } from './commit-plan.ts';
 import { checkedAs, jsonOf } from './json.ts';
 import type { Registry } from './registry.ts';
@@ -81,6 +81,7 @@ export function withFormerNames(db: Database, { protocols, records }: Pick<Regis
     const payload = payloadUpgraded(claimed.kind, claimed.payload);
     return payload === claimed.payload ? claimed : { ...claimed, payload };
   };
+  const lane = (claimed: ClaimedLane): ClaimedLane => ({ ...claimed, jobs: claimed.jobs.map(job) });
   return {
     ...db,
     store: {
@@ -97,7 +98,11 @@ export function withFormerNames(db: Database, { protocols, records }: Pick<Regis
     },
     jobs: {
       ...jobs,
-      claim: async (claim) => (await jobs.claim(claim)).map((lane) => ({ ...lane, jobs: lane.jobs.map(job) })),
+      claim: async (claim) => (await jobs.claim(claim)).map(lane),
+      async settleAndClaim(settled, claim) {
+        const claims = await jobs.settleAndClaim(settled, claim);
+        return { ...claims, lanes: claims.lanes.map(lane) };
+      },
       async dead(tenant, wanted) {
         const page = await jobs.dead(tenant, wanted);
         return { ...page, rows: page.rows.map((one) => ({ ...one, payload: payloadUpgraded(one.kind, one.payload) })) };

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ChangeNotification, type ClaimedLane, type Database, JOB_KINDS, type Share, targetOf } from './store.ts';
+import {
+  type ChangeNotification,
+  type ClaimedLane,
+  type Claims,
+  type Database,
+  JOB_KINDS,
+  type JobKind,
+  type Share,
+  targetOf,
+} from './store.ts';
 import { A, B, failsWith, ids, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
 
 /** The job side: lanes, their order and holds, and what a waiting REST call sees. */
@@ -81,6 +90,10 @@ function counterTests({ db, one, claim }: StoreKit): void {
   });
 }
 
+/** What is due and what will be: a claim of no lanes. */
+const look = (db: Database, kinds: readonly JobKind[] = JOB_KINDS): Promise<Claims> =>
+  db.jobs.settleAndClaim([], { owner: 'look', lanes: 0, perLane: 1, leaseMs: 1000, kinds });
+
 function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
   describe('lanes', () => {
     it('gives the jobs of a lane in order, and the lane to one holder', async () => {
@@ -151,8 +164,8 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       const jobs = [job(lane, { kind: 'event', notBefore: at }), job(lane, { kind: 'event' })];
       await db.store.commit(A, { jobs });
       assert.deepEqual(await claimOf(lane), []);
-      const due = await db.jobs.nextDue();
-      assert.ok(due !== undefined && due <= at + 5 && due > at - 2000, `due in ${(due ?? 0) - Date.now()} ms`);
+      const { next } = await look(db);
+      assert.ok(next !== undefined && next <= at + 5 && next > at - 2000, `due in ${(next ?? 0) - Date.now()} ms`);
       await sleep(at - Date.now() + 30);
       const [found] = await claimOf(lane);
       assert.deepEqual(
@@ -254,8 +267,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       await sleep(50);
       assert.deepEqual(await claimOf(''), []);
       await sleep(20);
-      const due = await db.jobs.nextDue();
-      assert.ok(due === undefined || due > Date.now(), 'nothing is due any more');
+      assert.equal((await look(db)).left, false, 'nothing is due any more');
       const next = job(lane, { kind: 'work' });
       await db.store.commit(A, { jobs: [next] });
       const [again] = await claimOf(lane);
@@ -520,15 +532,49 @@ export function fairTests({ db, claimOf }: StoreKit): void {
       await settleAll([lane]);
     });
 
-    it('knows what is due next of some kinds, and after some time', async () => {
+    it('settles before it claims, in one call', async () => {
+      await claimOf('nothing');
+      const lane = `work:${randomUUID()}`;
+      const two = [job(lane, { kind: 'work' }), job(lane, { kind: 'work' })];
+      await db.store.commit(A, { jobs: two });
+      const wanted = { owner: 'one', lanes: 4, perLane: 1, leaseMs: 60_000, kinds: ['work'] as const };
+      const first = await db.jobs.settleAndClaim([], wanted);
+      assert.deepEqual(ids(first.lanes), [two[0]!.id]);
+      const second = await db.jobs.settleAndClaim([{ lane, lease: first.lanes[0]!.lease, done: ids(first.lanes) }], wanted);
+      assert.deepEqual([ids(second.lanes), second.left], [[two[1]!.id], false]);
+      const third = await db.jobs.settleAndClaim([{ lane, lease: second.lanes[0]!.lease, done: ids(second.lanes) }], wanted);
+      assert.deepEqual(third.lanes, []);
+    });
+
+    it('answers all that ask at once, and settles for each of them', async () => {
+      const [lanes, kinds] = [[`work:${randomUUID()}`, `ledger:${randomUUID()}`], ['work', 'ledger'] as const];
+      const jobs = lanes.map((lane, i) => job(lane, { kind: kinds[i]! }));
+      await db.store.commit(A, { jobs });
+      const wanted = kinds.map((kind) => ({ owner: 'one', lanes: 4, perLane: 1, leaseMs: 60_000, kinds: [kind] }));
+      const claims = await Promise.all(wanted.map((one) => db.jobs.settleAndClaim([], one)));
+      assert.deepEqual(
+        claims.map((one) => ids(one.lanes)),
+        jobs.map(({ id }) => [id]),
+      );
+      const settled = claims.map(({ lanes: [held] }) => ({ lane: held!.lane, lease: held!.lease, done: ids([held!]) }));
+      // each settles a lane of the other's kind
+      const after = await Promise.all(wanted.map((one, i) => db.jobs.settleAndClaim([settled[1 - i]!], one)));
+      assert.deepEqual(
+        after.map(({ lanes: more, left }) => ({ more, left })),
+        [0, 1].map(() => ({ more: [], left: false })),
+      );
+      assert.deepEqual(await claimOf(''), []);
+    });
+
+    it('knows what is due of some kinds, and what will be', async () => {
       await claimOf('nothing');
       const at = db.now() + 60_000;
       const lane = `ledger:${randomUUID()}`;
       const now = job(`local-message:${randomUUID()}`, { kind: 'local-message' });
       await db.store.commit(A, { jobs: [now, job(lane, { kind: 'ledger', notBefore: at })] });
-      assert.equal(await db.jobs.nextDue(['ledger']), at);
-      assert.ok((await db.jobs.nextDue(['local-message']))! <= db.now());
-      assert.equal(await db.jobs.nextDue(['local-message'], db.now() + 1000), undefined);
+      assert.deepEqual(await look(db, ['ledger']), { lanes: [], left: false, next: at });
+      const { left, next } = await look(db, ['local-message']);
+      assert.deepEqual({ left, next }, { left: true, next: undefined });
       await settleAll(await claimOf(''));
       const [ledger] = await db.jobs.claim({ owner: 'fair', lanes: 1, perLane: 1, leaseMs: 1000, lane });
       await settleAll([ledger!]);

@@ -63,15 +63,7 @@ export interface Jobs {
    * clock. Two claimers never hold one lane at the same time. In turn by tenant and, of a tenant, by target, so that none waits behind another's crowd. With
    * `lane` only that one is tried, even if its head is not due yet (mail for a session).
    */
-  claim(claim: {
-    owner: string;
-    lanes: number;
-    perLane: number;
-    leaseMs: number;
-    kinds?: readonly JobKind[];
-    share?: Share;
-    lane?: string;
-  }): Promise<ClaimedLane[]>;
+  claim(claim: Claim & { lane?: string }): Promise<ClaimedLane[]>;
 
   /**
    * Ends the hold on lanes, in one round trip: removes what is done, puts back what is to be retried (attempts + 1 unless `untried`, not before `at`), sets aside what is dead
@@ -79,18 +71,14 @@ export interface Jobs {
    */
   settle(settled: readonly SettledLane[]): Promise<void>;
 
+  /** `settle`, then `claim`, in one round trip, and what there is to claim later. `settled` may hold lanes of any kind; on failure all of it may be settled again. */
+  settleAndClaim(settled: readonly SettledLane[], claim: Claim): Promise<Claims>;
+
   /** Prolongs holds by `leaseMs` from now; the leases that are still held. A hold that ran out lasts until another claims the lane. */
   extend(leases: readonly string[], leaseMs: number): Promise<string[]>;
 
   /** Removes jobs that were completed outside a lane (a reply that went out on the connection it came from). */
   drop(tenant: string, ids: readonly string[]): Promise<void>;
-
-  /**
-   * When there is next something to claim, in ms since 1970: a lane that nobody holds is due, or a hold runs out. Undefined when there is nothing; lanes that
-   * wait for `claim({lane})` do not count.
-   * @param after only what is due later than this: what was due before, and was not claimed, is more than its owner's share
-   */
-  nextDue(kinds?: readonly JobKind[], after?: number): Promise<number | undefined>;
 
   /** Dead letters of a tenant, oldest first. */
   dead(tenant: string, page: { limit: number; offset: number }): Promise<Page<DeadJob>>;
@@ -356,6 +344,27 @@ export interface Share {
   /** Lanes of one target that may be taken, and how many of those that the caller knows. See `targetOf`. */
   readonly target: number;
   readonly targets: readonly { readonly tenant: string; readonly target: string; readonly room: number }[];
+}
+
+/** Which lanes are claimed, and for how long. */
+export interface Claim {
+  readonly owner: string;
+  readonly lanes: number;
+  readonly perLane: number;
+  readonly leaseMs: number;
+  readonly kinds?: readonly JobKind[];
+  readonly share?: Share;
+}
+
+export interface Claims {
+  readonly lanes: ClaimedLane[];
+  /** Whether lanes of these kinds were due and are not claimed: beyond the number or the share, or another process was at them. */
+  readonly left: boolean;
+  /**
+   * When there is next something to claim, in ms since 1970: a lane that nobody holds is due, or a hold runs out. Absent when there is nothing; lanes that wait
+   * for `claim({lane})` do not count.
+   */
+  readonly next?: number;
 }
 
 /** The target that a lane's name has: a webhook, of `event:<webhook>:<tenant>:<record>`. Empty for all others. Both stores have the same rule. */

@@ -1,43 +1,64 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../ports/log.ts';
 import type { Jobs, SettledLane } from '../ports/store.ts';
 
-interface Parts {
-  readonly jobs: Pick<Jobs, 'settle'>;
-  readonly log: Log;
-  readonly isStopped: () => boolean;
-  readonly onSettled: () => void;
+/** How long a lane that has ended waits for a claim that takes its settle along. */
+const WAIT_MS = 100;
+const RETRY_MS = 500;
+
+/** Lanes that have ended and are held until they are settled, of all runners. */
+export interface LaneSettler {
+  add(lane: SettledLane): void;
+  /** All that wait, for a claim to settle. */
+  take(): SettledLane[];
+  /** Lanes that could not be settled: tried again while the leases hold, and after that the jobs run again. */
+  again(lanes: readonly SettledLane[]): void;
+  readonly isWaiting: boolean;
+  /** Settles all that wait, once. */
+  flush(): Promise<void>;
 }
 
-/** Settles lanes in batches. */
-export function laneSettler({ jobs, log, isStopped, onSettled }: Parts) {
-  const finished: SettledLane[] = [];
-  let settling: Promise<void> | undefined;
+/** Collects lanes for the next claim of any runner, and settles those for which none comes. */
+export function laneSettler({ jobs, log }: { readonly jobs: Pick<Jobs, 'settle'>; readonly log: Log }): LaneSettler {
+  let waiting: SettledLane[] = [];
+  let timer: NodeJS.Timeout | undefined;
+
+  function take(): SettledLane[] {
+    clearTimeout(timer);
+    timer = undefined;
+    const taken = waiting;
+    waiting = [];
+    return taken;
+  }
+
+  function again(lanes: readonly SettledLane[]): void {
+    waiting.push(...lanes);
+    if (waiting.length > 0) timer ??= setTimeout(settleAll, RETRY_MS);
+  }
+
   async function settleAll(): Promise<void> {
-    // jobs that end while one settle is under way go with the next
-    await new Promise((resolve) => setImmediate(resolve));
-    while (finished.length > 0) {
-      const batch = finished.splice(0);
-      try {
-        await jobs.settle(batch);
-        onSettled();
-      } catch (error) {
-        // tried again while the leases hold; after that the jobs run again
-        log.error({ err: error, lanes: batch.length }, 'lanes could not be settled');
-        if (isStopped()) break;
-        finished.push(...batch);
-        await sleep(500);
-      }
+    const lanes = take();
+    if (lanes.length === 0) return;
+    try {
+      await jobs.settle(lanes);
+    } catch (error) {
+      log.error({ err: error, lanes: lanes.length }, 'lanes could not be settled');
+      again(lanes);
     }
-    settling = undefined;
   }
 
   return {
-    add(lane: SettledLane): void {
-      finished.push(lane);
-      settling ??= settleAll();
+    take,
+    again,
+    add(lane) {
+      waiting.push(lane);
+      timer ??= setTimeout(settleAll, WAIT_MS);
     },
-    /** Resolves when what was added is settled, or could not be. */
-    settled: async (): Promise<void> => await settling,
+    get isWaiting() {
+      return waiting.length > 0;
+    },
+    async flush() {
+      await settleAll();
+      clearTimeout(timer);
+    },
   };
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ChangeNotification, ClaimedLane, JobKind, Jobs } from '../ports/store.ts';
+import type { ChangeNotification, Claim, ClaimedLane, JobKind, Jobs } from '../ports/store.ts';
+import { laneSettler } from './lane-settler.ts';
 import { startRunner } from './runner.ts';
 
 const KIND: JobKind = 'deliver';
+const LOG = { info() {}, warn() {}, error() {} };
 
 /** Lanes in memory, each of one job, with a share by tenant alone; how often they were asked. */
 function lanesOf(tenants: readonly string[]) {
@@ -12,30 +14,35 @@ function lanesOf(tenants: readonly string[]) {
     return { lane: `lane-${i}`, kind: KIND, tenant, lease: `lease-${i}`, jobs: [{ id, kind: KIND, tenant, attempts: 0, payload: {} }] };
   });
   const listeners = new Set<(notification: ChangeNotification) => void>();
-  const asked = { claims: 0, looks: 0, settles: 0 };
+  const asked = { claims: 0, settles: 0, carried: [] as string[] };
   const settled = Promise.withResolvers<void>();
   let open = waiting.length;
+  function claim({ lanes, share }: Claim): ClaimedLane[] {
+    asked.claims++;
+    const held = new Map(share!.held);
+    const taken: ClaimedLane[] = [];
+    for (const lane of [...waiting]) {
+      const count = held.get(lane.tenant) ?? 0;
+      if (taken.length >= lanes || count >= share!.tenant) continue;
+      held.set(lane.tenant, count + 1);
+      taken.push(...waiting.splice(waiting.indexOf(lane), 1));
+    }
+    return taken;
+  }
+  function settle(some: readonly { readonly lane: string }[]): void {
+    open -= some.length;
+    if (open === 0) settled.resolve();
+  }
   const jobs: Jobs = {
-    async claim({ lanes, share }) {
-      asked.claims++;
-      const held = new Map(share!.held);
-      const taken: ClaimedLane[] = [];
-      for (const lane of [...waiting]) {
-        const count = held.get(lane.tenant) ?? 0;
-        if (taken.length >= lanes || count >= share!.tenant) continue;
-        held.set(lane.tenant, count + 1);
-        taken.push(...waiting.splice(waiting.indexOf(lane), 1));
-      }
-      return taken;
-    },
+    claim: async (wanted) => claim(wanted),
     async settle(some) {
       asked.settles++;
-      open -= some.length;
-      if (open === 0) settled.resolve();
+      settle(some);
     },
-    async nextDue(_kinds, after = -1) {
-      asked.looks++;
-      return waiting.length > 0 && after < 0 ? 0 : undefined;
+    async settleAndClaim(some, wanted) {
+      asked.carried.push(...some.map(({ lane }) => lane));
+      settle(some);
+      return { lanes: claim(wanted), left: waiting.length > 0 };
     },
     subscribe(listener) {
       listeners.add(listener);
@@ -46,18 +53,25 @@ function lanesOf(tenants: readonly string[]) {
     dead: async () => ({ total: 0, rows: [] }),
     revive: async () => 0,
   };
-  return { jobs, asked, settled: settled.promise };
+  /** A commit brings a lane. */
+  function commit(tenant: string): void {
+    const id = `job-${open++}-later`;
+    waiting.push({ lane: `lane of ${id}`, kind: KIND, tenant, lease: id, jobs: [{ id, kind: KIND, tenant, attempts: 0, payload: {} }] });
+    const none = { callIds: [], invalidate: [], tenants: [], events: [], mailboxes: [] };
+    for (const listener of listeners) listener({ kinds: [KIND], ...none });
+  }
+  return { jobs, settler: laneSettler({ jobs, log: LOG }), asked, commit, settled: settled.promise };
 }
 
-const LOG = { info() {}, warn() {}, error() {} };
 const common = { owner: 'me', kinds: [KIND], perLane: 1, leaseMs: 10_000, slow: { most: 4, each: 4 }, log: LOG };
 
 test('the end of a lane is no reason to look for others where all that was due was claimed', async () => {
-  const { jobs, asked, settled } = lanesOf(['a', 'b']);
+  const { jobs, settler, asked, settled } = lanesOf(['a', 'b']);
   const ran: string[] = [];
   const runner = startRunner({
     ...common,
     jobs,
+    settler,
     lanes: 8,
     async run({ id }) {
       ran.push(id);
@@ -74,12 +88,13 @@ test('the end of a lane is no reason to look for others where all that was due w
 });
 
 test('a lane beyond the share of its tenant is claimed as soon as another one ends', async () => {
-  const { jobs, asked, settled } = lanesOf(['a', 'a', 'a']);
+  const { jobs, settler, asked, settled } = lanesOf(['a', 'a', 'a']);
   const first = Promise.withResolvers<void>();
   const ran: string[] = [];
   const runner = startRunner({
     ...common,
     jobs,
+    settler,
     // half of the lanes are the share of a tenant
     lanes: 2,
     async run({ id }) {
@@ -88,10 +103,76 @@ test('a lane beyond the share of its tenant is claimed as soon as another one en
       return { state: 'done' };
     },
   });
-  while (asked.looks < 2) await new Promise((resolve) => setImmediate(resolve));
+  while (ran.length < 1) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(ran, ['job-0']);
   first.resolve();
   await settled;
   await runner.stop();
   assert.deepEqual(ran, ['job-0', 'job-1', 'job-2']);
+});
+
+test('a lane that has ended is settled with the next claim, in one round trip', async () => {
+  const { jobs, settler, asked, commit, settled } = lanesOf(['a']);
+  const ran: string[] = [];
+  const runner = startRunner({
+    ...common,
+    jobs,
+    settler,
+    lanes: 8,
+    async run({ id }) {
+      ran.push(id);
+      return { state: 'done' };
+    },
+  });
+  while (!settler.isWaiting) await new Promise((resolve) => setImmediate(resolve));
+  commit('a');
+  while (ran.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([asked.claims, asked.settles, asked.carried], [2, 0, ['lane-0']]);
+  await runner.stop();
+  await settled;
+  assert.deepEqual([asked.claims, asked.settles], [2, 1], 'the last one at the end');
+});
+
+test('a lane that has ended while a job came is settled at once', async () => {
+  const { jobs, settler, asked, commit } = lanesOf(['a']);
+  const [first, started] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const runner = startRunner({
+    ...common,
+    jobs,
+    settler,
+    lanes: 8,
+    async run({ id }) {
+      if (id !== 'job-0') return { state: 'done' };
+      started.resolve();
+      await first.promise;
+      return { state: 'done' };
+    },
+  });
+  await started.promise;
+  commit('b');
+  while (asked.claims < 2) await new Promise((resolve) => setImmediate(resolve));
+  first.resolve();
+  while (!asked.carried.includes('lane-0')) await new Promise((resolve) => setImmediate(resolve));
+  await runner.stop();
+});
+
+test('lanes that could not be settled are settled again', async () => {
+  const lane = (name: string) => ({ lane: name, lease: name });
+  const given: string[][] = [];
+  const settler = laneSettler({
+    jobs: {
+      async settle(some) {
+        given.push(some.map(({ lane }) => lane));
+        if (given.length === 1) throw new Error('the database is away');
+      },
+    },
+    log: LOG,
+  });
+  settler.add(lane('one'));
+  await settler.flush();
+  settler.add(lane('two'));
+  assert.ok(settler.isWaiting);
+  await settler.flush();
+  assert.deepEqual(given, [['one'], ['one', 'two']]);
+  assert.equal(settler.isWaiting, false);
 });

@@ -2,14 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../kernel/clock.ts';
 import type { JobOutcome } from '../kernel/job-outcome.ts';
 import type { Log } from '../ports/log.ts';
-import type { ClaimedJob, ClaimedLane, JobKind, Jobs, Share } from '../ports/store.ts';
+import type { ClaimedJob, ClaimedLane, Claims, JobKind, Jobs, SettledLane, Share } from '../ports/store.ts';
 import type { Breaker } from './breaker.ts';
 import { dueSignal } from './due-signal.ts';
 import { type LaneInHand, lanePlaces } from './lane-places.ts';
-import { laneSettler } from './lane-settler.ts';
+import type { LaneSettler } from './lane-settler.ts';
 
 export interface RunnerOptions {
   readonly jobs: Jobs;
+  /** Of all runners. */
+  readonly settler: LaneSettler;
   readonly owner: string;
   readonly kinds: readonly JobKind[];
   /** Lanes that are worked on at the same time, beside those whose job takes long; of one tenant half as many. */
@@ -38,26 +40,23 @@ export interface Runner {
 
 /** After how long a job takes long, unless its runner has a time of its own. */
 const SLOW_MS = 1000;
-/** A lane that came due this long before a claim may have been missed by it: clocks are not one. */
-const SLACK_MS = 100;
 /** How long a runner waits between two looks that nothing has called for, while there is work and where nothing came for a while. */
 const LOOK_MS = 1000;
 const IDLE_LOOK_MS = 4000;
 
 /**
- * Works on lanes of some kinds: claims what is due in batches, runs the jobs of one lane in their order, and settles lanes in batches. A job that must wait ends
- * its lane's turn, so that order holds. Change notifications make it quick; a timer makes it sure, and rarer while nothing comes. A job that takes long gives its place to others while it goes on, so that
- * any number of those who do not answer hold up nobody.
+ * Works on lanes of some kinds: claims what is due in batches, runs the jobs of one lane in their order, and settles lanes with the next claim, its own or
+ * another runner's. A job that must wait ends its lane's turn, so that order holds. Change notifications make it quick; a timer makes it sure, and rarer while
+ * nothing comes. A job that takes long gives its place to others while it goes on, so that any number of those who do not answer hold up nobody.
  */
 export function startRunner(options: RunnerOptions): Runner {
-  const { jobs, kinds, log } = options;
+  const { jobs, kinds, log, settler } = options;
   const active = new Map<string, Promise<void>>();
   const slowMs = options.slow.ms ?? SLOW_MS;
   const places = lanePlaces(options);
-  const due = dueSignal(jobs, kinds);
+  const due = dueSignal(jobs, kinds, () => settler.isWaiting);
   let stopped = false;
   const left = leftLanes(due.nudge);
-  const settler = laneSettler({ jobs, log, isStopped: () => stopped, onSettled: left.roomMade });
 
   async function runOne(job: ClaimedJob, lease: string, one: LaneInHand): Promise<JobOutcome> {
     if (one.abort.signal.aborted) one.abort = new AbortController();
@@ -78,7 +77,7 @@ export function startRunner(options: RunnerOptions): Runner {
     }
   }
 
-  async function work(lane: ClaimedLane, one: LaneInHand): Promise<void> {
+  async function work(lane: ClaimedLane, one: LaneInHand): Promise<SettledLane> {
     const done: string[] = [];
     const settled: { retry?: { id: string; at: number; error: string; untried?: boolean }[]; dead?: { id: string; error: string }[] } = {};
     for (const job of lane.jobs) {
@@ -94,59 +93,57 @@ export function startRunner(options: RunnerOptions): Runner {
         break;
       }
     }
-    settler.add({ lane: lane.lane, lease: lane.lease, done, ...settled });
+    return { lane: lane.lane, lease: lane.lease, done, ...settled };
   }
 
   function take(lane: ClaimedLane): void {
     const one = places.begin(lane.tenant);
-    const task = work(lane, one).finally(() => {
+    const { received } = due;
+    const task = work(lane, one).then((settled) => {
       const wasFull = places.count().free <= 0;
       places.end(one);
       active.delete(lane.lease);
+      settler.add(settled);
       left.roomMade();
-      if (wasFull) due.nudge();
+      // a job that came meanwhile may be one of this lane
+      if (wasFull || due.received !== received) due.nudge();
     });
     active.set(lane.lease, task);
   }
 
+  /** What is due, or nothing where the database does not answer. */
+  async function claim(free: number, held: ReadonlyMap<string, number>): Promise<Claims | undefined> {
+    const { owner, perLane, leaseMs } = options;
+    const settled = settler.take();
+    left.claiming();
+    try {
+      return await jobs.settleAndClaim(settled, { owner, lanes: free, perLane, leaseMs, kinds, share: shareOf(options, held) });
+    } catch (error) {
+      log.error({ err: error }, 'jobs could not be claimed');
+      settler.again(settled);
+      await sleep(1000);
+      due.nudged = true;
+      return undefined;
+    }
+  }
+
   async function loop(): Promise<void> {
-    let looked = 0;
     let pause = LOOK_MS;
     while (!stopped) {
       const { free, held } = places.count();
-      if (due.nudged && free > 0) {
-        due.nudged = false;
-        looked = now() - SLACK_MS;
-        left.claiming();
-        let claimed: ClaimedLane[] = [];
-        try {
-          const share = shareOf(options, held);
-          claimed = await jobs.claim({
-            owner: options.owner,
-            lanes: free,
-            perLane: options.perLane,
-            leaseMs: options.leaseMs,
-            kinds,
-            share,
-          });
-        } catch (error) {
-          log.error({ err: error }, 'jobs could not be claimed');
-          await sleep(1000);
-          due.nudged = true;
-        }
-        for (const lane of claimed) take(lane);
-        pause = claimed.length > 0 || active.size > 0 ? LOOK_MS : Math.min(2 * pause, IDLE_LOOK_MS);
-        if (claimed.length === free) due.nudged = true;
+      if (free <= 0) {
+        // the end of a lane wakes it
+        await due.wait(LOOK_MS);
         continue;
       }
-      let next = await jobs.nextDue(kinds).catch(() => undefined);
-      const some = next !== undefined && next <= looked;
-      if (left.are(some)) due.nudged = true;
-      if (some) next = await jobs.nextDue(kinds, looked).catch(() => undefined);
-      if (due.nudged && places.count().free > 0) continue;
-      await due.wait(Math.max(10, Math.min(next === undefined ? pause : next - now(), pause)));
-      if (some || (next !== undefined && next <= now())) due.nudged = true;
-      else if (!due.nudged) pause = active.size > 0 ? LOOK_MS : Math.min(2 * pause, IDLE_LOOK_MS);
+      due.nudged = false;
+      const claims = await claim(free, held);
+      if (!claims) continue;
+      for (const lane of claims.lanes) take(lane);
+      // the second: a lane has ended since, so there may be room for those that were left
+      if (claims.lanes.length === free || left.are(claims.left)) due.nudged = true;
+      pause = claims.lanes.length > 0 || active.size > 0 ? LOOK_MS : Math.min(2 * pause, IDLE_LOOK_MS);
+      if (!due.nudged) await due.wait(Math.max(10, Math.min(claims.next === undefined ? pause : claims.next - now(), pause)));
     }
   }
 
@@ -164,7 +161,7 @@ export function startRunner(options: RunnerOptions): Runner {
       due.stop();
       await looping;
       await Promise.allSettled(active.values());
-      await settler.settled();
+      await settler.flush();
       clearInterval(heartbeat);
     },
   };

@@ -12,6 +12,7 @@ import type { Admission, Outbound } from '../ports/transport.ts';
 import { createBreaker } from './breaker.ts';
 import { createDelivery } from './delivery.ts';
 import { createEvents } from './events.ts';
+import { laneSettler } from './lane-settler.ts';
 import { createLedgerWorker } from './ledger.ts';
 import { type RunnerOptions, startRunner } from './runner.ts';
 
@@ -43,6 +44,7 @@ export function startWorkers({ kernel, engine, calls, outbound, lines, admission
   stop(): Promise<void>;
 } {
   const { db, trace } = kernel;
+  const settler = laneSettler({ jobs: db.jobs, log: kernel.log });
   const [peers, webhooks] = [createBreaker(), createBreaker()];
   const deliver = createDelivery(kernel, engine, calls, outbound, lines, admission, peers);
   const notify = createEvents(kernel, engine, outbound, pythonJson, kernel.base, webhooks);
@@ -108,7 +110,7 @@ export function startWorkers({ kernel, engine, calls, outbound, lines, admission
     perLane: number,
     run: RunnerOptions['run'],
     more: Pick<RunnerOptions, 'slow'> & Partial<RunnerOptions> = { slow: PATIENT },
-  ) => startRunner({ jobs: db.jobs, log: kernel.log, owner, leaseMs: LEASE_MS, kinds, lanes, perLane, run, ...more });
+  ) => startRunner({ jobs: db.jobs, settler, log: kernel.log, owner, leaseMs: LEASE_MS, kinds, lanes, perLane, run, ...more });
   const post = (run: (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome>): RunnerOptions['run'] =>
     whileThere(traced((job, _lease, signal) => run(job, signal)));
   const runners = [

@@ -1,11 +1,20 @@
 import { asAppError } from '../../errors.ts';
-import { type ClaimedJob, type ClaimedLane, JOB_KINDS, type JobKind, type Jobs, type SettledLane, type Share } from '../../ports/store.ts';
+import {
+  type Claim,
+  type ClaimedJob,
+  type ClaimedLane,
+  JOB_KINDS,
+  type JobKind,
+  type Jobs,
+  type SettledLane,
+  type Share,
+} from '../../ports/store.ts';
 import { decodeJob, NEVER, takeAllocated, wholeTime } from '../../vault/rows.ts';
 import { DAMAGED_JOB, guarded, type KnownTenant } from '../store/shared.ts';
 import { leaseToken } from './commit.ts';
-import { type Link, patient } from './link.ts';
+import { type Link, patient, type Statement, scope } from './link.ts';
 
-interface ClaimRow {
+export interface ClaimRow {
   lane: string;
   lane_kind: JobKind;
   t: number;
@@ -26,13 +35,19 @@ interface Parts {
 }
 
 /** Claims of lanes with their jobs, by functions of the database. */
-export function laneClaims({ link, tenantById, keysOf, settle }: Parts): Jobs['claim'] {
+export interface LaneClaims {
+  claim: Jobs['claim'];
+  /** The statement of a claim, whose rows `lanesOf` reads. */
+  statement: (claim: Claim) => Promise<Statement>;
+  lanesOf: (rows: readonly ClaimRow[]) => Promise<ClaimedLane[]>;
+}
+
+export function laneClaims({ link, tenantById, keysOf, settle }: Parts): LaneClaims {
   /** Gives jobs the numbers that they took of a counter. */
   async function number(t: number, jobs: readonly ClaimedJob[], counted: readonly string[]): Promise<void> {
     if (counted.length === 0) return;
-    const scope = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: [String(t)] };
     const text = 'SELECT job, n FROM flexid.allocation WHERE t = $1 AND job = ANY ($2)';
-    const [, rows] = await link.together([scope, { name: 'allocations', text, values: [t, counted] }]);
+    const [, rows] = await link.transaction([scope(t), { name: 'allocations', text, values: [t, counted] }]);
     const numbers = new Map((rows as { job: string; n: number }[]).map(({ job, n }) => [job, n]));
     for (const job of jobs) if (numbers.has(job.id)) job.allocated = numbers.get(job.id);
   }
@@ -85,20 +100,31 @@ export function laneClaims({ link, tenantById, keysOf, settle }: Parts): Jobs['c
     return columns;
   }
 
-  return async function claim({ lanes, perLane, leaseMs, kinds, share, lane }: Parameters<Jobs['claim']>[0]): Promise<ClaimedLane[]> {
-    const common = [lanes, perLane, wholeTime(leaseMs), kinds ?? JOB_KINDS];
-    const rows = await patient<ClaimRow>(
-      link,
-      lane !== undefined
-        ? { name: 'claim', text: 'SELECT * FROM flexid.claim_lane($1, $2, $3, $4, $5)', values: [...common, lane] }
-        : {
-            name: 'claim-fair',
-            text: 'SELECT * FROM flexid.claim_fair($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
-            values: [...common, share?.tenant ?? ANY_NUMBER, share?.target ?? ANY_NUMBER, ...(await sharing(share))],
-          },
-    );
-    const byLane = Map.groupBy(rows, (row) => row.lane);
-    const read = await Promise.all([...byLane.values()].map(readLane));
+  async function statement({ lanes, perLane, leaseMs, kinds = JOB_KINDS, share }: Claim): Promise<Statement> {
+    const bounds = [share?.tenant ?? ANY_NUMBER, share?.target ?? ANY_NUMBER, ...(await sharing(share))];
+    return {
+      name: 'claim-fair',
+      text: 'SELECT * FROM flexid.claim_fair($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+      values: [lanes, perLane, wholeTime(leaseMs), kinds, ...bounds],
+    };
+  }
+
+  async function lanesOf(rows: readonly ClaimRow[]): Promise<ClaimedLane[]> {
+    const read = await Promise.all([...Map.groupBy(rows, (row) => row.lane).values()].map(readLane));
     return read.filter((one) => one !== undefined);
+  }
+
+  return {
+    statement,
+    lanesOf,
+    async claim({ lane, ...claim }) {
+      const { lanes, perLane, leaseMs, kinds = JOB_KINDS } = claim;
+      const named = (name: string): Statement => ({
+        name: 'claim',
+        text: 'SELECT * FROM flexid.claim_lane($1, $2, $3, $4, $5)',
+        values: [lanes, perLane, wholeTime(leaseMs), kinds, name],
+      });
+      return await lanesOf(await patient<ClaimRow>(link, lane !== undefined ? named(lane) : await statement(claim)));
+    },
   };
 }

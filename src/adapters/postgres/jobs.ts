@@ -1,14 +1,17 @@
 import { asAppError } from '../../errors.ts';
-import { type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page, type SettledLane } from '../../ports/store.ts';
-import { NEVER, sealDeath, wholeTime } from '../../vault/rows.ts';
+import type { DeadJob, JobKind, Jobs, Page, SettledLane } from '../../ports/store.ts';
+import { sealDeath, wholeTime } from '../../vault/rows.ts';
 import { type KnownTenant, readDead } from '../store/shared.ts';
 import { laneClaims } from './claims.ts';
 import { type CommitBatcher, leaseParts } from './commit.ts';
-import { type Link, patient } from './link.ts';
+import { type Link, patient, type Statement } from './link.ts';
 import type { PostgresReads } from './read.ts';
+import { type SettledRow, turns } from './turns.ts';
 
 interface Parts {
+  /** Its transactions may be lost with the server. */
   link: Link;
+  reader: () => Link;
   reads: PostgresReads;
   batch: CommitBatcher;
   from: string;
@@ -18,7 +21,7 @@ interface Parts {
 }
 
 /** The job side of a PostgreSQL database. Several processes may run it at once. */
-export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNumber, subscribe }: Parts): Jobs {
+export function postgresJobs({ link, reader, reads, batch, from, tenantById, tenantByNumber, subscribe }: Parts): Jobs {
   /** The keys of a tenant; none where its owner keeps them, or it is being removed and its lanes with it. */
   async function keysOf(t: number): Promise<KnownTenant['keys'] | undefined> {
     try {
@@ -29,8 +32,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     }
   }
 
-  async function settle(settled: readonly SettledLane[]): Promise<void> {
-    if (settled.length === 0) return;
+  async function settleStatement(settled: readonly SettledLane[]): Promise<Statement> {
     const lanes: string[] = [];
     const leases: string[] = [];
     const done: [string[], string[]] = [[], []];
@@ -57,11 +59,16 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
         dead[2].push(sealDeath(keys, id, error));
       }
     }
-    const [row] = await patient<{ call_ids: string[]; kinds: JobKind[] }>(link, {
+    return {
       name: 'settle',
       text: 'SELECT call_ids, kinds FROM flexid.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
       values: [from, lanes, leases, ...done, ...retry, ...dead],
-    });
+    };
+  }
+
+  async function settle(settled: readonly SettledLane[]): Promise<void> {
+    if (settled.length === 0) return;
+    const [row] = await patient<SettledRow>(link, await settleStatement(settled));
     batch.announce(row?.call_ids ?? [], row?.kinds ?? []);
   }
 
@@ -78,17 +85,8 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
   async function drop(tenant: string, ids: readonly string[]): Promise<void> {
     const { n } = await tenantById(tenant);
     const text = 'SELECT flexid.drop_jobs($1, $2, $3) AS call_ids';
-    const [row] = await patient<{ call_ids: string[] }>(link, { name: 'drop', text, values: [from, n, ids] });
+    const [row] = await patient<{ call_ids: string[] }>(reader(), { name: 'drop', text, values: [from, n, ids] });
     batch.announce(row?.call_ids ?? [], []);
-  }
-
-  async function nextDue(kinds: readonly JobKind[] = JOB_KINDS, after = -1): Promise<number | undefined> {
-    const [row] = await link.query<{ due: number | null }>({
-      name: 'next-due',
-      text: `SELECT min(due) AS due FROM flexid.lane WHERE due > $2 AND due < ${NEVER} AND kind = ANY ($1)`,
-      values: [kinds, after],
-    });
-    return row?.due ?? undefined;
   }
 
   async function dead(tenant: string, page: { limit: number; offset: number }): Promise<Page<DeadJob>> {
@@ -107,7 +105,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
 
   async function revive(tenant: string, ids: readonly string[]): Promise<number> {
     const { n } = await tenantById(tenant);
-    const [row] = await patient<{ kinds: JobKind[] }>(link, {
+    const [row] = await patient<{ kinds: JobKind[] }>(reader(), {
       name: 'revive',
       text: 'SELECT flexid.revive($1, $2, $3) AS kinds',
       values: [from, n, ids],
@@ -116,6 +114,7 @@ export function postgresJobs({ link, reads, batch, from, tenantById, tenantByNum
     return row?.kinds.length ?? 0;
   }
 
-  const claim = laneClaims({ link, tenantById, keysOf, settle });
-  return Object.freeze({ claim, settle, extend, drop, nextDue, dead, revive, subscribe });
+  const claims = laneClaims({ link, tenantById, keysOf, settle });
+  const settleAndClaim = turns({ link, claims, settleStatement, announce: batch.announce });
+  return Object.freeze({ claim: claims.claim, settle, settleAndClaim, extend, drop, dead, revive, subscribe });
 }

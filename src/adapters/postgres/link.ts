@@ -73,8 +73,20 @@ export interface Link {
   query<Row>(statement: Statement): Promise<Row[]>;
   /** Several statements sent together, in order and with none between them; the rows of each. */
   together(statements: readonly Statement[]): Promise<unknown[][]>;
+  /** The same, all in one transaction. */
+  transaction(statements: readonly Statement[]): Promise<unknown[][]>;
   end(): Promise<void>;
 }
+
+/** The tenant that row-level security lets the statements of a transaction see. */
+export const scope = (t: number): Statement => ({
+  name: 'scope-local',
+  text: "SELECT set_config('flexid.tenant', $1, true)",
+  values: [String(t)],
+});
+const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
+// after a statement that failed it undoes the transaction
+const COMMIT: Statement = { name: 'commit-all', text: 'COMMIT' };
 
 export interface LinkOptions {
   url: string;
@@ -137,6 +149,7 @@ export function openLink({ url, settings, sent }: LinkOptions): Link {
 
   return {
     together,
+    transaction: async (statements) => (await together([BEGIN, ...statements, COMMIT])).slice(1, -1),
     query: async <Row>(statement: Statement) => (await together([statement]))[0] as Row[],
     async end() {
       ended = true;
@@ -170,10 +183,13 @@ function rowsOf(client: pg.Client, { name, text, values = [] }: Statement): Prom
 const ATTEMPTS = 5;
 
 /** Lanes are locked in order, but a commit of another process may hold one and wait for another: then the database undoes one of the two, which tries again. */
-export async function patient<Row>(link: Link, statement: Statement): Promise<Row[]> {
+export const patient = <Row>(link: Link, statement: Statement): Promise<Row[]> => patiently(() => link.query<Row>(statement));
+
+/** Runs a transaction again that the database undid only because another was in its way. */
+export async function patiently<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await link.query<Row>(statement);
+      return await run();
     } catch (error) {
       if (attempt >= ATTEMPTS || !isTransient(error)) throw error;
     }

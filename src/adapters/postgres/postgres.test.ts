@@ -390,6 +390,27 @@ describe('PostgreSQL database', () => {
     assert.ok(second < 100, `${second} entries were read`);
   });
 
+  it('settles and claims for all who ask at one moment in one round trip', async () => {
+    const { url } = await freshDatabase();
+    const own = await openPostgres({ url, masterKey });
+    await own.admin.ensureTenant('a', 'a');
+    const lanes = ['work', 'ledger', 'event'] as const;
+    await own.store.commit('a', { jobs: lanes.map((kind, i) => ({ id: `job-${i}`, kind, lane: `${kind}:1`, payload: {} })) });
+    const wanted = lanes.map((kind) => ({ owner: 'me', lanes: 4, perLane: 4, leaseMs: 60_000, kinds: [kind] }));
+    const before = own.admin.stats().statements!;
+    const claims = await Promise.all(wanted.map((one) => own.jobs.settleAndClaim([], one)));
+    const held = claims.flatMap((one) => one.lanes);
+    assert.deepEqual(
+      held.map(({ kind }) => kind),
+      [...lanes],
+    );
+    const settled = held.map(({ lane, lease, jobs: [job] }) => [{ lane, lease, done: [job!.id] }]);
+    await Promise.all(wanted.map((one, i) => own.jobs.settleAndClaim(settled[i]!, one)));
+    assert.equal(own.admin.stats().statements! - before, 2);
+    assert.deepEqual((await own.admin.backlog()).open.work, 0);
+    await own.admin.close();
+  });
+
   it('does not send more at once than a bound, however many commits wait', async () => {
     const { url } = await freshDatabase();
     const own = await openPostgres({ url, masterKey });

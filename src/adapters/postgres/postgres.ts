@@ -82,18 +82,19 @@ function createDatabase(options: PostgresOptions, master: Uint8Array, settings: 
   const { url } = options;
   const from = randomUUID();
   const counters = { statements: 0 };
-  const link = () =>
+  const link = (...more: string[]) =>
     openLink({
       url,
-      settings,
+      settings: [...settings, ...more],
       sent: () => {
         counters.statements += 1;
       },
     });
   const writer = link();
   const loader = link();
-  const jobLink = link();
-  const readers = Array.from({ length: Math.max(1, options.poolSize ?? 2) }, link);
+  // claims and settles that are lost with the server have jobs run again, as the end of their holder does: nobody waits for the disk
+  const jobLink = link('synchronous_commit=off');
+  const readers = Array.from({ length: Math.max(1, options.poolSize ?? 2) }, () => link());
   let turn = 0;
   const reader = () => readers[turn++ % readers.length]!;
   const board = notificationBoard(options.report ?? (() => undefined));
@@ -164,6 +165,7 @@ function createDatabase(options: PostgresOptions, master: Uint8Array, settings: 
 
   const jobs = postgresJobs({
     link: jobLink,
+    reader,
     reads,
     batch,
     from,

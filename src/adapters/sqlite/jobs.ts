@@ -1,5 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page } from '../../ports/store.ts';
+import {
+  type Claim,
+  type Claims,
+  type DeadJob,
+  JOB_KINDS,
+  type JobKind,
+  type Jobs,
+  type Page,
+  type SettledLane,
+} from '../../ports/store.ts';
 import { NEVER, sealDeath, wholeTime } from '../../vault/rows.ts';
 import { type KnownTenant, type NotificationDraft, readDead } from '../store/shared.ts';
 import type { BatchWriter } from './batch.ts';
@@ -101,19 +110,31 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     return { total, rows: rows.map((row) => readDead(keys, row)) };
   }
 
-  function nextDue(kinds: readonly JobKind[] = JOB_KINDS, after = -1): number | undefined {
-    const now = Date.now();
+  /** What is due now, and what is due next. */
+  function look(kinds: readonly JobKind[], now: number): { left: boolean; next?: number } {
     const busy = held.list(now);
-    const times = kinds.flatMap((kind) => (firstDue.all(kind, after, busy) as { due: number }[]).map((row) => row.due));
+    const first = (after: number): number[] =>
+      kinds.flatMap((kind) => rowsOf<{ due: number }>(firstDue.all(kind, after, busy)).map((row) => row.due));
+    const left = first(-1).some((due) => due <= now);
+    const times = left ? first(now) : first(-1);
     const ends = held.firstEnd();
     // a lane whose hold runs out is claimable again, should its holder never settle
     if (ends !== undefined && ends > now) times.push(ends);
-    return times.length === 0 ? undefined : Math.min(...times);
+    return { left, ...(times.length > 0 ? { next: Math.min(...times) } : {}) };
+  }
+
+  async function settleAndClaim(settled: readonly SettledLane[], request: Claim): Promise<Claims> {
+    if (settled.length > 0) await settle(settled);
+    return await read(() => {
+      const now = Date.now();
+      return { lanes: claim(request), ...look(request.kinds ?? JOB_KINDS, now) };
+    });
   }
 
   return Object.freeze({
     claim: (request: Parameters<Jobs['claim']>[0]) => read(() => claim(request)),
     settle,
+    settleAndClaim,
     extend: (leases: readonly string[], leaseMs: number) =>
       read(() => {
         const until = Date.now() + leaseMs;
@@ -124,7 +145,6 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         });
       }),
     drop,
-    nextDue: (kinds?: readonly JobKind[], after?: number) => read(() => nextDue(kinds, after)),
     dead: (tenant: string, page: { limit: number; offset: number }) => read(() => dead(tenant, page)),
     revive,
     subscribe,
