@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ChangeNotification, Claim, ClaimedLane, JobKind, Jobs } from '../ports/store.ts';
 import { laneSettler } from './lane-settler.ts';
-import { startRunner } from './runner.ts';
+import { startRunner, untilLook } from './runner.ts';
 
 const KIND: JobKind = 'deliver';
 const LOG = { info() {}, warn() {}, error() {} };
@@ -88,7 +88,7 @@ test('the end of a lane is no reason to look for others where all that was due w
 });
 
 test('a lane beyond the share of its tenant is claimed as soon as another one ends', async () => {
-  const { jobs, settler, asked, settled } = lanesOf(['a', 'a', 'a']);
+  const { jobs, settler, settled } = lanesOf(['a', 'a', 'a']);
   const first = Promise.withResolvers<void>();
   const ran: string[] = [];
   const runner = startRunner({
@@ -175,4 +175,14 @@ test('lanes that could not be settled are settled again', async () => {
   await settler.flush();
   assert.deepEqual(given, [['one'], ['one', 'two']]);
   assert.equal(settler.isWaiting, false);
+});
+
+test('looks fall together, whenever they begin and however long they are apart, and none is hasty', () => {
+  const begun = [12.5, 300, 999, 1400, 3999, 4000.5];
+  for (const pause of [1000, 2000, 4000])
+    for (const now of begun) {
+      const wait = untilLook(pause, now);
+      assert.equal((now + wait) % pause, 0);
+      assert.ok(wait >= pause / 2 && wait < 1.5 * pause);
+    }
 });

@@ -105,8 +105,8 @@ export function startRunner(options: RunnerOptions): Runner {
       active.delete(lane.lease);
       settler.add(settled);
       left.roomMade();
-      // a job that came meanwhile may be one of this lane
-      if (wasFull || due.received !== received) due.nudge();
+      // a job that came meanwhile may be one of this lane, and a call may wait for the end of one
+      if (wasFull || due.received !== received || isAwaited(lane.kind, settled)) due.nudge();
     });
     active.set(lane.lease, task);
   }
@@ -143,7 +143,8 @@ export function startRunner(options: RunnerOptions): Runner {
       // the second: a lane has ended since, so there may be room for those that were left
       if (claims.lanes.length === free || left.are(claims.left)) due.nudged = true;
       pause = claims.lanes.length > 0 || active.size > 0 ? LOOK_MS : Math.min(2 * pause, IDLE_LOOK_MS);
-      if (!due.nudged) await due.wait(Math.max(10, Math.min(claims.next === undefined ? pause : claims.next - now(), pause)));
+      const look = untilLook(pause, performance.now());
+      if (!due.nudged) await due.wait(Math.max(10, Math.min(claims.next === undefined ? look : claims.next - now(), look)));
     }
   }
 
@@ -165,6 +166,16 @@ export function startRunner(options: RunnerOptions): Runner {
       clearInterval(heartbeat);
     },
   };
+}
+
+/** Calls wait for no mail and no webhook; the end of others that no commit has written is to be known at once. */
+const isAwaited = (kind: JobKind, { done, dead }: SettledLane): boolean =>
+  kind !== 'deliver' && kind !== 'event' && ((done?.length ?? 0) > 0 || dead !== undefined);
+
+/** How long from now to a look: those of all runners fall together, so that a store can answer them at once. */
+export function untilLook(pause: number, now: number): number {
+  const rest = pause - (now % pause);
+  return rest < pause / 2 ? rest + pause : rest;
 }
 
 /** Lanes that are due and that a claim left to others: beyond a share, which the end of a lane may change. */
