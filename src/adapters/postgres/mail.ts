@@ -1,7 +1,7 @@
 import { MAIL_ATTEMPTS, type MailboxStatus, type MailQuery, type QueuedMessage, type StoreAdmin } from '../../ports/store.ts';
 import { type MailColumns, recipientHash } from '../../vault/rows.ts';
 import { type KnownTenant, mailboxStatus, readMail } from '../store/shared.ts';
-import type { Link } from './link.ts';
+import { type Link, scope } from './link.ts';
 
 type Expired = Awaited<ReturnType<StoreAdmin['expireMail']>>;
 
@@ -25,8 +25,7 @@ const SHAPES = {
 /** Mail of a PostgreSQL database: the reads, each with its tenant for row-level security in the same round trip, and the upkeep. */
 export function postgresMail(link: () => Link) {
   async function scoped<Row>(tenant: KnownTenant, name: string, text: string, values: readonly unknown[]): Promise<Row[]> {
-    const scope = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: [String(tenant.n)] };
-    const [, rows] = await link().together([scope, { name, text, values }]);
+    const [, rows] = await link().transaction([scope(tenant.n), { name, text, values }]);
     return rows as Row[];
   }
 

@@ -14,7 +14,7 @@ import {
   recordTagHash,
 } from '../../vault/rows.ts';
 import { type KnownTenant, MAX_PAGE_ROWS, PAGE_ROWS, type RowReader } from '../store/shared.ts';
-import { type Link, postgresError } from './link.ts';
+import { type Link, postgresError, scope } from './link.ts';
 
 type RecordRead = RecordColumns & { n: number };
 type LoadRow = Omit<RecordRead, 'n' | 'value'> & { ord: number; n: number | null; value: Uint8Array | null };
@@ -95,8 +95,7 @@ export function loadBatcher(link: Link, read: RowReader) {
 /** The reads that are not batched. Each names its tenant for row-level security in the same round trip. */
 export function postgresReads(link: () => Link, read: RowReader) {
   async function scoped<Row>(tenant: KnownTenant, name: string, text: string, values: readonly unknown[]): Promise<Row[]> {
-    const scope = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: [String(tenant.n)] };
-    const [, rows] = await link().together([scope, { name, text, values }]);
+    const [, rows] = await link().transaction([scope(tenant.n), { name, text, values }]);
     return rows as Row[];
   }
 
@@ -131,15 +130,13 @@ export function postgresReads(link: () => Link, read: RowReader) {
     const bounds = `LIMIT ${bind(limit + 1)} OFFSET ${bind(cursor === undefined ? (query.offset ?? 0) : 0)}`;
     const text = `SELECT ${COLUMNS} ${source} ORDER BY ${tagged ? 'g' : 'r'}.n ${order} ${bounds}`;
     // unnamed, for their shapes are many
-    const [total, rows] = await Promise.all([
-      scoped<{ total: number }>(tenant, '', count, filters),
-      scoped<RecordRead>(tenant, '', text, values),
-    ]);
+    const statements = [scope(tenant.n), { name: '', text: count, values: filters }, { name: '', text, values }];
+    const [, [total], rows] = (await link().transaction(statements)) as [unknown[], { total: number }[], RecordRead[]];
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return {
       ...read.records(tenant.keys, page),
-      total: total[0]?.total ?? 0,
+      total: total?.total ?? 0,
       next: (rows.length > limit || query.follow) && last ? encodeCursor(last.n) : query.follow ? query.cursor : undefined,
     };
   }
