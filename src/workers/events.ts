@@ -6,10 +6,11 @@ import { payloadOf } from '../kernel/jobs.ts';
 import { seldom } from '../kernel/seldom.ts';
 import { signature } from '../kernel/webhook-secret.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { ClaimedJob, StoredEvent } from '../ports/store.ts';
+import type { ClaimedJob, EventWrite } from '../ports/store.ts';
 import type { Outbound } from '../ports/transport.ts';
 import type { Breaker } from './breaker.ts';
 import { sendEvent } from './event-messages.ts';
+import { recentEvents } from './recent-events.ts';
 
 const CAP_MS = 60_000;
 /** About a day at one try a minute. */
@@ -31,13 +32,14 @@ export function createEvents(
   breaker: Breaker,
 ): (job: ClaimedJob, signal: AbortSignal) => Promise<JobOutcome> {
   const mayLog = seldom(LOG_MS);
+  const recent = recentEvents(kernel.db.jobs);
 
   /** An event to a connection: kept for its peer by the commit of its message. One that is not granted events gets nothing, as a webhook that was taken out. */
   async function byMessage(
     job: ClaimedJob,
     connection: string,
     { owner = job.tenant, id }: WebhookTarget,
-    event: StoredEvent,
+    event: EventWrite,
   ): Promise<JobOutcome> {
     const wallet = job.tenant === baseTenant ? undefined : job.tenant;
     try {
@@ -68,9 +70,9 @@ export function createEvents(
     const target = webhooks.find((known) => known.id === targetId);
     // a webhook that the operator took out of the configuration gets nothing more
     if (!target) return { state: 'done' };
-    const [event] = await kernel.db.store.events(job.tenant, { ids: [id] });
+    const event = recent.take(job.tenant, id) ?? (await kernel.db.store.events(job.tenant, { ids: [id] }))[0];
     // one that cannot be read any more was reported by the store
-    if (!event || event.damaged) return { state: 'done' };
+    if (!event || ('damaged' in event && event.damaged)) return { state: 'done' };
     if (target.connection !== undefined) return await byMessage(job, target.connection, target, event);
     const body = write(event.value.payload);
     const headers: Record<string, string> = { 'content-type': 'application/json', 'x-event-id': id };
