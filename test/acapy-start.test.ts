@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { readConfig } from '../src/config/read-config.ts';
 import type { Config } from '../src/config/settings.ts';
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 /** Start scripts that were written for ACA-Py are understood: every flag of its config/argparse.py (1.6) with its words and its variable. */
 const ACAPY = `
@@ -415,4 +419,40 @@ test('the flags are shown under the names of ACA-Py, whether they have an effect
   for (const [name, value] of Object.entries(wanted)) assert.deepEqual(shown[name], value, name);
   assert.doesNotMatch(JSON.stringify(shown), /geheim/);
   assert.equal('debug.enabled' in shown, false, 'what nobody asked for is not there');
+});
+
+test('a flag may be cut short, joined with its value or written twice, and is read from the environment where it is not given', () => {
+  const { config } = readConfig(
+    [
+      '--admin-insecure',
+      '--lab=a=b',
+      '-it',
+      'http',
+      '0.0.0.0',
+      '1',
+      '--inbound-transport',
+      'ws',
+      '0.0.0.0',
+      '2',
+      '--webhook-url=http://x/a',
+    ],
+    { ACAPY_LABEL: 'unused', ACAPY_WALLET_NAME: 'here' },
+  );
+  assert.deepEqual([config.adminInsecureMode, config.label, config.walletName], [true, 'a=b', 'here']);
+  assert.deepEqual(config.inbound, [
+    ['http', '0.0.0.0', '1'],
+    ['ws', '0.0.0.0', '2'],
+  ]);
+  assert.equal(config.webhookUrls.length, 1);
+});
+
+test('what a flag is refused for names it, among all flags', () => {
+  const said = (...args: string[]): string => {
+    const { stderr, status } = spawnSync(process.execPath, [MAIN, 'start', ...args], { encoding: 'utf8' });
+    assert.equal(status, 2);
+    return stderr;
+  };
+  assert.match(said('--no-such-flag'), /unrecognized arguments: --no-such-flag/);
+  assert.match(said('--auto-respond-c', 'x'), /ambiguous option: --auto-respond-c could match --auto-respond-credential-/);
+  assert.match(said('--admin', 'x'), /argument --admin: expected 2 arguments/);
 });

@@ -145,7 +145,8 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
 
   for (const op of operations) {
     app.route({
-      method: op.method,
+      // a route of both: fastify would make a second one of each GET
+      method: op.method === 'GET' ? ['GET', 'HEAD'] : op.method,
       url: op.path.replace(/\{[a-z_]+\*\}$/, '*').replace(/\{([a-z_]+)\*?\}/g, ':$1'),
       // before the body is read: who may not call has nothing parsed
       async onRequest(request) {
@@ -166,10 +167,12 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
           },
         });
         if (answer === UNCHANGED) return reply.code(304).send();
+        const text = op.produces ? (answer as string) : pythonJson(answer as Json);
+        if (request.method === 'HEAD') reply.header('content-length', Buffer.byteLength(text));
         return reply
           .code(op.status ?? 200)
           .type(op.produces ?? 'application/json; charset=utf-8')
-          .send(op.produces ? answer : pythonJson(answer as Json));
+          .send(text);
       },
     });
   }

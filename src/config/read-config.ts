@@ -22,8 +22,7 @@ export interface Parsed {
  * @throws ConfigError
  */
 export function readConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, command = 'start'): Parsed {
-  const parser = createParser(command);
-  const flags = parser.parse_args([...argv]) as Record<string, unknown>;
+  const flags = quickly(command, argv) ?? (createParser(command).parse_args([...argv]) as Record<string, unknown>);
   const file = yamlFile((flags.argFile as string | undefined) ?? env.ACAPY_ARG_FILE);
   const given = (name: Name): unknown => flags[name] ?? fromText(SETTINGS[name], env[SETTINGS[name].env]) ?? file[longName(SETTINGS[name])];
   const preset = { ...profilePreset(given), ...(command === MEDIATOR || command === AGENCY ? mediatorPreset(given, command) : {}) };
@@ -104,16 +103,37 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   upgrade: "Brings the database to this version's schema, and an SQLite file to its size of pages; then ends. Takes the flags of start.",
 };
 
-function createParser(command: string): ArgumentParser {
+/**
+ * What a parser of the flags that `argv` may mean makes of it: one of all flags takes ten times as long. Undefined where it is not content: its help and its
+ * errors are those of all flags.
+ */
+function quickly(command: string, argv: readonly string[]): Record<string, unknown> | undefined {
+  const named = argv.filter((arg) => arg.startsWith('-')).map((arg) => arg.split('=', 1)[0]!);
+  if (named.some((arg) => '--help'.startsWith(arg) || arg.startsWith('-h'))) return undefined;
+  // a flag may be cut short, and one of a single letter may have its value behind it
+  const isMeant = (flag: string): boolean => named.some((arg) => flag.startsWith(arg) || flag === arg.slice(0, 2));
+  try {
+    const parser = createParser(command, (flags) => flags.some(isMeant), false);
+    const [flags, rest] = parser.parse_known_args([...argv]) as [Record<string, unknown>, string[]];
+    return rest.length === 0 ? flags : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param wanted which settings it has, by their flags */
+function createParser(command: string, wanted: (flags: readonly string[]) => boolean = () => true, exits = true): ArgumentParser {
   const unused = FOREIGN_SETTINGS.filter((one) => !one.refused && !one.done).map((one) => one.flags[0]);
   const parser = new ArgumentParser({
     prog: `flexid ${command}`,
     description: DESCRIPTIONS[command],
     usage: `flexid ${command} [flag ...]`,
+    exit_on_error: exits,
     epilog: `Flags of ACA-Py that are taken and have no effect, so that its start scripts work as they are: ${unused.join(', ')}.`,
   });
   const groups = new Map<string, ReturnType<ArgumentParser['add_argument_group']>>();
   for (const [name, setting] of eachSetting()) {
+    if (!wanted(setting.flags)) continue;
     const group = groups.get(setting.group) ?? parser.add_argument_group({ title: setting.group });
     groups.set(setting.group, group);
     const help = `${setting.help} [${setting.env}]`.replaceAll('%', '%%');
@@ -132,6 +152,7 @@ function createParser(command: string): ArgumentParser {
       });
   }
   for (const { flags, takes } of FOREIGN_SETTINGS) {
+    if (!wanted(flags)) continue;
     const [first, ...more] = flags;
     const common = { dest: first, help: SUPPRESS };
     parser.add_argument(

@@ -323,3 +323,16 @@ test('browsers are let in nowhere by themselves: a preflight is answered, and al
   assert.equal(answer.status, 204);
   assert.equal(answer.headers.get('access-control-allow-origin'), null);
 });
+
+test('HEAD is answered as GET is, without the body', async () => {
+  const headers = { 'x-api-key': alice.key };
+  for (const path of ['/connections', '/status/config', '/metrics', '/connections/none']) {
+    const [head, get] = await Promise.all(['HEAD', 'GET'].map((method) => fetch(alice.admin + path, { method, headers })));
+    const [text, body] = [await head!.text(), await get!.text()];
+    assert.equal(text, '');
+    assert.deepEqual([head!.status, head!.headers.get('content-type')], [get!.status, get!.headers.get('content-type')], path);
+    // what is counted in the metrics changes
+    if (path !== '/metrics' && get!.ok) assert.equal(head!.headers.get('content-length'), String(Buffer.byteLength(body)), path);
+  }
+  assert.equal((await fetch(`${alice.admin}/connections`, { method: 'HEAD' })).status, 401);
+});
