@@ -9,7 +9,20 @@ export function findOwnModules(root: string): void {
   registerHooks({
     resolve(specifier, context, next) {
       if (!specifier.startsWith('.') || !specifier.endsWith('.ts') || !context.parentURL?.startsWith(root)) return next(specifier, context);
-      return { url: new URL(specifier, context.parentURL).href, format: 'module-typescript', shortCircuit: true };
+      return { url: joined(context.parentURL, specifier), format: 'module-typescript', shortCircuit: true };
     },
   });
+}
+
+/** The URL that a relative path of plain names and leading dots names: `new URL` does the same in many times the time, and a start needs thousands. */
+function joined(from: string, path: string): string {
+  let end = from.lastIndexOf('/');
+  let at = 0;
+  for (;;) {
+    if (path.startsWith('./', at)) at += 2;
+    else if (path.startsWith('../', at)) {
+      at += 3;
+      end = from.lastIndexOf('/', end - 1);
+    } else return `${from.slice(0, end)}/${path.slice(at)}`;
+  }
 }
