@@ -21,6 +21,9 @@ export interface Network {
   readonly agents: Readonly<Record<Role, Program>>;
   readonly controllers: Readonly<Record<Role, Controller>>;
   readonly algod: string;
+  /** What one more agent must be told of the ledger. */
+  readonly facts: LedgerFacts;
+  readonly webhooks: Webhooks;
   /** What holds the holder's mail, where nobody can reach the holder. */
   readonly mediator?: Program;
   stop(): Promise<void>;
@@ -248,7 +251,17 @@ export async function startNetwork(
     await Promise.all(ROLES.map((role) => agents[role].start()));
     for (const role of ROLES) onStarted(role, `pid ${agents[role].pid}`);
     if (mediator) await granted(controllers.holder);
-    return { mediator: mediator?.program, ledger: ledger.program, agents, controllers, admin: admins, algod: ledger.url, stop };
+    return {
+      mediator: mediator?.program,
+      ledger: ledger.program,
+      agents,
+      controllers,
+      admin: admins,
+      algod: ledger.url,
+      facts: ledger,
+      webhooks,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -10,9 +10,13 @@ import { filesOf, LONG, LONGEST } from './run.ts';
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 function flexidTest(...args: string[]): { status: number | null; out: string; err: string } {
+  return flexidTestWith({}, ...args);
+}
+
+function flexidTestWith(more: NodeJS.ProcessEnv, ...args: string[]): { status: number | null; out: string; err: string } {
   // a test that starts the runner again is none of the outer runner's
   const { NODE_TEST_CONTEXT: _outer, ...env } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'test', ...args], { encoding: 'utf8', env });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'test', ...args], { encoding: 'utf8', env: { ...env, ...more } });
   return { status, out: stdout, err: stderr };
 }
 
@@ -52,6 +56,19 @@ test('./flexid test refuses what is no pattern, no flag and no file', () => {
   assert.deepEqual(flexidTest('--name', '(').status, 2);
   assert.deepEqual(flexidTest('--bogus').status, 2);
   assert.match(flexidTest('no/such/file').err, /no test file matches/);
+});
+
+test('without a Chromium pages are skipped, in one line that names the way to run them; where one is required they fail', () => {
+  const without = { FLEXID_CHROMIUM: '/no/such/browser', FLEXID_REQUIRE_CHROMIUM: '' };
+  const skipped = flexidTestWith(without, 'test/web/demo');
+  assert.match(
+    skipped.out,
+    /\nskipped: web \(no Chromium: apt-get install chromium, or set FLEXID_CHROMIUM\)\n\n0 passed, 0 failed, 1 skipped\n$/,
+  );
+  const required = flexidTestWith({ ...without, FLEXID_REQUIRE_CHROMIUM: '1' }, 'test/web/demo');
+  assert.equal(required.status, 1);
+  assert.match(required.out, /Error: no Chromium/);
+  assert.match(required.out, /\n0 passed, 1 failed\n$/);
 });
 
 test('many files share processes: each has its own hooks, and one that cannot run is a failure', (t) => {

@@ -101,8 +101,9 @@ The tests beside src, but for those of the adapters: they start no process, no d
 
 ./flexid test web
 
-The pages of the console in a Chromium: FLEXID_CHROMIUM, else one of the machine's. Where there is none they are skipped, with
-FLEXID_REQUIRE_CHROMIUM=1 they fail. They take minutes, and are among the long suites.
+The pages of console and web wallet in a Chromium: FLEXID_CHROMIUM, else one of the machine's. Where there is none they are skipped, with
+FLEXID_REQUIRE_CHROMIUM=1 they fail. A newcomer's way through both is in the run of every test; the screens one by one take minutes, and are among
+the long suites.
 
 ./flexid test rows [--mutate] [id ...]
 
@@ -260,6 +261,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(`\nlongest:\n${slowest.map(([file, s]) => `${s.toFixed(0).padStart(5)} s  ${file}\n`).join('')}`);
   if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((one) => `  ${one}`).join('\n')}\n`);
   if (passed + failed + skipped === 0) process.stdout.write(`\nno test has a title that matches ${name}\n`);
+  if (files.some((file) => file.startsWith('test/web/'))) {
+    const reason = (await import('./support/browser.ts')).skipReason();
+    if (reason !== undefined) process.stdout.write(`\nskipped: ${reason}\n`);
+  }
   if (words.length === 0 && !full) process.stdout.write(`\nleft out: ${LONG.length} long suites (./flexid test --full)\n`);
   process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
   return failed === 0 && passed > 0 ? 0 : 1;

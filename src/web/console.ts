@@ -114,11 +114,13 @@ function serveSessions({ parts, sessions, key, sessionOf, checked, login: file }
   async function shown(session: Session): Promise<JsonObject> {
     const { role, csrf, ends, idles, token } = session;
     const wallet = token === undefined ? base : (await authority.walletOf(token, 'read')).wallet;
+    const { label, walletOrigin } = (await kernel.profiles.of(wallet)).settings;
     return {
       ...desk.facts(),
       ...{ signed_in: true, role, csrf, ends, idles, now: kernel.now() },
       wallet_id: wallet === base ? null : wallet,
-      label: (await kernel.profiles.of(wallet)).settings.label,
+      label,
+      web_wallet: walletOrigin ?? null,
       operations: operationsOf(parts, session).map((op) => op.operationId),
     };
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, beforeEach, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
 import { checkNarrow, checkScreen, HOSTILE, launch, skipReason, type Visited, visitPages } from '../support/browser.ts';
@@ -13,8 +13,13 @@ let browser: Browser;
 let agency: TestAgent;
 let issuer: TestAgent;
 let credDefId: string;
-before(async () => {
-  if (skip) return;
+/** All that the tests need, made with the first one that runs: after a run without any, nothing would end it. */
+beforeEach(() => {
+  ready ??= skip ? Promise.resolve() : prepare();
+  return ready;
+});
+let ready: Promise<void> | undefined;
+async function prepare(): Promise<void> {
   browser = await launch();
   world.defer(() => browser.close());
   const devnet = await world.devnet();
@@ -29,7 +34,7 @@ before(async () => {
     flags: ['--multitenant', '--jwt-secret', 'a secret of these tests', '--wallet', '127.0.0.1', '0'],
   });
   ({ credDefId } = await anchor(issuer, ['name', 'member', 'year']));
-});
+}
 after(() => world.close());
 
 type Person = Visited & { readonly authenticator: Authenticator };

@@ -20,6 +20,8 @@ export interface SessionFacts {
   readonly label?: string;
   readonly wallet_id?: string | null;
   readonly operations?: readonly string[];
+  /** The origin of the web wallet that invitations lead to. */
+  readonly web_wallet?: string | null;
   /** Of the web wallet: who has its key, whether it has words, and whether signing up needs a code. */
   readonly mode?: 'own' | 'kept';
   readonly has_words?: boolean;

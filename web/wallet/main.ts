@@ -10,6 +10,7 @@ import { Button, Chip, Dialog, Heading } from '../lib/ui.ts';
 import { Entry } from './entry.ts';
 import { takeInvitation } from './invited.ts';
 import { SCREENS } from './screens.ts';
+import { Waiting } from './waiting.ts';
 
 const LOOK_MS = 2000;
 /** How often the agent is told that the person is there. */
@@ -91,6 +92,7 @@ function Shell({ session, onLanguage }: { session: SessionFacts; onLanguage: () 
       h(
         'main',
         { key: current?.path },
+        current?.path === 'home' && !place.parts[1] ? null : h(Waiting, { seen: place.parts[1] }),
         current
           ? h(current.view, { ...place, key: place.parts.join('/') })
           : h(Fragment, null, h(Heading, null, t('not-found')), h('p', null, h('a', { href: to('') }, t('not-found.home')))),

@@ -1,4 +1,4 @@
-import { type Answer, call, may } from '../../lib/api.ts';
+import { type Answer, call, currentSession, may } from '../../lib/api.ts';
 import { type ComponentChildren, Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { t, time, word } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
@@ -112,6 +112,7 @@ export function Invitation({ made, onAnother, children }: { made: Answer; onAnot
     answer((before) => [...before.filter((one) => one.connection_id !== event!.payload.connection_id), event!.payload].slice(-20));
   });
   const link = made.short_url ?? made.invitation_url;
+  const wallet = currentSession().web_wallet;
   return h(
     Fragment,
     null,
@@ -126,6 +127,17 @@ export function Invitation({ made, onAnother, children }: { made: Answer; onAnot
         { class: 'card' },
         made.short_url ? h(CopyBox, { label: t('invitation.short'), text: made.short_url }) : null,
         h(CopyBox, { label: t('invitation.link'), text: made.invitation_url }),
+        wallet
+          ? h(
+              'p',
+              null,
+              h(
+                'a',
+                { href: `${wallet}/#invitation=${encodeURIComponent(link)}`, target: '_blank', rel: 'noreferrer' },
+                t('invitation.web-wallet'),
+              ),
+            )
+          : null,
         h('h2', null, t('invitation.answers')),
         h(
           'ul',
@@ -166,7 +178,9 @@ function Receive(): VNode {
     const body = pasted(text);
     const record = await call('post_out_of_band_receive_invitation', { query: { auto_accept: true, ...(alias && { alias }) }, body });
     tell(t('receive.done'));
-    if (record.connection_id) go('connections', ['one', record.connection_id]);
+    // an offer or a request that came with it waits there
+    const brings = [record.invitation?.['requests~attach'] ?? []].flat().length > 0;
+    if (record.connection_id && !brings) go('connections', ['one', record.connection_id]);
     else go('credentials');
   };
   return h(

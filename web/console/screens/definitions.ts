@@ -82,32 +82,26 @@ function Wizard(): VNode {
     h(Heading, null, t('definitions.new')),
     h(Shown<Answer>, {
       of: did,
-      children: ({ result }) => (result ? h(Making, { did: result.did }) : h(PublicDid, { onDone: did.reload })),
+      children: ({ result }) =>
+        result || may('post_wallet_did_create', 'post_wallet_did_public')
+          ? h(Making, { known: result?.did })
+          : h('div', { class: 'card' }, h('h2', null, t('did.title')), h('p', null, t('did.text')), h('p', null, t('did.ask'))),
     }),
   );
 }
 
 /** The first step of an issuer: a DID that the ledger knows. */
-function PublicDid({ onDone }: { onDone: () => void }): VNode {
-  const make = async (): Promise<void> => {
-    const { result } = await call('post_wallet_did_create', { body: { method: 'algo' } });
-    await call('post_wallet_did_public', { query: { did: result.did } });
-    for (let tries = 0; tries < TRIES && !(await call('get_wallet_did_public')).result; tries++)
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-    onDone();
-  };
-  return h(
-    'div',
-    { class: 'card' },
-    h('h2', null, t('did.title')),
-    h('p', null, t('did.text')),
-    may('post_wallet_did_create', 'post_wallet_did_public')
-      ? h(Button, { kind: 'main', onClick: make }, t('did.make'))
-      : h('p', null, t('did.ask')),
-  );
+async function makePublicDid(): Promise<string> {
+  const { result } = await call('post_wallet_did_create', { body: { method: 'algo' } });
+  await call('post_wallet_did_public', { query: { did: result.did } });
+  for (let tries = 0; tries < TRIES && !(await call('get_wallet_did_public')).result; tries++)
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  return result.did;
 }
 
-function Making({ did }: { did: string }): VNode {
+/** @param known - the public DID; a wallet without one gets it with its first definition */
+function Making({ known }: { known: string | undefined }): VNode {
+  const [own, setOwn] = useState(known);
   const [name, setName] = useState('');
   const [version, setVersion] = useState('1.0');
   const [text, setText] = useState('');
@@ -136,6 +130,9 @@ function Making({ did }: { did: string }): VNode {
     const wrong = fault(names);
     if (wrong) throw new Error(wrong);
     try {
+      if (!own) setAt(t('did.at'));
+      const did = own ?? (await makePublicDid());
+      setOwn(did);
       setAt(t('definitions.at-schema'));
       const { schema_id: schemaId } = await finished(
         'post_anoncreds_schema',
@@ -158,7 +155,9 @@ function Making({ did }: { did: string }): VNode {
   return h(
     Form,
     { onSubmit: submit, action: t('definitions.make') },
-    h(Facts, { of: [[t('definitions.issuer'), h('code', null, did)]] }),
+    own
+      ? h(Facts, { of: [[t('definitions.issuer'), h('code', null, own)]] })
+      : h('p', null, h('b', null, t('did.title')), ' ', t('did.first')),
     h(TextField, {
       label: t('definitions.schema-name'),
       hint: t('definitions.schema-name.hint'),

@@ -14,6 +14,9 @@ import { Invitation } from './connections.ts';
 export { Attributes, Connection, DefinitionName };
 
 const TOPICS = ['issue_credential_v2_0'];
+/** Whose holder can prove it, or be seen to have lost it. */
+const PROVABLE = ['done', 'credential-revoked'];
+const HANDSHAKES = ['https://didcomm.org/didexchange/1.1', 'https://didcomm.org/connections/1.0'];
 export const PREVIEW = 'issue-credential/2.0/credential-preview';
 
 /** Issuing: what was issued, and a form or JSON for the next credential, to a connection or to whoever scans it. */
@@ -156,7 +159,13 @@ function Making({ definitions, connections, former, connection, chosen }: Making
     make(
       await call('post_out_of_band_create_invitation', {
         query: { auto_accept: true },
-        body: { attachments: [{ id: cred_ex_id, type: 'credential-offer' }], goal_code: 'issue-vc', goal: nameOf(own) },
+        // whoever takes it stays connected: for a proof, a message, the news that it was revoked
+        body: {
+          handshake_protocols: HANDSHAKES,
+          attachments: [{ id: cred_ex_id, type: 'credential-offer' }],
+          goal_code: 'issue-vc',
+          goal: nameOf(own),
+        },
       }).then((invitation) => ({ ...invitation, cred_ex_id })),
     );
   };
@@ -236,6 +245,9 @@ function One({ id }: { id: string }): VNode {
             : null,
           revocation?.rev_reg_id && record.state === 'done' && may('post_anoncreds_revocation_revoke')
             ? h('a', { class: 'button danger', href: to('revocation', ['revoke'], { exchange: id }) }, t('revocation.revoke'))
+            : null,
+          PROVABLE.includes(record.state) && may('post_present_proof_2_0_send_request')
+            ? h('a', { class: 'button', href: to('verify', ['new'], { of: id }) }, t('issue.prove'))
             : null,
           may('post_issue_credential_2_0_send_offer')
             ? h('a', { class: 'button', href: to('issue', ['new'], { again: id }) }, t('issue.again'))

@@ -1,6 +1,7 @@
 import { type Answer, call, may } from '../../lib/api.ts';
 import { type Definition, definition, nameOf, ownDefinitions } from '../../lib/definitions.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
+import { definitionOf } from '../../lib/held.ts';
 import { t, time, word } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { useLive, useLoad } from '../../lib/live.ts';
@@ -39,7 +40,8 @@ export const verify = screen({
   title: 'verify.title',
   needs: ['get_present_proof_2_0_records'],
   view: ({ parts: [what, id], query }: Place) => {
-    if (what === 'new') return h(New, { connection: query.get('to') ?? '', again: query.get('again') ?? '' });
+    if (what === 'new')
+      return h(New, { connection: query.get('to') ?? '', again: query.get('again') ?? '', issued: query.get('of') ?? '' });
     if (what === 'one' && id) return h(One, { id });
     return h(All, null);
   },
@@ -89,13 +91,16 @@ interface Ready {
   readonly connections: [string, string][];
   /** An earlier request, to begin with. */
   readonly former: Answer;
+  /** The exchange of a credential that is asked for. */
+  readonly issued: Answer;
 }
 
-function New({ connection, again }: { connection: string; again: string }): VNode {
+function New({ connection, again, issued }: { connection: string; again: string; issued: string }): VNode {
   const loaded = useLoad(async () => ({
     definitions: may('get_anoncreds_credential_definitions') ? await ownDefinitions().catch(() => []) : [],
     connections: await activeConnections(),
     former: again && requestIn(await call('get_present_proof_2_0_records_pres_ex_id', { params: { pres_ex_id: again } })),
+    issued: issued && (await call('get_issue_credential_2_0_records_cred_ex_id', { params: { cred_ex_id: issued } })),
   }));
   return h(
     Fragment,
@@ -113,13 +118,21 @@ const renewed = (request: Answer): Answer => {
   return { ...request, ...(request.non_revoked && { non_revoked: { from: now, to: now } }) };
 };
 
-function Making({ definitions, connections, former, connection }: Ready & { connection: string }): VNode {
+function Making({ definitions, connections, former, issued, connection }: Ready & { connection: string }): VNode {
   const again = former ? askedBy(former) : undefined;
-  const own = definitions.at(-1);
-  const [asked, ask] = useState<Asked>(again ?? { ...NOTHING, definition: own?.id ?? '', fresh: own?.revocable ?? false });
+  const own = (issued && definitions.find(({ id }) => id === definitionOf(issued))) || definitions.at(-1);
+  const [asked, ask] = useState<Asked>(
+    again ?? {
+      ...NOTHING,
+      definition: own?.id ?? '',
+      fresh: own?.revocable ?? false,
+      attributes: issued && own ? [...own.attributes] : [],
+    },
+  );
   const [name, setName] = useState(String(former?.name ?? ''));
   // a request that was answered by whoever scanned it is for whoever scans it again
-  const [receiver, setReceiver] = useState(connection || (former ? '' : (connections[0]?.[0] ?? '')));
+  const holder: string | undefined = issued ? issued.cred_ex_record.connection_id : connections[0]?.[0];
+  const [receiver, setReceiver] = useState(connection || (former ? '' : (holder ?? '')));
   const [tab, setTab] = useState(former && !again ? 'json' : 'form');
   const [json, setJson] = useState(former ? JSON.stringify(renewed(former), null, 2) : '');
   const [failed, fail] = useState('');
@@ -326,6 +339,7 @@ function One({ id }: { id: string }): VNode {
                 t('verify.again'),
               )
             : null,
+          record.connection_id ? h(TheirCredential, { record }) : null,
           may('delete_present_proof_2_0_records_pres_ex_id')
             ? h(Button, { kind: 'danger', onClick: () => setDeleting(true) }, t('verify.delete'))
             : null,
@@ -350,6 +364,22 @@ function One({ id }: { id: string }): VNode {
       );
     },
   });
+}
+
+/** A way to what was issued here to whoever has shown it: the newest of its kind. */
+function TheirCredential({ record }: { record: Answer }): VNode | null {
+  const shown = outcomes(requestIn(record), presentationIn(record)).map(({ definition: one }) => one);
+  const { data } = useLoad(
+    async () => {
+      if (!may('get_issue_credential_2_0_records')) return undefined;
+      const query = { role: 'issuer', connection_id: record.connection_id, descending: true, limit: 50 };
+      const { results } = await call('get_issue_credential_2_0_records', { query });
+      return results.find((one: Answer) => shown.includes(definitionOf(one)))?.cred_ex_record.cred_ex_id as string | undefined;
+    },
+    [],
+    [record.pres_ex_id, record.state],
+  );
+  return data ? h('a', { class: 'button', href: to('issue', ['one', data]) }, t('verify.credential')) : null;
 }
 
 /** The verdict and the issuers first, then each thing that was asked for, then why a check failed. */

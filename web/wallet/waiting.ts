@@ -1,0 +1,70 @@
+import { type Answer, call } from '../lib/api.ts';
+import { h, type VNode } from '../lib/h.ts';
+import { Connection, DefinitionName, definitionOf } from '../lib/held.ts';
+import { t, time } from '../lib/i18n.ts';
+import { useLoad } from '../lib/live.ts';
+import { requestIn } from '../lib/proof.ts';
+import { to } from '../lib/router.ts';
+import { Theirs } from '../lib/theirs.ts';
+
+/** Offers and requests that wait for the person's decision. */
+export interface Waits {
+  readonly offers: readonly Answer[];
+  readonly requests: readonly Answer[];
+}
+
+export const WAITING_TOPICS = ['issue_credential_v2_0', 'present_proof_v2_0'];
+const STATES = ['offer-received', 'credential-received'];
+const MOST = 50;
+/** So many are shown above another screen. */
+const FEW = 3;
+
+export async function readWaiting(limit = MOST): Promise<Waits> {
+  const newest = { descending: true, limit };
+  const [exchanges, requests] = await Promise.all([
+    Promise.all(STATES.map((state) => call('get_issue_credential_2_0_records', { query: { role: 'holder', state, ...newest } }))),
+    call('get_present_proof_2_0_records', { query: { role: 'prover', state: 'request-received', ...newest } }),
+  ]);
+  return { offers: exchanges.flatMap(({ results }) => results), requests: requests.results };
+}
+
+export function WaitingList({ offers, requests }: Waits): VNode {
+  const from = (record: Answer): (VNode | string)[] => [
+    ' ',
+    t('wallet.from'),
+    ' ',
+    h(Connection, { id: record.connection_id }),
+    ' ',
+    h('small', null, time(record.created_at)),
+  ];
+  return h(
+    'ul',
+    { class: 'waiting' },
+    ...offers.map((one) => {
+      const record = one.cred_ex_record;
+      const href = to('home', ['offer', record.cred_ex_id]);
+      const name = h(DefinitionName, { id: definitionOf(one) });
+      return h('li', { key: record.cred_ex_id }, h('a', { href }, t('wallet.offer'), ' ', name), ...from(record));
+    }),
+    ...requests.map((one) => {
+      const href = to('home', ['request', one.pres_ex_id]);
+      const name = h(Theirs, { text: requestIn(one)?.name });
+      return h('li', { key: one.pres_ex_id }, h('a', { href }, t('wallet.request'), ' ', name), ...from(one));
+    }),
+  );
+}
+
+/** Above a screen that is about something else: what came meanwhile. @param seen - the id of what the screen is about */
+export function Waiting({ seen }: { seen: string | undefined }): VNode | null {
+  const { data } = useLoad(() => readWaiting(FEW), WAITING_TOPICS);
+  if (!data) return null;
+  const offers = data.offers.filter((one) => one.cred_ex_record.cred_ex_id !== seen);
+  const requests = data.requests.filter((one) => one.pres_ex_id !== seen);
+  if (offers.length + requests.length === 0) return null;
+  return h(
+    'section',
+    { class: 'card', 'aria-label': t('credentials.decide') },
+    h('b', null, t('credentials.decide')),
+    h(WaitingList, { offers: offers.slice(0, FEW), requests: requests.slice(0, FEW) }),
+  );
+}
