@@ -19,6 +19,8 @@ export interface FrontEnd {
   readonly policy: string;
   /** A file of this build. @param path as in `<hash>/lib/h.ts` */
   file(path: string): Asset | undefined;
+  /** Where browsers can install it: its web app manifest, and the script of its service worker. */
+  readonly installed?: { readonly manifest: Buffer; readonly worker: Buffer };
 }
 
 const WEB = fileURLToPath(new URL('../../web/', import.meta.url));
@@ -49,7 +51,11 @@ const TYPES: Readonly<Record<string, string>> = {
   css: 'text/css; charset=utf-8',
   json: 'application/json; charset=utf-8',
   svg: 'image/svg+xml',
+  png: 'image/png',
 };
+/** The front ends that browsers can install, and the names under which they do. */
+const INSTALLED: Readonly<Record<string, { name: string; short: string }>> = { wallet: { name: 'FlexID wallet', short: 'Wallet' } };
+const THEME = '#1f5fbf';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64');
 
@@ -72,22 +78,24 @@ function stripped(text: string): string {
  * @param prefix where it is served, as in `/console`
  */
 export function frontEnd(name: string, prefix: string): FrontEnd {
-  const sources = new Map<string, string>();
-  for (const path of globSync([`${name}/**/*.ts`, 'lib/**/*.ts', 'lib/*.css', 'text/*.json', 'icon.svg'], { cwd: WEB }).sort()) {
-    const text = readFileSync(join(WEB, path), 'utf8');
-    sources.set(path, path.endsWith('.ts') ? stripped(text) : text);
+  const installed = INSTALLED[name];
+  const sources = new Map<string, Buffer>();
+  const parts = [`${name}/**/*.ts`, 'lib/**/*.ts', 'lib/*.css', 'text/*.json', 'icon.svg', ...(installed ? ['icon-*.png'] : [])];
+  for (const path of globSync(parts, { cwd: WEB }).sort()) {
+    const bytes = readFileSync(join(WEB, path));
+    sources.set(path, path.endsWith('.ts') ? Buffer.from(stripped(bytes.toString('utf8'))) : bytes);
   }
   const packages = { ...PACKAGES, ...MORE[name] };
   for (const [specifier, place] of Object.entries(packages))
-    sources.set(place, readFileSync(fileOf(specifier), 'utf8').replace(/^\/\/# sourceMappingURL=.*$/gm, ''));
-  const hash = createHash('sha256')
-    .update(JSON.stringify([...sources]))
-    .digest('base64url')
-    .slice(0, 16);
+    sources.set(place, Buffer.from(readFileSync(fileOf(specifier), 'utf8').replace(/^\/\/# sourceMappingURL=.*$/gm, '')));
+  const worker = installed && Buffer.from(stripped(readFileSync(join(WEB, 'worker.ts'), 'utf8')));
+  const digest = createHash('sha256');
+  for (const [path, bytes] of [...sources, ['worker', worker ?? Buffer.alloc(0)] as const])
+    digest.update(`${path} ${bytes.length}\n`).update(bytes);
+  const hash = digest.digest('base64url').slice(0, 16);
   const base = `${prefix}/a/${hash}`;
   const files = new Map<string, Asset>();
-  for (const [path, text] of sources) {
-    const body = Buffer.from(text);
+  for (const [path, body] of sources) {
     files.set(`${hash}/${path}`, { type: TYPES[path.split('.').at(-1)!]!, body, gzip: gzipSync(body, { level: 9 }) });
   }
   const imports = Object.fromEntries(Object.entries(packages).map(([specifier, place]) => [specifier, `${base}/${place}`]));
@@ -102,14 +110,47 @@ export function frontEnd(name: string, prefix: string): FrontEnd {
     '<title>FlexID</title>',
     `<link rel="icon" href="${base}/icon.svg">`,
     `<link rel="stylesheet" href="${base}/lib/style.css">`,
+    ...(installed
+      ? [
+          `<link rel="manifest" href="${prefix}/manifest.webmanifest">`,
+          `<link rel="apple-touch-icon" href="${base}/icon-192.png">`,
+          `<meta name="theme-color" content="${THEME}">`,
+        ]
+      : []),
     `<script type="importmap">${map}</script>`,
     ...early.map((path) => `<link rel="modulepreload" href="${base}/${path}">`),
     `<script type="module" src="${base}/${name}/main.ts"></script>`,
     `<body data-base="${base}" data-prefix="${prefix}"><noscript>This page needs JavaScript.</noscript><div id="app"></div></body>`,
     '</html>\n',
   ].join('\n');
-  return { page: Buffer.from(page), policy: policyOf(map), file: (path) => files.get(path) };
+  return {
+    page: Buffer.from(page),
+    policy: policyOf(map),
+    file: (path) => files.get(path),
+    ...(installed && worker && { installed: { worker, manifest: Buffer.from(JSON.stringify(manifestOf(installed, prefix, base))) } }),
+  };
 }
+
+/** A web app manifest. No address in it holds anything of a person. */
+const manifestOf = ({ name, short }: { name: string; short: string }, prefix: string, base: string): object => ({
+  id: `${prefix}/`,
+  name,
+  short_name: short,
+  start_url: `${prefix}/`,
+  scope: `${prefix}/`,
+  display: 'standalone',
+  theme_color: THEME,
+  background_color: '#ffffff',
+  icons: [
+    { src: `${base}/icon.svg`, sizes: 'any', type: 'image/svg+xml' },
+    ...[192, 512].map((size) => ({
+      src: `${base}/icon-${size}.png`,
+      sizes: `${size}x${size}`,
+      type: 'image/png',
+      purpose: 'any maskable',
+    })),
+  ],
+});
 
 /** Nothing but what this server serves; the import map alone is inline, by its hash. No text becomes markup or script: `require-trusted-types-for`. */
 const policyOf = (map: string): string =>

@@ -73,6 +73,20 @@ export function servePages(app: FastifyInstance, name: string, prefix: string): 
     const { page, policy } = files();
     return reply.header('content-security-policy', policy).type('text/html; charset=utf-8').send(page);
   });
+  app.get(`${prefix}/manifest.webmanifest`, async (_request, reply) => {
+    const { installed } = files();
+    if (!installed) throw new AppError('not-found', 'This page has no manifest');
+    return reply.type('application/manifest+json; charset=utf-8').send(installed.manifest);
+  });
+  app.get(`${prefix}/sw.js`, async (_request, reply) => {
+    const { installed } = files();
+    if (!installed) throw new AppError('not-found', 'This page has no service worker');
+    // it reads the page and its files, and nothing of others
+    return reply
+      .header('content-security-policy', "default-src 'none'; connect-src 'self'; frame-ancestors 'none'")
+      .type('text/javascript; charset=utf-8')
+      .send(installed.worker);
+  });
   app.get(`${prefix}/a/*`, async (request, reply) => {
     const file = files().file((request.params as { '*': string })['*']);
     if (!file) throw new AppError('not-found', 'There is no such file: the agent may have been replaced by another version');

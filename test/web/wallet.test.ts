@@ -258,3 +258,51 @@ test('what issuers and verifiers write is text; an offer and a request are decli
   await eve.page.getByRole('button', { name: 'Open my wallet' }).waitFor();
   await eve.close();
 });
+
+test('a browser installs the wallet, opens it without a network, and keeps nothing of a person', { skip }, async () => {
+  const ada = await person();
+  const { page, context } = ada;
+  const { session } = ada.authenticator;
+  const { data, errors } = await session.send('Page.getAppManifest');
+  assert.deepEqual(errors, []);
+  const { icons, start_url } = JSON.parse(data!);
+  assert.equal(start_url, '/');
+  for (const { src, type } of icons) {
+    const icon = await fetch(`${agency.agent.walletOrigin}${src}`);
+    assert.equal(icon.headers.get('content-type'), type);
+  }
+  await page.waitForFunction('navigator.serviceWorker.controller !== null');
+  await signUp(ada, 'Ada Secret');
+  await page.getByRole('heading', { name: 'Your wallet' }).waitFor();
+  await answerInvitation(ada, await offered({ name: 'Ada', member: 'L-4711-secret', year: '2021' }));
+  await page.getByRole('link', { name: 'Offer of a card degree' }).click();
+  await page.getByText('L-4711-secret').waitFor();
+  // all that the browser has of this origin: the addresses and texts of its caches, and its storage
+  const kept = (await page.evaluate(`(async () => {
+    const all = [];
+    for (const name of await caches.keys()) {
+      const cache = await caches.open(name);
+      for (const request of await cache.keys()) all.push([new URL(request.url).pathname, await (await cache.match(request)).text()]);
+    }
+    return { all, stored: JSON.stringify([{ ...localStorage }, { ...sessionStorage }]), databases: (await indexedDB.databases()).length };
+  })()`)) as { all: [string, string][]; stored: string; databases: number };
+  assert.ok(kept.all.length > 20);
+  for (const [path, text] of kept.all) {
+    assert.match(path, /^\/$|^\/a\//);
+    assert.ok(!text.includes('secret') || !text.includes('L-4711'), path);
+    assert.ok(!text.includes('Ada Secret'), path);
+  }
+  assert.equal(kept.stored, '[{},{}]');
+  assert.equal(kept.databases, 0);
+  await context.setOffline(true);
+  await page.reload();
+  await page.getByText('The agent does not answer').waitFor();
+  await context.setOffline(false);
+  await page.reload();
+  await page.getByText('L-4711-secret').waitFor();
+  await button(ada, 'Lock');
+  await page.getByRole('button', { name: 'Open my wallet' }).waitFor();
+  await page.goBack();
+  assert.equal(await page.getByText('L-4711-secret').count(), 0);
+  await context.close();
+});

@@ -126,6 +126,22 @@ document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible' && currentSession().signed_in) refreshSession().catch(() => {});
 });
 
+/** Lets a browser install the wallet. The only script address that the page's policy lets through is the worker's, of this build. */
+async function install(): Promise<void> {
+  // none where the page is not secure
+  if (!navigator.serviceWorker) return;
+  const build = document.body.dataset.base!.split('/').at(-1)!;
+  const { trustedTypes } = window as unknown as { trustedTypes?: TrustedTypes };
+  const rules = { createScriptURL: (version: string) => `/sw.js?${encodeURIComponent(version)}` };
+  const address = (trustedTypes ? trustedTypes.createPolicy('sw', rules) : rules).createScriptURL(build);
+  await navigator.serviceWorker.register(address);
+}
+
+/** Trusted Types, which the types of the DOM do not have yet. */
+interface TrustedTypes {
+  createPolicy(name: string, rules: { createScriptURL(text: string): string }): { createScriptURL(text: string): string };
+}
+
 const root = document.getElementById('app')!;
 try {
   takeInvitation();
@@ -134,6 +150,7 @@ try {
   await refreshSession();
   startLive();
   render(h(App, null), root);
+  install().catch(() => {});
 } catch (error) {
   root.textContent = reason(error);
 }
