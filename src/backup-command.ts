@@ -21,6 +21,7 @@ const HELP = `Backups of wallets, encrypted for 24 words (docs/Backup.md)
   ./flexid export FILE --words FILE --move    the same with all that waits in queues; reads it again, then erases the original
   ./flexid import FILE --words FILE           read a file into a store that is new
       --wallet ID                             of an instance with several wallets: this one, out of it or into it
+      --managed                               with --wallet: the instance keeps the key of a wallet whose owner has kept it
       --at-least N                            refuse a backup of an older generation
 
 The words are in a file, or come by standard input with --words -. Flags of ./flexid start say where the store is and which wallet key it has.
@@ -159,13 +160,15 @@ async function forget(db: Database, id: string): Promise<void> {
 async function imported(argv: string[], env: Readonly<Record<string, string | undefined>>, terminal: Terminal): Promise<void> {
   const file = takenFile(argv, 'import');
   const [wordsFile, only, least] = ['--words', '--wallet', '--at-least'].map((name) => taken(argv, name));
+  const managed = takenFlag(argv, '--managed');
+  if (managed && only === undefined) throw new ConfigError('--managed goes with --wallet ID');
   const { config, log } = readStore(argv, env, 'import');
   if (wordsFile === undefined) throw new ConfigError('import takes --words FILE');
   if (least !== undefined && !/^\d{1,15}$/.test(least)) throw new ConfigError(`--at-least takes a number, not ${least}`);
   if (!existsSync(file)) throw new ConfigError(`There is no file ${file}`);
   const { secret } = await keysFrom(wordsFile, terminal);
   const verified = await verifyContainer({
-    ...{ base: BASE, open: () => openContainer(createReadStream(file), secret), wallet: only },
+    ...{ base: BASE, open: () => openContainer(createReadStream(file), secret), wallet: only, managed },
     ...(least !== undefined && { atLeast: Number(least) }),
     progress: (id, rows) => terminal.print(`wallet ${id}: ${rows} rows`),
   });

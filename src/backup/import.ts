@@ -15,6 +15,8 @@ export interface ImportOrder {
   readonly open: () => Promise<OpenedContainer>;
   /** One wallet into an instance that is there; absent: all of an instance into an empty store. */
   readonly wallet?: string;
+  /** With `wallet`: the instance keeps its key from now on, where its owner kept it. Whoever has the words has all that the key opens. */
+  readonly managed?: boolean;
   /** The lowest generation that is taken. */
   readonly atLeast?: number;
   readonly progress?: (wallet: string, rows: number) => void;
@@ -68,7 +70,7 @@ export async function importContainer(db: Database, order: Verified): Promise<st
       throw new AppError('bad-request', 'The backup is damaged: it has other wallets than its head says');
     if (of === undefined && wallets.includes(base)) await adoption.add(base, wallets.map(restoredRow));
     await adoption.finish();
-    if (of !== undefined) await enroll(db, base, of, record!);
+    if (of !== undefined) await enroll(db, base, of, order.managed ? { ...record!, key_management_mode: 'managed' } : record!);
     return wallets;
   } catch (error) {
     await adoption.abandon();
@@ -132,7 +134,7 @@ async function checkInstance(db: Database, base: string, id: string): Promise<vo
 async function adopted(
   adoption: Adoption,
   { head, lines }: OpenedContainer,
-  { wallet: of, progress }: ImportOrder,
+  { wallet: of, managed, progress }: ImportOrder,
 ): Promise<{ wallets: string[]; record?: WalletValue }> {
   const wallets: string[] = [];
   let record: WalletValue | undefined;
@@ -155,7 +157,7 @@ async function adopted(
       await flush(true);
       count = 0;
       const { type: _type, ...tenant } = line;
-      await adoption.tenant(tenant as object as CarriedTenant);
+      await adoption.tenant(managed ? withoutLock(tenant as object as CarriedTenant) : (tenant as object as CarriedTenant));
       wallets.push(String(tenant.id));
     } else {
       if (wallets.length === 0) throw new AppError('bad-request', 'The backup is damaged: rows come before their wallet');
@@ -167,6 +169,13 @@ async function adopted(
   }
   await flush(true);
   return { wallets, record };
+}
+
+/** @throws AppError `wallet-locked` where the wallet was locked when it was copied: the words open none of it */
+function withoutLock({ lock: _lock, ...tenant }: CarriedTenant): CarriedTenant {
+  if (tenant.key === undefined)
+    throw new AppError('wallet-locked', 'The wallet was locked when it was copied: only its owner’s key opens it. Leave --managed out');
+  return tenant;
 }
 
 /** A row in a copy of a wallet, of which the original may go on. */

@@ -1,4 +1,7 @@
+import type { Readable } from 'node:stream';
+import { base58 } from '@scure/base';
 import { eraseWallet } from '../admin/routes/multitenancy.ts';
+import { backupOf } from '../admin/routes/wallet-backup.ts';
 import { AppError } from '../errors.ts';
 import { checkedAs } from '../kernel/json.ts';
 import { validator } from '../kernel/schema.ts';
@@ -11,7 +14,12 @@ import type { Session } from './sessions.ts';
 
 const AddPasskey = validator(Type.Object({ response: Registration, wrap: Type.Optional(Wrap) }, closed));
 const RemovePasskey = validator(Type.Object({ id: Type.String({ maxLength: 1400 }) }, closed));
-const SetWords = validator(Type.Object({ proof: Proof, wrap: Type.Optional(Wrap) }, closed));
+/** 32 bytes, base64url. */
+const PublicKey = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' });
+const SetWords = validator(Type.Object({ proof: Proof, wrap: Type.Optional(Wrap), recovery: Type.Optional(PublicKey) }, closed));
+/** Multicodec of an X25519 public key. */
+const X25519_PUB = [0xec, 0x01] as const;
+const multibase = (key: string): string => `z${base58.encode(Uint8Array.from([...X25519_PUB, ...Buffer.from(key, 'base64url')]))}`;
 const Erase = validator(Type.Object({ name: Type.String({ maxLength: 60 }) }, closed));
 
 /** What a person whose wallet is open does with the account: passkeys, words, its end. */
@@ -59,12 +67,24 @@ export function accountChanges({ admin, sessions, kind, accounts, passkeys, acco
 
     async setWords(session: Session, body: JsonObject): Promise<Account> {
       SetWords.parse(body, 'unprocessable');
-      const { proof, wrap } = checkedAs<{ proof: string; wrap?: string }>(body);
+      const { proof, wrap, recovery } = checkedAs<{ proof: string; wrap?: string; recovery?: string }>(body);
       return await accounts.change((await accountOf(session)).id, (one) => {
         if ((one.mode === 'own') !== (wrap !== undefined))
           throw new AppError('unprocessable', 'The words seal the key of a wallet that has one');
-        return { ...one, words: { proof: hashOf(proof), ...(wrap === undefined ? {} : { wrap }) } };
+        const words = {
+          proof: hashOf(proof),
+          ...(wrap === undefined ? {} : { wrap }),
+          ...(recovery === undefined ? {} : { recovery: multibase(recovery) }),
+        };
+        return { ...one, words };
       });
+    },
+
+    /** A copy of the wallet, which only the words open. @throws AppError `bad-request` where there are none, `busy` */
+    async takeAway(session: Session): Promise<Readable> {
+      const { words, wallet } = await accountOf(session);
+      if (words?.recovery === undefined) throw new AppError('bad-request', 'A copy is opened by recovery words: make them first');
+      return await backupOf(admin, wallet, words.recovery);
     },
 
     /** Deletes the wallet with all that is in it, and the account. */

@@ -17,6 +17,8 @@ export interface Account {
     readonly proof: string;
     /** The wallet key, sealed under the words. */
     readonly wrap?: string;
+    /** The recovery key of the words: X25519, public, `z6LS…`. A copy of the wallet is encrypted for it. */
+    readonly recovery?: string;
   };
   /** The wallet may not be there yet. */
   readonly making?: boolean;

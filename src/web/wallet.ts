@@ -207,7 +207,7 @@ const bodyOf = ({ body }: FastifyRequest): JsonObject => (body ?? {}) as JsonObj
 /** Passkeys and words of an account, for sessions whose wallet is open. */
 function serveAccount({ app, authority, persons, sessionOf, checked, sessions }: Parts): void {
   const view = ({ name, mode, passkeys, words, made }: Account): JsonObject => ({
-    ...{ name, mode, made, has_words: words !== undefined },
+    ...{ name, mode, made, has_words: words !== undefined, can_leave: words?.recovery !== undefined },
     passkeys: passkeys.map(({ id, made: since }) => ({ id, made: since })),
   });
   const open = async (request: FastifyRequest): Promise<Session> => {
@@ -227,6 +227,9 @@ function serveAccount({ app, authority, persons, sessionOf, checked, sessions }:
     );
   app.post('/account/again', { bodyLimit: SMALL_BODY }, async (request, reply) =>
     send(reply, await persons.again(await open(request), bodyOf(request))),
+  );
+  app.post('/account/copy', { bodyLimit: SMALL_BODY }, async (request, reply) =>
+    reply.type('application/vnd.flexid.backup').send(await persons.takeAway(await open(request))),
   );
   app.post('/account/erase', { bodyLimit: SMALL_BODY }, async (request, reply) => {
     await persons.erase(await open(request), bodyOf(request));

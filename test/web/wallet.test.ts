@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { createReadStream } from 'node:fs';
 import { after, beforeEach, test } from 'node:test';
 import type { Browser } from 'playwright-core';
+import { openContainer } from '../../src/backup/container.ts';
+import { newWords, recoveryKeys } from '../../src/backup/recovery.ts';
 import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
 import { checkNarrow, checkScreen, HOSTILE, launch, skipReason, type Visited, visitPages } from '../support/browser.ts';
 import { type Authenticator, addAuthenticator, forgetPasskeys } from '../support/passkeys.ts';
@@ -140,6 +143,14 @@ test('[S1-33] a person signs up by passkey, takes a card, and shows a part of it
   await ada.close();
 });
 
+/** What a copy of a wallet has. */
+async function contents(file: string, words: string): Promise<{ wallet: string; categories: string[] }> {
+  const { head, lines } = await openContainer(createReadStream(file), recoveryKeys(words).secret);
+  const categories = new Set<string>();
+  for await (const line of lines) categories.add(String(line.category ?? line.type));
+  return { wallet: String(head.wallet), categories: [...categories] };
+}
+
 test('recovery words open the wallet in a fresh browser, where a passkey is added', { skip }, async () => {
   const ada = await person();
   await signUp(ada, 'Ada');
@@ -161,6 +172,13 @@ test('recovery words open the wallet in a fresh browser, where a passkey is adde
   await button(ada, 'Check');
   await ada.page.getByText('You have recovery words.').waitFor();
   await checkScreen(ada);
+  const [copy] = await Promise.all([ada.page.waitForEvent('download'), button(ada, 'Download a copy')]);
+  assert.match(copy.suggestedFilename(), /^wallet-\d{4}-\d\d-\d\d\.flexid-backup$/);
+  const file = await copy.path();
+  await assert.rejects(contents(file, newWords()), 'other words open nothing');
+  const { wallet, categories } = await contents(file, words.join(' '));
+  assert.match(wallet, /^[0-9a-f-]{36}$/);
+  assert.ok(categories.includes('did') || categories.includes('wallet'), categories.join());
   await button(ada, 'Lock');
   await ada.page.getByRole('button', { name: 'Open my wallet' }).waitFor();
   await forgetPasskeys(ada.authenticator);

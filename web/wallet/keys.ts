@@ -193,9 +193,30 @@ export async function newWords(): Promise<{ words: string; keep(): Promise<Answe
   const { toWords } = await bip39();
   return {
     words: toWords(secret),
-    keep: async () => await request('/account/words', { proof: await proofOf(secret), ...(key && { wrap: await sealed(key, secret) }) }),
+    keep: async () =>
+      await request('/account/words', {
+        proof: await proofOf(secret),
+        recovery: await recoveryKey(secret),
+        ...(key && { wrap: await sealed(key, secret) }),
+      }),
   };
 }
+
+/** The head of an X25519 private key in PKCS #8 (RFC 8410, section 7). */
+const PKCS8_X25519 = '302e020100300506032b656e04220420';
+
+/** The public key that copies of the wallet are encrypted for, from what the words stand for (docs/Backup.md, The format). */
+async function recoveryKey(secret: BufferSource): Promise<string> {
+  const from = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits']);
+  const way = { name: 'HKDF', hash: 'SHA-256', salt: bytesOf('flexid wallet backup 1'), info: bytesOf('keyAgreement') };
+  const seed = new Uint8Array(await crypto.subtle.deriveBits(way, from, 256));
+  const head = Uint8Array.from(PKCS8_X25519.match(/../g)!, (byte) => Number.parseInt(byte, 16));
+  const own = await crypto.subtle.importKey('pkcs8', Uint8Array.from([...head, ...seed]), { name: 'X25519' }, true, ['deriveBits']);
+  return (await crypto.subtle.exportKey('jwk', own)).x!;
+}
+
+/** A copy of the wallet, which the words open. */
+export const takeAway = async (): Promise<Blob> => await request('/account/copy', {});
 
 /** Another passkey, as of a second device. */
 export async function addPasskey(): Promise<Answer> {

@@ -26,6 +26,30 @@ async function checkAllowed({ kernel, config }: Admin, tenant: string, token: st
   if (scope && !scope.includes('read')) throw new AppError('forbidden', 'The token does not allow to read');
 }
 
+/** A copy of a wallet in a container, as it is written. @throws AppError `busy`, `bad-request` for another public key */
+export async function backupOf(admin: Admin, tenant: string, publicKey: string): Promise<Readable> {
+  const { db } = admin.kernel;
+  const place = placesOf(admin).take(tenant);
+  let text: AsyncGenerator<string>;
+  let first: IteratorResult<string>;
+  try {
+    const { exportContainer } = await import('../../backup/export.ts');
+    text = place.pieces((await exportContainer({ db, base: admin.base, publicKey, wallet: tenant, extent: 'copy' })).text);
+    // a failure before the first line is an answer; after it, the end of the container is missing
+    first = await text.next();
+  } catch (error) {
+    place.end();
+    throw error;
+  }
+  const stream = Readable.from(joined(first.value, text));
+  const timer = setInterval(() => {
+    const fault = place.fault();
+    if (fault) stream.destroy(fault);
+  }, LOOK_MS);
+  timer.unref();
+  return stream.once('close', () => clearInterval(timer));
+}
+
 /** A wallet's own backups. */
 export const walletBackupRoutes: readonly AdminRoute[] = [
   {
@@ -36,27 +60,7 @@ export const walletBackupRoutes: readonly AdminRoute[] = [
     produces: 'application/vnd.flexid.backup',
     async handle(admin, { tenant, token, body }) {
       await checkAllowed(admin, tenant, token);
-      const { db } = admin.kernel;
-      const place = placesOf(admin).take(tenant);
-      let text: AsyncGenerator<string>;
-      let first: IteratorResult<string>;
-      try {
-        const publicKey = body.recovery_public_key as string;
-        const { exportContainer } = await import('../../backup/export.ts');
-        text = place.pieces((await exportContainer({ db, base: admin.base, publicKey, wallet: tenant, extent: 'copy' })).text);
-        // a failure before the first line is an answer; after it, the end of the container is missing
-        first = await text.next();
-      } catch (error) {
-        place.end();
-        throw error;
-      }
-      const stream = Readable.from(joined(first.value, text));
-      const timer = setInterval(() => {
-        const fault = place.fault();
-        if (fault) stream.destroy(fault);
-      }, LOOK_MS);
-      timer.unref();
-      return stream.once('close', () => clearInterval(timer));
+      return await backupOf(admin, tenant, body.recovery_public_key as string);
     },
   },
   {

@@ -1,4 +1,5 @@
 import { type Answer, currentSession, refreshSession, request, signOut, take } from '../../lib/api.ts';
+import { download } from '../../lib/files.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { t, time } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
@@ -6,7 +7,7 @@ import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { tell } from '../../lib/toast.ts';
 import { Button, Confirm, Form, Heading, Shown, TextField } from '../../lib/ui.ts';
-import { addPasskey, newWords } from '../keys.ts';
+import { addPasskey, newWords, takeAway } from '../keys.ts';
 
 /** How many of the words are asked back. */
 const ASKED = 3;
@@ -28,7 +29,7 @@ function Settings(): VNode {
     h(Heading, null, t('wallet.settings')),
     h(Shown<Answer>, {
       of: loaded,
-      children: ({ name, mode, passkeys, has_words: hasWords }) =>
+      children: ({ name, mode, passkeys, has_words: hasWords, can_leave: canLeave }) =>
         h(
           Fragment,
           null,
@@ -63,6 +64,11 @@ function Settings(): VNode {
             null,
             h('a', { class: 'button', href: to('settings', ['words']) }, hasWords ? t('wallet.words.again') : t('wallet.words.write')),
           ),
+          h('h2', null, t('wallet.leave')),
+          h('p', null, t('wallet.leave.text')),
+          canLeave
+            ? h(Button, { onClick: async () => download(fileName(), await takeAway()) }, t('wallet.leave.action'))
+            : h('p', null, hasWords ? t('wallet.leave.old-words') : t('wallet.leave.no-words')),
           h('h2', null, t('wallet.lock-all')),
           h('p', null, t('wallet.lock-all.text')),
           h(Button, { onClick: () => signOut(true) }, t('wallet.lock-all')),
@@ -83,6 +89,9 @@ function Settings(): VNode {
     }),
   );
 }
+
+/** As in `wallet-2026-11-30.flexid-backup`. */
+const fileName = (): string => `wallet-${new Date().toISOString().slice(0, 10)}.flexid-backup`;
 
 /** Makes the words, shows them once, and asks some of them back before they count. */
 function Words(): VNode {
