@@ -25,6 +25,7 @@ export const LONG = [
   'test/faults/shared.test.ts',
   'test/faults/tails-server.test.ts',
   'test/faults/upgrade.test.ts',
+  'test/faults/web-replicas.test.ts',
   'test/flows/acapy-controller.test.ts',
   'test/flows/backup.test.ts',
   'test/flows/demo-edges.test.ts',
