@@ -12,7 +12,12 @@ import { type AssertionGiven, Registration, type RegistrationGiven } from './pas
 import { Asserted, closed, hashOf, type PersonParts, Proof, Wrap } from './person-parts.ts';
 import type { Session } from './sessions.ts';
 
-const AddPasskey = validator(Type.Object({ response: Registration, wrap: Type.Optional(Wrap) }, closed));
+/** Whether a wrap is sealed under a passphrase. */
+export const Phrase = Type.Optional(Type.Literal(true));
+const AddPasskey = validator(Type.Object({ response: Registration, wrap: Type.Optional(Wrap), phrase: Phrase }, closed));
+const SetDevice = validator(Type.Object({ proof: Proof, wrap: Type.Optional(Wrap) }, closed));
+/** How long a link opens the wallet on another device. */
+const DEVICE_MS = 10 * 60_000;
 const RemovePasskey = validator(Type.Object({ id: Type.String({ maxLength: 1400 }) }, closed));
 /** 32 bytes, base64url. */
 const PublicKey = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' });
@@ -39,21 +44,33 @@ export function accountChanges({ admin, sessions, kind, accounts, passkeys, acco
       Asserted.parse(body, 'unprocessable');
       const { response } = checkedAs<{ response: AssertionGiven }>(body);
       const account = await accountOf(session);
-      const { wrap } = await passkeys.check(`again ${session.id}`, response, account.passkeys);
-      return { wrap: wrap ?? null };
+      const { wrap, phrase } = await passkeys.check(`again ${session.id}`, response, account.passkeys);
+      return { wrap: wrap ?? null, phrase: phrase === true, user: account.id };
     },
 
     async addPasskey(session: Session, body: JsonObject): Promise<Account> {
       AddPasskey.parse(body, 'unprocessable');
-      const { response, wrap } = checkedAs<{ response: RegistrationGiven; wrap?: string }>(body);
+      const { response, ...seal } = checkedAs<{ response: RegistrationGiven; wrap?: string; phrase?: true }>(body);
       const account = await accountOf(session);
-      if (account.mode === 'own' && wrap === undefined) throw new AppError('unprocessable', 'A passkey of this wallet must seal its key');
+      if (account.mode === 'own' && seal.wrap === undefined)
+        throw new AppError('unprocessable', 'A passkey of this wallet must seal its key');
       if (account.passkeys.length >= MAX_PASSKEYS) throw new AppError('bad-request', `A wallet has ${MAX_PASSKEYS} passkeys at most`);
       const passkey = await passkeys.register(`add ${session.id}`, response);
       return await accounts.change(account.id, (one) => ({
         ...one,
-        passkeys: [...one.passkeys.slice(0, MAX_PASSKEYS - 1), { ...passkey, ...(wrap === undefined ? {} : { wrap }) }],
+        passkeys: [...one.passkeys.slice(0, MAX_PASSKEYS - 1), { ...passkey, ...seal }],
       }));
+    },
+
+    /** A link for another device, in place of a former one. */
+    async setDevice(session: Session, body: JsonObject): Promise<Account> {
+      SetDevice.parse(body, 'unprocessable');
+      const { proof, wrap } = checkedAs<{ proof: string; wrap?: string }>(body);
+      return await accounts.change((await accountOf(session)).id, (one) => {
+        if ((one.mode === 'own') !== (wrap !== undefined))
+          throw new AppError('unprocessable', 'A link seals the key of a wallet that has one');
+        return { ...one, device: { proof: hashOf(proof), ends: now() + DEVICE_MS, ...(wrap === undefined ? {} : { wrap }) } };
+      });
     },
 
     async removePasskey(session: Session, body: JsonObject): Promise<Account> {

@@ -20,6 +20,14 @@ export interface Account {
     /** The recovery key of the words: X25519, public, `z6LS…`. A copy of the wallet is encrypted for it. */
     readonly recovery?: string;
   };
+  /** A link that opens the wallet on another device, once. */
+  readonly device?: {
+    /** A hash of what the link proves. */
+    readonly proof: string;
+    /** The wallet key, sealed under the link. */
+    readonly wrap?: string;
+    readonly ends: number;
+  };
   /** The wallet may not be there yet. */
   readonly making?: boolean;
   readonly made: number;
@@ -32,7 +40,10 @@ export const MAX_PASSKEYS = 10;
 
 /** Accounts, as records of the base wallet. */
 export function createAccounts({ store }: Pick<Database, 'store'>, base: string) {
-  const tagsOf = ({ words }: Account): Record<string, string> => (words ? { words: words.proof } : {});
+  const tagsOf = ({ words, device }: Account): Record<string, string> => ({
+    ...(words ? { words: words.proof } : {}),
+    ...(device ? { device: device.proof } : {}),
+  });
   const accountOf = ({ value }: StoredRecord): Account => checkedAs<Account>(value);
   const read = async (id: string): Promise<StoredRecord | undefined> => (await store.load(base, [{ category: CATEGORY, id }]))[0]?.[0];
 
@@ -47,6 +58,12 @@ export function createAccounts({ store }: Pick<Database, 'store'>, base: string)
     /** The account whose words prove this. */
     async byWords(proof: string): Promise<Account | undefined> {
       const { rows } = await store.find(base, CATEGORY, { tags: { words: proof }, limit: 1 });
+      return rows[0] && accountOf(rows[0]);
+    },
+
+    /** The account that a link for another device is of. */
+    async byDevice(proof: string): Promise<Account | undefined> {
+      const { rows } = await store.find(base, CATEGORY, { tags: { device: proof }, limit: 1 });
       return rows[0] && accountOf(rows[0]);
     },
 

@@ -26,7 +26,9 @@ export interface FrontEnd {
 const WEB = fileURLToPath(new URL('../../web/', import.meta.url));
 /** Modules of packages, by the names that imports have for them: where each is served. Those of a package that import one another are beside each other. */
 const PACKAGES: Readonly<Record<string, string>> = { preact: 'preact.js', 'preact/hooks': 'preact-hooks.js', qr: 'qr/index.js' };
-const NOBLE = ['pbkdf2', 'sha2', 'utils', 'webcrypto', 'hmac', '_md', '_u64'].map((one) => `@noble/hashes/${one}.js`);
+const NOBLE = ['argon2', 'pbkdf2', 'sha2', 'blake2', 'utils', 'webcrypto', 'hmac', '_blake', '_md', '_u64'].map(
+  (one) => `@noble/hashes/${one}.js`,
+);
 /** More of them, for some of the front ends. */
 const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   wallet: {
@@ -39,12 +41,10 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 /** Modules that a page loads when it needs them. */
 const LATE = /^(?:qr|scure|noble)\//;
 /** The file of a module. One that its package does not export stands beside one that it does. */
-const fileOf = (specifier: string): string =>
-  fileURLToPath(
-    specifier.startsWith('@noble/hashes/_u64')
-      ? new URL('_u64.js', import.meta.resolve('@noble/hashes/utils.js'))
-      : import.meta.resolve(specifier),
-  );
+function fileOf(specifier: string): string {
+  const [, own] = /^@noble\/hashes\/(_\w+\.js)$/.exec(specifier) ?? [];
+  return fileURLToPath(own ? new URL(own, import.meta.resolve('@noble/hashes/utils.js')) : import.meta.resolve(specifier));
+}
 const TYPES: Readonly<Record<string, string>> = {
   ts: 'text/javascript; charset=utf-8',
   js: 'text/javascript; charset=utf-8',

@@ -19,6 +19,8 @@ export interface Passkey {
   readonly made: number;
   /** The wallet key, sealed under what this passkey's PRF gives: the agent cannot open it. */
   readonly wrap?: string;
+  /** It seals nothing: `wrap` is sealed under a passphrase of its person. */
+  readonly phrase?: true;
 }
 
 const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });

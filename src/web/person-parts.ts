@@ -12,7 +12,7 @@ import type { Session, SessionKind, Sessions } from './sessions.ts';
 export const closed = { additionalProperties: false };
 /** A wallet key that is sealed in a browser, base64url. */
 export const Wrap = Type.String({ maxLength: 200, pattern: '^[A-Za-z0-9_-]{60,200}$' });
-/** What only somebody who knows the recovery words can give. */
+/** What only somebody who knows the recovery words, or has the link for a device, can give. */
 export const Proof = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' });
 export const Asserted = validator(Type.Object({ response: Assertion }, closed));
 

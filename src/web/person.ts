@@ -7,7 +7,7 @@ import { checkedAs } from '../kernel/json.ts';
 import { validator } from '../kernel/schema.ts';
 import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
-import { accountChanges } from './account-changes.ts';
+import { accountChanges, Phrase } from './account-changes.ts';
 import { type Account, createAccounts } from './accounts.ts';
 import { createLimit } from './limits.ts';
 import { type AssertionGiven, createPasskeys, passkeyRefused, Registration, type RegistrationGiven, userOf } from './passkeys.ts';
@@ -39,12 +39,13 @@ const SignUp = validator(
       mode: Type.Union([Type.Literal('own'), Type.Literal('kept')]),
       response: Registration,
       wrap: Type.Optional(Wrap),
+      phrase: Phrase,
       wallet_key: Type.Optional(WalletKey),
     },
     closed,
   ),
 );
-const ByWords = validator(Type.Object({ proof: Proof }, closed));
+const ByProof = validator(Type.Object({ proof: Proof }, closed));
 const Open = validator(Type.Object({ wallet_key: WalletKey }, closed));
 
 const whoOf = ({ id }: Account): string => hashOf(`wallet person ${id}`);
@@ -125,6 +126,8 @@ export function createPersons({ admin, sessions, kind, origin, code }: PersonOpt
   const accountOf: PersonParts['accountOf'] = (session) => accountIn(accounts, session);
   const parts: PersonParts = { admin, sessions, kind, accounts, passkeys, accountOf };
   const { enter, leave } = doorsOf(parts);
+  /** A session of an account whose wallet is locked: its key is asked for. */
+  const half = (account: Account) => sessions.begin({ role: 'reader', who: whoOf(account), wallet: account.id });
   const limits = {
     begin: createLimit(now, MOST.begin, MINUTE),
     signIn: createLimit(now, MOST.signIn, MINUTE),
@@ -168,7 +171,7 @@ export function createPersons({ admin, sessions, kind, origin, code }: PersonOpt
     async signUp(address: string, body: JsonObject) {
       limits.signUp(address);
       SignUp.parse(body, 'unprocessable');
-      const { user, name, code: given, mode, response, wrap, wallet_key: key } = checkedAs<SignUpGiven>(body);
+      const { user, name, code: given, mode, response, wrap, phrase, wallet_key: key } = checkedAs<SignUpGiven>(body);
       checkCode(given);
       if ((mode === 'own') !== (wrap !== undefined && key !== undefined))
         throw new AppError('unprocessable', 'A wallet that only you can open has a key of its own, sealed by your passkey');
@@ -179,7 +182,7 @@ export function createPersons({ admin, sessions, kind, origin, code }: PersonOpt
         wallet: hashId(`wallet ${walletCall(user)}`),
         name: name.trim(),
         mode,
-        passkeys: [{ ...passkey, ...(wrap === undefined ? {} : { wrap }) }],
+        passkeys: [{ ...passkey, ...(wrap === undefined ? {} : { wrap, ...(phrase && { phrase }) }) }],
         making: true,
         made: now(),
       };
@@ -201,17 +204,34 @@ export function createPersons({ admin, sessions, kind, origin, code }: PersonOpt
           passkeys: one.passkeys.map((each) => (each.id === passkey.id ? passkey : each)),
         }));
       if (account.mode === 'kept') return { account, ...(await enter(account, undefined)) };
-      return { account, wrap: passkey.wrap, ...(await sessions.begin({ role: 'reader', who: whoOf(account), wallet: account.id })) };
+      return { account, wrap: passkey.wrap, phrase: passkey.phrase, ...(await half(account)) };
     },
 
     /** Who knows the words: the same. */
     async signInByWords(address: string, body: JsonObject) {
       limits.words(address);
-      ByWords.parse(body, 'unprocessable');
+      ByProof.parse(body, 'unprocessable');
       const account = await accounts.byWords(hashOf(String(body.proof)));
       if (!account) throw new AppError('unauthorized', 'No wallet here has these words');
       if (account.mode === 'kept') return { account, ...(await enter(account, undefined)) };
-      return { account, wrap: account.words!.wrap, ...(await sessions.begin({ role: 'reader', who: whoOf(account), wallet: account.id })) };
+      return { account, wrap: account.words!.wrap, ...(await half(account)) };
+    },
+
+    /** Who has the link for another device: the same, once. */
+    async signInByDevice(address: string, body: JsonObject) {
+      limits.words(address);
+      ByProof.parse(body, 'unprocessable');
+      const proof = hashOf(String(body.proof));
+      const gone = (): AppError => new AppError('unauthorized', 'This link was used already, or its time is over: make another one');
+      const account = await accounts.byDevice(proof);
+      if (!account) throw gone();
+      const { wrap } = account.device!;
+      await accounts.change(account.id, ({ device, ...rest }) => {
+        if (device?.proof !== proof || device.ends <= now()) throw gone();
+        return rest;
+      });
+      if (account.mode === 'kept') return { account, ...(await enter(account, undefined)) };
+      return { account, wrap, ...(await half(account)) };
     },
 
     /** Opens the wallet of a session with the key that its owner has. @returns a new session in its place */
@@ -242,6 +262,7 @@ interface SignUpGiven {
   readonly mode: Account['mode'];
   readonly response: RegistrationGiven;
   readonly wrap?: string;
+  readonly phrase?: true;
   readonly wallet_key?: string;
 }
 

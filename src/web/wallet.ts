@@ -168,7 +168,7 @@ function serveEntry({ app, admin, sessions, persons, operations, nameOf, code, s
     const own = session && request.headers['x-csrf'] === session.csrf ? session : undefined;
     return send(reply, await persons.begin(nameOf(request.raw), bodyOf(request), own));
   });
-  for (const way of ['signUp', 'signIn', 'signInByWords'] as const)
+  for (const way of ['signUp', 'signIn', 'signInByWords', 'signInByDevice'] as const)
     app.post(`/${WAYS[way]}`, { bodyLimit: SMALL_BODY }, async (request, reply) => {
       checkPost(request);
       const former = await optional(request);
@@ -176,10 +176,8 @@ function serveEntry({ app, admin, sessions, persons, operations, nameOf, code, s
       // another id with each sign-in
       if (former) await persons.leave(former);
       reply.header('set-cookie', await cookie(made.cookie, LONGEST_MS / 1000));
-      return send(reply, {
-        ...shown(made.session, made.account),
-        wrap: ('wrap' in made ? (made.wrap as string | undefined) : undefined) ?? null,
-      });
+      const { wrap, phrase } = made as { wrap?: string; phrase?: boolean };
+      return send(reply, { ...shown(made.session, made.account), wrap: wrap ?? null, phrase: phrase === true, user: made.account.id });
     });
   app.post('/open', { bodyLimit: SMALL_BODY }, async (request, reply) => {
     const made = await persons.open(await checked(request), bodyOf(request));
@@ -201,14 +199,14 @@ function serveEntry({ app, admin, sessions, persons, operations, nameOf, code, s
   });
 }
 
-const WAYS = { signUp: 'sign-up', signIn: 'sign-in', signInByWords: 'words-in' } as const;
+const WAYS = { signUp: 'sign-up', signIn: 'sign-in', signInByWords: 'words-in', signInByDevice: 'device-in' } as const;
 const bodyOf = ({ body }: FastifyRequest): JsonObject => (body ?? {}) as JsonObject;
 
 /** Passkeys and words of an account, for sessions whose wallet is open. */
 function serveAccount({ app, authority, persons, sessionOf, checked, sessions }: Parts): void {
   const view = ({ name, mode, passkeys, words, made }: Account): JsonObject => ({
     ...{ name, mode, made, has_words: words !== undefined, can_leave: words?.recovery !== undefined },
-    passkeys: passkeys.map(({ id, made: since }) => ({ id, made: since })),
+    passkeys: passkeys.map(({ id, made: since, phrase }) => ({ id, made: since, phrase: phrase === true })),
   });
   const open = async (request: FastifyRequest): Promise<Session> => {
     const session = await checked(request);
@@ -220,7 +218,12 @@ function serveAccount({ app, authority, persons, sessionOf, checked, sessions }:
     await tokenOf(authority, session);
     return send(reply, view(await persons.accountOf(session)));
   });
-  const changes = { 'passkeys/add': persons.addPasskey, 'passkeys/remove': persons.removePasskey, words: persons.setWords };
+  const changes = {
+    'passkeys/add': persons.addPasskey,
+    'passkeys/remove': persons.removePasskey,
+    words: persons.setWords,
+    device: persons.setDevice,
+  };
   for (const [path, change] of Object.entries(changes))
     app.post(`/account/${path}`, { bodyLimit: SMALL_BODY }, async (request, reply) =>
       send(reply, view(await change(await open(request), bodyOf(request)))),

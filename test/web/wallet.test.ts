@@ -229,6 +229,60 @@ test('a passkey that seals nothing: the other mode is named and chosen, in Frenc
   await huda.close();
 });
 
+test('a passkey that seals nothing has a passphrase; a link opens the wallet on another device, once', { skip }, async () => {
+  const bea = await person({ prf: false });
+  await signUp(bea, 'Bea');
+  await button(bea, 'Protect it with a passphrase');
+  const dialog = bea.page.getByRole('dialog');
+  await dialog.waitFor();
+  await checkScreen(bea);
+  const fill = async (first: string, second?: string): Promise<void> => {
+    await dialog.getByLabel('Passphrase').fill(first);
+    if (second !== undefined) await dialog.getByLabel('The same once more').fill(second);
+    await dialog.getByRole('button', { name: second === undefined ? 'Open my wallet' : 'Use it' }).click();
+  };
+  await fill('too short', 'too short');
+  await bea.page.getByText('At least 16 characters.').waitFor();
+  await fill('six words that nobody guesses', 'six words that somebody guesses');
+  await bea.page.getByText('The two are not the same.').waitFor();
+  await fill('six words that nobody guesses', 'six words that nobody guesses');
+  await bea.page.getByText('Only you can open it').waitFor();
+  await button(bea, 'Lock');
+  await button(bea, 'Open my wallet');
+  await fill('six words that somebody guesses');
+  await bea.page.getByText('This is not the passphrase of this passkey.').waitFor();
+  await button(bea, 'Open my wallet');
+  await fill('six words that nobody guesses');
+  await bea.page.getByRole('heading', { name: 'Your wallet' }).waitFor();
+
+  await bea.go('settings');
+  await button(bea, 'Make a link');
+  await bea.page.getByText('Whoever opens this link has your wallet.').waitFor();
+  await checkScreen(bea);
+  const link = await bea.page.getByRole('textbox', { name: 'Link for another device' }).inputValue();
+  const phone = await person();
+  await phone.page.goto(link);
+  await phone.page.getByRole('heading', { name: 'Open your wallet on this device' }).waitFor();
+  assert.ok(!phone.page.url().includes('device'), 'it is in no history');
+  await checkScreen(phone);
+  await button(phone, 'Open my wallet');
+  await phone.page.getByRole('heading', { name: 'Settings' }).waitFor();
+  await phone.page.getByText('(with a passphrase)').waitFor();
+  await button(phone, 'Add a passkey');
+  await phone.page.getByRole('button', { name: 'Remove' }).nth(1).waitFor();
+  await button(phone, 'Lock');
+  await button(phone, 'Open my wallet');
+  await phone.page.getByText('Only you can open it').first().waitFor();
+
+  const thief = await person();
+  await thief.page.goto(link);
+  await button(thief, 'Open my wallet');
+  await thief.page.getByText('This link was used already').waitFor();
+  await button(thief, 'Back');
+  await thief.page.getByRole('button', { name: 'Make a wallet' }).waitFor();
+  for (const one of [bea, phone, thief]) await one.close();
+});
+
 test('what issuers and verifiers write is text; an offer and a request are declined; a link leads in; a wallet is deleted', {
   skip,
 }, async () => {

@@ -1,10 +1,11 @@
 import { refreshSession, type SessionFacts } from '../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../lib/h.ts';
 import { t } from '../lib/i18n.ts';
-import { complain } from '../lib/toast.ts';
+import { go } from '../lib/router.ts';
+import { complain, tell } from '../lib/toast.ts';
 import { Button, Form, Heading, TextField } from '../lib/ui.ts';
-import { invited } from './invited.ts';
-import { type Begun, beginSignUp, passkeysWork, signInByPasskey, signInByWords, signUp } from './keys.ts';
+import { deviceDone, deviceLink, invited } from './invited.ts';
+import { type Begun, beginSignUp, passkeysWork, signInByDevice, signInByPasskey, signInByWords, signUp } from './keys.ts';
 
 /** A browser keeps the cookie on TLS and on this machine alone. */
 async function entered(going: Promise<SessionFacts>): Promise<void> {
@@ -19,6 +20,7 @@ export function Entry({ session }: { session: SessionFacts }): VNode {
   if (!passkeysWork())
     return h(Fragment, null, h(Heading, null, t('wallet.title')), h('p', { class: 'bad' }, '✗ ', t('wallet.passkey.none')));
   if (begun) return h(Kept, { begun, onBack: () => begin(undefined) });
+  if (deviceLink()) return h(OnDevice, null);
   const back = h('p', null, h(Button, { kind: 'plain', onClick: () => choose('start') }, t('wallet.back')));
   if (way === 'new') return h(Fragment, null, h(SignUp, { needsCode: session.code === true, onKept: begin }), back);
   if (way === 'words') return h(Fragment, null, h(Words, null), back);
@@ -78,12 +80,41 @@ function Kept({ begun, onBack }: { begun: Begun; onBack: () => void }): VNode {
     null,
     h(Heading, null, t('wallet.kept.title')),
     h('p', null, t('wallet.kept.why')),
+    h('p', null, t('wallet.phrase.text')),
     h('p', null, t('wallet.mode.kept.text')),
     h(
       'p',
       { class: 'actions' },
-      h(Button, { kind: 'main', onClick: () => entered(signUp(begun)) }, t('wallet.kept.action')),
+      h(Button, { kind: 'main', onClick: () => entered(signUp(begun, true)) }, t('wallet.phrase.protect')),
+      h(Button, { onClick: () => entered(signUp(begun)) }, t('wallet.kept.action')),
       h(Button, { onClick: onBack }, t('wallet.kept.another')),
+    ),
+  );
+}
+
+/** Whoever opens the link of another device says so: a page that is looked at ahead uses up nothing. */
+function OnDevice(): VNode {
+  const end = (): void => {
+    deviceDone();
+    // the page is drawn again
+    dispatchEvent(new HashChangeEvent('hashchange'));
+  };
+  const open = async (): Promise<void> => {
+    await entered(signInByDevice(deviceLink()));
+    deviceDone();
+    tell(t('wallet.device.add'));
+    go('settings');
+  };
+  return h(
+    Fragment,
+    null,
+    h(Heading, null, t('wallet.device')),
+    h('p', null, t('wallet.device.here')),
+    h(
+      'p',
+      { class: 'actions' },
+      h(Button, { kind: 'main', onClick: open }, t('wallet.open')),
+      h(Button, { onClick: end }, t('wallet.back')),
     ),
   );
 }

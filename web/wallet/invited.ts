@@ -1,19 +1,30 @@
-/** An invitation that brought somebody here, in the fragment of the address, which no server sees. It waits until the wallet is open. */
-let waiting = '';
+/**
+ * What brought somebody here, in the fragment of the address, which no server sees: an invitation, which waits until the wallet is open, or the link that opens a wallet
+ * on this device.
+ */
+const waiting = { invitation: '', device: '' };
 
 /** Takes it out of the address, so that it is in no history. */
 export function takeInvitation(): void {
-  const [, given] = /^#invitation=(.+)$/s.exec(location.hash) ?? [];
+  const [, what, given] = /^#(invitation|device)=(.+)$/s.exec(location.hash) ?? [];
   if (given === undefined) return;
+  let text = '';
   try {
-    waiting = decodeURIComponent(given);
+    text = decodeURIComponent(given);
   } catch {
-    waiting = '';
+    // nothing waits
   }
-  history.replaceState(null, '', waiting ? '#/receive' : '#/');
+  waiting[what as keyof typeof waiting] = text;
+  history.replaceState(null, '', what === 'invitation' && text ? '#/receive' : '#/');
 }
 
-export const invited = (): string => waiting;
+export const invited = (): string => waiting.invitation;
 export function invitationDone(): void {
-  waiting = '';
+  waiting.invitation = '';
+}
+
+/** The secret of a link for this device: 32 bytes, base64url; empty where none was opened. */
+export const deviceLink = (): string => (/^[\w-]{43}$/.test(waiting.device) ? waiting.device : '');
+export function deviceDone(): void {
+  waiting.device = '';
 }

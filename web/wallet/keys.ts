@@ -1,9 +1,10 @@
 import { type Answer, currentSession, onSession, request, type SessionFacts, take } from '../lib/api.ts';
 import { t } from '../lib/i18n.ts';
+import { askPhrase } from './phrase.ts';
 
 /**
  * Passkeys, and the key of the wallet. The key is random and made here. The agent keeps it sealed: under what the passkey gives for this page alone (the `prf`
- * extension of Web Authentication, Level 3), and under the recovery words. It is in this page's memory while the wallet is open, and nowhere else in the browser.
+ * extension of Web Authentication, Level 3), or under a passphrase, and under the recovery words. It is in this page's memory while the wallet is open, and nowhere else in the browser.
  */
 
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text));
@@ -118,23 +119,49 @@ export async function beginSignUp(name: string, code: string): Promise<Begun> {
   return { user, ...given, prompted, seals: prompted.secret !== undefined };
 }
 
-/** The second half. A wallet whose passkey seals nothing is kept by the agent. */
-export async function signUp({ user, name, code, prompted: { response, secret } }: Begun): Promise<SessionFacts> {
+/** The second half. A wallet whose passkey seals nothing is kept by the agent, or has a passphrase. */
+export async function signUp({ user, name, code, prompted: { response, secret } }: Begun, phrase = false): Promise<SessionFacts> {
   const common = { user, name, ...(code && { code }), response };
-  if (!secret) return take(await request('/sign-up', { ...common, mode: 'kept' }));
+  if (!secret && !phrase) return take(await request('/sign-up', { ...common, mode: 'kept' }));
   const key = random(32);
-  const facts = await request('/sign-up', { ...common, mode: 'own', wrap: await sealed(key, secret), wallet_key: toText(key) });
+  const seal = await sealedBy(key, secret, user);
+  const facts = await request('/sign-up', { ...common, mode: 'own', ...seal, wallet_key: toText(key) });
   held = key;
   return take(facts);
+}
+
+/** Argon2id (RFC 9106): some seconds of a page, in 32 MiB. */
+const ARGON = { t: 2, m: 32 << 10, p: 1, dkLen: 32 };
+
+/** What a passphrase stands for, of one account. */
+async function phraseSecret(phrase: string, user: string): Promise<Uint8Array<ArrayBuffer>> {
+  const { argon2idAsync } = await import('@noble/hashes/argon2.js');
+  return new Uint8Array(await argon2idAsync(bytesOf(phrase), bytesOf(`flexid web wallet ${user}`), ARGON));
+}
+
+/** The key under the secret of a passkey; under a passphrase where it has none. */
+async function sealedBy(
+  key: Uint8Array<ArrayBuffer>,
+  secret: BufferSource | undefined,
+  user: string,
+): Promise<{ wrap: string; phrase?: true }> {
+  if (secret) return { wrap: await sealed(key, secret) };
+  return { wrap: await sealed(key, await phraseSecret(await askPhrase('new'), user)), phrase: true };
+}
+
+/** What is sealed for a passkey. @throws Error in words */
+async function keyFrom({ wrap, phrase, user }: Answer, secret: BufferSource | undefined): Promise<Uint8Array<ArrayBuffer>> {
+  const by = phrase ? await phraseSecret(await askPhrase('known'), user) : secret;
+  if (!by || !wrap) throw new Error(t('wallet.passkey.no-key'));
+  return await unsealed(wrap, by).catch(() => {
+    throw new Error(t(phrase ? 'wallet.phrase.wrong' : 'wallet.passkey.no-key'));
+  });
 }
 
 async function opened(facts: Answer, secret: BufferSource | undefined): Promise<SessionFacts> {
   if (facts.signed_in) return take(facts);
   take(facts);
-  if (!secret || !facts.wrap) throw new Error(t('wallet.passkey.no-key'));
-  const key = await unsealed(facts.wrap, secret).catch(() => {
-    throw new Error(t('wallet.passkey.no-key'));
-  });
+  const key = await keyFrom(facts, secret);
   const open = await request('/open', { wallet_key: toText(key) });
   held = key;
   return take(open);
@@ -158,9 +185,24 @@ async function bip39(): Promise<{ toWords(secret: Uint8Array): string; toSecret(
   };
 }
 
-async function proofOf(secret: BufferSource): Promise<string> {
+async function proofOf(secret: BufferSource, of = 'proof of the words'): Promise<string> {
   const from = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits']);
-  return toText(await crypto.subtle.deriveBits(hkdf('flexid web wallet: proof of the words'), from, 256));
+  return toText(await crypto.subtle.deriveBits(hkdf(`flexid web wallet: ${of}`), from, 256));
+}
+
+const OF_DEVICE = 'proof of a device';
+
+/** A link that opens the wallet on another device, once and soon. The agent sees it in no request: its secret is the fragment. */
+export async function newDeviceLink(): Promise<string> {
+  const key = await walletKey();
+  const secret = random(32);
+  await request('/account/device', { proof: await proofOf(secret, OF_DEVICE), ...(key && { wrap: await sealed(key, secret) }) });
+  return `${location.origin}/#device=${toText(secret)}`;
+}
+
+export async function signInByDevice(text: string): Promise<SessionFacts> {
+  const secret = fromText(text);
+  return await opened(await request('/device-in', { proof: await proofOf(secret, OF_DEVICE) }), secret);
 }
 
 export async function signInByWords(given: string): Promise<SessionFacts> {
@@ -180,9 +222,7 @@ async function walletKey(): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (held) return held;
   const { options } = await request('/begin', { purpose: 'again' });
   const { response, secret } = await asked(PublicKeyCredential.parseRequestOptionsFromJSON(options));
-  const { wrap } = await request('/account/again', { response });
-  if (!secret || !wrap) throw new Error(t('wallet.passkey.no-key'));
-  held = await unsealed(wrap, secret);
+  held = await keyFrom(await request('/account/again', { response }), secret);
   return held;
 }
 
@@ -223,6 +263,7 @@ export async function addPasskey(): Promise<Answer> {
   const key = await walletKey();
   const { options } = await request('/begin', { purpose: 'add' });
   const { response, secret } = await made(options);
-  if (key && !secret) throw new Error(t('wallet.passkey.seals-nothing'));
-  return await request('/account/passkeys/add', { response, ...(key && { wrap: await sealed(key, secret!) }) });
+  // the user of a passkey is the account
+  const user = new TextDecoder().decode(fromText(options.user.id));
+  return await request('/account/passkeys/add', { response, ...(key && (await sealedBy(key, secret, user))) });
 }

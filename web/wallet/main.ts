@@ -9,6 +9,7 @@ import { reason, Toasts } from '../lib/toast.ts';
 import { Button, Chip, Dialog, Heading } from '../lib/ui.ts';
 import { Entry } from './entry.ts';
 import { takeInvitation } from './invited.ts';
+import { PhraseDialog } from './phrase.ts';
 import { SCREENS } from './screens.ts';
 import { Waiting } from './waiting.ts';
 
@@ -117,7 +118,7 @@ function App(): VNode {
         h(Entry, { session }),
         h('p', null, h(LanguageChoice, { onChange: onLanguage })),
       );
-  return h(Fragment, null, page, h(Toasts, null));
+  return h(Fragment, null, page, h(PhraseDialog, null), h(Toasts, null));
 }
 
 // a page from the browser's memory shows nothing of a wallet that is locked

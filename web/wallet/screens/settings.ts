@@ -3,11 +3,12 @@ import { download } from '../../lib/files.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { t, time } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
+import { Qr } from '../../lib/qr.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { tell } from '../../lib/toast.ts';
-import { Button, Confirm, Form, Heading, Shown, TextField } from '../../lib/ui.ts';
-import { addPasskey, newWords, takeAway } from '../keys.ts';
+import { Button, Confirm, CopyBox, Form, Heading, Shown, TextField } from '../../lib/ui.ts';
+import { addPasskey, newDeviceLink, newWords, takeAway } from '../keys.ts';
 
 /** How many of the words are asked back. */
 const ASKED = 3;
@@ -46,6 +47,7 @@ function Settings(): VNode {
                 { key: one.id },
                 t('wallet.passkey.since', { when: time(one.made) }),
                 ' ',
+                one.phrase ? h('small', null, t('wallet.passkey.phrase'), ' ') : null,
                 passkeys.length > 1
                   ? h(
                       Button,
@@ -57,6 +59,8 @@ function Settings(): VNode {
             ),
           ),
           h(Button, { onClick: () => addPasskey().then(loaded.reload) }, t('wallet.passkey.add')),
+          h('h2', null, t('wallet.device.another')),
+          h(AnotherDevice, null),
           h('h2', null, t('wallet.words')),
           h('p', null, hasWords ? t('wallet.words.there') : t('wallet.words.missing')),
           h(
@@ -87,6 +91,21 @@ function Settings(): VNode {
             : null,
         ),
     }),
+  );
+}
+
+/** A link for another device, as a code to scan and a text to copy. */
+function AnotherDevice(): VNode {
+  const [link, setLink] = useState('');
+  const make = async (): Promise<void> => setLink(await newDeviceLink());
+  if (!link) return h(Fragment, null, h('p', null, t('wallet.device.text')), h(Button, { onClick: make }, t('wallet.device.make')));
+  return h(
+    'div',
+    { class: 'card' },
+    h('p', { class: 'bad' }, t('wallet.device.secret')),
+    h(Qr, { text: link, label: t('wallet.device.link') }),
+    h(CopyBox, { label: t('wallet.device.link'), text: link }),
+    h(Button, { onClick: () => setLink('') }, t('wallet.device.hide')),
   );
 }
 
