@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
@@ -243,9 +243,34 @@ export async function checkKeyboard({ page }: Visited): Promise<void> {
   assert.equal(seen.size, wanted, 'not all that can be operated was reached by Tab');
 }
 
+const PICTURES = process.env.FLEXID_PICTURES;
+let drawn = 0;
+
+/** Pictures of a page as it is: light, dark and narrow. They are for people; their names begin with the order in which they were made. */
+async function draw(page: Page): Promise<void> {
+  if (PICTURES === undefined) return;
+  mkdirSync(PICTURES, { recursive: true });
+  const name = (await page.title()).toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-');
+  const number = String(++drawn).padStart(3, '0');
+  const before = page.viewportSize()!;
+  for (const [look, colorScheme, width] of [
+    ['light', 'light', before.width],
+    ['dark', 'dark', before.width],
+    ['narrow', 'light', 320],
+  ] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ ...before, width });
+    const path = join(PICTURES, `seen-${process.pid}-${number}-${name}-${look}.png`);
+    await page.screenshot({ path, fullPage: true, animations: 'disabled', mask: [page.locator('time')], maskColor: '#999' });
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize(before);
+}
+
 /** All of it: what every screen must pass, in each of its states that a test brings about. */
 export async function checkScreen(visited: Visited): Promise<void> {
   await settled(visited.page);
+  await draw(visited.page);
   await checkAxe(visited);
   await checkNarrow(visited);
   await checkKeyboard(visited);
