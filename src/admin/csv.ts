@@ -1,5 +1,9 @@
-import { CsvError, parse } from 'csv-parse/sync';
+import { createRequire } from 'node:module';
 import { AppError } from '../errors.ts';
+
+/** It comes with the first table. */
+const require = createRequire(import.meta.url);
+const library = () => require('csv-parse/sync') as typeof import('csv-parse/sync');
 
 /** The bounds of a table: rows with its header, columns, and characters of a cell. */
 export interface TableBounds {
@@ -21,6 +25,7 @@ function separatorOf(text: string): string {
  * @throws AppError `bad-request` with the line that does not fit
  */
 export function tableOf(text: string, bounds: TableBounds): { columns: string[]; rows: string[][] } {
+  const { CsvError, parse } = library();
   let lines: string[][];
   try {
     lines = parse(text, {
