@@ -37,7 +37,7 @@ export function whenIdle(release: () => void, lookMs = LOOK_MS): () => void {
       wasBusy = false;
       release();
     }
-    // what a release takes is no work
+    // the time of a release is no work
     before = look();
   }, lookMs);
   timer.unref();

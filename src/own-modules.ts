@@ -2,7 +2,7 @@ import { registerHooks } from 'node:module';
 
 /**
  * Finds the modules of a folder that name one another by relative paths without a look at the disk, for whatever is imported from now on: half of the work of
- * an import is otherwise the search for what such a name already says.
+ * an import is otherwise the search for a file that such a name already gives.
  * @param root the folder, as a URL that ends in a slash
  */
 export function findOwnModules(root: string): void {

@@ -94,7 +94,7 @@ const MAY: Record<string, readonly string[]> = {
   resources: ['web', 'kernel', 'records', 'formats', 'dids', 'didcomm', 'ports', 'errors.ts'],
   adapters: ['ports', 'vault', 'didcomm', 'errors.ts', 'bounded-map.ts'],
   admin: ['backup', 'kernel', 'records', 'formats', 'dids', 'ports', 'didcomm', 'errors.ts', 'version.ts', 'bounded-map.ts'],
-  workers: ['mediation', 'kernel', 'ports', 'errors.ts'],
+  workers: ['mediation', 'kernel', 'ports', 'errors.ts', 'bounded-map.ts'],
 };
 /** Folders whose files must not import each other: each stands alone behind a port or in the registry. Files of one family, in a folder of their own, may. */
 const APART = ['protocols', 'resources', 'records'];

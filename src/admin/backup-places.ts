@@ -9,7 +9,7 @@ const LONGEST_MS = 15 * 60_000;
 const STALLED_MS = 30_000;
 /** The least that its client reads in the time that the agent waits for it, once that is longer than `STALLED_MS`. */
 const LEAST_BYTES_PER_S = 32 << 10;
-/** How long, in s, a wallet without a place is told to wait. */
+/** The `Retry-After` of a wallet without a place, in s. */
 const RETRY_AFTER_S = 30;
 /** Wallets that are known to have had a place a while ago. */
 const MAX_RESTING = 10_000;

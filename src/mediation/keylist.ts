@@ -125,7 +125,7 @@ export function createKeylistWorker(
     }
     const { mediation } = payload;
     const isAwaited = payload.lanes.length + payload.kept.length + payload.jobs.length > 0 || job.callId !== undefined;
-    /** Where nothing waits for the keys, a refusal of one says nothing of the others. */
+    /** Where nothing waits for the keys, a refusal of one is none of the others. */
     const standing = async (): Promise<Standing> => {
       const all = await standingOf(db, awaited(payload));
       if (isAwaited || typeof all === 'string') return all;

@@ -2,16 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type ChangeNotification,
-  type ClaimedLane,
-  type Claims,
-  type Database,
-  JOB_KINDS,
-  type JobKind,
-  type Share,
-  targetOf,
-} from './store.ts';
+import { type Claims, type Share, targetOf } from './claims.ts';
+import { type ChangeNotification, type ClaimedLane, type Database, JOB_KINDS, type JobKind } from './store.ts';
 import { A, B, failsWith, ids, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
 
 /** The job side: lanes, their order and holds, and what a waiting REST call sees. */

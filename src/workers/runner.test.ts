@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ChangeNotification, Claim, ClaimedLane, JobKind, Jobs } from '../ports/store.ts';
+import type { Claim } from '../ports/claims.ts';
+import type { ChangeNotification, ClaimedLane, JobKind, Jobs } from '../ports/store.ts';
 import { laneSettler } from './lane-settler.ts';
 import { startRunner, untilLook } from './runner.ts';
 

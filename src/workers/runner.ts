@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../kernel/clock.ts';
 import type { JobOutcome } from '../kernel/job-outcome.ts';
+import type { Claims, Share } from '../ports/claims.ts';
 import type { Log } from '../ports/log.ts';
-import type { ClaimedJob, ClaimedLane, Claims, JobKind, Jobs, SettledLane, Share } from '../ports/store.ts';
+import type { ClaimedJob, ClaimedLane, JobKind, Jobs, SettledLane } from '../ports/store.ts';
 import type { Breaker } from './breaker.ts';
 import { dueSignal } from './due-signal.ts';
 import { type LaneInHand, lanePlaces } from './lane-places.ts';

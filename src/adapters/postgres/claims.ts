@@ -1,14 +1,6 @@
 import { asAppError } from '../../errors.ts';
-import {
-  type Claim,
-  type ClaimedJob,
-  type ClaimedLane,
-  JOB_KINDS,
-  type JobKind,
-  type Jobs,
-  type SettledLane,
-  type Share,
-} from '../../ports/store.ts';
+import type { Claim, Share } from '../../ports/claims.ts';
+import { type ClaimedJob, type ClaimedLane, JOB_KINDS, type JobKind, type Jobs, type SettledLane } from '../../ports/store.ts';
 import { decodeJob, NEVER, takeAllocated, wholeTime } from '../../vault/rows.ts';
 import { DAMAGED_JOB, guarded, type KnownTenant } from '../store/shared.ts';
 import { leaseToken } from './commit.ts';

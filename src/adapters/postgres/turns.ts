@@ -1,4 +1,5 @@
-import { type Claim, type Claims, JOB_KINDS, type JobKind, type Jobs, type SettledLane } from '../../ports/store.ts';
+import type { Claim, Claims } from '../../ports/claims.ts';
+import { JOB_KINDS, type JobKind, type Jobs, type SettledLane } from '../../ports/store.ts';
 import { NEVER } from '../../vault/rows.ts';
 import type { ClaimRow, LaneClaims } from './claims.ts';
 import { type Link, patiently, type Statement } from './link.ts';

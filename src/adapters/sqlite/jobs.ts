@@ -1,14 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import {
-  type Claim,
-  type Claims,
-  type DeadJob,
-  JOB_KINDS,
-  type JobKind,
-  type Jobs,
-  type Page,
-  type SettledLane,
-} from '../../ports/store.ts';
+import type { Claim, Claims } from '../../ports/claims.ts';
+import { type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page, type SettledLane } from '../../ports/store.ts';
 import { NEVER, sealDeath, wholeTime } from '../../vault/rows.ts';
 import { type KnownTenant, type NotificationDraft, readDead } from '../store/shared.ts';
 import type { BatchWriter } from './batch.ts';

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import type { JobKind, Share } from '../../ports/store.ts';
+import type { Share } from '../../ports/claims.ts';
+import type { JobKind } from '../../ports/store.ts';
 import { type Bounds, boundsOf, CROWD, fairly, windowOf } from '../store/fair.ts';
 import type { KnownTenant } from '../store/shared.ts';
 import { rowsOf } from './file.ts';

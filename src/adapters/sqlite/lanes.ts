@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../../errors.ts';
-import { type JobKind, targetOf } from '../../ports/store.ts';
+import { targetOf } from '../../ports/claims.ts';
+import type { JobKind } from '../../ports/store.ts';
 import { type JobRow, NEVER } from '../../vault/rows.ts';
 
 /** A lane that a worker holds. */

@@ -1,4 +1,5 @@
-import type { JobKind, Share } from '../../ports/store.ts';
+import type { Share } from '../../ports/claims.ts';
+import type { JobKind } from '../../ports/store.ts';
 
 /** Rows beyond what is wanted by which a claim sees whether somebody crowds the others out. */
 export const windowOf = (wanted: number): number => 2 * wanted + 64;
