@@ -4,6 +4,7 @@ import type { ChangeNotification, QueuedMessage } from '../ports/store.ts';
 import type { Socket } from '../ports/transport.ts';
 import { activeSession, DeliverySession, type Mailbox } from './mailbox.ts';
 import { createMailboxReader, type MailboxReader } from './mailbox-reader.ts';
+import { copiesName } from './names.ts';
 import { answerRequest, expireInFlight, type RequestMail } from './request-replies.ts';
 
 /** A message of this age that was the oldest in flight when a socket broke counts as undelivered; a younger one may have met a bad network. */
@@ -36,6 +37,8 @@ export interface DeliverySessionsOptions {
   /** Messages as a `delivery` (RFC 0685), in JSON text. */
   readonly wrap: (messages: readonly QueuedMessage[]) => string;
 }
+
+const COPIES = copiesName('', '').trimEnd();
 
 const nameOf = (tenant: string, mailbox: string): string => `${tenant} ${mailbox}`;
 
@@ -98,8 +101,16 @@ export function startDeliverySessions({ kernel, wrap }: DeliverySessionsOptions)
     reader.read(mailbox);
   }
 
+  /** Ends the sockets of a connection whose peer has a newer copy: each sends its generation when it comes back. */
+  function endCopies(name: string): void {
+    for (const mailbox of mailboxes.values())
+      if (copiesName(mailbox.tenant, mailbox.id) === name)
+        for (const { socket } of [...mailbox.sessions]) socket.close(1000, 'a newer copy of this wallet is in use');
+  }
+
   const unsubscribe = jobs.subscribe((notification) => {
     for (const one of notification.mailboxes) changed(one);
+    for (const name of notification.invalidate) if (name.startsWith(COPIES)) endCopies(name);
   });
 
   const retries = watchRetries(kernel, mailboxes, reader, tidy);

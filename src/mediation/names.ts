@@ -23,5 +23,8 @@ export const edgeDeviceId = (role: 'agency' | 'edge', connection: string): strin
 /** The name that is invalidated when the devices of a connection's cloud agent change. */
 export const fellowsName = (connection: string): string => `fellows:${connection}`;
 
+/** The name that is invalidated when a newer copy of the wallet of a connection is known: the sockets of the older one have its mail no more. */
+export const copiesName = (tenant: string, connection: string): string => `copies:${tenant} ${connection}`;
+
 /** The name that is invalidated when the devices of a connection change. */
 export const deviceName = (connection: string): string => `device:${connection}`;

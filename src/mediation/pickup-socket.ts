@@ -4,6 +4,7 @@ import type { ReceivedMessage } from '../kernel/received.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Log } from '../ports/log.ts';
 import type { Socket } from '../ports/transport.ts';
+import { AGENCY_URI, edgeDeviceId } from './names.ts';
 import { IDLE_POLL_MS, isV2, type Link, messageFor, PING, type PickupContext, POLL_MS, reportUp, V2 } from './pickup-link.ts';
 
 /** A mediator that is silent for so long counts as one that does not know the protocol of the question. */
@@ -128,12 +129,15 @@ export async function converse(context: PickupContext, link: Link, socket: Socke
     socket.send(envelope);
     return id;
   };
+  await sendGeneration(context, link, send);
   if (mode === 'poll') return await pollOnSocket(context, link, socket, endpoint, send, dialogue);
   while (socket.open) {
     const knows = mode !== 'implicit' && !link.implicit && (await fetchAll(link, send, dialogue)).known;
     const live = knows && (await goLive(send, dialogue));
     if (!socket.open) return;
     if (live) {
+      // a newer copy that has begun since then has not ended this socket
+      await sendGeneration(context, link, send);
       reportUp(kernel.log, link, 'live', endpoint);
       for (let wait = CHECK_SOON_MS; socket.open; wait = checkMs) {
         await untilCheck(link, socket, wait);
@@ -145,6 +149,13 @@ export async function converse(context: PickupContext, link: Link, socket: Socke
     await pinging(context, link, send, socket, dialogue, () => reportUp(kernel.log, link, 'implicit', endpoint));
     // a mediator that did not answer may have been slow: it is asked once more
   }
+}
+
+/** Sends an agency the generation of this copy of the wallet: an older one is answered `superseded`, which ends the mediation. */
+async function sendGeneration({ kernel }: PickupContext, { tenant, connection }: Link, send: SendMessage): Promise<void> {
+  const [[device] = []] = await kernel.db.store.load(tenant, [{ category: 'edge_device', id: edgeDeviceId('edge', connection) }]);
+  const generation = device?.value.generation;
+  if (device?.state === 'provisioned' && typeof generation === 'number') await send(AGENCY_URI, 'still-current', { generation });
 }
 
 async function pollOnSocket(

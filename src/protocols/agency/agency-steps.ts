@@ -4,7 +4,7 @@ import { checkedAs } from '../../kernel/json.ts';
 import { CLOUD_AGENT, passedOnName } from '../../kernel/key-owners.ts';
 import { type CommandInput, changed, type Incoming } from '../../kernel/protocol.ts';
 import { loadedRecord } from '../../kernel/record.ts';
-import { deviceName, edgeDeviceId, fellowsName } from '../../mediation/names.ts';
+import { copiesName, deviceName, edgeDeviceId, fellowsName } from '../../mediation/names.ts';
 import type { StoredRecord } from '../../ports/store.ts';
 import { agencyRoute } from '../../records/agency-route.ts';
 import { backupTransfer } from '../../records/backup-transfer.ts';
@@ -44,7 +44,10 @@ export function provision(ctx: Ctx, message: Incoming): Effects {
   const old = ctx.record && outdated(ctx, message);
   if (old) return old;
   const patch = { label: label ?? ctx.record?.value.label, generation };
-  if (ctx.record) return { record: { patch }, send: [provisioned(ctx, generation)] };
+  if (ctx.record) {
+    const isNewer = generation > ctx.record.value.generation;
+    return { record: { patch }, invalidate: isNewer ? [copiesName(ctx.tenant, peer.id)] : [], send: [provisioned(ctx, generation)] };
+  }
   const added = { connection: peer.id, label: label ?? undefined, added: ctx.now };
   const joined = code ? joining(ctx, code, added) : { id: ctx.newId(), others: [], invalidate: [fellowsName(peer.id)] };
   if (!joined) return refusal('The code of the device is unknown, used, or too old');

@@ -52,6 +52,8 @@ const coded = { hash: shortHash(CODE), expires: NOW + 1 };
 const joined = { coded: cloud({ codes: [coded] }).cloud };
 
 table('agency', [
+  { title: 'has mail for the newest copy', message: 'still-current', body: { generation: 2 }, record: device(), effects: {} },
+  { title: 'has none for an older copy', message: 'still-current', body: { generation: 1 }, record: device(), effects: superseded },
   {
     title: 'makes a cloud agent of one device',
     message: 'provision',
@@ -103,7 +105,7 @@ table('agency', [
     body: { generation: 3 },
     settings,
     record: device(),
-    effects: { record: { patch: { generation: 3 } }, send: [provisioned] },
+    effects: { record: { patch: { generation: 3 } }, invalidate: ['copies:tenant-1 c1'], send: [provisioned] },
   },
   {
     title: 'of an older copy of the wallet',

@@ -11,7 +11,18 @@ import { cloudAgent } from '../../records/cloud-agent.ts';
 import { device } from '../../records/device.ts';
 import { type EdgeDeviceValue, edgeDevice } from '../../records/edge-device.ts';
 import { mediation, ONLY, routingKey } from '../../records/mediation.ts';
-import { Config, cloudOfDevice, deviceOf, Generation, Label, MAX_UPDATES, MediaType, Name, routeLookups } from './agency-parts.ts';
+import {
+  Config,
+  cloudOfDevice,
+  deviceOf,
+  Generation,
+  Label,
+  MAX_UPDATES,
+  MediaType,
+  Name,
+  outdated,
+  routeLookups,
+} from './agency-parts.ts';
 import {
   configured,
   deviceAdded,
@@ -114,6 +125,15 @@ export const agency = defineProtocol<EdgeDeviceValue>({
       step: configured,
     },
     'device-add': { schema: Type.Object({ label: Label, generation: Generation }), ...agencyDevice, step: deviceAdded },
+    // the first message of a copy on each new socket
+    'still-current': {
+      schema: Type.Object({ generation: Generation }),
+      from: ['provisioned'],
+      role: 'agency',
+      about: deviceOf('agency'),
+      repeatable: true,
+      step: (ctx, message) => outdated(ctx, message) ?? {},
+    },
     'device-list': { schema: Type.Object({}), ...agencyDevice, step: devicesListed },
     'device-remove': {
       schema: Type.Object({ device: Name, generation: Generation }),
