@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Plugin } from '../kernel/plugin.ts';
 import { pythonJson } from '../kernel/python-json.ts';
 import type { Registry } from '../kernel/registry.ts';
@@ -14,6 +14,7 @@ import { documentationPage } from './page.ts';
 import { createPerform } from './perform.ts';
 import { UNCHANGED } from './polling.ts';
 import type { Admin } from './route.ts';
+import { familiesOf, serveFamilies } from './route-groups.ts';
 import { anoncredsRoutes } from './routes/anoncreds.ts';
 import { anoncredsRevocationRoutes } from './routes/anoncreds-revocation.ts';
 import { auditRoutes, walletAuditRoutes } from './routes/audit.ts';
@@ -119,11 +120,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   const authority = admin.authority();
   const operations = operationsOf(admin.kernel.registry, admin.plugins, { ...options, multitenant: authority.multitenant });
   const withWholeIds = wholeIds(operations);
-  const app = jsonServer(admin, {
-    maxBytes: options.maxBytes,
-    rewriteUrl: ({ method = '', url = '/' }) => withWholeIds(method, url),
-  });
-  options.door.keep(app.server);
+  const { first, others: families } = familiesOf(operations);
   const { perform, close: closeWaits } = createPerform(admin, { ...options, nameOf: options.door.nameOf });
   const callers = new WeakMap<FastifyRequest, Caller>();
   let document: string | undefined;
@@ -134,16 +131,14 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   });
   const { face } = options;
   const isOfFace = (url: string): boolean => face !== undefined && (url === face.prefix || url.startsWith(`${face.prefix}/`));
-  app.addHook('onRequest', async (request, reply) => {
+  const admitted = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { origin, 'access-control-request-headers': asked } = request.headers;
     if (!isOfFace(request.url))
       reply.headers(browsers.cors(origin, typeof asked === 'string' && /^[\w, -]{1,500}$/.test(asked) ? asked : undefined));
     browsers.admit(request.raw);
     if (request.method === 'OPTIONS') await reply.code(204).send();
-  });
-  app.options('/*', async (_request, reply) => reply.code(204).send());
-
-  for (const op of operations) {
+  };
+  const serve = (app: FastifyInstance, op: Operation): void => {
     app.route({
       // a route of both: fastify would make a second one of each GET
       method: op.method === 'GET' ? ['GET', 'HEAD'] : op.method,
@@ -175,7 +170,19 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
           .send(text);
       },
     });
-  }
+  };
+  const instanceOf = (some: readonly Operation[]): FastifyInstance => {
+    const rewriteUrl = ({ method = '', url = '/' }: { method?: string; url?: string }): string => withWholeIds(method, url);
+    const instance = jsonServer(admin, { maxBytes: options.maxBytes, rewriteUrl });
+    instance.addHook('onRequest', admitted);
+    instance.options('/*', async (_request, reply) => reply.code(204).send());
+    for (const op of some) serve(instance, op);
+    return instance;
+  };
+  const app = instanceOf(first);
+  // before others listen to the server's requests, which are those of all families
+  const closeFamilies = serveFamilies(app, new Set(families.keys()), (family) => instanceOf(families.get(family)!));
+  options.door.keep(app.server);
   app.get('/', async (_request, reply) => reply.redirect('/api/doc'));
   app.get('/api/doc', async (_request, reply) => reply.type('text/html; charset=utf-8').send(documentationPage(operations)));
   app.get('/api/docs/swagger.json', async (_request, reply) => {
@@ -196,7 +203,7 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
       events.close();
       attached?.close();
       closeWaits();
-      await closeServer(app);
+      await Promise.all([closeServer(app), closeFamilies()]);
     },
   };
 }

@@ -150,8 +150,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   'S1-09': { file: 'README.md', from: 'not for mobile devices', to: 'for mobile devices too' },
   'S1-10': {
     file: 'src/admin/server.ts',
-    from: '  for (const op of operations) {',
-    to: "  for (const op of operations.filter(({ method }) => method !== 'PUT')) {",
+    from: 'for (const op of some) serve(instance, op);',
+    to: "for (const op of some.filter(({ method }) => method !== 'PUT')) serve(instance, op);",
   },
   'S1-11': {
     file: 'src/workers/events.ts',
