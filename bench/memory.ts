@@ -7,8 +7,8 @@ import { memoryMiB, printTable } from './reference.ts';
 import { prepareGround, wholeFlow } from './whole-flow.ts';
 
 const IN_FLIGHT = 8;
-/** Threads that make keys end after 10 s without work, and an idle process gives its reserve back after 5. */
-const QUIET_MS = 15_000;
+/** Threads of the AnonCreds library end after 30 s without work, and an idle process gives its reserve back after 5. */
+const QUIET_MS = 45_000;
 const HELP = `./flexid bench memory [--full | --counts 30,100]
 
 Resident memory of an agent on SQLite: idle without a ledger, idle with ledger and DID, and of issuer and holder after 100 and 1,000 whole flows (connection,

@@ -43,7 +43,12 @@ export interface AnonCredsOptions {
   worker?: URL;
   /** How long calls that run may go on at `close`; default 25 s. */
   closeMs?: number;
+  /** After how long without a call a worker ends; default 30 s. */
+  idleMs?: number;
 }
+
+/** A worker holds 20 MiB and starts in a fifth of a second. */
+const IDLE_MS = 30_000;
 
 /** The engine over the official library, in worker threads. `close` ends the workers. */
 export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close(): Promise<void> } {
@@ -61,6 +66,7 @@ export function openAnonCreds(options: AnonCredsOptions): AnonCreds & { close():
     size: Math.max(1, options.workers ?? availableParallelism() - 1),
     maxQueue: options.maxQueue ?? 1000,
     maxPerTenant: options.maxPerTenant ?? 250,
+    idleMs: options.idleMs ?? IDLE_MS,
   });
   // keys take seconds to minutes of a core: they have threads of their own, of lower priority, which end when there is nothing to make
   const background = { maxQueue: 100, maxPerTenant: 4, idleMs: 10_000, background: true };
