@@ -35,8 +35,8 @@ export interface SqliteOptions {
 
 /** Commits change a few short rows in many tables: with larger pages most of what they write is what did not change. */
 const PAGE_BYTES = 4096;
-/** What SQLite itself keeps of the file: the system keeps the rest. */
-const CACHE_KIB = 16_384;
+/** What SQLite itself keeps of the file, a thousand pages: the system keeps the rest. It fills up within some hundred flows, and is memory of the process then. */
+const CACHE_KIB = 4096;
 /** The log goes into the file when it has this many pages: 16 MiB. */
 const LOG_PAGES = 4096;
 
