@@ -84,6 +84,24 @@ test("a path may be escaped or a whole URL; what names no family is the first in
   assert.match(await raw('/%ff/a'), /bad url|FST_ERR_BAD_URL/i);
 });
 
+test('a server of several addresses has the families on each', async () => {
+  const some = fastify({ forceCloseConnections: true });
+  const end = serveFamilies(some, new Set(['wallet']), () => {
+    const one = fastify();
+    one.get('/wallet', async () => 'wallet');
+    return one;
+  });
+  await some.listen({ host: 'localhost', port: 0 });
+  try {
+    for (const { address, port } of some.addresses() as AddressInfo[]) {
+      const host = address.includes(':') ? `[${address}]` : address;
+      assert.equal(await (await fetch(`http://${host}:${port}/wallet`)).text(), 'wallet', address);
+    }
+  } finally {
+    await Promise.all([some.close(), end()]);
+  }
+});
+
 test('from the close on no family has requests', async () => {
   await close();
   assert.equal(await get('/wallet/a'), 'the first has none');

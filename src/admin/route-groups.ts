@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { Operation } from './operations.ts';
 
@@ -34,7 +34,7 @@ export function familiesOf(operations: readonly Operation[]): {
 
 /**
  * Hands the requests of some families to instances of their own, each made when it is first asked for: to register all routes is a fifth of a start, and most
- * agents need those of a few families.
+ * agents need those of a few families. A hook has them before their bodies are read, on whatever address they come.
  * @param make an instance with the routes of a family
  * @returns what closes them; from then on all requests are those of the first instance, which refuses them
  */
@@ -45,8 +45,6 @@ export function serveFamilies(
 ): () => Promise<void> {
   const made = new Map<string, Promise<FastifyInstance>>();
   let closed = false;
-  const listeners = app.server.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[];
-  app.server.removeAllListeners('request');
 
   function instanceOf(family: string): Promise<FastifyInstance> {
     const known = made.get(family);
@@ -57,14 +55,12 @@ export function serveFamilies(
     return ready;
   }
 
-  app.server.on('request', (request, response) => {
-    const family = familyAsked(request);
-    if (closed || !families.has(family)) for (const listener of listeners) listener(request, response);
-    else
-      instanceOf(family).then(
-        ({ routing }) => routing(request, response),
-        (error) => response.destroy(error as Error),
-      );
+  app.addHook('onRequest', async (request, reply) => {
+    const family = familyAsked(request.raw);
+    if (closed || !families.has(family)) return;
+    const { routing } = await instanceOf(family);
+    reply.hijack();
+    routing(request.raw, reply.raw);
   });
   return async () => {
     closed = true;

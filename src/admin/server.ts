@@ -180,7 +180,6 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
     return instance;
   };
   const app = instanceOf(first);
-  // before others listen to the server's requests, which are those of all families
   const closeFamilies = serveFamilies(app, new Set(families.keys()), (family) => instanceOf(families.get(family)!));
   options.door.keep(app.server);
   app.get('/', async (_request, reply) => reply.redirect('/api/doc'));
