@@ -33,6 +33,22 @@ export function Connection({ id }: { id: string | undefined }): VNode {
   return h('a', { href: to('connections', ['one', id]) }, h(PeerName, { id, alias: data?.alias, label: data?.their_label }));
 }
 
+interface AttributesProps {
+  readonly of: readonly { name: string; value: unknown }[];
+  /** The definition, in whose order they are shown. */
+  readonly by?: string;
+  readonly most?: number;
+}
+
 /** A credential as its holder sees it. */
-export const Attributes = ({ of }: { of: readonly { name: string; value: unknown }[] }): VNode =>
-  h(Facts, { of: of.map(({ name, value }) => [h(Theirs, { text: name }), h(Theirs, { text: value })] as const) });
+export function Attributes({ of, by, most }: AttributesProps): VNode {
+  const { data } = useLoad(async () => (by === undefined ? undefined : await definition(by).catch(() => undefined)), [], [by]);
+  const place = (name: string): number => data?.attributes.indexOf(name) ?? 0;
+  const all = [...of].sort((one, other) => place(one.name) - place(other.name)).slice(0, most);
+  return h(Facts, { of: all.map(({ name, value }) => [h(Theirs, { text: name }), h(Theirs, { text: value })] as const) });
+}
+
+const LOOKS = 8;
+/** Cards of one definition look alike, and most others do not. */
+export const lookOf = (definition: string | undefined): string =>
+  definition === undefined ? '' : ` look-${[...definition].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 1_000_003, 7) % LOOKS}`;

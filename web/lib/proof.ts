@@ -1,3 +1,5 @@
+import { word } from './i18n.ts';
+
 /** Proof requests of AnonCreds as a form has them, and back; and what a presentation shows. */
 
 export interface Asked {
@@ -108,7 +110,7 @@ export function outcomes(request: Json, presentation: Json): Outcome[] {
     out.push({
       name: one.name,
       kind: proved ? 'proved' : 'missing',
-      value: `${one.p_type} ${one.p_value}`,
+      value: `${word('predicate', one.p_type)} ${one.p_value}`,
       definition: from(proved),
       anyone,
     });

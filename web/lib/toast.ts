@@ -1,4 +1,4 @@
-import { ApiError } from './api.ts';
+import { ApiError, onSession } from './api.ts';
 import { h, useEffect, useState, type VNode } from './h.ts';
 import { t } from './i18n.ts';
 
@@ -27,6 +27,11 @@ function put(text: string, bad: boolean): void {
   // a failure stays until it is closed: nobody has to read in time
   if (!bad) setTimeout(() => change(notes.filter((one) => one !== note)), GONE_MS);
 }
+
+/** A failure is of the page and the person that it came to. */
+const forget = (): void => change(notes.filter(({ bad }) => !bad));
+addEventListener('hashchange', forget);
+onSession(forget);
 
 export const tell = (text: string): void => put(text, false);
 

@@ -110,6 +110,9 @@ function App(): VNode {
   usePlace();
   const onLanguage = (): void => again((n) => n + 1);
   useEffect(() => onSession(() => set(currentSession())), []);
+  useEffect(() => {
+    if (!session.signed_in) document.title = t('wallet.title');
+  });
   const page = session.signed_in
     ? h(Shell, { session, onLanguage, key: currentLanguage() })
     : h(

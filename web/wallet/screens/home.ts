@@ -1,6 +1,6 @@
 import { type Answer, call, currentSession } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
-import { Attributes, DefinitionName } from '../../lib/held.ts';
+import { Attributes, DefinitionName, lookOf } from '../../lib/held.ts';
 import { t } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { type Place, to } from '../../lib/router.ts';
@@ -71,7 +71,7 @@ function Cards({ held, total, onMore }: Answer): VNode {
           ...held.map((one: Answer) =>
             h(
               'article',
-              { class: 'card', key: one.referent },
+              { class: `card${lookOf(one.cred_def_id)}`, key: one.referent },
               h(
                 'h3',
                 null,
@@ -82,9 +82,9 @@ function Cards({ held, total, onMore }: Answer): VNode {
                 ),
               ),
               h(Attributes, {
-                of: Object.entries(one.attrs ?? {})
-                  .slice(0, 4)
-                  .map(([name, value]) => ({ name, value })),
+                of: Object.entries(one.attrs ?? {}).map(([name, value]) => ({ name, value })),
+                by: one.cred_def_id,
+                most: 4,
               }),
             ),
           ),

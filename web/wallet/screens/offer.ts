@@ -1,6 +1,6 @@
 import { type Answer, call } from '../../lib/api.ts';
 import { Fragment, h, useEffect, useRef, type VNode } from '../../lib/h.ts';
-import { Attributes, Connection, DefinitionName, definitionOf } from '../../lib/held.ts';
+import { Attributes, Connection, DefinitionName, definitionOf, lookOf } from '../../lib/held.ts';
 import { t } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { go, to } from '../../lib/router.ts';
@@ -63,7 +63,7 @@ export function Offer({ id }: { id: string }): VNode {
         h('p', null, t('wallet.from'), ' ', h(Connection, { id: connection }), ' ', h(State, { state })),
         error ? h('p', { class: 'bad' }, h(Theirs, { text: error })) : null,
         h(Facts, { of: [[t('wallet.issuer'), h(IssuedBy, { id: definitionOf(found) })]] }),
-        h('div', { class: 'card' }, h(Attributes, { of: preview?.attributes ?? [] })),
+        h('div', { class: `card${lookOf(definitionOf(found))}` }, h(Attributes, { of: preview?.attributes ?? [] })),
         state === 'offer-received'
           ? h(
               Fragment,

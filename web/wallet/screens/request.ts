@@ -2,7 +2,7 @@ import { type Ask, answerOf, asksOf, smallestChoice, unshown } from '../../lib/a
 import { type Answer, call } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { Connection, DefinitionName } from '../../lib/held.ts';
-import { t } from '../../lib/i18n.ts';
+import { t, word } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { requestIn } from '../../lib/proof.ts';
 import { go, to } from '../../lib/router.ts';
@@ -108,7 +108,7 @@ function One({ ask: { names, bound, having, stated, referent }, chosen, said, on
   return h(
     'fieldset',
     null,
-    h('legend', null, name, bound ? ` ${bound.type} ${bound.value}` : ''),
+    h('legend', null, name, bound ? `: ${word('predicate', bound.type)} ${bound.value}` : ''),
     bound ? h('p', null, h('small', null, t('credentials.only-whether'))) : null,
     ...having.map((each) =>
       h(
