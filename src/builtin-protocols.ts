@@ -14,6 +14,7 @@ import { walletBackups } from './protocols/agency/wallet-backup.ts';
 import { basicMessage } from './protocols/basic-message.ts';
 import { agentConfigProtocol } from './protocols/configuration/agent-config.ts';
 import { decisions } from './protocols/configuration/decisions.ts';
+import { questions } from './protocols/configuration/questions.ts';
 import { connections } from './protocols/connecting/connections.ts';
 import { didExchange } from './protocols/connecting/did-exchange.ts';
 import { outOfBandProtocol } from './protocols/connecting/out-of-band.ts';
@@ -116,6 +117,7 @@ export const PROTOCOLS = [
   adminInvitations,
   adminConnections,
   agentConfigProtocol,
+  questions,
   decisions,
   walletDid,
   didKeys,

@@ -750,6 +750,28 @@ const ROWS: readonly Row[] = [
     tags: { thread: 't1', thread_id: 't1' },
   },
   {
+    category: 'question',
+    record: {
+      id: 'q1',
+      state: 'answered',
+      role: 'owner',
+      connection: 'c1',
+      value: {
+        thread_id: 't1',
+        decision_id: 'd1',
+        point: 'connection-request',
+        about: { their_label: 'Bob' },
+        approvals: 1,
+        action: 'reject',
+      },
+    },
+    view: {
+      ...{ state: 'answered', created_at: TIME, updated_at: TIME, question_id: 'q1', connection_id: 'c1', thread_id: 't1' },
+      ...{ decision_id: 'd1', point: 'connection-request', record: { their_label: 'Bob' }, approvals: 1, action: 'reject' },
+    },
+    tags: { thread: 't1', thread_id: 't1' },
+  },
+  {
     category: 'wallet_backup',
     record: { id: 'last', state: 'counted', value: { generation: 3 } },
     view: { generation: 3 },

@@ -23,6 +23,10 @@ export const WALLET_OPERATIONS: readonly string[] = [
   'post_present_proof_2_0_records_pres_ex_id_send_presentation',
   'post_present_proof_2_0_records_pres_ex_id_problem_report',
   'delete_present_proof_2_0_records_pres_ex_id',
+  'get_agent_config_questions',
+  'get_agent_config_questions_question_id',
+  'post_agent_config_questions_question_id_answer',
+  'delete_agent_config_questions_question_id',
 ];
 
 /** Settings of a person's wallet: nothing is answered without the person, and what happened is kept for them. */

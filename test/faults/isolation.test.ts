@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { ADMIN, createOwner } from '../../harness/owner.ts';
 import { openContainer } from '../../src/backup/container.ts';
 import { newWords, recoveryKeys } from '../../src/backup/recovery.ts';
+import { OWN_PREFIX } from '../../src/didcomm/message-types.ts';
 import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import { configOf, newCaller } from '../support/hub.ts';
 import { MULTITENANT, newTenant, type Tenant } from '../support/tenants.ts';
@@ -226,6 +227,7 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
     grant: more.grant,
     share: more.share,
     action: [action.id],
+    question: [action.question],
   };
 }
 
@@ -287,7 +289,9 @@ async function withOwner(tenant: Tenant) {
   owner.to = { verkey: made.my_verkey, url: agent.inbound };
   await owner.send(ADMIN('invitations', 'create'));
   const { action_id, thread_id } = await waitFor(tenant, '/owner-actions', (one) => one.state === 'done');
-  return { id: action_id as string, thread: thread_id as string };
+  await owner.send(`${OWN_PREFIX}agent-config/1.0/decision-request`, { decision_id: 'd1', point: 'connection-request' });
+  const question = await waitFor(tenant, '/agent-config/questions', (one) => one.state === 'asked');
+  return { id: action_id as string, thread: thread_id as string, question: question.question_id as string };
 }
 
 /** What an identifier's name stands for, by operation. */
@@ -321,6 +325,7 @@ function kindOf(name: string, path: string): keyof Ids | undefined {
   if (name === 'after') return 'event';
   if (name === 'handler_id') return 'handler';
   if (name === 'decision_id') return 'decision';
+  if (name === 'question_id') return 'question';
   if (name === 'approvers') return 'connection';
   if (name === 'device_id') return 'device';
   if (name === 'cloud_agent_id') return 'cloudAgent';
@@ -468,6 +473,7 @@ const BODIES: Record<string, (ids: Ids) => Body> = {
   }),
   'PUT /agent-config/policies/{name}': () => ({ value: { action: 'hold' } }),
   'POST /agent-config/decisions/{decision_id}': () => ({ action: 'hold' }),
+  'POST /agent-config/questions/{question_id}/answer': () => ({ action: 'reject' }),
   'PUT /connections/{conn_id}/grants': () => ({ grants: ['admin-schemas'] }),
   // the name of a device is the agency's, of whom it is asked
   'POST /agency/devices/{device_id}/remove': () => ({ device: 'another' }),

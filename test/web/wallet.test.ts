@@ -6,7 +6,9 @@ import { openContainer } from '../../src/backup/container.ts';
 import { newWords, recoveryKeys } from '../../src/backup/recovery.ts';
 import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
 import { checkNarrow, checkScreen, HOSTILE, launch, skipReason, type Visited, visitPages } from '../support/browser.ts';
+import { grant } from '../support/owner.ts';
 import { type Authenticator, addAuthenticator, forgetPasskeys } from '../support/passkeys.ts';
+import { until } from '../support/waiting.ts';
 
 /** The web wallet in a Chromium: what a person does, from signing up to the end of the wallet. */
 
@@ -281,6 +283,37 @@ test('a passkey that seals nothing has a passphrase; a link opens the wallet on 
   await button(thief, 'Back');
   await thief.page.getByRole('button', { name: 'Make a wallet' }).waitFor();
   for (const one of [bea, phone, thief]) await one.close();
+});
+
+test('the agent of an institution asks the person, who decides in the wallet', { skip }, async () => {
+  const cleo = await person();
+  await signUp(cleo, 'Cleo');
+  await answerInvitation(cleo, await invitedWith());
+  const mine = await until(
+    async () => (await issuer.get('/connections?state=active')).results.find((one: Body) => one.their_label === 'Cleo'),
+    'Cleo at the library',
+  );
+  await grant(issuer, mine.connection_id, ['agent-config']);
+  const { handler_id } = await issuer.post('/agent-config/handlers', {
+    match: { types: ['connection-request'] },
+    ...{ mode: 'consult', deliver: 'didcomm', approvers: [mine.connection_id], timeout_ms: 600_000 },
+  });
+  const guest = await person();
+  await signUp(guest, HOSTILE[0]!);
+  await answerInvitation(guest, (await issuer.post('/out-of-band/create-invitation', HANDSHAKE)).invitation_url);
+  await cleo.go('history');
+  await cleo.page.getByRole('link', { name: 'You are asked to decide: Request for a connection' }).click();
+  await cleo.page.getByText('Yes, go on').waitFor();
+  await checkScreen(cleo);
+  await button(cleo, 'Yes, go on');
+  await cleo.page.getByText('Your answer counts').waitFor();
+  await checkScreen(cleo);
+  await until(
+    async () => (await issuer.get('/connections?state=active')).results.some((one: Body) => one.their_label === HOSTILE[0]),
+    'the guest',
+  );
+  assert.equal((await issuer.call('DELETE', `/agent-config/handlers/${handler_id}`)).status, 200);
+  for (const one of [cleo, guest]) await one.close();
 });
 
 test('what issuers and verifiers write is text; an offer and a request are declined; a link leads in; a wallet is deleted', {

@@ -1,7 +1,7 @@
 import { type Answer, call } from '../lib/api.ts';
 import { h, type VNode } from '../lib/h.ts';
 import { Connection, DefinitionName, definitionOf } from '../lib/held.ts';
-import { t, time } from '../lib/i18n.ts';
+import { t, time, word } from '../lib/i18n.ts';
 import { useLoad } from '../lib/live.ts';
 import { requestIn } from '../lib/proof.ts';
 import { to } from '../lib/router.ts';
@@ -11,9 +11,13 @@ import { Theirs } from '../lib/theirs.ts';
 export interface Waits {
   readonly offers: readonly Answer[];
   readonly requests: readonly Answer[];
+  /** Of the agents of institutions. */
+  readonly questions: readonly Answer[];
 }
 
-export const WAITING_TOPICS = ['issue_credential_v2_0', 'present_proof_v2_0'];
+export const countOf = ({ offers, requests, questions }: Waits): number => offers.length + requests.length + questions.length;
+
+export const WAITING_TOPICS = ['issue_credential_v2_0', 'present_proof_v2_0', 'question'];
 const STATES = ['offer-received', 'credential-received'];
 const MOST = 50;
 /** So many are shown above another screen. */
@@ -21,14 +25,15 @@ const FEW = 3;
 
 export async function readWaiting(limit = MOST): Promise<Waits> {
   const newest = { descending: true, limit };
-  const [exchanges, requests] = await Promise.all([
+  const [exchanges, requests, questions] = await Promise.all([
     Promise.all(STATES.map((state) => call('get_issue_credential_2_0_records', { query: { role: 'holder', state, ...newest } }))),
     call('get_present_proof_2_0_records', { query: { role: 'prover', state: 'request-received', ...newest } }),
+    call('get_agent_config_questions', { query: { state: 'asked', ...newest } }),
   ]);
-  return { offers: exchanges.flatMap(({ results }) => results), requests: requests.results };
+  return { offers: exchanges.flatMap(({ results }) => results), requests: requests.results, questions: questions.results };
 }
 
-export function WaitingList({ offers, requests }: Waits): VNode {
+export function WaitingList({ offers, requests, questions }: Waits): VNode {
   const from = (record: Answer): (VNode | string)[] => [
     ' ',
     t('wallet.from'),
@@ -51,6 +56,10 @@ export function WaitingList({ offers, requests }: Waits): VNode {
       const name = h(Theirs, { text: requestIn(one)?.name });
       return h('li', { key: one.pres_ex_id }, h('a', { href }, t('wallet.request'), ' ', name), ...from(one));
     }),
+    ...questions.map((one) => {
+      const href = to('home', ['question', one.question_id]);
+      return h('li', { key: one.question_id }, h('a', { href }, t('wallet.question'), ' ', word('point', one.point)), ...from(one));
+    }),
   );
 }
 
@@ -60,11 +69,12 @@ export function Waiting({ seen }: { seen: string | undefined }): VNode | null {
   if (!data) return null;
   const offers = data.offers.filter((one) => one.cred_ex_record.cred_ex_id !== seen);
   const requests = data.requests.filter((one) => one.pres_ex_id !== seen);
-  if (offers.length + requests.length === 0) return null;
+  const questions = data.questions.filter((one) => one.question_id !== seen);
+  if (countOf({ offers, requests, questions }) === 0) return null;
   return h(
     'section',
     { class: 'card', 'aria-label': t('credentials.decide') },
     h('b', null, t('credentials.decide')),
-    h(WaitingList, { offers: offers.slice(0, FEW), requests: requests.slice(0, FEW) }),
+    h(WaitingList, { offers: offers.slice(0, FEW), requests: requests.slice(0, FEW), questions: questions.slice(0, FEW) }),
   );
 }

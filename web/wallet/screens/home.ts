@@ -7,9 +7,10 @@ import { type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
 import { Button, Empty, Heading, Shown } from '../../lib/ui.ts';
-import { readWaiting, WAITING_TOPICS, WaitingList } from '../waiting.ts';
+import { countOf, readWaiting, WAITING_TOPICS, WaitingList, type Waits } from '../waiting.ts';
 import { Card } from './card.ts';
 import { Offer } from './offer.ts';
+import { Question } from './question.ts';
 import { Request } from './request.ts';
 
 const TOPICS = [...WAITING_TOPICS, 'credential'];
@@ -24,6 +25,7 @@ export const home = screen({
     if (what === 'card' && id) return h(Card, { id });
     if (what === 'offer' && id) return h(Offer, { id });
     if (what === 'request' && id) return h(Request, { id });
+    if (what === 'question' && id) return h(Question, { id });
     return h(All, null);
   },
 });
@@ -49,12 +51,12 @@ function All(): VNode {
   );
 }
 
-function Waiting({ offers, requests }: Answer): VNode {
+function Waiting(waits: Waits): VNode {
   return h(
     'section',
     null,
     h('h2', null, t('credentials.decide')),
-    offers.length + requests.length === 0 ? h('p', null, t('home.nothing')) : h(WaitingList, { offers, requests }),
+    countOf(waits) === 0 ? h('p', null, t('home.nothing')) : h(WaitingList, waits),
   );
 }
 
