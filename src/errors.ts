@@ -95,7 +95,7 @@ export const errorRow = (code: ErrorCode): ErrorRow => TABLE[code];
 /** The one error class: a code of the table and, for our side only, what exactly was wrong. Never put a secret into `detail`. */
 export class AppError extends Error {
   readonly code: ErrorCode;
-  /** After how many seconds a caller that is told to wait may come again. */
+  /** The `Retry-After` of the answer, in s. */
   readonly retryAfter: number | undefined;
   constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown; retryAfter?: number }) {
     super(detail ?? TABLE[code].text, options);

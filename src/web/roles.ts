@@ -13,7 +13,7 @@ const NO_READS = new Set([
   'get_legacy_connections_conn_id_offer',
 ]);
 
-/** Beginnings of operationIds: what makes and ends a connection, and speaks over it. */
+/** Beginnings of operationIds: making and ending a connection, and messages over it. */
 const CONNECTING = [
   'post_out_of_band_',
   'delete_out_of_band_',

@@ -64,7 +64,7 @@ type Kept = Omit<Session, 'id' | 'idles'> & { readonly seen: number };
 
 const idOf = (cookie: string): string => createHash('sha256').update(cookie).digest('hex');
 
-/** The name under which all processes are told that a session has ended. */
+/** The name under which all processes learn that a session has ended. */
 export const endedName = (id: string): string => `web-session:${id}`;
 
 /** Sessions of browsers, as records of the base wallet, so that replicas share them. */
