@@ -376,7 +376,8 @@ test('a browser installs the wallet, opens it without a network, and keeps nothi
     const icon = await fetch(`${agency.agent.walletOrigin}${src}`);
     assert.equal(icon.headers.get('content-type'), type);
   }
-  await page.waitForFunction('navigator.serviceWorker.controller !== null');
+  // a function that the page polls would be evaluated, which its policy forbids
+  await until(() => page.evaluate<boolean>('navigator.serviceWorker.controller !== null'), 'the service worker');
   await signUp(ada, 'Ada Secret');
   await page.getByRole('heading', { name: 'Your wallet' }).waitFor();
   await answerInvitation(ada, await offered({ name: 'Ada', member: 'L-4711-secret', year: '2021' }));
