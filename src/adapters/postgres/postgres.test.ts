@@ -262,25 +262,37 @@ describe('PostgreSQL database', () => {
       behind(name, (client) =>
         client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()', [name]),
       );
-    let failed = 0;
-    const writers = Array.from({ length: 200 }, async (_, i) => {
-      await sleep(i);
-      const id = `lost-${String(i).padStart(4, '0')}`;
-      try {
-        await db.store.commit('a', { records: [connection(id)] });
-        return id;
-      } catch (error) {
-        assert.ok(failsWith('store-unavailable')(error), String(error));
-        failed += 1;
-        return undefined;
+    const acknowledged: string[] = [];
+    let [written, failed, isOver] = [0, 0, false];
+    const write = async () => {
+      while (!isOver) {
+        const id = `lost-${String(written++).padStart(6, '0')}`;
+        try {
+          await db.store.commit('a', { records: [connection(id)] });
+          acknowledged.push(id);
+        } catch (error) {
+          assert.ok(failsWith('store-unavailable')(error), String(error));
+          failed += 1;
+          await sleep(5);
+        }
       }
-    });
-    await sleep(50);
-    await cut();
-    await sleep(50);
-    await cut();
-    const acknowledged = (await Promise.all(writers)).filter((id) => id !== undefined);
-    assert.ok(acknowledged.length > 100, `${failed} failed`);
+    };
+    const writers = Promise.all(Array.from({ length: 8 }, write));
+    const more = async (count: number) => {
+      const all = acknowledged.length + count;
+      while (acknowledged.length < all) await sleep(5);
+    };
+    try {
+      // a cut may fall between two calls
+      for (let cuts = 0; cuts < 2 || failed === 0; cuts++) {
+        await Promise.race([more(20), writers]);
+        await cut();
+      }
+      await Promise.race([more(50), writers]);
+    } finally {
+      isOver = true;
+      await writers;
+    }
     const found = await db.store.load(
       'a',
       acknowledged.map((id) => ({ category: 'connection', id })),
