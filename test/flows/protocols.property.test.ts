@@ -203,6 +203,8 @@ const BODY: JsonObject = {
   status: 'OK',
   presentation_proposal: { attributes: [], predicates: [] },
   name: 'x',
+  decision_id: 'x',
+  point: 'x',
   request: { jsonrpc: '2.0', method: 'x', id: 1 },
   response: { jsonrpc: '2.0', result: 1, id: 1 },
   responder: 'x',

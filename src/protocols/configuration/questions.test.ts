@@ -8,18 +8,27 @@ const one = (state: string) => ({
 });
 const ASKED = { decision_id: 'd1', point: 'connection-request', deadline: '2030-01-02T03:04:05.000000Z', approvals: 2 };
 const { deadline, approvals, ...named } = ASKED;
+const waiting = (total: number) => ({ waiting: { rows: [], total } });
 
 table('questions', [
   {
     title: 'waits for the owner',
     message: 'decision-request',
     body: { ...ASKED, record: { their_label: 'Bob' }, handler_id: 'h1' },
+    pages: waiting(99),
     effects: {
       record: {
         ...{ role: 'owner', connection: 'c1', states: ['asked'] },
         patch: { thread_id: 'message-1', ...named, about: { their_label: 'Bob' }, deadline, approvals },
       },
     },
+  },
+  {
+    title: 'is one more than a connection may have waiting',
+    message: 'decision-request',
+    body: ASKED,
+    pages: waiting(100),
+    effects: { problem: { code: 'request-not-accepted', text: '100 questions of this connection wait already' } },
   },
   { title: 'without a name', message: 'decision-request', body: { point: 'connection-request' }, error: 'message-invalid' },
   { title: 'of a huge point', message: 'decision-request', body: { ...ASKED, point: 'x'.repeat(101) }, error: 'message-invalid' },

@@ -7,6 +7,8 @@ import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { type QuestionValue, question } from '../../records/question.ts';
 
+/** Questions of one connection that wait for the owner. */
+const MAX_WAITING = 100;
 const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 
 /**
@@ -29,7 +31,12 @@ export const questions = defineProtocol<QuestionValue>({
         approvals: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
       }),
       from: [NEW],
+      pages: (_message, connection) => ({
+        waiting: { category: question.category, query: { state: 'asked', connection: connection ?? '', limit: 1 } },
+      }),
       step(ctx, { thid, body }): Effects {
+        if (ctx.pages.waiting!.total >= MAX_WAITING)
+          return { problem: { code: 'request-not-accepted', text: `${MAX_WAITING} questions of this connection wait already` } };
         const { decision_id, point, record: about, deadline, approvals } = body as Partial<QuestionValue> & { record?: JsonObject };
         return {
           record: {
