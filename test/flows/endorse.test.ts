@@ -96,6 +96,7 @@ test('by hand: roles, a DID, a schema that is refused, sent again and written, o
   assert.equal(written.state, 'transaction_acked');
   assert.equal((await publicDid(author)).did, did, 'what the transaction was for is finished');
   await inState(endorser, asked.transaction_id, 'transaction_acked');
+  await endorser.event('endorse_transaction', ({ state }) => state === 'transaction_acked', 'the end of the transaction');
   assert.deepEqual(
     endorser.hooks.list.filter(({ topic }) => topic === 'endorse_transaction').map(({ payload }) => payload.state),
     ['request_received', 'transaction_endorsed', 'transaction_acked'],
