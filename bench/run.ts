@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openRun } from '../harness/processes.ts';
 
 const NAMES = ['envelope', 'messages', 'issue', 'verify', 'forward', 'start', 'ledger'];
 /** What takes minutes runs where it is named. */
@@ -36,11 +37,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     return help ? 0 : 2;
   }
   mkdirSync(RESULTS, { recursive: true });
+  const programs = openRun();
+  // agents may have been started in another process group than the one that a terminal interrupts
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void programs.stop().then(() => process.exit(130)));
   let failed = false;
   for (const name of names.length > 0 ? names : NAMES) {
     process.stdout.write(`\n== ${name}\n`);
     const { run } = (await import(`./${name}.ts`)) as { run: (args: readonly string[]) => Promise<unknown> };
-    const rows = await run(args);
+    const rows = await programs.within(() => run(args));
     const about = { name, when: new Date().toISOString(), node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
     writeFileSync(join(RESULTS, `${name}.json`), `${JSON.stringify({ ...about, rows }, null, 2)}\n`);
     const { failures = [] } = rows as { failures?: readonly string[] };
