@@ -5,7 +5,7 @@ import { pack } from '../../src/didcomm/envelope-v1.ts';
 import { newKeyPair } from '../../src/didcomm/keys.ts';
 import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
-import { type Body, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
+import { type Body, commitsAtRest, createWorld, HANDSHAKE, type TestAgent, until } from '../support/agents.ts';
 import {
   connectStranger,
   type Link,
@@ -37,11 +37,11 @@ const DEEP = '['.repeat(1000) + ']'.repeat(1000);
 
 /** Runs it and asserts that it left nothing in the database; the names of the counters that grew. */
 async function leavesNothing(run: () => Promise<void>): Promise<string[]> {
-  await settled();
+  const commits = await commitsAtRest(alice);
   const before = await counters();
   await run();
+  assert.equal(await commitsAtRest(alice), commits, 'something was stored');
   const after = await counters();
-  assert.equal(after.commits, before.commits, 'something was stored');
   return Object.keys(after).filter((name) => (after[name] ?? 0) > (before[name] ?? 0));
 }
 
@@ -50,13 +50,7 @@ async function settled(): Promise<void> {
   const ping = message('trust_ping/1.0/ping', { response_requested: true });
   await link.send(ping);
   await mallory.inbox.first((mail) => mail.message['~thread']?.thid === ping['@id'], 'an answer to a ping');
-  let last = -1;
-  await until(async () => {
-    const { commits } = await counters();
-    const same = commits === last;
-    last = commits!;
-    return same;
-  }, 'the agent to rest');
+  await commitsAtRest(alice);
 }
 
 const offer = (members: object = {}): Body =>

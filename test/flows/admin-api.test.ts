@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { WebSocket } from 'ws';
-import { type Body, connect, createWorld, HANDSHAKE, type TestAgent, until, waiting } from '../support/agents.ts';
+import { type Body, commitsAtRest, connect, createWorld, HANDSHAKE, type TestAgent, until, waiting } from '../support/agents.ts';
 
 const world = createWorld();
 let alice: TestAgent;
@@ -56,11 +56,11 @@ for (const [what, body, status] of [
   ['that is a text', '"text"', 422],
 ] as const) {
   test(`a body ${what} is answered ${status}, and nothing is stored`, async () => {
-    const before = (await alice.get('/status')).conductor.commits;
+    const before = await commitsAtRest(alice);
     const answer = await alice.call('POST', INVITE, body);
     assert.equal(answer.status, status, answer.text);
     assert.ok(answer.text.startsWith(`${status}: `), answer.text);
-    assert.equal((await alice.get('/status')).conductor.commits, before);
+    assert.equal(await commitsAtRest(alice), before);
   });
 }
 

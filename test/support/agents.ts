@@ -66,6 +66,14 @@ export interface TestAgent {
   close(): Promise<void>;
 }
 
+/** The number of commits once no job is open: whatever was under way has been settled, so that a later commit comes of something later. */
+export const commitsAtRest = (agent: TestAgent): Promise<number> =>
+  until(async () => {
+    const { text } = await agent.call('GET', '/metrics');
+    const open = [...text.matchAll(/^flexid_jobs_open\{.*\} (\d+)$/gm)];
+    return open.length > 0 && open.every(([, jobs]) => jobs === '0') && Number(/^flexid_commits_total (\d+)$/m.exec(text)![1]);
+  }, 'the agent to rest');
+
 export interface Spec {
   readonly flags?: readonly string[];
   /** Path of an existing database, or the URL of one of PostgreSQL. */
