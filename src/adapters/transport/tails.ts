@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { base58 } from '@scure/base';
 import { AppError } from '../../errors.ts';
@@ -63,6 +63,42 @@ const faultOf = (bytes: Uint8Array, hash: string, size: number): string | undefi
   return hashOf(bytes) === hash ? undefined : 'a file of another hash';
 };
 
+/** A file is read in pieces of so many bytes: many are checked at once, and one may have 8 MiB. */
+const PIECE = 65_536;
+/** Of so many files is known that they are whole. */
+const MAX_KNOWN = 10_000;
+
+/** Whether files are those of their hash. A file that has not changed since it was read is not read again. */
+function checkedFiles() {
+  const whole = new Map<string, string>();
+  return async (path: string, hash: string, size: number): Promise<'whole' | 'damaged' | 'missing'> => {
+    const handle = await open(path, 'r').catch(() => undefined);
+    if (!handle) return 'missing';
+    try {
+      const { ino, size: bytes, mtimeNs, ctimeNs } = await handle.stat({ bigint: true });
+      const version = `${ino} ${bytes} ${mtimeNs} ${ctimeNs}`;
+      if (whole.get(path) === version) return 'whole';
+      if (bytes !== BigInt(size)) return 'damaged';
+      const piece = Buffer.alloc(Math.min(PIECE, size));
+      const digest = createHash('sha256');
+      for (let at = 0; at < size; ) {
+        const { bytesRead } = await handle.read(piece, 0, piece.length, at);
+        if (bytesRead === 0) return 'damaged';
+        digest.update(piece.subarray(0, bytesRead));
+        at += bytesRead;
+      }
+      if (base58.encode(digest.digest()) !== hash) return 'damaged';
+      if (whole.size >= MAX_KNOWN) whole.clear();
+      whole.set(path, version);
+      return 'whole';
+    } catch {
+      return 'missing';
+    } finally {
+      await handle.close();
+    }
+  };
+}
+
 /** Fetches one file, along redirects within its host. @throws AppError `tails-unavailable`, `egress-refused` */
 const fetched = async ({ web }: TailsOptions, tenant: string, from: string, hash: string, size: number): Promise<Uint8Array> => {
   let url = from;
@@ -90,12 +126,13 @@ export function createTails(options: TailsOptions): Tails {
   /** Fetches under way, by hash: whoever asks meanwhile waits for the same. */
   const fetching = new Map<string, Promise<Uint8Array>>();
 
-  /** The file where it is there and whole; one that is neither is removed. */
-  const present = async (path: string, hash: string, size: number): Promise<Uint8Array | undefined> => {
-    const bytes = await readFile(path).catch(() => undefined);
-    if (bytes === undefined || faultOf(bytes, hash, size) === undefined) return bytes;
-    await rm(path, { force: true });
-    return undefined;
+  const stateOf = checkedFiles();
+
+  /** Whether the file is there and whole; one that is damaged is removed. */
+  const isPresent = async (path: string, hash: string, size: number): Promise<boolean> => {
+    const state = await stateOf(path, hash, size);
+    if (state === 'damaged') await rm(path, { force: true });
+    return state === 'whole';
   };
 
   const written = async (path: string, bytes: Uint8Array): Promise<void> => {
@@ -137,9 +174,8 @@ export function createTails(options: TailsOptions): Tails {
     const { hash, location, size } = checked(reference);
     const path = join(folder, hash);
     const name = blobName(hash);
-    const local = await present(path, hash, size);
-    if (local) {
-      if (!(await blobs.stat(tenant, name))) await blobs.put(tenant, name, local);
+    if (await isPresent(path, hash, size)) {
+      if (!(await blobs.stat(tenant, name))) await blobs.put(tenant, name, await readFile(path));
       return path;
     }
     const kept = await blobs.read(tenant, name);
