@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createWriteStream, readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -66,18 +67,49 @@ export function openRun(): Run {
   };
 }
 
-/** Ports that were given: who got one may not listen on it yet, and the system may choose it again. */
-const given = new Set<number>();
+/**
+ * Ports are given from blocks below those that systems choose by themselves: nobody else gets one between the moment that it is given and the start of whoever
+ * listens there. A process listens on the first port of its block, so that no two have the same.
+ */
+const BLOCKS = { from: 12_000, to: 32_000, size: 100 };
 
-/** A port that nobody listens on now, and that was given to nobody before. */
-export async function freePort(): Promise<number> {
+/** Listens on a port. @returns undefined where somebody does already */
+async function listenerAt(port: number): Promise<Server | undefined> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (given.has(port)) return freePort();
-  given.add(port);
-  return port;
+  return await new Promise((resolve) => {
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+async function openBlock(): Promise<() => number> {
+  const count = (BLOCKS.to - BLOCKS.from) / BLOCKS.size;
+  const begin = randomInt(count);
+  for (let i = 0; i < count; i++) {
+    const first = BLOCKS.from + ((begin + i) % count) * BLOCKS.size;
+    const mark = await listenerAt(first);
+    if (!mark) continue;
+    mark.unref();
+    let given = 0;
+    return () => first + 1 + (given++ % (BLOCKS.size - 1));
+  }
+  throw new Error(`no block of ports between ${BLOCKS.from} and ${BLOCKS.to} is free`);
+}
+
+let block: Promise<() => number> | undefined;
+
+/** A port that nobody listens on now; of this process, one that was given longest ago. */
+export async function freePort(): Promise<number> {
+  block ??= openBlock();
+  const next = await block;
+  for (let i = 1; i < BLOCKS.size; i++) {
+    const port = next();
+    const server = await listenerAt(port);
+    if (!server) continue;
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    return port;
+  }
+  throw new Error('no port of this process is free');
 }
 
 /**

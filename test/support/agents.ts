@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../harness/processes.ts';
 import { type Agent, startAgent } from '../../src/app.ts';
 import { readConfig } from '../../src/config/read-config.ts';
 import type { Log } from '../../src/ports/log.ts';
@@ -101,20 +102,6 @@ export interface World {
   /** Something to be undone at the end, the last one first. */
   defer(undo: () => unknown): void;
   close(): Promise<void>;
-}
-
-/** Ports that were given: who got one may not listen on it yet, and the system may choose it again. */
-const given = new Set<number>();
-
-/** A port that nobody listens on now, and that was given to nobody before. */
-export async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (given.has(port)) return freePort();
-  given.add(port);
-  return port;
 }
 
 export async function startReceiver(): Promise<Receiver> {
@@ -331,4 +318,4 @@ export async function anchor(
   return { did, schemaId: made.schema_id, credDefId: definition.credential_definition_id };
 }
 
-export { until, waiting };
+export { freePort, until, waiting };
