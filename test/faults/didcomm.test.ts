@@ -215,7 +215,9 @@ test('a message that comes again, as it was or sealed anew, alone or twenty at o
   const asked = offer();
   await Promise.all(Array.from({ length: 20 }, () => link.send(asked)));
   assert.equal((await recordOf(asked['@id'])).length, 1);
-  assert.deepEqual(alice.states('issue_credential_v2_0', (await recordOf(asked['@id']))[0].cred_ex_record.cred_ex_id), ['offer-received']);
+  assert.deepEqual(await alice.states('issue_credential_v2_0', (await recordOf(asked['@id']))[0].cred_ex_record.cred_ex_id), [
+    'offer-received',
+  ]);
 });
 
 test('a repeated message gets the same answer again', async () => {
@@ -424,7 +426,7 @@ test('a did-exchange response counts only when the invitation key signed the DID
   const complete = await moved.inbox.first((mail) => mail.message['@type'].endsWith('/complete'), 'the complete');
   assert.equal(complete.message['~thread'].thid, request['@id']);
   await alice.event('connections', (one) => one.connection_id === connection_id && one.state === 'active', 'the active connection');
-  assert.deepEqual(alice.states('connections', connection_id), ['invitation', 'request', 'response', 'active']);
+  assert.deepEqual(await alice.states('connections', connection_id), ['invitation', 'request', 'response', 'active']);
 });
 
 test('a message as large as the port takes is read', async () => {

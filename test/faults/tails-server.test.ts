@@ -101,7 +101,7 @@ test('[P5] nothing is on the ledger while the tails server is down for minutes; 
   }
   assert.equal(await boxes(), before, 'nothing of a registry is on the ledger');
   assert.equal((await faber.call('GET', `/anoncreds/revocation/active-registry/${encodeURIComponent(credDefId)}`)).status, 404);
-  assert.deepEqual(faber.states(ISSUE, sent.cred_ex_id).at(-1), 'request-received');
+  assert.deepEqual((await faber.states(ISSUE, sent.cred_ex_id)).at(-1), 'request-received');
 
   tails.up = true;
   ahead += 20 * MINUTE;

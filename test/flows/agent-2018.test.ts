@@ -29,8 +29,8 @@ test('offer, request, response and acknowledgement make the same connection reco
   const active = (id: string) => (one: Body) => one.connection_id === id && one.state === 'active';
   await bob.event('connections', active(got.connection_id), 'the connection');
   await faber.event('connections', active(made.connection_id), 'the connection');
-  assert.deepEqual(faber.states('connections', made.connection_id), ['invitation', 'request', 'response', 'active']);
-  assert.deepEqual(bob.states('connections', got.connection_id), ['invitation', 'request', 'response', 'active']);
+  assert.deepEqual(await faber.states('connections', made.connection_id), ['invitation', 'request', 'response', 'active']);
+  assert.deepEqual(await bob.states('connections', got.connection_id), ['invitation', 'request', 'response', 'active']);
   const ours = await faber.get(`/connections/${made.connection_id}`);
   const theirs = await bob.get(`/connections/${got.connection_id}`);
   assert.equal(ours.my_did, theirs.their_did);
@@ -55,7 +55,12 @@ test('a credential is issued and stored by the commands and webhooks of issue-cr
   // the issuer's nonce, since nothing else of the exchange is known to both
   assert.match(thread_id, /^[0-9]+$/);
   assert.equal((await faber.get(`/issue-credential-2.0/records/${sent.cred_ex_id}`)).cred_ex_record.thread_id, thread_id);
-  assert.deepEqual(bob.states('issue_credential_v2_0', cred_ex_id), ['offer-received', 'request-sent', 'credential-received', 'done']);
+  assert.deepEqual(await bob.states('issue_credential_v2_0', cred_ex_id), [
+    'offer-received',
+    'request-sent',
+    'credential-received',
+    'done',
+  ]);
   const { results } = await bob.get('/credentials');
   assert.deepEqual(results[0].attrs, { name: 'Alice', age: '25' });
 });

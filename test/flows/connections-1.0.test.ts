@@ -53,8 +53,8 @@ test('an invitation of its own, accepted by hand on both sides', async () => {
   assert.equal((await alice.post(`/connections/${made.connection_id}/accept-request`)).state, 'response');
   await alice.event('connections', (one) => mine(one) && one.state === 'active', 'the connection');
   await bob.event('connections', (one) => one.connection_id === got.connection_id && one.state === 'active', 'the connection');
-  assert.deepEqual(alice.states('connections', made.connection_id), ['invitation', 'request', 'response', 'active']);
-  assert.deepEqual(bob.states('connections', got.connection_id), ['invitation', 'request', 'response', 'active']);
+  assert.deepEqual(await alice.states('connections', made.connection_id), ['invitation', 'request', 'response', 'active']);
+  assert.deepEqual(await bob.states('connections', got.connection_id), ['invitation', 'request', 'response', 'active']);
   await bob.post(`/connections/${got.connection_id}/send-message`, { content: 'as in 2019' });
   await alice.event('basicmessages', (one) => one.connection_id === made.connection_id && one.content === 'as in 2019', 'the message');
 });

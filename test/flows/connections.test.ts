@@ -47,8 +47,8 @@ test('a single-use invitation, accepted by hand on both sides: every state is to
     alice.event('connections', activeBy(made.invi_msg_id), 'an active connection'),
     bob.event('connections', activeBy(made.invi_msg_id), 'an active connection'),
   ]);
-  assert.deepEqual(alice.states('connections', asked.connection_id), ['invitation', 'request', 'response', 'active']);
-  assert.deepEqual(bob.states('connections', got.connection_id), ['invitation', 'request', 'response', 'active']);
+  assert.deepEqual(await alice.states('connections', asked.connection_id), ['invitation', 'request', 'response', 'active']);
+  assert.deepEqual(await bob.states('connections', got.connection_id), ['invitation', 'request', 'response', 'active']);
   const ours = await alice.get(`/connections/${asked.connection_id}`);
   const theirs = await bob.get(`/connections/${got.connection_id}`);
   assert.equal(ours.their_did, theirs.my_did);

@@ -65,9 +65,9 @@ test('issuing by hand: the record holds messages and objects under their names o
   assert.deepEqual([offered.state, offered.role, offered.initiator, offered.auto_issue], ['offer_sent', 'issuer', 'self', false]);
   assert.equal(offered.credential_offer_dict['offers~attach'][0]['@id'], 'libindy-cred-offer-0');
   const ids = await issue(offered);
-  assert.deepEqual(faber.states(ISSUE, ids.issuer), ['offer_sent', 'request_received', 'credential_issued', 'credential_acked']);
+  assert.deepEqual(await faber.states(ISSUE, ids.issuer), ['offer_sent', 'request_received', 'credential_issued', 'credential_acked']);
   await bob.event(ISSUE, (one) => one.credential_exchange_id === ids.holder && one.state === 'credential_acked', 'the end');
-  assert.deepEqual(bob.states(ISSUE, ids.holder), ['offer_received', 'request_sent', 'credential_received', 'credential_acked']);
+  assert.deepEqual(await bob.states(ISSUE, ids.holder), ['offer_received', 'request_sent', 'credential_received', 'credential_acked']);
 
   const record = await bob.get(`/issue-credential/records/${ids.holder}`);
   assert.deepEqual([record.credential_definition_id, record.schema_id], [anchored.credDefId, anchored.schemaId]);
@@ -135,8 +135,8 @@ test('proving by hand: the fitting credentials are listed, what is chosen is sho
   assert.ok(verified.presentation.requested_proof.revealed_attrs.shown.raw);
   const acked = await bob.event(PROVE, inState('presentation_acked', asked.thread_id), 'the ack');
   assert.equal(acked.verified, 'true');
-  assert.deepEqual(faber.states(PROVE, asked.presentation_exchange_id), ['request_sent', 'presentation_received', 'verified']);
-  assert.deepEqual(bob.states(PROVE, id), ['request_received', 'presentation_sent', 'presentation_acked']);
+  assert.deepEqual(await faber.states(PROVE, asked.presentation_exchange_id), ['request_sent', 'presentation_received', 'verified']);
+  assert.deepEqual(await bob.states(PROVE, id), ['request_received', 'presentation_sent', 'presentation_acked']);
 });
 
 test('proving from a proposal: what is asked follows from the preview, and another value than the proposed one ends the exchange', async () => {

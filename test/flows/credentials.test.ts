@@ -77,9 +77,9 @@ for (const format of ['anoncreds', 'indy']) {
     const offered = await faber.post('/issue-credential-2.0/send-offer', offerBody(format, `Manual ${format}`, { comment: 'an offer' }));
     assert.deepEqual([offered.state, offered.role, offered.initiator], ['offer-sent', 'issuer', 'self']);
     const ids = await issue(format, offered);
-    assert.deepEqual(faber.states(ISSUE, ids.issuer), ['offer-sent', 'request-received', 'credential-issued', 'done']);
+    assert.deepEqual(await faber.states(ISSUE, ids.issuer), ['offer-sent', 'request-received', 'credential-issued', 'done']);
     await bob.event(ISSUE, (one) => one.cred_ex_id === ids.holder && one.state === 'done', 'the end');
-    assert.deepEqual(bob.states(ISSUE, ids.holder), ['offer-received', 'request-sent', 'credential-received', 'done']);
+    assert.deepEqual(await bob.states(ISSUE, ids.holder), ['offer-received', 'request-sent', 'credential-received', 'done']);
 
     const detail = await bob.get(`/issue-credential-2.0/records/${ids.holder}`);
     const kept = detail[format];
@@ -111,8 +111,14 @@ test('issuing from the holder’s proposal: the offer is bound to it and to its 
   assert.deepEqual([offered.state, offered.thread_id, offered.cred_ex_id], ['offer-sent', proposed.thread_id, got.cred_ex_id]);
   const ids = await issue('anoncreds', offered);
   assert.equal(ids.holder, proposed.cred_ex_id, 'one record, from the proposal to the end');
-  assert.deepEqual(bob.states(ISSUE, ids.holder).slice(0, 2), ['proposal-sent', 'offer-received']);
-  assert.deepEqual(faber.states(ISSUE, ids.issuer), ['proposal-received', 'offer-sent', 'request-received', 'credential-issued', 'done']);
+  assert.deepEqual((await bob.states(ISSUE, ids.holder)).slice(0, 2), ['proposal-sent', 'offer-received']);
+  assert.deepEqual(await faber.states(ISSUE, ids.issuer), [
+    'proposal-received',
+    'offer-sent',
+    'request-received',
+    'credential-issued',
+    'done',
+  ]);
 });
 
 test('an offer that cannot be made is an error of the call and leaves no record', async () => {
@@ -158,7 +164,7 @@ test('auto_remove takes the record away when it is done, after its last webhooks
   assert.equal(stored.cred_ex_record.state, 'done', 'the call that ends it still answers with the record');
   await faber.event(ISSUE, inState('deleted', offered.thread_id), 'the deletion');
   await bob.event(ISSUE, inState('deleted', offered.thread_id), 'the deletion');
-  assert.deepEqual(faber.states(ISSUE, offered.cred_ex_id).slice(-2), ['done', 'deleted']);
+  assert.deepEqual((await faber.states(ISSUE, offered.cred_ex_id)).slice(-2), ['done', 'deleted']);
   assert.equal((await faber.call('GET', `/issue-credential-2.0/records/${offered.cred_ex_id}`)).status, 404);
   assert.equal((await bob.call('GET', `/issue-credential-2.0/records/${got.cred_ex_id}`)).status, 404);
   assert.equal((await bob.get('/credential/my-own-id')).attrs.name, 'Removed');
@@ -212,8 +218,8 @@ for (const format of ['anoncreds', 'indy']) {
     );
     const done = await bob.event(PROVE, inState('done', asked.thread_id), 'the ack');
     assert.equal(done.verified, 'true');
-    assert.deepEqual(acme.states(PROVE, asked.pres_ex_id), ['request-sent', 'presentation-received', 'done']);
-    assert.deepEqual(bob.states(PROVE, got.pres_ex_id), ['request-received', 'presentation-sent', 'done']);
+    assert.deepEqual(await acme.states(PROVE, asked.pres_ex_id), ['request-sent', 'presentation-received', 'done']);
+    assert.deepEqual(await bob.states(PROVE, got.pres_ex_id), ['request-received', 'presentation-sent', 'done']);
   });
 }
 
@@ -230,7 +236,7 @@ test('proving from the prover’s own proposal, on one record and one thread', a
   const done = await acme.event(PROVE, inState('done', proposed.thread_id), 'the end');
   assert.deepEqual([done.pres_ex_id, done.verified], [got.pres_ex_id, 'true']);
   await bob.event(PROVE, (one) => one.pres_ex_id === proposed.pres_ex_id && one.state === 'done', 'the end');
-  assert.deepEqual(bob.states(PROVE, proposed.pres_ex_id), ['proposal-sent', 'request-received', 'presentation-sent', 'done']);
+  assert.deepEqual(await bob.states(PROVE, proposed.pres_ex_id), ['proposal-sent', 'request-received', 'presentation-sent', 'done']);
 });
 
 test('a choice of credentials that does not work is an error of the call, and the controller may choose again', async () => {
@@ -287,7 +293,7 @@ test('an offer attached to an invitation reaches the holder once the connection 
   assert.ok(issued.connection_id, 'the record belongs to the connection now');
   await bob.post(`/issue-credential-2.0/records/${got.cred_ex_id}/store`, {});
   await faber.event(ISSUE, (one) => one.cred_ex_id === made.cred_ex_id && one.state === 'done', 'the ack');
-  assert.deepEqual(faber.states(ISSUE, made.cred_ex_id), ['offer-sent', 'request-received', 'credential-issued', 'done']);
+  assert.deepEqual(await faber.states(ISSUE, made.cred_ex_id), ['offer-sent', 'request-received', 'credential-issued', 'done']);
 });
 
 test('a proof request attached to an invitation is answered on the new connection', async () => {

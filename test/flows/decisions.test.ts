@@ -286,7 +286,7 @@ test('[S2-27] defaults without a handler: known exchanges go on to a verified pr
   const agree = (one: Owner): Promise<Body> => one.ask('decision', { decision_id, action: 'continue' });
   assert.equal((await agree(ann)).state, 'asked');
   assert.equal((await agree(ann)).state, 'asked', 'the same one again is no second');
-  assert.ok(!issuer.states('present_proof_v2_0', id).includes('presentation-received'), 'nothing is presented');
+  assert.ok(!(await issuer.states('present_proof_v2_0', id)).includes('presentation-received'), 'nothing is presented');
   assert.equal((await agree(bob)).state, 'accepted');
   await verified(id);
   assert.deepEqual(

@@ -27,7 +27,7 @@ test('version 1: a peer is asked, and the call waits for what it discloses', asy
     ['disclose-received', ids.inviter, 'https://didcomm.org/trust_ping/*'],
   );
   assert.deepEqual(got.disclose.protocols, [{ pid: PING, roles: ['sender', 'receiver'] }]);
-  assert.deepEqual(alice.states('discover_feature', got.discovery_exchange_id), []);
+  assert.deepEqual(await alice.states('discover_feature', got.discovery_exchange_id), []);
   const notified = await alice.event('discover_feature', (one) => one.state === 'disclose-received', 'the disclosure');
   assert.equal(notified.discovery_exchange_id, got.discovery_exchange_id);
   const again = await alice.get(`/discover-features/query?connection_id=${ids.inviter}`);

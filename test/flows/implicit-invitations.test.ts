@@ -48,7 +48,7 @@ for (const [how, query] of [
       (one) => one.request_id === asked.request_id && one.state === 'active',
       'the other side',
     );
-    assert.deepEqual(alice.states('connections', theirs.connection_id), ['request', 'response', 'active']);
+    assert.deepEqual(await alice.states('connections', theirs.connection_id), ['request', 'response', 'active']);
     if (query.includes('my_label')) assert.deepEqual([theirs.their_label, asked.alias], ['Robert', 'al']);
     if (query.includes('use_public_did')) assert.equal(theirs.their_did, dids.bob);
     await bob.post(`/connections/${id}/send-message`, { content: `hello ${how}` });

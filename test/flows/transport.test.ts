@@ -60,7 +60,7 @@ test('a receiver that is down loses nothing: every event arrives, once per id, i
     'every event',
     25_000,
   );
-  for (const id of made) assert.deepEqual(alice.states('connections', id), ['invitation', 'request', 'response', 'active']);
+  for (const id of made) assert.deepEqual(await alice.states('connections', id), ['invitation', 'request', 'response', 'active']);
   assert.equal(new Set(alice.hooks.list.map((hook) => hook.id)).size, alice.hooks.list.length, 'no event came twice');
   assert.equal(alice.hooks.list.length, all.length);
   const { secret } = await alice.post('/webhooks/secret');

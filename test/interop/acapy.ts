@@ -165,7 +165,7 @@ export async function startAcapy(
         throw new Error(`${(error as Error).message}\n${peer.stderr()}`);
       }
     },
-    states: (topic, id) =>
+    states: async (topic, id) =>
       receiver.hooks.list
         .filter((hook) => hook.topic === topic && Object.values(hook.payload).includes(id))
         .map((hook) => hook.payload.state as string),

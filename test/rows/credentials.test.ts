@@ -102,7 +102,7 @@ test('[S2-115] [S2-116] [S2-118] we offer and issue; the peer requests and holds
     [`${EXACT}credential_offer`, `${EXACT}credential`],
   );
   assert.deepEqual(Object.keys(got.offer).sort(), ['cred_def_id', 'key_correctness_proof', 'nonce', 'schema_id']);
-  assert.deepEqual(faber.states(ISSUE, exchange), ['offer-sent', 'request-received', 'credential-issued', 'done']);
+  assert.deepEqual(await faber.states(ISSUE, exchange), ['offer-sent', 'request-received', 'credential-issued', 'done']);
 });
 
 /** The peer issues a credential to our agent; the agent's exchange, once it is stored. */
@@ -124,7 +124,7 @@ test('[S2-115] [S2-117] [S2-118] [D-17] the peer offers and issues; we request, 
   const peer = await startPeer();
   const { id, link } = await peerOffers(holder, peer);
   const { request, exchange } = await issuedTo(holder, peer, link);
-  assert.deepEqual(holder.states(ISSUE, exchange), ['offer-received', 'request-sent', 'credential-received', 'done']);
+  assert.deepEqual(await holder.states(ISSUE, exchange), ['offer-received', 'request-sent', 'credential-received', 'done']);
   const [base] = mails(peer, 'credential_request') as [Json];
   assert.equal(base.type, `${EXACT}credential_request`);
   // by name everything that leaves us: cred_request_metadata would let the issuer follow its credential
@@ -150,7 +150,7 @@ test('[S2-118] [S2-119] [S2-121] the peer asks for a proof; we prove from what w
   assert.equal(proof.requested_proof.revealed_attrs.name.raw, 'Carol');
   assert.equal(mails(peer, 'proof').at(-1)!.type, `${EXACT}proof`);
   const { pres_ex_id } = await next(PROVE, (one) => one.state === 'done');
-  assert.deepEqual(holder.states(PROVE, pres_ex_id), ['request-received', 'presentation-sent', 'done']);
+  assert.deepEqual(await holder.states(PROVE, pres_ex_id), ['request-received', 'presentation-sent', 'done']);
 });
 
 /** A peer that holds a credential of our agent. */
@@ -171,7 +171,7 @@ test('[S2-119] [S2-120] we ask for a proof with a nonce of 80 random bits; the p
   const [exchange] = await Promise.all([asked(faber, id, adult(credDefId)), prove(peer, link, wallet, objects)]);
   const done = await ended(faber, PROVE, exchange);
   assert.equal(done.verified, 'true');
-  assert.deepEqual(faber.states(PROVE, exchange), ['request-sent', 'presentation-received', 'done']);
+  assert.deepEqual(await faber.states(PROVE, exchange), ['request-sent', 'presentation-received', 'done']);
   assert.equal(mails(peer, 'proof_request').at(-1)!.type, `${EXACT}proof_request`);
 
   const nonces: bigint[] = [];
@@ -353,8 +353,8 @@ test('[D-15] a controller of the modern protocols runs unchanged over such a con
     assert.equal((await ended(faber, PROVE, requested)).verified, 'true');
     await ended(holder, PROVE, request);
     return [
-      [faber.states(ISSUE, offered), holder.states(ISSUE, got)],
-      [faber.states(PROVE, requested), holder.states(PROVE, request)],
+      [await faber.states(ISSUE, offered), await holder.states(ISSUE, got)],
+      [await faber.states(PROVE, requested), await holder.states(PROVE, request)],
     ];
   };
   const modern = await connect(faber, holder);
@@ -367,7 +367,7 @@ test('[D-15] a controller of the modern protocols runs unchanged over such a con
     [faber, made],
     [holder, received],
   ] as const)
-    assert.deepEqual(one.states('connections', id), ['invitation', 'request', 'response', 'active']);
+    assert.deepEqual(await one.states('connections', id), ['invitation', 'request', 'response', 'active']);
   assert.deepEqual(await controller(made, received), await controller(modern.inviter, modern.invitee));
 });
 

@@ -60,8 +60,8 @@ export interface TestAgent {
   post(path: string, body?: unknown): Promise<Body>;
   /** The payload of the first webhook that matches. */
   event(topic: string, matches: (payload: Body) => boolean, what: string, ms?: number): Promise<Body>;
-  /** The states that webhooks told of one record, in their order. */
-  states(topic: string, id: string): string[];
+  /** The states of one record that webhooks had, in their order, once all that were ordered have come. */
+  states(topic: string, id: string): Promise<string[]>;
   /** Leaves the receiver open. */
   stop(): Promise<void>;
   close(): Promise<void>;
@@ -74,6 +74,13 @@ export const commitsAtRest = (agent: TestAgent): Promise<number> =>
     const open = [...text.matchAll(/^flexid_jobs_open\{.*\} (\d+)$/gm)];
     return open.length > 0 && open.every(([, jobs]) => jobs === '0') && Number(/^flexid_commits_total (\d+)$/m.exec(text)![1]);
   }, 'the agent to rest');
+
+/** Waits until every webhook that was ordered has come: of a change that was made before, none is missing. */
+export const webhooksAtRest = (agent: TestAgent): Promise<true> =>
+  until(
+    async () => (await agent.call('GET', '/metrics')).text.split('\n').includes('flexid_jobs_open{kind="event"} 0') || undefined,
+    'the last webhook',
+  );
 
 export interface Spec {
   readonly flags?: readonly string[];
@@ -236,10 +243,12 @@ export function createWorld({ held: isHeld = false }: { held?: boolean } = {}): 
       post: (path, body) => expect('POST', path, body ?? {}),
       event: async (topic, matches, what, ms) =>
         (await receiver.hooks.first((hook) => hook.topic === topic && matches(hook.payload), `${what} at ${name}`, ms)).payload,
-      states: (topic, id) =>
-        receiver.hooks.list
+      async states(topic, id) {
+        await webhooksAtRest(one);
+        return receiver.hooks.list
           .filter((hook) => hook.topic === topic && hook.payload[ID_FIELDS[topic]!] === id)
-          .map((hook) => hook.payload.state as string),
+          .map((hook) => hook.payload.state as string);
+      },
       async stop() {
         if (closed) return;
         closed = true;
