@@ -3,6 +3,7 @@ import { OWN_PREFIX } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { Effects, NextCommand } from '../kernel/effects.ts';
 import { checkedAs, jsonOf } from '../kernel/json.ts';
+import { mostOfConnection } from '../kernel/most-of-connection.ts';
 import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import Type from '../kernel/type.ts';
 import type { JsonObject } from '../ports/json.ts';
@@ -34,6 +35,11 @@ const Capabilities = Type.Array(Capability, { minItems: 1, maxItems: 100 });
 type Capabilities = Static<typeof Capabilities>;
 /** Requests of one connection that wait for the owner. */
 const MAX_WAITING = 100;
+const waiting = mostOfConnection(
+  MAX_WAITING,
+  { category: hubGrant.category, role: 'owner', state: 'request-received' },
+  `${MAX_WAITING} requests of this connection wait already`,
+);
 const Reason = Type.Object({ reason: Line(1000) });
 
 /**
@@ -49,15 +55,10 @@ export const hubGrants = defineProtocol<HubGrantValue>({
     request: {
       schema: Type.Object(Wanted),
       from: [NEW],
-      pages: (_message, connection) => ({
-        waiting: {
-          category: hubGrant.category,
-          query: { role: 'owner', state: 'request-received', connection: connection ?? '', limit: 1 },
-        },
-      }),
+      pages: waiting.pages,
       step(ctx, message): Effects {
-        if (ctx.pages.waiting!.total >= MAX_WAITING)
-          return { problem: { code: 'request-not-accepted', text: `${MAX_WAITING} requests of this connection wait already` } };
+        const full = waiting.full(ctx);
+        if (full) return full;
         return {
           record: {
             role: 'owner',

@@ -9,7 +9,7 @@ const one = (role: string, state: string, value: object = {}, id = 's1') => ({
 });
 const kept = one('trustee', 'kept', { share: SHARE }, 'k1');
 const FULL = { code: 'request-not-accepted', text: 'This connection has as many shares or requests here as it may' };
-const room = (total: number) => ({ those: { rows: [], total } });
+const room = (total: number) => ({ waiting: { rows: [], total } });
 const invited = { ...CONNECTION, state: 'invitation' };
 
 table('recovery-share', [

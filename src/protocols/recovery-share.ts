@@ -2,7 +2,8 @@ import { OWN_PREFIX } from '../didcomm/message-types.ts';
 import { AppError } from '../errors.ts';
 import type { Effects } from '../kernel/effects.ts';
 import { composeMessage } from '../kernel/message.ts';
-import { command, defineProtocol, NEW, type Pages, type StepContext } from '../kernel/protocol.ts';
+import { mostOfConnection } from '../kernel/most-of-connection.ts';
+import { command, defineProtocol, NEW, type StepContext } from '../kernel/protocol.ts';
 import Type from '../kernel/type.ts';
 import { type RecoveryShareValue, recoveryShare } from '../records/recovery-share.ts';
 
@@ -13,14 +14,14 @@ const Explain = Type.Optional(Type.String({ maxLength: 500 }));
 /** Shares that a trustee keeps for one connection, and requests of one that wait for its owner. */
 const MAX_OF_ONE = 16;
 
-/** The records of a connection in a role and a state. */
-const those =
-  (role: string, state: string) =>
-  (_message: unknown, connection: string | undefined): Pages => ({
-    those: { category: recoveryShare.category, query: { role, state, connection: connection ?? '', limit: 1 } },
-  });
-const isFull = ({ pages }: StepContext): boolean => pages.those!.total >= MAX_OF_ONE;
-const FULL: Effects = { problem: { code: 'request-not-accepted', text: 'This connection has as many shares or requests here as it may' } };
+const most = (role: string, state: string) =>
+  mostOfConnection(
+    MAX_OF_ONE,
+    { category: recoveryShare.category, role, state },
+    'This connection has as many shares or requests here as it may',
+  );
+const kept = most('trustee', 'kept');
+const requested = most('guardian', 'requested');
 
 /**
  * Shares of a recovery secret at trustees, encrypted to the connection as every message. A share goes back only by a command of the trustee's owner: the request comes
@@ -35,9 +36,10 @@ export const recoveryShares = defineProtocol<RecoveryShareValue>({
     store: {
       schema: Type.Object({ share: Share, label: Label }),
       from: [NEW],
-      pages: those('trustee', 'kept'),
+      pages: kept.pages,
       step(ctx, { thid, body: { share, label } }): Effects {
-        if (isFull(ctx)) return FULL;
+        const full = kept.full(ctx);
+        if (full) return full;
         const value = { thread_id: thid, share: share as string, label: label as string | undefined };
         return {
           record: { role: 'trustee', connection: ctx.connection!.id, states: ['kept'], patch: value },
@@ -54,9 +56,10 @@ export const recoveryShares = defineProtocol<RecoveryShareValue>({
     'release-request': {
       schema: Type.Object({ label: Label }),
       from: [NEW],
-      pages: those('guardian', 'requested'),
+      pages: requested.pages,
       step(ctx, { thid, body: { label } }): Effects {
-        if (isFull(ctx)) return FULL;
+        const full = requested.full(ctx);
+        if (full) return full;
         const patch = { thread_id: thid, label: label as string | undefined };
         return { record: { role: 'guardian', connection: ctx.connection!.id, states: ['requested'], patch } };
       },
@@ -117,10 +120,10 @@ export const recoveryShares = defineProtocol<RecoveryShareValue>({
       role: 'guardian',
       load: ({ body }) => ({ kept: { category: recoveryShare.category, id: body.kept } }),
       step(ctx, { body: { kept: id } }): Effects {
-        const kept = recoveryShare.of(ctx.loaded.kept);
-        if (kept?.role !== 'trustee') throw new AppError('not-found', `No share ${id} is kept here`);
+        const share = recoveryShare.of(ctx.loaded.kept);
+        if (share?.role !== 'trustee') throw new AppError('not-found', `No share ${id} is kept here`);
         const { thread_id: thid } = ctx.record!.value;
-        const body = { share: kept.value.share! };
+        const body = { share: share.value.share! };
         return {
           record: { states: ['released'], patch: { released: id } },
           send: [{ message: composeMessage(recoveryShares, { type: 'release', id: ctx.newId(), thid, body }) }],

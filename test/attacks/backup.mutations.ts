@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: lines of the product stand here as text
 
+import type { Breakable } from '../mutations.ts';
 import type { Row } from '../rows/rows.ts';
 
 const CONTAINER = 'src/backup/container.ts';
@@ -8,10 +9,11 @@ const CARRIED = 'src/adapters/store/carried.ts';
 const PLACES = 'src/admin/backup-places.ts';
 const ROUTE = 'src/admin/routes/wallet-backup.ts';
 const SHARES = 'edge/shares.ts';
+const TRUSTEE = 'src/protocols/recovery-share.ts';
 const AT_AGENCY = 'src/protocols/agency/backup-steps.ts';
 
 /** The defences around backups, and how each is taken out. */
-export const MUTATIONS: readonly Row[] = [
+export const MUTATIONS: readonly (Row & Pick<Breakable, 'tests'>)[] = [
   {
     id: 'BK-1',
     text: 'a line has the one form of its bytes',
@@ -176,5 +178,57 @@ export const MUTATIONS: readonly Row[] = [
     id: 'BK-29',
     text: 'one that had a place leaves the last one to others',
     mutation: { file: PLACES, from: '(resting.get(tenant) ?? 0) > now()', to: 'resting.size < 0' },
+  },
+  {
+    id: 'BK-30',
+    text: 'a trustee keeps a bounded number of shares for one connection',
+    mutation: { file: TRUSTEE, from: 'const full = kept.full(ctx);', to: 'const full = undefined;' },
+    tests: [['src/protocols/recovery-share.test.ts', 'message store: beyond what one peer may have kept']],
+  },
+  {
+    id: 'BK-31',
+    text: 'one connection has a bounded number of requests for shares that wait',
+    mutation: { file: TRUSTEE, from: 'const full = requested.full(ctx);', to: 'const full = undefined;' },
+    tests: [['src/protocols/recovery-share.test.ts', 'message release-request: that is asked for again and again']],
+  },
+  {
+    id: 'BK-32',
+    text: 'an agency has no mail for the older of two copies of a wallet',
+    mutation: {
+      file: 'src/protocols/agency/agency.ts',
+      from: 'step: (ctx, message) => outdated(ctx, message) ?? {},',
+      to: 'step: () => ({}),',
+    },
+    tests: [['src/protocols/agency/agency.test.ts', 'message still-current: has none for an older copy']],
+  },
+  {
+    id: 'BK-33',
+    text: 'a copy of a wallet that says nothing hears that a newer one is in use',
+    mutation: {
+      file: 'src/mediation/pickup-socket.ts',
+      from: "if (device?.state === 'provisioned' && typeof generation === 'number') await",
+      to: "if (device?.state === 'provisioned' && generation === undefined) await",
+    },
+    tests: [['test/flows/agency.test.ts', 'a wallet whose newer copy begins somewhere else hears of it though it says nothing']],
+  },
+  {
+    id: 'BK-34',
+    text: 'a key of a restored wallet that its mediator refuses holds no other one',
+    mutation: {
+      file: 'src/mediation/keylist.ts',
+      from: "if (isAwaited || typeof all === 'string') return all;",
+      to: 'if (isAwaited || all !== undefined) return all;',
+    },
+    tests: [['test/faults/keylist.test.ts', 'a key that is refused holds no other one']],
+  },
+  {
+    id: 'BK-35',
+    text: 'a key that a mediator has refused is not asked for again',
+    mutation: {
+      file: 'src/mediation/keylist.ts',
+      from: '(value.confirmed === true || value.refused !== undefined)',
+      to: 'value.confirmed === true',
+    },
+    tests: [['test/faults/keylist.test.ts', 'a key that is refused holds no other one']],
   },
 ];

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: lines of the product stand here as text
 
+import type { Breakable } from '../mutations.ts';
 import type { Row } from '../rows/rows.ts';
 
 const DECIDING = 'src/protocols/configuration/deciding.ts';
@@ -7,7 +8,7 @@ const RULES = 'src/protocols/configuration/rules.ts';
 const DECISIONS = 'src/kernel/decisions.ts';
 
 /** How each defence that the tests beside this are about is taken out. */
-export const MUTATIONS: readonly Row[] = [
+export const MUTATIONS: readonly (Row & Pick<Breakable, 'tests'>)[] = [
   {
     id: 'DEC-1',
     text: 'approvers alone decide',
@@ -79,5 +80,11 @@ export const MUTATIONS: readonly Row[] = [
     id: 'DEC-12',
     text: 'the peers of one invitation have a bounded number of open decisions',
     mutation: { file: 'src/kernel/consulting.ts', from: 'invitation !== undefined && reaches(', to: 'false && reaches(' },
+  },
+  {
+    id: 'DEC-13',
+    text: 'one connection has a bounded number of questions that wait',
+    mutation: { file: 'src/protocols/configuration/questions.ts', from: 'const full = waiting.full(ctx);', to: 'const full = undefined;' },
+    tests: [['src/protocols/configuration/questions.test.ts', 'message decision-request: is one more than a connection may have waiting']],
   },
 ];

@@ -1,9 +1,10 @@
+import type { Breakable } from '../mutations.ts';
 import type { Row } from '../rows/rows.ts';
 
 const CHAIN = 'src/adapters/zcap/chain.ts';
 const ZCAP = 'src/adapters/zcap/zcap.ts';
 
-export const MUTATIONS: readonly Row[] = [
+export const MUTATIONS: readonly (Row & Pick<Breakable, 'tests'>)[] = [
   {
     id: 'A40',
     text: 'a signature that is valid for days is refused, so that a request cannot be repeated for days',
@@ -102,5 +103,11 @@ export const MUTATIONS: readonly Row[] = [
     id: 'A40-14',
     text: 'a signature has one spelling',
     mutation: { file: CHAIN, from: '{85}[AQgw]==', to: '{86}==' },
+  },
+  {
+    id: 'A40-16',
+    text: 'a connection has a bounded number of requests for grants that wait',
+    mutation: { file: 'src/protocols/hub-grant.ts', from: 'const full = waiting.full(ctx);', to: 'const full = undefined;' },
+    tests: [['src/protocols/hub-grant.test.ts', 'message request: is one more than a connection may have waiting']],
   },
 ];

@@ -1,6 +1,7 @@
 import { OWN_PREFIX } from '../../didcomm/message-types.ts';
 import type { Effects } from '../../kernel/effects.ts';
 import { composeMessage, problemText } from '../../kernel/message.ts';
+import { mostOfConnection } from '../../kernel/most-of-connection.ts';
 import { command, defineProtocol, NEW } from '../../kernel/protocol.ts';
 import { AnyObject } from '../../kernel/schema.ts';
 import Type from '../../kernel/type.ts';
@@ -9,6 +10,11 @@ import { type QuestionValue, question } from '../../records/question.ts';
 
 /** Questions of one connection that wait for the owner. */
 const MAX_WAITING = 100;
+const waiting = mostOfConnection(
+  MAX_WAITING,
+  { category: question.category, state: 'asked' },
+  `${MAX_WAITING} questions of this connection wait already`,
+);
 const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 
 /**
@@ -31,12 +37,10 @@ export const questions = defineProtocol<QuestionValue>({
         approvals: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
       }),
       from: [NEW],
-      pages: (_message, connection) => ({
-        waiting: { category: question.category, query: { state: 'asked', connection: connection ?? '', limit: 1 } },
-      }),
+      pages: waiting.pages,
       step(ctx, { thid, body }): Effects {
-        if (ctx.pages.waiting!.total >= MAX_WAITING)
-          return { problem: { code: 'request-not-accepted', text: `${MAX_WAITING} questions of this connection wait already` } };
+        const full = waiting.full(ctx);
+        if (full) return full;
         const { decision_id, point, record: about, deadline, approvals } = body as Partial<QuestionValue> & { record?: JsonObject };
         return {
           record: {
