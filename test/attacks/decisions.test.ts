@@ -58,8 +58,7 @@ test('[DEC-2] an answer after the deadline is refused, whether the deadline has 
   withHandler({ timeout_ms: 100, on_timeout: 'hold' }, async () => {
     const { db } = agent.agent.kernel;
     const thread = await askProof();
-    const decision_id = await asked(thread);
-    await until(async () => (await decisionsOf(thread))[0]!.state === 'held', 'the deadline');
+    const { decision_id } = await until(async () => (await decisionsOf(thread)).find(({ state }) => state === 'held'), 'the deadline');
     // as if the deadline's own command had not run yet
     const [[row]] = (await db.store.load('base', [{ category: 'decision', id: decision_id }])) as [[Body]];
     const { version: expect, connection, value } = row;
