@@ -42,6 +42,7 @@ test('messages are kept where that is on, by connection and direction; they are 
   assert.equal((await bob.call('PUT', '/settings', { extra_settings: { 'store-messages': true } })).status, 200);
   await bob.post(`/connections/${ids.invitee}/send-message`, { content: 'kept now' });
   assert.equal((await bob.get('/basicmessages')).results[0].content, 'kept now');
+  await alice.event('basicmessages', ({ content }) => content === 'kept now', 'the message');
 });
 
 test('a test event goes to the webhooks, and tries are shown with their status and no body', async () => {
