@@ -66,7 +66,11 @@ function lanesOf(tenants: readonly string[]) {
 
 const common = { owner: 'me', kinds: [KIND], perLane: 1, leaseMs: 10_000, slow: { most: 4, each: 4 }, log: LOG };
 
-test('the end of a lane is no reason to look for others where all that was due was claimed', async () => {
+/** How long a lane that has ended waits for a claim: less than a runner waits for a look. */
+const SETTLE_MS = 100;
+
+test('the end of a lane is no reason to look for others where all that was due was claimed', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const { jobs, settler, asked, settled } = lanesOf(['a', 'b']);
   const ran: string[] = [];
   const runner = startRunner({
@@ -79,6 +83,8 @@ test('the end of a lane is no reason to look for others where all that was due w
       return { state: 'done' };
     },
   });
+  while (!settler.isWaiting || ran.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  t.mock.timers.tick(SETTLE_MS);
   await settled;
   // whatever the ends and the settle have woken would run now
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -112,7 +118,8 @@ test('a lane beyond the share of its tenant is claimed as soon as another one en
   assert.deepEqual(ran, ['job-0', 'job-1', 'job-2']);
 });
 
-test('a lane that has ended is settled with the next claim, in one round trip', async () => {
+test('a lane that has ended is settled with the next claim, in one round trip', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const { jobs, settler, asked, commit, settled } = lanesOf(['a']);
   const ran: string[] = [];
   const runner = startRunner({
