@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { CALL_MS } from '../../../test/support/waiting.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import { type AnonCredsOptions, openAnonCreds } from './anoncreds.ts';
 import { type Pool, workerPool } from './worker-pool.ts';
@@ -70,9 +71,9 @@ suite('worker pool', () => {
   test('an idle worker ends where that is asked for, and the next job has a new one', async () => {
     const pool = workerPool({ worker: obedient, env: {}, size: 1, maxQueue: 10, maxPerTenant: 5, idleMs: 1 });
     try {
-      const first = await pool.run('a', 'thread', {}, 5000);
+      const first = await pool.run('a', 'thread', {}, CALL_MS);
       await new Promise((resolve) => setTimeout(resolve, 50));
-      assert.notEqual(await pool.run('a', 'thread', {}, 5000), first);
+      assert.notEqual(await pool.run('a', 'thread', {}, CALL_MS), first);
     } finally {
       await pool.close();
     }
@@ -81,7 +82,7 @@ suite('worker pool', () => {
   test('a worker that hangs is replaced; its job fails and may be tried again, the others go on', () =>
     withPool(async (pool) => {
       const hanging = pool.run('a', 'hang', {}, 100);
-      const next = pool.run('b', 'echo', { n: 1 }, 5000);
+      const next = pool.run('b', 'echo', { n: 1 }, CALL_MS);
       await assert.rejects(hanging, code('anoncreds-busy', /too long/));
       assert.equal(new AppError('anoncreds-busy').row.retry, true);
       assert.deepEqual(await next, { n: 1 });
@@ -89,14 +90,14 @@ suite('worker pool', () => {
 
   test('a worker that dies or throws is replaced', () =>
     withPool(async (pool) => {
-      for (const operation of ['die', 'throw', 'die']) await assert.rejects(pool.run('a', operation, {}, 5000), code('anoncreds-busy'));
-      assert.deepEqual(await pool.run('a', 'echo', { n: 2 }, 5000), { n: 2 });
+      for (const operation of ['die', 'throw', 'die']) await assert.rejects(pool.run('a', operation, {}, CALL_MS), code('anoncreds-busy'));
+      assert.deepEqual(await pool.run('a', 'echo', { n: 2 }, CALL_MS), { n: 2 });
     }));
 
   test('tenants take turns', () =>
     withPool(async (pool) => {
       const order: string[] = [];
-      const job = (tenant: string, n: number) => pool.run(tenant, 'echo', {}, 5000).then(() => order.push(`${tenant}${n}`));
+      const job = (tenant: string, n: number) => pool.run(tenant, 'echo', {}, CALL_MS).then(() => order.push(`${tenant}${n}`));
       await Promise.all([job('a', 1), job('a', 2), job('a', 3), job('b', 1), job('b', 2), job('c', 1)]);
       assert.deepEqual(order, ['a1', 'b1', 'c1', 'a2', 'b2', 'a3']);
     }));
@@ -104,13 +105,13 @@ suite('worker pool', () => {
   test('the queue is bounded, in all and by tenant', () =>
     withPool(
       async (pool) => {
-        const jobs = [pool.run('a', 'wait', { ms: 300 }, 5000)];
+        const jobs = [pool.run('a', 'wait', { ms: 300 }, CALL_MS)];
         await assert.rejects(
-          Promise.all(Array.from({ length: 4 }, () => pool.run('a', 'echo', {}, 5000))),
+          Promise.all(Array.from({ length: 4 }, () => pool.run('a', 'echo', {}, CALL_MS))),
           code('anoncreds-busy', /waiting/),
         );
-        jobs.push(pool.run('b', 'echo', {}, 5000));
-        await assert.rejects(pool.run('c', 'echo', {}, 5000), code('anoncreds-busy', /waiting/));
+        jobs.push(pool.run('b', 'echo', {}, CALL_MS));
+        await assert.rejects(pool.run('c', 'echo', {}, CALL_MS), code('anoncreds-busy', /waiting/));
         await Promise.all(jobs);
       },
       { maxQueue: 4, maxPerTenant: 3 },
@@ -119,7 +120,7 @@ suite('worker pool', () => {
   test('no more workers than allowed, none before the first job', () =>
     withPool(
       async (pool) => {
-        const threads = await Promise.all(Array.from({ length: 5 }, () => pool.run('a', 'thread', {}, 5000)));
+        const threads = await Promise.all(Array.from({ length: 5 }, () => pool.run('a', 'thread', {}, CALL_MS)));
         assert.ok(new Set(threads).size <= 2);
       },
       { size: 2 },
@@ -128,20 +129,20 @@ suite('worker pool', () => {
   test('a library that does not load turns the engine off, with the reason', () =>
     withPool(
       async (pool) => {
-        await assert.rejects(pool.run('a', 'echo', {}, 5000), code('anoncreds-off'));
+        await assert.rejects(pool.run('a', 'echo', {}, CALL_MS), code('anoncreds-off'));
         assert.equal(pool.off(), 'wrong architecture');
       },
       { worker: unready },
     ));
 
   test('a worker that never starts is not started for ever', () =>
-    withPool(async (pool) => assert.rejects(pool.run('a', 'echo', {}, 5000), code('anoncreds-off')), { worker: broken }));
+    withPool(async (pool) => assert.rejects(pool.run('a', 'echo', {}, CALL_MS), code('anoncreds-off')), { worker: broken }));
 
   test("the library's words lose long numbers and long quotations", () =>
     withPool(async (pool) => {
       const words = `wrong value ${'7'.repeat(80)} in "${'secret '.repeat(20)}" of {name: Some("Al\\"ice")}`;
       await assert.rejects(
-        pool.run('a', 'fail', { words }, 5000),
+        pool.run('a', 'fail', { words }, CALL_MS),
         code('anoncreds-failed', /^wrong value … in "…" of \{name: Some\(…\)\}$/),
       );
     }));
@@ -149,7 +150,7 @@ suite('worker pool', () => {
   test('closing fails what runs and what waits, and ends no thread within its call', async () => {
     const pool = workerPool({ worker: obedient, env: {}, size: 1, maxQueue: 10, maxPerTenant: 10 });
     const state = new Int32Array(new SharedArrayBuffer(8));
-    const jobs = [pool.run('a', 'block', { state: state.buffer }, 9000), pool.run('a', 'echo', {}, 9000)].map((job) =>
+    const jobs = [pool.run('a', 'block', { state: state.buffer }, CALL_MS), pool.run('a', 'echo', {}, CALL_MS)].map((job) =>
       assert.rejects(job, code('anoncreds-busy', /closed/)),
     );
     while (Atomics.load(state, 0) === 0) await new Promise((done) => setTimeout(done, 5));
