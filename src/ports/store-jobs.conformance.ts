@@ -82,6 +82,15 @@ function counterTests({ db, one, claim }: StoreKit): void {
   });
 }
 
+/** Does what must be done before a time: once more, with more time, where the machine took longer. */
+async function inTime<T>(ms: number, run: (at: number) => Promise<T>): Promise<{ at: number; value: T }> {
+  for (let more = ms; ; more *= 3) {
+    const at = Date.now() + more;
+    const value = await run(at);
+    if (Date.now() < at - more / 4) return { at, value };
+  }
+}
+
 /** What is due and what will be: a claim of no lanes. */
 const look = (db: Database, kinds: readonly JobKind[] = JOB_KINDS): Promise<Claims> =>
   db.jobs.settleAndClaim([], { owner: 'look', lanes: 0, perLane: 1, leaseMs: 1000, kinds });
@@ -151,12 +160,14 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
     });
 
     it('waits for a job that is not due, with all that is behind it', async () => {
-      const lane = `event:${randomUUID()}`;
-      const at = Date.now() + 400;
-      const jobs = [job(lane, { kind: 'event', notBefore: at }), job(lane, { kind: 'event' })];
-      await db.store.commit(A, { jobs });
-      assert.deepEqual(await claimOf(lane), []);
-      const { next } = await look(db);
+      const { at, value } = await inTime(400, async (notBefore) => {
+        const lane = `event:${randomUUID()}`;
+        const jobs = [job(lane, { kind: 'event', notBefore }), job(lane, { kind: 'event' })];
+        await db.store.commit(A, { jobs });
+        return { lane, jobs, early: await claimOf(lane), next: (await look(db)).next };
+      });
+      const { lane, jobs, early, next } = value;
+      assert.deepEqual(early, []);
       assert.ok(next !== undefined && next <= at + 5 && next > at - 2000, `due in ${(next ?? 0) - Date.now()} ms`);
       await sleep(at - Date.now() + 30);
       const [found] = await claimOf(lane);
@@ -280,13 +291,16 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
     });
 
     it('blocks a lane while its first job waits to be tried again', async () => {
-      const lane = `deliver:${randomUUID()}`;
-      const jobs = [job(lane), job(lane)];
-      await db.store.commit(A, { jobs });
-      const mine = await claim(lane, 60_000, 1);
-      const at = Date.now() + 300;
-      await db.jobs.settle([{ lane, lease: mine!.lease, retry: [{ id: jobs[0]!.id, at, error: 'refused' }] }]);
-      assert.deepEqual(await claimOf(lane), []);
+      const { at, value } = await inTime(300, async (at) => {
+        const lane = `deliver:${randomUUID()}`;
+        const jobs = [job(lane), job(lane)];
+        await db.store.commit(A, { jobs });
+        const mine = await claim(lane, 60_000, 1);
+        await db.jobs.settle([{ lane, lease: mine!.lease, retry: [{ id: jobs[0]!.id, at, error: 'refused' }] }]);
+        return { lane, jobs, early: await claimOf(lane) };
+      });
+      const { lane, jobs, early } = value;
+      assert.deepEqual(early, []);
       await sleep(at - Date.now() + 30);
       const [again] = await claimOf(lane);
       assert.deepEqual(
@@ -378,7 +392,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       await db.store.commit(tenant, { jobs });
       await opened().spoilJob(jobs[1]!.id);
       const got: string[] = [];
-      for (let i = 0; i < 50 && got.length < 2; i++) {
+      for (let i = 0; i < 5000 && got.length < 2; i++) {
         for (const found of await claimOf(lane)) {
           got.push(...ids([found]));
           await db.jobs.settle([{ lane, lease: found.lease, done: ids([found]) }]);

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject } from './json.ts';
-import type { ClaimedLane, Database, JobWrite, RecordWrite, StoredRecord } from './store.ts';
+import type { ChangeNotification, ClaimedLane, Database, JobWrite, RecordWrite, StoredRecord } from './store.ts';
 
 /** A database under test, and what a test needs to do behind its back. */
 export interface OpenedStore {
@@ -81,3 +83,26 @@ export function storeKit(opened: () => OpenedStore): StoreKit {
     },
   };
 }
+
+/**
+ * Waits until one process has the notifications of all that another has committed: that of a last commit is there, behind all others. The first time it waits
+ * until they are listened for.
+ */
+export async function reached(from: Database, to: Database): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const box = `${REACHED}${randomUUID()}`;
+    let isThere = false;
+    const end = to.jobs.subscribe(({ mailboxes }) => {
+      isThere ||= mailboxes.some(({ mailbox }) => mailbox === box);
+    });
+    await from.store.commit(A, { mail: [{ id: nextId(), mailbox: box, body: 'x', expires: Date.now() + 60_000 }] });
+    for (let i = 0; i < 100 && !isThere; i++) await sleep(10);
+    end();
+    if (isThere) return;
+    if (tries > 100) throw new Error('a process gets no notifications of another');
+  }
+}
+const REACHED = 'reached ';
+/** The notifications but for those of {@link reached}. */
+export const beside = (notifications: readonly ChangeNotification[]): ChangeNotification[] =>
+  notifications.filter(({ mailboxes }) => !mailboxes.some(({ mailbox }) => mailbox.startsWith(REACHED)));

@@ -12,7 +12,7 @@ import {
   type QueuedMessage,
   type QueuedMessageWrite,
 } from './store.ts';
-import { A, B, failsWith, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
+import { A, B, beside, failsWith, job, nextId, reached, record, type StoreKit } from './store-kit.conformance.ts';
 
 const DAY = 24 * 3600 * 1000;
 const newBox = (): string => `box-${randomUUID()}`;
@@ -499,7 +499,7 @@ function notificationTests(kit: StoreKit): void {
     const end = from.jobs.subscribe((notification) => notifications.push(notification));
     await run();
     end();
-    return notifications;
+    return beside(notifications);
   };
 
   describe('change notifications of mail', () => {
@@ -564,11 +564,11 @@ function notificationTests(kit: StoreKit): void {
     it('reach other processes, with the names of the boxes', async () => {
       const other = await kit.opened().second?.();
       if (!other) return;
-      await sleep(100);
+      await reached(db, other);
       const [box, second] = [newBox(), newBox()];
       const notifications = await notified(other, async () => {
         await db.store.commit(A, { mail: [mailTo(box), mailTo(second), mailTo(box)] });
-        await sleep(200);
+        await reached(db, other);
       });
       assert.equal(notifications.length, 1);
       assert.equal(notifications[0]!.elsewhere, true);
@@ -580,7 +580,7 @@ function notificationTests(kit: StoreKit): void {
       assert.equal(await counted(box), 2);
       const many = await notified(other, async () => {
         await db.store.commit(A, { mail: Array.from({ length: 300 }, () => mailTo(newBox())) });
-        await sleep(200);
+        await reached(db, other);
       });
       assert.deepEqual(
         many.flatMap(({ mailboxes }) => mailboxes),
@@ -624,9 +624,8 @@ function crowdTests(kit: StoreKit): void {
       assert.equal(await counted(box), 12);
     });
 
-    it('is counted exactly, in one box and in many, while others take it, and nobody waits in a circle', { timeout: 60_000 }, async () => {
+    it('is counted exactly, in one box and in many, while others take it, and nobody waits in a circle', async () => {
       const other = (await kit.opened().second?.()) ?? db;
-      const started = performance.now();
       const boxes = Array.from({ length: 8 }, newBox);
       const put = new Map(boxes.map((box) => [box, 0]));
       const had = new Map(boxes.map((box) => [box, new Set<string>()]));
@@ -665,7 +664,6 @@ function crowdTests(kit: StoreKit): void {
         assert.equal(left + had.get(box)!.size, put.get(box), box);
         await counted(box, B);
       }
-      assert.ok(performance.now() - started < 20_000);
     });
 
     it('behaves like a list with limits, whatever is put and taken', async () => {

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { until } from '../../../test/support/waiting.ts';
 import { AppError } from '../../errors.ts';
 import { storeSuite } from '../../ports/store.conformance.ts';
 import { type ChangeNotification, type Database, JOB_KINDS } from '../../ports/store.ts';
+import { A, beside, reached } from '../../ports/store-kit.conformance.ts';
 import { newWalletKey } from '../../vault/master.ts';
 import { type PostgresServer, startPostgres } from './embedded.ts';
 import { openPostgres } from './postgres.ts';
@@ -197,7 +199,7 @@ describe('PostgreSQL database', () => {
     await asSuperuser.admin.ensureTenant('a', 'a');
     await asSuperuser.store.commit('a', { records: [connection('x')], jobs: [{ id: '1', kind: 'work', lane: 'work:x', payload: {} }] });
     assert.equal((await asSuperuser.store.find('a', 'connection', {})).total, 1);
-    const [lane] = await asSuperuser.jobs.claim({ owner: 't', lanes: 1, perLane: 1, leaseMs: 1000 });
+    const [lane] = await asSuperuser.jobs.claim({ owner: 't', lanes: 1, perLane: 1, leaseMs: 60_000 });
     await asSuperuser.jobs.settle([{ lane: lane!.lane, lease: lane!.lease, dead: [{ id: '1', error: 'x' }] }]);
     assert.equal((await asSuperuser.jobs.dead('a', { limit: 1, offset: 0 })).total, 1);
     const roles = await behind(name, (client) =>
@@ -229,7 +231,8 @@ describe('PostgreSQL database', () => {
 
   it('gets notifications of the commits of another process', async () => {
     const other = await openPostgres({ url, masterKey });
-    await sleep(100);
+    await db.admin.ensureTenant(A, A);
+    await reached(db, other);
     const notifications: ChangeNotification[] = [];
     const own: ChangeNotification[] = [];
     const ends = [
@@ -237,18 +240,17 @@ describe('PostgreSQL database', () => {
       db.jobs.subscribe((notification) => own.push(notification)),
     ];
     await db.store.commit('a', { jobs: [{ id: 'h1', kind: 'ledger', lane: 'ledger:h', payload: {}, callId: 'the-call' }] });
-    for (let i = 0; i < 100 && notifications.length === 0; i++) await sleep(10);
-    await sleep(50);
-    assert.deepEqual(notifications, [
+    await reached(db, other);
+    assert.deepEqual(beside(notifications), [
       { kinds: ['ledger'], callIds: ['the-call'], invalidate: [], tenants: [], events: [], mailboxes: [], elsewhere: true },
     ]);
-    const without = notifications.map(({ elsewhere: _told, ...notification }) => notification);
-    assert.deepEqual(own, without, 'once, not again by the notification');
+    const without = beside(notifications).map(({ elsewhere: _told, ...notification }) => notification);
+    assert.deepEqual(beside(own), without, 'once, not again by the notification');
     notifications.length = 0;
     const event = { id: 'h2', topic: 't', category: 'connection', record: 'r', value: {} };
     await db.store.commit('a', { events: [event], invalidate: ['a tenant'], removedKeyOwners: ['a key'] });
-    for (let i = 0; i < 100 && notifications.length === 0; i++) await sleep(10);
-    assert.deepEqual(notifications, [
+    await reached(db, other);
+    assert.deepEqual(beside(notifications), [
       { kinds: [], callIds: [], invalidate: ['a tenant', 'a key'], tenants: ['a'], events: [], mailboxes: [], elsewhere: true },
     ]);
     for (const end of ends) end();
@@ -299,18 +301,16 @@ describe('PostgreSQL database', () => {
     );
     assert.ok(found.every((rows) => rows.length === 1));
     await db.admin.check();
-    for (let i = 0; i < 300 && !notifications.some((notification) => notification.kinds.length === JOB_KINDS.length); i++) await sleep(10);
-    assert.ok(
-      notifications.some((notification) => notification.kinds.length === JOB_KINDS.length),
-      'after a gap everything may have changed',
-    );
+    const isAll = ({ kinds }: ChangeNotification) => kinds.length === JOB_KINDS.length;
+    await until(() => notifications.some(isAll), 'a notification of everything, which may have changed in the gap');
     end();
   });
 
   it('reads the records that have a tag and no others, also by plans that were made while the tables were empty', async () => {
     const { name, url } = await freshDatabase();
     const one = async <T>(text: string): Promise<T> => (await behind(name, (client) => client.query<{ x: T }>(text))).rows[0]!.x;
-    const sessions = () => one<number>(`SELECT count(*)::int AS x FROM pg_stat_activity WHERE datname = '${name}' AND usename = 'flexid'`);
+    const sessions = (which = '') =>
+      one<number>(`SELECT count(*)::int AS x FROM pg_stat_activity WHERE datname = '${name}' AND usename = 'flexid' ${which}`);
     const read = () => one<number>('SELECT sum(idx_tup_read)::int AS x FROM pg_stat_user_indexes');
     const early = await openPostgres({ url, masterKey });
     await early.admin.ensureTenant('large', 'large');
@@ -318,6 +318,7 @@ describe('PostgreSQL database', () => {
     const page = async (db: Database) =>
       (await db.store.find('large', 'connection', { state: 'active', tags: { thread: 'th-7' } })).rows.length;
     assert.equal(await load(), 0);
+    await until(async () => (await sessions("AND query = 'LISTEN flexid'")) === 1, 'the session that listens');
     const opened = await sessions();
 
     const filler = await openPostgres({ url, masterKey });
@@ -334,7 +335,7 @@ describe('PostgreSQL database', () => {
     }
     await filler.admin.close();
     // what a session has read is told when it ends
-    while ((await sessions()) > opened) await sleep(20);
+    await until(async () => (await sessions()) <= opened, 'the end of the others');
     let before = await read();
     assert.equal(await load(), 1);
     await early.admin.close();
@@ -355,7 +356,8 @@ describe('PostgreSQL database', () => {
   it('reads the head of a box and nothing behind it, also by plans that were made while the tables were empty', async () => {
     const { name, url } = await freshDatabase();
     const one = async <T>(text: string): Promise<T> => (await behind(name, (client) => client.query<{ x: T }>(text))).rows[0]!.x;
-    const sessions = () => one<number>(`SELECT count(*)::int AS x FROM pg_stat_activity WHERE datname = '${name}' AND usename = 'flexid'`);
+    const sessions = (which = '') =>
+      one<number>(`SELECT count(*)::int AS x FROM pg_stat_activity WHERE datname = '${name}' AND usename = 'flexid' ${which}`);
     const read = () =>
       one<number>('SELECT (sum(idx_tup_read) + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables))::int AS x FROM pg_stat_user_indexes');
     const without = ['x'];
@@ -373,6 +375,7 @@ describe('PostgreSQL database', () => {
     const early = await openPostgres({ url, masterKey, poolSize: 1 });
     await early.admin.ensureTenant('large', 'large');
     assert.deepEqual(await look(early), [0, 0, 0, 0]);
+    await until(async () => (await sessions("AND query = 'LISTEN flexid'")) === 1, 'the session that listens');
     const opened = await sessions();
     const filler = await openPostgres({ url, masterKey });
     for (const [k, mailbox] of ['box', 'box', 'box', 'other', 'third'].entries()) {
@@ -383,8 +386,8 @@ describe('PostgreSQL database', () => {
       await filler.store.commit('large', { mail });
     }
     await filler.admin.close();
-    // what a session has read is told when it ends; the one that listens may have come after the count
-    for (let i = 0; i < 100 && (await sessions()) > opened; i++) await sleep(20);
+    // what a session has read is told when it ends
+    await until(async () => (await sessions()) <= opened, 'the end of the others');
     let before = await read();
     assert.deepEqual(await look(early), [10, 10, 3, 2997]);
     await early.admin.close();
@@ -488,7 +491,7 @@ describe('PostgreSQL database', () => {
     await db.store.commit('a', { records: [connection('full-1')], events: [event] });
   });
 
-  it('keeps the promises of lanes while two processes commit and run at once', { timeout: 60_000 }, async () => {
+  it('keeps the promises of lanes while two processes commit and run at once', async () => {
     const other = await openPostgres({ url, masterKey });
     await db.store.commit('a', {
       jobs: Array.from({ length: 6 }, (_, i) => ({
