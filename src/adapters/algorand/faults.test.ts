@@ -362,7 +362,7 @@ describe('a pool', () => {
 
   test('a node that makes no empty blocks leaves a group pending', async () => {
     const { signed } = await startWrite();
-    const patient = algorandLedger(configOf(devnet, { timeoutMs: 300 }));
+    const patient = algorandLedger(configOf(devnet, { timeoutMs: 2_000 }));
     await pool({ silent: true });
     await fault('hold', SUBMIT);
     assert.deepEqual(await patient.send(signed), { state: 'pending' });

@@ -17,6 +17,7 @@ import {
   schemaOf,
   startDevnet,
 } from '../../../test/support/ledger.ts';
+import { CALL_MS } from '../../../test/support/waiting.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import type { Ledger, LedgerWrite } from '../../ports/ledger.ts';
 import type { AlgorandConfig } from './algorand.ts';
@@ -131,7 +132,7 @@ describe('an object', () => {
   ] as const)
     test(`is read from the next node where one ${what}`, async () => {
       lies = [lie(), lie(), undefined];
-      const read = await ledgerOf({ timeoutMs: 1_000 }).read(id, 'SCHEMA');
+      const read = await ledgerOf({ timeoutMs: what === 'hangs' ? 2_000 : CALL_MS }).read(id, 'SCHEMA');
       assert.equal(read.name, name);
       assert.ok(asked[2] > 0);
     });
@@ -298,7 +299,7 @@ describe('a write', () => {
   for (const [what, lie] of stops)
     test(`goes to the next node where one ${what}`, async () => {
       lies = [lie, undefined, undefined];
-      const ledger = ledgerOf({ timeoutMs: 2_000 });
+      const ledger = ledgerOf({ timeoutMs: 20_000 });
       const { did, issuer } = await published(ledger);
       assert.equal((await perform(ledger, objectWrite(ledger, did, 'SCHEMA', schemaOf(did)), issuer)).state, 'confirmed');
       assert.equal(await version(honest, did), '1');

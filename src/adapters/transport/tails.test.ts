@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { base58 } from '@scure/base';
+import { CALL_MS } from '../../../test/support/waiting.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Database } from '../../ports/store.ts';
@@ -68,7 +69,7 @@ const log = { warn: (_what: object, text: string) => warnings.push(text) } as un
 let services = 0;
 /** The service of one process, with a folder of its own. */
 const service = (change: Partial<TailsOptions> & { allow?: string[]; ms?: number } = {}) => {
-  const { allow = ['127.0.0.0/8'], ms = 5_000, ...options } = change;
+  const { allow = ['127.0.0.0/8'], ms = CALL_MS, ...options } = change;
   const web = webDocuments(
     egressGuard(allow, () => undefined),
     ms,
@@ -257,7 +258,7 @@ describe('a tails file of another', () => {
     test(`that ${what} is refused, and nothing is kept`, async () => {
       const { hash } = newFile();
       const issuer = await server(answer);
-      const { file, folder: own } = service({ ms: 300 });
+      const { file, folder: own } = service(what === 'is slow' ? { ms: 300 } : {});
       await fails(file('one', reference(hash, issuer.url)), 'tails-unavailable', detail);
       assert.equal(await db.blobs.stat('one', `tails/${hash}`), undefined);
       assert.throws(() => readFileSync(join(own, hash)), /ENOENT/);
