@@ -261,16 +261,19 @@ describe('two replicas', () => {
     const client = new pg.Client({ connectionString: adminUrl });
     world.defer(() => client.end());
     await client.connect();
-    let lost = 0;
-    for (let i = 0; i < 10 && lost === 0; i++) {
-      const before = await until(async () => ((await listening()).length === 2 ? await listening() : undefined), 'both replicas to listen');
-      await client.query('SELECT pg_terminate_backend($1)', [before[1]]);
-      await deliver(phone, () => one!.inbound, `unheard ${i}`);
-      // nobody heard of it where the session is not back yet
-      if ((await listening()).length < 2) lost++;
-      await open.texts.first((text) => text === `unheard ${i}`, 'what came while nobody listened', 10_000);
+    await until(async () => (await listening()).length === 2, 'both replicas to listen');
+    // a session of the first stays for the next commit
+    await deliver(phone, () => one!.inbound, 'heard');
+    await open.texts.first((text) => text === 'heard', 'what came before');
+    await client.query('ALTER ROLE flexid NOLOGIN');
+    try {
+      for (const pid of await listening()) await client.query('SELECT pg_terminate_backend($1)', [pid]);
+      await until(async () => (await listening()).length === 0, 'the end of the sessions');
+      await deliver(phone, () => one!.inbound, 'unheard');
+    } finally {
+      await client.query('ALTER ROLE flexid LOGIN');
     }
-    assert.equal(lost, 1, 'the replica was always back before the mail came');
+    await open.texts.first((text) => text === 'unheard', 'what came while nobody listened');
   });
 
   test('[S2-31] a message that senders post to both, again until it is accepted, is there once though one of them is killed', {
@@ -352,10 +355,10 @@ describe('peers that do harm slow down nobody else', () => {
     return took;
   }
 
-  /** The good wallet's mail comes as if it were alone. */
+  /** The good wallet's mail comes as if it were alone: it waits for no other peer's answer, for which there are twenty seconds. */
   async function swift(of: string): Promise<void> {
     const took = await pace(of);
-    assert.ok(took < Math.max(3000, 10 * alone), `20 messages took ${took} ms, alone ${alone} ms`);
+    assert.ok(took < Math.max(15_000, 10 * alone), `20 messages took ${took} ms, alone ${alone} ms`);
   }
 
   test('a client that never reads keeps its mail, and costs no memory for it', { timeout: TEST_MS }, async () => {
