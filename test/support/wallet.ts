@@ -9,7 +9,7 @@ import { contactOf } from '../../src/dids/contact.ts';
 import { resolvePeer } from '../../src/dids/did-peer.ts';
 import { type Body, HANDSHAKE, type TestAgent, type World } from './agents.ts';
 import { message, type Posted, requestFor, type Stranger, serviceOf, startStranger } from './stranger.ts';
-import { CALL_MS, type Waiting, waiting } from './waiting.ts';
+import { CALL_MS, until, type Waiting, waiting } from './waiting.ts';
 
 /** Support for tests: a phone's wallet by hand, that nobody can reach but through its mediator. */
 
@@ -164,13 +164,19 @@ export async function joinWallet(
   const stranger = await startStranger({ endpoint: false });
   const service = { ...serviceOf(invitation), url };
   const request = requestFor(stranger, invitation, ALL);
-  const { reply: response } = await stranger.send(service, request);
+  // an answer that takes longer than a request waits comes with the next one
+  const answered = (of: { verkey: string; url: string }, asked: Body, kind: string): Promise<Body> =>
+    until(async () => {
+      const { reply } = await stranger.send(of, asked);
+      return reply?.['@type'].endsWith(`/${kind}`) && reply;
+    }, kind);
+  const response = await answered(service, request, 'response');
   const to = { verkey: contactOf(resolvePeer(response.did)).recipientKeys[0]!, url };
   const thread = { thid: request['@id'], pthid: invitation['@id'] };
   await stranger.send(to, message('didexchange/1.1/complete', { '~thread': thread }));
   const id = await idOf(request['@id']);
   const say = (type: string, members: object = {}): Promise<Posted> => stranger.send(to, message(type, { ...ALL, ...members }));
-  const { reply: grant } = await say('coordinate-mediation/1.0/mediate-request');
+  const grant = await answered(to, message('coordinate-mediation/1.0/mediate-request', ALL), 'mediate-grant');
   const routingKey = didKeyToVerkey(grant.routing_keys[0].split('#')[0])!;
   const key = newKeyPair();
   const updates = [{ recipient_key: key.verkey, action: 'add' }];
