@@ -14,7 +14,7 @@ import { until } from '../support/waiting.ts';
 const world = createWorld();
 after(() => world.close());
 /** Longer than anything here is waited for: whatever arrives does so while the enemy still hangs. */
-const PATIENT = ['--outbound-timeout', '120'];
+const PATIENT = ['--outbound-timeout', '1000'];
 
 /** A server of any address that takes requests and answers none. `now` of them are open, `gone` were given up. */
 async function startSilent() {
