@@ -167,6 +167,7 @@ describe('an agency that does harm', () => {
   test('reorders, duplicates and withholds: what comes is taken once, in any order, and what does not come harms nothing', async () => {
     const store = storeOf(agency);
     const again = { store: edge.store, noInbound: true, flags: ['--egress-allow', '127.0.0.2/32'] };
+    await until(async () => (await store.mailbox('base', box)).messages === 0, 'an empty mailbox');
     await edge.stop();
     for (const name of ['one', 'two', 'three']) await peer.say(link, 'proof_request', wants(name));
     const mail = await store.mail('base', box, { limit: 10 });
@@ -240,8 +241,8 @@ test('[S2-31] posts to two replicas of an agency, of which one is killed, are ke
   world.defer(peer.close);
   const { link } = await connected(edge, peer);
   const box = await boxOf(agency, edge);
-  await edge.stop();
   await until(async () => (await storeOf(agency).mailbox('base', box)).messages === 0, 'an empty mailbox');
+  await edge.stop();
   const [admin, port] = [await freePort(), await freePort()];
   const second = program(
     'second',

@@ -176,6 +176,7 @@ test('[S2-34] [S2-44] two devices of one owner: each gets every message, and fet
   const tablet = await startEdge(world, 'tablet', agency, { code });
   const [first, second] = await devicesOf(phone);
   assert.ok(first && second);
+  await until(async () => (await waiting(second)) === 0, 'the mail of the tablet to be fetched');
   await tablet.stop();
   const { connection_id, offer } = await phone.post('/legacy/connections/offers', { auto_accept: true });
   await peer.accept(peer.readOffer(offer));
@@ -233,7 +234,7 @@ test('[S2-42] what the cloud agent is told anonymously, or under another key, it
   await edge.post(`/agency/devices/${edge.device.device_id}/config`, { legacy: false });
   const { offer } = await edge.post('/legacy/connections/offers', {});
   assert.equal((await peer.request(peer.readOffer(offer))).sent.status, 202, 'no oracle');
-  await until(async () => ((await agency.get('/status')).conductor.refused_cloud_agent_off ?? 0) === 1, 'the request to be dropped');
+  await until(async () => ((await agency.get('/status')).conductor.refused_cloud_agent_off ?? 0) >= 1, 'the request to be dropped');
   await edge.post(`/agency/devices/${edge.device.device_id}/config`, { legacy: true });
 });
 
@@ -400,7 +401,7 @@ test('[S2-30] [S2-37] three edges of one agency have a cloud agent each; what na
   const { status, body } = await peer.send(to, stray);
   assert.deepEqual([status, body], [202, ''], 'no oracle');
   assert.equal(await dropped(), before + 1);
-  assert.deepEqual(await Promise.all(boxes.flat().map(waiting)), [0, 0, 0]);
+  await until(async () => (await Promise.all(boxes.flat().map(waiting))).every((messages) => messages === 0), 'empty boxes');
   assert.deepEqual((await third.get('/connections')).results.length, 1, 'that with the agency');
 });
 
