@@ -18,7 +18,7 @@ test('SIGTERM under load: not ready first, then everything accepted is finished 
   try {
     const database = await startPostgres();
     undo.push(() => database.stop());
-    const replicas = await startReplicas(folder, { count: 1, store: database.url });
+    const replicas = await startReplicas(folder, { count: 1, store: database.url, flags: ['--drain-time', '3'] });
     undo.push(() => replicas.stop());
     const stranger = await startStranger();
     undo.push(() => stranger.close());
