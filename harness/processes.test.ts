@@ -61,14 +61,15 @@ test('a program that lives and does something is waited for, one that does nothi
 });
 
 test('a program that dies when it was ready is told of, one that was killed on purpose is not', async () => {
-  const text = `console.log('ready'); setTimeout(() => { console.log('out of memory'); process.exit(9); }, +process.argv[2])`;
+  const text = `process.on('SIGUSR2', () => { console.log('out of memory'); process.exit(9); }); setInterval(() => {}, 1000); console.log('ready')`;
   const run = openRun();
   await run.within(async () => {
-    const killed = program('killed', folder, script('killed', text), ['60000'], (output) => output.includes('ready'));
+    const killed = program('killed', folder, script('killed', text), [], (output) => output.includes('ready'));
     await killed.start();
     await killed.kill();
-    const dying = program('dying', folder, script('dying', text), ['100'], (output) => output.includes('ready'));
+    const dying = program('dying', folder, script('dying', text), [], (output) => output.includes('ready'));
     await dying.start();
+    process.kill(dying.pid!, 'SIGUSR2');
   });
   await assert.rejects(run.unharmed, /^Error: dying ended with exit code 9; its last lines:\n {2}ready\n {2}out of memory$/);
 });
