@@ -281,7 +281,7 @@ test('a wallet whose owner keeps the key is open as long as its token; mail that
   await agent.agent.kernel.db.admin.lockTenants(Date.now() + 25 * 3600_000);
   assert.equal((await owner.call('GET', '/connections')).status, 401);
   for (const content of ['first', 'second']) await peer.post(`/connections/${connection_id}/send-message`, { content });
-  await until(async () => (await agent.get('/status')).conductor.refused_locked === 2, 'two messages that are kept');
+  await until(async () => (await agent.get('/status')).conductor.refused_locked >= 2, 'two messages that are kept');
   assert.equal(receiver.hooks.list.filter(({ topic }) => topic === 'basicmessages').length, 0);
   const { token } = (await asked({ wallet_key: 'a key of hers', expires_in: 3600 })).body;
   const contents = async (): Promise<string[]> =>
