@@ -10,7 +10,7 @@ import { type RoundRobin, startProxy } from '../../harness/proxy.ts';
 import { type Replicas, startReplicas } from '../../harness/replicas.ts';
 import { openDatabase } from '../../harness/stores.ts';
 import { type WebPerson, webPerson } from '../../harness/web-person.ts';
-import { sessionCookie } from '../support/browser.ts';
+import { sessionCookie } from '../support/session.ts';
 import { TEST_MS, until } from '../support/waiting.ts';
 
 /** Pages for people on two agents that share a database, behind one address: who signed in at one goes on at the other, and one may die. */

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 import type { TestAgent } from './agents.ts';
+import { sessionCookie } from './session.ts';
 
 /** Support for tests of pages: a real Chromium, and the checks that every screen passes. */
 
@@ -57,18 +58,6 @@ export interface Visited {
   go(place: string): Promise<void>;
   /** Closes the page. @throws AssertionError where anything went wrong */
   close(): Promise<void>;
-}
-
-/** The cookie of a new session. */
-export async function sessionCookie(admin: string, given: object): Promise<{ name: string; value: string; csrf: string }> {
-  const answer = await fetch(`${admin}/console/login`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-csrf': '', origin: admin },
-    body: JSON.stringify(given),
-  });
-  if (answer.status !== 200) throw new Error(`signing in answered ${answer.status} ${await answer.text()}`);
-  const [, name, value] = /^([^=]+)=([^;]+)/.exec(answer.headers.get('set-cookie') ?? '') ?? [];
-  return { name: name!, value: value!, csrf: ((await answer.json()) as { csrf: string }).csrf };
 }
 
 /** Opens the console of an agent in a context of its own. */
@@ -204,6 +193,22 @@ export async function checkNarrow({ page }: Visited): Promise<void> {
     true,
     'it scrolls sideways',
   );
+  await page.setViewportSize(before);
+}
+
+/** At 320 px every control that is scrolled to the foot of the page can be seen and clicked: news cover none of them. */
+export async function checkUncovered({ page }: Visited): Promise<void> {
+  const before = page.viewportSize()!;
+  await page.setViewportSize({ width: 320, height: 640 });
+  const covered = (await page.evaluate(`[...document.querySelectorAll('main a[href], main button, main input, main select, main summary')]
+    .filter((one) => one.getClientRects().length > 0)
+    .flatMap((one) => {
+      one.scrollIntoView({ block: 'end' });
+      const { left, top, width, height } = one.getClientRects()[0];
+      const found = document.elementFromPoint(left + width / 2, top + height / 2);
+      return found && one.contains(found) ? [] : [one.tagName + ' ' + one.textContent.slice(0, 60) + ' under ' + (found && found.className)];
+    })`)) as string[];
+  assert.deepEqual(covered, []);
   await page.setViewportSize(before);
 }
 

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { SETTINGS } from '../../src/config/settings.ts';
 
 const WEB = fileURLToPath(new URL('../../web/', import.meta.url));
 const read = (path: string): string => readFileSync(join(WEB, path), 'utf8');
@@ -46,6 +47,20 @@ for (const language of LANGUAGES.slice(1))
     });
     assert.deepEqual(wrong, []);
   });
+
+test('every setting of a wallet and every kind of record has a word', () => {
+  const texts = textsOf('en');
+  const settings = Object.values(SETTINGS as Record<string, { tenant?: string; acapy?: string }>).flatMap(({ tenant, acapy }) =>
+    tenant && acapy ? [`setting.${acapy}`] : [],
+  );
+  const document = readFileSync(join(WEB, '../docs/AdminAPI.md'), 'utf8');
+  const kinds = [...document.matchAll(/List (\w+) records/g)].map(([, kind]) => `kind.${kind}`);
+  assert.ok(settings.length > 20 && kinds.length > 20, `${settings.length} settings, ${kinds.length} kinds`);
+  assert.deepEqual(
+    [...settings, ...kinds].filter((key) => !(key in texts)),
+    [],
+  );
+});
 
 test('no sentence stands in the code of a page', () => {
   const found = sources.flatMap((path) =>

@@ -59,7 +59,7 @@ export function Login({ session }: { session: SessionFacts }): VNode {
         ),
     h(
       Form,
-      { onSubmit: submit, action: t('login.action'), kind: login === undefined ? 'main' : 'plain' },
+      { onSubmit: submit, action: t('login.action'), kind: login === undefined ? 'main' : 'ordinary' },
       ways.length > 1 ? h(SelectField, { label: t('login.way'), value: way, options: ways, onChange: choose }) : null,
       way === 'key' ? (insecure ? h('p', null, t('login.insecure')) : field('key', t('login.key'))) : null,
       way === 'token' ? field('token', t('login.token')) : null,

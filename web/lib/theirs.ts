@@ -32,9 +32,13 @@ export function Theirs({ text, longest }: { text: unknown; longest?: number }): 
   return h('bdi', { class: 'theirs' }, ...parts);
 }
 
+/** The end of an id, which tells it from others: they begin with the time of their making. */
+export const shortId = (id: string): string => id.slice(-8);
+export const ShortId = ({ id }: { id: string }): VNode => h('code', null, shortId(id));
+
 /** The names of a connection: ours, and the one that the peer gave itself, which nobody has checked. */
 export function PeerName({ alias, label, id }: { alias?: string | null; label?: string | null; id: string }): VNode {
-  const own = alias ? h('b', null, h(Theirs, { text: alias })) : h('code', null, id.slice(0, 8));
+  const own = alias ? h('b', null, h(Theirs, { text: alias })) : h(ShortId, { id });
   if (!label) return own;
   return h(
     Fragment,

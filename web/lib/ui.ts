@@ -1,14 +1,15 @@
 import { type ComponentChildren, Fragment, h, useEffect, useId, useRef, useState, type VNode } from './h.ts';
 import { t, word } from './i18n.ts';
 import type { Loaded } from './live.ts';
-import { complain, reason, tell } from './toast.ts';
+import { announce, complain, News, reason } from './toast.ts';
 
 /** The parts that screens are made of. */
 
 interface ButtonProps {
-  /** Its failure is shown; while it runs, the button is busy and does nothing. */
+  /** While it runs, the button is busy and does nothing. Its failure is shown; a text that it returns is news, which stand beside the button. */
   readonly onClick?: () => unknown;
-  readonly kind?: 'main' | 'danger' | 'plain';
+  /** `plain` has no border. */
+  readonly kind?: 'main' | 'danger' | 'ordinary' | 'plain';
   readonly type?: 'button' | 'submit';
   readonly busy?: boolean;
   readonly label?: string;
@@ -17,12 +18,14 @@ interface ButtonProps {
 
 export function Button({ onClick, kind, type = 'button', busy = false, label, children }: ButtonProps): VNode {
   const [running, run] = useState(false);
+  const [said, say] = useState('');
   const isBusy = busy || running;
   const clicked = async (): Promise<void> => {
     if (isBusy || !onClick) return;
     run(true);
+    say('');
     try {
-      await onClick();
+      say(newsOf(await onClick()));
     } catch (error) {
       complain(error);
     } finally {
@@ -30,31 +33,49 @@ export function Button({ onClick, kind, type = 'button', busy = false, label, ch
     }
   };
   return h(
-    'button',
-    { type, class: kind ?? '', 'aria-busy': isBusy, 'aria-disabled': isBusy, 'aria-label': label, onClick: onClick && clicked },
-    children,
-    isBusy ? h('span', { class: 'spinner', 'aria-hidden': true }) : null,
+    Fragment,
+    null,
+    h(
+      'button',
+      { type, class: kind ?? '', 'aria-busy': isBusy, 'aria-disabled': isBusy, 'aria-label': label, onClick: onClick && clicked },
+      children,
+      isBusy ? h('span', { class: 'spinner', 'aria-hidden': true }) : null,
+    ),
+    h(Said, { text: said }),
   );
 }
 
+/** What a button's function returned, where that is a text. */
+function newsOf(returned: unknown): string {
+  if (typeof returned !== 'string') return '';
+  announce(returned);
+  return returned;
+}
+
+/** News beside a button: part of the page, so that they cover nothing. */
+const Said = ({ text }: { text: string }): VNode | null => (text === '' ? null : h('span', { class: 'good said' }, '✓ ', text));
+
 interface FormProps {
+  /** A text that it returns is news, which stand beside the button. */
   readonly onSubmit: () => unknown;
   readonly action: string;
-  readonly kind?: 'main' | 'danger' | 'plain';
+  readonly kind?: 'main' | 'danger' | 'ordinary';
   readonly children?: ComponentChildren;
 }
 
-/** A form whose button is busy while it is sent. A failure stands above the button. */
+/** A form whose button is busy while it is sent. A failure stands above the button, news beside it. */
 export function Form({ onSubmit, action, kind = 'main', children }: FormProps): VNode {
   const [running, run] = useState(false);
   const [failed, fail] = useState<unknown>();
+  const [said, say] = useState('');
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (running) return;
     run(true);
     fail(undefined);
+    say('');
     try {
-      await onSubmit();
+      say(newsOf(await onSubmit()));
     } catch (error) {
       fail(error);
     } finally {
@@ -66,7 +87,7 @@ export function Form({ onSubmit, action, kind = 'main', children }: FormProps): 
     { onSubmit: submit },
     children,
     failed === undefined ? null : h('p', { class: 'bad', role: 'alert' }, '✗ ', h('bdi', null, reason(failed))),
-    h('div', { class: 'actions' }, h(Button, { type: 'submit', kind, busy: running }, action)),
+    h('div', { class: 'actions' }, h(Button, { type: 'submit', kind, busy: running }, action), h(Said, { text: said })),
   );
 }
 
@@ -186,13 +207,12 @@ const GOOD =
   /^(?:active|completed|done|ready|finished|posted|granted|credential-issued|credential-acked|verified|closed|approved|checked-in)$/;
 const BAD = /abandoned|error|denied|refused|declined|failed|erasing|full|revoked|cancelled$/;
 
-/** The state of a record. */
-export const State = ({ state }: { state: string | undefined }): VNode =>
-  h(
-    Chip,
-    { mood: state === undefined ? 'quiet' : GOOD.test(state) ? 'good' : BAD.test(state) ? 'bad' : 'open' },
-    state === undefined ? t('state.working') : word('state', state),
-  );
+/** The state of a record. Older protocols write theirs with underscores. */
+export function State({ state }: { state: string | undefined }): VNode {
+  if (state === undefined) return h(Chip, { mood: 'quiet' }, t('state.working'));
+  const name = state.replaceAll('_', '-');
+  return h(Chip, { mood: GOOD.test(name) ? 'good' : BAD.test(name) ? 'bad' : 'open' }, word('state', name));
+}
 
 export interface Column<Row> {
   readonly title: string;
@@ -247,9 +267,10 @@ export const Empty = ({ text, children }: { text: string; children?: ComponentCh
 /** A text to be copied: an id, a link, JSON. It is no link itself. */
 export function CopyBox({ label, text, lines = false }: { label: string; text: string; lines?: boolean }): VNode {
   const id = useId();
+  const [said, say] = useState('');
   const copy = async (): Promise<void> => {
     await navigator.clipboard.writeText(text);
-    tell(t('copied', { what: label }));
+    say(newsOf(t('copied', { what: label })));
   };
   const given = {
     id,
@@ -260,7 +281,8 @@ export function CopyBox({ label, text, lines = false }: { label: string; text: s
   };
   return h(
     'div',
-    { class: 'copy' },
+    // another box may be copied next
+    { class: 'copy', onFocusOut: () => say('') },
     h('label', { for: id }, label),
     h(
       'div',
@@ -268,6 +290,7 @@ export function CopyBox({ label, text, lines = false }: { label: string; text: s
       lines ? h('textarea', { ...given, rows: 8 }) : h('input', given),
       h(Button, { onClick: copy, label: t('action.copy-what', { what: label }) }, t('action.copy')),
     ),
+    h(Said, { text: said }),
   );
 }
 
@@ -279,6 +302,10 @@ export const ForSupport = ({ record }: { record: unknown }): VNode =>
     h('summary', null, t('support')),
     h(CopyBox, { label: t('support.json'), text: JSON.stringify(record, null, 2), lines: true }),
   );
+
+/** A name of the API in words, with the name itself beside it, small. Without a word for it the name stands alone. */
+export const Named = ({ name, text }: { name: string; text: string }): VNode =>
+  text === name ? h('code', null, name) : h(Fragment, null, text, ' ', h('small', null, h('code', null, name)));
 
 /** Names and values of a record. */
 export const Facts = ({ of }: { of: readonly (readonly [name: ComponentChildren, value: ComponentChildren])[] }): VNode =>
@@ -392,5 +419,6 @@ export function Tabs({ label, tabs, value, onChange, children }: TabsProps): VNo
   );
 }
 
-/** A page's heading. It takes the focus after a move. */
-export const Heading = ({ children }: { children?: ComponentChildren }): VNode => h('h1', { tabIndex: -1 }, children);
+/** A page's heading, which takes the focus after a move, and the news of what led here. */
+export const Heading = ({ children }: { children?: ComponentChildren }): VNode =>
+  h(Fragment, null, h('h1', { tabIndex: -1 }, children), h(News, null));

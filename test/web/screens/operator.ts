@@ -104,10 +104,10 @@ screenTest('records: every kind that the operations list, and what can be done w
   const { page } = visited;
   await checkScreen(visited);
   for (const kind of ['cloud_agent', 'edge_device', 'keylist', 'owner_action', 'recovery_share', 'transaction'])
-    assert.equal(await page.getByRole('link', { name: kind, exact: true }).count(), 1, kind);
-  await page.getByRole('link', { name: 'short_link', exact: true }).click();
+    assert.equal(await page.getByRole('link', { name: kind }).count(), 1, kind);
+  await page.getByRole('link', { name: 'Short links short_link', exact: true }).click();
   await page
-    .getByRole('link', { name: made.short_link_id.slice(0, 8) })
+    .getByRole('link', { name: made.short_link_id.slice(-8) })
     .first()
     .waitFor();
   await checkScreen(visited);
@@ -116,7 +116,7 @@ screenTest('records: every kind that the operations list, and what can be done w
   await checkScreen(visited);
   await page.getByRole('button', { name: 'Delete this record' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Delete this record' }).click();
-  await page.getByRole('heading', { name: 'short_link' }).waitFor();
+  await page.getByRole('heading', { name: 'Short links' }).waitFor();
   assert.equal((await issuer.call('GET', `/short-links/${made.short_link_id}`)).status, 404);
 
   const { inviter } = await stage.connected();

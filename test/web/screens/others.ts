@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { checkMirrored, checkScreen, visit } from '../../support/browser.ts';
+import { checkMirrored, checkScreen, checkUncovered, visit } from '../../support/browser.ts';
 import { screenTest } from '../stage.ts';
 
 screenTest('sign-in: the page of a stranger, a wrong key in words, and nothing after signing out', async (stage) => {
@@ -98,6 +98,9 @@ screenTest('settings, events, operations, mediation, decisions: each is shown, a
   await box.click();
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved').first().waitFor();
+  await page.locator('.said').waitFor();
+  await checkUncovered(visited);
+  await checkScreen(visited);
   assert.equal(await box.isChecked(), !before);
   await box.click();
   await page.getByRole('button', { name: 'Save' }).click();

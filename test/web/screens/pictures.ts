@@ -54,7 +54,7 @@ if (FOLDER !== undefined)
     ]);
     await draw(browser, holder, 'holder', ['credentials', 'home']);
     await draw(browser, agency, 'operator', OF_OPERATOR);
-    const [wallet] = (await agency.get('/multitenancy/wallets')).results;
-    if (wallet) await draw(browser, agency, 'operator', [`tenants/one/${wallet.wallet_id}`]);
+    const { wallet_id: wallet } = await agency.post('/multitenancy/wallet', { wallet_name: 'pictured' });
+    await draw(browser, agency, 'operator', [`tenants/one/${wallet}`]);
     await draw(browser, agency, 'stranger', [''], null);
   });

@@ -1,10 +1,10 @@
-import { type Answer, call } from '../../lib/api.ts';
+import { type Answer, call, operations } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { t, time, word } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { screen } from '../../lib/screen.ts';
-import { Theirs } from '../../lib/theirs.ts';
-import { Button, Empty, Heading, Shown, Table } from '../../lib/ui.ts';
+import { shortId, Theirs } from '../../lib/theirs.ts';
+import { Button, Empty, Heading, Named, Shown, Table } from '../../lib/ui.ts';
 
 const PAGE = 200;
 
@@ -13,6 +13,8 @@ export const audit = screen({ path: 'audit', title: 'audit.title', needs: ['get_
 
 function Trail(): VNode {
   const [after, go] = useState('');
+  const known = useLoad(operations);
+  const summaryOf = (id: string): string => known.data?.find((one: Answer) => one.id === id)?.summary ?? id;
   const loaded = useLoad(() => call('get_audit', { query: { limit: PAGE, after: after || undefined } }), [], [after]);
   return h(
     Fragment,
@@ -39,11 +41,13 @@ function Trail(): VNode {
                 id: (row) => row.audit_id ?? `${row.time} ${row.operation_id}`,
                 columns: [
                   { title: t('events.time'), cell: (row) => time(row.time) },
-                  { title: t('audit.operation'), cell: (row) => h('code', null, row.operation_id) },
+                  { title: t('audit.operation'), cell: (row) => h(Named, { name: row.operation_id, text: summaryOf(row.operation_id) }) },
                   {
                     title: t('audit.who'),
                     cell: ({ who }) =>
-                      h(Theirs, { text: [word('who', who?.kind ?? ''), who?.sub, who?.token?.slice(0, 8)].filter(Boolean).join(' ') }),
+                      h(Theirs, {
+                        text: [word('who', who?.kind ?? ''), who?.sub, who?.token && shortId(who.token)].filter(Boolean).join(' '),
+                      }),
                   },
                   { title: t('audit.outcome'), cell: (row) => `${word('outcome', row.outcome ?? '')} ${row.status ?? ''}` },
                 ],

@@ -7,7 +7,7 @@ import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
-import { Theirs } from '../../lib/theirs.ts';
+import { shortId, Theirs } from '../../lib/theirs.ts';
 import { Button, Confirm, Empty, Facts, Form, ForSupport, Heading, SelectField, Shown, State, Table, TextField } from '../../lib/ui.ts';
 import { DefinitionName } from './issue.ts';
 
@@ -52,7 +52,7 @@ function All(): VNode {
       columns: [
         {
           title: t('batches.name'),
-          cell: (row) => h('a', { href: to('batches', ['one', row.batch_id]) }, h(Theirs, { text: row.name || row.batch_id.slice(0, 8) })),
+          cell: (row) => h('a', { href: to('batches', ['one', row.batch_id]) }, h(Theirs, { text: row.name || shortId(row.batch_id) })),
         },
         { title: t('issue.what'), cell: (row) => h(DefinitionName, { id: row.cred_def_id }) },
         { title: t('column.state'), cell: ({ state }) => h(State, { state }) },
@@ -114,7 +114,7 @@ function Making({ definitions }: { definitions: readonly Definition[] }): VNode 
     null,
     h(
       Form,
-      { onSubmit: check, action: t('batches.check'), kind: found?.valid ? 'plain' : 'main' },
+      { onSubmit: check, action: t('batches.check'), kind: found?.valid ? 'ordinary' : 'main' },
       h(SelectField, {
         label: t('issue.what'),
         value: id,
@@ -183,7 +183,7 @@ function One({ id }: { id: string }): VNode {
   const act = (name: 'pause' | 'resume' | 'cancel') => (): Promise<unknown> =>
     call(`post_credential_batches_batch_id_${name}`, { params }).then(loaded.reload);
   const result = async (): Promise<void> =>
-    download(`batch-${id.slice(0, 8)}.csv`, await call('get_credential_batches_batch_id_result', { params }));
+    download(`batch-${shortId(id)}.csv`, await call('get_credential_batches_batch_id_result', { params }));
   return h(Shown<Answer>, {
     of: loaded,
     children: (record) => {
@@ -192,7 +192,7 @@ function One({ id }: { id: string }): VNode {
       return h(
         Fragment,
         null,
-        h(Heading, null, h(Theirs, { text: record.name || t('batches.one', { id: id.slice(0, 8) }) })),
+        h(Heading, null, h(Theirs, { text: record.name || t('batches.one', { id: shortId(id) }) })),
         h(
           'p',
           null,

@@ -6,7 +6,7 @@ import { useLoad } from '../../lib/live.ts';
 import { outcomes, presentationIn, requestIn } from '../../lib/proof.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
-import { Theirs } from '../../lib/theirs.ts';
+import { shortId, Theirs } from '../../lib/theirs.ts';
 import { tell } from '../../lib/toast.ts';
 import { Button, Confirm, Empty, Facts, ForSupport, Heading, Shown, State } from '../../lib/ui.ts';
 import { Attributes, Connection, DefinitionName } from './issue.ts';
@@ -125,7 +125,7 @@ function All(): VNode {
             h(
               'a',
               { href: to('credentials', ['request', row.pres_ex_id]) },
-              h(Theirs, { text: requestIn(row)?.name ?? row.pres_ex_id.slice(0, 8) }),
+              h(Theirs, { text: requestIn(row)?.name ?? shortId(row.pres_ex_id) }),
             ),
         },
         { title: t('connections.with'), cell: (row) => h(Connection, { id: row.connection_id }) },

@@ -6,7 +6,6 @@ import { useLoad } from '../../lib/live.ts';
 import { type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
-import { tell } from '../../lib/toast.ts';
 import { Button, Check, Confirm, Empty, Facts, Form, ForSupport, Heading, SelectField, Shown, State, TextField } from '../../lib/ui.ts';
 import { Connection } from './issue.ts';
 
@@ -104,14 +103,14 @@ function Policies(): VNode {
   const [action, setAction] = useState('hold');
   const [types, setTypes] = useState<readonly string[]>([]);
   const [removing, remove] = useState('');
-  const submit = async (): Promise<void> => {
+  const submit = async (): Promise<string> => {
     if (types.length === 0) throw new Error(t('policies.no-points'));
     // a policy's name has no blanks
     const named = name.trim().replace(/\s+/g, '-');
     await call('put_agent_config_policies_name', { params: { name: named }, body: { value: { action }, scope: { types } } });
     setName('');
-    tell(t('settings.saved'));
     loaded.reload();
+    return t('settings.saved');
   };
   return h(
     Fragment,

@@ -7,7 +7,7 @@ import { List } from '../../lib/list.ts';
 import { useLive, useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
-import { Theirs } from '../../lib/theirs.ts';
+import { ShortId, shortId, Theirs } from '../../lib/theirs.ts';
 import { Button, Confirm, Empty, Facts, Form, ForSupport, Heading, SelectField, Shown, State, Tabs, TextField } from '../../lib/ui.ts';
 import { Invitation } from './connections.ts';
 
@@ -61,7 +61,7 @@ function All(): VNode {
               { href: to('issue', ['one', row.cred_ex_record.cred_ex_id]) },
               h(DefinitionName, { id: definitionOf(row) }),
               ' ',
-              h('code', null, row.cred_ex_record.cred_ex_id.slice(0, 8)),
+              h(ShortId, { id: row.cred_ex_record.cred_ex_id }),
             ),
         },
         { title: t('column.state'), cell: (row) => h(State, { state: row.cred_ex_record.state }) },
@@ -80,7 +80,7 @@ export async function activeConnections(): Promise<[string, string][]> {
   const { results } = await call('get_connections', { query: { state: 'active', limit: 500, descending: true } });
   return results.map((one: Answer) => [
     one.connection_id,
-    [one.alias, one.their_label].filter(Boolean).join(' – ') || one.connection_id.slice(0, 8),
+    [one.alias, one.their_label].filter(Boolean).join(' – ') || shortId(one.connection_id),
   ]);
 }
 

@@ -5,7 +5,7 @@ import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
-import { complain, tell } from '../../lib/toast.ts';
+import { complain } from '../../lib/toast.ts';
 import { Button, Empty, Facts, Form, Heading, SelectField, Shown, State } from '../../lib/ui.ts';
 import { activeConnections, Connection } from './issue.ts';
 
@@ -89,12 +89,12 @@ function Default({ turn }: { turn: number }): VNode {
 function Ask({ onDone }: { onDone: () => void }): VNode {
   const [chosen, choose] = useState('');
   const loaded = useLoad(activeConnections, ['connections']);
-  const submit = async (): Promise<void> => {
+  const submit = async (): Promise<string> => {
     const id = chosen || loaded.data?.[0]?.[0];
     if (!id) throw new Error(t('connections.none'));
     await call('post_mediation_request_conn_id', { params: { conn_id: id }, body: {} }).catch(complain);
-    tell(t('mediation.asked'));
     onDone();
+    return t('mediation.asked');
   };
   return h(
     Fragment,

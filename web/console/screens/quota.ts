@@ -2,7 +2,6 @@ import { type Answer, call, may } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { algo, t } from '../../lib/i18n.ts';
 import { type Loaded, useLoad } from '../../lib/live.ts';
-import { tell } from '../../lib/toast.ts';
 import { Facts, Form, Shown, TextField } from '../../lib/ui.ts';
 
 /** What a wallet has written to the ledger today, of what it may, and its own bounds. */
@@ -37,17 +36,17 @@ function Bounds({ id, loaded }: { id: string; loaded: Loaded<Answer> }): VNode {
   const [writes, setWrites] = useState('');
   const [most, setMost] = useState('');
   const bound = (text: string): number | null => (text.trim() === '' ? null : Number(text));
-  const submit = async (): Promise<void> => {
+  const submit = async (): Promise<string> => {
     await call('put_multitenancy_wallet_wallet_id_quota', {
       params: { wallet_id: id },
       body: { ledger_writes: bound(writes), ledger_algo: bound(most) },
     });
     await loaded.reload();
-    tell(t('settings.saved'));
+    return t('settings.saved');
   };
   return h(
     Form,
-    { onSubmit: submit, action: t('quota.set'), kind: 'plain' },
+    { onSubmit: submit, action: t('quota.set'), kind: 'ordinary' },
     h(TextField, { label: t('quota.most-writes'), hint: t('quota.hint'), type: 'number', value: writes, onInput: setWrites }),
     h(TextField, { label: t('quota.most-algo'), hint: t('quota.hint'), type: 'number', value: most, onInput: setMost }),
   );

@@ -1,12 +1,12 @@
 import { type Answer, operations as allOperations, call } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
-import { t, time } from '../../lib/i18n.ts';
+import { t, time, word } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
-import { Theirs } from '../../lib/theirs.ts';
-import { Button, type Column, Confirm, Empty, Facts, ForSupport, Heading, Shown, State } from '../../lib/ui.ts';
+import { ShortId, Theirs } from '../../lib/theirs.ts';
+import { Button, type Column, Confirm, Empty, Facts, ForSupport, Heading, Named, Shown, State } from '../../lib/ui.ts';
 import { Connection } from './issue.ts';
 
 /** Records of every kind, those of plug-ins too: which there are, and what can be done with one, follows from the operations. */
@@ -46,7 +46,7 @@ function kindsIn(operations: readonly Answer[]): Kind[] {
         op !== one && op.path.includes(`{${field}}`) && !foreign.some((path) => op.path === path || op.path.startsWith(`${path}/`));
       return { ...kind, own: one ? operations.filter(isOwn) : [] };
     })
-    .sort((x, y) => x.name.localeCompare(y.name));
+    .sort((x, y) => word('kind', x.name).localeCompare(word('kind', y.name)));
 }
 
 function Known({ list, id }: { list: string | undefined; id: string | undefined }): VNode {
@@ -69,7 +69,13 @@ const Kinds = ({ kinds }: { kinds: readonly Kind[] }): VNode =>
     h('p', null, t('records.text')),
     kinds.length === 0
       ? h(Empty, { text: t('records.no-kinds') })
-      : h('ul', null, ...kinds.map(({ name, list }) => h('li', { key: list.id }, h('a', { href: to('records', [list.id]) }, name)))),
+      : h(
+          'ul',
+          null,
+          ...kinds.map(({ name, list }) =>
+            h('li', { key: list.id }, h('a', { href: to('records', [list.id]) }, h(Named, { name, text: word('kind', name) }))),
+          ),
+        ),
   );
 
 /** The id of a row: its member of the path's name, else the first one that is called an id. */
@@ -85,7 +91,7 @@ function All({ kind: { name, list, one, field } }: { kind: Kind }): VNode {
       title: t('column.id'),
       cell: (row) => {
         const id = idIn(row, field);
-        const short = h('code', null, id.slice(0, 8));
+        const short = h(ShortId, { id });
         return one ? h('a', { href: to('records', [list.id, id]) }, short) : short;
       },
     },
@@ -100,9 +106,9 @@ function All({ kind: { name, list, one, field } }: { kind: Kind }): VNode {
   return h(
     Fragment,
     null,
-    h(Heading, null, name),
+    h(Heading, null, h(Named, { name, text: word('kind', name) })),
     h(List, {
-      caption: name,
+      caption: word('kind', name),
       operation: list.id,
       topics: [],
       id: (row) => idIn(row, field),
@@ -127,8 +133,10 @@ function One({ kind, id }: { kind: Kind; id: string }): VNode {
       return h(
         Fragment,
         null,
-        h(Heading, null, name, ' ', h('code', null, id.slice(0, 8))),
-        h(Facts, { of: plain.map(([key, value]) => [h('code', null, key), h(Theirs, { text: String(value) })] as const) }),
+        h(Heading, null, word('kind', name), ' ', h(ShortId, { id })),
+        h(Facts, {
+          of: plain.map(([key, value]) => [h(Named, { name: key, text: word('field', key) }), h(Theirs, { text: String(value) })] as const),
+        }),
         remove ? h('p', { class: 'actions' }, h(Button, { kind: 'danger', onClick: () => setDeleting(true) }, t('records.delete'))) : null,
         own.length === 0
           ? null
@@ -145,7 +153,7 @@ function One({ kind, id }: { kind: Kind; id: string }): VNode {
               ),
             ),
         h(ForSupport, { record: found }),
-        h('p', null, h('a', { href: to('records', [list.id]) }, name)),
+        h('p', null, h('a', { href: to('records', [list.id]) }, word('kind', name))),
         deleting && remove
           ? h(Confirm, {
               title: t('records.delete'),

@@ -5,7 +5,7 @@ import { t, time } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
-import { Theirs } from '../../lib/theirs.ts';
+import { ShortId, Theirs } from '../../lib/theirs.ts';
 import { tell } from '../../lib/toast.ts';
 import { Button, Check, Confirm, Empty, Facts, Form, ForSupport, Heading, Shown, State, Table, TextField } from '../../lib/ui.ts';
 
@@ -38,9 +38,9 @@ function All(): VNode {
       })),
     );
   }, TOPICS);
-  const publish = async (): Promise<void> => {
+  const publish = async (): Promise<string> => {
     await call('post_anoncreds_revocation_publish_revocations', { body: {} });
-    tell(t('revocation.published'));
+    return t('revocation.published');
   };
   return h(
     Fragment,
@@ -66,7 +66,11 @@ function All(): VNode {
                     'ul',
                     null,
                     ...registries.map((id) =>
-                      h('li', { key: id }, h('a', { href: to('revocation', ['registry', id]) }, h('code', null, id))),
+                      h(
+                        'li',
+                        { key: id },
+                        h('a', { href: to('revocation', ['registry', id]) }, t('revocation.registry'), ' ', h(ShortId, { id })),
+                      ),
                     ),
                   ),
                   may('post_anoncreds_revocation_active_registry_cred_def_id_rotate')
@@ -154,9 +158,7 @@ function Registry({ id }: { id: string }): VNode {
                 {
                   title: t('revocation.exchange'),
                   cell: (row) =>
-                    row.cred_ex_id
-                      ? h('a', { href: to('issue', ['one', row.cred_ex_id]) }, h('code', null, row.cred_ex_id.slice(0, 8)))
-                      : '',
+                    row.cred_ex_id ? h('a', { href: to('issue', ['one', row.cred_ex_id]) }, h(ShortId, { id: row.cred_ex_id })) : '',
                 },
                 { title: t('column.changed'), cell: (row) => h('time', { dateTime: row.updated_at }, time(row.updated_at)) },
               ],

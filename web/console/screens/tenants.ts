@@ -5,7 +5,7 @@ import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
-import { Theirs } from '../../lib/theirs.ts';
+import { ShortId, shortId, Theirs } from '../../lib/theirs.ts';
 import {
   Button,
   Check,
@@ -247,7 +247,7 @@ function Tokens({ id }: { id: string }): VNode {
               rows: results,
               id: (row) => row.token_id,
               columns: [
-                { title: t('column.id'), cell: (row) => h('code', null, row.token_id.slice(0, 8)) },
+                { title: t('column.id'), cell: (row) => h(ShortId, { id: row.token_id }) },
                 { title: t('column.made'), cell: (row) => time(row.created_at) },
                 { title: t('tenants.ends'), cell: (row) => (row.expires_at ? time(row.expires_at) : t('tenants.never')) },
                 { title: t('tenants.used'), cell: (row) => (row.last_used ? time(row.last_used) : '') },
@@ -258,7 +258,7 @@ function Tokens({ id }: { id: string }): VNode {
                     may('delete_multitenancy_wallet_wallet_id_tokens_token_id')
                       ? h(
                           Button,
-                          { kind: 'danger', onClick: end(row.token_id), label: t('tenants.void-what', { id: row.token_id.slice(0, 8) }) },
+                          { kind: 'danger', onClick: end(row.token_id), label: t('tenants.void-what', { id: shortId(row.token_id) }) },
                           t('tenants.void'),
                         )
                       : null,

@@ -8,7 +8,7 @@ import { useLive, useLoad } from '../../lib/live.ts';
 import { type Asked, askedBy, type Outcome, outcomes, type Predicate, presentationIn, requestIn, requestOf } from '../../lib/proof.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
-import { Theirs } from '../../lib/theirs.ts';
+import { shortId, Theirs } from '../../lib/theirs.ts';
 import {
   Button,
   Check,
@@ -66,11 +66,7 @@ function All(): VNode {
         {
           title: t('verify.what'),
           cell: (row) =>
-            h(
-              'a',
-              { href: to('verify', ['one', row.pres_ex_id]) },
-              h(Theirs, { text: requestIn(row)?.name ?? row.pres_ex_id.slice(0, 8) }),
-            ),
+            h('a', { href: to('verify', ['one', row.pres_ex_id]) }, h(Theirs, { text: requestIn(row)?.name ?? shortId(row.pres_ex_id) })),
         },
         { title: t('verify.verdict'), cell: (row) => h(Verdict, { record: row }) },
         { title: t('verify.from'), cell: (row) => h(Connection, { id: row.connection_id }) },

@@ -3,7 +3,6 @@ import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { t, time, word } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { Theirs } from '../../lib/theirs.ts';
-import { tell } from '../../lib/toast.ts';
 import { Button, Chip, Confirm, CopyBox, Shown, Table } from '../../lib/ui.ts';
 
 /** Webhooks of a wallet: the secret that signs them, a test event, and the last deliveries. */
@@ -56,10 +55,10 @@ const Outcome = ({ status, error }: { status: number | null; error?: string }): 
 function Deliveries(): VNode {
   // every event is delivered, and a delivery itself is none
   const loaded = useLoad(() => call('get_webhooks_deliveries'), ['webhook_test']);
-  const test = async (): Promise<void> => {
+  const test = async (): Promise<string> => {
     await call('post_webhooks_test');
-    tell(t('webhooks.tested'));
     await loaded.reload();
+    return t('webhooks.tested');
   };
   return h(
     Fragment,
