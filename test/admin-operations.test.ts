@@ -6,11 +6,12 @@ import type { Operation } from '../src/admin/operations.ts';
 import { operationsOf } from '../src/admin/server.ts';
 import { FORMATS, PROTOCOLS, UNBOUND_RECORDS } from '../src/builtin-protocols.ts';
 import { createRegistry } from '../src/kernel/registry.ts';
+import { mayCall } from '../src/web/roles.ts';
 import { BEYOND, OF_PAGES } from './support/acapy-answers.ts';
 
 /**
  * What is served, against ACA-Py's OpenAPI document and the documents of this repository. `FLEXID_WRITE_DOCS=1 ./flexid test admin-operations` writes the
- * derived parts of docs/AdminAPI.md and docs/deviations.md anew.
+ * derived parts of docs/AdminAPI.md, docs/Console.md and docs/deviations.md anew.
  */
 const file = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const acapy = readFileSync(file('test/vectors/acapy/operations.tsv'), 'utf8')
@@ -74,6 +75,16 @@ test("docs/deviations.md lists the members of answers that ACA-Py's have not", (
     ([definition, members]) => `- ${definition}: ${members.map((name) => `\`${name}\``).join(', ')}`,
   );
   derived('docs/deviations.md', 'beyond', `${[lists, ...lines].join('\n')}\n`);
+});
+
+test('docs/Console.md has what an issuer and a verifier do beyond reading', () => {
+  const marks = (op: Operation): string[] => (['issuer', 'verifier'] as const).map((role) => (mayCall(role, op) ? 'yes' : ''));
+  // what is a GET and no reading has its row too
+  const rows = operations
+    .filter((op) => !mayCall('auditor', op) && (op.method === 'GET' || mayCall('issuer', op) || mayCall('verifier', op)))
+    .map((op) => `| \`${nameOf(op)}\` | ${marks(op).join(' | ')} |`)
+    .sort();
+  derived('docs/Console.md', 'roles', `| operation | issuer | verifier |\n| --- | --- | --- |\n${rows.join('\n')}\n`);
 });
 
 test('docs/AdminAPI.md is the table of what is served', () => {
