@@ -33,3 +33,59 @@ test('modules of the folder are found as without it, a missing one is named, and
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test('what files of packages require by relative paths is found as without it', () => {
+  // the space is another text in a URL
+  const folder = mkdtempSync(join(tmpdir(), 'flexid own-'));
+  const root = pathToFileURL(join(folder, 'own/')).href;
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  const named = 'module.exports = __filename.slice(__filename.lastIndexOf("parts"));';
+  try {
+    for (const name of ['own', 'node_modules/parts/lib', 'node_modules/parts/deep', 'node_modules/parts/bare'])
+      mkdirSync(join(folder, name), { recursive: true });
+    write('node_modules/parts/package.json', '{"main":"./index.js"}');
+    for (const file of [
+      'lib.js',
+      'lib/index.js',
+      'lib/inner.js',
+      'deep/index.js',
+      'exact',
+      'exact.js',
+      'whole.cjs',
+      'a.b.js',
+      'bare/index.js',
+    ])
+      write(`node_modules/parts/${file}`, named);
+    write('node_modules/parts/data.json', '"data"');
+    write('node_modules/parts/bare/up.js', "module.exports = [require('..') === require('parts'), require('.'), require('../lib/inner')];");
+    const asked = [
+      './lib',
+      './lib/',
+      './lib/inner',
+      './deep',
+      './exact',
+      './exact.js',
+      './whole.cjs',
+      './a.b',
+      './data',
+      './data.json',
+      './bare/up',
+    ];
+    write(
+      'node_modules/parts/index.js',
+      `exports.all = ${JSON.stringify(asked)}.map((path) => require(path)); try { require('./none'); } catch (error) { exports.missing = error.code; }`,
+    );
+    write('own/first.ts', "import parts from 'parts';\nconsole.log(JSON.stringify(parts));");
+    write(
+      'run.mjs',
+      `const found = process.argv[2] && (await import('${OWN}')).findOwnModules('${root}');\nawait import('${root}first.ts');`,
+    );
+    const [plain, found] = [[], ['found']].map((args) =>
+      execFileSync(process.execPath, [join(folder, 'run.mjs'), ...args], { encoding: 'utf8' }),
+    );
+    assert.match(plain!, /MODULE_NOT_FOUND/);
+    assert.equal(found, plain);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
