@@ -37,9 +37,15 @@ const inNet = (address: Address, [network, bits]: Net): boolean =>
 interface Known extends Range {
   readonly net: Net;
 }
-const known = (ranges: readonly Range[]): Known[] => ranges.map((one) => ({ ...one, net: netOf(one.cidr) }));
-const SPECIAL = known([...IPV4_SPECIAL, ...IPV6_SPECIAL]);
-const GLOBAL = netOf(IPV6_GLOBAL);
+/** Read with the first address: a start has none, and would wait for the regular expressions of both families. */
+let ranges: { readonly special: readonly Known[]; readonly global: Net } | undefined;
+function known(): NonNullable<typeof ranges> {
+  ranges ??= {
+    special: [...IPV4_SPECIAL, ...IPV6_SPECIAL].map((one) => ({ ...one, net: netOf(one.cidr) })),
+    global: netOf(IPV6_GLOBAL),
+  };
+  return ranges;
+}
 
 /** An address of a text that `isIP` takes, without a zone; `::ffff:10.0.0.1` is 10.0.0.1. */
 function addressOf(text: string): Address {
@@ -74,11 +80,12 @@ function inInterface(address: Address): Address[] {
 /** The rule of an address: of the ranges that hold it the strictest, and that of the IPv4 addresses in it. */
 function ruleOf(address: Address): { rule: Range['rule']; name: string } {
   const strictness = { open: 0, closed: 1, never: 2 } as const;
-  const found = SPECIAL.filter(({ net }) => inNet(address, net));
+  const { special, global } = known();
+  const found = special.filter(({ net }) => inNet(address, net));
   // the narrowest range decides whether it is for everybody; one that is never reached is not, however narrow another is
   const [narrowest] = found.toSorted((a, b) => b.net[1] - a.net[1]);
   const outside: Pick<Range, 'rule' | 'name'>[] =
-    address.kind() === 'ipv6' && !narrowest && !inNet(address, GLOBAL) ? [{ rule: 'closed', name: 'not handed out' }] : [];
+    address.kind() === 'ipv6' && !narrowest && !inNet(address, global) ? [{ rule: 'closed', name: 'not handed out' }] : [];
   const inner = [...(narrowest ? embedded(address, narrowest) : []), ...inInterface(address)].map(ruleOf);
   const all = [...(narrowest ? [narrowest] : []), ...found.filter(({ rule }) => rule === 'never'), ...outside, ...inner];
   return all.reduce<{ rule: Range['rule']; name: string }>(
@@ -147,7 +154,7 @@ export function egressGuard(allow: readonly string[], admin: () => AdminPort | u
 
   /** A translation of an IPv4 address that is allowed is allowed, where nothing but that address is closed about it. */
   function translatesAllowed(address: Address): boolean {
-    const translation = SPECIAL.find(({ net, rule, ipv4At }) => rule === 'open' && ipv4At !== undefined && inNet(address, net));
+    const translation = known().special.find(({ net, rule, ipv4At }) => rule === 'open' && ipv4At !== undefined && inNet(address, net));
     return translation !== undefined && embedded(address, translation).every(isAllowed);
   }
 
