@@ -32,7 +32,13 @@ export const MUTATIONS: readonly (Row & Breakable)[] = [
   {
     id: 'A31-5',
     text: 'what was damaged on this machine is never handed out',
-    mutation: { file: TAILS, from: 'bytes === undefined || faultOf(bytes, hash, size) === undefined', to: 'bytes !== null' },
+    mutation: { file: TAILS, from: 'base58.encode(digest.digest()) !== hash', to: "hash === ''" },
+    tests: [[TESTS, 'that was damaged on this machine is never handed out']],
+  },
+  {
+    id: 'A31-7',
+    text: 'a file that was whole is read again once it has changed',
+    mutation: { file: TAILS, from: 'whole.get(path) === version', to: 'whole.has(path)' },
     tests: [[TESTS, 'that was damaged on this machine is never handed out']],
   },
   {

@@ -202,6 +202,7 @@ describe('a tails file of another', () => {
     const { file } = service();
     const path = await file('one', reference(hash, issuer.url));
     for (const damaged of [Uint8Array.from(bytes, (byte, i) => (i === 700 ? byte ^ 1 : byte)), bytes.subarray(1), new Uint8Array()]) {
+      assert.equal(await file('one', reference(hash, issuer.url)), path, 'it is whole');
       writeFileSync(path, damaged);
       assert.deepEqual(Uint8Array.from(readFileSync(await file('one', reference(hash, issuer.url)))), bytes);
     }
