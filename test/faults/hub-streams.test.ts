@@ -12,6 +12,7 @@ import { startPostgres } from '../postgres.ts';
 import type { Body } from '../support/agents.ts';
 import { isFull, STORES } from '../support/extent.ts';
 import { configOf, documentOf, invoke, newCaller, send } from '../support/hub.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** A stream of 100 MiB that is written over another one, by an agent that is killed in the middle, on both stores. */
 
@@ -43,7 +44,7 @@ async function each(run: (index: number) => Promise<boolean>, indices: readonly 
 for (const kind of STORES)
   test(`[S2-53] ${kind}: 100 MiB are written over 100 MiB by an agent that is killed, in little memory, and nothing torn is left`, {
     skip: !isFull && 'takes long: --full',
-    timeout: 600_000,
+    timeout: TEST_MS,
   }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'flexid-streams-'));
     undo.push(() => rmSync(folder, { recursive: true, force: true }));

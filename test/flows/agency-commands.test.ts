@@ -42,7 +42,7 @@ test('the commands of docs/Agency.md run as they are written: an agency, an edge
       // it is gone already
     }
   };
-  const timer = setTimeout(kill, 200_000);
+  const timer = setTimeout(kill, TEST_MS);
   try {
     assert.equal(await new Promise((resolve) => bash.once('exit', resolve)), 0, `${output}\n${problems}`);
     assert.match(output, /"retention_days": ?3/);

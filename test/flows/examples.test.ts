@@ -10,11 +10,12 @@ import { createKit } from '../../examples/lib/kit.ts';
 import { createStack, onStage } from '../../examples/lib/stage.ts';
 import { type LedgerFacts, startLedger } from '../../harness/network.ts';
 import { isFull, longOne } from '../support/extent.ts';
+import { TEST_MS } from '../support/waiting.ts';
 
 /** The checks of all examples, on one ledger; `./flexid example NAME --check` gives each one of its own. */
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const LIMIT = { timeout: 580_000 };
+const LIMIT = { timeout: TEST_MS };
 /** The longer ones, of which other tests have parts. */
 const LONGER = { ...LIMIT, skip: longOne };
 const folder = mkdtempSync(join(tmpdir(), 'flexid-examples-'));

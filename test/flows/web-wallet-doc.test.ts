@@ -8,11 +8,11 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { webPerson } from '../../harness/web-person.ts';
 import { freePort } from '../support/agents.ts';
-import { until } from '../support/waiting.ts';
+import { TEST_MS, until } from '../support/waiting.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-test('the command of docs/WebWallet.md starts the pages, and a person signs up there', { timeout: 120_000 }, async () => {
+test('the command of docs/WebWallet.md starts the pages, and a person signs up there', { timeout: TEST_MS }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'flexid-web-wallet-'));
   const [wallet, inbound] = [await freePort(), await freePort()];
   const origin = `http://localhost:${wallet}`;

@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkNarrow, launch, skipReason, visit, visitPages } from '../support/browser.ts';
 import { addAuthenticator } from '../support/passkeys.ts';
-import { until } from '../support/waiting.ts';
+import { TEST_MS, until } from '../support/waiting.ts';
 import { person } from './clicks.ts';
 
 /** The way of a newcomer, from one command on: what stands on the terminal is all that is known. */
@@ -23,7 +23,7 @@ after(async () => {
 
 test('./flexid demo --keep --console: a newcomer defines, issues to the web wallet, verifies, revokes and verifies again by mouse', {
   skip: skipReason() ?? false,
-  timeout: 300_000,
+  timeout: TEST_MS,
 }, async () => {
   const browser = await launch();
   ends.push(() => browser.close());

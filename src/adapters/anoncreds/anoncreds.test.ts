@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { after, suite, test } from 'node:test';
 import { makeNewKeys } from '../../../test/support/new-keys.ts';
 import { world } from '../../../test/support/revocation.ts';
+import { TEST_MS } from '../../../test/support/waiting.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import { checkPresentation } from '../../formats/anoncreds-checks.ts';
 import { encodeValues, newNonce } from '../../formats/anoncreds-values.ts';
@@ -161,7 +162,7 @@ suite('the AnonCreds library', { skip }, () => {
     assert.deepEqual(reasons, ['predicate-mismatch', 'predicate-unrequested']);
   });
 
-  test('from nothing to a verified presentation, with fresh keys', { timeout: 120_000 }, async () => {
+  test('from nothing to a verified presentation, with fresh keys', { timeout: TEST_MS }, async () => {
     const issuerId = `did:algo:testnet:app:7:${'ab'.repeat(32)}`;
     const schema = await engine.createSchema('issuer', {
       name: 'Degree',

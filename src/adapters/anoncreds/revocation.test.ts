@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, suite, test } from 'node:test';
 import { makeNewKeys } from '../../../test/support/new-keys.ts';
 import { requestOf, revocationFixture, world } from '../../../test/support/revocation.ts';
+import { TEST_MS } from '../../../test/support/waiting.ts';
 import { toBase58 } from '../../didcomm/encoding.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import { checkPresentation } from '../../formats/anoncreds-checks.ts';
@@ -39,7 +40,7 @@ suite('revocation registries with the AnonCreds library', { skip }, () => {
   let first: RevocationStatusList;
   let linkSecret: string;
 
-  test('a definition with revocation, a registry of the smallest size and its tails', { timeout: 180_000 }, async () => {
+  test('a definition with revocation, a registry of the smallest size and its tails', { timeout: TEST_MS }, async () => {
     const { issuerId, schemaId } = { issuerId: world.schema.issuerId, schemaId: world.schemaId };
     const made = await engine.createCredentialDefinition('issuer', {
       schemaId,
