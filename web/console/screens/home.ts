@@ -166,20 +166,22 @@ function DeadLetters(): VNode {
 
 function FirstSteps(): VNode {
   const loaded = useLoad(async () => {
-    const [did, { schema_ids: schemas }, { credential_definition_ids: definitions }, { total }] = await Promise.all([
+    const [did, { schema_ids: schemas }, { credential_definition_ids: definitions }, { total }, issued, asked] = await Promise.all([
       call('get_wallet_did_public'),
       call('get_anoncreds_schemas'),
       call('get_anoncreds_credential_definitions'),
       call('get_connections', { query: { limit: 1 } }),
+      call('get_issue_credential_2_0_records', { query: { role: 'issuer', limit: 1 } }),
+      call('get_present_proof_2_0_records', { query: { role: 'verifier', limit: 1 } }),
     ]);
     return [
       ['steps.did', did.result !== null && did.result !== undefined, to('definitions', ['new'])],
       ['steps.definition', schemas.length > 0 && definitions.length > 0, to('definitions', ['new'])],
       ['steps.connection', total > 0, to('connections', ['invite'])],
-      ['steps.issue', false, to('issue', ['new'])],
-      ['steps.verify', false, to('verify', ['new'])],
+      ['steps.issue', issued.total > 0, to('issue', ['new'])],
+      ['steps.verify', asked.total > 0, to('verify', ['new'])],
     ] as [string, boolean, string][];
-  }, ['connections']);
+  }, ['connections', 'issue_credential_v2_0', 'present_proof_v2_0']);
   return h(
     'section',
     null,

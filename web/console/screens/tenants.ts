@@ -153,7 +153,7 @@ function One({ id }: { id: string }): VNode {
         h(Facts, {
           of: [
             [t('tenants.id'), h('code', null, id)],
-            [t('tenants.label'), h(Theirs, { text: record.settings?.default_label })],
+            [t('tenants.label'), record.settings?.default_label && h(Theirs, { text: record.settings.default_label })],
             [t('tenants.keeps'), word('key-management', record.key_management_mode)],
             [
               t('tenants.webhook'),
