@@ -1,3 +1,5 @@
+import { lookup } from 'node:dns/promises';
+import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import { JsonRefused, parseJson } from '../didcomm/safe-json.ts';
 import { AppError, asAppError } from '../errors.ts';
@@ -40,6 +42,17 @@ export function jsonServer(admin: Pick<Admin, 'kernel'>, { maxBytes, rewriteUrl 
   app.setErrorHandler((error: unknown, request, reply) => sendError(admin, error, request, reply));
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found'));
   return app;
+}
+
+/**
+ * Listens at one address. Of the name `localhost`, which may be two, it is that of IPv4: Fastify would serve the other one by a second server, without the bounds and
+ * the WebSockets of the first.
+ * @returns the port
+ */
+export async function listen(app: FastifyInstance, host: string, port: number): Promise<number> {
+  const { address } = host === 'localhost' ? await lookup(host, { family: 4 }).catch(() => lookup(host)) : { address: host };
+  await app.listen({ host: address, port });
+  return (app.server.address() as AddressInfo).port;
 }
 
 /** Closes a server: calls under way have time to end, idle connections of clients have none. */

@@ -7,7 +7,7 @@ import type { Door } from '../ports/transport.ts';
 import type { Caller } from './auth.ts';
 import { browserRules } from './browser.ts';
 import type { AttachedFace, Face } from './face.ts';
-import { closeServer, jsonServer } from './json-server.ts';
+import { closeServer, jsonServer, listen } from './json-server.ts';
 import { openapiDocument } from './openapi.ts';
 import { commandOperation, type Operation, pluginOperation, recordOperations, routeOperation } from './operations.ts';
 import { documentationPage } from './page.ts';
@@ -194,10 +194,8 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   const others = new Map<string, AttachedFace>(face && attached ? [[`${face.prefix}/ws`, attached]] : []);
   const events = attachEvents(app.server, admin, authority, browsers, options.door, others);
 
-  await app.listen({ host: options.host, port: options.port });
-  const address = app.server.address();
   return {
-    port: typeof address === 'object' && address ? address.port : options.port,
+    port: await listen(app, options.host, options.port),
     async close() {
       events.close();
       attached?.close();

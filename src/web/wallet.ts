@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Authority } from '../admin/auth.ts';
-import { closeServer, jsonServer } from '../admin/json-server.ts';
+import { closeServer, jsonServer, listen } from '../admin/json-server.ts';
 import type { Operation } from '../admin/operations.ts';
 import { createPerform } from '../admin/perform.ts';
 import type { Admin } from '../admin/route.ts';
@@ -119,9 +119,7 @@ export async function startWallet(admin: Admin, options: WalletOptions): Promise
   };
   const browsers = { cors: () => ({}), admit: checkHost };
   const events = attachEvents(app.server, admin, authority, browsers, options.door, new Map([['/ws', face]]));
-  await app.listen({ host: options.host, port: options.port });
-  const address = app.server.address();
-  port = typeof address === 'object' && address ? address.port : port;
+  port = await listen(app, options.host, options.port);
   return {
     port,
     origin: origin(),
