@@ -19,7 +19,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, describe, it } from 'node:test';
 import { AppError } from '../../errors.ts';
 import { storeSuite } from '../../ports/store.conformance.ts';
-import type { Database } from '../../ports/store.ts';
+import type { Commit, Database, EventWrite, JobKind, JobWrite } from '../../ports/store.ts';
 import { newWalletKey } from '../../vault/master.ts';
 import { openSqlite, repageSqlite } from './sqlite.ts';
 
@@ -145,6 +145,46 @@ describe('SQLite file', () => {
     writeFileSync(path, Buffer.alloc(40_000, 'not a database '));
     await assert.rejects(openSqlite({ path }), failsWith('store-corrupt', /damaged/));
     await assert.rejects(openSqlite({ path: join(path, 'inside-a-file.db') }), failsWith('store-unavailable'));
+  });
+
+  it('waits for the disk with each commit but one that completes a job and does nothing but change records and order work', async () => {
+    const db = await openSqlite({ path: freshPath() });
+    await db.admin.ensureTenant('t', 't');
+    let n = 0;
+    const job = (kind: JobKind, more: Partial<JobWrite> = {}): JobWrite => ({
+      id: `job-${n++}`,
+      kind,
+      lane: `${kind}:${n}`,
+      payload: {},
+      ...more,
+    });
+    const synced = async (what: Commit): Promise<number> => {
+      const before = db.admin.stats().synced!;
+      await db.store.commit('t', what);
+      return db.admin.stats().synced! - before;
+    };
+    const held = async (): Promise<{ id: string; lease: string }> => {
+      const command = job('command');
+      assert.equal(await synced({ jobs: [command] }), 1);
+      const [lane] = await db.jobs.claim({ owner: 'me', lanes: 1, perLane: 1, leaseMs: 10_000, lane: command.lane });
+      return { id: command.id, lease: lane!.lease };
+    };
+    const event: EventWrite = { id: 'event', topic: 'x', category: 'connection', record: 'a', value: { payload: {} } };
+    assert.equal(await synced({ done: [await held()], jobs: [job('work')], records: [connection('a')] }), 0);
+    const others: Commit[] = [
+      { jobs: [job('work')] },
+      { done: [await held()] },
+      { done: [await held()], jobs: [job('work'), job('deliver')] },
+      { done: [await held()], jobs: [job('work', { allocate: { counter: 'c', upTo: 2 } })] },
+      { done: [await held()], jobs: [job('work')], events: [event] },
+      { done: [await held()], jobs: [job('work')], results: [{ callId: 'call', value: {} }] },
+      { done: [await held()], jobs: [job('work')], failures: [{ callId: 'call', code: 'internal', text: 'x' }] },
+      { done: [await held()], jobs: [job('work')], deletes: [{ category: 'connection', id: 'a', expect: 1 }] },
+      { done: [await held()], jobs: [job('work')], dedupKeys: [{ dedupKey: 'k', expires: Date.now() + 1000 }] },
+      { done: [await held()], jobs: [job('work')], mail: [{ id: 'm', mailbox: 'b', body: 'x', expires: Infinity }] },
+    ];
+    for (const what of others) assert.equal(await synced(what), 1, JSON.stringify(what));
+    await db.admin.close();
   });
 
   it('writes a file with other pages anew, with all that is in it', async () => {

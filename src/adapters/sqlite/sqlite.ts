@@ -114,6 +114,15 @@ function masterKey(db: DatabaseSync, path: string | undefined, given: string | U
   return key;
 }
 
+/**
+ * A commit that completes a job and does nothing but change records and order work need not wait for the disk: where the machine's power takes it, the job is still
+ * there and runs again. Whatever is seen of it outside, an answer, an event or a message, is in a later commit, which has this one on the disk before it.
+ */
+function isRepeatable({ done = [], jobs = [], records: _records, ...others }: Commit): boolean {
+  const isWork = jobs.length > 0 && jobs.every(({ kind, allocate }) => kind === 'work' && allocate === undefined);
+  return isWork && done.length > 0 && Object.values(others).every((rows) => !rows || rows.length === 0);
+}
+
 function createDatabase(
   db: DatabaseSync,
   master: Uint8Array,
@@ -158,7 +167,7 @@ function createDatabase(
         for (const callId of written?.callIds ?? []) draft.callIds.add(callId);
         for (const { box, waiting } of written?.boxes ?? []) draftWaiting(draft, tenant, box, waiting);
       },
-      { frees: (what.deletes?.length ?? 0) > 0 },
+      { repeatable: isRepeatable(what), frees: (what.deletes?.length ?? 0) > 0 },
     );
   }
 
