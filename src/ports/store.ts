@@ -72,6 +72,12 @@ export interface Jobs {
    */
   settle(settled: readonly SettledLane[]): Promise<void>;
 
+  /**
+   * Has lanes settled by the transactions of others, in a store where that costs less: `take` gives those that wait when one begins, `again` has those of one that
+   * failed.
+   */
+  settleAlong?(take: () => readonly SettledLane[], again: (lanes: readonly SettledLane[]) => void): void;
+
   /** `settle`, then `claim`, in one round trip, and what there is to claim later. `settled` may hold lanes of any kind; on failure all of it may be settled again. */
   settleAndClaim(settled: readonly SettledLane[], claim: Claim): Promise<Claims>;
 

@@ -1,8 +1,8 @@
 import type { Log } from '../ports/log.ts';
 import type { Jobs, SettledLane } from '../ports/store.ts';
 
-/** How long a lane that has ended waits for a claim that takes its settle along. */
-const WAIT_MS = 100;
+/** How long a lane that has ended waits for a claim or a commit that takes its settle along. */
+const WAIT_MS = 250;
 const RETRY_MS = 500;
 
 /** Lanes that have ended and are held until they are settled, of all runners. */
@@ -17,22 +17,31 @@ export interface LaneSettler {
   flush(): Promise<void>;
 }
 
-/** Collects lanes for the next claim of any runner, and settles those for which none comes. */
-export function laneSettler({ jobs, log }: { readonly jobs: Pick<Jobs, 'settle'>; readonly log: Log }): LaneSettler {
+/** Collects lanes for the next claim of any runner, or the next commit where the store can, and settles those for which none comes. */
+export function laneSettler({ jobs, log }: { readonly jobs: Pick<Jobs, 'settle' | 'settleAlong'>; readonly log: Log }): LaneSettler {
   let waiting: SettledLane[] = [];
+  let failed: SettledLane[] = [];
   let timer: NodeJS.Timeout | undefined;
 
   function take(): SettledLane[] {
     clearTimeout(timer);
     timer = undefined;
+    const taken = [...failed, ...waiting];
+    failed = [];
+    waiting = [];
+    return taken;
+  }
+
+  /** Without those that have failed: one that the store cannot write must not fail the commits of others. */
+  function takeFirst(): SettledLane[] {
     const taken = waiting;
     waiting = [];
     return taken;
   }
 
   function again(lanes: readonly SettledLane[]): void {
-    waiting.push(...lanes);
-    if (waiting.length > 0) timer ??= setTimeout(settleAll, RETRY_MS);
+    failed.push(...lanes);
+    if (failed.length > 0) timer ??= setTimeout(settleAll, RETRY_MS);
   }
 
   async function settleAll(): Promise<void> {
@@ -46,6 +55,8 @@ export function laneSettler({ jobs, log }: { readonly jobs: Pick<Jobs, 'settle'>
     }
   }
 
+  jobs.settleAlong?.(takeFirst, again);
+
   return {
     take,
     again,
@@ -54,7 +65,7 @@ export function laneSettler({ jobs, log }: { readonly jobs: Pick<Jobs, 'settle'>
       timer ??= setTimeout(settleAll, WAIT_MS);
     },
     get isWaiting() {
-      return waiting.length > 0;
+      return waiting.length + failed.length > 0;
     },
     async flush() {
       await settleAll();

@@ -67,7 +67,7 @@ function lanesOf(tenants: readonly string[]) {
 const common = { owner: 'me', kinds: [KIND], perLane: 1, leaseMs: 10_000, slow: { most: 4, each: 4 }, log: LOG };
 
 /** How long a lane that has ended waits for a claim: less than a runner waits for a look. */
-const SETTLE_MS = 100;
+const SETTLE_MS = 250;
 
 test('the end of a lane is no reason to look for others where all that was due was claimed', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -183,6 +183,31 @@ test('lanes that could not be settled are settled again', async () => {
   await settler.flush();
   assert.deepEqual(given, [['one'], ['one', 'two']]);
   assert.equal(settler.isWaiting, false);
+});
+
+test('a lane goes along with one commit, and where that failed with none', async () => {
+  const lane = (name: string) => ({ lane: name, lease: name });
+  const names = (lanes: readonly { readonly lane: string }[]): string[] => lanes.map(({ lane }) => lane);
+  const alone: string[] = [];
+  let along: Parameters<NonNullable<Jobs['settleAlong']>> | undefined;
+  const settler = laneSettler({
+    jobs: {
+      settle: async (some) => void alone.push(...names(some)),
+      settleAlong: (...given) => {
+        along = given;
+      },
+    },
+    log: LOG,
+  });
+  const [take, again] = along!;
+  settler.add(lane('one'));
+  const taken = take();
+  assert.deepEqual([names(taken), settler.isWaiting], [['one'], false]);
+  again(taken);
+  settler.add(lane('two'));
+  assert.deepEqual([names(take()), settler.isWaiting], [['two'], true]);
+  await settler.flush();
+  assert.deepEqual([alone, settler.isWaiting], [['one'], false]);
 });
 
 test('looks fall together, whenever they begin and however long they are apart, and none is hasty', () => {

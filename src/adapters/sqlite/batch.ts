@@ -20,12 +20,17 @@ interface Member {
   reject: (error: AppError) => void;
 }
 
+/** A repeatable write that goes along with others; each of these is called as a member's. */
+export type Passenger = Pick<Member, 'write' | 'committed' | 'reject'>;
+
 export interface BatchWriter {
   /**
    * Queues a write for this turn's transaction; resolves when it is durable. With `repeatable` it is that against the end of the process, and against the loss of
    * power from the next durable commit on.
    */
   write(write: () => void, committed?: (draft: NotificationDraft) => void, how?: { repeatable?: boolean; frees?: boolean }): Promise<void>;
+  /** Has `more` looked at when a transaction begins: its write goes along, after the others, and by itself it begins none. */
+  takeAlong(more: () => Passenger | undefined): void;
   /** Commits what is queued, now. */
   flush(): void;
   /** Refuses further writes. */
@@ -48,6 +53,7 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
   const counters = { commits: 0, statements: 0, conflicts: 0, transactions: 0, synced: 0 };
   let queue: Member[] = [];
   let ended = false;
+  let passengers: () => Passenger | undefined = () => undefined;
 
   function failAll(batch: Member[], error: unknown): void {
     if (db.isTransaction) rollback.run();
@@ -74,6 +80,8 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
     const batch = queue;
     if (batch.length === 0) return;
     queue = [];
+    const along = passengers();
+    if (along) batch.push({ repeatable: true, frees: false, resolve: () => undefined, ...along });
     counters.statements += 1;
     const errors: (AppError | undefined)[] = [];
     const repeatable = batch.every((member) => member.repeatable);
@@ -111,6 +119,9 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
   return {
     counters,
     flush,
+    takeAlong(more) {
+      passengers = more;
+    },
     end() {
       ended = true;
     },

@@ -32,7 +32,8 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     for (const kind of kinds) draft.kinds.add(kind);
   }
 
-  function settle(settled: Parameters<Jobs['settle']>[0]): Promise<void> {
+  /** What is lost of it with the machine's power runs again, as after the death of a holder. */
+  function settling(settled: readonly SettledLane[]): { write: () => void; committed: (draft: NotificationDraft) => void } {
     const callIds: string[] = [];
     const kinds: JobKind[] = [];
     const ended: string[] = [];
@@ -52,12 +53,28 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         ended.push(one.lease);
       }
     };
-    const settledAll = (draft: NotificationDraft): void => {
+    const committed = (draft: NotificationDraft): void => {
       for (const lease of ended) held.release(lease);
       announce(draft, callIds, kinds);
     };
-    // what is lost of it runs again, as after the death of a holder
-    return batch.write(write, settledAll, { repeatable: true });
+    return { write, committed };
+  }
+
+  /** Without a hold there is nothing to end: the lane went with its last job, or is another's. */
+  const heldOf = (settled: readonly SettledLane[]): readonly SettledLane[] => settled.filter(({ lease }) => held.of(lease));
+
+  async function settle(all: readonly SettledLane[]): Promise<void> {
+    const settled = heldOf(all);
+    if (settled.length === 0) return;
+    const { write, committed } = settling(settled);
+    await batch.write(write, committed, { repeatable: true });
+  }
+
+  function settleAlong(take: () => readonly SettledLane[], again: (lanes: readonly SettledLane[]) => void): void {
+    batch.takeAlong(() => {
+      const settled = heldOf(take());
+      return settled.length === 0 ? undefined : { ...settling(settled), reject: () => again(settled) };
+    });
   }
 
   function drop(tenant: string, ids: readonly string[]): Promise<void> {
@@ -116,7 +133,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
   }
 
   async function settleAndClaim(settled: readonly SettledLane[], request: Claim): Promise<Claims> {
-    if (settled.length > 0) await settle(settled);
+    await settle(settled);
     return await read(() => {
       const now = Date.now();
       return { lanes: claim(request), ...look(request.kinds ?? JOB_KINDS, now) };
@@ -126,6 +143,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
   return Object.freeze({
     claim: (request: Parameters<Jobs['claim']>[0]) => read(() => claim(request)),
     settle,
+    settleAlong,
     settleAndClaim,
     extend: (leases: readonly string[], leaseMs: number) =>
       read(() => {

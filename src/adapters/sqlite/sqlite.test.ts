@@ -187,6 +187,34 @@ describe('SQLite file', () => {
     await db.admin.close();
   });
 
+  it('settles what waits for it with a commit, in one transaction, and gives it back where that fails', async () => {
+    const db = await openSqlite({ path: freshPath() });
+    await db.admin.ensureTenant('t', 't');
+    const claimed = async (id: string) => {
+      await db.store.commit('t', { jobs: [{ id, kind: 'event', lane: `event:${id}`, payload: {} }] });
+      const [lane] = await db.jobs.claim({ owner: 'me', lanes: 1, perLane: 1, leaseMs: 10_000, lane: `event:${id}` });
+      return { lane: lane!.lane, lease: lane!.lease, done: [id] };
+    };
+    let waiting = [await claimed('one')];
+    const back: unknown[] = [];
+    db.jobs.settleAlong!(
+      () => waiting.splice(0),
+      (lanes) => void back.push(...lanes),
+    );
+    const { transactions } = db.admin.stats();
+    await assert.rejects(db.store.commit('t', { records: [{ ...connection('none'), expect: 7 }] }), failsWith('conflict'));
+    assert.deepEqual([waiting, back], [[], []], 'a commit that is refused keeps nothing from being settled');
+    assert.equal(db.admin.stats().transactions! - transactions!, 1);
+    assert.equal((await db.admin.backlog()).open.event, 0);
+    // no id: the database cannot write that
+    const broken = { ...(await claimed('two')), done: [undefined as unknown as string] };
+    waiting = [broken];
+    await db.store.commit('t', { records: [connection('a')] });
+    assert.deepEqual([waiting, back], [[], [broken]], 'what goes along fails by itself');
+    assert.equal((await db.admin.backlog()).open.event, 1);
+    await db.admin.close();
+  });
+
   it('writes a file with other pages anew, with all that is in it', async () => {
     const path = freshPath();
     behind(path, (raw) => raw.exec('PRAGMA page_size = 16384; CREATE TABLE before (x)'));
