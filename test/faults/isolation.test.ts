@@ -740,7 +740,7 @@ test('the backup of a wallet has nothing of another tenant', async () => {
 test('another tenant’s identifier is answered as one that nobody has, by every operation, at the admin API and at the console', async () => {
   // what does not stay by itself, as counters and the trail of these very calls, is not compared
   const [once, twice] = [await holdings(first), await holdings(first)];
-  const before = new Map([...once].filter(([path, text]) => twice.get(path) === text));
+  const before = new Map([...once].filter(([path, text]) => path !== '/audit' && twice.get(path) === text));
   assert.ok(before.size > 40, `${before.size} answers stay as they are`);
   const wrong: string[] = [];
   const needed = new Set<object>();
