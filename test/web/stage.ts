@@ -16,6 +16,8 @@ export interface Stage {
   agency(): Promise<TestAgent>;
   /** An agent at whose console people sign in by an OpenID Provider. */
   townHall(): Promise<{ agent: TestAgent; provider: Provider }>;
+  /** Agents at which nothing has happened: one of one wallet, one of many. */
+  untouched(): Promise<{ one: TestAgent; many: TestAgent }>;
   /** A connection between the two; each side's id. */
   connected(): Promise<{ inviter: string; invitee: string }>;
 }
@@ -41,9 +43,8 @@ const agent = (name: string, flags: readonly string[], sponsor: boolean) =>
   once(async () => await world.start(name, { devnet: await devnet(), sponsor, flags }));
 const issuer = agent('issuer', ['--auto-ping-connection', '--auto-accept-requests', '--store-messages'], true);
 const holder = agent('holder', ['--auto-accept-invites', '--auto-accept-requests'], false);
-const agency = once(() =>
-  world.start('agency', { flags: ['--multitenant', '--jwt-secret', 'a secret of these tests', '--multitenant-admin', '--reservations'] }),
-);
+const MANY = ['--multitenant', '--jwt-secret', 'a secret of these tests', '--multitenant-admin', '--reservations'];
+const agency = once(() => world.start('agency', { flags: MANY }));
 const stage: Stage = {
   browser,
   issuer,
@@ -61,6 +62,10 @@ const stage: Stage = {
     const agent = await world.start('town', { flags: ['--admin', '127.0.0.1', String(port), '--console-login', file] });
     return { agent, provider };
   }),
+  untouched: once(async () => ({
+    one: await world.start('new', { noWebhook: true }),
+    many: await world.start('new agency', { noWebhook: true, flags: MANY }),
+  })),
   connected: once(async () => await connect(await issuer(), await holder())),
 };
 after(() => world.close());

@@ -5,6 +5,7 @@ import type { Browser } from 'playwright-core';
 import { openContainer } from '../../src/backup/container.ts';
 import { newWords, recoveryKeys } from '../../src/backup/recovery.ts';
 import { anchor, type Body, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
+import { checkAria } from '../support/aria.ts';
 import { checkNarrow, checkScreen, HOSTILE, launch, skipReason, type Visited, visitPages } from '../support/browser.ts';
 import { grant } from '../support/owner.ts';
 import { type Authenticator, addAuthenticator, forgetPasskeys } from '../support/passkeys.ts';
@@ -99,6 +100,7 @@ async function answerInvitation(one: Person, link: string): Promise<void> {
 test('[S1-33] a person signs up by passkey, takes a card, and shows a part of it', { skip }, async () => {
   const ada = await person();
   await checkScreen(ada);
+  await checkAria(ada, 'wallet-start');
   await button(ada, 'Make a wallet');
   await checkScreen(ada);
   await ada.page.getByLabel('Your name').fill('Ada');
@@ -106,6 +108,11 @@ test('[S1-33] a person signs up by passkey, takes a card, and shows a part of it
   await ada.page.getByRole('heading', { name: 'Your wallet' }).waitFor();
   await ada.page.getByText('Only you can open it').waitFor();
   await checkScreen(ada);
+  await checkAria(ada, 'wallet-navigation', 'nav.main');
+  for (const place of ['home', 'connections', 'history', 'settings', 'receive']) {
+    await ada.go(place);
+    await checkAria(ada, `wallet-${place}`);
+  }
 
   const link = await offered({ name: 'Ada <b>', member: 'L-4711', year: '2021' });
   await ada.go('receive');

@@ -4,4 +4,5 @@ import './screens/connections.ts';
 import './screens/others.ts';
 import './screens/batches.ts';
 import './screens/operator.ts';
+import './screens/aria.ts';
 import './screens/pictures.ts';
