@@ -44,6 +44,7 @@ export const LONG = [
   'test/flows/revocation-proofs.test.ts',
   'test/flows/traces.test.ts',
   'test/rows/agents.test.ts',
+  'test/web/hostile.test.ts',
   'test/web/wallet.test.ts',
   'test/web/web.test.ts',
 ];

@@ -248,13 +248,13 @@ export async function checkKeyboard({ page }: Visited): Promise<void> {
   assert.equal(seen.size, wanted, 'not all that can be operated was reached by Tab');
 }
 
-const PICTURES = process.env.FLEXID_PICTURES;
+const FOLDER = process.env.FLEXID_PICTURES;
 let drawn = 0;
 
 /** Pictures of a page as it is: light, dark and narrow. They are for people; their names begin with the order in which they were made. */
 async function draw(page: Page): Promise<void> {
-  if (PICTURES === undefined) return;
-  mkdirSync(PICTURES, { recursive: true });
+  if (FOLDER === undefined) return;
+  mkdirSync(FOLDER, { recursive: true });
   const name = (await page.title()).toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-');
   const number = String(++drawn).padStart(3, '0');
   const before = page.viewportSize()!;
@@ -265,7 +265,7 @@ async function draw(page: Page): Promise<void> {
   ] as const) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ ...before, width });
-    const path = join(PICTURES, `seen-${process.pid}-${number}-${name}-${look}.png`);
+    const path = join(FOLDER, `seen-${process.pid}-${number}-${name}-${look}.png`);
     await page.screenshot({ path, fullPage: true, animations: 'disabled', mask: [page.locator('time')], maskColor: '#999' });
   }
   await page.emulateMedia({ colorScheme: 'light' });
@@ -290,6 +290,41 @@ export async function checkMirrored(browser: Browser, agent: TestAgent, place: s
   await checkNarrow(visited);
   await visited.close();
 }
+
+/** No text of a page has become an element that runs, loads or leads elsewhere. @param own - origins that the page itself leads to */
+export async function checkInert({ page }: Visited, own: readonly string[] = []): Promise<void> {
+  await settled(page);
+  const found = await page.evaluate(`[...document.querySelectorAll('#app *')].flatMap((one) => {
+    const faults = [];
+    if (/^(?:script|style|link|meta|base|iframe|frame|object|embed|img|picture|source|video|audio|image|use|foreignobject|math|template|slot)$/i.test(one.localName))
+      faults.push('it is there');
+    for (const { name, value } of one.attributes) {
+      if (/^on|^(?:src|srcset|background|poster|data|action|formaction|style|ping|xlink:href)$/i.test(name)) faults.push(name + '=' + value);
+      if (name === 'href' && !value.startsWith('#') && !${JSON.stringify(own)}.some((origin) => value.startsWith(origin))) faults.push('href=' + value);
+    }
+    return faults.map((fault) => one.localName + ': ' + fault.slice(0, 200));
+  })`);
+  assert.deepEqual(found, []);
+}
+
+/** Pictures and looks that a peer may send: addresses that a page would load, SVG with scripts, files of two kinds, branding, sizes. */
+export const PICTURES: readonly string[] = [
+  'https://evil.example/logo.png',
+  '//evil.example/logo.webp',
+  'http://127.0.0.1:1/pixel.gif?who=you',
+  'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+  `data:image/svg+xml;base64,${Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>').toString('base64')}`,
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  `data:image/png;base64,${'A'.repeat(20_000)}`,
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'GIF89a=1;alert(1)//',
+  '<svg xmlns="http://www.w3.org/2000/svg"><image href="https://evil.example/x"/><foreignObject><iframe src="javascript:alert(1)"/></foreignObject></svg>',
+  '<picture><source srcset="https://evil.example/x"><img src="x" onerror="alert(1)"></picture>',
+  'blob:https://evil.example/3f1c8a6e-0000-4000-8000-000000000000',
+  'file:///etc/passwd',
+  'url(https://evil.example/x.png)',
+  '{"type":"aries/overlays/branding/1.1","logo":"https://evil.example/logo.svg","background_image":"url(https://evil.example/b)","primary_background_color":"red;}*{background:url(//evil.example/c)}"}',
+];
 
 /** Texts that a peer may send: markup, addresses, marks of direction, control characters, sizes. */
 export const HOSTILE: readonly string[] = [

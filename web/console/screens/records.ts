@@ -55,7 +55,7 @@ function Known({ list, id }: { list: string | undefined; id: string | undefined 
     of: loaded,
     children: (kinds) => {
       const kind = kinds.find((one) => one.list.id === list);
-      if (kind && id) return h(One, { kind, id });
+      if (kind?.one && id) return h(One, { kind, id });
       return kind ? h(All, { kind }) : h(Kinds, { kinds });
     },
   });
