@@ -701,7 +701,7 @@ async function holdings(of: Tenant): Promise<Map<string, string>> {
 }
 
 for (const face of ['api', 'console'] as const)
-  test(`${face}: a list shows the caller’s own and nothing else`, async () => {
+  test(`a list shows the caller’s own and nothing else: ${face}`, async () => {
     const wrong: string[] = [];
     let tellOwn = 0;
     for (const { op, query } of reading()) {
