@@ -56,7 +56,6 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
   let passengers: () => Passenger | undefined = () => undefined;
 
   function failAll(batch: Member[], error: unknown): void {
-    if (db.isTransaction) rollback.run();
     const reason = sqliteError(error);
     for (const member of batch) member.reject(reason);
   }
@@ -76,12 +75,8 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
     }
   }
 
-  function flush(): void {
-    const batch = queue;
-    if (batch.length === 0) return;
-    queue = [];
-    const along = passengers();
-    if (along) batch.push({ repeatable: true, frees: false, resolve: () => undefined, ...along });
+  /** Runs a batch in one transaction. @returns why each member failed, or undefined @throws where none of it is stored */
+  function run(batch: readonly Member[]): (AppError | undefined)[] {
     counters.statements += 1;
     const errors: (AppError | undefined)[] = [];
     const repeatable = batch.every((member) => member.repeatable);
@@ -93,14 +88,18 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
       for (const member of batch) errors.push(runMember(member));
       commit.run();
     } catch (error) {
-      failAll(batch, error);
-      return;
+      if (db.isTransaction) rollback.run();
+      throw error;
     } finally {
       if (repeatable) db.exec('PRAGMA synchronous = FULL');
       if (reserved) db.exec(`PRAGMA max_page_count = ${maxPages}`);
     }
     counters.transactions += 1;
     if (!repeatable) counters.synced += 1;
+    return errors;
+  }
+
+  function stored(batch: readonly Member[], errors: readonly (AppError | undefined)[]): void {
     const draft = notificationDraft();
     for (const [i, member] of batch.entries()) {
       const error = errors[i];
@@ -114,6 +113,32 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
       }
     }
     publish(draft);
+  }
+
+  function flush(): void {
+    const batch = queue;
+    if (batch.length === 0) return;
+    queue = [];
+    const passenger = passengers();
+    let members: readonly Member[] = passenger
+      ? [...batch, { repeatable: true, frees: false, resolve: () => undefined, ...passenger }]
+      : batch;
+    let errors: (AppError | undefined)[];
+    try {
+      try {
+        errors = run(members);
+      } catch (error) {
+        if (!passenger) throw error;
+        // a file that is full for it may have room for the others
+        passenger.reject(sqliteError(error));
+        members = batch;
+        errors = run(members);
+      }
+    } catch (error) {
+      failAll(batch, error);
+      return;
+    }
+    stored(members, errors);
   }
 
   return {

@@ -1,7 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { asAppError } from '../../errors.ts';
 import type { Claim, Claims } from '../../ports/claims.ts';
 import { type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page, type SettledLane } from '../../ports/store.ts';
 import { NEVER, sealDeath, wholeTime } from '../../vault/rows.ts';
+import type { TenantKeys } from '../../vault/seal.ts';
 import { type KnownTenant, type NotificationDraft, readDead } from '../store/shared.ts';
 import type { BatchWriter } from './batch.ts';
 import { laneClaims } from './claims.ts';
@@ -17,6 +19,16 @@ interface Parts {
   tenantByNumber: (n: number) => KnownTenant;
   read: <T>(run: () => T) => Promise<T>;
   subscribe: Jobs['subscribe'];
+}
+
+/** The keys of a tenant; undefined where its wallet is locked. Its deaths are not written then: their jobs wait until it opens, and run again. */
+function openKeys(tenant: () => KnownTenant): TenantKeys | undefined {
+  try {
+    return tenant().keys;
+  } catch (error) {
+    if (!['wallet-locked', 'not-found'].includes(asAppError(error).code)) throw error;
+    return undefined;
+  }
 }
 
 /** The job side of an SQLite database: claims only read (holds are in memory), everything else is part of the turn's batch. */
@@ -43,9 +55,10 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         const hold = held.of(one.lease);
         const lane = hold && lanes.byNumber(hold.lane);
         if (!hold || !lane || lane.name !== one.lane) continue;
+        const keys = one.dead?.length ? openKeys(() => tenantByNumber(lane.t)) : undefined;
         const removal = [
           ...(one.done ?? []).map((id) => lanes.remove(lane.n, id)),
-          ...(one.dead ?? []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(tenantByNumber(lane.t).keys, id, error), now)),
+          ...(keys ? one.dead! : []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(keys!, id, error), now)),
         ];
         for (const removed of removal) if (removed?.call_id) callIds.push(removed.call_id);
         for (const { id, at, untried } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at), untried);

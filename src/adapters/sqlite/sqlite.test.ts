@@ -215,6 +215,64 @@ describe('SQLite file', () => {
     await db.admin.close();
   });
 
+  it('has room for the commits of a full file where what goes along has none', async () => {
+    const path = freshPath();
+    const made = await openSqlite({ path });
+    await made.admin.ensureTenant('t', 't');
+    const ids = Array.from({ length: 2000 }, (_none, i) => String(i));
+    await Promise.all(ids.map((id) => made.store.commit('t', { jobs: [{ id, kind: 'event', lane: `event:${id}`, payload: {} }] })));
+    await made.store.commit('t', { records: [connection('a')] });
+    await made.admin.close();
+    let pages = 0;
+    behind(path, (raw) => {
+      pages = (raw.prepare('PRAGMA page_count').get() as { page_count: number }).page_count;
+    });
+    const db = await openSqlite({ path, maxPageCount: pages });
+    const share = { tenant: ids.length, held: new Map(), target: ids.length, targets: [] };
+    const lanes = await db.jobs.claim({ owner: 'me', lanes: ids.length, perLane: 1, leaseMs: 60_000, kinds: ['event'], share });
+    const waiting = lanes.map(({ lane, lease, jobs }, i) => {
+      const at = Date.now() + 1e6 + ((i * 7919) % 100_003) * 1000;
+      return { lane, lease, retry: jobs.map(({ id }) => ({ id, at, error: 'later' })) };
+    });
+    let back = 0;
+    db.jobs.settleAlong!(
+      () => waiting.splice(0, 8),
+      (some) => {
+        back += some.length;
+      },
+    );
+    for (let version = 1; version <= 100; version++) {
+      const records = [{ ...connection('a'), expect: version }];
+      await db.store.commit('t', { records });
+    }
+    assert.ok(back > 0, 'the file was full for what went along');
+    await db.admin.close();
+  });
+
+  it('settles all lanes but the dead job of a wallet that is locked, which waits until that opens', async () => {
+    const db = await openSqlite({ path: freshPath() });
+    const key = { walletKey: 'only mine', until: Date.now() + 60_000 };
+    await db.admin.ensureTenant('locked', 'locked', key);
+    await db.admin.ensureTenant('t', 't');
+    const claimed = async (tenant: string) => {
+      await db.store.commit(tenant, { jobs: [{ id: tenant, kind: 'event', lane: `event:${tenant}`, payload: {} }] });
+      const [lane] = await db.jobs.claim({ owner: 'me', lanes: 1, perLane: 1, leaseMs: 60_000, lane: `event:${tenant}` });
+      return { lane: lane!.lane, lease: lane!.lease };
+    };
+    const dead = { ...(await claimed('locked')), dead: [{ id: 'locked', error: 'gone' }] };
+    const done = { ...(await claimed('t')), done: ['t'] };
+    await db.admin.lockTenant('locked');
+    await db.jobs.settle([dead, done]);
+    assert.equal((await db.admin.backlog()).open.event, 1);
+    await db.admin.unlockTenant('locked', key);
+    const [again] = await db.jobs.claim({ owner: 'me', lanes: 1, perLane: 1, leaseMs: 60_000, lane: dead.lane });
+    assert.deepEqual(
+      again?.jobs.map(({ id }) => id),
+      ['locked'],
+    );
+    await db.admin.close();
+  });
+
   it('writes a file with other pages anew, with all that is in it', async () => {
     const path = freshPath();
     behind(path, (raw) => raw.exec('PRAGMA page_size = 16384; CREATE TABLE before (x)'));
