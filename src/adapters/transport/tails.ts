@@ -68,31 +68,31 @@ const PIECE = 65_536;
 /** Of so many files is known that they are whole. */
 const MAX_KNOWN = 10_000;
 
-/** Whether files are those of their hash. A file that has not changed since it was read is not read again. */
+/** Whether files are those of their hash and size. A file that has not changed since it was read is not read again. */
 function checkedFiles() {
   const whole = new Map<string, string>();
-  return async (path: string, hash: string, size: number): Promise<'whole' | 'damaged' | 'missing'> => {
+  return async (path: string, hash: string, size: number): Promise<boolean> => {
     const handle = await open(path, 'r').catch(() => undefined);
-    if (!handle) return 'missing';
+    if (!handle) return false;
     try {
       const { ino, size: bytes, mtimeNs, ctimeNs } = await handle.stat({ bigint: true });
-      const version = `${ino} ${bytes} ${mtimeNs} ${ctimeNs}`;
-      if (whole.get(path) === version) return 'whole';
-      if (bytes !== BigInt(size)) return 'damaged';
+      if (bytes !== BigInt(size)) return false;
+      const version = `${ino} ${mtimeNs} ${ctimeNs}`;
+      if (whole.get(path) === version) return true;
       const piece = Buffer.alloc(Math.min(PIECE, size));
       const digest = createHash('sha256');
       for (let at = 0; at < size; ) {
         const { bytesRead } = await handle.read(piece, 0, piece.length, at);
-        if (bytesRead === 0) return 'damaged';
+        if (bytesRead === 0) return false;
         digest.update(piece.subarray(0, bytesRead));
         at += bytesRead;
       }
-      if (base58.encode(digest.digest()) !== hash) return 'damaged';
+      if (base58.encode(digest.digest()) !== hash) return false;
       if (whole.size >= MAX_KNOWN) whole.clear();
       whole.set(path, version);
-      return 'whole';
+      return true;
     } catch {
-      return 'missing';
+      return false;
     } finally {
       await handle.close();
     }
@@ -126,14 +126,7 @@ export function createTails(options: TailsOptions): Tails {
   /** Fetches under way, by hash: whoever asks meanwhile waits for the same. */
   const fetching = new Map<string, Promise<Uint8Array>>();
 
-  const stateOf = checkedFiles();
-
-  /** Whether the file is there and whole; one that is damaged is removed. */
-  const isPresent = async (path: string, hash: string, size: number): Promise<boolean> => {
-    const state = await stateOf(path, hash, size);
-    if (state === 'damaged') await rm(path, { force: true });
-    return state === 'whole';
-  };
+  const isWhole = checkedFiles();
 
   const written = async (path: string, bytes: Uint8Array): Promise<void> => {
     const part = `${path}.${randomUUID()}`;
@@ -174,8 +167,12 @@ export function createTails(options: TailsOptions): Tails {
     const { hash, location, size } = checked(reference);
     const path = join(folder, hash);
     const name = blobName(hash);
-    if (await isPresent(path, hash, size)) {
-      if (!(await blobs.stat(tenant, name))) await blobs.put(tenant, name, await readFile(path));
+    // one that is damaged is written again below
+    const isThere = await isWhole(path, hash, size);
+    if (isThere && (await blobs.stat(tenant, name))) return path;
+    const local = isThere ? await readFile(path).catch(() => undefined) : undefined;
+    if (local && faultOf(local, hash, size) === undefined) {
+      await blobs.put(tenant, name, local);
       return path;
     }
     const kept = await blobs.read(tenant, name);
