@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -22,18 +22,19 @@ export function findOwnModules(root: string): void {
 }
 
 const PACKAGES = '/node_modules/';
+/** A path of plain names to a file: what else a path may be, the usual search finds. */
+const PLAIN = /^\.{1,2}(?:\/\.\.)*(?:\/[\w-][\w.-]{0,99}){1,10}$/;
 
-/** The file that a file of a package requires by a relative path, as the usual search has it; undefined for folders, data and what is not there. */
+/** The file that a file of a package requires by a relative path, as the usual search has it; undefined for folders, links, data and what is not there. */
 function required(from: string, path: string): string | undefined {
-  const last = path.slice(path.lastIndexOf('/') + 1);
-  if (last === '' || last === '.' || last === '..') return undefined;
+  if (!PLAIN.test(path)) return undefined;
   const url = joined(from, path);
-  if (isFile(url)) return /\.c?js$/.test(last) ? url : undefined;
+  if (isFile(url)) return /\.c?js$/.test(path) ? url : undefined;
   return isFile(`${url}.js`) ? `${url}.js` : undefined;
 }
 
 const isFile = (url: string): boolean =>
-  statSync(url.includes('%') ? fileURLToPath(url) : url.slice('file://'.length), { throwIfNoEntry: false })?.isFile() === true;
+  lstatSync(url.includes('%') ? fileURLToPath(url) : url.slice('file://'.length), { throwIfNoEntry: false })?.isFile() === true;
 
 /** The URL that a relative path of plain names and leading dots names: `new URL` does the same in many times the time, and a start needs thousands. */
 function joined(from: string, path: string): string {
