@@ -18,6 +18,8 @@ interface Note {
 }
 
 const SPOKEN_MS = 5000;
+/** News for screen readers alone go, so that the same can be said again. */
+const GONE_MS = 8000;
 /** News of an action that leads elsewhere come just before the move, and are of the page that it leads to. */
 const JUST_MS = 1000;
 let notes: Note[] = [];
@@ -32,6 +34,7 @@ function change(to: Note[]): void {
 function put(text: string, { bad = false, aside = false } = {}): void {
   const note = { id: next++, text, bad, aside, at: Date.now() };
   change([...notes.filter((one) => one.text !== text), note].slice(-4));
+  if (aside) setTimeout(() => change(notes.filter((one) => one !== note)), GONE_MS);
 }
 
 /** A failure is of the page and the person that it came to; so are news, but for those that led here. */

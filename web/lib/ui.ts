@@ -84,7 +84,8 @@ export function Form({ onSubmit, action, kind = 'main', children }: FormProps): 
   };
   return h(
     'form',
-    { onSubmit: submit },
+    // news of what was sent are none of what is written since
+    { onSubmit: submit, onInput: () => say('') },
     children,
     failed === undefined ? null : h('p', { class: 'bad', role: 'alert' }, '✗ ', h('bdi', null, reason(failed))),
     h('div', { class: 'actions' }, h(Button, { type: 'submit', kind, busy: running }, action), h(Said, { text: said })),
