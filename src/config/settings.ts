@@ -712,7 +712,7 @@ export const SETTINGS = {
     group: 'Wallet',
     kind: 'text',
     metavar: '<url>',
-    help: 'postgres://USER:PASSWORD@HOST/DATABASE[?admin_account=A&admin_password=B of who creates it], or sqlite:PATH[?max_page_count=N] with pages of 16 KiB (default: a file of the wallet name in --data-dir)',
+    help: 'postgres://USER:PASSWORD@HOST/DATABASE[?admin_account=A&admin_password=B of who creates it], or sqlite:PATH[?max_page_count=N] with pages of 4 KiB (default: a file of the wallet name in --data-dir)',
   },
   dataDir: {
     flags: ['--data-dir'],
