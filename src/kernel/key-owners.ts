@@ -20,8 +20,8 @@ export const idIn2018 = (kid: string): string | undefined => (kid.startsWith(PRE
 export interface KeyOwners {
   /** The tenant and purpose of a key; from memory where it was asked for lately. */
   of(kid: string): Promise<KeyOwner | undefined>;
-  /** Whether the next look-up of the key is answered from memory. */
-  remembered(kid: string): boolean;
+  /** The same where memory has it. */
+  cached(kid: string): KeyOwner | undefined;
 }
 
 /** A bounded cache over the stored key owners; a commit of any process that removes a key or a tenant clears its entries. */
@@ -35,7 +35,7 @@ export function createKeyOwners(db: Database): KeyOwners {
     }
   });
   return {
-    remembered: (kid) => keyOwners.has(kid),
+    cached: (kid) => keyOwners.get(kid),
     async of(kid) {
       const hit = keyOwners.get(kid);
       if (hit) return hit;

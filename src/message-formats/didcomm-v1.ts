@@ -38,8 +38,9 @@ export function didcommV1(kernel: Kernel): MessageFormat {
     let owner: KeyOwner | undefined;
     let remembered = false;
     for (const kid of parsed.recipients) {
-      remembered = kernel.keyOwners.remembered(kid);
-      owner = await kernel.keyOwners.of(kid);
+      owner = kernel.keyOwners.cached(kid);
+      remembered = owner !== undefined;
+      owner ??= await kernel.keyOwners.of(kid);
       if (owner) break;
     }
     if (!owner) {
