@@ -1,12 +1,12 @@
-import { BoundedMap } from '../bounded-map.ts';
+import { RecentNames } from './recent-names.ts';
 
 /** How many messages, and how many bytes of them, may be in flight on one socket. */
 export const WINDOW = 64;
 export const WINDOW_BYTES = 256 << 10;
 /** A message that is unacknowledged for so long is sent again. */
 export const AGAIN_MS = 60_000;
-/** Acknowledged ids that are remembered: a change notification about them may come late. */
-const REMEMBERED = 256;
+/** Acknowledged ids that are remembered at least: a change notification about them may come late. */
+const REMEMBERED = 128;
 
 /** A message in flight. */
 export interface InFlight {
@@ -25,7 +25,7 @@ export interface InFlight {
 export class DeliveryWindow {
   #flight: Map<string, InFlight> | undefined;
   #bytes = 0;
-  #acknowledged: BoundedMap<string, true> | undefined;
+  #acknowledged: RecentNames | undefined;
 
   get size(): number {
     return this.#flight?.size ?? 0;
@@ -87,8 +87,8 @@ export class DeliveryWindow {
   /** Ends the flight of ids that the peer has. */
   acknowledge(ids: Iterable<string>): void {
     for (const id of ids) {
-      this.#acknowledged ??= new BoundedMap(REMEMBERED);
-      this.#acknowledged.set(id, true);
+      this.#acknowledged ??= new RecentNames(REMEMBERED);
+      this.#acknowledged.add(id);
       this.#land(id);
     }
   }

@@ -4,8 +4,9 @@ import type { Kernel, Profile } from '../kernel/context.ts';
 import { commandJob, eventOf } from '../kernel/jobs.ts';
 import { checkedAs } from '../kernel/json.ts';
 import type { JsonObject } from '../ports/json.ts';
-import type { Commit, JobWrite } from '../ports/store.ts';
+import type { Commit, EventWrite, JobWrite, QueuedMessageWrite } from '../ports/store.ts';
 import { deviceName, fellowsName } from './names.ts';
+import { RecentNames } from './recent-names.ts';
 
 /** Envelopes that are known again after they were fetched. */
 const RECENT_ENVELOPES = 50_000;
@@ -56,7 +57,7 @@ export function createMailboxWriter(kernel: Kernel): MailboxWriter {
   const notified = new BoundedMap<string, number>(NOTIFIED_MAILBOXES);
   const devices = new BoundedMap<string, boolean>(KNOWN_DEVICES);
   const called = new BoundedMap<string, number>(KNOWN_DEVICES);
-  const recent = new BoundedMap<string, true>(RECENT_ENVELOPES);
+  const recent = new RecentNames(RECENT_ENVELOPES);
   const fellows = new BoundedMap<string, Fellows>(KNOWN_DEVICES);
   kernel.db.jobs.subscribe(({ invalidate }) => {
     for (const name of invalidate) {
@@ -132,17 +133,19 @@ export function createMailboxWriter(kernel: Kernel): MailboxWriter {
       return;
     }
     const expires = kernel.now() + Math.min(life, most);
-    const events = fresh.map(({ mailbox, recipient }) => forwarded(profile, tenant, mailbox, recipient));
-    const callable = fresh.filter(({ mailbox }) => devices.get(deviceName(mailbox)) !== false);
-    const calls = callable.length === 0 ? [] : await Promise.all(callable.map(({ mailbox }) => callOf(tenant, mailbox)));
-    const mail = fresh.map(({ id, mailbox, recipient, body }) => ({ id, mailbox, recipient, body, expires, limit }));
+    const events: EventWrite[] = [];
+    const allJobs = [...jobs];
+    const mail: QueuedMessageWrite[] = [];
+    for (const { id, mailbox, recipient, body } of fresh) {
+      mail.push({ id, mailbox, recipient, body, expires, limit });
+      const told = forwarded(profile, tenant, mailbox, recipient);
+      events.push(...(told.events ?? []));
+      allJobs.push(...(told.jobs ?? []));
+      if (devices.get(deviceName(mailbox)) !== false) allJobs.push(...(await callOf(tenant, mailbox)));
+    }
     try {
-      await store.commit(tenant, {
-        events: events.flatMap((one) => one.events ?? []),
-        jobs: [...jobs, ...events.flatMap((one) => one.jobs ?? []), ...calls.flat()],
-        mail,
-      });
-      for (const { id } of fresh) recent.set(id, true);
+      await store.commit(tenant, { events, jobs: allJobs, mail });
+      for (const { id } of fresh) recent.add(id);
       kernel.count('forwards_kept', tenant);
     } catch (thrown) {
       const { code } = asAppError(thrown);
