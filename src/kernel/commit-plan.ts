@@ -76,7 +76,7 @@ export interface CommitPlan {
 /** A reply that may go back on the connection it came from; what of the commit is done with once it arrived. */
 export interface InlineReply {
   readonly envelope: string;
-  readonly job?: string;
+  readonly job?: Pick<JobWrite, 'id' | 'lane'>;
   readonly kept?: { readonly mailbox: string; readonly id: string };
 }
 
@@ -294,7 +294,7 @@ function post({ profile: { settings }, ctx, origin }: Plan, mail: readonly Deliv
       continue;
     }
     const job = deliverJob(ctx.tenant, payload, inline ? ctx.now + INLINE_GRACE_MS : undefined);
-    if (inline) reply = { envelope, job: job.id };
+    if (inline) reply = { envelope, job: { id: job.id, lane: job.lane } };
     jobs.push(job);
   }
   return { jobs, kept, reply };

@@ -294,7 +294,8 @@ async function repeat(
   const inline = channel && !first.blockedBy;
   const again = mail.map((payload) => deliverJob(tenant, payload, inline ? now() + INLINE_GRACE_MS : undefined));
   await db.store.commit(tenant, { jobs: again });
-  return { reply: inline ? { envelope: first.envelope, job: again[0]!.id } : undefined, connection };
+  const { id, lane } = again[0]!;
+  return { reply: inline ? { envelope: first.envelope, job: { id, lane } } : undefined, connection };
 }
 
 /** A problem report of an error, in the words that peers may have. */

@@ -186,7 +186,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       assert.deepEqual(ids([found!]), [jobs[0]!.id]);
       await db.jobs.settle([{ lane, lease: found!.lease, done: [jobs[0]!.id] }]);
       assert.deepEqual(await claimOf(lane), []);
-      await db.jobs.drop(A, [jobs[1]!.id]);
+      await db.jobs.drop(A, [jobs[1]!]);
       const [rest] = await claimOf(lane);
       assert.deepEqual(rest && ids([rest]), [jobs[2]!.id]);
       await db.jobs.settle([{ lane, lease: rest!.lease, done: [jobs[2]!.id] }]);
@@ -201,9 +201,9 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       assert.equal(mine?.jobs.length, 2);
       await db.jobs.settle([{ lane, lease: mine!.lease, done: [jobs[0]!.id] }]);
       assert.deepEqual(await claimOf(lane), []);
-      await db.jobs.drop(B, [jobs[1]!.id]);
+      await db.jobs.drop(B, [jobs[1]!]);
       assert.equal((await claim(lane, 1))?.jobs.length, 1, 'not of another tenant');
-      await db.jobs.drop(A, [jobs[1]!.id]);
+      await db.jobs.drop(A, [jobs[1]!]);
       await sleep(5);
       assert.equal(await claim(lane), undefined);
     });
@@ -266,7 +266,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       const mine = await claim(lane, 30);
       await claim(waiting.lane, 30);
       assert.ok(mine);
-      await db.jobs.drop(A, [only.id]);
+      await db.jobs.drop(A, [only]);
       await sleep(50);
       assert.deepEqual(await claimOf(''), []);
       await sleep(20);
@@ -276,7 +276,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
       const [again] = await claimOf(lane);
       assert.deepEqual(again && ids([again]), [next.id]);
       await db.jobs.settle([{ lane, lease: again!.lease, done: [next.id] }]);
-      await db.jobs.drop(A, [waiting.id]);
+      await db.jobs.drop(A, [waiting]);
     });
 
     it('keeps a hold that is extended', async () => {
@@ -453,7 +453,7 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
         const [id] = ids([mine!]);
         notifications.length = 0;
         if (by === 'commit') await db.store.commit(A, { done: [{ id: id!, lease: mine!.lease }] });
-        if (by === 'drop') await db.jobs.drop(A, [id!]);
+        if (by === 'drop') await db.jobs.drop(A, [{ id: id!, lane }]);
         const before = notifications.length;
         await db.jobs.settle([{ lane, lease: mine!.lease, done: [id!] }]);
         const notified = by === 'settle' ? notifications : notifications.slice(0, before);

@@ -108,7 +108,7 @@ function recordTests({ db, one, claim }: StoreKit): void {
         ['conflict', { dedupKeys: [...good.dedupKeys!, { dedupKey: taken, expires: Date.now() }] }],
         ['conflict', { keys: [...good.keys!, { kid, type: 'ed25519', secret: new Uint8Array(32) }] }],
         ['conflict', { removedKeyOwners: [], keyOwners: [...good.keyOwners!, { kid, tenant: A, kind: 'connection', target: taken }] }],
-        ['conflict', { jobs: [...good.jobs!, { ...job('deliver:x'), id: first.id }] }],
+        ['conflict', { jobs: [...good.jobs!, { ...job(first.lane), id: first.id }] }],
         ['conflict', { events: [...good.events!, event] }],
         ['lease-lost', { done: [{ id: first.id, lease: randomUUID() }] }],
       ];

@@ -86,7 +86,7 @@ export interface Jobs {
   extend(leases: readonly string[], leaseMs: number): Promise<string[]>;
 
   /** Removes jobs that were completed outside a lane (a reply that went out on the connection it came from). */
-  drop(tenant: string, ids: readonly string[]): Promise<void>;
+  drop(tenant: string, jobs: readonly Pick<JobWrite, 'id' | 'lane'>[]): Promise<void>;
 
   /** Dead letters of a tenant, oldest first. */
   dead(tenant: string, page: { limit: number; offset: number }): Promise<Page<DeadJob>>;

@@ -82,10 +82,10 @@ export function postgresJobs({ link, reader, reads, batch, from, tenantById, ten
     return rows.map(({ lease }) => byId.get(lease)!);
   }
 
-  async function drop(tenant: string, ids: readonly string[]): Promise<void> {
+  async function drop(tenant: string, jobs: Parameters<Jobs['drop']>[1]): Promise<void> {
     const { n } = await tenantById(tenant);
     const text = 'SELECT flexid.drop_jobs($1, $2, $3) AS call_ids';
-    const [row] = await patient<{ call_ids: string[] }>(reader(), { name: 'drop', text, values: [from, n, ids] });
+    const [row] = await patient<{ call_ids: string[] }>(reader(), { name: 'drop', text, values: [from, n, jobs.map(({ id }) => id)] });
     batch.announce(row?.call_ids ?? [], []);
   }
 

@@ -5,8 +5,8 @@ import { COMMIT_FUNCTION, COUNTER_TABLES, MAIL_FUNCTIONS } from './commit-sql.ts
 import { FAIR_LANES, JOB_FUNCTIONS } from './jobs-sql.ts';
 
 /**
- * Tables as in SQLite, with two differences: who holds a lane is in its row (`lease`; `due` is then the end of the hold, so that a lane is claimable when it is due,
- * held or not), and row-level security keeps every statement to the tenants named in `flexid.tenant` (a list of numbers, `*` for upkeep, nothing: no row).
+ * Tables as in SQLite, with two differences: a lane is a row of its own, where `due` and `head` describe its first job as of the last settle, and who holds it (`lease`;
+ * `due` is then the end of the hold, so that a lane is claimable when it is due, held or not), and row-level security keeps every statement to the tenants named in `flexid.tenant` (a list of numbers, `*` for upkeep, nothing: no row).
  */
 const TABLES = `
 CREATE TABLE flexid.meta (name text PRIMARY KEY, value text NOT NULL);

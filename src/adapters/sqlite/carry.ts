@@ -42,11 +42,9 @@ const TENANT = 'SELECT n, id, name, data_key, lock, open_until FROM tenant WHERE
 const selectOf = (type: CarriedType, extent: Extent): string => {
   const where = `t = ? ${carriedWhere(type, extent)}`;
   const names = Object.keys(CARRIED_COLUMNS[type]).join(', ');
-  if (type === 'job')
-    return 'SELECT j.id, l.name AS lane, j.kind, j.due, j.attempts, j.call_id, j.payload FROM job j JOIN lane l ON l.n = j.lane WHERE j.t = ? ORDER BY j.id';
   // a chunk that no name points to is no value's
   if (type === 'chunk') return 'SELECT content, n, bytes FROM chunk WHERE content IN (SELECT content FROM blob WHERE t = ?)';
-  const order = ['record', 'mail', 'dead', 'event'].includes(type) ? 'ORDER BY n' : '';
+  const order = ['record', 'mail', 'dead', 'event'].includes(type) ? 'ORDER BY n' : type === 'job' ? 'ORDER BY id' : '';
   return `SELECT ${names} FROM ${type} WHERE ${where} ${order}`;
 };
 
@@ -138,7 +136,7 @@ export function sqliteCarry({ db, path, master, batch, erase, sweep }: Parts) {
               // a wallet whose owner keeps the key is locked until the owner opens it
               const wrapped = key && tenant.lock === undefined ? wrapDataKey(master, id, key) : Buffer.alloc(0);
               db.prepare('UPDATE tenant SET data_key = ?, lock = ? WHERE n = ?').run(wrapped, tenant.lock ?? null, n);
-              db.prepare('UPDATE lane SET due = (SELECT due FROM job WHERE job.lane = lane.n ORDER BY id LIMIT 1) WHERE t = ?').run(n);
+              db.prepare('UPDATE job SET lane_due = due WHERE t = ? AND lane_due IS NOT NULL').run(n);
             }
           },
           (draft) => {
@@ -171,8 +169,8 @@ function inserts(db: DatabaseSync): Record<CarriedType, (n: number, columns: Col
   const tag = db.prepare('INSERT INTO tag (t, hash, n) VALUES (?, ?, ?)');
   const box = db.prepare(`INSERT INTO mailbox (t, box, messages, bytes) VALUES (?, ?, 1, ?)
     ON CONFLICT (t, box) DO UPDATE SET messages = messages + 1, bytes = bytes + excluded.bytes`);
-  const laneOf = db.prepare('SELECT n FROM lane WHERE name = ? AND t = ?');
-  const lane = db.prepare(`INSERT INTO lane (name, kind, t, due, head) VALUES (?, ?, ?, ${NEVER}, ?)`);
+  const isLane = db.prepare('SELECT 1 FROM job WHERE lane = ? LIMIT 1');
+  const headSet = db.prepare(`UPDATE job SET lane_due = ${NEVER} WHERE lane = ? AND id = ?`);
   return {
     ...(all as Record<CarriedType, (n: number, columns: Columns) => void>),
     counter,
@@ -186,9 +184,9 @@ function inserts(db: DatabaseSync): Record<CarriedType, (n: number, columns: Col
     },
     // jobs come in the order of their ids: the first of a lane is its head
     job(n, columns) {
-      const found = laneOf.get(columns.lane as string, n) as { n: number } | undefined;
-      const number = found?.n ?? Number(lane.run(columns.lane as string, columns.kind as string, n, columns.id as string).lastInsertRowid);
-      all.job(n, { ...columns, lane: number });
+      const isHead = !isLane.get(columns.lane as string);
+      all.job(n, columns);
+      if (isHead) headSet.run(columns.lane as string, columns.id as string);
     },
   };
 }

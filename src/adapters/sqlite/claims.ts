@@ -39,7 +39,7 @@ export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber 
   function takeJobs(lane: LaneRow, perLane: number, now: number): ClaimedJob[] {
     const { keys } = tenantByNumber(lane.t);
     const jobs: ClaimedJob[] = [];
-    for (const row of rowsOf<JobRead>(laneJobs.all(lane.n, perLane))) {
+    for (const row of rowsOf<JobRead>(laneJobs.all(lane.name, perLane))) {
       if (row.due > now) break;
       const { id, kind, attempts } = row;
       try {
@@ -51,8 +51,8 @@ export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber 
         if (asAppError(error).code !== 'store-corrupt') throw error;
         // one damaged row must not stop its lane for ever, nor the claims of everyone
         putRight(() => {
-          lanes.bury(lane.n, id, sealDeath(keys, id, DAMAGED_JOB), now);
-          if (!held.isHeld(lane.n, now)) lanes.refresh(lane.n, now);
+          lanes.bury(lane.name, id, sealDeath(keys, id, DAMAGED_JOB), now);
+          if (!held.isHeld(lane.name, now)) lanes.refresh(lane.name, now);
         });
         break;
       }
@@ -62,7 +62,7 @@ export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber 
 
   function named(name: string, now: number): LaneRow[] {
     const lane = lanes.byName(name);
-    return lane && !held.isHeld(lane.n, now) ? [lane] : [];
+    return lane && !held.isHeld(name, now) ? [lane] : [];
   }
 
   return function claim({ lanes: wanted, perLane, leaseMs, kinds, share, lane }: Parameters<Jobs['claim']>[0]): ClaimedLane[] {
@@ -80,9 +80,9 @@ export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber 
         continue;
       }
       if (jobs.length === 0) {
-        // the row has more than the jobs: its holder ended without a settle
+        // its first job is due later than the lane: its holder ended without a settle
         putRight(() => {
-          if (!held.isHeld(row.n, now)) lanes.refresh(row.n, now);
+          if (!held.isHeld(row.name, now)) lanes.refresh(row.name, now);
         });
         continue;
       }

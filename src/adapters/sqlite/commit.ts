@@ -85,7 +85,7 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     recordDelete.run(found.n);
   }
 
-  /** Removes a job that is done; its lane stays held until it is settled, unless it goes with its last job. */
+  /** Removes a job that is done; its lane stays held until it is settled, unless that was its last job. */
   function complete(done: { id: string; lease: string }): string | null {
     const hold = held.of(done.lease);
     const removed = hold && lanes.remove(hold.lane, done.id);
@@ -116,7 +116,7 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
     for (const { callId, value } of rows.results) resultPut.run(t, callId, now + CALL_MS, value);
     for (const { callId, value } of rows.failures) failurePut.run(t, callId, now + CALL_MS, value);
     const leases = [...new Set(rows.done.map(({ lease }) => lease))];
-    const ended = leases.filter((lease) => lanes.removeEmpty(held.of(lease)!.lane));
+    const ended = leases.filter((lease) => !lanes.byName(held.of(lease)!.lane));
     return { callIds, ended, boxes: writeMail(t, rows, now) };
   };
 }

@@ -34,8 +34,8 @@ function openKeys(tenant: () => KnownTenant): TenantKeys | undefined {
 /** The job side of an SQLite database: claims only read (holds are in memory), everything else is part of the turn's batch. */
 export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber, read, subscribe }: Parts): Jobs {
   const claim = laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber });
-  const firstDue = db.prepare(`SELECT due FROM lane
-    WHERE kind = ? AND due > ? AND due < ${NEVER} AND n NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT 1`);
+  const firstDue = db.prepare(`SELECT lane_due AS due FROM job INDEXED BY job_due
+    WHERE kind = ? AND lane_due > ? AND lane_due < ${NEVER} AND lane NOT IN (SELECT value FROM json_each(?)) ORDER BY lane_due LIMIT 1`);
   const deadRows = db.prepare('SELECT id, kind, lane, attempts, died, error, payload FROM dead WHERE t = ? ORDER BY n LIMIT ? OFFSET ?');
   const deadCount = db.prepare('SELECT count(*) AS total FROM dead WHERE t = ?');
 
@@ -53,17 +53,18 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
       const now = Date.now();
       for (const one of settled) {
         const hold = held.of(one.lease);
-        const lane = hold && lanes.byNumber(hold.lane);
-        if (!hold || !lane || lane.name !== one.lane) continue;
+        if (!hold || hold.lane !== one.lane) continue;
+        ended.push(one.lease);
+        const lane = lanes.byName(hold.lane);
+        if (!lane) continue;
         const keys = one.dead?.length ? openKeys(() => tenantByNumber(lane.t)) : undefined;
         const removal = [
-          ...(one.done ?? []).map((id) => lanes.remove(lane.n, id)),
-          ...(keys ? one.dead! : []).map(({ id, error }) => lanes.bury(lane.n, id, sealDeath(keys!, id, error), now)),
+          ...(one.done ?? []).map((id) => lanes.remove(lane.name, id)),
+          ...(keys ? one.dead! : []).map(({ id, error }) => lanes.bury(lane.name, id, sealDeath(keys!, id, error), now)),
         ];
         for (const removed of removal) if (removed?.call_id) callIds.push(removed.call_id);
-        for (const { id, at, untried } of one.retry ?? []) lanes.retry(lane.n, id, wholeTime(at), untried);
-        if (lanes.refresh(lane.n, now) !== undefined) kinds.push(lane.kind);
-        ended.push(one.lease);
+        for (const { id, at, untried } of one.retry ?? []) lanes.retry(lane.name, id, wholeTime(at), untried);
+        if (lanes.refresh(lane.name, now) !== undefined) kinds.push(lane.kind);
       }
     };
     const committed = (draft: NotificationDraft): void => {
@@ -90,19 +91,18 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     });
   }
 
-  function drop(tenant: string, ids: readonly string[]): Promise<void> {
+  function drop(tenant: string, jobs: Parameters<Jobs['drop']>[1]): Promise<void> {
     const callIds: string[] = [];
     return batch.write(
       () => {
         const now = Date.now();
         const { n } = tenantById(tenant);
-        const touched = new Set<number>();
-        for (const id of ids) {
-          const removed = lanes.drop(n, id);
-          if (removed) touched.add(removed.lane);
+        for (const { id, lane } of jobs) {
+          if (lanes.byName(lane)?.t !== n) continue;
+          const removed = lanes.remove(lane, id);
           if (removed?.call_id) callIds.push(removed.call_id);
+          if (removed && !held.isHeld(lane, now)) lanes.refresh(lane, now);
         }
-        for (const lane of touched) if (!held.isHeld(lane, now)) lanes.refresh(lane, now);
       },
       (draft) => announce(draft, callIds, []),
     );

@@ -5,7 +5,7 @@ import type { JobKind } from '../../ports/store.ts';
 import { type Bounds, boundsOf, CROWD, fairly, windowOf } from '../store/fair.ts';
 import type { KnownTenant } from '../store/shared.ts';
 import { rowsOf } from './file.ts';
-import type { Holds, LaneRow } from './lanes.ts';
+import { type Holds, LANE_COLUMNS, type LaneRow } from './lanes.ts';
 
 type FairRow = LaneRow & { target: string };
 
@@ -17,13 +17,14 @@ interface Parts {
 
 /** Chooses lanes that are due and not held, in turn by tenant and target. */
 export function laneChoice({ db, held, tenantById }: Parts) {
-  const columns = 'n, name, kind, t, due, head, target';
-  const dueLanes = db.prepare(`SELECT ${columns} FROM lane
-    WHERE kind = ? AND due <= ? AND n NOT IN (SELECT value FROM json_each(?)) ORDER BY due, n LIMIT ?`);
-  const nextTenant = db.prepare('SELECT t FROM lane WHERE kind = ? AND t >= ? ORDER BY t LIMIT 1');
-  const lastTenant = db.prepare('SELECT max(t) AS t FROM lane WHERE kind = ?');
-  const nextTarget = db.prepare('SELECT target FROM lane WHERE kind = ? AND t = ? AND target > ? ORDER BY target LIMIT 1');
-  const targetLanes = db.prepare(`SELECT ${columns} FROM lane WHERE kind = ? AND t = ? AND target = ? AND due <= ? ORDER BY due LIMIT ?`);
+  const columns = `${LANE_COLUMNS}, target`;
+  const dueLanes = db.prepare(`SELECT ${columns} FROM job INDEXED BY job_due
+    WHERE kind = ? AND lane_due <= ? AND lane NOT IN (SELECT value FROM json_each(?)) ORDER BY lane_due, id LIMIT ?`);
+  const fair = 'FROM job INDEXED BY job_fair WHERE lane_due IS NOT NULL AND kind = ?';
+  const nextTenant = db.prepare(`SELECT t ${fair} AND t >= ? ORDER BY t LIMIT 1`);
+  const lastTenant = db.prepare(`SELECT max(t) AS t ${fair}`);
+  const nextTarget = db.prepare(`SELECT target ${fair} AND t = ? AND target > ? ORDER BY target LIMIT 1`);
+  const targetLanes = db.prepare(`SELECT ${columns} ${fair} AND t = ? AND target = ? AND lane_due <= ? ORDER BY lane_due LIMIT ?`);
 
   function choose(now: number, wanted: number, kinds: readonly JobKind[], share: Share | undefined): FairRow[] {
     const busy = held.list(now);
@@ -39,7 +40,7 @@ export function laneChoice({ db, held, tenantById }: Parts) {
       const rows = rowsOf<FairRow>(dueLanes.all(kind, now, busy, size));
       return rows.length < size ? rows : [...rows, ...crowd(kind, now, bounds)];
     });
-    const each = new Map(found.map((row) => [row.n, row]));
+    const each = new Map(found.map((row) => [row.name, row]));
     return fairly([...each.values()], wanted, bounds);
   }
 
@@ -71,7 +72,7 @@ export function laneChoice({ db, held, tenantById }: Parts) {
       const room = Math.min(CROWD.lanes, target === '' ? CROWD.lanes : (bounds.room(t, target) ?? CROWD.lanes));
       if (room <= 0) return;
       const rows = rowsOf<FairRow>(targetLanes.all(kind, t, target, now, room + held.count(t, target)));
-      for (const row of rows) if (!held.isHeld(row.n, now)) found.push(row);
+      for (const row of rows) if (!held.isHeld(row.name, now)) found.push(row);
     };
     look('');
     const from = (first: string, end: string | undefined): void => {

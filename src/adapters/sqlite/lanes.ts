@@ -8,7 +8,7 @@ import { type JobRow, NEVER } from '../../vault/rows.ts';
 /** A lane that a worker holds. */
 export interface Hold {
   token: string;
-  lane: number;
+  lane: string;
   /** The owner: the tenant's number and the target. */
   owner: string;
   until: number;
@@ -17,7 +17,7 @@ export interface Hold {
 /** The holds of lanes. In memory: one process has the file, so a hold cannot outlive it. A hold that ran out lasts until someone takes the lane. */
 export function holds() {
   const byToken = new Map<string, Hold>();
-  const byLane = new Map<number, Hold>();
+  const byLane = new Map<string, Hold>();
   const byOwner = new Map<string, number>();
   const count = (owner: string, more: number): void => {
     const sum = (byOwner.get(owner) ?? 0) + more;
@@ -25,17 +25,17 @@ export function holds() {
     else byOwner.delete(owner);
   };
   return {
-    isHeld: (lane: number, now: number): boolean => (byLane.get(lane)?.until ?? 0) > now,
+    isHeld: (lane: string, now: number): boolean => (byLane.get(lane)?.until ?? 0) > now,
     of: (token: string): Hold | undefined => byToken.get(token),
     /** How many lanes of a target are held, at most. */
     count: (t: number, target: string): number => byOwner.get(`${t} ${target}`) ?? 0,
-    take({ n: lane, t, name }: Pick<LaneRow, 'n' | 't' | 'name'>, until: number): Hold {
+    take({ t, name: lane }: Pick<LaneRow, 't' | 'name'>, until: number): Hold {
       const former = byLane.get(lane);
       if (former) {
         byToken.delete(former.token);
         count(former.owner, -1);
       }
-      const hold = { token: randomUUID(), lane, owner: `${t} ${targetOf(name)}`, until };
+      const hold = { token: randomUUID(), lane, owner: `${t} ${targetOf(lane)}`, until };
       byToken.set(hold.token, hold);
       byLane.set(lane, hold);
       count(hold.owner, 1);
@@ -50,7 +50,7 @@ export function holds() {
     },
     /** The lanes held now, as a JSON list for SQL. */
     list(now: number): string {
-      const lanes: number[] = [];
+      const lanes: string[] = [];
       for (const hold of byLane.values()) if (hold.until > now) lanes.push(hold.lane);
       return JSON.stringify(lanes);
     },
@@ -64,8 +64,8 @@ export function holds() {
 }
 export type Holds = ReturnType<typeof holds>;
 
+/** A lane, as its first job describes it. */
 export interface LaneRow {
-  n: number;
   name: string;
   kind: JobKind;
   t: number;
@@ -73,59 +73,57 @@ export interface LaneRow {
   head: string;
 }
 
+/** The columns of a lane in the row of its first job. */
+export const LANE_COLUMNS = 'lane AS name, kind, t, lane_due AS due, id AS head';
+
 /** The writes on lanes and jobs; all of them run inside a batch's transaction. */
 export function laneWrites(db: DatabaseSync) {
-  const laneByName = db.prepare('SELECT n, name, kind, t, due, head FROM lane WHERE name = ?');
-  const laneByNumber = db.prepare('SELECT n, name, kind, t, due, head FROM lane WHERE n = ?');
-  const laneInsert = db.prepare('INSERT INTO lane (name, kind, t, due, head) VALUES (?, ?, ?, ?, ?)');
-  const laneUpdate = db.prepare('UPDATE lane SET due = ?, head = ? WHERE n = ?');
-  const laneDelete = db.prepare('DELETE FROM lane WHERE n = ?');
-  const headOf = db.prepare('SELECT id, due FROM job WHERE lane = ? ORDER BY id LIMIT 1');
-  const jobInsert = db.prepare('INSERT INTO job (id, lane, t, kind, due, attempts, call_id, payload) VALUES (?, ?, ?, ?, ?, 0, ?, ?)');
-  const jobDelete = db.prepare('DELETE FROM job WHERE id = ? AND lane = ? RETURNING call_id');
-  const jobDrop = db.prepare('DELETE FROM job WHERE id = ? AND t = ? RETURNING lane, call_id');
-  const jobRetry = db.prepare('UPDATE job SET attempts = attempts + ?, due = ? WHERE id = ? AND lane = ?');
+  const headOf = db.prepare('SELECT id, t, kind, due, lane_due FROM job WHERE lane = ? ORDER BY id LIMIT 1');
+  const laneByName = db.prepare(`SELECT ${LANE_COLUMNS} FROM job WHERE lane = ? ORDER BY id LIMIT 1`);
+  const laneDue = db.prepare('UPDATE job SET lane_due = ? WHERE lane = ? AND id = ?');
+  const jobInsert = db.prepare(
+    'INSERT INTO job (lane, id, t, kind, lane_due, due, attempts, call_id, payload) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)',
+  );
+  const jobDelete = db.prepare('DELETE FROM job WHERE lane = ? AND id = ? RETURNING lane_due, call_id');
+  const jobRetry = db.prepare('UPDATE job SET attempts = attempts + ?, due = ? WHERE lane = ? AND id = ?');
   const jobDead = db.prepare(`INSERT INTO dead (id, lane, t, kind, attempts, call_id, payload, died, error)
-    SELECT j.id, l.name, j.t, j.kind, j.attempts + 1, j.call_id, j.payload, ?, ? FROM job j JOIN lane l ON l.n = j.lane WHERE j.id = ? AND j.lane = ?`);
+    SELECT id, lane, t, kind, attempts + 1, call_id, payload, ?, ? FROM job WHERE lane = ? AND id = ?`);
   const deadGet = db.prepare('SELECT id, lane, kind, call_id, payload FROM dead WHERE id = ? AND t = ?');
   const deadDelete = db.prepare('DELETE FROM dead WHERE id = ?');
 
+  type Head = { id: string; t: number; kind: JobKind; due: number; lane_due: number | null };
   type Removed = { call_id: string | null };
 
+  const head = (lane: string): Head | undefined => headOf.get(lane) as Head | undefined;
+
   function insert(t: number, job: Pick<JobRow, 'id' | 'kind' | 'lane' | 'due' | 'callId'> & { payload: Uint8Array }, now: number): void {
+    const { id, kind, lane, callId, payload } = job;
     const due = Math.max(job.due, now);
-    const found = laneByName.get(job.lane) as LaneRow | undefined;
-    let lane: number;
-    if (!found) {
-      lane = Number(laneInsert.run(job.lane, job.kind, t, due, job.id).lastInsertRowid);
-    } else {
-      if (found.t !== t || found.kind !== job.kind) throw new AppError('internal', `Lane ${job.lane} belongs to another tenant or kind`);
-      lane = found.n;
-      if (job.id < found.head) laneUpdate.run(due, job.id, lane);
-    }
-    jobInsert.run(job.id, lane, t, job.kind, due, job.callId, job.payload);
+    const first = head(lane);
+    if (first && (first.t !== t || first.kind !== kind)) throw new AppError('internal', `Lane ${lane} belongs to another tenant or kind`);
+    const leads = !first || id < first.id;
+    if (first && leads) laneDue.run(null, lane, first.id);
+    jobInsert.run(lane, id, t, kind, leads ? due : null, due, callId, payload);
+  }
+
+  /** Removes a job from a lane; undefined when it is not there. The next one is the first then, and the lane is due as before. */
+  function remove(lane: string, id: string): Removed | undefined {
+    const removed = jobDelete.get(lane, id) as (Removed & { lane_due: number | null }) | undefined;
+    const next = removed?.lane_due == null ? undefined : head(lane);
+    if (next) laneDue.run(removed!.lane_due, lane, next.id);
+    return removed;
   }
 
   return {
     insert,
+    remove,
     byName: (name: string) => laneByName.get(name) as LaneRow | undefined,
-    byNumber: (n: number) => laneByNumber.get(n) as LaneRow | undefined,
-    /** Removes a lane without jobs; whether it did. */
-    removeEmpty(lane: number): boolean {
-      if (headOf.get(lane)) return false;
-      laneDelete.run(lane);
-      return true;
-    },
-    /** Removes a job from a lane; undefined when it is not there. */
-    remove: (lane: number, id: string) => jobDelete.get(id, lane) as Removed | undefined,
-    drop: (t: number, id: string) => jobDrop.get(id, t) as (Removed & { lane: number }) | undefined,
-    retry: (lane: number, id: string, at: number, untried = false) => void jobRetry.run(untried ? 0 : 1, at, id, lane),
+    retry: (lane: string, id: string, at: number, untried = false) => void jobRetry.run(untried ? 0 : 1, at, lane, id),
     /** Lets a lane wait until it is woken. */
-    park: (lane: LaneRow) => void laneUpdate.run(NEVER, lane.head, lane.n),
+    park: ({ name, head: first }: LaneRow) => void laneDue.run(NEVER, name, first),
     /** Sets a job aside; undefined when it is not there. */
-    bury(lane: number, id: string, error: Uint8Array, now: number): Removed | undefined {
-      if (jobDead.run(now, error, id, lane).changes === 0) return undefined;
-      return jobDelete.get(id, lane) as Removed;
+    bury(lane: string, id: string, error: Uint8Array, now: number): Removed | undefined {
+      return jobDead.run(now, error, lane, id).changes === 0 ? undefined : remove(lane, id);
     },
     /** Puts a dead letter back into its lane; its kind, or undefined when there is none. */
     revive(t: number, id: string, now: number): JobKind | undefined {
@@ -138,17 +136,14 @@ export function laneWrites(db: DatabaseSync) {
       return dead.kind;
     },
     /**
-     * Sets a lane's head and due time from its first job, or removes the lane when it is empty. A lane that was just served goes behind the others that are due.
-     * @returns the lane's due time, or undefined when it is gone.
+     * Sets a lane's due time from its first job. A lane that was just served goes behind the others that are due.
+     * @returns the lane's due time, or undefined when it has no jobs
      */
-    refresh(lane: number, now: number): number | undefined {
-      const head = headOf.get(lane) as { id: string; due: number } | undefined;
-      if (!head) {
-        laneDelete.run(lane);
-        return undefined;
-      }
-      const due = Math.max(head.due, now);
-      laneUpdate.run(due, head.id, lane);
+    refresh(lane: string, now: number): number | undefined {
+      const first = head(lane);
+      if (!first) return undefined;
+      const due = Math.max(first.due, now);
+      if (due !== first.lane_due) laneDue.run(due, lane, first.id);
       return due;
     },
   };

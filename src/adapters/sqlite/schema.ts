@@ -4,7 +4,8 @@ import { AppError } from '../../errors.ts';
 /**
  * Migrations in order; one is never changed after a release. Integer keys grow with time, so that inserts append; `t` is the tenant's number.
  * `record_list` carries the filter columns, so that a page and its total are answered without touching the values.
- * `lane.due` and `lane.head` describe the first job of the lane as of the last settle; who holds a lane is kept in memory, for only one process opens the file.
+ * The rows of a lane lie together in `job`, its first one marks it by `lane_due`: when the lane is due, as of the last settle. Who holds a lane is kept in memory, for
+ * only one process opens the file.
  */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
   {
@@ -131,6 +132,30 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
     ALTER TABLE dead RENAME COLUMN cause TO call_id;
     `,
   },
+  {
+    // every commit changes jobs, and each table and index of theirs is a page that it writes; `target` is the result of `targetOf` for the lane
+    name: 'lanes within their jobs',
+    sql: `
+    DROP INDEX job_lane;
+    DROP INDEX job_call;
+    ALTER TABLE job RENAME TO former_job;
+    CREATE TABLE job (
+      lane TEXT NOT NULL, id TEXT NOT NULL, t INTEGER NOT NULL, kind TEXT NOT NULL, lane_due INTEGER, due INTEGER NOT NULL, attempts INTEGER NOT NULL, call_id TEXT,
+      payload BLOB NOT NULL,
+      target TEXT GENERATED ALWAYS AS
+        (CASE WHEN lane LIKE 'event:%:%' THEN substr(lane, 7, instr(substr(lane, 7), ':') - 1) ELSE '' END) VIRTUAL,
+      PRIMARY KEY (lane, id)
+    ) WITHOUT ROWID, STRICT;
+    INSERT INTO job (lane, id, t, kind, lane_due, due, attempts, call_id, payload)
+      SELECT l.name, j.id, j.t, j.kind, CASE WHEN j.id = (SELECT min(id) FROM former_job WHERE lane = l.n) THEN l.due END, j.due, j.attempts, j.call_id, j.payload
+      FROM lane l JOIN former_job j ON j.lane = l.n;
+    DROP TABLE former_job;
+    DROP TABLE lane;
+    CREATE INDEX job_due ON job (kind, lane_due, id) WHERE lane_due IS NOT NULL;
+    CREATE INDEX job_fair ON job (kind, t, target, lane_due) WHERE lane_due IS NOT NULL;
+    CREATE INDEX job_call ON job (t, call_id) WHERE call_id IS NOT NULL AND kind NOT IN ('deliver', 'event');
+    `,
+  },
 ];
 
 /** The tables that hold rows of a tenant by its number `t`. */
@@ -140,7 +165,6 @@ export const TENANT_TABLES = [
   'key',
   'key_owner',
   'dedup_key',
-  'lane',
   'job',
   'dead',
   'event',

@@ -120,16 +120,27 @@ describe('SQLite file', () => {
     const path = freshPath();
     const before = await openSqlite({ path });
     await before.admin.ensureTenant('a', 'a');
-    await before.store.commit('a', { records: [connection('x')] });
+    const jobs = ['1', '2', '3'].map((id): JobWrite => ({ id, kind: 'event', lane: id < '3' ? 'event:x' : 'event:y', payload: { id } }));
+    await before.store.commit('a', { records: [connection('x')], jobs });
     await before.admin.close();
     behind(path, (raw) =>
       raw.exec(
-        `DROP TABLE mail; DROP TABLE mailbox; DROP INDEX lane_fair; ALTER TABLE lane DROP COLUMN target; DROP TABLE blob; DROP TABLE chunk; DROP TABLE spare; DROP TABLE counter; DROP TABLE allocation;
+        `ALTER TABLE job RENAME TO later; DROP INDEX job_call;
+          CREATE TABLE lane (n INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, t INTEGER NOT NULL, due INTEGER NOT NULL, head TEXT NOT NULL) STRICT;
+          CREATE INDEX lane_due ON lane (kind, due);
+          CREATE TABLE job (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, lane INTEGER NOT NULL, t INTEGER NOT NULL, kind TEXT NOT NULL,
+            due INTEGER NOT NULL, attempts INTEGER NOT NULL, call_id TEXT, payload BLOB NOT NULL) STRICT;
+          CREATE INDEX job_lane ON job (lane, id);
+          INSERT INTO lane (name, kind, t, due, head) SELECT lane, kind, t, lane_due, id FROM later WHERE lane_due IS NOT NULL;
+          INSERT INTO job (id, lane, t, kind, due, attempts, call_id, payload)
+            SELECT j.id, l.n, j.t, j.kind, j.due, j.attempts, j.call_id, j.payload FROM later j JOIN lane l ON l.name = j.lane ORDER BY j.id DESC;
+          DROP TABLE later;
+          DROP TABLE mail; DROP TABLE mailbox; DROP TABLE blob; DROP TABLE chunk; DROP TABLE spare; DROP TABLE counter; DROP TABLE allocation;
           ALTER TABLE dedup_key RENAME TO mark; CREATE INDEX mark_hash ON mark (hash); CREATE INDEX mark_expires ON mark (expires); ALTER TABLE key_owner RENAME TO route;
           ALTER TABLE call RENAME TO cause; ALTER TABLE cause RENAME COLUMN call_id TO cause; ALTER TABLE cause RENAME COLUMN result TO snapshot;
           CREATE INDEX cause_id ON cause (cause); CREATE INDEX cause_expires ON cause (expires);
           ALTER TABLE job RENAME COLUMN call_id TO cause; CREATE INDEX job_cause ON job (cause); ALTER TABLE dead RENAME COLUMN call_id TO cause;
-          DROP INDEX dedup_key_hash; DROP INDEX dedup_key_expires; DROP INDEX call_call_id; DROP INDEX call_expires; DROP INDEX job_call;
+          DROP INDEX dedup_key_hash; DROP INDEX dedup_key_expires; DROP INDEX call_call_id; DROP INDEX call_expires;
           DELETE FROM migration WHERE number >= 3`,
       ),
     );
@@ -137,6 +148,18 @@ describe('SQLite file', () => {
     assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
     await after.store.commit('a', { mail: [{ id: 'm', mailbox: 'b', body: 'x', expires: Infinity }] });
     assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
+    const lanes = await after.jobs.claim({ owner: 'me', lanes: 9, perLane: 1, leaseMs: 10_000 });
+    const of = (name: string) => lanes.find(({ lane }) => lane === name)!;
+    assert.deepEqual(lanes.map(({ lane, jobs: [first] }) => [lane, first!.id, first!.payload.id]).sort(), [
+      ['event:x', '1', '1'],
+      ['event:y', '3', '3'],
+    ]);
+    await after.jobs.settle([{ lane: 'event:x', lease: of('event:x').lease, done: ['1'] }]);
+    const rest = await after.jobs.claim({ owner: 'me', lanes: 9, perLane: 9, leaseMs: 10_000 });
+    assert.deepEqual(
+      rest.map(({ jobs: [next] }) => next!.id),
+      ['2'],
+    );
     await after.admin.close();
   });
 

@@ -19,6 +19,7 @@ const ROW_NAMES: Readonly<Record<string, string>> = {
   spare: 'content',
   counter: 'hash',
   allocation: 'job',
+  job: 'lane, id',
 };
 
 const TENANT_ROW = 'SELECT n, id, data_key, lock, open_until FROM tenant WHERE id = ?';
@@ -62,7 +63,8 @@ export function sqliteTenants({ db, master, batch, readNow }: Parts) {
   );
   const tenantsOver = db.prepare('SELECT n, id FROM tenant WHERE open_until <= ? LIMIT 1000');
   const tenantLock = db.prepare("UPDATE tenant SET data_key = x'', open_until = NULL WHERE n = ?");
-  const lanesAwake = db.prepare('UPDATE lane SET due = ? WHERE t = ? AND due >= ?');
+  const lanesAwake = db.prepare(`UPDATE job INDEXED BY job_fair SET lane_due = ?
+    WHERE kind IN (${JOB_KINDS.map((kind) => `'${kind}'`).join(', ')}) AND t = ? AND lane_due >= ?`);
   const tenantIds = db.prepare('SELECT id FROM tenant ORDER BY n');
 
   function known(row: unknown, id: string | number): KnownTenant {
@@ -153,7 +155,7 @@ export function sqliteTenants({ db, master, batch, readNow }: Parts) {
         const row = tenantRow.get(tenant) as { n: number } | undefined;
         if (!row) return;
         db.prepare("UPDATE tenant SET data_key = x'', name = x'', lock = NULL, open_until = NULL WHERE n = ?").run(row.n);
-        for (const table of ['key_owner', 'job', 'lane']) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
+        for (const table of ['key_owner', 'job']) db.prepare(`DELETE FROM ${table} WHERE t = ?`).run(row.n);
       },
       (draft) => {
         cache.invalidate(tenant);

@@ -28,7 +28,7 @@ export function sqliteUpkeep({ db, batch, read, pageBytes }: Parts): Pick<StoreA
     db.prepare(`DELETE FROM event WHERE n IN (SELECT n FROM event ORDER BY n LIMIT ${EXPIRE_ROWS}) AND time <= ? - ${EVENT_MS}`),
     // the numbers of jobs that are gone
     db.prepare(`DELETE FROM allocation WHERE (t, job) IN (SELECT a.t, a.job FROM allocation a
-      WHERE NOT EXISTS (SELECT 1 FROM job WHERE id = a.job) AND NOT EXISTS (SELECT 1 FROM dead WHERE id = a.job) LIMIT ${EXPIRE_ROWS}) AND ? > 0`),
+      WHERE a.job NOT IN (SELECT id FROM job) AND NOT EXISTS (SELECT 1 FROM dead WHERE id = a.job) LIMIT ${EXPIRE_ROWS}) AND ? > 0`),
   ];
 
   /** In steps of some rows, each in a batch of its own, so that a large sweep holds nobody up. */
