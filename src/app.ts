@@ -413,7 +413,7 @@ function kernelOf(
     inbound: inboundOf(config)[0],
     agent2018,
   });
-  const parts: Omit<Kernel, 'messageFormats' | 'keyOwners'> = {
+  const parts: Parameters<typeof withFormats>[0] = {
     db,
     registry,
     now: db.now,

@@ -26,6 +26,14 @@ export interface CommittedCall {
   readonly whole?: boolean;
   /** The record of the answer. */
   readonly ref?: AnswerRef;
+  /** The answer of the last commit of the call, where it is awaited here. */
+  readonly latest?: () => JsonObject | undefined;
+}
+
+/** An answer that is awaited. */
+export interface Awaited {
+  latest(): JsonObject | undefined;
+  end(): void;
 }
 
 /** The failure of a call. For work, which would try again what may be tried again, it is final whatever it is. */
@@ -35,7 +43,7 @@ function failureOf({ code, text }: NonNullable<CallStatus['failure']>, whole: bo
 }
 
 /** Calls of this process that wait for their jobs. */
-export function createCallAnswers({ registry, db, tenantLimiter }: Kernel) {
+export function createCallAnswers({ registry, db, tenantLimiter, awaitedCalls }: Kernel) {
   const waits = new Set<() => void>();
   const waiting = new Set<string>();
   let ending = false;
@@ -74,12 +82,29 @@ export function createCallAnswers({ registry, db, tenantLimiter }: Kernel) {
       return undefined;
     }
     if (status.open > 0 && !late) return undefined;
-    const answer = waitWhile ? await recordAfter(tenant, waitWhile) : (status.result ?? call.otherwise);
+    const result = call.latest?.() ?? status.result ?? call.otherwise;
+    const answer = waitWhile ? await recordAfter(tenant, waitWhile) : result;
     if (late && call.whole && answer === undefined) throw new AppError('unfinished');
-    return answer ?? (late ? (status.result ?? call.otherwise) : undefined);
+    return answer ?? (late ? result : undefined);
   }
 
   return {
+    /** Awaits the answers of a call that has begun; `undefined` where others may ask for them too, so that they are stored. */
+    await(callId: string): Awaited | undefined {
+      if (db.isShared) return undefined;
+      let latest: JsonObject | undefined;
+      awaitedCalls.add(callId);
+      const stop = db.jobs.subscribe(({ answers }) => {
+        for (const answer of answers ?? []) if (answer.callId === callId) latest = answer.value;
+      });
+      return {
+        latest: () => latest,
+        end() {
+          awaitedCalls.delete(callId);
+          stop();
+        },
+      };
+    },
     /** Waits until a call has no open job, then answers with what it wrote last. */
     async settled(call: CommittedCall): Promise<JsonObject> {
       const { tenant, callId, waitWhile } = call;

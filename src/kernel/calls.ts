@@ -114,29 +114,36 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
       },
       command: { name: command, input, routed: step.route !== undefined },
     };
-    let first: CommitPlan;
+    // only who has the key of a call can ask for its answer again
+    const awaited = key === undefined ? answers.await(callId) : undefined;
     try {
-      first = await engine.transition(request);
-      if (given.audited) given.audited.committed = true;
-    } catch (error) {
-      // the same call under the same key, a moment earlier
-      const other = asAppError(error).code === 'conflict' ? await answered() : undefined;
-      if (other) return other;
-      throw error;
+      let first: CommitPlan;
+      try {
+        first = await engine.transition(request);
+        if (given.audited) given.audited.committed = true;
+      } catch (error) {
+        // the same call under the same key, a moment earlier
+        const other = asAppError(error).code === 'conflict' ? await answered() : undefined;
+        if (other) return other;
+        throw error;
+      }
+      const waits = !step.waits || step.waits(input, (await kernel.profiles.of(tenant)).settings);
+      const waitWhile = waits && first.answerRef ? waitOf(step, first.answerRef) : undefined;
+      if (!first.spawned && !waitWhile) return first.answer;
+      return await answers.settled({
+        tenant,
+        callId,
+        otherwise: first.answer,
+        waitWhile,
+        timeoutMs,
+        whole,
+        deferredAnswer: first.deferredAnswer,
+        ref: first.answerRef,
+        latest: awaited?.latest,
+      });
+    } finally {
+      awaited?.end();
     }
-    const waits = !step.waits || step.waits(input, (await kernel.profiles.of(tenant)).settings);
-    const waitWhile = waits && first.answerRef ? waitOf(step, first.answerRef) : undefined;
-    if (!first.spawned && !waitWhile) return first.answer;
-    return await answers.settled({
-      tenant,
-      callId,
-      otherwise: first.answer,
-      waitWhile,
-      timeoutMs,
-      whole,
-      deferredAnswer: first.deferredAnswer,
-      ref: first.answerRef,
-    });
   }
 
   const on: On = { kernel, engine, ops, work, needsAnoncreds, isWaiting: answers.isWaiting };

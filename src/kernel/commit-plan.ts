@@ -143,6 +143,7 @@ export async function planCommit(
   // made where somebody asks: a message's answer has no reader
   const answerOf = (): JsonObject =>
     effects.answer ?? (answered ? viewed(answered.def, answered.record) : bound ? viewed(protocol.binds, bound) : {});
+  const isAwaited = callId !== undefined && kernel.awaitedCalls.has(callId);
   const result = callId && (orders.length > 0 || origin.job || origin.interim) && (effects.answer || answered);
 
   return {
@@ -177,7 +178,9 @@ export async function planCommit(
         effects.acknowledged?.length && ctx.connection ? [{ mailbox: ctx.connection.id, ids: effects.acknowledged }] : undefined,
       done: origin.job ? [origin.job] : undefined,
       dedupKeys: dedupKeysOf(origin, mail, () => (deferredAnswer ? { [DEFERRED_ANSWER]: answerOf() } : answerOf()), ctx.now),
-      results: result ? [{ callId, value: answerOf() }] : undefined,
+      results: result && !isAwaited ? [{ callId, value: answerOf() }] : undefined,
+      // the call itself has the answer of its own commit
+      answers: result && isAwaited && (origin.job || origin.interim) ? [{ callId, value: answerOf() }] : undefined,
       failures: callId && origin.failure ? [{ callId, ...origin.failure }] : undefined,
     },
   };

@@ -53,6 +53,8 @@ export interface Kernel {
   readonly keyOwners: KeyOwners;
   /** Bytes are offered to them in this order; the format of a peer is looked for from the end, so that the first is the default. */
   readonly messageFormats: readonly MessageFormat[];
+  /** Calls that wait in this process, and whose answers nobody else can ask for: those need not be stored. */
+  readonly awaitedCalls: Set<string>;
   readonly webhookSecrets: WebhookSecrets;
   readonly deliveries: DeliveryLog;
   /** Absent: no bound. */
@@ -66,11 +68,11 @@ export interface Kernel {
 
 /** A kernel with its message formats, which are made for it. */
 export function withFormats(
-  parts: Omit<Kernel, 'messageFormats' | 'keyOwners'>,
+  parts: Omit<Kernel, 'messageFormats' | 'keyOwners' | 'awaitedCalls'>,
   formats: readonly ((kernel: Kernel) => MessageFormat)[],
 ): Kernel {
   const messageFormats: MessageFormat[] = [];
-  const kernel: Kernel = { ...parts, keyOwners: createKeyOwners(parts.db), messageFormats };
+  const kernel: Kernel = { ...parts, keyOwners: createKeyOwners(parts.db), awaitedCalls: new Set(), messageFormats };
   messageFormats.push(...formats.map((make) => make(kernel)));
   return kernel;
 }

@@ -14,7 +14,7 @@ const WHEN_FULL = { command: 'rotate', record: { category: 'rev_reg', id: 'r' } 
 const ORDER: WorkOrder = { op: 'one/issue', input: { a: 1 }, result: 'made', allocate: { counter: 'c', upTo: 3, whenFull: WHEN_FULL } };
 
 test('an order with a number has it taken in the commit that orders the work', async () => {
-  const kernel = { registry, messageFormats: [{ isFormatOf: () => true }] } as unknown as Kernel;
+  const kernel = { registry, awaitedCalls: new Set(), messageFormats: [{ isFormatOf: () => true }] } as unknown as Kernel;
   const ctx = contextOf(protocol, { record: { id: 'r1', state: 'action' } });
   const profile = { settings: ctx.settings, webhooks: [] } as unknown as Profile;
   const { allocate: _none, ...plain } = ORDER;

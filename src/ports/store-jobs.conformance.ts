@@ -447,6 +447,13 @@ function laneTests({ db, opened, one, claim, claimOf }: StoreKit): void {
         notifications.flatMap((notification) => notification.events),
         [{ tenant: A, event }],
       );
+      const answer = { callId, value: { state: 'a' } };
+      await db.store.commit(A, { answers: [answer] });
+      assert.deepEqual(
+        notifications.flatMap(({ answers }) => answers ?? []),
+        [answer],
+      );
+      assert.equal((await db.store.callStatus(A, callId)).result, undefined, 'the listeners alone have it');
       for (const by of ['settle', 'commit', 'drop']) {
         await db.store.commit(A, { jobs: [job(lane, { kind: 'command', callId })] });
         const mine = await claim(lane);

@@ -68,6 +68,9 @@ export function storeKit(opened: () => OpenedStore): StoreKit {
     get admin() {
       return opened().db.admin;
     },
+    get isShared() {
+      return opened().db.isShared;
+    },
     now: () => opened().db.now(),
   };
   return {

@@ -148,6 +148,8 @@ export interface Database {
   admin: StoreAdmin;
   /** The time by the clock that all who have the database open share. */
   now(): number;
+  /** Whether other processes may have it open too. */
+  readonly isShared: boolean;
 }
 
 export interface Commit {
@@ -174,9 +176,16 @@ export interface Commit {
   /** Jobs that this commit completes; each must still be held under its lease. */
   done?: readonly { id: string; lease: string }[];
   /** The record as a controller sees it after this commit, kept for the REST call that caused it. */
-  results?: readonly { callId: string; value: JsonObject }[];
+  results?: readonly CallAnswer[];
+  /** The same for a call that waits in this process, where nobody else can ask for it: the listeners have it, and it is not stored. */
+  answers?: readonly CallAnswer[];
   /** Why a controller's call failed for good. */
   failures?: readonly { callId: string; code: string; text: string }[];
+}
+
+export interface CallAnswer {
+  readonly callId: string;
+  readonly value: JsonObject;
 }
 
 /** How often a message is sent without an acknowledgement. */
@@ -423,6 +432,8 @@ export interface ChangeNotification {
   tenants: readonly string[];
   /** Events that were committed here (not given for other processes). */
   events: readonly { tenant: string; event: EventWrite }[];
+  /** Answers of calls that wait here. */
+  answers?: readonly CallAnswer[];
   /**
    * Boxes that got mail, here or in another process. Here, `mail` is what came, in order, and `waiting` how many messages the box holds with the last of them:
    * a reader that has sent all but these has sent all.

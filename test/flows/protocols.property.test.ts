@@ -63,7 +63,7 @@ const settings = (): Settings =>
 before(async () => {
   db = await openSqlite({ path: ':memory:' });
   await db.admin.ensureTenant(TENANT, 'test');
-  const parts: Omit<Kernel, 'messageFormats' | 'keyOwners'> = {
+  const parts: Omit<Kernel, 'messageFormats' | 'keyOwners' | 'awaitedCalls'> = {
     db,
     registry,
     now: Date.now,

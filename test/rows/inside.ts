@@ -74,7 +74,7 @@ export async function startInside(tenants: readonly string[], watched: (call: st
       agent2018Peers: {},
       ...changed.get(tenant),
     }) as Settings;
-  const parts: Omit<Kernel, 'messageFormats' | 'keyOwners'> = {
+  const parts: Omit<Kernel, 'messageFormats' | 'keyOwners' | 'awaitedCalls'> = {
     db,
     registry: createRegistry(PROTOCOLS as never, UNBOUND_RECORDS as never, FORMATS),
     now: () => inside.now,

@@ -174,5 +174,5 @@ function createDatabase(options: PostgresOptions, master: Uint8Array, settings: 
     subscribe: board.subscribe,
   });
   const blobs = postgresBlobs({ link: reader, tenantById, tenantNumber: tenants.numberOf });
-  return Object.freeze({ store: Object.freeze(store), jobs, blobs, admin: Object.freeze(admin), now: clock.now });
+  return Object.freeze({ store: Object.freeze(store), jobs, blobs, admin: Object.freeze(admin), now: clock.now, isShared: true });
 }

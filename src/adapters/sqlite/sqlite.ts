@@ -216,5 +216,5 @@ function createDatabase(
 
   const jobs = sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber: tenants.byNumber, read, subscribe: board.subscribe });
   const blobs = sqliteBlobs({ db, batch, tenantById, tenantNumber: tenants.numberOf, read });
-  return Object.freeze({ store: Object.freeze(store), jobs, blobs, admin: Object.freeze(admin), now: Date.now });
+  return Object.freeze({ store: Object.freeze(store), jobs, blobs, admin: Object.freeze(admin), now: Date.now, isShared: false });
 }

@@ -1,5 +1,6 @@
 import { AppError, DamagedRecord } from '../../errors.ts';
 import {
+  type CallAnswer,
   type ChangeNotification,
   type Commit,
   type DeadJob,
@@ -224,6 +225,7 @@ export interface NotificationDraft {
   invalidate: Set<string>;
   tenants: Set<string>;
   events: ChangeNotification['events'][number][];
+  answers: CallAnswer[];
   /** By the box's name in notifications. */
   mailboxes: Map<string, { tenant: string; mailbox: string; mail?: QueuedMessageWrite[]; waiting?: number }>;
 }
@@ -234,6 +236,7 @@ export const notificationDraft = (): NotificationDraft => ({
   invalidate: new Set(),
   tenants: new Set(),
   events: [],
+  answers: [],
   mailboxes: new Map(),
 });
 
@@ -287,6 +290,10 @@ export function draftCommit(draft: NotificationDraft, tenant: string, commit: Co
     if (job.callId !== undefined) draft.callIds.add(job.callId);
   }
   for (const result of commit.results ?? []) draft.callIds.add(result.callId);
+  for (const answer of commit.answers ?? []) {
+    draft.callIds.add(answer.callId);
+    draft.answers.push(answer);
+  }
   for (const failure of commit.failures ?? []) draft.callIds.add(failure.callId);
   for (const event of commit.events ?? []) draft.events.push({ tenant, event });
   for (const mail of commit.mail ?? []) {
@@ -332,7 +339,7 @@ export function notificationBoard(report: (error: unknown) => void) {
       return () => listeners.delete(listener);
     },
     publish(draft: NotificationDraft): void {
-      const { kinds, callIds, invalidate, tenants, events, mailboxes } = draft;
+      const { kinds, callIds, invalidate, tenants, events, answers, mailboxes } = draft;
       if (kinds.size + callIds.size + invalidate.size + tenants.size + events.length + mailboxes.size === 0) return;
       const notification: ChangeNotification = {
         kinds: [...kinds],
@@ -341,6 +348,7 @@ export function notificationBoard(report: (error: unknown) => void) {
         tenants: [...tenants],
         events,
         mailboxes: [...mailboxes.values()],
+        ...(answers.length > 0 ? { answers } : {}),
         ...(draft.elsewhere ? { elsewhere: true } : {}),
       };
       for (const listener of listeners) {
