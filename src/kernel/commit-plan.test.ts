@@ -3,17 +3,20 @@ import { test } from 'node:test';
 import { contextOf, registry } from '../../test/support/steps.ts';
 import { planCommit } from './commit-plan.ts';
 import type { Kernel, Profile } from './context.ts';
+import type { Effects } from './effects.ts';
 
 const protocol = registry.protocol('anoncreds-schema');
 const JOB = { id: 'job', lease: 'lease' };
 
-const planned = async (awaited: readonly string[], origin: Parameters<typeof planCommit>[5]) => {
+const commitOf = async (effects: Effects, origin: Parameters<typeof planCommit>[5], awaited: readonly string[] = []) => {
   const kernel = { registry, awaitedCalls: new Set(awaited), messageFormats: [{ isFormatOf: () => true }] } as unknown as Kernel;
-  const ctx = contextOf(protocol, { record: { id: 'r1', state: 'action' } });
+  const ctx = contextOf(protocol, { record: { id: 'r1', state: 'action', value: { a: 1, deep: {}, schema: { issuerId: 'did' } } } });
   const profile = { settings: ctx.settings, webhooks: [] } as unknown as Profile;
-  const { commit, answer } = await planCommit(kernel, profile, protocol, ctx, { answer: { n: 1 } }, origin);
-  assert.deepEqual(answer, { n: 1 });
-  return { results: commit.results, answers: commit.answers };
+  return (await planCommit(kernel, profile, protocol, ctx, effects, origin)).commit;
+};
+const planned = async (awaited: readonly string[], origin: Parameters<typeof planCommit>[5]) => {
+  const { results, answers } = await commitOf({ answer: { n: 1 } }, origin, awaited);
+  return { results, answers };
 };
 
 test('the answer of a call is stored, unless the call alone can ask for it and waits here', async () => {
@@ -22,4 +25,16 @@ test('the answer of a call is stored, unless the call alone can ask for it and w
   assert.deepEqual(await planned(['another'], { callId: 'call', interim: true }), { results: answer, answers: undefined });
   assert.deepEqual(await planned(['call'], { callId: 'call', job: JOB }), { results: undefined, answers: answer });
   assert.deepEqual(await planned(['call'], { callId: 'call', interim: true }), { results: undefined, answers: answer });
+});
+
+test('a value that a change leaves as it was is not written again', async () => {
+  const isSame = async (record: Effects['record']) =>
+    (await commitOf({ record: { ...record, silent: true } }, {})).records!.map((one) => one.isSameValue ?? false);
+  assert.deepEqual(await isSame({}), [true]);
+  assert.deepEqual(await isSame({ patch: { a: 1 } }), [true]);
+  assert.deepEqual(await isSame({ states: ['finished'] }), [true]);
+  assert.deepEqual(await isSame({ patch: { a: 2 } }), [false]);
+  assert.deepEqual(await isSame({ patch: { b: 1 } }), [false]);
+  assert.deepEqual(await isSame({ patch: { a: undefined } }), [false]);
+  assert.deepEqual(await isSame({ patch: { deep: {} } }), [false]);
 });

@@ -228,6 +228,7 @@ function write({ profile: { settings, webhooks }, kernel, protocol, ctx, effects
         connection: applied.connection,
         tags: def.tags(applied.value),
         value: applied.value as JsonObject,
+        ...(isSameValue(change, applied) && { isSameValue: true }),
       });
     }
     after.set(`${def.category} ${applied.id}`, { def, record: applied });
@@ -367,6 +368,12 @@ export const keptMail = (mailbox: string, body: string, now: number, life: numbe
 });
 
 const DELIVERED = { undelivered: undefined, error_msg: undefined };
+
+/** Whether a change leaves the record's value as it was: a command that orders work counts up the record's version, and no more. Objects are not compared. */
+const isSameValue = ({ base, patch = {} }: Change, { value }: LoadedRecord): boolean =>
+  base !== undefined &&
+  Object.values(patch).every((one) => typeof one !== 'object') &&
+  Object.keys(value).every((name) => value[name] === base.value[name]);
 
 /** The record after a change. */
 export function apply(change: Change, now: number): LoadedRecord {

@@ -45,6 +45,26 @@ function recordTests({ db, one, claim }: StoreKit): void {
       assert.deepEqual([again?.version, again?.state, again?.value, again?.created], [2, undefined, { n: 2 }, found.created]);
     });
 
+    it('keeps the value that a write says is the same, with the columns and tags of the write', async () => {
+      const id = randomUUID();
+      await db.store.commit(A, { records: [record(id, 0, { n: 1 }, { state: 'active', tags: { of: id } })] });
+      const same = { isSameValue: true };
+      await db.store.commit(A, { records: [record(id, 1, { n: 2 }, { ...same, state: 'active', tags: { of: id } })] });
+      assert.deepEqual([(await one(A, id))?.version, (await one(A, id))?.value], [2, { n: 1 }]);
+      await db.store.commit(A, { records: [record(id, 2, { n: 2 }, { ...same, state: 'completed', tags: { to: id } })] });
+      const found = await one(A, id);
+      assert.deepEqual([found?.version, found?.state, found?.value], [3, 'completed', { n: 1 }]);
+      const tagged = await db.store.load(
+        A,
+        ['of', 'to'].map((tag) => ({ category: 'connection', tag, equals: id })),
+      );
+      assert.deepEqual(
+        tagged.map((rows) => rows.length),
+        [0, 1],
+      );
+      await assert.rejects(db.store.commit(A, { records: [record(id, 2, { n: 2 }, same)] }), failsWith('conflict'));
+    });
+
     it('refuses another version, and a new record whose id exists', async () => {
       const id = randomUUID();
       await db.store.commit(A, { records: [record(id, 0, { n: 1 })] });

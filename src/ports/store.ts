@@ -250,6 +250,8 @@ export interface RecordWrite {
   /** Hidden search tags; a list value is searchable by each member. Replaces all tags of the record. */
   tags?: Readonly<Record<string, string | readonly string[] | undefined>>;
   value: JsonObject;
+  /** The value is the one that was read: it is not written again. */
+  isSameValue?: boolean;
 }
 
 export interface StoredRecord {

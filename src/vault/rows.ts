@@ -53,7 +53,8 @@ export interface RecordRow {
   connection: string | null;
   /** The tag hashes, sorted and joined. */
   tags: Buffer;
-  value: Buffer;
+  /** Null where the stored one stays. */
+  value: Buffer | null;
 }
 
 export interface BoxIds {
@@ -212,7 +213,7 @@ export function encodeCommit(keys: TenantKeys, commit: Commit): CommitRows {
       role: r.role ?? null,
       connection: r.connection ?? null,
       tags: joinedTags(keys, r.category, r.tags),
-      value: encodeValue(keys, r.category, r.id, r.value),
+      value: r.isSameValue && r.expect > 0 ? null : encodeValue(keys, r.category, r.id, r.value),
     })),
     deletes: [...(commit.deletes ?? [])],
     keys: (commit.keys ?? []).map((k) => encodeKey(keys, k)),

@@ -191,7 +191,7 @@ ${when(
       DELETE FROM flexid.tag WHERE t = v_row.t AND hash = ANY (flexid.cut(v_row.tags)) AND n = v_row.n;
       INSERT INTO flexid.tag (t, hash, n) SELECT v_row.t, h.hash, v_row.n FROM unnest(flexid.cut(v_row.fresh)) AS h(hash);
     END LOOP;
-    UPDATE flexid.record r SET version = r.version + 1, state = x.state, role = x.role, connection = x.connection, updated = v_now, tags = x.tags, value = x.value
+    UPDATE flexid.record r SET version = r.version + 1, state = x.state, role = x.role, connection = x.connection, updated = v_now, tags = x.tags, value = coalesce(x.value, r.value)
     FROM ${rows('changed')} WHERE r.t = x.t AND r.category = x.category AND r.id = x.id AND r.version = x.expect;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_count <> cardinality(changed_t) THEN RAISE EXCEPTION 'A record was changed or removed' USING ERRCODE = '${VERSION_CLASH}'; END IF;`,

@@ -196,6 +196,7 @@ ALTER TABLE flexid.dead RENAME COLUMN cause TO call_id;
 ${FUNCTIONS_ANEW}`,
   },
   { name: 'lanes that go with their last job', sql: FUNCTIONS_ANEW },
+  { name: 'values that stay as they are', sql: FUNCTIONS_ANEW },
 ];
 
 /** Any number of our own: the advisory lock under which only one process migrates. */

@@ -29,10 +29,10 @@ export function commitWriter(db: DatabaseSync, lanes: LaneWrites, held: Holds): 
   const recordGet = db.prepare('SELECT n, version, state, role, connection, tags FROM record WHERE t = ? AND category = ? AND id = ?');
   const recordInsert = db.prepare(`INSERT INTO record (t, category, id, version, state, role, connection, created, updated, tags, value)
     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)`);
-  // two forms: naming an indexed column in SET rewrites its index entries even when nothing changed
-  const recordValue = db.prepare('UPDATE record SET version = ?, updated = ?, tags = ?, value = ? WHERE n = ?');
+  // two forms: naming an indexed column in SET rewrites its index entries even when nothing changed; pages of a value that stays are not written
+  const recordValue = db.prepare('UPDATE record SET version = ?, updated = ?, tags = ?, value = coalesce(?, value) WHERE n = ?');
   const recordAll = db.prepare(
-    'UPDATE record SET version = ?, updated = ?, tags = ?, value = ?, state = ?, role = ?, connection = ? WHERE n = ?',
+    'UPDATE record SET version = ?, updated = ?, tags = ?, value = coalesce(?, value), state = ?, role = ?, connection = ? WHERE n = ?',
   );
   const recordDelete = db.prepare('DELETE FROM record WHERE n = ?');
   const tagInsert = db.prepare('INSERT INTO tag (t, hash, n) VALUES (?, ?, ?)');
