@@ -28,6 +28,8 @@ export interface CommittedCall {
   readonly ref?: AnswerRef;
   /** The answer of the last commit of the call, where it is awaited here. */
   readonly latest?: () => JsonObject | undefined;
+  /** Its first commit may not be on the disk yet. */
+  readonly isUnanswered?: boolean;
 }
 
 /** An answer that is awaited. */
@@ -110,7 +112,7 @@ export function createCallAnswers({ registry, db, tenantLimiter, awaitedCalls }:
       const { tenant, callId, waitWhile } = call;
       tenantLimiter?.pass();
       const deadline = Date.now() + (call.timeoutMs ?? WAIT_MS);
-      return await waitFor(
+      const answer = waitFor(
         async (late) => {
           const status = await db.store.callStatus(tenant, callId);
           return await answerNow(call, status, late || ending, ending || Date.now() >= deadline + MAKING_MS);
@@ -131,6 +133,12 @@ export function createCallAnswers({ registry, db, tenantLimiter, awaitedCalls }:
           },
         },
       );
+      try {
+        return await answer;
+      } finally {
+        // also a timeout says that the call goes on; a later commit with an answer has the first one on the disk before it
+        if (call.isUnanswered && !call.latest?.()) await db.admin.check();
+      }
     },
     isWaiting: (callId: string): boolean => waiting.has(callId),
     /** Ends all waits, with what there is. */

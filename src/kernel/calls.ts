@@ -140,6 +140,7 @@ export function createCalls(kernel: Kernel, engine: Engine, ops: WorkOps, work: 
         deferredAnswer: first.deferredAnswer,
         ref: first.answerRef,
         latest: awaited?.latest,
+        isUnanswered: first.isUnanswered,
       });
     } finally {
       awaited?.end();

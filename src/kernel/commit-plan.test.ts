@@ -38,3 +38,13 @@ test('a value that a change leaves as it was is not written again', async () => 
   assert.deepEqual(await isSame({ patch: { a: undefined } }), [false]);
   assert.deepEqual(await isSame({ patch: { deep: {} } }), [false]);
 });
+
+test('a call is unanswered after its first commit where it waits here for what that orders', async () => {
+  const order = { work: [{ op: 'one/two', input: {}, result: 'made' }] };
+  const isUnanswered = async (...[effects, origin, awaited]: Parameters<typeof commitOf>) =>
+    (await commitOf(effects, origin, awaited)).isUnanswered ?? false;
+  assert.equal(await isUnanswered(order, { callId: 'call' }, ['call']), true);
+  assert.equal(await isUnanswered(order, { callId: 'call' }), false);
+  assert.equal(await isUnanswered(order, { callId: 'call', job: JOB }, ['call']), false);
+  assert.equal(await isUnanswered({ answer: { n: 1 } }, { callId: 'call' }, ['call']), false);
+});

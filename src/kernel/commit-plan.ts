@@ -68,6 +68,8 @@ export interface CommitPlan {
   readonly answerRef?: AnswerRef;
   /** Whether jobs were made that a waiting controller waits for. */
   readonly spawned: boolean;
+  /** Nothing of it may be told before a later commit, or a write of the store's check. */
+  readonly isUnanswered?: boolean;
   /** The answer shows a key that a mediator has not confirmed: the call is answered after that, or never. */
   readonly deferredAnswer?: boolean;
   readonly reply?: InlineReply;
@@ -146,11 +148,14 @@ export async function planCommit(
   const isAwaited = callId !== undefined && kernel.awaitedCalls.has(callId);
   const result = callId && (orders.length > 0 || origin.job || origin.interim) && (effects.answer || answered);
 
+  const isUnanswered = isAwaited && !origin.job && !origin.interim && orders.length > 0;
+
   return {
     get answer() {
       return answerOf();
     },
     answerRef,
+    isUnanswered,
     spawned: orders.length > 0 || blockedBy !== undefined,
     deferredAnswer,
     reply: posted.reply,
@@ -181,6 +186,7 @@ export async function planCommit(
       results: result && !isAwaited ? [{ callId, value: answerOf() }] : undefined,
       // the call itself has the answer of its own commit
       answers: result && isAwaited && (origin.job || origin.interim) ? [{ callId, value: answerOf() }] : undefined,
+      ...(isUnanswered && { isUnanswered }),
       failures: callId && origin.failure ? [{ callId, ...origin.failure }] : undefined,
     },
   };

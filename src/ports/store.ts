@@ -12,7 +12,7 @@ import type { JsonObject } from './json.ts';
  */
 export interface Store {
   /**
-   * All or nothing, durable when the promise resolves; what completes a job and does nothing but change records and order work may be so against the end of the process
+   * All or nothing, durable when the promise resolves; what completes a job, or `isUnanswered`, and does nothing but change records and order work may be so against the end of the process
    * alone, and against the loss of power from the next other commit on: until then its job runs again.
    * @throws AppError `counter-full` (see `JobWrite.allocate`), `conflict` when a version, a dedup key or a unique id clashes (nothing was written; reload and retry), `mail-known` and
    * `mailbox-full` (see `MailWrite`), `lease-lost` when a job of `done` is no longer
@@ -179,6 +179,8 @@ export interface Commit {
   results?: readonly CallAnswer[];
   /** The same for a call that waits in this process, where nobody else can ask for it: the listeners have it, and it is not stored. */
   answers?: readonly CallAnswer[];
+  /** The call that waits for it has no answer before a later commit, or before `StoreAdmin.check`: it may be lost with the machine's power until then. */
+  isUnanswered?: boolean;
   /** Why a controller's call failed for good. */
   failures?: readonly { callId: string; code: string; text: string }[];
 }

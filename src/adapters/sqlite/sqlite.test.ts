@@ -194,7 +194,11 @@ describe('SQLite file', () => {
     };
     const event: EventWrite = { id: 'event', topic: 'x', category: 'connection', record: 'a', value: { payload: {} } };
     assert.equal(await synced({ done: [await held()], jobs: [job('work')], records: [connection('a')] }), 0);
+    assert.equal(await synced({ isUnanswered: true, jobs: [job('work')], records: [connection('b')] }), 0);
     const others: Commit[] = [
+      { isUnanswered: true, jobs: [job('work'), job('command')] },
+      { isUnanswered: true, records: [connection('c')] },
+      { isUnanswered: true, jobs: [job('work')], events: [{ ...event, id: 'other' }] },
       { jobs: [job('work')] },
       { done: [await held()] },
       { done: [await held()], jobs: [job('work'), job('deliver')] },

@@ -115,12 +115,12 @@ function masterKey(db: DatabaseSync, path: string | undefined, given: string | U
 }
 
 /**
- * A commit that completes a job and does nothing but change records and order work need not wait for the disk: where the machine's power takes it, the job is still
- * there and runs again. Whatever is seen of it outside, an answer, an event or a message, is in a later commit, which has this one on the disk before it.
+ * A commit that completes a job, or begins a call that is not answered yet, and does nothing but change records and order work need not wait for the disk: where the
+ * machine's power takes it, the job is still there and runs again, or the call came to nothing. Whatever is seen of it outside, an answer, an event or a message, is in a later commit, which has this one on the disk before it.
  */
-function isRepeatable({ done = [], jobs = [], records: _records, ...others }: Commit): boolean {
+function isRepeatable({ done = [], jobs = [], isUnanswered = false, records: _records, ...others }: Commit): boolean {
   const isWork = jobs.length > 0 && jobs.every(({ kind, allocate }) => kind === 'work' && allocate === undefined);
-  return isWork && done.length > 0 && Object.values(others).every((rows) => !rows || rows.length === 0);
+  return isWork && (done.length > 0 || isUnanswered) && Object.values(others).every((rows) => !rows || rows.length === 0);
 }
 
 function createDatabase(
