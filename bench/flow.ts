@@ -181,15 +181,11 @@ async function measureOurs(store: string, way: Way, steps: readonly number[], ro
     for (let i = 0; i < WARM; i++) await wholeFlow(pair, ground, i);
     for (const inFlight of steps) {
       const flows = Math.max(12, 2 * inFlight);
-      rows.push(
-        await measure(
-          { store, way, inFlight, flows },
-          pair,
-          ground,
-          [issuer, holder],
-          server ? { all: server.counts, each: none } : { all: each, each },
-        ),
-      );
+      const counts = server ? { all: server.counts, each: none } : { all: each, each };
+      const row = await measure({ store, way, inFlight, flows }, pair, ground, [issuer, holder], counts);
+      // a run of some minutes shows how it goes, and where it ends
+      process.stderr.write(`${store}, ${way}, ${inFlight} in flight: ${row.perSecond.toFixed(2)} flows/s\n`);
+      rows.push(row);
     }
   } finally {
     await server?.close();
