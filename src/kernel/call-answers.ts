@@ -136,7 +136,7 @@ export function createCallAnswers({ registry, db, tenantLimiter, awaitedCalls }:
       try {
         return await answer;
       } finally {
-        // also a timeout says that the call goes on; a later commit with an answer has the first one on the disk before it
+        // a timeout is an answer too, after which the call goes on; a later commit with an answer has the first one on the disk before it
         if (call.isUnanswered && !call.latest?.()) await db.admin.check();
       }
     },

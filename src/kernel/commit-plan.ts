@@ -68,7 +68,7 @@ export interface CommitPlan {
   readonly answerRef?: AnswerRef;
   /** Whether jobs were made that a waiting controller waits for. */
   readonly spawned: boolean;
-  /** Nothing of it may be told before a later commit, or a write of the store's check. */
+  /** Its caller has no answer before a later commit, or a write of the store's check. */
   readonly isUnanswered?: boolean;
   /** The answer shows a key that a mediator has not confirmed: the call is answered after that, or never. */
   readonly deferredAnswer?: boolean;

@@ -12,8 +12,8 @@ import type { JsonObject } from './json.ts';
  */
 export interface Store {
   /**
-   * All or nothing, durable when the promise resolves; what completes a job, or `isUnanswered`, and does nothing but change records and order work may be so against the end of the process
-   * alone, and against the loss of power from the next other commit on: until then its job runs again.
+   * All or nothing, durable when the promise resolves. What completes a job, or `isUnanswered`, and does nothing but change records and order work may be so against
+   * the end of the process alone, and against the loss of power from the next other commit on: until then its job runs again, or its call came to nothing.
    * @throws AppError `counter-full` (see `JobWrite.allocate`), `conflict` when a version, a dedup key or a unique id clashes (nothing was written; reload and retry), `mail-known` and
    * `mailbox-full` (see `MailWrite`), `lease-lost` when a job of `done` is no longer
    * held under its lease, `store-full`, `store-unavailable`, `store-corrupt`.
