@@ -67,6 +67,7 @@ import { anoncredsCredentialDefinition } from './resources/credential-definition
 import { didKeys } from './resources/did-keys.ts';
 import { hubControllers, hubRevocations, hubVaults } from './resources/hub/vault.ts';
 import { multitenancy } from './resources/multitenancy.ts';
+import { ocaBundles } from './resources/oca-bundle.ts';
 import { reservations } from './resources/reservation.ts';
 import { revocationRegistries } from './resources/revocation/registry.ts';
 import { anoncredsSchema } from './resources/schema.ts';
@@ -132,6 +133,7 @@ export const PROTOCOLS = [
   multitenancy,
   reservations,
   shortLinks,
+  ocaBundles,
   tailsFiles,
   webhookCommands,
   hubGrants,

@@ -5,6 +5,7 @@ import type { Config } from './config/settings.ts';
 import { asSetting } from './config/values.ts';
 import { anoncredsObjectWork } from './formats/anoncreds-objects.ts';
 import { formerWork } from './formats/former-orders.ts';
+import { ocaWork } from './formats/oca-bundle.ts';
 import { revocationWork } from './formats/revocation-work.ts';
 import { formatWork } from './kernel/format.ts';
 import { mergedWork, type Plugin } from './kernel/plugin.ts';
@@ -58,6 +59,7 @@ export async function registered(config: Config, more: readonly PublicRoute[] = 
       ...acts,
       ...formerWork(acts),
       ...anoncredsObjectWork,
+      ...ocaWork,
       ...revocationWork,
       ...agent2018Work,
       ...endorsementWork,

@@ -28,6 +28,8 @@ export async function check(kit: Kit): Promise<void> {
     const { results } = await ada.call('get_credentials');
     assert.deepEqual(results[0].attrs, CARD);
     assert.deepEqual((await ben.call('get_credentials')).results, [], 'nobody else has it');
+    const looks = await ada.call('get_oca_bundles', { query: { cred_def_id: town.credDefId } });
+    assert.equal(looks.results[0].look.names.fr.name, 'Carte de bibliothèque');
     return [undefined, JSON.stringify(CARD)];
   });
   await step('she shows her name, and that the year is 2020 or later', async () => {

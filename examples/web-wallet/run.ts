@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Started } from '../../harness/network.ts';
 import { freePort } from '../../harness/processes.ts';
 import type { Body } from '../demo/controller.ts';
 import { anchor } from '../demo/flow.ts';
 import type { Kit } from '../lib/kit.ts';
 
+/** The look of its cards: an OCA bundle. */
+export const LOOK = JSON.parse(readFileSync(new URL('look.json', import.meta.url), 'utf8')) as Body;
 export const CARD = { name: 'Ada Lovelace', member: 'L-4711', year: '2021' };
 
 /** A library that issues cards and asks for them, and an agent with a web wallet for whoever comes. */
@@ -31,6 +34,7 @@ export async function prepare(kit: Kit, flags: readonly string[] = []): Promise<
     }),
   ]);
   const { credDefId } = await anchor(library.controller, Object.keys(CARD), kit.step, false, 'library card');
+  await library.controller.post('/oca-bundles', { cred_def_id: credDefId, bundle: LOOK });
   return { library, wallets, origin: `http://localhost:${port}`, credDefId };
 }
 

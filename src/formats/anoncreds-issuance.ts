@@ -8,6 +8,7 @@ import type { StoredRecord } from '../ports/store.ts';
 import { bytes, json, linkSecret, readDefinition, readSchema } from './anoncreds-objects.ts';
 import { indexOf, registryOf } from './anoncreds-revocation.ts';
 import { canonicalName, encodeValues, encodingFits } from './anoncreds-values.ts';
+import { ocaSupplement } from './oca-bundle.ts';
 import { issuingRegistry, ownRegistry, revocationIndex, revokedIn, takeIndex } from './registry-index.ts';
 import { listOf } from './status-list.ts';
 
@@ -67,7 +68,7 @@ export const anoncredsIssuance: Omit<Issuance, 'ids' | 'filterSchema'> = {
       credentialDefinitionId: id,
       keyCorrectnessProof: json(key.secret).proof as JsonObject,
     });
-    return { value };
+    return { value, supplement: await ocaSupplement(ctx, id) };
   },
 
   async request(ctx, { offer, entropy }) {

@@ -1,4 +1,4 @@
-import { attachmentJson, base64Attachment, readAttachment } from '../didcomm/attachments.ts';
+import { type Attachment, attachmentJson, base64Attachment, readAttachment } from '../didcomm/attachments.ts';
 import { AppError } from '../errors.ts';
 import type { Json, JsonObject } from '../ports/json.ts';
 import type { Formats } from './format.ts';
@@ -108,14 +108,19 @@ export function composeFormatted(
     body?: Record<string, unknown>;
     field: string;
     entries: readonly FormatEntry[];
+    /** Attachments of the message itself, which its body names. */
+    beside?: readonly Attachment[];
     pleaseAck?: boolean;
   },
 ): JsonObject {
-  const { field, entries, body, pthid, ...rest } = parts;
+  const { field, entries, beside = [], body, pthid, ...rest } = parts;
   return composeMessage(protocol, {
     ...rest,
     pthid: pthid as string | undefined,
     body: { ...body, formats: entries.map(({ name, format }) => ({ attach_id: name, format })) },
-    attachments: { [field]: entries.map(({ name, value }) => base64Attachment(value, name)) },
+    attachments: {
+      [field]: entries.map(({ name, value }) => base64Attachment(value, name)),
+      ...(beside.length > 0 && { '': beside }),
+    },
   });
 }

@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox';
+import type { Attachment } from '../didcomm/attachments.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { StoredRecord } from '../ports/store.ts';
@@ -51,10 +52,13 @@ export interface Issuance {
   /** The format that the detail webhook's topic and identifier name, where that is not its own name. */
   detailName?(settings: Settings): string;
   /**
-   * The issuer's offer. `filter` may be a peer's proposal: no schema has checked it, nor any other object of a message.
+   * The issuer's offer, and what goes with it beside the credential (`supplement`). `filter` may be a peer's proposal: no schema has checked it, nor any other object of a message.
    * @throws AppError `bad-request` where the filter or the preview cannot be met
    */
-  offer(ctx: WorkContext, input: { filter: JsonObject; preview: readonly PreviewAttribute[] | null }): Promise<FormatResult>;
+  offer(
+    ctx: WorkContext,
+    input: { filter: JsonObject; preview: readonly PreviewAttribute[] | null },
+  ): Promise<FormatResult & { readonly supplement?: Attachment }>;
   /**
    * The holder's request. `entropy`: unique text for this exchange. `secret` is kept as a key of the exchange until its credential is stored.
    * @throws AppError `bad-request`

@@ -22,6 +22,27 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   {
+    category: 'oca_bundle',
+    record: {
+      id: 'b1',
+      role: 'holder',
+      state: 'active',
+      value: {
+        ...{ cred_def_id: 'cd', issuer_id: 'did:algo:issuer' },
+        bundle: {
+          capture_base: { attributes: { name: 'Text' } },
+          overlays: [{ type: 'spec/overlays/meta/1.0', language: 'en', name: 'Card' }],
+        },
+      },
+    },
+    view: {
+      ...{ oca_bundle_id: 'b1', role: 'holder', cred_def_id: 'cd', issuer_id: 'did:algo:issuer', updated_at: TIME },
+      look: { names: { en: { name: 'Card' } }, labels: {} },
+    },
+    terse: { oca_bundle_id: 'b1', role: 'holder', cred_def_id: 'cd', issuer_id: 'did:algo:issuer', updated_at: TIME },
+    tags: { cred_def_id: 'cd' },
+  },
+  {
     category: 'short_link',
     record: {
       id: 'l1',

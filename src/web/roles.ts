@@ -41,6 +41,8 @@ export const MAY: Readonly<Record<'issuer' | 'verifier', readonly string[]>> = {
     'post_ledger_estimate',
     'post_credential_batches',
     'delete_credential_batches',
+    'post_oca_bundles',
+    'delete_oca_bundles',
   ],
   verifier: [...CONNECTING, 'post_present_proof_', 'delete_present_proof_', 'post_agent_config_decisions_decision_id'],
 };

@@ -6,6 +6,7 @@ export const WALLET_OPERATIONS: readonly string[] = [
   'get_credential_revoked_credential_id',
   'get_anoncreds_credential_definition_cred_def_id',
   'get_anoncreds_schema_schema_id',
+  'get_oca_bundles',
   'get_connections',
   'get_connections_conn_id',
   'delete_connections_conn_id',

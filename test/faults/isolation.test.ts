@@ -216,6 +216,8 @@ async function populate(tenant: Tenant, mate: Tenant, anchored: Anchored) {
     batch: [anchored.batchId],
     message: [message!.message_id as string],
     shortLink: [short_link_id as string],
+    // by the id of its definition, and so the same for whoever knows that
+    ocaBundle: ['look-of-nobody'],
     token: [token.token_id as string],
     // nobody may reserve here: test/flows/tenants.test.ts has what reservations say
     reservation: ['reservation-of-nobody'],
@@ -322,6 +324,7 @@ function kindOf(name: string, path: string): keyof Ids | undefined {
   if (name === 'batch_id') return 'batch';
   if (name === 'message_id') return 'message';
   if (name === 'short_link_id') return 'shortLink';
+  if (name === 'oca_bundle_id') return 'ocaBundle';
   if (name === 'token_id') return 'token';
   if (name === 'reservation_id') return 'reservation';
   if (name === 'tran_id') return 'transaction';
@@ -462,6 +465,10 @@ const BODIES: Record<string, (ids: Ids) => Body> = {
   }),
   'POST /mediation/keylists/{mediation_id}/send-keylist-update': () => ({ updates: [{ action: 'add', recipient_key: STRANGER }] }),
   'POST /multitenancy/reservations/{reservation_id}/check-in': () => ({ reservation_pwd: 'of nobody' }),
+  'POST /oca-bundles': ({ credDef }) => ({
+    cred_def_id: credDef[0],
+    bundle: { capture_base: { type: 'spec/capture_base/1.0', attributes: { name: 'Text' } }, overlays: [] },
+  }),
   'POST /credential-batches': ({ credDef }) => ({ csv: 'name\nEve\n', cred_def_id: credDef[0] }),
   'POST /dead-letters/replay': ({ dead }) => ({ ids: [dead[0]] }),
   'POST /anoncreds/revocation-registry-definition': ({ did, credDef }) => ({

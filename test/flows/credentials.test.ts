@@ -121,6 +121,29 @@ test('issuing from the holder’s proposal: the offer is bound to it and to its 
   ]);
 });
 
+test('the look of a credential goes with its offer, signed by its issuer, and the holder has it', async () => {
+  const cred_def_id = anchored.credDefId;
+  const labels = { name: 'Nom', age: 'Âge' };
+  const bundle = {
+    capture_base: { type: 'spec/capture_base/1.0', attributes: { name: 'Text', age: 'Numeric' } },
+    overlays: [
+      { type: 'spec/overlays/label/1.0', language: 'fr', attribute_labels: labels },
+      { type: 'aries/overlays/branding/1.0', primary_background_color: '#003366', logo: 'https://evil.example/logo.png' },
+    ],
+  };
+  const given = await faber.post('/oca-bundles', { cred_def_id, bundle });
+  assert.deepEqual(given.look, { names: {}, labels: { fr: labels }, primary_background_color: '#003366' });
+  const offered = await faber.post('/issue-credential-2.0/send-offer', offerBody('anoncreds', 'Ada'));
+  const got = await bob.event(ISSUE, inState('offer-received', offered.thread_id), 'the offer');
+  assert.deepEqual(got.cred_offer.supplements, [{ type: 'oca-bundle', ref: 'oca-bundle' }]);
+  const kept = await bob.event('oca_bundle', (one) => one.cred_def_id === cred_def_id, 'the look');
+  assert.deepEqual([kept.role, kept.issuer_id], ['holder', anchored.did]);
+  assert.deepEqual((await bob.get(`/oca-bundles/${kept.oca_bundle_id}`)).look, given.look);
+  assert.equal((await faber.call('DELETE', `/oca-bundles/${given.oca_bundle_id}`)).status, 200);
+  const plain = await faber.post('/issue-credential-2.0/send-offer', offerBody('anoncreds', 'Ada'));
+  assert.ok(!('supplements' in plain.cred_offer));
+});
+
 test('an offer that cannot be made is an error of the call and leaves no record', async () => {
   const before = (await faber.get('/issue-credential-2.0/records?limit=1000')).results.length;
   for (const [body, status, text] of [

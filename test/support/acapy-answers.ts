@@ -10,6 +10,7 @@ export const BEYOND: Readonly<Record<string, readonly string[]>> = {
   InvitationRecord: ['short_url'],
   PublishRevocationsResultSchemaAnonCreds: ['txn'],
   TransactionRecord: ['error_msg'],
+  V20CredOffer: ['supplements'],
   WalletRecord: ['quota', 'suspended'],
 };
 /** The same of every list that is paged. */

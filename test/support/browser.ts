@@ -6,6 +6,8 @@ import { type Browser, type BrowserContext, type CDPSession, chromium, type Page
 import type { TestAgent } from './agents.ts';
 import { sessionCookie } from './session.ts';
 
+export { HOSTILE, PICTURES } from './hostile.ts';
+
 /** Support for tests of pages: a real Chromium, and the checks that every screen passes. */
 
 const NAMES = ['chromium', 'google-chrome', 'google-chrome-stable', 'chromium-browser'];
@@ -296,9 +298,13 @@ export async function checkInert({ page }: Visited, own: readonly string[] = [])
   await settled(page);
   const found = await page.evaluate(`[...document.querySelectorAll('#app *')].flatMap((one) => {
     const faults = [];
-    if (/^(?:script|style|link|meta|base|iframe|frame|object|embed|img|picture|source|video|audio|image|use|foreignobject|math|template|slot)$/i.test(one.localName))
+    // the logo of a look: bytes that are here; its colours, which a script has set
+    const logo = one.localName === 'img' && one.className === 'logo' && one.src.startsWith('blob:' + location.origin);
+    if (!logo && /^(?:script|style|link|meta|base|iframe|frame|object|embed|img|picture|source|video|audio|image|use|foreignobject|math|template|slot)$/i.test(one.localName))
       faults.push('it is there');
     for (const { name, value } of one.attributes) {
+      if (logo && name === 'src') continue;
+      if (name === 'style' && /^(?:--(?:band|ink|edge-band): #[0-9a-f]{6}; ?)+$/.test(value)) continue;
       if (/^on|^(?:src|srcset|background|poster|data|action|formaction|style|ping|xlink:href)$/i.test(name)) faults.push(name + '=' + value);
       if (name === 'href' && !value.startsWith('#') && !${JSON.stringify(own)}.some((origin) => value.startsWith(origin))) faults.push('href=' + value);
     }
@@ -306,67 +312,3 @@ export async function checkInert({ page }: Visited, own: readonly string[] = [])
   })`);
   assert.deepEqual(found, []);
 }
-
-/** Pictures and looks that a peer may send: addresses that a page would load, SVG with scripts, files of two kinds, branding, sizes. */
-export const PICTURES: readonly string[] = [
-  'https://evil.example/logo.png',
-  '//evil.example/logo.webp',
-  'http://127.0.0.1:1/pixel.gif?who=you',
-  'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
-  `data:image/svg+xml;base64,${Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>').toString('base64')}`,
-  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
-  `data:image/png;base64,${'A'.repeat(20_000)}`,
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
-  'GIF89a=1;alert(1)//',
-  '<svg xmlns="http://www.w3.org/2000/svg"><image href="https://evil.example/x"/><foreignObject><iframe src="javascript:alert(1)"/></foreignObject></svg>',
-  '<picture><source srcset="https://evil.example/x"><img src="x" onerror="alert(1)"></picture>',
-  'blob:https://evil.example/3f1c8a6e-0000-4000-8000-000000000000',
-  'file:///etc/passwd',
-  'url(https://evil.example/x.png)',
-  '{"type":"aries/overlays/branding/1.1","logo":"https://evil.example/logo.svg","background_image":"url(https://evil.example/b)","primary_background_color":"red;}*{background:url(//evil.example/c)}"}',
-];
-
-/** Texts that a peer may send: markup, addresses, marks of direction, control characters, sizes. */
-export const HOSTILE: readonly string[] = [
-  '<img src=x onerror=alert(1)>',
-  '<script>alert(1)</script>',
-  '"><svg onload=alert(1)>',
-  "'-alert(1)-'",
-  '<iframe src=https://evil.example></iframe>',
-  '<a href="javascript:alert(1)">click</a>',
-  'javascript:alert(1)',
-  'https://evil.example/steal?x=1',
-  '<style>*{background:url(https://evil.example/x)}</style>',
-  '<link rel=stylesheet href=//evil.example/x>',
-  '<meta http-equiv=refresh content="0;url=https://evil.example">',
-  '<base href=https://evil.example/>',
-  '<form action=https://evil.example><button>ok</button></form>',
-  '<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>',
-  '{{constructor.constructor("alert(1)")()}}',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: a text that looks like one
-  '${alert(1)}',
-  '<!--<img src="--><img src=x onerror=alert(1)//">',
-  'data:text/html,<script>alert(1)</script>',
-  '\u202Eevil\u202C reversed',
-  '\u2066isolated\u2069\u200F\u200Emarks',
-  'null\u0000inside',
-  'bell\u0007 escape\u001b[31m red',
-  '\u200B\u200B\u200B',
-  '\uFEFFmark',
-  '\u2028line\u2029paragraph',
-  'تجربة <b>bold</b>',
-  'a'.repeat(5000),
-  'word '.repeat(1000),
-  '🙂'.repeat(500),
-  'e\u0301'.repeat(400),
-  '__proto__',
-  'constructor',
-  '../../etc/passwd',
-  '%00%0a%0d',
-  '\r\nset-cookie: a=b',
-  '&lt;script&gt;alert(1)&lt;/script&gt;',
-  '<template shadowrootmode=open><script>alert(1)</script></template>',
-  '<object data=https://evil.example></object>',
-  '=HYPERLINK("https://evil.example")',
-  'ð\u{1F9D1}\u200D\u{1F680}',
-];

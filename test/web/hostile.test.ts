@@ -2,7 +2,18 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { anchor, type Body, connect, createWorld, HANDSHAKE, type TestAgent } from '../support/agents.ts';
-import { checkInert, checkNarrow, HOSTILE, launch, PICTURES, skipReason, type Visited, visit, visitPages } from '../support/browser.ts';
+import {
+  checkAxe,
+  checkInert,
+  checkNarrow,
+  HOSTILE,
+  launch,
+  PICTURES,
+  skipReason,
+  type Visited,
+  visit,
+  visitPages,
+} from '../support/browser.ts';
 import { addAuthenticator } from '../support/passkeys.ts';
 import { until } from '../support/waiting.ts';
 
@@ -19,6 +30,31 @@ const TYPES = ['image/png', 'image/svg+xml', 'image/jpeg', 'text/html', 'image/*
 const SIGNABLE = ALL.map((text) => text.replaceAll('\0', ''));
 /** Attributes of the credential, each with one of the texts. */
 const NAMES = Array.from({ length: 11 }, (_none, i) => `attribute ${i}`);
+/** The look of its cards: the same texts as names and labels, colours that are hardly seen, pictures of all kinds. */
+const HOSTILE_LOOK = {
+  capture_base: { type: 'spec/capture_base/1.0', attributes: Object.fromEntries(NAMES.map((name) => [name, 'Text'])) },
+  overlays: [
+    {
+      ...{ type: 'aries/overlays/branding/1.1', primary_background_color: '#fff94d', secondary_background_color: 'url(//evil.example/c)' },
+      ...{ logo: PICTURES.find((one) => one.startsWith('data:image/png;base64,iVBOR')), primary_attribute: NAMES[3] },
+      ...{ background_image: PICTURES[0], background_image_slice: PICTURES[4] },
+    },
+    ...PICTURES.map((logo) => ({ type: 'aries/overlays/branding/1.0', logo, background_image: logo, primary_background_color: logo })),
+    {
+      type: 'spec/overlays/meta/1.0',
+      language: 'en',
+      name: HOSTILE[18],
+      description: HOSTILE.join(' '),
+      issuer: HOSTILE[0],
+      issuer_url: PICTURES[0],
+    },
+    {
+      type: 'spec/overlays/label/1.0',
+      language: 'en',
+      attribute_labels: Object.fromEntries(NAMES.map((name, i) => [name, HOSTILE[i * 3]])),
+    },
+  ],
+};
 let browser: Browser;
 let issuer: TestAgent;
 let holder: TestAgent;
@@ -36,6 +72,7 @@ before(async () => {
   const many = ['--multitenant', '--jwt-secret', 'a secret of these tests', '--wallet', '127.0.0.1', '0'];
   agency = await world.start('agency', { devnet, flags: many });
   ({ credDefId } = await anchor(issuer, NAMES));
+  await issuer.post('/oca-bundles', { cred_def_id: credDefId, bundle: HOSTILE_LOOK });
 });
 after(() => world.close());
 
@@ -197,9 +234,19 @@ test('wallet: labels, goals, pictures, values, names, comments and messages of p
     await checkInert(eve);
     await checkNarrow(eve);
   }
+  // the look: bytes that are here, and a text that is seen on the colour
+  await page.locator('.branded img.logo').waitFor();
+  assert.equal(
+    await page.evaluate("document.querySelector('img.logo').decode().then(() => document.querySelector('img.logo').naturalWidth)"),
+    1,
+  );
+  await page.locator('.band', { hasText: HOSTILE[0] }).waitFor();
+  await checkAxe(eve);
   await click('Accept');
   await page.getByText('The card is in your wallet.').waitFor();
   await look(eve, 'home');
+  await page.locator('.cards .branded h3').waitFor();
+  await checkAxe(eve);
   await page.locator('main .cards a').first().click();
   await page.getByRole('button', { name: 'Delete this card' }).waitFor();
   await checkInert(eve);

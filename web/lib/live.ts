@@ -95,6 +95,9 @@ export function useLive(topics: readonly string[] | 'all', listener: Listener): 
   }, []);
 }
 
+/** Calls with every event from now on, and without one after a gap: for what a page keeps of what it has read. */
+export const onLive = (listener: Listener): void => void listeners.add(listener);
+
 export interface Loaded<T> {
   readonly data: T | undefined;
   readonly error: Error | undefined;

@@ -1,8 +1,9 @@
 import { type Answer, call } from '../lib/api.ts';
 import { h, type VNode } from '../lib/h.ts';
-import { Connection, DefinitionName, definitionOf } from '../lib/held.ts';
+import { Connection, definitionOf } from '../lib/held.ts';
 import { t, time, word } from '../lib/i18n.ts';
 import { useLoad } from '../lib/live.ts';
+import { DefinitionName } from '../lib/look.ts';
 import { requestIn } from '../lib/proof.ts';
 import { to } from '../lib/router.ts';
 import { Theirs } from '../lib/theirs.ts';

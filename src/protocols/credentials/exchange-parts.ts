@@ -21,6 +21,12 @@ export const removal = ({ auto_remove, auto_remove_on_failure }: Removal): Remov
   ...(auto_remove_on_failure !== undefined && { auto_remove_on_failure }),
 });
 
+/** The credential definition that an offer names. */
+export const definitionOffered = (offers: ByFormat): string | undefined =>
+  Object.values(offers)
+    .map((offer) => offer?.cred_def_id)
+    .find((id) => typeof id === 'string');
+
 /** The issuers of an offer's credentials, in each of its formats: the owner of an AnonCreds object stands before its id's first slash, in Indy's ids before the first colon. */
 export function offeredBy(offers: ByFormat): Facts {
   const ids = Object.values(offers).map((offer) => (typeof offer?.cred_def_id === 'string' ? offer.cred_def_id : ''));

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts';
 import { checkPreview, Preview } from '../../formats/credential-preview.ts';
+import { ocaOrder, supplementsOf } from '../../formats/oca-bundle.ts';
 import { isAutomatic } from '../../kernel/decisions.ts';
 import type { Formats, Issuance } from '../../kernel/format.ts';
 import {
@@ -16,9 +17,10 @@ import Type from '../../kernel/type.ts';
 import type { JsonObject } from '../../ports/json.ts';
 import { threadOf } from '../../records/connection.ts';
 import { credentialExchange } from '../../records/credential-exchange.ts';
-import { FLAGS, Text } from './exchange-parts.ts';
+import { definitionOffered, FLAGS, Text } from './exchange-parts.ts';
 import { issuingProtocol } from './issuing.ts';
 import type { IssuingContext, IssuingValue, Made, Terms } from './issuing-version.ts';
+import { LOOKED } from './looks.ts';
 
 const URI = 'https://didcomm.org/issue-credential/2.0';
 const PREVIEW_TYPE = `${URI}/credential-preview`;
@@ -85,6 +87,7 @@ export const issueCredential = issuingProtocol({
       return { cred_issue: message.raw };
     },
   },
+  looks: (ctx, message) => ocaOrder(message, definitionOffered(attachmentsByFormat(ctx.declared.formats, message.raw)), LOOKED),
   holds: {
     offers: (ctx) => held(ctx, 'cred_offer'),
     requests: (ctx) => held(ctx, 'cred_request'),
@@ -114,13 +117,19 @@ export const issueCredential = issuingProtocol({
       const thid = value.thread_id ?? threadOf(ctx, id, entries);
       const offered = previewOf(given as Preview | undefined);
       const { comment, replacement_id } = value.wanted ?? {};
+      // formats of one definition have one look
+      const beside = made.flatMap(({ supplement }) => supplement ?? []).slice(0, 1);
       const message = composeFormatted(PROTOCOL, {
         type: 'offer-credential',
         id,
         thid,
-        body: { credential_preview: offered, comment: comment ?? undefined, replacement_id: replacement_id ?? undefined },
+        body: {
+          ...{ credential_preview: offered, comment: comment ?? undefined, replacement_id: replacement_id ?? undefined },
+          ...(beside.length > 0 && { supplements: supplementsOf(beside) }),
+        },
         field: 'offers',
         entries,
+        beside,
       });
       return { message, patch: { thread_id: thid, cred_offer: message, cred_preview: offered } };
     },

@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox';
+import type { Attachment } from '../../didcomm/attachments.ts';
 import type { Preview } from '../../formats/credential-preview.ts';
-import type { Effects } from '../../kernel/effects.ts';
+import type { Effects, WorkOrder } from '../../kernel/effects.ts';
 import type { Formats, RevocationIndex } from '../../kernel/format.ts';
 import type { ByFormat } from '../../kernel/format-attachments.ts';
 import type { Incoming, Protocol, StepContext } from '../../kernel/protocol.ts';
@@ -36,6 +37,8 @@ export interface Terms {
 export interface Made {
   readonly format: string;
   readonly value: JsonObject;
+  /** What goes with an offer beside it. */
+  readonly supplement?: Attachment;
 }
 
 /** A message to be sent, and what the record holds of it. */
@@ -89,6 +92,8 @@ export interface IssuingVersion {
     request(ctx: IssuingContext, message: Incoming): Patch;
     credential(ctx: IssuingContext, message: Incoming): Patch;
   };
+  /** The work on the look that an offer brings, whose result is `looked`. */
+  looks?(ctx: IssuingContext, message: Incoming): WorkOrder | undefined;
   /** The objects that the record holds, by format. */
   readonly holds: {
     offers(ctx: IssuingContext): ByFormat;

@@ -12,6 +12,7 @@ import { credential } from '../../records/credential.ts';
 import { credentialRevocation, credentialRevocationId } from '../../records/credential-revocation.ts';
 import { abandonment, Flag, offeredBy, type Removal, removal, Text } from './exchange-parts.ts';
 import type { BodyKind, IssuingContext, IssuingValue, IssuingVersion, Patch, Terms } from './issuing-version.ts';
+import { LOOKED, looked } from './looks.ts';
 
 /** A credential in the wallet, and its id. */
 type Stored = Awaited<ReturnType<Issuance['store']>> & { readonly id: string };
@@ -45,6 +46,8 @@ export function issuingProtocol(version: IssuingVersion): Protocol<IssuingValue>
     problem,
     answer: version.answer,
     failed(ctx, failure) {
+      // a credential without its look is one
+      if (failure.result === LOOKED) return {};
       // an exchange that no peer has seen leaves no trace; one that a peer waits for ends with a report to it
       if ((ctx.record!.state ?? '') === MAKING) return { record: { remove: true, silent: true } };
       const remove = ctx.record!.value.auto_remove_on_failure;
@@ -107,7 +110,9 @@ function messagesOf(version: IssuingVersion): Protocol<IssuingValue>['messages']
       step(ctx, message) {
         const automatic = isAutomatic(ctx.settings, 'credential-offer', ctx.record?.value.auto_offer);
         const read = reads.offer(ctx, message, automatic);
+        const look = version.looks?.(ctx, message);
         return {
+          work: look && [look],
           record: {
             role: 'holder',
             connection: ctx.record ? undefined : ctx.connection?.id,
@@ -178,6 +183,7 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
         };
       },
     },
+    [LOOKED]: looked,
     issued: {
       from: [state('request-received')],
       step(ctx, { made, next }: ActOutput<FormatResult & { readonly revocable?: RevocationIndex }>) {

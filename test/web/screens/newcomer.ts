@@ -96,6 +96,21 @@ screenTest(
     await ours.page.locator('main section a').first().click();
     await ours.page.getByText('Revoked', { exact: true }).first().waitFor();
     await checkScreen(ours);
+    await ours.go('definitions');
+    await ours.page.getByRole('link', { name: 'Look', exact: true }).click();
+    await ours.page.getByText('These cards have no look of their own yet.').waitFor();
+    await checkScreen(ours);
+    const file = (name: string, bundle: object): Promise<void> =>
+      ours.page.getByLabel('OCA bundle').setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(bundle)) });
+    const attributes = { name: 'Text', year: 'Numeric' };
+    const branding = { type: 'aries/overlays/branding/1.0', primary_background_color: '#14534a' };
+    const labels = { type: 'spec/overlays/label/1.0', language: 'en', attribute_labels: { year: 'Member since' } };
+    const capture_base = { type: 'spec/capture_base/1.0', attributes };
+    await file('wrong.json', { capture_base: { ...capture_base, attributes: { salary: 'Numeric' } }, overlays: [] });
+    await ours.page.getByText('no attribute "salary"').waitFor();
+    await file('look.json', { capture_base, overlays: [branding, labels] });
+    await ours.page.locator('.branded').getByText('Member since').waitFor();
+    await checkScreen(ours);
     await ours.close();
     await theirs.close();
   },

@@ -8,6 +8,7 @@ import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
 import { tell } from '../../lib/toast.ts';
 import { Button, Check, Empty, Facts, Form, Heading, Shown, Table, TextField } from '../../lib/ui.ts';
+import { LookOf } from '../look.ts';
 
 /** The most that a schema holds (AnonCreds). */
 const MOST = 125;
@@ -20,7 +21,11 @@ export const definitions = screen({
   path: 'definitions',
   title: 'definitions.title',
   needs: ['get_anoncreds_credential_definitions'],
-  view: ({ parts: [what] }: Place) => (what === 'new' ? h(Wizard, null) : h(All, null)),
+  view: ({ parts: [what], query }: Place) => {
+    const of = query.get('of');
+    if (what === 'look' && of) return h(LookOf, { id: of });
+    return what === 'new' ? h(Wizard, null) : h(All, null);
+  },
 });
 
 function All(): VNode {
@@ -54,9 +59,14 @@ function All(): VNode {
                 {
                   title: t('column.do'),
                   cell: ({ id }) =>
-                    may('post_issue_credential_2_0_send_offer')
-                      ? h('a', { href: to('issue', ['new'], { with: id }) }, t('definitions.issue'))
-                      : null,
+                    h(
+                      'span',
+                      { class: 'actions' },
+                      may('post_issue_credential_2_0_send_offer')
+                        ? h('a', { href: to('issue', ['new'], { with: id }) }, t('definitions.issue'))
+                        : null,
+                      may('get_oca_bundles') ? h('a', { href: to('definitions', ['look'], { of: id }) }, t('look.title')) : null,
+                    ),
                 },
               ],
             }),

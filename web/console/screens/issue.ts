@@ -1,10 +1,11 @@
 import { type Answer, call, may } from '../../lib/api.ts';
 import { type Definition, nameOf, ownDefinitions } from '../../lib/definitions.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
-import { Attributes, Connection, DefinitionName, definitionOf } from '../../lib/held.ts';
+import { Connection, definitionOf } from '../../lib/held.ts';
 import { t, time } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { useLive, useLoad } from '../../lib/live.ts';
+import { Attributes, DefinitionName } from '../../lib/look.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { ShortId, shortId, Theirs } from '../../lib/theirs.ts';

@@ -1,9 +1,9 @@
 import { type Answer, call } from '../../lib/api.ts';
 import { definition } from '../../lib/definitions.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
-import { Attributes, DefinitionName, lookOf } from '../../lib/held.ts';
 import { t } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
+import { CardFace, DefinitionName, Description } from '../../lib/look.ts';
 import { go, to } from '../../lib/router.ts';
 import { Theirs } from '../../lib/theirs.ts';
 import { Button, Confirm, Facts, ForSupport, Heading, Shown } from '../../lib/ui.ts';
@@ -31,11 +31,8 @@ export function Card({ id }: { id: string }): VNode {
         Fragment,
         null,
         h(Heading, null, one.cred_def_id ? h(DefinitionName, { id: one.cred_def_id }) : h(Theirs, { text: one.format ?? id })),
-        h(
-          'div',
-          { class: `card${lookOf(one.cred_def_id)}` },
-          h(Attributes, { of: Object.entries(one.attrs ?? {}).map(([name, value]) => ({ name, value })), by: one.cred_def_id }),
-        ),
+        h(CardFace, { id: one.cred_def_id, attributes: Object.entries(one.attrs ?? {}).map(([name, value]) => ({ name, value })) }),
+        h(Description, { id: one.cred_def_id }),
         h(Facts, { of: [[t('wallet.issuer'), one.cred_def_id && h(IssuedBy, { id: one.cred_def_id })]] }),
         h(
           'p',

@@ -1,9 +1,10 @@
 import { type Answer, call } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
-import { Connection, DefinitionName } from '../../lib/held.ts';
+import { Connection } from '../../lib/held.ts';
 import { t, time } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
+import { DefinitionName } from '../../lib/look.ts';
 import { type Outcome, outcomes, presentationIn, requestIn } from '../../lib/proof.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';

@@ -1,8 +1,8 @@
 import { type Answer, call, currentSession } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
-import { Attributes, DefinitionName, lookOf } from '../../lib/held.ts';
 import { t } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
+import { CardFace, DefinitionName } from '../../lib/look.ts';
 import { type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { Theirs } from '../../lib/theirs.ts';
@@ -71,10 +71,10 @@ function Cards({ held, total, onMore }: Answer): VNode {
           'div',
           { class: 'cards' },
           ...held.map((one: Answer) =>
-            h(
-              'article',
-              { class: `card${lookOf(one.cred_def_id)}`, key: one.referent },
-              h(
+            h(CardFace, {
+              key: one.referent,
+              id: one.cred_def_id,
+              heading: h(
                 'h3',
                 null,
                 h(
@@ -83,12 +83,9 @@ function Cards({ held, total, onMore }: Answer): VNode {
                   one.cred_def_id ? h(DefinitionName, { id: one.cred_def_id }) : h(Theirs, { text: one.format ?? one.referent }),
                 ),
               ),
-              h(Attributes, {
-                of: Object.entries(one.attrs ?? {}).map(([name, value]) => ({ name, value })),
-                by: one.cred_def_id,
-                most: 4,
-              }),
-            ),
+              attributes: Object.entries(one.attrs ?? {}).map(([name, value]) => ({ name, value })),
+              most: 4,
+            }),
           ),
         ),
     total > held.length ? h(Button, { onClick: onMore }, t('list.more')) : null,

@@ -1,8 +1,9 @@
 import { type Answer, call } from '../../lib/api.ts';
 import { Fragment, h, useEffect, useRef, type VNode } from '../../lib/h.ts';
-import { Attributes, Connection, DefinitionName, definitionOf, lookOf } from '../../lib/held.ts';
+import { Connection, definitionOf } from '../../lib/held.ts';
 import { t } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
+import { Attributes, CardFace, DefinitionName, Description } from '../../lib/look.ts';
 import { go, to } from '../../lib/router.ts';
 import { Theirs } from '../../lib/theirs.ts';
 import { complain, tell } from '../../lib/toast.ts';
@@ -63,7 +64,8 @@ export function Offer({ id }: { id: string }): VNode {
         h('p', null, t('wallet.from'), ' ', h(Connection, { id: connection }), ' ', h(State, { state })),
         error ? h('p', { class: 'bad' }, h(Theirs, { text: error })) : null,
         h(Facts, { of: [[t('wallet.issuer'), h(IssuedBy, { id: definitionOf(found) })]] }),
-        h('div', { class: `card${lookOf(definitionOf(found))}` }, h(Attributes, { of: preview?.attributes ?? [] })),
+        h(CardFace, { id: definitionOf(found), attributes: preview?.attributes ?? [] }),
+        h(Description, { id: definitionOf(found) }),
         state === 'offer-received'
           ? h(
               Fragment,
@@ -83,7 +85,7 @@ export function Offer({ id }: { id: string }): VNode {
               Fragment,
               null,
               h('p', { class: 'bad', role: 'alert' }, '✗ ', t('wallet.offer.changed')),
-              h(Attributes, { of: others.map((name) => ({ name, value: came?.[name] })) }),
+              h(Attributes, { of: others.map((name) => ({ name, value: came?.[name] })), by: definitionOf(found) }),
               h(
                 'p',
                 { class: 'actions' },

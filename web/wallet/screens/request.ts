@@ -1,9 +1,10 @@
 import { type Ask, answerOf, asksOf, smallestChoice, unshown } from '../../lib/answer.ts';
 import { type Answer, call } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
-import { Connection, DefinitionName } from '../../lib/held.ts';
+import { Connection } from '../../lib/held.ts';
 import { t, word } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
+import { AttributeName, DefinitionName, useLook } from '../../lib/look.ts';
 import { requestIn } from '../../lib/proof.ts';
 import { go, to } from '../../lib/router.ts';
 import { Theirs } from '../../lib/theirs.ts';
@@ -102,13 +103,19 @@ interface OneProps {
 
 /** One thing that is asked for, with the cards that have it. */
 function One({ ask: { names, bound, having, stated, referent }, chosen, said, onPick, onSay }: OneProps): VNode {
-  const name = h(Theirs, { text: names.join(', ') });
+  const picked = having.find((each) => each.cred_info.referent === chosen);
+  const look = useLook(picked?.cred_info.cred_def_id);
   const valueIn = (attrs: Readonly<Record<string, string>>): string =>
     names.map((one) => Object.entries(attrs).find(([key]) => key.toLowerCase() === one.toLowerCase())?.[1] ?? '').join(', ');
   return h(
     'fieldset',
     null,
-    h('legend', null, name, bound ? `: ${word('predicate', bound.type)} ${bound.value}` : ''),
+    h(
+      'legend',
+      null,
+      ...names.flatMap((one, n) => [n > 0 ? ', ' : '', h(AttributeName, { of: look, name: one, both: true })]),
+      bound ? `: ${word('predicate', bound.type)} ${bound.value}` : '',
+    ),
     bound ? h('p', null, h('small', null, t('credentials.only-whether'))) : null,
     ...having.map((each) =>
       h(
