@@ -63,7 +63,7 @@ function Health(): VNode {
             [t('home.agent'), h(Part, { part: ready })],
             [t('home.ledger'), ledger.status === 404 ? t('home.no-ledger') : h(Part, { part: ledger })],
             [t('home.version'), currentSession().version],
-            [t('home.uptime'), status && t('home.hours', { hours: Math.round(status.uptime / 360) / 10 })],
+            [t('home.uptime'), status && t('home.hours', { count: Math.round(status.uptime / 360) / 10 })],
           ],
         }),
     }),
