@@ -11,7 +11,7 @@ import type { PublicAnswer, PublicRequest } from '../ports/public.ts';
 import type { StoredRecord } from '../ports/store.ts';
 import { isOurs, outOfBand } from '../records/out-of-band.ts';
 import { type ShortLinkValue, shortLink } from '../records/short-link.ts';
-import { landingPage, sentencePage } from '../web/landing.ts';
+import { landingPage, languageOf, sentencePage } from '../web/landing.ts';
 
 /** 128 random bits in base64url: nobody finds one that was not given to them. */
 const CODE = /^[A-Za-z0-9_-]{22}$/;
@@ -121,7 +121,8 @@ async function open(ctx: PublicContext, request: PublicRequest): Promise<PublicA
   const { invitation, short } = outOfBand.of(row).value;
   const url = urlOfInvitation(ctx.settings.endpoint, invitation);
   const wanted = preferred(request);
-  if (wanted === 'html') return landing(ctx, invitation as JsonObject, given ?? (short && shortUrl(ctx.settings, short)) ?? url, url);
+  if (wanted === 'html')
+    return landing(ctx, request, invitation as JsonObject, given ?? (short && shortUrl(ctx.settings, short)) ?? url, url);
   // a look at the page, or at the headers alone, is no use
   if (most !== undefined && request.method !== 'HEAD') {
     try {
@@ -145,7 +146,7 @@ async function openLong(ctx: PublicContext, request: PublicRequest): Promise<Pub
   if (heldBy(request)?.message['@id'] !== invitation['@id']) return strange(request);
   if (!(await isOpen(ctx, row))) return sentence(request, 410, 'This invitation was used');
   const url = urlOfInvitation(ctx.settings.endpoint, invitation);
-  return landing(ctx, invitation as JsonObject, url, url);
+  return landing(ctx, request, invitation as JsonObject, url, url);
 }
 
 /** The page of a long URL that is not known to be ours; undefined for who wants no page. */
@@ -155,20 +156,21 @@ function strange(request: PublicRequest): PublicAnswer | undefined {
   const held = heldBy(request);
   if (!held) return sentencePage(200, 'An invitation');
   const app = appLink(name, held.text);
-  return landingPage({ url: app, app });
+  return landingPage({ url: app, app }, languageOf(request.headers['accept-language']));
 }
 
-function landing({ settings }: PublicContext, invitation: JsonObject, url: string, long: string): PublicAnswer {
+function landing({ settings }: PublicContext, { headers }: PublicRequest, invitation: JsonObject, url: string, long: string): PublicAnswer {
   const { label, goal } = invitation;
   const { walletOrigin } = settings;
-  return landingPage({
+  const facts = {
     label: typeof label === 'string' ? label : undefined,
     goal: typeof goal === 'string' ? goal : undefined,
     url,
     app: appLink('oob', new URL(long).searchParams.get('oob')!),
     // behind the mark, so that it reaches no log of a server
     wallet: walletOrigin && `${walletOrigin}/#invitation=${encodeURIComponent(url)}`,
-  });
+  };
+  return landingPage(facts, languageOf(headers['accept-language']));
 }
 
 const appLink = (name: string, text: string): string => `didcomm://invite?${name}=${encodeURIComponent(text)}`;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { foreignText, landingPage, sentencePage } from './landing.ts';
+import { foreignText, landingPage, languageOf, sentencePage } from './landing.ts';
 
 const LANDING = { url: 'https://agent.example/i/abc', app: 'didcomm://invite?oob=e30' };
 
@@ -36,7 +36,7 @@ test('a landing page has its script and its style by their hashes, and nothing e
   assert.ok(policy.startsWith("default-src 'none'") && !policy.includes('unsafe'));
   assert.ok(!/\s(?:src|style|on\w+)=/.test(String(body)), 'no member runs or loads anything');
   const links = [...String(body).matchAll(/href="([^"]*)"/g)].map(([, href]) => href!);
-  assert.deepEqual(links, [LANDING.app, 'https://w.example/#x', '']);
+  assert.deepEqual(links, ['https://w.example/#x', LANDING.app, '']);
 });
 
 test('a link that no QR code holds has none, and a sentence is a page without a script', () => {
@@ -47,4 +47,21 @@ test('a link that no QR code holds has none, and a sentence is a page without a 
     !String(sentencePage(410, 'It is <used>').body).includes('<script') &&
       String(sentencePage(410, 'It is <used>').body).includes('&lt;used&gt;'),
   );
+});
+
+test('a landing page is in the first language of its browser that there is', () => {
+  for (const [accepted, language] of [
+    [undefined, 'en'],
+    ['', 'en'],
+    ['de-CH,fr;q=0.8,en;q=0.9', 'en'],
+    ['fr-CA, en;q=0.5', 'fr'],
+    ['ar;q=0.4,fr;q=0', 'ar'],
+    ['de, *;q=0.1', 'en'],
+    ['constructor,__proto__;q=9', 'en'],
+    [',;q=;,fr;q=x', 'fr'],
+    ['x,'.repeat(10_000), 'en'],
+  ] as const)
+    assert.equal(languageOf(accepted), language, accepted);
+  const body = String(landingPage({ ...LANDING, label: '$& مكتبة' }, 'ar').body);
+  assert.ok(body.includes('<html lang="ar" dir="rtl">') && body.includes('<h1><bdi>$&amp; مكتبة</bdi> يدعوك</h1>'));
 });

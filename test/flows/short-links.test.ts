@@ -64,7 +64,7 @@ test('an invitation has a short link: the JSON for who asks for that, the long U
   const text = await page.text();
   assert.match(text, /<bdi>&lt;b&gt;Alice&lt;\/b&gt; &amp; &quot;co&quot;<\/bdi> invites you/);
   assert.match(text, /What for: <bdi>to &lt;i&gt;try&lt;\/i&gt;<\/bdi>/);
-  assert.ok(text.includes('<svg role="img"') && text.includes(`value="${made.short_url}"`) && !text.includes('in the wallet here'));
+  assert.ok(text.includes('<svg role="img"') && text.includes(`value="${made.short_url}"`) && !text.includes('in the web wallet'));
   assert.ok(!text.includes('<b>') && !text.includes('<i>') && text.includes('didcomm://invite?oob='));
   assert.equal((await open(made.short_url, 'text/html;q=0.5, application/json')).headers.get('content-type'), 'application/json');
   const head = await open(made.short_url, 'application/json', 'HEAD');
