@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 import type { TestAgent } from './agents.ts';
+import { writeGallery } from './gallery.ts';
 import { sessionCookie } from './session.ts';
 
 export { HOSTILE, PICTURES } from './hostile.ts';
@@ -253,12 +254,12 @@ export async function checkKeyboard({ page }: Visited): Promise<void> {
 const FOLDER = process.env.FLEXID_PICTURES;
 let drawn = 0;
 
-/** Pictures of a page as it is: light, dark and narrow. They are for people; their names begin with the order in which they were made. */
-async function draw(page: Page): Promise<void> {
+/** Pictures of a page as it is: light, dark and narrow. Without a name theirs begin with the order in which they were made. */
+export async function draw(page: Page, given?: string): Promise<void> {
   if (FOLDER === undefined) return;
   mkdirSync(FOLDER, { recursive: true });
-  const name = (await page.title()).toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-');
-  const number = String(++drawn).padStart(3, '0');
+  const title = (await page.title()).toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-');
+  const name = given ?? `seen-${process.pid}-${String(++drawn).padStart(3, '0')}-${title}`;
   const before = page.viewportSize()!;
   for (const [look, colorScheme, width] of [
     ['light', 'light', before.width],
@@ -267,11 +268,12 @@ async function draw(page: Page): Promise<void> {
   ] as const) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ ...before, width });
-    const path = join(FOLDER, `seen-${process.pid}-${number}-${name}-${look}.png`);
+    const path = join(FOLDER, `${name}-${look}.png`);
     await page.screenshot({ path, fullPage: true, animations: 'disabled', mask: [page.locator('time')], maskColor: '#999' });
   }
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setViewportSize(before);
+  writeGallery(FOLDER);
 }
 
 /** All of it: what every screen must pass, in each of its states that a test brings about. */

@@ -14,6 +14,8 @@ export interface Stage {
   holder(): Promise<TestAgent>;
   /** An agent of several wallets. */
   agency(): Promise<TestAgent>;
+  /** An agent with a web wallet. */
+  wallets(): Promise<TestAgent>;
   /** An agent at whose console people sign in by an OpenID Provider. */
   townHall(): Promise<{ agent: TestAgent; provider: Provider }>;
   /** Agents at which nothing has happened: one of one wallet, one of many. */
@@ -45,7 +47,9 @@ const issuer = agent('issuer', ['--auto-ping-connection', '--auto-accept-request
 const holder = agent('holder', ['--auto-accept-invites', '--auto-accept-requests'], false);
 const MANY = ['--multitenant', '--jwt-secret', 'a secret of these tests', '--multitenant-admin', '--reservations'];
 const agency = once(() => world.start('agency', { flags: MANY }));
+const wallets = agent('wallets', [...MANY, '--wallet', '127.0.0.1', '0'], false);
 const stage: Stage = {
+  wallets,
   browser,
   issuer,
   holder,
