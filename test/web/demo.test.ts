@@ -70,7 +70,7 @@ test('./flexid demo --keep --console: a newcomer defines, issues to the web wall
   await holder.button('Make it with a passkey');
   await wallet.page.getByRole('heading', { name: 'Scan or paste' }).waitFor();
   await holder.button('Answer it');
-  await holder.link('Offer of a card membership');
+  await holder.link('Offer of a card: membership');
   await wallet.page.getByText('Ada <b>').waitFor();
   await holder.button('Accept');
   await wallet.page.getByText('The card is in your wallet.').waitFor();
@@ -80,7 +80,7 @@ test('./flexid demo --keep --console: a newcomer defines, issues to the web wall
   const prove = async (): Promise<void> => {
     await me.link('Ask for a proof of it');
     await me.button('Ask');
-    await holder.link('They want to see');
+    await holder.link('Request:');
     await checkNarrow(wallet);
     await holder.button('Share');
     await wallet.page.getByRole('heading', { name: 'What you showed' }).waitFor();

@@ -253,7 +253,7 @@ test('wallet: labels, goals, pictures, values, names, comments and messages of p
   await checkNarrow(eve);
 
   await eve.go('home');
-  await page.getByRole('link', { name: /^They want to see/ }).click();
+  await page.getByRole('link', { name: /^Request:/ }).click();
   await page.getByLabel('You may say it yourself').first().waitFor();
   const fields = await page.getByLabel('You may say it yourself').all();
   assert.ok(fields.length > 40, `${fields.length} fields`);

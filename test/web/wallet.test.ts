@@ -118,7 +118,7 @@ test('[S1-33] a person signs up by passkey, takes a card, and shows a part of it
   await ada.go('receive');
   await checkScreen(ada);
   await answerInvitation(ada, link);
-  await ada.page.getByRole('link', { name: 'Offer of a card degree' }).click();
+  await ada.page.getByRole('link', { name: 'Offer of a card: degree' }).click();
   await ada.page.getByText('4711').waitFor();
   await checkScreen(ada);
   await button(ada, 'Accept');
@@ -135,7 +135,7 @@ test('[S1-33] a person signs up by passkey, takes a card, and shows a part of it
     requested_predicates: { since: { name: 'year', p_type: '>=', p_value: 2020, restrictions: [{ cred_def_id: credDefId }] } },
   });
   await answerInvitation(ada, request);
-  await ada.page.getByRole('link', { name: 'They want to see Library card' }).click();
+  await ada.page.getByRole('link', { name: 'Request: Library card' }).click();
   await ada.page.getByText('Not shared:').waitFor();
   assert.match((await ada.page.locator('.fields').textContent())!, /Not shared:.*member.*year/);
   await checkScreen(ada);
@@ -335,7 +335,7 @@ test('what issuers and verifiers write is text; an offer and a request are decli
   await eve.page.getByRole('heading', { name: 'Scan or paste' }).waitFor();
   assert.match(await eve.page.getByLabel('The invitation').inputValue(), /^http/);
   await button(eve, 'Answer it');
-  await eve.page.getByRole('link', { name: 'Offer of a card degree' }).click();
+  await eve.page.getByRole('link', { name: 'Offer of a card: degree' }).click();
   await eve.page.getByText('<img src=x').first().waitFor();
   await checkScreen(eve);
   await button(eve, 'Decline');
@@ -348,7 +348,7 @@ test('what issuers and verifiers write is text; an offer and a request are decli
     requested_predicates: {},
   });
   await answerInvitation(eve, link);
-  await eve.page.getByRole('link', { name: 'They want to see' }).click();
+  await eve.page.getByRole('link', { name: 'Request:' }).click();
   await eve.page.getByLabel('You may say it yourself').fill('E');
   await checkScreen(eve);
   await button(eve, 'Do not share');
@@ -388,7 +388,7 @@ test('a browser installs the wallet, opens it without a network, and keeps nothi
   await signUp(ada, 'Ada Secret');
   await page.getByRole('heading', { name: 'Your wallet' }).waitFor();
   await answerInvitation(ada, await offered({ name: 'Ada', member: 'L-4711-secret', year: '2021' }));
-  await page.getByRole('link', { name: 'Offer of a card degree' }).click();
+  await page.getByRole('link', { name: 'Offer of a card: degree' }).click();
   await page.getByText('L-4711-secret').waitFor();
   // all that the browser has of this origin: the addresses and texts of its caches, and its storage
   const kept = (await page.evaluate(`(async () => {

@@ -41,11 +41,14 @@ export function t(key: string, values: Values = {}): string {
   });
 }
 
+/** What stands between the items of a list. */
+export const comma = (): string => (language === 'ar' ? '، ' : ', ');
+
 /** The word for a value of the API, as a state; the value itself where there is none. */
 export const word = (group: string, value: string): string => words[`${group}.${value}`] ?? value;
 
 /** An amount of the ledger's account, in ALGO. @param micro in microALGO */
-export const algo = (micro: number): string => (micro / 1e6).toLocaleString(language, { maximumFractionDigits: 6 });
+export const algo = (micro: number): string => (micro / 1e6).toLocaleString(language, { maximumFractionDigits: micro < 1e9 ? 6 : 0 });
 
 /** A time of the API, ISO 8601 or ms since 1970, in the reader's way. */
 export function time(at: string | number | undefined): string {

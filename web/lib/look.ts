@@ -94,7 +94,17 @@ export function Description({ id }: { id: string | undefined }): VNode | null {
 export function AttributeName({ of, name, both }: { of: Look | undefined; name: string; both?: boolean }): VNode {
   const label = spoken(of?.labels)?.[name];
   if (label === undefined) return h(Theirs, { text: name });
-  return h('span', null, h(Theirs, { text: label }), both ? [' ', h('small', null, h('code', null, h(Theirs, { text: name })))] : null);
+  return h(
+    'span',
+    null,
+    h(Theirs, { text: label }),
+    both && label.toLowerCase() !== name.toLowerCase() ? [' ', h('small', null, h('code', null, h(Theirs, { text: name })))] : null,
+  );
+}
+
+/** The same where its definition is known. */
+export function AttributeOf({ id, name }: { id: string | undefined; name: string }): VNode {
+  return h(AttributeName, { of: useLook(id), name });
 }
 
 interface AttributesProps {

@@ -44,6 +44,8 @@ export function usePlace(): Place {
 let first = true;
 export function useFocusedHeading(key: string): void {
   useEffect(() => {
+    // a narrow page has the navigation in one row, which scrolls
+    document.querySelector('nav.main [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
     if (first) {
       first = false;
       return;

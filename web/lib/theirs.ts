@@ -36,15 +36,16 @@ export function Theirs({ text, longest }: { text: unknown; longest?: number }): 
 export const shortId = (id: string): string => id.slice(-8);
 export const ShortId = ({ id }: { id: string }): VNode => h('code', null, shortId(id));
 
-/** The names of a connection: ours, and the one that the peer gave itself, which nobody has checked. */
+/** The names of a connection: ours, and the one that the peer gave itself, which nobody has checked. Without one of ours its id tells it from others, behind that. */
 export function PeerName({ alias, label, id }: { alias?: string | null; label?: string | null; id: string }): VNode {
-  const own = alias ? h('b', null, h(Theirs, { text: alias })) : h(ShortId, { id });
-  if (!label) return own;
+  const own = alias ? h('b', null, h(Theirs, { text: alias })) : null;
+  if (!label) return own ?? h(ShortId, { id });
   return h(
     Fragment,
     null,
     own,
-    ' ',
+    own ? ' ' : null,
     h('span', { class: 'unchecked' }, h(Theirs, { text: label }), ' ', h('small', null, t('peer.unchecked'))),
+    own ? null : [' ', h('small', null, h(ShortId, { id }))],
   );
 }

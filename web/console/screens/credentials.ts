@@ -1,15 +1,17 @@
 import { type Answer, call, may } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
+import { definitionOf } from '../../lib/held.ts';
 import { t, time } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
+import { CardFace, DefinitionName } from '../../lib/look.ts';
 import { outcomes, presentationIn, requestIn } from '../../lib/proof.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
 import { shortId, Theirs } from '../../lib/theirs.ts';
 import { tell } from '../../lib/toast.ts';
 import { Button, Confirm, Empty, Facts, ForSupport, Heading, Shown, State } from '../../lib/ui.ts';
-import { Attributes, Connection, DefinitionName } from './issue.ts';
+import { Connection } from './issue.ts';
 
 const TOPICS = ['issue_credential_v2_0', 'present_proof_v2_0', 'credential'];
 const PAGE = 100;
@@ -87,10 +89,10 @@ function All(): VNode {
                 'div',
                 { class: 'cards' },
                 ...held.map((one: Answer) =>
-                  h(
-                    'article',
-                    { class: 'card', key: one.referent },
-                    h(
+                  h(CardFace, {
+                    key: one.referent,
+                    id: one.cred_def_id,
+                    heading: h(
                       'h3',
                       null,
                       h(
@@ -99,12 +101,9 @@ function All(): VNode {
                         one.cred_def_id ? h(DefinitionName, { id: one.cred_def_id }) : h(Theirs, { text: one.format ?? one.referent }),
                       ),
                     ),
-                    h(Attributes, {
-                      of: Object.entries(one.attrs ?? {})
-                        .slice(0, 4)
-                        .map(([name, value]) => ({ name, value })),
-                    }),
-                  ),
+                    attributes: Object.entries(one.attrs ?? {}).map(([name, value]) => ({ name, value })),
+                    most: 4,
+                  }),
                 ),
               ),
           total > held.length ? h(Button, { onClick: () => show(shown + PAGE) }, t('list.more')) : null,
@@ -160,7 +159,7 @@ function One({ id }: { id: string }): VNode {
         Fragment,
         null,
         h(Heading, null, one.cred_def_id ? h(DefinitionName, { id: one.cred_def_id }) : h(Theirs, { text: one.format ?? id })),
-        h(Attributes, { of: Object.entries(one.attrs ?? {}).map(([name, value]) => ({ name, value })) }),
+        h(CardFace, { id: one.cred_def_id, attributes: Object.entries(one.attrs ?? {}).map(([name, value]) => ({ name, value })) }),
         h(Facts, {
           of: [
             [t('credentials.definition'), one.cred_def_id && h('code', null, one.cred_def_id)],
@@ -207,9 +206,9 @@ function Offer({ id }: { id: string }): VNode {
       h(
         Fragment,
         null,
-        h(Heading, null, t('credentials.offer-from')),
+        h(Heading, null, t('credentials.offer-from'), ' ', h(DefinitionName, { id: definitionOf({ cred_ex_record: record }) })),
         h('p', null, h(Connection, { id: record.connection_id }), ' ', h(State, { state: record.state })),
-        h(Attributes, { of: record.cred_preview?.attributes ?? [] }),
+        h(CardFace, { id: definitionOf({ cred_ex_record: record }), attributes: record.cred_preview?.attributes ?? [] }),
         record.state === 'offer-received'
           ? h(
               'p',

@@ -4,7 +4,7 @@ import { Connection } from '../../lib/held.ts';
 import { t, time } from '../../lib/i18n.ts';
 import { List } from '../../lib/list.ts';
 import { useLoad } from '../../lib/live.ts';
-import { DefinitionName } from '../../lib/look.ts';
+import { AttributeOf, DefinitionName } from '../../lib/look.ts';
 import { type Outcome, outcomes, presentationIn, requestIn } from '../../lib/proof.ts';
 import { go, type Place, to } from '../../lib/router.ts';
 import { screen } from '../../lib/screen.ts';
@@ -77,7 +77,7 @@ function One({ id }: { id: string }): VNode {
               rows,
               id: (row) => `${row.kind} ${row.name} ${row.value}`,
               columns: [
-                { title: t('verify.attribute'), cell: (row) => h(Theirs, { text: row.name }) },
+                { title: t('verify.attribute'), cell: (row) => h(AttributeOf, { id: row.definition, name: row.name }) },
                 {
                   title: t('wallet.history.shown'),
                   cell: ({ kind, value = '' }) =>

@@ -2,7 +2,7 @@ import { type Ask, answerOf, asksOf, smallestChoice, unshown } from '../../lib/a
 import { type Answer, call } from '../../lib/api.ts';
 import { Fragment, h, useState, type VNode } from '../../lib/h.ts';
 import { Connection } from '../../lib/held.ts';
-import { t, word } from '../../lib/i18n.ts';
+import { comma, t, word } from '../../lib/i18n.ts';
 import { useLoad } from '../../lib/live.ts';
 import { AttributeName, DefinitionName, useLook } from '../../lib/look.ts';
 import { requestIn } from '../../lib/proof.ts';
@@ -47,9 +47,16 @@ function Choice({ record, asks }: { record: Answer; asks: Ask[] }): VNode {
   const params = { pres_ex_id: record.pres_ex_id };
   const format = Object.keys(record.by_format?.pres_request ?? {})[0] ?? 'anoncreds';
   const chosen = { ...smallestChoice(asks), ...picked };
-  const missing = asks.filter(({ referent, stated }) => chosen[referent] === undefined && !(stated && said[referent]?.trim()));
+  const missing = asks.some(({ referent, stated }) => chosen[referent] === undefined && !stated);
+  const [first, ...others] = new Set(
+    asks.flatMap(({ referent, having }) =>
+      having.flatMap(({ cred_info: { referent: card, cred_def_id: of } }) => (card === chosen[referent] ? [of as string] : [])),
+    ),
+  );
+  const look = useLook(others.length === 0 ? first : undefined);
   const kept = unshown(asks, chosen);
   const share = async (): Promise<void> => {
+    if (asks.some(({ referent, stated }) => stated && !said[referent]?.trim())) throw new Error(t('wallet.request.unsaid'));
     const body = { auto_remove: false, [format]: answerOf(asks, chosen, said) };
     await call('post_present_proof_2_0_records_pres_ex_id_send_presentation', { params, body });
     tell(t('credentials.shared'));
@@ -63,6 +70,7 @@ function Choice({ record, asks }: { record: Answer; asks: Ask[] }): VNode {
   return h(
     'div',
     { class: 'fields' },
+    h('p', null, t('wallet.request.what')),
     ...asks.map((ask) =>
       h(One, {
         key: ask.referent,
@@ -79,15 +87,15 @@ function Choice({ record, asks }: { record: Answer; asks: Ask[] }): VNode {
           null,
           h('b', null, t('wallet.not-shared')),
           ' ',
-          ...kept.flatMap((name, n) => [n > 0 ? ', ' : '', h(Theirs, { text: name })]),
+          ...kept.flatMap((name, n) => [n > 0 ? comma() : '', h(AttributeName, { of: look, name })]),
         )
       : null,
     h('p', null, t('credentials.kept')),
-    missing.length > 0 ? h('p', { class: 'bad' }, '✗ ', t('wallet.request.missing')) : null,
+    missing ? h('p', { class: 'bad' }, '✗ ', t('wallet.request.missing')) : null,
     h(
       'p',
       { class: 'actions' },
-      missing.length === 0 ? h(Button, { kind: 'main', onClick: share }, t('credentials.share')) : null,
+      missing ? null : h(Button, { kind: 'main', onClick: share }, t('credentials.share')),
       h(Button, { onClick: decline }, t('credentials.do-not-share')),
     ),
   );
@@ -113,7 +121,7 @@ function One({ ask: { names, bound, having, stated, referent }, chosen, said, on
     h(
       'legend',
       null,
-      ...names.flatMap((one, n) => [n > 0 ? ', ' : '', h(AttributeName, { of: look, name: one, both: true })]),
+      ...names.flatMap((one, n) => [n > 0 ? comma() : '', h(AttributeName, { of: look, name: one, both: true })]),
       bound ? `: ${word('predicate', bound.type)} ${bound.value}` : '',
     ),
     bound ? h('p', null, h('small', null, t('credentials.only-whether'))) : null,
