@@ -196,6 +196,9 @@ export async function checkNarrow({ page }: Visited): Promise<void> {
     true,
     'it scrolls sideways',
   );
+  const hidden = `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done([...document.querySelectorAll('nav.main [aria-current]')]
+    .map((one) => one.getBoundingClientRect()).filter(({ left, right, width }) => width < 300 && (left < -1 || right > 321)).length), 0)))`;
+  assert.equal(await page.evaluate(hidden), 0, 'the navigation does not show where one is');
   await page.setViewportSize(before);
 }
 

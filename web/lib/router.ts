@@ -45,7 +45,19 @@ let first = true;
 export function useFocusedHeading(key: string): void {
   useEffect(() => {
     // a narrow page has the navigation in one row, which scrolls
-    document.querySelector('nav.main [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+    const show = (): void => {
+      const at = document.querySelector('nav.main [aria-current]');
+      const row = at?.closest('ul');
+      if (!at || !row) return;
+      const [own, all] = [at.getBoundingClientRect(), row.getBoundingClientRect()];
+      // the row alone: a keyboard on the screen is a resize too
+      row.scrollLeft += own.left + own.width / 2 - (all.left + all.width / 2);
+    };
+    show();
+    addEventListener('resize', show);
+    return () => removeEventListener('resize', show);
+  }, [key]);
+  useEffect(() => {
     if (first) {
       first = false;
       return;
