@@ -272,7 +272,7 @@ export async function draw(page: Page, given?: string): Promise<void> {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ ...before, width });
     const path = join(FOLDER, `${name}-${look}.png`);
-    await page.screenshot({ path, fullPage: true, animations: 'disabled', mask: [page.locator('time')], maskColor: '#999' });
+    await page.screenshot({ path, fullPage: true, animations: 'disabled' });
   }
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setViewportSize(before);
