@@ -532,6 +532,46 @@ export function fairTests({ db, claimOf }: StoreKit): void {
       for (let rest = await claimOf(''); rest.length > 0; rest = await claimOf('')) await settleAll(rest);
     });
 
+    it('takes of one tenant all that there is room for at once, however much is due', async () => {
+      await claimOf('nothing');
+      const mail = (tenant: string, count: number) =>
+        Array.from({ length: count }, () => job(`deliver:${tenant}:${randomUUID()}`, { kind: 'deliver' }));
+      await db.store.commit(A, { jobs: mail(A, 250) });
+      await db.store.commit(B, { jobs: mail(B, 1) });
+      const wanted = { ...ask, kinds: ['deliver'] as const, share: { ...nobody, tenant: 90 } };
+      const taken = await db.jobs.claim({ ...wanted, lanes: 128 });
+      assert.equal(taken.filter(({ tenant }) => tenant === A).length, 90);
+      assert.equal(taken.length, 91);
+      // one that has all that it may have is passed over, and whoever comes behind it is not
+      await db.store.commit(B, { jobs: mail(B, 1) });
+      const { lanes, left } = await db.jobs.settleAndClaim([], {
+        ...wanted,
+        lanes: 128,
+        share: { ...wanted.share, held: new Map([[A, 90]]) },
+      });
+      assert.deepEqual([lanes.map(({ tenant }) => tenant), left], [[B], true]);
+      await settleAll([...taken, ...lanes]);
+      for (let rest = await claimOf(''); rest.length > 0; rest = await claimOf('')) await settleAll(rest);
+    });
+
+    it('tells whoever claims nothing of what it has settled with the claim', async () => {
+      await claimOf('nothing');
+      const lane = `deliver:${randomUUID()}`;
+      const one = job(lane, { kind: 'deliver' });
+      await db.store.commit(A, { jobs: [one] });
+      const wanted = { owner: 'one', lanes: 4, perLane: 1, leaseMs: 60_000, kinds: ['deliver'] as const };
+      const first = await db.jobs.settleAndClaim([], wanted);
+      const told: string[] = [];
+      const end = db.jobs.subscribe(({ kinds }) => void told.push(...kinds));
+      const at = Date.now() + 60_000;
+      const retry = [{ id: one.id, at, error: 'no answer' }];
+      const second = await db.jobs.settleAndClaim([{ lane, lease: first.lanes[0]!.lease, retry }], wanted);
+      end();
+      assert.deepEqual([second.lanes, told], [[], []]);
+      assert.ok(second.next !== undefined && second.next <= at, 'it is known when the lane is due');
+      await db.jobs.drop(A, [one]);
+    });
+
     it('does not count what was not tried', async () => {
       const [one] = events(A, 'later', 1);
       await db.store.commit(A, { jobs: [one!] });

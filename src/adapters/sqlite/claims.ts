@@ -17,6 +17,12 @@ interface JobRead {
   payload: Uint8Array;
 }
 
+interface Claimed {
+  readonly lanes: ClaimedLane[];
+  /** Whether others are due; undefined where that needs a look. */
+  readonly left?: boolean;
+}
+
 interface Parts {
   db: DatabaseSync;
   batch: BatchWriter;
@@ -65,10 +71,10 @@ export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber 
     return lane && !held.isHeld(name, now) ? [lane] : [];
   }
 
-  return function claim({ lanes: wanted, perLane, leaseMs, kinds, share, lane }: Parameters<Jobs['claim']>[0]): ClaimedLane[] {
+  return function claim({ lanes: wanted, perLane, leaseMs, kinds, share, lane }: Parameters<Jobs['claim']>[0]): Claimed {
     const now = Date.now();
     const taken: ClaimedLane[] = [];
-    const rows = lane === undefined ? choose(now, wanted, kinds ?? JOB_KINDS, share) : named(lane, now);
+    const { rows, left } = lane === undefined ? choose(now, wanted, kinds ?? JOB_KINDS, share) : { rows: named(lane, now) };
     for (const row of rows) {
       let jobs: ClaimedJob[];
       try {
@@ -89,6 +95,6 @@ export function laneClaims({ db, batch, lanes, held, tenantById, tenantByNumber 
       const { token } = held.take(row, now + leaseMs);
       taken.push({ lane: row.name, kind: row.kind, tenant: tenantByNumber(row.t).keys.tenant, lease: token, jobs });
     }
-    return taken;
+    return { lanes: taken, left };
   };
 }

@@ -5,7 +5,7 @@ import { type DeadJob, JOB_KINDS, type JobKind, type Jobs, type Page, type Settl
 import { NEVER, sealDeath, wholeTime } from '../../vault/rows.ts';
 import type { TenantKeys } from '../../vault/seal.ts';
 import { type KnownTenant, type NotificationDraft, readDead } from '../store/shared.ts';
-import type { BatchWriter } from './batch.ts';
+import type { BatchWriter, Passenger } from './batch.ts';
 import { laneClaims } from './claims.ts';
 import { rowsOf } from './file.ts';
 import type { Holds, LaneWrites } from './lanes.ts';
@@ -44,8 +44,11 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     for (const kind of kinds) draft.kinds.add(kind);
   }
 
-  /** What is lost of it with the machine's power runs again, as after the death of a holder. */
-  function settling(settled: readonly SettledLane[]): { write: () => void; committed: (draft: NotificationDraft) => void } {
+  /**
+   * What is lost of it with the machine's power runs again, as after the death of a holder.
+   * @param claimed kinds that are claimed after it, of which no notification is needed
+   */
+  function settling(settled: readonly SettledLane[], claimed: readonly JobKind[] = []): Pick<Passenger, 'write' | 'committed'> {
     const callIds: string[] = [];
     const kinds: JobKind[] = [];
     const ended: string[] = [];
@@ -64,7 +67,7 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         ];
         for (const removed of removal) if (removed?.call_id) callIds.push(removed.call_id);
         for (const { id, at, untried } of one.retry ?? []) lanes.retry(lane.name, id, wholeTime(at), untried);
-        if (lanes.refresh(lane.name, now) !== undefined) kinds.push(lane.kind);
+        if (lanes.refresh(lane.name, now) !== undefined && !claimed.includes(lane.kind)) kinds.push(lane.kind);
       }
     };
     const committed = (draft: NotificationDraft): void => {
@@ -77,10 +80,10 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
   /** Without a hold there is nothing to end: the lane went with its last job, or is another's. */
   const heldOf = (settled: readonly SettledLane[]): readonly SettledLane[] => settled.filter(({ lease }) => held.of(lease));
 
-  async function settle(all: readonly SettledLane[]): Promise<void> {
+  async function settle(all: readonly SettledLane[], claimed?: readonly JobKind[]): Promise<void> {
     const settled = heldOf(all);
     if (settled.length === 0) return;
-    const { write, committed } = settling(settled);
+    const { write, committed } = settling(settled, claimed);
     await batch.write(write, committed, { repeatable: true });
   }
 
@@ -132,30 +135,31 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
     return { total, rows: rows.map((row) => readDead(keys, row)) };
   }
 
-  /** What is due now, and what is due next. */
-  function look(kinds: readonly JobKind[], now: number): { left: boolean; next?: number } {
-    const busy = held.list(now);
+  /** What is due now, and what is due next. @param known the answer of a claim, where it has one */
+  function look(kinds: readonly JobKind[], now: number, known?: boolean): { left: boolean; next?: number } {
     const first = (after: number): number[] =>
-      kinds.flatMap((kind) => rowsOf<{ due: number }>(firstDue.all(kind, after, busy)).map((row) => row.due));
-    const left = first(-1).some((due) => due <= now);
-    const times = left ? first(now) : first(-1);
-    const ends = held.firstEnd();
+      kinds.flatMap((kind) => rowsOf<{ due: number }>(firstDue.all(kind, after, held.list(kind, now))).map((row) => row.due));
+    const dues = known === undefined ? first(-1) : [];
+    const left = known ?? dues.some((due) => due <= now);
+    const times = known !== undefined || left ? first(now) : dues;
+    const ends = held.firstEnd(kinds);
     // a lane whose hold runs out is claimable again, should its holder never settle
     if (ends !== undefined && ends > now) times.push(ends);
     return { left, ...(times.length > 0 ? { next: Math.min(...times) } : {}) };
   }
 
   async function settleAndClaim(settled: readonly SettledLane[], request: Claim): Promise<Claims> {
-    await settle(settled);
+    await settle(settled, request.lanes > 0 ? (request.kinds ?? JOB_KINDS) : []);
     return await read(() => {
       const now = Date.now();
-      return { lanes: claim(request), ...look(request.kinds ?? JOB_KINDS, now) };
+      const { left, ...claimed } = claim(request);
+      return { ...claimed, ...look(request.kinds ?? JOB_KINDS, now, left) };
     });
   }
 
   return Object.freeze({
-    claim: (request: Parameters<Jobs['claim']>[0]) => read(() => claim(request)),
-    settle,
+    claim: (request: Parameters<Jobs['claim']>[0]) => read(() => claim(request).lanes),
+    settle: (settled: readonly SettledLane[]) => settle(settled),
     settleAlong,
     settleAndClaim,
     extend: (leases: readonly string[], leaseMs: number) =>

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Share } from '../../ports/claims.ts';
 import type { JobKind } from '../../ports/store.ts';
-import { type Bounds, boundsOf, CROWD, fairly, windowOf } from '../store/fair.ts';
+import { type Bounds, boundsOf, CROWD, fairly, WINDOW } from '../store/fair.ts';
 import type { KnownTenant } from '../store/shared.ts';
 import { rowsOf } from './file.ts';
 import { type Holds, LANE_COLUMNS, type LaneRow } from './lanes.ts';
@@ -24,10 +24,12 @@ export function laneChoice({ db, held, tenantById }: Parts) {
   const nextTenant = db.prepare(`SELECT t ${fair} AND t >= ? ORDER BY t LIMIT 1`);
   const lastTenant = db.prepare(`SELECT max(t) AS t ${fair}`);
   const nextTarget = db.prepare(`SELECT target ${fair} AND t = ? AND target > ? ORDER BY target LIMIT 1`);
-  const targetLanes = db.prepare(`SELECT ${columns} ${fair} AND t = ? AND target = ? AND lane_due <= ? ORDER BY lane_due LIMIT ?`);
+  const targetLanes = db.prepare(`SELECT ${columns} ${fair} AND t = ? AND target = ? AND lane_due <= ?
+    AND lane NOT IN (SELECT value FROM json_each(?)) ORDER BY lane_due LIMIT ?`);
 
-  function choose(now: number, wanted: number, kinds: readonly JobKind[], share: Share | undefined): FairRow[] {
-    const busy = held.list(now);
+  /** @returns the lanes, and whether others are due; undefined where that needs a look */
+  function choose(now: number, wanted: number, kinds: readonly JobKind[], share: Share | undefined): { rows: FairRow[]; left?: boolean } {
+    let crowded = false;
     const bounds = boundsOf(share, (tenant) => {
       try {
         return tenantById(tenant).n;
@@ -35,18 +37,30 @@ export function laneChoice({ db, held, tenantById }: Parts) {
         return undefined;
       }
     });
-    const size = windowOf(wanted);
     const found = kinds.flatMap((kind) => {
-      const rows = rowsOf<FairRow>(dueLanes.all(kind, now, busy, size));
-      return rows.length < size ? rows : [...rows, ...crowd(kind, now, bounds)];
+      const busy = held.list(kind, now);
+      const rows = rowsOf<FairRow>(dueLanes.all(kind, now, busy, WINDOW));
+      if (rows.length < WINDOW) return rows;
+      crowded = true;
+      return [...rows, ...crowd(kind, now, wanted, busy, bounds)];
     });
     const each = new Map(found.map((row) => [row.name, row]));
-    return fairly([...each.values()], wanted, bounds);
+    const rows = fairly([...each.values()], wanted, bounds);
+    return rows.length < each.size ? { rows, left: true } : { rows, left: crowded ? undefined : false };
   }
 
-  /** Some lanes of every tenant and target: where more is due than a claim can look at, whoever has few would not be seen. */
-  function crowd(kind: JobKind, now: number, bounds: Bounds): FairRow[] {
+  /** Some lanes of every tenant and target that has room, and no others: however much is due of one that has none, nobody reads it. */
+  function crowd(kind: JobKind, now: number, wanted: number, busy: string, bounds: Bounds): FairRow[] {
+    const tenants = tenantsWithRoom(kind, bounds);
+    const each = Math.max(CROWD.lanes, Math.ceil((2 * wanted) / Math.max(1, tenants.length)));
     const found: FairRow[] = [];
+    for (const t of tenants) found.push(...lookAt(kind, t, now, Math.min(each, bounds.tenant - bounds.held(t)), busy, bounds));
+    return found;
+  }
+
+  /** Tenants with lanes of a kind, from anywhere on: a seek for each. */
+  function tenantsWithRoom(kind: JobKind, bounds: Bounds): number[] {
+    const tenants: number[] = [];
     const { t: last } = lastTenant.get(kind) as { t: number | null };
     const start = Math.floor(Math.random() * ((last ?? 0) + 1));
     let looks = 0;
@@ -56,23 +70,24 @@ export function laneChoice({ db, held, tenantById }: Parts) {
         if (!next || next.t >= to) return;
         looks++;
         t = next.t;
-        if (bounds.held(t) < bounds.tenant) lookAt(kind, t, now, bounds, found);
+        if (bounds.held(t) < bounds.tenant) tenants.push(t);
       }
     };
     look(start, Infinity);
     look(0, start);
-    return found;
+    return tenants;
   }
 
-  function lookAt(kind: JobKind, t: number, now: number, bounds: Bounds, found: FairRow[]): void {
+  /** @param most lanes without a target that may be taken of the tenant */
+  function lookAt(kind: JobKind, t: number, now: number, most: number, busy: string, bounds: Bounds): FairRow[] {
+    const found: FairRow[] = [];
     const start = randomBytes(3).toString('base64url');
     let looks = 0;
     const look = (target: string): void => {
       looks++;
-      const room = Math.min(CROWD.lanes, target === '' ? CROWD.lanes : (bounds.room(t, target) ?? CROWD.lanes));
+      const room = target === '' ? most : Math.min(CROWD.lanes, bounds.room(t, target) ?? CROWD.lanes);
       if (room <= 0) return;
-      const rows = rowsOf<FairRow>(targetLanes.all(kind, t, target, now, room + held.count(t, target)));
-      for (const row of rows) if (!held.isHeld(row.name, now)) found.push(row);
+      found.push(...rowsOf<FairRow>(targetLanes.all(kind, t, target, now, held.count(t, target) > 0 ? busy : '[]', room)));
     };
     look('');
     const from = (first: string, end: string | undefined): void => {
@@ -85,6 +100,7 @@ export function laneChoice({ db, held, tenantById }: Parts) {
     };
     from(start, undefined);
     from('', start);
+    return found;
   }
 
   return choose;

@@ -9,6 +9,7 @@ import { type JobRow, NEVER } from '../../vault/rows.ts';
 export interface Hold {
   token: string;
   lane: string;
+  kind: JobKind;
   /** The owner: the tenant's number and the target. */
   owner: string;
   until: number;
@@ -18,26 +19,34 @@ export interface Hold {
 export function holds() {
   const byToken = new Map<string, Hold>();
   const byLane = new Map<string, Hold>();
+  const byKind = new Map<JobKind, Set<Hold>>();
   const byOwner = new Map<string, number>();
   const count = (owner: string, more: number): void => {
     const sum = (byOwner.get(owner) ?? 0) + more;
     if (sum > 0) byOwner.set(owner, sum);
     else byOwner.delete(owner);
   };
+  const ofKind = (kind: JobKind): Set<Hold> => {
+    const some = byKind.get(kind) ?? new Set();
+    byKind.set(kind, some);
+    return some;
+  };
   return {
     isHeld: (lane: string, now: number): boolean => (byLane.get(lane)?.until ?? 0) > now,
     of: (token: string): Hold | undefined => byToken.get(token),
     /** How many lanes of a target are held, at most. */
     count: (t: number, target: string): number => byOwner.get(`${t} ${target}`) ?? 0,
-    take({ t, name: lane }: Pick<LaneRow, 't' | 'name'>, until: number): Hold {
+    take({ t, name: lane, kind }: Pick<LaneRow, 't' | 'name' | 'kind'>, until: number): Hold {
       const former = byLane.get(lane);
       if (former) {
         byToken.delete(former.token);
+        ofKind(kind).delete(former);
         count(former.owner, -1);
       }
-      const hold = { token: randomUUID(), lane, owner: `${t} ${targetOf(lane)}`, until };
+      const hold = { token: randomUUID(), lane, kind, owner: `${t} ${targetOf(lane)}`, until };
       byToken.set(hold.token, hold);
       byLane.set(lane, hold);
+      ofKind(kind).add(hold);
       count(hold.owner, 1);
       return hold;
     },
@@ -46,18 +55,20 @@ export function holds() {
       byToken.delete(token);
       if (!hold || byLane.get(hold.lane) !== hold) return;
       byLane.delete(hold.lane);
+      ofKind(hold.kind).delete(hold);
       count(hold.owner, -1);
     },
-    /** The lanes held now, as a JSON list for SQL. */
-    list(now: number): string {
+    /** The lanes of a kind that are held now, as a JSON list for SQL. */
+    list(kind: JobKind, now: number): string {
       const lanes: string[] = [];
-      for (const hold of byLane.values()) if (hold.until > now) lanes.push(hold.lane);
+      for (const hold of byKind.get(kind) ?? []) if (hold.until > now) lanes.push(hold.lane);
       return JSON.stringify(lanes);
     },
-    /** When the first hold runs out. */
-    firstEnd(): number | undefined {
+    /** When the first hold of some kinds runs out. */
+    firstEnd(kinds: readonly JobKind[]): number | undefined {
       let first: number | undefined;
-      for (const hold of byLane.values()) if (first === undefined || hold.until < first) first = hold.until;
+      for (const kind of kinds)
+        for (const hold of byKind.get(kind) ?? []) if (first === undefined || hold.until < first) first = hold.until;
       return first;
     },
   };

@@ -1,9 +1,9 @@
 import type { Share } from '../../ports/claims.ts';
 import type { JobKind } from '../../ports/store.ts';
 
-/** Rows beyond what is wanted by which a claim sees whether somebody crowds the others out. */
-export const windowOf = (wanted: number): number => 2 * wanted + 64;
-/** Of a crowd each tenant is looked at, up to so many at a time, beginning anywhere; of each of them so many targets, and so many lanes of each. */
+/** Lanes that a claim looks at for what is due longest. Where there are as many, somebody may crowd others out. */
+export const WINDOW = 64;
+/** Of a crowd each tenant is looked at, up to so many at a time, beginning anywhere; of each of them so many targets, and so many lanes of each, at least. */
 export const CROWD = { tenants: 256, targets: 16, lanes: 8 } as const;
 
 /** A lane that could be claimed. */
