@@ -118,6 +118,36 @@ test('a lane beyond the share of its tenant is claimed as soon as another one en
   assert.deepEqual(ran, ['job-0', 'job-1', 'job-2']);
 });
 
+test('lanes that end one soon after the other make room for one claim', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { jobs, settler, asked } = lanesOf(Array.from({ length: 12 }, () => 'a'));
+  const ends: (() => void)[] = [];
+  const runner = startRunner({
+    ...common,
+    jobs,
+    settler,
+    lanes: 8,
+    run: () => new Promise((resolve) => void ends.push(() => resolve({ state: 'retry', at: Number.MAX_SAFE_INTEGER, error: 'away' }))),
+  });
+  const turns = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  while (ends.length < 4) await turns(1);
+  await turns(5);
+  const { claims } = asked;
+  for (const end of ends.splice(0, 3)) {
+    end();
+    await turns(5);
+  }
+  assert.equal(asked.claims, claims, 'nobody looks for each of them');
+  t.mock.timers.tick(10);
+  await turns(5);
+  assert.deepEqual([asked.claims, ends.length], [claims + 1, 4], 'one look finds room for three');
+  const stopped = runner.stop();
+  while (ends.length > 0) ends.pop()!();
+  await stopped;
+});
+
 test('a lane that has ended is settled with the next claim, in one round trip', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { jobs, settler, asked, commit, settled } = lanesOf(['a']);

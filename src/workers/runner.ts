@@ -44,6 +44,8 @@ const SLOW_MS = 1000;
 /** How long a runner waits between two looks that nothing has called for, while there is work and where nothing came for a while. */
 const LOOK_MS = 1000;
 const IDLE_LOOK_MS = 4000;
+/** How long the end of a lane waits for those of others, where lanes are due for which there was no room. */
+const ROOM_MS = 10;
 
 /**
  * Works on lanes of some kinds: claims what is due in batches, runs the jobs of one lane in their order, and settles lanes with the next claim, its own or
@@ -106,8 +108,8 @@ export function startRunner(options: RunnerOptions): Runner {
       active.delete(lane.lease);
       settler.add(settled);
       left.roomMade();
-      // a job that came meanwhile may be one of this lane, and a call may wait for the end of one
-      if (wasFull || due.received !== received || isAwaited(lane.kind, settled)) due.nudge();
+      // a job that came meanwhile may be one of this lane, unless that waits anyway; and a call may wait for the end of one
+      if (wasFull || (due.received !== received && !settled.retry) || isAwaited(lane.kind, settled)) due.nudge();
     });
     active.set(lane.lease, task);
   }
@@ -141,8 +143,8 @@ export function startRunner(options: RunnerOptions): Runner {
       const claims = await claim(free, held);
       if (!claims) continue;
       for (const lane of claims.lanes) take(lane);
-      // the second: a lane has ended since, so there may be room for those that were left
-      if (claims.lanes.length === free || left.are(claims.left)) due.nudged = true;
+      if (claims.lanes.length === free) due.nudged = true;
+      left.are(claims.left);
       pause = claims.lanes.length > 0 || active.size > 0 ? LOOK_MS : Math.min(2 * pause, IDLE_LOOK_MS);
       const look = untilLook(pause, performance.now());
       if (!due.nudged) await due.wait(Math.max(10, Math.min(claims.next === undefined ? look : claims.next - now(), look)));
@@ -184,19 +186,26 @@ function leftLanes(nudge: () => void) {
   let some = false;
   let ends = 0;
   let endsAtClaim = 0;
+  let timer: NodeJS.Timeout | undefined;
+  /** Looks a little later, once for all lanes that end until then. */
+  const soon = (): void => {
+    timer ??= setTimeout(nudge, ROOM_MS).unref();
+  };
   return {
     claiming(): void {
       endsAtClaim = ends;
+      clearTimeout(timer);
+      timer = undefined;
     },
     /** A lane has ended, or was settled. */
     roomMade(): void {
       ends++;
-      if (some) nudge();
+      if (some) soon();
     },
-    /** Notes whether there are some. @returns whether a lane has ended since the claim, so that there may be room for them already */
-    are(value: boolean): boolean {
+    /** Notes whether there are some: a lane that has ended since the claim may have made room for them already. */
+    are(value: boolean): void {
       some = value;
-      return some && ends !== endsAtClaim;
+      if (some && ends !== endsAtClaim) soon();
     },
   };
 }
