@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { eachOf } from '../examples/demo/flow.ts';
 import { startLedger } from '../harness/network.ts';
 import { type BenchAgent, startBenchAgent } from './agent.ts';
+import { startFlood } from './enemy.ts';
 import { printTable } from './reference.ts';
 
 const HELP = `./flexid bench fairness [--quick]
@@ -104,7 +105,7 @@ function again(parallel: number, deed: () => Promise<unknown>): () => Promise<vo
   };
 }
 
-/** Calls of the operator, and tenants with theirs. */
+/** Tenants with their calls. */
 function callers(agent: BenchAgent, undo: (() => unknown)[]) {
   const agents = new Agent({ keepAlive: true, maxSockets: 64 });
   undo.push(() => agents.destroy());
@@ -125,11 +126,12 @@ function callers(agent: BenchAgent, undo: (() => unknown)[]) {
         going.end(text);
       });
   const operator = callWith({ 'x-api-key': agent.key });
-  const tenant = async (name: string, more: object = {}): Promise<{ id: string; call: Call }> => {
+  const tenant = async (name: string, more: object = {}): Promise<{ id: string; call: Call; headers: Record<string, string> }> => {
     const { body } = await operator('POST', '/multitenancy/wallet', { wallet_name: name, label: name, ...more });
-    return { id: body.wallet_id, call: callWith({ authorization: `Bearer ${body.token}`, 'x-api-key': agent.key }) };
+    const headers = { authorization: `Bearer ${body.token}`, 'x-api-key': agent.key };
+    return { id: body.wallet_id, call: callWith(headers), headers };
   };
-  return { operator, tenant };
+  return { tenant };
 }
 
 /** Posts what is no envelope: it is answered at once. */
@@ -165,7 +167,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
       ledger.sponsor,
     ]);
     undo.push(() => agent.stop());
-    const { operator, tenant } = callers(agent, undo);
+    const { tenant } = callers(agent, undo);
     const hooked = (url: string): object => ({ wallet_webhook_urls: [url], wallet_dispatch_type: 'default' });
     const [lively, silent] = [await receiver(true, undo), await receiver(false, undo)];
     const honest = await tenant('honest', hooked(`http://127.0.0.1:${lively.port}`));
@@ -236,21 +238,16 @@ export async function run(args: readonly string[]): Promise<unknown> {
     await pair('a credential definition in the making', 'offer', offer.make, async () => again(1, offer.define));
     await pair('registries of 10,000 entries in the making', 'offer', offer.make, async () => again(1, offer.register));
     const locked = await tenant('locked', { wallet_key: 'a passphrase', key_management_mode: 'unmanaged' });
-    await pair('20 wrong wallet keys at once', 'call', live, async () =>
-      again(1, async () => {
-        const body = { wallet_key: 'another' };
-        await Promise.all(Array.from({ length: 20 }, () => operator('POST', `/multitenancy/wallet/${locked.id}/token`, body)));
-        await pause(200);
-      }),
-    );
+    const flood = (path: string, headers: Record<string, string>, body: unknown, loops: number, atOnce: number) => async () => {
+      const end = await startFlood({ url: `${agent.admin}${path}`, headers, body, loops, atOnce });
+      return async () => void process.stdout.write(`${await end()} calls of ${path} were answered meanwhile\n`);
+    };
+    const wrong = flood(`/multitenancy/wallet/${locked.id}/token`, { 'x-api-key': agent.key }, { wallet_key: 'another' }, 1, 20);
+    await pair('20 wrong wallet keys at once', 'call', live, wrong);
     const payload = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`n${i}`, i]));
     const did = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
-    await pair('SD-JWTs of 50,000 members, 4 at once', 'call', live, async () =>
-      again(4, async () => {
-        await enemy.call('POST', '/wallet/sd-jwt/sign', { did, payload });
-        await pause(200);
-      }),
-    );
+    const large = flood('/wallet/sd-jwt/sign', enemy.headers, { did, payload }, 4, 1);
+    await pair('SD-JWTs of 50,000 members, 4 at once', 'call', live, large);
     process.stdout.write('p95 of an honest user, ms, one agent on SQLite; both columns of a line in one run\n');
     printTable(
       ['enemy', 'honest', 'quiet', 'under it', 'ratio', 'failed'],
