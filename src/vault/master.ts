@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { argon2, argon2Sync } from 'node:crypto';
+import { argon2Sync } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { promisify } from 'node:util';
 import { base58 } from '@scure/base';
+import { deriveApart } from './derivation.ts';
 import { KEY_BYTES, newKey, open, seal, tenantKeys, unwrapDataKey, VaultError, wrapDataKey } from './seal.ts';
 
 /** How a passphrase becomes a key; stored beside the data, so that the costs can rise for new databases. */
@@ -99,7 +99,7 @@ async function derivedFor(tenant: string, passphrase: string, kdf: Derivation): 
     next();
   });
   try {
-    return Buffer.from(await promisify(argon2)(kdf.name, parameters(passphrase, kdf)));
+    return await deriveApart({ name: kdf.name, parameters: parameters(passphrase, kdf) });
   } finally {
     running--;
     next();

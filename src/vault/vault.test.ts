@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { createMaster, newWalletKey, openMaster } from './master.ts';
+import { createMaster, lockDataKey, newWalletKey, openMaster, unlockDataKey } from './master.ts';
 import { decodeCursor, encodeCommit, encodeCursor, splitTags } from './rows.ts';
 import { newKey, open, seal, tagHash, tenantKeys, unwrapDataKey, VaultError, wrapDataKey } from './seal.ts';
 
@@ -93,6 +94,26 @@ describe('master key', () => {
     assert.notDeepEqual(createMaster('a passphrase').key, createMaster('a passphrase').key);
     assert.throws(() => createMaster(''), VaultError);
     assert.throws(() => createMaster(new Uint8Array(31)), VaultError);
+  });
+});
+
+describe('key of a wallet', () => {
+  /** Threads of this process that stand back, by the nice value in proc_pid_stat(5). */
+  const standingBack = (): number =>
+    readdirSync('/proc/self/task').filter((thread) => {
+      const fields = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ')[1]!.split(' ');
+      return Number(fields[16]) > 0;
+    }).length;
+
+  it('is derived in a thread that stands back, one for all that come after each other', async (t) => {
+    if (process.platform !== 'linux') return t.skip('a thread has a priority of its own on Linux alone');
+    const before = standingBack();
+    const dataKey = newKey();
+    const lock = await lockDataKey('right', 'wallet', dataKey);
+    assert.equal(standingBack(), before + 1);
+    await assert.rejects(unlockDataKey('wrong', 'wallet', lock), VaultError);
+    assert.deepEqual(await unlockDataKey('right', 'wallet', lock), dataKey);
+    assert.equal(standingBack(), before + 1);
   });
 });
 

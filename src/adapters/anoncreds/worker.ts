@@ -2,10 +2,11 @@
  * The worker's side of the AnonCreds engine: the library is synchronous and slow, so it runs here. One message in, one out; nothing is kept between messages.
  * Handles of native objects are freed as soon as their JSON is taken: the wrapper leaves that to us.
  */
-import { mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { setPriority, tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
+import { standBack } from '../../background.ts';
 import type { JsonObject } from '../../ports/json.ts';
 
 type Library = typeof import('@hyperledger/anoncreds-nodejs');
@@ -247,12 +248,4 @@ parentPort?.on('message', ({ id, operation, input }: Call) => {
   }
 });
 
-/** Lets this thread, and those that the library starts from it, wait for others: on Linux alone, where a thread has a priority of its own. */
-function standBack(): void {
-  try {
-    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), 5);
-  } catch {
-    // then it is like the others
-  }
-}
 if ((workerData as { background?: boolean } | null)?.background) standBack();
