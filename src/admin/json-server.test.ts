@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AppError } from '../errors.ts';
 import { jsonServer, listen } from './json-server.ts';
+import type { LargeBodies } from './large-bodies.ts';
 
 test('a server at localhost has one address, and one server that knows all bounds', async () => {
   const app = jsonServer({ kernel: {} as never }, { maxBytes: 1000 });
@@ -8,6 +10,32 @@ test('a server at localhost has one address, and one server that knows all bound
     const port = await listen(app, 'localhost', 0);
     assert.deepEqual(app.addresses(), [app.server.address()]);
     assert.equal((await fetch(`http://localhost:${port}/`)).status, 404);
+  } finally {
+    await app.close();
+  }
+});
+
+test('a large body waits for its turn by sender, and is told where too many do; a small one does not', async () => {
+  const turns: string[] = [];
+  let room = 2;
+  const large: LargeBodies = {
+    async read(sender, bytes, read) {
+      if (room-- === 0) throw new AppError('busy');
+      turns.push(`${sender} ${bytes >= 65_536}`);
+      return read();
+    },
+  };
+  const app = jsonServer({ kernel: {} as never }, { maxBytes: 1 << 20, senderOf: ({ headers }) => String(headers.sender), large });
+  app.post('/', async ({ body }) => Object.keys(body as object).length);
+  const send = (sender: string, payload: string) => app.inject({ method: 'POST', url: '/', headers: { sender }, payload });
+  try {
+    const members = JSON.stringify(Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`n${i}`, i])));
+    assert.equal((await send('a', members)).body, '10000');
+    assert.equal((await send('b', '{"one":1}')).body, '1');
+    assert.equal((await send('b', members.slice(1))).statusCode, 400);
+    const refused = await send('b', members);
+    assert.deepEqual([refused.statusCode, typeof refused.headers['retry-after']], [429, 'string']);
+    assert.deepEqual(turns, ['a true', 'b true']);
   } finally {
     await app.close();
   }

@@ -4,6 +4,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import { JsonRefused, parseJson } from '../didcomm/safe-json.ts';
 import { AppError, asAppError } from '../errors.ts';
 import { PATIENCE } from '../ports/transport.ts';
+import { createLargeBodies, LARGE_BYTES, type LargeBodies } from './large-bodies.ts';
 import type { Admin } from './route.ts';
 
 /** How long calls in hand may take to answer when the agent stops. */
@@ -17,10 +18,24 @@ const NO_COMPILERS: FastifyServerOptions['schemaController'] = {
 
 export interface JsonServerOptions extends Pick<FastifyServerOptions, 'rewriteUrl'> {
   readonly maxBytes: number;
+  /** Names the sender, by whose turn a large body is parsed; the address by default. */
+  readonly senderOf?: (request: FastifyRequest) => string;
+  /** The turns of large bodies; those of the agent where it is not given, whichever of its ports they come to. */
+  readonly large?: LargeBodies;
+}
+
+const addressOf = (request: FastifyRequest): string => request.raw.socket.remoteAddress ?? '';
+
+const turns = new WeakMap<object, LargeBodies>();
+function largeBodiesOf(kernel: object): LargeBodies {
+  const known = turns.get(kernel) ?? createLargeBodies();
+  turns.set(kernel, known);
+  return known;
 }
 
 /** A server whose bodies are JSON, bounded in size and depth before anything looks at them; errors are plain text `status: reason`, as ACA-Py's. */
-export function jsonServer(admin: Pick<Admin, 'kernel'>, { maxBytes, rewriteUrl }: JsonServerOptions): FastifyInstance {
+export function jsonServer(admin: Pick<Admin, 'kernel'>, options: JsonServerOptions): FastifyInstance {
+  const { maxBytes, rewriteUrl, senderOf = addressOf, large = largeBodiesOf(admin.kernel) } = options;
   const app = fastify({
     bodyLimit: maxBytes,
     http: PATIENCE,
@@ -32,13 +47,16 @@ export function jsonServer(admin: Pick<Admin, 'kernel'>, { maxBytes, rewriteUrl 
     frameworkErrors: (error, request, reply) => void sendError(admin, error, request, reply),
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+  const parsed = (body: Buffer): unknown => {
     try {
-      done(null, body.length === 0 ? {} : parseJson(body as Buffer, { maxBytes }));
+      return body.length === 0 ? {} : parseJson(body, { maxBytes });
     } catch (error) {
-      done(new AppError('bad-json', `Request body is not valid JSON${error instanceof JsonRefused ? `: ${error.message}` : ''}`));
+      throw new AppError('bad-json', `Request body is not valid JSON${error instanceof JsonRefused ? `: ${error.message}` : ''}`);
     }
-  });
+  };
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
+    body.length < LARGE_BYTES ? parsed(body) : await large.read(senderOf(request), body.length, () => parsed(body)),
+  );
   app.setErrorHandler((error: unknown, request, reply) => sendError(admin, error, request, reply));
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found'));
   return app;

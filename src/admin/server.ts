@@ -173,7 +173,8 @@ export async function startAdmin(admin: Admin, options: AdminServerOptions): Pro
   };
   const instanceOf = (some: readonly Operation[]): FastifyInstance => {
     const rewriteUrl = ({ method = '', url = '/' }: { method?: string; url?: string }): string => withWholeIds(method, url);
-    const instance = jsonServer(admin, { maxBytes: options.maxBytes, rewriteUrl });
+    const senderOf = (request: FastifyRequest): string => callers.get(request)?.tenant ?? '';
+    const instance = jsonServer(admin, { maxBytes: options.maxBytes, rewriteUrl, senderOf });
     instance.addHook('onRequest', admitted);
     instance.options('/*', async (_request, reply) => reply.code(204).send());
     for (const op of some) serve(instance, op);
