@@ -40,6 +40,41 @@ suite('safe JSON', () => {
     );
   });
 
+  test('gives the same of large bytes as of their text', () => {
+    const filler = JSON.stringify('x'.repeat(70_000));
+    const piece = fc.string({ unit: fc.constantFrom('"', ':', '\\', '{', '}', '[', ']', ',', 'a', 'é', '\u{1f600}', '\n') });
+    const outcome = (parse: () => unknown): unknown => {
+      try {
+        return parse();
+      } catch (error) {
+        assert.ok(error instanceof JsonRefused);
+        return error.reason;
+      }
+    };
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          piece,
+          fc.json({ maxDepth: 3 }),
+          piece.map((text) => JSON.stringify({ [text]: text })),
+        ),
+        (part) => {
+          const text = `{"filler":${filler},"part":${part}}`;
+          assert.deepEqual(
+            outcome(() => parseJson(bytes(text))),
+            outcome(() => parseJson(text)),
+          );
+        },
+      ),
+      { numRuns: 500 },
+    );
+    const members = (count: number): string => `{${Array.from({ length: count }, (_, i) => `"${i}":0`).join(',')}}`;
+    assert.equal(Object.keys(parseJson(bytes(members(50_000))) as object).length, 50_000);
+    assert.throws(() => parseJson(bytes(members(50_001))), refused('too many members'));
+    assert.throws(() => parseJson(bytes(`[${filler},${'['.repeat(64)}`)), refused('nested too deeply'));
+    assert.throws(() => parseJson(bytes(`[${filler},"\\`)), refused('not JSON'));
+  });
+
   test('refuses duplicate keys at any depth and in any spelling', () => {
     for (const text of ['{"a":1,"a":2}', '{"x":[{"a":1,"b":{},"a":1}]}', '{"":1,"":1}', '{"1":1,"1":1}']) {
       assert.throws(() => parseJson(bytes(text)), refused('duplicate key'), text);

@@ -21,6 +21,8 @@ const MAX_BYTES = 1 << 20;
 const MAX_DEPTH = 64;
 /** Members of all objects together: what is made of them costs far more than their bytes. */
 const MAX_MEMBERS = 50_000;
+/** Bytes that are looked through before they become a text. */
+const LARGE = 1 << 16;
 
 /**
  * Parses JSON from someone we do not trust (RFC 8259 as narrowed by I-JSON, RFC 7493): bounded size, depth and number of members, valid UTF-8 without a byte order mark, no
@@ -31,8 +33,11 @@ const MAX_MEMBERS = 50_000;
 export function parseJson(input: Uint8Array | string, limits: JsonLimits = {}): unknown {
   const max = limits.maxBytes ?? MAX_BYTES;
   if (input.length > max) throw new JsonRefused('too large');
+  const maxDepth = limits.maxDepth ?? MAX_DEPTH;
+  // of large bytes that are refused no text is made: it would be garbage of their size
+  const counted = typeof input === 'string' || input.length < LARGE ? undefined : scanBytes(input, maxDepth);
   const text = typeof input === 'string' ? input : decodeUtf8(input);
-  const pairs = scan(text, limits.maxDepth ?? MAX_DEPTH);
+  const pairs = counted ?? scan(text, maxDepth);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -77,6 +82,27 @@ function scan(text: string, maxDepth: number): number {
         let back = i - 1;
         while (text.charCodeAt(back) === 0x5c) back--;
         if ((i - back) & 1) break;
+      }
+    } else if (c === 0x3a) {
+      if (++pairs > MAX_MEMBERS) throw new JsonRefused('too many members');
+    } else if (c === 0x7b || c === 0x5b) {
+      if (++depth > maxDepth) throw new JsonRefused('nested too deeply');
+    } else if (c === 0x7d || c === 0x5d) depth--;
+  }
+  return pairs;
+}
+
+/** `scan` of bytes: whatever belongs to a character beyond ASCII is none of those that it looks for. */
+function scanBytes(bytes: Uint8Array, maxDepth: number): number {
+  let pairs = 0;
+  let depth = 0;
+  const end = bytes.length;
+  for (let i = 0; i < end; i++) {
+    const c = bytes[i];
+    if (c === 0x22) {
+      for (i++; bytes[i] !== 0x22; i++) {
+        if (bytes[i] === 0x5c) i++;
+        if (i >= end) throw new JsonRefused('not JSON');
       }
     } else if (c === 0x3a) {
       if (++pairs > MAX_MEMBERS) throw new JsonRefused('too many members');
