@@ -16,7 +16,7 @@ import { printTable } from './reference.ts';
 const HELP = `./flexid bench fairness [--quick]
 
 How long an honest user waits (p95) with and without somebody who takes all that there is, each pair in one run: unfinished requests, a webhook and peers that
-never answer, credential definitions, registries, wrong wallet keys, huge SD-JWTs. Loopback only; up to 6 minutes, with --quick about one.
+never answer, credential definitions, registries, credentials of a table, wrong wallet keys, huge SD-JWTs. Loopback only; up to 6 minutes, with --quick about one.
 `;
 /** The whole run ends by then, with what there is. */
 const LIMIT_MS = 5.5 * 60_000;
@@ -237,6 +237,9 @@ export async function run(args: readonly string[]): Promise<unknown> {
     const offer = await offers(honest.call);
     await pair('a credential definition in the making', 'offer', offer.make, async () => again(1, offer.define));
     await pair('registries of 10,000 entries in the making', 'offer', offer.make, async () => again(1, offer.register));
+    const other = await tenant('other');
+    const othersCall = async (): Promise<boolean> => (await other.call('GET', '/connections?limit=1')).status === 200;
+    await pair('credentials of a table of 1,000 rows', "another's call", othersCall, () => offer.batch(1000));
     const locked = await tenant('locked', { wallet_key: 'a passphrase', key_management_mode: 'unmanaged' });
     const flood = (path: string, headers: Record<string, string>, body: unknown, loops: number, atOnce: number) => async () => {
       const end = await startFlood({ url: `${agent.admin}${path}`, headers, body, loops, atOnce });
@@ -260,9 +263,13 @@ export async function run(args: readonly string[]): Promise<unknown> {
 }
 
 /** A schema and a definition of one attribute, offers of it, further definitions of many attributes, and some with registries. */
-async function offers(
-  call: Call,
-): Promise<{ make: () => Promise<boolean>; define: () => Promise<unknown>; register: () => Promise<unknown> }> {
+async function offers(call: Call): Promise<{
+  make: () => Promise<boolean>;
+  define: () => Promise<unknown>;
+  register: () => Promise<unknown>;
+  /** Offers a credential for each of so many rows. @returns what ends that */
+  batch: (rows: number) => Promise<() => Promise<unknown>>;
+}> {
   const { body: made } = await call('POST', '/wallet/did/create', { method: 'algo' });
   const did = made.result.did as string;
   await call('POST', `/wallet/did/public?did=${encodeURIComponent(did)}`);
@@ -291,6 +298,12 @@ async function offers(
       return status === 200 && body.state === 'offer-sent' && typeof body.thread_id === 'string';
     },
     define: () => defined(large, randomUUID()),
+    async batch(rows) {
+      const csv = `name\n${Array.from({ length: rows }, (_, i) => `person ${i}\n`).join('')}`;
+      const { body } = await call('POST', '/credential-batches', { csv, cred_def_id: id });
+      if (body.state !== 'running') throw new Error(`the batch does not run: ${JSON.stringify(body)}`);
+      return () => call('POST', `/credential-batches/${body.batch_id}/cancel`);
+    },
     register: () => defined(small, randomUUID(), { support_revocation: true, revocation_registry_size: 10_000 }),
   };
 }
