@@ -25,7 +25,14 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('the commands of docs/Backup.md run as they are written', async () => {
+let ran: Promise<{ code: number | null; output: string }> | undefined;
+/** The commands of the page, run once for all tests: each may run by itself. */
+const commands = () => {
+  ran ??= runCommands();
+  return ran;
+};
+
+async function runCommands(): Promise<{ code: number | null; output: string }> {
   writeFileSync(join(folder, 'flexid'), `#!/bin/sh\nexec '${process.execPath}' '${join(ROOT, 'src/main.ts')}' "$@"\n`, { mode: 0o755 });
   const text = readFileSync(join(ROOT, 'docs/Backup.md'), 'utf8');
   const blocks = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
@@ -41,6 +48,11 @@ test('the commands of docs/Backup.md run as they are written', async () => {
       output += bytes.toString();
     });
   const code = await new Promise<number | null>((resolve) => bash.once('close', resolve));
+  return { code, output };
+}
+
+test('the commands of docs/Backup.md run as they are written', async () => {
+  const { code, output } = await commands();
   assert.equal(code, 0, output);
   assert.match(output, /generation 1 of .* is in the store/);
   assert.match(output, /the original is erased/);
@@ -60,9 +72,10 @@ function readerPython(): { python: string } | { lacks: string } {
   return got.status === 0 ? { python } : { lacks: `jwcrypto and mnemonic from PyPI: ${got.stderr}` };
 }
 
-test('[S2-46] an independent reader in Python opens a real backup, and notices damage and other words', (t) => {
+test('[S2-46] an independent reader in Python opens a real backup, and notices damage and other words', async (t) => {
   const found = readerPython();
   if ('lacks' in found) return t.skip(found.lacks);
+  await commands();
   const words = readFileSync(join(folder, 'words.txt'), 'utf8');
   const read = (file: string, input = words) =>
     spawnSync(found.python, [join(ROOT, 'docs/backup_reader.py'), join(folder, file)], { input, encoding: 'utf8', maxBuffer: 1 << 30 });

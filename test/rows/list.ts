@@ -232,8 +232,8 @@ const BROKEN: Readonly<Record<string, Mutation>> = {
   },
   'S2-11': {
     file: 'src/mediation/mailbox-writer.ts',
-    from: '        mail,\n',
-    to: '        mail: [],\n',
+    from: 'mail.push({ id, mailbox, recipient, body, expires, limit });',
+    to: '',
   },
   'S2-12': {
     file: 'src/agent-2018/connection.ts',
