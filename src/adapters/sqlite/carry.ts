@@ -9,6 +9,7 @@ import {
   type Dump,
   type Extent,
 } from '../../ports/carry.ts';
+import { targetOf } from '../../ports/claims.ts';
 import { JOB_KINDS } from '../../ports/store.ts';
 import { NEVER, splitTags } from '../../vault/rows.ts';
 import { type TenantKeys, tenantKeys, wrapDataKey } from '../../vault/seal.ts';
@@ -44,7 +45,7 @@ const selectOf = (type: CarriedType, extent: Extent): string => {
   const names = Object.keys(CARRIED_COLUMNS[type]).join(', ');
   // a chunk that no name points to is no value's
   if (type === 'chunk') return 'SELECT content, n, bytes FROM chunk WHERE content IN (SELECT content FROM blob WHERE t = ?)';
-  const order = ['record', 'mail', 'dead', 'event'].includes(type) ? 'ORDER BY n' : type === 'job' ? 'ORDER BY id' : '';
+  const order = ['record', 'mail', 'dead', 'event'].includes(type) ? 'ORDER BY n' : type === 'job' ? 'ORDER BY lane, id' : '';
   return `SELECT ${names} FROM ${type} WHERE ${where} ${order}`;
 };
 
@@ -158,19 +159,19 @@ export function sqliteCarry({ db, path, master, batch, erase, sweep }: Parts) {
 
 /** How a row of each kind is written; they run inside a batch's transaction. */
 function inserts(db: DatabaseSync): Record<CarriedType, (n: number, columns: Columns) => void> {
-  const plain = (type: CarriedType, more = '') => {
-    const names = Object.keys(CARRIED_COLUMNS[type]);
+  const plain = (type: CarriedType, more = '', own: readonly string[] = []) => {
+    const names = [...Object.keys(CARRIED_COLUMNS[type]), ...own];
     const text = `INSERT INTO ${type} (t, ${names.join(', ')}) VALUES (?${', ?'.repeat(names.length)}) ${more}`;
     const statement = db.prepare(text);
     return (n: number, columns: Columns) => statement.run(n, ...names.map((name) => columns[name] as SQLInputValue));
   };
   const all = Object.fromEntries(CARRIED.map((type) => [type, plain(type)])) as Record<CarriedType, ReturnType<typeof plain>>;
   const counter = plain('counter', 'ON CONFLICT (t, hash) DO UPDATE SET n = max(n, excluded.n)');
+  const job = plain('job', '', ['lane_due', 'target']);
   const tag = db.prepare('INSERT INTO tag (t, hash, n) VALUES (?, ?, ?)');
   const box = db.prepare(`INSERT INTO mailbox (t, box, messages, bytes) VALUES (?, ?, 1, ?)
     ON CONFLICT (t, box) DO UPDATE SET messages = messages + 1, bytes = bytes + excluded.bytes`);
   const isLane = db.prepare('SELECT 1 FROM job WHERE lane = ? LIMIT 1');
-  const headSet = db.prepare(`UPDATE job SET lane_due = ${NEVER} WHERE lane = ? AND id = ?`);
   return {
     ...(all as Record<CarriedType, (n: number, columns: Columns) => void>),
     counter,
@@ -182,11 +183,10 @@ function inserts(db: DatabaseSync): Record<CarriedType, (n: number, columns: Col
       all.mail(n, columns);
       box.run(n, columns.box as string, columns.size as number);
     },
-    // jobs come in the order of their ids: the first of a lane is its head
+    // jobs of a lane come in the order of their ids: the first one is its head
     job(n, columns) {
-      const isHead = !isLane.get(columns.lane as string);
-      all.job(n, columns);
-      if (isHead) headSet.run(columns.lane as string, columns.id as string);
+      const lane = columns.lane as string;
+      job(n, { ...columns, lane_due: isLane.get(lane) ? null : NEVER, target: targetOf(lane) });
     },
   };
 }

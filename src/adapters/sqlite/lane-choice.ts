@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import type { Share } from '../../ports/claims.ts';
+import { type Share, targetOf } from '../../ports/claims.ts';
 import type { JobKind } from '../../ports/store.ts';
 import { type Bounds, boundsOf, CROWD, fairly, WINDOW } from '../store/fair.ts';
 import type { KnownTenant } from '../store/shared.ts';
@@ -17,14 +17,13 @@ interface Parts {
 
 /** Chooses lanes that are due and not held, in turn by tenant and target. */
 export function laneChoice({ db, held, tenantById }: Parts) {
-  const columns = `${LANE_COLUMNS}, target`;
-  const dueLanes = db.prepare(`SELECT ${columns} FROM job INDEXED BY job_due
+  const dueLanes = db.prepare(`SELECT ${LANE_COLUMNS} FROM job INDEXED BY job_due
     WHERE kind = ? AND lane_due <= ? AND lane NOT IN (SELECT value FROM json_each(?)) ORDER BY lane_due, id LIMIT ?`);
   const fair = 'FROM job INDEXED BY job_fair WHERE lane_due IS NOT NULL AND kind = ?';
   const nextTenant = db.prepare(`SELECT t ${fair} AND t >= ? ORDER BY t LIMIT 1`);
   const lastTenant = db.prepare(`SELECT max(t) AS t ${fair}`);
   const nextTarget = db.prepare(`SELECT target ${fair} AND t = ? AND target > ? ORDER BY target LIMIT 1`);
-  const targetLanes = db.prepare(`SELECT ${columns} ${fair} AND t = ? AND target = ? AND lane_due <= ?
+  const targetLanes = db.prepare(`SELECT ${LANE_COLUMNS} ${fair} AND t = ? AND target = ? AND lane_due <= ?
     AND lane NOT IN (SELECT value FROM json_each(?)) ORDER BY lane_due LIMIT ?`);
 
   /** @returns the lanes, and whether others are due; undefined where that needs a look */
@@ -39,21 +38,21 @@ export function laneChoice({ db, held, tenantById }: Parts) {
     });
     const found = kinds.flatMap((kind) => {
       const busy = held.list(kind, now);
-      const rows = rowsOf<FairRow>(dueLanes.all(kind, now, busy, WINDOW));
+      const rows = rowsOf<LaneRow>(dueLanes.all(kind, now, busy, WINDOW));
       if (rows.length < WINDOW) return rows;
       crowded = true;
       return [...rows, ...crowd(kind, now, wanted, busy, bounds)];
     });
-    const each = new Map(found.map((row) => [row.name, row]));
+    const each = new Map(found.map((row) => [row.name, { ...row, target: targetOf(row.name) }]));
     const rows = fairly([...each.values()], wanted, bounds);
     return rows.length < each.size ? { rows, left: true } : { rows, left: crowded ? undefined : false };
   }
 
   /** Some lanes of every tenant and target that has room, and no others: however much is due of one that has none, nobody reads it. */
-  function crowd(kind: JobKind, now: number, wanted: number, busy: string, bounds: Bounds): FairRow[] {
+  function crowd(kind: JobKind, now: number, wanted: number, busy: string, bounds: Bounds): LaneRow[] {
     const tenants = tenantsWithRoom(kind, bounds);
     const each = Math.max(CROWD.lanes, Math.ceil((2 * wanted) / Math.max(1, tenants.length)));
-    const found: FairRow[] = [];
+    const found: LaneRow[] = [];
     for (const t of tenants) found.push(...lookAt(kind, t, now, Math.min(each, bounds.tenant - bounds.held(t)), busy, bounds));
     return found;
   }
@@ -79,15 +78,15 @@ export function laneChoice({ db, held, tenantById }: Parts) {
   }
 
   /** @param most lanes without a target that may be taken of the tenant */
-  function lookAt(kind: JobKind, t: number, now: number, most: number, busy: string, bounds: Bounds): FairRow[] {
-    const found: FairRow[] = [];
+  function lookAt(kind: JobKind, t: number, now: number, most: number, busy: string, bounds: Bounds): LaneRow[] {
+    const found: LaneRow[] = [];
     const start = randomBytes(3).toString('base64url');
     let looks = 0;
     const look = (target: string): void => {
       looks++;
       const room = target === '' ? most : Math.min(CROWD.lanes, bounds.room(t, target) ?? CROWD.lanes);
       if (room <= 0) return;
-      found.push(...rowsOf<FairRow>(targetLanes.all(kind, t, target, now, held.count(t, target) > 0 ? busy : '[]', room)));
+      found.push(...rowsOf<LaneRow>(targetLanes.all(kind, t, target, now, held.count(t, target) > 0 ? busy : '[]', room)));
     };
     look('');
     const from = (first: string, end: string | undefined): void => {

@@ -93,7 +93,7 @@ export function laneWrites(db: DatabaseSync) {
   const laneByName = db.prepare(`SELECT ${LANE_COLUMNS} FROM job WHERE lane = ? ORDER BY id LIMIT 1`);
   const laneDue = db.prepare('UPDATE job SET lane_due = ? WHERE lane = ? AND id = ?');
   const jobInsert = db.prepare(
-    'INSERT INTO job (lane, id, t, kind, lane_due, due, attempts, call_id, payload) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)',
+    'INSERT INTO job (lane, id, t, kind, lane_due, due, attempts, call_id, target, payload) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?)',
   );
   const jobDelete = db.prepare('DELETE FROM job WHERE lane = ? AND id = ? RETURNING lane_due, call_id');
   const jobRetry = db.prepare('UPDATE job SET attempts = attempts + ?, due = ? WHERE lane = ? AND id = ?');
@@ -114,7 +114,7 @@ export function laneWrites(db: DatabaseSync) {
     if (first && (first.t !== t || first.kind !== kind)) throw new AppError('internal', `Lane ${lane} belongs to another tenant or kind`);
     const leads = !first || id < first.id;
     if (first && leads) laneDue.run(null, lane, first.id);
-    jobInsert.run(lane, id, t, kind, leads ? due : null, due, callId, payload);
+    jobInsert.run(lane, id, t, kind, leads ? due : null, due, callId, targetOf(lane), payload);
   }
 
   /** Removes a job from a lane; undefined when it is not there. The next one is the first then, and the lane is due as before. */

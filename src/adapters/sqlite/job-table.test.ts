@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, test } from 'node:test';
+import type { JobWrite } from '../../ports/store.ts';
+import { openSqlite } from './sqlite.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'flexid-job-table-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What SQLite says of how it runs each statement that a database prepares meanwhile. */
+async function plansOf(run: () => Promise<void>): Promise<Map<string, string>> {
+  const plans = new Map<string, string>();
+  const { prepare, exec } = DatabaseSync.prototype;
+  const explain = (db: DatabaseSync, text: string): void => {
+    const steps = prepare.call(db, `EXPLAIN QUERY PLAN ${text}`).all() as { detail: string }[];
+    plans.set(text, steps.map(({ detail }) => detail).join('; '));
+  };
+  DatabaseSync.prototype.prepare = function (text, ...rest) {
+    if (/^\s*(SELECT|INSERT|UPDATE|DELETE)/.test(text)) explain(this, text);
+    return prepare.call(this, text, ...rest);
+  };
+  DatabaseSync.prototype.exec = function (text) {
+    // a migration's copies, at the moment where they run
+    const parts = text.split(/(?=INSERT INTO)/).flatMap((part) => part.split(/(?<=;)/));
+    for (const part of parts) {
+      if (part.startsWith('INSERT INTO')) explain(this, part);
+      exec.call(this, part);
+    }
+  };
+  try {
+    await run();
+  } finally {
+    Object.assign(DatabaseSync.prototype, { prepare, exec });
+  }
+  return plans;
+}
+
+const jobs = (count: number, size: number): JobWrite[] =>
+  Array.from({ length: count }, (_, n) => ({
+    id: String(n).padStart(4, '0'),
+    kind: 'event',
+    lane: 'event:x',
+    payload: { text: 'x'.repeat(size) },
+  }));
+
+test('lanes are chosen from indexes alone, jobs are copied without a sort, and a migration seeks the first job of each lane', async () => {
+  const plans = await plansOf(async () => {
+    const db = await openSqlite({ path: join(folder, 'plans') });
+    await db.admin.ensureTenant('t', 't');
+    await db.store.commit('t', { jobs: jobs(3, 1) });
+    const { rows } = await db.admin.dump('t', 'move');
+    for await (const some of rows) assert.ok(some.length > 0);
+    await db.admin.close();
+  });
+  const of = (part: string): [string, string][] => [...plans].filter(([text]) => text.includes(part));
+  const choosing = [...of('INDEXED BY job_due'), ...of('INDEXED BY job_fair')].filter(([text]) => text.startsWith('SELECT'));
+  assert.equal(choosing.length, 6);
+  for (const [text, plan] of choosing) {
+    assert.match(plan, /^SEARCH job USING COVERING INDEX/, text);
+    assert.doesNotMatch(plan, /TEMP B-TREE/, text);
+  }
+  const [copied] = of('FROM job WHERE t = ?');
+  assert.doesNotMatch(copied![1], /TEMP B-TREE/);
+  const [migrated] = of('former_job');
+  assert.match(migrated![1], /CORRELATED SCALAR SUBQUERY \d+; SEARCH former_job USING COVERING INDEX job_lane/);
+});
