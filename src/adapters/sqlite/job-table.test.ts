@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -66,4 +66,19 @@ test('lanes are chosen from indexes alone, jobs are copied without a sort, and a
   assert.doesNotMatch(copied![1], /TEMP B-TREE/);
   const [migrated] = of('former_job');
   assert.match(migrated![1], /CORRELATED SCALAR SUBQUERY \d+; SEARCH former_job USING COVERING INDEX job_lane/);
+});
+
+test('a settle writes one job of those that it leaves anew', async () => {
+  const path = join(folder, 'large');
+  const size = 64 * 1024;
+  const db = await openSqlite({ path });
+  await db.admin.ensureTenant('t', 't');
+  await db.store.commit('t', { jobs: jobs(20, size) });
+  const [lane] = await db.jobs.claim({ owner: 'me', lanes: 1, perLane: 8, leaseMs: 60_000 });
+  const before = statSync(`${path}-wal`).size;
+  await db.jobs.settle([{ lane: lane!.lane, lease: lane!.lease, done: lane!.jobs.map(({ id }) => id) }]);
+  assert.ok(statSync(`${path}-wal`).size - before < 3 * size);
+  const [next] = await db.jobs.claim({ owner: 'me', lanes: 1, perLane: 1, leaseMs: 60_000 });
+  assert.equal(next!.jobs[0]!.id, '0008');
+  await db.admin.close();
 });

@@ -61,8 +61,9 @@ export function sqliteJobs({ db, batch, lanes, held, tenantById, tenantByNumber,
         const lane = lanes.byName(hold.lane);
         if (!lane) continue;
         const keys = one.dead?.length ? openKeys(() => tenantByNumber(lane.t)) : undefined;
+        // from behind: each removal of the first job writes the next one anew, payload and all
         const removal = [
-          ...(one.done ?? []).map((id) => lanes.remove(lane.name, id)),
+          ...(one.done ?? []).toReversed().map((id) => lanes.remove(lane.name, id)),
           ...(keys ? one.dead! : []).map(({ id, error }) => lanes.bury(lane.name, id, sealDeath(keys!, id, error), now)),
         ];
         for (const removed of removal) if (removed?.call_id) callIds.push(removed.call_id);
