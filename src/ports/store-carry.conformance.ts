@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { CARRIED, type CarriedRow, type CarriedTenant, type Extent } from './carry.ts';
 import type { Database } from './store.ts';
-import { failsWith, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
+import { A, failsWith, job, nextId, record, type StoreKit } from './store-kit.conformance.ts';
 
 /** All of a tenant, as it is carried. */
 export async function dumped(db: Database, id: string, extent: Extent): Promise<{ tenant: CarriedTenant; rows: CarriedRow[] }> {
@@ -178,6 +178,13 @@ export function carryTests({ db, opened }: StoreKit): void {
         await assert.rejects(refused.add(other, [row as unknown as CarriedRow]), failsWith('bad-request'), JSON.stringify(row));
         await refused.abandon();
       }
+      const lane = `command:${randomUUID()}`;
+      await db.store.commit(A, { jobs: [job(lane, { kind: 'command' })] });
+      const foreign = await db.admin.adopt();
+      await foreign.tenant({ id: other, name: '', key });
+      const row = { type: 'job', id: nextId(), lane, kind: 'command', due: 1, attempts: 0, payload: '' };
+      await assert.rejects(foreign.add(other, [row as unknown as CarriedRow]), failsWith('conflict'), 'a lane of another tenant');
+      await foreign.abandon();
       const adopting = await db.admin.adopt();
       await assert.rejects(adopting.tenant({ id: other, name: '', key: 'short' }), failsWith('bad-request'));
       await adopting.abandon();

@@ -171,7 +171,7 @@ function inserts(db: DatabaseSync): Record<CarriedType, (n: number, columns: Col
   const tag = db.prepare('INSERT INTO tag (t, hash, n) VALUES (?, ?, ?)');
   const box = db.prepare(`INSERT INTO mailbox (t, box, messages, bytes) VALUES (?, ?, 1, ?)
     ON CONFLICT (t, box) DO UPDATE SET messages = messages + 1, bytes = bytes + excluded.bytes`);
-  const isLane = db.prepare('SELECT 1 FROM job WHERE lane = ? LIMIT 1');
+  const laneOwner = db.prepare('SELECT t FROM job WHERE lane = ? LIMIT 1');
   return {
     ...(all as Record<CarriedType, (n: number, columns: Columns) => void>),
     counter,
@@ -186,7 +186,9 @@ function inserts(db: DatabaseSync): Record<CarriedType, (n: number, columns: Col
     // jobs of a lane come in the order of their ids: the first one is its head
     job(n, columns) {
       const lane = columns.lane as string;
-      job(n, { ...columns, lane_due: isLane.get(lane) ? null : NEVER, target: targetOf(lane) });
+      const owner = laneOwner.get(lane) as { t: number } | undefined;
+      if (owner && owner.t !== n) throw new AppError('conflict', 'A lane of the queue is there already');
+      job(n, { ...columns, lane_due: owner ? null : NEVER, target: targetOf(lane) });
     },
   };
 }
