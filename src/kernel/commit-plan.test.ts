@@ -8,9 +8,16 @@ import type { Effects } from './effects.ts';
 const protocol = registry.protocol('anoncreds-schema');
 const JOB = { id: 'job', lease: 'lease' };
 
-const commitOf = async (effects: Effects, origin: Parameters<typeof planCommit>[5], awaited: readonly string[] = []) => {
+const VALUE = { a: 1, deep: {} as Record<string, unknown>, schema: { issuerId: 'did' } };
+
+const commitOf = async (
+  effects: Effects,
+  origin: Parameters<typeof planCommit>[5],
+  awaited: readonly string[] = [],
+  value: Record<string, unknown> = VALUE,
+) => {
   const kernel = { registry, awaitedCalls: new Set(awaited), messageFormats: [{ isFormatOf: () => true }] } as unknown as Kernel;
-  const ctx = contextOf(protocol, { record: { id: 'r1', state: 'action', value: { a: 1, deep: {}, schema: { issuerId: 'did' } } } });
+  const ctx = contextOf(protocol, { record: { id: 'r1', state: 'action', value } });
   const profile = { settings: ctx.settings, webhooks: [] } as unknown as Profile;
   return (await planCommit(kernel, profile, protocol, ctx, effects, origin)).commit;
 };
@@ -28,15 +35,21 @@ test('the answer of a call is stored, unless the call alone can ask for it and w
 });
 
 test('a value that a change leaves as it was is not written again', async () => {
-  const isSame = async (record: Effects['record']) =>
-    (await commitOf({ record: { ...record, silent: true } }, {})).records!.map((one) => one.isSameValue ?? false);
+  const isSame = async (record: Effects['record'], value?: Record<string, unknown>) =>
+    (await commitOf({ record: { ...record, silent: true } }, {}, [], value)).records!.map((one) => one.isSameValue ?? false);
   assert.deepEqual(await isSame({}), [true]);
   assert.deepEqual(await isSame({ patch: { a: 1 } }), [true]);
   assert.deepEqual(await isSame({ states: ['finished'] }), [true]);
   assert.deepEqual(await isSame({ patch: { a: 2 } }), [false]);
   assert.deepEqual(await isSame({ patch: { b: 1 } }), [false]);
   assert.deepEqual(await isSame({ patch: { a: undefined } }), [false]);
+  assert.deepEqual(await isSame({ patch: { b: undefined } }), [true]);
   assert.deepEqual(await isSame({ patch: { deep: {} } }), [false]);
+  // it may have been changed in place
+  assert.deepEqual(await isSame({ patch: { deep: VALUE.deep } }), [false]);
+  const undelivered = { ...VALUE, undelivered: true, error_msg: 'no' };
+  assert.deepEqual(await isSame({}, undelivered), [true]);
+  assert.deepEqual(await isSame({ states: ['finished'] }, undelivered), [false], 'the mail that was not delivered is dropped');
 });
 
 test('a call is unanswered after its first commit where it waits here for what that orders', async () => {
@@ -46,5 +59,8 @@ test('a call is unanswered after its first commit where it waits here for what t
   assert.equal(await isUnanswered(order, { callId: 'call' }, ['call']), true);
   assert.equal(await isUnanswered(order, { callId: 'call' }), false);
   assert.equal(await isUnanswered(order, { callId: 'call', job: JOB }, ['call']), false);
+  assert.equal(await isUnanswered(order, { callId: 'call', interim: true }, ['call']), false);
   assert.equal(await isUnanswered({ answer: { n: 1 } }, { callId: 'call' }, ['call']), false);
+  const { answers } = await commitOf({ ...order, answer: { n: 1 } }, { callId: 'call' }, ['call']);
+  assert.equal(answers, undefined, 'the call has it from its own commit');
 });

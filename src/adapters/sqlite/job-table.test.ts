@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
+import { targetOf } from '../../ports/claims.ts';
 import type { JobWrite } from '../../ports/store.ts';
 import { openSqlite } from './sqlite.ts';
 
@@ -45,6 +46,63 @@ const jobs = (count: number, size: number): JobWrite[] =>
     lane: 'event:x',
     payload: { text: 'x'.repeat(size) },
   }));
+
+/** That the first job of each lane says when the lane is due, no other one does, and all have their target. @returns the ids by lane */
+function marked(path: string): string[][] {
+  const raw = new DatabaseSync(path, { readOnly: true });
+  const rows = raw.prepare('SELECT lane, id, lane_due, target FROM job ORDER BY lane, id').all() as Record<
+    string,
+    string | number | null
+  >[];
+  raw.close();
+  const lanes = [...Map.groupBy(rows, ({ lane }) => String(lane))];
+  for (const [lane, found] of lanes) {
+    assert.deepEqual(
+      found.map(({ lane_due }) => lane_due !== null),
+      found.map((_, n) => n === 0),
+      JSON.stringify(found),
+    );
+    assert.deepEqual(new Set(found.map(({ target }) => target)), new Set([targetOf(lane)]));
+  }
+  return lanes.map(([, found]) => found.map(({ id }) => String(id)));
+}
+
+test('a lane is marked in the row of its first job at every moment', async () => {
+  const path = join(folder, 'marks');
+  const db = await openSqlite({ path });
+  await db.admin.ensureTenant('t', 't');
+  const [lane, other] = ['event:hook:1', 'work:1'];
+  const of = (id: string, name = lane): JobWrite => ({ id, kind: name === lane ? 'event' : 'work', lane: name, payload: {} });
+  await db.store.commit('t', { jobs: [of('5'), of('6'), of('7'), of('1', other), of('2', other)] });
+  assert.deepEqual(marked(path), [
+    ['5', '6', '7'],
+    ['1', '2'],
+  ]);
+  await db.store.commit('t', { jobs: [{ ...of('4'), notBefore: Date.now() + 60_000 }, of('8')] });
+  assert.deepEqual(marked(path)[0], ['4', '5', '6', '7', '8']);
+  const request = { owner: 'me', lanes: 9, perLane: 9, leaseMs: 60_000 };
+  const [held] = await db.jobs.claim({ ...request, lane: other });
+  await db.store.commit('t', { done: [{ id: '1', lease: held!.lease }] });
+  assert.deepEqual(marked(path)[1], ['2'], 'before the holder settles');
+  await db.jobs.drop('t', [of('4')]);
+  const [mine] = await db.jobs.claim({ ...request, lane });
+  const dead = [{ id: '6', error: 'no' }];
+  await db.jobs.settle([{ lane, lease: mine!.lease, done: ['5'], dead, retry: [{ id: '7', at: Date.now() + 60_000, error: '' }] }]);
+  assert.deepEqual(marked(path)[0], ['7', '8']);
+  await db.jobs.revive('t', ['6']);
+  assert.deepEqual(marked(path)[0], ['6', '7', '8']);
+
+  const { tenant, rows } = await db.admin.dump('t', 'move');
+  const copy = join(folder, 'copy');
+  const to = await openSqlite({ path: copy });
+  const adoption = await to.admin.adopt();
+  await adoption.tenant(tenant);
+  for await (const some of rows) await adoption.add('t', some);
+  await adoption.finish();
+  assert.deepEqual(marked(copy), marked(path));
+  await to.admin.close();
+  await db.admin.close();
+});
 
 test('lanes are chosen from indexes alone, jobs are copied without a sort, and a migration seeks the first job of each lane', async () => {
   const plans = await plansOf(async () => {

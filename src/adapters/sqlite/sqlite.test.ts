@@ -120,7 +120,7 @@ describe('SQLite file', () => {
     const path = freshPath();
     const before = await openSqlite({ path });
     await before.admin.ensureTenant('a', 'a');
-    const jobs = ['1', '2', '3'].map((id): JobWrite => ({ id, kind: 'event', lane: id < '3' ? 'event:x' : 'event:y', payload: { id } }));
+    const jobs = ['1', '2', '3'].map((id): JobWrite => ({ id, kind: 'event', lane: id < '3' ? 'event:x:1' : 'event:y', payload: { id } }));
     await before.store.commit('a', { records: [connection('x')], jobs });
     await before.admin.close();
     behind(path, (raw) =>
@@ -145,16 +145,20 @@ describe('SQLite file', () => {
       ),
     );
     const after = await openSqlite({ path });
+    behind(path, (raw) => {
+      const text = "SELECT group_concat(id || ' ' || (lane_due IS NOT NULL) || ' ' || target, ', ' ORDER BY id) AS rows FROM job";
+      assert.equal(raw.prepare(text).get()!.rows, '1 1 x, 2 0 x, 3 1 ');
+    });
     assert.equal((await after.store.load('a', [{ category: 'connection', id: 'x' }]))[0]!.length, 1);
     await after.store.commit('a', { mail: [{ id: 'm', mailbox: 'b', body: 'x', expires: Infinity }] });
     assert.equal((await after.store.mail('a', 'b', { limit: 1 })).length, 1);
     const lanes = await after.jobs.claim({ owner: 'me', lanes: 9, perLane: 1, leaseMs: 10_000 });
     const of = (name: string) => lanes.find(({ lane }) => lane === name)!;
     assert.deepEqual(lanes.map(({ lane, jobs: [first] }) => [lane, first!.id, first!.payload.id]).sort(), [
-      ['event:x', '1', '1'],
+      ['event:x:1', '1', '1'],
       ['event:y', '3', '3'],
     ]);
-    await after.jobs.settle([{ lane: 'event:x', lease: of('event:x').lease, done: ['1'] }]);
+    await after.jobs.settle([{ lane: 'event:x:1', lease: of('event:x:1').lease, done: ['1'] }]);
     const rest = await after.jobs.claim({ owner: 'me', lanes: 9, perLane: 9, leaseMs: 10_000 });
     assert.deepEqual(
       rest.map(({ jobs: [next] }) => next!.id),
