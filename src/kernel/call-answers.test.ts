@@ -7,7 +7,7 @@ import type { Kernel } from './context.ts';
 function surroundings(isShared: boolean, status: CallStatus) {
   const listeners = new Set<(notification: ChangeNotification) => void>();
   const awaitedCalls = new Set<string>();
-  const seen = { checks: 0 };
+  const seen = { waits: 0 };
   const db = {
     isShared,
     store: { callStatus: async () => status },
@@ -17,7 +17,7 @@ function surroundings(isShared: boolean, status: CallStatus) {
         return () => listeners.delete(listener);
       },
     },
-    admin: { check: async () => void seen.checks++ },
+    admin: { durable: async () => void seen.waits++ },
   };
   const kernel = { db, registry: { records: new Map() }, awaitedCalls } as unknown as Kernel;
   const notify = (callId: string): void => {
@@ -34,12 +34,12 @@ test('an awaited call is answered by its last commit, and by its first one when 
   const call = { tenant: 't', callId: 'call', otherwise: { first: true }, latest: awaited.latest };
   notify('another');
   assert.deepEqual(await answers.settled(call), { first: true });
-  assert.equal(seen.checks, 0, 'it was on the disk');
+  assert.equal(seen.waits, 0, 'it was on the disk');
   assert.deepEqual(await answers.settled({ ...call, isUnanswered: true }), { first: true });
-  assert.equal(seen.checks, 1);
+  assert.equal(seen.waits, 1);
   notify('call');
   assert.deepEqual(await answers.settled({ ...call, isUnanswered: true }), { of: 'call' });
-  assert.equal(seen.checks, 1, 'the later commit was synced');
+  assert.equal(seen.waits, 1, 'the later commit was synced');
   awaited.end();
   assert.deepEqual([awaitedCalls.size, listeners.size], [0, 0]);
 });
@@ -48,7 +48,7 @@ test('a failure and the end of the wait, too, are told when the call is on the d
   const failure = { code: 'bad-request', text: 'no' };
   const { answers, seen } = surroundings(false, { open: 0, failure });
   await assert.rejects(answers.settled({ tenant: 't', callId: 'call', otherwise: {}, isUnanswered: true }), /no/);
-  assert.equal(seen.checks, 1);
+  assert.equal(seen.waits, 1);
 });
 
 test('no call is awaited in memory where other processes share the database', () => {

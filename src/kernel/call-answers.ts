@@ -137,7 +137,7 @@ export function createCallAnswers({ registry, db, tenantLimiter, awaitedCalls }:
         return await answer;
       } finally {
         // a timeout is an answer too, after which the call goes on; a later commit with an answer has the first one on the disk before it
-        if (call.isUnanswered && !call.latest?.()) await db.admin.check();
+        if (call.isUnanswered && !call.latest?.()) await db.admin.durable();
       }
     },
     isWaiting: (callId: string): boolean => waiting.has(callId),

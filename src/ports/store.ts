@@ -123,6 +123,8 @@ export interface StoreAdmin extends Carrying {
    * it answers is removed: of two calls at once only one gets a message.
    */
   expireMail(now: number): Promise<{ tenant: string; mailbox: string; messages: number; reason: 'expired' | 'undeliverable' }[]>;
+  /** Resolves when every commit that is done is durable against the loss of power too. Takes no room. */
+  durable(): Promise<void>;
   /** Writes a little, to see that it can. @throws AppError when the database does not answer, or has no room. */
   check(): Promise<void>;
   /** How many jobs are open, of every kind, and how many are dead, over all tenants. */
@@ -179,7 +181,7 @@ export interface Commit {
   results?: readonly CallAnswer[];
   /** The same for a call that waits in this process, where nobody else can ask for it: the listeners have it, and it is not stored. */
   answers?: readonly CallAnswer[];
-  /** The call that waits for it has no answer before a later commit, or before `StoreAdmin.check`: it may be lost with the machine's power until then. */
+  /** The call that waits for it has no answer before a later commit, or before `StoreAdmin.durable`: it may be lost with the machine's power until then. */
   isUnanswered?: boolean;
   /** Why a controller's call failed for good. */
   failures?: readonly { callId: string; code: string; text: string }[];

@@ -8,7 +8,7 @@ const EXPIRE_ROWS = 1000;
 const ALL_TENANTS = { name: 'scope', text: "SELECT set_config('flexid.tenant', $1, false)", values: ['*'] };
 
 /** Expiry of old rows, and counts and checks of a PostgreSQL database. */
-export function postgresUpkeep(reader: () => Link, from: string): Pick<StoreAdmin, 'expire' | 'backlog' | 'check'> {
+export function postgresUpkeep(reader: () => Link, from: string): Pick<StoreAdmin, 'expire' | 'backlog' | 'check' | 'durable'> {
   // by their places, whatever the database knew of the table when it made the plan; a row that was given more time meanwhile stays
   const expiring = [
     ['dedup_key', 'expires', '$1::bigint'],
@@ -48,6 +48,8 @@ export function postgresUpkeep(reader: () => Link, from: string): Pick<StoreAdmi
       ]);
       return { open: openJobs(open as { kind: JobKind; n: number }[]), dead: (dead as { n: number }[])[0]!.n };
     },
+    // of commits none is done before it is
+    durable: async () => undefined,
     async check() {
       // a database that only reads, or has no room, refuses this
       const text = `INSERT INTO flexid.meta (name, value) VALUES ('probe', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`;

@@ -33,6 +33,8 @@ export interface BatchWriter {
   takeAlong(more: () => Passenger | undefined): void;
   /** Commits what is queued, now. */
   flush(): void;
+  /** Whether the latest transaction may still be lost with the machine's power. */
+  isBehind(): boolean;
   /** Refuses further writes. */
   end(): void;
   /** `transactions` are those of several commits, `synced` those of them that waited for the disk. */
@@ -53,6 +55,7 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
   const counters = { commits: 0, statements: 0, conflicts: 0, transactions: 0, synced: 0 };
   let queue: Member[] = [];
   let ended = false;
+  let behind = false;
   let passengers: () => Passenger | undefined = () => undefined;
 
   function failAll(batch: Member[], error: unknown): void {
@@ -95,6 +98,7 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
       if (reserved) db.exec(`PRAGMA max_page_count = ${maxPages}`);
     }
     counters.transactions += 1;
+    behind = repeatable;
     if (!repeatable) counters.synced += 1;
     return errors;
   }
@@ -143,6 +147,7 @@ export function batchWriter(db: DatabaseSync, publish: (draft: NotificationDraft
 
   return {
     counters,
+    isBehind: () => behind,
     flush,
     takeAlong(more) {
       passengers = more;
