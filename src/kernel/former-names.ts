@@ -5,8 +5,9 @@ import { checkedAs, jsonOf } from './json.ts';
 import type { Registry } from './registry.ts';
 
 /**
- * Names under which earlier versions stored members of sealed values. A read gives today's names, the next write of a value that differs stores them. A migration cannot do that: values
- * are sealed under the tenant's key, and a locked wallet's key is not at hand. No search tag has changed its name, so rows of both forms are found alike.
+ * Names under which earlier versions stored members of sealed values. A read gives today's names, the next write that changes the value stores them. A migration
+ * cannot do that: values are sealed under the tenant's key, and a locked wallet's key is not at hand. No search tag has changed its name, so rows of both forms are
+ * found alike.
  */
 
 /** Commands by their former names. */
