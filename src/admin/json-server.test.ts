@@ -15,6 +15,26 @@ test('a server at localhost has one address, and one server that knows all bound
   }
 });
 
+test('of a body to an address that is nobody\'s nothing is parsed', async () => {
+  const turns: string[] = [];
+  const large: LargeBodies = {
+    async read(sender, _bytes, read) {
+      turns.push(sender);
+      return read();
+    },
+  };
+  const app = jsonServer({ kernel: {} as never }, { maxBytes: 1 << 20, large });
+  try {
+    for (const payload of [JSON.stringify({ long: 'x'.repeat(100_000) }), 'not JSON']) {
+      const { statusCode, body } = await app.inject({ method: 'POST', url: '/nowhere', payload });
+      assert.deepEqual([statusCode, body], [404, '404: Not Found']);
+    }
+    assert.deepEqual(turns, []);
+  } finally {
+    await app.close();
+  }
+});
+
 test('a large body waits for its turn by sender, and is told where too many do; a small one does not', async () => {
   const turns: string[] = [];
   let room = 2;

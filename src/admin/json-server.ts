@@ -58,7 +58,13 @@ export function jsonServer(admin: Pick<Admin, 'kernel'>, options: JsonServerOpti
     body.length < LARGE_BYTES ? parsed(body) : await large.read(senderOf(request), body.length, () => parsed(body)),
   );
   app.setErrorHandler((error: unknown, request, reply) => sendError(admin, error, request, reply));
-  app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found'));
+  const notFound = (_request: FastifyRequest, reply: FastifyReply): FastifyReply =>
+    reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found');
+  app.setNotFoundHandler(notFound);
+  // no hook has asked there who calls: of a body nothing is read
+  app.addHook('preParsing', async (request, reply) => {
+    if (request.is404) await notFound(request, reply);
+  });
   return app;
 }
 
