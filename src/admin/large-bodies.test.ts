@@ -73,3 +73,24 @@ test('of one sender few large bodies wait, and a refusal goes to whoever sent th
   );
   assert.equal(await bodies.read('a', 1, () => 7), 7);
 });
+
+test('in all few large bodies wait, however many senders there are: who has most waiting gives way', async (t) => {
+  const { read, order, pass } = clocked(t);
+  const MiB = 1 << 20;
+  const busy: string[] = [];
+  const sent = (name: string, sender: string, bytes: number): Promise<void> =>
+    read(name, sender, 1, bytes).catch((error: unknown) => {
+      assert.ok(error instanceof AppError && error.code === 'busy');
+      busy.push(name);
+    });
+  // with the last of them 64 MiB wait
+  const all = [sent('many-1', 'many', 4 * MiB), sent('many-2', 'many', 4 * MiB)];
+  for (let i = 0; i < 14; i++) all.push(sent(`one-${i}`, `sender ${i}`, 4 * MiB));
+  all.push(sent('late', 'late', MiB), sent('large', 'large', 4 * MiB), sent('small', 'small', MiB));
+  await Promise.resolve();
+  pass(100);
+  await Promise.all(all);
+  assert.deepEqual(busy, ['many-2', 'large']);
+  assert.deepEqual(order.filter((name) => !name.startsWith('one-')).toSorted(), ['late', 'many-1', 'small']);
+  assert.equal(order.length, 17);
+});

@@ -15,6 +15,7 @@ const MAX_PAUSE_MS = 1000;
 interface Waiting {
   readonly bytes: number;
   readonly go: () => void;
+  readonly giveWay: () => void;
 }
 
 /** Turns of large bodies by their senders: to parse one holds the event loop for tens of ms, in which nobody else is answered. */
@@ -33,6 +34,21 @@ export function createLargeBodies(now: () => number = performance.now.bind(perfo
   let timer: NodeJS.Timeout | undefined;
 
   const mayAt = (sender: string): number => Math.max(anyNotBefore, notBefore.get(sender) ?? 0);
+
+  const bytesOf = (queue: readonly Waiting[]): number => queue.reduce((sum, one) => sum + one.bytes, 0);
+
+  /** Makes room in all: whoever came last of those who have most waiting gives way to one who has less. @returns whether there is room now */
+  function hasRoom(own: number, bytes: number): boolean {
+    while (bytesWaiting > 0 && bytesWaiting + bytes > MAX_ALL) {
+      const [sender, queue] = [...queues].reduce((one, other) => (bytesOf(other[1]) > bytesOf(one[1]) ? other : one));
+      if (bytesOf(queue) <= own + bytes) return false;
+      const last = queue.pop()!;
+      if (queue.length === 0) queues.delete(sender);
+      bytesWaiting -= last.bytes;
+      last.giveWay();
+    }
+    return true;
+  }
 
   /** Looks when the first of those that wait may be read, in a turn of the event loop of its own. */
   function schedule(): void {
@@ -69,9 +85,9 @@ export function createLargeBodies(now: () => number = performance.now.bind(perfo
     read: (sender, bytes, read) =>
       new Promise((resolve, reject) => {
         const queue = queues.get(sender) ?? [];
-        const own = queue.reduce((sum, one) => sum + one.bytes, 0);
-        if (queue.length > 0 && (own + bytes > MAX_EACH || bytesWaiting + bytes > MAX_ALL))
-          return reject(new AppError('busy', 'Too many large bodies wait already: come back in a moment'));
+        const own = bytesOf(queue);
+        const giveWay = (): void => reject(new AppError('busy', 'Too many large bodies wait already: come back in a moment'));
+        if ((own > 0 && own + bytes > MAX_EACH) || !hasRoom(own, bytes)) return giveWay();
         const go = (): void => {
           const before = now();
           try {
@@ -82,7 +98,7 @@ export function createLargeBodies(now: () => number = performance.now.bind(perfo
             ended(sender, now() - before);
           }
         };
-        queue.push({ bytes, go });
+        queue.push({ bytes, go, giveWay });
         queues.set(sender, queue);
         bytesWaiting += bytes;
         schedule();
