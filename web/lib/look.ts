@@ -2,6 +2,7 @@ import { type Answer, call, may } from './api.ts';
 import { definition, nameOf } from './definitions.ts';
 import { type ComponentChildren, h, useEffect, useState, type VNode } from './h.ts';
 import { currentLanguage, t } from './i18n.ts';
+import { labelOf } from './labels.ts';
 import { onLive, useLoad } from './live.ts';
 import { Theirs } from './theirs.ts';
 import { Facts } from './ui.ts';
@@ -92,7 +93,7 @@ export function Description({ id }: { id: string | undefined }): VNode | null {
 
 /** The name of an attribute: its label in the page's language, and the name itself beside it where that is asked for. */
 export function AttributeName({ of, name, both }: { of: Look | undefined; name: string; both?: boolean }): VNode {
-  const label = spoken(of?.labels)?.[name];
+  const label = labelOf(spoken(of?.labels), name);
   if (label === undefined) return h(Theirs, { text: name });
   return h(
     'span',

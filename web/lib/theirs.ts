@@ -1,29 +1,8 @@
 import { Fragment, h, type VNode } from './h.ts';
 import { t } from './i18n.ts';
+import { visible } from './visible.ts';
 
 /** Texts that others chose: labels, goals, messages, names and values. They are text nodes, kept apart from the text around them, and never links. */
-
-const LONGEST = 200;
-/** Control characters, marks that change the direction of text, and characters that cannot be seen. */
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029\u115f\u1160\u3164\uffa0]/u;
-
-/** The text in parts; those that cannot be seen are shown as their code points. */
-export function visible(text: string, longest = LONGEST): { text: string; hidden: boolean }[] {
-  const parts: { text: string; hidden: boolean }[] = [];
-  let n = 0;
-  for (const char of text) {
-    if (n++ >= longest) {
-      parts.push({ text: '…', hidden: false });
-      break;
-    }
-    const hidden = HIDDEN.test(char) && char !== '\n';
-    const shown = hidden ? `U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}` : char;
-    const last = parts.at(-1);
-    if (last && !hidden && !last.hidden) last.text += shown;
-    else parts.push({ text: shown, hidden });
-  }
-  return parts;
-}
 
 /** A text of a peer's, in `<bdi>`: at most 200 characters, what cannot be seen made visible. */
 export function Theirs({ text, longest }: { text: unknown; longest?: number }): VNode {
