@@ -216,9 +216,12 @@ function serveCalls({ parts, sessionOf, checked, apiKey }: Gate & { apiKey: stri
     return session.sub === undefined ? caller : { ...caller, sub: session.sub };
   };
 
+  const callers = new WeakMap<FastifyRequest, Session>();
+  // before the body is read: of a stranger nothing is parsed
+  const onRequest = async (request: FastifyRequest): Promise<void> => void callers.set(request, await checked(request));
   // the same for operations that read: a call is never a link
-  app.post(`${PREFIX}/call/:operation`, async (request, reply) => {
-    const session = await checked(request);
+  app.post(`${PREFIX}/call/:operation`, { onRequest }, async (request, reply) => {
+    const session = callers.get(request)!;
     const op = operationOf(request);
     if (!mayCall(session.role, op)) throw new AppError('forbidden', `The role ${session.role} does not include this`);
     const { params = {}, query = {}, body = {}, key } = (request.body ?? {}) as Record<string, Json>;

@@ -58,7 +58,9 @@ interface Parts {
  */
 export async function startWallet(admin: Admin, options: WalletOptions): Promise<{ port: number; origin: string; close(): Promise<void> }> {
   const authority = admin.authority();
-  const app = jsonServer(admin, { maxBytes: MAX_BYTES });
+  const callers = new WeakMap<FastifyRequest, Session>();
+  // whose session it is: people's requests may all come from the address of one proxy
+  const app = jsonServer(admin, { maxBytes: MAX_BYTES, senderOf: (request) => callers.get(request)?.who ?? '' });
   options.door.keep(app.server);
   let port = options.port;
   const origin = (): string => options.origin ?? `http://localhost:${port}`;
@@ -103,7 +105,7 @@ export async function startWallet(admin: Admin, options: WalletOptions): Promise
   serveEntry(parts);
   serveAccount(parts);
   const { perform, close: closeWaits } = createPerform(admin, { insecure: false, audits: options.audits, nameOf: options.door.nameOf });
-  serveCalls(parts, perform);
+  serveCalls(parts, perform, callers);
   const admitted = new WeakMap<IncomingMessage, Session>();
   const face = {
     async admitSocket(request: IncomingMessage) {
@@ -240,9 +242,15 @@ function serveAccount({ app, authority, persons, sessionOf, checked, sessions }:
 }
 
 /** The operations of the wallet, for sessions. */
-function serveCalls({ app, authority, operations, checked }: Parts, perform: ReturnType<typeof createPerform>['perform']): void {
-  app.post('/call/:operation', async (request, reply) => {
-    const session = await checked(request);
+function serveCalls(
+  { app, authority, operations, checked }: Parts,
+  perform: ReturnType<typeof createPerform>['perform'],
+  callers: WeakMap<FastifyRequest, Session>,
+): void {
+  // before the body is read: of a stranger nothing is parsed
+  const onRequest = async (request: FastifyRequest): Promise<void> => void callers.set(request, await checked(request));
+  app.post('/call/:operation', { onRequest }, async (request, reply) => {
+    const session = callers.get(request)!;
     const op = operations.get((request.params as { operation: string }).operation);
     if (!op) throw new AppError('not-found', 'A wallet has no such operation');
     const { params = {}, query = {}, body = {}, key } = bodyOf(request) as Record<string, Json>;

@@ -63,6 +63,7 @@ test('[A60-1] a call without a session, the header, the origin or the type of it
   const operation = '/call/post_out_of_band_create_invitation';
   const wrong: Record<string, [number, RequestInit & { headers?: Record<string, string | undefined> }]> = {
     'no cookie': [401, { headers: { cookie: undefined } }],
+    'no cookie, and a body that nobody parses': [401, { headers: { cookie: undefined }, body: 'no JSON' }],
     'a cookie of nobody': [401, { headers: { cookie: signed.cookie.replace(/=.*/, `=${'A'.repeat(43)}`) } }],
     'two cookies': [401, { headers: { cookie: `${signed.cookie}; ${signed.cookie}` } }],
     'no header': [403, { headers: { 'x-csrf': undefined } }],

@@ -50,6 +50,13 @@ test('[A70-1] a call without a session, the header, the origin or the type of it
       assert.equal(answer.status, status, `${path}, ${name}: ${answer.text}`);
       assert.equal(answer.headers.get('access-control-allow-origin'), null);
     }
+  const unread = await fetch(`${origin}${call}`, {
+    method: 'POST',
+    headers: { origin, 'x-csrf': 'x', 'content-type': 'application/json' },
+    body: 'no JSON',
+  });
+  assert.equal(unread.status, 401, 'the body of a stranger is not parsed');
+  assert.equal((await one.send(call, { body: { x: 'x'.repeat(300_000) } })).status, 413);
   for (const path of ['/begin', '/sign-up', '/sign-in', '/words-in'])
     for (const headers of [{ origin: undefined }, { origin: agency.admin }, { 'x-csrf': undefined }, { 'content-type': 'text/plain' }]) {
       const answer = await one.send(path, { purpose: 'in' }, headers);
@@ -216,7 +223,7 @@ test('[A70-7] signing up needs the code where there is one, and is counted; huge
   assert.equal((await one.send('/sign-up', { ...body, code: 'let me in', mode: 'own' })).status, 422);
   assert.equal((await one.send('/sign-up', { ...body, code: 'let me in', more: 1 })).status, 422);
   assert.equal((await one.send('/sign-up', { ...body, code: 'x'.repeat(60_000) })).status, 413);
-  assert.equal((await one.send('/call/get_connections', { body: { x: 'x'.repeat(300_000) } }, { cookie: 'a=b' })).status, 413);
+  assert.equal((await one.send('/call/get_connections', { body: { x: 'x'.repeat(300_000) } }, { cookie: 'a=b' })).status, 401);
   const statuses: number[] = [];
   for (let n = 0; n < 40; n++) statuses.push((await one.send('/sign-up', { user, name: 'x', mode: 'kept' })).status);
   assert.equal(statuses.at(-1), 429);
