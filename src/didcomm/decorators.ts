@@ -126,7 +126,7 @@ function liftDecorator(lifted: LiftedMessage, name: string, value: unknown): voi
       return;
     case '~attach':
       lifted.attachments ??= {};
-      lifted.attachments[''] = readList(value);
+      lifted.attachments[''] = readBeside(value);
       return;
     default:
       lifted.other ??= {};
@@ -211,6 +211,18 @@ function readList(value: unknown): Attachment[] {
   const list: unknown[] = Array.isArray(value) ? value : [value];
   if (list.length > MAX_ATTACHMENTS) throw new MessageRefused('too many attachments');
   return list.map(readAttachment);
+}
+
+/** Attachments beside what a message is about, such as supplements: those that nobody can read are left out, and the message stays what it is. */
+function readBeside(value: unknown): Attachment[] {
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  return list.slice(0, MAX_ATTACHMENTS).flatMap((one) => {
+    try {
+      return [readAttachment(one)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 function strings(value: unknown, what: string): string[] {

@@ -359,6 +359,15 @@ suite('decorators', () => {
     assert.equal(threadId(lifted), 't');
   });
 
+  test('attachments beside what the message is about are left out where nobody can read them', () => {
+    const base = { '@type': 't', '@id': 'i' };
+    const good = { id: 'a', data: { json: 1 } };
+    for (const bad of [null, 7, {}, { data: {} }, { '@id': 7, data: { json: 1 } }, { data: { base64: 'e30', json: {} } }])
+      assert.deepEqual(lift({ ...base, '~attach': [bad, { '@id': 'a', data: { json: 1 } }] }).attachments, { '': [good] });
+    assert.deepEqual(lift({ ...base, '~attach': 'x' }).attachments, { '': [] });
+    assert.equal(lift({ ...base, '~attach': Array.from({ length: 101 }, () => good) }).attachments?.['']?.length, 100);
+  });
+
   test('a bare message has nothing but its body', () => {
     const lifted = lift({ '@type': 't', '@id': 'i', a: 1, '~thread': null });
     assert.deepEqual(lifted, { type: 't', id: 'i', body: { a: 1 } });
