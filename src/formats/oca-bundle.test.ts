@@ -7,6 +7,7 @@ import { newKeyPair } from '../didcomm/keys.ts';
 import { AppError } from '../errors.ts';
 import type { Incoming } from '../kernel/protocol.ts';
 import type { WorkContext } from '../kernel/work.ts';
+import type { Query } from '../ports/store.ts';
 import { lookOf, ocaFault, ocaOrder, ocaWork } from './oca-bundle.ts';
 import { pictureIn } from './oca-picture.ts';
 
@@ -118,7 +119,20 @@ test('a bundle that comes with an offer is taken where a key of the issuer has s
     verificationMethod: [{ id: '#k', type: 'Ed25519VerificationKey2018', publicKeyBase58: issuer.verkey }],
   };
   let away = false;
+  /** Looks that came, and definitions of credentials that are held. */
+  let looks: string[] = [];
+  const held = new Set<string>();
+  const store = {
+    load: async () => [[]],
+    async find(_tenant: string, category: string, { limit = 0, cursor, tags = {} }: Query) {
+      if (category === 'credential') return { rows: [], total: held.has(tags.cred_def_id!) ? 1 : 0 };
+      const from = Number(cursor ?? 0);
+      const rows = looks.slice(from, from + limit).map((cred_def_id) => ({ id: `look of ${cred_def_id}`, value: { cred_def_id } }));
+      return { rows, total: looks.length, next: from + limit < looks.length ? String(from + limit) : undefined };
+    },
+  };
   const ctx = {
+    store,
     ledger: () => ({
       async read() {
         if (away) throw new AppError('ledger-unavailable');
@@ -135,8 +149,16 @@ test('a bundle that comes with an offer is taken where a key of the issuer has s
     const order = ocaOrder(offer(attachment), 'cd', 'looked')!;
     return await ocaWork[order.op]!(ctx, order.input);
   };
-  assert.deepEqual(await taken(signed()), { found: { cred_def_id: 'cd', issuer_id: 'did:x:i', bundle: given } });
-  assert.deepEqual(await taken(signed(issuer, [given])), { found: { cred_def_id: 'cd', issuer_id: 'did:x:i', bundle: given } });
+  const found = { cred_def_id: 'cd', issuer_id: 'did:x:i', bundle: given };
+  assert.deepEqual(await taken(signed()), { found, gone: undefined });
+  assert.deepEqual(await taken(signed(issuer, [given])), { found, gone: undefined });
+  // a wallet keeps so many: the oldest goes of whose credentials it holds none
+  looks = Array.from({ length: 200 }, (_none, i) => `cd ${i}`);
+  for (let i = 0; i < 30; i++) held.add(`cd ${i}`);
+  assert.deepEqual(await taken(signed()), { found, gone: 'look of cd 30' });
+  for (const one of looks) held.add(one);
+  assert.deepEqual(await taken(signed()), {});
+  looks = [];
   const changed = signed();
   changed.data.base64 = signed(issuer, bundle([{ type: 'x' }])).data.base64!;
   for (const one of [

@@ -25,6 +25,9 @@ export const OCA_BUNDLE = 'oca_bundle';
 const MAX_BYTES = 128 << 10;
 const MAX_OVERLAYS = 200;
 const MAX_LANGUAGES = 40;
+/** Looks that a wallet keeps of those that came: any peer may send one for each definition of a ledger. */
+const MAX_KEPT = 200;
+const PAGE = 20;
 const SUPPLEMENT = 'oca-bundle';
 
 /** The id of a credential definition's bundle: it has one. */
@@ -151,9 +154,28 @@ export interface VerifiedBundle {
   readonly bundle: JsonObject;
 }
 
+/** The look that makes room for one of another definition: where a wallet has as many as it keeps, the oldest of whose credentials it holds none. */
+async function makesRoom({ store, tenant }: WorkContext, credDefId: string): Promise<{ room: boolean; gone?: string }> {
+  const [[known] = []] = await store.load(tenant, [{ category: OCA_BUNDLE, id: ocaBundleId(credDefId) }]);
+  if (known) return { room: true };
+  for (let cursor: string | undefined; ; ) {
+    const { rows, total, next } = await store.find(tenant, OCA_BUNDLE, { role: 'holder', limit: PAGE, cursor });
+    if (total < MAX_KEPT) return { room: true };
+    for (const { id, value } of rows) {
+      const held = await store.find(tenant, 'credential', { tags: { cred_def_id: String(value.cred_def_id) }, limit: 1 });
+      if (held.total === 0) return { room: true, gone: id };
+    }
+    if (next === undefined) return { room: false };
+    cursor = next;
+  }
+}
+
 /** The slow work of looks: whether an issuer has signed one. A bundle that is wrong is none, and no error. */
 export const ocaWork: WorkOps = {
-  'oca-bundle/verify': async (ctx, input: { cred_def_id: string; attachment: JsonObject }): Promise<{ found?: VerifiedBundle }> => {
+  'oca-bundle/verify': async (
+    ctx,
+    input: { cred_def_id: string; attachment: JsonObject },
+  ): Promise<{ found?: VerifiedBundle; gone?: string }> => {
     try {
       const { payload, signers } = verifySigned(readAttachment(input.attachment));
       const bundle = bundleIn(parseJson(payload, { maxBytes: MAX_BYTES }));
@@ -162,7 +184,9 @@ export const ocaWork: WorkOps = {
       const { document } = await ctx.resolver.resolve(definition.issuerId);
       const own = verkeysFor(document, 'assertionMethod');
       if (!signers.some((one) => own.includes(one))) return {};
-      return { found: { cred_def_id: input.cred_def_id, issuer_id: definition.issuerId, bundle: bundle as JsonObject } };
+      const { room, gone } = await makesRoom(ctx, input.cred_def_id);
+      if (!room) return {};
+      return { found: { cred_def_id: input.cred_def_id, issuer_id: definition.issuerId, bundle: bundle as JsonObject }, gone };
     } catch (error) {
       // a ledger that is away comes back
       if (asAppError(error).row.retry) throw error;

@@ -1,6 +1,7 @@
 import { exchangeOf, formattedBy } from '../../test/support/exchanges.ts';
 import { act, CONNECTION, REMOVED, some, table } from '../../test/support/steps.ts';
 import { base64Attachment } from '../didcomm/attachments.ts';
+import { ocaBundleId } from '../formats/oca-bundle.ts';
 import { credentialRevocationId } from '../records/credential-revocation.ts';
 
 const ISSUE = 'https://didcomm.org/issue-credential';
@@ -26,6 +27,7 @@ const messages = {
   cred_issue: formatted('credentials', CREDENTIAL),
   cred_preview: preview('2.0'),
 };
+const LOOK = { cred_def_id: 'cd1', issuer_id: 'did:algo:issuer', bundle: { overlays: [] } };
 const exchange = exchangeOf({ ...base, ...messages });
 const filter = { anoncreds: { cred_def_id: 'cd1' } };
 const offer = { filter, credential_preview: { attributes } };
@@ -514,6 +516,36 @@ table('issue-credential-2.0', [
         },
       },
     },
+  },
+  {
+    title: 'of a look keeps it, whatever has become of the exchange, in the place of an old one',
+    result: 'looked',
+    output: { found: LOOK, gone: 'old' },
+    record: exchange('holder', 'done'),
+    loads: { known: { category: 'oca_bundle', id: ocaBundleId('cd1') }, gone: { category: 'oca_bundle', id: 'old' } },
+    loaded: { gone: { id: 'old', role: 'holder', state: 'active', value: { ...LOOK, cred_def_id: 'cd0' } } },
+    effects: {
+      others: [
+        { def: 'oca_bundle', id: ocaBundleId('cd1'), role: 'holder', states: ['active'], patch: LOOK },
+        { def: 'oca_bundle', base: 'old', remove: true },
+      ],
+    },
+  },
+  {
+    title: 'of a look leaves the one that its owner gave',
+    result: 'looked',
+    output: { found: LOOK },
+    record: exchange('holder', 'offer-received'),
+    loaded: { known: { id: ocaBundleId('cd1'), role: 'issuer', state: 'active', value: { ...LOOK, bundle: {} } } },
+    effects: {},
+  },
+  {
+    title: 'of a look that is none is nothing',
+    result: 'looked',
+    output: {},
+    record: exchange('holder', 'offer-received'),
+    loads: {},
+    effects: {},
   },
   {
     title: 'sends the request, and keeps what blinds it as a key',

@@ -183,7 +183,7 @@ function resultsOf(version: IssuingVersion): Protocol<IssuingValue>['results'] {
         };
       },
     },
-    [LOOKED]: looked,
+    ...(version.looks && { [LOOKED]: looked }),
     issued: {
       from: [state('request-received')],
       step(ctx, { made, next }: ActOutput<FormatResult & { readonly revocable?: RevocationIndex }>) {

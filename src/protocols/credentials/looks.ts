@@ -13,14 +13,24 @@ export const LOOKED = 'looked';
 export const looked: ResultStep<IssuingValue> = {
   from: '*',
   load: (output): Record<string, Lookup> => {
-    const { found } = output as { found?: JsonObject };
-    return found ? { known: { category: ocaBundle.category, id: ocaBundleId(String(found.cred_def_id)) } } : {};
+    const { found, gone } = output as { found?: JsonObject; gone?: string };
+    return {
+      ...(found && { known: { category: ocaBundle.category, id: ocaBundleId(String(found.cred_def_id)) } }),
+      ...(gone !== undefined && { gone: { category: ocaBundle.category, id: gone } }),
+    };
   },
   step(ctx, { found }: { found?: VerifiedBundle }) {
     const known = ocaBundle.of(ctx.loaded.known);
     // the look of an own definition is its owner's alone
     if (!found || known?.role === 'issuer' || isDeepStrictEqual(known?.value.bundle, found.bundle)) return {};
     const change = { id: ocaBundleId(found.cred_def_id), base: known, role: 'holder', states: ['active'], patch: { ...found } };
-    return { others: [changed<OcaBundleValue>({ def: ocaBundle, ...change })] };
+    const gone = ocaBundle.of(ctx.loaded.gone);
+    return {
+      others: [
+        changed<OcaBundleValue>({ def: ocaBundle, ...change }),
+        // it makes room for this one
+        ...(gone ? [changed<OcaBundleValue>({ def: ocaBundle, base: gone, remove: true })] : []),
+      ],
+    };
   },
 };
