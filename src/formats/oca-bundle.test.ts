@@ -7,6 +7,7 @@ import { newKeyPair } from '../didcomm/keys.ts';
 import { AppError } from '../errors.ts';
 import type { Incoming } from '../kernel/protocol.ts';
 import type { WorkContext } from '../kernel/work.ts';
+import type { JsonObject } from '../ports/json.ts';
 import type { Query } from '../ports/store.ts';
 import { lookOf, ocaFault, ocaOrder, ocaWork } from './oca-bundle.ts';
 import { pictureIn } from './oca-picture.ts';
@@ -68,6 +69,8 @@ test('a look holds no address, no document and nothing of another size or kind',
     assert.ok((names.en?.name ?? '').length <= 100 && (labels.en?.name ?? '').length <= 100);
     assert.deepEqual(Object.keys(labels.en!), text.trim() === '' ? [] : ['name']);
   }
+  // a cut between characters, not through one
+  assert.equal(look({ type: 'spec/overlays/meta/1.0', language: 'en', name: `a${'🙂'.repeat(60)}` }).names.en?.name, `a${'🙂'.repeat(49)}`);
   for (const odd of [null, 7, {}, [], { length: 3 }])
     assert.equal(look({ type: 'aries/overlays/branding/1.0', logo: odd }).logo, undefined);
 });
@@ -78,6 +81,8 @@ test('a picture is what its bytes are: PNG or JPEG, bounded, without movement', 
   const frame = [0xff, 0xc0, 0, 11, 8, 0, 240, 0, 200, 1, 1, 0x11, 0];
   const good = jpeg(0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, ...frame);
   assert.equal(pictureIn(good), good);
+  const progressive = jpeg(0xff, 0xd8, ...frame, ...Array.from({ length: 10 }, () => [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 0]).flat());
+  assert.equal(pictureIn(progressive), progressive);
   // it names itself otherwise
   assert.equal(pictureIn(good.replace('jpeg', 'png')), good);
   const bad = {
@@ -85,6 +90,7 @@ test('a picture is what its bytes are: PNG or JPEG, bounded, without movement', 
     'without height': png(10, 0),
     moving: png(10, 10, Buffer.from('\0\0\0\x08acTL')),
     long: png(10, 10, Buffer.alloc(70 << 10)),
+    'of many scans': jpeg(0xff, 0xd8, ...frame, ...Array.from({ length: 33 }, () => [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 0]).flat()),
     'cut off': jpeg(0xff, 0xd8, 0xff, 0xc0, 0, 11),
     'without a frame': jpeg(0xff, 0xd8, 0xff, 0xd9, ...frame),
     'of no segments': jpeg(0xff, 0xd8, ...Array.from({ length: 200 }, () => 0)),
@@ -119,6 +125,7 @@ test('a bundle that comes with an offer is taken where a key of the issuer has s
     verificationMethod: [{ id: '#k', type: 'Ed25519VerificationKey2018', publicKeyBase58: issuer.verkey }],
   };
   let away = false;
+  let metadata: JsonObject = {};
   /** Looks that came, and definitions of credentials that are held. */
   let looks: string[] = [];
   const held = new Set<string>();
@@ -139,7 +146,7 @@ test('a bundle that comes with an offer is taken where a key of the issuer has s
         return { issuerId: 'did:x:i', ...definition };
       },
     }),
-    resolver: { resolve: async () => ({ document, metadata: {} }) },
+    resolver: { resolve: async () => ({ document, metadata }) },
   } as unknown as WorkContext;
   const given = bundle([]);
   const signed = (by = issuer, value: unknown = given): Attachment => signedAttachment(Buffer.from(JSON.stringify(value)), by, 'look');
@@ -159,6 +166,9 @@ test('a bundle that comes with an offer is taken where a key of the issuer has s
   for (const one of looks) held.add(one);
   assert.deepEqual(await taken(signed()), {});
   looks = [];
+  metadata = { deactivated: true };
+  assert.deepEqual(await taken(signed()), {});
+  metadata = {};
   const changed = signed();
   changed.data.base64 = signed(issuer, bundle([{ type: 'x' }])).data.base64!;
   for (const one of [

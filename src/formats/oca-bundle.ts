@@ -61,7 +61,8 @@ const LANGUAGE = /^[a-z]{2,3}(?:-[a-z0-9]{2,8}){0,3}$/i;
 const COLOUR = /^#(?:[0-9a-f]{3}|[0-9a-f]{6})$/i;
 
 const textIn = (value: unknown, longest: number): string | undefined =>
-  typeof value === 'string' && value.trim() !== '' ? value.slice(0, longest) : undefined;
+  // a cut through a pair of surrogates would leave half a character
+  typeof value === 'string' && value.trim() !== '' ? value.slice(0, longest).replace(/[\ud800-\udbff]$/, '') : undefined;
 
 /** A colour with two digits for each of its parts. */
 function colourIn(value: unknown): string | undefined {
@@ -181,7 +182,8 @@ export const ocaWork: WorkOps = {
       const bundle = bundleIn(parseJson(payload, { maxBytes: MAX_BYTES }));
       const definition = await readDefinition(ctx, input.cred_def_id);
       if (ocaFault(bundle, checkedAs<JsonObject>(definition)) !== undefined) return {};
-      const { document } = await ctx.resolver.resolve(definition.issuerId);
+      const { document, metadata } = await ctx.resolver.resolve(definition.issuerId);
+      if (metadata.deactivated) return {};
       const own = verkeysFor(document, 'assertionMethod');
       if (!signers.some((one) => own.includes(one))) return {};
       const { room, gone } = await makesRoom(ctx, input.cred_def_id);

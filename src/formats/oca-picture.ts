@@ -3,6 +3,8 @@
 /** A logo is 240 pixels wide (RFC 0756); eight of such fit into these. */
 const MAX_BYTES = 64 << 10;
 const MAX_PIXELS = 1024;
+/** Scans of a JPEG, each of which is decoded over all pixels: progressive ones have about ten. */
+const MAX_SCANS = 32;
 const DATA = /^data:image\/(?:png|jpe?g);base64,([A-Za-z0-9+/]{4,}={0,2})$/;
 /** Text of the most bytes in base64, with what stands before it. */
 const MAX_TEXT = Math.ceil(MAX_BYTES / 3) * 4 + 40;
@@ -33,7 +35,7 @@ function pngSize(bytes: Buffer): readonly [number, number] | undefined {
 
 /** Width and height of a JPEG: those of its first frame. */
 function jpegSize(bytes: Buffer): readonly [number, number] | undefined {
-  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
+  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8 || scansOf(bytes) > MAX_SCANS) return undefined;
   for (let at = 2; at + 9 <= bytes.length; at += 2 + bytes.readUInt16BE(at + 2)) {
     if (bytes[at] !== 0xff) return undefined;
     const marker = bytes[at + 1]!;
@@ -45,3 +47,11 @@ function jpegSize(bytes: Buffer): readonly [number, number] | undefined {
   }
   return undefined;
 }
+
+/** How many scans begin in a JPEG, at most: in what is compressed no marker stands, and elsewhere seldom one by chance. */
+function scansOf(bytes: Buffer): number {
+  let scans = 0;
+  for (let at = bytes.indexOf(SCAN); at >= 0; at = bytes.indexOf(SCAN, at + 2)) scans++;
+  return scans;
+}
+const SCAN = Buffer.from('ffda', 'hex');
