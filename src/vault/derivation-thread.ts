@@ -10,15 +10,21 @@ export interface Order {
 }
 
 /** The answer: a key, or why there is none. */
-export type Answer = { readonly key: Uint8Array } | { readonly error: string };
+export type Answer = { readonly key: Uint8Array<ArrayBuffer> } | { readonly error: string };
 
-const answered = ({ name, parameters }: Order): Answer => {
+function answer({ name, parameters }: Order): void {
+  const say = (said: Answer, moved: ArrayBuffer[] = []): void => parentPort?.postMessage(said, moved);
   try {
-    return { key: argon2Sync(name, parameters) };
+    const derived = argon2Sync(name, parameters);
+    const key = Uint8Array.from(derived);
+    derived.fill(0);
+    say({ key }, [key.buffer]);
   } catch (error) {
-    return { error: error instanceof Error ? error.message : 'unknown error' };
+    say({ error: error instanceof Error ? error.message : 'unknown error' });
+  } finally {
+    (parameters.message as Uint8Array).fill(0);
   }
-};
+}
 
 standBack();
-parentPort?.on('message', (order: Order) => parentPort?.postMessage(answered(order)));
+parentPort?.on('message', answer);

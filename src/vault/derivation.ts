@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Answer, Order } from './derivation-thread.ts';
 
+const own = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => Uint8Array.from(bytes);
+
 /** A thread that has had nothing to do for so long ends. */
 const IDLE_MS = 10_000;
 
@@ -46,22 +48,31 @@ function free(thread: Thread): void {
 
 /**
  * A key from a passphrase, derived in a thread that stands back behind those that answer calls: the pool of threads that Node.js has for this is as important as
- * the event loop, and each derivation takes a core for a tenth of a second. How many there are at once is up to the caller. @throws Error
+ * the event loop, and each derivation takes a core for a tenth of a second. How many there are at once is up to the caller. The passphrase is
+ * moved: its bytes are zeros afterwards. @throws Error
  */
-export async function deriveApart(order: Order): Promise<Buffer> {
+export async function deriveApart({
+  name,
+  parameters,
+}: Order & { readonly parameters: { message: Uint8Array; nonce: Uint8Array } }): Promise<Buffer> {
+  // of memory of their own: a message has all that a buffer's memory holds, and small buffers share theirs with other secrets
+  const message = own(parameters.message);
+  parameters.message.fill(0);
+  const order: Order = { name, parameters: { ...parameters, message, nonce: own(parameters.nonce) } };
   const thread = taken();
   const { worker } = thread;
   const heard = new AbortController();
   const one = { signal: heard.signal };
   try {
-    worker.postMessage(order);
+    worker.postMessage(order, [message.buffer]);
     const ended = once(worker, 'exit', one).then(() => {
       throw new Error('the thread that derives keys has ended');
     });
     const [answer] = (await Promise.race([once(worker, 'message', one), ended])) as [Answer];
     if ('error' in answer) throw new Error(answer.error);
     free(thread);
-    return Buffer.from(answer.key);
+    const { buffer, byteOffset, length } = answer.key;
+    return Buffer.from(buffer, byteOffset, length);
   } finally {
     heard.abort();
     if (!idle.includes(thread)) void worker.terminate();
