@@ -142,28 +142,30 @@ export function attachedMessage(value: unknown): Record<string, unknown> {
 /**
  * A signed attachment (RFC 0017, "Signing Attachments"): flattened JWS with EdDSA, detached over the base64url payload. The protected header carries the key as
  * `jwk` with a did:key `kid`, which is what ACA-Py and Credo verify for `did_doc~attach` and `did_rotate~attach`.
+ * @param claims what else is signed, in the protected header
  */
 export function signedAttachment(
   payload: Uint8Array,
   signer: KeyPair,
   id: string = randomUUID(),
   mimeType = 'application/json',
+  claims: Readonly<Record<string, unknown>> = {},
 ): Attachment {
   const base64 = toBase64url(payload);
   const kid = verkeyToDidKey(signer.verkey);
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: toBase64url(verkeyBytes(signer.verkey)), kid };
-  const head = Buffer.from(JSON.stringify({ alg: 'EdDSA', kid, jwk })).toString('base64url');
+  const head = Buffer.from(JSON.stringify({ ...claims, alg: 'EdDSA', kid, jwk })).toString('base64url');
   const signature = Buffer.allocUnsafe(64);
   sodium.crypto_sign_detached(signature, Buffer.from(`${head}.${base64}`, 'latin1'), signer.secretKey);
   return { id, mimeType, data: { base64, jws: { header: { kid }, protected: head, signature: toBase64url(signature) } } };
 }
 
 /**
- * Verifies every signature of a signed attachment and answers its payload and who signed. A valid signature by a key that nobody expects proves nothing: use
+ * Verifies every signature of a signed attachment and answers its payload, who signed, and the protected header of each signature. A valid signature by a key that nobody expects proves nothing: use
  * `verifySignedBy` where the signer is known.
  * @throws MessageRefused
  */
-export function verifySigned({ data }: Attachment): { payload: Buffer; signers: string[] } {
+export function verifySigned({ data }: Attachment): { payload: Buffer; signers: string[]; heads: Record<string, unknown>[] } {
   if (data.base64 === undefined || data.jws === undefined) throw new MessageRefused('attachment is not signed');
   const payload = fromBase64(data.base64);
   if (!payload) throw new MessageRefused('attachment base64');
@@ -171,7 +173,8 @@ export function verifySigned({ data }: Attachment): { payload: Buffer; signers: 
   const signed = toBase64url(payload);
   const signatures = 'signatures' in data.jws ? data.jws.signatures : [data.jws];
   if (signatures.length * signed.length > MAX_VERIFIED) throw new MessageRefused('attachment with too much to verify');
-  return { payload, signers: signatures.map((one) => verifyOne(one, signed)) };
+  const verified = signatures.map((one) => verifyOne(one, signed));
+  return { payload, signers: verified.map(({ verkey }) => verkey), heads: verified.map(({ header }) => header) };
 }
 
 /** As `verifySigned`, and `verkey` must be among the signers. @throws MessageRefused */
@@ -181,7 +184,7 @@ export function verifySignedBy(attachment: Attachment, verkey: string): Buffer {
   return payload;
 }
 
-function verifyOne(one: JwsSignature, payload: string): string {
+function verifyOne(one: JwsSignature, payload: string): { verkey: string; header: Record<string, unknown> } {
   const head = fromBase64url(one.protected);
   const signature = fromBase64url(one.signature);
   if (!head || !signature || signature.length !== 64) throw new MessageRefused('jws encoding');
@@ -197,7 +200,7 @@ function verifyOne(one: JwsSignature, payload: string): string {
   if (!sodium.crypto_sign_verify_detached(signature, Buffer.from(`${one.protected}.${payload}`, 'latin1'), verkeyBytes(verkey))) {
     throw new MessageRefused('jws signature');
   }
-  return verkey;
+  return { verkey, header };
 }
 
 /** The one key that the header names, by `jwk` or by a did:key; all that name one must agree. */

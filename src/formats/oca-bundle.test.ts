@@ -149,16 +149,19 @@ test('a bundle that comes with an offer is taken where a key of the issuer has s
     resolver: { resolve: async () => ({ document, metadata }) },
   } as unknown as WorkContext;
   const given = bundle([]);
-  const signed = (by = issuer, value: unknown = given): Attachment => signedAttachment(Buffer.from(JSON.stringify(value)), by, 'look');
+  const signed = (by = issuer, value: unknown = given, claims?: object): Attachment =>
+    signedAttachment(Buffer.from(JSON.stringify(value)), by, 'look', undefined, claims as never);
   const offer = (attachment: Attachment, supplements: unknown = [{ type: 'oca-bundle', ref: 'look' }]): Incoming =>
     ({ body: { supplements }, attachments: { '': [attachment] } }) as unknown as Incoming;
   const taken = async (attachment: Attachment): Promise<unknown> => {
     const order = ocaOrder(offer(attachment), 'cd', 'looked')!;
     return await ocaWork[order.op]!(ctx, order.input);
   };
-  const found = { cred_def_id: 'cd', issuer_id: 'did:x:i', bundle: given };
+  const found = { cred_def_id: 'cd', issuer_id: 'did:x:i', bundle: given, signed_at: undefined };
   assert.deepEqual(await taken(signed()), { found, gone: undefined });
   assert.deepEqual(await taken(signed(issuer, [given])), { found, gone: undefined });
+  const dated = signed(issuer, given, { cred_def_id: 'cd', iat: 7 });
+  assert.deepEqual(await taken(dated), { found: { ...found, signed_at: 7 }, gone: undefined });
   // a wallet keeps so many: the oldest goes of whose credentials it holds none
   looks = Array.from({ length: 200 }, (_none, i) => `cd ${i}`);
   for (let i = 0; i < 30; i++) held.add(`cd ${i}`);
@@ -176,6 +179,7 @@ test('a bundle that comes with an offer is taken where a key of the issuer has s
     changed,
     signed(issuer, bundle([], { salary: 'Numeric' })),
     signed(issuer, 'text'),
+    signed(issuer, given, { cred_def_id: 'another one' }),
     { ...signed(), data: { base64: 'e30' } },
   ])
     assert.deepEqual(await taken(one), {});

@@ -131,7 +131,9 @@ export async function ocaSupplement(ctx: WorkContext, credDefId: string): Promis
   const key = verkey === undefined ? undefined : await ctx.store.key(ctx.tenant, verkey);
   // without the DID nobody would take it for the issuer's
   if (verkey === undefined || !key) return undefined;
-  return signedAttachment(Buffer.from(JSON.stringify(bundle)), { verkey, secretKey: key.secret }, SUPPLEMENT);
+  // of this definition alone, and in the place of older ones: whoever has an offer could send its bundle with another
+  const claims = { cred_def_id: credDefId, iat: row.updated / 1000 };
+  return signedAttachment(Buffer.from(JSON.stringify(bundle)), { verkey, secretKey: key.secret }, SUPPLEMENT, undefined, claims);
 }
 
 /** The members of a message that name supplements. */
@@ -153,6 +155,8 @@ export interface VerifiedBundle {
   readonly cred_def_id: string;
   readonly issuer_id: string;
   readonly bundle: JsonObject;
+  /** When its issuer gave it, in seconds, as they have signed. */
+  readonly signed_at?: number;
 }
 
 /** The look that makes room for one of another definition: where a wallet has as many as it keeps, the oldest of whose credentials it holds none. */
@@ -178,17 +182,20 @@ export const ocaWork: WorkOps = {
     input: { cred_def_id: string; attachment: JsonObject },
   ): Promise<{ found?: VerifiedBundle; gone?: string }> => {
     try {
-      const { payload, signers } = verifySigned(readAttachment(input.attachment));
+      const { payload, signers, heads } = verifySigned(readAttachment(input.attachment));
       const bundle = bundleIn(parseJson(payload, { maxBytes: MAX_BYTES }));
       const definition = await readDefinition(ctx, input.cred_def_id);
       if (ocaFault(bundle, checkedAs<JsonObject>(definition)) !== undefined) return {};
       const { document, metadata } = await ctx.resolver.resolve(definition.issuerId);
       if (metadata.deactivated) return {};
       const own = verkeysFor(document, 'assertionMethod');
-      if (!signers.some((one) => own.includes(one))) return {};
+      const head = heads[signers.findIndex((one) => own.includes(one))];
+      if (!head || (head.cred_def_id ?? input.cred_def_id) !== input.cred_def_id) return {};
       const { room, gone } = await makesRoom(ctx, input.cred_def_id);
       if (!room) return {};
-      return { found: { cred_def_id: input.cred_def_id, issuer_id: definition.issuerId, bundle: bundle as JsonObject }, gone };
+      const signed_at = Number.isFinite(head.iat) ? (head.iat as number) : undefined;
+      const found = { cred_def_id: input.cred_def_id, issuer_id: definition.issuerId, bundle: bundle as JsonObject, signed_at };
+      return { found, gone };
     } catch (error) {
       // a ledger that is away comes back
       if (asAppError(error).row.retry) throw error;

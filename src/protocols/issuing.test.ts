@@ -540,6 +540,29 @@ table('issue-credential-2.0', [
     effects: {},
   },
   {
+    title: 'of a look leaves a newer one',
+    result: 'looked',
+    output: { found: LOOK },
+    record: exchange('holder', 'offer-received'),
+    loaded: { known: { id: ocaBundleId('cd1'), role: 'holder', state: 'active', value: { ...LOOK, bundle: {}, signed_at: 8 } } },
+    effects: {},
+  },
+  {
+    title: 'of a look takes the place of an older one',
+    result: 'looked',
+    output: { found: { ...LOOK, signed_at: 9 } },
+    record: exchange('holder', 'offer-received'),
+    loaded: { known: { id: ocaBundleId('cd1'), role: 'holder', state: 'active', value: { ...LOOK, bundle: {}, signed_at: 8 } } },
+    effects: {
+      others: [
+        {
+          ...{ def: 'oca_bundle', id: ocaBundleId('cd1'), base: ocaBundleId('cd1'), role: 'holder', states: ['active'] },
+          patch: { ...LOOK, signed_at: 9 },
+        },
+      ],
+    },
+  },
+  {
     title: 'of a look that is none is nothing',
     result: 'looked',
     output: {},

@@ -10,6 +10,8 @@ export interface OcaBundleValue {
   issuer_id: string;
   /** As it was given, or came. */
   bundle: JsonObject;
+  /** When its issuer gave it, in seconds, as they have signed; of what came alone, and not of all. */
+  signed_at?: number;
 }
 
 const named = ({ id, role, updated, value: { cred_def_id, issuer_id } }: LoadedRecord<OcaBundleValue>): JsonObject => ({

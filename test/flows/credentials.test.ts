@@ -136,6 +136,9 @@ test('the look of a credential goes with its offer, signed by its issuer, and th
   const offered = await faber.post('/issue-credential-2.0/send-offer', offerBody('anoncreds', 'Ada'));
   const got = await bob.event(ISSUE, inState('offer-received', offered.thread_id), 'the offer');
   assert.deepEqual(got.cred_offer.supplements, [{ type: 'oca-bundle', ref: 'oca-bundle' }]);
+  const { jws } = got.cred_offer['~attach'][0].data;
+  const head = JSON.parse(Buffer.from(jws.protected, 'base64url').toString());
+  assert.deepEqual([head.cred_def_id, Math.floor(head.iat)], [cred_def_id, Math.floor(Date.parse(given.updated_at) / 1000)]);
   const kept = await bob.event('oca_bundle', (one) => one.cred_def_id === cred_def_id, 'the look');
   assert.deepEqual([kept.role, kept.issuer_id], ['holder', anchored.did]);
   assert.deepEqual((await bob.get(`/oca-bundles/${kept.oca_bundle_id}`)).look, given.look);

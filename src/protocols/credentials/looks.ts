@@ -23,6 +23,8 @@ export const looked: ResultStep<IssuingValue> = {
     const known = ocaBundle.of(ctx.loaded.known);
     // the look of an own definition is its owner's alone
     if (!found || known?.role === 'issuer' || isDeepStrictEqual(known?.value.bundle, found.bundle)) return {};
+    // one that somebody has kept since and sends again
+    if ((known?.value.signed_at ?? 0) > (found.signed_at ?? 0)) return {};
     const change = { id: ocaBundleId(found.cred_def_id), base: known, role: 'holder', states: ['active'], patch: { ...found } };
     const gone = ocaBundle.of(ctx.loaded.gone);
     return {
