@@ -15,7 +15,7 @@ test('a server at localhost has one address, and one server that knows all bound
   }
 });
 
-test('of a body to an address that is nobody\'s nothing is parsed', async () => {
+test("of a body to an address that is nobody's nothing is parsed", async () => {
   const turns: string[] = [];
   const large: LargeBodies = {
     async read(sender, _bytes, read) {

@@ -59,7 +59,7 @@ interface Parts {
 export async function startWallet(admin: Admin, options: WalletOptions): Promise<{ port: number; origin: string; close(): Promise<void> }> {
   const authority = admin.authority();
   const callers = new WeakMap<FastifyRequest, Session>();
-  // whose session it is: people's requests may all come from the address of one proxy
+  // by session: people's requests may all come from the address of one proxy
   const app = jsonServer(admin, { maxBytes: MAX_BYTES, senderOf: (request) => callers.get(request)?.who ?? '' });
   options.door.keep(app.server);
   let port = options.port;
