@@ -28,7 +28,7 @@ export const ocaBundle = defineRecord<OcaBundleValue>({
   label: 'OCA bundle',
   topic: 'oca_bundle',
   states: ['active', 'deleted'],
-  // what cards show of it: a list of whole bundles would be long
+  // the part that cards show: a list of whole bundles would be long
   view: (record) => ({ ...named(record), look: jsonOf(lookOf(record.value.bundle)) }),
   terse: named,
   tags: ({ cred_def_id }) => ({ cred_def_id }),

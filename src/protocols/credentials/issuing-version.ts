@@ -37,7 +37,7 @@ export interface Terms {
 export interface Made {
   readonly format: string;
   readonly value: JsonObject;
-  /** What goes with an offer beside it. */
+  /** Goes with an offer, beside it. */
   readonly supplement?: Attachment;
 }
 
