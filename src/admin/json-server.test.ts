@@ -60,3 +60,40 @@ test('a large body waits for its turn by sender, and is told where too many do; 
     await app.close();
   }
 });
+
+test('a large body whose sender has gone while it waited is not parsed, and its call is not made', async () => {
+  const [waits, turn, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<string>()];
+  const large: LargeBodies = {
+    async read(_sender, _bytes, read) {
+      waits.resolve();
+      await turn.promise;
+      try {
+        const value = read();
+        asked.resolve('parsed');
+        return value;
+      } catch (error) {
+        asked.resolve((error as AppError).code);
+        throw error;
+      }
+    },
+  };
+  const app = jsonServer({ kernel: {} as never }, { maxBytes: 1 << 20, large });
+  let calls = 0;
+  app.post('/', async () => ++calls);
+  const gone = new Promise<void>((resolve) => app.server.on('connection', (socket) => socket.on('close', () => resolve())));
+  try {
+    const port = await listen(app, 'localhost', 0);
+    const leaving = new AbortController();
+    const body = JSON.stringify({ long: 'x'.repeat(100_000) });
+    const call = fetch(`http://localhost:${port}/`, { method: 'POST', body, signal: leaving.signal });
+    await waits.promise;
+    leaving.abort();
+    await assert.rejects(call);
+    await gone;
+    turn.resolve();
+    assert.equal(await asked.promise, 'busy');
+    assert.equal(calls, 0);
+  } finally {
+    await app.close();
+  }
+});

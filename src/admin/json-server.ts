@@ -55,7 +55,13 @@ export function jsonServer(admin: Pick<Admin, 'kernel'>, options: JsonServerOpti
     }
   };
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
-    body.length < LARGE_BYTES ? parsed(body) : await large.read(senderOf(request), body.length, () => parsed(body)),
+    body.length < LARGE_BYTES
+      ? parsed(body)
+      : await large.read(senderOf(request), body.length, () => {
+          // nobody waits any more for what has not begun
+          if (request.raw.socket.destroyed) throw new AppError('busy');
+          return parsed(body);
+        }),
   );
   app.setErrorHandler((error: unknown, request, reply) => sendError(admin, error, request, reply));
   const notFound = (_request: FastifyRequest, reply: FastifyReply): FastifyReply =>
