@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
 /** Of threads whose work others should not wait for. */
-const PRIORITY = 5;
+const PRIORITY = 10;
 
 /** Lets this thread, and those that are started from it, wait for others: on Linux alone, where a thread has a priority of its own. */
 export function standBack(): void {
