@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts';
 import type { JsonObject } from '../ports/json.ts';
 import type { Commit, EventWrite, JobWrite, KeyOwner, QueuedMessageWrite, RecordWrite } from '../ports/store.ts';
+import { isStoredValue } from '../ports/stored-value.ts';
 import { type AuditedCall, auditRow } from './audit.ts';
 import type { Kernel, Profile } from './context.ts';
 import type { Change, Effects } from './effects.ts';
@@ -375,9 +376,13 @@ export const keptMail = (mailbox: string, body: string, now: number, life: numbe
 
 const DELIVERED = { undelivered: undefined, error_msg: undefined };
 
-/** Whether a change leaves the record's value as it was: a command that orders work counts up the record's version, and no more. Objects are not compared. */
+/**
+ * Whether a change leaves the stored value as it was: a command that orders work counts up the record's version, and no more. The base of a change may be a copy with
+ * more in it, as the connection whose peer has shown a key. Objects are not compared.
+ */
 const isSameValue = ({ base, patch = {} }: Change, { value }: LoadedRecord): boolean =>
   base !== undefined &&
+  isStoredValue(base.value) &&
   Object.values(patch).every((one) => typeof one !== 'object') &&
   Object.keys(value).every((name) => value[name] === base.value[name]);
 

@@ -12,6 +12,7 @@ import {
   type StoredEvent,
   type StoredRecord,
 } from '../../ports/store.ts';
+import { storedValue } from '../../ports/stored-value.ts';
 import { lockDataKey, unlockDataKey, VaultBusy } from '../../vault/master.ts';
 import {
   decodeEvent,
@@ -59,7 +60,9 @@ export function rowReader(damaged: (what: string) => void) {
   function record(keys: TenantKeys, row: RecordColumns): StoredRecord {
     const { category, id, version } = row;
     try {
-      return decoded(`record ${category}/${id}`, () => decodeRecord(keys, row));
+      const found = decoded(`record ${category}/${id}`, () => decodeRecord(keys, row));
+      storedValue(found.value);
+      return found;
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       throw new DamagedRecord({ category, id, version }, error.message, { cause: error.cause });
