@@ -330,12 +330,17 @@ export function Dialog({ title, onClose, children }: DialogProps): VNode {
   const id = useId();
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    box.current?.showModal();
-    return () => before?.focus();
+    const dialog = box.current;
+    dialog?.showModal();
+    return () => {
+      // while it is open nothing behind it takes the focus
+      dialog?.close();
+      before?.focus();
+    };
   }, []);
   return h(
     'dialog',
-    { ref: box, 'aria-labelledby': id, onClose, onCancel: onClose },
+    { ref: box, 'aria-labelledby': id, onClose },
     h('h2', { id }, title),
     children,
     h('div', { class: 'actions' }, h(Button, { onClick: () => box.current?.close() }, t('action.cancel'))),
