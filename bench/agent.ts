@@ -29,7 +29,7 @@ export interface BenchAgentOptions {
 }
 
 /** A key as it is, like the one that an agent on SQLite makes for itself: a passphrase takes half a second of each start. */
-const WALLET_KEY = toBase58(new Uint8Array(32).fill(1));
+export const RAW_WALLET_KEY = new Uint8Array(32).fill(1);
 
 /** One agent as a process of its own, on a fresh store. */
 export async function startBenchAgent(
@@ -62,7 +62,7 @@ export async function startBenchAgent(
     'warn',
     '--store',
     store ?? `sqlite:${join(folder, 'bench.db')}`,
-    ...(store ? ['--wallet-key', WALLET_KEY] : []),
+    ...(store ? ['--wallet-key', toBase58(RAW_WALLET_KEY)] : []),
     ...flags,
   ];
   const agent = program('agent', folder, 'src/main.ts', args, () => answers(`${url}/status/ready`), env);

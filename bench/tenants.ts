@@ -5,7 +5,7 @@ import { eachOf } from '../examples/demo/flow.ts';
 import { freePort } from '../harness/processes.ts';
 import { startPostgres } from '../src/adapters/postgres/embedded.ts';
 import { openPostgres } from '../src/adapters/postgres/postgres.ts';
-import { type BenchAgent, startBenchAgent } from './agent.ts';
+import { type BenchAgent, RAW_WALLET_KEY, startBenchAgent } from './agent.ts';
 import { type Filled, fill, type Pattern, patternOf, peerOf } from './fill.ts';
 import { type Inspector, openInspector } from './inspector.ts';
 import { type Peer, type Peers, startPeers } from './peer.ts';
@@ -25,7 +25,6 @@ const CALLS = 1500;
 const PAGES = 40;
 /** By how much a look-up may cost more than at the first size. */
 const MORE_BUFFERS = 2;
-const WALLET_KEY = 'bench only';
 
 interface Bed {
   readonly agent: BenchAgent;
@@ -90,7 +89,7 @@ export async function run(args: readonly string[]): Promise<{ sizes: Size[]; fai
     const peers = await startPeers();
     closing.push(() => peers.close());
     // each tenant is a commit of its own: many sessions share what that waits for
-    const db = await openPostgres({ url: server.url, masterKey: WALLET_KEY, poolSize: 24 });
+    const db = await openPostgres({ url: server.url, masterKey: RAW_WALLET_KEY, poolSize: 24 });
     closing.push(() => db.admin.close());
     const plans = await openPlanLog(server.adminUrl, 'flexid');
     closing.push(() => plans.close());

@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { startBenchAgent } from '../../bench/agent.ts';
+import { RAW_WALLET_KEY, startBenchAgent } from '../../bench/agent.ts';
 import { readConfig } from '../../src/config/read-config.ts';
 import { openDatabase } from '../../src/database.ts';
+import { toBase58 } from '../../src/didcomm/encoding.ts';
 import { sweepChunks } from '../../src/hub.ts';
 import { CHUNKS, edvChunk } from '../../src/records/edv-chunk.ts';
 import { startPostgres } from '../postgres.ts';
@@ -135,7 +136,7 @@ for (const kind of STORES)
 
     await agent.stop();
     isUp = false;
-    const { config } = readConfig(['--store', store, '--wallet-key', 'bench only'], {});
+    const { config } = readConfig(['--store', store, '--wallet-key', toBase58(RAW_WALLET_KEY)], {});
     const db = await openDatabase(config, SILENT);
     try {
       await sweepChunks({ db }, db.now() + 2 * 3600_000);
